@@ -1,0 +1,20 @@
+using LlamaCluster.Model.Inference;
+
+namespace LlamaCluster.Coordinator.Generation;
+
+/// <summary>What happens to a sequence, in order.</summary>
+public abstract record SequenceEvent
+{
+    SequenceEvent() { }
+
+    /// <summary>Log-probabilities of the prompt's tokens from the second on, where asked for; may come in several parts, before the first token.</summary>
+    public sealed record Prompt(IReadOnlyList<SampledToken> Tokens) : SequenceEvent;
+
+    public sealed record Token(SampledToken Sampled) : SequenceEvent;
+
+    public sealed record Finished(FinishReason Reason) : SequenceEvent;
+
+    /// <param name="Message">One line for the client: what happened and what to do.</param>
+    /// <param name="Retryable">The same request may succeed later (worker lost, overload) or not (a bug).</param>
+    public sealed record Failed(string Message, bool Retryable) : SequenceEvent;
+}

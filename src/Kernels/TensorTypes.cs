@@ -1,0 +1,40 @@
+namespace LlamaCluster.Kernels;
+
+/// <summary>Sizes of the stored tensor types.</summary>
+public static class TensorTypes
+{
+    /// <summary>Consecutive elements of a row that are stored together: 1 for floats, 32 or 256 for quantised types.</summary>
+    public static int BlockSize(this TensorType type) => type switch
+    {
+        TensorType.F32 or TensorType.F16 or TensorType.BF16 => 1,
+        TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q8_0 => 32,
+        TensorType.Q2_K or TensorType.Q3_K or TensorType.Q4_K or TensorType.Q5_K or TensorType.Q6_K => 256,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a tensor type"),
+    };
+
+    /// <summary>Bytes that one block takes.</summary>
+    public static int BlockBytes(this TensorType type) => type switch
+    {
+        TensorType.F32 => 4,
+        TensorType.F16 or TensorType.BF16 => 2,
+        TensorType.Q4_0 => 18,
+        TensorType.Q4_1 => 20,
+        TensorType.Q5_0 => 22,
+        TensorType.Q5_1 => 24,
+        TensorType.Q8_0 => 34,
+        TensorType.Q2_K => 84,
+        TensorType.Q3_K => 110,
+        TensorType.Q4_K => 144,
+        TensorType.Q5_K => 176,
+        TensorType.Q6_K => 210,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a tensor type"),
+    };
+
+    /// <summary>Bytes of a row of <paramref name="columns"/> elements, which must be a multiple of the block size.</summary>
+    public static long RowBytes(this TensorType type, long columns)
+    {
+        var (blocks, rest) = Math.DivRem(columns, type.BlockSize());
+        if (rest != 0) throw new ArgumentException($"{columns} columns are not whole {type} blocks of {type.BlockSize()}", nameof(columns));
+        return checked(blocks * type.BlockBytes());
+    }
+}

@@ -1,0 +1,34 @@
+using LlamaCluster.Model.Config;
+
+namespace LlamaCluster.Model.Formats;
+
+/// <summary>
+/// A model's config and tensors, wherever they are stored: a GGUF file, a Hugging Face folder, a worker's cache, random numbers.
+/// Opening reads headers only; tensor data is read row by row when asked for. Safe for concurrent reads.
+/// </summary>
+public interface IModelWeights : IDisposable
+{
+    /// <summary>For people and for the API's model id.</summary>
+    string Name { get; }
+
+    LlamaConfig Config { get; }
+
+    /// <summary>In stored order; names as <see cref="TensorInfo"/> says.</summary>
+    IReadOnlyList<TensorInfo> Tensors { get; }
+
+    TensorInfo? Find(string name);
+
+    /// <summary>
+    /// Copies rows <paramref name="firstRow"/>.. of a tensor, in its stored type, into <paramref name="destination"/> (whole rows).
+    /// Rows of attn_q and attn_k come in GGUF's order, in which the two numbers that RoPE rotates together stand side by side,
+    /// whatever order the file has.
+    /// </summary>
+    /// <exception cref="ModelFormatException">The data cannot be read.</exception>
+    void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination);
+
+    /// <summary>
+    /// Identifies the content: lower-case hex SHA-256 over config, tensor table and a fixed sample of every tensor's bytes
+    /// (all of a small tensor's). Two files with the same digest are the same model for the cluster.
+    /// </summary>
+    string ComputeDigest(CancellationToken cancellation = default);
+}

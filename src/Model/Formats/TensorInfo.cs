@@ -1,0 +1,17 @@
+using LlamaCluster.Kernels;
+
+namespace LlamaCluster.Model.Formats;
+
+/// <summary>
+/// What is known of a stored tensor before its data is read. Names are GGUF's, also for Hugging Face folders:
+/// <c>token_embd.weight</c>, <c>blk.N.attn_norm|attn_q|attn_k|attn_v|attn_output|ffn_norm|ffn_gate|ffn_up|ffn_down.weight</c>,
+/// <c>output_norm.weight</c>, <c>output.weight</c> (absent if tied), <c>rope_freqs.weight</c>.
+/// </summary>
+/// <param name="Rows">Output dimension of a matrix; 1 for a vector.</param>
+/// <param name="Columns">Input dimension, contiguous in storage; a vector's length.</param>
+public sealed record TensorInfo(string Name, TensorType Type, long Rows, long Columns)
+{
+    public long RowBytes => Type.RowBytes(Columns);
+
+    public long Bytes => checked(Rows * RowBytes);
+}
