@@ -1,0 +1,50 @@
+namespace LlamaCluster.Kernels.Attention;
+
+/// <summary>
+/// Where the keys and values of one block (16 positions of one sequence, in one layer) stand in memory. With G kv heads of
+/// dimension E a block is G head tiles, one after the other, and a head tile is what one task of attention reads in a row:
+/// <code>
+/// key scales   [E/32, 16]  bfloat16, only Q8_0
+/// keys         [E, 16]     transposed: a vector of 16 lanes is one dimension of 16 positions, so a score needs no horizontal sum
+/// value scales [E/32, 16]  bfloat16, only Q8_0
+/// values       [16, E]     a vector is 16 dimensions of one position, to be added to the output with its weight
+/// </code>
+/// Each of the four begins at a multiple of 64 bytes. E need not be a multiple of 32: the last scale then covers fewer.
+/// </summary>
+public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSize)
+{
+    /// <summary>Positions of one block. Part of the cluster's contract: block ids mean the same everywhere.</summary>
+    public const int Positions = 16;
+
+    /// <summary>Neighbours of a head that share a scale in <see cref="KvType.Q8_0"/>.</summary>
+    public const int ScaleGroup = 32;
+
+    const int Alignment = 64;
+
+    public int ElementBytes => Type switch
+    {
+        KvType.F32 => sizeof(float),
+        KvType.F16 => sizeof(ushort),
+        KvType.Q8_0 => sizeof(sbyte),
+        _ => throw new ArgumentOutOfRangeException(nameof(Type), Type, "not a KV type"),
+    };
+
+    /// <summary>Scales that one position of one head has for its keys, and as many for its values.</summary>
+    public int ScaleGroups => Type == KvType.Q8_0 ? (HeadSize + ScaleGroup - 1) / ScaleGroup : 0;
+
+    public long KeyScales => 0;
+
+    public long Keys => KeyScales + Align((long)ScaleGroups * Positions * sizeof(ushort));
+
+    public long ValueScales => Keys + Align((long)HeadSize * Positions * ElementBytes);
+
+    public long Values => ValueScales + (Keys - KeyScales);
+
+    /// <summary>Bytes of one kv head of one block.</summary>
+    public long HeadBytes => Values + (ValueScales - Keys);
+
+    /// <summary>Bytes of one block in one layer.</summary>
+    public long Bytes => checked(HeadBytes * KvHeads);
+
+    static long Align(long bytes) => (bytes + Alignment - 1) & -Alignment;
+}
