@@ -14,4 +14,14 @@ public sealed record TensorInfo(string Name, TensorType Type, long Rows, long Co
     public long RowBytes => Type.RowBytes(Columns);
 
     public long Bytes => checked(Rows * RowBytes);
+
+    /// <summary>Throws unless <paramref name="bytes"/> are whole rows of this tensor from <paramref name="firstRow"/> on.</summary>
+    /// <exception cref="ArgumentException">A mistake of the caller.</exception>
+    public void CheckRows(long firstRow, int bytes)
+    {
+        var (rows, rest) = Math.DivRem(bytes, RowBytes);
+        if (rest != 0) throw new ArgumentException($"{bytes} bytes are not whole rows of {RowBytes} of {Name}", nameof(bytes));
+        if (firstRow < 0 || firstRow > Rows - rows)
+            throw new ArgumentOutOfRangeException(nameof(firstRow), firstRow, $"{Name} has {Rows} rows; {rows} were asked for");
+    }
 }

@@ -1,0 +1,38 @@
+using LlamaCluster.Model.Config;
+
+namespace LlamaCluster.Model.Formats;
+
+/// <summary>The tensors that a Llama of a given config consists of: names and shapes.</summary>
+public static class LlamaTensors
+{
+    public const string Embedding = "token_embd.weight";
+    public const string OutputNorm = "output_norm.weight";
+    public const string Output = "output.weight";
+    public const string RopeFactors = "rope_freqs.weight";
+
+    /// <summary>The name of a layer's tensor; <paramref name="part"/> is <c>attn_q</c>, <c>ffn_norm</c>...</summary>
+    public static string OfLayer(int layer, string part) => $"blk.{layer}.{part}.weight";
+
+    /// <summary>In the order of the forward pass.</summary>
+    public static IEnumerable<TensorShape> Of(LlamaConfig config)
+    {
+        yield return new(Embedding, config.VocabularySize, config.HiddenSize);
+        if (config.RopeScaling is RopeScaling.Factors) yield return new(RopeFactors, 1, config.RopeDimensionCount / 2);
+        for (var layer = 0; layer < config.LayerCount; layer++)
+            foreach (var (part, rows, columns) in OfOneLayer(config))
+                yield return new(OfLayer(layer, part), rows, columns);
+        yield return new(OutputNorm, 1, config.HiddenSize);
+        if (!config.TiedEmbeddings) yield return new(Output, config.VocabularySize, config.HiddenSize);
+    }
+
+    static IEnumerable<(string Part, long Rows, long Columns)> OfOneLayer(LlamaConfig config)
+    {
+        var (d, f) = (config.HiddenSize, config.FfnSize);
+        var (q, kv) = ((long)config.HeadCount * config.HeadSize, (long)config.KvHeadCount * config.HeadSize);
+        return
+        [
+            ("attn_norm", 1, d), ("attn_q", q, d), ("attn_k", kv, d), ("attn_v", kv, d), ("attn_output", d, q),
+            ("ffn_norm", 1, d), ("ffn_gate", f, d), ("ffn_up", f, d), ("ffn_down", d, f),
+        ];
+    }
+}

@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using LlamaCluster.Model.Config;
+
+namespace LlamaCluster.Model.Formats;
+
+/// <summary>
+/// The digest that names a model's content, the same wherever the model is stored. It is the SHA-256, in lower-case hex, of UTF-8
+/// lines (each ended by a line feed, numbers in invariant culture, floats as they round-trip) and stored bytes:
+/// <list type="number">
+/// <item>the line <c>llamacluster model 1</c>, and a line <c>field=value</c> for each field of the config;</item>
+/// <item>for each tensor, in ordinal order of names, a line <c>name type rows columns</c> and then a sample of its rows as
+/// <see cref="IModelWeights.ReadRows"/> gives them: all rows of a tensor of at most 256 KiB, else 8 rows spread evenly from the
+/// first to the last.</item>
+/// </list>
+/// So it does not depend on file names, on metadata such as the model's name, on how files are split or tensors are ordered.
+/// It tells models apart, also those that were tuned from one another, which differ in nearly every row; it does not find a
+/// damaged row outside the sample. The 405B model in BF16 needs about 0.3 GB to be read.
+/// </summary>
+static class ModelDigest
+{
+    const long WholeTensorBytes = 256 * 1024;
+    const int SampledRows = 8;
+
+    public static string Compute(IModelWeights weights, CancellationToken cancellation)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Append(hash, "llamacluster model 1\n");
+        Append(hash, Describe(weights.Config));
+        foreach (var tensor in weights.Tensors.OrderBy(t => t.Name, StringComparer.Ordinal))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            Append(hash, Invariant($"{tensor.Name} {(int)tensor.Type} {tensor.Rows} {tensor.Columns}\n"));
+            AppendSample(hash, weights, tensor);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    static void AppendSample(IncrementalHash hash, IModelWeights weights, TensorInfo tensor)
+    {
+        var whole = tensor.Bytes <= WholeTensorBytes || tensor.Rows <= SampledRows;
+        var buffer = new byte[whole ? tensor.Bytes : tensor.RowBytes];
+        for (var i = 0; i < (whole ? 1 : SampledRows); i++)
+        {
+            weights.ReadRows(tensor, i * (tensor.Rows - 1) / (SampledRows - 1), buffer);
+            hash.AppendData(buffer);
+        }
+    }
+
+    static string Describe(LlamaConfig config) => Invariant($"""
+        layers={config.LayerCount}
+        hidden={config.HiddenSize}
+        ffn={config.FfnSize}
+        heads={config.HeadCount}
+        kv-heads={config.KvHeadCount}
+        head-size={config.HeadSize}
+        vocabulary={config.VocabularySize}
+        context={config.ContextLength}
+        rms-epsilon={config.RmsEpsilon:R}
+        rope-theta={config.RopeTheta:R}
+        rope-dimensions={config.RopeDimensionCount}
+        rope-scaling={Describe(config.RopeScaling)}
+        tied={config.TiedEmbeddings}
+
+        """).ReplaceLineEndings("\n");
+
+    static string Describe(RopeScaling? scaling) => scaling switch
+    {
+        null => "none",
+        RopeScaling.Linear linear => Invariant($"linear {linear.Factor:R}"),
+        RopeScaling.Llama3 l => Invariant($"llama3 {l.Factor:R} {l.LowFrequencyFactor:R} {l.HighFrequencyFactor:R} {l.OriginalContextLength}"),
+        RopeScaling.Factors => "factors",   // the tensor rope_freqs.weight is hashed
+        _ => throw new ArgumentException($"no digest of {scaling}", nameof(scaling)),
+    };
+
+    static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    static void Append(IncrementalHash hash, string text) => hash.AppendData(Encoding.UTF8.GetBytes(text));
+}

