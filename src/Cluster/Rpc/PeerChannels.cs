@@ -1,0 +1,36 @@
+using Grpc.Net.Client;
+
+namespace LlamaCluster.Cluster.Rpc;
+
+/// <summary>
+/// The one place where connections to other processes are made. http addresses are spoken to in plain HTTP/2 (h2c), https ones
+/// with TLS; what a peer's certificate must be, and which one this process shows, belongs here too.
+/// </summary>
+public sealed class PeerChannels
+{
+    /// <summary>
+    /// A channel of its own (so its own connection: bulk on one never delays another), to be disposed of by the caller. It connects at
+    /// the first call.
+    /// </summary>
+    public GrpcChannel Open(Uri address) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
+    {
+        HttpHandler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            ActivityHeadersPropagator = null,
+            EnableMultipleHttp2Connections = true,
+            ConnectTimeout = RpcSettings.ConnectTimeout,
+            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+            KeepAlivePingDelay = RpcSettings.PingDelay,
+            KeepAlivePingTimeout = RpcSettings.PingTimeout,
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            InitialHttp2StreamWindowSize = RpcSettings.StreamWindow,
+        },
+        DisposeHttpClient = true,
+        MaxReceiveMessageSize = MessageBudgets.Received,
+        MaxSendMessageSize = MessageBudgets.Received,
+        ThrowOperationCanceledOnCancellation = true,
+    });
+}

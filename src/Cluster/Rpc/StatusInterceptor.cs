@@ -1,0 +1,78 @@
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using LlamaCluster.Cluster.Mapping;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Cluster.Rpc;
+
+/// <summary>
+/// Turns what a service throws into a status: a message that breaks the protocol is INVALID_ARGUMENT, a caller that went away is
+/// CANCELLED, an <see cref="RpcException"/> says it itself, and anything else is a bug, which is logged and answered INTERNAL.
+/// </summary>
+public sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logger) : Interceptor
+{
+    public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
+        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            return await continuation(request, context);
+        }
+        catch (Exception e) when (e is not RpcException)
+        {
+            throw ToStatus(e, context);
+        }
+    }
+
+    public override async Task<TResponse> ClientStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requests, ServerCallContext context, ClientStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            return await continuation(requests, context);
+        }
+        catch (Exception e) when (e is not RpcException)
+        {
+            throw ToStatus(e, context);
+        }
+    }
+
+    public override Task ServerStreamingServerHandler<TRequest, TResponse>(
+        TRequest request, IServerStreamWriter<TResponse> responses, ServerCallContext context,
+        ServerStreamingServerMethod<TRequest, TResponse> continuation) =>
+        Guard(() => continuation(request, responses, context), context);
+
+    public override Task DuplexStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requests, IServerStreamWriter<TResponse> responses, ServerCallContext context,
+        DuplexStreamingServerMethod<TRequest, TResponse> continuation) =>
+        Guard(() => continuation(requests, responses, context), context);
+
+    async Task Guard(Func<Task> call, ServerCallContext context)
+    {
+        try
+        {
+            await call();
+        }
+        catch (Exception e) when (e is not RpcException)
+        {
+            throw ToStatus(e, context);
+        }
+    }
+
+    RpcException ToStatus(Exception e, ServerCallContext context)
+    {
+        switch (e)
+        {
+            case InvalidMessageException:
+                LogInvalidMessage(context.Method, context.Peer, e.Message);
+                return new RpcException(new Status(StatusCode.InvalidArgument, e.Message));
+            case OperationCanceledException or IOException when context.CancellationToken.IsCancellationRequested:
+                return new RpcException(new Status(StatusCode.Cancelled, "the caller went away"));
+            case OperationCanceledException:
+                return new RpcException(new Status(StatusCode.Unavailable, "the process is stopping"));
+            default:
+                LogFailed(e, context.Method, context.Peer);
+                return new RpcException(new Status(StatusCode.Internal, $"{e.GetType().Name} in {context.Method}: see this process's log"));
+        }
+    }
+}

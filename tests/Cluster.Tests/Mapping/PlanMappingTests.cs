@@ -1,0 +1,80 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Google.Protobuf;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Tests.Plans;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Cluster.Tests.Mapping;
+
+public class PlanMappingTests
+{
+    [Fact]
+    public void ToPlan_OfAPlansBytes_GivesTheSamePlan()
+    {
+        var plan = PlanBuilder.Plan(33, 2, 1, 3);
+
+        var back = Wire.Plan.Parser.ParseFrom(plan.ToMessage().ToByteArray()).ToPlan();
+
+        Assert.Equal((plan.ViewVersion, plan.ModelName, plan.ModelDigest, plan.LayerCount), (back.ViewVersion, back.ModelName, back.ModelDigest, back.LayerCount));
+        Assert.Equal(plan.Assignments, back.Assignments);
+    }
+
+    [Fact]
+    public void ToPlan_OneFieldWrong_SaysWhichInOneLine()
+    {
+        Refused("plan.stage_count", plan => plan.StageCount = 9);
+        Refused("plan.layer_count", plan => plan.LayerCount = uint.MaxValue);
+        Refused("plan.model_name", plan => plan.ModelName = new string('x', 100_000));
+        Refused("plan.model_name", plan => plan.ModelName = "two\nlines");
+        Refused("plan.assignments", plan => plan.Assignments.Clear());
+        Refused("model_digest", plan => plan.ModelDigest = "../..");
+        Refused("view_version", plan => plan.ViewVersion = 0);
+        Refused("assignment.shard", plan => plan.Assignments[0].Shard = null);
+        Refused("assignment.worker_id", plan => plan.Assignments[0].WorkerId = "a/b");
+        Refused("assignment.address", plan => plan.Assignments[0].Address = "nowhere");
+        Refused("assignment.stage", plan => plan.Assignments[0].Stage = uint.MaxValue);
+        Refused("shard.first_layer", plan => plan.Assignments[0].Shard.FirstLayer = uint.MaxValue);
+        Refused("shard.layer_count", plan => plan.Assignments[0].Shard.LayerCount = 0);
+        Refused("shard.rank", plan => plan.Assignments[0].Shard.Rank = 3);
+        Refused("shard.rank_count", plan => plan.Assignments[0].Shard.RankCount = 0);
+    }
+
+    [Fact]
+    public void ToPlan_RandomNumbers_IsRefusedOrValid() =>
+        Prop.ForAll(Gen.Choose(0, 5).ArrayOf(12).ToArbitrary(), numbers =>
+        {
+            var message = PlanBuilder.Plan(6, 1, 1).ToMessage();
+            message.LayerCount = (uint)numbers[0];
+            message.StageCount = (uint)numbers[1];
+            foreach (var (assignment, i) in message.Assignments.Select((a, i) => (a, i)))
+            {
+                assignment.Stage = (uint)numbers[2 + 5 * i];
+                assignment.Shard = new Wire.Shard
+                {
+                    FirstLayer = (uint)numbers[3 + 5 * i],
+                    LayerCount = (uint)numbers[4 + 5 * i],
+                    Rank = (uint)numbers[5 + 5 * i],
+                    RankCount = (uint)numbers[6 + 5 * i],
+                };
+            }
+            try
+            {
+                var plan = message.ToPlan();
+                return plan.Assignments.Where(a => a.Shard.Slice.Rank == 0).Sum(a => a.Shard.Layers.Count) == plan.LayerCount;
+            }
+            catch (InvalidMessageException)
+            {
+                return true;
+            }
+        }).QuickCheckThrowOnFailure();
+
+    static void Refused(string field, Action<Wire.Plan> change)
+    {
+        var message = PlanBuilder.Plan(6, 1, 2).ToMessage();
+        change(message);
+        var e = Assert.Throws<InvalidMessageException>(() => message.ToPlan());
+        Assert.Contains(field, e.Message);
+        Assert.DoesNotContain('\n', e.Message);
+    }
+}
