@@ -1,0 +1,7 @@
+namespace LlamaCluster.Coordinator.Scheduling;
+
+/// <summary>What one step computes of one sequence: positions <paramref name="Start"/> .. Start + <paramref name="Count"/>.</summary>
+/// <param name="NewBlocks">Appended to the sequence's block table on the workers before the chunk runs.</param>
+/// <param name="SampleCount">How many of the last positions are sampled from.</param>
+/// <param name="Introduces">The workers do not know the sequence yet.</param>
+public sealed record ScheduledChunk(Sequence Sequence, int Start, int Count, IReadOnlyList<int> NewBlocks, int SampleCount, bool Introduces);

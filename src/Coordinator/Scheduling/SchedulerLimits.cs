@@ -1,0 +1,23 @@
+namespace LlamaCluster.Coordinator.Scheduling;
+
+/// <summary>The budgets that <see cref="StepScheduler"/> keeps.</summary>
+public sealed record SchedulerLimits
+{
+    /// <summary>S: steps under way at a time, one per pipeline stage.</summary>
+    public required int StepsInFlight { get; init; }
+
+    /// <summary>The most token positions of one step; what the workers' buffers are made for.</summary>
+    public int MaxStepRows { get; init; } = 512;
+
+    /// <summary>The most prompt positions of one step, so that a long prompt holds running streams up by no more than that many rows at a time.</summary>
+    public int MaxPromptRows { get; init; } = 128;
+
+    /// <summary>Prompts are not cut finer than this to give every stage a share: fewer rows would read the weights more often than they save.</summary>
+    public int MinPromptRows { get; init; } = 32;
+
+    /// <summary>Sequences that hold KV blocks. Less than <see cref="MaxStepRows"/>, so that prompts always find room beside the streams.</summary>
+    public int MaxRunning { get; init; } = 128;
+
+    /// <summary>Sequences that wait for blocks; more are refused.</summary>
+    public int MaxWaiting { get; init; } = 512;
+}
