@@ -1,0 +1,41 @@
+using LlamaCluster.Kernels;
+using LlamaCluster.Testing;
+
+namespace LlamaCluster.Kernels.Tests;
+
+/// <summary>The demo model in llama.cpp's quantisations decodes to nearly what its f16 file holds.</summary>
+public sealed class DemoFileTests
+{
+    const string Folder = "models/demo/llamacluster-demo-5m-";
+
+    [SharedFact(Folder + "q8_0.gguf")]
+    public void Q8_0_file() => Expect("q8_0", (TensorType.Q8_0, 0.006));
+
+    [SharedFact(Folder + "q6_k.gguf")]
+    public void Q6_k_file() => Expect("q6_k", (TensorType.Q6_K, 0.02));
+
+    [SharedFact(Folder + "q4_0.gguf")]
+    public void Q4_0_file() => Expect("q4_0", (TensorType.Q4_0, 0.1));
+
+    [SharedFact(Folder + "q4_k_m.gguf")]
+    public void Q4_k_m_file() => Expect("q4_k_m", (TensorType.Q4_K, 0.08), (TensorType.Q6_K, 0.02));
+
+    static void Expect(string name, params (TensorType Type, double Error)[] expected)
+    {
+        var quantised = new DemoFile(SharedFiles.Shared($"{Folder}{name}.gguf"));
+        var original = new DemoFile(SharedFiles.Shared($"{Folder}f16.gguf"));
+        foreach (var (type, limit) in expected)
+        {
+            var tensors = quantised.Names.Where(n => quantised.TypeOf(n) == type).ToArray();
+            Assert.NotEmpty(tensors);
+            foreach (var tensor in tensors)
+            {
+                var error = RelativeError(quantised.Decode(tensor), original.Decode(tensor));
+                Assert.True(error < limit, $"{tensor} ({type}) differs from f16 by {error:P2} of its size");
+            }
+        }
+    }
+
+    static double RelativeError(float[] actual, float[] expected) =>
+        Math.Sqrt(actual.Zip(expected, (a, e) => ((double)a - e) * ((double)a - e)).Sum() / expected.Sum(e => (double)e * e));
+}
