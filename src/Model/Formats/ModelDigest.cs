@@ -18,7 +18,7 @@ namespace LlamaCluster.Model.Formats;
 /// It tells models apart, also those that were tuned from one another, which differ in nearly every row; it does not find a
 /// damaged row outside the sample. The 405B model in BF16 needs about 0.3 GB to be read.
 /// </summary>
-static class ModelDigest
+public static class ModelDigest
 {
     const long WholeTensorBytes = 256 * 1024;
     const int SampledRows = 8;

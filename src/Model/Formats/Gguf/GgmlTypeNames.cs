@@ -49,6 +49,8 @@ static class GgmlTypeNames
         38 => "IQ4_NL_8_8",
         39 => "MXFP4",
         40 => "NVFP4",
+        41 => "Q1_0",
+        42 => "Q2_0",
         _ => $"number {type}",
     };
 }

@@ -58,6 +58,9 @@ public sealed class GgufMetadata
     /// <summary>An error that names this file and a key of it.</summary>
     public ModelFormatException Error(string key, string problem) => _file.Error($"{key} {problem}");
 
+    /// <summary>A value's bytes as they stand in the file, with its type (and element type and count) in front.</summary>
+    internal byte[] ReadStored(string key) => _values.TryGetValue(key, out var value) ? _reader.Stored(key, value) : throw Missing(key);
+
     ModelFormatException Missing(string key) => Error(key, "is missing from the metadata");
 
     bool TryGet<T>(string key, Func<string, GgufValue, T> read, [MaybeNullWhen(false)] out T value)

@@ -9,6 +9,7 @@ sealed class GgufValueReader(ModelFile file)
     const int MaxElements = 1 << 24;
 
     const int MaxStringBytes = 1 << 24;
+    const int MaxStoredBytes = 1 << 28;
 
     public string String(string key, GgufValue value)
     {
@@ -64,6 +65,16 @@ sealed class GgufValueReader(ModelFile file)
         var result = new float[value.Count];
         for (var i = 0; i < result.Length; i++) result[i] = Float(value.Type, cursor.Take(value.Type.FixedBytes(), key));
         return result;
+    }
+
+    /// <summary>The value as it is stored, from its type on.</summary>
+    public byte[] Stored(string key, GgufValue value)
+    {
+        var before = value.IsArray ? sizeof(uint) + sizeof(uint) + sizeof(ulong) : sizeof(uint);
+        if (value.Bytes > MaxStoredBytes) throw file.Error($"{key} has {value.Bytes} bytes, more than the {MaxStoredBytes} allowed");
+        var stored = new byte[before + value.Bytes];
+        file.Read(value.Offset - before, stored);
+        return stored;
     }
 
     GgufCursor Cursor(GgufValue value) => new(file, value.Offset, value.Offset + value.Bytes);

@@ -1,0 +1,70 @@
+using System.Text;
+
+namespace LlamaCluster.Model.Formats.Gguf;
+
+/// <summary>Writes a GGUF file of version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md) from front to back.</summary>
+public static class GgufWriter
+{
+    const int Alignment = 32;
+    const int ChunkBytes = 4 << 20;
+
+    /// <param name="destination">Written from its present place on; it need not be able to seek.</param>
+    /// <param name="tensors">Those of <paramref name="source"/> that the file is to hold, in the order of the file.</param>
+    /// <param name="written">Told how many bytes of tensor data have been written so far.</param>
+    public static void Write(
+        Stream destination, GgufPairs metadata, IModelWeights source, IReadOnlyList<TensorInfo> tensors,
+        IProgress<long>? written = null, CancellationToken cancellation = default)
+    {
+        using var to = new BinaryWriter(destination, Encoding.UTF8, leaveOpen: true);
+        var header = Header(metadata, tensors);
+        to.Write(header);
+        Pad(to, header.Length);
+        var buffer = new byte[Math.Max(ChunkBytes, tensors.Count == 0 ? 0 : tensors.Max(t => t.RowBytes))];
+        long total = 0;
+        foreach (var tensor in tensors)
+        {
+            var rowsAtOnce = buffer.Length / tensor.RowBytes;
+            for (long row = 0; row < tensor.Rows; row += rowsAtOnce)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                var chunk = buffer.AsSpan(0, (int)(Math.Min(rowsAtOnce, tensor.Rows - row) * tensor.RowBytes));
+                source.ReadRows(tensor, row, chunk);
+                to.Write(chunk);
+                written?.Report(total += chunk.Length);
+            }
+            Pad(to, tensor.Bytes);
+        }
+    }
+
+    static byte[] Header(GgufPairs metadata, IReadOnlyList<TensorInfo> tensors)
+    {
+        using var bytes = new MemoryStream();
+        using var to = new BinaryWriter(bytes);
+        to.Write("GGUF"u8);
+        to.Write(3u);
+        to.Write((ulong)tensors.Count);
+        to.Write((ulong)metadata.Count);
+        metadata.Write(to);
+        long offset = 0;
+        foreach (var tensor in tensors)
+        {
+            WriteEntry(to, tensor, offset);
+            offset += tensor.Bytes + Padding(tensor.Bytes);
+        }
+        return bytes.ToArray();
+    }
+
+    static void WriteEntry(BinaryWriter to, TensorInfo tensor, long offset)
+    {
+        GgufPairs.WriteString(to, tensor.Name);
+        to.Write(tensor.Rows == 1 ? 1u : 2u);
+        to.Write((ulong)tensor.Columns);
+        if (tensor.Rows != 1) to.Write((ulong)tensor.Rows);
+        to.Write((uint)tensor.Type);
+        to.Write((ulong)offset);
+    }
+
+    static void Pad(BinaryWriter to, long length) => to.Write(stackalloc byte[Padding(length)]);
+
+    static int Padding(long length) => (int)(-length & (Alignment - 1));
+}
