@@ -10,6 +10,12 @@ public static class LlamaTensors
     public const string Output = "output.weight";
     public const string RopeFactors = "rope_freqs.weight";
 
+    /// <summary>The parts of a layer whose rows RoPE's pairs come from; see <see cref="OfLayer"/>.</summary>
+    public const string Query = "attn_q";
+
+    /// <inheritdoc cref="Query"/>
+    public const string Key = "attn_k";
+
     /// <summary>The name of a layer's tensor; <paramref name="part"/> is <c>attn_q</c>, <c>ffn_norm</c>...</summary>
     public static string OfLayer(int layer, string part) => $"blk.{layer}.{part}.weight";
 
@@ -31,7 +37,7 @@ public static class LlamaTensors
         var (q, kv) = ((long)config.HeadCount * config.HeadSize, (long)config.KvHeadCount * config.HeadSize);
         return
         [
-            ("attn_norm", 1, d), ("attn_q", q, d), ("attn_k", kv, d), ("attn_v", kv, d), ("attn_output", d, q),
+            ("attn_norm", 1, d), (Query, q, d), (Key, kv, d), ("attn_v", kv, d), ("attn_output", d, q),
             ("ffn_norm", 1, d), ("ffn_gate", f, d), ("ffn_up", f, d), ("ffn_down", d, f),
         ];
     }

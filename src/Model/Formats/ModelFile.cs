@@ -14,6 +14,8 @@ namespace LlamaCluster.Model.Formats;
 /// </remarks>
 sealed class ModelFile : IDisposable
 {
+    public const string LfsPointerProblem = "is a Git LFS pointer, not the file itself: fetch it with 'git lfs pull'";
+
     readonly SafeFileHandle _handle;
 
     ModelFile(string path, SafeFileHandle handle)
@@ -42,7 +44,7 @@ sealed class ModelFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
-            throw new ModelFormatException($"{path}: cannot be opened: {e.Message.ReplaceLineEndings(" ")}", e);
+            throw new ModelFormatException($"{path}: cannot be opened: {ErrorText.Sentence(e.Message)}", e);
         }
     }
 
@@ -64,8 +66,18 @@ sealed class ModelFile : IDisposable
         }
         catch (IOException e)
         {
-            throw Error($"cannot be read at byte {offset}: {e.Message.ReplaceLineEndings(" ")}", e);
+            throw Error($"cannot be read at byte {offset}: {ErrorText.Sentence(e.Message)}", e);
         }
+    }
+
+    /// <summary>What a repository of large files has in place of a file that was not fetched.</summary>
+    public bool IsLfsPointer()
+    {
+        var mark = "version https://git-lfs"u8;
+        if (Length < mark.Length) return false;
+        var start = new byte[mark.Length];
+        Read(0, start);
+        return mark.SequenceEqual(start);
     }
 
     /// <summary>An error that names this file.</summary>

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.HuggingFace;
 
 namespace LlamaCluster.Model.Formats;
 
@@ -8,5 +9,14 @@ public static class ModelFiles
     /// <summary>Reads headers only. Close it by disposing it.</summary>
     /// <param name="path">A .gguf file (the first part of a split one) or a Hugging Face folder.</param>
     /// <exception cref="ModelFormatException">No model, a damaged one, or one of a kind that is not supported.</exception>
-    public static IModelWeights Open(string path) => GgufWeights.Open(path);
+    public static IModelWeights Open(string path)
+    {
+        if (Directory.Exists(path)) return HuggingFaceWeights.Open(path);
+        return Path.GetExtension(path).ToLowerInvariant() switch
+        {
+            ".safetensors" or ".json" => throw new ModelFormatException($"{path}: is one file of a Hugging Face model: give the folder that it is in"),
+            ".bin" or ".pt" or ".pth" => throw new ModelFormatException($"{path}: is a PyTorch file, which is not supported: give a GGUF file or a folder with safetensors"),
+            _ => GgufWeights.Open(path),
+        };
+    }
 }

@@ -47,7 +47,8 @@ sealed class GgufHeaderReader
 
     uint ReadVersion()
     {
-        if (!_cursor.Take(4, "the magic number").SequenceEqual("GGUF"u8)) throw _file.Error("is not a GGUF file: it does not begin with 'GGUF'");
+        if (!_cursor.Take(4, "the magic number").SequenceEqual("GGUF"u8))
+            throw _file.Error(_file.IsLfsPointer() ? ModelFile.LfsPointerProblem : "is not a GGUF file: it does not begin with 'GGUF'");
         var version = _cursor.ReadUInt32("version");
         if (version is 2 or 3) return version;
         throw BinaryPrimitives.ReverseEndianness(version) is 1 or 2 or 3

@@ -1,0 +1,110 @@
+using System.Text.Json;
+
+namespace LlamaCluster.Model.Formats.HuggingFace;
+
+/// <summary>
+/// The fields of a JSON object, read as the types that are expected of them. A field that is null counts as absent. A field
+/// of another type is refused with an error that names the file and the field.
+/// </summary>
+/// <param name="prefix">Where the object stands in the file: empty, or like <c>rope_scaling.</c></param>
+sealed class JsonFields(string path, string prefix, JsonElement element)
+{
+    public string Path => path;
+
+    /// <summary>All fields, each of which must be an object.</summary>
+    public IEnumerable<(string Name, JsonFields Fields)> Objects() =>
+        element.EnumerateObject().Select(property => (NameOf(property), Object(NameOf(property), property.Value)));
+
+    /// <summary>All fields, each of which must be a string.</summary>
+    public IEnumerable<(string Name, string Text)> Strings() =>
+        element.EnumerateObject().Select(property => (NameOf(property), Text(NameOf(property), property.Value)));
+
+    public bool Has(string name) => TryFind(name, out _);
+
+    public int? FindInt32(string name)
+    {
+        if (!TryFind(name, out var value)) return null;
+        return value.ValueKind is JsonValueKind.Number && value.TryGetInt32(out var number) ? number : throw NotA("integer of 32 bits", name, value);
+    }
+
+    public int GetInt32(string name) => FindInt32(name) ?? throw Missing(name);
+
+    public float? FindSingle(string name)
+    {
+        if (!TryFind(name, out var value)) return null;
+        return value.ValueKind is JsonValueKind.Number && value.TryGetDouble(out var number) ? (float)number : throw NotA("number", name, value);
+    }
+
+    public float GetSingle(string name) => FindSingle(name) ?? throw Missing(name);
+
+    public bool? FindBoolean(string name)
+    {
+        if (!TryFind(name, out var value)) return null;
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw NotA("boolean", name, value);
+    }
+
+    public string? FindString(string name) => TryFind(name, out var value) ? Text(name, value) : null;
+
+    public string GetString(string name) => FindString(name) ?? throw Missing(name);
+
+    public string[]? FindStrings(string name) => Elements(name)?.Select(value => Text(name, value)).ToArray();
+
+    /// <summary>An array of integers from 0 on.</summary>
+    public long[] GetSizes(string name) => Elements(name)?.Select(value => Size(name, value)).ToArray() ?? throw Missing(name);
+
+    public JsonFields? FindObject(string name) => TryFind(name, out var value) ? Object(name, value) : null;
+
+    public JsonFields GetObject(string name) => FindObject(name) ?? throw Missing(name);
+
+    /// <summary>An error that names the file and a field.</summary>
+    public ModelFormatException Error(string name, string problem) => new($"{path}: {prefix}{ErrorText.Show(name)} {problem}");
+
+    bool TryFind(string name, out JsonElement value) => element.TryGetProperty(name, out value) && value.ValueKind is not JsonValueKind.Null;
+
+    IEnumerable<JsonElement>? Elements(string name)
+    {
+        if (!TryFind(name, out var value)) return null;
+        return value.ValueKind is JsonValueKind.Array ? value.EnumerateArray() : throw NotA("array", name, value);
+    }
+
+    JsonFields Object(string name, JsonElement value) => value.ValueKind is JsonValueKind.Object
+        ? new JsonFields(path, $"{prefix}{ErrorText.Show(name)}.", value)
+        : throw NotA("object", name, value);
+
+    string Text(string name, JsonElement value)
+    {
+        if (value.ValueKind is not JsonValueKind.String) throw NotA("string", name, value);
+        return Decode(value.GetString, name)!;
+    }
+
+    string NameOf(JsonProperty property) => Decode(() => property.Name, "a name")!;
+
+    // A string may have an escape that stands for half a character.
+    string? Decode(Func<string?> text, string name)
+    {
+        try
+        {
+            return text();
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new ModelFormatException($"{path}: {prefix}{ErrorText.Show(name)} is not valid Unicode", e);
+        }
+    }
+
+    long Size(string name, JsonElement value) =>
+        value.ValueKind is JsonValueKind.Number && value.TryGetInt64(out var size) && size >= 0 ? size : throw NotA("integer from 0 to 2^63 - 1", name, value);
+
+    ModelFormatException Missing(string name) => Error(name, "is missing");
+
+    ModelFormatException NotA(string expected, string name, JsonElement value) =>
+        Error(name, $"is {Shown(value)}; expected {(expected[0] is 'a' or 'i' or 'o' ? "an" : "a")} {expected}");
+
+    static string Shown(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Number => ErrorText.Show(value.GetRawText()),
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => "an array",
+        var kind => $"a {kind.ToString().ToLowerInvariant()}",
+    };
+}

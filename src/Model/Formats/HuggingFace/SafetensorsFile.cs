@@ -1,0 +1,107 @@
+using System.Buffers.Binary;
+using LlamaCluster.Kernels;
+
+namespace LlamaCluster.Model.Formats.HuggingFace;
+
+/// <summary>
+/// The header of a safetensors file (https://huggingface.co/docs/safetensors): an 8-byte length, a JSON object that has for each
+/// tensor its dtype, shape and place, then the data.
+/// </summary>
+sealed class SafetensorsFile : IDisposable
+{
+    const string MetadataName = "__metadata__";
+    const int LengthBytes = sizeof(ulong);
+    const int MaxHeaderBytes = 100 << 20;
+
+    readonly ModelFile _file;
+    readonly Dictionary<string, JsonFields> _entries;
+    readonly long _dataStart;
+
+    SafetensorsFile(ModelFile file)
+    {
+        _file = file;
+        var headerBytes = ReadHeaderLength();
+        var json = new byte[headerBytes];
+        file.Read(LengthBytes, json);
+        _entries = JsonFile.Parse(file, "the header", json).Objects().Where(e => e.Name != MetadataName)
+            .ToDictionary(e => e.Name, e => e.Fields, StringComparer.Ordinal);
+        _dataStart = LengthBytes + headerBytes;
+        RefuseOverlap();
+    }
+
+    public IReadOnlyCollection<string> Names => _entries.Keys;
+
+    public bool Has(string name) => _entries.ContainsKey(name);
+
+    public static SafetensorsFile Open(string path)
+    {
+        var file = ModelFile.Open(path);
+        try
+        {
+            return new SafetensorsFile(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A tensor's type, shape and place, under another name.</summary>
+    /// <exception cref="ModelFormatException">Of a type, or a rank, that no tensor of a Llama has.</exception>
+    public StoredTensor Locate(string name, string newName)
+    {
+        var entry = _entries[name];
+        var shape = entry.GetSizes("shape");
+        if (shape.Length is not (1 or 2) || shape.Any(n => n is 0 or > int.MaxValue))
+            throw entry.Error("shape", $"is [{string.Join(", ", shape)}]; expected a vector or a matrix of at most {int.MaxValue} rows and columns, and not empty");
+        var info = new TensorInfo(newName, TypeOf(entry), shape.Length == 1 ? 1 : shape[0], shape[^1]);
+        var (start, end) = Place(name);
+        var expected = (Int128)info.Rows * info.RowBytes;
+        if (end - start != expected)
+            throw entry.Error("data_offsets", $"are {end - start} bytes apart; shape and dtype make {expected}");
+        return new StoredTensor(info, _file, _dataStart + start);
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    int ReadHeaderLength()
+    {
+        if (_file.Length < LengthBytes) throw _file.Error("is cut short: it has no header");
+        Span<byte> bytes = stackalloc byte[LengthBytes];
+        _file.Read(0, bytes);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+        if (_file.IsLfsPointer()) throw _file.Error(ModelFile.LfsPointerProblem);
+        if (length > (ulong)(_file.Length - LengthBytes))
+            throw _file.Error($"header length is {length}, but only {_file.Length - LengthBytes} bytes follow: the file is damaged or cut short");
+        return length <= MaxHeaderBytes ? (int)length : throw _file.Error($"header length is {length}; at most {MaxHeaderBytes} is allowed");
+    }
+
+    static TensorType TypeOf(JsonFields entry) => entry.GetString("dtype") switch
+    {
+        "F32" => TensorType.F32,
+        "F16" => TensorType.F16,
+        "BF16" => TensorType.BF16,
+        var other => throw entry.Error("dtype", $"is {ErrorText.Quote(other)}, which is not supported; F32, F16 and BF16 are"),
+    };
+
+    (long Start, long End) Place(string name)
+    {
+        var entry = _entries[name];
+        if (entry.GetSizes("data_offsets") is not [var start, var end]) throw entry.Error("data_offsets", "are not two numbers");
+        if (start > end) throw entry.Error("data_offsets", $"are reversed: {start} is after {end}");
+        if (end > _file.Length - _dataStart)
+            throw entry.Error("data_offsets", $"end at {end}, but only {_file.Length - _dataStart} bytes of data are there: the file is damaged or cut short");
+        return (start, end);
+    }
+
+    void RefuseOverlap()
+    {
+        var before = (Name: "", End: 0L);
+        foreach (var (name, (start, end)) in Names.Select(name => (name, Place(name))).OrderBy(t => t.Item2))
+        {
+            if (start < before.End) throw _file.Error($"tensors {ErrorText.Quote(before.Name)} and {ErrorText.Quote(name)} overlap");
+            before = (name, end);
+        }
+    }
+}
