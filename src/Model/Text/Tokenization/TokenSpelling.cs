@@ -8,4 +8,7 @@ enum TokenSpelling
 
     /// <summary>UTF-8 in which U+2581 stands for a space (SentencePiece, Llama 1 and 2).</summary>
     SentencePiece,
+
+    /// <summary>UTF-8 as it is.</summary>
+    Plain,
 }

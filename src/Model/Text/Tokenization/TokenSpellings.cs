@@ -12,8 +12,12 @@ static class TokenSpellings
     /// <param name="raw">At least as long as <paramref name="written"/>.</param>
     /// <param name="length">Bytes put into <paramref name="raw"/>.</param>
     /// <returns>False if no text is written so, and no text can therefore become this token.</returns>
-    public static bool TryDecode(this TokenSpelling spelling, ReadOnlySpan<byte> written, Span<byte> raw, out int length) =>
-        spelling is TokenSpelling.ByteLevel ? ByteAlphabet.TryDecode(written, raw, out length) : TryUnmarkSpaces(written, raw, out length);
+    public static bool TryDecode(this TokenSpelling spelling, ReadOnlySpan<byte> written, Span<byte> raw, out int length) => spelling switch
+    {
+        TokenSpelling.ByteLevel => ByteAlphabet.TryDecode(written, raw, out length),
+        TokenSpelling.SentencePiece => TryUnmarkSpaces(written, raw, out length),
+        _ => Copy(written, raw, out length),
+    };
 
     /// <summary>Reads the written form of a byte token: <c>&lt;0x0A&gt;</c>.</summary>
     public static bool TryParseByte(ReadOnlySpan<byte> written, out byte value)
@@ -21,6 +25,13 @@ static class TokenSpellings
         value = 0;
         return written.Length == 6 && written.StartsWith("<0x"u8) && written[5] == '>'
             && byte.TryParse(written[3..5], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+    }
+
+    static bool Copy(ReadOnlySpan<byte> written, Span<byte> raw, out int length)
+    {
+        written.CopyTo(raw);
+        length = written.Length;
+        return true;
     }
 
     // A literal space is never written by SentencePiece: a token with one in it is no text's.

@@ -103,7 +103,7 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
     {
         var ids = new int[256];
         Array.Fill(ids, -1);
-        for (var id = 0; spelling is TokenSpelling.SentencePiece && id < vocabulary.Count; id++)
+        for (var id = 0; spelling is not TokenSpelling.ByteLevel && id < vocabulary.Count; id++)
             if (vocabulary.KindOf(id) is TokenKind.Byte) ids[vocabulary.BytesOf(id).Span[0]] = id;
         for (var value = 0; spelling is TokenSpelling.ByteLevel && value < 256; value++)
             if (plain.TryFind([(byte)value], out var id)) ids[value] = id;
