@@ -1,6 +1,7 @@
 using System.Text;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.RandomNumbers;
 
 namespace LlamaCluster.Testing.Models;
 
@@ -13,7 +14,7 @@ static class SyntheticValues
     public static float[] Of(int seed, TensorShape shape, LlamaConfig config)
     {
         if (shape.Name == LlamaTensors.RopeFactors) return [.. ((RopeScaling.Factors)config.RopeScaling!).Divisors];
-        var random = new SplitMix64((ulong)seed ^ HashOf(shape.Name));
+        var random = new RandomSequence((ulong)seed ^ HashOf(shape.Name));
         var values = new float[shape.Rows * shape.Columns];
         var isNorm = shape.Rows == 1;
         var size = isNorm ? 0.2f : MathF.Sqrt(3f / shape.Columns);

@@ -1,0 +1,89 @@
+using System.Globalization;
+
+namespace LlamaCluster.Model.Config;
+
+/// <summary>
+/// A model's shape without its weights, for measuring and planning: one of the published Llamas by name, or
+/// <c>hidden=2048,layers=16,ffn=8192,heads=32,vocab=32000</c> and, where they differ from the usual, <c>kv-heads</c> (else as many
+/// as heads), <c>head-size</c> (else hidden / heads), <c>context</c> (else 8192).
+/// </summary>
+/// <param name="Name">The preset's name, or the text that was parsed.</param>
+public sealed record ModelShape(string Name, LlamaConfig Config)
+{
+    const int DefaultContext = 8192;
+
+    static readonly ModelShape[] Known =
+    [
+        Llama3("llama-3.2-1b", layers: 16, hidden: 2048, ffn: 8192, heads: 32, headSize: 64, ropeFactor: 32, tied: true),
+        Llama3("llama-3.1-8b", layers: 32, hidden: 4096, ffn: 14_336, heads: 32, headSize: 128, ropeFactor: 8, tied: false),
+        Llama3("llama-3.1-70b", layers: 80, hidden: 8192, ffn: 28_672, heads: 64, headSize: 128, ropeFactor: 8, tied: false),
+        Llama3("llama-3.1-405b", layers: 126, hidden: 16_384, ffn: 53_248, heads: 128, headSize: 128, ropeFactor: 8, tied: false),
+    ];
+
+    public static IReadOnlyList<string> PresetNames { get; } = [.. Known.Select(shape => shape.Name)];
+
+    /// <exception cref="FormatException">One line that says what is wrong and what is possible.</exception>
+    public static ModelShape Parse(string text) =>
+        Array.Find(Known, shape => shape.Name == text) ?? (text.Contains('=') ? ParseFields(text) : throw Unknown(text));
+
+    static ModelShape ParseFields(string text)
+    {
+        var fields = ReadFields(text);
+        var (hidden, heads) = (Take(fields, "hidden"), Take(fields, "heads"));
+        if (!fields.ContainsKey("head-size") && (heads <= 0 || hidden % heads != 0))
+            throw new FormatException($"shape '{text}': hidden {hidden} is not a multiple of heads {heads}: give head-size too");
+        var headSize = Take(fields, "head-size", heads > 0 ? hidden / heads : 0);
+        var config = new LlamaConfig
+        {
+            LayerCount = Take(fields, "layers"),
+            HiddenSize = hidden,
+            FfnSize = Take(fields, "ffn"),
+            HeadCount = heads,
+            KvHeadCount = Take(fields, "kv-heads", heads),
+            HeadSize = headSize,
+            VocabularySize = Take(fields, "vocab"),
+            ContextLength = Take(fields, "context", DefaultContext),
+            RmsEpsilon = 1e-5f,
+            RopeTheta = 10_000,
+            RopeDimensionCount = headSize,
+            TiedEmbeddings = false,
+        };
+        if (fields.Count > 0) throw new FormatException($"shape '{text}': {fields.Keys.First()} is unknown");
+        return LlamaConfigRules.FirstProblem(config) is { } problem ? throw new FormatException($"shape '{text}': {problem}") : new ModelShape(text, config);
+
+        int Take(Dictionary<string, int> from, string name, int? otherwise = null) =>
+            from.Remove(name, out var value) ? value : otherwise ?? throw new FormatException($"shape '{text}': {name} is missing");
+    }
+
+    static Dictionary<string, int> ReadFields(string text)
+    {
+        Dictionary<string, int> fields = new(StringComparer.Ordinal);
+        foreach (var field in text.Split(','))
+        {
+            if (field.Split('=') is not [var name, var number] || !int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var value))
+                throw new FormatException($"shape '{text}': '{field}' is not of the form name=number");
+            if (!fields.TryAdd(name, value)) throw new FormatException($"shape '{text}': {name} is there twice");
+        }
+        return fields;
+    }
+
+    static FormatException Unknown(string text) =>
+        new($"shape '{text}' is unknown: give one of {string.Join(", ", PresetNames)}, or hidden=..,layers=..,ffn=..,heads=..,vocab=..");
+
+    static ModelShape Llama3(string name, int layers, int hidden, int ffn, int heads, int headSize, float ropeFactor, bool tied) => new(name, new LlamaConfig
+    {
+        LayerCount = layers,
+        HiddenSize = hidden,
+        FfnSize = ffn,
+        HeadCount = heads,
+        KvHeadCount = 8,
+        HeadSize = headSize,
+        VocabularySize = 128_256,
+        ContextLength = 131_072,
+        RmsEpsilon = 1e-5f,
+        RopeTheta = 500_000,
+        RopeDimensionCount = headSize,
+        RopeScaling = new RopeScaling.Llama3(ropeFactor, LowFrequencyFactor: 1, HighFrequencyFactor: 4, OriginalContextLength: 8192),
+        TiedEmbeddings = tied,
+    });
+}

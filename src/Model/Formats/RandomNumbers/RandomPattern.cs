@@ -1,0 +1,93 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using LlamaCluster.Kernels;
+using LlamaCluster.Model.Formats.Quantization;
+
+namespace LlamaCluster.Model.Formats.RandomNumbers;
+
+/// <summary>
+/// Some random blocks of a type, with scales that give them variance 1 / columns, from which rows are cut at random places.
+/// </summary>
+sealed class RandomPattern
+{
+    const int Elements = 1 << 16;
+
+    readonly byte[] _blocks;
+    readonly int _blockBytes;
+
+    public RandomPattern(TensorType type, long columns, ulong seed)
+    {
+        _blockBytes = type.BlockBytes();
+        _blocks = new byte[Elements / type.BlockSize() * _blockBytes];
+        var deviation = 1 / Math.Sqrt(columns);
+        if (type.BlockSize() == 1) FillFloats(type, deviation, seed);
+        else FillBlocks(type, deviation, seed);
+    }
+
+    /// <summary>Fills a row with whole blocks, from a place that <paramref name="random"/> decides on.</summary>
+    public void CopyRow(ulong random, Span<byte> row)
+    {
+        var start = (int)(random % (ulong)(_blocks.Length / _blockBytes)) * _blockBytes;
+        while (!row.IsEmpty)
+        {
+            var count = Math.Min(row.Length, _blocks.Length - start);
+            _blocks.AsSpan(start, count).CopyTo(row);
+            row = row[count..];
+            start = 0;
+        }
+    }
+
+    void FillFloats(TensorType type, double deviation, ulong seed)
+    {
+        var random = new RandomSequence(seed);
+        var values = new float[Elements];
+        // Even spread over [-w, w) has variance w^2 / 3.
+        var width = (float)(deviation * Math.Sqrt(3));
+        foreach (ref var value in values.AsSpan()) value = width * random.NextSigned();
+        RowEncoder.Encode(type, values, _blocks);
+    }
+
+    void FillBlocks(TensorType type, double deviation, ulong seed)
+    {
+        FillRandom(seed);
+        SetScales(type, 1);
+        SetScales(type, deviation / StandardDeviation(type));
+    }
+
+    void FillRandom(ulong seed)
+    {
+        var random = new RandomSequence(seed);
+        foreach (ref var word in MemoryMarshal.Cast<byte, ulong>(_blocks.AsSpan())) word = random.Next();
+    }
+
+    void SetScales(TensorType type, double scale)
+    {
+        var (scaleAt, minAt, minPerScale) = ScalesOf(type);
+        for (var block = _blocks.AsSpan(); !block.IsEmpty; block = block[_blockBytes..])
+        {
+            BinaryPrimitives.WriteHalfLittleEndian(block[scaleAt..], (Half)scale);
+            if (minAt is { } at) BinaryPrimitives.WriteHalfLittleEndian(block[at..], (Half)(scale * minPerScale));
+        }
+    }
+
+    /// <summary>Where a block has its scale and, if it has one, its minimum, and the minimum that makes the mean 0 for random bits.</summary>
+    static (int ScaleAt, int? MinAt, double MinPerScale) ScalesOf(TensorType type) => type switch
+    {
+        TensorType.Q4_0 or TensorType.Q5_0 or TensorType.Q8_0 => (0, null, 0),
+        TensorType.Q4_1 => (0, 2, -7.5),
+        TensorType.Q5_1 => (0, 2, -15.5),
+        TensorType.Q2_K => (80, 82, 1.5),
+        TensorType.Q3_K => (108, null, 0),
+        TensorType.Q4_K => (0, 2, 7.5),
+        TensorType.Q5_K => (0, 2, 15.5),
+        TensorType.Q6_K => (208, null, 0),
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a type of blocks"),
+    };
+
+    double StandardDeviation(TensorType type)
+    {
+        var values = new float[Elements];
+        RowDecoder.Decode(type, _blocks, values);
+        return Math.Sqrt(values.Sum(v => (double)v * v) / values.Length);
+    }
+}

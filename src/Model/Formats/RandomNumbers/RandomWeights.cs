@@ -1,0 +1,68 @@
+using System.Runtime.InteropServices;
+using LlamaCluster.Kernels;
+using LlamaCluster.Model.Config;
+
+namespace LlamaCluster.Model.Formats.RandomNumbers;
+
+/// <summary>
+/// Weights of any shape and type without a file, for measuring: matrices of a type hold random numbers of variance 1 / columns, so
+/// that activations keep their size from layer to layer; norms are 1. The same seed gives the same model. Rows are
+/// copied from a small pattern (see <see cref="RandomPattern"/>), as fast as memory allows.
+/// </summary>
+public sealed class RandomWeights : IModelWeights
+{
+    readonly ulong _seed;
+    readonly Dictionary<string, int> _indices;
+    readonly Dictionary<(TensorType, long), RandomPattern> _patterns;
+
+    /// <param name="type">Of all matrices; vectors are F32.</param>
+    /// <exception cref="ModelFormatException">A matrix of this shape cannot be of this type.</exception>
+    public RandomWeights(ModelShape shape, TensorType type, ulong seed = 1)
+    {
+        Name = $"random {shape.Name} {type}";
+        Config = shape.Config;
+        _seed = seed;
+        Tensors = [.. LlamaTensors.Of(Config).Select(tensor => Describe(tensor, type))];
+        _indices = Tensors.Index().ToDictionary(t => t.Item.Name, t => t.Index, StringComparer.Ordinal);
+        _patterns = Tensors.Where(tensor => tensor.Rows > 1).Select(tensor => (tensor.Type, tensor.Columns)).Distinct()
+            .ToDictionary(key => key, key => new RandomPattern(key.Type, key.Columns, seed));
+    }
+
+    public string Name { get; }
+
+    public LlamaConfig Config { get; }
+
+    public IReadOnlyList<TensorInfo> Tensors { get; }
+
+    public TensorInfo? Find(string name) => _indices.TryGetValue(name, out var index) ? Tensors[index] : null;
+
+    public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
+    {
+        if (!_indices.TryGetValue(tensor.Name, out var index) || Tensors[index] != tensor)
+            throw new ArgumentException($"{tensor} is not a tensor of {Name}", nameof(tensor));
+        tensor.CheckRows(firstRow, destination.Length);
+        if (tensor.Rows == 1) FillOnes(destination);
+        else CopyRows(_patterns[(tensor.Type, tensor.Columns)], tensor, index, firstRow, destination);
+    }
+
+    public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
+
+    public void Dispose() { }
+
+    void CopyRows(RandomPattern pattern, TensorInfo tensor, int index, long firstRow, Span<byte> destination)
+    {
+        var rowBytes = (int)tensor.RowBytes;
+        for (var row = firstRow; !destination.IsEmpty; row++, destination = destination[rowBytes..])
+            pattern.CopyRow(RandomSequence.Mix(_seed ^ ((ulong)index << 40) ^ (ulong)row), destination[..rowBytes]);
+    }
+
+    static void FillOnes(Span<byte> destination) => MemoryMarshal.Cast<byte, float>(destination).Fill(1);
+
+    static TensorInfo Describe(TensorShape shape, TensorType type)
+    {
+        if (shape.Name == LlamaTensors.RopeFactors) throw new ModelFormatException("a shape with stored RoPE divisors has no random weights");
+        if (shape.Rows == 1) return new TensorInfo(shape.Name, TensorType.F32, 1, shape.Columns);
+        if (LlamaTensorRules.RowProblem(shape.Name, type, shape.Columns) is { } problem) throw new ModelFormatException(problem);
+        return new TensorInfo(shape.Name, type, shape.Rows, shape.Columns);
+    }
+}

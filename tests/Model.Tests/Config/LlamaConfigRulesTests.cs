@@ -1,0 +1,42 @@
+using LlamaCluster.Model.Config;
+using LlamaCluster.Testing.Models;
+
+namespace LlamaCluster.Model.Tests.Config;
+
+public sealed class LlamaConfigRulesTests
+{
+    static readonly LlamaConfig Good = SyntheticModel.Small.Config;
+
+    public static TheoryData<LlamaConfig, string> Bad => new()
+    {
+        { Good with { LayerCount = 0 }, "layer count is 0" },
+        { Good with { LayerCount = int.MaxValue }, "layer count is 2147483647; it must be from 1 to 4096" },
+        { Good with { HiddenSize = -1 }, "hidden size is -1" },
+        { Good with { FfnSize = 1 << 30 }, "feed-forward size is 1073741824" },
+        { Good with { HeadCount = 0 }, "head count is 0" },
+        { Good with { KvHeadCount = 0 }, "KV head count is 0" },
+        { Good with { KvHeadCount = 3 }, "head count 4 is not a multiple of KV head count 3" },
+        { Good with { KvHeadCount = 8 }, "head count 4 is not a multiple of KV head count 8" },
+        { Good with { HeadSize = 0 }, "head size is 0" },
+        { Good with { HeadCount = 1 << 14, HeadSize = 1 << 12 }, "head count 16384 times head size 4096 is above" },
+        { Good with { VocabularySize = 0 }, "vocabulary size is 0" },
+        { Good with { ContextLength = 0 }, "context length is 0" },
+        { Good with { RmsEpsilon = 0 }, "RMS epsilon is 0" },
+        { Good with { RmsEpsilon = float.NaN }, "RMS epsilon is NaN" },
+        { Good with { RopeTheta = float.PositiveInfinity }, "RoPE base is" },
+        { Good with { RopeDimensionCount = 15 }, "RoPE dimension count is 15" },
+        { Good with { RopeDimensionCount = 18 }, "RoPE dimension count is 18" },
+        { Good with { RopeScaling = new RopeScaling.Linear(0) }, "RoPE scaling factor is 0" },
+        { Good with { RopeScaling = new RopeScaling.Llama3(8, 4, 4, 8192) }, "high frequency factor 4 is not above" },
+        { Good with { RopeScaling = new RopeScaling.Llama3(8, 1, 4, 0) }, "RoPE original context length is 0" },
+        { Good with { RopeScaling = new RopeScaling.Factors([1, 1]) }, "RoPE divisors are 2; half the RoPE dimension count is 8" },
+        { Good with { RopeScaling = new RopeScaling.Factors([1, 1, 1, 0, 1, 1, 1, 1]) }, "RoPE divisor 3 is 0" },
+    };
+
+    [Fact]
+    public void AGoodConfigHasNoProblem() => Assert.Null(LlamaConfigRules.FirstProblem(Good));
+
+    [Theory]
+    [MemberData(nameof(Bad))]
+    public void ABadFieldIsNamed(LlamaConfig config, string expected) => Assert.Contains(expected, LlamaConfigRules.FirstProblem(config));
+}
