@@ -7,9 +7,10 @@ namespace LlamaCluster.Kernels.Attention;
 /// key scales   [E/32, 16]  bfloat16, only Q8_0
 /// keys         [E, 16]     transposed: a vector of 16 lanes is one dimension of 16 positions, so a score needs no horizontal sum
 /// value scales [E/32, 16]  bfloat16, only Q8_0
-/// values       [16, E]     a vector is 16 dimensions of one position, to be added to the output with its weight
+/// values       [16, E']    a vector is 16 dimensions of one position, to be added to the output with its weight
 /// </code>
-/// Each of the four begins at a multiple of 64 bytes. E need not be a multiple of 32: the last scale then covers fewer.
+/// Each of the four begins at a multiple of 64 bytes. E' is E rounded up to whole vectors of 16; what it adds is never looked at.
+/// E need not be a multiple of 32 either: the last scale then covers fewer.
 /// </summary>
 public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSize)
 {
@@ -32,19 +33,23 @@ public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSi
     /// <summary>Scales that one position of one head has for its keys, and as many for its values.</summary>
     public int ScaleGroups => Type == KvType.Q8_0 ? (HeadSize + ScaleGroup - 1) / ScaleGroup : 0;
 
-    public long KeyScales => 0;
+    /// <summary>E': numbers from one position's values to the next one's.</summary>
+    public int ValueStride => (HeadSize + Positions - 1) / Positions * Positions;
 
-    public long Keys => KeyScales + Align((long)ScaleGroups * Positions * sizeof(ushort));
+    /// <summary>Where the keys begin in a head tile, whose first bytes are the key scales.</summary>
+    public long Keys => ScaleBytes;
 
-    public long ValueScales => Keys + Align((long)HeadSize * Positions * ElementBytes);
+    public long ValueScales => Keys + Align(checked((long)HeadSize * Positions * ElementBytes));
 
-    public long Values => ValueScales + (Keys - KeyScales);
+    public long Values => ValueScales + ScaleBytes;
 
     /// <summary>Bytes of one kv head of one block.</summary>
-    public long HeadBytes => Values + (ValueScales - Keys);
+    public long HeadBytes => Values + Align(checked((long)ValueStride * Positions * ElementBytes));
 
     /// <summary>Bytes of one block in one layer.</summary>
     public long Bytes => checked(HeadBytes * KvHeads);
+
+    long ScaleBytes => Align((long)ScaleGroups * Positions * sizeof(ushort));
 
     static long Align(long bytes) => (bytes + Alignment - 1) & -Alignment;
 }

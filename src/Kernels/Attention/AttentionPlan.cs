@@ -1,0 +1,80 @@
+namespace LlamaCluster.Kernels.Attention;
+
+/// <summary>
+/// How a step's attention is divided into tasks; the same for every layer. Results do not depend on it: rows are independent of each
+/// other, and a row's positions are always taken in partitions of the same size and added up in the same order.
+/// </summary>
+sealed class AttentionPlan
+{
+    /// <summary>Positions of one partition, a multiple of <see cref="AttentionKernel.TilePositions"/>.</summary>
+    public const int PartitionPositions = 512;
+
+    /// <summary>A task takes as many rows as give about this many queries, which share what is read of keys and values.</summary>
+    const int TaskQueries = 32;
+
+    /// <summary>Chunks of so few rows are split by partitions where their context is long, to give every thread some of it.</summary>
+    const int RowsToSplit = 4;
+
+    readonly int _kvHeads;
+    readonly int _rowsPerTask;
+    readonly int _partialStates;
+    readonly AttentionTask[] _tasks;
+    readonly SplitRow[] _splitRows;
+    int _taskCount;
+    int _splitRowCount;
+    int _usedStates;
+
+    public AttentionPlan(int kvHeads, int group, int maxRows, int maxSequenceLength, bool split)
+    {
+        _kvHeads = kvHeads;
+        _rowsPerTask = Math.Max(1, TaskQueries / group);
+        var partitions = split ? checked(RowsToSplit * Partitions(maxSequenceLength)) : 0;
+        _partialStates = checked(partitions * kvHeads);
+        _tasks = new AttentionTask[checked(maxRows + partitions)];
+        _splitRows = new SplitRow[maxRows];
+    }
+
+    /// <summary>The most queries of one task, for a group of this size.</summary>
+    public static int MaxQueries(int group) => Math.Max(1, TaskQueries / group) * group;
+
+    /// <summary>How many partial states there must be room for.</summary>
+    public int PartialStates => _partialStates;
+
+    /// <summary>Costly ones tend to stand last: a chunk's later rows see more.</summary>
+    public ReadOnlySpan<AttentionTask> Tasks => _tasks.AsSpan(0, _taskCount);
+
+    public ReadOnlySpan<SplitRow> SplitRows => _splitRows.AsSpan(0, _splitRowCount);
+
+    public static int Partitions(int positions) => (positions + PartitionPositions - 1) / PartitionPositions;
+
+    public void Set(ReadOnlySpan<AttentionChunk> chunks)
+    {
+        (_taskCount, _splitRowCount, _usedStates) = (0, 0, 0);
+        for (var c = 0; c < chunks.Length; c++)
+        {
+            var chunk = chunks[c];
+            for (var row = 0; row < chunk.Rows;)
+            {
+                if (chunk.Rows <= RowsToSplit && TrySplit(c, chunk, row))
+                {
+                    row++;
+                    continue;
+                }
+                var rows = Math.Min(_rowsPerTask, chunk.Rows - row);
+                _tasks[_taskCount++] = new AttentionTask(c, row, rows, Partition: -1, PartialState: -1);
+                row += rows;
+            }
+        }
+    }
+
+    bool TrySplit(int index, in AttentionChunk chunk, int row)
+    {
+        var partitions = Partitions(chunk.Start + row + 1);
+        if (partitions == 1 || partitions * _kvHeads > _partialStates - _usedStates) return false;
+
+        _splitRows[_splitRowCount++] = new SplitRow(chunk.FirstRow + row, partitions, _usedStates);
+        for (var p = 0; p < partitions; p++, _usedStates += _kvHeads)
+            _tasks[_taskCount++] = new AttentionTask(index, row, 1, p, _usedStates);
+        return true;
+    }
+}

@@ -1,0 +1,34 @@
+using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Elementwise;
+
+namespace LlamaCluster.Kernels.Attention;
+
+/// <summary>
+/// <see cref="KvType.Q8_0"/>: round(x / scale), where scale is max |x| / 127 rounded up to bfloat16, so that no byte exceeds 127.
+/// A number is off by at most half its scale: 1/252 of the greatest in its group.
+/// </summary>
+readonly unsafe struct KvQ8 : IKvFormat
+{
+    public static bool Scaled => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TLanes Load<TLanes>(byte* numbers, int index)
+        where TLanes : unmanaged, IFloatLanes<TLanes> => TLanes.LoadSByte((sbyte*)numbers + index);
+
+    public static void Store(float* source, int count, byte* numbers, int index, int stride, ushort* scale)
+    {
+        var greatest = 0f;
+        for (var i = 0; i < count; i++) greatest = MathF.Max(greatest, MathF.Abs(source[i]));
+
+        *scale = RoundUp(greatest / 127);
+        var step = BitConverter.Int32BitsToSingle(*scale << 16);
+        var inverse = step >= SmallestStep ? 1 / step : 0;
+        var destination = (sbyte*)numbers + index;
+        for (var i = 0; i < count; i++) destination[i * stride] = (sbyte)MathF.Round(source[i] * inverse);
+    }
+
+    /// <summary>2^-126: a smaller step would have an infinite inverse; such numbers are stored as zero.</summary>
+    const float SmallestStep = 1.17549435e-38f;
+
+    static ushort RoundUp(float value) => (ushort)((BitConverter.SingleToUInt32Bits(value) + 0xFFFF) >> 16);
+}

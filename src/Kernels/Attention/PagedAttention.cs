@@ -1,0 +1,204 @@
+using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Elementwise;
+
+namespace LlamaCluster.Kernels.Attention;
+
+/// <summary>
+/// Causal attention over a paged KV cache, for a step of several sequences. H query heads share G kv heads: a kv head is read once for
+/// its group of H / G. A row's result depends, in every bit, only on its own query and on the keys and values of its sequence.
+/// </summary>
+public sealed unsafe class PagedAttention : IDisposable
+{
+    readonly KvPool _pool;
+    readonly AttentionKernel _kernel;
+    readonly AttentionPlan _plan;
+    readonly int _kvHeads;
+    readonly int _headSize;
+    readonly int _group;
+    readonly int _taskQueries;
+    readonly long _scratchLength;
+    readonly long _stateLength;
+    readonly NativeBuffer<float> _scratch;
+    readonly NativeBuffer<float> _partials;
+    readonly AttentionChunk[] _chunks;
+    readonly int[] _blocks;
+    readonly int[] _slots;
+    int _chunkCount;
+    int _rows;
+
+    /// <param name="heads">H, a multiple of the pool's G.</param>
+    /// <param name="maxRows">The most rows of one step.</param>
+    /// <param name="maxSequenceLength">The most positions of one sequence.</param>
+    /// <param name="threads">The most threads that will compute.</param>
+    public PagedAttention(KvPool pool, int heads, int maxRows, int maxSequenceLength, int threads)
+    {
+        var layout = pool.Layout;
+        (_pool, _kvHeads, _headSize, _group) = (pool, layout.KvHeads, layout.HeadSize, heads / layout.KvHeads);
+        _kernel = AttentionKernel.Widest(layout);
+        _plan = new AttentionPlan(_kvHeads, _group, maxRows, maxSequenceLength, split: threads > 1);
+        _taskQueries = AttentionPlan.MaxQueries(_group);
+        _stateLength = AttentionState.Length(layout, _group);
+        _partials = new NativeBuffer<float>(checked(_plan.PartialStates * _stateLength));
+        _scratchLength = (AttentionScratch.Length(layout, _taskQueries) + 15) / 16 * 16;
+        _scratch = new NativeBuffer<float>(checked(_scratchLength * threads));
+        _chunks = new AttentionChunk[maxRows];
+        _blocks = new int[maxRows];
+        _slots = new int[maxRows];
+    }
+
+    /// <summary>Says which rows the next calls are about, for all layers of a step. Rows are those of the chunks, in order.</summary>
+    public void Begin(ReadOnlySpan<AttentionChunk> chunks)
+    {
+        chunks.CopyTo(_chunks);
+        _chunkCount = chunks.Length;
+        _rows = 0;
+        foreach (var chunk in chunks)
+        {
+            for (var position = chunk.Start; position < chunk.Start + chunk.Rows; position++, _rows++)
+            {
+                _blocks[_rows] = chunk.Blocks[position / KvBlockLayout.Positions];
+                _slots[_rows] = position % KvBlockLayout.Positions;
+            }
+        }
+        _plan.Set(chunks);
+    }
+
+    /// <summary>Puts the rows' keys and values [B, G, E] into their blocks.</summary>
+    /// <returns>Whether all of them are finite; if not, the rows must not be attended to.</returns>
+    public bool Store(ComputeThreads threads, int layer, ReadOnlySpan<float> keys, ReadOnlySpan<float> values)
+    {
+        CheckLength(keys.Length, _rows * (long)_kvHeads * _headSize, nameof(keys));
+        CheckLength(values.Length, _rows * (long)_kvHeads * _headSize, nameof(values));
+        fixed (float* k = keys, v = values)
+        {
+            var job = new StoreJob { Attention = this, Layer = layer, Keys = k, Values = v };
+            threads.Run(ref job);
+            return job.NotFinite == 0;
+        }
+    }
+
+    /// <summary>output[B, H, E] = softmax(q . k / sqrt(E)) . v over each row's own and earlier positions, which have been stored.</summary>
+    public void Attend(ComputeThreads threads, int layer, ReadOnlySpan<float> queries, Span<float> output)
+    {
+        CheckLength(queries.Length, _rows * (long)_kvHeads * _group * _headSize, nameof(queries));
+        CheckLength(output.Length, queries.Length, nameof(output));
+        if (threads.Count * _scratchLength > _scratch.Length) throw new ArgumentException("more threads than there is scratch memory for", nameof(threads));
+        fixed (float* q = queries, o = output)
+        {
+            var job = new AttendJob { Attention = this, Layer = layer, Queries = q, Output = o };
+            threads.Run(ref job);
+            if (_plan.SplitRows.IsEmpty) return;
+            var join = new JoinJob { Attention = this, Output = o };
+            threads.Run(ref join);
+        }
+    }
+
+    public void Dispose()
+    {
+        _scratch.Dispose();
+        _partials.Dispose();
+    }
+
+    static void CheckLength(long actual, long expected, string name)
+    {
+        if (actual != expected) throw new ArgumentException($"{actual} numbers where the step's rows have {expected}", name);
+    }
+
+    AttentionState Partial(int index) => AttentionState.At(_partials.Pointer + (index * _stateLength), _pool.Layout, _group);
+
+    void Run(in AttentionTask task, int head, int thread, int layer, float* queries, float* output)
+    {
+        var scratch = new AttentionScratch(_scratch.Pointer + (thread * _scratchLength), _pool.Layout, _taskQueries);
+        ref readonly var chunk = ref _chunks[task.Chunk];
+        var kvHead = _pool.Head(layer, head, chunk.Blocks);
+        var position = chunk.Start + task.Row;
+        var end = position + task.Rows;
+        var rowLength = (long)_kvHeads * _group * _headSize;
+        var groupLength = _group * _headSize;
+        var offset = ((chunk.FirstRow + task.Row) * rowLength) + ((long)head * groupLength);
+
+        for (var r = 0; r < task.Rows; r++)
+            Unsafe.CopyBlockUnaligned(scratch.Queries + (r * groupLength), queries + offset + (r * rowLength), (uint)groupLength * sizeof(float));
+
+        if (task.Partition >= 0)
+        {
+            var first = task.Partition * AttentionPlan.PartitionPositions;
+            end = Math.Min(end, first + AttentionPlan.PartitionPositions);
+            _kernel.Attend(kvHead, 1, _group, position, first, end, scratch, Partial(task.PartialState + head));
+            return;
+        }
+
+        for (var first = 0; first < end; first += AttentionPlan.PartitionPositions)
+        {
+            var partitionEnd = Math.Min(end, first + AttentionPlan.PartitionPositions);
+            _kernel.Attend(kvHead, task.Rows, _group, position, first, partitionEnd, scratch, first == 0 ? scratch.Total : scratch.Part);
+            if (first > 0) _kernel.Add(scratch.Part, scratch.Total, Math.Max(0, first - position) * _group, task.Rows * _group);
+        }
+        for (var r = 0; r < task.Rows; r++)
+            _kernel.Finish(scratch.Total, r * _group, _group, output + offset + (r * rowLength));
+    }
+
+    void Join(in SplitRow row, int head, float* output)
+    {
+        var total = Partial(row.FirstState + head);
+        for (var p = 1; p < row.Partitions; p++) _kernel.Add(Partial(row.FirstState + (p * _kvHeads) + head), total, 0, _group);
+        _kernel.Finish(total, 0, _group, output + ((((long)row.Row * _kvHeads) + head) * _group * _headSize));
+    }
+
+    struct StoreJob : IComputeJob
+    {
+        public PagedAttention Attention;
+        public int Layer;
+        public float* Keys;
+        public float* Values;
+        public int NotFinite;
+
+        public void Run(int thread, int threads)
+        {
+            var (heads, headSize) = (Attention._kvHeads, Attention._headSize);
+            var items = (long)Attention._rows * heads;
+            var end = items * (thread + 1) / threads;
+            for (var i = items * thread / threads; i < end; i++)
+            {
+                var (row, head) = ((int)(i / heads), (int)(i % heads));
+                float* key = Keys + (i * headSize), value = Values + (i * headSize);
+                if (float.IsNaN(RowMath.Widest.MaxOfFinite(key, headSize)) || float.IsNaN(RowMath.Widest.MaxOfFinite(value, headSize)))
+                    NotFinite = 1;
+                else
+                    Attention._kernel.Store(Attention._pool.HeadTile(Layer, Attention._blocks[row], head), Attention._slots[row], key, value);
+            }
+        }
+    }
+
+    struct AttendJob : IComputeJob
+    {
+        public PagedAttention Attention;
+        public int Layer;
+        public float* Queries;
+        public float* Output;
+        int _taken;
+
+        /// <summary>Tasks differ in cost: each thread takes the next one, last first.</summary>
+        public void Run(int thread, int threads)
+        {
+            var tasks = Attention._plan.Tasks;
+            var items = tasks.Length * Attention._kvHeads;
+            for (int item; (item = items - Interlocked.Increment(ref _taken)) >= 0;)
+                Attention.Run(tasks[item / Attention._kvHeads], item % Attention._kvHeads, thread, Layer, Queries, Output);
+        }
+    }
+
+    struct JoinJob : IComputeJob
+    {
+        public PagedAttention Attention;
+        public float* Output;
+
+        public readonly void Run(int thread, int threads)
+        {
+            var rows = Attention._plan.SplitRows;
+            var heads = Attention._kvHeads;
+            for (var item = thread; item < rows.Length * heads; item += threads)
+                Attention.Join(rows[item / heads], item % heads, Output);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using System.Runtime.CompilerServices;
+
+namespace LlamaCluster.Kernels.Elementwise;
+
+/// <summary>What is made of lane operations only, and is hence the same in every bit at every width.</summary>
+static unsafe class LaneMath<TLanes>
+    where TLanes : unmanaged, IFloatLanes<TLanes>
+{
+    public const int Count = 16;
+
+    const float ExpLowest = -87.3f;   // e^-87.3 is the last one that is a normal number
+    const float ExpHighest = 88.72f;  // e^88.72 is the last one below infinity
+    const float Log2E = 1.44269504f;
+    const float Ln2Upper = 0.693115234375f;   // few bits, so that its product with an exponent is exact ...
+    const float Ln2Lower = 3.19461849e-5f;    // ... and the rest
+    const float RoundToInteger = 12582912f;   // 1.5 * 2^23: added to a small number, leaves its integer in the lowest bits
+
+    /// <summary>
+    /// e^x within 1.5 units in the last place: x = n ln 2 + r, e^x = 2^n e^r, and e^r by a polynomial of degree 6 (minimax on
+    /// |r| &lt;= ln 2 / 2, relative error 1.0e-8). Below -87.3 it is 0, above 88.72 infinity; NaN stays NaN.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TLanes Exp(TLanes x)
+    {
+        var shifted = TLanes.MultiplyAdd(x, TLanes.Broadcast(Log2E), TLanes.Broadcast(RoundToInteger));
+        var n = shifted - TLanes.Broadcast(RoundToInteger);
+        var r = TLanes.MultiplyAdd(n, TLanes.Broadcast(-Ln2Upper), x);
+        r = TLanes.MultiplyAdd(n, TLanes.Broadcast(-Ln2Lower), r);
+
+        var polynomial = TLanes.Broadcast(0.00139262504f);
+        polynomial = TLanes.MultiplyAdd(polynomial, r, TLanes.Broadcast(0.00836323295f));
+        polynomial = TLanes.MultiplyAdd(polynomial, r, TLanes.Broadcast(0.0416665524f));
+        polynomial = TLanes.MultiplyAdd(polynomial, r, TLanes.Broadcast(0.166665763f));
+        polynomial = TLanes.MultiplyAdd(polynomial, r, TLanes.Broadcast(0.5f));
+        var one = TLanes.Broadcast(1);
+        polynomial = TLanes.MultiplyAdd(polynomial, r * r, r) + one;
+
+        var result = TLanes.AddToExponent(polynomial, shifted);
+        result = TLanes.WhereGreater(TLanes.Broadcast(ExpLowest), x, TLanes.Broadcast(0), result);
+        return TLanes.WhereGreater(x, TLanes.Broadcast(ExpHighest), TLanes.Broadcast(float.PositiveInfinity), result);
+    }
+
+    /// <summary>The first <paramref name="count"/> lanes from memory, the others <paramref name="fill"/>.</summary>
+    public static TLanes LoadFirst(float* source, int count, float fill = 0)
+    {
+        var lanes = stackalloc float[Count];
+        for (var i = 0; i < Count; i++) lanes[i] = i < count ? source[i] : fill;
+        return TLanes.Load(lanes);
+    }
+
+    public static void StoreFirst(TLanes value, float* destination, int count)
+    {
+        var lanes = stackalloc float[Count];
+        TLanes.Store(value, lanes);
+        for (var i = 0; i < count; i++) destination[i] = lanes[i];
+    }
+}

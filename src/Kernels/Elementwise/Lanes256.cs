@@ -1,0 +1,107 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace LlamaCluster.Kernels.Elementwise;
+
+/// <summary>Sixteen lanes in two registers of 256 bits (AVX2).</summary>
+readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) : IFloatLanes<Lanes256>
+{
+    readonly Vector256<float> _lower = lower;
+    readonly Vector256<float> _upper = upper;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Broadcast(float value) => new(Vector256.Create(value), Vector256.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Load(float* source) => new(Vector256.Load(source), Vector256.Load(source + 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 LoadBFloat16(ushort* source) => new((Widen(source) << 16).AsSingle(), (Widen(source + 8) << 16).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 LoadNormalHalf(ushort* source) => new(ToSingle(Widen(source)), ToSingle(Widen(source + 8)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 LoadSByte(sbyte* source) => new(Widen(source), Widen(source + 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(Lanes256 value, float* destination)
+    {
+        value._lower.Store(destination);
+        value._upper.Store(destination + 8);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 operator +(Lanes256 a, Lanes256 b) => new(a._lower + b._lower, a._upper + b._upper);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 operator -(Lanes256 a, Lanes256 b) => new(a._lower - b._lower, a._upper - b._upper);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 operator *(Lanes256 a, Lanes256 b) => new(a._lower * b._lower, a._upper * b._upper);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 operator /(Lanes256 a, Lanes256 b) => new(a._lower / b._lower, a._upper / b._upper);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 MultiplyAdd(Lanes256 a, Lanes256 b, Lanes256 c) =>
+        new(Vector256.FusedMultiplyAdd(a._lower, b._lower, c._lower), Vector256.FusedMultiplyAdd(a._upper, b._upper, c._upper));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Max(Lanes256 a, Lanes256 b) => new(Vector256.MaxNative(a._lower, b._lower), Vector256.MaxNative(a._upper, b._upper));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 WhereGreater(Lanes256 a, Lanes256 b, Lanes256 yes, Lanes256 no) => new(
+        Vector256.ConditionalSelect(Vector256.GreaterThan(a._lower, b._lower), yes._lower, no._lower),
+        Vector256.ConditionalSelect(Vector256.GreaterThan(a._upper, b._upper), yes._upper, no._upper));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Abs(Lanes256 value) => new(Vector256.Abs(value._lower), Vector256.Abs(value._upper));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 AddToExponent(Lanes256 value, Lanes256 exponent) => new(
+        (value._lower.AsInt32() + (exponent._lower.AsInt32() << 23)).AsSingle(),
+        (value._upper.AsInt32() + (exponent._upper.AsInt32() << 23)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 SwapPairs(Lanes256 value)
+    {
+        var swapped = Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6);
+        return new(Vector256.Shuffle(value._lower, swapped), Vector256.Shuffle(value._upper, swapped));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Lanes256 value) => Sum(value._lower + value._upper);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Max(Lanes256 value) => Max(Vector256.MaxNative(value._lower, value._upper));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Vector256<float> lanes) => Lanes128.Sum(lanes.GetLower() + lanes.GetUpper());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Max(Vector256<float> lanes) => Lanes128.Max(Vector128.MaxNative(lanes.GetLower(), lanes.GetUpper()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector256<float> ToSingle(Vector256<int> halves) =>
+        ((halves << 16 >> 3) & Vector256.Create(unchecked((int)0x8FFFE000))).AsSingle() * HalfBits.Rebias;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector256<int> Widen(ushort* source)
+    {
+        var values = Vector128.Load(source);
+        return Avx2.IsSupported
+            ? Avx2.ConvertToVector256Int32(values)
+            : Vector256.Create(Vector128.WidenLower(values), Vector128.WidenUpper(values)).AsInt32();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector256<float> Widen(sbyte* source)
+    {
+        if (Avx2.IsSupported) return Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(source));
+        var values = Vector64.Load(source);
+        var (lower, upper) = Vector128.Widen(Vector128.WidenLower(Vector128.Create(values, values)));
+        return Vector256.ConvertToSingle(Vector256.Create(lower, upper));
+    }
+}

@@ -1,0 +1,41 @@
+using System.Runtime.Intrinsics;
+
+namespace LlamaCluster.Kernels.Elementwise;
+
+/// <summary>
+/// The maths of single rows beside matrix products and attention. One instance per vector width, all of which give the same
+/// bits; <see cref="Widest"/> is chosen once. Rows may have any length; they are read and written in place, unaligned.
+/// </summary>
+abstract unsafe class RowMath
+{
+    /// <summary>For the widest vectors that this machine has in hardware.</summary>
+    public static RowMath Widest { get; } =
+        Vector512.IsHardwareAccelerated ? new RowMath<Lanes512>()
+        : Vector256.IsHardwareAccelerated ? new RowMath<Lanes256>()
+        : Vector128.IsHardwareAccelerated ? new RowMath<Lanes128>()
+        : new RowMath<ScalarLanes>();
+
+    /// <summary>y = x / sqrt(mean(x^2) + epsilon) * weight.</summary>
+    public abstract void RmsNorm(float* x, float* weight, float epsilon, float* y, int length);
+
+    /// <summary>x += y.</summary>
+    public abstract void Add(float* x, float* y, int length);
+
+    /// <summary>gate = gate / (1 + e^-gate) * up.</summary>
+    public abstract void SwiGlu(float* gate, float* up, int length);
+
+    /// <summary>
+    /// Rotates neighbours: (x0, x1) = (x0 c - x1 s, x1 c + x0 s), with c standing twice in <paramref name="cosines"/> and
+    /// -s, s in <paramref name="sines"/>. The length is even.
+    /// </summary>
+    public abstract void Rotate(float* x, float* cosines, float* sines, int length);
+
+    /// <summary>The greatest number, if all are finite; otherwise NaN.</summary>
+    public abstract float MaxOfFinite(float* x, int length);
+
+    /// <summary>y = e^((x - shift) * scale), and the sum of y.</summary>
+    public abstract float Exp(float* x, float shift, float scale, float* y, int length);
+
+    /// <summary>The sum of e^(x - shift).</summary>
+    public abstract float SumOfExp(float* x, float shift, int length);
+}

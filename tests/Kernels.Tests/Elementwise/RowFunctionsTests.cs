@@ -1,0 +1,92 @@
+using LlamaCluster.Kernels.Elementwise;
+
+namespace LlamaCluster.Kernels.Tests.Elementwise;
+
+/// <summary>The functions over several rows: their results do not depend on how rows are shared among threads.</summary>
+public sealed class RowFunctionsTests
+{
+    // Enough numbers that the work is really shared.
+    const int Rows = 37;
+    const int Length = 1000;
+
+    public static TheoryData<int> ThreadCounts => [2, 3, 4];
+
+    [Theory]
+    [MemberData(nameof(ThreadCounts))]
+    public void RmsNorm_is_the_same_on_any_number_of_threads(int count) => CheckThreads(count, (threads, x, y) =>
+    {
+        var result = new float[x.Length];
+        RmsNorm.Apply(threads, x, y.AsSpan(0, Length), 1e-6f, result);
+        return result;
+    });
+
+    [Theory]
+    [MemberData(nameof(ThreadCounts))]
+    public void SwiGlu_is_the_same_on_any_number_of_threads(int count) => CheckThreads(count, (threads, x, y) =>
+    {
+        SwiGlu.Apply(threads, x, y);
+        return x;
+    });
+
+    [Theory]
+    [MemberData(nameof(ThreadCounts))]
+    public void Residual_is_the_same_on_any_number_of_threads(int count) => CheckThreads(count, (threads, x, y) =>
+    {
+        Residual.Add(threads, x, y);
+        return x;
+    });
+
+    [Theory]
+    [MemberData(nameof(ThreadCounts))]
+    public void Rope_is_the_same_on_any_number_of_threads(int count) => CheckThreads(count, (threads, x, y) =>
+    {
+        Rope.Rotate(threads, x, heads: 10, headSize: 100, y.AsSpan(0, Rows * 64), y.AsSpan(1, Rows * 64));
+        return x;
+    });
+
+    [Fact]
+    public void Rope_turns_neighbours_by_position_times_frequency_and_leaves_the_rest()
+    {
+        float[] frequencies = [1, 0.25f];
+        const int position = 1_000_003;
+        var cosines = new float[4];
+        var sines = new float[4];
+        Rope.Angles(position, frequencies, cosines, sines);
+        float[] x = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]; // two heads of 6, of which 4 are rotated
+        using var threads = new ComputeThreads(1);
+
+        Rope.Rotate(threads, x, heads: 2, headSize: 6, cosines, sines);
+
+        Assert.Equal(Turned(1, 2, position), x[..2], Close);
+        Assert.Equal(Turned(3, 4, position * 0.25), x[2..4], Close);
+        Assert.Equal([5, 6], x[4..6]);
+        Assert.Equal(Turned(7, 8, position), x[6..8], Close);
+        Assert.Equal([11, 12], x[10..]);
+    }
+
+    [Fact]
+    public void Lengths_that_do_not_belong_together_are_refused()
+    {
+        using var threads = new ComputeThreads(1);
+        Assert.Throws<ArgumentException>(() => RmsNorm.Apply(threads, new float[5], new float[2], 0, new float[5]));
+        Assert.Throws<ArgumentException>(() => RmsNorm.Apply(threads, new float[4], new float[2], 0, new float[6]));
+        Assert.Throws<ArgumentException>(() => SwiGlu.Apply(threads, new float[4], new float[3]));
+        Assert.Throws<ArgumentException>(() => Residual.Add(threads, new float[4], new float[3]));
+        Assert.Throws<ArgumentException>(() => Rope.Rotate(threads, new float[8], 2, 4, new float[6], new float[6]));
+        Assert.Throws<ArgumentException>(() => Rope.Rotate(threads, new float[8], 2, 4, new float[3], new float[3]));
+    }
+
+    static bool Close(float expected, float actual) => Math.Abs(expected - actual) < 1e-5f;
+
+    static float[] Turned(double x, double y, double angle) =>
+        [(float)((x * Math.Cos(angle)) - (y * Math.Sin(angle))), (float)((x * Math.Sin(angle)) + (y * Math.Cos(angle)))];
+
+    static void CheckThreads(int count, Func<ComputeThreads, float[], float[], float[]> function)
+    {
+        float[] X() => TestNumbers.Even(Rows * Length, 1, 3);
+        float[] Y() => TestNumbers.Even(Rows * Length, 2, 3);
+        using var one = new ComputeThreads(1);
+        using var several = new ComputeThreads(count);
+        TestNumbers.AssertSameBits(function(one, X(), Y()), function(several, X(), Y()), $"{count} threads");
+    }
+}
