@@ -1,0 +1,27 @@
+namespace LlamaCluster.Coordinator;
+
+/// <summary>What the operator says of a coordinator. <see cref="CoordinatorOptionsRules"/> has the ranges.</summary>
+public sealed record CoordinatorOptions
+{
+    /// <summary>A .gguf file (the first part of a split one) or a Hugging Face folder.</summary>
+    public required string ModelPath { get; init; }
+
+    /// <summary>Where clients reach the HTTP API; port 0 takes a free one.</summary>
+    public string Listen { get; init; } = "http://127.0.0.1:8080";
+
+    /// <summary>Where workers reach the coordinator; port 0 takes a free one.</summary>
+    public string GrpcListen { get; init; } = "http://127.0.0.1:0";
+
+    /// <summary>Workers to wait for before the model is loaded; those that come on top are spare. 1 to 1024, default 2.</summary>
+    public int Workers { get; init; } = 2;
+
+    /// <summary>Workers that share each stage. Only 1.</summary>
+    public int TensorParallel { get; init; } = 1;
+
+    /// <summary>The most tokens of one sequence, prompt and answer. 2 to the model's own context length, which is the default.</summary>
+    public int? ContextLength { get; init; }
+
+    public EngineOptions Engine { get; init; } = new();
+
+    public ClusterDeadlines Deadlines { get; init; } = new();
+}

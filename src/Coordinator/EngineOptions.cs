@@ -1,0 +1,29 @@
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator;
+
+/// <summary>How much the cluster takes on at a time.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>The most token positions of one step; the workers' buffers are made for it. 2 to 65536, default 512.</summary>
+    public int MaxStepRows { get; init; } = 512;
+
+    /// <summary>The most prompt positions of one step: how long a prompt may hold running streams up. 1 to <see cref="MaxStepRows"/>, default 128.</summary>
+    public int MaxPromptRows { get; init; } = 128;
+
+    /// <summary>Sequences that run at a time. 1 to <see cref="MaxStepRows"/> - 1, default 64.</summary>
+    public int MaxRunning { get; init; } = 64;
+
+    /// <summary>Sequences that wait; more are refused. 0 to 100000, default 512.</summary>
+    public int MaxWaiting { get; init; } = 512;
+
+    /// <summary>
+    /// Token positions that all sequences together may keep in the KV cache. Null: what <see cref="MaxRunning"/> sequences of the full
+    /// context need, at most 65536 or one full context, whichever is more. Less where a worker's memory does not suffice.
+    /// </summary>
+    public int? KvTokens { get; init; }
+
+    public KvType KvType { get; init; } = KvType.F16;
+
+    public ActivationType ActivationType { get; init; } = ActivationType.F32;
+}

@@ -1,0 +1,95 @@
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Membership;
+
+/// <summary>Members from registrations, with every field checked, and as messages.</summary>
+static class MemberMapping
+{
+    const int MaxNameLength = 128;
+    const int MaxWordLength = 64;
+    const int MaxTypes = 64;
+    const int MaxThreads = 1 << 16;
+    const long MaxMemory = 1L << 56;
+
+    /// <summary>A hostile heartbeat must not use the view versions up.</summary>
+    const ulong MaxViewVersion = 1UL << 53;
+
+    /// <exception cref="InvalidMessageException">A field is not what it may be.</exception>
+    public static Func<WorkerId, Member> Read(RegisterRequest request, Uri coordinator)
+    {
+        var address = Field.Address("address", request.Address);
+        if (address.Host is "0.0.0.0" or "[::]" or "*" or "+") throw new InvalidMessageException("address is a wildcard; it must be where others reach this worker");
+        var name = Field.Text("name", request.Name, MaxNameLength);
+        var capabilities = Read(request.Capabilities ?? new Capabilities(), request.Profile ?? new Profile());
+        request.HeldShard?.ToShard();
+        return id => new Member(id, name.Length == 0 ? id.Value : name, address) { CoordinatorAddress = coordinator, Capabilities = capabilities };
+    }
+
+    public static WorkerState ReadState(WorkerState state) => Enum.IsDefined(state) && state is not (WorkerState.Unspecified or WorkerState.Lost)
+        ? state
+        : throw new InvalidMessageException($"state is {(int)state}, not IDLE, LOADING, READY or DRAINING");
+
+    public static ulong ReadViewVersion(ulong version) => version <= MaxViewVersion ? version : throw new InvalidMessageException($"view_version is {version}");
+
+    public static ListWorkersReply ToMessage(this MembershipSnapshot snapshot) => new()
+    {
+        ViewVersion = snapshot.ViewVersion,
+        Workers = { snapshot.Members.Select(member => ToMessage(member, snapshot.Plan?.Find(member.Id))) },
+    };
+
+    static WorkerCapabilities Read(Capabilities capabilities, Profile profile) => new(
+        Field.Bytes("capabilities.memory_bytes", capabilities.MemoryBytes, MaxMemory),
+        Field.Count("capabilities.threads", capabilities.Threads, 0, MaxThreads),
+        Field.Text("capabilities.software_version", capabilities.SoftwareVersion, MaxWordLength),
+        Field.Text("capabilities.instruction_set", capabilities.InstructionSet, MaxWordLength),
+        [.. Few("capabilities.tensor_types", capabilities.TensorTypes).Select(type => Field.Text("capabilities.tensor_types", type, MaxWordLength))],
+        [.. Few("capabilities.activation_types", capabilities.ActivationTypes)],
+        Rate("profile.memory_read_bytes_per_second", profile.MemoryReadBytesPerSecond),
+        Rate("profile.multiply_adds_per_second", profile.MultiplyAddsPerSecond));
+
+    static IList<T> Few<T>(string name, IList<T> values)
+    {
+        Field.Count(name, values.Count, 0, MaxTypes);
+        return values;
+    }
+
+    static double Rate(string name, double value)
+        => double.IsFinite(value) && value >= 0 ? value : throw new InvalidMessageException($"{name} is {value}, not a number from 0");
+
+    static WorkerStatus ToMessage(Member member, ShardAssignment? assignment)
+    {
+        var capabilities = member.Capabilities;
+        return new WorkerStatus
+        {
+            WorkerId = member.Id.Value,
+            Name = member.Name,
+            Address = PeerAddress.Format(member.Address),
+            State = StateOf(member),
+            Capabilities = new Capabilities
+            {
+                MemoryBytes = (ulong)capabilities.MemoryBytes,
+                Threads = (uint)capabilities.Threads,
+                SoftwareVersion = capabilities.SoftwareVersion,
+                InstructionSet = capabilities.InstructionSet,
+                TensorTypes = { capabilities.TensorTypes },
+                ActivationTypes = { capabilities.ActivationTypes },
+            },
+            Profile = new Profile
+            {
+                MemoryReadBytesPerSecond = capabilities.MemoryReadBytesPerSecond,
+                MultiplyAddsPerSecond = capabilities.MultiplyAddsPerSecond,
+            },
+            Stage = (uint)(assignment?.Stage ?? 0),
+            Shard = assignment?.Shard.ToMessage(),
+        };
+    }
+
+    static WorkerState StateOf(Member member) => member.State switch
+    {
+        MemberState.Lost => WorkerState.Lost,
+        MemberState.Draining => WorkerState.Draining,
+        _ => member.Reported,
+    };
+}

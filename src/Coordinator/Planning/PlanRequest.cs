@@ -1,0 +1,12 @@
+using LlamaCluster.Coordinator.Membership;
+
+namespace LlamaCluster.Coordinator.Planning;
+
+/// <summary>What a plan is asked for.</summary>
+/// <param name="ViewVersion">Above all before it.</param>
+/// <param name="Workers">In the order in which they get stages.</param>
+/// <param name="TensorParallel">Workers per stage.</param>
+/// <param name="KvBlocks">KV blocks wanted.</param>
+/// <param name="MinKvBlocks">A split that leaves room for fewer is none.</param>
+public sealed record PlanRequest(
+    ulong ViewVersion, ModelIdentity Model, ModelFootprint Footprint, IReadOnlyList<Member> Workers, int TensorParallel, int KvBlocks, int MinKvBlocks);
