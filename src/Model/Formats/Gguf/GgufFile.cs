@@ -26,7 +26,8 @@ public sealed class GgufFile : IDisposable
 
     internal ModelFile File { get; }
 
-    internal long DataStart => _header.DataStart;
+    /// <summary>Bytes from the start of the file to the tensor data.</summary>
+    public long DataStart => _header.DataStart;
 
     internal uint Alignment => _header.Alignment;
 

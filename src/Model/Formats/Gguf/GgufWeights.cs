@@ -18,9 +18,9 @@ sealed class GgufWeights : StoredWeights
         try
         {
             var first = files[0];
+            files.AddRange(GgufParts.OpenRest(first));
             var config = new GgufConfig(first.Metadata);
             config.RefuseOtherArchitectures();
-            files.AddRange(GgufParts.OpenRest(first));
             var tensors = CollectTensors(files);
             return new GgufWeights(files, NameOf(first), Check(first, ReadConfig(config, first, tensors), tensors), [.. tensors.Values]);
         }

@@ -1,19 +1,28 @@
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
-/// <summary>Which files of a folder hold the tensors: model.safetensors, or those that model.safetensors.index.json names.</summary>
+/// <summary>The files of a folder: config.json, and for the tensors model.safetensors, or those that model.safetensors.index.json names.</summary>
 static class HuggingFaceFolder
 {
+    const string ConfigName = "config.json";
     const string SingleName = "model.safetensors";
     const string IndexName = "model.safetensors.index.json";
     const string MapName = "weight_map";
     const int MaxFiles = 4096;
+
+    /// <summary>Its config.json.</summary>
+    /// <exception cref="ModelFormatException">It has none, or it is not JSON.</exception>
+    public static JsonFields ReadConfig(string folder)
+    {
+        var path = Path.Combine(folder, ConfigName);
+        return File.Exists(path) ? JsonFile.Read(path) : throw Missing(folder, ConfigName);
+    }
 
     /// <summary>Opens the files. The caller owns them; if one cannot be opened, none is left open.</summary>
     public static List<SafetensorsFile> OpenFiles(string folder)
     {
         if (File.Exists(Path.Combine(folder, SingleName))) return [SafetensorsFile.Open(Path.Combine(folder, SingleName))];
         var index = Path.Combine(folder, IndexName);
-        return File.Exists(index) ? OpenIndexed(folder, JsonFile.Read(index)) : throw NoTensors(folder);
+        return File.Exists(index) ? OpenIndexed(folder, JsonFile.Read(index)) : throw Missing(folder, SingleName);
     }
 
     static List<SafetensorsFile> OpenIndexed(string folder, JsonFields index)
@@ -51,12 +60,12 @@ static class HuggingFaceFolder
         throw index.Error(MapName, $"says that tensor {ErrorText.Quote(missing)} is in {ErrorText.Quote(name)}, but it is not");
     }
 
-    static ModelFormatException NoTensors(string folder)
+    static ModelFormatException Missing(string folder, string name)
     {
         if (Directory.EnumerateFiles(folder, "*.gguf").Order(StringComparer.Ordinal).FirstOrDefault() is { } gguf)
-            return new($"{folder}: has no {SingleName}: give the GGUF file in it, such as {gguf}");
-        return Directory.EnumerateFiles(folder, "*.bin").Any()
-            ? new($"{folder}: has PyTorch files but no {SingleName}: convert the model to safetensors")
-            : new($"{folder}: has neither {SingleName} nor {IndexName}");
+            return new($"{folder}: has no {name}: give the GGUF file in it, such as {gguf}");
+        return name == SingleName && Directory.EnumerateFiles(folder, "*.bin").Any()
+            ? new($"{folder}: has PyTorch files but no {name}: convert the model to safetensors")
+            : new($"{folder}: has no {name}: give a GGUF file or a folder with a Hugging Face model");
     }
 }

@@ -12,7 +12,7 @@ sealed class HuggingFaceWeights : StoredWeights
 
     public static HuggingFaceWeights Open(string folder)
     {
-        var config = new HuggingFaceConfig(JsonFile.Read(Path.Combine(folder, "config.json"))).Read();
+        var config = new HuggingFaceConfig(HuggingFaceFolder.ReadConfig(folder)).Read();
         var files = HuggingFaceFolder.OpenFiles(folder);
         try
         {

@@ -28,7 +28,8 @@ static class JsonFile
             if (document.RootElement.ValueKind is not JsonValueKind.Object) throw file.Error($"{part} is not a JSON object");
             return new JsonFields(file.Path, "", document.RootElement.Clone());
         }
-        catch (JsonException e)
+        // The latter where a name has an escape that stands for half a character.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw file.Error(file.IsLfsPointer() ? ModelFile.LfsPointerProblem : $"{part} is not valid JSON: {ErrorText.Sentence(e.Message)}", e);
         }
