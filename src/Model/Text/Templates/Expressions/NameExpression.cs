@@ -1,0 +1,12 @@
+using LlamaCluster.Model.Text.Templates.Runtime;
+using LlamaCluster.Model.Text.Templates.Values;
+
+namespace LlamaCluster.Model.Text.Templates.Expressions;
+
+/// <summary>A variable.</summary>
+sealed class NameExpression(int line, string name) : Expression(line)
+{
+    public string Name => name;
+
+    protected override Value Compute(RenderContext context) => context.Scope.TryGet(name, out var value) ? value : UndefinedValue.Name(name);
+}

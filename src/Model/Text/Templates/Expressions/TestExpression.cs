@@ -1,0 +1,12 @@
+using LlamaCluster.Model.Text.Templates.Builtins;
+using LlamaCluster.Model.Text.Templates.Runtime;
+using LlamaCluster.Model.Text.Templates.Values;
+
+namespace LlamaCluster.Model.Text.Templates.Expressions;
+
+/// <summary><c>target is name(arguments)</c>.</summary>
+sealed class TestExpression(int line, Expression target, string name, ArgumentList arguments) : Expression(line)
+{
+    protected override Value Compute(RenderContext context) =>
+        BooleanValue.Of(Tests.Get(name)(context, target.Evaluate(context), arguments.Evaluate(context)));
+}

@@ -1,0 +1,45 @@
+using LlamaCluster.Model.Text.Templates.Expressions;
+using LlamaCluster.Model.Text.Templates.Runtime;
+using LlamaCluster.Model.Text.Templates.Values;
+
+namespace LlamaCluster.Model.Text.Templates.Statements;
+
+/// <summary><c>for target in iterated if filter</c> with its body, and the <c>else</c> that is rendered if there was nothing.</summary>
+sealed class ForStatement(int line, AssignmentTarget target, Expression iterated, Expression? filter, Body body, Body otherwise) : Statement(line)
+{
+    protected override Flow Run(RenderContext context)
+    {
+        var value = iterated.Evaluate(context);
+        var scope = context.Scope;
+        var elements = context.Elements(value);
+        if (filter is not null)
+        {
+            elements = Filtered(elements, scope, context);
+            value = new GeneratorValue(value, elements);
+        }
+        using var walk = elements.GetEnumerator();
+        var loop = new LoopValue(value, walk);
+        while (loop.MoveNext())
+            if (RenderRound(loop, new Scope(scope), context) == Flow.Break) return Flow.Next;
+        return loop.IsEmpty ? context.RenderIn(new Scope(scope), otherwise) : Flow.Next;
+    }
+
+    Flow RenderRound(LoopValue loop, Scope round, RenderContext context)
+    {
+        context.Budget.Spend(1);
+        target.Assign(context, round, loop.Current!);
+        round.Set("loop", loop);
+        return context.RenderIn(round, body);
+    }
+
+    /// <summary>The elements that pass, tested one by one as the loop asks for them.</summary>
+    IEnumerable<Value> Filtered(IEnumerable<Value> elements, Scope outer, RenderContext context)
+    {
+        foreach (var element in elements)
+        {
+            var candidate = new Scope(outer);
+            target.Assign(context, candidate, element);
+            if (context.EvaluateIn(candidate, filter!).IsTrue) yield return element;
+        }
+    }
+}

@@ -1,0 +1,14 @@
+using LlamaCluster.Model.Text.Templates.Runtime;
+using LlamaCluster.Model.Text.Templates.Values;
+
+namespace LlamaCluster.Model.Text.Templates.Statements;
+
+/// <summary><c>macro name(parameters)</c> ... <c>endmacro</c>.</summary>
+sealed class MacroStatement(int line, MacroDefinition definition) : Statement(line)
+{
+    protected override Flow Run(RenderContext context)
+    {
+        context.Scope.Set(definition.Name, new MacroValue(definition, context.Scope));
+        return Flow.Next;
+    }
+}

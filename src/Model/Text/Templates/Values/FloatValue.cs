@@ -1,0 +1,15 @@
+using LlamaCluster.Model.Text.Templates.Operations;
+using LlamaCluster.Model.Text.Templates.Runtime;
+
+namespace LlamaCluster.Model.Text.Templates.Values;
+
+sealed class FloatValue(double number) : Value
+{
+    public double Number { get; } = number;
+
+    public override string TypeName => "float";
+
+    public override bool IsTrue => Number != 0;
+
+    public override void WriteRepr(BoundedText output) => output.Append(FloatText.Repr(Number));
+}
