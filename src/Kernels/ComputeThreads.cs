@@ -68,6 +68,10 @@ public sealed unsafe class ComputeThreads : IDisposable
         }
     }
 
+    /// <summary>One thread's part of <paramref name="items"/> things that cost alike: a range, in order, nearly equal for all threads.</summary>
+    public static (int First, int End) Share(int items, int thread, int threads) =>
+        ((int)((long)items * thread / threads), (int)((long)items * (thread + 1) / threads));
+
     static void Invoke<TJob>(void* job, int thread, int threads) where TJob : struct, IComputeJob =>
         Unsafe.AsRef<TJob>(job).Run(thread, threads);
 

@@ -1,57 +1,61 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
+using LlamaCluster.Kernels.Products;
 
 namespace LlamaCluster.Kernels;
 
 /// <summary>The product of activations and weights: y[B, R] = x[B, C] . w[R, C]^T.</summary>
 public static unsafe class MatMul
 {
+    /// <summary>Products with fewer multiplications are done by the caller alone: waking the others would take longer.</summary>
+    const long ParallelMultiplications = 64 * 1024;
+
     /// <summary>
-    /// Every element of y is computed alone and in one order, so it does not depend in any bit on B or on the number of threads.
+    /// Every element of y is computed by one thread, in an order that only C and the type of w determine: it does not depend in any bit on B, on
+    /// the number of threads or on the width of the vectors. Allocates nothing.
     /// </summary>
-    public static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y)
+    /// <param name="y">y[B, R], row after row.</param>
+    /// <exception cref="ArgumentException">The shapes do not belong together.</exception>
+    public static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y) =>
+        Multiply(threads, w, x, y, KernelWidths.Chosen);
+
+    internal static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y, KernelWidth width)
     {
         if (x.Columns != w.Columns) throw new ArgumentException($"w[{w.Rows}, {w.Columns}] cannot take x[{x.Rows}, {x.Columns}]", nameof(x));
         if (y.Length != (long)x.Rows * w.Rows) throw new ArgumentException($"y[{x.Rows}, {w.Rows}] does not have {y.Length} elements", nameof(y));
-        fixed (float* destination = y)
+
+        var product = ProductTable.For(w.Type, width);
+        fixed (float* output = y)
         {
-            var job = new Job { Weights = w, Input = x, Destination = destination };
-            threads.Run(ref job);
+            var task = new ProductTask
+            {
+                Weights = w.Pointer,
+                GroupBytes = w.GroupBytes,
+                Rows = w.Rows,
+                Columns = w.Columns,
+                Batch = x.Rows,
+                Floats = x.Floats,
+                Blocks = product.TakesBlocks ? x.Blocks(threads) : null,
+                Output = output,
+            };
+            var job = new MultiplyJob { Product = product, Task = task, Groups = w.Groups };
+            if ((long)x.Rows * w.Rows * w.Columns < ParallelMultiplications) job.Run(0, 1);
+            else threads.Run(ref job);
         }
+
+        GC.KeepAlive(w);
+        GC.KeepAlive(x);
     }
 
-    struct Job : IComputeJob
+    /// <summary>Each thread takes a range of row groups.</summary>
+    struct MultiplyJob : IComputeJob
     {
-        public PackedMatrix Weights;
-        public MatMulInput Input;
-        public float* Destination;
+        public IProduct Product;
+        public ProductTask Task;
+        public int Groups;
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int thread, int threads)
         {
-            var (w, x) = (Weights, Input);
-            var weights = NativeMemory.Alloc((nuint)w.Columns * sizeof(float));
-            try
-            {
-                var row = new Span<float>(weights, w.Columns);
-                var end = (int)((long)w.Rows * (thread + 1) / threads);
-                for (var r = (int)((long)w.Rows * thread / threads); r < end; r++)
-                {
-                    w.DecodeRow(r, row);
-                    for (var b = 0; b < x.Rows; b++) Destination[(long)b * w.Rows + r] = Dot(row, x.Row(b));
-                }
-            }
-            finally
-            {
-                NativeMemory.Free(weights);
-            }
-        }
-
-        static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
-        {
-            var sum = 0f;
-            for (var i = 0; i < a.Length; i++) sum = MathF.FusedMultiplyAdd(a[i], b[i], sum);
-            return sum;
+            var (first, end) = ComputeThreads.Share(Groups, thread, threads);
+            Product.Run(Task, first, end);
         }
     }
 }

@@ -1,32 +1,116 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Tests.Twins;
 
 namespace LlamaCluster.Kernels.Tests;
 
+/// <summary>Every product at every width that this processor has gives the twin's bits, at any shape, batch size and thread count.</summary>
 public sealed class MatMulTests
 {
+    public static TheoryData<TensorType> Types => new(Enum.GetValues<TensorType>());
+
+    static IEnumerable<KernelWidth> Widths => Enum.GetValues<KernelWidth>().Where(KernelWidths.IsSupported);
+
     [Theory]
-    [InlineData(1, 1, 1)]
-    [InlineData(3, 17, 40)]
-    [InlineData(5, 32, 7)]
-    public void Float_weights_give_the_plain_product(int batch, int rows, int columns)
+    [MemberData(nameof(Types))]
+    public void Every_width_gives_the_bits_of_the_plain_loops(TensorType type)
     {
-        var random = new Random(7);
-        var weights = Enumerable.Range(0, rows * columns).Select(_ => random.NextSingle() - 0.5f).ToArray();
-        var x = Enumerable.Range(0, batch * columns).Select(_ => random.NextSingle() - 0.5f).ToArray();
-        var y = new float[batch * rows];
-        using var threads = new ComputeThreads(2);
-        using var matrix = new PackedMatrix(TensorType.F32, rows, columns);
-        using var input = new MatMulInput(batch, columns);
-        matrix.Pack(0, System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(weights));
-        input.Set(threads, x, batch, columns);
+        foreach (var (rows, blocks, batch) in new[] { (1, 1, 1), (16, 1, 2), (17, 2, 3), (33, 3, 4), (48, 1, 5), (70, 2, 1), (15, 5, 8) })
+        {
+            var columns = blocks * (type.BlockSize() == 1 ? 37 : type.BlockSize());
+            var stored = RandomRows.Stored(type, rows, columns, seed: rows);
+            var x = RandomRows.Activations(batch, columns, seed: batch);
+            var expected = ProductTwin.Multiply(type, stored, rows, columns, x);
+            foreach (var width in Widths)
+                AssertSameBits(expected, Multiply(type, stored, rows, columns, x, threads: 1, width), $"{type} {width} [{batch}, {rows}, {columns}]");
+        }
+    }
 
-        MatMul.Multiply(threads, matrix, input, y);
-
-        for (var b = 0; b < batch; b++)
-            for (var r = 0; r < rows; r++)
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void A_row_does_not_depend_on_batch_size_or_threads(TensorType type)
+    {
+        const int Rows = 40, Columns = 512, MostRows = 70;
+        var stored = RandomRows.Stored(type, Rows, Columns, seed: 1);
+        var x = RandomRows.Activations(MostRows, Columns, seed: 2);
+        var expected = Multiply(type, stored, Rows, Columns, x, threads: 1, KernelWidths.Chosen);
+        for (var batch = 1; batch <= MostRows; batch++)
+            foreach (var threads in batch % 16 == 1 ? [1, 2, 3, 5] : new[] { 2 })
             {
-                var expected = Enumerable.Range(0, columns).Sum(c => (double)x[b * columns + c] * weights[r * columns + c]);
-                Assert.Equal(expected, y[b * rows + r], tolerance: 1e-5);
+                // The last rows of x, so that a row is at different places of its batches.
+                var y = Multiply(type, stored, Rows, Columns, x[^(batch * Columns)..], threads, KernelWidths.Chosen);
+                AssertSameBits(expected[^(batch * Rows)..], y, $"{type}, batch of {batch}, {threads} threads");
             }
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void The_product_is_close_to_the_exact_one(TensorType type)
+    {
+        const int Rows = 32, Columns = 1024, Batch = 4;
+        var stored = RandomRows.Stored(type, Rows, Columns, seed: 3);
+        var x = RandomRows.Activations(Batch, Columns, seed: 4);
+        var w = new float[Rows * Columns];
+        RowDecoder.Decode(type, stored, w);
+
+        var y = Multiply(type, stored, Rows, Columns, x, threads: 2, KernelWidths.Chosen);
+
+        double error = 0, size = 0;
+        for (var b = 0; b < Batch; b++)
+            for (var r = 0; r < Rows; r++)
+            {
+                double exact = 0;
+                for (var c = 0; c < Columns; c++) exact += (double)w[r * Columns + c] * x[b * Columns + c];
+                error += (y[b * Rows + r] - exact) * (y[b * Rows + r] - exact);
+                size += exact * exact;
+            }
+
+        var limit = type.BlockSize() == 1 ? 1e-6 : 0.015;
+        Assert.True(Math.Sqrt(error / size) < limit, $"{type} is off by {Math.Sqrt(error / size):P3}");
+    }
+
+    [Fact]
+    public void An_infinite_activation_spoils_its_own_row_only()
+    {
+        var stored = RandomRows.Stored(TensorType.Q4_0, 16, 64, seed: 1);
+        var x = RandomRows.Activations(2, 64, seed: 1);
+        x[40] = float.PositiveInfinity;
+
+        var y = Multiply(TensorType.Q4_0, stored, 16, 64, x, threads: 1, KernelWidths.Chosen);
+
+        Assert.All(y[..16], value => Assert.True(float.IsNaN(value)));
+        Assert.All(y[16..], value => Assert.True(float.IsFinite(value)));
+    }
+
+    [Fact]
+    public void Shapes_that_do_not_belong_together_are_refused()
+    {
+        using var threads = new ComputeThreads(1);
+        using var matrix = new PackedMatrix(TensorType.F32, 4, 8);
+        using var input = new MatMulInput(2, 16);
+        input.Set(threads, new float[16], 1, 16);
+        Assert.Throws<ArgumentException>(() => MatMul.Multiply(threads, matrix, input, new float[4]));
+        input.Set(threads, new float[16], 2, 8);
+        Assert.Throws<ArgumentException>(() => MatMul.Multiply(threads, matrix, input, new float[4]));
+    }
+
+    static float[] Multiply(TensorType type, byte[] stored, int rows, int columns, float[] x, int threads, KernelWidth width)
+    {
+        var batch = x.Length / columns;
+        var y = new float[batch * rows];
+        using var team = new ComputeThreads(threads);
+        using var matrix = new PackedMatrix(type, rows, columns);
+        using var input = new MatMulInput(batch, columns);
+        matrix.Pack(0, stored);
+        input.Set(team, x, batch, columns);
+        MatMul.Multiply(team, matrix, input, y, width);
+        return y;
+    }
+
+    static void AssertSameBits(float[] expected, float[] actual, string what)
+    {
+        for (var i = 0; i < expected.Length; i++)
+            Assert.True(
+                BitConverter.SingleToInt32Bits(expected[i]) == BitConverter.SingleToInt32Bits(actual[i]),
+                $"{what}: element {i} is {actual[i]:R}, not {expected[i]:R}");
     }
 }

@@ -1,0 +1,46 @@
+using LlamaCluster.Kernels.Lanes;
+
+namespace LlamaCluster.Kernels.Formats;
+
+/// <summary>
+/// A quantised tensor type: how its stored blocks are read, how they are laid out when packed, and the arithmetic of a product with it.
+/// Packed, 16 rows (a group) stand together, and within a group, column block after column block:
+/// <code>
+/// header   16 half-precision scales d, then 16 minima m where the type has them     once for BlocksPerHeader blocks
+/// block    16 bytes A and 16 bytes B, small scales of sub-blocks, where the type has them
+///          the codes of 16 rows x 32 columns as bit planes (see CodePlanes)
+/// </code>
+/// </summary>
+unsafe interface IQuantFormat
+{
+    /// <summary>Blocks of 32 columns that share a header and are stored together: 1, or 8 for the K types.</summary>
+    static abstract int BlocksPerHeader { get; }
+
+    static abstract bool HasMinima { get; }
+
+    static abstract bool HasSubScales { get; }
+
+    /// <summary>Bits of a code.</summary>
+    static abstract int CodeBits { get; }
+
+    /// <summary>Takes block <paramref name="block"/> (0 .. BlocksPerHeader - 1) out of the stored bytes of one header's blocks.</summary>
+    static abstract StoredBlock Read(ReadOnlySpan<byte> stored, int block);
+
+    /// <summary>The weight that a code stands for, rounded as the format page's formula rounds.</summary>
+    /// <param name="code">As <see cref="CodePlanes.Load"/> gives it.</param>
+    /// <param name="scale">d.</param>
+    /// <param name="min">m.</param>
+    /// <param name="sub">The byte A for columns 0..15 and B for columns 16..31; both in this order for types whose sub-blocks have 32 columns.</param>
+    static abstract float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf);
+
+    /// <summary>What <see cref="Add"/> multiplies the sums of a block by.</summary>
+    /// <param name="scale">d of the register's rows.</param>
+    /// <param name="min">m of the register's rows, or zero.</param>
+    /// <param name="sub">The bytes A of the register's rows; B follows 16 bytes on.</param>
+    static abstract BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
+
+    /// <summary>total + the product of a block of the register's rows with the same columns of an activation row.</summary>
+    static abstract V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
+}

@@ -1,0 +1,79 @@
+using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Lanes;
+
+namespace LlamaCluster.Kernels.Formats;
+
+/// <summary>Packing and decoding of a quantised type; the layout is described at <see cref="IQuantFormat"/>.</summary>
+sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where TFormat : IQuantFormat
+{
+    const int Rows = PackedMatrix.RowGroup;
+
+    /// <summary>Bytes of the half-precision scales and minima of 16 rows.</summary>
+    public static int HeaderBytes => Rows * sizeof(ushort) * (TFormat.HasMinima ? 2 : 1);
+
+    /// <summary>Bytes of the small scales of 16 rows.</summary>
+    public static int SubScaleBytes => TFormat.HasSubScales ? 2 * Rows : 0;
+
+    /// <summary>Bytes of 32 columns of 16 rows, without the header.</summary>
+    public static int BlockBytes => SubScaleBytes + CodePlanes.Bytes(TFormat.CodeBits);
+
+    static int HeaderColumns => TFormat.BlocksPerHeader * ActivationBlock.Columns;
+
+    static int HeaderAndBlocksBytes => HeaderBytes + TFormat.BlocksPerHeader * BlockBytes;
+
+    public long GroupBytes(int columns) => (long)columns / HeaderColumns * HeaderAndBlocksBytes;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Pack(ReadOnlySpan<byte> stored, int rowBytes, byte* group)
+    {
+        var rows = stored.Length / rowBytes;
+        var storedBytes = type.BlockBytes();
+        for (var offset = 0; offset < rowBytes; offset += storedBytes)
+        {
+            for (var row = 0; row < rows; row++)
+                PackBlocks(stored.Slice(row * rowBytes + offset, storedBytes), group, row);
+            group += HeaderAndBlocksBytes;
+        }
+    }
+
+    public void Decode(byte* group, int row, Span<float> destination)
+    {
+        for (; destination.Length > 0; destination = destination[HeaderColumns..])
+        {
+            var scale = (float)Unsafe.ReadUnaligned<Half>(group + row * sizeof(ushort));
+            var min = TFormat.HasMinima ? (float)Unsafe.ReadUnaligned<Half>(group + (Rows + row) * sizeof(ushort)) : 0;
+            for (var b = 0; b < TFormat.BlocksPerHeader; b++)
+            {
+                var block = group + HeaderBytes + b * BlockBytes;
+                var sub = TFormat.HasSubScales ? (block[row], block[Rows + row]) : default;
+                var codes = CodePlanes.Load<ScalarLanes, uint>(block + SubScaleBytes + row * sizeof(uint), TFormat.CodeBits);
+                var bytes = (byte*)&codes;
+                for (var c = 0; c < ActivationBlock.Columns; c++)
+                    destination[b * ActivationBlock.Columns + c] = TFormat.Value(bytes[c], scale, min, sub, c >= ActivationBlock.Columns / 2);
+            }
+
+            group += HeaderAndBlocksBytes;
+        }
+    }
+
+    static void PackBlocks(ReadOnlySpan<byte> stored, byte* group, int row)
+    {
+        for (var b = 0; b < TFormat.BlocksPerHeader; b++)
+        {
+            var block = TFormat.Read(stored, b);
+            if (b == 0) PackHeader(block, group, row);
+            var packed = group + HeaderBytes + b * BlockBytes;
+            if (TFormat.HasSubScales) (packed[row], packed[Rows + row]) = (block.A, block.B);
+            CodePlanes.Store(packed + SubScaleBytes + row * sizeof(uint), TFormat.CodeBits, block);
+        }
+    }
+
+    static void PackHeader(in StoredBlock block, byte* group, int row)
+    {
+        if (!IsFinite(block.Scale) || !IsFinite(block.Min)) throw new InvalidDataException("a block's scale is infinite or not a number");
+        Unsafe.WriteUnaligned(group + row * sizeof(ushort), block.Scale);
+        if (TFormat.HasMinima) Unsafe.WriteUnaligned(group + (Rows + row) * sizeof(ushort), block.Min);
+    }
+
+    static bool IsFinite(ushort half) => (half & 0x7c00) != 0x7c00;
+}

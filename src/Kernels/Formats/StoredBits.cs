@@ -1,0 +1,22 @@
+using System.Runtime.Intrinsics;
+
+namespace LlamaCluster.Kernels.Formats;
+
+/// <summary>Bit fields of stored blocks, 16 columns at a time.</summary>
+static class StoredBits
+{
+    /// <summary>Of each of 16 bytes, the bits of <paramref name="mask"/> after a shift to the right.</summary>
+    public static Vector128<byte> Field(ReadOnlySpan<byte> bytes, int shift, byte mask) =>
+        (Vector128.Create(bytes[..16]) >>> shift) & Vector128.Create(mask);
+
+    /// <summary>16 bytes whose low nibbles are columns 0..15 and whose high nibbles are columns 16..31.</summary>
+    public static (Vector128<byte> First, Vector128<byte> Second) Nibbles(ReadOnlySpan<byte> bytes) => (Field(bytes, 0, 15), Field(bytes, 4, 15));
+
+    /// <summary><paramref name="value"/> in byte i where bit i of the lower 16 is set, else 0.</summary>
+    public static Vector128<byte> Spread(uint bits, byte value)
+    {
+        var bytes = Vector128.Create(Vector64.Create((byte)bits), Vector64.Create((byte)(bits >> 8)));
+        var bit = Vector128.Create(0x8040_2010_0804_0201ul).AsByte();
+        return Vector128.Equals(bytes & bit, bit) & Vector128.Create(value);
+    }
+}

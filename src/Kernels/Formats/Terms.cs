@@ -1,0 +1,32 @@
+using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Lanes;
+
+namespace LlamaCluster.Kernels.Formats;
+
+/// <summary>
+/// How a block's exact integer sum enters a total: the same float operations in the same order for every width, batch and thread count.
+/// a and q are the activation block's scale and integers, d and m the weights' scale and minimum.
+/// </summary>
+static unsafe class Terms<TLanes, V> where TLanes : ILanes<V> where V : struct
+{
+    const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
+
+    /// <summary>total = fma(sum a, d, total).</summary>
+    [MethodImpl(Inline)]
+    public static V AddScaled(V total, V sum, V scale, ActivationBlock* x) =>
+        TLanes.FusedMultiplyAdd(TLanes.MultiplySingle(TLanes.ToSingle(sum), TLanes.Spread(&x->Scale)), scale, total);
+
+    /// <summary>total = fma(fma(sum, a, -offset a sum(q)), d, total): codes stand for (code - offset) d.</summary>
+    /// <param name="correction">-offset a sum(q).</param>
+    [MethodImpl(Inline)]
+    public static V AddOffset(V total, V sum, V scale, ActivationBlock* x, float* correction)
+    {
+        var term = TLanes.FusedMultiplyAdd(TLanes.ToSingle(sum), TLanes.Spread(&x->Scale), TLanes.Spread(correction));
+        return TLanes.FusedMultiplyAdd(term, scale, total);
+    }
+
+    /// <summary>total = fma(a sum(q), m, fma(sum a, d, total)): codes stand for code d + m.</summary>
+    [MethodImpl(Inline)]
+    public static V AddWithMin(V total, V sum, V scale, V min, ActivationBlock* x) =>
+        TLanes.FusedMultiplyAdd(TLanes.Spread(&x->ScaledSum), min, AddScaled(total, sum, scale, x));
+}

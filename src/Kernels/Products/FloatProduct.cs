@@ -1,0 +1,165 @@
+using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Lanes;
+
+namespace LlamaCluster.Kernels.Products;
+
+/// <summary>
+/// The product with float weights: every output is one chain of fused multiply-adds over the columns in ascending order, in whatever company
+/// it is computed. One activation row takes four registers of weights at a time straight from memory; more rows meet, four at a time, a
+/// strip of weights that was brought to floats once.
+/// </summary>
+sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
+    where TFormat : IFloatFormat
+    where TLanes : ILanes<V>
+    where V : struct
+{
+    /// <summary>Columns of two registers of weights that are kept as floats: at most 32 KiB.</summary>
+    const int Strip = 256;
+
+    const int PrefetchBytes = 4096;
+
+    static int LaneBytes => TLanes.Count * sizeof(float);
+
+    static int ColumnBytes => PackedMatrix.RowGroup * TFormat.Bytes;
+
+    static int RegistersPerGroup => PackedMatrix.RowGroup / TLanes.Count;
+
+    public bool TakesBlocks => false;
+
+    public void Run(in ProductTask task, int firstGroup, int endGroup)
+    {
+        var (first, end) = (firstGroup * RegistersPerGroup, endGroup * RegistersPerGroup);
+        if (task.Batch == 1)
+        {
+            for (var register = first; register < end; register += 4) MultiplyRow(task, register, end - 1);
+            return;
+        }
+
+        for (var firstRow = 0; firstRow < task.Batch; firstRow += ProductTask.TileRows)
+            for (var register = first; register < end; register += 2)
+                MultiplyTile(task, firstRow, Math.Min(ProductTask.TileRows, task.Batch - firstRow), register, end - 1);
+    }
+
+    /// <summary>Where a register's weights of column 0 are.</summary>
+    static byte* Weights(in ProductTask task, int register) =>
+        task.Weights + register / RegistersPerGroup * task.GroupBytes + register % RegistersPerGroup * TLanes.Count * TFormat.Bytes;
+
+    /// <summary>One activation row and up to four registers of rows; those after the last are the last again.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void MultiplyRow(in ProductTask task, int register, int last)
+    {
+        var (r1, r2, r3) = (Math.Min(register + 1, last), Math.Min(register + 2, last), Math.Min(register + 3, last));
+        byte* w0 = Weights(task, register), w1 = Weights(task, r1), w2 = Weights(task, r2), w3 = Weights(task, r3);
+        V total0 = default, total1 = default, total2 = default, total3 = default;
+        long offset = 0;
+        for (var c = 0; c < task.Columns; c++, offset += ColumnBytes)
+        {
+            var x = TLanes.Spread(task.Floats + c);
+            total0 = AddColumn(total0, w0 + offset, x);
+            total1 = AddColumn(total1, w1 + offset, x);
+            total2 = AddColumn(total2, w2 + offset, x);
+            total3 = AddColumn(total3, w3 + offset, x);
+        }
+
+        Store(task, 0, register, total0);
+        Store(task, 0, r1, total1);
+        Store(task, 0, r2, total2);
+        Store(task, 0, r3, total3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static V AddColumn(V total, byte* weights, V x)
+    {
+        TLanes.Prefetch(weights + PrefetchBytes);
+        return TLanes.FusedMultiplyAdd(TFormat.Load<TLanes, V>(weights), x, total);
+    }
+
+    /// <summary>A tile of activation rows and two registers of rows, strip of columns by strip.</summary>
+    [SkipLocalsInit]
+    static void MultiplyTile(in ProductTask task, int firstRow, int rows, int register, int last)
+    {
+        var second = Math.Min(register + 1, last);
+        var memory = stackalloc byte[2 * (Strip + ProductTask.TileRows) * LaneBytes + 63];
+        var strip = (byte*)(((nuint)memory + 63) & ~(nuint)63);
+        var totals = strip + 2 * Strip * LaneBytes;
+        new Span<byte>(totals, 2 * rows * LaneBytes).Clear();
+
+        for (var column = 0; column < task.Columns; column += Strip)
+        {
+            var columns = Math.Min(Strip, task.Columns - column);
+            Unpack(Weights(task, register) + (long)column * ColumnBytes, Weights(task, second) + (long)column * ColumnBytes, columns, strip);
+            for (var row = 0; row < rows; row += 4)
+                AddFourRows(task.Floats + (long)firstRow * task.Columns + column, task.Columns, row, rows - 1, strip, columns, totals);
+        }
+
+        for (var row = 0; row < rows; row++)
+        {
+            Store(task, firstRow + row, register, TLanes.Load(totals + 2 * row * LaneBytes));
+            Store(task, firstRow + row, second, TLanes.Load(totals + (2 * row + 1) * LaneBytes));
+        }
+    }
+
+    /// <summary>Two registers of weights to floats, side by side for each column.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void Unpack(byte* w0, byte* w1, int columns, byte* strip)
+    {
+        for (var c = 0; c < columns; c++)
+        {
+            TLanes.Prefetch(w0 + PrefetchBytes);
+            TLanes.Prefetch(w1 + PrefetchBytes);
+            TLanes.Store(TFormat.Load<TLanes, V>(w0), strip);
+            TLanes.Store(TFormat.Load<TLanes, V>(w1), strip + LaneBytes);
+            w0 += ColumnBytes;
+            w1 += ColumnBytes;
+            strip += 2 * LaneBytes;
+        }
+    }
+
+    /// <summary>Four activation rows x two registers of rows: eight chains, as many as hide a multiply-add's latency; rows after the last are the last again.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void AddFourRows(float* x, int rowLength, int row, int last, byte* strip, int columns, byte* totals)
+    {
+        var (r1, r2, r3) = (Math.Min(row + 1, last), Math.Min(row + 2, last), Math.Min(row + 3, last));
+        float* x0 = x + (long)row * rowLength, x1 = x + (long)r1 * rowLength, x2 = x + (long)r2 * rowLength, x3 = x + (long)r3 * rowLength;
+        byte* t0 = totals + 2 * row * LaneBytes, t1 = totals + 2 * r1 * LaneBytes, t2 = totals + 2 * r2 * LaneBytes, t3 = totals + 2 * r3 * LaneBytes;
+        V a0 = TLanes.Load(t0), a1 = TLanes.Load(t1), a2 = TLanes.Load(t2), a3 = TLanes.Load(t3);
+        V b0 = TLanes.Load(t0 + LaneBytes), b1 = TLanes.Load(t1 + LaneBytes), b2 = TLanes.Load(t2 + LaneBytes), b3 = TLanes.Load(t3 + LaneBytes);
+        for (var c = 0; c < columns; c++, strip += 2 * LaneBytes)
+        {
+            V wa = TLanes.Load(strip), wb = TLanes.Load(strip + LaneBytes);
+            V y0 = TLanes.Spread(x0 + c), y1 = TLanes.Spread(x1 + c), y2 = TLanes.Spread(x2 + c), y3 = TLanes.Spread(x3 + c);
+            a0 = TLanes.FusedMultiplyAdd(wa, y0, a0);
+            b0 = TLanes.FusedMultiplyAdd(wb, y0, b0);
+            a1 = TLanes.FusedMultiplyAdd(wa, y1, a1);
+            b1 = TLanes.FusedMultiplyAdd(wb, y1, b1);
+            a2 = TLanes.FusedMultiplyAdd(wa, y2, a2);
+            b2 = TLanes.FusedMultiplyAdd(wb, y2, b2);
+            a3 = TLanes.FusedMultiplyAdd(wa, y3, a3);
+            b3 = TLanes.FusedMultiplyAdd(wb, y3, b3);
+        }
+
+        StorePair(t0, a0, b0);
+        StorePair(t1, a1, b1);
+        StorePair(t2, a2, b2);
+        StorePair(t3, a3, b3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void StorePair(byte* totals, V a, V b)
+    {
+        TLanes.Store(a, totals);
+        TLanes.Store(b, totals + LaneBytes);
+    }
+
+    /// <summary>A register's outputs to their places in y, as far as the matrix has such rows.</summary>
+    static void Store(in ProductTask task, int batchRow, int register, V total)
+    {
+        var column = register * TLanes.Count;
+        var count = Math.Min(TLanes.Count, task.Rows - column);
+        if (count <= 0) return;
+        var totals = stackalloc float[PackedMatrix.RowGroup];
+        TLanes.Store(total, totals);
+        new Span<float>(totals, count).CopyTo(new Span<float>(task.Output + (long)batchRow * task.Rows + column, count));
+    }
+}

@@ -1,0 +1,80 @@
+using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Lanes;
+
+namespace LlamaCluster.Kernels.Products;
+
+/// <summary>
+/// The product with quantised weights, one loop for every batch size. A block of weights is unpacked into registers once and
+/// meets that block of all rows of the tile, each adding to its own total; the totals lie in the first cache, where they cost a
+/// load and a store that the multipliers do not notice. With one row this runs at the speed of memory, with many at that of the multipliers,
+/// and a row's total goes through the same operations in the same order in either case.
+/// </summary>
+sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
+    where TFormat : IQuantFormat
+    where TLanes : ILanes<V>
+    where TSums : IBlockSums<V>
+    where V : struct
+{
+    /// <summary>How far ahead weights are asked for. The processor's own prefetching stops at each page and lags where rows of activations come between.</summary>
+    const int PrefetchBytes = 8192;
+
+    public bool TakesBlocks => true;
+
+    [SkipLocalsInit]
+    public void Run(in ProductTask task, int firstGroup, int endGroup)
+    {
+        var memory = stackalloc byte[(ProductTask.TileRows + 1) * PackedMatrix.RowGroup * sizeof(float)];
+        var totals = (float*)(((nuint)memory + 63) & ~(nuint)63);
+        var blocks = task.Columns / ActivationBlock.Columns;
+        for (var firstRow = 0; firstRow < task.Batch; firstRow += ProductTask.TileRows)
+        {
+            var rows = Math.Min(ProductTask.TileRows, task.Batch - firstRow);
+            var x = task.Blocks + (long)firstRow * blocks;
+            for (var group = firstGroup; group < endGroup; group++)
+            {
+                new Span<float>(totals, rows * PackedMatrix.RowGroup).Clear();
+                AddGroup(task.Weights + group * task.GroupBytes, blocks / TFormat.BlocksPerHeader, x, rows, totals);
+                task.Store(totals, group, firstRow, rows);
+            }
+        }
+    }
+
+    /// <summary>totals[rows, 16] += x[rows, C] . w[16, C]^T.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void AddGroup(byte* weights, int headers, ActivationBlock* x, int rows, float* totals)
+    {
+        for (var h = 0; h < headers; h++)
+        {
+            for (var lane = 0; lane < PackedMatrix.RowGroup; lane += TLanes.Count)
+                AddBlocks(weights, lane, x, rows, totals + lane);
+            weights += QuantLayout<TFormat>.HeaderBytes + TFormat.BlocksPerHeader * QuantLayout<TFormat>.BlockBytes;
+            x += TFormat.BlocksPerHeader * rows;
+        }
+    }
+
+    /// <summary>The blocks of one header, for the rows of one register.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void AddBlocks(byte* header, int lane, ActivationBlock* x, int rows, float* totals)
+    {
+        var scale = HalfLanes<TLanes, V>.Load(header + lane * sizeof(ushort));
+        var min = TFormat.HasMinima ? HalfLanes<TLanes, V>.Load(header + (PackedMatrix.RowGroup + lane) * sizeof(ushort)) : default;
+        var block = header + QuantLayout<TFormat>.HeaderBytes;
+        for (var b = 0; b < TFormat.BlocksPerHeader; b++)
+        {
+            if (lane == 0) Prefetch(block + PrefetchBytes);
+            var scales = TFormat.Scales<TLanes, TSums, V>(scale, min, block + lane);
+            var codes = CodePlanes.Load<TLanes, V>(block + QuantLayout<TFormat>.SubScaleBytes + lane * sizeof(uint), TFormat.CodeBits);
+            var total = totals;
+            for (var end = x + rows; x < end; x++, total += PackedMatrix.RowGroup)
+                TLanes.Store(TFormat.Add<TLanes, TSums, V>(TLanes.Load(total), codes, scales, x), total);
+            block += QuantLayout<TFormat>.BlockBytes;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Prefetch(byte* block)
+    {
+        for (var i = 0; i < QuantLayout<TFormat>.BlockBytes; i += 64) TLanes.Prefetch(block + i);
+    }
+}
