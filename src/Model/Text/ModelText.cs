@@ -1,6 +1,8 @@
+using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Text.Tokenization.Gguf;
+using LlamaCluster.Model.Text.Tokenization.HuggingFace;
 
 namespace LlamaCluster.Model.Text;
 
@@ -23,6 +25,7 @@ public sealed class ModelText
     /// <exception cref="ModelFormatException">Files are missing, damaged, or of a kind that is not supported.</exception>
     public static ModelText Open(string path)
     {
+        if (Directory.Exists(path)) return new FolderTextReader(path).Read();
         using var file = GgufFile.Open(path);
         return FromGguf(file.Metadata);
     }
@@ -41,6 +44,6 @@ public sealed class ModelText
     }
 
     // Bos and eos are control tokens, whose bytes are their written form.
-    static string? WrittenForm(ITokenizer tokenizer, int? id) =>
-        id is { } token ? System.Text.Encoding.UTF8.GetString(tokenizer.BytesOf(token).Span) : null;
+    internal static string? WrittenForm(ITokenizer tokenizer, int? id) =>
+        id is { } token ? Encoding.UTF8.GetString(tokenizer.BytesOf(token).Span) : null;
 }

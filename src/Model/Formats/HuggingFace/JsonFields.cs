@@ -19,15 +19,22 @@ sealed class JsonFields(string path, string prefix, JsonElement element)
     public IEnumerable<(string Name, string Text)> Strings() =>
         element.EnumerateObject().Select(property => (NameOf(property), Text(NameOf(property), property.Value)));
 
+    /// <summary>All fields, each of which must be an integer.</summary>
+    public IEnumerable<(string Name, int Number)> Int32s() =>
+        element.EnumerateObject().Select(property => (NameOf(property), Int32(NameOf(property), property.Value)));
+
+    /// <summary>Undefined if the field is absent or null.</summary>
+    public JsonValueKind KindOf(string name) => TryFind(name, out var value) ? value.ValueKind : JsonValueKind.Undefined;
+
     public bool Has(string name) => TryFind(name, out _);
 
-    public int? FindInt32(string name)
-    {
-        if (!TryFind(name, out var value)) return null;
-        return value.ValueKind is JsonValueKind.Number && value.TryGetInt32(out var number) ? number : throw NotA("integer of 32 bits", name, value);
-    }
+    public int? FindInt32(string name) => TryFind(name, out var value) ? Int32(name, value) : null;
 
     public int GetInt32(string name) => FindInt32(name) ?? throw Missing(name);
+
+    /// <summary>An array of integers, or one integer alone.</summary>
+    public int[]? FindInt32s(string name) =>
+        KindOf(name) is JsonValueKind.Number ? [GetInt32(name)] : Elements(name)?.Select(value => Int32(name, value)).ToArray();
 
     public float? FindSingle(string name)
     {
@@ -54,6 +61,9 @@ sealed class JsonFields(string path, string prefix, JsonElement element)
 
     public JsonFields? FindObject(string name) => TryFind(name, out var value) ? Object(name, value) : null;
 
+    /// <summary>An array of objects.</summary>
+    public JsonFields[]? FindObjects(string name) => Elements(name)?.Select((value, index) => Object($"{name}[{index}]", value)).ToArray();
+
     public JsonFields GetObject(string name) => FindObject(name) ?? throw Missing(name);
 
     /// <summary>An error that names the file and a field.</summary>
@@ -70,6 +80,9 @@ sealed class JsonFields(string path, string prefix, JsonElement element)
     JsonFields Object(string name, JsonElement value) => value.ValueKind is JsonValueKind.Object
         ? new JsonFields(path, $"{prefix}{ErrorText.Show(name)}.", value)
         : throw NotA("object", name, value);
+
+    int Int32(string name, JsonElement value) =>
+        value.ValueKind is JsonValueKind.Number && value.TryGetInt32(out var number) ? number : throw NotA("integer of 32 bits", name, value);
 
     string Text(string name, JsonElement value)
     {

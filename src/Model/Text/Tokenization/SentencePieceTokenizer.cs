@@ -9,10 +9,15 @@ namespace LlamaCluster.Model.Text.Tokenization;
 /// whole text, and a character without a token becomes the tokens of its bytes. A character U+2581 in the text, which SentencePiece
 /// itself would take for a space, becomes its bytes too, so that any bytes come back exactly; invalid UTF-8 likewise.
 /// </summary>
-sealed class SentencePieceTokenizer<TRule>(TokenizerParts parts, TRule rule, SpaceRules spaces) : Tokenizer(parts)
+/// <param name="wholeFirst">A text that is a token becomes it, whatever the merges say ("ignore_merges").</param>
+sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, TRule rule, SpaceRules spaces, bool wholeFirst = false)
+    : Tokenizer(tokens, special)
     where TRule : struct, IMergeRule
 {
     const byte Space = (byte)' ';
+
+    // Where no token goes on with a space after something else, no merge crosses such a border: words are merged one by one.
+    readonly bool _mergesStayInWords = !wholeFirst && !tokens.Plain.AnyHasSpaceWithin;
 
     protected override SpacePrefix SpacePrefix => spaces.Prefix;
 
@@ -38,8 +43,7 @@ sealed class SentencePieceTokenizer<TRule>(TokenizerParts parts, TRule rule, Spa
         {
             while (!text.IsEmpty)
             {
-                var nextSpace = spaces.SplitsWords ? text[1..].IndexOf(Space) : -1;
-                var length = nextSpace < 0 ? text.Length : nextSpace + 1;
+                var length = WordLength(text);
                 EncodeWord(ref merger, text[..length], ids);
                 text = text[length..];
             }
@@ -50,9 +54,21 @@ sealed class SentencePieceTokenizer<TRule>(TokenizerParts parts, TRule rule, Spa
         }
     }
 
+    int WordLength(ReadOnlySpan<byte> text)
+    {
+        if (!spaces.SplitsWords && !_mergesStayInWords) return text.Length;
+        for (var at = 1; at < text.Length; at++)
+        {
+            if (text[at..].IndexOf(Space) is >= 0 and var skipped) at += skipped;
+            else break;
+            if (spaces.SplitsWords || text[at - 1] != Space) return at;
+        }
+        return text.Length;
+    }
+
     void EncodeWord(ref PairMerger<TRule> merger, ReadOnlySpan<byte> word, List<int> ids)
     {
-        if (IgnoreMerges && Plain.TryFind(word, out var whole))
+        if (wholeFirst && Tokens.Plain.TryFind(word, out var whole))
         {
             ids.Add(whole);
             return;
@@ -64,7 +80,7 @@ sealed class SentencePieceTokenizer<TRule>(TokenizerParts parts, TRule rule, Spa
         {
             if (symbol.Length == 0) continue;
             if (symbol.Id >= 0) ids.Add(symbol.Id);
-            else foreach (var value in word.Slice(symbol.Start, symbol.Length)) ids.Add(ByteIds[value]);
+            else foreach (var value in word.Slice(symbol.Start, symbol.Length)) ids.Add(Tokens.ByteId(value));
         }
     }
 
@@ -73,7 +89,7 @@ sealed class SentencePieceTokenizer<TRule>(TokenizerParts parts, TRule rule, Spa
         for (var at = 0; at < word.Length;)
         {
             Rune.DecodeFromUtf8(word[at..], out _, out var width);
-            merger.Append(Plain.TryFind(word.Slice(at, width), out var id) ? id : -1, at, width);
+            merger.Append(Tokens.Plain.TryFind(word.Slice(at, width), out var id) ? id : -1, at, width);
             at += width;
         }
     }

@@ -12,26 +12,31 @@ sealed class TokenIndex
     readonly byte[] _bytes;
     readonly Slot[] _slots;
     readonly int _mask;
-    readonly int _longest;
+    int _longest;
 
-    TokenIndex(byte[] bytes, int capacity, int longest)
+    TokenIndex(byte[] bytes, int capacity)
     {
         _bytes = bytes;
         _slots = new Slot[capacity];
         _mask = capacity - 1;
-        _longest = longest;
     }
+
+    /// <summary>Some token has a space after something else.</summary>
+    public bool AnyHasSpaceWithin { get; private set; }
 
     /// <param name="keys">Start and length of each token's bytes in <paramref name="bytes"/>, and its id. No key is empty.</param>
     /// <param name="duplicate">The ids of two tokens with the same bytes, if there are such.</param>
     public static TokenIndex Create(byte[] bytes, ReadOnlySpan<TokenKey> keys, out (int First, int Second)? duplicate)
     {
         duplicate = null;
-        var longest = 0;
-        foreach (var key in keys) longest = Math.Max(longest, key.Length);
-        var index = new TokenIndex(bytes, (int)BitOperations.RoundUpToPowerOf2((uint)keys.Length * 3 / 2 + 2), longest);
+        var index = new TokenIndex(bytes, (int)BitOperations.RoundUpToPowerOf2((uint)keys.Length * 3 / 2 + 2));
         foreach (var key in keys)
+        {
             if (!index.TryAdd(key, out var present)) duplicate ??= (present, key.Id);
+            var token = bytes.AsSpan(key.Start, key.Length);
+            index._longest = Math.Max(index._longest, token.Length);
+            index.AnyHasSpaceWithin |= token.TrimStart((byte)' ').Contains((byte)' ');
+        }
         return index;
     }
 

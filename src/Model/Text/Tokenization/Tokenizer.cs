@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
-using System.Text;
 
 namespace LlamaCluster.Model.Text.Tokenization;
 
@@ -11,31 +9,27 @@ namespace LlamaCluster.Model.Text.Tokenization;
 /// </summary>
 abstract class Tokenizer : ITokenizer
 {
-    readonly TokenizerParts _parts;
+    readonly SpecialIds _special;
     readonly AddedTokenMatcher _alwaysAdded;
     readonly AddedTokenMatcher _allAdded;
 
-    protected Tokenizer(TokenizerParts parts)
+    protected Tokenizer(TokenSet tokens, SpecialIds special)
     {
-        _parts = parts;
-        _alwaysAdded = new AddedTokenMatcher(parts.Added.Where(token => !token.IsSpecial));
-        _allAdded = new AddedTokenMatcher(parts.Added);
+        _special = special;
+        _alwaysAdded = new AddedTokenMatcher(tokens.Added.Where(token => !token.IsSpecial));
+        _allAdded = new AddedTokenMatcher(tokens.Added);
+        Tokens = tokens;
     }
 
-    public int VocabularySize => _parts.Vocabulary.Count;
+    public int VocabularySize => Tokens.Vocabulary.Count;
 
-    public int? BosId => _parts.Special.Bos;
+    public int? BosId => _special.Bos;
 
-    public int? EosId => _parts.Special.Eos;
+    public int? EosId => _special.Eos;
 
-    public IReadOnlySet<int> StopIds => _parts.Special.Stops;
+    public IReadOnlySet<int> StopIds => _special.Stops;
 
-    /// <summary>For each token that plain text can become.</summary>
-    protected TokenIndex Plain => _parts.Plain;
-
-    protected ReadOnlySpan<int> ByteIds => _parts.ByteIds;
-
-    protected bool IgnoreMerges => _parts.IgnoreMerges;
+    protected TokenSet Tokens { get; }
 
     /// <summary>Where <see cref="EncodePlain"/> adds a space that <see cref="Decode"/> has to take away.</summary>
     protected abstract SpacePrefix SpacePrefix { get; }
@@ -55,9 +49,9 @@ abstract class Tokenizer : ITokenizer
         if (addSpecial) Surround(ids, first);
     }
 
-    public ReadOnlyMemory<byte> BytesOf(int id) => _parts.Vocabulary.BytesOf(id);
+    public ReadOnlyMemory<byte> BytesOf(int id) => Tokens.Vocabulary.BytesOf(id);
 
-    public bool IsControl(int id) => _parts.Vocabulary.KindOf(id) is TokenKind.Control or TokenKind.Unknown;
+    public bool IsControl(int id) => Tokens.Vocabulary.KindOf(id) is TokenKind.Control or TokenKind.Unknown;
 
     public void Decode(ReadOnlySpan<int> ids, List<byte> text, bool includeControl)
     {
@@ -66,7 +60,7 @@ abstract class Tokenizer : ITokenizer
         {
             var isControl = IsControl(id);
             var bytes = BytesOf(id).Span;
-            if (isControl || _parts.Vocabulary.KindOf(id) is TokenKind.UserDefined)
+            if (isControl || Tokens.Vocabulary.KindOf(id) is TokenKind.UserDefined)
             {
                 if (!isControl || includeControl) text.AddRange(bytes);
                 afterPrefix = SpacePrefix is SpacePrefix.EachSegment || afterPrefix && isControl;
@@ -77,15 +71,7 @@ abstract class Tokenizer : ITokenizer
         }
     }
 
-    public int? FindToken(string written)
-    {
-        var bytes = Encoding.UTF8.GetBytes(written);
-        if (bytes.Length == 0) return null;
-        if (_allAdded.Find(bytes) is { } added) return added;
-        if (TokenSpellings.TryParseByte(bytes, out var value) && _parts.Vocabulary.KindOf(ByteIds[value]) is TokenKind.Byte) return ByteIds[value];
-        var raw = new byte[bytes.Length];
-        return _parts.Spelling.TryDecode(bytes, raw, out var length) && Plain.TryFind(raw.AsSpan(0, length), out var id) ? id : null;
-    }
+    public int? FindToken(string written) => Tokens.Find(written);
 
     /// <summary>Appends the ids of text without added tokens in it.</summary>
     /// <param name="text">Not empty.</param>
@@ -94,8 +80,7 @@ abstract class Tokenizer : ITokenizer
 
     void Surround(List<int> ids, int first)
     {
-        var (before, after) = (_parts.Special.Before, _parts.Special.After);
-        if (!CollectionsMarshal.AsSpan(ids)[first..].StartsWith(before)) ids.InsertRange(first, before);
-        if (!CollectionsMarshal.AsSpan(ids)[first..].EndsWith(after)) ids.AddRange(after);
+        if (!CollectionsMarshal.AsSpan(ids)[first..].StartsWith(_special.Before)) ids.InsertRange(first, _special.Before);
+        if (!CollectionsMarshal.AsSpan(ids)[first..].EndsWith(_special.After)) ids.AddRange(_special.After);
     }
 }

@@ -21,6 +21,9 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
     byte[] _bytes = new byte[1 << 16];
     int _used;
 
+    /// <summary>The highest id so far plus one.</summary>
+    public int Count => _entries.Count;
+
     /// <summary>Adds a token that the vocabulary file lists.</summary>
     public void Add(int id, ReadOnlySpan<byte> written, TokenKind kind)
     {
@@ -43,7 +46,10 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
     {
         if (token.Id < 0 || token.Id >= MaxTokens)
             throw error($"{field}: {ErrorText.Quote(token.Written)} has id {token.Id}; ids must be from 0 to {MaxTokens - 1}");
-        var length = PutRaw(Encoding.UTF8.GetBytes(token.Written));
+        var written = Encoding.UTF8.GetBytes(token.Written);
+        if (KindOf(token.Id) is not TokenKind.None && !IsWritten(_entries[token.Id], written))
+            throw error($"{field}: token {token.Id} is not {ErrorText.Quote(token.Written)}, as the list of added tokens has it");
+        var length = PutRaw(written);
         Put(token.Id, token.IsSpecial ? TokenKind.Control : TokenKind.UserDefined, length);
     }
 
@@ -59,6 +65,13 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
             throw error($"{field}: tokens {first} and {second} are the same, {Quote(vocabulary.BytesOf(first).Span)}");
         byteIds = ByteIds(vocabulary, plain);
         return vocabulary;
+    }
+
+    bool IsWritten(VocabularyEntry entry, ReadOnlySpan<byte> written)
+    {
+        var bytes = _bytes.AsSpan(entry.Start, entry.Length);
+        var raw = new byte[written.Length];
+        return written.SequenceEqual(bytes) || spelling.TryDecode(written, raw, out var length) && bytes.SequenceEqual(raw.AsSpan(0, length));
     }
 
     /// <summary>What no text is written as stays as it is, for decoding only.</summary>

@@ -29,14 +29,14 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
     SentencePieceTokenizer<MergesByScore> ReadSentencePiece()
     {
         RefuseTrue("tokenizer.ggml.remove_extra_whitespaces", "a tokenizer that drops spaces is not supported");
-        var parts = ReadParts(TokenSpelling.SentencePiece, defaultBos: 1, defaultEos: 2, ignoreMerges: false);
+        var tokens = ReadTokens(TokenSpelling.SentencePiece);
         var scores = metadata.GetSingles(Scores);
-        if (scores.Length != parts.Vocabulary.Count) throw DiffersFromTokens(Scores, scores.Length, parts.Vocabulary.Count);
+        if (scores.Length != tokens.Vocabulary.Count) throw DiffersFromTokens(Scores, scores.Length, tokens.Vocabulary.Count);
         if (Array.FindIndex(scores, score => !float.IsFinite(score)) is >= 0 and var at)
             throw metadata.Error(Scores, $"has {scores[at]} for token {at}");
         var prefix = Boolean("tokenizer.ggml.add_space_prefix", absent: true) ? SpacePrefix.EachSegment : SpacePrefix.Never;
-        var rule = new MergesByScore(parts.Plain, Array.ConvertAll(scores, MergesByScore.Priority));
-        return new SentencePieceTokenizer<MergesByScore>(parts, rule, new SpaceRules(prefix));
+        var rule = new MergesByScore(tokens.Plain, Array.ConvertAll(scores, MergesByScore.Priority));
+        return new SentencePieceTokenizer<MergesByScore>(tokens, ReadSpecialIds(tokens, defaultBos: 1, defaultEos: 2), rule, new SpaceRules(prefix));
     }
 
     ByteLevelTokenizer ReadByteLevel()
@@ -46,11 +46,11 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
         if (!Llama3Splits.Contains(split))
             throw metadata.Error("tokenizer.ggml.pre", $"is {ErrorText.Quote(split)}, which is not supported; {string.Join(", ", Llama3Splits)} are");
         RefuseTrue("tokenizer.ggml.add_space_prefix", "a byte-level tokenizer with a space in front is not supported");
-        var parts = ReadParts(TokenSpelling.ByteLevel, defaultBos: null, defaultEos: null, ignoreMerges: true);
-        return new ByteLevelTokenizer(parts, ReadMerges(parts));
+        var tokens = ReadTokens(TokenSpelling.ByteLevel);
+        return new ByteLevelTokenizer(tokens, ReadSpecialIds(tokens, defaultBos: null, defaultEos: null), ReadMerges(tokens), wholeFirst: true);
     }
 
-    TokenizerParts ReadParts(TokenSpelling spelling, int? defaultBos, int? defaultEos, bool ignoreMerges)
+    TokenSet ReadTokens(TokenSpelling spelling)
     {
         var tokens = metadata.GetStrings(Tokens);
         var types = metadata.GetInt32s(Types);
@@ -59,43 +59,38 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
             throw metadata.Error(Tokens, $"has {tokens.Length} tokens but llama.vocab_size is {rows}");
 
         var builder = new VocabularyBuilder(spelling, Tokens, Error);
-        var added = new List<AddedToken>();
-        var stops = new HashSet<int>();
+        var added = new AddedTokenList(Tokens, Error);
         for (var id = 0; id < tokens.Length; id++)
         {
             var kind = Kind(id, types[id], tokens[id]);
             builder.Add(id, Encoding.UTF8.GetBytes(tokens[id]), kind);
-            if (kind is TokenKind.Control or TokenKind.Unknown or TokenKind.UserDefined && tokens[id].Length > 0)
+            if (kind is TokenKind.Control or TokenKind.Unknown or TokenKind.UserDefined)
                 added.Add(new AddedToken(id, tokens[id]) { IsSpecial = kind is not TokenKind.UserDefined });
-            if (StopTokens.IsStop(tokens[id])) stops.Add(id);
         }
-        var special = ReadSpecialIds(tokens.Length, defaultBos, defaultEos, stops);
         var vocabulary = builder.Build(out var plain, out var byteIds);
-        return new TokenizerParts(vocabulary, plain, spelling, byteIds, added, special, ignoreMerges);
+        return new TokenSet(vocabulary, plain, spelling, byteIds, added.Tokens);
     }
 
-    SpecialIds ReadSpecialIds(int tokenCount, int? defaultBos, int? defaultEos, HashSet<int> stops)
+    SpecialIds ReadSpecialIds(TokenSet tokens, int? defaultBos, int? defaultEos)
     {
-        var bos = Id("tokenizer.ggml.bos_token_id", tokenCount) ?? (defaultBos < tokenCount ? defaultBos : null);
-        var eos = Id("tokenizer.ggml.eos_token_id", tokenCount) ?? (defaultEos < tokenCount ? defaultEos : null);
-        if (eos is { } end) stops.Add(end);
-        if (Id("tokenizer.ggml.eot_token_id", tokenCount) is { } endOfTurn) stops.Add(endOfTurn);
-        if (Id("tokenizer.ggml.eom_token_id", tokenCount) is { } endOfMessage) stops.Add(endOfMessage);
+        var count = tokens.Vocabulary.Count;
+        var bos = Id("tokenizer.ggml.bos_token_id", count) ?? (defaultBos < count ? defaultBos : null);
+        var eos = Id("tokenizer.ggml.eos_token_id", count) ?? (defaultEos < count ? defaultEos : null);
+        int?[] ends = [eos, Id("tokenizer.ggml.eot_token_id", count), Id("tokenizer.ggml.eom_token_id", count)];
         return new SpecialIds
         {
             Bos = bos,
             Eos = eos,
-            Stops = stops,
+            Stops = ends.OfType<int>().Concat(StopTokens.Of(tokens.Added)).ToHashSet(),
             Before = Surrounding("tokenizer.ggml.add_bos_token", bos, absent: bos is not null),
             After = Surrounding("tokenizer.ggml.add_eos_token", eos, absent: false),
         };
     }
 
-    MergeTable ReadMerges(TokenizerParts parts)
+    MergeTable ReadMerges(TokenSet tokens)
     {
         var merges = metadata.GetStrings(Merges);
-        var special = parts.Added.Where(token => token.IsSpecial).Select(token => token.Written).ToHashSet();
-        var builder = new MergeTableBuilder(merges.Length, parts.Spelling, parts.Plain, special, Merges, Error);
+        var builder = new MergeTableBuilder(merges.Length, TokenSpelling.ByteLevel, tokens, Merges, Error);
         foreach (var merge in merges) builder.Add(Encoding.UTF8.GetBytes(merge));
         return builder.Table;
     }

@@ -3,13 +3,14 @@ using LlamaCluster.Model.Formats;
 
 namespace LlamaCluster.Model.Text.Tokenization.Merging;
 
-/// <summary>Reads a list of merges, best first, as vocabulary files write it; refuses merges of tokens that do not exist.</summary>
-/// <param name="plain">Tokens that text can become.</param>
-/// <param name="special">Written forms of those that it cannot: what merges say about them has no meaning.</param>
+/// <summary>
+/// Reads a list of merges, best first, as vocabulary files write it. Refuses merges of tokens that do not exist; leaves out those
+/// of special tokens, which plain text never becomes.
+/// </summary>
 /// <param name="field">What the merges are read from, for messages.</param>
 /// <param name="error">Makes an error that names the file, from a message that starts with a field.</param>
 sealed class MergeTableBuilder(
-    int mergeCount, TokenSpelling spelling, TokenIndex plain, IReadOnlySet<string> special, string field, Func<string, ModelFormatException> error)
+    int mergeCount, TokenSpelling spelling, TokenSet tokens, string field, Func<string, ModelFormatException> error)
 {
     readonly MergeTable _table = new(mergeCount);
     byte[] _raw = new byte[256];
@@ -32,9 +33,9 @@ sealed class MergeTableBuilder(
         var isKnown = spelling.TryDecode(left, _raw, out var leftLength);
         isKnown &= spelling.TryDecode(right, _raw.AsSpan(leftLength), out var rightLength);
         var merged = _raw.AsSpan(0, leftLength + rightLength);
-        isKnown &= plain.TryFind(merged[..leftLength], out var leftId);
-        isKnown &= plain.TryFind(merged[leftLength..], out var rightId);
-        isKnown &= plain.TryFind(merged, out var mergedId);
+        isKnown &= tokens.Plain.TryFind(merged[..leftLength], out var leftId);
+        isKnown &= tokens.Plain.TryFind(merged[leftLength..], out var rightId);
+        isKnown &= tokens.Plain.TryFind(merged, out var mergedId);
         if (isKnown)
         {
             if (!_table.TryAdd(leftId, rightId, (uint)_rank, mergedId))
@@ -50,7 +51,7 @@ sealed class MergeTableBuilder(
     void RefuseUnknown(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right)
     {
         var names = (string[])[Encoding.UTF8.GetString(left), Encoding.UTF8.GetString(right), Encoding.UTF8.GetString([.. left, .. right])];
-        if (names.Any(special.Contains)) return;
+        if (tokens.Added.Any(token => token.IsSpecial && names.Contains(token.Written))) return;
         throw error($"{field}[{_rank}] merges {ErrorText.Quote(names[0])} and {ErrorText.Quote(names[1])}: one of them, or what they become, is not in the vocabulary");
     }
 

@@ -1,0 +1,32 @@
+using LlamaCluster.Model.Formats;
+
+namespace LlamaCluster.Model.Text.Tokenization.HuggingFace;
+
+/// <summary>
+/// Makes the tokenizer of a Hugging Face folder: from tokenizer.json, else from tokenizer.model, and from the small files beside it.
+/// </summary>
+sealed class FolderTextReader(string folder)
+{
+    readonly TextSettings _settings = new(folder);
+
+    public ModelText Read()
+    {
+        var tokenizer = ReadTokenizer();
+        return new ModelText
+        {
+            Tokenizer = tokenizer,
+            TemplateSource = _settings.ChatTemplate(),
+            BosText = _settings.SpecialToken("bos_token") ?? ModelText.WrittenForm(tokenizer, tokenizer.BosId),
+            EosText = _settings.SpecialToken("eos_token") ?? ModelText.WrittenForm(tokenizer, tokenizer.EosId),
+        };
+    }
+
+    Tokenizer ReadTokenizer()
+    {
+        var json = Path.Combine(folder, "tokenizer.json");
+        if (File.Exists(json)) return new TokenizerJsonReader(TokenizerJson.Read(json), _settings).Read();
+        var model = Path.Combine(folder, "tokenizer.model");
+        if (File.Exists(model)) return new SentencePieceReader(model, _settings).Read();
+        throw new ModelFormatException($"{folder}: has neither tokenizer.json nor tokenizer.model");
+    }
+}
