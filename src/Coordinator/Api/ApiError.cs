@@ -1,0 +1,57 @@
+using System.Text.Json;
+
+namespace LlamaCluster.Coordinator.Api;
+
+/// <summary>Why a request was not answered, as OpenAI's clients read it: {"error":{"message","type","param","code"}}.</summary>
+/// <param name="Status">HTTP status.</param>
+/// <param name="Param">The field at fault, as a path ("messages[0].content"); null where it is none.</param>
+/// <param name="Code">For programs; null where the type says enough.</param>
+public sealed record ApiError(int Status, string Type, string Message, string? Param = null, string? Code = null)
+{
+    const string InvalidRequest = "invalid_request_error";
+    const string ServerError = "server_error";
+
+    /// <summary>When the same request may succeed; null: it will not.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
+    public static ApiError Invalid(string? param, string message, string? code = null) => new(400, InvalidRequest, message, param, code);
+
+    public static ApiError Unsupported(string param, string message) => Invalid(param, message, "unsupported_parameter");
+
+    public static ApiError UnknownModel(string asked, string served)
+        => new(404, InvalidRequest, $"The model '{asked}' does not exist here; this cluster serves '{served}'.", "model", "model_not_found");
+
+    public static ApiError UnknownPath(string method, string path)
+        => new(404, InvalidRequest, $"Unknown address: {method} {path}.", Code: "unknown_url");
+
+    public static ApiError WrongMethod(string method, string path, string allowed)
+        => new(405, InvalidRequest, $"{method} is not allowed for {path}; use {allowed}.", Code: "method_not_allowed");
+
+    public static ApiError TooLarge(int limit)
+        => new(413, InvalidRequest, $"The request body is larger than {limit} bytes.", Code: "request_too_large");
+
+    public static ApiError WrongMediaType(string message) => new(415, InvalidRequest, message, Code: "unsupported_media_type");
+
+    public static ApiError ContextExceeded(string param, string message) => Invalid(param, message, "context_length_exceeded");
+
+    public static ApiError NotReady(string reason)
+        => new(503, ServerError, $"The model is not ready: {reason}", Code: "model_not_ready") { RetryAfter = TimeSpan.FromSeconds(2) };
+
+    /// <summary>The cluster lost what it was working on; the same request may succeed later.</summary>
+    public static ApiError Interrupted(string message)
+        => new(503, ServerError, message, Code: "generation_interrupted") { RetryAfter = TimeSpan.FromSeconds(2) };
+
+    public static ApiError Internal(string message) => new(500, ServerError, message, Code: "internal_error");
+
+    public void WriteTo(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteStartObject("error");
+        json.WriteString("message", Message);
+        json.WriteString("type", Type);
+        json.WriteString("param", Param);
+        json.WriteString("code", Code);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+}

@@ -1,0 +1,98 @@
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Text;
+
+namespace LlamaCluster.Coordinator.Api.Choices;
+
+/// <summary>
+/// One choice while it is made: turns a sequence's events into text that will not change. A token's log-probabilities go out with the first
+/// character that it has a part in, so that a reader can join them to the text; those of a stop text are never sent, nor is a stop id's.
+/// </summary>
+sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
+{
+    readonly TokenStreamDecoder _decoder = new(tokenizer);
+    readonly StopMatcher _stops = new(request.Stops);
+    readonly List<SampledToken> _prompt = [];
+    readonly Queue<(TokenScore Score, int Start)> _waiting = [];
+    readonly int _echoed = Characters(request.Echo?.Text ?? ""); // Unicode characters
+    readonly bool _scored = request.Sequence.Sampling.TopLogprobs is not null;
+    bool _begun;
+    int _decoded; // UTF-16 units of the answer
+    int _released; // of these, what has gone out
+    int _offset; // of the answer, in Unicode characters
+
+    public ChoiceRequest Request => request;
+
+    /// <summary>Generated tokens, a last stop id among them.</summary>
+    public int Tokens { get; private set; }
+
+    public bool Finished { get; private set; }
+
+    /// <summary>What the event adds; null if that is nothing a client can see yet.</summary>
+    public ChoiceDelta? Accept(SequenceEvent happened)
+    {
+        switch (happened)
+        {
+            case SequenceEvent.Prompt prompt:
+                _prompt.AddRange(prompt.Tokens);
+                return null;
+            case SequenceEvent.Token token:
+                return AcceptToken(token.Sampled);
+            case SequenceEvent.Finished finished:
+                return request.Hidden ? Delta("", FinishReason.Length) : AcceptEnd(finished.Reason);
+            default:
+                throw new InvalidOperationException($"a choice cannot take {happened.GetType().Name}");
+        }
+    }
+
+    ChoiceDelta? AcceptToken(SampledToken token)
+    {
+        if (request.Hidden) return UnlessEmpty(Delta("", null));
+        Tokens++;
+        if (request.Sequence.StopIds.Contains(token.Id)) return null;
+        if (_scored) _waiting.Enqueue((new(token, _echoed + _offset), _decoded));
+        var match = Match(_decoder.Append(token.Id));
+        return match.Stop is null ? UnlessEmpty(Delta(match.Text, null)) : Delta(match.Text, FinishReason.Stop, cut: true);
+    }
+
+    ChoiceDelta AcceptEnd(FinishReason reason)
+    {
+        var match = Match(_decoder.Flush());
+        return match.Stop is null ? Delta(match.Text + _stops.Flush(), reason) : Delta(match.Text, FinishReason.Stop, cut: true);
+    }
+
+    /// <param name="cut">A stop text ended the answer: what was held back for it goes nowhere.</param>
+    ChoiceDelta Delta(string text, FinishReason? finish, bool cut = false)
+    {
+        Finished = finish is not null;
+        var scores = TakeScores(everything: Finished && !cut);
+        if (!_begun && request.Echo is { } echo)
+        {
+            text = echo.Text + text;
+            if (_scored) scores = [.. PromptScores.Place(echo, _prompt, tokenizer), .. scores];
+        }
+        _begun = true;
+        return new(request.Index, text, scores, finish);
+    }
+
+    static ChoiceDelta? UnlessEmpty(ChoiceDelta delta) => delta is { Text: "", Scores.Count: 0, Finish: null } ? null : delta;
+
+    IReadOnlyList<TokenScore> TakeScores(bool everything)
+    {
+        if (_waiting.Count == 0) return [];
+        var taken = new List<TokenScore>();
+        while (_waiting.TryPeek(out var first) && (everything || first.Start < _released)) taken.Add(_waiting.Dequeue().Score);
+        return taken;
+    }
+
+    StopMatch Match(string piece)
+    {
+        _decoded += piece.Length;
+        if (_scored) _offset += Characters(piece);
+        var match = _stops.Append(piece);
+        _released += match.Text.Length;
+        return match;
+    }
+
+    static int Characters(string text) => text.Length - text.Count(char.IsLowSurrogate);
+}

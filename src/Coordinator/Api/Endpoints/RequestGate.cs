@@ -1,0 +1,62 @@
+using LlamaCluster.Coordinator.Api.Responses;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Coordinator.Api.Endpoints;
+
+/// <summary>Around every endpoint: names the request, and is the one place where an exception becomes an answer.</summary>
+sealed partial class RequestGate(ILogger<RequestGate> logger)
+{
+    const string RequestId = "X-Request-Id";
+    const string SessionId = "X-Session-Id";
+    const int LongestRequestId = 128;
+
+    public async Task AnswerAsync(HttpContext http, IEndpoint endpoint)
+    {
+        var id = ReadId(http.Request) ?? $"req_{Guid.NewGuid():N}";
+        http.Response.Headers[RequestId] = id;
+        try
+        {
+            if ((http.Request.Headers.ContainsKey(SessionId) ? NoSessions() : await endpoint.AnswerAsync(http)) is { } error)
+                await JsonResponse.WriteAsync(http.Response, error);
+        }
+        catch (Exception gone) when (http.RequestAborted.IsCancellationRequested)
+        {
+            LogClientGone(id, gone.GetType().Name);
+        }
+        catch (BadHttpRequestException bad) when (!http.Response.HasStarted)
+        {
+            await JsonResponse.WriteAsync(http.Response, bad.StatusCode == StatusCodes.Status413PayloadTooLarge
+                ? ApiError.TooLarge(ApiLimits.BodyBytes)
+                : ApiError.Invalid(null, bad.Message) with { Status = bad.StatusCode });
+        }
+        catch (Exception bug)
+        {
+            LogBug(id, http.Request.Path, bug);
+            await FailAsync(http, ApiError.Internal($"An error of the coordinator; its log says more under request id {id}."));
+        }
+    }
+
+    /// <summary>The client's own id, if it is short and plain.</summary>
+    static string? ReadId(HttpRequest request)
+        => request.Headers.TryGetValue(RequestId, out var given) && given is [{ Length: > 0 and <= LongestRequestId } id] && id.All(letter => letter is > ' ' and <= '~') ? id : null;
+
+    static ApiError NoSessions() => ApiError.Unsupported(SessionId, $"The header '{SessionId}' is not supported: sessions are not supported yet.");
+
+    static async Task FailAsync(HttpContext http, ApiError error)
+    {
+        if (!http.Response.HasStarted)
+        {
+            await JsonResponse.WriteAsync(http.Response, error);
+        }
+        else if (SseStream.IsOpen(http.Response))
+        {
+            using var events = SseStream.Open(http.Response);
+            await events.FailAsync(error, http.RequestAborted);
+        }
+        else
+        {
+            http.Abort(); // half a JSON document is all there is
+        }
+    }
+}

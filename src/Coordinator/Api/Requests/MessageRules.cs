@@ -1,0 +1,89 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LlamaCluster.Coordinator.Api.Reading;
+
+namespace LlamaCluster.Coordinator.Api.Requests;
+
+/// <summary>
+/// Reads a chat's messages into what chat templates take. "developer" is OpenAI's newer word for "system", which is the one that templates
+/// know. A name is handed to the template, whose affair it is. Text parts of one message are joined by line breaks.
+/// </summary>
+static class MessageRules
+{
+    public static JsonArray Read(FieldReader fields)
+    {
+        var messages = new JsonArray();
+        if (fields.Find("messages") is null) fields.Refuse("messages", "'messages' is required.");
+        var elements = fields.List("messages", ApiLimits.Messages);
+        if (elements is { Length: 0 }) fields.Refuse("messages", "'messages' must hold at least one message.");
+        foreach (var (index, element) in (elements ?? []).Index())
+        {
+            if (fields.Error is not null) break;
+            messages.Add(ReadMessage(fields.Element("messages", index, element)));
+        }
+        return messages;
+    }
+
+    static JsonNode? ReadMessage(FieldReader? message)
+    {
+        if (message is null) return null;
+        var read = new JsonObject { ["role"] = ReadRole(message), ["content"] = ReadContent(message) };
+        if (message.Text("name") is { } name) read["name"] = name;
+        message.Neutral("tool_calls", Neutral.EmptyList, "is not supported yet: tool calls");
+        message.Neutral("tool_call_id", Neutral.Never, "is not supported yet: tool calls");
+        message.Neutral("function_call", Neutral.Never, "is not supported yet: tool calls");
+        message.Neutral("refusal", Neutral.EmptyText, "is not supported");
+        message.Neutral("audio", Neutral.Never, "is not supported: this is a text model");
+        message.Neutral("annotations", Neutral.EmptyList, "is not supported");
+        message.RefuseUnread();
+        return read;
+    }
+
+    static string? ReadRole(FieldReader message)
+    {
+        var role = message.Text("role");
+        switch (role)
+        {
+            case "system" or "user" or "assistant":
+                return role;
+            case "developer":
+                return "system";
+            case "tool" or "function":
+                message.Refuse("role", $"'{message.PathOf("role")}': the role '{role}' is not supported yet: tool calls.");
+                return role;
+            default:
+                message.Refuse("role", $"'{message.PathOf("role")}' must be system, developer, user or assistant, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
+                return role;
+        }
+    }
+
+    static string? ReadContent(FieldReader message)
+    {
+        switch (message.Find("content"))
+        {
+            case null:
+                message.Refuse("content", $"'{message.PathOf("content")}' is required.");
+                return null;
+            case { ValueKind: JsonValueKind.Array }:
+                var parts = message.List("content", ApiLimits.Messages) ?? [];
+                return string.Join('\n', parts.Select((part, index) => ReadPart(message.Element("content", index, part))));
+            default:
+                return message.Text("content");
+        }
+    }
+
+    static string? ReadPart(FieldReader? part)
+    {
+        if (part is null) return null;
+        var type = part.Text("type");
+        if (type != "text")
+        {
+            part.Refuse("type", $"'{part.PathOf("type")}' must be \"text\", not {(type is null ? "missing" : $"'{JsonText.Shorten(type)}'")}: this is a text model.");
+            return null;
+        }
+        var text = part.Text("text");
+        if (text is null) part.Refuse("text", $"'{part.PathOf("text")}' is required.");
+        part.RefuseUnread();
+        return text;
+    }
+}

@@ -1,0 +1,71 @@
+using System.Text.Json;
+using LlamaCluster.Coordinator.Api.Reading;
+
+namespace LlamaCluster.Coordinator.Api.Requests;
+
+/// <summary>
+/// Fields that clients are known to send and that do nothing here: notes of the client for itself, which are accepted, and settings
+/// that are accepted only with a value that changes nothing.
+/// </summary>
+static class OtherFields
+{
+    const string NotYet = "is not supported yet";
+    const string Unsupported = "is not supported";
+
+    static readonly string[] Bookkeeping = ["user", "metadata", "prompt_cache_key", "safety_identifier"];
+
+    static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] Shared =
+    [
+        ("store", Neutral.False, Unsupported),
+        ("service_tier", Neutral.Text("auto", "default"), "must be \"auto\" or \"default\": there are no other tiers"),
+        ("session_id", Neutral.Never, "is not supported: sessions are not supported yet"),
+        ("min_tokens", Neutral.Zero, NotYet),
+        ("priority", Neutral.Zero, NotYet),
+        ("cache_salt", Neutral.Never, NotYet),
+        ("response_format", Neutral.OfType("text"), "other than {\"type\":\"text\"} is not supported yet"),
+        ("prompt_logprobs", Neutral.Never, "is not supported: use 'echo' and 'logprobs' of /v1/completions"),
+        ("truncate_prompt_tokens", Neutral.Never, Unsupported),
+        ("use_beam_search", Neutral.False, Unsupported),
+        ("length_penalty", Neutral.One, Unsupported),
+        ("bad_words", Neutral.EmptyList, Unsupported),
+        ("allowed_token_ids", Neutral.Never, Unsupported),
+        ("include_stop_str_in_output", Neutral.False, Unsupported),
+        ("skip_special_tokens", Neutral.True, "other than true is not supported"),
+        ("spaces_between_special_tokens", Neutral.Boolean, Unsupported),
+        ("return_token_ids", Neutral.False, Unsupported),
+        ("return_tokens_as_token_ids", Neutral.False, Unsupported),
+    ];
+
+    static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] ChatOnly =
+    [
+        ("tools", Neutral.EmptyList, "is not supported yet: tool calls"),
+        ("tool_choice", Neutral.Text("none", "auto"), "is not supported yet: tool calls"),
+        ("parallel_tool_calls", Neutral.Boolean, "must be true or false"),
+        ("functions", Neutral.EmptyList, "is not supported yet: tool calls"),
+        ("function_call", Neutral.Text("none", "auto"), "is not supported yet: tool calls"),
+        ("modalities", Neutral.Only("text"), "other than [\"text\"] is not supported: this is a text model"),
+        ("audio", Neutral.Never, "is not supported: this is a text model"),
+        ("prediction", Neutral.Never, Unsupported),
+        ("reasoning_effort", Neutral.Never, "is not supported: this model does not reason apart from its answer"),
+        ("verbosity", Neutral.Never, Unsupported),
+        ("web_search_options", Neutral.Never, Unsupported),
+        ("echo", Neutral.False, "is for /v1/completions only"),
+        ("continue_final_message", Neutral.False, Unsupported),
+        ("chat_template", Neutral.Never, "is not supported: the model's own template is used"),
+        ("chat_template_kwargs", Neutral.Never, Unsupported),
+        ("documents", Neutral.EmptyList, Unsupported),
+    ];
+
+    public static void ReadShared(FieldReader fields)
+    {
+        foreach (var name in Bookkeeping) fields.Bookkeeping(name);
+        foreach (var (name, changesNothing, reason) in Shared) fields.Neutral(name, changesNothing, reason);
+    }
+
+    public static void ReadChat(FieldReader fields)
+    {
+        foreach (var (name, changesNothing, reason) in ChatOnly) fields.Neutral(name, changesNothing, reason);
+    }
+
+    public static void ReadCompletion(FieldReader fields) => fields.Neutral("suffix", Neutral.EmptyText, "is not supported: text is only continued at its end");
+}

@@ -1,0 +1,58 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace LlamaCluster.Coordinator.Api.Responses;
+
+/// <summary>Server-sent events whose data is one JSON object each, flushed one by one.</summary>
+sealed class SseStream(HttpResponse response) : IDisposable
+{
+    const string MediaType = "text/event-stream";
+
+    readonly Utf8JsonWriter _json = new(response.BodyWriter, JsonStyle.Writer);
+
+    public static SseStream Open(HttpResponse response)
+    {
+        response.ContentType = $"{MediaType}; charset=utf-8";
+        response.Headers.CacheControl = "no-cache";
+        response.Headers["X-Accel-Buffering"] = "no"; // nginx would collect events
+        return new(response);
+    }
+
+    public static bool IsOpen(HttpResponse response) => response.HasStarted && response.ContentType?.StartsWith(MediaType, StringComparison.Ordinal) == true;
+
+    /// <summary>Begins an event, whose JSON goes to the writer that is returned.</summary>
+    public Utf8JsonWriter Begin()
+    {
+        Write("data: "u8);
+        _json.Reset();
+        return _json;
+    }
+
+    public async ValueTask EndAsync(CancellationToken cancellation)
+    {
+        _json.Flush();
+        Write("\n\n"u8);
+        await response.BodyWriter.FlushAsync(cancellation);
+    }
+
+    /// <summary>Says that the stream is complete; one that ends without it was cut short.</summary>
+    public async ValueTask DoneAsync(CancellationToken cancellation)
+    {
+        Write("data: [DONE]\n\n"u8);
+        await response.BodyWriter.FlushAsync(cancellation);
+    }
+
+    public async ValueTask FailAsync(ApiError error, CancellationToken cancellation)
+    {
+        error.WriteTo(Begin());
+        await EndAsync(cancellation);
+    }
+
+    public void Dispose() => _json.Dispose();
+
+    void Write(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(response.BodyWriter.GetSpan(bytes.Length));
+        response.BodyWriter.Advance(bytes.Length);
+    }
+}

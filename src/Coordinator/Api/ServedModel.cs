@@ -1,0 +1,26 @@
+using LlamaCluster.Model.Text;
+using LlamaCluster.Model.Text.Templates;
+
+namespace LlamaCluster.Coordinator.Api;
+
+/// <summary>What the API knows of the model it answers for.</summary>
+/// <param name="Name">The name clients ask for.</param>
+/// <param name="Digest">Hex digest of the model's content, with or without an algorithm in front ("sha256:...").</param>
+/// <param name="ContextLength">Most tokens that prompt and answer may have together.</param>
+/// <param name="Template">Null: the model has none, and chat is refused.</param>
+/// <param name="BosText">How the token that begins a text is written; empty if there is none.</param>
+/// <param name="EosText">How the token that ends a text is written; empty if there is none.</param>
+/// <param name="Created">When the model's files were last changed, as far as that is known.</param>
+public sealed record ServedModel(
+    string Name,
+    string Digest,
+    int ContextLength,
+    ITokenizer Tokenizer,
+    ChatTemplate? Template,
+    string BosText,
+    string EosText,
+    DateTimeOffset Created)
+{
+    /// <summary>OpenAI's system_fingerprint: equal for equal weights.</summary>
+    public string Fingerprint { get; } = $"fp_{Digest[(Digest.LastIndexOf(':') + 1)..][..Math.Min(10, Digest.Length - Digest.LastIndexOf(':') - 1)]}";
+}

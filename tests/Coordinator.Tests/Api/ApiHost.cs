@@ -1,0 +1,83 @@
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using LlamaCluster.Coordinator.Api;
+using LlamaCluster.Coordinator.Generation;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Coordinator.Tests.Api;
+
+/// <summary>The API behind a real server on a free port, before a <see cref="ScriptedEngine"/>.</summary>
+sealed class ApiHost : IAsyncDisposable
+{
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+
+    readonly WebApplication _app;
+
+    ApiHost(WebApplication app, ScriptedEngine engine)
+    {
+        (_app, Engine) = (app, engine);
+        Http = new HttpClient { BaseAddress = new Uri(app.Urls.Single()), Timeout = Deadline };
+    }
+
+    public ScriptedEngine Engine { get; }
+
+    public HttpClient Http { get; }
+
+    public static async Task<ApiHost> StartAsync(ServedModel? model = null)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Logging.ClearProviders();
+        var engine = new ScriptedEngine();
+        builder.Services.AddSingleton<IGenerationEngine>(engine).AddOpenAiApi(model ?? DemoModel.Served);
+        var app = builder.Build();
+        app.MapOpenAiApi();
+        await app.StartAsync();
+        return new(app, engine);
+    }
+
+    public Task<HttpResponseMessage> PostAsync(string path, string json) => Http.PostAsync(path, JsonContent(json));
+
+    /// <summary>The body of an answer of this status.</summary>
+    public async Task<JsonElement> PostAsync(string path, string json, int status)
+    {
+        using var response = await PostAsync(path, json);
+        return await ReadAsync(response, status);
+    }
+
+    public async Task<JsonElement> GetAsync(string path, int status)
+    {
+        using var response = await Http.GetAsync(path);
+        return await ReadAsync(response, status);
+    }
+
+    /// <summary>The data of each event of a stream.</summary>
+    public async Task<IReadOnlyList<string>> StreamAsync(string path, string json)
+    {
+        using var response = await PostAsync(path, json);
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
+        var body = await response.Content.ReadAsStringAsync();
+        Assert.EndsWith("\n\n", body);
+        return [.. body[..^2].Split("\n\n").Select(part => part.StartsWith("data: ") ? part[6..] : throw new InvalidDataException($"no event: {part}"))];
+    }
+
+    public static StringContent JsonContent(string json) => new(json, Encoding.UTF8, new MediaTypeHeaderValue("application/json"));
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        await _app.DisposeAsync();
+    }
+
+    static async Task<JsonElement> ReadAsync(HttpResponseMessage response, int status)
+    {
+        var body = await response.Content.ReadAsStringAsync();
+        Assert.True(status == (int)response.StatusCode, $"expected {status}, got {(int)response.StatusCode}: {body}");
+        Assert.Equal("application/json", response.Content.Headers.ContentType?.MediaType);
+        return JsonDocument.Parse(body).RootElement;
+    }
+}
