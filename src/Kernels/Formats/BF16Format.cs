@@ -8,6 +8,7 @@ readonly unsafe struct BF16Format : IFloatFormat
 {
     public static int Bytes => sizeof(ushort);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsFinite(byte* weight) => (Unsafe.ReadUnaligned<ushort>(weight) & 0x7f80) != 0x7f80;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

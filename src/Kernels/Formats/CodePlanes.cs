@@ -16,16 +16,14 @@ namespace LlamaCluster.Kernels.Formats;
 /// </summary>
 static unsafe class CodePlanes
 {
-    /// <summary>A lane of all 16 rows.</summary>
+    /// <summary>One bit of 32 columns of 16 rows.</summary>
     public const int VectorBytes = 64;
 
     const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>Bytes of 32 columns of 16 rows.</summary>
-    public static int Bytes(int codeBits) => codeBits * VectorBytes;
-
     /// <summary>Puts one row's codes into its lanes.</summary>
     /// <param name="planes">The row's lane in the first vector.</param>
+    [MethodImpl(Inline)]
     public static void Store(byte* planes, int codeBits, in StoredBlock block)
     {
         var (first, second) = (block.First.AsUInt32(), block.Second.AsUInt32());
@@ -125,11 +123,16 @@ static unsafe class CodePlanes
     [MethodImpl(Inline)]
     static V Vector<TLanes, V>(byte* planes, int v) where TLanes : ILanes<V> where V : struct => TLanes.Load(planes + v * VectorBytes);
 
+    [MethodImpl(Inline)]
     static void StoreLanes(byte* planes, Vector128<uint> four)
     {
-        for (var v = 0; v < 4; v++) Unsafe.WriteUnaligned(planes + v * VectorBytes, four[v]);
+        Unsafe.WriteUnaligned(planes, four[0]);
+        Unsafe.WriteUnaligned(planes + VectorBytes, four[1]);
+        Unsafe.WriteUnaligned(planes + 2 * VectorBytes, four[2]);
+        Unsafe.WriteUnaligned(planes + 3 * VectorBytes, four[3]);
     }
 
     /// <summary>Element 0, and the others shifted to stand above it.</summary>
+    [MethodImpl(Inline)]
     static uint Gather(Vector128<uint> four, int bits) => four[0] | four[1] << bits | four[2] << 2 * bits | four[3] << 3 * bits;
 }

@@ -8,6 +8,7 @@ readonly unsafe struct F16Format : IFloatFormat
 {
     public static int Bytes => sizeof(ushort);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsFinite(byte* weight) => (Unsafe.ReadUnaligned<ushort>(weight) & 0x7c00) != 0x7c00;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -8,6 +8,7 @@ readonly unsafe struct F32Format : IFloatFormat
 {
     public static int Bytes => sizeof(float);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsFinite(byte* weight) => float.IsFinite(Unsafe.ReadUnaligned<float>(weight));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

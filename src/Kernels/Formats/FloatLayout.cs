@@ -32,6 +32,7 @@ sealed unsafe class FloatLayout<TFormat> : IMatrixLayout where TFormat : IFloatF
             destination[c] = BitConverter.UInt32BitsToSingle(TFormat.Load<ScalarLanes, uint>(group + ((long)c * Rows + row) * TFormat.Bytes));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void PackRow(byte* source, int column, int end, byte* group, int row)
     {
         for (; column < end; column++)

@@ -41,6 +41,7 @@ unsafe interface IQuantFormat
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
 
     /// <summary>total + the product of a block of the register's rows with the same columns of an activation row.</summary>
-    static abstract V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+    /// <param name="upper">The second part of 8-bit codes, see <see cref="IBlockSums{V}.Split8Bits"/>.</param>
+    static abstract V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
 }

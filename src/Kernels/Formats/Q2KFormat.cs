@@ -16,6 +16,7 @@ readonly unsafe struct Q2KFormat : IQuantFormat
 
     public static int CodeBits => 2;
 
+    [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var codes = stored.Slice(16 + block / 4 * 32, 32);
@@ -43,7 +44,7 @@ readonly unsafe struct Q2KFormat : IQuantFormat
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
         total = Terms<TLanes, V>.AddScaled(total, TSums.Scaled2Bits(codes, x, scales.First, scales.Second), scales.Scale, x);

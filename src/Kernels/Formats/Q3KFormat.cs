@@ -17,6 +17,7 @@ readonly unsafe struct Q3KFormat : IQuantFormat
 
     public static int CodeBits => 3;
 
+    [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var low = stored.Slice(32 + block / 4 * 32, 32);
@@ -27,6 +28,7 @@ readonly unsafe struct Q3KFormat : IQuantFormat
             StoredBits.Field(low[16..], shift, 3) | StoredBits.Field(stored[16..], block, 1) << 2,
             BinaryPrimitives.ReadUInt16LittleEndian(stored[108..]), 0, Signed(scales, 2 * block), Signed(scales, 2 * block + 1));
 
+        [MethodImpl(AggressiveInlining)]
         static byte Signed(ReadOnlySpan<byte> scales, int j) => (byte)(SixBitScales.OfQ3K(scales, j) - 32);
     }
 
@@ -40,7 +42,7 @@ readonly unsafe struct Q3KFormat : IQuantFormat
             TSums.SubScale(TLanes.LoadSignedBytes(sub)), TSums.SubScale(TLanes.LoadSignedBytes(sub + PackedMatrix.RowGroup)));
 
     [MethodImpl(AggressiveInlining)]
-    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
         Terms<TLanes, V>.AddScaled(total, TSums.Scaled6Bits(codes, x, scales.First, scales.Second), scales.Scale, x);
 }

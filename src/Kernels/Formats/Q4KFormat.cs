@@ -17,6 +17,7 @@ readonly unsafe struct Q4KFormat : IQuantFormat
 
     public static int CodeBits => 4;
 
+    [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var (scale, min) = SixBitScales.OfQ4K(stored.Slice(4, 12), block);
@@ -41,7 +42,7 @@ readonly unsafe struct Q4KFormat : IQuantFormat
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
         Terms<TLanes, V>.AddWithMin(total, TSums.Of4Bits(codes, x), scales.Scale, scales.Min, x);
 }

@@ -16,6 +16,7 @@ readonly unsafe struct Q4_0Format : IQuantFormat
 
     public static int CodeBits => 4;
 
+    [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var (first, second) = StoredBits.Nibbles(stored[2..]);
@@ -30,7 +31,7 @@ readonly unsafe struct Q4_0Format : IQuantFormat
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => new(scale);
 
     [MethodImpl(AggressiveInlining)]
-    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
         Terms<TLanes, V>.AddOffset(total, TSums.Of4Bits(codes, x), scales.Scale, x, &x->Minus8ScaledSum);
 }

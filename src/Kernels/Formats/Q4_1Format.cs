@@ -16,6 +16,7 @@ readonly unsafe struct Q4_1Format : IQuantFormat
 
     public static int CodeBits => 4;
 
+    [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var (first, second) = StoredBits.Nibbles(stored[4..]);
@@ -30,7 +31,7 @@ readonly unsafe struct Q4_1Format : IQuantFormat
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => new(scale, min);
 
     [MethodImpl(AggressiveInlining)]
-    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
         Terms<TLanes, V>.AddWithMin(total, TSums.Of4Bits(codes, x), scales.Scale, scales.Min, x);
 }

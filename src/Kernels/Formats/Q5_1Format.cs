@@ -16,6 +16,7 @@ readonly unsafe struct Q5_1Format : IQuantFormat
 
     public static int CodeBits => 5;
 
+    [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var (first, second) = StoredBits.Nibbles(stored[8..]);
@@ -32,7 +33,7 @@ readonly unsafe struct Q5_1Format : IQuantFormat
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => new(scale, min);
 
     [MethodImpl(AggressiveInlining)]
-    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
         Terms<TLanes, V>.AddWithMin(total, TSums.Of5Bits(codes, x), scales.Scale, scales.Min, x);
 }

@@ -16,6 +16,7 @@ readonly unsafe struct Q6KFormat : IQuantFormat
 
     public static int CodeBits => 6;
 
+    [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         // Each half of the block, four of ours, has 64 bytes of low nibbles and 32 of upper bits.
@@ -38,7 +39,7 @@ readonly unsafe struct Q6KFormat : IQuantFormat
         new(scale, default, TSums.SubScale(TLanes.LoadSignedBytes(sub)), TSums.SubScale(TLanes.LoadSignedBytes(sub + PackedMatrix.RowGroup)));
 
     [MethodImpl(AggressiveInlining)]
-    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
         Terms<TLanes, V>.AddScaled(total, TSums.Scaled6Bits(codes, x, scales.First, scales.Second), scales.Scale, x);
 }

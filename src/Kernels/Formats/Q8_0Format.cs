@@ -17,6 +17,7 @@ readonly unsafe struct Q8_0Format : IQuantFormat
 
     public static int CodeBits => 8;
 
+    [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var sign = Vector128.Create((byte)128);
@@ -31,7 +32,7 @@ readonly unsafe struct Q8_0Format : IQuantFormat
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => new(scale);
 
     [MethodImpl(AggressiveInlining)]
-    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in BlockScales<V> scales, ActivationBlock* x)
+    public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        Terms<TLanes, V>.AddScaled(total, TSums.Of8Bits(codes, x), scales.Scale, x);
+        Terms<TLanes, V>.AddScaled(total, TSums.Of8Bits(codes, upper, x), scales.Scale, x);
 }

@@ -9,13 +9,25 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
     const int Rows = PackedMatrix.RowGroup;
 
     /// <summary>Bytes of the half-precision scales and minima of 16 rows.</summary>
-    public static int HeaderBytes => Rows * sizeof(ushort) * (TFormat.HasMinima ? 2 : 1);
+    public static int HeaderBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Rows * sizeof(ushort) * (TFormat.HasMinima ? 2 : 1);
+    }
 
     /// <summary>Bytes of the small scales of 16 rows.</summary>
-    public static int SubScaleBytes => TFormat.HasSubScales ? 2 * Rows : 0;
+    public static int SubScaleBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TFormat.HasSubScales ? 2 * Rows : 0;
+    }
 
     /// <summary>Bytes of 32 columns of 16 rows, without the header.</summary>
-    public static int BlockBytes => SubScaleBytes + CodePlanes.Bytes(TFormat.CodeBits);
+    public static int BlockBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => SubScaleBytes + TFormat.CodeBits * CodePlanes.VectorBytes;
+    }
 
     static int HeaderColumns => TFormat.BlocksPerHeader * ActivationBlock.Columns;
 
@@ -56,6 +68,7 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void PackBlocks(ReadOnlySpan<byte> stored, byte* group, int row)
     {
         for (var b = 0; b < TFormat.BlocksPerHeader; b++)
@@ -68,6 +81,7 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void PackHeader(in StoredBlock block, byte* group, int row)
     {
         if (!IsFinite(block.Scale) || !IsFinite(block.Min)) throw new InvalidDataException("a block's scale is infinite or not a number");
@@ -75,5 +89,6 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
         if (TFormat.HasMinima) Unsafe.WriteUnaligned(group + (Rows + row) * sizeof(ushort), block.Min);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool IsFinite(ushort half) => (half & 0x7c00) != 0x7c00;
 }

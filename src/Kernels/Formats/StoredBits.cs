@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace LlamaCluster.Kernels.Formats;
 
@@ -6,13 +8,16 @@ namespace LlamaCluster.Kernels.Formats;
 static class StoredBits
 {
     /// <summary>Of each of 16 bytes, the bits of <paramref name="mask"/> after a shift to the right.</summary>
+    [MethodImpl(AggressiveInlining)]
     public static Vector128<byte> Field(ReadOnlySpan<byte> bytes, int shift, byte mask) =>
         (Vector128.Create(bytes[..16]) >>> shift) & Vector128.Create(mask);
 
     /// <summary>16 bytes whose low nibbles are columns 0..15 and whose high nibbles are columns 16..31.</summary>
+    [MethodImpl(AggressiveInlining)]
     public static (Vector128<byte> First, Vector128<byte> Second) Nibbles(ReadOnlySpan<byte> bytes) => (Field(bytes, 0, 15), Field(bytes, 4, 15));
 
     /// <summary><paramref name="value"/> in byte i where bit i of the lower 16 is set, else 0.</summary>
+    [MethodImpl(AggressiveInlining)]
     public static Vector128<byte> Spread(uint bits, byte value)
     {
         var bytes = Vector128.Create(Vector64.Create((byte)bits), Vector64.Create((byte)(bits >> 8)));

@@ -15,7 +15,10 @@ readonly unsafe struct DotSums<TLanes, V> : IBlockSums<V> where TLanes : IDotLan
     public static V Of5Bits(in Codes<V> codes, ActivationBlock* x) => Of4Bits(codes, x);
 
     [MethodImpl(Inline)]
-    public static V Of8Bits(in Codes<V> codes, ActivationBlock* x) =>
+    public static void Split8Bits(ref Codes<V> codes, out Codes<V> upper) => upper = default;
+
+    [MethodImpl(Inline)]
+    public static V Of8Bits(in Codes<V> codes, in Codes<V> upper, ActivationBlock* x) =>
         Dot8(Dot8(Dot8(Dot8(Dot8(Dot8(Dot8(Dot8(TLanes.StartOf8Bits(x),
             codes.C0, x, 0), codes.C1, x, 1), codes.C2, x, 2), codes.C3, x, 3), codes.C4, x, 4), codes.C5, x, 5), codes.C6, x, 6), codes.C7, x, 7);
 

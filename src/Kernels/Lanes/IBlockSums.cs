@@ -11,8 +11,11 @@ unsafe interface IBlockSums<V> where V : struct
     /// <summary>Sum of codes x activations; codes below 32.</summary>
     static abstract V Of5Bits(in Codes<V> codes, ActivationBlock* x);
 
+    /// <summary>8-bit codes in the two parts that <see cref="Of8Bits"/> takes, done once for all activation rows.</summary>
+    static abstract void Split8Bits(ref Codes<V> codes, out Codes<V> upper);
+
     /// <summary>Sum of (code - 128) x activations.</summary>
-    static abstract V Of8Bits(in Codes<V> codes, ActivationBlock* x);
+    static abstract V Of8Bits(in Codes<V> codes, in Codes<V> upper, ActivationBlock* x);
 
     /// <summary>Sum of scale x code x activation; codes below 4.</summary>
     /// <param name="first">Scale of columns 0..15, 0..15, made by <see cref="SubScale"/>.</param>

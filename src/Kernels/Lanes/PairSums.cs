@@ -25,19 +25,22 @@ readonly unsafe struct PairSums<TLanes, V> : IBlockSums<V> where TLanes : IPairL
     public static V Of5Bits(in Codes<V> codes, ActivationBlock* x) =>
         TLanes.Add(TLanes.MultiplyAddShorts(First(codes, x), Ones), TLanes.MultiplyAddShorts(Second(codes, x), Ones));
 
-    /// <summary>An 8-bit code is two of 4 bits: 16 times the sum of the upper ones, plus that of the lower ones.</summary>
+    /// <summary>An 8-bit code is two of 4 bits, lower and upper.</summary>
     [MethodImpl(Inline)]
-    public static V Of8Bits(in Codes<V> codes, ActivationBlock* x)
+    public static void Split8Bits(ref Codes<V> codes, out Codes<V> upper)
     {
-        var mask = TLanes.Spread(0x0f0f_0f0fu);
-        var lower = new Codes<V>(
-            TLanes.And(codes.C0, mask), TLanes.And(codes.C1, mask), TLanes.And(codes.C2, mask), TLanes.And(codes.C3, mask),
-            TLanes.And(codes.C4, mask), TLanes.And(codes.C5, mask), TLanes.And(codes.C6, mask), TLanes.And(codes.C7, mask));
-        var upper = new Codes<V>(
-            Upper(codes.C0, mask), Upper(codes.C1, mask), Upper(codes.C2, mask), Upper(codes.C3, mask),
-            Upper(codes.C4, mask), Upper(codes.C5, mask), Upper(codes.C6, mask), Upper(codes.C7, mask));
+        upper = new(
+            Upper(codes.C0), Upper(codes.C1), Upper(codes.C2), Upper(codes.C3), Upper(codes.C4), Upper(codes.C5), Upper(codes.C6), Upper(codes.C7));
+        codes = new(
+            Lower(codes.C0), Lower(codes.C1), Lower(codes.C2), Lower(codes.C3), Lower(codes.C4), Lower(codes.C5), Lower(codes.C6), Lower(codes.C7));
+    }
+
+    /// <summary>16 times the sum of the upper parts, and that of the lower ones.</summary>
+    [MethodImpl(Inline)]
+    public static V Of8Bits(in Codes<V> codes, in Codes<V> upper, ActivationBlock* x)
+    {
         var sum = TLanes.MultiplyAddShorts(TLanes.AddShorts(First(upper, x), Second(upper, x)), TLanes.Spread(0x0010_0010u));
-        return TLanes.Add(TLanes.Add(sum, Of4Bits(lower, x)), TLanes.Spread(&x->Minus128Sum));
+        return TLanes.Add(TLanes.Add(sum, Of4Bits(codes, x)), TLanes.Spread(&x->Minus128Sum));
     }
 
     [MethodImpl(Inline)]
@@ -76,5 +79,8 @@ readonly unsafe struct PairSums<TLanes, V> : IBlockSums<V> where TLanes : IPairL
     static V Products(V codes, ActivationBlock* x, int fourColumns) => TLanes.MultiplyAddPairs(codes, TLanes.Spread(x->Values + 4 * fourColumns));
 
     [MethodImpl(Inline)]
-    static V Upper(V codes, V mask) => TLanes.And(TLanes.ShiftRight(codes, 4), mask);
+    static V Lower(V codes) => TLanes.And(codes, TLanes.Spread(0x0f0f_0f0fu));
+
+    [MethodImpl(Inline)]
+    static V Upper(V codes) => Lower(TLanes.ShiftRight(codes, 4));
 }

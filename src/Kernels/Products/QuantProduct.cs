@@ -65,16 +65,21 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
             if (lane == 0) Prefetch(block + PrefetchBytes);
             var scales = TFormat.Scales<TLanes, TSums, V>(scale, min, block + lane);
             var codes = CodePlanes.Load<TLanes, V>(block + QuantLayout<TFormat>.SubScaleBytes + lane * sizeof(uint), TFormat.CodeBits);
+            var upper = default(Codes<V>);
+            if (TFormat.CodeBits == 8) TSums.Split8Bits(ref codes, out upper);
+
             var total = totals;
             for (var end = x + rows; x < end; x++, total += PackedMatrix.RowGroup)
-                TLanes.Store(TFormat.Add<TLanes, TSums, V>(TLanes.Load(total), codes, scales, x), total);
+                TLanes.Store(TFormat.Add<TLanes, TSums, V>(TLanes.Load(total), codes, upper, scales, x), total);
             block += QuantLayout<TFormat>.BlockBytes;
         }
     }
 
+    /// <summary>A block, and the header that follows it where each block has one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Prefetch(byte* block)
     {
-        for (var i = 0; i < QuantLayout<TFormat>.BlockBytes; i += 64) TLanes.Prefetch(block + i);
+        var bytes = QuantLayout<TFormat>.BlockBytes + (TFormat.BlocksPerHeader == 1 ? QuantLayout<TFormat>.HeaderBytes : 0);
+        for (var i = 0; i < bytes; i += 64) TLanes.Prefetch(block + i);
     }
 }
