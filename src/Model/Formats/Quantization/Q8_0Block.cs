@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using System.Numerics.Tensors;
+using System.Runtime.Intrinsics;
 
 namespace LlamaCluster.Model.Formats.Quantization;
 
@@ -8,10 +8,23 @@ readonly struct Q8_0Block : IBlockEncoder
 {
     public static void Encode(ReadOnlySpan<float> values, Span<byte> stored)
     {
-        var scale = Math.Abs(TensorPrimitives.MaxMagnitude(values)) / 127;
+        var scale = Math.Abs(BlockScale.FirstOfLargestMagnitude(values)) / 127;
         var inverse = BlockScale.Inverse(scale);
         BinaryPrimitives.WriteHalfLittleEndian(stored, (Half)scale);
-        for (var i = 0; i < values.Length; i++)
-            stored[2 + i] = (byte)(sbyte)MathF.Round(values[i] * inverse, MidpointRounding.AwayFromZero);
+        for (var i = 0; i < values.Length; i += 2 * Vector256<float>.Count)
+        {
+            var low = RoundAwayFromZero(Vector256.Create(values[i..]) * inverse);
+            var high = RoundAwayFromZero(Vector256.Create(values[(i + Vector256<float>.Count)..]) * inverse);
+            var narrow = Vector256.Narrow(low, high);
+            Vector128.Narrow(narrow.GetLower(), narrow.GetUpper()).AsByte().CopyTo(stored[(2 + i)..]);
+        }
+    }
+
+    // As C's roundf; adding a half and truncating would round 0.49999997 up.
+    static Vector256<int> RoundAwayFromZero(Vector256<float> values)
+    {
+        var whole = Vector256.Truncate(values);
+        var up = Vector256.GreaterThanOrEqual(Vector256.Abs(values - whole), Vector256.Create(0.5f));
+        return Vector256.ConvertToInt32(whole + (Vector256.CopySign(Vector256<float>.One, values) & up));
     }
 }

@@ -6,13 +6,14 @@ using LlamaCluster.Kernels;
 namespace LlamaCluster.Model.Formats.Quantization;
 
 /// <summary>
-/// Stores rows of floats in a tensor type. Deterministic; for Q8_0 and Q4_0 bit for bit what llama.cpp's <c>llama-quantize</c> stores.
+/// Stores rows of floats in a tensor type. The same on every machine; Q8_0 and Q4_0 are bit for bit what llama.cpp's
+/// <c>llama-quantize</c> stores, the K types have the least squared error that a search of scales finds.
 /// </summary>
 public static class RowEncoder
 {
     /// <summary>Whether this type can be written; the others are only read.</summary>
     public static bool CanEncode(TensorType type) =>
-        type is TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.Q8_0 or TensorType.Q4_0;
+        type is TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.Q8_0 or TensorType.Q4_0 or TensorType.Q4_K or TensorType.Q6_K;
 
     /// <param name="values">Finite numbers; whole blocks of the type.</param>
     /// <param name="stored">As many bytes as <see cref="TensorTypes.RowBytes"/> says.</param>
@@ -36,6 +37,12 @@ public static class RowEncoder
                 break;
             case TensorType.Q4_0:
                 EncodeBlocks<Q4_0Block>(type, values, stored);
+                break;
+            case TensorType.Q4_K:
+                EncodeBlocks<Q4_KBlock>(type, values, stored);
+                break;
+            case TensorType.Q6_K:
+                EncodeBlocks<Q6_KBlock>(type, values, stored);
                 break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(type), type, "this type can only be read");

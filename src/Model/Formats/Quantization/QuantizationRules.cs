@@ -1,0 +1,27 @@
+using LlamaCluster.Kernels;
+using LlamaCluster.Model.Config;
+
+namespace LlamaCluster.Model.Formats.Quantization;
+
+/// <summary>
+/// Which type each tensor gets when a model is quantised. Vectors stay as they are. Matrices get the type asked for, except that
+/// the matrix that makes the logits (the head, or the embedding where it is the head too) gets at least Q6_K, whose error
+/// reaches every token directly; and that a matrix whose rows are not whole blocks of 256 gets Q8_0 in place of a K type.
+/// </summary>
+public static class QuantizationRules
+{
+    /// <summary>What a model can be quantised to.</summary>
+    public static IReadOnlyList<TensorType> Targets { get; } = [TensorType.Q8_0, TensorType.Q6_K, TensorType.Q4_K, TensorType.Q4_0];
+
+    /// <exception cref="ModelFormatException">The tensor's rows fit no type.</exception>
+    public static TensorType TypeOf(TensorInfo tensor, TensorType target, LlamaConfig config)
+    {
+        if (tensor.Rows == 1) return tensor.Type;
+        var wanted = MakesLogits(tensor, config) && target is (TensorType.Q4_0 or TensorType.Q4_K) ? TensorType.Q6_K : target;
+        if (tensor.Columns % wanted.BlockSize() != 0) wanted = TensorType.Q8_0;
+        return LlamaTensorRules.RowProblem(tensor.Name, wanted, tensor.Columns) is { } problem ? throw new ModelFormatException(problem) : wanted;
+    }
+
+    static bool MakesLogits(TensorInfo tensor, LlamaConfig config) =>
+        tensor.Name == (config.TiedEmbeddings ? LlamaTensors.Embedding : LlamaTensors.Output);
+}
