@@ -33,9 +33,12 @@ abstract unsafe class RowMath
     /// <summary>The greatest number, if all are finite; otherwise NaN.</summary>
     public abstract float MaxOfFinite(float* x, int length);
 
+    /// <summary>The greatest number, none of them NaN; of an empty row -infinity.</summary>
+    public abstract float Max(float* x, int length);
+
     /// <summary>y = e^((x - shift) * scale), and the sum of y.</summary>
     public abstract float Exp(float* x, float shift, float scale, float* y, int length);
 
-    /// <summary>The sum of e^(x - shift).</summary>
-    public abstract float SumOfExp(float* x, float shift, int length);
+    /// <summary>The sum of e^((x - shift) * scale).</summary>
+    public abstract float SumOfExp(float* x, float shift, float scale, int length);
 }

@@ -73,6 +73,15 @@ sealed unsafe class RowMath<TLanes> : RowMath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override float Max(float* x, int length)
+    {
+        var max = TLanes.Broadcast(float.NegativeInfinity);
+        for (var i = 0; i < length; i += Lanes)
+            max = TLanes.Max(max, length - i >= Lanes ? TLanes.Load(x + i) : LaneMath<TLanes>.LoadFirst(x + i, length - i, x[i]));
+        return TLanes.Max(max);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override float Exp(float* x, float shift, float scale, float* y, int length)
     {
         var shifts = TLanes.Broadcast(shift);
@@ -96,14 +105,15 @@ sealed unsafe class RowMath<TLanes> : RowMath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override float SumOfExp(float* x, float shift, int length)
+    public override float SumOfExp(float* x, float shift, float scale, int length)
     {
         var shifts = TLanes.Broadcast(shift);
+        var scales = TLanes.Broadcast(scale);
         var sum = TLanes.Broadcast(0);
         for (var i = 0; i < length; i += Lanes)
         {
             var values = length - i >= Lanes ? TLanes.Load(x + i) : LaneMath<TLanes>.LoadFirst(x + i, length - i, float.NegativeInfinity);
-            sum += LaneMath<TLanes>.Exp(values - shifts);
+            sum += LaneMath<TLanes>.Exp((values - shifts) * scales);
         }
         return TLanes.Sum(sum);
     }

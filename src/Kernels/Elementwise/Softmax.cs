@@ -10,10 +10,16 @@ public static unsafe class Softmax
         fixed (float* values = x) return RowMath.Widest.MaxOfFinite(values, x.Length);
     }
 
-    /// <summary>The sum of e^(x - shift).</summary>
-    public static float SumOfExp(ReadOnlySpan<float> x, float shift)
+    /// <summary>The greatest number, none of them NaN; of an empty row -infinity.</summary>
+    public static float Max(ReadOnlySpan<float> x)
     {
-        fixed (float* values = x) return RowMath.Widest.SumOfExp(values, shift, x.Length);
+        fixed (float* values = x) return RowMath.Widest.Max(values, x.Length);
+    }
+
+    /// <summary>The sum of e^((x - shift) * scale).</summary>
+    public static float SumOfExp(ReadOnlySpan<float> x, float shift, float scale = 1)
+    {
+        fixed (float* values = x) return RowMath.Widest.SumOfExp(values, shift, scale, x.Length);
     }
 
     /// <summary>y = e^((x - shift) * scale); y may be x.</summary>

@@ -83,8 +83,13 @@ public sealed unsafe class RowMathTests
 
     [Fact]
     public void SumOfExp() => Check(
-        (math, x, y, z, length) => math.SumOfExp(x, 1.5f, length),
-        (x, y, z) => (float)x.Sum(v => Math.Exp(v - 1.5)));
+        (math, x, y, z, length) => math.SumOfExp(x, 1.5f, 0.75f, length),
+        (x, y, z) => (float)x.Sum(v => Math.Exp((v - 1.5) * 0.75)));
+
+    [Fact]
+    public void Max() => Check(
+        (math, x, y, z, length) => length == 0 ? 0 : math.Max(x, length),
+        (x, y, z) => x.Length == 0 ? 0 : x.Max());
 
     [Fact]
     public void MaxOfFinite() => Check(

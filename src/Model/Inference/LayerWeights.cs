@@ -1,0 +1,34 @@
+using LlamaCluster.Kernels;
+
+namespace LlamaCluster.Model.Inference;
+
+/// <summary>The weights of one transformer layer. D hidden, F ffn, H heads, G kv heads, E head dim; a matrix is [outputs, inputs].</summary>
+sealed record LayerWeights
+{
+    /// <summary>[D]</summary>
+    public required float[] AttentionNorm { get; init; }
+
+    /// <summary>[H * E, D]</summary>
+    public required PackedMatrix Query { get; init; }
+
+    /// <summary>[G * E, D]</summary>
+    public required PackedMatrix Key { get; init; }
+
+    /// <summary>[G * E, D]</summary>
+    public required PackedMatrix Value { get; init; }
+
+    /// <summary>[D, H * E]</summary>
+    public required PackedMatrix AttentionOutput { get; init; }
+
+    /// <summary>[D]</summary>
+    public required float[] FfnNorm { get; init; }
+
+    /// <summary>[F, D]</summary>
+    public required PackedMatrix Gate { get; init; }
+
+    /// <summary>[F, D]</summary>
+    public required PackedMatrix Up { get; init; }
+
+    /// <summary>[D, F]</summary>
+    public required PackedMatrix Down { get; init; }
+}

@@ -1,0 +1,28 @@
+namespace LlamaCluster.Model.Inference.Sampling;
+
+/// <summary>Changes scores by what has been said already and by the request's own wishes, in this order.</summary>
+static class Penalties
+{
+    /// <summary>Whether a token's score depends on the tokens before it.</summary>
+    public static bool NeedHistory(SamplingOptions options) =>
+        options is not { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0 };
+
+    /// <summary>
+    /// The repetition penalty divides positive scores and multiplies negative ones (https://arxiv.org/abs/1909.05858) of all tokens in
+    /// prompt and output; frequency and presence penalties are subtracted for those in the output; then biases are added.
+    /// </summary>
+    public static void Apply(SamplingOptions options, TokenHistory? history, Span<float> scores)
+    {
+        if (history is not null)
+        {
+            foreach (var (id, use) in history.Uses)
+            {
+                var score = scores[id];
+                score = score > 0 ? score / options.RepetitionPenalty : score * options.RepetitionPenalty;
+                if (use.Generated > 0) score -= (use.Generated * options.FrequencyPenalty) + options.PresencePenalty;
+                scores[id] = score;
+            }
+        }
+        foreach (var (id, bias) in options.LogitBias) scores[id] += bias;
+    }
+}

@@ -1,0 +1,92 @@
+using LlamaCluster.Kernels;
+using LlamaCluster.Model.Config;
+
+namespace LlamaCluster.Model.Inference;
+
+/// <summary>
+/// Activations of the step at work, of <see cref="Rows"/> rows; reused from step to step. B rows, D hidden, F ffn, H heads, G kv heads,
+/// E head dim, V vocabulary, R rotated dimensions of a head.
+/// </summary>
+sealed class StageBuffers : IDisposable
+{
+    /// <summary>Rows of logits that are computed at a time: enough to read the head once for several, and little memory.</summary>
+    const int MaxLogitRows = 32;
+
+    readonly LlamaConfig _config;
+    readonly NativeBuffer<float> _stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits;
+
+    public StageBuffers(LlamaConfig config, StageShape shape, int maxRows)
+    {
+        _config = config;
+        NativeBuffer<float> OfWidth(int width) => new(checked((long)maxRows * width));
+        (_stream, _normed) = (OfWidth(config.HiddenSize), OfWidth(config.HiddenSize));
+        (_queries, _attended) = (OfWidth(QueryWidth), OfWidth(QueryWidth));
+        (_keys, _values) = (OfWidth(KeyWidth), OfWidth(KeyWidth));
+        (_gate, _up) = (OfWidth(config.FfnSize), OfWidth(config.FfnSize));
+        (_cosines, _sines) = (OfWidth(config.RopeDimensionCount), OfWidth(config.RopeDimensionCount));
+        LogitRows = Math.Min(maxRows, MaxLogitRows);
+        _logits = new(shape.HasHead ? checked((long)LogitRows * config.VocabularySize) : 0);
+        Inputs = new MatMulInput(maxRows, Math.Max(config.HiddenSize, Math.Max(QueryWidth, config.FfnSize)));
+    }
+
+    /// <summary>B.</summary>
+    public int Rows { get; set; }
+
+    /// <summary>Rows of logits there is room for.</summary>
+    public int LogitRows { get; }
+
+    /// <summary>A product's activations, quantised as its weights need them.</summary>
+    public MatMulInput Inputs { get; }
+
+    int QueryWidth => _config.HeadCount * _config.HeadSize;
+
+    int KeyWidth => _config.KvHeadCount * _config.HeadSize;
+
+    /// <summary>x[B, D]: the residual stream, a stage's input and output.</summary>
+    public Span<float> Stream => Of(_stream, Rows, _config.HiddenSize);
+
+    /// <summary>h[B, D]: the normed stream, then what a block adds to the stream.</summary>
+    public Span<float> Normed => Of(_normed, Rows, _config.HiddenSize);
+
+    /// <summary>[S, D]: rows of the stream to be turned into logits, at most <see cref="LogitRows"/>.</summary>
+    public Span<float> HeadRows(int rows) => Of(_normed, rows, _config.HiddenSize);
+
+    /// <summary>q[B, H, E]</summary>
+    public Span<float> Queries => Of(_queries, Rows, QueryWidth);
+
+    /// <summary>k[B, G, E]</summary>
+    public Span<float> Keys => Of(_keys, Rows, KeyWidth);
+
+    /// <summary>v[B, G, E]</summary>
+    public Span<float> Values => Of(_values, Rows, KeyWidth);
+
+    /// <summary>a[B, H, E]: attention's output.</summary>
+    public Span<float> Attended => Of(_attended, Rows, QueryWidth);
+
+    /// <summary>[B, F]</summary>
+    public Span<float> Gate => Of(_gate, Rows, _config.FfnSize);
+
+    /// <summary>[B, F]</summary>
+    public Span<float> Up => Of(_up, Rows, _config.FfnSize);
+
+    /// <summary>[B, R] of each row's position.</summary>
+    public Span<float> Cosines => Of(_cosines, Rows, _config.RopeDimensionCount);
+
+    /// <summary>[B, R] of each row's position.</summary>
+    public Span<float> Sines => Of(_sines, Rows, _config.RopeDimensionCount);
+
+    /// <summary>[S, V] of <see cref="HeadRows"/>; only where the stage has the head.</summary>
+    public Span<float> Logits(int rows) => Of(_logits, rows, _config.VocabularySize);
+
+    public long Bytes => Inputs.Bytes + All.Sum(buffer => buffer.Bytes);
+
+    IEnumerable<NativeBuffer<float>> All => [_stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits];
+
+    public void Dispose()
+    {
+        Inputs.Dispose();
+        foreach (var buffer in All) buffer.Dispose();
+    }
+
+    static Span<float> Of(NativeBuffer<float> buffer, int rows, int width) => buffer.Span(0, checked(rows * width));
+}

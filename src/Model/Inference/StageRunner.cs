@@ -1,0 +1,119 @@
+using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Model.Config;
+
+namespace LlamaCluster.Model.Inference;
+
+/// <inheritdoc/>
+/// <remarks>
+/// After warm-up a step allocates nothing on the garbage-collected heap but its results. The weights and threads belong to the caller,
+/// and must outlive the stage.
+/// </remarks>
+public sealed class StageRunner : IStage
+{
+    static readonly StepOutcome NoSamples = new StepOutcome.Completed([]);
+
+    readonly LlamaConfig _config;
+    readonly StageOptions _options;
+    readonly KvPool _pool;
+    readonly PagedAttention _attention;
+    readonly StageBuffers _buffers;
+    readonly ForwardPass _forward;
+    readonly SequenceTable _sequences;
+    readonly StepSampler? _sampler;
+    readonly AttentionChunk[] _chunks;
+    int _inputRows;
+
+    /// <exception cref="OutOfMemoryException">KV pool or buffers do not fit in memory.</exception>
+    public StageRunner(LlamaConfig config, ShardWeights weights, StageShape shape, StageOptions options, ComputeThreads threads)
+    {
+        (_config, Shape, _options) = (config, shape, options);
+        _pool = new KvPool(new KvBlockLayout(options.KvType, config.KvHeadCount, config.HeadSize), shape.LayerCount, options.KvBlockCount);
+        _attention = new PagedAttention(_pool, config.HeadCount, options.MaxStepRows, options.MaxSequenceLength, threads.Count);
+        _buffers = new StageBuffers(config, shape, options.MaxStepRows);
+        _forward = new ForwardPass(config, weights, _buffers, _attention, threads);
+        _sequences = new SequenceTable(config, shape, options);
+        _sampler = shape.HasHead ? new StepSampler(config, _buffers, _forward) : null;
+        _chunks = new AttentionChunk[options.MaxStepRows];
+    }
+
+    public StageShape Shape { get; }
+
+    /// <summary>KV pool and buffers; the weights have their own <see cref="ShardWeights.Bytes"/>.</summary>
+    public long Bytes => _pool.Bytes + _buffers.Bytes;
+
+    public ReadOnlySpan<float> Output => Shape.HasHead ? [] : _buffers.Stream;
+
+    public Span<float> Input(int rows)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, _options.MaxStepRows);
+        _buffers.Rows = _inputRows = rows;
+        return _buffers.Stream;
+    }
+
+    public StepOutcome Run(Step step)
+    {
+        var given = _inputRows;
+        _inputRows = 0;
+        if (_sequences.Admit(step, Shape.Embeds ? null : given) is { } reason) return new StepOutcome.Refused(reason);
+
+        var chunks = Begin(step);
+        if (_forward.RunLayers(chunks) is { } layer) return BadKeysOrValues(step, layer);
+        if (BadRow(_buffers.Stream) is { } row) return NotFinite(step, row, $"activations after layer {Shape.FirstLayer + Shape.LayerCount - 1}");
+        if (_sampler is not null) return _sampler.Run(step.Chunks, _sequences);
+
+        for (var i = 0; i < step.Chunks.Count; i++) _sequences[step.Chunks[i].SequenceId].Advance(step.Chunks[i], accepted: null);
+        return NoSamples;
+    }
+
+    public void End(ulong sequenceId) => _sequences.End(sequenceId);
+
+    public void Dispose()
+    {
+        _buffers.Dispose();
+        _attention.Dispose();
+        _pool.Dispose();
+    }
+
+    /// <summary>Lays out the rows, and fills in those that come from tokens.</summary>
+    ReadOnlySpan<AttentionChunk> Begin(Step step)
+    {
+        var rows = 0;
+        for (var i = 0; i < step.Chunks.Count; i++)
+        {
+            _chunks[i] = _sequences[step.Chunks[i].SequenceId].Chunk(rows, step.Chunks[i]);
+            rows += step.Chunks[i].Count;
+        }
+
+        _buffers.Rows = rows;
+        if (Shape.Embeds)
+        {
+            for (var i = 0; i < step.Chunks.Count; i++)
+                _forward.Embed(step.Chunks[i].Tokens.Span, _chunks[i].FirstRow);
+        }
+        return _chunks.AsSpan(0, step.Chunks.Count);
+    }
+
+    StepOutcome BadKeysOrValues(Step step, int layer) =>
+        NotFinite(step, BadRow(_buffers.Keys) ?? BadRow(_buffers.Values) ?? 0, $"keys or values of layer {Shape.FirstLayer + layer}");
+
+    /// <summary>The first row with a number that is not finite.</summary>
+    int? BadRow(ReadOnlySpan<float> rows)
+    {
+        if (!float.IsNaN(Softmax.MaxOfFinite(rows))) return null;
+        var width = rows.Length / _buffers.Rows;
+        var row = 0;
+        while (!float.IsNaN(Softmax.MaxOfFinite(rows.Slice(row * width, width)))) row++;
+        return row;
+    }
+
+    StepOutcome NotFinite(Step step, int row, string what)
+    {
+        var chunk = 0;
+        while (chunk + 1 < step.Chunks.Count && _chunks[chunk + 1].FirstRow <= row) chunk++;
+        var position = _chunks[chunk].Start + row - _chunks[chunk].FirstRow;
+        return new StepOutcome.Failed($"sequence {step.Chunks[chunk].SequenceId}: {what} are not finite at position {position}");
+    }
+}
