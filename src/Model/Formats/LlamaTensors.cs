@@ -25,20 +25,23 @@ public static class LlamaTensors
         yield return new(Embedding, config.VocabularySize, config.HiddenSize);
         if (config.RopeScaling is RopeScaling.Factors) yield return new(RopeFactors, 1, config.RopeDimensionCount / 2);
         for (var layer = 0; layer < config.LayerCount; layer++)
-            foreach (var (part, rows, columns) in OfOneLayer(config))
-                yield return new(OfLayer(layer, part), rows, columns);
+            foreach (var shape in OfLayer(config, layer))
+                yield return shape;
         yield return new(OutputNorm, 1, config.HiddenSize);
         if (!config.TiedEmbeddings) yield return new(Output, config.VocabularySize, config.HiddenSize);
     }
 
-    static IEnumerable<(string Part, long Rows, long Columns)> OfOneLayer(LlamaConfig config)
+    /// <summary>The tensors of one layer, in the order of the forward pass.</summary>
+    public static IReadOnlyList<TensorShape> OfLayer(LlamaConfig config, int layer)
     {
         var (d, f) = (config.HiddenSize, config.FfnSize);
         var (q, kv) = ((long)config.HeadCount * config.HeadSize, (long)config.KvHeadCount * config.HeadSize);
         return
         [
-            ("attn_norm", 1, d), (Query, q, d), (Key, kv, d), ("attn_v", kv, d), ("attn_output", d, q),
-            ("ffn_norm", 1, d), ("ffn_gate", f, d), ("ffn_up", f, d), ("ffn_down", d, f),
+            Of("attn_norm", 1, d), Of(Query, q, d), Of(Key, kv, d), Of("attn_v", kv, d), Of("attn_output", d, q),
+            Of("ffn_norm", 1, d), Of("ffn_gate", f, d), Of("ffn_up", f, d), Of("ffn_down", d, f),
         ];
+
+        TensorShape Of(string part, long rows, long columns) => new(OfLayer(layer, part), rows, columns);
     }
 }

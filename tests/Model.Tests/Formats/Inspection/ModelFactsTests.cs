@@ -1,0 +1,49 @@
+using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Inspection;
+using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Testing;
+
+namespace LlamaCluster.Model.Tests.Formats.Inspection;
+
+public sealed class ModelFactsTests
+{
+    [Fact]
+    public void TheDemoModelHasTheFactsOfItsReadme()
+    {
+        using var weights = ModelFiles.Open(SharedFiles.Demo("llamacluster-demo-5m-q4_k_m.gguf"));
+
+        var facts = ModelFacts.Of(weights);
+
+        Assert.Equal("LlamaCluster demo 5M", facts.Name);
+        Assert.Equal(5_247_232, facts.Parameters);
+        Assert.Equal([TensorType.Q4_K, TensorType.Q6_K, TensorType.F32], facts.Types.Select(type => type.Type));
+        Assert.Equal([48, 9, 17], facts.Types.Select(type => type.Count));
+        Assert.Equal(2048L * 256 / 256 * 210, facts.EmbeddingBytes);
+    }
+
+    [Fact]
+    public void PartsAddUpToTheWhole()
+    {
+        using var weights = new RandomWeights(ModelShape.Parse("llama-3.1-8b"), TensorType.Q4_K);
+
+        var facts = ModelFacts.Of(weights);
+
+        Assert.Equal(32, facts.LayerBytes.Count);
+        Assert.Equal(facts.Bytes, facts.LayerBytes.Sum() + facts.EmbeddingBytes + facts.HeadBytes);
+        Assert.Equal(facts.Bytes, facts.Types.Sum(type => type.Bytes));
+    }
+
+    [Fact]
+    public void KvBytesPerTokenAreTwoVectorsPerLayer()
+    {
+        using var weights = new RandomWeights(ModelShape.Parse("llama-3.1-8b"), TensorType.Q4_K);
+
+        var facts = ModelFacts.Of(weights);
+
+        Assert.Equal(2 * 32 * 8 * 128 * 2, facts.KvBytesPerToken[KvType.F16]);
+        Assert.Equal(2 * 32 * 8 * 128 * 4, facts.KvBytesPerToken[KvType.F32]);
+    }
+}
