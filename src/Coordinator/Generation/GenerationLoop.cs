@@ -1,0 +1,161 @@
+using System.Threading.Channels;
+using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Coordinator.Scheduling;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Coordinator.Generation;
+
+/// <summary>
+/// The engine's heart: update with what has happened, schedule, execute, again. One task owns all sequences; everybody else sends it
+/// messages, and nothing it does waits for anybody. It lives as long as the process, with one pipeline after the other.
+/// </summary>
+public sealed partial class GenerationLoop(EngineOptions options, CoordinatorMetrics metrics, ILogger<GenerationLoop> logger)
+{
+    const string Again = "send the request again once /ready says yes";
+
+    // As long as there are open requests, steps in flight and views: its readers do no work that waits.
+    readonly Channel<LoopMessage> _inbox = Channel.CreateUnbounded<LoopMessage>(new UnboundedChannelOptions { SingleReader = true });
+    readonly Dictionary<ulong, SequenceStream> _open = [];
+    IPipeline? _pipeline;
+    StepScheduler? _scheduler;
+    ulong _lastSequence;
+    string? _refusal = "no model is loaded yet";
+    TaskCompletionSource? _drained;
+
+    /// <summary>Runs until cancelled; then every sequence that is open fails, and so does every later one.</summary>
+    public async Task RunAsync(CancellationToken stopping)
+    {
+        try
+        {
+            while (await _inbox.Reader.WaitToReadAsync(stopping))
+                Turn();
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            LogStopped(_open.Count);
+        }
+        finally
+        {
+            _inbox.Writer.TryComplete();
+            Leave("the coordinator is stopping");
+            while (_inbox.Reader.TryRead(out var message)) Update(message);
+        }
+    }
+
+    void Turn()
+    {
+        try
+        {
+            while (_inbox.Reader.TryRead(out var message)) Update(message);
+            if (_pipeline is null || _scheduler is null) return;
+            while (_scheduler.Schedule() is { } step) _ = AwaitAsync(_pipeline, step, _pipeline.ExecuteAsync(step));
+            if (_scheduler.TakeEnded() is { Count: > 0 } ended) _pipeline.End(ended);
+            metrics.Observe(_scheduler);
+        }
+        catch (Exception e)
+        {
+            // A bug must not leave anybody waiting: it costs this view and its sequences, and the next one begins anew.
+            LogBroke(e);
+            Leave($"the generation loop failed ({e.GetType().Name})");
+        }
+    }
+
+    void Update(LoopMessage message)
+    {
+        switch (message)
+        {
+            case LoopMessage.Submitted { Stream: var stream }: Submit(stream); break;
+            case LoopMessage.Cancelled { Stream: var stream }: Cancel(stream); break;
+            case LoopMessage.StepReturned returned when returned.Pipeline == _pipeline: Return(returned); break;
+            case LoopMessage.Attached { Pipeline: var pipeline }: Take(pipeline); break;
+            case LoopMessage.Detached detached when detached.Pipeline == _pipeline: Leave(detached.Reason); break;
+            case LoopMessage.Draining draining: (_refusal, _drained) = (draining.Reason, draining.Drained); break;
+        }
+        if (_open.Count == 0) _drained?.TrySetResult();
+    }
+
+    async Task AwaitAsync(IPipeline pipeline, ScheduledStep step, Task<StepReturn> returned)
+        => _inbox.Writer.TryWrite(new LoopMessage.StepReturned(pipeline, step, await returned));
+
+    void Return(LoopMessage.StepReturned returned)
+    {
+        if (returned.How is not StepReturn.Completed completed)
+        {
+            Leave(((StepReturn.Lost)returned.How).Failure.Message);
+            return;
+        }
+        metrics.StepReturned(returned.Step);
+        foreach (var advance in _scheduler!.Complete(returned.Step, completed.Results))
+        {
+            var id = advance.Sequence.Id;
+            metrics.Generated(advance.Tokens.Count);
+            _open[id].Report(advance);
+            if (advance.Finished is not { } reason) continue;
+            _open.Remove(id);
+            metrics.SequenceEnded(reason == FinishReason.Stop ? "stop" : "length");
+        }
+    }
+
+    void Submit(SequenceStream stream)
+    {
+        if (_refusal is not null)
+        {
+            Refuse(stream, $"{_refusal}; {Again}", retryable: true);
+            return;
+        }
+        var request = stream.Request;
+        var sequence = new Sequence(++_lastSequence, request.Prompt, request.Sampling, request.MaxTokens, request.StopIds);
+        switch (_scheduler!.Add(sequence))
+        {
+            case AddOutcome.Queued:
+                stream.Sequence = sequence;
+                _open.Add(sequence.Id, stream);
+                break;
+            case AddOutcome.QueueFull:
+                Refuse(stream, $"{_scheduler.WaitingCount} requests wait already; send the request again later", retryable: true);
+                break;
+            case AddOutcome.NeverFits:
+                Refuse(stream, $"the request may need {sequence.MaxPositions} positions of KV cache, but the cluster has room for "
+                    + $"{_scheduler.Pool.Total * KvBlockPool.BlockSize}; shorten the prompt or ask for fewer tokens", retryable: false);
+                break;
+        }
+    }
+
+    void Cancel(SequenceStream stream)
+    {
+        if (stream.Sequence is not { } sequence || !_open.Remove(sequence.Id)) return;
+        _scheduler!.Cancel(sequence);
+        metrics.SequenceEnded("cancelled");
+    }
+
+    void Take(IPipeline pipeline)
+    {
+        var limits = new SchedulerLimits
+        {
+            StepsInFlight = pipeline.StageCount,
+            MaxStepRows = options.MaxStepRows,
+            MaxPromptRows = options.MaxPromptRows,
+            MaxRunning = options.MaxRunning,
+            MaxWaiting = options.MaxWaiting,
+        };
+        (_pipeline, _scheduler, _refusal) = (pipeline, new StepScheduler(limits, new KvBlockPool(pipeline.KvBlocks)), null);
+    }
+
+    /// <summary>The pipeline is of no use any more: every sequence ends with the reason.</summary>
+    void Leave(string reason)
+    {
+        _pipeline?.Abort(new PipelineFailure(null, WorkerLost: false, reason));
+        (_pipeline, _scheduler, _refusal) = (null, null, reason);
+        foreach (var stream in _open.Values) Refuse(stream, $"{reason}, and the request with it; {Again}", retryable: true);
+        _open.Clear();
+        _drained?.TrySetResult();
+        metrics.Observe(null);
+    }
+
+    void Refuse(SequenceStream stream, string message, bool retryable)
+    {
+        stream.Fail(message, retryable);
+        metrics.SequenceEnded("failed");
+    }
+}

@@ -1,0 +1,80 @@
+using System.Diagnostics.Metrics;
+using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Measuring;
+
+/// <summary>What the coordinator counts. Names and units as OpenTelemetry wants them; every number is of something that happened.</summary>
+public sealed class CoordinatorMetrics : IDisposable
+{
+    public const string MeterName = "LlamaCluster.Coordinator";
+
+    const double Microsecond = 1e-6;
+
+    readonly Meter _meter;
+    readonly Counter<long> _steps;
+    readonly Counter<long> _rows;
+    readonly Counter<long> _generated;
+    readonly Counter<long> _sequences;
+    readonly Counter<long> _preemptions;
+    readonly Counter<long> _views;
+    readonly Histogram<double> _compute;
+    readonly Histogram<double> _wait;
+    volatile Levels _levels = new(0, 0, 0, 0);
+    long _countedPreemptions;
+
+    public CoordinatorMetrics(IMeterFactory meters)
+    {
+        _meter = meters.Create(MeterName);
+        _steps = _meter.CreateCounter<long>("llamacluster.steps", "{step}", "Steps that returned.");
+        _rows = _meter.CreateCounter<long>("llamacluster.step.rows", "{token}", "Token positions computed, of prompts and generated ones.");
+        _generated = _meter.CreateCounter<long>("llamacluster.tokens.generated", "{token}", "Tokens sampled for sequences that were still wanted.");
+        _sequences = _meter.CreateCounter<long>("llamacluster.sequences", "{sequence}", "Sequences that ended, by outcome.");
+        _preemptions = _meter.CreateCounter<long>("llamacluster.preemptions", "{sequence}", "Sequences that gave up their KV blocks to others.");
+        _views = _meter.CreateCounter<long>("llamacluster.views", "{view}", "Plans that became ready.");
+        _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "What a stage computed for one step.");
+        _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "What a stage waited for activations of one step.");
+        _meter.CreateObservableGauge("llamacluster.queue.length", () => _levels.Waiting, "{sequence}", "Sequences that wait for KV blocks.");
+        _meter.CreateObservableGauge("llamacluster.sequences.running", () => _levels.Running, "{sequence}", "Sequences that hold KV blocks.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => _levels.BlocksUsed, "{block}", "KV blocks in use.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => _levels.BlocksFree, "{block}", "KV blocks that are free.");
+    }
+
+    public void StepReturned(ScheduledStep step)
+    {
+        _steps.Add(1);
+        _rows.Add(step.Rows);
+    }
+
+    public void Generated(int tokens) => _generated.Add(tokens);
+
+    /// <param name="outcome">stop, length, failed or cancelled.</param>
+    public void SequenceEnded(string outcome) => _sequences.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    public void ViewReady() => _views.Add(1);
+
+    public void StageRan(int stage, StepTimings timings)
+    {
+        var tag = new KeyValuePair<string, object?>("stage", stage);
+        _compute.Record(timings.ComputeMicroseconds * Microsecond, tag);
+        _wait.Record(timings.WaitMicroseconds * Microsecond, tag);
+    }
+
+    /// <param name="scheduler">Null while no view is ready.</param>
+    public void Observe(StepScheduler? scheduler)
+    {
+        if (scheduler is null)
+        {
+            (_levels, _countedPreemptions) = (new Levels(0, 0, 0, 0), 0);
+            return;
+        }
+        _levels = new Levels(scheduler.WaitingCount, scheduler.RunningCount, scheduler.Pool.Used, scheduler.Pool.Free);
+        if (scheduler.Preemptions == _countedPreemptions) return;
+        _preemptions.Add(scheduler.Preemptions - _countedPreemptions);
+        _countedPreemptions = scheduler.Preemptions;
+    }
+
+    public void Dispose() => _meter.Dispose();
+
+    sealed record Levels(int Waiting, int Running, int BlocksUsed, int BlocksFree);
+}

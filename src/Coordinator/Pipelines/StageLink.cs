@@ -1,0 +1,109 @@
+using System.Threading.Channels;
+using Grpc.Core;
+using Grpc.Net.Client;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Pipelines;
+
+/// <summary>The stream of steps to one worker. Requests go out in the order in which they are sent.</summary>
+sealed class StageLink : IAsyncDisposable
+{
+    readonly StageWorker _worker;
+    readonly GrpcChannel _channel;
+    readonly CancellationTokenSource _closing = new();
+    readonly AsyncDuplexStreamingCall<StepRequest, StepReply> _call;
+
+    // Holds no more than the steps in flight and the ends of sequences that they let go.
+    readonly Channel<StepRequest> _outbox = Channel.CreateUnbounded<StepRequest>(new UnboundedChannelOptions { SingleReader = true });
+    Task _running = Task.CompletedTask;
+
+    public StageLink(StageWorker worker, GrpcChannel channel)
+    {
+        (_worker, _channel) = (worker, channel);
+        _call = new Steps.StepsClient(channel).Run(cancellationToken: _closing.Token);
+    }
+
+    public StageWorker Worker => _worker;
+
+    /// <summary>The handshake: both mean the same shard of the same view and model.</summary>
+    /// <returns>Null when the worker takes steps.</returns>
+    public async Task<PipelineFailure?> OpenAsync(ulong viewVersion, string modelDigest, CancellationToken cancellation)
+    {
+        try
+        {
+            var open = new OpenSteps { ViewVersion = viewVersion, ModelDigest = modelDigest, WorkerId = _worker.Id.Value };
+            await _call.RequestStream.WriteAsync(new StepRequest { Open = open }, cancellation);
+            if (!await _call.ResponseStream.MoveNext(cancellation)) return _worker.Failed("it ended the stream of steps at once");
+            return _call.ResponseStream.Current switch
+            {
+                { Opened: { } opened } when opened.ViewVersion == viewVersion && opened.Stage == _worker.Stage => null,
+                { Opened: { } other } => _worker.Failed($"it opened stage {other.Stage} of view {other.ViewVersion}, not stage {_worker.Stage} of view {viewVersion}"),
+                { Failed: { } failed } => _worker.Failed(failed.Message),
+                var other => _worker.Failed($"it answered the handshake with {other.KindCase}"),
+            };
+        }
+        catch (RpcException e)
+        {
+            return e.ToFailure(_worker);
+        }
+        catch (OperationCanceledException)
+        {
+            return _worker.Lost("it did not open its stream of steps in time");
+        }
+    }
+
+    /// <param name="onReply">Called for one reply after the other.</param>
+    /// <param name="onEnd">Called once, when the stream is over, whatever ended it.</param>
+    public void Start(Action<StageLink, StepReply> onReply, Action<PipelineFailure> onEnd) => _running = RunAsync(onReply, onEnd);
+
+    public void Send(StepRequest request) => _outbox.Writer.TryWrite(request);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _closing.CancelAsync();
+        await _running;
+        _call.Dispose();
+        _channel.Dispose();
+        _closing.Dispose();
+    }
+
+    async Task RunAsync(Action<StageLink, StepReply> onReply, Action<PipelineFailure> onEnd)
+    {
+        var (reading, writing) = (ReadAsync(onReply), WriteAsync());
+        onEnd(await await Task.WhenAny(reading, writing));
+        await _closing.CancelAsync();
+        await Task.WhenAll(reading, writing);
+    }
+
+    Task<PipelineFailure> ReadAsync(Action<StageLink, StepReply> onReply) => UntilBroken(async () =>
+    {
+        while (await _call.ResponseStream.MoveNext(_closing.Token)) onReply(this, _call.ResponseStream.Current);
+    });
+
+    Task<PipelineFailure> WriteAsync() => UntilBroken(async () =>
+    {
+        await foreach (var request in _outbox.Reader.ReadAllAsync(_closing.Token)) await _call.RequestStream.WriteAsync(request, _closing.Token);
+    });
+
+    async Task<PipelineFailure> UntilBroken(Func<Task> work)
+    {
+        try
+        {
+            await work();
+            return _worker.Failed("it ended the stream of steps");
+        }
+        catch (RpcException e)
+        {
+            return e.ToFailure(_worker);
+        }
+        catch (OperationCanceledException)
+        {
+            return _closing.IsCancellationRequested ? _worker.Failed("the stream of steps was closed") : _worker.Lost("its connection broke");
+        }
+        catch (Exception e)
+        {
+            // Whatever it is, the stream is dead, and those who wait for steps have to hear of it.
+            return _worker.Failed($"the stream of steps broke: {e.GetType().Name}: {e.Message.ReplaceLineEndings(" ")}");
+        }
+    }
+}

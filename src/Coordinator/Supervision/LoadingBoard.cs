@@ -1,0 +1,36 @@
+using System.Collections.Immutable;
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Supervision;
+
+/// <summary>Collects what the workers of a plan say of their loading. Safe for concurrent use.</summary>
+sealed class LoadingBoard
+{
+    readonly Lock _lock = new();
+    readonly Action<string, ImmutableArray<ShardProgress>> _report;
+    ImmutableArray<ShardProgress> _shards;
+
+    /// <param name="report">Given one line for people and all shards, in stage order, at the start and after each change.</param>
+    public LoadingBoard(IEnumerable<StageWorker> workers, Action<string, ImmutableArray<ShardProgress>> report)
+    {
+        (_report, _shards) = (report, [.. workers.Select(NotBegun)]);
+        _report(Describe(_shards), _shards);
+    }
+
+    public void Update(ShardProgress progress)
+    {
+        lock (_lock)
+        {
+            _shards = _shards.SetItem(progress.Stage, progress);
+            _report(Describe(_shards), _shards);
+        }
+    }
+
+    static ShardProgress NotBegun(StageWorker worker) => new(
+        worker.Id, worker.Name, worker.Assignment.Address, worker.Stage, worker.Assignment.Shard.Layers, LoadProgress.Types.Phase.Unspecified, 0, 0, "");
+
+    static string Describe(ImmutableArray<ShardProgress> shards)
+        => $"loading the model: {string.Join(", ", shards.Select(shard => $"{shard.WorkerName} {shard.Fraction * 100:0} %"))}";
+}

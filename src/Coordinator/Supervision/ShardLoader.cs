@@ -1,0 +1,76 @@
+using Grpc.Core;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Protos;
+using Microsoft.Extensions.Logging;
+using static LlamaCluster.Protos.LoadProgress.Types;
+
+namespace LlamaCluster.Coordinator.Supervision;
+
+/// <summary>Has all workers of a plan load their shards, at the same time. The first that fails ends it for all.</summary>
+public sealed partial class ShardLoader(PeerChannels channels, ClusterDeadlines deadlines, TimeProvider time, ILogger<ShardLoader> logger)
+{
+    /// <param name="workers">In stage order, each with where it reaches this coordinator.</param>
+    /// <param name="onProgress">Called for any worker at any time, also for several at once.</param>
+    public async Task<LoadOutcome> LoadAsync(
+        LoadRequest request, IReadOnlyList<(StageWorker Worker, Uri WeightsAddress)> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var loads = workers.Select(worker => LoadAsync(worker.Worker, request.ToMessage(worker.Worker, worker.WeightsAddress), onProgress, over.Token)).ToList();
+        LoadOutcome outcome = new LoadOutcome.Loaded(request.KvBlocks);
+        await foreach (var load in Task.WhenEach(loads))
+        {
+            if (outcome is not LoadOutcome.Loaded soFar) continue;   // the others only end
+            outcome = await load is LoadOutcome.Loaded loaded ? loaded with { KvBlocks = Math.Min(soFar.KvBlocks, loaded.KvBlocks) } : await load;
+            if (outcome is LoadOutcome.Failed) await over.CancelAsync();
+        }
+        cancellation.ThrowIfCancellationRequested();
+        return outcome;
+    }
+
+    async Task<LoadOutcome> LoadAsync(StageWorker worker, AssignRequest request, Action<ShardProgress> onProgress, CancellationToken cancellation)
+    {
+        using var silence = new CancellationTokenSource(deadlines.LoadSilence, time);
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellation);
+        using var channel = channels.Open(worker.Assignment.Address);
+        try
+        {
+            using var call = new Assignments.AssignmentsClient(channel).Assign(request, cancellationToken: ends.Token);
+            var phase = Phase.Unspecified;
+            while (await call.ResponseStream.MoveNext(ends.Token))
+            {
+                silence.CancelAfter(deadlines.LoadSilence);
+                var progress = call.ResponseStream.Current;
+                if (progress.Phase != phase) LogPhase(worker, phase = progress.Phase, progress.Source, progress.BytesTotal);
+                onProgress(ProgressOf(worker, progress));
+                if (phase == Phase.Ready) return Check(worker, request, progress);
+            }
+            return new LoadOutcome.Failed(worker.Failed("it stopped loading without saying why"));
+        }
+        catch (RpcException e)
+        {
+            return new LoadOutcome.Failed(e.ToFailure(worker));
+        }
+        catch (OperationCanceledException)
+        {
+            return new LoadOutcome.Failed(silence.IsCancellationRequested
+                ? worker.Lost($"no news of its loading for {deadlines.LoadSilence.TotalSeconds:0.###} s")
+                : worker.Failed("loading was given up"));
+        }
+    }
+
+    static LoadOutcome Check(StageWorker worker, AssignRequest request, LoadProgress ready)
+    {
+        if (ready.ViewVersion != request.Plan.ViewVersion)
+            return new LoadOutcome.Failed(worker.Failed($"it loaded view {ready.ViewVersion}, not {request.Plan.ViewVersion}"));
+        if (ready.ModelDigest != request.Plan.ModelDigest)
+            return new LoadOutcome.Failed(worker.Failed($"it loaded another model: digest '{ready.ModelDigest}', not {request.Plan.ModelDigest}"));
+        return ready.KvBlockCount is 0 or > int.MaxValue
+            ? new LoadOutcome.Failed(worker.Failed($"it has room for {ready.KvBlockCount} KV blocks"))
+            : new LoadOutcome.Loaded((int)ready.KvBlockCount);
+    }
+
+    static ShardProgress ProgressOf(StageWorker worker, LoadProgress progress) => new(
+        worker.Id, worker.Name, worker.Assignment.Address, worker.Stage, worker.Assignment.Shard.Layers,
+        progress.Phase, (long)Math.Min(progress.BytesDone, long.MaxValue), (long)Math.Min(progress.BytesTotal, long.MaxValue), progress.Source);
+}

@@ -1,0 +1,15 @@
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Supervision;
+
+/// <summary>How far a worker is with loading its shard.</summary>
+/// <param name="WorkerName">For people.</param>
+/// <param name="BytesTotal">0 while unknown.</param>
+/// <param name="Source">Where the weights come from: "local PATH", "cache PATH" or "coordinator"; empty while unknown.</param>
+public sealed record ShardProgress(
+    WorkerId Worker, string WorkerName, Uri Address, int Stage, LayerRange Layers, LoadProgress.Types.Phase Phase, long BytesDone, long BytesTotal, string Source)
+{
+    /// <summary>0 to 1.</summary>
+    public double Fraction => Phase == LoadProgress.Types.Phase.Ready ? 1 : BytesTotal <= 0 ? 0 : Math.Clamp((double)BytesDone / BytesTotal, 0, 1);
+}

@@ -1,0 +1,13 @@
+using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Planning;
+
+namespace LlamaCluster.Coordinator.Supervision;
+
+/// <summary>What the supervisor brings up.</summary>
+/// <param name="Workers">How many workers a plan is made for.</param>
+/// <param name="MaxSequenceLength">The most tokens of one sequence.</param>
+/// <param name="VocabularySize">V.</param>
+/// <param name="KvBlocks">KV blocks wanted; less where memory does not suffice.</param>
+public sealed record SupervisorOptions(
+    ModelIdentity Model, ModelFootprint Footprint, string ModelPath, int Workers, int TensorParallel,
+    int MaxSequenceLength, int VocabularySize, int KvBlocks, EngineOptions Engine, ClusterDeadlines Deadlines);
