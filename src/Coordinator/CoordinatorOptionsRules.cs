@@ -9,18 +9,28 @@ public static class CoordinatorOptionsRules
     static readonly TimeSpan ShortestTime = TimeSpan.FromMilliseconds(1);
     static readonly TimeSpan LongestTime = TimeSpan.FromHours(24);
 
+    /// <summary>All that can be said before the model is opened.</summary>
     /// <exception cref="InvalidOptionsException">The first value that is out of range.</exception>
-    /// <param name="modelContextLength">The longest sequence the model was made for.</param>
-    public static void Check(CoordinatorOptions options, int modelContextLength)
+    public static void Check(CoordinatorOptions options)
     {
         CheckListen("--listen", options.Listen);
         CheckListen("--grpc-listen", options.GrpcListen);
         CheckRange("--workers", options.Workers, 1, 1024);
         if (options.TensorParallel > 1) throw new InvalidOptionsException($"--tensor-parallel above 1 is not supported yet; it is {options.TensorParallel}");
         CheckRange("--tensor-parallel", options.TensorParallel, 1, 1);
-        if (options.ContextLength is { } context) CheckRange("--context", context, 2, modelContextLength);
+        if (options.ContextLength is { } context) CheckRange("--context", context, 2, int.MaxValue);
         Check(options.Engine);
         Check(options.Deadlines);
+    }
+
+    /// <param name="modelContextLength">The longest sequence the model was made for.</param>
+    /// <returns>The most tokens of one sequence.</returns>
+    /// <exception cref="InvalidOptionsException">More was asked for than the model can do.</exception>
+    public static int ContextLength(CoordinatorOptions options, int modelContextLength)
+    {
+        if (options.ContextLength is not { } context) return modelContextLength;
+        CheckRange("--context", context, 2, modelContextLength);
+        return context;
     }
 
     static void Check(EngineOptions engine)

@@ -15,7 +15,7 @@ namespace LlamaCluster.Coordinator.Planning;
 /// </summary>
 public static class PipelinePlanner
 {
-    /// <summary>What a stage takes in memory for each byte of its weights: packing pads rows, and there are buffers.</summary>
+    /// <summary>What a stage takes in memory for each byte of its weights: packing pads rows.</summary>
     const double Resident = 1.1;
 
     public static PlanOutcome Plan(PlanRequest request)
@@ -32,7 +32,7 @@ public static class PipelinePlanner
         {
             var shard = new Shard(new LayerRange(first, counts[stage]), TensorSlice.Whole);
             assignments[stage] = new ShardAssignment(workers[stage].Id, workers[stage].Address, stage, shard);
-            kvBlocks = (int)Math.Min(kvBlocks, KvRoom(model, workers[stage], first, counts[stage]));
+            kvBlocks = (int)Math.Min(kvBlocks, KvRoom(request, workers[stage], first, counts[stage]));
         }
         return new PlanOutcome.Planned(
             ClusterPlan.Create(request.ViewVersion, request.Model.Name, request.Model.Digest, model.LayerCount, assignments), kvBlocks);
@@ -42,7 +42,7 @@ public static class PipelinePlanner
     static int[]? Divide(PlanRequest request, Member[] workers)
     {
         var (model, paces) = (request.Footprint, Paces(workers));
-        double Time(int stage, int first, int count) => KvRoom(model, workers[stage], first, count) < request.MinKvBlocks
+        double Time(int stage, int first, int count) => KvRoom(request, workers[stage], first, count) < request.MinKvBlocks
             ? double.PositiveInfinity
             : model.BytesPerStep(first, count) / paces[stage];
 
@@ -62,10 +62,11 @@ public static class PipelinePlanner
     }
 
     /// <summary>KV blocks that a worker has memory for beside the weights of these layers; negative if not even those fit.</summary>
-    static long KvRoom(ModelFootprint model, Member worker, int firstLayer, int layerCount)
+    static long KvRoom(PlanRequest request, Member worker, int firstLayer, int layerCount)
     {
         if (worker.Capabilities.MemoryBytes == 0) return long.MaxValue;
-        var left = worker.Capabilities.MemoryBytes - (long)(model.WeightBytes(firstLayer, layerCount) * Resident);
+        var model = request.Footprint;
+        var left = worker.Capabilities.MemoryBytes - request.BufferBytes - (long)(model.WeightBytes(firstLayer, layerCount) * Resident);
         return left < 0 ? -1 : left / (model.KvBlockBytes * layerCount);
     }
 
@@ -75,7 +76,8 @@ public static class PipelinePlanner
         var weights = model.WeightBytes(0, model.LayerCount) * Resident;
         var kv = (double)request.MinKvBlocks * model.KvBlockBytes * model.LayerCount;
         var memory = string.Join(", ", workers.Select(worker => $"{worker.Name} {Gigabytes(worker.Capabilities.MemoryBytes)}"));
-        return $"the model does not fit: it needs about {Gigabytes(weights)} for weights and at least {Gigabytes(kv)} for KV, in whole layers, but the workers have {memory}";
+        return $"the model does not fit: it needs about {Gigabytes(weights)} for weights and at least {Gigabytes(kv)} for KV, in whole layers, "
+            + $"and {Gigabytes(request.BufferBytes)} for buffers on each worker, but they have {memory}";
     }
 
     static string Gigabytes(double bytes) => $"{bytes / 1e9:0.00} GB";

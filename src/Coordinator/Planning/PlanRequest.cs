@@ -6,7 +6,9 @@ namespace LlamaCluster.Coordinator.Planning;
 /// <param name="ViewVersion">Above all before it.</param>
 /// <param name="Workers">In the order in which they get stages.</param>
 /// <param name="TensorParallel">Workers per stage.</param>
+/// <param name="BufferBytes">What a worker needs beside weights and KV cache.</param>
 /// <param name="KvBlocks">KV blocks wanted.</param>
 /// <param name="MinKvBlocks">A split that leaves room for fewer is none.</param>
 public sealed record PlanRequest(
-    ulong ViewVersion, ModelIdentity Model, ModelFootprint Footprint, IReadOnlyList<Member> Workers, int TensorParallel, int KvBlocks, int MinKvBlocks);
+    ulong ViewVersion, ModelIdentity Model, ModelFootprint Footprint, IReadOnlyList<Member> Workers, int TensorParallel, long BufferBytes,
+    int KvBlocks, int MinKvBlocks);

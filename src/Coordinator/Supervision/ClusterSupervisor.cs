@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
@@ -16,7 +17,7 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// </summary>
 public sealed partial class ClusterSupervisor(
     SupervisorOptions options, WorkerRegistry registry, ViewBuilder builder, GenerationLoop loop, Latest<ClusterStatus> status,
-    CoordinatorMetrics metrics, TimeProvider time, ILogger<ClusterSupervisor> logger) : BackgroundService
+    Readiness readiness, CoordinatorMetrics metrics, TimeProvider time, ILogger<ClusterSupervisor> logger) : BackgroundService
 {
     /// <summary>A plan that leaves room for less KV than a short conversation is none.</summary>
     const int MinKvTokens = 256;
@@ -160,8 +161,9 @@ public sealed partial class ClusterSupervisor(
     {
         // Above what the workers know of, too: they may have served a coordinator before this one.
         var view = Math.Max(registry.Snapshot.ViewVersion, members.Max(member => member.ViewVersion)) + 1;
+        var leastKv = Math.Min(options.KvBlocks, KvBlockPool.BlocksFor(MinKvTokens));
         return new PlanRequest(
-            view, options.Model, options.Footprint, members, options.TensorParallel, options.KvBlocks, Math.Min(options.KvBlocks, KvBlockPool.BlocksFor(MinKvTokens)));
+            view, options.Model, options.Footprint, members, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv);
     }
 
     void Report(ClusterPhase phase, string reason, ImmutableArray<ShardProgress>? shards = null)
@@ -169,6 +171,7 @@ public sealed partial class ClusterSupervisor(
         var before = status.Value.Phase;
         var full = _trouble.Length == 0 || reason.Length == 0 ? reason : $"{_trouble}; {reason}";
         status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? []));
+        readiness.Set(phase == ClusterPhase.Ready);
         if (phase != before || phase == ClusterPhase.Waiting) LogStatus(phase, full);
     }
 
