@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Measuring;
@@ -18,7 +19,7 @@ namespace LlamaCluster.Coordinator;
 /// A coordinator process: the HTTP API on one address, the workers' services on another. It stops on SIGTERM and SIGINT: what runs gets a
 /// moment to finish, then connections are closed.
 /// </summary>
-public sealed class CoordinatorHost : IAsyncDisposable
+public sealed partial class CoordinatorHost : IAsyncDisposable
 {
     /// <summary>Beyond the time that running sequences get: for closing connections.</summary>
     static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(3);
@@ -51,14 +52,30 @@ public sealed class CoordinatorHost : IAsyncDisposable
     {
         CoordinatorOptionsRules.Check(options);
         var model = OpenedModel.Open(options);
+        try
+        {
+            return Create(options, model, ModelWords.Open(options.ModelPath, model.Identity, model.ContextLength), time);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    static CoordinatorHost Create(CoordinatorOptions options, OpenedModel model, ModelWords words, TimeProvider time)
+    {
         var listeners = new Listeners(options);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.UseOneLineConsole();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(listeners.Configure);
         AddServices(builder.Services, options, model, time);
+        builder.Services.AddOpenAiApi(words.Served);
         var app = builder.Build();
         Map(app);
+        LogServing(app.Logger, model.Identity.Name, model.Identity.Digest, model.ContextLength);
+        if (words.TemplateProblem is { } problem) LogTemplate(app.Logger, problem);
         return new CoordinatorHost(app, listeners, model);
     }
 
@@ -77,6 +94,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await _app.StopAsync();
         await _app.DisposeAsync();
         _model.Dispose();
     }
@@ -111,6 +129,7 @@ public sealed class CoordinatorHost : IAsyncDisposable
         rpc.MapGrpcService<MembershipService>();
         rpc.MapGrpcService<WeightsService>();
         rpc.MapGrpcService<HealthService>();
+        app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Api)).MapOpenAiApi();
         app.Lifetime.ApplicationStopping.Register(app.Services.GetRequiredService<Readiness>().Close);
     }
 }
