@@ -30,6 +30,7 @@ public sealed class ModelTextTests
         Assert.Equal([2044, 2047], text.Tokenizer.StopIds.Order());
         Assert.Equal("<|begin_of_text|>", text.BosText);
         Assert.Contains("<|start_header_id|>", text.TemplateSource);
+        Assert.NotNull(text.Template);
     }
 
     static void AssertPromptTokens(ModelText text, string fixture)

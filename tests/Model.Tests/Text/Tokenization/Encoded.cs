@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LlamaCluster.Model.Text;
 
 namespace LlamaCluster.Model.Tests.Text.Tokenization;
@@ -22,6 +23,7 @@ static class Encoded
         tokenizer.Encode(text, ids, addSpecial: false, parseSpecial);
         List<byte> decoded = [];
         tokenizer.Decode([.. ids], decoded, includeControl: true);
-        Assert.Equal(text.ToArray(), decoded);
+        var isSame = text.SequenceEqual(CollectionsMarshal.AsSpan(decoded));
+        Assert.True(isSame, isSame ? "" : $"{Convert.ToHexString(text)} came back as {Convert.ToHexString([.. decoded])}");
     }
 }

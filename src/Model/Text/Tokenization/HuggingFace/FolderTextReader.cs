@@ -9,17 +9,8 @@ sealed class FolderTextReader(string folder)
 {
     readonly TextSettings _settings = new(folder);
 
-    public ModelText Read()
-    {
-        var tokenizer = ReadTokenizer();
-        return new ModelText
-        {
-            Tokenizer = tokenizer,
-            TemplateSource = _settings.ChatTemplate(),
-            BosText = _settings.SpecialToken("bos_token") ?? ModelText.WrittenForm(tokenizer, tokenizer.BosId),
-            EosText = _settings.SpecialToken("eos_token") ?? ModelText.WrittenForm(tokenizer, tokenizer.EosId),
-        };
-    }
+    public ModelText Read() =>
+        new(ReadTokenizer(), _settings.ChatTemplate(), _settings.SpecialToken("bos_token"), _settings.SpecialToken("eos_token"));
 
     Tokenizer ReadTokenizer()
     {

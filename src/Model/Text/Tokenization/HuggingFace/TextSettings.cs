@@ -76,16 +76,19 @@ sealed class TextSettings
         return ids.Int32s().Select(token => new AddedToken(token.Number, token.Name) { IsSpecial = special.Contains(token.Name) });
     }
 
-    /// <summary>The chat template's source: chat_template.jinja, else tokenizer_config.json's chat_template (of several the default).</summary>
-    public string? ChatTemplate()
+    /// <summary>chat_template.jinja, else tokenizer_config.json's chat_template (of several the default); null if there is none.</summary>
+    public TemplateSource? ChatTemplate()
     {
+        const string Field = "chat_template";
         var file = Path.Combine(_folder, "chat_template.jinja");
-        if (File.Exists(file)) return TextFile.Read(file);
-        if (_tokenizerConfig?.KindOf("chat_template") is not JsonValueKind.Array) return _tokenizerConfig?.FindString("chat_template");
-        var templates = _tokenizerConfig.FindObjects("chat_template")!;
-        var chosen = templates.FirstOrDefault(template => template.GetString("name") == "default");
-        return chosen?.GetString("template") ?? throw _tokenizerConfig.Error("chat_template", "has no template named 'default'");
+        if (File.Exists(file)) return new TemplateSource(TextFile.Read(file), file);
+        var text = _tokenizerConfig?.KindOf(Field) is JsonValueKind.Array ? DefaultTemplate(_tokenizerConfig, Field) : _tokenizerConfig?.FindString(Field);
+        return text is null ? null : new TemplateSource(text, $"{_tokenizerConfig!.Path}: {Field}");
     }
+
+    static string DefaultTemplate(JsonFields config, string field) =>
+        config.FindObjects(field)!.FirstOrDefault(template => template.GetString("name") == "default")?.GetString("template")
+        ?? throw config.Error(field, "has no template named 'default'");
 
     JsonFields? Find(string name)
     {

@@ -67,6 +67,8 @@ public sealed class FolderTextReaderTests
     {
         Assert.Equal("one", Open(("tokenizer_config.json", """{"chat_template": "one"}""")).TemplateSource);
         Assert.Equal("two", Open(("tokenizer_config.json", """{"chat_template": [{"name": "rag", "template": "one"}, {"name": "default", "template": "two"}]}""")).TemplateSource);
+        Assert.NotNull(Open(("tokenizer_config.json", """{"chat_template": "one"}""")).Template);
+        Assert.Null(Open().Template);
         Assert.Equal("three\n", Open(("tokenizer_config.json", """{"chat_template": "one"}"""), ("chat_template.jinja", "three\n")).TemplateSource);
     }
 
@@ -85,6 +87,16 @@ public sealed class FolderTextReaderTests
     {
         var error = Assert.Throws<ModelFormatException>(() => Open((file, content)));
         Assert.Contains(problem, error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Fact]
+    public void ATemplateThatCannotBeReadIsRefusedWhenItIsNeeded()
+    {
+        var text = Open(("tokenizer_config.json", """{"chat_template": "{% if %}"}"""));
+        Assert.NotEmpty(text.Tokenizer.Encode("x", addSpecial: true, parseSpecial: false));
+        var error = Assert.Throws<ModelFormatException>(() => text.Template);
+        Assert.Contains("tokenizer_config.json: chat_template: ", error.Message);
         Assert.DoesNotContain('\n', error.Message);
     }
 
