@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 
@@ -5,24 +6,35 @@ namespace LlamaCluster.Kernels;
 
 /// <summary>
 /// A fixed set of threads that do one job at a time together: the caller's thread is thread 0, the others are parked between
-/// jobs. They spin a few microseconds for the next job, for the jobs of a forward pass follow each other closely, and then sleep;
-/// with more threads than processors they sleep at once. Running a job allocates nothing.
+/// jobs. Whoever waits spins for some microseconds, for the jobs of a forward pass follow each other closely, and then sleeps;
+/// with more threads than processors it sleeps at once. Running a job allocates nothing.
 /// </summary>
 public sealed unsafe class ComputeThreads : IDisposable
 {
+    static readonly TimeSpan SpinTime = TimeSpan.FromMicroseconds(20);
+
     readonly Thread[] _threads;
     readonly object _work = new();
     readonly object _done = new();
-    readonly int _spins;
+    readonly long _spinTicks;
+
     delegate*<void*, int, int, void> _run;
     void* _job;
-    volatile int _generation;
+    ExceptionDispatchInfo? _failure;
+
+    /// <summary>Jobs given out so far; a thread that has seen fewer has work.</summary>
+    volatile int _given;
+
+    /// <summary>Threads that have not done their part of the last job.</summary>
     volatile int _running;
-    int _sleepers;
-    int _entered;
+
+    volatile int _sleepers;
+
     volatile bool _callerSleeps;
     volatile bool _stopping;
-    ExceptionDispatchInfo? _failure;
+
+    /// <summary>1 while a job runs, and for ever after <see cref="Dispose"/>.</summary>
+    int _taken;
 
     /// <param name="count">Threads that share a job, the caller's among them; at least 1.</param>
     /// <param name="pin">Hold each thread but the caller's on a processor of its own (Linux), the first being left to the caller.</param>
@@ -30,14 +42,14 @@ public sealed unsafe class ComputeThreads : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         Count = count;
-        _spins = count <= Environment.ProcessorCount ? 200 : 0;
+        _spinTicks = count <= Environment.ProcessorCount ? (long)(SpinTime.TotalSeconds * Stopwatch.Frequency) : 0;
         var processors = pin ? Processors.Allowed() : [];
         _threads = new Thread[count - 1];
         for (var i = 0; i < _threads.Length; i++)
         {
-            var index = i + 1;
-            var processor = processors.Length > 0 ? processors[index % processors.Length] : -1;
-            _threads[i] = new Thread(() => Serve(index, processor)) { IsBackground = true, Name = $"compute {index}" };
+            var number = i + 1;
+            var processor = processors.Length > 0 ? processors[number % processors.Length] : -1;
+            _threads[i] = new Thread(() => Serve(number, processor)) { IsBackground = true, Name = $"compute {number}" };
             _threads[i].Start();
         }
     }
@@ -45,34 +57,53 @@ public sealed unsafe class ComputeThreads : IDisposable
     /// <summary>Threads that share a job, the caller's among them.</summary>
     public int Count { get; }
 
-    /// <summary>
-    /// Runs the job on all threads and returns when every one of them is done. One caller at a time.
-    /// The job is copied in and out, so a managed or moving reference to it is fine.
-    /// </summary>
-    /// <exception cref="InvalidOperationException">A job is running already.</exception>
-    /// <exception cref="Exception">Whatever a thread's part threw first, after all of them ended.</exception>
-    public void Run<TJob>(ref TJob job) where TJob : struct, IComputeJob
-    {
-        ObjectDisposedException.ThrowIf(_stopping, this);
-        if (Interlocked.Exchange(ref _entered, 1) != 0) throw new InvalidOperationException("these compute threads are running another job");
-        try
-        {
-            var own = job;
-            if (_threads.Length == 0) own.Run(0, 1);
-            else RunTogether(Unsafe.AsPointer(ref own), &Invoke<TJob>);
-            job = own;
-        }
-        finally
-        {
-            Volatile.Write(ref _entered, 0);
-        }
-    }
+    /// <summary>Threads that wait for work in their sleep.</summary>
+    internal int Sleepers => _sleepers;
 
     /// <summary>One thread's part of <paramref name="items"/> things that cost alike: a range, in order, nearly equal for all threads.</summary>
     public static (int First, int End) Share(int items, int thread, int threads) =>
         ((int)((long)items * thread / threads), (int)((long)items * (thread + 1) / threads));
 
-    static void Invoke<TJob>(void* job, int thread, int threads) where TJob : struct, IComputeJob =>
+    /// <summary>
+    /// Runs the job on all threads and returns when every one of them is done. One caller at a time.
+    /// The job is copied in and out, so a managed or moving reference to it is fine.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">A job is running already, or the threads have been ended.</exception>
+    /// <exception cref="Exception">Whatever a thread's part threw first, after all of them are done.</exception>
+    public void Run<TJob>(ref TJob job) where TJob : struct, IComputeJob
+    {
+        Take();
+        try
+        {
+            var own = job;
+            if (_threads.Length == 0) own.Run(0, 1);
+            else RunTogether(Unsafe.AsPointer(ref own), &RunPart<TJob>);
+            job = own;
+        }
+        finally
+        {
+            Volatile.Write(ref _taken, 0);
+        }
+    }
+
+    /// <summary>Ends the threads.</summary>
+    /// <exception cref="InvalidOperationException">A job is running.</exception>
+    public void Dispose()
+    {
+        if (_stopping) return;
+        Take();
+        _stopping = true;
+        Give();
+        foreach (var thread in _threads) thread.Join();
+    }
+
+    void Take()
+    {
+        if (Interlocked.Exchange(ref _taken, 1) == 0) return;
+        throw new InvalidOperationException(_stopping ? "these compute threads have been ended" : "these compute threads are running a job");
+    }
+
+    static void RunPart<TJob>(void* job, int thread, int threads) where TJob : struct, IComputeJob =>
         Unsafe.AsRef<TJob>(job).Run(thread, threads);
 
     void RunTogether(void* job, delegate*<void*, int, int, void> run)
@@ -82,15 +113,14 @@ public sealed unsafe class ComputeThreads : IDisposable
         _failure = null;
         _callerSleeps = false;
         _running = _threads.Length;
-        Interlocked.Increment(ref _generation);
-        if (Volatile.Read(ref _sleepers) > 0)
-            lock (_work) Monitor.PulseAll(_work);
-        Part(0);
+        Give();
+        RunGuarded(0);
         AwaitOthers();
         _failure?.Throw();
     }
 
-    void Part(int thread)
+    /// <summary>An exception is kept for the caller: no part may be left running with a job that is gone.</summary>
+    void RunGuarded(int thread)
     {
         try
         {
@@ -102,28 +132,22 @@ public sealed unsafe class ComputeThreads : IDisposable
         }
     }
 
-    void AwaitOthers()
+    /// <summary>The count goes up before the sleepers are looked at, and a thread counts as sleeper before it looks at the count: one of them sees the other.</summary>
+    void Give()
     {
-        for (var i = 0; i < _spins && _running != 0; i++) Thread.SpinWait(4);
-        if (_running == 0) return;
-        lock (_done)
-        {
-            _callerSleeps = true;
-            Interlocked.MemoryBarrier();
-            while (_running != 0) Monitor.Wait(_done);
-        }
+        Interlocked.Increment(ref _given);
+        if (_sleepers == 0) return;
+        lock (_work) Monitor.PulseAll(_work);
     }
 
     void Serve(int thread, int processor)
     {
         if (processor >= 0) Processors.TryPin(processor);
-        var seen = 0;
-        while (true)
+        for (var seen = 0; ; seen++)
         {
             AwaitWork(seen);
-            seen++;
             if (_stopping) return;
-            Part(thread);
+            RunGuarded(thread);
             if (Interlocked.Decrement(ref _running) == 0 && _callerSleeps)
                 lock (_done) Monitor.Pulse(_done);
         }
@@ -131,23 +155,25 @@ public sealed unsafe class ComputeThreads : IDisposable
 
     void AwaitWork(int seen)
     {
-        for (var i = 0; i < _spins && _generation == seen; i++) Thread.SpinWait(4);
-        if (_generation != seen) return;
+        for (var start = Stopwatch.GetTimestamp(); _given == seen && Stopwatch.GetTimestamp() - start < _spinTicks;) Thread.SpinWait(1);
+        if (_given != seen) return;
         lock (_work)
         {
             Interlocked.Increment(ref _sleepers);
-            while (_generation == seen) Monitor.Wait(_work);
+            while (_given == seen) Monitor.Wait(_work);
             Interlocked.Decrement(ref _sleepers);
         }
     }
 
-    /// <summary>Ends the threads; no job may be running.</summary>
-    public void Dispose()
+    void AwaitOthers()
     {
-        if (_stopping) return;
-        _stopping = true;
-        Interlocked.Increment(ref _generation);
-        lock (_work) Monitor.PulseAll(_work);
-        foreach (var thread in _threads) thread.Join();
+        for (var start = Stopwatch.GetTimestamp(); _running != 0 && Stopwatch.GetTimestamp() - start < _spinTicks;) Thread.SpinWait(1);
+        if (_running == 0) return;
+        lock (_done)
+        {
+            _callerSleeps = true;
+            Interlocked.MemoryBarrier();
+            while (_running != 0) Monitor.Wait(_done);
+        }
     }
 }

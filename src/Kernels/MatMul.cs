@@ -15,14 +15,13 @@ public static unsafe class MatMul
     /// <param name="y">y[B, R], row after row.</param>
     /// <exception cref="ArgumentException">The shapes do not belong together.</exception>
     public static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y) =>
-        Multiply(threads, w, x, y, KernelWidths.Chosen);
+        Multiply(threads, w, x, y, w.Product);
 
-    internal static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y, KernelWidth width)
+    internal static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y, IProduct product)
     {
         if (x.Columns != w.Columns) throw new ArgumentException($"w[{w.Rows}, {w.Columns}] cannot take x[{x.Rows}, {x.Columns}]", nameof(x));
         if (y.Length != (long)x.Rows * w.Rows) throw new ArgumentException($"y[{x.Rows}, {w.Rows}] does not have {y.Length} elements", nameof(y));
 
-        var product = ProductTable.For(w.Type, width);
         fixed (float* output = y)
         {
             var task = new ProductTask

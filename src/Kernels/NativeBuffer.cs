@@ -23,6 +23,7 @@ public sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
         Length = length;
         var bytes = checked((nuint)length * (nuint)sizeof(T) + Alignment);
         _allocation = NativeMemory.AllocZeroed(bytes);
+        HugePages.Advise(_allocation, bytes);
         _pointer = (T*)(((nuint)_allocation + Alignment - 1) & ~(nuint)(Alignment - 1));
     }
 

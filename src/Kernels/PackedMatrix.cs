@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Products;
 
 namespace LlamaCluster.Kernels;
 
@@ -27,6 +28,7 @@ public sealed unsafe class PackedMatrix : IDisposable
         (Type, Rows, Columns) = (type, rows, columns);
         _rowBytes = checked((int)type.RowBytes(columns));
         _layout = MatrixLayouts.For(type);
+        Product = ProductTable.For(type, KernelWidths.Chosen);
         GroupBytes = _layout.GroupBytes(columns);
         Groups = (int)(((long)rows + RowGroup - 1) / RowGroup);
         _groups = new NativeBuffer<byte>(checked(Groups * GroupBytes));
@@ -42,6 +44,8 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     /// <summary>Resident size.</summary>
     public long Bytes => _groups.Bytes;
+
+    internal IProduct Product { get; }
 
     internal int Groups { get; }
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Kernels.Tests.Twins;
 
 namespace LlamaCluster.Kernels.Tests;
@@ -21,7 +22,7 @@ public sealed class MatMulTests
             var x = RandomRows.Activations(batch, columns, seed: batch);
             var expected = ProductTwin.Multiply(type, stored, rows, columns, x);
             foreach (var width in Widths)
-                AssertSameBits(expected, Multiply(type, stored, rows, columns, x, threads: 1, width), $"{type} {width} [{batch}, {rows}, {columns}]");
+                TestNumbers.AssertSameBits(expected, Multiply(type, stored, rows, columns, x, threads: 1, width), $"{type} {width} [{batch}, {rows}, {columns}]");
         }
     }
 
@@ -38,7 +39,7 @@ public sealed class MatMulTests
             {
                 // The last rows of x, so that a row is at different places of its batches.
                 var y = Multiply(type, stored, Rows, Columns, x[^(batch * Columns)..], threads, KernelWidths.Chosen);
-                AssertSameBits(expected[^(batch * Rows)..], y, $"{type}, batch of {batch}, {threads} threads");
+                TestNumbers.AssertSameBits(expected[^(batch * Rows)..], y, $"{type}, batch of {batch}, {threads} threads");
             }
     }
 
@@ -102,15 +103,7 @@ public sealed class MatMulTests
         using var input = new MatMulInput(batch, columns);
         matrix.Pack(0, stored);
         input.Set(team, x, batch, columns);
-        MatMul.Multiply(team, matrix, input, y, width);
+        MatMul.Multiply(team, matrix, input, y, ProductTable.For(type, width));
         return y;
-    }
-
-    static void AssertSameBits(float[] expected, float[] actual, string what)
-    {
-        for (var i = 0; i < expected.Length; i++)
-            Assert.True(
-                BitConverter.SingleToInt32Bits(expected[i]) == BitConverter.SingleToInt32Bits(actual[i]),
-                $"{what}: element {i} is {actual[i]:R}, not {expected[i]:R}");
     }
 }

@@ -38,11 +38,12 @@ static class ProductTable
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a tensor type"),
     };
 
+    /// <summary>Scaled sums of 16 columns cost VNNI a 32-bit product each; there pairs are faster even with VNNI at hand.</summary>
     static IProduct Quant<TFormat>(KernelWidth width) where TFormat : IQuantFormat => width switch
     {
         KernelWidth.Avx512 => new QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, Vector512<byte>>, Vector512<byte>>(),
-        KernelWidth.AvxVnni => new QuantProduct<TFormat, Avx2Lanes, DotSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
-        KernelWidth.Avx2 => new QuantProduct<TFormat, Avx2Lanes, PairSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
+        KernelWidth.AvxVnni when TFormat.CodeBits is 4 or 5 or 8 => new QuantProduct<TFormat, Avx2Lanes, DotSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
+        KernelWidth.AvxVnni or KernelWidth.Avx2 => new QuantProduct<TFormat, Avx2Lanes, PairSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.Vector128 => new QuantProduct<TFormat, Vector128Lanes, DotSums<Vector128Lanes, Vector128<byte>>, Vector128<byte>>(),
         _ => new QuantProduct<TFormat, ScalarLanes, DotSums<ScalarLanes, uint>, uint>(),
     };
