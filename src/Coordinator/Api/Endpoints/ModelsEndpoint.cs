@@ -13,8 +13,9 @@ sealed class ModelsEndpoint(ServedModel model) : IEndpoint
 
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
-        if (http.Request.RouteValues.TryGetValue(Id, out var asked) && asked is string { Length: > 0 } name)
+        if (http.Request.RouteValues.TryGetValue(Id, out var asked) && asked is string { Length: > 0 } written)
         {
+            var name = written.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase); // the one escape that the server leaves in a path
             if (name != model.Name) return ApiError.UnknownModel(JsonText.Shorten(name), model.Name);
             await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, WriteModel);
         }

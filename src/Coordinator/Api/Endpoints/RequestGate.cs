@@ -51,7 +51,7 @@ sealed partial class RequestGate(ILogger<RequestGate> logger)
         }
         else if (SseStream.IsOpen(http.Response))
         {
-            using var events = SseStream.Open(http.Response);
+            using var events = new SseStream(http.Response);
             await events.FailAsync(error, http.RequestAborted);
         }
         else

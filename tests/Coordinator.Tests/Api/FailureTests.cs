@@ -1,0 +1,97 @@
+using System.Text.Json;
+using LlamaCluster.Coordinator.Generation;
+
+namespace LlamaCluster.Coordinator.Tests.Api;
+
+/// <summary>What a client sees when the cluster cannot go on.</summary>
+public sealed class FailureTests : IAsyncLifetime
+{
+    const string Path = "/v1/chat/completions";
+
+    ApiHost _api = null!;
+
+    public async Task InitializeAsync() => _api = await ApiHost.StartAsync();
+
+    public async Task DisposeAsync() => await _api.DisposeAsync();
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"stream":true}""")]
+    public async Task Before_the_model_is_loaded_a_client_is_told_to_come_back(string more)
+    {
+        _api.Engine.Status = new EngineStatus(false, "stage 1 is loading", 3);
+        using var response = await _api.PostAsync(Path, Requests.Chat(more));
+        Assert.Equal(503, (int)response.StatusCode);
+        Assert.Equal(TimeSpan.FromSeconds(2), response.Headers.RetryAfter?.Delta);
+        Assert.Contains("stage 1 is loading", await response.Content.ReadAsStringAsync());
+        Assert.Empty(_api.Engine.Requests);
+    }
+
+    [Theory]
+    [InlineData(true, 503, "{}")]
+    [InlineData(false, 500, "{}")]
+    [InlineData(true, 503, """{"stream":true}""")]
+    [InlineData(false, 500, """{"stream":true}""")]
+    public async Task A_failure_before_the_first_text_is_a_status(bool retryable, int status, string more)
+    {
+        _api.Engine.Play(new SequenceEvent.Failed("worker w2 was lost", retryable));
+        using var response = await _api.PostAsync(Path, Requests.Chat(more));
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal(retryable, response.Headers.RetryAfter is not null);
+        var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement.GetProperty("error");
+        Assert.Equal("worker w2 was lost", error.GetProperty("message").GetString());
+        Assert.Equal("server_error", error.GetProperty("type").GetString());
+    }
+
+    [Fact]
+    public async Task A_failure_within_a_stream_is_its_last_event()
+    {
+        _api.Engine.Play([.. Answers.Of("Hel").SkipLast(1), new SequenceEvent.Failed("worker w2 was lost", true)]);
+        var events = await _api.StreamAsync(Path, Requests.Chat("""{"stream":true}"""));
+        Assert.Equal("worker w2 was lost", JsonDocument.Parse(events[^1]).RootElement.GetProperty("error").GetProperty("message").GetString());
+        Assert.DoesNotContain("[DONE]", events);
+    }
+
+    [Fact]
+    public async Task A_failure_of_one_choice_ends_the_others()
+    {
+        _api.Engine.Script = request => request.Sampling.Seed == 2
+            ? new SequenceEvent[] { new SequenceEvent.Failed("lost", true) }.ToAsyncEnumerable()
+            : EndlessStream.After([]);
+        await _api.PostAsync(Path, Requests.Chat("""{"n":3,"seed":1}"""), 503);
+        await _api.Engine.Cancelled.Task.WaitAsync(ApiHost.Deadline);
+    }
+
+    [Fact]
+    public async Task A_bug_is_an_error_of_the_server_with_the_request_id()
+    {
+        _api.Engine.Script = _ => throw new InvalidOperationException("secret detail");
+        using var response = await _api.PostAsync(Path, Requests.Chat());
+        Assert.Equal(500, (int)response.StatusCode);
+        var body = await response.Content.ReadAsStringAsync();
+        Assert.Contains(response.Headers.GetValues("X-Request-Id").Single(), body);
+        Assert.DoesNotContain("secret", body);
+    }
+
+    [Fact]
+    public async Task A_bug_within_a_stream_is_its_last_event()
+    {
+        _api.Engine.Script = _ => ThrowingAfter(Answers.Of("Hel").SkipLast(1));
+        var events = await _api.StreamAsync(Path, Requests.Chat("""{"stream":true}"""));
+        Assert.Contains("internal_error", events[^1]);
+    }
+
+    [Fact]
+    public async Task A_sequence_without_an_end_is_not_taken_for_a_whole_one()
+    {
+        _api.Engine.Play([.. Answers.Of("Hel").SkipLast(1)]);
+        await _api.PostAsync(Path, Requests.Chat(), 500);
+    }
+
+    static async IAsyncEnumerable<SequenceEvent> ThrowingAfter(IEnumerable<SequenceEvent> first)
+    {
+        foreach (var happened in first) yield return happened;
+        await Task.Yield();
+        throw new InvalidOperationException("bug");
+    }
+}

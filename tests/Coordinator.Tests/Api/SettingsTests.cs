@@ -1,0 +1,76 @@
+using System.Text.Json;
+
+namespace LlamaCluster.Coordinator.Tests.Api;
+
+/// <summary>Fields that are honoured reach the engine; those that change nothing are accepted.</summary>
+public sealed class SettingsTests : IAsyncLifetime
+{
+    ApiHost _api = null!;
+
+    public async Task InitializeAsync() => _api = await ApiHost.StartAsync();
+
+    public async Task DisposeAsync() => await _api.DisposeAsync();
+
+    [Fact]
+    public async Task Every_sampling_field_reaches_the_engine()
+    {
+        await _api.PostAsync("/v1/completions", """
+            {"prompt":"x","temperature":0.5,"top_p":0.9,"top_k":40,"min_p":0.05,"repetition_penalty":1.1,"frequency_penalty":0.25,"presence_penalty":-0.5,
+             "logit_bias":{"5":-100,"7":1.5},"seed":-3,"max_tokens":9,"stop_token_ids":[11],"logprobs":3}
+            """, 200);
+        var request = Assert.Single(_api.Engine.Requests);
+        var sampling = request.Sampling;
+        Assert.Equal((0.5f, 0.9f, 40, 0.05f), (sampling.Temperature, sampling.TopP, sampling.TopK, sampling.MinP));
+        Assert.Equal((1.1f, 0.25f, -0.5f), (sampling.RepetitionPenalty, sampling.FrequencyPenalty, sampling.PresencePenalty));
+        Assert.Equal([(5, -100f), (7, 1.5f)], sampling.LogitBias.OrderBy(bias => bias.Key).Select(bias => (bias.Key, bias.Value)));
+        Assert.Equal(unchecked((ulong)-3L), sampling.Seed);
+        Assert.Equal(3, sampling.TopLogprobs);
+        Assert.Equal(9, request.MaxTokens);
+        Assert.Equal(DemoModel.Text.Tokenizer.StopIds.Append(11).Order(), request.StopIds.Order());
+    }
+
+    [Fact]
+    public async Task Defaults_are_OpenAIs()
+    {
+        await _api.PostAsync("/v1/completions", """{"prompt":"x"}""", 200);
+        var sampling = Assert.Single(_api.Engine.Requests).Sampling;
+        Assert.Equal((1f, 1f, 0, 0f), (sampling.Temperature, sampling.TopP, sampling.TopK, sampling.MinP));
+        Assert.Equal((1f, 0f, 0f), (sampling.RepetitionPenalty, sampling.FrequencyPenalty, sampling.PresencePenalty));
+        Assert.Empty(sampling.LogitBias);
+        Assert.Null(sampling.TopLogprobs);
+    }
+
+    [Theory]
+    [InlineData("""{"max_completion_tokens":7}""")]
+    [InlineData("""{"max_tokens":7,"max_completion_tokens":7}""")]
+    public async Task Both_names_of_the_limit_are_understood(string more)
+    {
+        await _api.PostAsync("/v1/chat/completions", Requests.Chat(more), 200);
+        Assert.Equal(7, Assert.Single(_api.Engine.Requests).MaxTokens);
+    }
+
+    [Theory]
+    [InlineData("""{"user":"u","metadata":{"a":"b"},"store":false,"service_tier":"auto","prompt_cache_key":"k","safety_identifier":"s"}""")]
+    [InlineData("""{"tools":[],"tool_choice":"none","parallel_tool_calls":true,"functions":null,"function_call":"none"}""")]
+    [InlineData("""{"response_format":{"type":"text"},"modalities":["text"],"audio":null,"prediction":null,"reasoning_effort":null}""")]
+    [InlineData("""{"temperature":null,"top_p":null,"n":null,"stop":null,"max_tokens":null,"seed":null,"logit_bias":null,"stream":null,"logprobs":null}""")]
+    [InlineData("""{"top_k":-1,"best_of":1,"min_tokens":0,"priority":0,"skip_special_tokens":true,"length_penalty":1.0,"use_beam_search":false}""")]
+    [InlineData("""{"stop":[],"stop_token_ids":[],"logit_bias":{},"bad_words":[],"echo":false}""")]
+    [InlineData("""{"stream":true,"stream_options":{"include_usage":false,"include_obfuscation":false}}""")]
+    public async Task Values_that_change_nothing_are_accepted(string more)
+    {
+        using var response = await _api.PostAsync("/v1/chat/completions", Requests.Chat(more));
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task What_a_client_got_as_an_answer_may_be_sent_back_as_history()
+    {
+        _api.Engine.Play(Answers.Stopped("Hello."));
+        var answer = (await _api.PostAsync("/v1/chat/completions", Requests.Chat(), 200)).GetProperty("choices")[0].GetProperty("message").GetRawText();
+        var body = $$"""{"messages":[{"role":"user","content":"Hi"},{{answer}},{"role":"user","content":"And?","name":"Ann"}]}""";
+        await _api.PostAsync("/v1/chat/completions", body, 200);
+        var text = (await _api.PostAsync("/detokenize", $$"""{"tokens":{{JsonSerializer.Serialize(_api.Engine.Requests[1].Prompt)}}}""", 200)).GetProperty("prompt").GetString();
+        Assert.Contains("assistant<|end_header_id|>\n\nHello.<|eot_id|>", text);
+    }
+}
