@@ -1,4 +1,3 @@
-using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 
@@ -37,32 +36,10 @@ sealed class SyntheticGguf(SyntheticModel model, Action<GgufPairs> describeToken
 
     GgufPairs Metadata()
     {
-        var config = model.Config;
         var pairs = new GgufPairs();
-        pairs.Set("general.architecture", "llama");
+        GgufConfigWriter.Write(pairs, model.Config);
         pairs.Set("general.name", model.Name);
-        pairs.Set("llama.block_count", (uint)config.LayerCount);
-        pairs.Set("llama.context_length", (uint)config.ContextLength);
-        pairs.Set("llama.embedding_length", (uint)config.HiddenSize);
-        pairs.Set("llama.feed_forward_length", (uint)config.FfnSize);
-        pairs.Set("llama.attention.head_count", (uint)config.HeadCount);
-        pairs.Set("llama.attention.head_count_kv", (uint)config.KvHeadCount);
-        pairs.Set("llama.attention.key_length", (uint)config.HeadSize);
-        pairs.Set("llama.attention.value_length", (uint)config.HeadSize);
-        pairs.Set("llama.attention.layer_norm_rms_epsilon", config.RmsEpsilon);
-        pairs.Set("llama.rope.dimension_count", (uint)config.RopeDimensionCount);
-        pairs.Set("llama.rope.freq_base", config.RopeTheta);
-        pairs.Set("llama.vocab_size", (uint)config.VocabularySize);
-        DescribeScaling(pairs, config.RopeScaling);
         describeTokenizer(pairs);
         return pairs;
-    }
-
-    static void DescribeScaling(GgufPairs pairs, RopeScaling? scaling)
-    {
-        if (scaling is RopeScaling.Llama3) throw new NotSupportedException("GGUF has Llama 3's scaling as divisors: use RopeScaling.Factors");
-        if (scaling is not RopeScaling.Linear linear) return;
-        pairs.Set("llama.rope.scaling.type", "linear");
-        pairs.Set("llama.rope.scaling.factor", linear.Factor);
     }
 }

@@ -27,13 +27,27 @@ public static class GgufWriter
             for (long row = 0; row < tensor.Rows; row += rowsAtOnce)
             {
                 cancellation.ThrowIfCancellationRequested();
-                var chunk = buffer.AsSpan(0, (int)(Math.Min(rowsAtOnce, tensor.Rows - row) * tensor.RowBytes));
-                source.ReadRows(tensor, row, chunk);
-                to.Write(chunk);
+                var chunk = buffer.AsMemory(0, (int)(Math.Min(rowsAtOnce, tensor.Rows - row) * tensor.RowBytes));
+                ReadInParallel(source, tensor, row, chunk);
+                to.Write(chunk.Span);
                 written?.Report(total += chunk.Length);
             }
             Pad(to, tensor.Bytes);
         }
+    }
+
+    // Reading may mean quantising, which is work for all processors.
+    static void ReadInParallel(IModelWeights source, TensorInfo tensor, long firstRow, Memory<byte> chunk)
+    {
+        var rowBytes = (int)tensor.RowBytes;
+        var rows = chunk.Length / rowBytes;
+        var rowsEach = (rows + Environment.ProcessorCount - 1) / Environment.ProcessorCount;
+        Parallel.For(0, (rows + rowsEach - 1) / rowsEach, part =>
+        {
+            var first = part * rowsEach;
+            var count = Math.Min(rowsEach, rows - first);
+            source.ReadRows(tensor, firstRow + first, chunk.Span.Slice(first * rowBytes, count * rowBytes));
+        });
     }
 
     static byte[] Header(GgufPairs metadata, IReadOnlyList<TensorInfo> tensors)

@@ -4,7 +4,7 @@ using LlamaCluster.Model.Config;
 namespace LlamaCluster.Model.Formats.Quantization;
 
 /// <summary>
-/// Which type each tensor gets when a model is quantised. Vectors stay as they are. Matrices get the type asked for, except that
+/// Which type each tensor gets when a model is quantised. Vectors get F32. Matrices get the type asked for, except that
 /// the matrix that makes the logits (the head, or the embedding where it is the head too) gets at least Q6_K, whose error
 /// reaches every token directly; and that a matrix whose rows are not whole blocks of 256 gets Q8_0 in place of a K type.
 /// </summary>
@@ -16,7 +16,7 @@ public static class QuantizationRules
     /// <exception cref="ModelFormatException">The tensor's rows fit no type.</exception>
     public static TensorType TypeOf(TensorInfo tensor, TensorType target, LlamaConfig config)
     {
-        if (tensor.Rows == 1) return tensor.Type;
+        if (tensor.Rows == 1) return TensorType.F32;
         var wanted = MakesLogits(tensor, config) && target is (TensorType.Q4_0 or TensorType.Q4_K) ? TensorType.Q6_K : target;
         if (tensor.Columns % wanted.BlockSize() != 0) wanted = TensorType.Q8_0;
         return LlamaTensorRules.RowProblem(tensor.Name, wanted, tensor.Columns) is { } problem ? throw new ModelFormatException(problem) : wanted;

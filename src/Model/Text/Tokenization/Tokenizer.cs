@@ -29,7 +29,7 @@ abstract class Tokenizer : ITokenizer
 
     public IReadOnlySet<int> StopIds => _special.Stops;
 
-    protected TokenSet Tokens { get; }
+    internal TokenSet Tokens { get; }
 
     /// <summary>Where <see cref="EncodePlain"/> adds a space that <see cref="Decode"/> has to take away.</summary>
     protected abstract SpacePrefix SpacePrefix { get; }
