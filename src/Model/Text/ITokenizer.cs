@@ -15,7 +15,7 @@ public interface ITokenizer
     /// <summary>
     /// Appends the ids of UTF-8 (or any other) bytes to <paramref name="ids"/>.
     /// </summary>
-    /// <param name="addSpecial">Add bos (and eos) where the model asks for them.</param>
+    /// <param name="addSpecial">Add bos (and eos) where the model asks for them, unless the text has them there already as special tokens.</param>
     /// <param name="parseSpecial">Recognise special tokens written in the text; otherwise they are plain characters.</param>
     void Encode(ReadOnlySpan<byte> text, List<int> ids, bool addSpecial, bool parseSpecial);
 

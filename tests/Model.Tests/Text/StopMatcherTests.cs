@@ -104,5 +104,6 @@ public sealed class StopMatcherTests
         }
     }
 
-    static string RandomText(Random random, int least, int most) => string.Concat(Enumerable.Range(0, random.Next(least, most + 1)).Select(_ => "abc"[random.Next(3)]));
+    static string RandomText(Random random, int least, int most) =>
+        string.Concat(Enumerable.Range(0, random.Next(least, most + 1)).Select(_ => "abc"[random.Next(3)]));
 }

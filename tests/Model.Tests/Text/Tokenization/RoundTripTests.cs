@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using LlamaCluster.Model.Text;
 using LlamaCluster.Testing;
@@ -32,11 +33,8 @@ public sealed class RoundTripTests
     public void RandomPiecesOfTextAndOfCharacters()
     {
         var random = new Random(4);
-        byte[][] pieces =
-        [
-            " "u8.ToArray(), "  "u8.ToArray(), "the"u8.ToArray(), "\u2581"u8.ToArray(), "\u2581\u2581"u8.ToArray(), [0xE2, 0x96], [0x81], [0xE2], "<s>"u8.ToArray(), "</s>"u8.ToArray(),
-            "<|eot_id|>"u8.ToArray(), "<0x41>"u8.ToArray(), "<0x0A>"u8.ToArray(), "\n"u8.ToArray(), "\u00E9"u8.ToArray(), [0xC3], [0xF0, 0x9F, 0x98], "\U0001F600"u8.ToArray(), "::"u8.ToArray(), [0],
-        ];
+        string[] texts = [" ", "  ", "the", "\u2581", "\u2581\u2581", "<s>", "</s>", "<|eot_id|>", "<0x41>", "<0x0A>", "\n", "\u00E9", "\U0001F600", "::", "\0"];
+        byte[][] pieces = [.. texts.Select(Encoding.UTF8.GetBytes), [0xE2, 0x96], [0x81], [0xE2], [0xC3], [0xF0, 0x9F, 0x98]];
         for (var round = 0; round < 1000; round++)
             AssertAll([.. Enumerable.Range(0, random.Next(1, 20)).SelectMany(_ => pieces[random.Next(pieces.Length)])]);
     }
@@ -44,11 +42,22 @@ public sealed class RoundTripTests
     [Fact]
     public void ALargeText() => AssertAll(File.ReadAllBytes(SharedFiles.Fixture("demo-heldout.txt")));
 
-    [Fact]
-    public void OneLetterAMillionTimes()
+    /// <summary>Were the work quadratic, each of these would take minutes.</summary>
+    [Theory]
+    [InlineData("a")]
+    [InlineData(" ")]
+    [InlineData("\n ")]
+    [InlineData("1")]
+    [InlineData("'")]
+    [InlineData("<|eot_id")]
+    [InlineData("\u00E9")]
+    [InlineData("the")]
+    public void LongRunsWithoutABorder(string unit)
     {
-        var text = Encoding.ASCII.GetBytes(new string('a', 1_000_000));
+        var started = Stopwatch.GetTimestamp();
+        var text = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat(unit, 300_000 / unit.Length)));
         foreach (var tokenizer in Tokenizers) Encoded.AssertRoundTrip(tokenizer, text);
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(60));
     }
 
     [Fact]

@@ -12,7 +12,8 @@ static class VocabularyFile
     /// <summary>The recorded SentencePiece model as a converter would write it.</summary>
     public static GgufPairs SentencePiece()
     {
-        var model = SentencePieceModel.Read(File.ReadAllBytes(Recorded.PathOf("sentencepiece/tokenizer.model")), problem => throw new InvalidOperationException(problem));
+        var bytes = File.ReadAllBytes(Recorded.PathOf("sentencepiece/tokenizer.model"));
+        var model = SentencePieceModel.Read(bytes, problem => throw new InvalidOperationException(problem));
         var pairs = new GgufPairs();
         pairs.Set("tokenizer.ggml.model", "llama");
         pairs.Set("tokenizer.ggml.tokens", [.. Enumerable.Range(0, model.Pieces.Count).Select(model.Written)]);

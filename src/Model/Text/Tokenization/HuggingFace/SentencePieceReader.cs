@@ -49,7 +49,8 @@ sealed class SentencePieceReader(string path, TextSettings settings)
             builder.Overlay(token);
             added.Add(token);
         }
-        if (builder.Count > settings.RowCount) throw Error($"with added tokens there are {builder.Count} tokens, but config.json's vocab_size is {settings.RowCount}");
+        if (builder.Count > settings.RowCount)
+            throw Error($"with added tokens there are {builder.Count} tokens, but config.json's vocab_size is {settings.RowCount}");
         var vocabulary = builder.Build(out var plain, out var byteIds);
         return new TokenSet(vocabulary, plain, TokenSpelling.SentencePiece, byteIds, added.Tokens);
     }

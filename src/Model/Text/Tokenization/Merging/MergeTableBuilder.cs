@@ -52,7 +52,8 @@ sealed class MergeTableBuilder(
     {
         var names = (string[])[Encoding.UTF8.GetString(left), Encoding.UTF8.GetString(right), Encoding.UTF8.GetString([.. left, .. right])];
         if (tokens.Added.Any(token => token.IsSpecial && names.Contains(token.Written))) return;
-        throw error($"{field}[{_rank}] merges {ErrorText.Quote(names[0])} and {ErrorText.Quote(names[1])}: one of them, or what they become, is not in the vocabulary");
+        throw error($"{field}[{_rank}] merges {ErrorText.Quote(names[0])} and {ErrorText.Quote(names[1])}: "
+            + "one of them, or what they become, is not in the vocabulary");
     }
 
     static string Quote(ReadOnlySpan<byte> text) => ErrorText.Quote(Encoding.UTF8.GetString(text[..Math.Min(text.Length, 200)]));

@@ -51,20 +51,11 @@ ref struct ProtobufReader(ReadOnlySpan<byte> bytes, string message, Func<string,
     {
         switch (_tag & 7)
         {
-            case Varint:
-                ReadVarint();
-                break;
-            case Fixed64:
-                Take(sizeof(ulong));
-                break;
-            case LengthDelimited:
-                ReadBytes();
-                break;
-            case Fixed32:
-                Take(sizeof(uint));
-                break;
-            case var other:
-                throw error($"{message} has field {_tag >> 3} of wire type {other}, which is not known: the file is damaged");
+            case Varint: ReadVarint(); break;
+            case Fixed64: Take(sizeof(ulong)); break;
+            case LengthDelimited: ReadBytes(); break;
+            case Fixed32: Take(sizeof(uint)); break;
+            case var other: throw error($"{message} has field {_tag >> 3} of wire type {other}, which is not known: the file is damaged");
         }
     }
 

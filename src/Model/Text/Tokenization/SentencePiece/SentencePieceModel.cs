@@ -51,21 +51,11 @@ sealed class SentencePieceModel
         {
             switch (field)
             {
-                case 1:
-                    model.ReadPiece(reader.ReadBytes());
-                    break;
-                case 2:
-                    model.ReadTrainerSpec(reader.ReadBytes());
-                    break;
-                case 3:
-                    model.ReadNormalizerSpec(reader.ReadBytes());
-                    break;
-                case 5:
-                    model.ReadDenormalizerSpec(reader.ReadBytes());
-                    break;
-                default:
-                    reader.Skip();
-                    break;
+                case 1: model.ReadPiece(reader.ReadBytes()); break;
+                case 2: model.ReadTrainerSpec(reader.ReadBytes()); break;
+                case 3: model.ReadNormalizerSpec(reader.ReadBytes()); break;
+                case 5: model.ReadDenormalizerSpec(reader.ReadBytes()); break;
+                default: reader.Skip(); break;
             }
         }
         model.RefuseOthers();
@@ -82,18 +72,10 @@ sealed class SentencePieceModel
         {
             switch (field)
             {
-                case 1:
-                    piece = reader.ReadBytes();
-                    break;
-                case 2:
-                    score = reader.ReadSingle();
-                    break;
-                case 3:
-                    kind = reader.ReadInt32();
-                    break;
-                default:
-                    reader.Skip();
-                    break;
+                case 1: piece = reader.ReadBytes(); break;
+                case 2: score = reader.ReadSingle(); break;
+                case 3: kind = reader.ReadInt32(); break;
+                default: reader.Skip(); break;
             }
         }
         if (piece.IsEmpty) throw _error($"{name}.piece is empty");
@@ -111,24 +93,12 @@ sealed class SentencePieceModel
         {
             switch (field)
             {
-                case 3:
-                    _modelType = reader.ReadInt32();
-                    break;
-                case 24:
-                    _spaceAsSuffix = reader.ReadBoolean();
-                    break;
-                case 35:
-                    _byteFallback = reader.ReadBoolean();
-                    break;
-                case 41:
-                    BosId = reader.ReadInt32();
-                    break;
-                case 42:
-                    EosId = reader.ReadInt32();
-                    break;
-                default:
-                    reader.Skip();
-                    break;
+                case 3: _modelType = reader.ReadInt32(); break;
+                case 24: _spaceAsSuffix = reader.ReadBoolean(); break;
+                case 35: _byteFallback = reader.ReadBoolean(); break;
+                case 41: BosId = reader.ReadInt32(); break;
+                case 42: EosId = reader.ReadInt32(); break;
+                default: reader.Skip(); break;
             }
         }
     }
@@ -140,21 +110,11 @@ sealed class SentencePieceModel
         {
             switch (field)
             {
-                case 2:
-                    _normalizes |= !reader.ReadBytes().IsEmpty;
-                    break;
-                case 3:
-                    AddDummyPrefix = reader.ReadBoolean();
-                    break;
-                case 4:
-                    _removeExtraSpaces = reader.ReadBoolean();
-                    break;
-                case 5:
-                    _escapeSpaces = reader.ReadBoolean();
-                    break;
-                default:
-                    reader.Skip();
-                    break;
+                case 2: _normalizes |= !reader.ReadBytes().IsEmpty; break;
+                case 3: AddDummyPrefix = reader.ReadBoolean(); break;
+                case 4: _removeExtraSpaces = reader.ReadBoolean(); break;
+                case 5: _escapeSpaces = reader.ReadBoolean(); break;
+                default: reader.Skip(); break;
             }
         }
     }

@@ -125,16 +125,24 @@ public sealed class GgufTokenizerReaderTests
     }
 
     [Fact]
-    public void RefusesArraysThatDoNotFit()
+    public void RefusesTypesAndMergesThatDoNotFit()
     {
-        AssertRefused(With(VocabularyFile.Demo(), pairs => pairs.Set(Types, [1, 1, 1])), "tokenizer.ggml.token_type has 3 elements, but tokenizer.ggml.tokens has 2048");
-        AssertRefused(With(VocabularyFile.Demo(), pairs => pairs.Set(Types, [.. Enumerable.Repeat(0, 2048)])), "tokenizer.ggml.token_type has 0 for token 0");
-        AssertRefused(With(VocabularyFile.Demo(), pairs => pairs.Set("tokenizer.ggml.merges", ["h e", "a nowhere"])), "tokenizer.ggml.merges[1] merges 'a' and 'nowhere'");
-        AssertRefused(With(VocabularyFile.Demo(), pairs => pairs.Set("tokenizer.ggml.merges", ["h e", "h e"])), "tokenizer.ggml.merges[1] is 'h' and 'e', which an earlier merge is too");
-        AssertRefused(With(VocabularyFile.Demo(), pairs => pairs.Set("tokenizer.ggml.merges", ["he"])), "tokenizer.ggml.merges[0] is 'he'; expected two tokens");
-        AssertRefused(With(VocabularyFile.SentencePiece(), pairs => pairs.Set("tokenizer.ggml.scores", [1f])), "tokenizer.ggml.scores has 1 elements, but tokenizer.ggml.tokens has 900");
-        AssertRefused(With(VocabularyFile.SentencePiece(), pairs => pairs.Set("tokenizer.ggml.scores", [.. Enumerable.Repeat(float.NaN, 900)])), "tokenizer.ggml.scores has NaN for token 0");
-        AssertRefused(With(VocabularyFile.SentencePiece(), pairs => pairs.Set("tokenizer.ggml.remove_extra_whitespaces", true)), "tokenizer.ggml.remove_extra_whitespaces is true");
+        const string Merges = "tokenizer.ggml.merges";
+        AssertRefused(Demo(pairs => pairs.Set(Types, [1, 1, 1])), "tokenizer.ggml.token_type has 3 elements, but tokenizer.ggml.tokens has 2048");
+        AssertRefused(Demo(pairs => pairs.Set(Types, [.. Enumerable.Repeat(0, 2048)])), "tokenizer.ggml.token_type has 0 for token 0");
+        AssertRefused(Demo(pairs => pairs.Set(Merges, ["h e", "a nowhere"])), "tokenizer.ggml.merges[1] merges 'a' and 'nowhere'");
+        AssertRefused(Demo(pairs => pairs.Set(Merges, ["h e", "h e"])), "tokenizer.ggml.merges[1] is 'h' and 'e', which an earlier merge is too");
+        AssertRefused(Demo(pairs => pairs.Set(Merges, ["he"])), "tokenizer.ggml.merges[0] is 'he'; expected two tokens");
+    }
+
+    [Fact]
+    public void RefusesScoresThatDoNotFit()
+    {
+        const string Scores = "tokenizer.ggml.scores";
+        AssertRefused(SentencePiece(pairs => pairs.Set(Scores, [1f])), "tokenizer.ggml.scores has 1 elements, but tokenizer.ggml.tokens has 900");
+        AssertRefused(SentencePiece(pairs => pairs.Set(Scores, [.. Enumerable.Repeat(float.NaN, 900)])), "tokenizer.ggml.scores has NaN for token 0");
+        AssertRefused(
+            SentencePiece(pairs => pairs.Set("tokenizer.ggml.remove_extra_whitespaces", true)), "tokenizer.ggml.remove_extra_whitespaces is true");
     }
 
     [Fact]
@@ -148,7 +156,7 @@ public sealed class GgufTokenizerReaderTests
         AssertRefused(Small([], []), "tokenizer.ggml.tokens is empty");
     }
 
-    static GgufPairs Small(string[] tokens, int[] types) => With(VocabularyFile.SentencePiece(), pairs =>
+    static GgufPairs Small(string[] tokens, int[] types) => SentencePiece(pairs =>
     {
         pairs.Set(Tokens, tokens);
         pairs.Set(Types, types);
@@ -158,6 +166,10 @@ public sealed class GgufTokenizerReaderTests
     static int TypeOf(ITokenizer tokenizer, int id) => tokenizer.IsControl(id) ? 3 : id < 263 && id > 6 ? 6 : 1;
 
     static GgufPairs Pairs(string model) => model == "demo" ? VocabularyFile.Demo() : VocabularyFile.SentencePiece();
+
+    static GgufPairs Demo(Action<GgufPairs> change) => With(VocabularyFile.Demo(), change);
+
+    static GgufPairs SentencePiece(Action<GgufPairs> change) => With(VocabularyFile.SentencePiece(), change);
 
     static GgufPairs With(GgufPairs pairs, Action<GgufPairs> change)
     {

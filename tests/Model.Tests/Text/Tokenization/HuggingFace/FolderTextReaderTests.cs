@@ -31,7 +31,9 @@ public sealed class FolderTextReaderTests
         AssertBosAndEos(Open(("generation_config.json", """{"bos_token_id": 2043, "eos_token_id": [2047, 2044]}""")));
         AssertBosAndEos(Open(("config.json", """{"bos_token_id": 2043, "eos_token_id": 2047}""")));
         AssertBosAndEos(Open(
-            ("tokenizer_config.json", """{"bos_token": null}"""), ("generation_config.json", """{"bos_token_id": 2043}"""), ("config.json", """{"bos_token_id": 7, "eos_token_id": 2047}""")));
+            ("tokenizer_config.json", """{"bos_token": null}"""),
+            ("generation_config.json", """{"bos_token_id": 2043}"""),
+            ("config.json", """{"bos_token_id": 7, "eos_token_id": 2047}""")));
 
         static void AssertBosAndEos(ModelText text)
         {
@@ -44,7 +46,9 @@ public sealed class FolderTextReaderTests
     public void StopsOnAllThatAnyFileNames()
     {
         var text = Open(
-            ("tokenizer_config.json", """{"eos_token": "a"}"""), ("generation_config.json", """{"eos_token_id": [5, 6]}"""), ("config.json", """{"eos_token_id": 7}"""));
+            ("tokenizer_config.json", """{"eos_token": "a"}"""),
+            ("generation_config.json", """{"eos_token_id": [5, 6]}"""),
+            ("config.json", """{"eos_token_id": 7}"""));
         Assert.Equal([5, 6, 7, text.Tokenizer.FindToken("a")!.Value, EndOfText, EndOfTurn], text.Tokenizer.StopIds.Order());
     }
 
@@ -66,7 +70,8 @@ public sealed class FolderTextReaderTests
     public void TheTemplateIsInOneOfSeveralPlaces()
     {
         Assert.Equal("one", Open(("tokenizer_config.json", """{"chat_template": "one"}""")).TemplateSource);
-        Assert.Equal("two", Open(("tokenizer_config.json", """{"chat_template": [{"name": "rag", "template": "one"}, {"name": "default", "template": "two"}]}""")).TemplateSource);
+        const string Several = """{"chat_template": [{"name": "rag", "template": "one"}, {"name": "default", "template": "two"}]}""";
+        Assert.Equal("two", Open(("tokenizer_config.json", Several)).TemplateSource);
         Assert.NotNull(Open(("tokenizer_config.json", """{"chat_template": "one"}""")).Template);
         Assert.Null(Open().Template);
         Assert.Equal("three\n", Open(("tokenizer_config.json", """{"chat_template": "one"}"""), ("chat_template.jinja", "three\n")).TemplateSource);

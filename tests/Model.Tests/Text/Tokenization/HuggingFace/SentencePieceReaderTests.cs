@@ -54,7 +54,8 @@ public sealed class SentencePieceReaderTests
     {
         const string Decoder = """
             {"added_tokens_decoder": {
-              "1": {"content": "<s>", "special": true}, "900": {"content": "<|im_end|>", "special": true}, "901": {"content": "<x>", "special": false, "rstrip": true}},
+              "1": {"content": "<s>", "special": true}, "900": {"content": "<|im_end|>", "special": true},
+              "901": {"content": "<x>", "special": false, "rstrip": true}},
              "eos_token": "<|im_end|>", "add_eos_token": true}
             """;
         var tokenizer = Open(Model, ("tokenizer_config.json", Decoder)).Tokenizer;
@@ -62,7 +63,10 @@ public sealed class SentencePieceReaderTests
         Assert.Equal([900, 901, 900], tokenizer.Encode("<|im_end|><x>  ", addSpecial: true, parseSpecial: true).Skip(1));
         Assert.Contains(900, tokenizer.StopIds);
 
-        var older = Open(Model, ("added_tokens.json", """{"<pad>": 900, "<x>": 901}"""), ("special_tokens_map.json", """{"pad_token": {"content": "<pad>"}}""")).Tokenizer;
+        var older = Open(
+            Model,
+            ("added_tokens.json", """{"<pad>": 900, "<x>": 901}"""),
+            ("special_tokens_map.json", """{"pad_token": {"content": "<pad>"}}""")).Tokenizer;
         Assert.True(older.IsControl(900));
         Assert.False(older.IsControl(901));
     }

@@ -22,7 +22,8 @@ public sealed class TokenizerJsonReaderTests
 
         var (texts, ids) = (Recorded.PlainTexts.Concat(Recorded.SpecialTexts).ToArray(), Recorded.Ids(variant["ids"]!));
         // Where whole words are taken, that library takes the written form of a byte token for the byte, and decodes it as that.
-        if (name.Contains("whole words")) ids[Array.IndexOf(texts, "<0x41> <0x0A>")] = tokenizer.Encode("<0x41> <0x0A>", addSpecial: false, parseSpecial: true).ToArray();
+        const string ByteTokens = "<0x41> <0x0A>";
+        if (name.Contains("whole words")) ids[Array.IndexOf(texts, ByteTokens)] = [.. tokenizer.Encode(ByteTokens, addSpecial: false, parseSpecial: true)];
         Encoded.AssertIds(tokenizer, texts, ids, parseSpecial: true);
         Assert.Equal(variant["surrounded"].Deserialize<int[]>(), tokenizer.Encode(Recorded.PlainTexts[0], addSpecial: true, parseSpecial: true));
     }
