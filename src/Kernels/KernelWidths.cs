@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using LlamaCluster.Kernels.Lanes;
 
 namespace LlamaCluster.Kernels;
@@ -8,6 +9,18 @@ public static class KernelWidths
 {
     /// <summary>The width that the products of this process use: the widest that the processor has.</summary>
     public static KernelWidth Chosen { get; } = Enum.GetValues<KernelWidth>().Where(IsSupported).Max();
+
+    /// <summary>The chosen width for logs and profiles: "avx512", "avx-vnni", "avx2", "neon-dot", "neon", "vector128" or "scalar".</summary>
+    public static string Name => Chosen switch
+    {
+        KernelWidth.Avx512 => "avx512",
+        KernelWidth.AvxVnni => "avx-vnni",
+        KernelWidth.Avx2 => "avx2",
+        KernelWidth.Vector128 when Dp.IsSupported => "neon-dot",
+        KernelWidth.Vector128 when AdvSimd.IsSupported => "neon",
+        KernelWidth.Vector128 => "vector128",
+        _ => "scalar",
+    };
 
     public static bool IsSupported(KernelWidth width) => width switch
     {

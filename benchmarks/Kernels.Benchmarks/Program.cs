@@ -1,0 +1,7 @@
+using BenchmarkDotNet.Running;
+using LlamaCluster.Kernels.Benchmarks;
+
+// --check-budgets: each benchmark's operation once or twice, without measuring time; exit 1 if one allocates more than allocation-budgets.json allows.
+if (args is ["--check-budgets"]) return AllocationBudgets.Check(Console.Out) ? 0 : 1;
+BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+return 0;

@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
+
+namespace LlamaCluster.Kernels.Measuring;
+
+/// <summary>How fast this machine's memory can be read: the limit of decoding, where every weight is read once for a token.</summary>
+public static unsafe class MemoryBandwidth
+{
+    /// <summary>A buffer that no cache of today holds.</summary>
+    public const long DefaultBytes = 512 << 20;
+
+    /// <summary>
+    /// Bytes per second of all threads together adding up a buffer, each its own part: the best of several passes, for whatever else
+    /// the machine does can only slow one down.
+    /// </summary>
+    /// <param name="bytes">Size of the buffer; several times the last cache.</param>
+    /// <param name="duration">Passes are repeated for about this long; 3 at least.</param>
+    public static double Measure(ComputeThreads threads, TimeSpan duration, long bytes = DefaultBytes)
+    {
+        using var buffer = new NativeBuffer<byte>(bytes);
+        var job = new SumJob { Start = buffer.Pointer, Bytes = bytes, Write = true };
+        threads.Run(ref job); // memory that was never written is one page of zeros
+        job.Write = false;
+        var best = TimeSpan.MaxValue;
+        var start = Stopwatch.GetTimestamp();
+        for (var pass = 0; pass < 3 || Stopwatch.GetElapsedTime(start) < duration; pass++)
+        {
+            var passStart = Stopwatch.GetTimestamp();
+            threads.Run(ref job);
+            var time = Stopwatch.GetElapsedTime(passStart);
+            if (time < best) best = time;
+        }
+
+        GC.KeepAlive(buffer);
+        return bytes / best.TotalSeconds;
+    }
+
+    struct SumJob : IComputeJob
+    {
+        public byte* Start;
+        public long Bytes;
+        public bool Write;
+
+        /// <summary>Somewhere for the sums to go, so that they are made.</summary>
+        public long Sum;
+
+        public void Run(int thread, int threads)
+        {
+            const int Line = 64;
+            var (first, end) = ComputeThreads.Share((int)(Bytes / Line), thread, threads);
+            var part = Start + (long)first * Line;
+            if (Write) NativeMemory.Fill(part, (nuint)(end - first) * Line, 1);
+            else Interlocked.Add(ref Sum, SumLines(part, end - first));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        static long SumLines(byte* line, int count)
+        {
+            const int Ahead = 8192;
+            Vector<long> even = default, odd = default;
+            for (; count > 0; count--, line += 64)
+            {
+                if (Sse.IsSupported) Sse.Prefetch0(line + Ahead);
+                for (var i = 0; i < 64; i += 2 * Vector<byte>.Count)
+                {
+                    even += Unsafe.ReadUnaligned<Vector<long>>(line + i);
+                    odd += Unsafe.ReadUnaligned<Vector<long>>(line + (i + Vector<byte>.Count) % 64);
+                }
+            }
+
+            return Vector.Sum(even + odd);
+        }
+    }
+}
