@@ -10,7 +10,7 @@ namespace LlamaCluster.Model.Inference;
 sealed class StageBuffers : IDisposable
 {
     /// <summary>Rows of logits that are computed at a time: enough to read the head once for several, and little memory.</summary>
-    const int MaxLogitRows = 32;
+    public const int MaxLogitRows = 32;
 
     readonly LlamaConfig _config;
     readonly NativeBuffer<float> _stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits;

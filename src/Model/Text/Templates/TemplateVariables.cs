@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Model.Text.Templates.Builtins;
@@ -13,9 +12,6 @@ namespace LlamaCluster.Model.Text.Templates;
 /// <param name="Characters">Size of the input.</param>
 sealed record TemplateVariables(Scope Scope, long Characters)
 {
-    // The JSON is read back at once, so nothing needs escaping.
-    static readonly JsonSerializerOptions Unescaped = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     public static TemplateVariables Of(ChatTemplateInput input)
     {
         var scope = new Scope(Functions.NewScope());
@@ -33,7 +29,7 @@ sealed record TemplateVariables(Scope Scope, long Characters)
         {
             try
             {
-                var json = JsonSerializer.SerializeToUtf8Bytes(node, Unescaped);
+                var json = JsonSerializer.SerializeToUtf8Bytes(node);
                 characters += json.Length;
                 using var document = JsonDocument.Parse(json);
                 scope.Set(name, ValueOf(document.RootElement));

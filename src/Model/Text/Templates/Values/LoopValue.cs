@@ -17,6 +17,9 @@ sealed class LoopValue(Value iterated, IEnumerator<Value> elements) : Value
 
     public Value? Current { get; private set; }
 
+    /// <summary>There has been no element.</summary>
+    public bool IsEmpty => _index < 0;
+
     public override string TypeName => "LoopContext";
 
     public override int? Count => Length;
