@@ -1,0 +1,39 @@
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Model.Inference;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Execution;
+
+/// <summary>
+/// Steps as the stage takes them. Checked here is what decides how much is allocated and what the stage cannot know; what it knows
+/// (its sequences, its blocks, the vocabulary) it checks itself.
+/// </summary>
+static class StepMapping
+{
+    /// <param name="maxRows">The most positions that a step may bring in this view.</param>
+    /// <exception cref="InvalidMessageException">One line: which field of which sequence, and what is wrong with it.</exception>
+    public static StageWork.RunStep ToWork(this Wire.StepPlan plan, int maxRows)
+    {
+        Field.Count("chunks", plan.Chunks.Count, 1, maxRows);
+        Field.Count("new_sequences", plan.NewSequences.Count, 0, maxRows);
+        long rows = 0;
+        foreach (var chunk in plan.Chunks)
+            rows += Field.Count($"count of sequence {chunk.SequenceId}", chunk.Count, 1, maxRows);
+        var step = new Step([.. plan.NewSequences.Select(ToStart)], [.. plan.Chunks.Select(ToChunk)]);
+        return new StageWork.RunStep(plan.StepId, step, Field.Count("positions of all chunks", rows, 1, maxRows));
+    }
+
+    static Chunk ToChunk(Wire.SequenceChunk chunk) => new(
+        chunk.SequenceId, chunk.Start, chunk.Count, chunk.Tokens.ToArray(), chunk.NewBlocks.ToArray(), chunk.SampleCount, chunk.TokenMask.Memory);
+
+    static SequenceStart ToStart(Wire.SequenceFacts facts)
+    {
+        var field = $"of sequence {facts.SequenceId}";
+        if (facts.LoraId != 0) throw new InvalidMessageException($"lora_id {field} is {facts.LoraId}; this worker has no adapters");
+        return new SequenceStart(
+            facts.SequenceId,
+            facts.Sampling is null ? new SamplingOptions() : SamplingMapping.ToOptions(facts.Sampling, field),
+            Field.Count($"prompt_length {field}", facts.PromptLength, 0, int.MaxValue),
+            facts.History.ToArray());
+    }
+}

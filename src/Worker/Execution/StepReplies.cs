@@ -1,0 +1,51 @@
+using System.Diagnostics;
+using LlamaCluster.Model.Inference;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Execution;
+
+/// <summary>The answers to steps, as messages.</summary>
+static class StepReplies
+{
+    public static Wire.StepReply Opened(ulong viewVersion, int stage) =>
+        new() { Opened = new Wire.StepsOpened { ViewVersion = viewVersion, Stage = (uint)stage } };
+
+    public static Wire.StepReply Failed(ulong viewVersion, ulong stepId, StepFailure failure) => new()
+    {
+        Failed = new Wire.StepFailed { ViewVersion = viewVersion, StepId = stepId, Reason = failure.Reason, Message = failure.Message },
+    };
+
+    public static Wire.StepReply Done(ulong viewVersion, ulong stepId, Wire.StepTimings timings) =>
+        new() { Done = new Wire.StepDone { ViewVersion = viewVersion, StepId = stepId, Timings = timings } };
+
+    public static Wire.StepReply Result(ulong viewVersion, ulong stepId, IReadOnlyList<SequenceSamples> samples, Wire.StepTimings timings) => new()
+    {
+        Result = new Wire.StepResult { ViewVersion = viewVersion, StepId = stepId, Sequences = { samples.Select(ToMessage) }, Timings = timings },
+    };
+
+    /// <param name="begun">When the stage turned to the step (<see cref="Stopwatch.GetTimestamp"/>).</param>
+    /// <param name="arrived">When its activations were there.</param>
+    public static Wire.StepTimings Timings(int rows, long begun, long arrived, long computed) => new()
+    {
+        Rows = (uint)rows,
+        WaitMicroseconds = Microseconds(begun, arrived),
+        ComputeMicroseconds = Microseconds(arrived, computed),
+    };
+
+    static ulong Microseconds(long from, long to) => (ulong)Stopwatch.GetElapsedTime(from, to).TotalMicroseconds;
+
+    static Wire.SequenceResult ToMessage(SequenceSamples samples) => new()
+    {
+        SequenceId = samples.SequenceId,
+        Tokens = { samples.Tokens.Select(ToMessage) },
+        Prompt = { samples.Prompt.Select(ToMessage) },
+    };
+
+    static Wire.SampledToken ToMessage(SampledToken token) => new()
+    {
+        Id = token.Id,
+        Logprob = token.Logprob,
+        TopIds = { token.Top.Select(top => top.Id) },
+        TopLogprobs = { token.Top.Select(top => top.Logprob) },
+    };
+}

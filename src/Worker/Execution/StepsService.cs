@@ -1,0 +1,117 @@
+using System.Threading.Channels;
+using Grpc.Core;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Worker.Loading;
+using Microsoft.Extensions.Logging;
+using static LlamaCluster.Protos.StepFailed.Types;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Execution;
+
+/// <summary>
+/// The coordinator's stream of steps for one view: a handshake that checks that both mean the same shard of the same model, then steps
+/// down and replies up. When the stream ends the view is over; when the view is over the stream goes on, so that the coordinator can hear
+/// from all stages before it makes up its mind.
+/// </summary>
+sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, ILogger<StepsService> logger) : Wire.Steps.StepsBase
+{
+    public override async Task Run(
+        IAsyncStreamReader<Wire.StepRequest> requests, IServerStreamWriter<Wire.StepReply> replies, ServerCallContext context)
+    {
+        using var stopping = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.Closing);
+        var open = await ReadOpenAsync(requests, stopping.Token);
+        if (shards.Current is not { } shard || shard.Order.Plan.ViewVersion != open.ViewVersion)
+        {
+            var view = shards.ViewVersion;
+            await replies.WriteAsync(StepReplies.Failed(view, 0, Stale(open.ViewVersion, view)), stopping.Token);
+            return;
+        }
+        CheckOpen(open, shard.Order);
+        if (!shard.Executor.TryOpen()) throw Refused($"view {open.ViewVersion} had its stream of steps; assign a new view");
+        try
+        {
+            await ServeAsync(shard, requests, replies, stopping.Token);
+        }
+        finally
+        {
+            await shard.Executor.CloseAsync(new StepFailure(Reason.StaleView, $"the stream of view {open.ViewVersion} ended"));
+            LogClosed(open.ViewVersion);
+        }
+    }
+
+    static async Task<Wire.OpenSteps> ReadOpenAsync(IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        deadline.CancelAfter(RpcSettings.CallDeadline);
+        return await requests.MoveNext(deadline.Token) && requests.Current.Open is { } open
+            ? open
+            : throw new InvalidMessageException("the first request of a Run stream must be open");
+    }
+
+    static void CheckOpen(Wire.OpenSteps open, LoadOrder order)
+    {
+        if (open.ModelDigest != order.Plan.ModelDigest) throw Refused($"view {open.ViewVersion} is of the model {order.Plan.ModelDigest}, not {open.ModelDigest}");
+        if (open.WorkerId != order.Assignment.Worker.Value) throw Refused($"this is worker {order.Assignment.Worker}, not {open.WorkerId}");
+    }
+
+    async Task ServeAsync(
+        HeldShard shard, IAsyncStreamReader<Wire.StepRequest> requests, IServerStreamWriter<Wire.StepReply> replies, CancellationToken cancellation)
+    {
+        var view = shard.Order.Plan.ViewVersion;
+        if (await shard.Executor.ConnectAsync(cancellation) is { } failure)
+        {
+            await replies.WriteAsync(StepReplies.Failed(view, 0, failure), cancellation);
+            return;
+        }
+        await replies.WriteAsync(StepReplies.Opened(view, shard.Order.Assignment.Stage), cancellation);
+        LogOpened(view, shard.Order.Assignment.Stage);
+
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var reading = ReadAsync(shard, requests, over.Token);
+        var writing = WriteAsync(shard.Executor.Replies, replies, cancellation);
+        if (await Task.WhenAny(reading, writing) == reading) await shard.Executor.CloseAsync(new StepFailure(Reason.StaleView, $"the coordinator ended view {view}"));
+        else await over.CancelAsync();
+        await writing;
+        if (reading.IsFaulted) await reading;
+    }
+
+    async Task ReadAsync(HeldShard shard, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
+    {
+        var view = shard.Order.Plan.ViewVersion;
+        while (await requests.MoveNext(cancellation))
+            switch (requests.Current)
+            {
+                case { Step: { } step }: await shard.Executor.SubmitAsync(ToWork(step, shard.Order), cancellation); break;
+                case { Ended: { } ended } when ended.ViewVersion == view:
+                    await shard.Executor.SubmitAsync(new StageWork.EndSequences(ended.SequenceIds), cancellation);
+                    break;
+                case { Ended: { } ended }: LogStaleEnd(ended.ViewVersion, view); break;
+                default: throw new InvalidMessageException("a request of an open Run stream must be a step or ended");
+            }
+    }
+
+    static async Task WriteAsync(ChannelReader<Wire.StepReply> from, IServerStreamWriter<Wire.StepReply> to, CancellationToken cancellation)
+    {
+        await foreach (var reply in from.ReadAllAsync(cancellation))
+            await to.WriteAsync(reply, cancellation);
+    }
+
+    static StageWork ToWork(Wire.StepPlan step, LoadOrder order)
+    {
+        if (step.ViewVersion != order.Plan.ViewVersion) return new StageWork.RefuseStep(step.StepId, Stale(step.ViewVersion, order.Plan.ViewVersion));
+        try
+        {
+            return step.ToWork(order.MaxStepRows);
+        }
+        catch (InvalidMessageException e)
+        {
+            return new StageWork.RefuseStep(step.StepId, new StepFailure(Reason.BadStep, e.Message));
+        }
+    }
+
+    static StepFailure Stale(ulong asked, ulong view) =>
+        new(Reason.StaleView, view == 0 ? $"view {asked} is not here: no shard is loaded" : $"view {asked} is not here: this worker's view is {view}");
+
+    static RpcException Refused(string why) => new(new Status(StatusCode.FailedPrecondition, why));
+}

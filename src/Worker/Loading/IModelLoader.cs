@@ -1,0 +1,23 @@
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Inference;
+
+namespace LlamaCluster.Worker.Loading;
+
+/// <summary>What the worker needs of the model's code, and can be tested without: packed weights out of stored ones.</summary>
+interface IModelLoader
+{
+    /// <summary>The kernels' width on this machine, e.g. "avx512".</summary>
+    string InstructionSet { get; }
+
+    /// <summary>That share the work of a step.</summary>
+    int Threads { get; }
+
+    /// <summary>Those of <paramref name="all"/> that a stage needs.</summary>
+    IReadOnlyList<TensorInfo> TensorsOf(IReadOnlyList<TensorInfo> all, StageShape shape, LlamaConfig config);
+
+    /// <summary>Reads and packs a stage's tensors. Blocks the calling thread for as long as it takes.</summary>
+    /// <param name="bytesLoaded">Told how many stored bytes are done so far.</param>
+    /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
+    IShardModel Load(IModelWeights weights, StageShape shape, IProgress<long> bytesLoaded, CancellationToken cancellation);
+}

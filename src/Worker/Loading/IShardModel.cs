@@ -1,0 +1,24 @@
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Inference;
+
+namespace LlamaCluster.Worker.Loading;
+
+/// <summary>The weights of one shard, packed and in memory. They outlive views: each view gets a stage of its own.</summary>
+interface IShardModel : IDisposable
+{
+    LlamaConfig Config { get; }
+
+    StageShape Shape { get; }
+
+    /// <summary>Of weights in memory.</summary>
+    long Bytes { get; }
+
+    /// <summary>What one KV block takes, over all layers of the shard.</summary>
+    long BytesPerBlock(StageOptions options);
+
+    /// <summary>What a stage's buffers take.</summary>
+    long BufferBytes(StageOptions options);
+
+    /// <summary>One stage at a time.</summary>
+    IStage CreateStage(StageOptions options);
+}

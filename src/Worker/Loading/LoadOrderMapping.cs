@@ -1,0 +1,50 @@
+using Grpc.Core;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Kernels.Attention;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Loading;
+
+/// <summary>Checks an AssignRequest in full, before anything of what the worker holds is touched.</summary>
+static class LoadOrderMapping
+{
+    const int MaxPathLength = 4096;
+    const int MaxStepRows = 1 << 16;
+    const int MaxSequenceLength = 1 << 27;
+
+    /// <exception cref="InvalidMessageException">A field is out of range, or the plan is none, or this worker is not in it.</exception>
+    /// <exception cref="RpcException">UNIMPLEMENTED: the plan splits layers over ranks.</exception>
+    public static LoadOrder ToOrder(this Wire.AssignRequest request)
+    {
+        var plan = Field.Required("plan", request.Plan).ToPlan();
+        var assignment = plan.Find(Field.Worker("worker_id", request.WorkerId))
+            ?? throw new InvalidMessageException($"worker_id {request.WorkerId} has no assignment in the plan");
+        if (plan.Assignments.FirstOrDefault(a => !a.Shard.Slice.IsWhole) is { } split)
+            throw new RpcException(new Status(StatusCode.Unimplemented, $"stage {split.Stage} has {split.Shard.Slice.RankCount} ranks; this worker runs whole layers only"));
+        return new LoadOrder(
+            plan,
+            assignment,
+            Field.Text("model_path", request.ModelPath, MaxPathLength) is { Length: > 0 } path ? path : null,
+            request.WeightsAddress.Length > 0 ? Field.Address("weights_address", request.WeightsAddress) : null,
+            Field.Count("kv_block_count", request.KvBlockCount, 0, int.MaxValue) is > 0 and var blocks ? blocks : null,
+            ToKvType(request.KvType),
+            Field.Count("max_step_rows", request.MaxStepRows, 1, MaxStepRows),
+            Field.Count("max_sequence_length", request.MaxSequenceLength, 1, MaxSequenceLength),
+            ToActivationType(request.ActivationType));
+    }
+
+    static KvType ToKvType(Wire.KvType type) => type switch
+    {
+        Wire.KvType.F32 => KvType.F32,
+        Wire.KvType.F16 or Wire.KvType.Unspecified => KvType.F16,
+        Wire.KvType.Q80 => KvType.Q8_0,
+        _ => throw new InvalidMessageException($"kv_type {(int)type} is unknown"),
+    };
+
+    static Wire.ActivationType ToActivationType(Wire.ActivationType type) => type switch
+    {
+        Wire.ActivationType.F32 or Wire.ActivationType.Unspecified => Wire.ActivationType.F32,
+        Wire.ActivationType.Bf16 or Wire.ActivationType.Q8 => type,
+        _ => throw new InvalidMessageException($"activation_type {(int)type} is unknown"),
+    };
+}

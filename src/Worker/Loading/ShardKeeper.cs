@@ -1,0 +1,146 @@
+using Grpc.Core;
+using LlamaCluster.Cluster.Rpc;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Loading;
+
+/// <summary>
+/// Keeps the worker's one shard, and sees to it that it only ever moves to a higher view: an order that is not newer than the last one
+/// accepted is refused, a newer one cancels the loading of an older one. Between two views the weights stay if they fit the new order.
+/// </summary>
+sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime lifetime) : IAsyncDisposable
+{
+    /// <summary>How long a step that is running may delay a new view.</summary>
+    static readonly TimeSpan StepDeadline = TimeSpan.FromMinutes(1);
+
+    readonly Lock _lock = new();
+    readonly SemaphoreSlim _turn = new(1);
+    CancellationTokenSource? _loading;
+    HeldModel? _model;
+    HeldShard? _current;
+    ulong _view;
+
+    /// <summary>The shard that is ready, if one is.</summary>
+    public HeldShard? Current
+    {
+        get
+        {
+            lock (_lock) return _current;
+        }
+    }
+
+    /// <summary>The last view accepted; 0: none.</summary>
+    public ulong ViewVersion
+    {
+        get
+        {
+            lock (_lock) return _view;
+        }
+    }
+
+    public ShardStatus Status
+    {
+        get
+        {
+            lock (_lock)
+            {
+                var state = lifetime.IsLeaving ? Wire.WorkerState.Draining
+                    : _current is not null ? Wire.WorkerState.Ready
+                    : _loading is not null ? Wire.WorkerState.Loading
+                    : Wire.WorkerState.Idle;
+                return new ShardStatus(state, _view, _model?.Digest, _current?.Order.Assignment.Shard, _current?.ResidentBytes ?? _model?.Weights.Bytes ?? 0);
+            }
+        }
+    }
+
+    /// <summary>Loads what the order says, in place of whatever the worker holds.</summary>
+    /// <exception cref="RpcException">Why not, as a status.</exception>
+    /// <exception cref="OperationCanceledException">The caller gave up, or a newer order came.</exception>
+    public async Task ReplaceAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        using var loading = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.Closing);
+        Accept(order.Plan.ViewVersion, loading);
+        try
+        {
+            await _turn.WaitAsync(loading.Token);
+            try
+            {
+                await ReplaceInTurnAsync(order, progress, loading.Token);
+            }
+            finally
+            {
+                _turn.Release();
+            }
+        }
+        finally
+        {
+            lock (_lock)
+                if (_loading == loading) _loading = null;
+        }
+    }
+
+    /// <summary>Gives up weights that no coordinator wants.</summary>
+    public async Task UnloadAsync(CancellationToken cancellation)
+    {
+        await _turn.WaitAsync(cancellation);
+        try
+        {
+            await EndViewAsync();
+            Forget();
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync() => await UnloadAsync(CancellationToken.None);
+
+    void Accept(ulong view, CancellationTokenSource loading)
+    {
+        lock (_lock)
+        {
+            if (view <= _view) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"view {view} is not above {_view}, the last one accepted here"));
+            // Its callbacks run elsewhere, not under this lock.
+            _ = _loading?.CancelAsync();
+            (_view, _loading) = (view, loading);
+        }
+    }
+
+    async Task ReplaceInTurnAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        await EndViewAsync();
+        if (_model is { } held && !held.Fits(order)) Forget();
+        if (_model is null)
+        {
+            var loaded = await loader.LoadAsync(order, progress, cancellation);
+            lock (_lock) _model = loaded;
+        }
+        var shard = loader.Open(order, _model);
+        lock (_lock) _current = shard;
+        readiness.Set(true);
+        progress.Ready(shard.Model.Source, shard.KvBlockCount, shard.ResidentBytes);
+    }
+
+    async Task EndViewAsync()
+    {
+        if (_current is not { } old) return;
+        readiness.Set(false);
+        try
+        {
+            await old.Executor.DisposeAsync().AsTask().WaitAsync(StepDeadline);
+        }
+        catch (TimeoutException)
+        {
+            throw new RpcException(new Status(StatusCode.Aborted, $"a step of view {old.Order.Plan.ViewVersion} still runs after {StepDeadline.TotalSeconds} s"));
+        }
+        lock (_lock) _current = null;
+    }
+
+    void Forget()
+    {
+        HeldModel? model;
+        lock (_lock) (model, _model) = (_model, null);
+        model?.Dispose();
+    }
+}

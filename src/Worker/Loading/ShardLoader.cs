@@ -1,0 +1,70 @@
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Worker.Execution;
+using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker.Sources;
+using Grpc.Core;
+using Microsoft.Extensions.Logging;
+using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
+
+namespace LlamaCluster.Worker.Loading;
+
+/// <summary>Carries out an order: finds the weights, packs them, and sets up what runs them.</summary>
+sealed partial class ShardLoader(
+    ModelSource source, IModelLoader model, PeerChannels channels, WorkerOptions options, WorkerMemory memory, ILogger<ShardLoader> logger)
+{
+    public async Task<HeldModel> LoadAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        progress.Begin(Phase.Opening, 0);
+        using var opened = await source.OpenAsync(order, progress, cancellation);
+        CheckLayers(opened, order);
+        var needed = model.TensorsOf(opened.Weights.Tensors, order.Shape, opened.Weights.Config);
+        progress.Begin(Phase.Loading, needed.Sum(tensor => tensor.Bytes), opened.Source);
+        // A thread of its own: packing blocks for minutes, and the pool's threads serve the network.
+        var weights = await Task.Factory.StartNew(
+            () => model.Load(opened.Weights, order.Shape, progress, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        return new HeldModel(weights, order.Plan.ModelDigest, opened.Source);
+    }
+
+    /// <summary>Allocates KV cache and buffers, and starts the stage's thread.</summary>
+    /// <exception cref="RpcException">RESOURCE_EXHAUSTED: they do not fit.</exception>
+    public HeldShard Open(LoadOrder order, HeldModel held)
+    {
+        var shape = Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage);
+        var stageOptions = new StageOptions
+        {
+            KvBlockCount = 1,
+            KvType = order.KvType,
+            MaxStepRows = order.MaxStepRows,
+            MaxSequenceLength = order.MaxSequenceLength,
+        };
+        var blockBytes = held.Weights.BytesPerBlock(stageOptions);
+        var taken = held.Weights.Bytes + held.Weights.BufferBytes(stageOptions) + LinkBytes(order, shape);
+        var (blocks, problem) = KvBudget.Decide(memory.Bytes, taken, blockBytes, order.KvBlockCount, order.MaxSequenceLength);
+        if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
+
+        var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks });
+        var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
+        var next = order.Next is { } peer ? new ActivationSender(channels, peer.Address, shape, options.PeerTimeout) : null;
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, inbox, next, options.PeerTimeout, logger);
+        var resident = taken + blocks * blockBytes;
+        LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
+        return new HeldShard(order, held, executor, blocks, resident);
+    }
+
+    static ActivationShape Activations(LoadOrder order, int hiddenSize, int fromStage) =>
+        new(order.Plan.ViewVersion, fromStage, hiddenSize, order.ActivationType, order.MaxStepRows, order.Plan.StageCount + 1);
+
+    static long LinkBytes(LoadOrder order, ActivationShape shape)
+    {
+        var step = (long)order.MaxStepRows * shape.RowBytes;
+        return (order.Shape.Embeds ? 0 : shape.MaxSteps * step) + (order.Shape.HasHead ? 0 : ActivationSender.Buffers * step);
+    }
+
+    static void CheckLayers(OpenedModel opened, LoadOrder order)
+    {
+        var layers = opened.Weights.Config.LayerCount;
+        if (layers != order.Plan.LayerCount)
+            throw new RpcException(new Status(StatusCode.FailedPrecondition, $"the model has {layers} layers, the plan {order.Plan.LayerCount}"));
+    }
+}

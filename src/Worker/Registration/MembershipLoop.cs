@@ -1,0 +1,125 @@
+using Grpc.Core;
+using Grpc.Net.Client;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Worker.Loading;
+using Microsoft.Extensions.Logging;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Registration;
+
+/// <summary>
+/// Keeps the worker in the cluster for as long as it lives: registers, sends heartbeats, and starts over when the coordinator goes away
+/// or has forgotten it. What the worker holds is not touched by that: a coordinator that comes back finds it still loaded.
+/// </summary>
+sealed partial class MembershipLoop(
+    PeerChannels channels, Uri coordinator, WorkerCard card, ShardKeeper shards, TimeProvider time, ILogger<MembershipLoop> logger) : IDisposable
+{
+    readonly GrpcChannel _channel = channels.Open(coordinator);
+    readonly Backoff _backoff = new(Random.Shared);
+    WorkerId? _worker;
+
+    Wire.Membership.MembershipClient Client => new(_channel);
+
+    /// <summary>Runs until it is cancelled.</summary>
+    /// <returns>Null when cancelled; else why the coordinator will never take this worker, in one line.</returns>
+    public async Task<string?> RunAsync(CancellationToken cancellation)
+    {
+        while (!cancellation.IsCancellationRequested)
+            try
+            {
+                var registered = await RegisterAsync(cancellation);
+                await BeatAsync(registered, cancellation);
+            }
+            catch (RpcException e) when (e.StatusCode == StatusCode.FailedPrecondition)
+            {
+                if (!await TryGiveUpModelAsync(cancellation)) return $"the coordinator at {coordinator} refused this worker: {e.Status.Detail}";
+                LogModelGivenUp(e.Status.Detail);
+            }
+            catch (Exception e) when (IsAway(e) && !cancellation.IsCancellationRequested)
+            {
+                var pause = _backoff.Next();
+                LogAway(coordinator, Problem(e), pause.TotalSeconds);
+                await Task.WhenAny(Task.Delay(pause, time, cancellation));
+            }
+            catch (Exception e) when (IsAway(e))
+            {
+                LogStopped();
+            }
+        return null;
+    }
+
+    /// <summary>Tells the coordinator that this worker leaves, and waits until no plan counts on it. The heartbeats go on meanwhile.</summary>
+    public async Task DrainAsync(TimeSpan timeout)
+    {
+        if (_worker is not { } worker) return;
+        var request = new Wire.DrainRequest { WorkerId = worker.Value, ViewVersion = shards.ViewVersion };
+        try
+        {
+            await Client.DrainAsync(request, deadline: DateTime.UtcNow + timeout);
+            LogDrained();
+        }
+        catch (Exception e) when (IsAway(e))
+        {
+            LogNotDrained(Problem(e));
+        }
+    }
+
+    public void Dispose() => _channel.Dispose();
+
+    /// <summary>A call that failed (when it fails while it is written to, as an IOException), was answered with nonsense, or not in time.</summary>
+    static bool IsAway(Exception e) => e is RpcException or IOException or InvalidMessageException or TimeoutException or OperationCanceledException;
+
+    static string Problem(Exception e) => e switch
+    {
+        RpcException rpc => rpc.Status.Detail,
+        OperationCanceledException => "no answer in time",
+        _ => e.Message,
+    };
+
+    async Task<Registered> RegisterAsync(CancellationToken cancellation)
+    {
+        var reply = await Client.RegisterAsync(card.ToRequest(shards.Status), deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation);
+        var registered = Registered.Read(reply);
+        _worker = registered.Worker;
+        LogRegistered(registered.Worker, coordinator, card.Address);
+        return registered;
+    }
+
+    /// <summary>One heartbeat an interval, each of which must be answered before the timeout.</summary>
+    async Task BeatAsync(Registered registered, CancellationToken cancellation)
+    {
+        using var call = Client.Heartbeat(cancellationToken: cancellation);
+        using var timer = new PeriodicTimer(registered.Interval, time);
+        for (ulong number = 1; ; number++)
+        {
+            await call.RequestStream.WriteAsync(Beat(registered.Worker, number), cancellation);
+            var answered = await call.ResponseStream.MoveNext(cancellation).WaitAsync(registered.Timeout, time, cancellation);
+            if (!answered) throw new RpcException(new Status(StatusCode.Unavailable, "it ended the heartbeat stream"));
+            _backoff.Reset();
+            await timer.WaitForNextTickAsync(cancellation);
+        }
+    }
+
+    Wire.HeartbeatRequest Beat(WorkerId worker, ulong number)
+    {
+        var status = shards.Status;
+        return new Wire.HeartbeatRequest
+        {
+            WorkerId = worker.Value,
+            ViewVersion = status.ViewVersion,
+            SequenceNumber = number,
+            State = status.State,
+            ResidentBytes = (ulong)status.ResidentBytes,
+        };
+    }
+
+    /// <summary>A coordinator with another model is no reason to leave for a worker that only kept what an earlier one had given it.</summary>
+    async Task<bool> TryGiveUpModelAsync(CancellationToken cancellation)
+    {
+        if (card.OwnDigest is not null || shards.Status.HeldDigest is null) return false;
+        await shards.UnloadAsync(cancellation);
+        return true;
+    }
+}

@@ -1,0 +1,33 @@
+using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Kernels;
+using LlamaCluster.Worker.Loading;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Registration;
+
+/// <summary>What a worker says of itself when it registers.</summary>
+/// <param name="OwnDigest">Of the model it was started with; null: none.</param>
+sealed record WorkerCard(string Name, Uri Address, WorkerMemory Memory, int Threads, string InstructionSet, string? OwnDigest)
+{
+    public Wire.RegisterRequest ToRequest(ShardStatus status) => new()
+    {
+        ProtocolVersion = ProtocolVersion.Current,
+        Name = Name,
+        Address = PeerAddress.Format(Address),
+        Capabilities = new Wire.Capabilities
+        {
+            MemoryBytes = (ulong)Memory.Bytes,
+            Threads = (uint)Threads,
+            SoftwareVersion = typeof(WorkerCard).Assembly.GetName().Version?.ToString(3) ?? "",
+            InstructionSet = InstructionSet,
+            TensorTypes = { Enum.GetNames<TensorType>() },
+            ActivationTypes = { Wire.ActivationType.F32, Wire.ActivationType.Bf16, Wire.ActivationType.Q8 },
+        },
+        Profile = new Wire.Profile(),
+        ModelDigest = OwnDigest ?? status.HeldDigest ?? "",
+        HeldShard = status.Shard?.ToMessage(),
+        ViewVersion = status.ViewVersion,
+    };
+}

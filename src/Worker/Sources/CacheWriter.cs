@@ -1,0 +1,51 @@
+using LlamaCluster.Cluster.Checksums;
+using Microsoft.Win32.SafeHandles;
+
+namespace LlamaCluster.Worker.Sources;
+
+/// <summary>
+/// Writes a file of the cache under a name of its own, and gives it its real name when it is whole: another worker on this machine
+/// never sees half a file, and when two write the same one, the later takes the earlier's place with the same content.
+/// </summary>
+sealed class CacheWriter : IDisposable
+{
+    readonly string _path;
+    readonly string _temporary;
+    readonly SafeFileHandle _file;
+    uint _crc = Crc32C.Empty;
+
+    public CacheWriter(string path, TensorPart part)
+    {
+        (_path, Part, _temporary) = (path, part, $"{path}.{Guid.NewGuid():N}{WeightsCache.TemporarySuffix}");
+        _file = File.OpenHandle(_temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read | FileShare.Delete);
+    }
+
+    public TensorPart Part { get; }
+
+    /// <summary>Bytes so far.</summary>
+    public long Length { get; private set; }
+
+    public async ValueTask AppendAsync(ReadOnlyMemory<byte> data, CancellationToken cancellation)
+    {
+        await RandomAccess.WriteAsync(_file, data, Length, cancellation);
+        _crc = Crc32C.Append(_crc, data.Span);
+        Length += data.Length;
+    }
+
+    /// <summary>All bytes are here: the file gets its trailer and its name.</summary>
+    public CachedTensor Commit()
+    {
+        if (Length != Part.Bytes) throw new InvalidOperationException($"{Length} of {Part.Bytes} bytes of {Part.Tensor.Name} are written");
+        RandomAccess.Write(_file, CachedTensor.Trailer(_crc), Length);
+        _file.Dispose();
+        File.Move(_temporary, _path, overwrite: true);
+        return CachedTensor.Open(_path, Part);
+    }
+
+    /// <summary>What was not committed goes away.</summary>
+    public void Dispose()
+    {
+        _file.Dispose();
+        File.Delete(_temporary);
+    }
+}

@@ -1,0 +1,82 @@
+using System.Buffers.Binary;
+using LlamaCluster.Cluster.Checksums;
+using LlamaCluster.Model.Formats;
+using Microsoft.Win32.SafeHandles;
+
+namespace LlamaCluster.Worker.Sources;
+
+/// <summary>
+/// A file of the cache: the part's rows as they are stored, then 8 bytes, the magic number "LCT1" and the CRC-32C of the rows, both
+/// little-endian. Safe for concurrent reads.
+/// </summary>
+sealed class CachedTensor : IDisposable
+{
+    public const int TrailerBytes = 8;
+
+    const uint Magic = 0x3154434C;
+    const int CheckedAtOnce = 1 << 20;
+
+    readonly SafeFileHandle _file;
+
+    CachedTensor(string path, TensorPart part, SafeFileHandle file) => (Path, Part, _file) = (path, part, file);
+
+    public string Path { get; }
+
+    public TensorPart Part { get; }
+
+    /// <exception cref="IOException">The file cannot be opened.</exception>
+    public static CachedTensor Open(string path, TensorPart part) =>
+        new(path, part, File.OpenHandle(path, options: FileOptions.SequentialScan, share: FileShare.Read | FileShare.Delete));
+
+    public static byte[] Trailer(uint crc)
+    {
+        var trailer = new byte[TrailerBytes];
+        BinaryPrimitives.WriteUInt32LittleEndian(trailer, Magic);
+        BinaryPrimitives.WriteUInt32LittleEndian(trailer.AsSpan(sizeof(uint)), crc);
+        return trailer;
+    }
+
+    /// <summary>Reads all of it. Null if it is whole; else what is wrong with it.</summary>
+    public string? FirstProblem(CancellationToken cancellation)
+    {
+        var expected = Part.Bytes + TrailerBytes;
+        var length = RandomAccess.GetLength(_file);
+        if (length != expected) return $"{length} bytes, not {expected}";
+        var buffer = new byte[CheckedAtOnce];
+        var crc = Crc32C.Empty;
+        for (long done = 0; done < Part.Bytes;)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, Part.Bytes - done));
+            Read(done, piece);
+            crc = Crc32C.Append(crc, piece);
+            done += piece.Length;
+        }
+        var trailer = new byte[TrailerBytes];
+        Read(Part.Bytes, trailer);
+        return trailer.AsSpan().SequenceEqual(Trailer(crc)) ? null : "the checksum does not agree";
+    }
+
+    /// <param name="firstRow">Of the tensor, not of the part.</param>
+    public void ReadRows(long firstRow, Span<byte> destination)
+    {
+        Part.Tensor.CheckRows(firstRow, destination.Length);
+        var rows = destination.Length / Part.Tensor.RowBytes;
+        if (firstRow < Part.FirstRow || firstRow + rows > Part.FirstRow + Part.RowCount)
+            throw new ArgumentOutOfRangeException(nameof(firstRow), firstRow, $"rows {Part.FirstRow} + {Part.RowCount} of {Part.Tensor.Name} are cached");
+        Read((firstRow - Part.FirstRow) * Part.Tensor.RowBytes, destination);
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    void Read(long offset, Span<byte> destination)
+    {
+        while (!destination.IsEmpty)
+        {
+            var count = RandomAccess.Read(_file, destination, offset);
+            if (count == 0) throw new ModelFormatException($"{Path}: ends at byte {offset}, inside its data");
+            offset += count;
+            destination = destination[count..];
+        }
+    }
+}

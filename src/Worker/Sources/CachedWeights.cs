@@ -1,0 +1,42 @@
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+
+namespace LlamaCluster.Worker.Sources;
+
+/// <summary>The tensors of one shard, out of the cache: a model of which only these can be read.</summary>
+sealed class CachedWeights : IModelWeights
+{
+    readonly string _digest;
+    readonly Dictionary<string, CachedTensor> _byName;
+
+    /// <param name="tensors">Owned from now on.</param>
+    public CachedWeights(string name, LlamaConfig config, string digest, IReadOnlyList<CachedTensor> tensors)
+    {
+        (Name, Config, _digest) = (name, config, digest);
+        Tensors = [.. tensors.Select(cached => cached.Part.Tensor)];
+        _byName = tensors.ToDictionary(cached => cached.Part.Tensor.Name, StringComparer.Ordinal);
+    }
+
+    public string Name { get; }
+
+    public LlamaConfig Config { get; }
+
+    public IReadOnlyList<TensorInfo> Tensors { get; }
+
+    public TensorInfo? Find(string name) => _byName.GetValueOrDefault(name)?.Part.Tensor;
+
+    public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
+    {
+        if (!_byName.TryGetValue(tensor.Name, out var cached) || cached.Part.Tensor != tensor)
+            throw new ArgumentException($"{tensor} is not among this shard's tensors of {Name}", nameof(tensor));
+        cached.ReadRows(firstRow, destination);
+    }
+
+    /// <summary>That of the whole model, under which its tensors were fetched; a shard's tensors alone do not give it.</summary>
+    public string ComputeDigest(CancellationToken cancellation = default) => _digest;
+
+    public void Dispose()
+    {
+        foreach (var cached in _byName.Values) cached.Dispose();
+    }
+}

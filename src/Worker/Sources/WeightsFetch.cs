@@ -1,0 +1,73 @@
+using Grpc.Core;
+using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Checksums;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Sources;
+
+/// <summary>
+/// One Fetch call: asks for parts and takes them chunk by chunk, each of which must be the very next one, into the cache. A chunk is
+/// never kept in memory longer than it takes to write it.
+/// </summary>
+/// <param name="silence">The longest time that may pass without a chunk.</param>
+sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache, ulong viewVersion, string digest, TimeSpan silence)
+{
+    /// <param name="arrived">Told of each chunk's length.</param>
+    /// <returns>The parts as they become whole, in the order asked for.</returns>
+    /// <exception cref="FetchException">The stream is not what was asked for.</exception>
+    /// <exception cref="RpcException">The call failed.</exception>
+    public async IAsyncEnumerable<CachedTensor> RunAsync(
+        IReadOnlyList<TensorPart> parts, Action<int> arrived, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var call = client.Fetch(Request(parts), cancellationToken: waiting.Token);
+        for (var index = 0; index < parts.Count; index++)
+        {
+            using var writer = cache.Create(digest, parts[index]);
+            while (writer.Length < writer.Part.Bytes)
+            {
+                var chunk = await NextAsync(call.ResponseStream, waiting, cancellation);
+                Check(chunk, (uint)index, writer);
+                await writer.AppendAsync(chunk.Data.Memory, cancellation);
+                arrived(chunk.Data.Length);
+            }
+            yield return writer.Commit();
+        }
+    }
+
+    Wire.FetchRequest Request(IReadOnlyList<TensorPart> parts) => new()
+    {
+        ViewVersion = viewVersion,
+        ModelDigest = digest,
+        Tensors = { parts.Select(part => new Wire.TensorRows { Name = part.Tensor.Name, FirstRow = (ulong)part.FirstRow, RowCount = (ulong)part.RowCount }) },
+    };
+
+    async Task<Wire.WeightChunk> NextAsync(IAsyncStreamReader<Wire.WeightChunk> chunks, CancellationTokenSource waiting, CancellationToken cancellation)
+    {
+        try
+        {
+            waiting.CancelAfter(silence);
+            return await chunks.MoveNext(waiting.Token) ? chunks.Current : throw new FetchException("the stream of weights ended early");
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            throw new FetchException($"no weights came for {silence.TotalSeconds:0.##} s");
+        }
+        finally
+        {
+            waiting.CancelAfter(Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    void Check(Wire.WeightChunk chunk, uint index, CacheWriter writer)
+    {
+        var (name, left) = (writer.Part.Tensor.Name, writer.Part.Bytes - writer.Length);
+        if (chunk.ViewVersion != viewVersion) throw new FetchException($"a chunk is of view {chunk.ViewVersion}, not {viewVersion}");
+        if (chunk.TensorIndex != index || chunk.Offset != (ulong)writer.Length)
+            throw new FetchException($"byte {chunk.Offset} of tensor {chunk.TensorIndex} came where byte {writer.Length} of tensor {index} ({name}) is next");
+        if (chunk.Data.Length is 0 or > MessageBudgets.FramePayload || chunk.Data.Length > left)
+            throw new FetchException($"a chunk of {name} has {chunk.Data.Length} bytes, where {left} are left and a chunk has at most {MessageBudgets.FramePayload}");
+        if (chunk.LastOfTensor != (chunk.Data.Length == left)) throw new FetchException($"the end of {name} is marked in the wrong place");
+        if (Crc32C.Compute(chunk.Data.Span) != chunk.Crc32C) throw new FetchException($"the checksum of a chunk of {name} does not agree, at byte {chunk.Offset}");
+    }
+}

@@ -1,0 +1,171 @@
+using System.Net;
+using System.Net.Sockets;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Worker.Execution;
+using LlamaCluster.Worker.Hosting;
+using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Registration;
+using LlamaCluster.Worker.Sources;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Worker;
+
+/// <summary>
+/// A worker process: serves Assignments, Steps, Activations and Health, and keeps itself registered with the coordinator. It stops on
+/// SIGTERM and SIGINT: it tells the coordinator, waits a little to be let go, and closes its streams.
+/// </summary>
+public sealed partial class WorkerHost : IAsyncDisposable
+{
+    const int Done = 0;
+    const int Failed = 1;
+
+    /// <summary>For calls that do not end by themselves when the worker closes its streams.</summary>
+    static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(2);
+
+    readonly WebApplication _app;
+    readonly WorkerOptions _options;
+    readonly ILogger _logger;
+    Uri? _address;
+    int _stopped;
+
+    WorkerHost(WebApplication app, WorkerOptions options) =>
+        (_app, _options, _logger) = (app, options, app.Services.GetRequiredService<ILogger<WorkerHost>>());
+
+    /// <summary>Where other processes reach this worker. Known once it is started.</summary>
+    public Uri Address => _address ?? throw new InvalidOperationException("the worker is not started");
+
+    /// <exception cref="ArgumentException">An option is not allowed; the message is one line (see <see cref="WorkerOptionsRules"/>).</exception>
+    public static WorkerHost Create(WorkerOptions options) => Create(options, services => services.AddSingleton<IModelLoader, LlamaLoader>());
+
+    /// <param name="addModel">Adds the <see cref="IModelLoader"/>, and may replace other services.</param>
+    internal static WorkerHost Create(WorkerOptions options, Action<IServiceCollection> addModel)
+    {
+        if (WorkerOptionsRules.FirstProblem(options) is { } problem) throw new ArgumentException(problem);
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Logging.UseOneLineConsole();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.UseClusterRpcLimits();
+            kestrel.Listen(ListenAddress.Parse(options.Listen).EndPoint, listen => listen.Protocols = HttpProtocols.Http2);
+        });
+        AddServices(builder.Services, options);
+        addModel(builder.Services);
+        var app = builder.Build();
+        app.MapGrpcService<HealthService>();
+        app.MapGrpcService<AssignmentsService>();
+        app.MapGrpcService<StepsService>();
+        app.MapGrpcService<ActivationsService>();
+        return new WorkerHost(app, options);
+    }
+
+    /// <summary>Starts to listen.</summary>
+    /// <exception cref="IOException">The address cannot be listened on.</exception>
+    public async Task StartAsync(CancellationToken cancellation = default)
+    {
+        await _app.StartAsync(cancellation);
+        var bound = _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
+        _address = await AnnouncedAddress.OfAsync(ListenAddress.Parse(bound), _options.Coordinator, cancellation);
+    }
+
+    /// <summary>Starts, if it is not started yet, and works until it is told to stop, by a signal or by the token.</summary>
+    /// <returns>The exit code: 0, or 1 if it cannot work, with one line in the log that says why.</returns>
+    public async Task<int> RunAsync(CancellationToken cancellation = default)
+    {
+        try
+        {
+            var (canWork, ownDigest) = await PrepareAsync(cancellation);
+            if (!canWork) return Failed;
+            if (_options.ExitWhenInputCloses) InputWatch.Start(Console.OpenStandardInput(), () => Environment.Exit(Done));
+            return await StayRegisteredAsync(ownDigest, cancellation);
+        }
+        finally
+        {
+            await StopAsync();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        await _app.DisposeAsync();
+    }
+
+    static void AddServices(IServiceCollection services, WorkerOptions options) => services
+        .AddClusterRpc()
+        .AddSingleton(options)
+        .AddSingleton(TimeProvider.System)
+        .AddSingleton(WorkerMemory.Of(options))
+        .AddSingleton<WorkerLifetime>()
+        .AddSingleton<Readiness>()
+        .AddSingleton<PeerChannels>()
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(provider, options.CacheFolder ?? WeightsCache.DefaultRoot))
+        .AddSingleton<LocalModels>()
+        .AddSingleton<RemoteModels>()
+        .AddSingleton<ModelSource>()
+        .AddSingleton<ShardLoader>()
+        .AddSingleton<ShardKeeper>();
+
+    /// <summary>Listens, and opens the operator's model, if there is one. Logs why, if the worker cannot work.</summary>
+    async Task<(bool CanWork, string? OwnDigest)> PrepareAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            if (_address is null) await StartAsync(cancellation);
+            return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
+        }
+        catch (Exception e) when (e is IOException or SocketException or ModelFormatException)
+        {
+            LogFailed(e.Message);
+            return (false, null);
+        }
+    }
+
+    async Task<int> StayRegisteredAsync(string? ownDigest, CancellationToken cancellation)
+    {
+        var model = Service<IModelLoader>();
+        var name = _options.Name.Length > 0 ? _options.Name : Dns.GetHostName();
+        var card = new WorkerCard(name, Address, Service<WorkerMemory>(), model.Threads, model.InstructionSet, ownDigest);
+        using var membership = new MembershipLoop(
+            Service<PeerChannels>(), _options.Coordinator, card, Service<ShardKeeper>(), Service<TimeProvider>(), Service<ILogger<MembershipLoop>>());
+        using var beating = new CancellationTokenSource();
+        var member = membership.RunAsync(beating.Token);
+        if (await Task.WhenAny(member, ToldToStopAsync(cancellation)) != member)
+        {
+            Service<WorkerLifetime>().Leave();
+            await membership.DrainAsync(_options.DrainTimeout);
+        }
+        await beating.CancelAsync();
+        if (await member is not { } refusal) return Done;
+        LogFailed(refusal);
+        return Failed;
+    }
+
+    async Task ToldToStopAsync(CancellationToken cancellation)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _app.Lifetime.ApplicationStopping);
+        var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = stop.Token.Register(told.SetResult);
+        await told.Task;
+    }
+
+    async Task StopAsync()
+    {
+        if (Interlocked.Exchange(ref _stopped, 1) != 0) return;
+        Service<WorkerLifetime>().Close();
+        Service<Readiness>().Close();
+        await _app.StopAsync(CancellationToken.None);
+    }
+
+    T Service<T>() where T : notnull => _app.Services.GetRequiredService<T>();
+}

@@ -1,0 +1,25 @@
+using System.Globalization;
+
+namespace LlamaCluster.Worker;
+
+/// <summary>How much memory this worker may use for weights, KV cache and buffers.</summary>
+sealed record WorkerMemory(long Bytes)
+{
+    /// <summary>What is left for the runtime, the network's buffers and other programs.</summary>
+    const double Share = 0.9;
+
+    /// <summary>As the operator says; else a share of what the machine, or the container's limit, has available now.</summary>
+    public static WorkerMemory Of(WorkerOptions options) => new(options.MemoryBytes ?? (long)(Share * Math.Min(Limit(), Available())));
+
+    // Respects a container's limit.
+    static long Limit() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    static long Available()
+    {
+        const string file = "/proc/meminfo";
+        const string field = "MemAvailable:";
+        if (!File.Exists(file)) return long.MaxValue;
+        var line = File.ReadLines(file).FirstOrDefault(line => line.StartsWith(field, StringComparison.Ordinal));
+        return line is null ? long.MaxValue : 1024 * long.Parse(line[field.Length..^"kB".Length], CultureInfo.InvariantCulture);
+    }
+}
