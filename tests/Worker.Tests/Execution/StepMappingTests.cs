@@ -1,0 +1,76 @@
+using Google.Protobuf;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Worker.Execution;
+using LlamaCluster.Worker.Tests.Fakes;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Tests.Execution;
+
+public class StepMappingTests
+{
+    const int MaxRows = 10;
+
+    [Fact]
+    public void ToWork_EveryField_ArrivesAtTheStage()
+    {
+        var sampling = TestPipeline.Greedy;
+        (sampling.Temperature, sampling.TopK, sampling.MinP, sampling.Seed, sampling.TopLogprobs, sampling.PromptLogprobs) = (0.5f, 40, 0.1f, 9, -1, true);
+        (sampling.FrequencyPenalty, sampling.PresencePenalty) = (-1, 2);
+        sampling.LogitBias.Add(3, -100);
+        var plan = new Wire.StepPlan
+        {
+            StepId = 4,
+            NewSequences = { new Wire.SequenceFacts { SequenceId = 7, PromptLength = 5, Sampling = sampling, History = { 1, 2 } } },
+            Chunks =
+            {
+                new Wire.SequenceChunk { SequenceId = 7, Start = 2, Count = 3, Tokens = { 3, 4, 5 }, NewBlocks = { 8, 9 }, SampleCount = 1, TokenMask = ByteString.CopyFrom(1, 2) },
+                new Wire.SequenceChunk { SequenceId = 8, Start = 40, Count = 1 },
+            },
+        };
+
+        var work = plan.ToWork(MaxRows);
+
+        Assert.Equal((4UL, 4), (work.StepId, work.Rows));
+        var start = Assert.Single(work.Step.NewSequences);
+        Assert.Equal((7UL, 5), (start.SequenceId, start.PromptLength));
+        Assert.Equal([1, 2], start.History);
+        var options = start.Sampling;
+        Assert.Equal((0.5f, 40, 1f, 0.1f, 1f), (options.Temperature, options.TopK, options.TopP, options.MinP, options.RepetitionPenalty));
+        Assert.Equal((-1f, 2f, 9UL, null, true), (options.FrequencyPenalty, options.PresencePenalty, options.Seed, options.TopLogprobs, options.PromptLogprobs));
+        Assert.Equal(-100, options.LogitBias[3]);
+        var chunk = work.Step.Chunks[0];
+        Assert.Equal((7UL, 2, 3, 1), (chunk.SequenceId, chunk.Start, chunk.Count, chunk.SampleCount));
+        Assert.Equal([3, 4, 5], chunk.Tokens.ToArray());
+        Assert.Equal([8, 9], chunk.NewBlocks.ToArray());
+        Assert.Equal([1, 2], chunk.TokenMask.ToArray());
+        Assert.True(work.Step.Chunks[1].Tokens.IsEmpty);
+    }
+
+    public static TheoryData<string, Action<Wire.StepPlan>> Wrong => new()
+    {
+        { "chunks", plan => plan.Chunks.Clear() },
+        { "count of sequence 1", plan => plan.Chunks[0].Count = -1 },
+        { "count of sequence 1", plan => plan.Chunks[0].Count = 0 },
+        { "count of sequence 1", plan => plan.Chunks[0].Count = int.MaxValue },
+        { "positions", plan => plan.Chunks.Add(new Wire.SequenceChunk { SequenceId = 2, Count = MaxRows }) },
+        { "chunks", plan => plan.Chunks.AddRange(Enumerable.Repeat(new Wire.SequenceChunk { Count = 1 }, MaxRows)) },
+        { "new_sequences", plan => plan.NewSequences.AddRange(Enumerable.Repeat(new Wire.SequenceFacts(), MaxRows + 1)) },
+        { "lora_id", plan => plan.NewSequences[0].LoraId = 1 },
+        { "prompt_length", plan => plan.NewSequences[0].PromptLength = uint.MaxValue },
+        { "top_logprobs", plan => plan.NewSequences[0].Sampling.TopLogprobs = int.MaxValue },
+        { "top_logprobs", plan => plan.NewSequences[0].Sampling.TopLogprobs = -2 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void ToWork_OneFieldWrong_NamesIt(string named, Action<Wire.StepPlan> change)
+    {
+        var plan = new Wire.StepPlan
+        {
+            NewSequences = { new Wire.SequenceFacts { SequenceId = 1, Sampling = TestPipeline.Greedy } },
+            Chunks = { new Wire.SequenceChunk { SequenceId = 1, Count = 1, Tokens = { 5 } } },
+        };
+        change(plan);
+        Assert.Contains(named, Assert.Throws<InvalidMessageException>(() => plan.ToWork(MaxRows)).Message);
+    }
+}

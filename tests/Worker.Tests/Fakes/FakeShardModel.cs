@@ -1,0 +1,28 @@
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Worker.Loading;
+
+namespace LlamaCluster.Worker.Tests.Fakes;
+
+sealed class FakeShardModel(FakeModel model, LlamaConfig config, StageShape shape, long bytes) : IShardModel
+{
+    public const long BlockBytes = 1000;
+
+    public LlamaConfig Config => config;
+
+    public StageShape Shape => shape;
+
+    public long Bytes => bytes;
+
+    public long BytesPerBlock(StageOptions options) => BlockBytes;
+
+    public long BufferBytes(StageOptions options) => 0;
+
+    public IStage CreateStage(StageOptions options)
+    {
+        Interlocked.Increment(ref model.LiveStages);
+        return new FakeStage(model, config, shape, options);
+    }
+
+    public void Dispose() => Interlocked.Decrement(ref model.LiveWeights);
+}

@@ -1,0 +1,50 @@
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Inference;
+
+namespace LlamaCluster.Worker.Tests.Fakes;
+
+/// <summary>See <see cref="FakeModel"/>.</summary>
+sealed class FakeStage(FakeModel model, LlamaConfig config, StageShape shape, StageOptions options) : IStage
+{
+    readonly float[] _rows = new float[options.MaxStepRows * config.HiddenSize];
+    int _count;
+
+    public StageShape Shape => shape;
+
+    public ReadOnlySpan<float> Output => _rows.AsSpan(0, _count * config.HiddenSize);
+
+    public Span<float> Input(int rows) => _rows.AsSpan(0, rows * config.HiddenSize);
+
+    public StepOutcome Run(Step step)
+    {
+        if (model.OnRun(step) is { } outcome) return outcome;
+        _count = step.Chunks.Sum(chunk => chunk.Count);
+        if (shape.Embeds)
+        {
+            var row = 0;
+            foreach (var chunk in step.Chunks)
+            {
+                if (chunk.Tokens.Length != chunk.Count) return new StepOutcome.Refused($"sequence {chunk.SequenceId} brings {chunk.Tokens.Length} tokens for {chunk.Count} positions");
+                foreach (var token in chunk.Tokens.Span) Input(_count).Slice(row++ * config.HiddenSize, config.HiddenSize).Fill(token);
+            }
+        }
+        foreach (ref var value in Input(_count)) value += shape.LayerCount;
+        return new StepOutcome.Completed(shape.HasHead ? [.. Sample(step)] : []);
+    }
+
+    public void End(ulong sequenceId) => model.OnEnd(sequenceId);
+
+    public void Dispose() => Interlocked.Decrement(ref model.LiveStages);
+
+    List<SequenceSamples> Sample(Step step)
+    {
+        var (samples, row) = (new List<SequenceSamples>(), 0);
+        foreach (var chunk in step.Chunks)
+        {
+            row += chunk.Count;
+            if (chunk.SampleCount == 0) continue;
+            samples.Add(new SequenceSamples(chunk.SequenceId, [new SampledToken((int)_rows[(row - 1) * config.HiddenSize], -0.5f, [])], []));
+        }
+        return samples;
+    }
+}

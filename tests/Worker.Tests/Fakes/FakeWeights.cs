@@ -1,0 +1,90 @@
+using Google.Protobuf;
+using Grpc.Core;
+using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Checksums;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using Wire = LlamaCluster.Protos;
+using Kind = LlamaCluster.Protos.RopeScalingMessage.Types.Kind;
+
+namespace LlamaCluster.Worker.Tests.Fakes;
+
+/// <summary>Serves a model's tensors as a coordinator does, in small chunks; tests may change what is sent and see what was asked for.</summary>
+sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
+{
+    public string Digest { get; } = weights.ComputeDigest();
+
+    /// <summary>The names in each Fetch request.</summary>
+    public List<string[]> Requests { get; } = [];
+
+    public Action<Wire.ModelDescription> OnDescribe { get; set; } = _ => { };
+
+    /// <summary>Called before a chunk is sent, with its number in the call.</summary>
+    public Action<Wire.WeightChunk, int> OnChunk { get; set; } = (_, _) => { };
+
+    public int ChunkBytes { get; set; } = 1000;
+
+    public override Task<Wire.ModelDescription> Describe(Wire.DescribeModelRequest request, ServerCallContext context)
+    {
+        if (request.ModelDigest != Digest) throw new RpcException(new Status(StatusCode.NotFound, $"no model {request.ModelDigest} here"));
+        var description = new Wire.ModelDescription
+        {
+            ModelDigest = Digest,
+            ModelName = weights.Name,
+            Config = Describe(weights.Config),
+            Tensors = { weights.Tensors.Select(t => new Wire.TensorDescription { Name = t.Name, Type = (uint)t.Type, Rows = (ulong)t.Rows, Columns = (ulong)t.Columns }) },
+        };
+        OnDescribe(description);
+        return Task.FromResult(description);
+    }
+
+    public override async Task Fetch(Wire.FetchRequest request, IServerStreamWriter<Wire.WeightChunk> responses, ServerCallContext context)
+    {
+        lock (Requests) Requests.Add([.. request.Tensors.Select(rows => rows.Name)]);
+        var number = 0;
+        for (var index = 0; index < request.Tensors.Count; index++)
+        {
+            var tensor = weights.Find(request.Tensors[index].Name)!;
+            var data = new byte[(long)request.Tensors[index].RowCount * tensor.RowBytes];
+            weights.ReadRows(tensor, (long)request.Tensors[index].FirstRow, data);
+            for (var offset = 0; offset < data.Length; offset += ChunkBytes)
+            {
+                var piece = data.AsSpan(offset, Math.Min(ChunkBytes, data.Length - offset));
+                var chunk = new Wire.WeightChunk
+                {
+                    ViewVersion = request.ViewVersion,
+                    TensorIndex = (uint)index,
+                    Offset = (ulong)offset,
+                    Data = ByteString.CopyFrom(piece),
+                    Crc32C = Crc32C.Compute(piece),
+                    LastOfTensor = offset + piece.Length == data.Length,
+                };
+                OnChunk(chunk, number++);
+                await responses.WriteAsync(chunk, context.CancellationToken);
+            }
+        }
+    }
+
+    static Wire.LlamaConfigMessage Describe(LlamaConfig config) => new()
+    {
+        LayerCount = (uint)config.LayerCount,
+        HiddenSize = (uint)config.HiddenSize,
+        FfnSize = (uint)config.FfnSize,
+        HeadCount = (uint)config.HeadCount,
+        KvHeadCount = (uint)config.KvHeadCount,
+        HeadSize = (uint)config.HeadSize,
+        VocabularySize = (uint)config.VocabularySize,
+        ContextLength = (uint)config.ContextLength,
+        RmsEpsilon = config.RmsEpsilon,
+        RopeTheta = config.RopeTheta,
+        RopeDimensionCount = (uint)config.RopeDimensionCount,
+        TiedEmbeddings = config.TiedEmbeddings,
+        RopeScaling = config.RopeScaling switch
+        {
+            null => null,
+            RopeScaling.Factors => new Wire.RopeScalingMessage { Kind = Kind.Factors },
+            RopeScaling.Linear linear => new Wire.RopeScalingMessage { Kind = Kind.Linear, Factor = linear.Factor },
+            var other => throw new ArgumentException($"no message for {other}"),
+        },
+    };
+}

@@ -1,0 +1,61 @@
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Worker.Loading;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Tests.Fakes;
+
+/// <summary>A worker that runs as a process would, until it is stopped or gives up.</summary>
+sealed class RunningWorker : IAsyncDisposable
+{
+    readonly WorkerHost _host;
+    readonly CancellationTokenSource _stop = new();
+    readonly Task<int> _running;
+
+    RunningWorker(WorkerHost host, FakeModel model, LogLines log)
+    {
+        (_host, Model, Log) = (host, model, log);
+        _running = host.RunAsync(_stop.Token);
+    }
+
+    public FakeModel Model { get; }
+
+    public LogLines Log { get; }
+
+    public Uri Address => _host.Address;
+
+    public bool HasExited => _running.IsCompleted;
+
+    public static async Task<RunningWorker> StartAsync(FakeCoordinator coordinator, Func<WorkerOptions, WorkerOptions>? change = null)
+    {
+        var (model, log) = (new FakeModel(), new LogLines());
+        var options = new WorkerOptions { Coordinator = coordinator.Address, Threads = 1, MemoryBytes = 1L << 30 };
+        var host = WorkerHost.Create(change?.Invoke(options) ?? options, services => services
+            .AddSingleton<IModelLoader>(model)
+            .AddLogging(logging => logging.ClearProviders().AddProvider(log)));
+        await host.StartAsync();
+        return new RunningWorker(host, model, log);
+    }
+
+    public void Stop() => _stop.Cancel();
+
+    public Task<int> ExitAsync() => Deadline.Within(_running, "the worker to exit", () => $"; its log: {Log}");
+
+    /// <summary>Loads the whole model.</summary>
+    public async Task AssignAsync(ModelFile file, ulong view)
+    {
+        using var channel = new PeerChannels().Open(Address);
+        var plan = TestPipeline.PlanOf([Address], file.Digest, file.Layers, view);
+        using var call = new Wire.Assignments.AssignmentsClient(channel).Assign(TestPipeline.Assignment(plan, 0, file.Path), deadline: Deadline.Call);
+        while (await call.ResponseStream.MoveNext(CancellationToken.None)) { }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Stop();
+        await ExitAsync();
+        await _host.DisposeAsync();
+        _stop.Dispose();
+    }
+}

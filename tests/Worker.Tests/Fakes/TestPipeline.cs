@@ -1,0 +1,129 @@
+using Grpc.Core;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Plans;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Tests.Fakes;
+
+/// <summary>Plays the coordinator for workers that are the stages of one pipeline, in order: assigns, opens the streams, sends steps.</summary>
+sealed class TestPipeline : IAsyncDisposable
+{
+    readonly IReadOnlyList<AsyncDuplexStreamingCall<Wire.StepRequest, Wire.StepReply>> _streams;
+
+    TestPipeline(ClusterPlan plan, IReadOnlyList<AsyncDuplexStreamingCall<Wire.StepRequest, Wire.StepReply>> streams) => (Plan, _streams) = (plan, streams);
+
+    public ClusterPlan Plan { get; }
+
+    int Last => _streams.Count - 1;
+
+    public static ClusterPlan PlanOf(IEnumerable<TestWorker> workers, string digest, int layers, ulong view) =>
+        PlanOf([.. workers.Select(worker => worker.Host.Address)], digest, layers, view);
+
+    public static ClusterPlan PlanOf(IReadOnlyList<Uri> workers, string digest, int layers, ulong view)
+    {
+        var ranges = LayerSplit.Even(layers, workers.Count);
+        return ClusterPlan.Create(view, "test", digest, layers, [.. workers.Select((address, stage) =>
+            new ShardAssignment(new WorkerId($"w{stage}"), address, stage, new Shard(ranges[stage], TensorSlice.Whole)))]);
+    }
+
+    public static Wire.AssignRequest Assignment(ClusterPlan plan, int stage, string modelPath) => new()
+    {
+        Plan = plan.ToMessage(),
+        WorkerId = plan.Assignments[stage].Worker.Value,
+        ModelPath = modelPath,
+        KvBlockCount = 64,
+        KvType = Wire.KvType.F32,
+        MaxStepRows = 64,
+        MaxSequenceLength = 512,
+        ActivationType = Wire.ActivationType.F32,
+    };
+
+    public static async Task<TestPipeline> StartAsync(
+        IReadOnlyList<TestWorker> workers, string modelPath, string digest, int layers, ulong view = 1, Action<Wire.AssignRequest>? change = null)
+    {
+        var plan = PlanOf(workers, digest, layers, view);
+        await Task.WhenAll(workers.Select((worker, stage) => AssignAsync(worker, plan, stage, modelPath, change)));
+        var streams = workers.Select(worker => worker.Steps.Run()).ToArray();
+        for (var stage = 0; stage < workers.Count; stage++)
+        {
+            await streams[stage].RequestStream.WriteAsync(Open(plan, stage));
+            Assert.NotNull((await NextAsync(streams[stage], stage)).Opened);
+        }
+        return new TestPipeline(plan, streams);
+    }
+
+    public static async Task<IReadOnlyList<Wire.LoadProgress>> AssignAsync(
+        TestWorker worker, ClusterPlan plan, int stage, string modelPath, Action<Wire.AssignRequest>? change = null)
+    {
+        var request = Assignment(plan, stage, modelPath);
+        change?.Invoke(request);
+        using var call = worker.Assignments.Assign(request, deadline: Deadline.Call);
+        var news = new List<Wire.LoadProgress>();
+        while (await call.ResponseStream.MoveNext(CancellationToken.None)) news.Add(call.ResponseStream.Current);
+        Assert.Equal(Wire.LoadProgress.Types.Phase.Ready, news[^1].Phase);
+        return news;
+    }
+
+    public static Wire.StepRequest Open(ClusterPlan plan, int stage) => new()
+    {
+        Open = new Wire.OpenSteps { ViewVersion = plan.ViewVersion, ModelDigest = plan.ModelDigest, WorkerId = plan.Assignments[stage].Worker.Value },
+    };
+
+    /// <summary>A step of one sequence; the first one (start 0) brings its facts and four blocks.</summary>
+    public Wire.StepPlan Step(ulong stepId, int start, params int[] tokens)
+    {
+        var chunk = new Wire.SequenceChunk { SequenceId = 1, Start = start, Count = tokens.Length, Tokens = { tokens }, SampleCount = 1 };
+        var step = new Wire.StepPlan { ViewVersion = Plan.ViewVersion, StepId = stepId, Chunks = { chunk } };
+        if (start > 0) return step;
+        chunk.NewBlocks.Add(Enumerable.Range(0, 8));
+        step.NewSequences.Add(new Wire.SequenceFacts { SequenceId = 1, PromptLength = (uint)tokens.Length, Sampling = Greedy });
+        return step;
+    }
+
+    public static Wire.SamplingOptionsMessage Greedy => new() { TopP = 1, RepetitionPenalty = 1, TopLogprobs = 0 };
+
+    /// <summary>Sends the step to every stage; only the first and the last are told the tokens.</summary>
+    public async Task SendAsync(Wire.StepPlan step)
+    {
+        for (var stage = 0; stage <= Last; stage++)
+        {
+            var copy = step.Clone();
+            if (stage != 0 && stage != Last)
+                foreach (var chunk in copy.Chunks) chunk.Tokens.Clear();
+            await SendAsync(stage, new Wire.StepRequest { Step = copy });
+        }
+    }
+
+    public Task SendAsync(int stage, Wire.StepRequest request) => Deadline.Within(_streams[stage].RequestStream.WriteAsync(request), $"stage {stage} to take a request");
+
+    public Task<Wire.StepReply> ReplyAsync(int stage) => NextAsync(_streams[stage], stage);
+
+    /// <summary>Sends a step and takes every stage's answer.</summary>
+    public async Task<Wire.StepResult> ExecuteAsync(Wire.StepPlan step)
+    {
+        await SendAsync(step);
+        for (var stage = 0; stage < Last; stage++)
+        {
+            var reply = await ReplyAsync(stage);
+            Assert.True(reply.Done?.StepId == step.StepId, $"stage {stage} answered {reply}");
+        }
+        var last = await ReplyAsync(Last);
+        Assert.True(last.Result?.StepId == step.StepId, $"the last stage answered {last}");
+        return last.Result;
+    }
+
+    /// <summary>Breaks the stream to one stage, as a coordinator does that dies.</summary>
+    public void Break(int stage) => _streams[stage].Dispose();
+
+    public ValueTask DisposeAsync()
+    {
+        foreach (var stream in _streams) stream.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    static async Task<Wire.StepReply> NextAsync(AsyncDuplexStreamingCall<Wire.StepRequest, Wire.StepReply> stream, int stage)
+    {
+        Assert.True(await Deadline.Within(stream.ResponseStream.MoveNext(), $"a reply of stage {stage}"), $"stage {stage} ended its stream");
+        return stream.ResponseStream.Current;
+    }
+}

@@ -1,0 +1,57 @@
+using Grpc.Net.Client;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Worker.Loading;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Tests.Fakes;
+
+/// <summary>A worker on a free port of loopback. Unless a test runs it, it serves without registering anywhere.</summary>
+sealed class TestWorker : IAsyncDisposable
+{
+    static readonly Uri Nowhere = new("http://127.0.0.1:1");
+
+    TestWorker(WorkerHost host, FakeModel model)
+    {
+        (Host, Model) = (host, model);
+        Channel = new PeerChannels().Open(host.Address);
+    }
+
+    public WorkerHost Host { get; }
+
+    public FakeModel Model { get; }
+
+    public GrpcChannel Channel { get; }
+
+    public Wire.Assignments.AssignmentsClient Assignments => new(Channel);
+
+    public Wire.Steps.StepsClient Steps => new(Channel);
+
+    public Wire.Activations.ActivationsClient Activations => new(Channel);
+
+    public static async Task<TestWorker> StartAsync(Func<WorkerOptions, WorkerOptions>? change = null, bool realModel = false)
+    {
+        var model = new FakeModel();
+        var host = Create(model, change, realModel: realModel);
+        await host.StartAsync();
+        return new TestWorker(host, model);
+    }
+
+    public static WorkerHost Create(FakeModel model, Func<WorkerOptions, WorkerOptions>? change = null, LogLines? log = null, bool realModel = false)
+    {
+        var options = new WorkerOptions { Coordinator = Nowhere, Threads = 1, MemoryBytes = 1L << 30 };
+        return WorkerHost.Create(change?.Invoke(options) ?? options, services =>
+        {
+            if (realModel) services.AddSingleton<IModelLoader, LlamaLoader>();
+            else services.AddSingleton<IModelLoader>(model);
+            services.AddLogging(logging => logging.ClearProviders().AddProvider(log ?? new LogLines()));
+        });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Channel.Dispose();
+        await Host.DisposeAsync();
+    }
+}

@@ -1,0 +1,14 @@
+using LlamaCluster.Worker.Hosting;
+
+namespace LlamaCluster.Worker.Tests.Hosting;
+
+public class AnnouncedAddressTests
+{
+    [Theory]
+    [InlineData("http://127.0.0.1:7000", "http://127.0.0.1:7000/")]
+    [InlineData("http://[::1]:7000", "http://[::1]:7000/")]
+    [InlineData("http://0.0.0.0:7000", "http://127.0.0.1:7000/")]
+    [InlineData("http://[::]:7000", "http://127.0.0.1:7000/")]
+    public async Task OfAsync_TowardsACoordinatorOnLoopback_IsReachable(string bound, string announced) =>
+        Assert.Equal(announced, (await AnnouncedAddress.OfAsync(ListenAddress.Parse(bound), new Uri("http://127.0.0.1:81"), CancellationToken.None)).ToString());
+}

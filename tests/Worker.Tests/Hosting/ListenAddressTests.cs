@@ -1,0 +1,27 @@
+using LlamaCluster.Worker.Hosting;
+
+namespace LlamaCluster.Worker.Tests.Hosting;
+
+public class ListenAddressTests
+{
+    [Theory]
+    [InlineData("http://127.0.0.1:0", "127.0.0.1:0", false)]
+    [InlineData("http://localhost:7000", "127.0.0.1:7000", false)]
+    [InlineData("http://0.0.0.0:7000", "0.0.0.0:7000", true)]
+    [InlineData("http://[::]:7000", "[::]:7000", true)]
+    [InlineData("http://[::1]:7000/", "[::1]:7000", false)]
+    public void Parse_AnAddress_GivesTheEndPoint(string text, string endPoint, bool wildcard)
+    {
+        Assert.Null(ListenAddress.FirstProblem(text));
+        var address = ListenAddress.Parse(text);
+        Assert.Equal((endPoint, wildcard), (address.EndPoint.ToString(), address.IsWildcard));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1:7000", "must be like")]
+    [InlineData("http://127.0.0.1:7000/path", "must be like")]
+    [InlineData("ftp://127.0.0.1:7000", "must be like")]
+    [InlineData("https://127.0.0.1:7000", "certificate")]
+    [InlineData("http://example.org:7000", "IP address")]
+    public void FirstProblem_OfAnythingElse_SaysWhatToWrite(string text, string named) => Assert.Contains(named, ListenAddress.FirstProblem(text));
+}

@@ -1,0 +1,24 @@
+using LlamaCluster.Worker.Loading;
+
+namespace LlamaCluster.Worker.Tests.Loading;
+
+public class KvBudgetTests
+{
+    [Theory]
+    [InlineData(1000, 0, 10, 50, 1 << 20, 50)]             // what is asked for
+    [InlineData(1000, 500, 10, null, 1 << 20, 50)]         // what fits
+    [InlineData(1000, 500, 10, 51, 1 << 20, 50)]           // what fits, though more was asked for
+    [InlineData(1000, 0, 10, null, 16, 64)]                // no more than 64 sequences of full length need
+    [InlineData(long.MaxValue, 0, 1, null, 1 << 27, 536_870_912)]
+    public void Decide_ThereIsRoom_GivesBlocks(long memory, long taken, long blockBytes, int? wanted, int maxLength, int blocks) =>
+        Assert.Equal((blocks, null), KvBudget.Decide(memory, taken, blockBytes, wanted, maxLength));
+
+    [Theory]
+    [InlineData(1000, 995)]
+    [InlineData(1000, 2000)]
+    public void Decide_ThereIsNoRoom_ShowsTheArithmetic(long memory, long taken)
+    {
+        var (blocks, problem) = KvBudget.Decide(memory, taken, 10, 50, 16);
+        Assert.Equal((0, $"{taken} bytes of weights and buffers and one KV block of 10 bytes do not fit in the 1000 bytes this worker may use"), (blocks, problem));
+    }
+}

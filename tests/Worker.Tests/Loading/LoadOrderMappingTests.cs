@@ -1,0 +1,86 @@
+using Grpc.Core;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Worker.Loading;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Tests.Loading;
+
+public class LoadOrderMappingTests
+{
+    static readonly string Digest = new('e', ModelDigest.Length);
+
+    [Fact]
+    public void ToOrder_EveryField_IsThere()
+    {
+        var order = Request().ToOrder();
+        Assert.Equal(new StageShape(4, 4, 12), order.Shape);
+        Assert.Equal(new Uri("http://127.0.0.1:7002"), order.Next?.Address);
+        Assert.Equal(("/models/a.gguf", new Uri("http://10.0.0.1:81"), 12), (order.ModelPath, order.WeightsAddress, order.KvBlockCount));
+        Assert.Equal((KvType.Q8_0, 512, 4096, Wire.ActivationType.Bf16), (order.KvType, order.MaxStepRows, order.MaxSequenceLength, order.ActivationType));
+    }
+
+    [Fact]
+    public void ToOrder_WhatIsNotSaid_HasItsDefault()
+    {
+        var request = Request();
+        (request.ModelPath, request.WeightsAddress, request.KvBlockCount, request.KvType, request.ActivationType, request.WorkerId) = ("", "", 0, 0, 0, "w2");
+        var order = request.ToOrder();
+        Assert.Equal((null, null, null, null), (order.ModelPath, order.WeightsAddress, order.KvBlockCount, order.Next));
+        Assert.Equal((KvType.F16, Wire.ActivationType.F32), (order.KvType, order.ActivationType));
+    }
+
+    public static TheoryData<string, Action<Wire.AssignRequest>> Wrong => new()
+    {
+        { "plan", request => request.Plan = null },
+        { "view_version", request => request.Plan.ViewVersion = 0 },
+        { "model_digest", request => request.Plan.ModelDigest = "../../x" },
+        { "worker_id", request => request.WorkerId = "stranger" },
+        { "worker_id", request => request.WorkerId = "" },
+        { "model_path", request => request.ModelPath = new string('x', 5000) },
+        { "model_path", request => request.ModelPath = "a\0b" },
+        { "weights_address", request => request.WeightsAddress = "file:///etc" },
+        { "kv_block_count", request => request.KvBlockCount = uint.MaxValue },
+        { "kv_type", request => request.KvType = (Wire.KvType)99 },
+        { "max_step_rows", request => request.MaxStepRows = 0 },
+        { "max_step_rows", request => request.MaxStepRows = uint.MaxValue },
+        { "max_sequence_length", request => request.MaxSequenceLength = 0 },
+        { "activation_type", request => request.ActivationType = (Wire.ActivationType)99 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void ToOrder_OneFieldWrong_NamesIt(string named, Action<Wire.AssignRequest> change)
+    {
+        var request = Request();
+        change(request);
+        Assert.Contains(named, Assert.Throws<InvalidMessageException>(() => request.ToOrder()).Message);
+    }
+
+    [Fact]
+    public void ToOrder_LayersSplitOverRanks_IsUnimplemented()
+    {
+        var request = Request();
+        ShardAssignment[] ranks = [.. Enumerable.Range(0, 2).Select(rank =>
+            new ShardAssignment(new WorkerId($"w{rank}"), new Uri($"http://127.0.0.1:700{rank}"), 0, new Shard(new LayerRange(0, 12), new TensorSlice(rank, 2))))];
+        request.Plan = ClusterPlan.Create(3, "m", Digest, 12, ranks).ToMessage();
+        var e = Assert.Throws<RpcException>(() => request.ToOrder());
+        Assert.Equal((StatusCode.Unimplemented, "stage 0 has 2 ranks; this worker runs whole layers only"), (e.StatusCode, e.Status.Detail));
+    }
+
+    static Wire.AssignRequest Request() => new()
+    {
+        Plan = ClusterPlan.Create(3, "m", Digest, 12, [.. LayerSplit.Even(12, 3).Select((range, stage) =>
+            new ShardAssignment(new WorkerId($"w{stage}"), new Uri($"http://127.0.0.1:700{stage}"), stage, new Shard(range, TensorSlice.Whole)))]).ToMessage(),
+        WorkerId = "w1",
+        ModelPath = "/models/a.gguf",
+        WeightsAddress = "http://10.0.0.1:81",
+        KvBlockCount = 12,
+        KvType = Wire.KvType.Q80,
+        MaxStepRows = 512,
+        MaxSequenceLength = 4096,
+        ActivationType = Wire.ActivationType.Bf16,
+    };
+}

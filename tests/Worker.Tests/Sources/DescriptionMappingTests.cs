@@ -1,0 +1,75 @@
+using Grpc.Core;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Kernels;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Testing.Models;
+using LlamaCluster.Worker.Sources;
+using LlamaCluster.Worker.Tests.Fakes;
+using Wire = LlamaCluster.Protos;
+using Kind = LlamaCluster.Protos.RopeScalingMessage.Types.Kind;
+
+namespace LlamaCluster.Worker.Tests.Sources;
+
+public class DescriptionMappingTests
+{
+    static readonly SyntheticModel Model = SyntheticModel.Small with { Type = TensorType.Q4_0 };
+
+    [Fact]
+    public async Task ToModel_OfADescribedModel_IsThatModel()
+    {
+        using var weights = (Model with { Config = Model.Config with { RopeScaling = new RopeScaling.Linear(4) } }).Weights();
+        var served = new FakeWeights(weights);
+        var described = (await DescribeAsync(served)).ToModel(served.Digest);
+        Assert.Equal(weights.Config, described.Config);
+        Assert.Equal(weights.Tensors, described.Tensors);
+        Assert.Null(described.RopeFactors);
+    }
+
+    public static TheoryData<string, Action<Wire.ModelDescription>> Wrong => new()
+    {
+        { "model_digest", d => d.ModelDigest = new string('0', 64) },
+        { "model_digest", d => d.ModelDigest = "\n" },
+        { "config is not set", d => d.Config = null },
+        { "layer_count", d => d.Config.LayerCount = uint.MaxValue },
+        { "layer count", d => d.Config.LayerCount = int.MaxValue },
+        { "hidden_size", d => d.Config.HiddenSize = 0 },
+        { "head count", d => d.Config.KvHeadCount = 3 },
+        { "RMS epsilon", d => d.Config.RmsEpsilon = float.NaN },
+        { "RoPE base", d => d.Config.RopeTheta = -1 },
+        { "rope_scaling.kind 0", d => d.Config.RopeScaling = new Wire.RopeScalingMessage() },
+        { "RoPE scaling factor", d => d.Config.RopeScaling = new Wire.RopeScalingMessage { Kind = Kind.Linear } },
+        { "original_context_length", d => d.Config.RopeScaling = new Wire.RopeScalingMessage { Kind = Kind.Llama3, Factor = 8 } },
+        { "rope_freqs.weight is missing", d => d.Config.RopeScaling = new Wire.RopeScalingMessage { Kind = Kind.Factors } },
+        { "blk.0.attn_q.weight is missing", d => d.Tensors.Remove(d.Tensors.Single(t => t.Name == "blk.0.attn_q.weight")) },
+        { "stands there twice", d => d.Tensors.Add(d.Tensors[0].Clone()) },
+        { "has shape", d => d.Tensors[1].Columns = ulong.MaxValue },
+        { "type 4294967295", d => d.Tensors[2].Type = uint.MaxValue },
+        { "type 4,", d => d.Tensors[2].Type = 4 },
+        { "not whole Q2_K blocks", d => d.Tensors[2].Type = (uint)TensorType.Q2_K },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public async Task ToModel_OneThingWrong_NamesItInOneLine(string named, Action<Wire.ModelDescription> change)
+    {
+        using var weights = Model.Weights();
+        var served = new FakeWeights(weights) { OnDescribe = change };
+        var description = await DescribeAsync(served);
+        var e = Assert.Throws<InvalidMessageException>(() => description.ToModel(served.Digest));
+        Assert.Contains(named, e.Message);
+        Assert.DoesNotContain('\n', e.Message);
+    }
+
+    [Fact]
+    public async Task ToModel_TensorsOfNoLlama_AreLeftOut()
+    {
+        using var weights = Model.Weights();
+        var served = new FakeWeights(weights) { OnDescribe = d => d.Tensors.Add(new Wire.TensorDescription { Name = "../../../etc/passwd", Rows = 1, Columns = 32 }) };
+        Assert.Equal(weights.Tensors, (await DescribeAsync(served)).ToModel(served.Digest).Tensors);
+    }
+
+    static Task<Wire.ModelDescription> DescribeAsync(FakeWeights served) => served.Describe(new Wire.DescribeModelRequest { ModelDigest = served.Digest }, NoContext);
+
+    // The fake looks at the request only.
+    static ServerCallContext NoContext => null!;
+}

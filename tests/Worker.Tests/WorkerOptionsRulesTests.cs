@@ -1,0 +1,31 @@
+namespace LlamaCluster.Worker.Tests;
+
+public class WorkerOptionsRulesTests
+{
+    static readonly WorkerOptions Right = new() { Coordinator = new Uri("http://10.0.0.1:8081") };
+
+    [Fact]
+    public void FirstProblem_OfDefaults_IsNone() => Assert.Null(WorkerOptionsRules.FirstProblem(Right));
+
+    public static TheoryData<string, WorkerOptions> Wrong => new()
+    {
+        { "--coordinator", Right with { Coordinator = new Uri("ftp://x") } },
+        { "--listen", Right with { Listen = "nonsense" } },
+        { "--listen is 'https://127.0.0.1:1'; https needs a certificate", Right with { Listen = "https://127.0.0.1:1" } },
+        { "--threads", Right with { Threads = -1 } },
+        { "--memory", Right with { MemoryBytes = 0 } },
+        { "--name", Right with { Name = "two\nlines" } },
+        { "--model", Right with { ModelPath = "/nowhere/model.gguf" } },
+        { "PeerTimeout", Right with { PeerTimeout = TimeSpan.Zero } },
+        { "DrainTimeout", Right with { DrainTimeout = Timeout.InfiniteTimeSpan } },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void FirstProblem_OneOptionWrong_NamesIt(string named, WorkerOptions options)
+    {
+        var problem = WorkerOptionsRules.FirstProblem(options);
+        Assert.Contains(named, problem);
+        Assert.DoesNotContain('\n', problem!);
+    }
+}
