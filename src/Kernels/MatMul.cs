@@ -2,59 +2,109 @@ using LlamaCluster.Kernels.Products;
 
 namespace LlamaCluster.Kernels;
 
-/// <summary>The product of activations and weights: y[B, R] = x[B, C] . w[R, C]^T.</summary>
+/// <summary>
+/// The product of activations and weights: y[B, R] = x[B, C] . w[R, C]^T. Every element of y is computed by one thread, in an order that only C and
+/// the type of w determine: it does not depend in any bit on B, on the number of threads or on the width of the vectors. Allocates nothing.
+/// </summary>
 public static unsafe class MatMul
 {
     /// <summary>Products with fewer multiplications are done by the caller alone: waking the others would take longer.</summary>
     const long ParallelMultiplications = 64 * 1024;
 
-    /// <summary>
-    /// Every element of y is computed by one thread, in an order that only C and the type of w determine: it does not depend in any bit on B, on
-    /// the number of threads or on the width of the vectors. Allocates nothing.
-    /// </summary>
     /// <param name="y">y[B, R], row after row.</param>
     /// <exception cref="ArgumentException">The shapes do not belong together.</exception>
-    public static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y) =>
-        Multiply(threads, w, x, y, w.Product);
+    public static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y) => Multiply(threads, w, x, y, w.Product);
+
+    /// <summary>Two products of one input, for which the threads meet once.</summary>
+    public static void Multiply(ComputeThreads threads, MatMulInput x, PackedMatrix w0, Span<float> y0, PackedMatrix w1, Span<float> y1)
+    {
+        fixed (float* output0 = y0, output1 = y1)
+        {
+            var job = new MultiplyJob { First = Part(threads, w0, x, y0, output0, w0.Product), Second = Part(threads, w1, x, y1, output1, w1.Product) };
+            Run(threads, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows));
+        }
+
+        GC.KeepAlive(w0);
+        GC.KeepAlive(w1);
+        GC.KeepAlive(x);
+    }
+
+    /// <summary>Three products of one input, for which the threads meet once.</summary>
+    public static void Multiply(
+        ComputeThreads threads, MatMulInput x, PackedMatrix w0, Span<float> y0, PackedMatrix w1, Span<float> y1, PackedMatrix w2, Span<float> y2)
+    {
+        fixed (float* output0 = y0, output1 = y1, output2 = y2)
+        {
+            var job = new MultiplyJob
+            {
+                First = Part(threads, w0, x, y0, output0, w0.Product),
+                Second = Part(threads, w1, x, y1, output1, w1.Product),
+                Third = Part(threads, w2, x, y2, output2, w2.Product),
+            };
+            Run(threads, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows + w2.Rows));
+        }
+
+        GC.KeepAlive(w0);
+        GC.KeepAlive(w1);
+        GC.KeepAlive(w2);
+        GC.KeepAlive(x);
+    }
 
     internal static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y, IProduct product)
     {
-        if (x.Columns != w.Columns) throw new ArgumentException($"w[{w.Rows}, {w.Columns}] cannot take x[{x.Rows}, {x.Columns}]", nameof(x));
-        if (y.Length != (long)x.Rows * w.Rows) throw new ArgumentException($"y[{x.Rows}, {w.Rows}] does not have {y.Length} elements", nameof(y));
-
         fixed (float* output = y)
-        {
-            var task = new ProductTask
-            {
-                Weights = w.Pointer,
-                GroupBytes = w.GroupBytes,
-                Rows = w.Rows,
-                Columns = w.Columns,
-                Batch = x.Rows,
-                Floats = x.Floats,
-                Blocks = product.TakesBlocks ? x.Blocks(threads) : null,
-                Output = output,
-            };
-            var job = new MultiplyJob { Product = product, Task = task, Groups = w.Groups };
-            if ((long)x.Rows * w.Rows * w.Columns < ParallelMultiplications) job.Run(0, 1);
-            else threads.Run(ref job);
-        }
-
+            Run(threads, new MultiplyJob { First = Part(threads, w, x, y, output, product) }, (long)x.Rows * x.Columns * w.Rows);
         GC.KeepAlive(w);
         GC.KeepAlive(x);
     }
 
-    /// <summary>Each thread takes a range of row groups.</summary>
-    struct MultiplyJob : IComputeJob
+    static JobPart Part(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y, float* output, IProduct product)
     {
-        public IProduct Product;
+        if (x.Columns != w.Columns) throw new ArgumentException($"w[{w.Rows}, {w.Columns}] cannot take x[{x.Rows}, {x.Columns}]", nameof(x));
+        if (y.Length != (long)x.Rows * w.Rows) throw new ArgumentException($"y[{x.Rows}, {w.Rows}] does not have {y.Length} elements", nameof(y));
+        var task = new ProductTask
+        {
+            Weights = w.Pointer,
+            GroupBytes = w.GroupBytes,
+            Rows = w.Rows,
+            Columns = w.Columns,
+            Batch = x.Rows,
+            Floats = x.Floats,
+            Blocks = product.TakesBlocks ? x.Blocks(threads) : null,
+            Output = output,
+        };
+        return new JobPart { Product = product, Task = task, Groups = w.Groups };
+    }
+
+    static void Run(ComputeThreads threads, MultiplyJob job, long multiplications)
+    {
+        if (multiplications < ParallelMultiplications) job.Run(0, 1);
+        else threads.Run(ref job);
+    }
+
+    struct JobPart
+    {
+        public IProduct? Product;
         public ProductTask Task;
         public int Groups;
 
+        /// <summary>Each thread takes a range of row groups.</summary>
         public readonly void Run(int thread, int threads)
         {
             var (first, end) = ComputeThreads.Share(Groups, thread, threads);
-            Product.Run(Task, first, end);
+            Product?.Run(Task, first, end);
+        }
+    }
+
+    struct MultiplyJob : IComputeJob
+    {
+        public JobPart First, Second, Third;
+
+        public readonly void Run(int thread, int threads)
+        {
+            First.Run(thread, threads);
+            Second.Run(thread, threads);
+            Third.Run(thread, threads);
         }
     }
 }

@@ -69,6 +69,32 @@ public sealed class MatMulTests
         Assert.True(Math.Sqrt(error / size) < limit, $"{type} is off by {Math.Sqrt(error / size):P3}");
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(20)]
+    public void Products_of_one_input_together_are_those_of_each(int batch)
+    {
+        const int Columns = 256;
+        (TensorType Type, int Rows)[] matrices = [(TensorType.Q4_K, 96), (TensorType.F16, 16), (TensorType.Q6_K, 30)];
+        var x = RandomRows.Activations(batch, Columns, seed: 1);
+        var stored = matrices.Select(m => RandomRows.Stored(m.Type, m.Rows, Columns, seed: 2)).ToArray();
+        var alone = matrices.Select((m, i) => Multiply(m.Type, stored[i], m.Rows, Columns, x, threads: 1, KernelWidths.Chosen)).ToArray();
+
+        var packed = matrices.Select(m => new PackedMatrix(m.Type, m.Rows, Columns)).ToArray();
+        for (var i = 0; i < packed.Length; i++) packed[i].Pack(0, stored[i]);
+        using var threads = new ComputeThreads(2);
+        using var input = new MatMulInput(batch, Columns);
+        input.Set(threads, x, batch, Columns);
+        var two = alone.Select(y => new float[y.Length]).ToArray();
+        var three = alone.Select(y => new float[y.Length]).ToArray();
+        MatMul.Multiply(threads, input, packed[0], two[0], packed[1], two[1]);
+        MatMul.Multiply(threads, input, packed[0], three[0], packed[1], three[1], packed[2], three[2]);
+
+        for (var i = 0; i < 3; i++) TestNumbers.AssertSameBits(alone[i], three[i], $"product {i} of three");
+        for (var i = 0; i < 2; i++) TestNumbers.AssertSameBits(alone[i], two[i], $"product {i} of two");
+        foreach (var matrix in packed) matrix.Dispose();
+    }
+
     [Fact]
     public void An_infinite_activation_spoils_its_own_row_only()
     {

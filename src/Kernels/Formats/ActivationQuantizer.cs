@@ -31,6 +31,7 @@ static unsafe class ActivationQuantizer
         else SetValues(x, max, block);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void SetEmpty(ActivationBlock* block, float scale)
     {
         *block = default;
@@ -38,46 +39,36 @@ static unsafe class ActivationQuantizer
         block->ScaledSum = block->Minus8ScaledSum = block->Minus16ScaledSum = scale;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void SetValues(float* x, float max, ActivationBlock* block)
     {
         var inverse = Vector128.Create(127 / max);
-        for (var i = 0; i < ActivationBlock.Columns; i += 16)
-        {
-            var lower = Vector128.Narrow(Round(x + i, inverse), Round(x + i + 4, inverse));
-            var upper = Vector128.Narrow(Round(x + i + 8, inverse), Round(x + i + 12, inverse));
-            Vector128.Narrow(lower, upper).Store(block->Values + i);
-        }
-
+        var sum = SetHalf(x, inverse, block, 0) + SetHalf(x, inverse, block, 1);
         block->Scale = max / 127;
-        SetSums(block);
+        block->ScaledSum = block->Scale * sum;
+        block->Minus8ScaledSum = -8 * block->ScaledSum;
+        block->Minus16ScaledSum = -16 * block->ScaledSum;
+        block->Minus128Sum = -128 * sum;
+    }
+
+    /// <summary>16 columns and their sums.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static int SetHalf(float* x, Vector128<float> inverse, ActivationBlock* block, int half)
+    {
+        x += 16 * half;
+        var (q0, q1, q2, q3) = (Round(x, inverse), Round(x + 4, inverse), Round(x + 8, inverse), Round(x + 12, inverse));
+        Vector128.Narrow(Vector128.Narrow(q0, q1), Vector128.Narrow(q2, q3)).Store(block->Values + 16 * half);
+
+        // Element i is the sum over the columns c with c mod 4 = i.
+        var sums = q0 + q1 + (q2 + q3);
+        var (first, second) = (sums[0] + sums[1], sums[2] + sums[3]);
+        block->Minus32Pairs[2 * half] = (short)(-32 * first);
+        block->Minus32Pairs[2 * half + 1] = (short)(-32 * second);
+        block->HalfSums[half] = (short)(first + second);
+        return first + second;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static Vector128<int> Round(float* x, Vector128<float> inverse) =>
         (Vector128.Load(x) * inverse + Vector128.Create(Rounder)).AsInt32() - Vector128.Create(Rounder).AsInt32();
-
-    static void SetSums(ActivationBlock* block)
-    {
-        var sum = 0;
-        for (var half = 0; half < 2; half++)
-        {
-            var values = block->Values + 16 * half;
-            int even = 0, odd = 0;
-            for (var i = 0; i < 16; i += 4)
-            {
-                even += values[i] + values[i + 1];
-                odd += values[i + 2] + values[i + 3];
-            }
-
-            block->Minus32Pairs[2 * half] = (short)(-32 * even);
-            block->Minus32Pairs[2 * half + 1] = (short)(-32 * odd);
-            block->HalfSums[half] = (short)(even + odd);
-            sum += even + odd;
-        }
-
-        block->Minus128Sum = -128 * sum;
-        block->ScaledSum = block->Scale * sum;
-        block->Minus8ScaledSum = -8 * block->ScaledSum;
-        block->Minus16ScaledSum = -16 * block->ScaledSum;
-    }
 }

@@ -42,6 +42,7 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
     }
 
     /// <summary>Where a register's weights of column 0 are.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static byte* Weights(in ProductTask task, int register) =>
         task.Weights + register / RegistersPerGroup * task.GroupBytes + register % RegistersPerGroup * TLanes.Count * TFormat.Bytes;
 
@@ -77,6 +78,7 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
 
     /// <summary>A tile of activation rows and two registers of rows, strip of columns by strip.</summary>
     [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static void MultiplyTile(in ProductTask task, int firstRow, int rows, int register, int last)
     {
         var second = Math.Min(register + 1, last);
@@ -153,6 +155,7 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
     }
 
     /// <summary>A register's outputs to their places in y, as far as the matrix has such rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Store(in ProductTask task, int batchRow, int register, V total)
     {
         var column = register * TLanes.Count;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Formats;
 
 namespace LlamaCluster.Kernels.Products;
@@ -35,6 +36,7 @@ unsafe struct ProductTask
     public const int TileRows = 64;
 
     /// <summary>Copies totals[rows, 16] of one group to their places in y.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void Store(float* totals, int group, int firstRow, int rows)
     {
         var column = group * PackedMatrix.RowGroup;

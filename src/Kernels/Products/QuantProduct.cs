@@ -22,6 +22,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     public bool TakesBlocks => true;
 
     [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(in ProductTask task, int firstGroup, int endGroup)
     {
         var memory = stackalloc byte[(ProductTask.TileRows + 1) * PackedMatrix.RowGroup * sizeof(float)];
