@@ -50,8 +50,7 @@ public sealed class GgufWriterTests
 
         using var actual = ModelFiles.Open(model.WriteGguf(folder.File("model.gguf")));
 
-        Assert.Equal(divisors.Divisors, Assert.IsType<RopeScaling.Factors>(actual.Config.RopeScaling).Divisors);
-        Assert.Equal(model.Config, actual.Config with { RopeScaling = divisors });
+        Assert.Equal(model.Config, actual.Config);
         Assert.Null(actual.Find(LlamaTensors.Output));
     }
 
