@@ -132,7 +132,9 @@ public sealed unsafe class ComputeThreads : IDisposable
         }
     }
 
-    /// <summary>The count goes up before the sleepers are looked at, and a thread counts as sleeper before it looks at the count: one of them sees the other.</summary>
+    /// <summary>
+    /// The count goes up before the sleepers are looked at, and a thread counts as sleeper before it looks at the count: one of them sees the other.
+    /// </summary>
     void Give()
     {
         Interlocked.Increment(ref _given);

@@ -15,7 +15,8 @@ public sealed class MatMulTests
     [MemberData(nameof(Types))]
     public void Every_width_gives_the_bits_of_the_plain_loops(TensorType type)
     {
-        foreach (var (rows, blocks, batch) in new[] { (1, 1, 1), (16, 1, 2), (17, 2, 3), (33, 3, 4), (48, 1, 5), (70, 2, 1), (15, 5, 8) })
+        (int, int, int)[] shapes = [(1, 1, 1), (16, 1, 2), (17, 2, 3), (33, 3, 4), (48, 1, 5), (70, 2, 1), (15, 5, 8)];
+        foreach (var (rows, blocks, batch) in shapes)
         {
             var columns = blocks * (type.BlockSize() == 1 ? 37 : type.BlockSize());
             var stored = RandomRows.Stored(type, rows, columns, seed: rows);

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
 using static System.Runtime.CompilerServices.MethodImplOptions;
@@ -23,7 +22,7 @@ readonly unsafe struct Q2KFormat : IQuantFormat
         var shift = block % 4 * 2;
         return new(
             StoredBits.Field(codes, shift, 3), StoredBits.Field(codes[16..], shift, 3),
-            BinaryPrimitives.ReadUInt16LittleEndian(stored[80..]), BinaryPrimitives.ReadUInt16LittleEndian(stored[82..]), stored[2 * block], stored[2 * block + 1]);
+            StoredBits.Half(stored, 80), StoredBits.Half(stored, 82), stored[2 * block], stored[2 * block + 1]);
     }
 
     public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using LlamaCluster.Kernels.Decoding;
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
@@ -6,7 +5,9 @@ using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace LlamaCluster.Kernels.Formats;
 
-/// <summary>d s (q - 4) with s of 16 columns, 256 columns a block, the third bits of q apart. A kernel takes 8 q and d / 8, so that the offset is that of Q6_K.</summary>
+/// <summary>
+/// d s (q - 4) with s of 16 columns, 256 columns a block, the third bits of q apart. A kernel takes 8 q and d / 8, so that the offset is that of Q6_K.
+/// </summary>
 readonly unsafe struct Q3KFormat : IQuantFormat
 {
     public static int BlocksPerHeader => 8;
@@ -26,7 +27,7 @@ readonly unsafe struct Q3KFormat : IQuantFormat
         return new(
             StoredBits.Field(low, shift, 3) | StoredBits.Field(stored, block, 1) << 2,
             StoredBits.Field(low[16..], shift, 3) | StoredBits.Field(stored[16..], block, 1) << 2,
-            BinaryPrimitives.ReadUInt16LittleEndian(stored[108..]), 0, Signed(scales, 2 * block), Signed(scales, 2 * block + 1));
+            StoredBits.Half(stored, 108), 0, Signed(scales, 2 * block), Signed(scales, 2 * block + 1));
 
         [MethodImpl(AggressiveInlining)]
         static byte Signed(ReadOnlySpan<byte> scales, int j) => (byte)(SixBitScales.OfQ3K(scales, j) - 32);

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
 using static System.Runtime.CompilerServices.MethodImplOptions;
@@ -20,7 +19,7 @@ readonly unsafe struct Q4_0Format : IQuantFormat
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var (first, second) = StoredBits.Nibbles(stored[2..]);
-        return new(first, second, BinaryPrimitives.ReadUInt16LittleEndian(stored));
+        return new(first, second, StoredBits.Half(stored, 0));
     }
 
     public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>

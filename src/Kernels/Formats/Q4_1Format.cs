@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
 using static System.Runtime.CompilerServices.MethodImplOptions;
@@ -20,7 +19,7 @@ readonly unsafe struct Q4_1Format : IQuantFormat
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var (first, second) = StoredBits.Nibbles(stored[4..]);
-        return new(first, second, BinaryPrimitives.ReadUInt16LittleEndian(stored), BinaryPrimitives.ReadUInt16LittleEndian(stored[2..]));
+        return new(first, second, StoredBits.Half(stored, 0), StoredBits.Half(stored, 2));
     }
 
     public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>

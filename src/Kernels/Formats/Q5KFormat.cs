@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using LlamaCluster.Kernels.Decoding;
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
@@ -27,7 +26,7 @@ readonly unsafe struct Q5KFormat : IQuantFormat
         return new(
             StoredBits.Field(codes, shift, 15) | StoredBits.Field(high, block, 1) << 4,
             StoredBits.Field(codes[16..], shift, 15) | StoredBits.Field(high[16..], block, 1) << 4,
-            BinaryPrimitives.ReadUInt16LittleEndian(stored), BinaryPrimitives.ReadUInt16LittleEndian(stored[2..]), (byte)scale, (byte)min);
+            StoredBits.Half(stored, 0), StoredBits.Half(stored, 2), (byte)scale, (byte)min);
     }
 
     public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
@@ -35,13 +34,8 @@ readonly unsafe struct Q5KFormat : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
-    {
-        var minusMin = TLanes.MultiplySingle(min, TLanes.Spread(-1f));
-        return new(
-            TLanes.MultiplySingle(scale, TLanes.ToSingle(TLanes.LoadBytes(sub))),
-            TLanes.MultiplySingle(minusMin, TLanes.ToSingle(TLanes.LoadBytes(sub + PackedMatrix.RowGroup))));
-    }
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
+        Terms<TLanes, V>.ScalesWithMin(scale, min, sub);
 
     [MethodImpl(AggressiveInlining)]
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)

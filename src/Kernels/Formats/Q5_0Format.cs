@@ -21,7 +21,7 @@ readonly unsafe struct Q5_0Format : IQuantFormat
     {
         var (first, second) = StoredBits.Nibbles(stored[6..]);
         var high = BinaryPrimitives.ReadUInt32LittleEndian(stored[2..]);
-        return new(first | StoredBits.Spread(high, 16), second | StoredBits.Spread(high >> 16, 16), BinaryPrimitives.ReadUInt16LittleEndian(stored));
+        return new(first | StoredBits.Spread(high, 16), second | StoredBits.Spread(high >> 16, 16), StoredBits.Half(stored, 0));
     }
 
     public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>

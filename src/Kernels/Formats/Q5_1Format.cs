@@ -21,7 +21,7 @@ readonly unsafe struct Q5_1Format : IQuantFormat
     {
         var (first, second) = StoredBits.Nibbles(stored[8..]);
         var high = BinaryPrimitives.ReadUInt32LittleEndian(stored[4..]);
-        var (scale, min) = (BinaryPrimitives.ReadUInt16LittleEndian(stored), BinaryPrimitives.ReadUInt16LittleEndian(stored[2..]));
+        var (scale, min) = (StoredBits.Half(stored, 0), StoredBits.Half(stored, 2));
         return new(first | StoredBits.Spread(high, 16), second | StoredBits.Spread(high >> 16, 16), scale, min);
     }
 

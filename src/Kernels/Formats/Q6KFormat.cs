@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
 using static System.Runtime.CompilerServices.MethodImplOptions;
@@ -27,7 +26,7 @@ readonly unsafe struct Q6KFormat : IQuantFormat
         return new(
             StoredBits.Field(low, lowShift, 15) | StoredBits.Field(high, highShift, 3) << 4,
             StoredBits.Field(low[16..], lowShift, 15) | StoredBits.Field(high[16..], highShift, 3) << 4,
-            BinaryPrimitives.ReadUInt16LittleEndian(stored[208..]), 0, stored[192 + 2 * block], stored[193 + 2 * block]);
+            StoredBits.Half(stored, 208), 0, stored[192 + 2 * block], stored[193 + 2 * block]);
     }
 
     public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>

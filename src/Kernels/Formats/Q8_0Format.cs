@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LlamaCluster.Kernels.Lanes;
@@ -21,7 +20,7 @@ readonly unsafe struct Q8_0Format : IQuantFormat
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var sign = Vector128.Create((byte)128);
-        return new(Vector128.Create(stored.Slice(2, 16)) ^ sign, Vector128.Create(stored.Slice(18, 16)) ^ sign, BinaryPrimitives.ReadUInt16LittleEndian(stored));
+        return new(Vector128.Create(stored.Slice(2, 16)) ^ sign, Vector128.Create(stored.Slice(18, 16)) ^ sign, StoredBits.Half(stored, 0));
     }
 
     public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using static System.Runtime.CompilerServices.MethodImplOptions;
@@ -7,6 +8,10 @@ namespace LlamaCluster.Kernels.Formats;
 /// <summary>Bit fields of stored blocks, 16 columns at a time.</summary>
 static class StoredBits
 {
+    /// <summary>The bits of the half-precision number at <paramref name="offset"/>.</summary>
+    [MethodImpl(AggressiveInlining)]
+    public static ushort Half(ReadOnlySpan<byte> stored, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(stored[offset..]);
+
     /// <summary>Of each of 16 bytes, the bits of <paramref name="mask"/> after a shift to the right.</summary>
     [MethodImpl(AggressiveInlining)]
     public static Vector128<byte> Field(ReadOnlySpan<byte> bytes, int shift, byte mask) =>
@@ -20,7 +25,8 @@ static class StoredBits
     [MethodImpl(AggressiveInlining)]
     public static Vector128<byte> Spread(uint bits, byte value)
     {
-        var bytes = Vector128.Create(Vector64.Create((byte)bits), Vector64.Create((byte)(bits >> 8)));
+        const ulong EightTimes = 0x0101_0101_0101_0101;
+        var bytes = Vector128.Create((bits & 0xff) * EightTimes, ((bits >> 8) & 0xff) * EightTimes).AsByte();
         var bit = Vector128.Create(0x8040_2010_0804_0201ul).AsByte();
         return Vector128.Equals(bytes & bit, bit) & Vector128.Create(value);
     }

@@ -11,6 +11,17 @@ static unsafe class Terms<TLanes, V> where TLanes : ILanes<V> where V : struct
 {
     const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
+    /// <summary>d s and -dmin n, both exact, of sub-blocks of 32 columns with s and n of one byte.</summary>
+    /// <param name="sub">s of the register's rows; n follows 16 bytes on.</param>
+    [MethodImpl(Inline)]
+    public static BlockScales<V> ScalesWithMin(V scale, V min, byte* sub)
+    {
+        var minusMin = TLanes.MultiplySingle(min, TLanes.Spread(-1f));
+        return new(
+            TLanes.MultiplySingle(scale, TLanes.ToSingle(TLanes.LoadBytes(sub))),
+            TLanes.MultiplySingle(minusMin, TLanes.ToSingle(TLanes.LoadBytes(sub + PackedMatrix.RowGroup))));
+    }
+
     /// <summary>total = fma(sum a, d, total).</summary>
     [MethodImpl(Inline)]
     public static V AddScaled(V total, V sum, V scale, ActivationBlock* x) =>

@@ -118,7 +118,9 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
         }
     }
 
-    /// <summary>Four activation rows x two registers of rows: eight chains, as many as hide a multiply-add's latency; rows after the last are the last again.</summary>
+    /// <summary>
+    /// Four activation rows x two registers of rows: eight chains, as many as hide a multiply-add's latency; rows after the last are the last again.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static void AddFourRows(float* x, int rowLength, int row, int last, byte* strip, int columns, byte* totals)
     {

@@ -42,7 +42,8 @@ static class ProductTable
     static IProduct Quant<TFormat>(KernelWidth width) where TFormat : IQuantFormat => width switch
     {
         KernelWidth.Avx512 => new QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, Vector512<byte>>, Vector512<byte>>(),
-        KernelWidth.AvxVnni when TFormat.CodeBits is 4 or 5 or 8 => new QuantProduct<TFormat, Avx2Lanes, DotSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
+        KernelWidth.AvxVnni when TFormat.CodeBits is 4 or 5 or 8 =>
+            new QuantProduct<TFormat, Avx2Lanes, DotSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.AvxVnni or KernelWidth.Avx2 => new QuantProduct<TFormat, Avx2Lanes, PairSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.Vector128 => new QuantProduct<TFormat, Vector128Lanes, DotSums<Vector128Lanes, Vector128<byte>>, Vector128<byte>>(),
         _ => new QuantProduct<TFormat, ScalarLanes, DotSums<ScalarLanes, uint>, uint>(),

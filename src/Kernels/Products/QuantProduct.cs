@@ -16,7 +16,9 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     where TSums : IBlockSums<V>
     where V : struct
 {
-    /// <summary>How far ahead weights are asked for. The processor's own prefetching stops at each page and lags where rows of activations come between.</summary>
+    /// <summary>
+    /// How far ahead weights are asked for. The processor's own prefetching stops at each page and lags where rows of activations come between.
+    /// </summary>
     const int PrefetchBytes = 8192;
 
     public bool TakesBlocks => true;
