@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Model.Text.Templates.Builtins;
@@ -12,6 +13,9 @@ namespace LlamaCluster.Model.Text.Templates;
 /// <param name="Characters">Size of the input.</param>
 sealed record TemplateVariables(Scope Scope, long Characters)
 {
+    // The JSON is read back at once, so nothing needs escaping.
+    static readonly JsonSerializerOptions Unescaped = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     public static TemplateVariables Of(ChatTemplateInput input)
     {
         var scope = new Scope(Functions.NewScope());
@@ -29,7 +33,7 @@ sealed record TemplateVariables(Scope Scope, long Characters)
         {
             try
             {
-                var json = JsonSerializer.SerializeToUtf8Bytes(node);
+                var json = JsonSerializer.SerializeToUtf8Bytes(node, Unescaped);
                 characters += json.Length;
                 using var document = JsonDocument.Parse(json);
                 scope.Set(name, ValueOf(document.RootElement));

@@ -7,18 +7,6 @@ namespace LlamaCluster.Model.Text.Templates.Builtins;
 /// <summary>Methods that find text in text or cut it up.</summary>
 static partial class StringMethods
 {
-    /// <summary>The stretches between white space.</summary>
-    public static IEnumerable<string> Words(string text)
-    {
-        for (var at = 0; at < text.Length;)
-        {
-            var start = at;
-            while (at < text.Length && !Whitespace.IsWhitespace(text[at])) at++;
-            if (at > start) yield return text[start..at];
-            while (at < text.Length && Whitespace.IsWhitespace(text[at])) at++;
-        }
-    }
-
     /// <summary>The lines of a text by Python's splitlines(), which knows more line breaks than \n.</summary>
     public static IEnumerable<string> Lines(string text, bool keepEnds)
     {

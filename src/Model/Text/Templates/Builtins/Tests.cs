@@ -29,13 +29,13 @@ static class Tests
         ["sequence"] = Plain("sequence", value => value is StringValue or SequenceValue or DictionaryValue or RangeValue or UndefinedValue),
         ["callable"] = Plain("callable", value => value.IsCallable),
         ["escaped"] = Plain("escaped", value => value is StringValue { IsMarkup: true }),
-        ["odd"] = Plain("odd", value => Remainder(value, 2) == 1),
-        ["even"] = Plain("even", value => Remainder(value, 2) == 0),
+        ["odd"] = (context, value, _) => Remainder(value, new IntegerValue(2), context) == 1,
+        ["even"] = (context, value, _) => Remainder(value, new IntegerValue(2), context) == 0,
         ["lower"] = (context, value, _) => StringMethods.IsLower(context.TextOf(value)),
         ["upper"] = (context, value, _) => StringMethods.IsUpper(context.TextOf(value)),
         ["filter"] = Plain("filter", value => value is StringValue name && Filters.Exists(name.Text)),
         ["test"] = Plain("test", value => value is StringValue name && Exists(name.Text)),
-        ["divisibleby"] = (_, value, arguments) => DivisibleBy(value, Single("divisibleby", arguments)),
+        ["divisibleby"] = (context, value, arguments) => Remainder(value, Single("divisibleby", arguments), context) == 0,
         ["sameas"] = (_, value, arguments) => IsSame(value, Single("sameas", arguments)),
         ["in"] = Comparing("in"),
         ["=="] = Comparing("=="),
@@ -70,14 +70,8 @@ static class Tests
 
     static Value Single(string name, CallArguments arguments) => arguments.Bind(name, "other")[0].Required(name, "other");
 
-    static bool DivisibleBy(Value value, Value divisor) => Remainder(value, divisor.AsInteger("divisibleby")) == 0;
-
-    static long Remainder(Value value, long divisor)
-    {
-        if (divisor == 0) throw new TemplateFault("integer division or modulo by zero");
-        var rest = divisor == -1 ? 0 : value.AsInteger("a test of divisibility") % divisor;
-        return rest != 0 && (rest < 0) != (divisor < 0) ? rest + divisor : rest;
-    }
+    static double? Remainder(Value value, Value divisor, RenderContext context) =>
+        Arithmetic.Apply("%", value, divisor, context).TryGetNumber(out var rest) ? rest : null;
 
     /// <summary>Python's <c>is</c>: the same object; for plain values, which Python shares at its own discretion, the same type and value.</summary>
     static bool IsSame(Value left, Value right) => ReferenceEquals(left, right) || (left, right) switch

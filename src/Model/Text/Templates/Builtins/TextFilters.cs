@@ -23,7 +23,7 @@ static class TextFilters
         new("e", Escape),
         new("forceescape", (context, value, _) => new StringValue(context.Text(Markup.Escape(new StringValue(context.TextOf(value)))).Text, isMarkup: true)),
         new("safe", (context, value, _) => new StringValue(context.TextOf(value), isMarkup: true)),
-        new("wordcount", (context, value, _) => new IntegerValue(StringMethods.Words(context.TextOf(value)).Count())),
+        new("wordcount", (context, value, _) => new IntegerValue(CountWords(context.TextOf(value)))),
         new("truncate", Truncate),
         new("tojson", ToJson),
     ];
@@ -76,6 +76,17 @@ static class TextFilters
     {
         arguments.Bind("escape");
         return new StringValue(context.Text(Markup.Escape(AsString(context, value))).Text, isMarkup: true);
+    }
+
+    /// <summary>Runs of letters, digits and underscores.</summary>
+    static int CountWords(string text)
+    {
+        var count = 0;
+        for (var i = 0; i < text.Length; i++)
+            if (IsInWord(text[i]) && (i == 0 || !IsInWord(text[i - 1]))) count++;
+        return count;
+
+        static bool IsInWord(char character) => char.IsLetterOrDigit(character) || character == '_';
     }
 
     static Value Truncate(RenderContext context, Value value, CallArguments arguments)

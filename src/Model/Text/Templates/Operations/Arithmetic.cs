@@ -64,14 +64,14 @@ static class Arithmetic
         if (operation != "*") return null;
         if (right is StringValue or SequenceValue) (left, right) = (right, left);
         if (left is not (StringValue or SequenceValue) || !right.TryGetInteger(out var times)) return null;
-        times = Math.Max(times, 0);
+        times = Math.Clamp(times, 0, int.MaxValue);
         if (left is StringValue text)
         {
-            context.Budget.MakeText(checked(text.Text.Length * times));
+            context.Budget.MakeText(text.Text.Length * times);
             return new StringValue(string.Concat(Enumerable.Repeat(text.Text, text.Text.Length == 0 ? 0 : (int)times)));
         }
         var items = ((SequenceValue)left).Items;
-        context.Budget.Spend(checked(items.Length * times));
+        context.Budget.Spend(items.Length * times);
         return ((SequenceValue)left).With([.. Enumerable.Repeat(items, items.Length == 0 ? 0 : (int)times).SelectMany(item => item)]);
     }
 

@@ -91,7 +91,7 @@ sealed record JsonText(BoundedText Output, string? Indent, string ItemSeparator,
         '\b' => "\\b",
         '\f' => "\\f",
         < ' ' => $"\\u{(int)character:x4}",
-        > '~' when EnsureAscii && character != '\x7f' => $"\\u{(int)character:x4}",
+        > '~' when EnsureAscii => $"\\u{(int)character:x4}",
         _ => null,
     };
 

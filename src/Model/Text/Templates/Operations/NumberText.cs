@@ -16,8 +16,8 @@ static class NumberText
         var value = 0L;
         foreach (var character in plain)
         {
-            var digit = char.IsAsciiDigit(character) ? character - '0' : char.IsAsciiLetter(character) ? char.ToLowerInvariant(character) - 'a' + 10 : radix;
-            if (digit >= radix || value > (long.MaxValue - digit) / radix) return null;
+            var digit = char.IsAsciiLetter(character) ? char.ToLowerInvariant(character) - 'a' + 10 : CharUnicodeInfo.GetDecimalDigitValue(character);
+            if (digit < 0 || digit >= radix || value > (long.MaxValue - digit) / radix) return null;
             value = value * radix + digit;
         }
         return isNegative ? -value : value;

@@ -22,7 +22,7 @@ static partial class PercentFormat
             else output.Append(Convert(match, Next(match), context));
         }
         output.Append(text.AsSpan(written));
-        if (used < values.Length && arguments is not DictionaryValue) throw new TemplateFault("not all arguments converted during string formatting");
+        if (used < values.Length && arguments is not (DictionaryValue or ListValue or RangeValue)) throw new TemplateFault("not all arguments converted during string formatting");
         return new StringValue(output.ToString());
 
         Value Next(Match match)

@@ -117,7 +117,7 @@ sealed partial class TemplateLexer
         if (string.CompareOrdinal(_source, start, name, 0, name.Length) != 0) return null;
         var end = SkipWhitespace(start + name.Length);
         var close = end < _source.Length && _source[end] is '-' or '+' ? end + 1 : end;
-        if (string.CompareOrdinal(_source, close, "%}", 0, 2) != 0) return null;
+        if (string.CompareOrdinal(_source, close, "%}", 0, 2) != 0 || (name == "raw" && close > end && _source[end] == '+')) return null;
         return (AfterEnd(close, stripsLineBreak: name == "endraw"), sign);
     }
 

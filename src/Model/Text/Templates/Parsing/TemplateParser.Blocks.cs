@@ -145,7 +145,7 @@ sealed partial class TemplateParser
         while (_tokens.SkipOperator(","))
         {
             isTuple = true;
-            if (_tokens.Current.IsName("in") || _tokens.Current.IsOperator("=") || _tokens.Current.Kind == TokenKind.TagEnd) break;
+            if (_tokens.Current.IsName("in") || _tokens.Current.Kind == TokenKind.TagEnd) break;
             targets.Add(ParseOneTarget());
         }
         return isTuple ? new TupleTarget(targets) : targets[0];

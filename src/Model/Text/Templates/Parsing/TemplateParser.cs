@@ -9,6 +9,7 @@ sealed partial class TemplateParser
 {
     readonly TokenReader _tokens;
     readonly ExpressionParser _expressions;
+    readonly Stack<Token> _openTags = new();
     int _loops;
 
     TemplateParser(IReadOnlyList<Token> tokens)
@@ -29,7 +30,6 @@ sealed partial class TemplateParser
     /// <summary>Reads statements up to one of the given tags, whose name is next then, or up to the end of the template if there are none.</summary>
     Body ParseBody(params ReadOnlySpan<string> endTags)
     {
-        var opening = _tokens.Current.Line;
         var statements = new List<Statement>();
         while (_tokens.Current.Kind != TokenKind.End)
         {
@@ -40,7 +40,7 @@ sealed partial class TemplateParser
             else statements.Add(ParseTag(endTags));
         }
         return endTags.Length == 0 ? new Body(statements)
-            : throw new TemplateFault($"the block that starts here is not closed: {Wanted(endTags)} is missing", opening);
+            : throw new TemplateFault($"the block '{_openTags.Peek().Text}' that starts here is not closed: {Wanted(endTags)} is missing", _openTags.Peek().Line);
     }
 
     /// <summary>The body of a tag that has just been read but for its <c>%}</c>, and its end tag.</summary>
@@ -64,6 +64,7 @@ sealed partial class TemplateParser
     {
         var tag = _tokens.Expect(TokenKind.Name, "a tag's name");
         _expressions.Descend();
+        _openTags.Push(tag);
         Statement statement = tag.Text switch
         {
             "for" => ParseFor(tag.Line),
@@ -78,6 +79,7 @@ sealed partial class TemplateParser
             "print" => ParsePrint(tag.Line),
             _ => throw UnknownTag(tag, endTags),
         };
+        _openTags.Pop();
         _expressions.Ascend();
         return statement;
     }

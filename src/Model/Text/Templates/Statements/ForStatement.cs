@@ -4,7 +4,10 @@ using LlamaCluster.Model.Text.Templates.Values;
 
 namespace LlamaCluster.Model.Text.Templates.Statements;
 
-/// <summary><c>for target in iterated if filter</c> with its body, and the <c>else</c> that is rendered if there was nothing.</summary>
+/// <summary>
+/// <c>for target in iterated if filter</c> with its body, and the <c>else</c> that is rendered if there was nothing; in Jinja2 that means
+/// that no round reached its end, be it for <c>break</c> or <c>continue</c>.
+/// </summary>
 sealed class ForStatement(int line, AssignmentTarget target, Expression iterated, Expression? filter, Body body, Body otherwise) : Statement(line)
 {
     protected override Flow Run(RenderContext context)
@@ -19,9 +22,13 @@ sealed class ForStatement(int line, AssignmentTarget target, Expression iterated
         }
         using var walk = elements.GetEnumerator();
         var loop = new LoopValue(value, walk);
-        while (loop.MoveNext())
-            if (RenderRound(loop, new Scope(scope), context) == Flow.Break) return Flow.Next;
-        return loop.IsEmpty ? context.RenderIn(new Scope(scope), otherwise) : Flow.Next;
+        var (flow, isComplete) = (Flow.Next, false);
+        while (flow != Flow.Break && loop.MoveNext())
+        {
+            flow = RenderRound(loop, new Scope(scope), context);
+            isComplete |= flow == Flow.Next;
+        }
+        return isComplete ? Flow.Next : context.RenderIn(new Scope(scope), otherwise);
     }
 
     Flow RenderRound(LoopValue loop, Scope round, RenderContext context)

@@ -17,9 +17,6 @@ sealed class LoopValue(Value iterated, IEnumerator<Value> elements) : Value
 
     public Value? Current { get; private set; }
 
-    /// <summary>There has been no element.</summary>
-    public bool IsEmpty => _index < 0;
-
     public override string TypeName => "LoopContext";
 
     public override int? Count => Length;

@@ -15,7 +15,7 @@ readonly record struct SliceRange(int Start, int Step, int Count)
         var end = Clamp(stop, stride > 0 ? highest : lowest);
         var span = stride > 0 ? end - first : first - end;
         var count = span <= 0 ? 0 : (span - 1) / (stride > 0 ? stride : stride == long.MinValue ? long.MaxValue : -stride) + 1;
-        return new SliceRange((int)first, count <= 1 ? 1 : (int)stride, (int)count);
+        return count == 0 ? new SliceRange(0, 1, 0) : new SliceRange((int)first, count == 1 ? 1 : (int)stride, (int)count);
 
         long Clamp(long? bound, long missing) => bound switch
         {

@@ -67,7 +67,12 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
 
     public override void WriteText(BoundedText output) => output.Append(Text);
 
-    public override void WriteRepr(BoundedText output) => StringRepr.Write(Text, output);
+    public override void WriteRepr(BoundedText output)
+    {
+        if (IsMarkup) output.Append("Markup(");
+        StringRepr.Write(Text, output);
+        if (IsMarkup) output.Append(')');
+    }
 
     public override string ToString() => Text;
 

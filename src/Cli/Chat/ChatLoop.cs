@@ -1,0 +1,98 @@
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace LlamaCluster.Cli.Chat;
+
+/// <summary>
+/// Reads a line, prints the answer, and again. A question that failed is taken out of the conversation; where nobody watches (input that is
+/// piped in) it ends the chat. Ctrl-C stops the answer that is being written, or else the chat.
+/// </summary>
+sealed class ChatLoop(ChatClient client, TextReader input, TextWriter output, TextWriter error)
+{
+    const string Exit = "/exit";
+    const string Reset = "/reset";
+
+    readonly JsonArray _messages = [];
+    readonly bool _watched = ReferenceEquals(input, Console.In) && !Console.IsInputRedirected;
+
+    public async Task<int> RunAsync(CancellationToken cancellation)
+    {
+        var model = await client.ModelAsync(cancellation);
+        if (_watched) error.WriteLine($"{model}. {Reset} begins anew, {Exit} ends.");
+        while (ReadLine() is { } line)
+        {
+            switch (line.Trim())
+            {
+                case "":
+                    break;
+                case Exit:
+                    return ExitCode.Done;
+                case Reset:
+                    _messages.Clear();
+                    break;
+                case ['/', ..] unknown when !unknown.Contains(' '):
+                    error.WriteLine($"unknown command {unknown}; there are {Reset} and {Exit}");
+                    break;
+                default:
+                    await AskAsync(model, line, cancellation);
+                    break;
+            }
+        }
+        return ExitCode.Done;
+    }
+
+    string? ReadLine()
+    {
+        if (_watched) error.Write("> ");
+        return input.ReadLine();
+    }
+
+    async Task AskAsync(string model, string question, CancellationToken cancellation)
+    {
+        var known = _messages.Count;
+        _messages.Add(Message("user", question));
+        try
+        {
+            _messages.Add(Message("assistant", await PrintAnswerAsync(model, cancellation)));
+        }
+        catch (Exception failure) when (_watched && failure is CommandFailedException or IOException)
+        {
+            while (_messages.Count > known) _messages.RemoveAt(_messages.Count - 1);
+            error.WriteLine($"error: {failure.Message}");
+        }
+    }
+
+    /// <returns>The answer, as far as it was let come.</returns>
+    async Task<string> PrintAnswerAsync(string model, CancellationToken cancellation)
+    {
+        var answer = new StringBuilder();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        ConsoleCancelEventHandler interrupt = (_, press) =>
+        {
+            press.Cancel = true;
+            stop.Cancel();
+        };
+        Console.CancelKeyPress += interrupt;
+        try
+        {
+            await foreach (var piece in client.AnswerAsync(model, _messages, stop.Token))
+            {
+                answer.Append(piece);
+                output.Write(piece);
+                output.Flush();
+            }
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            error.Write(" [stopped]");
+        }
+        finally
+        {
+            Console.CancelKeyPress -= interrupt;
+            if (answer.Length > 0) output.WriteLine();
+        }
+        return answer.ToString();
+    }
+
+    static JsonObject Message(string role, string content) => new() { ["role"] = role, ["content"] = content };
+}

@@ -1,0 +1,50 @@
+using System.CommandLine;
+using LlamaCluster.Cli.Commands;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Model.Formats;
+
+namespace LlamaCluster.Cli;
+
+/// <summary>
+/// The `llamacluster` command line. Results go to stdout, everything else to stderr; exit 0 done, 1 failed, 2 wrong usage; an error is one
+/// line. This is the one place where an exception becomes that line.
+/// </summary>
+public static class CommandLine
+{
+    public static async Task<int> RunAsync(IReadOnlyList<string> args, TextReader input, TextWriter output, TextWriter error)
+    {
+        var parsed = Root(input).Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            var problem = parsed.UnmatchedTokens is [var unknown, ..] ? $"unknown: '{unknown}'." : parsed.Errors[0].Message;
+            error.WriteLine($"error: {OneLine(problem)} Try: {CommandOf(parsed)} --help");
+            return ExitCode.WrongUsage;
+        }
+        try
+        {
+            // The commands that run for long mind signals themselves.
+            return await parsed.InvokeAsync(new() { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        }
+        catch (InvalidOptionsException wrong)
+        {
+            error.WriteLine($"error: {OneLine(wrong.Message)}");
+            return ExitCode.WrongUsage;
+        }
+        catch (Exception failure) when (failure is CommandFailedException or ModelFormatException or IOException or UnauthorizedAccessException)
+        {
+            error.WriteLine($"error: {OneLine(failure.Message)}");
+            return ExitCode.Failed;
+        }
+    }
+
+    static RootCommand Root(TextReader input) => new("Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.")
+    {
+        CoordinatorCommand.Create(),
+        ChatCommand.Create(input),
+    };
+
+    static string CommandOf(ParseResult parsed)
+        => parsed.CommandResult.Command is RootCommand ? "llamacluster" : $"llamacluster {parsed.CommandResult.Command.Name}";
+
+    static string OneLine(string message) => message.ReplaceLineEndings(" ").TrimEnd();
+}

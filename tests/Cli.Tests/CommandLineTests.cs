@@ -1,0 +1,40 @@
+namespace LlamaCluster.Cli.Tests;
+
+public sealed class CommandLineTests
+{
+    [Theory]
+    [InlineData("coordinator", "--model PATH --listen URL --grpc-listen URL --workers N --tensor-parallel T")]
+    [InlineData("chat", "--url URL --session ID")]
+    public async Task Help_lists_the_options_of_the_contract(string command, string options)
+    {
+        var run = await CommandRun.OfAsync("", command, "--help");
+        Assert.Equal(0, run.ExitCode);
+        foreach (var option in options.Split(" --").Select(option => option.TrimStart('-').Split(' ')))
+            Assert.Contains($"--{option[0]} <{option[1]}>", run.Output);
+    }
+
+    [Theory]
+    [InlineData("nonsense", "'nonsense'")]
+    [InlineData("chat --nonsense", "'--nonsense'")]
+    [InlineData("chat --url nowhere", "--url is 'nowhere'")]
+    [InlineData("chat --url", "--url")]
+    [InlineData("coordinator --workers many", "'many'")]
+    [InlineData("coordinator --workers 0", "--workers is 0")]
+    [InlineData("coordinator --listen nowhere", "--listen is 'nowhere'")]
+    [InlineData("coordinator --context 1", "--context is 1")]
+    public async Task Wrong_usage_is_one_line_and_exit_code_2(string line, string expected)
+    {
+        var run = await CommandRun.OfAsync("", line.Split(' '));
+        Assert.Equal(2, run.ExitCode);
+        Assert.Equal("", run.Output);
+        Assert.Contains(expected, Assert.Single(run.Error.TrimEnd().Split('\n')));
+    }
+
+    [Fact]
+    public async Task A_model_that_is_not_there_is_one_line_and_exit_code_1()
+    {
+        var run = await CommandRun.OfAsync("", "coordinator", "--model", "/nowhere/model.gguf");
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("/nowhere/model.gguf", Assert.Single(run.Error.TrimEnd().Split('\n')));
+    }
+}
