@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Worker.Execution;
@@ -35,14 +34,16 @@ public sealed partial class WorkerHost : IAsyncDisposable
     readonly WebApplication _app;
     readonly WorkerOptions _options;
     readonly ILogger _logger;
-    Uri? _address;
+    ListenAddress? _bound;
     int _stopped;
 
     WorkerHost(WebApplication app, WorkerOptions options) =>
         (_app, _options, _logger) = (app, options, app.Services.GetRequiredService<ILogger<WorkerHost>>());
 
-    /// <summary>Where other processes reach this worker. Known once it is started.</summary>
-    public Uri Address => _address ?? throw new InvalidOperationException("the worker is not started");
+    /// <summary>Where it listens, with the real port. Known once it is started.</summary>
+    public Uri Address => new($"http://{Bound.EndPoint}");
+
+    ListenAddress Bound => _bound ?? throw new InvalidOperationException("the worker is not started");
 
     /// <exception cref="ArgumentException">An option is not allowed; the message is one line (see <see cref="WorkerOptionsRules"/>).</exception>
     public static WorkerHost Create(WorkerOptions options) => Create(options, services => services.AddSingleton<IModelLoader, LlamaLoader>());
@@ -52,7 +53,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
     {
         if (WorkerOptionsRules.FirstProblem(options) is { } problem) throw new ArgumentException(problem);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Logging.UseOneLineConsole();
+        // Why it cannot start is told in one line of our own.
+        builder.Logging.UseOneLineConsole().AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -74,8 +76,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancellation = default)
     {
         await _app.StartAsync(cancellation);
-        var bound = _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
-        _address = await AnnouncedAddress.OfAsync(ListenAddress.Parse(bound), _options.Coordinator, cancellation);
+        var bound = Service<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
+        _bound = ListenAddress.Parse(bound);
     }
 
     /// <summary>Starts, if it is not started yet, and works until it is told to stop, by a signal or by the token.</summary>
@@ -121,10 +123,10 @@ public sealed partial class WorkerHost : IAsyncDisposable
     {
         try
         {
-            if (_address is null) await StartAsync(cancellation);
+            if (_bound is null) await StartAsync(cancellation);
             return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
         }
-        catch (Exception e) when (e is IOException or SocketException or ModelFormatException)
+        catch (Exception e) when (e is IOException or ModelFormatException)
         {
             LogFailed(e.Message);
             return (false, null);
@@ -135,7 +137,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
     {
         var model = Service<IModelLoader>();
         var name = _options.Name.Length > 0 ? _options.Name : Dns.GetHostName();
-        var card = new WorkerCard(name, Address, Service<WorkerMemory>(), model.Threads, model.InstructionSet, ownDigest);
+        var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, ownDigest);
         using var membership = new MembershipLoop(
             Service<PeerChannels>(), _options.Coordinator, card, Service<ShardKeeper>(), Service<TimeProvider>(), Service<ILogger<MembershipLoop>>());
         using var beating = new CancellationTokenSource();

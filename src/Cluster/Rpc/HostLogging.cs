@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 
@@ -10,8 +11,9 @@ public static class HostLogging
     public static ILoggingBuilder UseOneLineConsole(this ILoggingBuilder logging)
     {
         logging.ClearProviders();
-        logging.AddSimpleConsole(options => (options.SingleLine, options.TimestampFormat) = (true, "HH:mm:ss.fff "));
-        logging.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
+        logging.Services.TryAddSingleton(TimeProvider.System);
+        logging.AddConsole(options => (options.FormatterName, options.LogToStandardErrorThreshold) = (OneLineFormatter.FormatterName, LogLevel.Trace));
+        logging.AddConsoleFormatter<OneLineFormatter, ConsoleFormatterOptions>();
         logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
         return logging;
     }

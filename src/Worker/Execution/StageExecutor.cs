@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using Grpc.Core;
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Worker.Links;
 using Microsoft.Extensions.Logging;
@@ -72,7 +74,7 @@ sealed partial class StageExecutor : IAsyncDisposable
         }
         catch (Exception e) when (e is RpcException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
-            return new StepFailure(Reason.PeerLost, $"cannot reach the next stage at {_next.Address}: {(e as RpcException)?.Status.Detail ?? "no answer"}");
+            return new StepFailure(Reason.PeerLost, $"cannot reach the next stage at {PeerAddress.Format(_next.Address)}: {RpcProblem.Describe(e)}");
         }
     }
 

@@ -44,9 +44,15 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         deadline.CancelAfter(RpcSettings.CallDeadline);
-        return await requests.MoveNext(deadline.Token) && requests.Current.Open is { } open
-            ? open
-            : throw new InvalidMessageException("the first request of a Run stream must be open");
+        try
+        {
+            if (await requests.MoveNext(deadline.Token) && requests.Current.Open is { } open) return open;
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            throw new RpcException(new Status(StatusCode.DeadlineExceeded, $"no open came within {RpcSettings.CallDeadline.TotalSeconds} s"));
+        }
+        throw new InvalidMessageException("the first request of a Run stream must be open");
     }
 
     static void CheckOpen(Wire.OpenSteps open, LoadOrder order)

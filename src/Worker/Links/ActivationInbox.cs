@@ -46,6 +46,7 @@ sealed class ActivationInbox(ActivationShape shape)
         lock (_changed)
         {
             _closed ??= reason;
+            _steps.Clear();
             Monitor.PulseAll(_changed);
         }
         _closing.Cancel();

@@ -5,6 +5,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Activations;
+using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Cluster.Rpc;
 using Wire = LlamaCluster.Protos;
 
@@ -57,11 +58,11 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
     {
         try
         {
-            if (!_free.Wait(timeout, _stopping.Token)) return $"{Address} took no activations for {timeout.TotalSeconds:0.##} s";
+            if (!_free.Wait(timeout, _stopping.Token)) return $"{PeerAddress.Format(Address)} took no activations for {timeout.TotalSeconds:0.##} s";
         }
         catch (OperationCanceledException)
         {
-            return _failure ?? $"the link to {Address} is closed";
+            return _failure ?? $"the link to {PeerAddress.Format(Address)} is closed";
         }
         if (!_pool.TryTake(out var buffer)) throw new InvalidOperationException("a free buffer was counted, but there is none");
         ActivationCodec.Encode(shape.Type, output, shape.HiddenSize, buffer.Begin(stepId, rows, shape.RowBytes));
@@ -128,13 +129,13 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
         }
         catch (Exception e)
         {
-            if (!_stopping.IsCancellationRequested) Fail(e is RpcException rpc ? rpc.Status.Detail : e.Message);
+            if (!_stopping.IsCancellationRequested) Fail(RpcProblem.Describe(e));
         }
     }
 
     void Fail(string reason)
     {
-        var message = $"activations to {Address}: {reason}";
+        var message = $"activations to {PeerAddress.Format(Address)}: {reason}";
         if (Interlocked.CompareExchange(ref _failure, message, null) is not null) return;
         _unacknowledged.TryPeek(out var stepId);
         _stopping.Cancel();

@@ -15,7 +15,7 @@ static class LoadFailures
         RpcException rpc => rpc.Status,
         ModelFormatException => new Status(StatusCode.DataLoss, e.Message),
         OutOfMemoryException => new Status(StatusCode.ResourceExhausted, "this machine has not the memory that the shard takes"),
-        IOException or UnauthorizedAccessException => new Status(StatusCode.Aborted, e.Message),
+        TimeoutException or IOException or UnauthorizedAccessException => new Status(StatusCode.Aborted, e.Message),
         _ => null,
     };
 }

@@ -55,6 +55,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
 
     /// <summary>Loads what the order says, in place of whatever the worker holds.</summary>
     /// <exception cref="RpcException">Why not, as a status.</exception>
+    /// <exception cref="TimeoutException">A step of the view before does not end.</exception>
     /// <exception cref="OperationCanceledException">The caller gave up, or a newer order came.</exception>
     public async Task ReplaceAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
     {
@@ -132,7 +133,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
         catch (TimeoutException)
         {
-            throw new RpcException(new Status(StatusCode.Aborted, $"a step of view {old.Order.Plan.ViewVersion} still runs after {StepDeadline.TotalSeconds} s"));
+            throw new TimeoutException($"a step of view {old.Order.Plan.ViewVersion} still runs after {StepDeadline.TotalSeconds} s");
         }
         lock (_lock) _current = null;
     }

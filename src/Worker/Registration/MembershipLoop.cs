@@ -1,8 +1,10 @@
+using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.Loading;
 using Microsoft.Extensions.Logging;
 using Wire = LlamaCluster.Protos;
@@ -40,7 +42,7 @@ sealed partial class MembershipLoop(
             catch (Exception e) when (IsAway(e) && !cancellation.IsCancellationRequested)
             {
                 var pause = _backoff.Next();
-                LogAway(coordinator, Problem(e), pause.TotalSeconds);
+                LogAway(coordinator, RpcProblem.Describe(e), pause.TotalSeconds);
                 await Task.WhenAny(Task.Delay(pause, time, cancellation));
             }
             catch (Exception e) when (IsAway(e))
@@ -62,28 +64,26 @@ sealed partial class MembershipLoop(
         }
         catch (Exception e) when (IsAway(e))
         {
-            LogNotDrained(Problem(e));
+            LogNotDrained(RpcProblem.Describe(e));
         }
     }
 
     public void Dispose() => _channel.Dispose();
 
-    /// <summary>A call that failed (when it fails while it is written to, as an IOException), was answered with nonsense, or not in time.</summary>
-    static bool IsAway(Exception e) => e is RpcException or IOException or InvalidMessageException or TimeoutException or OperationCanceledException;
-
-    static string Problem(Exception e) => e switch
-    {
-        RpcException rpc => rpc.Status.Detail,
-        OperationCanceledException => "no answer in time",
-        _ => e.Message,
-    };
+    /// <summary>
+    /// A coordinator whose name is not known (yet), a call that failed (while it is written to, as an IOException), was answered with
+    /// nonsense, or not in time.
+    /// </summary>
+    static bool IsAway(Exception e) =>
+        e is SocketException or RpcException or IOException or InvalidMessageException or TimeoutException or OperationCanceledException;
 
     async Task<Registered> RegisterAsync(CancellationToken cancellation)
     {
-        var reply = await Client.RegisterAsync(card.ToRequest(shards.Status), deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation);
+        var address = await AnnouncedAddress.OfAsync(card.Bound, coordinator, cancellation);
+        var reply = await Client.RegisterAsync(card.ToRequest(address, shards.Status), deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation);
         var registered = Registered.Read(reply);
         _worker = registered.Worker;
-        LogRegistered(registered.Worker, coordinator, card.Address);
+        LogRegistered(registered.Worker, coordinator, address);
         return registered;
     }
 

@@ -2,20 +2,22 @@ using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Kernels;
+using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.Loading;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Registration;
 
 /// <summary>What a worker says of itself when it registers.</summary>
+/// <param name="Bound">Where it listens.</param>
 /// <param name="OwnDigest">Of the model it was started with; null: none.</param>
-sealed record WorkerCard(string Name, Uri Address, WorkerMemory Memory, int Threads, string InstructionSet, string? OwnDigest)
+sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, int Threads, string InstructionSet, string? OwnDigest)
 {
-    public Wire.RegisterRequest ToRequest(ShardStatus status) => new()
+    public Wire.RegisterRequest ToRequest(Uri address, ShardStatus status) => new()
     {
         ProtocolVersion = ProtocolVersion.Current,
         Name = Name,
-        Address = PeerAddress.Format(Address),
+        Address = PeerAddress.Format(address),
         Capabilities = new Wire.Capabilities
         {
             MemoryBytes = (ulong)Memory.Bytes,

@@ -55,9 +55,8 @@ sealed partial class RemoteModels(
     {
         InvalidMessageException or FetchException => (StatusCode.DataLoss, e.Message),
         // It is not this worker that is unavailable.
-        RpcException { StatusCode: StatusCode.Unavailable } rpc => (StatusCode.Aborted, rpc.Status.Detail),
-        RpcException rpc => (rpc.StatusCode, rpc.Status.Detail),
-        OperationCanceledException => (StatusCode.Aborted, "no answer in time"),
+        RpcException { StatusCode: StatusCode.Unavailable } or OperationCanceledException => (StatusCode.Aborted, RpcProblem.Describe(e)),
+        RpcException rpc => (rpc.StatusCode, RpcProblem.Describe(e)),
         _ => null,
     };
 
@@ -88,7 +87,7 @@ sealed partial class RemoteModels(
             }
             catch (Exception e) when (attempt < Attempts && e is FetchException or RpcException { StatusCode: StatusCode.Unavailable })
             {
-                LogTryAgain(attempt, Attempts, e.Message);
+                LogTryAgain(attempt, Attempts, RpcProblem.Describe(e));
                 missing = [.. missing.Where(part => !tensors.Has(part))];
             }
     }

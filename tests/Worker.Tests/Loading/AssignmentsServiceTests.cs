@@ -28,22 +28,15 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
         Assert.Equal(ServingStatus.Serving, await HealthAsync(worker));
     }
 
-    [Fact]
-    public async Task Assign_NoCountOfBlocks_IsDecidedByTheWorkersMemory()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3000)]
+    public async Task Assign_MoreBlocksThanFitOrNoCount_GivesThoseThatFit(uint wanted)
     {
         await using var worker = await TestWorker.StartAsync(options => options with { MemoryBytes = 2_000_000 });
-        var ready = (await AssignAsync(worker, 1, request => request.KvBlockCount = 0))[^1];
+        var ready = (await AssignAsync(worker, 1, request => request.KvBlockCount = wanted))[^1];
         Assert.InRange(ready.ResidentBytes, 1_999_000UL, 2_000_000UL);
         Assert.InRange(ready.KvBlockCount, 1u, 2000u);
-    }
-
-    [Fact]
-    public async Task Assign_MoreBlocksThanFit_GivesThoseThatDo()
-    {
-        await using var worker = await TestWorker.StartAsync(options => options with { MemoryBytes = 3_000_000 });
-        var ready = (await AssignAsync(worker, 1, request => request.KvBlockCount = 3000))[^1];
-        Assert.InRange(ready.ResidentBytes, 2_999_000UL, 3_000_000UL);
-        Assert.InRange(ready.KvBlockCount, 1u, 2999u);
     }
 
     [Fact]

@@ -49,12 +49,8 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     [Fact]
     public async Task Coordinator_GoesAndComesBack_FindsTheWorkerWithItsShard()
     {
-        var coordinator = await FakeCoordinator.StartAsync();
-        await using var worker = await RunningWorker.StartAsync(coordinator);
-        await BeatAsync(coordinator);
-        await worker.AssignAsync(file, view: 8);
-        var port = coordinator.Address.Port;
-        await coordinator.DisposeAsync();
+        var (worker, port) = await LoadedAndAloneAsync();
+        await using var end = worker;
 
         await using var again = await FakeCoordinator.StartAsync(port: port);
 
@@ -118,12 +114,8 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     [Fact]
     public async Task Refusal_OfAModelThatWasOnlyHeld_GivesItUpAndStays()
     {
-        var coordinator = await FakeCoordinator.StartAsync();
-        await using var worker = await RunningWorker.StartAsync(coordinator);
-        await BeatAsync(coordinator);
-        await worker.AssignAsync(file, view: 8);
-        var port = coordinator.Address.Port;
-        await coordinator.DisposeAsync();
+        var (worker, port) = await LoadedAndAloneAsync();
+        await using var end = worker;
 
         await using var other = await FakeCoordinator.StartAsync(port: port);
         other.Membership.OnRegister = request =>
@@ -173,6 +165,16 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
         await coordinator.DisposeAsync();
         worker.Stop();
         Assert.True(await worker.ExitAsync() == 0, worker.Log.ToString());
+    }
+
+    /// <summary>A worker with a shard of view 8, whose coordinator was at this port and is gone.</summary>
+    async Task<(RunningWorker Worker, int Port)> LoadedAndAloneAsync()
+    {
+        await using var coordinator = await FakeCoordinator.StartAsync();
+        var worker = await RunningWorker.StartAsync(coordinator);
+        await BeatAsync(coordinator);
+        await worker.AssignAsync(file, view: 8);
+        return (worker, coordinator.Address.Port);
     }
 
     static Task<Wire.RegisterRequest> RegistrationAsync(FakeCoordinator coordinator) =>
