@@ -8,8 +8,10 @@ namespace LlamaCluster.Kernels;
 /// </summary>
 public static unsafe class MatMul
 {
-    /// <summary>Products with fewer multiplications are done by the caller alone: waking the others would take longer.</summary>
-    const long ParallelMultiplications = 64 * 1024;
+    /// <summary>
+    /// Products with fewer multiplications, some ten microseconds' worth, are done by the caller alone: waking the others may take longer.
+    /// </summary>
+    const long ParallelMultiplications = 256 * 1024;
 
     /// <param name="y">y[B, R], row after row.</param>
     /// <exception cref="ArgumentException">The shapes do not belong together.</exception>

@@ -46,6 +46,18 @@ public sealed class MatMulTests
 
     [Theory]
     [MemberData(nameof(Types))]
+    public void One_row_does_not_depend_on_threads(TensorType type)
+    {
+        const int Rows = 1030, Columns = 256;
+        var stored = RandomRows.Stored(type, Rows, Columns, seed: 1);
+        var x = RandomRows.Activations(1, Columns, seed: 2);
+        var expected = Multiply(type, stored, Rows, Columns, x, threads: 1, KernelWidths.Chosen);
+        foreach (var threads in new[] { 2, 3, 5 })
+            TestNumbers.AssertSameBits(expected, Multiply(type, stored, Rows, Columns, x, threads, KernelWidths.Chosen), $"{type}, {threads} threads");
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
     public void The_product_is_close_to_the_exact_one(TensorType type)
     {
         const int Rows = 32, Columns = 1024, Batch = 4;

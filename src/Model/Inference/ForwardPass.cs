@@ -56,9 +56,7 @@ sealed class ForwardPass(LlamaConfig config, ShardWeights weights, StageBuffers 
 
         RmsNorm.Apply(threads, x, layer.AttentionNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
-        MatMul.Multiply(threads, layer.Query, buffers.Inputs, q);
-        MatMul.Multiply(threads, layer.Key, buffers.Inputs, k);
-        MatMul.Multiply(threads, layer.Value, buffers.Inputs, v);
+        MatMul.Multiply(threads, buffers.Inputs, layer.Query, q, layer.Key, k, layer.Value, v);
         Rope.Rotate(threads, q, config.HeadCount, config.HeadSize, buffers.Cosines, buffers.Sines);
         Rope.Rotate(threads, k, config.KvHeadCount, config.HeadSize, buffers.Cosines, buffers.Sines);
 
@@ -80,8 +78,7 @@ sealed class ForwardPass(LlamaConfig config, ShardWeights weights, StageBuffers 
 
         RmsNorm.Apply(threads, x, layer.FfnNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
-        MatMul.Multiply(threads, layer.Gate, buffers.Inputs, gate);
-        MatMul.Multiply(threads, layer.Up, buffers.Inputs, up);
+        MatMul.Multiply(threads, buffers.Inputs, layer.Gate, gate, layer.Up, up);
         SwiGlu.Apply(threads, gate, up);            // gate = silu(gate) * up
         buffers.Inputs.Set(threads, gate, buffers.Rows, config.FfnSize);
         MatMul.Multiply(threads, layer.Down, buffers.Inputs, h);
