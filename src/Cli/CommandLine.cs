@@ -39,7 +39,9 @@ public static class CommandLine
 
     static RootCommand Root(TextReader input) => new("Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.")
     {
+        UpCommand.Create(),
         CoordinatorCommand.Create(),
+        WorkerCommand.Create(),
         ChatCommand.Create(input),
     };
 

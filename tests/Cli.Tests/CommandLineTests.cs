@@ -3,6 +3,8 @@ namespace LlamaCluster.Cli.Tests;
 public sealed class CommandLineTests
 {
     [Theory]
+    [InlineData("up", "--model PATH --workers N --tensor-parallel T --threads-per-worker K --port PORT --context N")]
+    [InlineData("worker", "--coordinator URL --listen URL --threads K --cache DIR --memory BYTES")]
     [InlineData("coordinator", "--model PATH --listen URL --grpc-listen URL --workers N --tensor-parallel T")]
     [InlineData("chat", "--url URL --session ID")]
     public async Task Help_lists_the_options_of_the_contract(string command, string options)
@@ -18,6 +20,14 @@ public sealed class CommandLineTests
     [InlineData("chat --nonsense", "'--nonsense'")]
     [InlineData("chat --url nowhere", "--url is 'nowhere'")]
     [InlineData("chat --url", "--url")]
+    [InlineData("up --port 65536", "--port is 65536")]
+    [InlineData("up --workers -1", "--workers is -1")]
+    [InlineData("up --tensor-parallel 2", "--tensor-parallel above 1 is not supported yet")]
+    [InlineData("up --threads-per-worker 0", "--threads-per-worker is 0")]
+    [InlineData("up --context 1000000", "--context is 1000000")]
+    [InlineData("worker", "--coordinator")]
+    [InlineData("worker --coordinator http://127.0.0.1:1 --memory 0", "--memory is 0")]
+    [InlineData("worker --coordinator http://127.0.0.1:1 --model /nowhere", "/nowhere")]
     [InlineData("coordinator --workers many", "'many'")]
     [InlineData("coordinator --workers 0", "--workers is 0")]
     [InlineData("coordinator --listen nowhere", "--listen is 'nowhere'")]

@@ -1,0 +1,36 @@
+using System.CommandLine;
+using LlamaCluster.Cli.Up;
+using LlamaCluster.Coordinator;
+
+namespace LlamaCluster.Cli.Commands;
+
+/// <summary>`up`: a whole cluster on this machine.</summary>
+static class UpCommand
+{
+    public static Command Create()
+    {
+        var model = ModelOption.Create();
+        var workers = new Option<int>("--workers") { HelpName = "N", Description = "worker processes", DefaultValueFactory = _ => 2 };
+        var tensorParallel = new Option<int>("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage", DefaultValueFactory = _ => 1 };
+        var threads = new Option<int?>("--threads-per-worker") { HelpName = "K", Description = "compute threads of each worker; without it the processors are shared out" };
+        var port = new Option<int>("--port") { HelpName = "PORT", Description = "port of the API on 127.0.0.1; 0 takes a free one", DefaultValueFactory = _ => 8080 };
+        var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
+        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, workers, tensorParallel, threads, port, context };
+        command.SetAction((parsed, cancellation) =>
+        {
+            var count = parsed.GetValue(workers);
+            var options = new UpOptions(
+                new CoordinatorOptions
+                {
+                    ModelPath = ModelOption.PathOf(parsed, model),
+                    Listen = $"http://127.0.0.1:{Range.Check("--port", parsed.GetValue(port), 0, ushort.MaxValue)}",
+                    Workers = count,
+                    TensorParallel = parsed.GetValue(tensorParallel),
+                    ContextLength = parsed.GetValue(context),
+                },
+                parsed.GetValue(threads) is { } given ? Range.Check("--threads-per-worker", given, 1, 4096) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)));
+            return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
+        });
+        return command;
+    }
+}

@@ -1,0 +1,45 @@
+using System.CommandLine;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Worker;
+
+namespace LlamaCluster.Cli.Commands;
+
+/// <summary>`worker`: holds one shard of the model that the coordinator serves.</summary>
+static class WorkerCommand
+{
+    public const string ExitWhenInputCloses = "--exit-when-input-closes";
+
+    public static Command Create()
+    {
+        var coordinator = UrlOption.Create("--coordinator", "the coordinator's gRPC address");
+        var listen = new Option<string>("--listen") { HelpName = "URL", Description = "where the coordinator and other workers reach this one", DefaultValueFactory = _ => "http://127.0.0.1:0" };
+        var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
+        var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = "where weights are kept that the coordinator sent" };
+        var memory = new Option<long?>("--memory") { HelpName = "BYTES", Description = "for weights, KV cache and buffers; without it nine tenths of what is free" };
+        var model = new Option<string?>("--model") { HelpName = "PATH", Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched" };
+        var name = new Option<string>("--name") { HelpName = "NAME", Description = "a name for people; without it the machine's", DefaultValueFactory = _ => "" };
+        var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses) { Hidden = true, Description = "end with the process that holds the other end of stdin" };
+        var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, memory, model, name, exitWhenInputCloses };
+        command.SetAction((parsed, cancellation) => RunAsync(
+            new WorkerOptions
+            {
+                Coordinator = parsed.GetRequiredValue(coordinator),
+                Listen = parsed.GetRequiredValue(listen),
+                Threads = parsed.GetValue(threads),
+                CacheFolder = parsed.GetValue(cache),
+                MemoryBytes = parsed.GetValue(memory),
+                ModelPath = parsed.GetValue(model),
+                Name = parsed.GetRequiredValue(name),
+                ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),
+            },
+            cancellation));
+        return command;
+    }
+
+    static async Task<int> RunAsync(WorkerOptions options, CancellationToken cancellation)
+    {
+        if (WorkerOptionsRules.FirstProblem(options) is { } problem) throw new InvalidOptionsException(problem);
+        await using var host = WorkerHost.Create(options);
+        return await host.RunAsync(cancellation);
+    }
+}

@@ -1,0 +1,6 @@
+using LlamaCluster.Coordinator;
+
+namespace LlamaCluster.Cli.Up;
+
+/// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
+sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker);

@@ -1,0 +1,74 @@
+using System.Diagnostics;
+
+namespace LlamaCluster.Cli.Up;
+
+/// <summary>Keeps a number of worker processes running: says when one has died and starts another in its place.</summary>
+sealed class WorkerFleet : IAsyncDisposable
+{
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Ctrl-C reaches workers as well as this process, in any order: so long it may take until this one knows.</summary>
+    static readonly TimeSpan SignalSpread = TimeSpan.FromMilliseconds(500);
+
+    readonly Uri _coordinator;
+    readonly int _threads;
+    readonly TextWriter _log;
+    readonly CancellationToken _stopping;
+    readonly CancellationTokenSource _closing = new();
+
+    /// <param name="stopping">Cancelled when the cluster is told to stop: workers that end then have not died.</param>
+    public WorkerFleet(int count, Uri coordinator, int threads, TextWriter log, CancellationToken stopping)
+    {
+        (_coordinator, _threads, _log, _stopping) = (coordinator, threads, log, stopping);
+        AllGivenUp = Task.WhenAll(Enumerable.Range(1, count).Select(number => KeepAsync($"worker-{number}")));
+    }
+
+    /// <summary>Completes when no worker runs any more and none will be started again.</summary>
+    public Task AllGivenUp { get; }
+
+    /// <summary>Ends the workers that still run.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _closing.CancelAsync();
+        await AllGivenUp;
+        _closing.Dispose();
+    }
+
+    async Task KeepAsync(string name)
+    {
+        var policy = new RestartPolicy();
+        while (!_closing.IsCancellationRequested)
+        {
+            using var worker = WorkerProcess.Start(name, _coordinator, _threads, line => _log.WriteLine($"[{name}] {line}"));
+            var started = Stopwatch.GetTimestamp();
+            var exit = worker.WaitForExitAsync();
+            if (await Task.WhenAny(exit, IsCancelledWithinAsync(_closing.Token, Timeout.InfiniteTimeSpan)) != exit)
+            {
+                await worker.StopAsync(Patience);
+                return;
+            }
+            var lived = Stopwatch.GetElapsedTime(started);
+            if (await IsCancelledWithinAsync(_stopping, SignalSpread)) return;
+            var pause = policy.NextPause(lived);
+            _log.WriteLine($"{name} (process {worker.Id}) ended with exit code {await exit}; {Plan(pause, policy)}");
+            if (pause is null || await IsCancelledWithinAsync(_stopping, pause.Value)) return;
+        }
+    }
+
+    static string Plan(TimeSpan? pause, RestartPolicy policy) => pause is { } wait
+        ? $"it is started again in {wait.TotalSeconds:0} s ({policy.Restarts} of {RestartPolicy.MostRestarts})"
+        : $"it is not started again after {RestartPolicy.MostRestarts} times";
+
+    static async Task<bool> IsCancelledWithinAsync(CancellationToken token, TimeSpan time)
+    {
+        try
+        {
+            await Task.Delay(time, token);
+            return false;
+        }
+        catch (OperationCanceledException)
+        {
+            return true;
+        }
+    }
+}

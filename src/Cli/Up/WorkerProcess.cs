@@ -1,0 +1,60 @@
+using System.Diagnostics;
+using LlamaCluster.Cli.Commands;
+
+namespace LlamaCluster.Cli.Up;
+
+/// <summary>
+/// One worker process. It holds the read end of a pipe to this process as its stdin, and ends when that closes: however this process goes,
+/// the system closes its end, so no worker outlives it.
+/// </summary>
+sealed class WorkerProcess : IDisposable
+{
+    readonly Process _process;
+
+    WorkerProcess(Process process) => _process = process;
+
+    public int Id => _process.Id;
+
+    /// <param name="writeLine">Takes each line that the worker writes.</param>
+    public static WorkerProcess Start(string name, Uri coordinator, int threads, Action<string> writeLine)
+    {
+        var start = OwnProgram.With(["worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", WorkerCommand.ExitWhenInputCloses]);
+        (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
+        var process = new Process { StartInfo = start };
+        DataReceivedEventHandler relay = (_, line) =>
+        {
+            if (line.Data is { } text) writeLine(text);
+        };
+        process.OutputDataReceived += relay;
+        process.ErrorDataReceived += relay;
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return new WorkerProcess(process);
+    }
+
+    /// <returns>Its exit code; 128 and the signal's number if it was killed.</returns>
+    public async Task<int> WaitForExitAsync()
+    {
+        await _process.WaitForExitAsync();
+        return _process.ExitCode;
+    }
+
+    /// <summary>Lets it end by itself for so long, then ends it.</summary>
+    public async Task StopAsync(TimeSpan patience)
+    {
+        _process.StandardInput.Close();
+        using var deadline = new CancellationTokenSource(patience);
+        try
+        {
+            await _process.WaitForExitAsync(deadline.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            _process.Kill();
+            await _process.WaitForExitAsync();
+        }
+    }
+
+    public void Dispose() => _process.Dispose();
+}

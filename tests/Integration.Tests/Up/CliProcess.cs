@@ -1,0 +1,103 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Threading.Channels;
+
+namespace LlamaCluster.Integration.Tests.Up;
+
+/// <summary>A running `llamacluster`, which goes away with the test.</summary>
+sealed class CliProcess : IAsyncDisposable
+{
+    /// <summary>For anything a test waits for; machines may be slow and busy.</summary>
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
+
+    readonly Process _process;
+    readonly Channel<string> _output = Channel.CreateUnbounded<string>();
+    readonly Channel<string> _errors = Channel.CreateUnbounded<string>();
+    readonly ConcurrentQueue<string> _everything = [];
+
+    CliProcess(Process process) => _process = process;
+
+    public int Id => _process.Id;
+
+    /// <summary>All lines of both streams so far, for messages of failed tests.</summary>
+    public string Log => string.Join('\n', _everything);
+
+    public static CliProcess Start(params string[] args)
+    {
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "llamacluster"), args)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        var started = new CliProcess(new Process { StartInfo = start });
+        started._process.OutputDataReceived += (_, line) => started.Take(line.Data, started._output.Writer);
+        started._process.ErrorDataReceived += (_, line) => started.Take(line.Data, started._errors.Writer);
+        started._process.Start();
+        started._process.BeginOutputReadLine();
+        started._process.BeginErrorReadLine();
+        return started;
+    }
+
+    /// <summary>The next line of stdout.</summary>
+    public Task<string> OutputLineAsync() => LineAsync(_output.Reader, _ => true, "a line of stdout");
+
+    /// <summary>The next line of stderr that has the text.</summary>
+    public Task<string> ErrorLineAsync(string part) => LineAsync(_errors.Reader, line => line.Contains(part), $"'{part}' on stderr");
+
+    public async Task TypeAsync(string line)
+    {
+        await _process.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.FlushAsync();
+    }
+
+    public void CloseInput() => _process.StandardInput.Close();
+
+    /// <returns>Its exit code.</returns>
+    public async Task<int> ExitAsync()
+    {
+        using var deadline = new CancellationTokenSource(Deadline);
+        try
+        {
+            await _process.WaitForExitAsync(deadline.Token);
+            return _process.ExitCode;
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"process {Id} did not end within {Deadline}:\n{Log}");
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited) _process.Kill();
+        await ExitAsync();
+        _process.Dispose();
+    }
+
+    void Take(string? line, ChannelWriter<string> lines)
+    {
+        if (line is null)
+        {
+            lines.TryComplete();
+            return;
+        }
+        _everything.Enqueue(line);
+        lines.TryWrite(line);
+    }
+
+    async Task<string> LineAsync(ChannelReader<string> lines, Func<string, bool> wanted, string what)
+    {
+        using var deadline = new CancellationTokenSource(Deadline);
+        try
+        {
+            await foreach (var line in lines.ReadAllAsync(deadline.Token))
+                if (wanted(line)) return line;
+            throw new InvalidOperationException($"process {Id} ended without {what}:\n{Log}");
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"process {Id} did not write {what} within {Deadline}:\n{Log}");
+        }
+    }
+}

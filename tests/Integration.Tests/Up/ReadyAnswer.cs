@@ -1,0 +1,32 @@
+using System.Net;
+
+namespace LlamaCluster.Integration.Tests.Up;
+
+/// <summary>GET /ready, asked until it answers what a test waits for.</summary>
+static class ReadyAnswer
+{
+    static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
+
+    /// <returns>The answer's body.</returns>
+    public static async Task<string> WaitAsync(HttpClient http, HttpStatusCode expected)
+    {
+        using var deadline = new CancellationTokenSource(CliProcess.Deadline);
+        using var timer = new PeriodicTimer(Interval);
+        var body = "nothing";
+        try
+        {
+            do
+            {
+                using var answer = await http.GetAsync("/ready", deadline.Token);
+                body = await answer.Content.ReadAsStringAsync(deadline.Token);
+                if (answer.StatusCode == expected) return body;
+            }
+            while (await timer.WaitForNextTickAsync(deadline.Token));
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"/ready did not answer {expected} within {CliProcess.Deadline}; it last said {body}");
+        }
+        throw new InvalidOperationException("the timer has stopped");
+    }
+}

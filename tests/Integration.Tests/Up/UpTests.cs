@@ -1,0 +1,67 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace LlamaCluster.Integration.Tests.Up;
+
+/// <summary>`up` as a user runs it: real processes, real model.</summary>
+public sealed class UpTests
+{
+    [Theory]
+    [InlineData("INT", 0)]
+    [InlineData("TERM", 0)]
+    [InlineData("KILL", 137)]
+    public async Task It_answers_and_leaves_no_process_behind(string signal, int exitCode)
+    {
+        await using var cluster = await LocalCluster.StartAsync("--workers", "3");
+        var workers = Signals.ChildrenOf(cluster.Process.Id);
+        Assert.Equal(3, workers.Count);
+        using var answer = await cluster.ChatAsync(""","max_tokens":12""");
+        var body = await answer.Content.ReadAsStringAsync();
+        Assert.True(answer.StatusCode == HttpStatusCode.OK, body);
+        Assert.Contains("\"completion_tokens\":12", body);
+        await Signals.SendAsync(signal, cluster.Process.Id);
+        Assert.Equal(exitCode, await cluster.Process.ExitAsync());
+        foreach (var worker in workers) await Signals.AssertGoneAsync(worker);
+    }
+
+    [Fact]
+    public async Task A_killed_worker_ends_its_requests_with_an_error_and_is_replaced()
+    {
+        await using var cluster = await LocalCluster.StartAsync();
+        using var answer = await cluster.ChatAsync(""","n":8,"ignore_eos":true,"stream":true""");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        using var body = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        Assert.StartsWith("data: ", await body.ReadLineAsync());
+        var victim = Signals.ChildrenOf(cluster.Process.Id)[0];
+        await Signals.SendAsync("KILL", victim.Id);
+        var rest = await body.ReadToEndAsync().WaitAsync(CliProcess.Deadline);
+        Assert.Contains("data: {\"error\":", rest);
+        Assert.DoesNotContain("[DONE]", rest);
+        Assert.Contains("\"ready\":false", await ReadyAnswer.WaitAsync(cluster.Http, HttpStatusCode.ServiceUnavailable));
+        Assert.Contains("exit code 137; it is started again in 1 s", await cluster.Process.ErrorLineAsync($"(process {victim.Id}) ended"));
+        await ReadyAnswer.WaitAsync(cluster.Http, HttpStatusCode.OK);
+        using var again = await cluster.ChatAsync(""","max_tokens":4""");
+        Assert.Equal(HttpStatusCode.OK, again.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_port_in_use_is_one_line()
+    {
+        using var other = new TcpListener(IPAddress.Loopback, 0);
+        other.Start();
+        await using var process = CliProcess.Start("up", "--port", $"{((IPEndPoint)other.LocalEndpoint).Port}");
+        Assert.Equal(1, await process.ExitAsync());
+        Assert.Single(process.Log.Split('\n'), line => line.StartsWith("error: cannot listen on"));
+    }
+
+    [Fact]
+    public async Task Chat_talks_to_it()
+    {
+        await using var cluster = await LocalCluster.StartAsync("--workers", "1");
+        await using var chat = CliProcess.Start("chat", "--url", cluster.Http.BaseAddress!.ToString());
+        await chat.TypeAsync("What is a KV cache?");
+        Assert.NotEmpty(await chat.OutputLineAsync());
+        chat.CloseInput();
+        Assert.Equal(0, await chat.ExitAsync());
+    }
+}
