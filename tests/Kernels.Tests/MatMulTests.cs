@@ -108,6 +108,25 @@ public sealed class MatMulTests
         foreach (var matrix in packed) matrix.Dispose();
     }
 
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void A_product_allocates_nothing(TensorType type)
+    {
+        const int Rows = 64, Columns = 512, Batch = 20;
+        var x = RandomRows.Activations(Batch, Columns, seed: 1);
+        var y = new float[Batch * Rows];
+        using var threads = new ComputeThreads(2);
+        using var matrix = new PackedMatrix(type, Rows, Columns);
+        using var input = new MatMulInput(Batch, Columns);
+        input.Set(threads, x, Batch, Columns);
+        MatMul.Multiply(threads, matrix, input, y);
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        input.Set(threads, x, Batch, Columns);
+        MatMul.Multiply(threads, matrix, input, y);
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
     [Fact]
     public void An_infinite_activation_spoils_its_own_row_only()
     {
