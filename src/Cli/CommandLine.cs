@@ -11,9 +11,10 @@ namespace LlamaCluster.Cli;
 /// </summary>
 public static class CommandLine
 {
-    public static async Task<int> RunAsync(IReadOnlyList<string> args, TextReader input, TextWriter output, TextWriter error)
+    /// <param name="bytes">For the commands that read or write exact bytes; null: the console's.</param>
+    public static async Task<int> RunAsync(IReadOnlyList<string> args, TextReader input, TextWriter output, TextWriter error, ByteStreams? bytes = null)
     {
-        var parsed = Root(input).Parse(args);
+        var parsed = Root(input, bytes ?? ByteStreams.OfConsole()).Parse(args);
         if (parsed.Errors.Count > 0)
         {
             var problem = parsed.UnmatchedTokens is [var unknown, ..] ? $"unknown: '{unknown}'." : parsed.Errors[0].Message;
@@ -37,12 +38,18 @@ public static class CommandLine
         }
     }
 
-    static RootCommand Root(TextReader input) => new("Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.")
+    static RootCommand Root(TextReader input, ByteStreams bytes) => new("Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.")
     {
         UpCommand.Create(),
         CoordinatorCommand.Create(),
         WorkerCommand.Create(),
         ChatCommand.Create(input),
+        GenerateCommand.Create(),
+        TokenizeCommand.Create(bytes),
+        TemplateCommand.Create(),
+        InspectCommand.Create(),
+        PerplexityCommand.Create(),
+        QuantizeCommand.Create(),
     };
 
     static string CommandOf(ParseResult parsed)

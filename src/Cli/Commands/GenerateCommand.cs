@@ -1,0 +1,70 @@
+using System.CommandLine;
+using LlamaCluster.Cli.Models;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Model.Text;
+
+namespace LlamaCluster.Cli.Commands;
+
+/// <summary>`generate`: an answer from a model in this process, without a network.</summary>
+static class GenerateCommand
+{
+    public static Command Create()
+    {
+        var model = ModelOption.Create();
+        var prompt = new Option<string>("--prompt") { HelpName = "TEXT", Description = "a question, or with --raw the text to go on from", Required = true };
+        var maxTokens = new Option<int>("--max-tokens") { HelpName = "N", Description = "the most tokens to generate", DefaultValueFactory = _ => 64 };
+        var temperature = new Option<float>("--temperature") { HelpName = "T", Description = "0 takes the most probable token each time", DefaultValueFactory = _ => 0 };
+        var seed = new Option<ulong?>("--seed") { HelpName = "N", Description = "with a temperature: the same seed, the same answer; without it a new one each time" };
+        var logprobs = new Option<int?>("--logprobs") { HelpName = "K", Description = $"with --json: the K most probable tokens of each step, up to {SamplingOptionsRules.MaxTopLogprobs}" };
+        var raw = new Option<bool>("--raw") { Description = "no chat template: the text as it stands, special tokens in it recognised, bos added where the model asks for it" };
+        var json = new Option<bool>("--json") { Description = "print one JSON object with ids, text and log-probabilities" };
+        var command = new Command("generate", "Answer a prompt in this process, without a network.") { model, prompt, maxTokens, temperature, seed, logprobs, raw, json };
+        command.SetAction((parsed, cancellation) =>
+        {
+            if (parsed.GetValue(logprobs) is not null && !parsed.GetValue(json)) throw new InvalidOptionsException("--logprobs needs --json");
+            var limit = Range.Check("--max-tokens", parsed.GetValue(maxTokens), 1, int.MaxValue);
+            var sampling = Checked(new SamplingOptions
+            {
+                Temperature = parsed.GetValue(temperature),
+                Seed = parsed.GetValue(seed) ?? (ulong)Random.Shared.NextInt64(),
+                TopLogprobs = parsed.GetValue(json) ? Range.Check("--logprobs", parsed.GetValue(logprobs) ?? 0, 0, SamplingOptionsRules.MaxTopLogprobs) : null,
+            });
+            var path = ModelOption.PathOf(parsed, model);
+            var text = ModelText.Open(path);
+            var ids = Encode(text, path, parsed.GetRequiredValue(prompt), parsed.GetValue(raw));
+            using var local = LocalModel.Load(path, text, config => ContextFor(ids.Count, limit, config.ContextLength), parsed.InvocationConfiguration.Error, cancellation);
+            var tokens = local.Generate(ids, sampling, limit, cancellation);
+            var output = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(json)) output.WriteLine(GenerationJson.Write(ids, [.. tokens], text.Tokenizer));
+            else Print(tokens, text.Tokenizer, output);
+            return Task.FromResult(ExitCode.Done);
+        });
+        return command;
+    }
+
+    static SamplingOptions Checked(SamplingOptions sampling) =>
+        SamplingOptionsRules.FirstProblem(sampling, int.MaxValue) is { } problem ? throw new InvalidOptionsException($"--{problem}") : sampling;
+
+    static List<int> Encode(ModelText text, string path, string prompt, bool raw)
+    {
+        // A template writes bos itself.
+        var ids = text.Tokenizer.Encode(raw ? prompt : ChatPrompt.Render(text, path, prompt), addSpecial: raw, parseSpecial: true);
+        return ids.Count > 0 ? ids : throw new CommandFailedException("--prompt is empty, and the model starts with no token of its own: give it some text");
+    }
+
+    static int ContextFor(int promptLength, int limit, int most) => promptLength < most ? (int)Math.Min((long)promptLength + limit, most)
+        : throw new CommandFailedException($"--prompt has {promptLength} tokens; fewer than {most} fit the model's context: shorten it");
+
+    static void Print(IEnumerable<SampledToken> tokens, ITokenizer tokenizer, TextWriter output)
+    {
+        var decoder = new TokenStreamDecoder(tokenizer);
+        foreach (var token in tokens)
+        {
+            output.Write(decoder.Append(token.Id));
+            output.Flush();
+        }
+        output.WriteLine(decoder.Flush());
+    }
+}

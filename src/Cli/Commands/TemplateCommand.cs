@@ -1,0 +1,39 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LlamaCluster.Cli.Models;
+using LlamaCluster.Model.Text;
+
+namespace LlamaCluster.Cli.Commands;
+
+/// <summary>`template`: the prompt that a model's chat template makes of a conversation.</summary>
+static class TemplateCommand
+{
+    public static Command Create()
+    {
+        var model = ModelOption.Create();
+        var messages = new Option<string>("--messages") { HelpName = "FILE.json", Description = "an array of messages, each with role and content", Required = true };
+        var tools = new Option<string?>("--tools") { HelpName = "FILE.json", Description = "an array of tools, as in the OpenAI API" };
+        var command = new Command("template", "Print the chat prompt of a conversation, exactly. Needs only a model's tokenizer.") { model, messages, tools };
+        command.SetAction(parsed =>
+        {
+            var path = ModelOption.PathOf(parsed, model);
+            var prompt = ChatPrompt.Render(ModelText.Open(path), path, ReadArray(parsed.GetRequiredValue(messages)), parsed.GetValue(tools) is { } file ? ReadArray(file) : null);
+            parsed.InvocationConfiguration.Output.Write(prompt);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    static JsonArray ReadArray(string file)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllBytes(file)) as JsonArray ?? throw new CommandFailedException($"{file}: holds no JSON array");
+        }
+        catch (JsonException failure)
+        {
+            throw new CommandFailedException($"{file}: is not JSON: {failure.Message}");
+        }
+    }
+}
