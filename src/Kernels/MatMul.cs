@@ -72,7 +72,7 @@ public static unsafe class MatMul
             Columns = w.Columns,
             Batch = x.Rows,
             Floats = x.Floats,
-            Blocks = product.TakesBlocks ? x.Blocks(threads) : null,
+            Blocks = product.BlocksPerScale > 0 ? x.Blocks(threads, product.BlocksPerScale) : null,
             Output = output,
         };
         return new JobPart { Product = product, Task = task, Groups = w.Groups };

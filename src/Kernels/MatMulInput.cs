@@ -4,17 +4,20 @@ using LlamaCluster.Kernels.Products;
 namespace LlamaCluster.Kernels;
 
 /// <summary>
-/// Activation rows x[B, C] in the forms that matrix products read: floats, and blocks of 8-bit integers, made when the first quantised matrix
-/// asks for them. Set once, used by several matrices. One user at a time.
+/// Activation rows x[B, C] in the forms that matrix products read: floats, and blocks of 8-bit integers with a scale per 32 or per 256 columns, each made
+/// when the first matrix asks for it. Set once, used by several matrices. One user at a time.
 /// </summary>
 public sealed unsafe class MatMulInput : IDisposable
 {
     /// <summary>Fewer elements are quantised by the caller alone: waking the others would take longer.</summary>
     const int ParallelElements = 16384;
 
+    /// <summary>Blocks that share a scale beside weights of the K types.</summary>
+    const int CoarseBlocks = 8;
+
     readonly NativeBuffer<float> _floats;
-    readonly NativeBuffer<ActivationBlock> _blocks;
-    bool _hasBlocks;
+    readonly BlockForm _fine;
+    readonly BlockForm _coarse;
 
     /// <param name="maxRows">The greatest B.</param>
     /// <param name="maxColumns">The greatest C.</param>
@@ -24,7 +27,9 @@ public sealed unsafe class MatMulInput : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(maxColumns, 1);
         (MaxRows, MaxColumns) = (maxRows, maxColumns);
         _floats = new NativeBuffer<float>((long)maxRows * maxColumns);
-        _blocks = new NativeBuffer<ActivationBlock>((long)maxRows * (maxColumns / ActivationBlock.Columns));
+        var blocks = (long)maxRows * (maxColumns / ActivationBlock.Columns);
+        _fine = new BlockForm(blocks, blocksPerScale: 1);
+        _coarse = new BlockForm(blocks, CoarseBlocks);
     }
 
     public int MaxRows { get; }
@@ -37,7 +42,7 @@ public sealed unsafe class MatMulInput : IDisposable
     /// <summary>C of the rows that were set last.</summary>
     public int Columns { get; private set; }
 
-    public long Bytes => _floats.Bytes + _blocks.Bytes;
+    public long Bytes => _floats.Bytes + _fine.Bytes + _coarse.Bytes;
 
     internal float* Floats => _floats.Pointer;
 
@@ -51,40 +56,60 @@ public sealed unsafe class MatMulInput : IDisposable
         if (x.Length != (long)rows * columns) throw new ArgumentException($"x[{rows}, {columns}] does not have {x.Length} elements", nameof(x));
         (Rows, Columns) = (rows, columns);
         x.CopyTo(_floats.Span(0, x.Length));
-        _hasBlocks = false;
+        _fine.IsSet = _coarse.IsSet = false;
     }
 
-    /// <summary>The rows as blocks, in the order of <see cref="ProductTask.Blocks"/>.</summary>
-    internal ActivationBlock* Blocks(ComputeThreads threads)
+    /// <summary>The rows as blocks, in the order of <see cref="ProductTask.Blocks"/>; consecutive ones share a scale.</summary>
+    internal ActivationBlock* Blocks(ComputeThreads threads, int blocksPerScale)
     {
-        if (!_hasBlocks)
+        var form = blocksPerScale == 1 ? _fine : _coarse;
+        if (form.IsSet) return form.Pointer;
+        var job = new QuantizeJob
         {
-            var job = new QuantizeJob { Floats = _floats.Pointer, Blocks = _blocks.Pointer, Rows = Rows, BlocksPerRow = Columns / ActivationBlock.Columns };
-            if ((long)Rows * Columns < ParallelElements) job.Run(0, 1);
-            else threads.Run(ref job);
-            _hasBlocks = true;
-        }
-
-        return _blocks.Pointer;
+            Floats = _floats.Pointer, Blocks = form.Pointer, Rows = Rows, BlocksPerRow = Columns / ActivationBlock.Columns, BlocksPerScale = form.BlocksPerScale,
+        };
+        if ((long)Rows * Columns < ParallelElements) job.Run(0, 1);
+        else threads.Run(ref job);
+        form.IsSet = true;
+        return form.Pointer;
     }
 
     public void Dispose()
     {
         _floats.Dispose();
-        _blocks.Dispose();
+        _fine.Dispose();
+        _coarse.Dispose();
     }
 
-    /// <summary>Each thread takes a range of block columns, of all rows.</summary>
+    /// <summary>Room for the rows as blocks; allocated when a matrix first asks for this form, for few models have weights of both kinds.</summary>
+    sealed class BlockForm(long blocks, int blocksPerScale) : IDisposable
+    {
+        NativeBuffer<ActivationBlock>? _blocks;
+
+        public int BlocksPerScale => blocksPerScale;
+
+        /// <summary>Holds the rows that were set last.</summary>
+        public bool IsSet { get; set; }
+
+        public long Bytes => _blocks?.Bytes ?? 0;
+
+        public ActivationBlock* Pointer => (_blocks ??= new NativeBuffer<ActivationBlock>(blocks)).Pointer;
+
+        public void Dispose() => _blocks?.Dispose();
+    }
+
+    /// <summary>Each thread takes a range of block columns that do not share a scale with others, of all rows.</summary>
     struct QuantizeJob : IComputeJob
     {
         public float* Floats;
         public ActivationBlock* Blocks;
         public int Rows;
         public int BlocksPerRow;
+        public int BlocksPerScale;
 
         public readonly void Run(int thread, int threads)
         {
-            var (first, end) = ComputeThreads.Share(BlocksPerRow, thread, threads);
+            var (first, end) = ComputeThreads.Share(BlocksPerRow / BlocksPerScale, thread, threads);
             for (var tile = 0; tile < Rows; tile += ProductTask.TileRows)
             {
                 var rows = Math.Min(ProductTask.TileRows, Rows - tile);
@@ -92,7 +117,8 @@ public sealed unsafe class MatMulInput : IDisposable
                 for (var row = 0; row < rows; row++)
                 {
                     var x = Floats + (long)(tile + row) * BlocksPerRow * ActivationBlock.Columns;
-                    for (var b = first; b < end; b++) ActivationQuantizer.Quantize(x + b * ActivationBlock.Columns, blocks + (long)b * rows + row);
+                    for (var b = first * BlocksPerScale; b < end * BlocksPerScale; b += BlocksPerScale)
+                        ActivationQuantizer.Quantize(x + b * ActivationBlock.Columns, blocks + (long)b * rows + row, BlocksPerScale, rows);
                 }
             }
         }

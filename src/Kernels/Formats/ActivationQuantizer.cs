@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 namespace LlamaCluster.Kernels.Formats;
 
 /// <summary>
-/// Floats to <see cref="ActivationBlock"/>s: each 32 columns of each row by themselves, a = max|x| / 127, q = x (127 / max|x|) rounded to the nearest
-/// (ties to even). An element is off by at most a / 2, 0.4 % of the block's largest. Only operations that round once and alike
+/// Floats to <see cref="ActivationBlock"/>s: 32 columns of a row by themselves, or 256 that share a scale, a = max|x| / 127, q = x (127 / max|x|) rounded
+/// to the nearest (ties to even). An element is off by at most a / 2, 0.4 % of the largest of those that share the scale. Only operations that round once and alike
 /// on every processor are used.
 /// </summary>
 static unsafe class ActivationQuantizer
@@ -16,19 +16,24 @@ static unsafe class ActivationQuantizer
     /// <summary>Blocks whose largest element is smaller count as zero: their 127 / max|x| is beyond a float's range.</summary>
     const float Smallest = 1e-36f;
 
+    /// <param name="x"><paramref name="count"/> x 32 columns.</param>
+    /// <param name="block">The first of <paramref name="count"/> blocks that share a scale, <paramref name="stride"/> blocks apart.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Quantize(float* x, ActivationBlock* block)
+    public static void Quantize(float* x, ActivationBlock* block, int count, int stride)
     {
         var magnitude = Vector128<int>.Zero;
-        for (var i = 0; i < ActivationBlock.Columns; i += 4)
+        for (var i = 0; i < count * ActivationBlock.Columns; i += 4)
             magnitude = Vector128.Max(magnitude, Vector128.Load(x + i).AsInt32() & Vector128.Create(int.MaxValue));
 
         // As integers, magnitudes are in order and what is not finite is above all.
         var largest = Math.Max(Math.Max(magnitude[0], magnitude[1]), Math.Max(magnitude[2], magnitude[3]));
         var max = BitConverter.Int32BitsToSingle(largest);
-        if (!float.IsFinite(max)) SetEmpty(block, float.NaN);
-        else if (max < Smallest) SetEmpty(block, 0);
-        else SetValues(x, max, block);
+        for (var i = 0; i < count; i++, x += ActivationBlock.Columns, block += stride)
+        {
+            if (!float.IsFinite(max)) SetEmpty(block, float.NaN);
+            else if (max < Smallest) SetEmpty(block, 0);
+            else SetValues(x, max, block);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -25,7 +25,7 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
 
     static int RegistersPerGroup => PackedMatrix.RowGroup / TLanes.Count;
 
-    public bool TakesBlocks => false;
+    public int BlocksPerScale => 0;
 
     public void Run(in ProductTask task, int firstGroup, int endGroup)
     {

@@ -21,7 +21,8 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     /// </summary>
     const int PrefetchBytes = 8192;
 
-    public bool TakesBlocks => true;
+    /// <summary>Activations are scaled as finely as the weights: 32 columns together, or 256 for the K types, as llama.cpp does.</summary>
+    public int BlocksPerScale => TFormat.BlocksPerHeader;
 
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -45,7 +45,7 @@ public sealed unsafe class ActivationQuantizerTests
         var (values, scale) = ActivationTwin.Quantize(x);
         using var guarded = new GuardedFloats(x);
         ActivationBlock block;
-        ActivationQuantizer.Quantize(guarded.Pointer, &block);
+        ActivationQuantizer.Quantize(guarded.Pointer, &block, count: 1, stride: 1);
 
         Assert.Equal(scale, block.Scale);
         for (var i = 0; i < 32; i++) Assert.Equal(values[i], block.Values[i]);

@@ -3,20 +3,20 @@ namespace LlamaCluster.Kernels.Tests.Twins;
 /// <summary>Quantised activations in plain loops.</summary>
 static class ActivationTwin
 {
-    /// <summary>32 columns to integers -127..127 and their scale.</summary>
+    /// <summary>Columns that share a scale to integers -127..127, and the scale.</summary>
     public static (int[] Values, float Scale) Quantize(ReadOnlySpan<float> x)
     {
         var max = 0f;
         foreach (var value in x)
         {
-            if (!float.IsFinite(value)) return (new int[32], float.NaN);
+            if (!float.IsFinite(value)) return (new int[x.Length], float.NaN);
             max = MathF.Max(max, MathF.Abs(value));
         }
 
-        var values = new int[32];
+        var values = new int[x.Length];
         if (max < 1e-36f) return (values, 0);
         var inverse = 127 / max;
-        for (var i = 0; i < 32; i++) values[i] = (int)MathF.Round(x[i] * inverse, MidpointRounding.ToEven);
+        for (var i = 0; i < x.Length; i++) values[i] = (int)MathF.Round(x[i] * inverse, MidpointRounding.ToEven);
         return (values, max / 127);
     }
 }

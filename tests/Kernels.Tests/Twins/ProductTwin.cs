@@ -36,12 +36,15 @@ static class ProductTwin
     static float DotBlocks(TensorType type, ReadOnlySpan<byte> stored, ReadOnlySpan<float> x)
     {
         var total = 0f;
-        for (var block = 0; block < x.Length / 32; block++)
+        var columns = type.BlockSize();
+        for (var block = 0; block < x.Length / columns; block++)
         {
-            var perStored = type.BlockSize() / 32;
-            var w = BlockTwin.Read(type, stored.Slice(block / perStored * type.BlockBytes(), type.BlockBytes()), block % perStored);
-            var (q, a) = ActivationTwin.Quantize(x.Slice(block * 32, 32));
-            total = w.AddTo(total, q, a);
+            var (q, a) = ActivationTwin.Quantize(x.Slice(block * columns, columns));
+            for (var part = 0; part < columns / 32; part++)
+            {
+                var w = BlockTwin.Read(type, stored.Slice(block * type.BlockBytes(), type.BlockBytes()), part);
+                total = w.AddTo(total, q[(part * 32)..((part + 1) * 32)], a);
+            }
         }
 
         return total;
