@@ -1,0 +1,58 @@
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Tests;
+
+public sealed class CoordinatorOptionsRulesTests
+{
+    static readonly CoordinatorOptions Usual = new() { ModelPath = "model.gguf" };
+
+    public static TheoryData<CoordinatorOptions, string> Wrong => new()
+    {
+        { Usual with { Listen = "8080" }, "--listen is '8080'" },
+        { Usual with { Listen = "https://127.0.0.1:1" }, "--listen is 'https://127.0.0.1:1'" },
+        { Usual with { Listen = "http://127.0.0.1:1/path" }, "--listen is" },
+        { Usual with { GrpcListen = "http://my-host:1" }, "--grpc-listen is 'http://my-host:1'" },
+        { Usual with { Workers = 0 }, "--workers is 0; it must be from 1 to 1024" },
+        { Usual with { Workers = 1025 }, "--workers is 1025" },
+        { Usual with { TensorParallel = 0 }, "--tensor-parallel is 0" },
+        { Usual with { TensorParallel = 2 }, "--tensor-parallel above 1 is not supported yet" },
+        { Usual with { ContextLength = 1 }, "--context is 1" },
+        { Usual with { Engine = new() { MaxStepRows = 1 } }, "MaxStepRows is 1; it must be from 2 to 65536" },
+        { Usual with { Engine = new() { MaxPromptRows = 513 } }, "MaxPromptRows is 513; it must be from 1 to 512" },
+        { Usual with { Engine = new() { MaxRunning = 512 } }, "MaxRunning is 512; it must be from 1 to 511" },
+        { Usual with { Engine = new() { MaxWaiting = -1 } }, "MaxWaiting is -1" },
+        { Usual with { Engine = new() { KvTokens = 15 } }, "KvTokens is 15" },
+        { Usual with { Engine = new() { KvType = KvType.Unspecified } }, "KvType is Unspecified" },
+        { Usual with { Engine = new() { ActivationType = (ActivationType)9 } }, "ActivationType is 9" },
+        { Usual with { Deadlines = new() { Step = TimeSpan.Zero } }, "Step is 00:00:00" },
+        { Usual with { Deadlines = new() { HeartbeatTimeout = TimeSpan.FromSeconds(1) } }, "HeartbeatTimeout is 00:00:01; it must be above HeartbeatInterval" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void A_value_out_of_range_is_named_with_what_is_allowed(CoordinatorOptions options, string message)
+    {
+        var error = Assert.Throws<InvalidOptionsException>(() => CoordinatorOptionsRules.Check(options));
+        Assert.Contains(message, error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:8080")]
+    [InlineData("http://0.0.0.0:80")]
+    [InlineData("http://localhost:0")]
+    [InlineData("http://[::1]:9000")]
+    public void Addresses_to_listen_on(string listen) => CoordinatorOptionsRules.Check(Usual with { Listen = listen, GrpcListen = listen });
+
+    [Theory]
+    [InlineData(null, 512)]
+    [InlineData(100, 100)]
+    [InlineData(512, 512)]
+    public void The_context_is_the_models_or_shorter(int? asked, int expected)
+        => Assert.Equal(expected, CoordinatorOptionsRules.ContextLength(Usual with { ContextLength = asked }, 512));
+
+    [Fact]
+    public void The_context_is_not_longer_than_the_models()
+        => Assert.Contains("--context is 513; it must be from 2 to 512",
+            Assert.Throws<InvalidOptionsException>(() => CoordinatorOptionsRules.ContextLength(Usual with { ContextLength = 513 }, 512)).Message);
+}

@@ -1,0 +1,85 @@
+namespace LlamaCluster.Testing;
+
+/// <summary>
+/// A clock that stands still until a test moves it. Timers fire on the thread that calls <see cref="Advance"/>, in the order in
+/// which they are due.
+/// </summary>
+public sealed class ManualTimeProvider : TimeProvider
+{
+    readonly Lock _lock = new();
+    readonly List<ManualTimer> _timers = [];
+    DateTimeOffset _now = new(2025, 11, 22, 0, 0, 0, TimeSpan.Zero);
+
+    public override DateTimeOffset GetUtcNow()
+    {
+        lock (_lock) return _now;
+    }
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override long GetTimestamp() => GetUtcNow().Ticks;
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        var timer = new ManualTimer(this, () => callback(state));
+        timer.Change(dueTime, period);
+        return timer;
+    }
+
+    /// <summary>Timers that are set to fire.</summary>
+    public int SetTimers
+    {
+        get
+        {
+            lock (_lock) return _timers.Count;
+        }
+    }
+
+    public void Advance(TimeSpan by)
+    {
+        var target = GetUtcNow() + by;
+        while (TakeDue(target) is { } due) due.Fire();
+        lock (_lock) _now = target;
+    }
+
+    ManualTimer? TakeDue(DateTimeOffset target)
+    {
+        lock (_lock)
+        {
+            if (_timers.MinBy(timer => timer.Due) is not { } next || next.Due > target) return null;
+            _now = next.Due > _now ? next.Due : _now;
+            if (next.Period is { } period) next.Due += period;
+            else _timers.Remove(next);
+            return next;
+        }
+    }
+
+    sealed class ManualTimer(ManualTimeProvider clock, Action fire) : ITimer
+    {
+        public DateTimeOffset Due { get; set; }
+
+        public TimeSpan? Period { get; private set; }
+
+        public void Fire() => fire();
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            lock (clock._lock)
+            {
+                clock._timers.Remove(this);
+                if (dueTime == Timeout.InfiniteTimeSpan) return true;
+                (Due, Period) = (clock._now + dueTime, period > TimeSpan.Zero ? period : null);
+                clock._timers.Add(this);
+                return true;
+            }
+        }
+
+        public void Dispose() => Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}
