@@ -8,6 +8,7 @@ public sealed class ManualTimeProvider : TimeProvider
 {
     readonly Lock _lock = new();
     readonly List<ManualTimer> _timers = [];
+    readonly List<(int Count, TaskCompletionSource Reached)> _waiting = [];
     DateTimeOffset _now = new(2025, 11, 22, 0, 0, 0, TimeSpan.Zero);
 
     public override DateTimeOffset GetUtcNow()
@@ -35,6 +36,18 @@ public sealed class ManualTimeProvider : TimeProvider
         }
     }
 
+    /// <summary>Completes when so many timers are set: the code under test has come to where it waits.</summary>
+    public Task TimersSetAsync(int count)
+    {
+        lock (_lock)
+        {
+            var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _waiting.Add((count, reached));
+            TellWaiting();
+            return reached.Task;
+        }
+    }
+
     public void Advance(TimeSpan by)
     {
         var target = GetUtcNow() + by;
@@ -54,6 +67,13 @@ public sealed class ManualTimeProvider : TimeProvider
         }
     }
 
+    void TellWaiting()
+    {
+        foreach (var (count, reached) in _waiting)
+            if (_timers.Count >= count) reached.TrySetResult();
+        _waiting.RemoveAll(waiting => waiting.Reached.Task.IsCompleted);
+    }
+
     sealed class ManualTimer(ManualTimeProvider clock, Action fire) : ITimer
     {
         public DateTimeOffset Due { get; set; }
@@ -70,6 +90,7 @@ public sealed class ManualTimeProvider : TimeProvider
                 if (dueTime == Timeout.InfiniteTimeSpan) return true;
                 (Due, Period) = (clock._now + dueTime, period > TimeSpan.Zero ? period : null);
                 clock._timers.Add(this);
+                clock.TellWaiting();
                 return true;
             }
         }

@@ -1,0 +1,84 @@
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Tests.Fakes;
+
+/// <summary>
+/// What a stage keeps of sequences and blocks, and the tokens it samples if it is the last. Refuses what a real stage would refuse:
+/// an unknown sequence, a chunk that does not go on where the last one ended, a block that is another's or missing.
+/// </summary>
+sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks)
+{
+    readonly Dictionary<ulong, (int Position, List<int> Blocks, SamplingOptionsMessage? Sampling, uint PromptLength)> _sequences = [];
+    readonly Dictionary<int, ulong> _owners = [];
+
+    public int Number => stage;
+
+    bool IsLast => stage == stages - 1;
+
+    public int SequenceCount
+    {
+        get
+        {
+            lock (_sequences) return _sequences.Count;
+        }
+    }
+
+    public void End(IEnumerable<ulong> sequences)
+    {
+        lock (_sequences)
+            foreach (var id in sequences)
+                if (_sequences.Remove(id, out var known)) known.Blocks.ForEach(block => _owners.Remove(block));
+    }
+
+    public StepReply Run(StepPlan plan)
+    {
+        lock (_sequences)
+        {
+            if (plan.ViewVersion != view) return Failed(plan, StepFailed.Types.Reason.StaleView, $"this is view {view}");
+            foreach (var facts in plan.NewSequences)
+                if (!_sequences.TryAdd(facts.SequenceId, (0, [], facts.Sampling, facts.PromptLength))) return Bad(plan, $"sequence {facts.SequenceId} is known");
+            var result = new StepResult { ViewVersion = view, StepId = plan.StepId, Timings = Timings(plan) };
+            foreach (var chunk in plan.Chunks)
+                if (TryRun(chunk, result) is { } problem) return Bad(plan, problem);
+            return IsLast ? new StepReply { Result = result } : new StepReply { Done = new StepDone { ViewVersion = view, StepId = plan.StepId, Timings = Timings(plan) } };
+        }
+    }
+
+    string? TryRun(SequenceChunk chunk, StepResult result)
+    {
+        var id = chunk.SequenceId;
+        if (!_sequences.TryGetValue(id, out var known)) return $"sequence {id} is unknown";
+        if (chunk.Start != known.Position) return $"sequence {id} is at {known.Position}, not at {chunk.Start}";
+        foreach (var block in chunk.NewBlocks)
+        {
+            if (block < 0 || block >= kvBlocks || !_owners.TryAdd(block, id)) return $"block {block} for sequence {id} is out of range or taken";
+            known.Blocks.Add(block);
+        }
+        var end = chunk.Start + chunk.Count;
+        if (known.Blocks.Count != (end + 15) / 16) return $"sequence {id} has {known.Blocks.Count} blocks for {end} positions";
+        if ((stage == 0 || IsLast) != (chunk.Tokens.Count == chunk.Count)) return $"stage {stage} of {stages} was told {chunk.Tokens.Count} tokens";
+        if (IsLast != (known.Sampling is not null)) return $"stage {stage} of {stages} was told {known.Sampling} of sampling";
+        _sequences[id] = known with { Position = end };
+        if (IsLast) Sample(chunk, known.Sampling!, (int)known.PromptLength, result);
+        return null;
+    }
+
+    static void Sample(SequenceChunk chunk, SamplingOptionsMessage sampling, int promptLength, StepResult result)
+    {
+        if (chunk.SampleCount == 0 && !sampling.PromptLogprobs) return;
+        var answer = new SequenceResult { SequenceId = chunk.SequenceId };
+        if (sampling.PromptLogprobs)
+            for (var i = 0; i < chunk.Count; i++)
+                if (chunk.Start + i is > 0 and var position && position < promptLength) answer.Prompt.Add(new SampledToken { Id = chunk.Tokens[i], Logprob = -1 });
+        if (chunk.SampleCount > 0)
+            answer.Tokens.Add(new SampledToken { Id = FakeModel.Next(chunk.Tokens[^1], chunk.Start + chunk.Count - 1), Logprob = -0.5f, TopIds = { 4 }, TopLogprobs = { -0.25f } });
+        result.Sequences.Add(answer);
+    }
+
+    StepTimings Timings(StepPlan plan) => new() { Rows = (uint)plan.Chunks.Sum(chunk => chunk.Count), ComputeMicroseconds = 10, WaitMicroseconds = 5 };
+
+    static StepReply Bad(StepPlan plan, string problem) => Failed(plan, StepFailed.Types.Reason.BadStep, problem);
+
+    public static StepReply Failed(StepPlan plan, StepFailed.Types.Reason reason, string message)
+        => new() { Failed = new StepFailed { ViewVersion = plan.ViewVersion, StepId = plan.StepId, Reason = reason, Message = message } };
+}

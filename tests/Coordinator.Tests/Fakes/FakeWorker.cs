@@ -1,0 +1,145 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Grpc.Core;
+using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Protos;
+using LlamaCluster.Testing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Tests.Fakes;
+
+/// <summary>A worker as far as a coordinator can tell: it registers, loads and runs steps over real gRPC. Tests tell it how to misbehave.</summary>
+sealed class FakeWorker : IAsyncDisposable
+{
+    readonly ConcurrentDictionary<ConnectionContext, bool> _connections = [];
+    readonly CancellationTokenSource _dead = new();
+    WebApplication _app = null!;
+    Task _membership = Task.CompletedTask;
+
+    FakeWorker(string name) => Name = name;
+
+    public string Name { get; }
+
+    public Uri Address { get; private set; } = null!;
+
+    /// <summary>The id it was last given.</summary>
+    public WorkerId Id { get; set; } = new("fake");
+
+    /// <summary>The highest view it was assigned; it says so in its heartbeats.</summary>
+    public ulong ViewVersion { get; set; }
+
+    public FakeStage? Stage { get; set; }
+
+    /// <summary>KV blocks it says it has room for; null: as many as asked for.</summary>
+    public uint? KvBlocks { get; set; }
+
+    public ConcurrentQueue<AssignRequest> Assigned { get; } = new();
+
+    /// <summary>What it answers to an assignment instead of loading; null: it loads.</summary>
+    public Func<AssignRequest, IServerStreamWriter<LoadProgress>, CancellationToken, Task>? OnAssign { get; set; }
+
+    /// <summary>What it answers to the handshake of steps; null: the right thing.</summary>
+    public Func<OpenSteps, StepReply>? OnOpen { get; set; }
+
+    /// <summary>Sees each step and the usual reply, and gives what to send instead.</summary>
+    public Func<StepPlan, StepReply, Task<StepReply[]>> OnStep { get; set; } = (_, usual) => Send(usual);
+
+    public CancellationToken Dead => _dead.Token;
+
+    public static Task<StepReply[]> Send(params StepReply[] replies) => Task.FromResult(replies);
+
+    public static async Task<FakeWorker> StartAsync(string name, int port = 0)
+    {
+        var worker = new FakeWorker(name);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton(worker).AddClusterRpc();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            listen.Use(next => connection =>
+            {
+                worker._connections.TryAdd(connection, true);
+                return next(connection);
+            });
+        }));
+        worker._app = builder.Build();
+        worker._app.MapGrpcService<FakeAssignments>();
+        worker._app.MapGrpcService<FakeSteps>();
+        await worker._app.StartAsync();
+        worker.Address = new Uri(worker._app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single());
+        return worker;
+    }
+
+    /// <summary>Registers, and sends heartbeats until it dies; when it was forgotten it registers again.</summary>
+    public Task JoinAsync(Uri coordinator, Action<RegisterRequest>? change = null)
+    {
+        var registered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _membership = StayAsync(coordinator, change, registered);
+        return registered.Task.Soon();
+    }
+
+    /// <summary>As if its process had been killed or its cable cut: no word to anybody.</summary>
+    public async Task DieAsync()
+    {
+        await _dead.CancelAsync();
+        foreach (var connection in _connections.Keys) connection.Abort();
+        await _membership.Soon();
+        await _app.StopAsync(new CancellationToken(canceled: true));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_dead.IsCancellationRequested) await DieAsync();
+        await _app.DisposeAsync();
+        _dead.Dispose();
+    }
+
+    async Task StayAsync(Uri coordinator, Action<RegisterRequest>? change, TaskCompletionSource registered)
+    {
+        using var channel = new PeerChannels().Open(coordinator);
+        var client = new Wire.Membership.MembershipClient(channel);
+        while (!Dead.IsCancellationRequested)
+            try
+            {
+                var request = new RegisterRequest { ProtocolVersion = ProtocolVersion.Current, Name = Name, Address = PeerAddress.Format(Address) };
+                change?.Invoke(request);
+                var reply = await client.RegisterAsync(request, cancellationToken: Dead);
+                Id = new WorkerId(reply.WorkerId);
+                await BeatAsync(client, TimeSpan.FromMilliseconds(reply.HeartbeatIntervalMilliseconds), registered);
+            }
+            catch (Exception e) when (e is RpcException { StatusCode: StatusCode.NotFound } or OperationCanceledException)
+            {
+                // forgotten, or dead
+            }
+            catch (RpcException e)
+            {
+                registered.TrySetException(e);
+                return;
+            }
+    }
+
+    async Task BeatAsync(Wire.Membership.MembershipClient client, TimeSpan interval, TaskCompletionSource registered)
+    {
+        using var call = client.Heartbeat(cancellationToken: Dead);
+        using var timer = new PeriodicTimer(interval);
+        for (ulong number = 1; ; number++)
+        {
+            await call.RequestStream.WriteAsync(new HeartbeatRequest { WorkerId = Id.Value, ViewVersion = ViewVersion, SequenceNumber = number, State = WorkerState.Idle });
+            if (!await call.ResponseStream.MoveNext(Dead)) return;
+            registered.TrySetResult();
+            await timer.WaitForNextTickAsync(Dead);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Protos;
+using LlamaCluster.Testing;
+using static LlamaCluster.Protos.StepFailed.Types;
+
+namespace LlamaCluster.Coordinator.Tests.Pipelines;
+
+public sealed class GrpcPipelineTests
+{
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(4)]
+    public async Task Steps_run_through_all_stages_until_every_sequence_has_finished(int stages)
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(stages);
+        await using var pipeline = await fixture.OpenedAsync();
+        int[] prompt = [.. Enumerable.Range(3, 40)];
+        var sequences = Enumerable.Range(1, 6).Select(id => fixture.Add((ulong)id, prompt[id..], maxTokens: 20)).ToList();
+        Queue<(Coordinator.Scheduling.ScheduledStep Step, Task<StepReturn> Return)> inFlight = new();
+        while (true)
+        {
+            while (fixture.Scheduler.Schedule() is { } step) inFlight.Enqueue((step, pipeline.ExecuteAsync(step)));
+            if (!inFlight.TryDequeue(out var oldest)) break;
+            var completed = Assert.IsType<StepReturn.Completed>(await oldest.Return.Soon());
+            fixture.Scheduler.Complete(oldest.Step, completed.Results);
+        }
+        Assert.All(sequences, sequence => Assert.Equal(FakeModel.Continue(prompt[(int)sequence.Id..], 20), sequence.Tokens.Skip(sequence.PromptLength)));
+    }
+
+    [Fact]
+    public async Task Log_probabilities_of_prompt_and_answer_come_back()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(2);
+        await using var pipeline = await fixture.OpenedAsync();
+        fixture.Add(1, [10, 11, 12], sampling: new SamplingOptions { PromptLogprobs = true, TopLogprobs = 1 });
+        var completed = Assert.IsType<StepReturn.Completed>(await pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!).Soon());
+        var result = Assert.Single(completed.Results);
+        Assert.Equal([11, 12], result.Prompt.Select(token => token.Id));
+        var sampled = Assert.Single(result.Tokens);
+        Assert.Equal((-0.5f, new TokenLogprob(4, -0.25f)), (sampled.Logprob, Assert.Single(sampled.Top)));
+    }
+
+    [Fact]
+    public async Task A_step_that_a_worker_says_failed_ends_the_pipeline_and_names_the_worker()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(2);
+        fixture.Workers[1].OnStep = (plan, _) => FakeWorker.Send(FakeStage.Failed(plan, Reason.Internal, "out of\nluck"));
+        await AssertFailsAsync(fixture, lost: false, "worker worker1 (", "Internal: out of luck");
+    }
+
+    [Fact]
+    public async Task Another_view_is_no_answer_but_a_failure_where_the_worker_says_so()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(1);
+        fixture.Workers[0].OnStep = (plan, _) => FakeWorker.Send(FakeStage.Failed(plan, Reason.StaleView, "this is view 6"));
+        await AssertFailsAsync(fixture, lost: false, "worker worker0 (", "this is view 6");
+    }
+
+    [Fact]
+    public async Task Replies_of_other_views_and_repeated_ones_are_dropped()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(1);
+        fixture.Workers[0].OnStep = (_, usual) =>
+        {
+            var stale = usual.Clone();
+            (stale.Result.ViewVersion, stale.Result.Sequences[0].Tokens[0].Id) = (PipelineFixture.View - 1, 299);
+            return FakeWorker.Send(stale, usual, usual);
+        };
+        await using var pipeline = await fixture.OpenedAsync();
+        var sequence = fixture.Add(1, [3], maxTokens: 3);
+        while (fixture.Scheduler.Schedule() is { } step)
+            fixture.Scheduler.Complete(step, Assert.IsType<StepReturn.Completed>(await pipeline.ExecuteAsync(step).Soon()).Results);
+        Assert.Equal(FakeModel.Continue([3], 3), sequence.Tokens.Skip(1));
+    }
+
+    [Fact]
+    public async Task A_worker_that_dies_fails_every_step_under_way()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(3);
+        var reached = new SyncPoint();
+        fixture.Workers[2].OnStep = async (_, usual) =>
+        {
+            await reached.PassAsync();
+            return [usual];
+        };
+        await using var pipeline = await fixture.OpenedAsync();
+        for (ulong id = 1; id <= 3; id++) fixture.Add(id, [3]);
+        var steps = Enumerable.Range(0, 3).Select(_ => pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!)).ToList();
+        await reached.Reached;
+        await fixture.Workers[2].DieAsync();
+        foreach (var step in steps)
+        {
+            var failure = Assert.IsType<StepReturn.Lost>(await step.Soon()).Failure;
+            Assert.True(failure.WorkerLost);
+            Assert.Contains($"worker worker2 ({fixture.Workers[2].Address.ToString().TrimEnd('/')}) was lost", failure.Message);
+        }
+        reached.Go();
+    }
+
+    [Fact]
+    public async Task A_worker_that_ends_its_stream_has_failed()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(1);
+        fixture.Workers[0].OnStep = (_, _) => throw new Grpc.Core.RpcException(new Grpc.Core.Status(Grpc.Core.StatusCode.ResourceExhausted, "no memory"));
+        await AssertFailsAsync(fixture, lost: false, "ResourceExhausted: no memory");
+    }
+
+    [Fact]
+    public async Task A_step_without_an_answer_is_over_at_its_deadline_and_the_first_stage_that_owes_it_is_named()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(3);
+        var reached = new SyncPoint();
+        fixture.Workers[1].OnStep = async (_, _) =>
+        {
+            await reached.PassAsync();
+            return [];
+        };
+        fixture.Workers[2].OnStep = (_, _) => FakeWorker.Send();
+        await using var pipeline = await fixture.OpenedAsync();
+        fixture.Add(1, [3]);
+        var step = pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!);
+        await reached.Reached;
+        reached.Go();
+        fixture.Time.Advance(fixture.Deadlines.Step - TimeSpan.FromSeconds(1));
+        Assert.False(step.IsCompleted);
+        fixture.Time.Advance(TimeSpan.FromSeconds(1));
+        var failure = Assert.IsType<StepReturn.Lost>(await step.Soon()).Failure;
+        Assert.True(failure.WorkerLost);
+        Assert.Contains("has not answered step 1 for 120 s", failure.Message);
+    }
+
+    [Fact]
+    public async Task Who_says_that_another_is_gone_is_not_blamed_if_that_other_is_seen_to_be_gone()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(2);
+        var told = new SyncPoint();
+        fixture.Workers[0].OnStep = (plan, _) => FakeWorker.Send(FakeStage.Failed(plan, Reason.PeerLost, "no way to stage 1"));
+        fixture.Workers[1].OnStep = async (_, _) =>
+        {
+            await told.PassAsync();
+            return [];
+        };
+        await using var pipeline = await fixture.OpenedAsync();
+        fixture.Add(1, [3]);
+        var step = pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!);
+        await told.Reached;
+        await fixture.Workers[1].DieAsync();
+        told.Go();
+        Assert.Contains("worker worker1 (", Assert.IsType<StepReturn.Lost>(await step.Soon()).Failure.Message);
+    }
+
+    [Fact]
+    public async Task Who_says_that_another_is_gone_is_believed_after_a_moment()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(2);
+        fixture.Workers[0].OnStep = (plan, _) => FakeWorker.Send(FakeStage.Failed(plan, Reason.PeerLost, "no way to stage 1"));
+        fixture.Workers[1].OnStep = (_, _) => FakeWorker.Send();
+        await using var pipeline = await fixture.OpenedAsync();
+        fixture.Add(1, [3]);
+        var step = pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!);
+        await fixture.Time.TimersSetAsync(2).Soon();   // the step's deadline, and the moment for the other to be seen gone
+        fixture.Time.Advance(fixture.Deadlines.Blame);
+        Assert.Contains("worker worker0 (", Assert.IsType<StepReturn.Lost>(await step.Soon()).Failure.Message);
+    }
+
+    [Theory]
+    [InlineData("id")]
+    [InlineData("missing")]
+    [InlineData("surplus")]
+    [InlineData("too many")]
+    [InlineData("top")]
+    [InlineData("early")]
+    public async Task A_result_that_does_not_answer_the_step_is_a_failure(string how)
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(1);
+        fixture.Workers[0].OnStep = (_, usual) =>
+        {
+            var sequences = usual.Result.Sequences;
+            switch (how)
+            {
+                case "id": sequences[0].Tokens[0].Id = 300; break;
+                case "missing": sequences.RemoveAt(0); break;
+                case "surplus": sequences.Add(sequences[0].Clone()); break;
+                case "too many": sequences[0].Tokens.Add(sequences[0].Tokens[0].Clone()); break;
+                case "top": sequences[0].Tokens[0].TopIds.Add(1); break;
+                case "early": usual.Result.StepId++; break;
+            }
+            return FakeWorker.Send(usual);
+        };
+        await AssertFailsAsync(fixture, lost: false, "worker worker0 (");
+    }
+
+    [Fact]
+    public async Task After_the_end_every_step_returns_at_once()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(1);
+        var pipeline = await fixture.OpenedAsync();
+        await pipeline.DisposeAsync();
+        fixture.Add(1, [3]);
+        Assert.IsType<StepReturn.Lost>(await pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!).Soon());
+        Assert.Equal($"view {PipelineFixture.View} was closed", (await pipeline.Lost.Soon()).Message);
+    }
+
+    [Fact]
+    public async Task The_handshake_checks_stage_and_view()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(2);
+        fixture.Workers[1].OnOpen = open => new StepReply { Opened = new StepsOpened { ViewVersion = open.ViewVersion, Stage = 0 } };
+        Assert.Contains("worker worker1 (", (await fixture.FailedAsync()).Message);
+    }
+
+    [Fact]
+    public async Task The_handshake_carries_the_workers_own_words()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(2);
+        fixture.Workers[0].OnOpen = _ => new StepReply { Failed = new StepFailed { Reason = Reason.StaleView, Message = "no shard is loaded" } };
+        Assert.Contains("no shard is loaded", (await fixture.FailedAsync()).Message);
+    }
+
+    [Fact]
+    public async Task A_worker_that_cannot_be_reached_is_lost()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(2);
+        await fixture.Workers[1].DieAsync();
+        var failure = await fixture.FailedAsync();
+        Assert.True(failure.WorkerLost);
+        Assert.Contains("worker worker1 (", failure.Message);
+    }
+
+    static async Task AssertFailsAsync(PipelineFixture fixture, bool lost, params string[] messages)
+    {
+        await using var pipeline = await fixture.OpenedAsync();
+        fixture.Add(1, [3, 4, 5]);
+        var failure = Assert.IsType<StepReturn.Lost>(await pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!).Soon()).Failure;
+        Assert.Equal(lost, failure.WorkerLost);
+        Assert.All(messages, message => Assert.Contains(message, failure.Message));
+        Assert.DoesNotContain('\n', failure.Message);
+        Assert.Same(failure, await pipeline.Lost.Soon());
+    }
+}
