@@ -82,7 +82,14 @@ sealed class StageLink : IAsyncDisposable
 
     Task<PipelineFailure> WriteAsync() => UntilBroken(async () =>
     {
-        await foreach (var request in _outbox.Reader.ReadAllAsync(_closing.Token)) await _call.RequestStream.WriteAsync(request, _closing.Token);
+        try
+        {
+            await foreach (var request in _outbox.Reader.ReadAllAsync(_closing.Token)) await _call.RequestStream.WriteAsync(request, _closing.Token);
+        }
+        catch (InvalidOperationException)
+        {
+            await Task.Delay(Timeout.Infinite, _closing.Token);   // the call is complete: its reader has the status
+        }
     });
 
     async Task<PipelineFailure> UntilBroken(Func<Task> work)
@@ -99,6 +106,10 @@ sealed class StageLink : IAsyncDisposable
         catch (OperationCanceledException)
         {
             return _closing.IsCancellationRequested ? _worker.Failed("the stream of steps was closed") : _worker.Lost("its connection broke");
+        }
+        catch (IOException)
+        {
+            return _worker.Lost("its connection broke");   // a write is told of the connection, not of the call
         }
         catch (Exception e)
         {

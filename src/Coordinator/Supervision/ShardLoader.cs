@@ -53,9 +53,10 @@ public sealed partial class ShardLoader(PeerChannels channels, ClusterDeadlines 
         }
         catch (OperationCanceledException)
         {
-            return new LoadOutcome.Failed(silence.IsCancellationRequested
-                ? worker.Lost($"no news of its loading for {deadlines.LoadSilence.TotalSeconds:0.###} s")
-                : worker.Failed("loading was given up"));
+            return new LoadOutcome.Failed(
+                cancellation.IsCancellationRequested ? worker.Failed("loading was given up")
+                : silence.IsCancellationRequested ? worker.Lost($"no news of its loading for {deadlines.LoadSilence.TotalSeconds:0.###} s")
+                : worker.Lost("its connection broke"));
         }
     }
 

@@ -10,24 +10,31 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks)
 {
     readonly Dictionary<ulong, (int Position, List<int> Blocks, SamplingOptionsMessage? Sampling, uint PromptLength)> _sequences = [];
     readonly Dictionary<int, ulong> _owners = [];
+    TaskCompletionSource? _emptied;
 
     public int Number => stage;
 
     bool IsLast => stage == stages - 1;
 
-    public int SequenceCount
+    /// <summary>Completes when it keeps nothing of any sequence.</summary>
+    public Task EmptyAsync()
     {
-        get
+        lock (_sequences)
         {
-            lock (_sequences) return _sequences.Count;
+            if (_sequences.Count == 0) return Task.CompletedTask;
+            _emptied = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _emptied.Task;
         }
     }
 
     public void End(IEnumerable<ulong> sequences)
     {
         lock (_sequences)
+        {
             foreach (var id in sequences)
                 if (_sequences.Remove(id, out var known)) known.Blocks.ForEach(block => _owners.Remove(block));
+            if (_sequences.Count == 0) _emptied?.TrySetResult();
+        }
     }
 
     public StepReply Run(StepPlan plan)

@@ -119,7 +119,7 @@ sealed class FakeWorker : IAsyncDisposable
                 Id = new WorkerId(reply.WorkerId);
                 await BeatAsync(client, TimeSpan.FromMilliseconds(reply.HeartbeatIntervalMilliseconds), registered);
             }
-            catch (Exception e) when (e is RpcException { StatusCode: StatusCode.NotFound } or OperationCanceledException)
+            catch (Exception e) when (e is RpcException { StatusCode: StatusCode.NotFound } or OperationCanceledException or IOException)
             {
                 // forgotten, or dead
             }

@@ -1,0 +1,273 @@
+using Grpc.Core;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Protos;
+using LlamaCluster.Testing;
+using static LlamaCluster.Protos.LoadProgress.Types;
+
+namespace LlamaCluster.Coordinator.Tests.Supervision;
+
+public sealed class ClusterSupervisorTests
+{
+    static readonly int[] Prompt = [5, 6, 7];
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task A_cluster_is_ready_when_all_workers_have_loaded(int workers)
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(workers);
+        Assert.Equal(new EngineStatus(true, "", 1), cluster.Engine.Status);
+        Assert.Equal(Enumerable.Range(0, workers), cluster.Host.Status.Value.Shards.Select(shard => shard.Stage));
+        Assert.All(cluster.Host.Status.Value.Shards, shard => Assert.Equal((1.0, Phase.Ready), (shard.Fraction, shard.Phase)));
+        Assert.Equal(FakeModel.Continue(Prompt, 10), await cluster.TokensAsync(TestCluster.Request(Prompt)));
+    }
+
+    [Fact]
+    public async Task Until_enough_workers_are_here_requests_are_refused_and_told_why()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        await cluster.JoinAsync();
+        await cluster.StatusAsync(status => status.Reason.Contains("waiting for workers: 1 of 2 are here"), "it waits for the second");
+        var failed = Assert.IsType<SequenceEvent.Failed>(Assert.Single(await cluster.GenerateAsync(TestCluster.Request(Prompt)).Soon()));
+        Assert.True(failed.Retryable);
+        Assert.Contains("waiting for workers: 1 of 2", failed.Message);
+    }
+
+    [Fact]
+    public async Task Loading_is_seen_worker_by_worker()
+    {
+        await using var cluster = await TestCluster.StartAsync(TestCluster.Options with { Workers = 1 });
+        var half = new SyncPoint();
+        await cluster.JoinAsync(worker => worker.OnAssign = async (request, responses, _) =>
+        {
+            await responses.WriteAsync(new LoadProgress { ViewVersion = 1, Phase = Phase.Fetching, BytesDone = 40, BytesTotal = 80, Source = "coordinator" });
+            await half.PassAsync();
+        });
+        var status = await cluster.StatusAsync(status => status.Shards is [{ Fraction: 0.5 }], "half is loaded");
+        Assert.Equal((ClusterPhase.Loading, "loading the model: worker0 50 %"), (status.Phase, status.Reason));
+        Assert.Equal(("worker0", "coordinator", 80L), (status.Shards[0].WorkerName, status.Shards[0].Source, status.Shards[0].BytesTotal));
+        half.Go();
+    }
+
+    [Fact]
+    public async Task Workers_are_told_all_they_need_to_load()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(2);
+        var assigned = cluster.Workers.Select(worker => worker.Assigned.Single()).ToList();
+        Assert.All(assigned, request =>
+        {
+            Assert.Equal(TestCluster.Options.ModelPath, request.ModelPath);
+            Assert.Equal(cluster.Host.GrpcAddress.ToString().TrimEnd('/'), request.WeightsAddress);
+            Assert.Equal((512u, 512u), (request.MaxStepRows, request.MaxSequenceLength));
+            Assert.Equal((KvType.F16, ActivationType.F32), (request.KvType, request.ActivationType));
+            Assert.Equal(2048u, request.KvBlockCount);   // 64 sequences of 512 positions
+        });
+        Assert.Equal(cluster.Workers.Select(worker => worker.Id.Value), assigned.Select(request => request.WorkerId));
+    }
+
+    [Fact]
+    public async Task A_worker_lost_in_the_middle_ends_its_requests_and_is_named_until_another_takes_its_place()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(2);
+        var middle = new SyncPoint();
+        var steps = 0;
+        cluster.Workers[1].OnStep = async (_, usual) =>
+        {
+            if (Interlocked.Increment(ref steps) > 3) await middle.PassAsync();
+            return [usual];
+        };
+        var running = Enumerable.Range(0, 3).Select(i => cluster.GenerateAsync(TestCluster.Request([5 + i], 100))).ToList();
+        await middle.Reached;
+        await cluster.Workers[1].DieAsync();
+        middle.Go();
+
+        var lost = $"worker worker1 ({cluster.Workers[1].Address.ToString().TrimEnd('/')}) was lost";
+        foreach (var request in running)
+        {
+            var failed = Assert.IsType<SequenceEvent.Failed>((await request.Soon())[^1]);
+            Assert.True(failed.Retryable);
+            Assert.Contains(lost, failed.Message);
+        }
+        var waiting = await cluster.StatusAsync(status => status.Reason.Contains("1 of 2"), "it waits for another worker");
+        Assert.Contains(lost, waiting.Reason);
+        Assert.False(cluster.Engine.Status.Ready);
+
+        await cluster.JoinAsync();
+        Assert.Equal(2ul, (await cluster.ReadyAsync(afterView: 1)).ViewVersion);
+        Assert.Equal(FakeModel.Continue(Prompt, 10), await cluster.TokensAsync(TestCluster.Request(Prompt)));
+    }
+
+    [Fact]
+    public async Task A_spare_worker_takes_over_at_once()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(2);
+        var spare = await cluster.JoinAsync();
+        await cluster.Workers[0].DieAsync();
+        var ready = await cluster.ReadyAsync(afterView: 1);
+        Assert.Equal([cluster.Workers[1].Id, spare.Id], ready.Shards.Select(shard => shard.Worker));
+        Assert.Equal(FakeModel.Continue(Prompt, 10), await cluster.TokensAsync(TestCluster.Request(Prompt)));
+    }
+
+    [Fact]
+    public async Task A_step_that_failed_costs_the_view_but_not_the_workers()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(2);
+        cluster.Workers[0].OnStep = (_, _) => FakeWorker.Send();
+        cluster.Workers[1].OnStep = (plan, _) => FakeWorker.Send(FakeStage.Failed(plan, StepFailed.Types.Reason.Internal, "not finite"));
+        var failed = Assert.IsType<SequenceEvent.Failed>((await cluster.GenerateAsync(TestCluster.Request(Prompt)).Soon())[^1]);
+        Assert.Contains("not finite", failed.Message);
+        cluster.Workers[0].OnStep = cluster.Workers[1].OnStep = (_, usual) => FakeWorker.Send(usual);
+        var ready = await cluster.ReadyAsync(afterView: 1);
+        Assert.Equal(cluster.Workers.Select(worker => worker.Id), ready.Shards.Select(shard => shard.Worker));
+        Assert.Equal(FakeModel.Continue(Prompt, 10), await cluster.TokensAsync(TestCluster.Request(Prompt)));
+    }
+
+    [Fact]
+    public async Task A_worker_that_cannot_load_is_named_and_asked_again()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var broken = await cluster.JoinAsync(worker => worker.OnAssign = (_, _, _) => throw new RpcException(new Status(StatusCode.ResourceExhausted, "needs 9 GB, has 1")));
+        await cluster.JoinAsync();
+        var status = await cluster.StatusAsync(status => status.Reason.Contains("needs 9 GB, has 1"), "the failure is told");
+        Assert.Contains($"worker worker0 ({broken.Address.ToString().TrimEnd('/')}) failed: ResourceExhausted", status.Reason);
+        broken.OnAssign = null;
+        await cluster.ReadyAsync();
+    }
+
+    [Theory]
+    [InlineData("digest")]
+    [InlineData("view")]
+    [InlineData("blocks")]
+    [InlineData("end")]
+    public async Task A_worker_that_loaded_something_else_is_not_used(string what)
+    {
+        await using var cluster = await TestCluster.StartAsync(TestCluster.Options with { Workers = 1 });
+        await cluster.JoinAsync(worker => worker.OnAssign = (request, responses, _) => what == "end" ? Task.CompletedTask : responses.WriteAsync(new LoadProgress
+        {
+            ViewVersion = what == "view" ? 99 : request.Plan.ViewVersion,
+            ModelDigest = what == "digest" ? "something" : request.Plan.ModelDigest,
+            KvBlockCount = what == "blocks" ? 0u : 1u,
+            Phase = Phase.Ready,
+        }));
+        await cluster.StatusAsync(status => status.Reason.Contains("worker worker0 (") && status.Reason.Contains(" failed: it "), "the worker is refused");
+    }
+
+    [Fact]
+    public async Task A_worker_that_goes_silent_while_loading_is_lost()
+    {
+        await using var cluster = await TestCluster.StartAsync(TestCluster.Options with
+        {
+            Workers = 1, Deadlines = TestCluster.Options.Deadlines with { LoadSilence = TimeSpan.FromMilliseconds(300) },
+        });
+        await cluster.JoinAsync(worker => worker.OnAssign = (_, _, cancellation) => new TaskCompletionSource().Task.WaitAsync(cancellation));
+        await cluster.StatusAsync(status => status.Reason.Contains("was lost: no news of its loading for 0.3 s"), "it is held for lost");
+    }
+
+    [Fact]
+    public async Task A_worker_that_dies_while_loading_ends_the_attempt()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var loading = new SyncPoint();
+        var dying = await cluster.JoinAsync(worker => worker.OnAssign = (_, _, _) => loading.PassAsync());
+        await cluster.JoinAsync();
+        await loading.Reached;
+        await dying.DieAsync();
+        loading.Go();
+        await cluster.StatusAsync(status => status.Reason.Contains("worker worker0 (") && status.Reason.Contains("was lost"), "it is held for lost");
+        await cluster.JoinAsync();
+        await cluster.ReadyAsync();
+    }
+
+    [Fact]
+    public async Task A_plan_is_above_every_view_that_its_workers_knew()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        await cluster.JoinAsync(worker => worker.ViewVersion = 41);
+        await cluster.JoinAsync();
+        Assert.Equal(42ul, (await cluster.ReadyAsync()).ViewVersion);
+    }
+
+    [Fact]
+    public async Task A_worker_that_wants_to_leave_may_when_what_runs_has_finished()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(1);
+        var middle = new SyncPoint();
+        cluster.Workers[0].OnStep = async (_, usual) =>
+        {
+            await middle.PassAsync();
+            return [usual];
+        };
+        var running = cluster.TokensAsync(TestCluster.Request(Prompt, 30));
+        await middle.Reached;
+        var spare = await cluster.JoinAsync();
+        var membership = new Protos.Membership.MembershipClient(cluster.Channel);
+        var leaving = membership.DrainAsync(new DrainRequest { WorkerId = cluster.Workers[0].Id.Value }).ResponseAsync;
+        await cluster.StatusAsync(status => status.Phase == ClusterPhase.Draining && status.Reason.Contains("worker0"), "it drains");
+        Assert.False(leaving.IsCompleted);
+        middle.Go();
+        Assert.Equal(FakeModel.Continue(Prompt, 30), await running);
+        await leaving.Soon();
+        Assert.Equal([spare.Id], (await cluster.ReadyAsync(afterView: 1)).Shards.Select(shard => shard.Worker));
+    }
+
+    [Fact]
+    public async Task Who_does_not_finish_in_time_is_cut_off_when_a_worker_leaves()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(1, TestCluster.Options with
+        {
+            Deadlines = TestCluster.Options.Deadlines with { Drain = TimeSpan.FromMilliseconds(50) },
+        });
+        var stuck = new SyncPoint();
+        cluster.Workers[0].OnStep = async (_, usual) =>
+        {
+            await stuck.PassAsync();
+            return [usual];
+        };
+        var running = cluster.GenerateAsync(TestCluster.Request(Prompt));
+        await stuck.Reached;
+        await new Protos.Membership.MembershipClient(cluster.Channel).DrainAsync(new DrainRequest { WorkerId = cluster.Workers[0].Id.Value }).ResponseAsync.Soon();
+        Assert.Contains("is leaving", Assert.IsType<SequenceEvent.Failed>((await running.Soon())[^1]).Message);
+        stuck.Go();
+    }
+
+    [Fact]
+    public async Task Stopping_lets_what_runs_finish()
+    {
+        var cluster = await TestCluster.StartReadyAsync(1, TestCluster.Options with { Deadlines = TestCluster.Options.Deadlines with { Shutdown = WaitExtensions.Deadline } });
+        var middle = new SyncPoint();
+        cluster.Workers[0].OnStep = async (_, usual) =>
+        {
+            await middle.PassAsync();
+            return [usual];
+        };
+        var running = cluster.TokensAsync(TestCluster.Request(Prompt, 30));
+        await middle.Reached;
+        var stopping = cluster.DisposeAsync();
+        middle.Go();
+        Assert.Equal(FakeModel.Continue(Prompt, 30), await running);
+        await stopping;
+    }
+
+    [Fact]
+    public async Task Stopping_ends_what_does_not_finish()
+    {
+        var cluster = await TestCluster.StartReadyAsync(1, TestCluster.Options with
+        {
+            Deadlines = TestCluster.Options.Deadlines with { Shutdown = TimeSpan.FromMilliseconds(50) },
+        });
+        var stuck = new SyncPoint();
+        cluster.Workers[0].OnStep = async (_, _) =>
+        {
+            await stuck.PassAsync();
+            return [];
+        };
+        var running = cluster.GenerateAsync(TestCluster.Request(Prompt));
+        await stuck.Reached;
+        var stopping = cluster.DisposeAsync();
+        Assert.Contains("the coordinator is stopping", Assert.IsType<SequenceEvent.Failed>((await running.Soon())[^1]).Message);
+        stuck.Go();
+        await stopping;
+    }
+}
