@@ -38,6 +38,8 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     public ModelIdentity Model => _model.Identity;
 
+    internal IServiceProvider Services => _app.Services;
+
     public IGenerationEngine Engine => _app.Services.GetRequiredService<IGenerationEngine>();
 
     /// <summary>How far the cluster is, and news of it: who loads what, when it is ready, what went wrong.</summary>

@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Inference;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
@@ -50,19 +51,13 @@ sealed class OpenedModel : IDisposable
     {
         var engine = options.Engine;
         var tokens = engine.KvTokens ?? Math.Max(ContextLength, Math.Min((long)engine.MaxRunning * ContextLength, UsualKvTokens));
+        var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows);
         return new SupervisorOptions(
             Identity, ModelFootprint.Of(Weights.Files, engine.KvType), Path.GetFullPath(options.ModelPath), options.Workers, options.TensorParallel,
-            ContextLength, VocabularySize, BufferBytes(engine.MaxStepRows), KvBlockPool.BlocksFor((int)tokens), engine, options.Deadlines);
+            ContextLength, VocabularySize, bufferBytes, KvBlockPool.BlocksFor((int)tokens), engine, options.Deadlines);
     }
 
     public void Dispose() => Weights.Files.Dispose();
-
-    /// <summary>Rows of activations at every point of a layer that could be kept at a time, and of logits; more than a worker takes.</summary>
-    long BufferBytes(int rows)
-    {
-        var config = Weights.Files.Config;
-        return sizeof(float) * (long)rows * (8L * config.HiddenSize + 4L * config.FfnSize + config.VocabularySize);
-    }
 
     /// <summary>A name out of a file may be anything; it goes into plans, logs and answers.</summary>
     static string CleanName(string name)

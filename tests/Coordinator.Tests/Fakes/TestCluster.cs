@@ -1,9 +1,11 @@
+using System.Diagnostics.Metrics;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Testing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace LlamaCluster.Coordinator.Tests.Fakes;
 
@@ -22,6 +24,9 @@ sealed class TestCluster : IAsyncDisposable
     public IReadOnlyList<FakeWorker> Workers => _workers;
 
     public IGenerationEngine Engine => Host.Engine;
+
+    /// <summary>Whose meters are this coordinator's.</summary>
+    public IMeterFactory MeterFactory => Host.Services.GetRequiredService<IMeterFactory>();
 
     /// <summary>Workers are lost when their stream breaks; the heartbeat's timeout is not what these tests wait for.</summary>
     public static CoordinatorOptions Options { get; } = new()
