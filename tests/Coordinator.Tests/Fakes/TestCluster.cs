@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Testing;
@@ -75,6 +76,10 @@ sealed class TestCluster : IAsyncDisposable
 
     public Task<ClusterStatus> StatusAsync(Func<ClusterStatus, bool> condition, string what)
         => Host.Status.WaitAsync(condition, CancellationToken.None).Soon($"{what}; the status is {Host.Status.Value}");
+
+    /// <summary>Completes when so many workers count.</summary>
+    public Task MembersAsync(int count) => Host.Services.GetRequiredService<WorkerRegistry>()
+        .WaitAsync(now => now.Usable.Count() == count, CancellationToken.None).Soon($"{count} workers are here");
 
     public static SequenceRequest Request(IReadOnlyList<int> prompt, int maxTokens = 10, params int[] stopIds)
         => new(prompt, new SamplingOptions(), maxTokens, stopIds.ToHashSet());

@@ -1,0 +1,105 @@
+using System.Text.Json;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Testing;
+using LlamaCluster.Worker;
+
+namespace LlamaCluster.Coordinator.Tests;
+
+/// <summary>The coordinator with real workers and the demo model, all in this process, over real connections.</summary>
+public sealed class RealWorkersTests
+{
+    sealed record Case(int[] Prompt, int[] Tokens);
+
+    /// <summary>What llama.cpp generates.</summary>
+    static readonly Case[] Cases = ReadCases();
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Any_number_of_stages_gives_what_llama_cpp_gives(int workers)
+    {
+        await using var cluster = await RealCluster.StartAsync(workers);
+        var answers = await Task.WhenAll(Cases.Select(one => cluster.Coordinator.TokensAsync(TestCluster.Request(one.Prompt, one.Tokens.Length)))).Soon();
+        Assert.All(Cases.Zip(answers), pair => Assert.Equal(pair.First.Tokens, pair.Second));
+    }
+
+    [Fact]
+    public async Task Neither_company_nor_preemption_nor_the_cut_of_prompts_changes_a_bit()
+    {
+        var request = TestCluster.Request(Cases[0].Prompt, 40) with { Sampling = new SamplingOptions { Temperature = 0.8f, Seed = 5, TopLogprobs = 3 } };
+        await using var alone = await RealCluster.StartAsync(1);
+        var expected = await alone.Coordinator.GenerateAsync(request).Soon();
+        // 12 blocks for 8 sequences that come to need 4 each, and prompts cut into pieces of 5.
+        await using var crowded = await RealCluster.StartAsync(2, TestCluster.Options with { Engine = new EngineOptions { KvTokens = 192, MaxPromptRows = 5 } });
+        foreach (var events in await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => crowded.Coordinator.GenerateAsync(request))).Soon())
+            Assert.Equal(Scores(expected), Scores(events));
+    }
+
+    [Fact]
+    public async Task A_worker_that_stops_lets_its_requests_finish_and_a_spare_takes_over()
+    {
+        await using var cluster = await RealCluster.StartAsync(2);
+        await cluster.AddAsync();
+        var running = cluster.Coordinator.TokensAsync(TestCluster.Request(Cases[0].Prompt, Cases[0].Tokens.Length));
+        await cluster.StopAsync(0);
+        Assert.Equal(Cases[0].Tokens, await running);
+        await cluster.Coordinator.ReadyAsync(afterView: 1);
+        Assert.Equal(Cases[0].Tokens, await cluster.Coordinator.TokensAsync(TestCluster.Request(Cases[0].Prompt, Cases[0].Tokens.Length)));
+    }
+
+    static IEnumerable<(int Id, float Logprob, string Top)> Scores(IEnumerable<SequenceEvent> events)
+        => events.OfType<SequenceEvent.Token>().Select(token => (token.Sampled.Id, token.Sampled.Logprob, string.Join(' ', token.Sampled.Top)));
+
+    static Case[] ReadCases()
+    {
+        using var fixture = JsonDocument.Parse(File.ReadAllText(SharedFiles.Fixture("demo-q8_0-greedy.json")));
+        return [.. fixture.RootElement.GetProperty("cases").EnumerateArray().Select(one => new Case(Ids(one, "prompt_tokens"), Ids(one, "tokens")))];
+
+        static int[] Ids(JsonElement one, string name) => [.. one.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
+    }
+
+    sealed class RealCluster : IAsyncDisposable
+    {
+        readonly List<(WorkerHost Host, Task<int> Running, CancellationTokenSource Stop)> _workers = [];
+        readonly TempFolder _cache = new();
+
+        public required TestCluster Coordinator { get; init; }
+
+        public static async Task<RealCluster> StartAsync(int workers, CoordinatorOptions? options = null)
+        {
+            var cluster = new RealCluster { Coordinator = await TestCluster.StartAsync((options ?? TestCluster.Options) with { Workers = workers }) };
+            for (var i = 0; i < workers; i++) await cluster.AddAsync();
+            await cluster.Coordinator.ReadyAsync();
+            return cluster;
+        }
+
+        /// <returns>When the coordinator counts on the worker.</returns>
+        public async Task AddAsync()
+        {
+            var worker = WorkerHost.Create(new WorkerOptions
+            {
+                Coordinator = Coordinator.Host.GrpcAddress, Threads = 1, CacheFolder = _cache.Path, MemoryBytes = 1 << 30, Name = $"real{_workers.Count}",
+            });
+            var stop = new CancellationTokenSource();
+            _workers.Add((worker, worker.RunAsync(stop.Token), stop));
+            await Coordinator.MembersAsync(_workers.Count);
+        }
+
+        public async Task StopAsync(int index)
+        {
+            await _workers[index].Stop.CancelAsync();
+            Assert.Equal(0, await _workers[index].Running.Soon());
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            for (var i = 0; i < _workers.Count; i++) await StopAsync(i);
+            await Coordinator.DisposeAsync();
+            foreach (var worker in _workers) await worker.Host.DisposeAsync();
+            _cache.Dispose();
+        }
+    }
+}
