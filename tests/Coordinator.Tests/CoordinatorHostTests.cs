@@ -21,7 +21,8 @@ public sealed class CoordinatorHostTests
 
         using var wrongDoor = new HttpRequestMessage(HttpMethod.Get, new Uri(cluster.Host.GrpcAddress, "/health"))
         {
-            Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
         Assert.Equal(HttpStatusCode.NotFound, (await http.SendAsync(wrongDoor)).StatusCode);
 

@@ -81,7 +81,11 @@ public sealed class RealWorkersTests
         {
             var worker = WorkerHost.Create(new WorkerOptions
             {
-                Coordinator = Coordinator.Host.GrpcAddress, Threads = 1, CacheFolder = _cache.Path, MemoryBytes = 1 << 30, Name = $"real{_workers.Count}",
+                Coordinator = Coordinator.Host.GrpcAddress,
+                Threads = 1,
+                CacheFolder = _cache.Path,
+                MemoryBytes = 1 << 30,
+                Name = $"real{_workers.Count}",
             });
             var stop = new CancellationTokenSource();
             _workers.Add((worker, worker.RunAsync(stop.Token), stop));

@@ -25,7 +25,13 @@ sealed class FakeAssignments(FakeWorker worker) : Assignments.AssignmentsBase
         foreach (var (phase, done) in new[] { (Phase.Opening, 0ul), (Phase.Loading, 500ul), (Phase.Ready, 1000ul) })
             await responses.WriteAsync(new LoadProgress
             {
-                ViewVersion = plan.ViewVersion, Phase = phase, BytesDone = done, BytesTotal = 1000, Source = "local fake", ModelDigest = plan.ModelDigest, KvBlockCount = blocks,
+                ViewVersion = plan.ViewVersion,
+                Phase = phase,
+                BytesDone = done,
+                BytesTotal = 1000,
+                Source = "local fake",
+                ModelDigest = plan.ModelDigest,
+                KvBlockCount = blocks,
             });
     }
 }

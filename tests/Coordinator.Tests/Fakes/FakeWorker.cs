@@ -59,6 +59,18 @@ sealed class FakeWorker : IAsyncDisposable
 
     public static Task<StepReply[]> Send(params StepReply[] replies) => Task.FromResult(replies);
 
+    /// <summary>From now on each step stops at the point that is given back, until the test lets them go.</summary>
+    public SyncPoint HoldSteps()
+    {
+        var held = new SyncPoint();
+        OnStep = async (_, usual) =>
+        {
+            await held.PassAsync();
+            return [usual];
+        };
+        return held;
+    }
+
     public static async Task<FakeWorker> StartAsync(string name, int port = 0)
     {
         var worker = new FakeWorker(name);

@@ -65,12 +65,7 @@ public sealed class GenerationEngineTests
     {
         await using var cluster = await TestCluster.StartReadyAsync(2);
         using var cancelled = new CancellationTokenSource();
-        var begun = new SyncPoint();
-        cluster.Workers[1].OnStep = async (_, usual) =>
-        {
-            await begun.PassAsync();
-            return [usual];
-        };
+        var begun = cluster.Workers[1].HoldSteps();
         var running = cluster.GenerateAsync(TestCluster.Request(Prompt, 500), cancelled.Token);
         await begun.Reached;
         await cancelled.CancelAsync();
@@ -106,12 +101,7 @@ public sealed class GenerationEngineTests
     public async Task A_full_queue_refuses_for_the_moment()
     {
         await using var cluster = await TestCluster.StartReadyAsync(1, TestCluster.Options with { Engine = new EngineOptions { MaxRunning = 1, MaxWaiting = 1 } });
-        var begun = new SyncPoint();
-        cluster.Workers[0].OnStep = async (_, usual) =>
-        {
-            await begun.PassAsync();
-            return [usual];
-        };
+        var begun = cluster.Workers[0].HoldSteps();
         var first = cluster.TokensAsync(TestCluster.Request(Prompt));
         await begun.Reached;
         var second = cluster.TokensAsync(TestCluster.Request(Prompt));

@@ -80,12 +80,7 @@ public sealed class GrpcPipelineTests
     public async Task A_worker_that_dies_fails_every_step_under_way()
     {
         await using var fixture = await PipelineFixture.WithWorkersAsync(3);
-        var reached = new SyncPoint();
-        fixture.Workers[2].OnStep = async (_, usual) =>
-        {
-            await reached.PassAsync();
-            return [usual];
-        };
+        var reached = fixture.Workers[2].HoldSteps();
         await using var pipeline = await fixture.OpenedAsync();
         for (ulong id = 1; id <= 3; id++) fixture.Add(id, [3]);
         var steps = Enumerable.Range(0, 3).Select(_ => pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!)).ToList();

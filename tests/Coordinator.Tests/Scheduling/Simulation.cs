@@ -35,8 +35,12 @@ sealed class Simulation
         _load = load;
         var limits = new SchedulerLimits
         {
-            StepsInFlight = load.Stages, MaxStepRows = load.MaxStepRows, MaxPromptRows = load.MaxPromptRows, MinPromptRows = 8,
-            MaxRunning = load.MaxRunning, MaxWaiting = load.MaxWaiting,
+            StepsInFlight = load.Stages,
+            MaxStepRows = load.MaxStepRows,
+            MaxPromptRows = load.MaxPromptRows,
+            MinPromptRows = 8,
+            MaxRunning = load.MaxRunning,
+            MaxWaiting = load.MaxWaiting,
         };
         _scheduler = new StepScheduler(limits, new KvBlockPool(load.Blocks));
         _worker = new WorkerMirror(load.Blocks, limits);

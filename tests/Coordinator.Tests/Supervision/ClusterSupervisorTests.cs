@@ -159,7 +159,8 @@ public sealed class ClusterSupervisorTests
     {
         await using var cluster = await TestCluster.StartAsync(TestCluster.Options with
         {
-            Workers = 1, Deadlines = TestCluster.Options.Deadlines with { LoadSilence = TimeSpan.FromMilliseconds(300) },
+            Workers = 1,
+            Deadlines = TestCluster.Options.Deadlines with { LoadSilence = TimeSpan.FromMilliseconds(300) },
         });
         await cluster.JoinAsync(worker => worker.OnAssign = (_, _, cancellation) => new TaskCompletionSource().Task.WaitAsync(cancellation));
         await cluster.StatusAsync(status => status.Reason.Contains("was lost: no news of its loading for 0.3 s"), "it is held for lost");
@@ -193,12 +194,7 @@ public sealed class ClusterSupervisorTests
     public async Task A_worker_that_wants_to_leave_may_when_what_runs_has_finished()
     {
         await using var cluster = await TestCluster.StartReadyAsync(1);
-        var middle = new SyncPoint();
-        cluster.Workers[0].OnStep = async (_, usual) =>
-        {
-            await middle.PassAsync();
-            return [usual];
-        };
+        var middle = cluster.Workers[0].HoldSteps();
         var running = cluster.TokensAsync(TestCluster.Request(Prompt, 30));
         await middle.Reached;
         var spare = await cluster.JoinAsync();
@@ -219,12 +215,7 @@ public sealed class ClusterSupervisorTests
         {
             Deadlines = TestCluster.Options.Deadlines with { Drain = TimeSpan.FromMilliseconds(50) },
         });
-        var stuck = new SyncPoint();
-        cluster.Workers[0].OnStep = async (_, usual) =>
-        {
-            await stuck.PassAsync();
-            return [usual];
-        };
+        var stuck = cluster.Workers[0].HoldSteps();
         var running = cluster.GenerateAsync(TestCluster.Request(Prompt));
         await stuck.Reached;
         await new Protos.Membership.MembershipClient(cluster.Channel).DrainAsync(new DrainRequest { WorkerId = cluster.Workers[0].Id.Value }).ResponseAsync.Soon();
@@ -236,12 +227,7 @@ public sealed class ClusterSupervisorTests
     public async Task Stopping_lets_what_runs_finish()
     {
         var cluster = await TestCluster.StartReadyAsync(1, TestCluster.Options with { Deadlines = TestCluster.Options.Deadlines with { Shutdown = WaitExtensions.Deadline } });
-        var middle = new SyncPoint();
-        cluster.Workers[0].OnStep = async (_, usual) =>
-        {
-            await middle.PassAsync();
-            return [usual];
-        };
+        var middle = cluster.Workers[0].HoldSteps();
         var running = cluster.TokensAsync(TestCluster.Request(Prompt, 30));
         await middle.Reached;
         var stopping = cluster.DisposeAsync();
