@@ -36,6 +36,9 @@ public sealed record WorkerOptions
     /// </summary>
     public TimeSpan PeerTimeout { get; init; } = TimeSpan.FromSeconds(120);
 
-    /// <summary>The longest that a stopping worker waits for the coordinator to let it go. Default 5 s.</summary>
-    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(5);
+    /// <summary>
+    /// The longest that a stopping worker waits for the coordinator to let it go. Default 25 s: a little more than a coordinator gives
+    /// running sequences to finish, a little less than container hosts give a process to stop.
+    /// </summary>
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(25);
 }

@@ -1,6 +1,6 @@
 using System.Threading.Channels;
-using Wire = LlamaCluster.Protos;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
+using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Loading;
 

@@ -1,9 +1,9 @@
+using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Sources;
-using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
 

@@ -6,8 +6,8 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Worker.Loading;
 using Microsoft.Extensions.Logging;
-using Wire = LlamaCluster.Protos;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
+using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Sources;
 

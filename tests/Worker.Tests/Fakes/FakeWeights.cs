@@ -4,8 +4,8 @@ using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Checksums;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using Wire = LlamaCluster.Protos;
 using Kind = LlamaCluster.Protos.RopeScalingMessage.Types.Kind;
+using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 

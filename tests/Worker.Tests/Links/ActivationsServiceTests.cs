@@ -1,6 +1,6 @@
+using Google.Protobuf;
 using LlamaCluster.Cluster.Activations;
 using LlamaCluster.Worker.Tests.Fakes;
-using Google.Protobuf;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Links;

@@ -3,8 +3,8 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Protos.Health;
 using LlamaCluster.Worker.Tests.Fakes;
 using static LlamaCluster.Protos.Health.HealthCheckResponse.Types;
-using Wire = LlamaCluster.Protos;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
+using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Loading;
 

@@ -1,6 +1,6 @@
 using LlamaCluster.Worker.Loading;
-using Wire = LlamaCluster.Protos;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
+using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Loading;
 

@@ -5,8 +5,8 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Testing.Models;
 using LlamaCluster.Worker.Sources;
 using LlamaCluster.Worker.Tests.Fakes;
-using Wire = LlamaCluster.Protos;
 using Kind = LlamaCluster.Protos.RopeScalingMessage.Types.Kind;
+using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Sources;
 

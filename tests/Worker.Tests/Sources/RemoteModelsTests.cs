@@ -6,8 +6,8 @@ using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 using LlamaCluster.Worker.Sources;
 using LlamaCluster.Worker.Tests.Fakes;
-using Wire = LlamaCluster.Protos;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
+using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Sources;
 
@@ -149,6 +149,25 @@ public sealed class RemoteModelsTests : IAsyncLifetime, IDisposable
 
         Served.OnChunk = (_, _) => { };
         await AssignAsync([worker], worker, view: 2);
+    }
+
+    [Fact]
+    public async Task Assign_WeightsThatStopComing_AreGivenUp()
+    {
+        using var gate = new ManualResetEventSlim();
+        Served.OnChunk = (_, number) =>
+        {
+            if (number == 5) gate.Wait(TimeSpan.FromSeconds(20));
+        };
+        await using var worker = await TestWorker.StartAsync(options => options with
+        {
+            Coordinator = _coordinator.Address,
+            CacheFolder = _cache.Path,
+            PeerTimeout = TimeSpan.FromMilliseconds(200),
+        });
+        var e = await Assert.ThrowsAsync<RpcException>(() => AssignAsync([worker], worker));
+        gate.Set();
+        Assert.Contains("no weights came for 0.2 s", e.Status.Detail);
     }
 
     [Fact]

@@ -1,0 +1,13 @@
+namespace LlamaCluster.Worker.Tests;
+
+public class WorkerMemoryTests
+{
+    static readonly WorkerOptions Options = new() { Coordinator = new Uri("http://127.0.0.1:1") };
+
+    [Fact]
+    public void Of_TheOperatorsNumber_IsThat() => Assert.Equal(77, WorkerMemory.Of(Options with { MemoryBytes = 77 }).Bytes);
+
+    [Fact]
+    public void Of_Nothing_IsLessThanTheMachineHas() =>
+        Assert.InRange(WorkerMemory.Of(Options).Bytes, 1, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - 1);
+}
