@@ -66,7 +66,11 @@ public sealed unsafe class MatMulInput : IDisposable
         if (form.IsSet) return form.Pointer;
         var job = new QuantizeJob
         {
-            Floats = _floats.Pointer, Blocks = form.Pointer, Rows = Rows, BlocksPerRow = Columns / ActivationBlock.Columns, BlocksPerScale = form.BlocksPerScale,
+            Floats = _floats.Pointer,
+            Blocks = form.Pointer,
+            Rows = Rows,
+            BlocksPerRow = Columns / ActivationBlock.Columns,
+            BlocksPerScale = form.BlocksPerScale,
         };
         if ((long)Rows * Columns < ParallelElements) job.Run(0, 1);
         else threads.Run(ref job);

@@ -15,7 +15,9 @@ unsafe struct ActivationBlock
     /// <summary>q, -127..127.</summary>
     public fixed sbyte Values[Columns];
 
-    /// <summary>The largest |x| of the block, or of the eight blocks that share a scale, over 127; not a number if they hold an infinity or no number.</summary>
+    /// <summary>
+    /// The largest |x| of the block, or of the eight blocks that share a scale, over 127; not a number if they hold an infinity or no number.
+    /// </summary>
     public float Scale;
 
     /// <summary>Scale x the sum of q.</summary>

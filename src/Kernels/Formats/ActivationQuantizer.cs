@@ -5,8 +5,8 @@ namespace LlamaCluster.Kernels.Formats;
 
 /// <summary>
 /// Floats to <see cref="ActivationBlock"/>s: 32 columns of a row by themselves, or 256 that share a scale, a = max|x| / 127, q = x (127 / max|x|) rounded
-/// to the nearest (ties to even). An element is off by at most a / 2, 0.4 % of the largest of those that share the scale. Only operations that round once and alike
-/// on every processor are used.
+/// to the nearest (ties to even). An element is off by at most a / 2, 0.4 % of the largest of those that share the scale. Only operations that
+/// round once and alike on every processor are used.
 /// </summary>
 static unsafe class ActivationQuantizer
 {
