@@ -72,6 +72,10 @@ sealed partial class StageExecutor : IAsyncDisposable
             await _next.ConnectAsync(cancellation);
             return null;
         }
+        catch (Exception e) when (_ending is not null && e is ObjectDisposedException or OperationCanceledException)
+        {
+            return _ending;
+        }
         catch (Exception e) when (e is RpcException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
             return new StepFailure(Reason.PeerLost, $"cannot reach the next stage at {PeerAddress.Format(_next.Address)}: {RpcProblem.Describe(e)}");
@@ -104,7 +108,6 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         await CloseAsync(new StepFailure(Reason.StaleView, $"view {_viewVersion} was replaced"));
         if (_next is not null) await _next.DisposeAsync();
-        _queue.Dispose();
     }
 
     void Work()

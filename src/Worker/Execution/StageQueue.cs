@@ -6,7 +6,7 @@ namespace LlamaCluster.Worker.Execution;
 /// Work for one thread, in order and bounded. Producers are asynchronous (a full queue stops the reading of a stream); the consumer is a
 /// thread that blocks, and is woken by the producer directly, without a detour over the thread pool.
 /// </summary>
-sealed class StageQueue(int capacity) : IDisposable
+sealed class StageQueue(int capacity)
 {
     readonly SemaphoreSlim _places = new(capacity);
     readonly Queue<StageWork> _items = new(capacity);
@@ -49,6 +49,4 @@ sealed class StageQueue(int capacity) : IDisposable
             Monitor.PulseAll(_items);
         }
     }
-
-    public void Dispose() => _places.Dispose();
 }

@@ -74,17 +74,29 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         LogOpened(view, shard.Order.Assignment.Stage);
 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var reading = ReadAsync(shard, requests, over.Token);
-        var writing = WriteAsync(shard.Executor.Replies, replies, cancellation);
-        if (await Task.WhenAny(reading, writing) == reading) await shard.Executor.CloseAsync(new StepFailure(Reason.StaleView, $"the coordinator ended view {view}"));
-        else await over.CancelAsync();
-        await writing;
-        if (reading.IsFaulted) await reading;
+        await Task.WhenAll(ReadAsync(shard, requests, over.Token), WriteAsync(shard.Executor.Replies, replies, over));
     }
 
+    /// <summary>When the coordinator ends the stream the view is over, and then the replies end too.</summary>
     async Task ReadAsync(HeldShard shard, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
     {
         var view = shard.Order.Plan.ViewVersion;
+        try
+        {
+            await TakeAsync(shard, view, requests, cancellation);
+        }
+        catch (OperationCanceledException) when (shard.Executor.Replies.Completion.IsCompleted)
+        {
+            LogReplaced(view);
+        }
+        finally
+        {
+            await shard.Executor.CloseAsync(new StepFailure(Reason.StaleView, $"the coordinator ended view {view}"));
+        }
+    }
+
+    async Task TakeAsync(HeldShard shard, ulong view, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
+    {
         while (await requests.MoveNext(cancellation))
             switch (requests.Current)
             {
@@ -97,10 +109,18 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
             }
     }
 
-    static async Task WriteAsync(ChannelReader<Wire.StepReply> from, IServerStreamWriter<Wire.StepReply> to, CancellationToken cancellation)
+    /// <summary>When the replies end, because a new view replaced this one, there is nothing more to read.</summary>
+    static async Task WriteAsync(ChannelReader<Wire.StepReply> from, IServerStreamWriter<Wire.StepReply> to, CancellationTokenSource over)
     {
-        await foreach (var reply in from.ReadAllAsync(cancellation))
-            await to.WriteAsync(reply, cancellation);
+        try
+        {
+            await foreach (var reply in from.ReadAllAsync(over.Token))
+                await to.WriteAsync(reply, over.Token);
+        }
+        finally
+        {
+            await over.CancelAsync();
+        }
     }
 
     static StageWork ToWork(Wire.StepPlan step, LoadOrder order)
