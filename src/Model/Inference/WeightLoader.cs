@@ -43,6 +43,7 @@ sealed class WeightLoader(IModelWeights source, IProgress<long>? bytesLoaded, Ca
         source.ReadRows(tensor, 0, stored);
         var values = new float[length];
         RowDecoder.Decode(tensor.Type, stored, values);
+        if (values.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue)) throw Damaged(tensor, "a weight is infinite or not a number");
         VectorBytes += length * sizeof(float);
         Count(stored.Length);
         return values;
@@ -74,10 +75,24 @@ sealed class WeightLoader(IModelWeights source, IProgress<long>? bytesLoaded, Ca
             var bytes = checked((int)(rows * tensor.RowBytes));
             if (stored.Length < bytes) stored = GC.AllocateUninitializedArray<byte>(bytes);
             source.ReadRows(tensor, firstRow, stored.AsSpan(0, bytes));
-            matrix.Pack(firstRow, stored.AsSpan(0, bytes));
+            Pack(tensor, matrix, firstRow, stored.AsSpan(0, bytes));
             Count(bytes);
         }
     }
+
+    void Pack(TensorInfo tensor, PackedMatrix matrix, int firstRow, ReadOnlySpan<byte> stored)
+    {
+        try
+        {
+            matrix.Pack(firstRow, stored);
+        }
+        catch (InvalidDataException e)
+        {
+            throw Damaged(tensor, e.Message);
+        }
+    }
+
+    ModelFormatException Damaged(TensorInfo tensor, string what) => new($"{source.Name}: tensor {tensor.Name} is damaged: {what}");
 
     void Count(int bytes)
     {

@@ -1,0 +1,197 @@
+using System.Runtime.InteropServices;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Testing.Models;
+using static LlamaCluster.Model.Tests.Inference.TestStage;
+
+namespace LlamaCluster.Model.Tests.Inference;
+
+public sealed class StageRunnerTests
+{
+    static readonly int[] Prompt = TestModels.Tokens(20, 9);
+
+    [Fact]
+    public void Drafts_that_are_right_are_accepted_and_give_one_token_more()
+    {
+        var expected = Generate(new SamplingOptions(), 8);
+        using var stage = new TestStage();
+        var first = Begin(stage, new SamplingOptions());
+        Assert.Equal(expected[0], Assert.Single(first.Tokens).Id);
+
+        // Three drafts: the second one is wrong.
+        var wrong = (expected[2] + 1) % TestModels.Vocabulary;
+        var samples = stage.Complete(StepOf(null, ChunkOf(7, 20, [expected[0], expected[1], wrong, expected[3]], [], sampleCount: 4)))[0];
+        Assert.Equal([expected[1], expected[2]], samples.Tokens.Select(token => token.Id));
+
+        // Going on behind the accepted one gives what an undisturbed run gives; all drafts right give all of them and the next.
+        Assert.Equal("sequence 7 goes on at position 23; it is computed up to position 21", stage.Refuse(StepOf(null, ChunkOf(7, 23, [1], []))));
+        samples = stage.Complete(StepOf(null, ChunkOf(7, 22, [expected[2], expected[3], expected[4]], [], sampleCount: 3)))[0];
+        Assert.Equal([expected[3], expected[4], expected[5]], samples.Tokens.Select(token => token.Id));
+    }
+
+    [Theory]
+    [InlineData(1f)]
+    [InlineData(0.1f)]
+    public void Drafts_are_verified_with_the_same_random_numbers_and_penalties(float temperature)
+    {
+        var options = new SamplingOptions
+        {
+            Temperature = temperature, Seed = 42, TopK = 12, RepetitionPenalty = 1.3f, FrequencyPenalty = 0.2f, PresencePenalty = 0.1f, TopLogprobs = 3,
+        };
+        var expected = GenerateTokens(options, 10);
+        using var stage = new TestStage();
+        Begin(stage, options);
+        var wrong = (expected[3].Id + 1) % TestModels.Vocabulary;
+        var accepted = stage.Complete(StepOf(null, ChunkOf(7, 20, [expected[0].Id, expected[1].Id, expected[2].Id, wrong], [], sampleCount: 4)))[0].Tokens;
+        var rest = stage.Complete(StepOf(null, ChunkOf(7, 23, [expected[3].Id, expected[4].Id], [], sampleCount: 2)))[0].Tokens;
+
+        var all = accepted.Concat(rest).ToArray();
+        Assert.Equal(expected.Skip(1).Take(5).Select(token => token.Id), all.Select(token => token.Id));
+        Assert.Equal(expected.Skip(1).Take(5).Select(token => token.Logprob), all.Select(token => token.Logprob));
+    }
+
+    [Fact]
+    public void A_sequence_goes_on_the_same_after_it_was_lost()
+    {
+        var options = new SamplingOptions { Temperature = 1, Seed = 5, RepetitionPenalty = 1.2f, PresencePenalty = 0.5f };
+        var expected = Generate(options, 12);
+
+        // On another worker, from the tokens known: prompt and output as one chunk, sampled at its end.
+        int[] known = [.. Prompt, .. expected[..6]];
+        using var other = new TestStage();
+        var samples = other.Complete(StepOf(Facts(9, options, Prompt.Length), ChunkOf(9, 0, known, [0, 1], sampleCount: 1)))[0];
+        Assert.Equal(expected[6], samples.Tokens[0].Id);
+
+        // With a prefix whose KV is there already: the history says what it was.
+        other.Runner.End(9);
+        samples = other.Complete(StepOf(Facts(10, options, Prompt.Length, known[..16]), ChunkOf(10, 16, known[16..], [0, 1], sampleCount: 1)))[0];
+        Assert.Equal(expected[6], samples.Tokens[0].Id);
+    }
+
+    [Fact]
+    public void Only_tokens_of_the_mask_are_sampled_at_each_position()
+    {
+        using var stage = new TestStage();
+        var mask = new byte[3];
+        mask[13 / 8] = 1 << (13 % 8);
+        var chunk = ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1, mask);
+        Assert.Equal(13, stage.Complete(StepOf(Facts(7), chunk))[0].Tokens[0].Id);
+
+        // Two positions, each with its own: the draft is what the first one allows.
+        byte[] masks = [0, 0, 1 << 1, 1, 0, 0];
+        var tokens = stage.Complete(StepOf(null, ChunkOf(7, 20, [13, 17], [], sampleCount: 2, masks)))[0].Tokens;
+        Assert.Equal([17, 0], tokens.Select(token => token.Id));
+    }
+
+    [Fact]
+    public void Prompt_log_probabilities_do_not_depend_on_chunks()
+    {
+        var options = new SamplingOptions { PromptLogprobs = true, TopLogprobs = 2 };
+        var whole = Prompts(options, 20);
+        Assert.Equal(Prompt[1..], whole.Select(token => token.Id));
+        foreach (var chunkSize in new[] { 1, 3, 19 })
+        {
+            var parts = Prompts(options, chunkSize);
+            Assert.Equal(whole.Select(token => (token.Id, token.Logprob)), parts.Select(token => (token.Id, token.Logprob)));
+            Assert.Equal(whole.SelectMany(token => token.Top), parts.SelectMany(token => token.Top));
+        }
+    }
+
+    [Theory]
+    [InlineData("blk.1.attn_k.weight", "sequence 7: keys or values of layer 1 are not finite at position 0")]
+    [InlineData("blk.2.ffn_down.weight", "sequence 7: activations after layer 2 are not finite at position 0")]
+    [InlineData("output.weight", "sequence 7: the logits after position 19 are not finite")]
+    public void Numbers_that_are_not_finite_end_the_step(string tensor, string reason)
+    {
+        using var stage = new TestStage(weights: new DamagedWeights(TestModels.Grouped.Weights(), tensor));
+        var outcome = stage.Runner.Run(StepOf(Facts(7), ChunkOf(7, 0, Prompt, [0, 1], sampleCount: 1)));
+        Assert.Equal(reason, Assert.IsType<StepOutcome.Failed>(outcome).Reason);
+    }
+
+    [Fact]
+    public void Activations_that_are_not_finite_end_the_step()
+    {
+        using var stage = new TestStage(1, 1);
+        var input = stage.Runner.Input(8);
+        input.Fill(0.5f);
+        input[5 * 64] = float.PositiveInfinity;
+        var step = new Step([Facts(7), Facts(8)], [ChunkOf(7, 0, [1, 2, 3], [0]), ChunkOf(8, 0, [1, 2, 3, 4, 5], [1])]);
+        Assert.Equal("sequence 8: keys or values of layer 1 are not finite at position 2", Assert.IsType<StepOutcome.Failed>(stage.Runner.Run(step)).Reason);
+    }
+
+    [Fact]
+    public void A_decoding_step_allocates_its_results_and_nothing_else()
+    {
+        // A sampled token is an object, in a list, in the samples of its sequence, in a list, in the outcome.
+        const long perStep = 64;
+        const long perToken = 200;
+        MeasureDecoding(sequences: 4, steps: 30);
+        var allocated = MeasureDecoding(sequences: 4, steps: 60);
+        Assert.InRange(allocated, 0, 60 * (perStep + (4 * perToken)));
+    }
+
+    static long MeasureDecoding(int sequences, int steps)
+    {
+        using var stage = new TestStage();
+        ulong[] ids = [.. Enumerable.Range(0, sequences).Select(i => (ulong)i)];
+        stage.Complete(new Step(
+            [.. ids.Select(id => Facts(id, new SamplingOptions { Temperature = (int)id % 2, Seed = id, TopP = 0.9f, TopK = 10 }))],
+            [.. ids.Select(id => ChunkOf(id, 0, [1, 2], [(4 * (int)id) + 0, (4 * (int)id) + 1, (4 * (int)id) + 2, (4 * (int)id) + 3]))]));
+        var prepared = Enumerable.Range(2, steps).Select(position => new Step([], [.. ids.Select(id => ChunkOf(id, position, [3], [], sampleCount: 1))])).ToArray();
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        foreach (var step in prepared) _ = stage.Runner.Run(step);
+        return GC.GetAllocatedBytesForCurrentThread() - before;
+    }
+
+    static int[] Generate(SamplingOptions options, int count) => [.. GenerateTokens(options, count).Select(token => token.Id)];
+
+    static List<SampledToken> GenerateTokens(SamplingOptions options, int count)
+    {
+        using var stage = new TestStage();
+        List<SampledToken> tokens = [Begin(stage, options).Tokens[0]];
+        while (tokens.Count < count)
+            tokens.Add(stage.Complete(StepOf(null, ChunkOf(7, 19 + tokens.Count, [tokens[^1].Id], [], sampleCount: 1)))[0].Tokens[0]);
+        return tokens;
+    }
+
+    static SequenceSamples Begin(TestStage stage, SamplingOptions options) =>
+        stage.Complete(StepOf(Facts(7, options, Prompt.Length), ChunkOf(7, 0, Prompt, [5, 2, 9], sampleCount: 1)))[0];
+
+    static List<SampledToken> Prompts(SamplingOptions options, int chunkSize)
+    {
+        using var stage = new TestStage();
+        var tokens = new List<SampledToken>();
+        for (var start = 0; start < Prompt.Length; start += chunkSize)
+        {
+            var part = Prompt[start..Math.Min(start + chunkSize, Prompt.Length)];
+            var step = StepOf(start == 0 ? Facts(7, options, Prompt.Length) : null, ChunkOf(7, start, part, start == 0 ? [0, 1] : []));
+            tokens.AddRange(stage.Complete(step).SelectMany(samples => samples.Prompt));
+        }
+        return tokens;
+    }
+
+    /// <summary>Weights of which one tensor has a last row that no product with it is finite.</summary>
+    sealed class DamagedWeights(SyntheticWeights whole, string damaged) : IModelWeights
+    {
+        public string Name => whole.Name;
+
+        public LlamaConfig Config => whole.Config;
+
+        public IReadOnlyList<TensorInfo> Tensors => whole.Tensors;
+
+        public TensorInfo? Find(string name) => whole.Find(name);
+
+        public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
+        {
+            whole.ReadRows(tensor, firstRow, destination);
+            if (tensor.Name == damaged && firstRow + (destination.Length / tensor.RowBytes) == tensor.Rows)
+                MemoryMarshal.Cast<byte, float>(destination)[^(int)tensor.Columns..].Fill(float.MaxValue);
+        }
+
+        public string ComputeDigest(CancellationToken cancellation = default) => whole.ComputeDigest(cancellation);
+
+        public void Dispose() => whole.Dispose();
+    }
+}
