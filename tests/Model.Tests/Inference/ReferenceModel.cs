@@ -33,11 +33,11 @@ sealed class ReferenceModel
         _values = [.. Enumerable.Range(0, _config.LayerCount).Select(_ => new List<double[]>())];
     }
 
-    /// <summary>Applied to the input of every matrix product; identity unless set.</summary>
-    public Func<string, double[], double[]> Round { get; init; } = (_, x) => x;
-
-    /// <summary>Applied to keys, values and queries before attention.</summary>
-    public Func<double[], double[]> RoundKv { get; init; } = x => x;
+    /// <summary>
+    /// Attend as llama.cpp's flash attention does on CPUs by default: queries, keys and values in half precision, and the weighted sum of values
+    /// too, rounded to half precision after every position.
+    /// </summary>
+    public bool HalfPrecisionAttention { get; init; }
 
     /// <summary>Takes in the next token, and gives the logits [V] after it.</summary>
     public double[] Next(int token)
@@ -54,9 +54,9 @@ sealed class ReferenceModel
             var position = _keys[layer].Count;
             Rotate(q, position);
             Rotate(k, position);
-            _keys[layer].Add(RoundKv(k));
-            _values[layer].Add(RoundKv(v));
-            x = Sum(x, Product(Name("attn_output"), Attention(RoundKv(q), layer)));
+            _keys[layer].Add(Kept(k));
+            _values[layer].Add(Kept(v));
+            x = Sum(x, Product(Name("attn_output"), Attention(Kept(q), layer)));
 
             h = Norm(x, Name("ffn_norm"));
             var gate = Product(Name("ffn_gate"), h);
@@ -82,10 +82,9 @@ sealed class ReferenceModel
     double[] Product(string name, double[] input)
     {
         var (values, columns) = _tensors[name];
-        var x = Round(name, input);
         var y = new double[values.Length / columns];
         for (var r = 0; r < y.Length; r++)
-            for (var c = 0; c < columns; c++) y[r] += values[(r * columns) + c] * x[c];
+            for (var c = 0; c < columns; c++) y[r] += values[(r * columns) + c] * input[c];
         return y;
     }
 
@@ -102,16 +101,50 @@ sealed class ReferenceModel
         var output = new double[q.Length];
         for (var head = 0; head < _config.HeadCount; head++)
         {
-            var offset = head / (_config.HeadCount / _config.KvHeadCount) * size;
-            var scores = _keys[layer].Select(k => Enumerable.Range(0, size).Sum(e => q[(head * size) + e] * k[offset + e]) / Math.Sqrt(size)).ToArray();
-            var max = scores.Max();
-            var weights = scores.Select(s => Math.Exp(s - max)).ToArray();
-            var sum = weights.Sum();
-            for (var e = 0; e < size; e++)
-                output[(head * size) + e] = weights.Zip(_values[layer], (w, v) => w / sum * v[offset + e]).Sum();
+            var kvHead = head / (_config.HeadCount / _config.KvHeadCount);
+            if (HalfPrecisionAttention) AttendInHalves(q, output, head * size, kvHead * size, layer);
+            else Attend(q, output, head * size, kvHead * size, layer);
         }
         return output;
     }
+
+    void Attend(double[] q, double[] output, int at, int kvAt, int layer)
+    {
+        var size = _config.HeadSize;
+        var weights = new double[_keys[layer].Count];
+        for (var p = 0; p < weights.Length; p++)
+            for (var e = 0; e < size; e++) weights[p] += q[at + e] * _keys[layer][p][kvAt + e] / Math.Sqrt(size);
+        var max = weights.Max();
+        for (var p = 0; p < weights.Length; p++) weights[p] = Math.Exp(weights[p] - max);
+        var sum = weights.Sum();
+        for (var p = 0; p < weights.Length; p++)
+            for (var e = 0; e < size; e++) output[at + e] += weights[p] / sum * _values[layer][p][kvAt + e];
+    }
+
+    void AttendInHalves(double[] q, double[] output, int at, int kvAt, int layer)
+    {
+        var size = _config.HeadSize;
+        var (max, sum) = (double.NegativeInfinity, 0.0);
+        for (var p = 0; p < _keys[layer].Count; p++)
+        {
+            var score = 0.0;
+            for (var e = 0; e < size; e++) score += q[at + e] * _keys[layer][p][kvAt + e] / Math.Sqrt(size);
+            if (score > max)
+            {
+                var shrink = Math.Exp(max - score);
+                (max, sum) = (score, sum * shrink);
+                for (var e = 0; e < size; e++) output[at + e] = ToHalf(output[at + e] * shrink);
+            }
+            var weight = Math.Exp(score - max);
+            sum += weight;
+            for (var e = 0; e < size; e++) output[at + e] = ToHalf(output[at + e] + (weight * _values[layer][p][kvAt + e]));
+        }
+        for (var e = 0; e < size; e++) output[at + e] /= sum;
+    }
+
+    double[] Kept(double[] x) => HalfPrecisionAttention ? [.. x.Select(ToHalf)] : x;
+
+    static double ToHalf(double x) => (double)(Half)x;
 
     void Rotate(double[] heads, int position)
     {
