@@ -16,9 +16,9 @@ sealed class OpenedModel : IDisposable
     /// <summary>KV positions that are made room for where nothing else is said; see <see cref="EngineOptions.KvTokens"/>.</summary>
     const int UsualKvTokens = 65536;
 
-    OpenedModel(IModelWeights files, string digest, int contextLength)
+    OpenedModel(string name, IModelWeights files, string digest, int contextLength)
     {
-        Identity = new ModelIdentity(CleanName(files.Name), digest);
+        Identity = new ModelIdentity(CleanName(name), digest);
         Weights = new ServedWeights(files, Identity.Name, digest);
         ContextLength = contextLength;
     }
@@ -38,7 +38,8 @@ sealed class OpenedModel : IDisposable
         var files = ModelFiles.Open(options.ModelPath);
         try
         {
-            return new OpenedModel(files, files.ComputeDigest(), CoordinatorOptionsRules.ContextLength(options, files.Config.ContextLength));
+            return new OpenedModel(
+                ModelFiles.IdOf(options.ModelPath), files, files.ComputeDigest(), CoordinatorOptionsRules.ContextLength(options, files.Config.ContextLength));
         }
         catch
         {
@@ -59,7 +60,7 @@ sealed class OpenedModel : IDisposable
 
     public void Dispose() => Weights.Files.Dispose();
 
-    /// <summary>A name out of a file may be anything; it goes into plans, logs and answers.</summary>
+    /// <summary>A file may be called anything; it goes into plans, logs and answers.</summary>
     static string CleanName(string name)
     {
         var clean = new string([.. name.Where(letter => !char.IsControl(letter)).Take(LongestName)]).Trim();

@@ -8,7 +8,7 @@ namespace LlamaCluster.Model.Formats;
 /// </summary>
 public interface IModelWeights : IDisposable
 {
-    /// <summary>For people and for the API's model id.</summary>
+    /// <summary>The name stored in the files, for people; <see cref="ModelFiles.IdOf"/> gives the API's.</summary>
     string Name { get; }
 
     LlamaConfig Config { get; }

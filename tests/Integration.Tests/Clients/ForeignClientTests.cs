@@ -1,0 +1,66 @@
+using System.Net;
+using System.Text.Json;
+using LlamaCluster.Integration.Tests.Up;
+using LlamaCluster.Testing;
+
+namespace LlamaCluster.Integration.Tests.Clients;
+
+/// <summary>Clients that we did not write, against real processes.</summary>
+public sealed class ForeignClientTests
+{
+    const string Answer = "Pipeline parallelism splits a model by layers. Each worker holds some of the layers, runs them and passes the activations to the next worker.";
+    const int NotFound = 5;
+    const int FailedPrecondition = 9;
+
+    [NodeFact]
+    public async Task The_npm_openai_client_works()
+    {
+        await using var cluster = await LocalCluster.StartAsync();
+        var seen = await NodeScript.RunAsync("openai-client.mjs", cluster.Http.BaseAddress!.ToString().TrimEnd('/'), "llamacluster-demo-5m-q8_0");
+
+        Assert.Equal("llamacluster-demo-5m-q8_0", seen.GetProperty("models")[0].GetString());
+        var chat = seen.GetProperty("chat");
+        Assert.Equal(Answer, chat.GetProperty("text").GetString());
+        Assert.Equal("stop", chat.GetProperty("finish").GetString());
+        Assert.Equal(chat.GetProperty("usage").GetProperty("completion_tokens").GetInt32() - 1, chat.GetProperty("logprobs").GetInt32());
+        Assert.Equal(Answer, seen.GetProperty("streamed").GetProperty("text").GetString());
+        Assert.Equal(chat.GetProperty("usage").ToString(), seen.GetProperty("streamed").GetProperty("usage").ToString());
+        Assert.All(seen.GetProperty("several").EnumerateArray(), text => Assert.Equal(Answer, text.GetString()));
+        Assert.StartsWith("LlamaCluster", seen.GetProperty("completion").GetProperty("text").GetString());
+        Assert.Equal(404, seen.GetProperty("unknownModel").GetProperty("status").GetInt32());
+        Assert.Equal("model_not_found", seen.GetProperty("unknownModel").GetProperty("code").GetString());
+        Assert.Equal(400, seen.GetProperty("negative").GetProperty("status").GetInt32());
+        Assert.Equal("max_tokens", seen.GetProperty("negative").GetProperty("param").GetString());
+    }
+
+    [NodeFact]
+    public async Task Grpc_js_calls_health_and_membership()
+    {
+        await using var coordinator = CliProcess.Start("coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--workers", "1");
+        var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ');
+        var grpc = addresses[2]["grpc=".Length..];
+        await using var worker = CliProcess.Start("worker", "--coordinator", grpc, "--name", "only", "--threads", "1");
+        using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
+        await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
+
+        var seen = await NodeScript.RunAsync("grpc-client.mjs", new Uri(grpc).Authority, Path.Combine(SharedFiles.Repository, "src", "Protos"));
+
+        Assert.Equal("SERVING", seen.GetProperty("alive").GetProperty("status").GetString());
+        Assert.Equal("SERVING", seen.GetProperty("ready").GetProperty("status").GetString());
+        Assert.Equal("SERVING", seen.GetProperty("watched").GetProperty("status").GetString());
+        Assert.Equal(NotFound, seen.GetProperty("unknown").GetProperty("code").GetInt32());
+        var listed = Assert.Single(seen.GetProperty("workers").GetProperty("workers").EnumerateArray());
+        Assert.Equal("only", listed.GetProperty("name").GetString());
+        Assert.Equal("WORKER_STATE_READY", listed.GetProperty("state").GetString());
+        Assert.Equal(8, listed.GetProperty("shard").GetProperty("layer_count").GetInt32());
+        AssertRefused(seen.GetProperty("refused"), FailedPrecondition, "digest");
+        AssertRefused(seen.GetProperty("garbage"), FailedPrecondition, "protocol");
+    }
+
+    static void AssertRefused(JsonElement reply, int code, string word)
+    {
+        Assert.True(reply.TryGetProperty("code", out var given), reply.ToString());
+        Assert.Equal(code, given.GetInt32());
+        Assert.Contains(word, reply.GetProperty("details").GetString());
+    }
+}
