@@ -53,7 +53,7 @@ public sealed class ForeignClientTests
         Assert.Equal("only", listed.GetProperty("name").GetString());
         Assert.Equal("WORKER_STATE_READY", listed.GetProperty("state").GetString());
         Assert.Equal(8, listed.GetProperty("shard").GetProperty("layer_count").GetInt32());
-        AssertRefused(seen.GetProperty("refused"), FailedPrecondition, "digest");
+        AssertRefused(seen.GetProperty("refused"), FailedPrecondition, "ffffffffffff");
         AssertRefused(seen.GetProperty("garbage"), FailedPrecondition, "protocol");
     }
 
