@@ -1,7 +1,7 @@
 namespace LlamaCluster.Model.Text.Tokenization.Merging;
 
 /// <summary>
-/// A stretch of the text that is, for now, one token; a node of a doubly linked list. Merging makes the left of two symbols
+/// A stretch of the text that is one token so far; a node of a doubly linked list. Merging makes the left of two symbols
 /// longer and the right one empty.
 /// </summary>
 struct Symbol
