@@ -6,8 +6,11 @@ public sealed record ClusterDeadlines
     /// <summary>How often a worker is asked to give a sign of life. Default 1 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>A worker that gives none for so long is lost. Default 5 s.</summary>
-    public TimeSpan HeartbeatTimeout { get; init; } = TimeSpan.FromSeconds(5);
+    /// <summary>
+    /// A worker that gives none for so long is lost. One whose process died is noticed at once, by its connection: this is for cut cables and
+    /// frozen machines, and long enough for a machine whose cores all compute. Default 8 s.
+    /// </summary>
+    public TimeSpan HeartbeatTimeout { get; init; } = TimeSpan.FromSeconds(8);
 
     /// <summary>For a step, from when it is the oldest one under way. Default 120 s: a prompt's rows on a big model and slow machines.</summary>
     public TimeSpan Step { get; init; } = TimeSpan.FromSeconds(120);

@@ -133,6 +133,34 @@ public sealed class GenerationEngineTests
         Assert.Equal(("the prompt has token id 2048, not 0 to 2047", false), (failed.Message, failed.Retryable));
     }
 
+    [Fact]
+    public async Task A_mix_of_everything_in_a_tiny_cache_gives_each_its_due_and_leaves_nothing_behind()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(3, TestCluster.Options with { Engine = new EngineOptions { KvTokens = 320, MaxPromptRows = 24, MaxWaiting = 1000 } });
+        var random = new Random(20251122);
+        await Task.WhenAll(Enumerable.Range(0, 300).Select(_ =>
+        {
+            int[] prompt = [.. Enumerable.Range(0, random.Next(1, 150)).Select(_ => random.Next(3, 250))];
+            var (maxTokens, leavesAfter) = (random.Next(0, 120), random.Next(4) == 0 ? random.Next(20) : int.MaxValue);
+            var answer = FakeModel.Continue(prompt, maxTokens);
+            var stop = random.Next(3) == 0 && maxTokens > 0 ? answer[random.Next(maxTokens)] : -1;
+            return RunAsync(TestCluster.Request(prompt, maxTokens, stop), Array.IndexOf(answer, stop) is >= 0 and var end ? answer[..(end + 1)] : answer, leavesAfter);
+        })).Soon();
+        await AssertAllFreeAsync(cluster);
+
+        async Task RunAsync(SequenceRequest request, int[] expected, int leavesAfter)
+        {
+            List<int> tokens = [];
+            await foreach (var next in cluster.Engine.GenerateAsync(request, CancellationToken.None))
+            {
+                Assert.IsNotType<SequenceEvent.Failed>(next);
+                if (next is SequenceEvent.Token token) tokens.Add(token.Sampled.Id);
+                if (tokens.Count > leavesAfter) break;
+            }
+            Assert.Equal(expected[..Math.Min(expected.Length, leavesAfter == int.MaxValue ? expected.Length : leavesAfter + 1)], tokens);
+        }
+    }
+
     /// <summary>No worker keeps anything of any sequence, as soon as the last message about it is through.</summary>
     static async Task AssertAllFreeAsync(TestCluster cluster)
     {
