@@ -57,7 +57,9 @@ public sealed partial class GenerationLoop(EngineOptions options, CoordinatorMet
         {
             // A bug must not leave anybody waiting: it costs this view and its sequences, and the next one begins anew.
             LogBroke(e);
-            Leave($"the generation loop failed ({e.GetType().Name})");
+            var reason = $"the generation loop failed ({e.GetType().Name})";
+            _pipeline?.Abort(new PipelineFailure(null, WorkerLost: false, reason));
+            Leave(reason);
         }
     }
 
@@ -145,7 +147,6 @@ public sealed partial class GenerationLoop(EngineOptions options, CoordinatorMet
     /// <summary>The pipeline is of no use any more: every sequence ends with the reason.</summary>
     void Leave(string reason)
     {
-        _pipeline?.Abort(new PipelineFailure(null, WorkerLost: false, reason));
         (_pipeline, _scheduler, _refusal) = (null, null, reason);
         foreach (var stream in _open.Values) Refuse(stream, $"{reason}, and the request with it; {Again}", retryable: true);
         _open.Clear();

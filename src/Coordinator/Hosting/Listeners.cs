@@ -21,7 +21,7 @@ sealed class Listeners(CoordinatorOptions options)
     public void Configure(KestrelServerOptions kestrel)
     {
         kestrel.UseClusterRpcLimits();
-        kestrel.Listen(Parse(options.Listen), listen => _api = Open(listen, ListenerKind.Api, HttpProtocols.Http1AndHttp2));
+        kestrel.Listen(Parse(options.Listen), listen => _api = Open(listen, ListenerKind.Api, HttpProtocols.Http1));
         kestrel.Listen(Parse(options.GrpcListen), listen => _rpc = Open(listen, ListenerKind.Rpc, HttpProtocols.Http2));
     }
 

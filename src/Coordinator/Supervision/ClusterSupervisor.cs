@@ -124,7 +124,7 @@ public sealed partial class ClusterSupervisor(
         }
         finally
         {
-            Report(ClusterPhase.Waiting, end.Message);
+            Report(stopping.IsCancellationRequested ? ClusterPhase.Stopping : ClusterPhase.Waiting, end.Message);
             pipeline.Abort(end);
             loop.Detach(pipeline, end.Message);
         }
@@ -172,7 +172,7 @@ public sealed partial class ClusterSupervisor(
         var full = _trouble.Length == 0 || reason.Length == 0 ? reason : $"{_trouble}; {reason}";
         status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? []));
         readiness.Set(phase == ClusterPhase.Ready);
-        if (phase != before || phase == ClusterPhase.Waiting) LogStatus(phase, full);
+        if (full.Length > 0 && (phase != before || phase == ClusterPhase.Waiting)) LogStatus(phase, full);
     }
 
     static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;

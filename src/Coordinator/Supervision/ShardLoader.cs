@@ -41,7 +41,8 @@ public sealed partial class ShardLoader(PeerChannels channels, ClusterDeadlines 
             {
                 silence.CancelAfter(deadlines.LoadSilence);
                 var progress = call.ResponseStream.Current;
-                if (progress.Phase != phase) LogPhase(worker, phase = progress.Phase, progress.Source, progress.BytesTotal);
+                if (progress.Phase != phase && progress.Phase != Phase.Opening) LogPhase(worker, progress.Phase, progress.Source, progress.BytesTotal);
+                phase = progress.Phase;
                 onProgress(ProgressOf(worker, progress));
                 if (phase == Phase.Ready) return Check(worker, request, progress);
             }
