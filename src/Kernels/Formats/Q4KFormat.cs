@@ -1,5 +1,5 @@
-using LlamaCluster.Kernels.Decoding;
 using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Decoding;
 using LlamaCluster.Kernels.Lanes;
 using static System.Runtime.CompilerServices.MethodImplOptions;
 

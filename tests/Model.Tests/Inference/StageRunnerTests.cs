@@ -37,7 +37,13 @@ public sealed class StageRunnerTests
     {
         var options = new SamplingOptions
         {
-            Temperature = temperature, Seed = 42, TopK = 12, RepetitionPenalty = 1.3f, FrequencyPenalty = 0.2f, PresencePenalty = 0.1f, TopLogprobs = 3,
+            Temperature = temperature,
+            Seed = 42,
+            TopK = 12,
+            RepetitionPenalty = 1.3f,
+            FrequencyPenalty = 0.2f,
+            PresencePenalty = 0.1f,
+            TopLogprobs = 3,
         };
         var expected = GenerateTokens(options, 10);
         using var stage = new TestStage();
