@@ -49,7 +49,7 @@ public sealed class GreedyFixtureTests(ITestOutputHelper output)
         using var weights = ModelFiles.Open(SharedFiles.Shared("models/stories260K.gguf"));
         using var generator = new LocalGenerator(weights, new LocalGeneratorOptions { Threads = 2, KvType = KvType.F32 });
         var (ours, recorded, recordedHalves) = (0.0, 0.0, 0.0);
-        foreach (var expected in GreedyFixture.Read("stories260K").Cases)
+        foreach (var expected in GreedyFixture.Read("stories260K").Cases.Take(3))
         {
             int[] tokens = [.. expected.PromptTokens, .. expected.Tokens];
             var first = expected.PromptTokens.Length - 1;

@@ -1,0 +1,196 @@
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Inference.Sampling;
+
+namespace LlamaCluster.Model.Tests.Inference.Sampling;
+
+public sealed class SamplerTests
+{
+    static readonly SamplingOptions[] Mixtures =
+    [
+        new() { Temperature = 1 },
+        new() { Temperature = 0.5f },
+        new() { Temperature = 2, TopK = 7 },
+        new() { Temperature = 1, TopP = 0.8f },
+        new() { Temperature = 1, TopP = 0.05f },
+        new() { Temperature = 1, MinP = 0.1f },
+        new() { Temperature = 1.5f, MinP = 0.02f, TopK = 20, TopP = 0.9f },
+        new() { Temperature = 1, RepetitionPenalty = 1.5f, FrequencyPenalty = 0.5f, PresencePenalty = 0.3f },
+        new() { Temperature = 1, TopK = 12, LogitBias = new Dictionary<int, float> { [3] = 5, [4] = -100, [299] = 2 } },
+    ];
+
+    public static TheoryData<int> MixtureIndexes => [.. Enumerable.Range(0, Mixtures.Length)];
+
+    [Theory]
+    [MemberData(nameof(MixtureIndexes))]
+    public void Draws_follow_the_distribution(int mixture)
+    {
+        const int draws = 20_000;
+        var options = Mixtures[mixture];
+        var logits = TestLogits.Of(300, 1);
+        int[] prompt = [1, 2, 3, 50];
+        int[] output = [5, 5, 5, 6, 1];
+        var expected = PlainSampler.Distribution(PlainSampler.Scores(logits, options, prompt, output), options);
+        var history = HistoryOf(options, prompt, output);
+        var sampler = new Sampler(300);
+        var counts = new int[300];
+        for (var i = 0; i < draws; i++) counts[sampler.Sample(logits, options with { Seed = (ulong)i }, history, default, 9)!.Id]++;
+
+        Assert.Empty(counts.Index().Where(c => c.Item > 0).Select(c => c.Index).Except(expected.Select(e => e.Id)));
+        AssertFollows(expected, counts, draws);
+    }
+
+    [Theory]
+    [MemberData(nameof(MixtureIndexes))]
+    public void Positions_are_as_independent_as_seeds(int mixture)
+    {
+        const int draws = 20_000;
+        var options = Mixtures[mixture];
+        var logits = TestLogits.Of(300, 2);
+        var expected = PlainSampler.Distribution(PlainSampler.Scores(logits, options, [], []), options);
+        var sampler = new Sampler(300);
+        var counts = new int[300];
+        for (var position = 0; position < draws; position++) counts[sampler.Sample(logits, options with { Seed = 77 }, null, default, position)!.Id]++;
+        AssertFollows(expected, counts, draws);
+    }
+
+    [Fact]
+    public void The_same_seed_position_and_tokens_give_the_same_choice()
+    {
+        var logits = TestLogits.Of(5000, 3);
+        var options = new SamplingOptions { Temperature = 1, TopP = 0.95f, Seed = 123 };
+        var (one, other) = (new Sampler(5000), new Sampler(5000));
+        var choices = Enumerable.Range(0, 100).Select(position => one.Sample(logits, options, null, default, position)!.Id).ToArray();
+
+        // Another sampler, in another order, after other requests.
+        foreach (var position in Enumerable.Range(0, 100).Reverse())
+        {
+            other.Sample(TestLogits.Of(5000, position), new SamplingOptions { Temperature = 3, TopK = 50 }, null, default, position);
+            Assert.Equal(choices[position], other.Sample(logits, options, null, default, position)!.Id);
+        }
+        Assert.True(choices.Distinct().Count() > 20);
+    }
+
+    [Theory]
+    [InlineData(0f)]
+    [InlineData(9e-6f)]
+    public void Without_temperature_the_greatest_score_wins_and_of_equal_ones_the_lowest_id(float temperature)
+    {
+        var logits = TestLogits.Of(1000, 4);
+        logits[700] = logits[300] = logits[301] = 20;
+        var sampler = new Sampler(1000);
+        var options = new SamplingOptions { Temperature = temperature, TopK = 5, TopP = 0.5f };
+        Assert.Equal(300, sampler.Sample(logits, options, null, default, 1)!.Id);
+        Assert.Equal(701, sampler.Sample(logits, options with { LogitBias = new Dictionary<int, float> { [701] = 50 } }, null, default, 1)!.Id);
+        options = options with { RepetitionPenalty = 3 };
+        Assert.Equal(301, sampler.Sample(logits, options, HistoryOf(options, [300], [300]), default, 1)!.Id);
+    }
+
+    [Fact]
+    public void Log_probabilities_are_those_of_the_model_whatever_is_done_to_its_scores()
+    {
+        var logits = TestLogits.Of(3000, 5);
+        var exact = Exact(logits);
+        var best = logits.Index().OrderByDescending(l => l.Item).Take(20).Select(l => l.Index).ToArray();
+        var options = new SamplingOptions
+        {
+            Temperature = 1.3f, TopK = 3, RepetitionPenalty = 2, TopLogprobs = 20, LogitBias = new Dictionary<int, float> { [17] = 100 },
+        };
+        var sampled = new Sampler(3000).Sample(logits, options, HistoryOf(options, best, []), default, 3)!;
+
+        Assert.Equal(17, sampled.Id);
+        Assert.Equal(exact[17], sampled.Logprob, 1e-5);
+        Assert.Equal(best, sampled.Top.Select(top => top.Id));
+        Assert.All(sampled.Top, top => Assert.Equal(exact[top.Id], top.Logprob, 1e-5));
+    }
+
+    [Fact]
+    public void Log_probabilities_are_given_as_far_as_asked_for()
+    {
+        var logits = TestLogits.Of(40, 6);
+        var sampler = new Sampler(40);
+        var none = sampler.Sample(logits, new SamplingOptions(), null, default, 1)!;
+        Assert.True(float.IsNaN(none.Logprob));
+        Assert.Empty(none.Top);
+        var own = sampler.Sample(logits, new SamplingOptions { TopLogprobs = 0 }, null, default, 1)!;
+        Assert.Equal(Exact(logits)[own.Id], own.Logprob, 1e-5);
+        Assert.Empty(own.Top);
+        var scored = sampler.Score(logits, 11, 3)!;
+        Assert.Equal(11, scored.Id);
+        Assert.Equal(Exact(logits)[11], scored.Logprob, 1e-5);
+        Assert.Equal(3, scored.Top.Count);
+    }
+
+    [Fact]
+    public void Only_allowed_ids_are_drawn_and_biases_do_not_bring_others_back()
+    {
+        var logits = TestLogits.Of(300, 7);
+        var mask = new byte[38];
+        foreach (var id in new[] { 0, 9, 255, 256, 299 }) mask[id / 8] |= (byte)(1 << (id % 8));
+        var options = new SamplingOptions { Temperature = 5, LogitBias = new Dictionary<int, float> { [10] = 100 } };
+        var expected = PlainSampler.Distribution(PlainSampler.Scores(logits, options, [], [], id => (mask[id / 8] >> (id % 8) & 1) == 1), options);
+        var sampler = new Sampler(300);
+        var counts = new int[300];
+        for (var i = 0; i < 5000; i++) counts[sampler.Sample(logits, options with { Seed = (ulong)i }, null, mask, 3)!.Id]++;
+        Assert.Equal(5, expected.Length);
+        AssertFollows(expected, counts, 5000);
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    [InlineData(float.NegativeInfinity)]
+    public void Logits_that_are_not_finite_give_no_token(float bad)
+    {
+        var logits = TestLogits.Of(1000, 8);
+        logits[777] = bad;
+        var sampler = new Sampler(1000);
+        Assert.Null(sampler.Sample(logits, new SamplingOptions { Temperature = 1 }, null, default, 1));
+        Assert.Null(sampler.Sample(logits, new SamplingOptions(), null, default, 1));
+        Assert.Null(sampler.Score(logits, 3, 2));
+    }
+
+    [Fact]
+    public void A_large_vocabulary_is_sampled_without_allocating_more_than_the_token()
+    {
+        var logits = TestLogits.Of(128_256, 9);
+        var sampler = new Sampler(128_256);
+        SamplingOptions[] mixtures =
+        [
+            new() { Temperature = 1 }, new() { Temperature = 1, TopP = 0.9f }, new() { Temperature = 1, TopK = 40 }, new() { Temperature = 1, MinP = 0.05f }, new(),
+        ];
+        foreach (var options in mixtures) sampler.Sample(logits, options, null, default, 1);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        foreach (var options in mixtures) sampler.Sample(logits, options, null, default, 2);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, mixtures.Length * 64);
+    }
+
+    /// <summary>Chi-squared over ids that are expected at least 5 times, the others together; chance alone exceeds the limit once in a million.</summary>
+    static void AssertFollows((int Id, double Probability)[] expected, int[] counts, int draws)
+    {
+        var (chiSquared, freedom, rareExpected, rareCount) = (0.0, -1, 0.0, 0);
+        foreach (var (id, probability) in expected)
+        {
+            if (probability * draws >= 5) Add(probability * draws, counts[id]);
+            else (rareExpected, rareCount) = (rareExpected + (probability * draws), rareCount + counts[id]);
+        }
+        if (rareExpected > 5) Add(rareExpected, rareCount);
+        var limit = freedom + (4.8 * Math.Sqrt(2 * freedom)) + 15;
+        Assert.True(chiSquared < limit, $"chi-squared is {chiSquared:F1} for {freedom} degrees of freedom");
+
+        void Add(double wanted, int count)
+        {
+            chiSquared += (count - wanted) * (count - wanted) / wanted;
+            freedom++;
+        }
+    }
+
+    static TokenHistory? HistoryOf(SamplingOptions options, int[] prompt, int[] output)
+    {
+        if (!Penalties.NeedHistory(options)) return null;
+        var history = new TokenHistory(prompt.Length);
+        history.Add([.. prompt, .. output]);
+        return history;
+    }
+
+    static double[] Exact(float[] logits) => ReferenceModel.LogSoftmax([.. logits.Select(l => (double)l)]);
+}
