@@ -13,14 +13,7 @@ sealed class ChatCompletionsEndpoint(ServedModel model, PromptEncoder prompts, C
 
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
-        if ((await JsonBody.ReadAsync(http.Request, http.RequestAborted)).Failed(out var badBody, out var body)) return badBody;
-        using (body)
-            if (ChatRequestRules.Read(body.RootElement, model).Failed(out var badRequest, out var request)) return badRequest;
-            else return await AnswerAsync(http, request);
-    }
-
-    async Task<ApiError?> AnswerAsync(HttpContext http, ChatRequest request)
-    {
+        if ((await JsonBody.ReadAsync(http, body => ChatRequestRules.Read(body, model))).Failed(out var badRequest, out var request)) return badRequest;
         if (prompts.Encode(request.Messages, request.AddGenerationPrompt, request.AddSpecialTokens).Failed(out var badPrompt, out var prompt)) return badPrompt;
         if (ContextRules.Check(prompt, request.Settings, model.ContextLength, "messages") is { } tooLong) return tooLong;
         return await responder.AnswerAsync(http, [prompt], echo: false, request.Settings, _form);

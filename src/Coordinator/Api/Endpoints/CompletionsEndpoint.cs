@@ -13,14 +13,7 @@ sealed class CompletionsEndpoint(ServedModel model, PromptEncoder encoder, Compl
 
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
-        if ((await JsonBody.ReadAsync(http.Request, http.RequestAborted)).Failed(out var badBody, out var body)) return badBody;
-        using (body)
-            if (CompletionRequestRules.Read(body.RootElement, model).Failed(out var badRequest, out var request)) return badRequest;
-            else return await AnswerAsync(http, request);
-    }
-
-    async Task<ApiError?> AnswerAsync(HttpContext http, CompletionRequest request)
-    {
+        if ((await JsonBody.ReadAsync(http, body => CompletionRequestRules.Read(body, model))).Failed(out var badRequest, out var request)) return badRequest;
         var prompts = request.Prompts.Select(prompt => encoder.Encode(prompt, request.AddSpecialTokens)).ToArray();
         foreach (var prompt in prompts)
             if (ContextRules.Check(prompt, request.Settings, model.ContextLength, "prompt") is { } tooLong) return tooLong;

@@ -12,13 +12,9 @@ sealed class DetokenizeEndpoint(ServedModel model, PromptEncoder prompts) : IEnd
 {
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
-        if ((await JsonBody.ReadAsync(http.Request, http.RequestAborted)).Failed(out var badBody, out var body)) return badBody;
-        using (body)
-        {
-            if (ReadIds(body.RootElement).Failed(out var badRequest, out var ids)) return badRequest;
-            await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => Write(json, prompts.Detokenize(ids)));
-            return null;
-        }
+        if ((await JsonBody.ReadAsync(http, ReadIds)).Failed(out var badRequest, out var ids)) return badRequest;
+        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => Write(json, prompts.Detokenize(ids)));
+        return null;
     }
 
     ApiOutcome<int[]> ReadIds(JsonElement body)

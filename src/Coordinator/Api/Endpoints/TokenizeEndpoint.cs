@@ -12,13 +12,9 @@ sealed class TokenizeEndpoint(ServedModel model, PromptEncoder prompts) : IEndpo
 {
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
-        if ((await JsonBody.ReadAsync(http.Request, http.RequestAborted)).Failed(out var badBody, out var body)) return badBody;
-        using (body)
-        {
-            if (Encode(body.RootElement).Failed(out var badRequest, out var prompt)) return badRequest;
-            await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => Write(json, prompt.Ids));
-            return null;
-        }
+        if ((await JsonBody.ReadAsync(http, Encode)).Failed(out var badRequest, out var prompt)) return badRequest;
+        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => Write(json, prompt.Ids));
+        return null;
     }
 
     ApiOutcome<EncodedPrompt> Encode(JsonElement body)

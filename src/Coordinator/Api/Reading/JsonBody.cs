@@ -9,7 +9,14 @@ static class JsonBody
 {
     static readonly JsonDocumentOptions Strict = new() { MaxDepth = ApiLimits.JsonDepth, AllowDuplicateProperties = false };
 
-    public static async Task<ApiOutcome<JsonDocument>> ReadAsync(HttpRequest request, CancellationToken cancellation)
+    /// <summary>Reads a body and what <paramref name="rules"/> make of it. Nothing of the JSON is kept: an answer may take long.</summary>
+    public static async Task<ApiOutcome<T>> ReadAsync<T>(HttpContext http, Func<JsonElement, ApiOutcome<T>> rules) where T : class
+    {
+        if ((await ReadAsync(http.Request, http.RequestAborted)).Failed(out var error, out var body)) return error;
+        using (body) return rules(body.RootElement);
+    }
+
+    static async Task<ApiOutcome<JsonDocument>> ReadAsync(HttpRequest request, CancellationToken cancellation)
     {
         if (MediaTypeError(request) is { } wrongType) return wrongType;
         if (request.ContentLength > ApiLimits.BodyBytes) return ApiError.TooLarge(ApiLimits.BodyBytes);
