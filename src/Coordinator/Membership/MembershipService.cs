@@ -18,6 +18,8 @@ public sealed partial class MembershipService(
 
     public override Task<RegisterReply> Register(RegisterRequest request, ServerCallContext context)
     {
+        // Taken in as another process it would end the view, and the sequences that are given time to finish.
+        if (lifetime.ApplicationStopping.IsCancellationRequested) throw new RpcException(new Status(StatusCode.Unavailable, "the coordinator is stopping"));
         if (request.ProtocolVersion != ProtocolVersion.Current)
             throw Refuse(context, StatusCode.FailedPrecondition,
                 $"the coordinator speaks protocol version {ProtocolVersion.Current}, the worker {request.ProtocolVersion}: run the same release on both");

@@ -25,6 +25,18 @@ public sealed class UpTests
     }
 
     [Fact]
+    public async Task Told_to_stop_it_lets_running_answers_finish()
+    {
+        await using var cluster = await LocalCluster.StartAsync();
+        using var answer = await cluster.ChatAsync(""","max_tokens":200,"ignore_eos":true,"stream":true""");
+        using var body = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        Assert.StartsWith("data: ", await body.ReadLineAsync());
+        await Signals.SendAsync("TERM", cluster.Process.Id);
+        Assert.EndsWith("data: [DONE]\n\n", await body.ReadToEndAsync().WaitAsync(CliProcess.Deadline));
+        Assert.Equal(0, await cluster.Process.ExitAsync());
+    }
+
+    [Fact]
     public async Task A_killed_worker_ends_its_requests_with_an_error_and_is_replaced()
     {
         await using var cluster = await LocalCluster.StartAsync();
