@@ -93,7 +93,11 @@ public sealed class SamplerTests
         var best = logits.Index().OrderByDescending(l => l.Item).Take(20).Select(l => l.Index).ToArray();
         var options = new SamplingOptions
         {
-            Temperature = 1.3f, TopK = 3, RepetitionPenalty = 2, TopLogprobs = 20, LogitBias = new Dictionary<int, float> { [17] = 100 },
+            Temperature = 1.3f,
+            TopK = 3,
+            RepetitionPenalty = 2,
+            TopLogprobs = 20,
+            LogitBias = new Dictionary<int, float> { [17] = 100 },
         };
         var sampled = new Sampler(3000).Sample(logits, options, HistoryOf(options, best, []), default, 3)!;
 
