@@ -48,6 +48,7 @@ public static class CommandLine
         TokenizeCommand.Create(bytes),
         TemplateCommand.Create(),
         InspectCommand.Create(),
+        BenchCommand.Create(),
         PerplexityCommand.Create(),
         QuantizeCommand.Create(),
     };

@@ -1,0 +1,55 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace LlamaCluster.Cli.Bench;
+
+/// <summary>What was measured. Rates are per second; of several streams together unless it is said otherwise.</summary>
+/// <param name="MemoryBytesPerSecond">Plain reads of memory by the same threads.</param>
+/// <param name="WeightBytesPerSecond">Weights, as they are stored, that decoding read.</param>
+sealed record BenchReport(
+    double PrefillTokensPerSecond,
+    double DecodeTokensPerSecond,
+    double DecodeTokensPerSecondPerStream,
+    double FirstTokenSeconds,
+    double MemoryBytesPerSecond,
+    double WeightBytesPerSecond,
+    long PeakResidentBytes)
+{
+    /// <param name="weightBytes">Weights that a step reads.</param>
+    public static BenchReport Of(BenchOptions options, BenchRound round, long weightBytes, double memoryBytesPerSecond, long peakResidentBytes)
+    {
+        var stepsPerSecond = (options.GenerateTokens - 1) / round.Decode.TotalSeconds;
+        return new BenchReport(
+            (double)options.Concurrency * options.PromptTokens / round.Prefill.TotalSeconds,
+            stepsPerSecond * options.Concurrency,
+            stepsPerSecond,
+            round.FirstToken.TotalSeconds,
+            memoryBytesPerSecond,
+            stepsPerSecond * weightBytes,
+            peakResidentBytes);
+    }
+
+    double FractionOfMemory => WeightBytesPerSecond / MemoryBytesPerSecond;
+
+    public string Json() => JsonSerializer.Serialize(new
+    {
+        prefill_tokens_per_second = PrefillTokensPerSecond,
+        decode_tokens_per_second = DecodeTokensPerSecond,
+        decode_tokens_per_second_per_stream = DecodeTokensPerSecondPerStream,
+        time_to_first_token_seconds = FirstTokenSeconds,
+        memory_read_bytes_per_second = MemoryBytesPerSecond,
+        decode_weight_bytes_per_second = WeightBytesPerSecond,
+        fraction_of_memory_bandwidth = FractionOfMemory,
+        peak_rss_bytes = PeakResidentBytes,
+    });
+
+    public IEnumerable<string> Lines() =>
+    [
+        Line($"prefill      {PrefillTokensPerSecond:F1} tokens/s, first token after {FirstTokenSeconds:F3} s"),
+        Line($"decode       {DecodeTokensPerSecond:F1} tokens/s, {DecodeTokensPerSecondPerStream:F1} per stream"),
+        Line($"weights read {WeightBytesPerSecond / 1e9:F2} GB/s, {FractionOfMemory:P0} of the memory's {MemoryBytesPerSecond / 1e9:F2} GB/s"),
+        Line($"memory       {PeakResidentBytes / 1e6:F0} MB at most"),
+    ];
+
+    static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

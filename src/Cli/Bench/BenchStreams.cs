@@ -1,0 +1,94 @@
+using System.Diagnostics;
+using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Inference;
+
+namespace LlamaCluster.Cli.Bench;
+
+/// <summary>Streams that are read and go on together. Prompts are pseudo-random ids, the same ones in each round; no id stops a stream.</summary>
+sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int vocabularySize)
+{
+    static readonly SamplingOptions Greedy = new();
+
+    readonly int[][] _prompts = Prompts(options, vocabularySize);
+    readonly int[] _lastTokens = new int[options.Concurrency];
+
+    /// <summary>The most rows of a step.</summary>
+    public static int StepRows { get; } = new LocalGeneratorOptions().MaxStepRows;
+
+    /// <summary>KV blocks of all streams together.</summary>
+    public static int Blocks(BenchOptions options) => checked(options.Concurrency * BlocksFor(options.Positions));
+
+    /// <exception cref="CommandFailedException">The weights give numbers that are not finite.</exception>
+    public BenchRound Run(CancellationToken cancellation)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var firstTokens = Read(start, cancellation);
+        var prefill = Stopwatch.GetElapsedTime(start);
+        var decodeStart = Stopwatch.GetTimestamp();
+        for (var generated = 1; generated < options.GenerateTokens; generated++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var position = options.PromptTokens + generated - 1;
+            Run(new Step([], [.. _lastTokens.Select((token, stream) => ChunkOf(stream, position, new[] { token }, sampleCount: 1))]));
+        }
+        var decode = Stopwatch.GetElapsedTime(decodeStart);
+        for (var stream = 0; stream < options.Concurrency; stream++) pipeline.End((ulong)stream);
+        return new BenchRound(prefill, firstTokens / options.Concurrency, decode);
+    }
+
+    /// <summary>Computes the prompts one after the other, in steps as full as can be.</summary>
+    /// <returns>The sum of the times after which the streams had their first tokens.</returns>
+    TimeSpan Read(long start, CancellationToken cancellation)
+    {
+        var sum = TimeSpan.Zero;
+        var total = (long)options.Concurrency * options.PromptTokens;
+        for (var done = 0L; done < total;)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            List<Chunk> chunks = [];
+            List<SequenceStart> starts = [];
+            for (var room = StepRows; room > 0 && done < total;)
+            {
+                var (stream, position) = ((int)(done / options.PromptTokens), (int)(done % options.PromptTokens));
+                var count = Math.Min(room, options.PromptTokens - position);
+                if (position == 0) starts.Add(new SequenceStart((ulong)stream, Greedy, options.PromptTokens, []));
+                var sampleCount = position + count == options.PromptTokens ? 1 : 0;
+                chunks.Add(ChunkOf(stream, position, _prompts[stream].AsMemory(position, count), sampleCount));
+                room -= count;
+                done += count;
+            }
+            Run(new Step(starts, chunks));
+            sum += Stopwatch.GetElapsedTime(start) * chunks.Sum(chunk => chunk.SampleCount);
+        }
+        return sum;
+    }
+
+    Chunk ChunkOf(int stream, int position, ReadOnlyMemory<int> tokens, int sampleCount)
+    {
+        var first = stream * BlocksFor(options.Positions);
+        var (held, needed) = (BlocksFor(position), BlocksFor(position + tokens.Length));
+        int[] blocks = [.. Enumerable.Range(first + held, needed - held)];
+        return new Chunk((ulong)stream, position, tokens.Length, tokens, blocks, sampleCount, default);
+    }
+
+    void Run(Step step)
+    {
+        var samples = pipeline.Run(step) switch
+        {
+            StepOutcome.Completed completed => completed.Samples,
+            StepOutcome.Failed failed => throw new CommandFailedException(failed.Reason),
+            var other => throw new InvalidOperationException($"a step ended as {other}"),
+        };
+        foreach (var sample in samples) _lastTokens[(int)sample.SequenceId] = sample.Tokens[0].Id;
+    }
+
+    static int BlocksFor(int positions) => (positions + KvBlockLayout.Positions - 1) / KvBlockLayout.Positions;
+
+    static int[][] Prompts(BenchOptions options, int vocabularySize)
+    {
+        var random = new Random(1);
+        return [.. Enumerable.Range(0, options.Concurrency).Select(_ => Prompt(random, options.PromptTokens, vocabularySize))];
+    }
+
+    static int[] Prompt(Random random, int length, int vocabularySize) => [.. Enumerable.Range(0, length).Select(_ => random.Next(vocabularySize))];
+}
