@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using LlamaCluster.Kernels.Elementwise;
 
 namespace LlamaCluster.Kernels.Attention;
@@ -19,14 +18,16 @@ abstract unsafe class AttentionKernel(KvBlockLayout layout)
 
     protected KvBlockLayout Layout { get; } = layout;
 
-    /// <summary>For the widest vectors that this machine has in hardware.</summary>
-    public static AttentionKernel Widest(KvBlockLayout layout) =>
-        Vector512.IsHardwareAccelerated ? For<Lanes512>(layout)
-        : Vector256.IsHardwareAccelerated ? For<Lanes256>(layout)
-        : Vector128.IsHardwareAccelerated ? For<Lanes128>(layout)
-        : For<ScalarLanes>(layout);
+    public static AttentionKernel For(KvBlockLayout layout, KernelWidth width) => width switch
+    {
+        KernelWidth.Avx512 => For<Lanes512>(layout),
+        KernelWidth.AvxVnni or KernelWidth.Avx2 => For<Lanes256>(layout),
+        KernelWidth.Vector128 => For<Lanes128>(layout),
+        KernelWidth.Scalar => For<PlainLanes>(layout),
+        _ => throw new ArgumentOutOfRangeException(nameof(width), width, "not a kernel width"),
+    };
 
-    public static AttentionKernel For<TLanes>(KvBlockLayout layout)
+    static AttentionKernel For<TLanes>(KvBlockLayout layout)
         where TLanes : unmanaged, IFloatLanes<TLanes> => layout.Type switch
         {
             KvType.F32 => new AttentionKernel<TLanes, KvF32>(layout),

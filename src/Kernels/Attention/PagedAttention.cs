@@ -34,7 +34,7 @@ public sealed unsafe class PagedAttention : IDisposable
     {
         var layout = pool.Layout;
         (_pool, _kvHeads, _headSize, _group) = (pool, layout.KvHeads, layout.HeadSize, heads / layout.KvHeads);
-        _kernel = AttentionKernel.Widest(layout);
+        _kernel = AttentionKernel.For(layout, KernelWidths.Chosen);
         _plan = new AttentionPlan(_kvHeads, _group, maxRows, maxSequenceLength, split: threads > 1);
         _taskQueries = AttentionPlan.MaxQueries(_group);
         _stateLength = AttentionState.Length(layout, _group);
@@ -162,7 +162,7 @@ public sealed unsafe class PagedAttention : IDisposable
             {
                 var (row, head) = ((int)(i / heads), (int)(i % heads));
                 float* key = Keys + (i * headSize), value = Values + (i * headSize);
-                if (float.IsNaN(RowMath.Widest.MaxOfFinite(key, headSize)) || float.IsNaN(RowMath.Widest.MaxOfFinite(value, headSize)))
+                if (float.IsNaN(RowMath.Chosen.MaxOfFinite(key, headSize)) || float.IsNaN(RowMath.Chosen.MaxOfFinite(value, headSize)))
                     NotFinite = 1;
                 else
                     Attention._kernel.Store(Attention._pool.HeadTile(Layer, Attention._blocks[row], head), Attention._slots[row], key, value);

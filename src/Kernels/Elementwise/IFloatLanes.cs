@@ -5,7 +5,7 @@ namespace LlamaCluster.Kernels.Elementwise;
 /// <summary>
 /// Sixteen float lanes, in as many registers as the machine needs for them: one of 512 bits, two of 256, four of 128, or plain
 /// floats. A kernel is written once, for lanes; since it is the lanes that fix which numbers are added to which, and in what
-/// order, every width gives the same bits. <see cref="ScalarLanes"/> says in plain loops what each operation means.
+/// order, every width gives the same bits. <see cref="PlainLanes"/> says in plain loops what each operation means.
 /// </summary>
 unsafe interface IFloatLanes<TSelf> :
     IAdditionOperators<TSelf, TSelf, TSelf>,

@@ -23,7 +23,7 @@ public static unsafe class Residual
         public readonly void Run(int thread, int threads)
         {
             var start = RowJobs.Start(Length, thread, threads);
-            RowMath.Widest.Add(Stream + start, Part + start, RowJobs.Start(Length, thread + 1, threads) - start);
+            RowMath.Chosen.Add(Stream + start, Part + start, RowJobs.Start(Length, thread + 1, threads) - start);
         }
     }
 }

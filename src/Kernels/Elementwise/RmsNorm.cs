@@ -29,7 +29,7 @@ public static unsafe class RmsNorm
         {
             var end = RowJobs.Start(Rows, thread + 1, threads);
             for (var row = RowJobs.Start(Rows, thread, threads); row < end; row++)
-                RowMath.Widest.RmsNorm(Input + ((long)row * Length), Weight, Epsilon, Output + ((long)row * Length), Length);
+                RowMath.Chosen.RmsNorm(Input + ((long)row * Length), Weight, Epsilon, Output + ((long)row * Length), Length);
         }
     }
 }

@@ -54,7 +54,7 @@ public static unsafe class Rope
             for (var i = RowJobs.Start(Rows * Heads, thread, threads); i < end; i++)
             {
                 var angles = (long)(i / Heads) * Rotated;
-                RowMath.Widest.Rotate(Values + ((long)i * HeadSize), Cosines + angles, Sines + angles, Rotated);
+                RowMath.Chosen.Rotate(Values + ((long)i * HeadSize), Cosines + angles, Sines + angles, Rotated);
             }
         }
     }

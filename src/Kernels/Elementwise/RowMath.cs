@@ -1,19 +1,22 @@
-using System.Runtime.Intrinsics;
-
 namespace LlamaCluster.Kernels.Elementwise;
 
 /// <summary>
 /// The maths of single rows beside matrix products and attention. One instance per vector width, all of which give the same
-/// bits; <see cref="Widest"/> is chosen once. Rows may have any length; they are read and written in place, unaligned.
+/// bits. Rows may have any length; they are read and written in place, unaligned.
 /// </summary>
 abstract unsafe class RowMath
 {
-    /// <summary>For the widest vectors that this machine has in hardware.</summary>
-    public static RowMath Widest { get; } =
-        Vector512.IsHardwareAccelerated ? new RowMath<Lanes512>()
-        : Vector256.IsHardwareAccelerated ? new RowMath<Lanes256>()
-        : Vector128.IsHardwareAccelerated ? new RowMath<Lanes128>()
-        : new RowMath<ScalarLanes>();
+    /// <summary>For the width that this process uses.</summary>
+    public static RowMath Chosen { get; } = For(KernelWidths.Chosen);
+
+    public static RowMath For(KernelWidth width) => width switch
+    {
+        KernelWidth.Avx512 => new RowMath<Lanes512>(),
+        KernelWidth.AvxVnni or KernelWidth.Avx2 => new RowMath<Lanes256>(),
+        KernelWidth.Vector128 => new RowMath<Lanes128>(),
+        KernelWidth.Scalar => new RowMath<PlainLanes>(),
+        _ => throw new ArgumentOutOfRangeException(nameof(width), width, "not a kernel width"),
+    };
 
     /// <summary>y = x / sqrt(mean(x^2) + epsilon) * weight.</summary>
     public abstract void RmsNorm(float* x, float* weight, float epsilon, float* y, int length);

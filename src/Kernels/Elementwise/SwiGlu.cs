@@ -23,7 +23,7 @@ public static unsafe class SwiGlu
         public readonly void Run(int thread, int threads)
         {
             var start = RowJobs.Start(Length, thread, threads);
-            RowMath.Widest.SwiGlu(Gate + start, Up + start, RowJobs.Start(Length, thread + 1, threads) - start);
+            RowMath.Chosen.SwiGlu(Gate + start, Up + start, RowJobs.Start(Length, thread + 1, threads) - start);
         }
     }
 }

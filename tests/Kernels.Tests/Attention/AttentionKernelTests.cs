@@ -1,9 +1,8 @@
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Kernels.Elementwise;
 
 namespace LlamaCluster.Kernels.Tests.Attention;
 
-/// <summary>Every vector width stores and attends with the bits of the scalar lanes.</summary>
+/// <summary>Every vector width stores and attends with the bits of the plain lanes.</summary>
 public sealed unsafe class AttentionKernelTests
 {
     public static TheoryData<int> HeadSizes => [1, 8, 16, 24, 40, 64, 80, 96, 128, 200];
@@ -19,11 +18,11 @@ public sealed unsafe class AttentionKernelTests
     {
         foreach (var (rows, group, position) in new[] { (1, 1, 0), (1, 4, 63), (1, 5, 130), (7, 3, 60), (8, 4, 0), (33, 1, 50) })
         {
-            var expected = Run(AttentionKernel.For<ScalarLanes>(layout), layout, rows, group, position);
+            var expected = Run(AttentionKernel.For(layout, KernelWidth.Scalar), layout, rows, group, position);
             var what = $"{rows} rows of {group} at {position}";
-            TestNumbers.AssertSameBits(expected, Run(AttentionKernel.For<Lanes128>(layout), layout, rows, group, position), $"128 bits, {what}");
-            TestNumbers.AssertSameBits(expected, Run(AttentionKernel.For<Lanes256>(layout), layout, rows, group, position), $"256 bits, {what}");
-            TestNumbers.AssertSameBits(expected, Run(AttentionKernel.For<Lanes512>(layout), layout, rows, group, position), $"512 bits, {what}");
+            TestNumbers.AssertSameBits(expected, Run(AttentionKernel.For(layout, KernelWidth.Vector128), layout, rows, group, position), $"128 bits, {what}");
+            TestNumbers.AssertSameBits(expected, Run(AttentionKernel.For(layout, KernelWidth.Avx2), layout, rows, group, position), $"256 bits, {what}");
+            TestNumbers.AssertSameBits(expected, Run(AttentionKernel.For(layout, KernelWidth.Avx512), layout, rows, group, position), $"512 bits, {what}");
         }
     }
 

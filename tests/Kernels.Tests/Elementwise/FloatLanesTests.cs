@@ -2,7 +2,7 @@ using LlamaCluster.Kernels.Elementwise;
 
 namespace LlamaCluster.Kernels.Tests.Elementwise;
 
-/// <summary>Every width does what the plain loops of <see cref="ScalarLanes"/> do, in every bit.</summary>
+/// <summary>Every width does what the plain loops of <see cref="PlainLanes"/> do, in every bit.</summary>
 public sealed unsafe class FloatLanesTests
 {
     const int Count = 16;
@@ -20,7 +20,7 @@ public sealed unsafe class FloatLanesTests
         where TLanes : unmanaged, IFloatLanes<TLanes>
     {
         for (var seed = 0; seed < 50; seed++)
-            TestNumbers.AssertSameBits(Results<ScalarLanes>(seed), Results<TLanes>(seed), $"{typeof(TLanes).Name}, seed {seed}");
+            TestNumbers.AssertSameBits(Results<PlainLanes>(seed), Results<TLanes>(seed), $"{typeof(TLanes).Name}, seed {seed}");
     }
 
     /// <summary>The results of all operations on random lanes, one after the other.</summary>
