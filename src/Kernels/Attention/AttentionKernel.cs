@@ -14,7 +14,7 @@ abstract unsafe class AttentionKernel(KvBlockLayout layout)
 {
     public const int TilePositions = BlocksPerTile * KvBlockLayout.Positions;
 
-    protected const int BlocksPerTile = 4;
+    public const int BlocksPerTile = 4;
 
     protected KvBlockLayout Layout { get; } = layout;
 

@@ -8,8 +8,7 @@ readonly unsafe struct AttentionScratch
         Queries = memory;
         Weights = Queries + (queries * layout.HeadSize);
         ScaledWeights = Weights + (queries * AttentionKernel.TilePositions);
-        Rescale = ScaledWeights + (queries * AttentionKernel.TilePositions);
-        Total = AttentionState.At(Rescale + queries, layout, queries);
+        Total = AttentionState.At(ScaledWeights + (queries * AttentionKernel.TilePositions), layout, queries);
         Part = AttentionState.At(Total.Sum + queries, layout, queries);
     }
 
@@ -22,9 +21,6 @@ readonly unsafe struct AttentionScratch
     /// <summary>[N, 64] weights times value scales, of the scale group at work.</summary>
     public float* ScaledWeights { get; }
 
-    /// <summary>[N] what the outputs so far are multiplied with, since the maximum has grown.</summary>
-    public float* Rescale { get; }
-
     /// <summary>Of the partitions done.</summary>
     public AttentionState Total { get; }
 
@@ -33,5 +29,5 @@ readonly unsafe struct AttentionScratch
 
     /// <summary>Floats that this takes.</summary>
     public static long Length(KvBlockLayout layout, int queries) => checked(
-        ((long)queries * (layout.HeadSize + (2 * AttentionKernel.TilePositions) + 1)) + (2 * AttentionState.Length(layout, queries)));
+        ((long)queries * (layout.HeadSize + (2 * AttentionKernel.TilePositions))) + (2 * AttentionState.Length(layout, queries)));
 }

@@ -16,12 +16,12 @@ readonly unsafe struct AttentionState(float* output, float* max, float* sum)
     public float* Sum { get; } = sum;
 
     /// <summary>Floats that a state of N queries takes.</summary>
-    public static long Length(KvBlockLayout layout, int queries) => checked((long)queries * (layout.ValueStride + 2));
+    public static long Length(KvBlockLayout layout, int queries) => checked((long)queries * (layout.PaddedHeadSize + 2));
 
     /// <summary>A state whose three parts stand one after the other.</summary>
     public static AttentionState At(float* memory, KvBlockLayout layout, int queries)
     {
-        var max = memory + ((long)queries * layout.ValueStride);
+        var max = memory + ((long)queries * layout.PaddedHeadSize);
         return new(memory, max, max + queries);
     }
 }

@@ -7,10 +7,10 @@ namespace LlamaCluster.Kernels.Attention;
 /// key scales   [E/32, 16]  bfloat16, only Q8_0
 /// keys         [E, 16]     transposed: a vector of 16 lanes is one dimension of 16 positions, so a score needs no horizontal sum
 /// value scales [E/32, 16]  bfloat16, only Q8_0
-/// values       [16, E']    a vector is 16 dimensions of one position, to be added to the output with its weight
+/// values       [E'/16, 16, 16]  for 16 dimensions at a time, those of each position, to be added to the output with its weight
 /// </code>
-/// Each of the four begins at a multiple of 64 bytes. E' is E rounded up to whole vectors of 16; what it adds is never looked at.
-/// E need not be a multiple of 32 either: the last scale then covers fewer.
+/// So both are read from front to back. Each of the four begins at a multiple of 64 bytes. E' is E rounded up to a multiple of 16;
+/// what that adds is never looked at. E need not be a multiple of 32 either: the last scale then covers fewer.
 /// </summary>
 public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSize)
 {
@@ -33,8 +33,8 @@ public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSi
     /// <summary>Scales that one position of one head has for its keys, and as many for its values.</summary>
     public int ScaleGroups => Type == KvType.Q8_0 ? (HeadSize + ScaleGroup - 1) / ScaleGroup : 0;
 
-    /// <summary>E': numbers from one position's values to the next one's.</summary>
-    public int ValueStride => (HeadSize + Positions - 1) / Positions * Positions;
+    /// <summary>E'.</summary>
+    public int PaddedHeadSize => (HeadSize + Positions - 1) / Positions * Positions;
 
     /// <summary>Where the keys begin in a head tile, whose first bytes are the key scales.</summary>
     public long Keys => ScaleBytes;
@@ -44,7 +44,7 @@ public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSi
     public long Values => ValueScales + ScaleBytes;
 
     /// <summary>Bytes of one kv head of one block.</summary>
-    public long HeadBytes => Values + Align(checked((long)ValueStride * Positions * ElementBytes));
+    public long HeadBytes => Values + Align(checked((long)PaddedHeadSize * Positions * ElementBytes));
 
     /// <summary>Bytes of one block in one layer.</summary>
     public long Bytes => checked(HeadBytes * KvHeads);

@@ -8,13 +8,13 @@ readonly unsafe struct KvF16 : IKvFormat
 {
     public static bool Scaled => false;
 
+    public static int Bytes => 2;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TLanes Load<TLanes>(byte* numbers, int index)
         where TLanes : unmanaged, IFloatLanes<TLanes> => TLanes.LoadNormalHalf((ushort*)numbers + index);
 
-    public static void Store(float* source, int count, byte* numbers, int index, int stride, ushort* scale)
-    {
-        var destination = (ushort*)numbers + index;
-        for (var i = 0; i < count; i++) destination[i * stride] = HalfBits.FromSingle(source[i]);
-    }
+    public static float Scale(float* source, int count, ushort* scale) => 1;
+
+    public static void Store(float number, byte* numbers, int index) => ((ushort*)numbers)[index] = HalfBits.FromSingle(number);
 }

@@ -8,13 +8,13 @@ readonly unsafe struct KvF32 : IKvFormat
 {
     public static bool Scaled => false;
 
+    public static int Bytes => 4;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TLanes Load<TLanes>(byte* numbers, int index)
         where TLanes : unmanaged, IFloatLanes<TLanes> => TLanes.Load((float*)numbers + index);
 
-    public static void Store(float* source, int count, byte* numbers, int index, int stride, ushort* scale)
-    {
-        var destination = (float*)numbers + index;
-        for (var i = 0; i < count; i++) destination[i * stride] = source[i];
-    }
+    public static float Scale(float* source, int count, ushort* scale) => 1;
+
+    public static void Store(float number, byte* numbers, int index) => ((float*)numbers)[index] = number;
 }

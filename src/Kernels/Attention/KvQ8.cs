@@ -9,26 +9,27 @@ namespace LlamaCluster.Kernels.Attention;
 /// </summary>
 readonly unsafe struct KvQ8 : IKvFormat
 {
+    /// <summary>2^-126: a smaller step would have an infinite inverse; such numbers are stored as zero.</summary>
+    const float SmallestStep = 1.17549435e-38f;
+
     public static bool Scaled => true;
+
+    public static int Bytes => 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TLanes Load<TLanes>(byte* numbers, int index)
         where TLanes : unmanaged, IFloatLanes<TLanes> => TLanes.LoadSByte((sbyte*)numbers + index);
 
-    public static void Store(float* source, int count, byte* numbers, int index, int stride, ushort* scale)
+    public static float Scale(float* source, int count, ushort* scale)
     {
         var greatest = 0f;
         for (var i = 0; i < count; i++) greatest = MathF.Max(greatest, MathF.Abs(source[i]));
-
         *scale = RoundUp(greatest / 127);
         var step = BitConverter.Int32BitsToSingle(*scale << 16);
-        var inverse = step >= SmallestStep ? 1 / step : 0;
-        var destination = (sbyte*)numbers + index;
-        for (var i = 0; i < count; i++) destination[i * stride] = (sbyte)MathF.Round(source[i] * inverse);
+        return step >= SmallestStep ? 1 / step : 0;
     }
 
-    /// <summary>2^-126: a smaller step would have an infinite inverse; such numbers are stored as zero.</summary>
-    const float SmallestStep = 1.17549435e-38f;
+    public static void Store(float number, byte* numbers, int index) => ((sbyte*)numbers)[index] = (sbyte)MathF.Round(number);
 
     static ushort RoundUp(float value) => (ushort)((BitConverter.SingleToUInt32Bits(value) + 0xFFFF) >> 16);
 }

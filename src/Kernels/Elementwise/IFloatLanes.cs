@@ -14,6 +14,9 @@ unsafe interface IFloatLanes<TSelf> :
     IDivisionOperators<TSelf, TSelf, TSelf>
     where TSelf : unmanaged, IFloatLanes<TSelf>
 {
+    /// <summary>Vector registers that sixteen lanes take.</summary>
+    static abstract int Registers { get; }
+
     static abstract TSelf Broadcast(float value);
 
     static abstract TSelf Load(float* source);
@@ -25,6 +28,9 @@ unsafe interface IFloatLanes<TSelf> :
     static abstract TSelf LoadNormalHalf(ushort* source);
 
     static abstract TSelf LoadSByte(sbyte* source);
+
+    /// <summary>Asks for a cache line that will be read soon, where the processor can be asked.</summary>
+    static abstract void Prefetch(void* source);
 
     static abstract void Store(TSelf value, float* destination);
 

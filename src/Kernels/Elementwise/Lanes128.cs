@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LlamaCluster.Kernels.Elementwise;
 
@@ -10,6 +11,8 @@ readonly unsafe struct Lanes128(Vector128<float> a, Vector128<float> b, Vector12
     readonly Vector128<float> _b = b; // lanes 4..7
     readonly Vector128<float> _c = c; // lanes 8..11
     readonly Vector128<float> _d = d; // lanes 12..15
+
+    public static int Registers => 4;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Broadcast(float value)
@@ -45,6 +48,12 @@ readonly unsafe struct Lanes128(Vector128<float> a, Vector128<float> b, Vector12
         var (a, b) = Vector128.Widen(lower);
         var (c, d) = Vector128.Widen(upper);
         return new(Vector128.ConvertToSingle(a), Vector128.ConvertToSingle(b), Vector128.ConvertToSingle(c), Vector128.ConvertToSingle(d));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(void* source)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(source);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -10,6 +10,8 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
     readonly Vector256<float> _lower = lower;
     readonly Vector256<float> _upper = upper;
 
+    public static int Registers => 2;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Broadcast(float value) => new(Vector256.Create(value), Vector256.Create(value));
 
@@ -24,6 +26,12 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 LoadSByte(sbyte* source) => new(Widen(source), Widen(source + 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(void* source)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(source);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Lanes256 value, float* destination)

@@ -9,6 +9,8 @@ readonly unsafe struct Lanes512(Vector512<float> value) : IFloatLanes<Lanes512>
 {
     readonly Vector512<float> _value = value;
 
+    public static int Registers => 1;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Broadcast(float value) => new(Vector512.Create(value));
 
@@ -32,6 +34,12 @@ readonly unsafe struct Lanes512(Vector512<float> value) : IFloatLanes<Lanes512>
         if (Avx512F.IsSupported) return new(Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(bytes)));
         var (lower, upper) = Vector256.Widen(Vector256.Create(Vector128.WidenLower(bytes), Vector128.WidenUpper(bytes)));
         return new(Vector512.ConvertToSingle(Vector512.Create(lower, upper)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(void* source)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(source);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -10,6 +10,8 @@ unsafe struct PlainLanes : IFloatLanes<PlainLanes>
 
     float _first;
 
+    public static int Registers => Count;
+
     public static PlainLanes Broadcast(float value)
     {
         PlainLanes result = default;
@@ -44,6 +46,8 @@ unsafe struct PlainLanes : IFloatLanes<PlainLanes>
         for (var i = 0; i < Count; i++) result[i] = source[i];
         return result;
     }
+
+    public static void Prefetch(void* source) { }
 
     public static void Store(PlainLanes value, float* destination)
     {

@@ -44,7 +44,11 @@ public sealed unsafe class KvFormatTests
         var bytes = new sbyte[numbers.Length];
         ushort scale = 0;
         fixed (float* source = numbers)
-        fixed (sbyte* destination = bytes) KvQ8.Store(source, numbers.Length, (byte*)destination, 0, 1, &scale);
+        fixed (sbyte* destination = bytes)
+        {
+            var factor = KvQ8.Scale(source, numbers.Length, &scale);
+            for (var i = 0; i < numbers.Length; i++) KvQ8.Store(source[i] * factor, (byte*)destination, i);
+        }
         return (bytes, BitConverter.Int32BitsToSingle(scale << 16));
     }
 }
