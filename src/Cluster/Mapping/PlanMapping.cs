@@ -22,6 +22,7 @@ public static class PlanMapping
         LayerCount = (uint)shard.Layers.Count,
         Rank = (uint)shard.Slice.Rank,
         RankCount = (uint)shard.Slice.RankCount,
+        RankShares = { shard.Slice.Shares.AreEqual ? [] : shard.Slice.Shares.Values.Select(share => (uint)share) },
     };
 
     /// <exception cref="InvalidMessageException">A field is out of range, or the whole breaks a rule of <see cref="PlanRules"/>.</exception>
@@ -44,8 +45,15 @@ public static class PlanMapping
     {
         var first = Field.Count("shard.first_layer", message.FirstLayer, 0, PlanRules.MaxLayers - 1);
         var count = Field.Count("shard.layer_count", message.LayerCount, 1, PlanRules.MaxLayers - first);
-        var ranks = Field.Count("shard.rank_count", message.RankCount, 1, PlanRules.MaxAssignments);
-        return new Shard(new LayerRange(first, count), new TensorSlice(Field.Count("shard.rank", message.Rank, 0, ranks - 1), ranks));
+        var ranks = Field.Count("shard.rank_count", message.RankCount, 1, RankShares.MaxRanks);
+        return new Shard(new LayerRange(first, count), new TensorSlice(Field.Count("shard.rank", message.Rank, 0, ranks - 1), ToShares(message.RankShares, ranks)));
+    }
+
+    static RankShares ToShares(IReadOnlyList<uint> shares, int ranks)
+    {
+        if (shares.Count == 0) return RankShares.Equal(ranks);
+        if (shares.Count != ranks) throw new InvalidMessageException($"shard.rank_shares has {shares.Count} entries, for {ranks} ranks");
+        return RankShares.Of([.. shares.Select(share => Field.Count("shard.rank_shares", share, 1, RankShares.MaxShare))]);
     }
 
     static Wire.Assignment ToMessage(ShardAssignment assignment) => new()

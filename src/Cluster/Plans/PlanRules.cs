@@ -1,7 +1,7 @@
 namespace LlamaCluster.Cluster.Plans;
 
 /// <summary>
-/// What makes a list of assignments a plan: stages 0, 1, 2... each with ranks 0, 1, 2... that are complete and hold the same layers;
+/// What makes a list of assignments a plan: stages 0, 1, 2... each with ranks 0, 1, 2... that are complete, hold the same layers and know the same shares;
 /// the stages' ranges, one after the other, cover every layer of the model exactly once; no worker and no address stands there twice.
 /// </summary>
 public static class PlanRules
@@ -41,13 +41,14 @@ public static class PlanRules
         var (stage, covered, index) = (0, 0, 0);
         while (index < assignments.Count)
         {
-            var (layers, ranks) = (assignments[index].Shard.Layers, assignments[index].Shard.Slice.RankCount);
+            var (layers, shares) = (assignments[index].Shard.Layers, assignments[index].Shard.Slice.Shares);
+            var ranks = shares.Count;
             if (layers.First != covered) return $"stage {stage} starts at layer {layers.First}, not at {covered}";
             if (layers.Count < 1 || layers.Count > layerCount - covered) return $"stage {stage} has {layers.Count} layers, of {layerCount - covered} left";
-            if (ranks < 1 || ranks > assignments.Count - index) return $"stage {stage} has {ranks} ranks, but {assignments.Count - index} assignments are left";
+            if (ranks > assignments.Count - index) return $"stage {stage} has {ranks} ranks, but {assignments.Count - index} assignments are left";
             for (var rank = 0; rank < ranks; rank++, index++)
             {
-                var expected = new Shard(layers, new TensorSlice(rank, ranks));
+                var expected = new Shard(layers, new TensorSlice(rank, shares));
                 if (assignments[index].Stage != stage || assignments[index].Shard != expected)
                     return $"assignment {index} is stage {assignments[index].Stage} with {Describe(assignments[index].Shard)}, not stage {stage} with {Describe(expected)}";
             }
@@ -57,5 +58,5 @@ public static class PlanRules
     }
 
     static string Describe(Shard shard) =>
-        $"{shard.Layers.Count} layers from {shard.Layers.First}, rank {shard.Slice.Rank} of {shard.Slice.RankCount}";
+        $"{shard.Layers.Count} layers from {shard.Layers.First}, rank {shard.Slice.Rank} of {shard.Slice.RankCount}{(shard.Slice.Shares.AreEqual ? "" : $" ({shard.Slice.Shares})")}";
 }

@@ -2,6 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Google.Protobuf;
 using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Cluster.Tests.Plans;
 using Wire = LlamaCluster.Protos;
 
@@ -18,6 +19,17 @@ public class PlanMappingTests
 
         Assert.Equal((plan.ViewVersion, plan.ModelName, plan.ModelDigest, plan.LayerCount), (back.ViewVersion, back.ModelName, back.ModelDigest, back.LayerCount));
         Assert.Equal(plan.Assignments, back.Assignments);
+    }
+
+    [Fact]
+    public void ToShard_UnevenShares_TravelInLowestTerms()
+    {
+        var shard = new Shard(new LayerRange(3, 4), new TensorSlice(1, RankShares.Of(30, 20, 10)));
+
+        var message = Wire.Shard.Parser.ParseFrom(shard.ToMessage().ToByteArray());
+
+        Assert.Equal([3u, 2u, 1u], message.RankShares);
+        Assert.Equal(shard, message.ToShard());
     }
 
     [Fact]
@@ -38,6 +50,11 @@ public class PlanMappingTests
         Refused("shard.layer_count", plan => plan.Assignments[0].Shard.LayerCount = 0);
         Refused("shard.rank", plan => plan.Assignments[0].Shard.Rank = 3);
         Refused("shard.rank_count", plan => plan.Assignments[0].Shard.RankCount = 0);
+        Refused("shard.rank_count", plan => plan.Assignments[0].Shard.RankCount = uint.MaxValue);
+        Refused("shard.rank_shares has 1 entries, for 2 ranks", plan => plan.Assignments[1].Shard.RankShares.Add(1));
+        Refused("shard.rank_shares is 0", plan => plan.Assignments[1].Shard.RankShares.Add([0, 1]));
+        Refused("shard.rank_shares", plan => plan.Assignments[1].Shard.RankShares.Add([1, uint.MaxValue]));
+        Refused("rank 1 of 2", plan => plan.Assignments[1].Shard.RankShares.Add([1, 2]));
     }
 
     [Fact]
