@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Generation;
@@ -41,6 +42,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     internal IServiceProvider Services => _app.Services;
 
     public IGenerationEngine Engine => _app.Services.GetRequiredService<IGenerationEngine>();
+
+    /// <summary>The scope of this coordinator's meters, by which a listener tells them from another one's in the same process.</summary>
+    public IMeterFactory Meters => _app.Services.GetRequiredService<IMeterFactory>();
 
     /// <summary>How far the cluster is, and news of it: who loads what, when it is ready, what went wrong.</summary>
     public Latest<ClusterStatus> Status => _app.Services.GetRequiredService<Latest<ClusterStatus>>();

@@ -1,9 +1,10 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 
 namespace LlamaCluster.Kernels;
 
-/// <summary>Which processors this process may use, and holding a thread on one of them (Linux; elsewhere threads stay free).</summary>
-static unsafe partial class Processors
+/// <summary>Which processors this process may use, and holding threads on some of them (Linux; elsewhere threads stay free).</summary>
+public static unsafe partial class Processors
 {
     /// <summary>1024 processors, the kernel's own cpu_set_t.</summary>
     const int MaskBytes = 128;
@@ -19,13 +20,46 @@ static unsafe partial class Processors
         return [.. found];
     }
 
-    /// <summary>Holds the calling thread on one processor; false if the system refuses, and the thread stays free.</summary>
-    public static bool TryPin(int processor)
+    /// <summary>
+    /// Calls <paramref name="start"/> on a thread that is held on these processors. A process that it starts inherits that, with all
+    /// threads that it will ever have, and its runtime sees no other processors.
+    /// </summary>
+    /// <returns>False if the system refuses, and the thread was free.</returns>
+    public static bool RunOn(IReadOnlyList<int> processors, Action start)
     {
-        if (!OperatingSystem.IsLinux() || (uint)processor >= MaskBytes * 8) return false;
+        var held = false;
+        ExceptionDispatchInfo? failure = null;
+        var thread = new Thread(() =>
+        {
+            held = TryPin(processors);
+            try
+            {
+                start();
+            }
+            catch (Exception e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e);
+            }
+        });
+        thread.Start();
+        thread.Join();
+        failure?.Throw();
+        return held;
+    }
+
+    /// <summary>Holds the calling thread on one processor; false if the system refuses, and the thread stays free.</summary>
+    internal static bool TryPin(int processor) => TryPin([processor]);
+
+    static bool TryPin(IReadOnlyList<int> processors)
+    {
+        if (!OperatingSystem.IsLinux()) return false;
         var mask = stackalloc byte[MaskBytes];
         new Span<byte>(mask, MaskBytes).Clear();
-        mask[processor / 8] = (byte)(1 << (processor % 8));
+        foreach (var processor in processors)
+        {
+            if ((uint)processor >= MaskBytes * 8) return false;
+            mask[processor / 8] |= (byte)(1 << (processor % 8));
+        }
         return SetAffinity(0, MaskBytes, mask) == 0;
     }
 

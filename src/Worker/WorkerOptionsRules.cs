@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Model.Formats;
 using LlamaCluster.Worker.Hosting;
 
 namespace LlamaCluster.Worker;
@@ -18,7 +19,7 @@ public static class WorkerOptionsRules
         : options.Threads is < 0 or > MaxThreads ? $"--threads is {options.Threads}; it must be from 1 to {MaxThreads}, or 0 for one a processor"
         : options.MemoryBytes is < 1 ? $"--memory is {options.MemoryBytes}; it must be a number of bytes from 1"
         : options.Name.Length > MaxNameLength || options.Name.Any(char.IsControl) ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
-        : options.ModelPath is { } path && !Path.Exists(path) ? $"--model is '{path}'; there is no such file or folder"
+        : options.ModelPath is { } path && !ModelFiles.Exist(path) ? $"--model is '{path}'; there is no such file or folder"
         : TimeProblem(nameof(options.PeerTimeout), options.PeerTimeout) ?? TimeProblem(nameof(options.DrainTimeout), options.DrainTimeout);
 
     static string? TimeProblem(string name, TimeSpan value) =>

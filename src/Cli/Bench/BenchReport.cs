@@ -4,8 +4,9 @@ using System.Text.Json;
 namespace LlamaCluster.Cli.Bench;
 
 /// <summary>What was measured. Rates are per second; of several streams together unless it is said otherwise.</summary>
-/// <param name="MemoryBytesPerSecond">Plain reads of memory by the same threads.</param>
+/// <param name="MemoryBytesPerSecond">Plain reads of memory by as many threads as computed, after they have.</param>
 /// <param name="WeightBytesPerSecond">Weights, as they are stored, that decoding read.</param>
+/// <param name="PeakResidentBytes">Of all processes together.</param>
 sealed record BenchReport(
     double PrefillTokensPerSecond,
     double DecodeTokensPerSecond,
@@ -15,6 +16,9 @@ sealed record BenchReport(
     double WeightBytesPerSecond,
     long PeakResidentBytes)
 {
+    /// <summary>What only a cluster has; null where one process was measured.</summary>
+    public ClusterFigures? Cluster { get; init; }
+
     /// <param name="weightBytes">Weights that a step reads.</param>
     public static BenchReport Of(BenchOptions options, BenchRound round, long weightBytes, double memoryBytesPerSecond, long peakResidentBytes)
     {
@@ -29,19 +33,34 @@ sealed record BenchReport(
             peakResidentBytes);
     }
 
+    /// <param name="weightBytes">Weights that a step reads, in all stages together.</param>
+    public static BenchReport Of(BenchOptions options, ClusterRound round, long weightBytes, double memoryBytesPerSecond, ClusterFigures figures) => new(
+        (double)options.Concurrency * options.PromptTokens / round.Prefill.TotalSeconds,
+        round.TokensPerSecond,
+        round.TokensPerSecond / options.Concurrency,
+        round.MeanFirstToken.TotalSeconds,
+        memoryBytesPerSecond,
+        round.StepsPerSecond * weightBytes,
+        figures.PeakResidentBytes) { Cluster = figures };
+
     double FractionOfMemory => WeightBytesPerSecond / MemoryBytesPerSecond;
 
-    public string Json() => JsonSerializer.Serialize(new
+    public string Json()
     {
-        prefill_tokens_per_second = PrefillTokensPerSecond,
-        decode_tokens_per_second = DecodeTokensPerSecond,
-        decode_tokens_per_second_per_stream = DecodeTokensPerSecondPerStream,
-        time_to_first_token_seconds = FirstTokenSeconds,
-        memory_read_bytes_per_second = MemoryBytesPerSecond,
-        decode_weight_bytes_per_second = WeightBytesPerSecond,
-        fraction_of_memory_bandwidth = FractionOfMemory,
-        peak_rss_bytes = PeakResidentBytes,
-    });
+        var json = JsonSerializer.SerializeToNode(new
+        {
+            prefill_tokens_per_second = PrefillTokensPerSecond,
+            decode_tokens_per_second = DecodeTokensPerSecond,
+            decode_tokens_per_second_per_stream = DecodeTokensPerSecondPerStream,
+            time_to_first_token_seconds = FirstTokenSeconds,
+            memory_read_bytes_per_second = MemoryBytesPerSecond,
+            decode_weight_bytes_per_second = WeightBytesPerSecond,
+            fraction_of_memory_bandwidth = FractionOfMemory,
+            peak_rss_bytes = PeakResidentBytes,
+        })!.AsObject();
+        Cluster?.AddTo(json);
+        return json.ToJsonString();
+    }
 
     public IEnumerable<string> Lines() =>
     [
@@ -49,6 +68,7 @@ sealed record BenchReport(
         Line($"decode       {DecodeTokensPerSecond:F1} tokens/s, {DecodeTokensPerSecondPerStream:F1} per stream"),
         Line($"weights read {WeightBytesPerSecond / 1e9:F2} GB/s, {FractionOfMemory:P0} of the memory's {MemoryBytesPerSecond / 1e9:F2} GB/s"),
         Line($"memory       {PeakResidentBytes / 1e6:F0} MB at most"),
+        .. Cluster?.Lines() ?? [],
     ];
 
     static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -9,7 +9,7 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
 {
     static readonly SamplingOptions Greedy = new();
 
-    readonly int[][] _prompts = Prompts(options, vocabularySize);
+    readonly int[][] _prompts = BenchPrompts.Make(options, vocabularySize, seed: 1);
     readonly int[] _lastTokens = new int[options.Concurrency];
 
     /// <summary>The most rows of a step.</summary>
@@ -83,12 +83,4 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
     }
 
     static int BlocksFor(int positions) => (positions + KvBlockLayout.Positions - 1) / KvBlockLayout.Positions;
-
-    static int[][] Prompts(BenchOptions options, int vocabularySize)
-    {
-        var random = new Random(1);
-        return [.. Enumerable.Range(0, options.Concurrency).Select(_ => Prompt(random, options.PromptTokens, vocabularySize))];
-    }
-
-    static int[] Prompt(Random random, int length, int vocabularySize) => [.. Enumerable.Range(0, length).Select(_ => random.Next(vocabularySize))];
 }

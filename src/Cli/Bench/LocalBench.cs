@@ -17,45 +17,31 @@ static class LocalBench
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
     public static BenchReport Run(IModelWeights weights, BenchOptions options, TextWriter error, CancellationToken cancellation)
     {
-        CheckContext(weights, options);
+        options.CheckContext(weights);
         CheckMemory(weights, options);
         using var threads = new ComputeThreads(options.Threads, options.Pin);
         var round = Measure(weights, options, threads, error, cancellation);
         // Taken before the buffer of the last measurement, which is no part of what a model needs.
         using var process = Process.GetCurrentProcess();
         var peak = process.PeakWorkingSet64;
-        return BenchReport.Of(options, round, StepBytes(weights), MemoryBandwidth.Measure(threads, BandwidthTime), peak);
+        return BenchReport.Of(options, round, BenchWeightBytes.PerStep(weights), MemoryBandwidth.Measure(threads, BandwidthTime), peak);
     }
 
     static BenchRound Measure(IModelWeights weights, BenchOptions options, ComputeThreads threads, TextWriter error, CancellationToken cancellation)
     {
         var stage = new StageOptions { KvBlockCount = BenchStreams.Blocks(options), MaxStepRows = BenchStreams.StepRows, MaxSequenceLength = options.Positions };
         using var pipeline = LoadingBar.Show(
-            error, $"loading {weights.Name}", TensorsOf(weights).Sum(tensor => tensor.Bytes),
+            error, $"loading {weights.Name}", BenchWeightBytes.Loaded(weights),
             loaded => LocalPipeline.Load(weights, stages: 1, stage, threads, loaded, cancellation));
         var streams = new BenchStreams(pipeline, options, weights.Config.VocabularySize);
         streams.Run(cancellation);
         return streams.Run(cancellation);
     }
 
-    /// <summary>Stored bytes of the weights that a step reads: of an embedding that is not the head too, it reads a row for each token only.</summary>
-    static long StepBytes(IModelWeights weights) => TensorsOf(weights)
-        .Where(tensor => weights.Config.TiedEmbeddings || tensor.Name != LlamaTensors.Embedding)
-        .Sum(tensor => tensor.Bytes);
-
-    static IReadOnlyList<TensorInfo> TensorsOf(IModelWeights weights) =>
-        ShardWeights.TensorsOf(weights.Tensors, StageShape.Whole(weights.Config.LayerCount), weights.Config);
-
-    static void CheckContext(IModelWeights weights, BenchOptions options)
-    {
-        if (options.Positions > weights.Config.ContextLength)
-            throw new CommandFailedException($"--prompt-tokens and --generate-tokens are {options.Positions} together; {weights.Name} is made for at most {weights.Config.ContextLength}");
-    }
-
     static void CheckMemory(IModelWeights weights, BenchOptions options)
     {
         var shape = StageShape.Whole(weights.Config.LayerCount);
-        var needed = checked(TensorsOf(weights).Sum(tensor => tensor.Bytes)
+        var needed = checked(BenchWeightBytes.Loaded(weights)
             + BenchStreams.Blocks(options) * StageMemory.KvBytesPerBlock(weights.Config, shape, KvType.F16)
             + StageMemory.BufferBytes(weights.Config, shape, BenchStreams.StepRows));
         var available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;

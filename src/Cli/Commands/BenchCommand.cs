@@ -5,43 +5,74 @@ using LlamaCluster.Model.Config;
 
 namespace LlamaCluster.Cli.Commands;
 
-/// <summary>`bench`: how fast a model, or random weights of a shape, run in this process, beside how fast its memory can be read.</summary>
+/// <summary>
+/// `bench`: how fast a model, or random weights of a shape, run in this process or in a cluster of processes, beside how fast memory can be
+/// read.
+/// </summary>
 static class BenchCommand
 {
     const int MaxThreads = 1024;
+    const int MaxWorkers = 1024;
     const int MaxTokens = 1 << 20;
+
+    static readonly Option<string?> Model = ModelOption.Create();
+    static readonly Option<string?> Shape = new("--shape") { HelpName = "NAME|hidden=..,..", Description = $"random weights in place of a model: {string.Join(", ", ModelShape.PresetNames)} or hidden=2048,layers=16,ffn=8192,heads=32,kv-heads=8,vocab=32000" };
+    static readonly Option<int?> Layers = new("--layers") { HelpName = "N", Description = "with --shape: only N of its layers" };
+    static readonly Option<bool> ShareLayers = new("--share-layer-weights") { Description = "with --shape: all layers of a shard use one copy of a layer's weights, so that a large shape runs in little memory" };
+    static readonly Option<string?> Quant = new("--quant") { HelpName = "TYPE", Description = "the type of the matrices; without it a model's own, and q4_0 for a shape" };
+    static readonly Option<int> Workers = new("--workers") { HelpName = "N", Description = "worker processes; 0: everything in this process", DefaultValueFactory = _ => 0 };
+    static readonly Option<int> TensorParallel = new("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage", DefaultValueFactory = _ => 1 };
+    static readonly Option<int?> Threads = new("--threads-per-worker") { HelpName = "K", Description = "compute threads, of each worker if there are any; without it the processors are shared out" };
+    static readonly Option<bool> Pin = new("--pin") { Description = "hold each worker, or without workers each thread but the first, on processors of its own (Linux)" };
+    static readonly Option<int> Prompt = new("--prompt-tokens") { HelpName = "N", Description = "the length of each prompt", DefaultValueFactory = _ => 128 };
+    static readonly Option<int> Generate = new("--generate-tokens") { HelpName = "N", Description = "the tokens that each stream generates, 2 at least: the first is the prompt's", DefaultValueFactory = _ => 32 };
+    static readonly Option<int> Concurrency = new("--concurrency") { HelpName = "N", Description = "streams at a time", DefaultValueFactory = _ => 1 };
+    static readonly Option<bool> Json = new("--json") { Description = "print one JSON object" };
 
     public static Command Create()
     {
-        var model = ModelOption.Create();
-        var shape = new Option<string?>("--shape") { HelpName = "NAME|hidden=..,..", Description = $"random weights in place of a model: {string.Join(", ", ModelShape.PresetNames)} or hidden=2048,layers=16,ffn=8192,heads=32,kv-heads=8,vocab=32000" };
-        var layers = new Option<int?>("--layers") { HelpName = "N", Description = "with --shape: only N of its layers" };
-        var quant = new Option<string?>("--quant") { HelpName = "TYPE", Description = "the type of the matrices; without it a model's own, and q4_0 for a shape" };
-        var threads = new Option<int>("--threads-per-worker") { HelpName = "K", Description = "compute threads; without it one for each processor", DefaultValueFactory = _ => Environment.ProcessorCount };
-        var pin = new Option<bool>("--pin") { Description = "hold each thread but the first on a processor of its own (Linux)" };
-        var prompt = new Option<int>("--prompt-tokens") { HelpName = "N", Description = "the length of each prompt", DefaultValueFactory = _ => 128 };
-        var generate = new Option<int>("--generate-tokens") { HelpName = "N", Description = "the tokens that each stream generates, 2 at least: the first is the prompt's", DefaultValueFactory = _ => 32 };
-        var concurrency = new Option<int>("--concurrency") { HelpName = "N", Description = "streams at a time", DefaultValueFactory = _ => 1 };
-        var json = new Option<bool>("--json") { Description = "print one JSON object" };
-        var command = new Command("bench", "Measure prefill, decode and memory in this process.") { model, shape, layers, quant, threads, pin, prompt, generate, concurrency, json };
-        command.SetAction((parsed, cancellation) =>
+        var command = new Command("bench", "Measure prefill, decode, latencies and memory, in this process or in a cluster of N worker processes.")
         {
-            var (path, text, count, type) = (parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(layers), parsed.GetValue(quant));
-            if (path is not null && text is not null) throw new InvalidOptionsException("--model and --shape are both given: give one");
-            if (count is not null && text is null) throw new InvalidOptionsException("--layers needs --shape");
-            var options = new BenchOptions(
-                Range.Check("--threads-per-worker", parsed.GetValue(threads), 1, MaxThreads),
-                parsed.GetValue(pin),
-                Range.Check("--prompt-tokens", parsed.GetValue(prompt), 1, MaxTokens),
-                Range.Check("--generate-tokens", parsed.GetValue(generate), 2, MaxTokens),
-                Range.Check("--concurrency", parsed.GetValue(concurrency), 1, BenchStreams.StepRows));
-            using var weights = text is null ? BenchWeights.OfModel(ModelOption.PathOf(parsed, model), type) : BenchWeights.OfShape(text, count, type);
-            var report = LocalBench.Run(weights, options, parsed.InvocationConfiguration.Error, cancellation);
+            Model, Shape, Layers, ShareLayers, Quant, Workers, TensorParallel, Threads, Pin, Prompt, Generate, Concurrency, Json,
+        };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var report = await RunAsync(parsed, cancellation);
             var output = parsed.InvocationConfiguration.Output;
-            if (parsed.GetValue(json)) output.WriteLine(report.Json());
+            if (parsed.GetValue(Json)) output.WriteLine(report.Json());
             else foreach (var line in report.Lines()) output.WriteLine(line);
-            return Task.FromResult(ExitCode.Done);
+            return ExitCode.Done;
         });
         return command;
     }
+
+    static Task<BenchReport> RunAsync(ParseResult parsed, CancellationToken cancellation)
+    {
+        var (shape, quant, error) = (parsed.GetValue(Shape), parsed.GetValue(Quant), parsed.InvocationConfiguration.Error);
+        var workers = Range.Check("--workers", parsed.GetValue(Workers), 0, MaxWorkers);
+        CheckTogether(parsed, workers);
+        var load = LoadOf(parsed, workers);
+        var path = shape is null ? ModelOption.PathOf(parsed, Model) : BenchModel.OfShape(shape, parsed.GetValue(Layers), quant, parsed.GetValue(ShareLayers)).ToString();
+        if (workers > 0) return new ClusterBench(new ClusterBenchOptions(path, workers, parsed.GetValue(TensorParallel), load), error).RunAsync(cancellation);
+        using var weights = BenchModel.Open(path, shape is null ? quant : null);
+        return Task.FromResult(LocalBench.Run(weights, load, error, cancellation));
+    }
+
+    static void CheckTogether(ParseResult parsed, int workers)
+    {
+        var (ofModel, ofShape) = (parsed.GetValue(Model) is not null, parsed.GetValue(Shape) is not null);
+        if (ofModel && ofShape) throw new InvalidOptionsException("--model and --shape are both given: give one");
+        if (parsed.GetValue(Layers) is not null && !ofShape) throw new InvalidOptionsException("--layers needs --shape");
+        if (parsed.GetValue(ShareLayers) && !ofShape) throw new InvalidOptionsException("--share-layer-weights needs --shape");
+        if (parsed.GetValue(TensorParallel) != 1 && workers == 0) throw new InvalidOptionsException("--tensor-parallel needs --workers");
+        if (parsed.GetValue(Quant) is not null && !ofShape && workers > 0)
+            throw new InvalidOptionsException("--quant with --workers needs --shape: workers load a model as it is stored; `llamacluster quantize` makes another");
+    }
+
+    static BenchOptions LoadOf(ParseResult parsed, int workers) => new(
+        parsed.GetValue(Threads) is { } threads ? Range.Check("--threads-per-worker", threads, 1, MaxThreads) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, workers)),
+        parsed.GetValue(Pin),
+        Range.Check("--prompt-tokens", parsed.GetValue(Prompt), 1, MaxTokens),
+        Range.Check("--generate-tokens", parsed.GetValue(Generate), 2, MaxTokens),
+        Range.Check("--concurrency", parsed.GetValue(Concurrency), 1, workers == 0 ? BenchStreams.StepRows : BenchStreams.StepRows - 1));
 }

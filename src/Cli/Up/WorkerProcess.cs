@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Kernels;
 
 namespace LlamaCluster.Cli.Up;
 
@@ -15,8 +16,19 @@ sealed class WorkerProcess : IDisposable
 
     public int Id => _process.Id;
 
+    /// <summary>The most memory that it had at a time; what is known of it when it has ended is 0.</summary>
+    public long PeakResidentBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.HasExited ? 0 : _process.PeakWorkingSet64;
+        }
+    }
+
     /// <param name="writeLine">Takes each line that the worker writes.</param>
-    public static WorkerProcess Start(string name, Uri coordinator, int threads, Action<string> writeLine)
+    /// <param name="processors">The only ones that it may use; null: all.</param>
+    public static WorkerProcess Start(string name, Uri coordinator, int threads, Action<string> writeLine, IReadOnlyList<int>? processors = null)
     {
         var start = OwnProgram.With(["worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", WorkerCommand.ExitWhenInputCloses]);
         (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
@@ -27,7 +39,8 @@ sealed class WorkerProcess : IDisposable
         };
         process.OutputDataReceived += relay;
         process.ErrorDataReceived += relay;
-        process.Start();
+        if (processors is not null) Processors.RunOn(processors, () => process.Start());
+        else process.Start();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return new WorkerProcess(process);

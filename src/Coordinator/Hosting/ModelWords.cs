@@ -16,7 +16,7 @@ sealed record ModelWords(ServedModel Served, string? TemplateProblem)
         var text = ModelText.Open(path);
         var (template, problem) = Parse(text.TemplateSource);
         var served = new ServedModel(
-            identity.Name, identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", File.GetLastWriteTimeUtc(path));
+            identity.Name, identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path));
         return new ModelWords(served, problem);
     }
 

@@ -9,6 +9,12 @@ public sealed class CoordinatorMetrics : IDisposable
 {
     public const string MeterName = "LlamaCluster.Coordinator";
 
+    // Names that others read these numbers by.
+    public const string Steps = "llamacluster.steps";
+    public const string GeneratedTokens = "llamacluster.tokens.generated";
+    public const string StageBusy = "llamacluster.stage.busy";
+    public const string StageTag = "stage";
+
     const double Microsecond = 1e-6;
 
     readonly Meter _meter;
@@ -18,6 +24,7 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Counter<long> _sequences;
     readonly Counter<long> _preemptions;
     readonly Counter<long> _views;
+    readonly Counter<double> _busy;
     readonly Histogram<double> _compute;
     readonly Histogram<double> _wait;
     volatile Levels _levels = new(0, 0, 0, 0);
@@ -26,12 +33,13 @@ public sealed class CoordinatorMetrics : IDisposable
     public CoordinatorMetrics(IMeterFactory meters)
     {
         _meter = meters.Create(MeterName);
-        _steps = _meter.CreateCounter<long>("llamacluster.steps", "{step}", "Steps that returned.");
+        _steps = _meter.CreateCounter<long>(Steps, "{step}", "Steps that returned.");
         _rows = _meter.CreateCounter<long>("llamacluster.step.rows", "{token}", "Token positions computed, of prompts and generated ones.");
-        _generated = _meter.CreateCounter<long>("llamacluster.tokens.generated", "{token}", "Tokens sampled for sequences that were still wanted.");
+        _generated = _meter.CreateCounter<long>(GeneratedTokens, "{token}", "Tokens sampled for sequences that were still wanted.");
         _sequences = _meter.CreateCounter<long>("llamacluster.sequences", "{sequence}", "Sequences that ended, by outcome.");
         _preemptions = _meter.CreateCounter<long>("llamacluster.preemptions", "{sequence}", "Sequences that gave up their KV blocks to others.");
         _views = _meter.CreateCounter<long>("llamacluster.views", "{view}", "Plans that became ready.");
+        _busy = _meter.CreateCounter<double>(StageBusy, "s", "Time in which a stage computed: its rate is the share of the time in which it is busy.");
         _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "What a stage computed for one step.");
         _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "What a stage waited for activations of one step.");
         _meter.CreateObservableGauge("llamacluster.queue.length", () => _levels.Waiting, "{sequence}", "Sequences that wait for KV blocks.");
@@ -55,7 +63,8 @@ public sealed class CoordinatorMetrics : IDisposable
 
     public void StageRan(int stage, StepTimings timings)
     {
-        var tag = new KeyValuePair<string, object?>("stage", stage);
+        var tag = new KeyValuePair<string, object?>(StageTag, stage);
+        _busy.Add(timings.ComputeMicroseconds * Microsecond, tag);
         _compute.Record(timings.ComputeMicroseconds * Microsecond, tag);
         _wait.Record(timings.WaitMicroseconds * Microsecond, tag);
     }

@@ -12,6 +12,9 @@ namespace LlamaCluster.Coordinator.Planning;
 /// <param name="KvBlockBytes">Of one KV block in one layer.</param>
 public sealed record ModelFootprint(IReadOnlyList<long> LayerBytes, long EmbeddingBytes, long HeadBytes, bool TiedHead, long KvBlockBytes)
 {
+    /// <summary>A worker holds the weights of one layer only, however many it runs; see <see cref="IModelWeights.LayersAreAlike"/>.</summary>
+    public bool LayersAreAlike { get; init; }
+
     public int LayerCount => LayerBytes.Count;
 
     /// <summary>What a stage's memory must hold beside the KV cache.</summary>
@@ -19,7 +22,7 @@ public sealed record ModelFootprint(IReadOnlyList<long> LayerBytes, long Embeddi
     {
         var (embeds, hasHead) = (firstLayer == 0, firstLayer + layerCount == LayerCount);
         var embedding = embeds && !(hasHead && TiedHead) ? EmbeddingBytes : 0;
-        return LayersBytes(firstLayer, layerCount) + embedding + (hasHead ? HeadBytes : 0);
+        return LayersBytes(firstLayer, LayersAreAlike ? Math.Min(1, layerCount) : layerCount) + embedding + (hasHead ? HeadBytes : 0);
     }
 
     /// <summary>What a stage reads of its weights for every step: of the embedding no more than a few rows.</summary>
@@ -38,7 +41,7 @@ public sealed record ModelFootprint(IReadOnlyList<long> LayerBytes, long Embeddi
         var embedding = BytesOf(weights, LlamaTensors.Embedding);
         var head = BytesOf(weights, LlamaTensors.OutputNorm) + (config.TiedEmbeddings ? embedding : BytesOf(weights, LlamaTensors.Output));
         var kvValues = 2L * config.KvHeadCount * config.HeadSize * KvBlockPool.BlockSize;
-        return new ModelFootprint(layers, embedding, head, config.TiedEmbeddings, KvBytes(kvType, kvValues));
+        return new ModelFootprint(layers, embedding, head, config.TiedEmbeddings, KvBytes(kvType, kvValues)) { LayersAreAlike = weights.LayersAreAlike };
     }
 
     long LayersBytes(int first, int count)

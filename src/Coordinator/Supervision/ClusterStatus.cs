@@ -10,6 +10,9 @@ public sealed record ClusterStatus(ClusterPhase Phase, ulong ViewVersion, string
 {
     public static ClusterStatus Starting { get; } = new(ClusterPhase.Waiting, 0, "the coordinator is starting", []);
 
+    /// <summary>What went wrong last and is not made good yet, in one line; empty if nothing.</summary>
+    public string Trouble { get; init; } = "";
+
     public bool IsReady => Phase == ClusterPhase.Ready;
 
     public EngineStatus ToEngineStatus() => new(IsReady, Reason, ViewVersion);

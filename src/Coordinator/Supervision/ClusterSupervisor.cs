@@ -170,7 +170,7 @@ public sealed partial class ClusterSupervisor(
     {
         var before = status.Value.Phase;
         var full = _trouble.Length == 0 || reason.Length == 0 ? reason : $"{_trouble}; {reason}";
-        status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? []));
+        status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? []) { Trouble = _trouble });
         readiness.Set(phase == ClusterPhase.Ready);
         if (full.Length > 0 && (phase != before || phase == ClusterPhase.Waiting)) LogStatus(phase, full);
     }

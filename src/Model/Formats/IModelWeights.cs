@@ -18,6 +18,9 @@ public interface IModelWeights : IDisposable
 
     TensorInfo? Find(string name);
 
+    /// <summary>All layers have the same numbers, so that one copy in memory serves for all of a shard's. Only made-up models are such.</summary>
+    bool LayersAreAlike => false;
+
     /// <summary>
     /// Copies rows <paramref name="firstRow"/>.. of a tensor, in its stored type, into <paramref name="destination"/> (whole rows).
     /// Rows of attn_q and attn_k come in GGUF's order, in which the two numbers that RoPE rotates together stand side by side,

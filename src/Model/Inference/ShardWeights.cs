@@ -9,10 +9,12 @@ public sealed class ShardWeights : IDisposable
 {
     readonly IReadOnlyList<PackedMatrix> _matrices;
 
-    ShardWeights(WeightLoader loader, LlamaConfig config, StageShape shape)
+    ShardWeights(WeightLoader loader, IModelWeights source, StageShape shape)
     {
+        var config = source.Config;
         if (shape.Embeds) Embedding = loader.Matrix(LlamaTensors.Embedding, config.VocabularySize, config.HiddenSize);
-        Layers = [.. Enumerable.Range(shape.FirstLayer, shape.LayerCount).Select(layer => Layer(loader, config, layer))];
+        var loaded = Enumerable.Range(shape.FirstLayer, source.LayersAreAlike ? 1 : shape.LayerCount).Select(layer => Layer(loader, config, layer)).ToArray();
+        Layers = source.LayersAreAlike ? [.. Enumerable.Repeat(loaded[0], shape.LayerCount)] : loaded;
         if (shape.HasHead)
         {
             OutputNorm = loader.Vector(LlamaTensors.OutputNorm, config.HiddenSize);
@@ -30,7 +32,7 @@ public sealed class ShardWeights : IDisposable
     /// <summary>[V, D], on the stage that embeds.</summary>
     internal PackedMatrix? Embedding { get; }
 
-    /// <summary>Those of the stage, its first one first.</summary>
+    /// <summary>Those of the stage, its first one first; one and the same where the model's layers are alike.</summary>
     internal IReadOnlyList<LayerWeights> Layers { get; }
 
     /// <summary>[D], on the stage with the head.</summary>
@@ -62,7 +64,7 @@ public sealed class ShardWeights : IDisposable
         var loader = new WeightLoader(source, bytesLoaded, cancellation);
         try
         {
-            var weights = new ShardWeights(loader, source.Config, shape);
+            var weights = new ShardWeights(loader, source, shape);
             loader.Run(threads);
             return weights;
         }

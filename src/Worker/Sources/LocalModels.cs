@@ -9,7 +9,7 @@ sealed partial class LocalModels(ILogger<LocalModels> logger)
     /// <summary>Opens the model if it is there and is the one wanted; what is wrong with it is logged, for there may be another source.</summary>
     public async Task<OpenedModel?> TryOpenAsync(string path, string digest, CancellationToken cancellation)
     {
-        if (!Path.Exists(path)) return null;
+        if (!ModelFiles.Exist(path)) return null;
         try
         {
             var (weights, found) = await OpenAsync(path, cancellation);

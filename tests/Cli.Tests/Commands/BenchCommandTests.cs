@@ -17,6 +17,7 @@ public sealed class BenchCommandTests
     [InlineData("--prompt-tokens", "40", "--generate-tokens", "3")]
     [InlineData("--shape", Tiny)]
     [InlineData("--shape", Tiny, "--layers", "1", "--quant", "f16", "--concurrency", "3", "--prompt-tokens", "200", "--generate-tokens", "2", "--pin")]
+    [InlineData("--shape", Tiny, "--share-layer-weights")]
     public async Task Every_number_of_the_report_is_there(params string[] args)
     {
         var run = await CommandRun.OfAsync("", ["bench", "--json", "--threads-per-worker", "2", .. args]);
@@ -50,6 +51,12 @@ public sealed class BenchCommandTests
     [InlineData(2, "ffn is missing", "--shape", "hidden=64,layers=2,heads=4,vocab=80")]
     [InlineData(2, "--layers is 3", "--shape", Tiny, "--layers", "3")]
     [InlineData(2, "--layers needs --shape", "--layers", "1")]
+    [InlineData(2, "--share-layer-weights needs --shape", "--share-layer-weights")]
+    [InlineData(2, "--tensor-parallel needs --workers", "--tensor-parallel", "2")]
+    [InlineData(2, "--quant with --workers needs --shape", "--workers", "1", "--quant", "q8_0")]
+    [InlineData(2, "--workers is -1", "--workers", "-1")]
+    [InlineData(2, "--concurrency is 512", "--workers", "1", "--concurrency", "512")]
+    [InlineData(1, "together", "--workers", "1", "--prompt-tokens", "512")]
     [InlineData(2, "both given", "--shape", Tiny, "--model", "x.gguf")]
     [InlineData(2, "--quant is q9", "--shape", Tiny, "--quant", "q9")]
     [InlineData(2, "--quant is f16", "--quant", "f16")]

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Testing.Models;
 
@@ -37,6 +38,21 @@ public sealed class ShardWeightsTests
         StageShape[] shapes = [new(0, 2, 5), new(2, 1, 5), new(3, 2, 5)];
         var names = shapes.SelectMany(shape => ShardWeights.TensorsOf(source.Tensors, shape, source.Config)).Select(tensor => tensor.Name);
         Assert.Equal(source.Tensors.Select(tensor => tensor.Name).Order(), names.Order());
+    }
+
+    [Fact]
+    public void Layers_that_are_alike_are_in_memory_once()
+    {
+        var shape = ModelShape.Parse("hidden=64,layers=5,ffn=96,heads=4,vocab=80");
+        using var threads = new ComputeThreads(1);
+        ShardWeights Load(int layers, bool alike) =>
+            ShardWeights.Load(new RandomWeights(shape, TensorType.Q4_0, layersAreAlike: alike), new StageShape(1, layers, 5), threads, null, CancellationToken.None);
+        using var one = Load(1, alike: false);
+        using var three = Load(3, alike: true);
+
+        Assert.Equal(one.Bytes, three.Bytes);
+        Assert.Equal(3, three.Layers.Count);
+        Assert.All(three.Layers, layer => Assert.Same(three.Layers[0], layer));
     }
 
     [Fact]

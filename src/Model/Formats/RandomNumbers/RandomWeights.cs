@@ -16,10 +16,12 @@ public sealed class RandomWeights : IModelWeights
     readonly Dictionary<(TensorType, long), RandomPattern> _patterns;
 
     /// <param name="type">Of all matrices; vectors are F32.</param>
+    /// <param name="layersAreAlike">Every layer has the first one's numbers.</param>
     /// <exception cref="ModelFormatException">A matrix of this shape cannot be of this type.</exception>
-    public RandomWeights(ModelShape shape, TensorType type, ulong seed = 1)
+    public RandomWeights(ModelShape shape, TensorType type, ulong seed = 1, bool layersAreAlike = false)
     {
         Name = $"random {shape.Name} {type}";
+        LayersAreAlike = layersAreAlike;
         Config = shape.Config;
         _seed = seed;
         Tensors = [.. LlamaTensors.Of(Config).Select(tensor => Describe(tensor, type))];
@@ -34,6 +36,8 @@ public sealed class RandomWeights : IModelWeights
 
     public IReadOnlyList<TensorInfo> Tensors { get; }
 
+    public bool LayersAreAlike { get; }
+
     public TensorInfo? Find(string name) => _indices.TryGetValue(name, out var index) ? Tensors[index] : null;
 
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
@@ -42,7 +46,7 @@ public sealed class RandomWeights : IModelWeights
             throw new ArgumentException($"{tensor} is not a tensor of {Name}", nameof(tensor));
         tensor.CheckRows(firstRow, destination.Length);
         if (tensor.Rows == 1) FillOnes(destination);
-        else CopyRows(_patterns[(tensor.Type, tensor.Columns)], tensor, index, firstRow, destination);
+        else CopyRows(_patterns[(tensor.Type, tensor.Columns)], tensor, LayersAreAlike ? InFirstLayer(index) : index, firstRow, destination);
     }
 
     public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
@@ -54,6 +58,13 @@ public sealed class RandomWeights : IModelWeights
         var rowBytes = (int)tensor.RowBytes;
         for (var row = firstRow; !destination.IsEmpty; row++, destination = destination[rowBytes..])
             pattern.CopyRow(RandomSequence.Mix(_seed ^ ((ulong)index << 40) ^ (ulong)row), destination[..rowBytes]);
+    }
+
+    /// <summary>The same part's tensor in the first layer. The layers follow the embedding, each with as many tensors.</summary>
+    int InFirstLayer(int index)
+    {
+        var (first, parts) = (_indices[LlamaTensors.OfLayer(0, "attn_norm")], LlamaTensors.OfLayer(Config, 0).Count);
+        return index >= first && index < first + parts * Config.LayerCount ? first + (index - first) % parts : index;
     }
 
     static void FillOnes(Span<byte> destination) => MemoryMarshal.Cast<byte, float>(destination).Fill(1);

@@ -55,6 +55,22 @@ public sealed class RandomWeightsTests
     }
 
     [Fact]
+    public void LayersThatAreAlikeHaveTheFirstOnesNumbers()
+    {
+        using var different = new RandomWeights(Shape, TensorType.Q4_0);
+        using var alike = new RandomWeights(Shape, TensorType.Q4_0, layersAreAlike: true);
+
+        foreach (var tensor in LlamaTensors.OfLayer(Shape.Config, 0).Select(tensor => tensor.Name))
+        {
+            var first = TensorBytes.Of(different, tensor);
+            Assert.Equal(first, TensorBytes.Of(alike, tensor));
+            Assert.Equal(first, TensorBytes.Of(alike, tensor.Replace("blk.0", "blk.1")));
+        }
+        Assert.Equal(TensorBytes.Of(different, LlamaTensors.Output), TensorBytes.Of(alike, LlamaTensors.Output));
+        Assert.NotEqual(different.ComputeDigest(), alike.ComputeDigest());
+    }
+
+    [Fact]
     public void NormsAreOne()
     {
         using var weights = new RandomWeights(Shape, TensorType.Q4_0);

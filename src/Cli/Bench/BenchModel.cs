@@ -7,15 +7,15 @@ using LlamaCluster.Model.Formats.RandomNumbers;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>The weights that are measured: a model's, or random ones of a shape.</summary>
-static class BenchWeights
+/// <summary>What is measured: a model, or random weights of a shape.</summary>
+static class BenchModel
 {
     const TensorType ShapeType = TensorType.Q4_0;
 
     /// <param name="type">What to quantise to while loading; null: as stored.</param>
     /// <exception cref="InvalidOptionsException">The type is none to quantise to.</exception>
     /// <exception cref="ModelFormatException">Files are missing, damaged or not supported.</exception>
-    public static IModelWeights OfModel(string path, string? type)
+    public static IModelWeights Open(string path, string? type)
     {
         if (type is null) return ModelFiles.Open(path);
         var target = Parse(type, QuantizationRules.Targets);
@@ -33,14 +33,13 @@ static class BenchWeights
 
     /// <param name="layers">As many of the shape's layers; null: all.</param>
     /// <param name="type">Of all matrices; null: Q4_0.</param>
+    /// <param name="shareLayers">One copy of a layer's weights serves for all.</param>
     /// <exception cref="InvalidOptionsException">The shape is none, or has fewer layers, or the type is unknown.</exception>
-    /// <exception cref="ModelFormatException">A matrix of this shape cannot be of this type.</exception>
-    public static IModelWeights OfShape(string text, int? layers, string? type)
+    public static RandomModelPath OfShape(string shape, int? layers, string? type, bool shareLayers)
     {
-        var shape = Parse(text);
-        var count = Commands.Range.Check("--layers", layers ?? shape.Config.LayerCount, 1, shape.Config.LayerCount);
-        var parsedType = type is null ? ShapeType : Parse(type, Enum.GetValues<TensorType>());
-        return new RandomWeights(shape with { Config = shape.Config with { LayerCount = count } }, parsedType);
+        if (layers is { } count) Commands.Range.Check("--layers", count, 1, Parse(shape).Config.LayerCount);
+        else Parse(shape);
+        return new RandomModelPath(shape, type is null ? ShapeType : Parse(type, Enum.GetValues<TensorType>()), layers, shareLayers);
     }
 
     static ModelShape Parse(string shape)
@@ -55,10 +54,8 @@ static class BenchWeights
         }
     }
 
-    static TensorType Parse(string name, IReadOnlyList<TensorType> possible)
-    {
-        foreach (var type in possible)
-            if (type.ToString().Equals(name, StringComparison.OrdinalIgnoreCase)) return type;
-        throw new InvalidOptionsException($"--quant is {name}; it must be one of {string.Join(", ", possible.Select(type => type.ToString().ToLowerInvariant()))}");
-    }
+    static TensorType Parse(string name, IReadOnlyList<TensorType> possible) =>
+        RandomModelPath.FindType(name) is { } type && possible.Contains(type)
+            ? type
+            : throw new InvalidOptionsException($"--quant is {name}; it must be one of {string.Join(", ", possible.Select(type => type.ToString().ToLowerInvariant()))}");
 }

@@ -1,0 +1,120 @@
+using System.Diagnostics.Metrics;
+using LlamaCluster.Cli.Up;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Kernels;
+
+namespace LlamaCluster.Cli.Bench;
+
+/// <summary>A coordinator in this process and worker processes beside it, with just the KV cache that the streams need. Nothing that dies is started again.</summary>
+sealed class BenchCluster : IAsyncDisposable
+{
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    readonly CoordinatorHost _coordinator;
+    readonly LoadingView _view;
+    readonly List<WorkerProcess> _workers = [];
+    readonly List<Task> _watches = [];
+    readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    BenchCluster(CoordinatorHost coordinator, LoadingView view) => (_coordinator, _view) = (coordinator, view);
+
+    public Uri ApiAddress => _coordinator.ApiAddress;
+
+    public string ModelName => _coordinator.Model.Name;
+
+    public IMeterFactory Meters => _coordinator.Meters;
+
+    /// <summary>Starts everything and waits until the model is loaded.</summary>
+    /// <exception cref="CommandFailedException">It cannot be loaded by these workers.</exception>
+    public static async Task<BenchCluster> StartAsync(ClusterBenchOptions options, TextWriter error, CancellationToken cancellation)
+    {
+        var cluster = new BenchCluster(CoordinatorHost.Create(ToCoordinator(options)), LoadingView.For(error));
+        try
+        {
+            await cluster._coordinator.StartAsync(cancellation);
+            cluster.StartWorkers(options.Workers, options.Load);
+            await cluster.WithWorkersAsync(cluster.LoadAsync, cancellation);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Does something that needs all workers.</summary>
+    /// <exception cref="CommandFailedException">One of them ended meanwhile.</exception>
+    public async Task<T> WithWorkersAsync<T>(Func<CancellationToken, Task<T>> work, CancellationToken cancellation)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var working = work(over.Token);
+        if (await Task.WhenAny(working, _ended.Task) == working) return await working;
+        await over.CancelAsync();
+        await ((Task)working).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        throw new CommandFailedException(await _ended.Task);
+    }
+
+    /// <summary>Of each worker.</summary>
+    public IReadOnlyList<long> PeakResidentBytes() => [.. _workers.Select(worker => worker.PeakResidentBytes)];
+
+    public async ValueTask DisposeAsync()
+    {
+        await _coordinator.StopAsync();
+        await Task.WhenAll(_workers.Select(worker => worker.StopAsync(Patience)));
+        await Task.WhenAll(_watches);
+        foreach (var worker in _workers) worker.Dispose();
+        await _coordinator.DisposeAsync();
+        _view.Dispose();
+    }
+
+    static CoordinatorOptions ToCoordinator(ClusterBenchOptions options)
+    {
+        var load = options.Load;
+        var usual = new EngineOptions();
+        // A spare block a stream: the scheduler admits no sequence without one.
+        var kvTokens = checked(load.Concurrency * (KvBlockPool.BlocksFor(load.Positions) + 1) * KvBlockPool.BlockSize);
+        return new CoordinatorOptions
+        {
+            ModelPath = options.Model,
+            Listen = "http://127.0.0.1:0",
+            GrpcListen = "http://127.0.0.1:0",
+            Workers = options.Workers,
+            TensorParallel = options.TensorParallel,
+            ContextLength = load.Positions,
+            Engine = usual with { KvTokens = kvTokens, MaxRunning = Math.Max(usual.MaxRunning, load.Concurrency), MaxWaiting = Math.Max(usual.MaxWaiting, load.Concurrency) },
+        };
+    }
+
+    void StartWorkers(int count, BenchOptions load)
+    {
+        var processors = load.Pin ? Processors.Allowed() : [];
+        for (var i = 0; i < count; i++)
+        {
+            var name = $"worker-{i + 1}";
+            int[]? own = processors.Length == 0 ? null : [.. Enumerable.Range(i * load.Threads, load.Threads).Select(thread => processors[thread % processors.Length]).Distinct()];
+            var worker = WorkerProcess.Start(name, _coordinator.GrpcAddress, load.Threads, line => _view.Log.WriteLine($"[{name}] {line}"), own);
+            _workers.Add(worker);
+            _watches.Add(WatchAsync(name, worker));
+        }
+    }
+
+    async Task WatchAsync(string name, WorkerProcess worker)
+    {
+        var exitCode = await worker.WaitForExitAsync();
+        _ended.TrySetResult($"{name} ended with exit code {exitCode}; the lines above say why");
+    }
+
+    async Task<ClusterStatus> LoadAsync(CancellationToken cancellation)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var shown = _view.FollowUntilReadyAsync(_coordinator.Status, over.Token);
+        var status = await _coordinator.Status.WaitAsync(status => status.IsReady || status.Trouble.Length > 0, cancellation);
+        if (status.IsReady) await shown;
+        await over.CancelAsync();
+        await shown.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return status.IsReady ? status : throw new CommandFailedException(status.Trouble);
+    }
+}

@@ -1,0 +1,41 @@
+using System.Diagnostics;
+using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Measuring;
+using LlamaCluster.Model.Formats;
+
+namespace LlamaCluster.Cli.Bench;
+
+/// <summary>
+/// Measures a whole cluster: worker processes, the coordinator in this one as `up` has it, and clients that stream completions over HTTP. One
+/// round to warm up, so that all code is compiled, and one that counts, with other prompts.
+/// </summary>
+sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
+{
+    static readonly TimeSpan BandwidthTime = TimeSpan.FromSeconds(0.5);
+
+    /// <exception cref="CommandFailedException">The cluster did not come up, or did not answer every request in full.</exception>
+    /// <exception cref="ModelFormatException">The model cannot be read.</exception>
+    public async Task<BenchReport> RunAsync(CancellationToken cancellation)
+    {
+        using var weights = ModelFiles.Open(options.Model);
+        options.Load.CheckContext(weights);
+        await using var cluster = await BenchCluster.StartAsync(options, error, cancellation);
+        var round = await cluster.WithWorkersAsync(working => MeasureAsync(cluster, weights.Config.VocabularySize, working), cancellation);
+        using var process = Process.GetCurrentProcess();
+        var figures = new ClusterFigures(round.FirstToken, round.BetweenTokens, round.StepsPerSecond, round.Stages, cluster.PeakResidentBytes(), process.PeakWorkingSet64);
+        using var threads = new ComputeThreads(options.Workers * options.Load.Threads, options.Load.Pin);
+        return BenchReport.Of(options.Load, round, BenchWeightBytes.PerStep(weights), MemoryBandwidth.Measure(threads, BandwidthTime), figures);
+    }
+
+    async Task<ClusterRound> MeasureAsync(BenchCluster cluster, int vocabularySize, CancellationToken cancellation)
+    {
+        using var client = new HttpClient { BaseAddress = cluster.ApiAddress, Timeout = Timeout.InfiniteTimeSpan };
+        using var meter = new StageMeter(cluster.Meters);
+        for (var seed = 1; ; seed++)
+        {
+            var streams = new ApiStreams(client, cluster.ModelName, options.Load.GenerateTokens, meter);
+            var round = await streams.RunAsync(BenchPrompts.Make(options.Load, vocabularySize, seed), cancellation);
+            if (seed > 1) return round;
+        }
+    }
+}
