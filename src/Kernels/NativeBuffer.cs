@@ -9,8 +9,9 @@ namespace LlamaCluster.Kernels;
 /// </summary>
 public sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
 {
-    const int Alignment = 64;
+    const nuint Alignment = 64;
 
+    readonly bool _isMapped;
     void* _allocation;
     T* _pointer;
 
@@ -21,10 +22,10 @@ public sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         Length = length;
-        var bytes = checked((nuint)length * (nuint)sizeof(T) + Alignment);
-        _allocation = NativeMemory.AllocZeroed(bytes);
-        HugePages.Advise(_allocation, bytes);
-        _pointer = (T*)(((nuint)_allocation + Alignment - 1) & ~(nuint)(Alignment - 1));
+        var bytes = checked((nuint)length * (nuint)sizeof(T));
+        _isMapped = HugePages.AreFor(bytes);
+        _allocation = _isMapped ? HugePages.Map(bytes) : NativeMemory.AllocZeroed(checked(bytes + Alignment));
+        _pointer = (T*)(((nuint)_allocation + Alignment - 1) & ~(Alignment - 1));
     }
 
     ~NativeBuffer() => Free();
@@ -62,7 +63,9 @@ public sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
 
     void Free()
     {
-        NativeMemory.Free(_allocation);
+        if (_allocation is null) return;
+        if (_isMapped) HugePages.Unmap(_allocation, (nuint)Bytes);
+        else NativeMemory.Free(_allocation);
         _allocation = null;
         _pointer = null;
     }

@@ -18,6 +18,27 @@ public sealed unsafe class NativeBufferTests
     }
 
     [Theory]
+    [InlineData(1000)]
+    [InlineData(2 << 20)]
+    [InlineData((5 << 20) + 1)]
+    public void Memory_that_was_used_before_is_zero_again(int length)
+    {
+        for (var round = 0; round < 3; round++)
+        {
+            using var buffer = new NativeBuffer<byte>(length);
+            Assert.Equal(-1, buffer.Span(0, length).IndexOfAnyExcept((byte)0));
+            buffer.Span(0, length).Fill(1);
+        }
+    }
+
+    [Fact]
+    public void Large_buffers_start_where_a_huge_page_can()
+    {
+        using var buffer = new NativeBuffer<byte>(3 << 20);
+        if (OperatingSystem.IsLinux()) Assert.Equal(0, (long)buffer.Pointer % (2 << 20));
+    }
+
+    [Theory]
     [InlineData(-1, 1)]
     [InlineData(0, 11)]
     [InlineData(10, 1)]

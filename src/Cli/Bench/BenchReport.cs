@@ -19,6 +19,9 @@ sealed record BenchReport(
     /// <summary>What only a cluster has; null where one process was measured.</summary>
     public ClusterFigures? Cluster { get; init; }
 
+    /// <summary>Weights, as they are stored, that loading read and packed; null where that is not measured.</summary>
+    public double? LoadBytesPerSecond { get; init; }
+
     /// <param name="weightBytes">Weights that a step reads.</param>
     public static BenchReport Of(BenchOptions options, BenchRound round, long weightBytes, double memoryBytesPerSecond, long peakResidentBytes)
     {
@@ -58,6 +61,7 @@ sealed record BenchReport(
             fraction_of_memory_bandwidth = FractionOfMemory,
             peak_rss_bytes = PeakResidentBytes,
         })!.AsObject();
+        if (LoadBytesPerSecond is { } load) json["load_bytes_per_second"] = load;
         Cluster?.AddTo(json);
         return json.ToJsonString();
     }
@@ -68,6 +72,7 @@ sealed record BenchReport(
         Line($"decode       {DecodeTokensPerSecond:F1} tokens/s, {DecodeTokensPerSecondPerStream:F1} per stream"),
         Line($"weights read {WeightBytesPerSecond / 1e9:F2} GB/s, {FractionOfMemory:P0} of the memory's {MemoryBytesPerSecond / 1e9:F2} GB/s"),
         Line($"memory       {PeakResidentBytes / 1e6:F0} MB at most"),
+        .. LoadBytesPerSecond is { } load ? [Line($"loading      {load / 1e9:F2} GB/s")] : Array.Empty<string>(),
         .. Cluster?.Lines() ?? [],
     ];
 

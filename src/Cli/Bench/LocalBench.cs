@@ -24,18 +24,21 @@ static class LocalBench
         // Taken before the buffer of the last measurement, which is no part of what a model needs.
         using var process = Process.GetCurrentProcess();
         var peak = process.PeakWorkingSet64;
-        return BenchReport.Of(options, round, BenchWeightBytes.PerStep(weights), MemoryBandwidth.Measure(threads, BandwidthTime), peak);
+        var report = BenchReport.Of(options, round, BenchWeightBytes.PerStep(weights), MemoryBandwidth.Measure(threads, BandwidthTime), peak);
+        return report with { LoadBytesPerSecond = BenchWeightBytes.Loaded(weights) / round.Load.TotalSeconds };
     }
 
     static BenchRound Measure(IModelWeights weights, BenchOptions options, ComputeThreads threads, TextWriter error, CancellationToken cancellation)
     {
         var stage = new StageOptions { KvBlockCount = BenchStreams.Blocks(options), MaxStepRows = BenchStreams.StepRows, MaxSequenceLength = options.Positions };
+        var start = Stopwatch.GetTimestamp();
         using var pipeline = LoadingBar.Show(
             error, $"loading {weights.Name}", BenchWeightBytes.Loaded(weights),
             loaded => LocalPipeline.Load(weights, stages: 1, stage, threads, loaded, cancellation));
+        var load = Stopwatch.GetElapsedTime(start);
         var streams = new BenchStreams(pipeline, options, weights.Config.VocabularySize);
         streams.Run(cancellation);
-        return streams.Run(cancellation);
+        return streams.Run(cancellation) with { Load = load };
     }
 
     static void CheckMemory(IModelWeights weights, BenchOptions options)

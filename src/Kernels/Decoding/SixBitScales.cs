@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 
 namespace LlamaCluster.Kernels.Decoding;
@@ -15,4 +16,13 @@ static class SixBitScales
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int OfQ3K(ReadOnlySpan<byte> packed, int j) =>
         (packed[j % 8] >> (j / 8 * 4)) & 15 | ((packed[8 + j % 4] >> (j / 4 * 2)) & 3) << 4;
+
+    /// <summary>Scales 2 <paramref name="pair"/> and 2 <paramref name="pair"/> + 1 of Q3_K, the first in the lower byte.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int PairOfQ3K(ReadOnlySpan<byte> packed, int pair)
+    {
+        var low = (int)(BinaryPrimitives.ReadUInt64LittleEndian(packed) >> (pair % 4 * 16 + pair / 4 * 4)) & 0x0f0f;
+        var high = (int)(BinaryPrimitives.ReadUInt32LittleEndian(packed[8..]) >> (pair % 2 * 16 + pair / 2 * 2)) & 0x0303;
+        return low | high << 4;
+    }
 }

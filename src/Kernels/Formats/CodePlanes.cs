@@ -132,7 +132,12 @@ static unsafe class CodePlanes
         Unsafe.WriteUnaligned(planes + 3 * VectorBytes, four[3]);
     }
 
-    /// <summary>Element 0, and the others shifted to stand above it.</summary>
+    /// <summary>Element 0, and the others shifted to stand above it. Each byte of an element has <paramref name="bits"/> bits at most.</summary>
     [MethodImpl(Inline)]
-    static uint Gather(Vector128<uint> four, int bits) => four[0] | four[1] << bits | four[2] << 2 * bits | four[3] << 3 * bits;
+    static uint Gather(Vector128<uint> four, int bits)
+    {
+        var pairs = four.AsUInt64();
+        pairs |= pairs >>> (32 - bits);
+        return (uint)pairs[0] | (uint)pairs[1] << 2 * bits;
+    }
 }

@@ -22,15 +22,12 @@ readonly unsafe struct Q3KFormat : IQuantFormat
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
         var low = stored.Slice(32 + block / 4 * 32, 32);
-        var scales = stored.Slice(96, 12);
+        var scales = SixBitScales.PairOfQ3K(stored.Slice(96, 12), block);
         var shift = block % 4 * 2;
         return new(
             StoredBits.Field(low, shift, 3) | StoredBits.Field(stored, block, 1) << 2,
             StoredBits.Field(low[16..], shift, 3) | StoredBits.Field(stored[16..], block, 1) << 2,
-            StoredBits.Half(stored, 108), 0, Signed(scales, 2 * block), Signed(scales, 2 * block + 1));
-
-        [MethodImpl(AggressiveInlining)]
-        static byte Signed(ReadOnlySpan<byte> scales, int j) => (byte)(SixBitScales.OfQ3K(scales, j) - 32);
+            StoredBits.Half(stored, 108), 0, (byte)(scales - 32), (byte)((scales >> 8) - 32));
     }
 
     public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>

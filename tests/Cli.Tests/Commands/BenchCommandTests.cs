@@ -11,6 +11,7 @@ public sealed class BenchCommandTests
     [
         "prefill_tokens_per_second", "decode_tokens_per_second", "decode_tokens_per_second_per_stream", "time_to_first_token_seconds",
         "memory_read_bytes_per_second", "decode_weight_bytes_per_second", "fraction_of_memory_bandwidth", "peak_rss_bytes",
+        "load_bytes_per_second",
     ];
 
     [Theory]
@@ -43,7 +44,7 @@ public sealed class BenchCommandTests
         var run = await CommandRun.OfAsync("", "bench", "--model", SharedFiles.Demo("hf"), "--quant", "q4_0", "--prompt-tokens", "8", "--generate-tokens", "2");
 
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
-        Assert.Matches(@"^prefill .* tokens/s.*\ndecode .* per stream\nweights read .* GB/s\nmemory .* MB", run.Output);
+        Assert.Matches(@"^prefill .* tokens/s.*\ndecode .* per stream\nweights read .* GB/s\nmemory .* MB.*\nloading .* GB/s", run.Output);
     }
 
     [Theory]
