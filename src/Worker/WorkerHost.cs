@@ -4,6 +4,7 @@ using LlamaCluster.Model.Formats;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker.Links.Ranks;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Registration;
 using LlamaCluster.Worker.Sources;
@@ -68,6 +69,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         app.MapGrpcService<AssignmentsService>();
         app.MapGrpcService<StepsService>();
         app.MapGrpcService<ActivationsService>();
+        app.MapGrpcService<ReduceService>();
         return new WorkerHost(app, options);
     }
 
@@ -111,6 +113,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton<WorkerLifetime>()
         .AddSingleton<Readiness>()
         .AddSingleton<PeerChannels>()
+        .AddSingleton<RankCaller>()
         .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(provider, options.CacheFolder ?? WeightsCache.DefaultRoot))
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()

@@ -1,3 +1,6 @@
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Worker.Links;
+
 namespace LlamaCluster.Worker;
 
 /// <summary>What an operator decides about a worker; <see cref="WorkerOptionsRules"/> says what is allowed.</summary>
@@ -29,6 +32,12 @@ public sealed record WorkerOptions
 
     /// <summary>Exit at once when stdin ends, so that a worker never outlives the process that started it. Default: no.</summary>
     public bool ExitWhenInputCloses { get; init; }
+
+    /// <summary>What ranks of a stage exchange their partial sums over. Default: whatever is faster, measured when they connect.</summary>
+    public PeerLinkPreference PeerLink { get; init; } = PeerLinkPreference.Auto;
+
+    /// <summary>Certificates for all traffic of the cluster. Default: none, all of it is plain.</summary>
+    public TlsFiles? Tls { get; init; }
 
     /// <summary>
     /// The longest that another process may keep a step, a link or a stream of weights waiting. A dead one is noticed sooner, by the end of

@@ -1,4 +1,6 @@
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace LlamaCluster.Cluster.Rpc;
@@ -27,5 +29,17 @@ public static class RpcServer
         http2.KeepAlivePingTimeout = RpcSettings.PingTimeout;
         http2.InitialStreamWindowSize = RpcSettings.StreamWindow;
         http2.InitialConnectionWindowSize = RpcSettings.ConnectionWindow;
+    }
+
+    /// <summary>A listener for the cluster's processes: HTTP/2, and TLS where the cluster has it.</summary>
+    public static void UseClusterRpc(this ListenOptions listen, ClusterTls? tls)
+    {
+        listen.Protocols = HttpProtocols.Http2;
+        if (tls is null) return;
+        listen.UseHttps(new TlsHandshakeCallbackOptions
+        {
+            OnConnection = _ => ValueTask.FromResult(tls.ForServer()),
+            HandshakeTimeout = RpcSettings.ConnectTimeout,
+        });
     }
 }

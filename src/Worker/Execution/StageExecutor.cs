@@ -5,6 +5,8 @@ using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker.Links.Peers;
+using LlamaCluster.Worker.Links.Ranks;
 using Microsoft.Extensions.Logging;
 using static LlamaCluster.Protos.StepFailed.Types;
 using Wire = LlamaCluster.Protos;
@@ -13,7 +15,7 @@ namespace LlamaCluster.Worker.Execution;
 
 /// <summary>
 /// Runs the steps of one view on a thread of its own, strictly in the order in which they came: takes the activations of the stage
-/// before, runs the stage, hands the output to the stage after. A view ends once and for good, at the first failure or when its stream
+/// before, runs the stage, together with the other ranks that share it, hands the output to the stage after. A view ends once and for good, at the first failure or when its stream
 /// does: the stage and its KV are gone then, the weights stay with the worker, and steps that still come are answered with the reason.
 /// Going on takes a new view, since sequences that missed a step cannot.
 /// </summary>
@@ -26,7 +28,7 @@ sealed partial class StageExecutor : IAsyncDisposable
 
     readonly ulong _viewVersion;
     readonly IStage _stage;
-    readonly ActivationSender? _next;
+    readonly IReadOnlyList<ActivationSender> _next;
     readonly TimeSpan _timeout;
     readonly ILogger _logger;
     readonly StageQueue _queue = new(MaxQueued);
@@ -36,26 +38,27 @@ sealed partial class StageExecutor : IAsyncDisposable
     ulong _lastStep;
     int _opened;
 
-    StageExecutor(ulong viewVersion, IStage stage, ActivationInbox? inbox, ActivationSender? next, TimeSpan timeout, ILogger logger)
+    StageExecutor(ulong viewVersion, IStage stage, StageLinks links, TimeSpan timeout, ILogger logger)
     {
-        (_viewVersion, _stage, Inbox, _next, _timeout, _logger) = (viewVersion, stage, inbox, next, timeout, logger);
-        if (next is not null) next.Failed += OnLinkFailed;
+        (_viewVersion, _stage, Inbox, Group, _next, _timeout, _logger) = (viewVersion, stage, links.Inbox, links.Group, links.Next, timeout, logger);
+        foreach (var next in _next) next.Failed += OnLinkFailed;
     }
 
     /// <summary>Null on the first stage.</summary>
     public ActivationInbox? Inbox { get; }
 
+    /// <summary>Null where this worker has the stage to itself.</summary>
+    public RankGroup? Group { get; }
+
     /// <summary>Goes on after the view has ended, with the reason as the answer to each step, until <see cref="CloseAsync"/>.</summary>
     public ChannelReader<Wire.StepReply> Replies => _replies.Reader;
 
     /// <param name="stage">Owned from now on: used by the executor's thread only, and disposed of when the view ends.</param>
-    /// <param name="inbox">Null on the first stage.</param>
-    /// <param name="next">The link to the stage after, owned too; null on the last stage.</param>
+    /// <param name="links">Owned too.</param>
     /// <param name="timeout">How long activations may take to come.</param>
-    public static StageExecutor Start(
-        ulong viewVersion, IStage stage, ActivationInbox? inbox, ActivationSender? next, TimeSpan timeout, ILogger logger)
+    public static StageExecutor Start(ulong viewVersion, IStage stage, StageLinks links, TimeSpan timeout, ILogger logger)
     {
-        var executor = new StageExecutor(viewVersion, stage, inbox, next, timeout, logger);
+        var executor = new StageExecutor(viewVersion, stage, links, timeout, logger);
         new Thread(executor.Work) { IsBackground = true, Name = $"stage of view {viewVersion}" }.Start();
         return executor;
     }
@@ -63,23 +66,11 @@ sealed partial class StageExecutor : IAsyncDisposable
     /// <summary>A view has one stream of steps. False if it had it already.</summary>
     public bool TryOpen() => Interlocked.Exchange(ref _opened, 1) == 0;
 
-    /// <summary>Connects to the next stage, if there is one. Null when steps can come.</summary>
+    /// <summary>Connects to the next stage, if there is one, and to the other ranks of this one. Null when steps can come.</summary>
     public async Task<StepFailure?> ConnectAsync(CancellationToken cancellation)
     {
-        if (_next is null) return null;
-        try
-        {
-            await _next.ConnectAsync(cancellation);
-            return null;
-        }
-        catch (Exception e) when (_ending is not null && e is ObjectDisposedException or OperationCanceledException)
-        {
-            return _ending;
-        }
-        catch (Exception e) when (e is RpcException or OperationCanceledException && !cancellation.IsCancellationRequested)
-        {
-            return new StepFailure(Reason.PeerLost, $"cannot reach the next stage at {PeerAddress.Format(_next.Address)}: {RpcProblem.Describe(e)}");
-        }
+        var connecting = _next.Select(next => ConnectAsync(next, cancellation)).Append(ConnectAsync(Group, cancellation));
+        return (await Task.WhenAll(connecting)).OfType<StepFailure>().FirstOrDefault();
     }
 
     public async ValueTask SubmitAsync(StageWork work, CancellationToken cancellation)
@@ -92,7 +83,8 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         if (Interlocked.CompareExchange(ref _ending, reason, null) is not null) return;
         Inbox?.Close(reason.Message);
-        _next?.Close();
+        Group?.Close(reason.Message);
+        foreach (var next in _next) next.Close();
         _queue.Close();
     }
 
@@ -107,7 +99,41 @@ sealed partial class StageExecutor : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await CloseAsync(new StepFailure(Reason.StaleView, $"view {_viewVersion} was replaced"));
-        if (_next is not null) await _next.DisposeAsync();
+        foreach (var next in _next) await next.DisposeAsync();
+        if (Group is not null) await Group.DisposeAsync();
+    }
+
+    async Task<StepFailure?> ConnectAsync(ActivationSender next, CancellationToken cancellation)
+    {
+        try
+        {
+            await next.ConnectAsync(cancellation);
+            return null;
+        }
+        catch (Exception e) when (_ending is not null && e is ObjectDisposedException or OperationCanceledException)
+        {
+            return _ending;
+        }
+        catch (Exception e) when (e is RpcException or OperationCanceledException && !cancellation.IsCancellationRequested)
+        {
+            return new StepFailure(Reason.PeerLost, $"cannot reach the next stage at {PeerAddress.Format(next.Address)}: {RpcProblem.Describe(e)}");
+        }
+    }
+
+    async Task<StepFailure?> ConnectAsync(RankGroup? group, CancellationToken cancellation)
+    {
+        if (group is null) return null;
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        deadline.CancelAfter(RpcSettings.CallDeadline);
+        try
+        {
+            await group.ConnectAsync(deadline.Token);
+            return null;
+        }
+        catch (Exception e) when (e is RpcException or PeerLinkException or IOException or OperationCanceledException && !cancellation.IsCancellationRequested)
+        {
+            return _ending ?? new StepFailure(Reason.PeerLost, $"cannot link to the other ranks of the stage: {RpcProblem.Describe(e)}");
+        }
     }
 
     void Work()
@@ -146,6 +172,10 @@ sealed partial class StageExecutor : IAsyncDisposable
         {
             return Run(step);
         }
+        catch (PeerLinkException e)
+        {
+            return new StepFailure(Reason.PeerLost, e.Message);
+        }
         catch (Exception e)
         {
             LogStepBroke(e, step.StepId, _viewVersion);
@@ -158,8 +188,9 @@ sealed partial class StageExecutor : IAsyncDisposable
         var begun = Stopwatch.GetTimestamp();
         if (Inbox?.Take(step.StepId, _stage.Input(step.Rows), _timeout) is { } missing) return missing;
         var arrived = Stopwatch.GetTimestamp();
+        Group?.Exchange.BeginStep(step.StepId);
         var outcome = _stage.Run(step.Step);
-        var timings = StepReplies.Timings(step.Rows, begun, arrived, Stopwatch.GetTimestamp());
+        var timings = StepReplies.Timings(step.Rows, begun, arrived, Stopwatch.GetTimestamp(), Group?.Exchange.Spent ?? TimeSpan.Zero);
         return outcome switch
         {
             StepOutcome.Completed completed => Deliver(step, completed.Samples, timings),
@@ -171,9 +202,11 @@ sealed partial class StageExecutor : IAsyncDisposable
 
     StepFailure? Deliver(StageWork.RunStep step, IReadOnlyList<SequenceSamples> samples, Wire.StepTimings timings)
     {
-        if (_next is null) Reply(StepReplies.Result(_viewVersion, step.StepId, samples, timings));
-        else if (_next.Post(step.StepId, step.Rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
-        else Reply(StepReplies.Done(_viewVersion, step.StepId, timings));
+        foreach (var next in _next)
+            if (next.Post(step.StepId, step.Rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
+        Reply(_stage.Shape.HasHead && (Group is null || Group.Shape.Rank == 0)
+            ? StepReplies.Result(_viewVersion, step.StepId, samples, timings)
+            : StepReplies.Done(_viewVersion, step.StepId, timings));
         return null;
     }
 

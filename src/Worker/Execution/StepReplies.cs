@@ -25,11 +25,14 @@ static class StepReplies
 
     /// <param name="begun">When the stage turned to the step (<see cref="Stopwatch.GetTimestamp"/>).</param>
     /// <param name="arrived">When its activations were there.</param>
-    public static Wire.StepTimings Timings(int rows, long begun, long arrived, long computed) => new()
+    /// <param name="computed">When it was done.</param>
+    /// <param name="synchronised">What of the time between the last two went into exchanges with other ranks.</param>
+    public static Wire.StepTimings Timings(int rows, long begun, long arrived, long computed, TimeSpan synchronised) => new()
     {
         Rows = (uint)rows,
         WaitMicroseconds = Microseconds(begun, arrived),
-        ComputeMicroseconds = Microseconds(arrived, computed),
+        ComputeMicroseconds = Microseconds(arrived, computed) - (ulong)synchronised.TotalMicroseconds,
+        SyncMicroseconds = (ulong)synchronised.TotalMicroseconds,
     };
 
     static ulong Microseconds(long from, long to) => (ulong)Stopwatch.GetElapsedTime(from, to).TotalMicroseconds;

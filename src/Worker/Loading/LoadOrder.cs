@@ -23,6 +23,17 @@ sealed record LoadOrder(
 {
     public StageShape Shape { get; } = new(Assignment.Shard.Layers.First, Assignment.Shard.Layers.Count, Plan.LayerCount);
 
-    /// <summary>The worker that takes this one's activations; null on the last stage.</summary>
-    public ShardAssignment? Next => Assignment.Stage + 1 < Plan.StageCount ? Plan.Ranks(Assignment.Stage + 1)[0] : null;
+    /// <summary>
+    /// The workers that take this one's activations. All ranks of a stage hold the same ones, so each rank r of n feeds the ranks r, r + n,
+    /// r + 2n... of the next stage: nothing travels twice to anybody.
+    /// </summary>
+    public IEnumerable<ShardAssignment> Next
+    {
+        get
+        {
+            var stage = Assignment.Stage + 1;
+            var (rank, ranks) = (Assignment.Shard.Slice.Rank, Assignment.Shard.Slice.RankCount);
+            return stage == Plan.StageCount ? [] : [.. Plan.Ranks(stage).ToArray().Where(next => next.Shard.Slice.Rank % ranks == rank)];
+        }
+    }
 }

@@ -45,8 +45,8 @@ sealed partial class ShardLoader(
 
         var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks });
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
-        var next = order.Next is { } peer ? new ActivationSender(channels, peer.Address, shape, options.PeerTimeout) : null;
-        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, inbox, next, options.PeerTimeout, logger);
+        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, options.PeerTimeout));
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageLinks(inbox, Group: null, [.. next]), options.PeerTimeout, logger);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
         return new HeldShard(order, held, executor, blocks, resident);

@@ -1,6 +1,7 @@
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Testing.Models;
 using LlamaCluster.Worker.Execution;
+using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Tests.Fakes;
 using Microsoft.Extensions.Logging.Abstractions;
 using static LlamaCluster.Protos.StepFailed.Types;
@@ -72,7 +73,7 @@ public class StageExecutorTests
     StageExecutor Start()
     {
         var stage = new FakeStage(_model, SyntheticModel.Small.Config, StageShape.Whole(3), Options);
-        return StageExecutor.Start(1, stage, inbox: null, next: null, TimeSpan.FromSeconds(20), NullLogger.Instance);
+        return StageExecutor.Start(1, stage, new StageLinks(null, null, []), TimeSpan.FromSeconds(20), NullLogger.Instance);
     }
 
     static StageWork.RunStep Step(ulong id) => new(id, new Step([], [new Chunk(1, 0, 1, new[] { 5 }, default, 1, default)]), 1);

@@ -17,7 +17,7 @@ public class LoadOrderMappingTests
     {
         var order = Request().ToOrder();
         Assert.Equal(new StageShape(4, 4, 12), order.Shape);
-        Assert.Equal(new Uri("http://127.0.0.1:7002"), order.Next?.Address);
+        Assert.Equal(new Uri("http://127.0.0.1:7002"), Assert.Single(order.Next).Address);
         Assert.Equal(("/models/a.gguf", new Uri("http://10.0.0.1:81"), 12), (order.ModelPath, order.WeightsAddress, order.KvBlockCount));
         Assert.Equal((KvType.Q8_0, 512, 4096, Wire.ActivationType.Bf16), (order.KvType, order.MaxStepRows, order.MaxSequenceLength, order.ActivationType));
     }
@@ -28,7 +28,8 @@ public class LoadOrderMappingTests
         var request = Request();
         (request.ModelPath, request.WeightsAddress, request.KvBlockCount, request.KvType, request.ActivationType, request.WorkerId) = ("", "", 0, 0, 0, "w2");
         var order = request.ToOrder();
-        Assert.Equal((null, null, null, null), (order.ModelPath, order.WeightsAddress, order.KvBlockCount, order.Next));
+        Assert.Equal((null, null, null), (order.ModelPath, order.WeightsAddress, order.KvBlockCount));
+        Assert.Empty(order.Next);
         Assert.Equal((KvType.F16, Wire.ActivationType.F32), (order.KvType, order.ActivationType));
     }
 

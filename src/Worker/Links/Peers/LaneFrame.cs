@@ -1,0 +1,43 @@
+using System.Buffers.Binary;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Links.Peers;
+
+/// <summary>
+/// The fixed header before each payload on the TCP lane, little-endian: u32 payload bytes, u16 mark, u8 content, u8 half, u64 view,
+/// u64 step, u32 layer, u32 chunk.
+/// </summary>
+static class LaneFrame
+{
+    public const int HeaderBytes = 32;
+
+    /// <summary>Tells a header from bytes that a reader lost its place in.</summary>
+    const ushort Mark = 0x4C4C;
+
+    public static void Write(Span<byte> bytes, in LinkHeader header, int payload)
+    {
+        BinaryPrimitives.WriteInt32LittleEndian(bytes, payload);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[4..], Mark);
+        bytes[6] = (byte)header.Content;
+        bytes[7] = header.Half;
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[8..], header.ViewVersion);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[16..], header.StepId);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[24..], header.Layer);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[28..], header.Chunk);
+    }
+
+    /// <returns>Null, or what is wrong with it, in a few words.</returns>
+    public static string? Read(ReadOnlySpan<byte> bytes, out LinkHeader header, out int payload)
+    {
+        payload = BinaryPrimitives.ReadInt32LittleEndian(bytes);
+        header = new LinkHeader(
+            BinaryPrimitives.ReadUInt64LittleEndian(bytes[8..]),
+            BinaryPrimitives.ReadUInt64LittleEndian(bytes[16..]),
+            (RankFrame.Types.Content)bytes[6],
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[24..]),
+            bytes[7],
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[28..]));
+        if (BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]) != Mark) return "it sent what is no message";
+        return payload is >= 0 and <= IPeerLink.MaxPayload ? null : $"it sent a message of {(uint)payload} bytes, more than {IPeerLink.MaxPayload}";
+    }
+}

@@ -1,0 +1,10 @@
+using LlamaCluster.Protos;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Worker.Links.Ranks;
+
+sealed partial class RankCaller
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "View {ViewVersion}: partial sums to {Peer} go by {Chosen}; 32 KiB take {Times} one way{Encrypted}")]
+    partial void LogLinked(ulong viewVersion, string peer, PeerLinkType chosen, string times, string encrypted);
+}

@@ -1,0 +1,109 @@
+using System.Net;
+using System.Net.Sockets;
+using Grpc.Core;
+using Grpc.Net.Client;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Protos;
+using LlamaCluster.Testing;
+using LlamaCluster.Worker.Links.Lanes;
+using LlamaCluster.Worker.Links.Peers;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace LlamaCluster.Worker.Tests.Links.Peers;
+
+/// <summary>Both ends of a link on loopback.</summary>
+sealed class LinkPair : IAsyncDisposable
+{
+    /// <summary>Kinds that a test is run for: TCP, the same encrypted, a gRPC stream.</summary>
+    public static readonly TheoryData<string> Kinds = ["tcp", "tls", "grpc"];
+
+    readonly List<IDisposable> _disposables = [];
+    WebApplication? _server;
+
+    LinkPair(IPeerLink first, IPeerLink second) => (First, Second) = (first, second);
+
+    public IPeerLink First { get; }
+
+    public IPeerLink Second { get; }
+
+    public static Task<LinkPair> ConnectAsync(string kind, TimeSpan? timeout = null) => kind switch
+    {
+        "tcp" => ConnectTcpAsync(null, timeout ?? WaitExtensions.Deadline),
+        "tls" => ConnectTlsAsync(timeout ?? WaitExtensions.Deadline),
+        _ => ConnectGrpcAsync(timeout ?? WaitExtensions.Deadline),
+    };
+
+    /// <summary>A TCP link, and a socket in the hands of the test at the other end.</summary>
+    public static async Task<(TcpPeerLink Link, Socket Raw)> ConnectRawAsync(TimeSpan? timeout = null)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var raw = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await raw.ConnectAsync(listener.LocalEndpoint);
+        var connection = LaneStream.Over(await listener.AcceptSocketAsync(), timeout ?? WaitExtensions.Deadline);
+        return (new TcpPeerLink(connection, connection, "rank 1"), raw);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await First.DisposeAsync();
+        await Second.DisposeAsync();
+        foreach (var disposable in _disposables) disposable.Dispose();
+        if (_server is not null) await _server.DisposeAsync();
+    }
+
+    static async Task<LinkPair> ConnectTlsAsync(TimeSpan timeout)
+    {
+        using var authority = new TestAuthority();
+        var (certificate, key) = authority.Issue("node");
+        var tls = ClusterTls.Load(new TlsFiles(certificate, key, authority.Certificate));
+        var pair = await ConnectTcpAsync(tls, timeout);
+        pair._disposables.Add(tls);
+        return pair;
+    }
+
+    static async Task<LinkPair> ConnectTcpAsync(ClusterTls? tls, TimeSpan timeout)
+    {
+        await using var door = LaneDoor.Open(IPAddress.Loopback, tls, timeout, NullLogger.Instance, CancellationToken.None);
+        var dialled = await Lane.DialAsync("127.0.0.1", (int)door.Offer.Port, door.Offer.Token.Memory, tls, timeout, CancellationToken.None).Soon();
+        var came = await door.Came.Soon();
+        Assert.NotNull(came);
+        return new LinkPair(new TcpPeerLink(dialled.Connection, dialled.Stream, "rank 0"), new TcpPeerLink(came.Connection, came.Stream, "rank 1"));
+    }
+
+    static async Task<LinkPair> ConnectGrpcAsync(TimeSpan timeout)
+    {
+        var callee = new Callee(timeout);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton(callee).AddClusterRpc();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.UseClusterRpcLimits();
+            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseClusterRpc(null));
+        });
+        var server = builder.Build();
+        server.MapGrpcService<Callee>();
+        await server.StartAsync();
+        GrpcChannel channel = new PeerChannels().Open(new Uri(server.Urls.Single()));
+        var call = new Reduce.ReduceClient(channel).Exchange();
+        var first = new GrpcPeerLink(call.ResponseStream, call.RequestStream, "rank 0", timeout, CancellationToken.None);
+        return new LinkPair(first, await callee.Link.Task.Soon()) { _server = server, _disposables = { call, channel } };
+    }
+
+    sealed class Callee(TimeSpan timeout) : Reduce.ReduceBase
+    {
+        public TaskCompletionSource<GrpcPeerLink> Link { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public override async Task Exchange(IAsyncStreamReader<RankMessage> requests, IServerStreamWriter<RankMessage> responses, ServerCallContext context)
+        {
+            var link = new GrpcPeerLink(requests, responses, "rank 1", timeout, context.CancellationToken);
+            Link.SetResult(link);
+            await link.Ended;
+        }
+    }
+}
