@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using Grpc.Core;
+using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Inference.Ranks;
 using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Links.Peers;
 using LlamaCluster.Worker.Links.Ranks;
@@ -130,7 +132,7 @@ sealed partial class StageExecutor : IAsyncDisposable
             await group.ConnectAsync(deadline.Token);
             return null;
         }
-        catch (Exception e) when (e is RpcException or PeerLinkException or IOException or OperationCanceledException && !cancellation.IsCancellationRequested)
+        catch (Exception e) when (e is RpcException or PeerLinkException or InvalidMessageException or IOException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
             return _ending ?? new StepFailure(Reason.PeerLost, $"cannot link to the other ranks of the stage: {RpcProblem.Describe(e)}");
         }
@@ -172,7 +174,7 @@ sealed partial class StageExecutor : IAsyncDisposable
         {
             return Run(step);
         }
-        catch (PeerLinkException e)
+        catch (RankLostException e)
         {
             return new StepFailure(Reason.PeerLost, e.Message);
         }

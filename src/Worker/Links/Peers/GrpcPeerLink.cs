@@ -69,7 +69,7 @@ sealed class GrpcPeerLink : IPeerLink
         try
         {
             if (_arrived.Take(_timeout) is not { } frame) throw Broken("the call was ended");
-            header = new LinkHeader(frame.ViewVersion, frame.StepId, frame.Content, frame.Layer, (byte)frame.Half, frame.Chunk);
+            header = new LinkHeader(frame.ViewVersion, frame.StepId, frame.Content, frame.Exchange, frame.Chunk);
             if (frame.Payload.Length > payload.Length) throw Broken($"it sent {frame.Payload.Length} bytes where at most {payload.Length} were due ({header})");
             frame.Payload.Span.CopyTo(payload);
             return frame.Payload.Length;
@@ -102,7 +102,6 @@ sealed class GrpcPeerLink : IPeerLink
         while (await _reader.MoveNext(_closing.Token))
         {
             if (_reader.Current.Frame is not { } frame) throw new InvalidOperationException("it sent something else than a frame");
-            if (frame.Half > 1) throw new InvalidOperationException($"it sent half {frame.Half}; there are 0 and 1");
             await _arrived.AddAsync(frame, _closing.Token);
         }
         throw new IOException("it ended the stream");
@@ -126,8 +125,7 @@ sealed class GrpcPeerLink : IPeerLink
             ViewVersion = header.ViewVersion,
             StepId = header.StepId,
             Content = header.Content,
-            Layer = header.Layer,
-            Half = header.Half,
+            Exchange = header.Exchange,
             Chunk = header.Chunk,
             Payload = UnsafeByteOperations.UnsafeWrap(payload),
         },

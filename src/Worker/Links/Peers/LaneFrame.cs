@@ -4,8 +4,8 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Links.Peers;
 
 /// <summary>
-/// The fixed header before each payload on the TCP lane, little-endian: u32 payload bytes, u16 mark, u8 content, u8 half, u64 view,
-/// u64 step, u32 layer, u32 chunk.
+/// The fixed header before each payload on the TCP lane, little-endian: u32 payload bytes, u16 mark, u16 content, u64 view,
+/// u64 step, u32 exchange, u32 chunk.
 /// </summary>
 static class LaneFrame
 {
@@ -18,11 +18,10 @@ static class LaneFrame
     {
         BinaryPrimitives.WriteInt32LittleEndian(bytes, payload);
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[4..], Mark);
-        bytes[6] = (byte)header.Content;
-        bytes[7] = header.Half;
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[6..], (ushort)header.Content);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes[8..], header.ViewVersion);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes[16..], header.StepId);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes[24..], header.Layer);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[24..], header.Exchange);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes[28..], header.Chunk);
     }
 
@@ -33,9 +32,8 @@ static class LaneFrame
         header = new LinkHeader(
             BinaryPrimitives.ReadUInt64LittleEndian(bytes[8..]),
             BinaryPrimitives.ReadUInt64LittleEndian(bytes[16..]),
-            (RankFrame.Types.Content)bytes[6],
+            (RankFrame.Types.Content)BinaryPrimitives.ReadUInt16LittleEndian(bytes[6..]),
             BinaryPrimitives.ReadUInt32LittleEndian(bytes[24..]),
-            bytes[7],
             BinaryPrimitives.ReadUInt32LittleEndian(bytes[28..]));
         if (BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]) != Mark) return "it sent what is no message";
         return payload is >= 0 and <= IPeerLink.MaxPayload ? null : $"it sent a message of {(uint)payload} bytes, more than {IPeerLink.MaxPayload}";

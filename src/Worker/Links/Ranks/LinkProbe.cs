@@ -33,7 +33,7 @@ static class LinkProbe
 
     /// <summary>No more probes on this link.</summary>
     public static void End(IPeerLink link, ulong viewVersion, PeerLinkType chosen) =>
-        link.Send(new LinkHeader(viewVersion, 0, Content.ProbeEnd, 0, 0, (uint)chosen), []);
+        link.Send(new LinkHeader(viewVersion, 0, Content.ProbeEnd, 0, (uint)chosen), []);
 
     /// <summary>Sends probes back until there are no more.</summary>
     /// <returns>The link that the other rank chose.</returns>
@@ -52,7 +52,7 @@ static class LinkProbe
     static TimeSpan Trip(IPeerLink link, ulong viewVersion, byte[] payload)
     {
         var begun = Stopwatch.GetTimestamp();
-        link.Send(new LinkHeader(viewVersion, 0, Content.Probe, 0, 0, 0), payload);
+        link.Send(new LinkHeader(viewVersion, 0, Content.Probe, 0, 0), payload);
         var length = link.Receive(out var header, payload);
         if (header.Content != Content.Probe || length != Bytes) throw new PeerLinkException($"{link.Peer} answered a probe with {length} bytes of {header}");
         return Stopwatch.GetElapsedTime(begun);

@@ -9,7 +9,7 @@ namespace LlamaCluster.Worker.Tests.Links.Peers;
 /// <summary>What every kind of link owes, and what the TCP lane makes of bytes that no rank sent.</summary>
 public class PeerLinkTests
 {
-    static readonly LinkHeader Header = new(7, 11, RankFrame.Types.Content.SumBf16, 3, 1, 5);
+    static readonly LinkHeader Header = new(7, 11, RankFrame.Types.Content.SumBf16, 3, 5);
 
     public static readonly TheoryData<string> Kinds = LinkPair.Kinds;
 
@@ -94,7 +94,7 @@ public class PeerLinkTests
         await using var pair = await LinkPair.ConnectAsync(kind);
         pair.Second.Send(Header, Content(9));
         var failure = await OnThread(() => Assert.Throws<PeerLinkException>(() => pair.First.Receive(out _, new byte[8]))).Soon();
-        Assert.Contains("9 bytes where at most 8 were due (SumBf16 of view 7, step 11, layer 3, half 1, chunk 5)", failure.Message);
+        Assert.Contains("9 bytes where at most 8 were due (SumBf16 of view 7, step 11, exchange 3, chunk 5)", failure.Message);
         Assert.Throws<PeerLinkException>(() => pair.First.Receive(out _, new byte[8]));
     }
 
