@@ -16,6 +16,15 @@ public sealed unsafe class KvPool(KvBlockLayout layout, int layers, int blocks) 
 
     public long Bytes => _memory.Bytes;
 
+    /// <summary>Block <paramref name="target"/> holds what block <paramref name="source"/> holds, in every layer.</summary>
+    public void Copy(int source, int target)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)source, (uint)Blocks);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)target, (uint)Blocks);
+        for (var layer = 0; layer < Layers; layer++)
+            Buffer.MemoryCopy(HeadTile(layer, source, 0), HeadTile(layer, target, 0), Layout.Bytes, Layout.Bytes);
+    }
+
     public void Dispose() => _memory.Dispose();
 
     internal KvHead Head(int layer, int head, int[] sequenceBlocks) => new(HeadTile(layer, 0, head), Layout.Bytes, sequenceBlocks);

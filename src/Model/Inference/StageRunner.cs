@@ -59,6 +59,7 @@ public sealed class StageRunner : IStage
         _inputRows = 0;
         if (_sequences.Admit(step, Shape.Embeds ? null : given) is { } reason) return new StepOutcome.Refused(reason);
 
+        for (var i = 0; i < step.Copies.Count; i++) _pool.Copy(step.Copies[i].Source, step.Copies[i].Target);
         var chunks = Begin(step);
         if (_forward.RunLayers(chunks) is { } layer) return BadKeysOrValues(step, layer);
         if (BadRow(_buffers.Stream) is { } row) return NotFinite(step, row, $"activations after layer {Shape.FirstLayer + Shape.LayerCount - 1}");

@@ -6,4 +6,8 @@ namespace LlamaCluster.Model.Inference;
 /// </summary>
 /// <param name="NewSequences">Facts of sequences that this step names for the first time.</param>
 /// <param name="Chunks">At most one per sequence.</param>
-public sealed record Step(IReadOnlyList<SequenceStart> NewSequences, IReadOnlyList<Chunk> Chunks);
+public sealed record Step(IReadOnlyList<SequenceStart> NewSequences, IReadOnlyList<Chunk> Chunks)
+{
+    /// <summary>Done in this order, before the chunks run. A target is in no table yet, and one of the chunks puts it into its own.</summary>
+    public IReadOnlyList<BlockCopy> Copies { get; init; } = [];
+}

@@ -19,7 +19,11 @@ static class StepMapping
         long rows = 0;
         foreach (var chunk in plan.Chunks)
             rows += Field.Count($"count of sequence {chunk.SequenceId}", chunk.Count, 1, maxRows);
-        var step = new Step([.. plan.NewSequences.Select(ToStart)], [.. plan.Chunks.Select(ToChunk)]);
+        Field.Count("copies", plan.Copies.Count, 0, maxRows);
+        var step = new Step([.. plan.NewSequences.Select(ToStart)], [.. plan.Chunks.Select(ToChunk)])
+        {
+            Copies = [.. plan.Copies.Select(copy => new BlockCopy(copy.Source, copy.Target))],
+        };
         return new StageWork.RunStep(plan.StepId, step, Field.Count("positions of all chunks", rows, 1, maxRows));
     }
 

@@ -107,11 +107,49 @@ public sealed class SequenceTableTests
             "sequence 8 would write to block 3, which another sequence has too",
             stage.Refuse(StepOf(Facts(8), ChunkOf(8, 15, [5], [3]))));
         Assert.Equal(
-            "sequence 7 would write to block 4, which another sequence has too",
+            "sequence 8 gets block 4, which another sequence has not filled yet",
             stage.Refuse(new Step([Facts(8)], [ChunkOf(7, 17, [5], []), ChunkOf(8, 16, [5], [3, 4])])));
+        Assert.Equal(
+            "sequence 8 would write to block 3, which another sequence has too",
+            stage.Refuse(StepOf(Facts(8), ChunkOf(8, 0, [5], [5, 3]))));
         stage.Complete(StepOf(Facts(8), ChunkOf(8, 16, [5], [3, 5])));
         stage.Runner.End(7);
         stage.Complete(StepOf(Facts(9), ChunkOf(9, 0, [5], [4])));
+    }
+
+    [Fact]
+    public void What_comes_before_a_first_chunk_must_have_been_computed()
+    {
+        using var stage = new TestStage();
+        Assert.Equal("sequence 8 starts at position 3, but its block 3 holds 0 positions, not 3", stage.Refuse(StepOf(Facts(8), ChunkOf(8, 3, [5], [3]))));
+        stage.Complete(StepOf(Facts(7), ChunkOf(7, 0, TestModels.Tokens(20, 1), [3, 4, 5])));
+        stage.Runner.End(7);
+        Assert.Equal("sequence 8 starts at position 21, but its block 4 holds 4 positions, not 5", stage.Refuse(StepOf(Facts(8), ChunkOf(8, 21, [5], [3, 4]))));
+        Assert.Equal("sequence 8 starts at position 33, but its block 4 holds 4 positions, not 16", stage.Refuse(StepOf(Facts(8), ChunkOf(8, 33, [5], [3, 4, 5]))));
+        stage.Complete(StepOf(Facts(8), ChunkOf(8, 18, [5], [3, 4])));
+        stage.Runner.End(8);
+        Assert.Equal("sequence 9 starts at position 20, but its block 4 holds 3 positions, not 4", stage.Refuse(StepOf(Facts(9), ChunkOf(9, 20, [5], [3, 4]))));
+        stage.Complete(StepOf(Facts(9), ChunkOf(9, 19, [5], [3, 4])));
+    }
+
+    [Theory]
+    [InlineData(3, 16, "block 3 is to be copied to block 16; there are blocks 0 to 15")]
+    [InlineData(-1, 5, "block -1 is to be copied to block 5; there are blocks 0 to 15")]
+    [InlineData(6, 5, "block 6 is to be copied, but it holds nothing")]
+    [InlineData(3, 4, "block 3 is to be copied over block 4, which is in use")]
+    [InlineData(3, 3, "block 3 is to be copied over block 3, which is in use")]
+    [InlineData(3, 7, "block 7 is copied to, but no sequence gets it")]
+    [InlineData(4, 5, "sequence 8 starts at position 19, but its block 5 holds 2 positions, not 3")]
+    public void Copies_that_cannot_be_made(int source, int target, string reason)
+    {
+        using var stage = new TestStage();
+        stage.Complete(StepOf(Facts(7), ChunkOf(7, 0, TestModels.Tokens(18, 1), [3, 4])));
+        var chunk = ChunkOf(8, 19, [5], [3, 5]);
+        Assert.Equal(reason, stage.Refuse(new Step([Facts(8)], [target == 7 ? ChunkOf(8, 0, Four, [8]) : chunk]) { Copies = [new(source, target)] }));
+
+        // Nothing of it has been kept, and the right copy can be made.
+        Assert.Equal("sequence 8 starts at position 19, but its block 5 holds 0 positions, not 3", stage.Refuse(StepOf(Facts(8), chunk)));
+        stage.Complete(new Step([Facts(8)], [ChunkOf(8, 18, [5], [3, 5])]) { Copies = [new(4, 5)] });
     }
 
     [Fact]
@@ -150,6 +188,8 @@ public sealed class SequenceTableTests
             StepOf(Facts(7, new SamplingOptions { PromptLogprobs = true }), ChunkOf(7, 3, [1], [3])));
 
         using var first = new TestStage(0, 1);
+        first.Complete(StepOf(Facts(8), ChunkOf(8, 0, Four, [3])));
+        first.Runner.End(8);
         first.Complete(StepOf(Facts(7, penalty), ChunkOf(7, 3, [1], [3])));
     }
 

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Model.Inference;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Tests.Fakes;
 using Wire = LlamaCluster.Protos;
@@ -26,6 +27,7 @@ public class StepMappingTests
                 new Wire.SequenceChunk { SequenceId = 7, Start = 2, Count = 3, Tokens = { 3, 4, 5 }, NewBlocks = { 8, 9 }, SampleCount = 1, TokenMask = ByteString.CopyFrom(1, 2) },
                 new Wire.SequenceChunk { SequenceId = 8, Start = 40, Count = 1 },
             },
+            Copies = { new Wire.BlockCopy { Source = 6, Target = 8 } },
         };
 
         var work = plan.ToWork(MaxRows);
@@ -44,6 +46,7 @@ public class StepMappingTests
         Assert.Equal([8, 9], chunk.NewBlocks.ToArray());
         Assert.Equal([1, 2], chunk.TokenMask.ToArray());
         Assert.True(work.Step.Chunks[1].Tokens.IsEmpty);
+        Assert.Equal([new BlockCopy(6, 8)], work.Step.Copies);
     }
 
     public static TheoryData<string, Action<Wire.StepPlan>> Wrong => new()
@@ -55,6 +58,7 @@ public class StepMappingTests
         { "positions", plan => plan.Chunks.Add(new Wire.SequenceChunk { SequenceId = 2, Count = MaxRows }) },
         { "chunks", plan => plan.Chunks.AddRange(Enumerable.Repeat(new Wire.SequenceChunk { Count = 1 }, MaxRows)) },
         { "new_sequences", plan => plan.NewSequences.AddRange(Enumerable.Repeat(new Wire.SequenceFacts(), MaxRows + 1)) },
+        { "copies", plan => plan.Copies.AddRange(Enumerable.Repeat(new Wire.BlockCopy(), MaxRows + 1)) },
         { "lora_id", plan => plan.NewSequences[0].LoraId = 1 },
         { "prompt_length", plan => plan.NewSequences[0].PromptLength = uint.MaxValue },
         { "top_logprobs", plan => plan.NewSequences[0].Sampling.TopLogprobs = int.MaxValue },
