@@ -14,8 +14,11 @@ public sealed record EngineOptions
     /// <summary>Sequences that run at a time. 1 to <see cref="MaxStepRows"/> - 1, default 64.</summary>
     public int MaxRunning { get; init; } = 64;
 
-    /// <summary>Sequences that wait; more are refused. 0 to 100000, default 512.</summary>
+    /// <summary>Sequences that wait, beyond as many as may run; more are refused. 0 to 100000, default 512.</summary>
     public int MaxWaiting { get; init; } = 512;
+
+    /// <summary>Whether requests share the KV of the prefixes that they have in common; default true.</summary>
+    public bool CachePrefixes { get; init; } = true;
 
     /// <summary>
     /// Token positions that all sequences together may keep in the KV cache. Null: what <see cref="MaxRunning"/> sequences of the full

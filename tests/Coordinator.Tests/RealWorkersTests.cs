@@ -38,6 +38,34 @@ public sealed class RealWorkersTests
             Assert.Equal(Scores(expected), Scores(events));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task Shared_prefixes_change_no_bit_and_are_reported(int workers)
+    {
+        int[] prompt = [.. Enumerable.Repeat(Cases, 3).SelectMany(cases => cases.SelectMany(one => one.Prompt)).Take(90)];
+        SequenceRequest Choice(ulong seed) => TestCluster.Request(prompt, 40) with
+        {
+            Sampling = new SamplingOptions { Temperature = 0.8f, Seed = seed, RepetitionPenalty = 1.1f, TopLogprobs = 2 },
+        };
+        await using var plain = await RealCluster.StartAsync(1, TestCluster.Options with { Engine = new EngineOptions { CachePrefixes = false } });
+        await using var sharing = await RealCluster.StartAsync(workers);
+
+        // Choices of one prompt: it is computed once.
+        var choices = await Task.WhenAll(Enumerable.Range(0, 6).Select(seed => sharing.Coordinator.GenerateAsync(Choice((ulong)seed)))).Soon();
+        foreach (var (seed, events) in choices.Index()) Assert.Equal(Scores(await plain.Coordinator.GenerateAsync(Choice((ulong)seed)).Soon()), Scores(events));
+        Assert.Equal([0, 89, 89, 89, 89, 89], choices.Select(Cached).Order());
+
+        // The next turn of a conversation: prompt and answer are there, as far as they fill blocks. Its last token was sampled but never run.
+        int[] next = [.. prompt, .. choices[0].OfType<SequenceEvent.Token>().Select(token => token.Sampled.Id), 7, 8, 9];
+        var turn = await sharing.Coordinator.GenerateAsync(TestCluster.Request(next, 20)).Soon();
+        Assert.Equal(Scores(await plain.Coordinator.GenerateAsync(TestCluster.Request(next, 20)).Soon()), Scores(turn));
+        Assert.Equal((90 + 40 - 1) / 16 * 16, Cached(turn));
+
+        Assert.Equal(0, Cached(await sharing.Coordinator.GenerateAsync(Choice(0) with { CacheSalt = "another" }).Soon()));
+        static int Cached(IEnumerable<SequenceEvent> events) => Assert.IsType<SequenceEvent.Begun>(events.First()).CachedTokens;
+    }
+
     [Fact]
     public async Task A_worker_that_stops_lets_its_requests_finish_and_a_spare_takes_over()
     {

@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Coordinator.Scheduling;
 
 namespace LlamaCluster.Coordinator.Generation;
 
@@ -22,7 +23,7 @@ public sealed partial class GenerationLoop
 
     internal SequenceStream Submit(SequenceRequest request)
     {
-        var stream = new SequenceStream(request);
+        var stream = new SequenceStream(request, PrefixChain.Of(PrefixHash.Root(model.Digest, request.CacheSalt), [.. request.Prompt]));
         if (!_inbox.Writer.TryWrite(new LoopMessage.Submitted(stream))) stream.Fail("the coordinator is stopping", retryable: true);
         return stream;
     }

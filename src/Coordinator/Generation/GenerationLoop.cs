@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
 using Microsoft.Extensions.Logging;
@@ -10,7 +11,7 @@ namespace LlamaCluster.Coordinator.Generation;
 /// The engine's heart: update with what has happened, schedule, execute, again. One task owns all sequences; everybody else sends it
 /// messages, and nothing it does waits for anybody. It lives as long as the process, with one pipeline after the other.
 /// </summary>
-public sealed partial class GenerationLoop(EngineOptions options, CoordinatorMetrics metrics, ILogger<GenerationLoop> logger)
+public sealed partial class GenerationLoop(EngineOptions options, ModelIdentity model, CoordinatorMetrics metrics, ILogger<GenerationLoop> logger)
 {
     const string Again = "send the request again once /ready says yes";
 
@@ -106,8 +107,7 @@ public sealed partial class GenerationLoop(EngineOptions options, CoordinatorMet
             Refuse(stream, $"{_refusal}; {Again}", retryable: true);
             return;
         }
-        var request = stream.Request;
-        var sequence = new Sequence(++_lastSequence, request.Prompt, request.Sampling, request.MaxTokens, request.StopIds);
+        var sequence = new Sequence(++_lastSequence, stream.Request, stream.Prefixes);
         switch (_scheduler!.Add(sequence))
         {
             case AddOutcome.Queued:
@@ -140,6 +140,7 @@ public sealed partial class GenerationLoop(EngineOptions options, CoordinatorMet
             MaxPromptRows = options.MaxPromptRows,
             MaxRunning = options.MaxRunning,
             MaxWaiting = options.MaxWaiting,
+            CachePrefixes = options.CachePrefixes,
         };
         (_pipeline, _scheduler, _refusal) = (pipeline, new StepScheduler(limits, new KvBlockPool(pipeline.KvBlocks)), null);
     }

@@ -7,6 +7,10 @@ public abstract record SequenceEvent
 {
     SequenceEvent() { }
 
+    /// <summary>The sequence runs: the first event of each that does.</summary>
+    /// <param name="CachedTokens">Of the prompt's tokens, those that the prefix cache had.</param>
+    public sealed record Begun(int CachedTokens) : SequenceEvent;
+
     /// <summary>Log-probabilities of the prompt's tokens from the second on, where asked for; may come in several parts, before the first token.</summary>
     public sealed record Prompt(IReadOnlyList<SampledToken> Tokens) : SequenceEvent;
 

@@ -23,12 +23,14 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Counter<long> _generated;
     readonly Counter<long> _sequences;
     readonly Counter<long> _preemptions;
+    readonly Counter<long> _queriedTokens;
+    readonly Counter<long> _hitTokens;
     readonly Counter<long> _views;
     readonly Counter<double> _busy;
     readonly Histogram<double> _compute;
     readonly Histogram<double> _wait;
-    volatile Levels _levels = new(0, 0, 0, 0);
-    long _countedPreemptions;
+    volatile Levels _levels = Levels.None;
+    (long Preemptions, long Queried, long Hit) _counted;
 
     public CoordinatorMetrics(IMeterFactory meters)
     {
@@ -38,14 +40,17 @@ public sealed class CoordinatorMetrics : IDisposable
         _generated = _meter.CreateCounter<long>(GeneratedTokens, "{token}", "Tokens sampled for sequences that were still wanted.");
         _sequences = _meter.CreateCounter<long>("llamacluster.sequences", "{sequence}", "Sequences that ended, by outcome.");
         _preemptions = _meter.CreateCounter<long>("llamacluster.preemptions", "{sequence}", "Sequences that gave up their KV blocks to others.");
+        _queriedTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.queries", "{token}", "Known tokens of sequences that began and may share KV.");
+        _hitTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.hits", "{token}", "Of these, tokens whose KV was there already.");
         _views = _meter.CreateCounter<long>("llamacluster.views", "{view}", "Plans that became ready.");
         _busy = _meter.CreateCounter<double>(StageBusy, "s", "Time in which a stage computed: its rate is the share of the time in which it is busy.");
         _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "What a stage computed for one step.");
         _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "What a stage waited for activations of one step.");
         _meter.CreateObservableGauge("llamacluster.queue.length", () => _levels.Waiting, "{sequence}", "Sequences that wait for KV blocks.");
         _meter.CreateObservableGauge("llamacluster.sequences.running", () => _levels.Running, "{sequence}", "Sequences that hold KV blocks.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => _levels.BlocksUsed, "{block}", "KV blocks in use.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => _levels.BlocksFree, "{block}", "KV blocks that are free.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => _levels.BlocksHeld, "{block}", "KV blocks that sequences hold.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.cached", () => _levels.BlocksCached, "{block}", "KV blocks that no sequence holds but that a prefix can be found in.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => _levels.BlocksFree, "{block}", "KV blocks that hold nothing.");
     }
 
     public void StepReturned(ScheduledStep step)
@@ -74,16 +79,23 @@ public sealed class CoordinatorMetrics : IDisposable
     {
         if (scheduler is null)
         {
-            (_levels, _countedPreemptions) = (new Levels(0, 0, 0, 0), 0);
+            (_levels, _counted) = (Levels.None, default);
             return;
         }
-        _levels = new Levels(scheduler.WaitingCount, scheduler.RunningCount, scheduler.Pool.Used, scheduler.Pool.Free);
-        if (scheduler.Preemptions == _countedPreemptions) return;
-        _preemptions.Add(scheduler.Preemptions - _countedPreemptions);
-        _countedPreemptions = scheduler.Preemptions;
+        var pool = scheduler.Pool;
+        _levels = new Levels(scheduler.WaitingCount, scheduler.RunningCount, pool.Held, pool.Cached, pool.Free);
+        var now = (scheduler.Preemptions, scheduler.QueriedTokens, scheduler.HitTokens);
+        if (now == _counted) return;
+        _preemptions.Add(now.Preemptions - _counted.Preemptions);
+        _queriedTokens.Add(now.QueriedTokens - _counted.Queried);
+        _hitTokens.Add(now.HitTokens - _counted.Hit);
+        _counted = now;
     }
 
     public void Dispose() => _meter.Dispose();
 
-    sealed record Levels(int Waiting, int Running, int BlocksUsed, int BlocksFree);
+    sealed record Levels(int Waiting, int Running, int BlocksHeld, int BlocksCached, int BlocksFree)
+    {
+        public static Levels None { get; } = new(0, 0, 0, 0, 0);
+    }
 }

@@ -15,6 +15,7 @@ static class StepMessages
         StepRequest Make(bool tokens, bool sampling)
         {
             var plan = new StepPlan { ViewVersion = viewVersion, StepId = stepId };
+            foreach (var (source, target) in step.Copies) plan.Copies.Add(new BlockCopy { Source = source, Target = target });
             foreach (var chunk in step.Chunks)
             {
                 if (chunk.Introduces) plan.NewSequences.Add(FactsOf(chunk, sampling));
@@ -36,7 +37,7 @@ static class StepMessages
         var facts = new SequenceFacts { SequenceId = sequence.Id, PromptLength = (uint)sequence.PromptLength };
         if (!sampling) return facts;
         facts.Sampling = sequence.Sampling.ToMessage();
-        facts.History.Add(sequence.TokensOf(0, chunk.Start));
+        if (sequence.Sampling.NeedsHistory) facts.History.Add(sequence.TokensOf(0, chunk.Start));
         return facts;
     }
 

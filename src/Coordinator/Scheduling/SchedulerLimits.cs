@@ -15,9 +15,18 @@ public sealed record SchedulerLimits
     /// <summary>Prompts are not cut finer than this to give every stage a share: fewer rows would read the weights more often than they save.</summary>
     public int MinPromptRows { get; init; } = 32;
 
+    /// <summary>
+    /// A prompt that was begun goes on until its client has been served so many positions more than another whose prompt waits: then
+    /// that one's turn comes. Less would begin many prompts and finish none; more would let a long prompt keep the others waiting.
+    /// </summary>
+    public int PromptLead { get; init; } = 512;
+
     /// <summary>Sequences that hold KV blocks. Less than <see cref="MaxStepRows"/>, so that prompts always find room beside the streams.</summary>
     public int MaxRunning { get; init; } = 128;
 
-    /// <summary>Sequences that wait for blocks; more are refused.</summary>
+    /// <summary>Sequences that wait for blocks, beyond as many as can run; more are refused.</summary>
     public int MaxWaiting { get; init; } = 512;
+
+    /// <summary>Whether sequences share the KV of common prefixes.</summary>
+    public bool CachePrefixes { get; init; } = true;
 }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Model.Inference;
 
 namespace LlamaCluster.Coordinator.Scheduling;
@@ -7,29 +9,36 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// preemption, or on other workers. There is no prefill and no decode: tokens are known, and of those some are scheduled.
 /// </summary>
 /// <param name="id">Grows with arrival: the lower, the older.</param>
-public sealed class Sequence(ulong id, IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, IReadOnlySet<int> stopIds)
+/// <param name="prefixes">Of the request's prompt.</param>
+public sealed class Sequence(ulong id, SequenceRequest request, PrefixChain prefixes)
 {
-    readonly List<int> _tokens = [.. prompt];
+    readonly List<int> _tokens = [.. request.Prompt];
 
     public ulong Id => id;
 
-    public SamplingOptions Sampling => sampling;
+    public SamplingOptions Sampling => request.Sampling;
 
-    public int MaxTokens => maxTokens;
+    public int MaxTokens => request.MaxTokens;
 
-    public IReadOnlySet<int> StopIds => stopIds;
+    public IReadOnlySet<int> StopIds => request.StopIds;
+
+    /// <summary>The lower, the earlier.</summary>
+    public int Priority => request.Priority;
+
+    /// <summary>On whose behalf.</summary>
+    public string Client => request.Client;
 
     /// <summary>All known tokens: the prompt's, then the generated ones.</summary>
     public IReadOnlyList<int> Tokens => _tokens;
 
-    public int PromptLength { get; } = prompt.Count;
+    public int PromptLength { get; } = request.Prompt.Count;
 
     public int GeneratedLength => _tokens.Count - PromptLength;
 
     /// <summary>The most KV positions it can come to fill: the last token is sampled but never run.</summary>
-    public int MaxPositions => PromptLength + Math.Max(0, maxTokens - 1);
+    public int MaxPositions => PromptLength + Math.Max(0, MaxTokens - 1);
 
-    /// <summary>Positions that were handed to a step, whether it has returned or not.</summary>
+    /// <summary>Positions that were handed to a step, whether it has returned or not, or were computed by others.</summary>
     public int Scheduled { get; internal set; }
 
     /// <summary>Known tokens that no step has been given yet; 0 while the next one is being computed.</summary>
@@ -39,11 +48,29 @@ public sealed class Sequence(ulong id, IReadOnlyList<int> prompt, SamplingOption
 
     public bool Ended { get; internal set; }
 
+    /// <summary>Of the prompt's tokens, those whose KV was there when the sequence first began; null before.</summary>
+    public int? CachedTokens { get; internal set; }
+
+    /// <summary>Of its client; set when it is added to a scheduler.</summary>
+    internal ClientShare Share { get; set; } = null!;
+
     /// <summary>KV blocks held, in position order.</summary>
     internal List<int> Blocks { get; } = [];
 
     /// <summary>How many of <see cref="Blocks"/> the workers know of.</summary>
     internal int BlocksAnnounced { get; set; }
+
+    /// <summary>How many of <see cref="Blocks"/>, all full, can be found by others.</summary>
+    internal int PublishedBlocks { get; set; }
+
+    /// <summary>How many tokens were known when the sequence began, if they end within a block that cannot be found yet.</summary>
+    internal int? PartialEnd { get; set; }
+
+    /// <summary>To be made by the step that introduces the sequence.</summary>
+    internal BlockCopy? Copy { get; set; }
+
+    /// <summary>What another sequence is about to compute and this one waits for.</summary>
+    internal PrefixHash? AwaitedPrefix { get; set; }
 
     /// <summary>The workers know this sequence.</summary>
     internal bool Announced { get; set; }
@@ -56,4 +83,7 @@ public sealed class Sequence(ulong id, IReadOnlyList<int> prompt, SamplingOption
     internal void Append(int token) => _tokens.Add(token);
 
     public IReadOnlyList<int> TokensOf(int start, int count) => _tokens.GetRange(start, count);
+
+    /// <summary>The hash of the first <paramref name="length"/> tokens.</summary>
+    internal PrefixHash HashOf(int length) => prefixes.HashOf(CollectionsMarshal.AsSpan(_tokens), length);
 }

@@ -7,22 +7,24 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// Continuous batching over S pipeline stages. Chooses what each step computes; does no I/O, reads no clock, decides nothing by
 /// chance. Not safe for concurrent use.
 /// <para>
-/// A sequence waits, in order of arrival, until the blocks of all its known tokens are free; then it runs. A step takes one row of
-/// each stream that awaits its next token, but only the S-th part of all streams, so that the other stages have streams to work
-/// on too; the rest of its rows go to prompts, oldest first. A sequence whose next token is being computed has nothing unscheduled
-/// and so is in no second step, while the chunks of one prompt may follow each other through the stages.
+/// A step takes one row of each stream that awaits its next token, but only the S-th part of all streams, so that the other stages have
+/// streams to work on too. Then come rows of prompts: those that have begun, and as long as rows are left those that wait
+/// (<see cref="WaitingLine"/> says in which order), which begin once the blocks of all their known tokens can be had. A prompt is
+/// looked up in the prefix cache when it begins, and not before what it could share has been computed. A sequence whose next token is being computed has
+/// nothing unscheduled and so is in no second step, while the chunks of one prompt may follow each other through the stages.
 /// </para>
 /// <para>
-/// When a stream needs a block and none is free, the youngest sequence that is in no step gives up its blocks and waits again, to be
-/// recomputed from its tokens. Older ones are never held up by younger ones and the oldest fits alone, so something always moves.
-/// Blocks of an ended sequence are free at once, even while a step with it is under way: workers carry out steps and ends in the
-/// order they were sent.
+/// Sequences rank by priority, then by age. When a stream needs a block and there is none, the lowest in rank that is in no step gives
+/// up its blocks and waits again, to be recomputed from its tokens, as far as the prefix cache does not have them. Nobody is held up by those below,
+/// and the first in rank fits alone, so something always moves. Blocks of an ended sequence are free at once, even while a step with it is
+/// under way: workers carry out steps and ends in the order they were sent.
 /// </para>
 /// </summary>
 public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
 {
-    readonly LinkedList<Sequence> _waiting = [];
-    readonly List<Sequence> _running = [];   // oldest first
+    readonly WaitingLine _waiting = new();
+    readonly List<Sequence> _running = [];   // by rank, first to last
+    readonly SequenceBlocks _blocks = new(pool, limits.CachePrefixes);
     List<ulong> _ended = [];
 
     public int StepsInFlight { get; private set; }
@@ -31,38 +33,46 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
 
     public int RunningCount => _running.Count;
 
+    /// <summary>Sequences that hold blocks.</summary>
+    public IReadOnlyList<Sequence> Running => _running;
+
     public KvBlockPool Pool => pool;
 
     /// <summary>Sequences that gave up their blocks to others, in all.</summary>
     public long Preemptions { get; private set; }
 
+    /// <summary>Tokens that were looked for in the prefix cache, in all.</summary>
+    public long QueriedTokens => _blocks.QueriedTokens;
+
+    /// <summary>Of these, tokens that did not have to be computed.</summary>
+    public long HitTokens => _blocks.HitTokens;
+
     public AddOutcome Add(Sequence sequence)
     {
         if (KvBlockPool.BlocksFor(sequence.MaxPositions) > pool.Total) return AddOutcome.NeverFits;
-        if (_waiting.Count >= limits.MaxWaiting) return AddOutcome.QueueFull;
-        _waiting.AddLast(sequence);
+        if (_waiting.Count + _running.Count >= (long)limits.MaxRunning + limits.MaxWaiting) return AddOutcome.QueueFull;
+        _waiting.Enter(sequence);
         return AddOutcome.Queued;
     }
 
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
     public void Cancel(Sequence sequence)
     {
-        if (sequence.Ended) return;
-        if (_waiting.Remove(sequence)) sequence.Ended = true;
-        else End(sequence);
+        if (!sequence.Ended) End(sequence);
     }
 
     /// <summary>The next step, or null if nothing can run before a step returns or a sequence comes.</summary>
     public ScheduledStep? Schedule()
     {
         if (StepsInFlight == limits.StepsInFlight) return null;
-        Admit();
         List<ScheduledChunk> chunks = [];
+        var preemptions = Preemptions;
         TakeStreams(chunks);
-        TakePrompts(chunks, limits.MaxStepRows - chunks.Count);
+        TakePrompts(chunks, limits.MaxStepRows - chunks.Count, mayBegin: Preemptions == preemptions);
         if (chunks.Count == 0) return null;
+        foreach (var chunk in chunks) _blocks.Publish(chunk.Sequence);
         StepsInFlight++;
-        return new ScheduledStep(chunks, TakeEnded());
+        return new ScheduledStep(chunks, TakeCopies(chunks), TakeEnded());
     }
 
     /// <summary>Takes in what a step computed; <paramref name="results"/> has one entry per chunk, in order.</summary>
@@ -88,18 +98,6 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         return ended;
     }
 
-    void Admit()
-    {
-        while (_waiting.First is { Value: var sequence } && _running.Count < limits.MaxRunning)
-        {
-            // Beside its own, one block for each that runs, or the newcomer would soon be preempted for their growth.
-            var needed = KvBlockPool.BlocksFor(sequence.Tokens.Count);
-            if (needed + _running.Count > pool.Free || !pool.TryAllocate(needed, sequence.Blocks)) return;
-            _waiting.RemoveFirst();
-            _running.Insert(_running.FindLastIndex(other => other.Id < sequence.Id) + 1, sequence);
-        }
-    }
-
     void TakeStreams(List<ScheduledChunk> chunks)
     {
         var share = DivideUp(_running.Count(sequence => sequence.Unscheduled <= 1), limits.StepsInFlight);
@@ -107,25 +105,54 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
             if (_running[i].Unscheduled == 1 && TryMakeRoom(_running[i])) chunks.Add(Take(_running[i], 1));
     }
 
-    void TakePrompts(List<ScheduledChunk> chunks, int rowsLeft)
+    /// <param name="mayBegin">Not where a stream has just taken others' blocks: they would ask for them back.</param>
+    void TakePrompts(List<ScheduledChunk> chunks, int rowsLeft, bool mayBegin)
     {
-        var pending = _running.Sum(sequence => sequence.Unscheduled > 1 ? sequence.Unscheduled : 0);
+        var pending = _waiting.Tokens + _running.Sum(sequence => sequence.Unscheduled > 1 ? sequence.Unscheduled : 0);
         var share = Math.Max(limits.MinPromptRows, DivideUp(pending, limits.StepsInFlight - StepsInFlight));
-        var rows = Math.Min(rowsLeft, Math.Min(limits.MaxPromptRows, share));
-        for (var i = 0; i < _running.Count && rows > 0; i++)
+        var rows = (int)Math.Min(rowsLeft, Math.Min(limits.MaxPromptRows, share));
+        while (rows > 0)
         {
-            if (_running[i].Unscheduled <= 1) continue;
-            chunks.Add(Take(_running[i], Math.Min(rows, _running[i].Unscheduled)));
+            var next = FirstBegun();
+            if (mayBegin && _waiting.First(waiting => !_blocks.AwaitsPrefix(waiting)) is { } first && (next is null || ComesBefore(first, next)))
+            {
+                if (!(mayBegin = TryBegin(first))) continue;
+                next = first;
+            }
+            if (next is null) return;
+            chunks.Add(Take(next, Math.Min(rows, next.Unscheduled)));
             rows -= chunks[^1].Count;
         }
     }
 
-    /// <summary>Sees to it that the sequence has a block for its next position, at younger ones' cost.</summary>
+    /// <summary>Of the prompts that have begun, the one to go on with.</summary>
+    Sequence? FirstBegun()
+    {
+        Sequence? first = null;
+        foreach (var sequence in _running)
+            if (sequence.Unscheduled > 1 && (first is null || (sequence.Priority == first.Priority && sequence.Share.Served < first.Share.Served))) first = sequence;
+        return first;
+    }
+
+    bool ComesBefore(Sequence waiting, Sequence begun) => waiting.Priority == begun.Priority
+        ? waiting.Share.Served + limits.PromptLead < begun.Share.Served
+        : waiting.Priority < begun.Priority;
+
+    bool TryBegin(Sequence sequence)
+    {
+        // Beside its own, one block for each that runs, or the newcomer would soon be preempted for their growth.
+        if (_running.Count >= limits.MaxRunning || !_blocks.TryBegin(sequence, spare: _running.Count)) return false;
+        _waiting.Remove(sequence);
+        _running.Insert(_running.FindLastIndex(other => Outranks(other, sequence)) + 1, sequence);
+        return true;
+    }
+
+    /// <summary>Sees to it that the sequence has a block for its next position, at the cost of those below.</summary>
     bool TryMakeRoom(Sequence sequence)
     {
-        while (!pool.TryAllocate(KvBlockPool.BlocksFor(sequence.Scheduled + 1) - sequence.Blocks.Count, sequence.Blocks))
+        while (!_blocks.TryGrow(sequence, sequence.Scheduled + 1))
         {
-            if (_running.FindLast(other => other.Id > sequence.Id && other.StepsInFlight == 0) is not { } victim) return false;
+            if (_running.FindLast(other => Outranks(sequence, other) && other.StepsInFlight == 0) is not { } victim) return false;
             Preempt(victim);
         }
         return true;
@@ -144,7 +171,19 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         sequence.StepsInFlight++;
         sequence.BlocksAnnounced = blocks;
         sequence.Announced = true;
+        sequence.Share.Served += count;
         return chunk;
+    }
+
+    static List<BlockCopy> TakeCopies(List<ScheduledChunk> chunks)
+    {
+        List<BlockCopy> copies = [];
+        foreach (var chunk in chunks)
+        {
+            if (chunk.Sequence.Copy is { } copy) copies.Add(copy);
+            chunk.Sequence.Copy = null;
+        }
+        return copies;
     }
 
     SequenceAdvance Advance(ScheduledChunk chunk, ChunkResult result)
@@ -175,26 +214,26 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     void Preempt(Sequence sequence)
     {
         Preemptions++;
-        Leave(sequence);
-        sequence.Scheduled = 0;
-        sequence.BlocksAnnounced = 0;
-        sequence.PromptReported = 0;
-        sequence.Announced = false;
-        _waiting.AddFirst(sequence);
+        StopRunning(sequence);
+        (sequence.Scheduled, sequence.PromptReported, sequence.Announced) = (0, 0, false);
+        _waiting.Add(sequence);
     }
 
     void End(Sequence sequence)
     {
-        Leave(sequence);
+        if (!_waiting.Remove(sequence)) StopRunning(sequence);
+        _waiting.Leave(sequence);
         sequence.Ended = true;
     }
 
-    void Leave(Sequence sequence)
+    void StopRunning(Sequence sequence)
     {
         _running.Remove(sequence);
-        pool.Release(sequence.Blocks);
+        _blocks.Release(sequence);
         if (sequence.Announced) _ended.Add(sequence.Id);
     }
 
-    static int DivideUp(int value, int parts) => (value + parts - 1) / parts;
+    static bool Outranks(Sequence one, Sequence other) => one.Priority == other.Priority ? one.Id < other.Id : one.Priority < other.Priority;
+
+    static long DivideUp(long value, int parts) => (value + parts - 1) / parts;
 }

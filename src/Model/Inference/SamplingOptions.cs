@@ -35,4 +35,7 @@ public sealed record SamplingOptions
 
     /// <summary>Report log-probabilities of the prompt's own tokens as well.</summary>
     public bool PromptLogprobs { get; init; }
+
+    /// <summary>A penalty is on: a token's score depends on which came before it.</summary>
+    public bool NeedsHistory => this is not { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0 };
 }

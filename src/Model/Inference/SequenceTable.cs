@@ -71,7 +71,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         {
             var facts = step.NewSequences[started];
             if (_rules.StartProblem(facts) is { } problem) return problem;
-            var history = shape.HasHead && Penalties.NeedHistory(facts.Sampling) ? new TokenHistory(facts.PromptLength) : null;
+            var history = shape.HasHead && facts.Sampling.NeedsHistory ? new TokenHistory(facts.PromptLength) : null;
             history?.Add([.. facts.History]);
             if (!_sequences.TryAdd(facts.SequenceId, new SequenceState(facts, _maxBlocks, history)))
                 return $"sequence {facts.SequenceId} is introduced, but it is known already";

@@ -4,12 +4,12 @@ namespace LlamaCluster.Coordinator.Tests.Fakes;
 
 /// <summary>
 /// What a stage keeps of sequences and blocks, and the tokens it samples if it is the last. Refuses what a real stage would refuse:
-/// an unknown sequence, a chunk that does not go on where the last one ended, a block that is another's or missing.
+/// an unknown sequence, a chunk that does not go on where the last one ended, a block that is another's or missing, KV that is not there.
 /// </summary>
 sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks)
 {
     readonly Dictionary<ulong, (int Position, List<int> Blocks, SamplingOptionsMessage? Sampling, uint PromptLength)> _sequences = [];
-    readonly Dictionary<int, ulong> _owners = [];
+    readonly FakeKv _kv = new(kvBlocks);
     TaskCompletionSource? _emptied;
 
     public int Number => stage;
@@ -32,7 +32,7 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks)
         lock (_sequences)
         {
             foreach (var id in sequences)
-                if (_sequences.Remove(id, out var known)) known.Blocks.ForEach(block => _owners.Remove(block));
+                if (_sequences.Remove(id, out var known)) _kv.Release(known.Blocks);
             if (_sequences.Count == 0) _emptied?.TrySetResult();
         }
     }
@@ -43,7 +43,9 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks)
         {
             if (plan.ViewVersion != view) return Failed(plan, StepFailed.Types.Reason.StaleView, $"this is view {view}");
             foreach (var facts in plan.NewSequences)
-                if (!_sequences.TryAdd(facts.SequenceId, (0, [], facts.Sampling, facts.PromptLength))) return Bad(plan, $"sequence {facts.SequenceId} is known");
+                if (!_sequences.TryAdd(facts.SequenceId, (-1, [], facts.Sampling, facts.PromptLength))) return Bad(plan, $"sequence {facts.SequenceId} is known");
+            foreach (var copy in plan.Copies)
+                if (_kv.Copy(copy.Source, copy.Target) is { } problem) return Bad(plan, problem);
             var result = new StepResult { ViewVersion = view, StepId = plan.StepId, Timings = Timings(plan) };
             foreach (var chunk in plan.Chunks)
                 if (TryRun(chunk, result) is { } problem) return Bad(plan, problem);
@@ -55,22 +57,20 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks)
     {
         var id = chunk.SequenceId;
         if (!_sequences.TryGetValue(id, out var known)) return $"sequence {id} is unknown";
-        if (chunk.Start != known.Position) return $"sequence {id} is at {known.Position}, not at {chunk.Start}";
-        foreach (var block in chunk.NewBlocks)
-        {
-            if (block < 0 || block >= kvBlocks || !_owners.TryAdd(block, id)) return $"block {block} for sequence {id} is out of range or taken";
-            known.Blocks.Add(block);
-        }
+        if (known.Position >= 0 && chunk.Start != known.Position) return $"sequence {id} is at {known.Position}, not at {chunk.Start}";
+        if (_kv.Extend(known.Blocks, chunk.NewBlocks) is { } problem) return $"sequence {id}: {problem}";
         var end = chunk.Start + chunk.Count;
         if (known.Blocks.Count != (end + 15) / 16) return $"sequence {id} has {known.Blocks.Count} blocks for {end} positions";
         if ((stage == 0 || IsLast) != (chunk.Tokens.Count == chunk.Count)) return $"stage {stage} of {stages} was told {chunk.Tokens.Count} tokens";
         if (IsLast != (known.Sampling is not null)) return $"stage {stage} of {stages} was told {known.Sampling} of sampling";
         _sequences[id] = known with { Position = end };
-        if (IsLast) Sample(chunk, known.Sampling!, (int)known.PromptLength, result);
-        return null;
+        // A stage in the middle is told no tokens: for it one position is as good as another.
+        var last = _kv.Write(known.Blocks, chunk.Start, stage == 0 || IsLast ? chunk.Tokens : Enumerable.Repeat(0, chunk.Count), out var writeProblem);
+        if (IsLast) Sample(chunk, known.Sampling!, (int)known.PromptLength, last, result);
+        return writeProblem is null ? null : $"sequence {id}: {writeProblem}";
     }
 
-    static void Sample(SequenceChunk chunk, SamplingOptionsMessage sampling, int promptLength, StepResult result)
+    static void Sample(SequenceChunk chunk, SamplingOptionsMessage sampling, int promptLength, ulong kv, StepResult result)
     {
         if (chunk.SampleCount == 0 && !sampling.PromptLogprobs) return;
         var answer = new SequenceResult { SequenceId = chunk.SequenceId };
@@ -78,7 +78,7 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks)
             for (var i = 0; i < chunk.Count; i++)
                 if (chunk.Start + i is > 0 and var position && position < promptLength) answer.Prompt.Add(new SampledToken { Id = chunk.Tokens[i], Logprob = -1 });
         if (chunk.SampleCount > 0)
-            answer.Tokens.Add(new SampledToken { Id = FakeModel.Next(chunk.Tokens[^1], chunk.Start + chunk.Count - 1), Logprob = -0.5f, TopIds = { 4 }, TopLogprobs = { -0.25f } });
+            answer.Tokens.Add(new SampledToken { Id = FakeModel.Next(kv), Logprob = -0.5f, TopIds = { 4 }, TopLogprobs = { -0.25f } });
         result.Sequences.Add(answer);
     }
 

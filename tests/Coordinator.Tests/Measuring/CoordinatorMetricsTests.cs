@@ -24,15 +24,17 @@ public sealed class CoordinatorMetricsTests
         listener.SetMeasurementEventCallback<double>((instrument, value, _, _) => Add(instrument, value));
         listener.Start();
 
-        await cluster.TokensAsync(TestCluster.Request([5, 6, 7], 10));
+        for (var i = 0; i < 2; i++) await cluster.TokensAsync(TestCluster.Request([5, 6, 7], 10));
         listener.RecordObservableInstruments();
 
-        Assert.Equal(10, sums["llamacluster.steps"]);
-        Assert.Equal(12, sums["llamacluster.step.rows"]);
-        Assert.Equal(10, sums["llamacluster.tokens.generated"]);
-        Assert.Equal(1, sums["llamacluster.sequences"]);
+        Assert.Equal(20, sums["llamacluster.steps"]);
+        Assert.Equal(12 + 10, sums["llamacluster.step.rows"]);
+        Assert.Equal(20, sums["llamacluster.tokens.generated"]);
+        Assert.Equal(2, sums["llamacluster.sequences"]);
+        Assert.Equal(6, sums["llamacluster.prefix_cache.queries"]);
+        Assert.Equal(2, sums["llamacluster.prefix_cache.hits"]);
         Assert.Equal(0, sums["llamacluster.queue.length"]);
-        Assert.Equal(2048, sums["llamacluster.kv.blocks.free"] + sums["llamacluster.kv.blocks.used"]);
+        Assert.Equal((1, 2047), (sums["llamacluster.kv.blocks.cached"], sums["llamacluster.kv.blocks.free"] + sums["llamacluster.kv.blocks.used"]));
         Assert.True(sums["llamacluster.stage.compute.duration"] > 0);
     }
 }

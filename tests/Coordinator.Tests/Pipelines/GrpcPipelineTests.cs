@@ -82,7 +82,7 @@ public sealed class GrpcPipelineTests
         await using var fixture = await PipelineFixture.WithWorkersAsync(3);
         var reached = fixture.Workers[2].HoldSteps();
         await using var pipeline = await fixture.OpenedAsync();
-        for (ulong id = 1; id <= 3; id++) fixture.Add(id, [3]);
+        for (var id = 1; id <= 3; id++) fixture.Add((ulong)id, [.. Enumerable.Repeat(id, 40)]);
         var steps = Enumerable.Range(0, 3).Select(_ => pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!)).ToList();
         await reached.Reached;
         await fixture.Workers[2].DieAsync();

@@ -5,6 +5,7 @@ using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Coordinator.Tests.Scheduling;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.DependencyInjection;
@@ -64,7 +65,7 @@ sealed class PipelineFixture : IAsyncDisposable
 
     public Sequence Add(ulong id, int[] prompt, int maxTokens = 5, SamplingOptions? sampling = null)
     {
-        var sequence = new Sequence(id, prompt, sampling ?? new SamplingOptions(), maxTokens, new HashSet<int>());
+        var sequence = TestSequence.Of(id, prompt, maxTokens, sampling);
         Assert.Equal(AddOutcome.Queued, Scheduler.Add(sequence));
         return sequence;
     }

@@ -20,7 +20,7 @@ public sealed class KvBlockPoolTests
         Assert.True(pool.TryAllocate(2, first));
         Assert.True(pool.TryAllocate(3, second));
         Assert.Equal([0, 1, 2, 3, 4], first.Concat(second).Order());
-        Assert.Equal((0, 5), (pool.Free, pool.Used));
+        Assert.Equal((0, 5), (pool.Free, pool.Held));
     }
 
     [Fact]

@@ -1,12 +1,13 @@
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Inference;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
 /// <summary>
-/// Runs a workload through a scheduler as the generation loop does, with steps that return in order. The token at a position depends
-/// on nothing but the sequence and the position, as with a real model, so preemption must not change what a client gets.
+/// Runs a workload through a scheduler as the generation loop does, with steps that return in order. The next token depends on all
+/// tokens before it, as with a real model, so neither preemption nor shared KV may change what a client gets.
 /// </summary>
 sealed class Simulation
 {
@@ -16,6 +17,7 @@ sealed class Simulation
     readonly WorkerMirror _worker;
     readonly Queue<ScheduledStep> _inFlight = new();
     readonly Dictionary<ulong, Client> _clients = [];
+    readonly int[][] _expected;
 
     sealed class Client(Sequence sequence, Workload.Arrival arrival)
     {
@@ -41,12 +43,18 @@ sealed class Simulation
             MinPromptRows = 8,
             MaxRunning = load.MaxRunning,
             MaxWaiting = load.MaxWaiting,
+            PromptLead = load.PromptLead,
+            CachePrefixes = load.CachePrefixes,
         };
         _scheduler = new StepScheduler(limits, new KvBlockPool(load.Blocks));
         _worker = new WorkerMirror(load.Blocks, limits);
+        _expected = [.. load.Arrivals.Select(Expected)];
     }
 
     public StepScheduler Scheduler => _scheduler;
+
+    /// <summary>Blocks that were copied, in all.</summary>
+    public int Copies { get; private set; }
 
     public void Run()
     {
@@ -59,13 +67,14 @@ sealed class Simulation
                 if (arrival.CancelAtTick == tick && _clients.TryGetValue((ulong)number + 1, out var client)) _scheduler.Cancel(client.Sequence);
             }
             while (_scheduler.Schedule() is { } step) Execute(step);
+            SchedulerInvariants.Check(_scheduler);
             _worker.End(_scheduler.TakeEnded());
             if (_scheduler.WaitingCount + _scheduler.RunningCount > 0) Assert.NotEmpty(_inFlight);
             if (_inFlight.TryDequeue(out var returned)) Update(returned);
         }
         _worker.End(_scheduler.TakeEnded());
         Assert.Empty(_worker.Sequences);
-        Assert.Equal(_load.Blocks, _scheduler.Pool.Free);
+        Assert.Equal(_load.Blocks, _scheduler.Pool.Available);
         foreach (var client in _clients.Values) Check(client);
     }
 
@@ -74,11 +83,14 @@ sealed class Simulation
 
     void Arrive(ulong id, Workload.Arrival arrival)
     {
-        var prompt = Enumerable.Range(0, arrival.PromptLength).Select(position => 1000 + position).ToArray();
-        var sampling = new SamplingOptions { PromptLogprobs = arrival.PromptLogprobs };
-        var sequence = new Sequence(id, prompt, sampling, arrival.MaxTokens, new HashSet<int> { StopId });
+        var sequence = TestSequence.Of(id, new SequenceRequest(arrival.Prompt, new SamplingOptions { PromptLogprobs = arrival.PromptLogprobs }, arrival.MaxTokens, new HashSet<int> { StopId })
+        {
+            Priority = arrival.Priority,
+            Client = arrival.Client,
+            CacheSalt = arrival.CacheSalt,
+        });
         var fits = KvBlockPool.BlocksFor(arrival.PromptLength + Math.Max(0, arrival.MaxTokens - 1)) <= _load.Blocks;
-        var queueFull = _scheduler.WaitingCount >= _load.MaxWaiting;   // preempted sequences wait too, above the bound
+        var queueFull = _scheduler.WaitingCount + _scheduler.RunningCount >= _load.MaxRunning + _load.MaxWaiting;
         var outcome = _scheduler.Add(sequence);
         Assert.Equal(!fits ? AddOutcome.NeverFits : queueFull ? AddOutcome.QueueFull : AddOutcome.Queued, outcome);
         if (outcome == AddOutcome.Queued) _clients[id] = new Client(sequence, arrival);
@@ -88,8 +100,10 @@ sealed class Simulation
     {
         _worker.Run(step);
         _inFlight.Enqueue(step);
+        Copies += step.Copies.Count;
         Assert.InRange(_inFlight.Count, 1, _load.Stages);
         Assert.InRange(step.Chunks.Where(chunk => chunk.Count > 1).Sum(chunk => chunk.Count), 0, _load.MaxPromptRows);
+        Assert.InRange(_scheduler.RunningCount, 1, _load.MaxRunning);
     }
 
     void Update(ScheduledStep step)
@@ -110,14 +124,16 @@ sealed class Simulation
         List<SampledToken> prompt = [];
         if (sequence.Sampling.PromptLogprobs)
             for (var position = Math.Max(1, chunk.Start); position < Math.Min(end, sequence.PromptLength); position++)
-                prompt.Add(new SampledToken(1000 + position, -1, []));
-        return new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(TokenAt(sequence.Id, end), -1, [])], prompt);
+                prompt.Add(new SampledToken(sequence.Tokens[position], -1, []));
+        return new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(_expected[sequence.Id - 1][end - sequence.PromptLength], -1, [])], prompt);
     }
 
-    int TokenAt(ulong id, int position)
+    static int[] Expected(Workload.Arrival arrival)
     {
-        var arrival = _load.Arrivals[id - 1];
-        return position - arrival.PromptLength + 1 == arrival.StopAfter ? StopId : 100 + position;
+        var tokens = FakeModel.Continue(arrival.Prompt, arrival.MaxTokens);
+        for (var i = 0; i < tokens.Length; i++)
+            if (tokens[i] == StopId) tokens[i]++;
+        return arrival.StopAfter > arrival.MaxTokens ? tokens : [.. tokens[..(arrival.StopAfter - 1)], StopId];
     }
 
     void Check(Client client)
@@ -129,9 +145,9 @@ sealed class Simulation
             return;
         }
         var stops = arrival.StopAfter <= arrival.MaxTokens;
-        var length = stops ? arrival.StopAfter : arrival.MaxTokens;
         Assert.Equal(stops ? FinishReason.Stop : FinishReason.Length, client.Finished);
-        Assert.Equal(Enumerable.Range(arrival.PromptLength, length).Select(position => TokenAt(client.Sequence.Id, position)), client.Tokens);
-        Assert.Equal(arrival.PromptLogprobs ? Enumerable.Range(1001, arrival.PromptLength - 1) : [], client.Prompt);
+        Assert.Equal(_expected[client.Sequence.Id - 1], client.Tokens);
+        Assert.Equal(arrival.PromptLogprobs ? arrival.Prompt[1..] : [], client.Prompt);
+        Assert.InRange(client.Sequence.CachedTokens!.Value, 0, arrival.PromptLogprobs || !_load.CachePrefixes ? 0 : arrival.PromptLength - 1);
     }
 }

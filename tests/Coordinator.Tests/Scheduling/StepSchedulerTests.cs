@@ -15,16 +15,19 @@ public sealed class StepSchedulerTests
     public void Any_load_finishes_within_its_budgets() => Prop.ForAll(Workload.Any, load => new Simulation(load).Run()).Check(Checks);
 
     [Fact]
-    public void The_loads_do_preempt()
+    public void The_loads_do_preempt_share_and_copy()
     {
-        var preempted = 0;
+        int loads = 0, preempted = 0, shared = 0, copied = 0;
         Prop.ForAll(Workload.Any, load =>
         {
             var simulation = new Simulation(load);
             simulation.Run();
+            loads++;
             if (simulation.Scheduler.Preemptions > 0) preempted++;
+            if (simulation.Scheduler.HitTokens > 0) shared++;
+            if (simulation.Copies > 0) copied++;
         }).Check(Checks);
-        Assert.InRange(preempted, 20, 400);
+        Assert.All([preempted, shared, copied], count => Assert.InRange(count, loads / 20, loads));
     }
 
     [Fact]
@@ -32,6 +35,7 @@ public sealed class StepSchedulerTests
     {
         var scheduler = Scheduler(stages: 3);
         for (ulong id = 1; id <= 7; id++) scheduler.Add(Sequence(id, promptLength: 1));
+        foreach (var step in ScheduleAll(scheduler)) Return(scheduler, step);
         Assert.Equal([3, 3, 1], ScheduleAll(scheduler).Select(step => step.Chunks.Count));
     }
 
@@ -73,7 +77,7 @@ public sealed class StepSchedulerTests
     [Fact]
     public void The_queue_has_a_bound()
     {
-        var scheduler = Scheduler(stages: 1, waiting: 2);
+        var scheduler = Scheduler(stages: 1, waiting: 1, running: 1);
         Assert.Equal(AddOutcome.Queued, scheduler.Add(Sequence(1, 5)));
         Assert.Equal(AddOutcome.Queued, scheduler.Add(Sequence(2, 5)));
         Assert.Equal(AddOutcome.QueueFull, scheduler.Add(Sequence(3, 5)));
@@ -107,7 +111,7 @@ public sealed class StepSchedulerTests
         while (scheduler.Schedule() is { } step) Return(scheduler, step);
         Assert.True(younger.Ended);
         Assert.Equal(19, younger.GeneratedLength);
-        Assert.Equal(3, scheduler.Pool.Free);
+        Assert.Equal(3, scheduler.Pool.Available);
     }
 
     [Fact]
@@ -118,7 +122,7 @@ public sealed class StepSchedulerTests
         scheduler.Add(sequence);
         var step = scheduler.Schedule()!;
         scheduler.Cancel(sequence);
-        Assert.Equal(2, scheduler.Pool.Free);
+        Assert.Equal(2, scheduler.Pool.Available);
         scheduler.Add(Sequence(2, promptLength: 20, maxTokens: 5));
         Assert.Equal([1ul], scheduler.Schedule()!.Ended);
         Assert.Empty(scheduler.Complete(step, [new ChunkResult([new SampledToken(5, -1, [])], [])]));
@@ -147,11 +151,11 @@ public sealed class StepSchedulerTests
         Assert.Equal(FinishReason.Stop, advance.Finished);
     }
 
-    static StepScheduler Scheduler(int stages, int blocks = 100, int waiting = 100)
-        => new(new SchedulerLimits { StepsInFlight = stages, MaxWaiting = waiting }, new KvBlockPool(blocks));
+    static StepScheduler Scheduler(int stages, int blocks = 100, int waiting = 100, int running = 100)
+        => new(new SchedulerLimits { StepsInFlight = stages, MaxRunning = running, MaxWaiting = waiting }, new KvBlockPool(blocks));
 
     static Sequence Sequence(ulong id, int promptLength, int maxTokens = 10)
-        => new(id, [.. Enumerable.Repeat(3, promptLength)], new SamplingOptions(), maxTokens, new HashSet<int> { 7 });
+        => TestSequence.Of(id, [.. Enumerable.Repeat(1000 + (int)id, promptLength)], maxTokens, null, 7);
 
     static SampledToken Token(int id) => new(id, -1, []);
 

@@ -1,15 +1,17 @@
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Coordinator.Tests.Fakes;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
 /// <summary>
 /// What a worker knows of sequences and blocks, told by nothing but steps and ends. Fails the test on whatever a real worker would
-/// refuse: an unknown sequence, a chunk that does not go on where the last one ended, a block that another sequence has or that is missing.
+/// refuse: an unknown sequence, a chunk that does not go on where the last one ended, a block that another sequence has or that is missing;
+/// and on what it could not see: KV that was computed from other tokens than the sequence's.
 /// </summary>
 sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
 {
     readonly Dictionary<ulong, (int Position, List<int> Blocks)> _sequences = [];
-    readonly ulong[] _owners = new ulong[blockCount];
+    readonly FakeKv _kv = new(blockCount);
 
     public IEnumerable<ulong> Sequences => _sequences.Keys;
 
@@ -18,6 +20,7 @@ sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
         End(step.Ended);
         Assert.InRange(step.Rows, 1, limits.MaxStepRows);
         Assert.Equal(step.Chunks.Count, step.Chunks.DistinctBy(chunk => chunk.Sequence.Id).Count());
+        foreach (var (source, target) in step.Copies) Assert.Null(_kv.Copy(source, target));
         foreach (var chunk in step.Chunks) Run(chunk);
     }
 
@@ -26,23 +29,23 @@ sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
         foreach (var id in sequences)
         {
             Assert.True(_sequences.Remove(id, out var known), $"sequence {id} ends but was not known");
-            foreach (var block in known.Blocks) _owners[block] = 0;
+            _kv.Release(known.Blocks);
         }
     }
 
     void Run(ScheduledChunk chunk)
     {
         var id = chunk.Sequence.Id;
-        if (chunk.Introduces) Assert.True(_sequences.TryAdd(id, (0, [])), $"sequence {id} is introduced twice");
+        if (chunk.Introduces) Assert.True(_sequences.TryAdd(id, (chunk.Start, [])), $"sequence {id} is introduced twice");
         Assert.True(_sequences.TryGetValue(id, out var known), $"sequence {id} is not known");
         Assert.Equal(known.Position, chunk.Start);
-        foreach (var block in chunk.NewBlocks)
-        {
-            Assert.True(_owners[block] == 0, $"block {block} is given to sequence {id} while sequence {_owners[block]} has it");
-            _owners[block] = id;
-            known.Blocks.Add(block);
-        }
-        Assert.Equal(KvBlockPool.BlocksFor(chunk.Start + chunk.Count), known.Blocks.Count);
-        _sequences[id] = (chunk.Start + chunk.Count, known.Blocks);
+        Assert.Null(_kv.Extend(known.Blocks, chunk.NewBlocks));
+        var end = chunk.Start + chunk.Count;
+        Assert.Equal(KvBlockPool.BlocksFor(end), known.Blocks.Count);
+        var tokens = chunk.Sequence.TokensOf(0, end);
+        if (chunk.Introduces && chunk.Start > 0) Assert.Equal(FakeModel.Kv(tokens.Take(chunk.Start)), _kv.At(known.Blocks, chunk.Start - 1));
+        Assert.Equal(FakeModel.Kv(tokens), _kv.Write(known.Blocks, chunk.Start, tokens.Skip(chunk.Start), out var problem));
+        Assert.Null(problem);
+        _sequences[id] = (end, known.Blocks);
     }
 }

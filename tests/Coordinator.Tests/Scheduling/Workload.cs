@@ -4,11 +4,16 @@ using FsCheck.Fluent;
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
 /// <summary>A random load: what arrives, when, and how tight the cluster is.</summary>
-public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPromptRows, int MaxRunning, int MaxWaiting, Workload.Arrival[] Arrivals)
+public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPromptRows, int MaxRunning, int MaxWaiting, int PromptLead, bool CachePrefixes, Workload.Arrival[] Arrivals)
 {
     /// <param name="AtTick">A tick is one returned step, or one idle look.</param>
+    /// <param name="Common">So many tokens a prompt has in common with all others of its kind; the rest is its own.</param>
     /// <param name="StopAfter">How many tokens until a stop id is generated.</param>
-    public sealed record Arrival(int AtTick, int PromptLength, int MaxTokens, int StopAfter, int? CancelAtTick, bool PromptLogprobs);
+    public sealed record Arrival(
+        int AtTick, int PromptLength, int Kind, int Common, int Own, int MaxTokens, int StopAfter, int? CancelAtTick, bool PromptLogprobs, int Priority, string Client, string CacheSalt)
+    {
+        public int[] Prompt { get; } = [.. Enumerable.Range(0, PromptLength).Select(position => position < Common ? 1000 + Kind : 2000 + Own)];
+    }
 
     static readonly Gen<Arrival> EachArrival =
         from tick in Gen.Choose(0, 60)
@@ -16,8 +21,14 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
         from tokens in Gen.Frequency((6, Gen.Choose(1, 60)), (1, Gen.Constant(0)))
         from stop in Gen.Choose(1, 90)
         from cancel in Gen.Frequency((3, Gen.Constant<int?>(null)), (1, Gen.Choose(0, 200).Select(at => (int?)at)))
-        from logprobs in Gen.Elements(true, false)
-        select new Arrival(tick, prompt, tokens, stop, cancel, logprobs);
+        from logprobs in Gen.Frequency((4, Gen.Constant(false)), (1, Gen.Constant(true)))
+        from kind in Gen.Choose(0, 2)
+        from common in Gen.Frequency((1, Gen.Constant(300)), (3, Gen.Choose(0, 60)))
+        from own in Gen.Choose(0, 1000)
+        from priority in Gen.Frequency((4, Gen.Constant(0)), (1, Gen.Choose(-1, 2)))
+        from client in Gen.Elements("a", "b", "c")
+        from salt in Gen.Frequency((6, Gen.Constant("")), (1, Gen.Constant("salt")))
+        select new Arrival(tick, prompt, kind, common, own, tokens, stop, cancel, logprobs, priority, client, salt);
 
     public static Arbitrary<Workload> Any { get; } = Arb.From(
         from stages in Gen.Choose(1, 5)
@@ -26,9 +37,11 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
         from rows in Gen.Choose(running + 1, running + 130)
         from promptRows in Gen.Choose(1, 130)
         from waiting in Gen.Choose(1, 40)
+        from lead in Gen.Choose(0, 300)
+        from cache in Gen.Frequency((5, Gen.Constant(true)), (1, Gen.Constant(false)))
         from count in Gen.Choose(1, 40)
         from arrivals in Gen.ArrayOf(EachArrival, count)
-        select new Workload(stages, blocks, rows, promptRows, running, waiting, arrivals), Shrink);
+        select new Workload(stages, blocks, rows, promptRows, running, waiting, lead, cache, arrivals), Shrink);
 
     static IEnumerable<Workload> Shrink(Workload load)
     {
@@ -36,5 +49,5 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
     }
 
     public override string ToString() =>
-        $"stages {Stages}, blocks {Blocks}, rows {MaxStepRows}/{MaxPromptRows}, running {MaxRunning}, waiting {MaxWaiting}: {string.Join(" ", (object[])Arrivals)}";
+        $"stages {Stages}, blocks {Blocks}, rows {MaxStepRows}/{MaxPromptRows}, running {MaxRunning}, waiting {MaxWaiting}, lead {PromptLead}, cache {CachePrefixes}: {string.Join(" ", (object[])Arrivals)}";
 }

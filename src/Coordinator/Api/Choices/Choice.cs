@@ -26,6 +26,9 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     /// <summary>Generated tokens, a last stop id among them.</summary>
     public int Tokens { get; private set; }
 
+    /// <summary>Of the prompt's tokens, those that did not have to be computed; none as long as the sequence has not begun.</summary>
+    public int CachedTokens { get; private set; }
+
     public bool Finished { get; private set; }
 
     /// <summary>What the event adds; null if that is nothing a client can see yet.</summary>
@@ -33,6 +36,9 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     {
         switch (happened)
         {
+            case SequenceEvent.Begun begun:
+                CachedTokens = begun.CachedTokens;
+                return null;
             case SequenceEvent.Prompt prompt:
                 _prompt.AddRange(prompt.Tokens);
                 return null;

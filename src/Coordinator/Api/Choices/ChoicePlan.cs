@@ -12,15 +12,15 @@ static class ChoicePlan
     public static IReadOnlyList<ChoiceRequest> Make(IReadOnlyList<EncodedPrompt> prompts, bool echo, GenerationSettings settings, int context)
         => [.. from prompt in prompts.Index()
                from choice in Enumerable.Range(0, settings.Choices)
-               select MakeOne(prompt.Index * settings.Choices + choice, prompt.Item, SeedOf(settings, choice), echo, settings, context)];
+               select MakeOne(prompt.Index * settings.Choices + choice, prompt.Index, prompt.Item, SeedOf(settings, choice), echo, settings, context)];
 
-    static ChoiceRequest MakeOne(int index, EncodedPrompt prompt, ulong seed, bool echo, GenerationSettings settings, int context)
+    static ChoiceRequest MakeOne(int index, int promptIndex, EncodedPrompt prompt, ulong seed, bool echo, GenerationSettings settings, int context)
     {
         var tokens = ContextRules.TokensFor(prompt, settings, context);
         var sampling = settings.Sampling with { Seed = seed, PromptLogprobs = echo && settings.Sampling.TopLogprobs is not null };
         // A prompt is scored by a sequence too, which makes one token at least.
         var sequence = new SequenceRequest(prompt.Ids, sampling, Math.Max(1, tokens), settings.StopIds);
-        return new(index, sequence, settings.Stops, echo ? prompt : null, Hidden: tokens == 0);
+        return new(index, promptIndex, sequence, settings.Stops, echo ? prompt : null, Hidden: tokens == 0);
     }
 
     /// <summary>The same seed gives the same choices again, each other than its neighbour.</summary>

@@ -21,6 +21,9 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
 
     public int CompletionTokens => _choices.Sum(choice => choice.Tokens);
 
+    /// <summary>Prompt tokens that no choice had to compute.</summary>
+    public int CachedTokens => _choices.GroupBy(choice => choice.Request.Prompt).Sum(ofOnePrompt => ofOnePrompt.Min(choice => choice.CachedTokens));
+
     public async IAsyncEnumerable<ChoiceDelta> RunAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
         var events = Channel.CreateBounded<(Choice Choice, SequenceEvent Happened)>(new BoundedChannelOptions(EventsAhead) { SingleReader = true });

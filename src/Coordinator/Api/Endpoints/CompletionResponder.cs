@@ -28,7 +28,7 @@ sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, Ti
         var choices = Enumerable.Range(0, count).Select(_ => new WholeChoice()).ToArray();
         await foreach (var delta in run.RunAsync(http.RequestAborted)) choices[delta.Index].Add(delta);
         if (run.Error is { } error) return error;
-        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => envelope.WriteWhole(json, choices, new(promptTokens, run.CompletionTokens, 0)));
+        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => envelope.WriteWhole(json, choices, new(promptTokens, run.CompletionTokens, run.CachedTokens)));
         return null;
     }
 
@@ -45,7 +45,7 @@ sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, Ti
             }
             if (events is null) return run.Error ?? ApiError.Internal("No choice was made.");
             if (run.Error is { } error) await events.FailAsync(error, http.RequestAborted);
-            else await CloseAsync(events, envelope, new(promptTokens, run.CompletionTokens, 0), http.RequestAborted);
+            else await CloseAsync(events, envelope, new(promptTokens, run.CompletionTokens, run.CachedTokens), http.RequestAborted);
             return null;
         }
         finally

@@ -3,10 +3,6 @@ namespace LlamaCluster.Model.Inference.Sampling;
 /// <summary>Changes scores by what has been said already and by the request's own wishes, in this order.</summary>
 static class Penalties
 {
-    /// <summary>Whether a token's score depends on the tokens before it.</summary>
-    public static bool NeedHistory(SamplingOptions options) =>
-        options is not { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0 };
-
     /// <summary>
     /// The repetition penalty divides positive scores and multiplies negative ones (https://arxiv.org/abs/1909.05858) of all tokens in
     /// prompt and output; frequency and presence penalties are subtracted for those in the output; then biases are added.

@@ -190,7 +190,7 @@ public sealed class SamplerTests
 
     static TokenHistory? HistoryOf(SamplingOptions options, int[] prompt, int[] output)
     {
-        if (!Penalties.NeedHistory(options)) return null;
+        if (!options.NeedsHistory) return null;
         var history = new TokenHistory(prompt.Length);
         history.Add([.. prompt, .. output]);
         return history;
