@@ -52,31 +52,36 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <summary>Opens the model and prepares everything; nothing listens yet.</summary>
     /// <exception cref="InvalidOptionsException">An option is out of range.</exception>
     /// <exception cref="ModelFormatException">The model cannot be opened.</exception>
+    /// <exception cref="IOException">A certificate cannot be used.</exception>
     public static CoordinatorHost Create(CoordinatorOptions options) => Create(options, TimeProvider.System);
 
     internal static CoordinatorHost Create(CoordinatorOptions options, TimeProvider time)
     {
         CoordinatorOptionsRules.Check(options);
         var model = OpenedModel.Open(options);
+        ClusterTls? tls = null;
         try
         {
-            return Create(options, model, ModelWords.Open(options.ModelPath, model.Identity, model.ContextLength), time);
+            tls = options.Tls is null ? null : ClusterTls.Load(options.Tls);
+            return Create(options, tls, model, ModelWords.Open(options.ModelPath, model.Identity, model.ContextLength), time);
         }
         catch
         {
             model.Dispose();
+            tls?.Dispose();
             throw;
         }
     }
 
-    static CoordinatorHost Create(CoordinatorOptions options, OpenedModel model, ModelWords words, TimeProvider time)
+    static CoordinatorHost Create(CoordinatorOptions options, ClusterTls? tls, OpenedModel model, ModelWords words, TimeProvider time)
     {
-        var listeners = new Listeners(options);
+        var listeners = new Listeners(options, tls);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.UseOneLineConsole();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(listeners.Configure);
         AddServices(builder.Services, options, model, time);
+        if (tls is not null) builder.Services.AddSingleton(_ => tls);
         builder.Services.AddOpenAiApi(words.Served);
         var app = builder.Build();
         Map(app);

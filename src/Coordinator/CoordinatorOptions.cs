@@ -1,3 +1,5 @@
+using LlamaCluster.Cluster.Rpc;
+
 namespace LlamaCluster.Coordinator;
 
 /// <summary>What the operator says of a coordinator. <see cref="CoordinatorOptionsRules"/> has the ranges.</summary>
@@ -15,11 +17,14 @@ public sealed record CoordinatorOptions
     /// <summary>Workers to wait for before the model is loaded; those that come on top are spare. 1 to 1024, default 2.</summary>
     public int Workers { get; init; } = 2;
 
-    /// <summary>Workers that share each stage. Only 1.</summary>
+    /// <summary>Workers that share each stage; where they do not divide evenly, fewer share the last one. 1 to 256, default 1.</summary>
     public int TensorParallel { get; init; } = 1;
 
     /// <summary>The most tokens of one sequence, prompt and answer. 2 to the model's own context length, which is the default.</summary>
     public int? ContextLength { get; init; }
+
+    /// <summary>Certificates for all traffic between the cluster's processes, not for the API. Default: none, all of it is plain.</summary>
+    public TlsFiles? Tls { get; init; }
 
     public EngineOptions Engine { get; init; } = new();
 

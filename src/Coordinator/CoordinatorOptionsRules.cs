@@ -1,4 +1,5 @@
 using System.Net;
+using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator;
@@ -13,11 +14,10 @@ public static class CoordinatorOptionsRules
     /// <exception cref="InvalidOptionsException">The first value that is out of range.</exception>
     public static void Check(CoordinatorOptions options)
     {
-        CheckListen("--listen", options.Listen);
-        CheckListen("--grpc-listen", options.GrpcListen);
+        CheckListen("--listen", options.Listen, "http");
+        CheckListen("--grpc-listen", options.GrpcListen, options.Tls is null ? "http" : "https");
         CheckRange("--workers", options.Workers, 1, 1024);
-        if (options.TensorParallel > 1) throw new InvalidOptionsException($"--tensor-parallel above 1 is not supported yet; it is {options.TensorParallel}");
-        CheckRange("--tensor-parallel", options.TensorParallel, 1, 1);
+        CheckRange("--tensor-parallel", options.TensorParallel, 1, RankShares.MaxRanks);
         if (options.ContextLength is { } context) CheckRange("--context", context, 2, int.MaxValue);
         Check(options.Engine);
         Check(options.Deadlines);
@@ -43,6 +43,8 @@ public static class CoordinatorOptionsRules
         if (engine.KvType is not (KvType.F32 or KvType.F16 or KvType.Q80)) throw new InvalidOptionsException($"KvType is {engine.KvType}; it must be F32, F16 or Q80");
         if (engine.ActivationType is not (ActivationType.F32 or ActivationType.Bf16 or ActivationType.Q8))
             throw new InvalidOptionsException($"ActivationType is {engine.ActivationType}; it must be F32, Bf16 or Q8");
+        if (engine.SumType is not (ActivationType.F32 or ActivationType.Bf16 or ActivationType.Q8))
+            throw new InvalidOptionsException($"--sum-type is {engine.SumType}; it must be f32, bf16 or q8");
     }
 
     static void Check(ClusterDeadlines deadlines)
@@ -61,12 +63,12 @@ public static class CoordinatorOptionsRules
         CheckRange(nameof(deadlines.LongestRetry), deadlines.LongestRetry);
     }
 
-    static void CheckListen(string name, string value)
+    static void CheckListen(string name, string value, string scheme)
     {
         var valid = Uri.TryCreate(value, UriKind.Absolute, out var uri)
-            && uri is { Scheme: "http", PathAndQuery: "/", UserInfo: "", Fragment: "" }
+            && uri is { PathAndQuery: "/", UserInfo: "", Fragment: "" } && uri.Scheme == scheme
             && (uri.Host == "localhost" || IPAddress.TryParse(uri.DnsSafeHost, out _));
-        if (!valid) throw new InvalidOptionsException($"{name} is '{value}'; it must be like http://127.0.0.1:8080: an IP address (0.0.0.0 for all) or localhost, and a port");
+        if (!valid) throw new InvalidOptionsException($"{name} is '{value}'; it must be like {scheme}://127.0.0.1:8080: an IP address (0.0.0.0 for all) or localhost, and a port");
     }
 
     static void CheckRange(string name, int value, int least, int most)

@@ -28,5 +28,9 @@ public sealed record EngineOptions
 
     public KvType KvType { get; init; } = KvType.F16;
 
+    /// <summary>How activations travel from stage to stage.</summary>
     public ActivationType ActivationType { get; init; } = ActivationType.F32;
+
+    /// <summary>How partial sums travel between the ranks of a stage.</summary>
+    public ActivationType SumType { get; init; } = ActivationType.F32;
 }

@@ -13,7 +13,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -42,17 +41,19 @@ public sealed partial class WorkerHost : IAsyncDisposable
         (_app, _options, _logger) = (app, options, app.Services.GetRequiredService<ILogger<WorkerHost>>());
 
     /// <summary>Where it listens, with the real port. Known once it is started.</summary>
-    public Uri Address => new($"http://{Bound.EndPoint}");
+    public Uri Address => new($"{Bound.Scheme}://{Bound.EndPoint}");
 
     ListenAddress Bound => _bound ?? throw new InvalidOperationException("the worker is not started");
 
     /// <exception cref="ArgumentException">An option is not allowed; the message is one line (see <see cref="WorkerOptionsRules"/>).</exception>
+    /// <exception cref="IOException">A certificate cannot be used.</exception>
     public static WorkerHost Create(WorkerOptions options) => Create(options, services => services.AddSingleton<IModelLoader, LlamaLoader>());
 
     /// <param name="addModel">Adds the <see cref="IModelLoader"/>, and may replace other services.</param>
     internal static WorkerHost Create(WorkerOptions options, Action<IServiceCollection> addModel)
     {
         if (WorkerOptionsRules.FirstProblem(options) is { } problem) throw new ArgumentException(problem);
+        var tls = options.Tls is null ? null : ClusterTls.Load(options.Tls);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         // Why it cannot start is told in one line of our own.
         builder.Logging.UseOneLineConsole().AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
@@ -60,9 +61,10 @@ public sealed partial class WorkerHost : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.UseClusterRpcLimits();
-            kestrel.Listen(ListenAddress.Parse(options.Listen).EndPoint, listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.Listen(ListenAddress.Parse(options.Listen).EndPoint, listen => listen.UseClusterRpc(tls));
         });
         AddServices(builder.Services, options);
+        if (tls is not null) builder.Services.AddSingleton(_ => tls);
         addModel(builder.Services);
         var app = builder.Build();
         app.MapGrpcService<HealthService>();

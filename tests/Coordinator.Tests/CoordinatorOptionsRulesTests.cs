@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Tests;
@@ -15,7 +16,10 @@ public sealed class CoordinatorOptionsRulesTests
         { Usual with { Workers = 0 }, "--workers is 0; it must be from 1 to 1024" },
         { Usual with { Workers = 1025 }, "--workers is 1025" },
         { Usual with { TensorParallel = 0 }, "--tensor-parallel is 0" },
-        { Usual with { TensorParallel = 2 }, "--tensor-parallel above 1 is not supported yet" },
+        { Usual with { TensorParallel = 257 }, "--tensor-parallel is 257; it must be from 1 to 256" },
+        { Usual with { GrpcListen = "https://127.0.0.1:1" }, "it must be like http://" },
+        { Usual with { Tls = new TlsFiles("a", "b", "c"), GrpcListen = "http://127.0.0.1:1" }, "it must be like https://" },
+        { Usual with { Engine = new() { SumType = ActivationType.Unspecified } }, "--sum-type is Unspecified" },
         { Usual with { ContextLength = 1 }, "--context is 1" },
         { Usual with { Engine = new() { MaxStepRows = 1 } }, "MaxStepRows is 1; it must be from 2 to 65536" },
         { Usual with { Engine = new() { MaxPromptRows = 513 } }, "MaxPromptRows is 513; it must be from 1 to 512" },

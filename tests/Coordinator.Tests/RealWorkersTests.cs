@@ -3,7 +3,6 @@ using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Testing;
-using LlamaCluster.Worker;
 
 namespace LlamaCluster.Coordinator.Tests;
 
@@ -87,51 +86,5 @@ public sealed class RealWorkersTests
         return [.. fixture.RootElement.GetProperty("cases").EnumerateArray().Select(one => new Case(Ids(one, "prompt_tokens"), Ids(one, "tokens")))];
 
         static int[] Ids(JsonElement one, string name) => [.. one.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
-    }
-
-    sealed class RealCluster : IAsyncDisposable
-    {
-        readonly List<(WorkerHost Host, Task<int> Running, CancellationTokenSource Stop)> _workers = [];
-        readonly TempFolder _cache = new();
-
-        public required TestCluster Coordinator { get; init; }
-
-        public static async Task<RealCluster> StartAsync(int workers, CoordinatorOptions? options = null)
-        {
-            var cluster = new RealCluster { Coordinator = await TestCluster.StartAsync((options ?? TestCluster.Options) with { Workers = workers }) };
-            for (var i = 0; i < workers; i++) await cluster.AddAsync();
-            await cluster.Coordinator.ReadyAsync();
-            return cluster;
-        }
-
-        /// <returns>When the coordinator counts on the worker.</returns>
-        public async Task AddAsync()
-        {
-            var worker = WorkerHost.Create(new WorkerOptions
-            {
-                Coordinator = Coordinator.Host.GrpcAddress,
-                Threads = 1,
-                CacheFolder = _cache.Path,
-                MemoryBytes = 1 << 30,
-                Name = $"real{_workers.Count}",
-            });
-            var stop = new CancellationTokenSource();
-            _workers.Add((worker, worker.RunAsync(stop.Token), stop));
-            await Coordinator.MembersAsync(_workers.Count);
-        }
-
-        public async Task StopAsync(int index)
-        {
-            await _workers[index].Stop.CancelAsync();
-            Assert.Equal(0, await _workers[index].Running.Soon());
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            for (var i = 0; i < _workers.Count; i++) await StopAsync(i);
-            await Coordinator.DisposeAsync();
-            foreach (var worker in _workers) await worker.Host.DisposeAsync();
-            _cache.Dispose();
-        }
     }
 }

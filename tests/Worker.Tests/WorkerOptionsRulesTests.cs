@@ -1,3 +1,5 @@
+using LlamaCluster.Cluster.Rpc;
+
 namespace LlamaCluster.Worker.Tests;
 
 public class WorkerOptionsRulesTests
@@ -12,6 +14,8 @@ public class WorkerOptionsRulesTests
         { "--coordinator", Right with { Coordinator = new Uri("ftp://x") } },
         { "--listen", Right with { Listen = "nonsense" } },
         { "--listen is 'https://127.0.0.1:1'; https needs a certificate", Right with { Listen = "https://127.0.0.1:1" } },
+        { "--coordinator is 'https://10.0.0.1:8081/'; it must be http: the cluster has TLS everywhere", Right with { Coordinator = new Uri("https://10.0.0.1:8081") } },
+        { "it must be https", Right with { Tls = new TlsFiles("a", "b", "c") } },
         { "--threads", Right with { Threads = -1 } },
         { "--memory", Right with { MemoryBytes = 0 } },
         { "--name", Right with { Name = "two\nlines" } },

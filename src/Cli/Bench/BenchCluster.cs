@@ -95,7 +95,7 @@ sealed class BenchCluster : IAsyncDisposable
         {
             var name = $"worker-{i + 1}";
             int[]? own = processors.Length == 0 ? null : [.. Enumerable.Range(i * load.Threads, load.Threads).Select(thread => processors[thread % processors.Length]).Distinct()];
-            var worker = WorkerProcess.Start(name, _coordinator.GrpcAddress, load.Threads, line => _view.Log.WriteLine($"[{name}] {line}"), own);
+            var worker = WorkerProcess.Start(name, _coordinator.GrpcAddress, load.Threads, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own);
             _workers.Add(worker);
             _watches.Add(WatchAsync(name, worker));
         }

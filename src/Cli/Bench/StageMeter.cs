@@ -45,8 +45,12 @@ sealed class StageMeter : IDisposable
     void CountTime(string instrument, double seconds, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         if (instrument != CoordinatorMetrics.StageBusy) return;
+        var (stage, rank) = (0, 0);
         foreach (var (name, value) in tags)
-            if (name == CoordinatorMetrics.StageTag && value is int stage)
-                lock (_lock) _busy[stage] = _busy.GetValueOrDefault(stage) + seconds;
+            if (name == CoordinatorMetrics.StageTag) stage = (int)value!;
+            else if (name == CoordinatorMetrics.RankTag) rank = (int)value!;
+        // The ranks of a stage compute at the same time.
+        if (rank > 0) return;
+        lock (_lock) _busy[stage] = _busy.GetValueOrDefault(stage) + seconds;
     }
 }

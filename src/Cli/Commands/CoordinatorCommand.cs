@@ -6,24 +6,30 @@ namespace LlamaCluster.Cli.Commands;
 /// <summary>`coordinator`: serves the API and waits for workers of other machines.</summary>
 static class CoordinatorCommand
 {
+    const int UsualGrpcPort = 8081;
+
     public static Command Create()
     {
         var model = ModelOption.Create();
         var listen = new Option<string>("--listen") { HelpName = "URL", Description = "where clients reach the API", DefaultValueFactory = _ => "http://127.0.0.1:8080" };
-        var grpcListen = new Option<string>("--grpc-listen") { HelpName = "URL", Description = "where workers reach the coordinator", DefaultValueFactory = _ => "http://127.0.0.1:8081" };
+        var grpcListen = new Option<string?>("--grpc-listen") { HelpName = "URL", Description = $"where workers reach the coordinator; without it 127.0.0.1:{UsualGrpcPort}" };
         var workers = new Option<int>("--workers") { HelpName = "N", Description = "workers to wait for before the model is loaded", DefaultValueFactory = _ => 2 };
-        var tensorParallel = new Option<int>("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage", DefaultValueFactory = _ => 1 };
+        var (tensorParallel, sumType) = (TensorOptions.Parallel(), TensorOptions.SumType());
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
-        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, listen, grpcListen, workers, tensorParallel, context };
+        var tls = new TlsOptions();
+        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, listen, grpcListen, workers, tensorParallel, sumType, context };
+        foreach (var option in tls.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {
                 ModelPath = ModelOption.PathOf(parsed, model),
                 Listen = parsed.GetRequiredValue(listen),
-                GrpcListen = parsed.GetRequiredValue(grpcListen),
+                GrpcListen = parsed.GetValue(grpcListen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:{UsualGrpcPort}",
                 Workers = parsed.GetValue(workers),
                 TensorParallel = parsed.GetValue(tensorParallel),
                 ContextLength = parsed.GetValue(context),
+                Tls = tls.Read(parsed),
+                Engine = new EngineOptions { SumType = parsed.GetValue(sumType) },
             },
             parsed.InvocationConfiguration.Error,
             cancellation));

@@ -11,11 +11,11 @@ static class UpCommand
     {
         var model = ModelOption.Create();
         var workers = new Option<int>("--workers") { HelpName = "N", Description = "worker processes", DefaultValueFactory = _ => 2 };
-        var tensorParallel = new Option<int>("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage", DefaultValueFactory = _ => 1 };
+        var (tensorParallel, sumType, peerLink) = (TensorOptions.Parallel(), TensorOptions.SumType(), TensorOptions.PeerLink());
         var threads = new Option<int?>("--threads-per-worker") { HelpName = "K", Description = "compute threads of each worker; without it the processors are shared out" };
         var port = new Option<int>("--port") { HelpName = "PORT", Description = "port of the API on 127.0.0.1; 0 takes a free one", DefaultValueFactory = _ => 8080 };
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
-        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, workers, tensorParallel, threads, port, context };
+        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, workers, tensorParallel, sumType, peerLink, threads, port, context };
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -27,8 +27,10 @@ static class UpCommand
                     Workers = count,
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
+                    Engine = new EngineOptions { SumType = parsed.GetValue(sumType) },
                 },
-                parsed.GetValue(threads) is { } given ? Range.Check("--threads-per-worker", given, 1, 4096) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)));
+                parsed.GetValue(threads) is { } given ? Range.Check("--threads-per-worker", given, 1, 4096) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
+                parsed.GetValue(peerLink));
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
         return command;

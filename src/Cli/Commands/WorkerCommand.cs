@@ -12,24 +12,29 @@ static class WorkerCommand
     public static Command Create()
     {
         var coordinator = UrlOption.Create("--coordinator", "the coordinator's gRPC address");
-        var listen = new Option<string>("--listen") { HelpName = "URL", Description = "where the coordinator and other workers reach this one", DefaultValueFactory = _ => "http://127.0.0.1:0" };
+        var listen = new Option<string?>("--listen") { HelpName = "URL", Description = "where the coordinator and other workers reach this one; without it any port of 127.0.0.1" };
         var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
         var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = "where weights are kept that the coordinator sent" };
         var memory = new Option<long?>("--memory") { HelpName = "BYTES", Description = "for weights, KV cache and buffers; without it nine tenths of what is free" };
         var model = new Option<string?>("--model") { HelpName = "PATH", Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched" };
         var name = new Option<string>("--name") { HelpName = "NAME", Description = "a name for people; without it the machine's", DefaultValueFactory = _ => "" };
+        var peerLink = TensorOptions.PeerLink();
+        var tls = new TlsOptions();
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses) { Hidden = true, Description = "end with the process that holds the other end of stdin" };
-        var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, memory, model, name, exitWhenInputCloses };
+        var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, memory, model, name, peerLink, exitWhenInputCloses };
+        foreach (var option in tls.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new WorkerOptions
             {
                 Coordinator = parsed.GetRequiredValue(coordinator),
-                Listen = parsed.GetRequiredValue(listen),
+                Listen = parsed.GetValue(listen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:0",
                 Threads = parsed.GetValue(threads),
                 CacheFolder = parsed.GetValue(cache),
                 MemoryBytes = parsed.GetValue(memory),
                 ModelPath = parsed.GetValue(model),
                 Name = parsed.GetRequiredValue(name),
+                PeerLink = parsed.GetValue(peerLink),
+                Tls = tls.Read(parsed),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),
             },
             cancellation));

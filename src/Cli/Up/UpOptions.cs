@@ -1,6 +1,7 @@
 using LlamaCluster.Coordinator;
+using LlamaCluster.Worker.Links;
 
 namespace LlamaCluster.Cli.Up;
 
 /// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
-sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker);
+sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink);

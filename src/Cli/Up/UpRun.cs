@@ -19,7 +19,7 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
         using var view = LoadingView.For(error);
         await using var coordinator = CoordinatorHost.Create(options.Coordinator);
         await Listening.StartAsync(coordinator, options.Coordinator, told.Token);
-        await using var workers = new WorkerFleet(options.Coordinator.Workers, coordinator.GrpcAddress, options.ThreadsPerWorker, view.Log, told.Token);
+        await using var workers = new WorkerFleet(options, coordinator.GrpcAddress, view.Log, told.Token);
         var exitCode = await ServeAsync(coordinator, workers, view, told);
         await coordinator.StopAsync(CancellationToken.None);
         return exitCode;

@@ -11,16 +11,16 @@ sealed class WorkerFleet : IAsyncDisposable
     static readonly TimeSpan SignalSpread = TimeSpan.FromMilliseconds(500);
 
     readonly Uri _coordinator;
-    readonly int _threads;
+    readonly UpOptions _options;
     readonly TextWriter _log;
     readonly CancellationToken _stopping;
     readonly CancellationTokenSource _closing = new();
 
     /// <param name="stopping">Cancelled when the cluster is told to stop: workers that end then have not died.</param>
-    public WorkerFleet(int count, Uri coordinator, int threads, TextWriter log, CancellationToken stopping)
+    public WorkerFleet(UpOptions options, Uri coordinator, TextWriter log, CancellationToken stopping)
     {
-        (_coordinator, _threads, _log, _stopping) = (coordinator, threads, log, stopping);
-        AllGivenUp = Task.WhenAll(Enumerable.Range(1, count).Select(number => KeepAsync($"worker-{number}")));
+        (_options, _coordinator, _log, _stopping) = (options, coordinator, log, stopping);
+        AllGivenUp = Task.WhenAll(Enumerable.Range(1, options.Coordinator.Workers).Select(number => KeepAsync($"worker-{number}")));
     }
 
     /// <summary>Completes when no worker runs any more and none will be started again.</summary>
@@ -39,7 +39,7 @@ sealed class WorkerFleet : IAsyncDisposable
         var policy = new RestartPolicy();
         while (!_closing.IsCancellationRequested)
         {
-            using var worker = WorkerProcess.Start(name, _coordinator, _threads, line => _log.WriteLine($"[{name}] {line}"));
+            using var worker = WorkerProcess.Start(name, _coordinator, _options.ThreadsPerWorker, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink);
             var started = Stopwatch.GetTimestamp();
             var exit = worker.WaitForExitAsync();
             if (await Task.WhenAny(exit, IsCancelledWithinAsync(_closing.Token, Timeout.InfiniteTimeSpan)) != exit)

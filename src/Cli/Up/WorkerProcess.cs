@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Kernels;
+using LlamaCluster.Worker.Links;
 
 namespace LlamaCluster.Cli.Up;
 
@@ -28,9 +29,10 @@ sealed class WorkerProcess : IDisposable
 
     /// <param name="writeLine">Takes each line that the worker writes.</param>
     /// <param name="processors">The only ones that it may use; null: all.</param>
-    public static WorkerProcess Start(string name, Uri coordinator, int threads, Action<string> writeLine, IReadOnlyList<int>? processors = null)
+    public static WorkerProcess Start(string name, Uri coordinator, int threads, Action<string> writeLine, PeerLinkPreference peerLink = PeerLinkPreference.Auto, IReadOnlyList<int>? processors = null)
     {
-        var start = OwnProgram.With(["worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", WorkerCommand.ExitWhenInputCloses]);
+        var link = peerLink.ToString().ToLowerInvariant();
+        var start = OwnProgram.With(["worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", TensorOptions.PeerLinkName, link, WorkerCommand.ExitWhenInputCloses]);
         (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
         var process = new Process { StartInfo = start };
         DataReceivedEventHandler relay = (_, line) =>

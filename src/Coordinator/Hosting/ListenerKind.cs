@@ -6,6 +6,6 @@ enum ListenerKind
     /// <summary>HTTP/1.1 (without TLS there is nothing to negotiate HTTP/2 by): clients of the API.</summary>
     Api,
 
-    /// <summary>HTTP/2 without TLS: workers and operators' tools.</summary>
+    /// <summary>HTTP/2, with the cluster's TLS if it has it: workers and operators' tools.</summary>
     Rpc,
 }

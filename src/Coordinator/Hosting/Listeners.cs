@@ -8,21 +8,29 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace LlamaCluster.Coordinator.Hosting;
 
 /// <summary>The coordinator's two doors: what the API serves is not to be had where the workers call, nor the other way round.</summary>
-sealed class Listeners(CoordinatorOptions options)
+sealed class Listeners(CoordinatorOptions options, ClusterTls? tls)
 {
     ListenOptions? _api;
     ListenOptions? _rpc;
 
     /// <summary>With the port that was taken, once the server has started.</summary>
-    public Uri ApiAddress => AddressOf(_api);
+    public Uri ApiAddress => AddressOf(_api, "http");
 
-    public Uri RpcAddress => AddressOf(_rpc);
+    public Uri RpcAddress => AddressOf(_rpc, tls is null ? "http" : "https");
 
     public void Configure(KestrelServerOptions kestrel)
     {
         kestrel.UseClusterRpcLimits();
-        kestrel.Listen(Parse(options.Listen), listen => _api = Open(listen, ListenerKind.Api, HttpProtocols.Http1));
-        kestrel.Listen(Parse(options.GrpcListen), listen => _rpc = Open(listen, ListenerKind.Rpc, HttpProtocols.Http2));
+        kestrel.Listen(Parse(options.Listen), listen =>
+        {
+            _api = Open(listen, ListenerKind.Api);
+            listen.Protocols = HttpProtocols.Http1;
+        });
+        kestrel.Listen(Parse(options.GrpcListen), listen =>
+        {
+            listen.UseClusterRpc(tls);
+            _rpc = Open(listen, ListenerKind.Rpc);
+        });
     }
 
     /// <summary>Answers 404 where an endpoint is asked for at the other door.</summary>
@@ -34,10 +42,9 @@ sealed class Listeners(CoordinatorOptions options)
         return Task.CompletedTask;
     });
 
-    static ListenOptions Open(ListenOptions listen, ListenerKind kind, HttpProtocols protocols)
+    static ListenOptions Open(ListenOptions listen, ListenerKind kind)
     {
         var metadata = new ListenerMetadata(kind);
-        listen.Protocols = protocols;
         listen.Use(next => connection =>
         {
             connection.Features.Set(metadata);
@@ -52,6 +59,6 @@ sealed class Listeners(CoordinatorOptions options)
         return new IPEndPoint(uri.Host == "localhost" ? IPAddress.Loopback : IPAddress.Parse(uri.DnsSafeHost), uri.Port);
     }
 
-    static Uri AddressOf(ListenOptions? listen)
-        => new($"http://{listen?.IPEndPoint ?? throw new InvalidOperationException("the coordinator has not been started")}");
+    static Uri AddressOf(ListenOptions? listen, string scheme)
+        => new($"{scheme}://{listen?.IPEndPoint ?? throw new InvalidOperationException("the coordinator has not been started")}");
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Protos;
@@ -14,6 +15,8 @@ public sealed class CoordinatorMetrics : IDisposable
     public const string GeneratedTokens = "llamacluster.tokens.generated";
     public const string StageBusy = "llamacluster.stage.busy";
     public const string StageTag = "stage";
+    public const string RankTag = "rank";
+    public const string TensorSync = "llamacluster.stage.tensor_sync";
 
     const double Microsecond = 1e-6;
 
@@ -29,6 +32,7 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Counter<double> _busy;
     readonly Histogram<double> _compute;
     readonly Histogram<double> _wait;
+    readonly Histogram<double> _sync;
     volatile Levels _levels = Levels.None;
     (long Preemptions, long Queried, long Hit) _counted;
 
@@ -46,6 +50,7 @@ public sealed class CoordinatorMetrics : IDisposable
         _busy = _meter.CreateCounter<double>(StageBusy, "s", "Time in which a stage computed: its rate is the share of the time in which it is busy.");
         _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "What a stage computed for one step.");
         _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "What a stage waited for activations of one step.");
+        _sync = _meter.CreateHistogram<double>(TensorSync, "s", "What a rank of a stage spent in exchanges with the others for one step.");
         _meter.CreateObservableGauge("llamacluster.queue.length", () => _levels.Waiting, "{sequence}", "Sequences that wait for KV blocks.");
         _meter.CreateObservableGauge("llamacluster.sequences.running", () => _levels.Running, "{sequence}", "Sequences that hold KV blocks.");
         _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => _levels.BlocksHeld, "{block}", "KV blocks that sequences hold.");
@@ -66,12 +71,13 @@ public sealed class CoordinatorMetrics : IDisposable
 
     public void ViewReady() => _views.Add(1);
 
-    public void StageRan(int stage, StepTimings timings)
+    public void StageRan(int stage, int rank, StepTimings timings)
     {
-        var tag = new KeyValuePair<string, object?>(StageTag, stage);
-        _busy.Add(timings.ComputeMicroseconds * Microsecond, tag);
-        _compute.Record(timings.ComputeMicroseconds * Microsecond, tag);
-        _wait.Record(timings.WaitMicroseconds * Microsecond, tag);
+        var tags = new TagList { { StageTag, stage }, { RankTag, rank } };
+        _busy.Add(timings.ComputeMicroseconds * Microsecond, tags);
+        _compute.Record(timings.ComputeMicroseconds * Microsecond, tags);
+        _wait.Record(timings.WaitMicroseconds * Microsecond, tags);
+        if (timings.SyncMicroseconds > 0) _sync.Record(timings.SyncMicroseconds * Microsecond, tags);
     }
 
     /// <param name="scheduler">Null while no view is ready.</param>

@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Coordinator.Pipelines;
 
 /// <summary>
-/// The workers of one view, over one stream each. A step is complete when the last stage has sampled: it cannot do so before all others
-/// have run it. Replies of other views and of steps that are not under way are dropped.
+/// The workers of one view, over one stream each. A step is complete when the first rank of the last stage has sampled: it cannot do so
+/// before all others have run it. Replies of other views and of steps that are not under way are dropped.
 /// <para>
 /// Failures are laid at the right door: a worker that says it lost another is believed only after a moment in which that other one may
 /// be seen to be gone; a step that takes too long is the fault of the first stage that has not reported it done.
@@ -27,7 +27,6 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     readonly Lock _lock = new();
     readonly Queue<StepInFlight> _inFlight = new();   // by _lock, as are the fields below
-    readonly ulong[] _doneUpTo;
     ulong _lastStep;
     PipelineFailure? _failure;
     PipelineFailure? _suspicion;
@@ -35,14 +34,13 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     GrpcPipeline(PipelineOptions options, StageLink[] links, CoordinatorMetrics metrics, TimeProvider time, ILogger logger)
     {
         (_options, _links, _metrics, _logger) = (options, links, metrics, logger);
-        _doneUpTo = new ulong[links.Length];
         _stepDeadline = time.CreateTimer(_ => OnStepLate(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _blame = time.CreateTimer(_ => OnBlameDue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     public ulong ViewVersion => _options.Plan.ViewVersion;
 
-    public int StageCount => _links.Length;
+    public int StageCount => _options.Plan.StageCount;
 
     public int KvBlocks => _options.KvBlocks;
 
@@ -77,7 +75,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             if (_inFlight.Count == 1) StartDeadline();
             if (step.Ended.Count > 0) End(step.Ended);
             var requests = StepMessages.Of(step, ViewVersion, pending.Id, StageCount);
-            for (var stage = 0; stage < StageCount; stage++) _links[stage].Send(requests[stage]);
+            foreach (var link in _links) link.Send(requests[link.Worker.Stage]);
             return pending.Returned;
         }
     }
@@ -129,7 +127,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         StepInFlight? step;
         lock (_lock)
         {
-            if (!_inFlight.TryPeek(out step) || result.StepId < step.Id || link.Worker.Stage != StageCount - 1)
+            if (!_inFlight.TryPeek(out step) || result.StepId < step.Id || !Samples(link.Worker))
             {
                 LogDropped(link.Worker, StepReply.KindOneofCase.Result);
                 return;
@@ -154,8 +152,8 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     void OnDone(StageLink link, ulong stepId, StepTimings? timings)
     {
-        lock (_lock) _doneUpTo[link.Worker.Stage] = Math.Max(_doneUpTo[link.Worker.Stage], stepId);
-        if (timings is not null) _metrics.StageRan(link.Worker.Stage, timings);
+        lock (_lock) link.DoneUpTo = Math.Max(link.DoneUpTo, stepId);
+        if (timings is not null) _metrics.StageRan(link.Worker.Stage, link.Worker.Rank, timings);
     }
 
     void OnFailed(StageWorker worker, StepFailed failed)
@@ -174,6 +172,8 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         }
     }
 
+    bool Samples(StageWorker worker) => worker.Stage == StageCount - 1 && worker.Rank == 0;
+
     void OnBlameDue() => Abort(_suspicion!);
 
     void OnStepLate()
@@ -182,7 +182,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         lock (_lock)
         {
             if (!_inFlight.TryPeek(out var oldest)) return;
-            var late = _links.First(link => _doneUpTo[link.Worker.Stage] < oldest.Id).Worker;
+            var late = _links.First(link => link.DoneUpTo < oldest.Id).Worker;
             failure = late.Lost($"it has not answered step {oldest.Id} for {_options.Deadlines.Step.TotalSeconds:0.###} s");
         }
         Abort(failure);

@@ -25,6 +25,9 @@ sealed class StageLink : IAsyncDisposable
 
     public StageWorker Worker => _worker;
 
+    /// <summary>The last step that the worker has reported done. The pipeline's, under its lock.</summary>
+    public ulong DoneUpTo { get; set; }
+
     /// <summary>The handshake: both mean the same shard of the same view and model.</summary>
     /// <returns>Null when the worker takes steps.</returns>
     public async Task<PipelineFailure?> OpenAsync(ulong viewVersion, string modelDigest, CancellationToken cancellation)

@@ -10,6 +10,8 @@ public sealed record StageWorker(ShardAssignment Assignment, string Name)
 
     public int Stage => Assignment.Stage;
 
+    public int Rank => Assignment.Shard.Slice.Rank;
+
     public PipelineFailure Lost(string how) => new(Id, WorkerLost: true, $"{this} was lost: {how}");
 
     public PipelineFailure Failed(string how) => new(Id, WorkerLost: false, $"{this} failed: {how}");

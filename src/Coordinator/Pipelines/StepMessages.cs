@@ -4,7 +4,7 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Coordinator.Pipelines;
 
 /// <summary>
-/// A step as its stages are told of it. All learn which positions and blocks; token ids go to the first stage, which embeds them, and to
+/// A step as its stages are told of it, all ranks of a stage alike. All learn which positions and blocks; token ids go to the first stage, which embeds them, and to
 /// the last, which samples; how to sample, to the last only.
 /// </summary>
 static class StepMessages

@@ -5,7 +5,7 @@ namespace LlamaCluster.Coordinator.Supervision;
 
 /// <summary>How far the cluster is, at one moment. Immutable.</summary>
 /// <param name="Reason">One line for people: what it waits for, and what went wrong before; empty when ready.</param>
-/// <param name="Shards">In stage order; empty while nothing is assigned.</param>
+/// <param name="Shards">In stage order, then rank order; empty while nothing is assigned.</param>
 public sealed record ClusterStatus(ClusterPhase Phase, ulong ViewVersion, string Reason, ImmutableArray<ShardProgress> Shards)
 {
     public static ClusterStatus Starting { get; } = new(ClusterPhase.Waiting, 0, "the coordinator is starting", []);

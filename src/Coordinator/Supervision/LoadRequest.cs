@@ -22,5 +22,6 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
         MaxStepRows = (uint)Engine.MaxStepRows,
         MaxSequenceLength = (uint)MaxSequenceLength,
         ActivationType = Engine.ActivationType,
+        SumType = Engine.SumType,
     };
 }

@@ -12,7 +12,7 @@ sealed class LoadingBoard
     readonly Action<string, ImmutableArray<ShardProgress>> _report;
     ImmutableArray<ShardProgress> _shards;
 
-    /// <param name="report">Given one line for people and all shards, in stage order, at the start and after each change.</param>
+    /// <param name="report">Given one line for people and all shards, in stage order, then rank order, at the start and after each change.</param>
     public LoadingBoard(IEnumerable<StageWorker> workers, Action<string, ImmutableArray<ShardProgress>> report)
     {
         (_report, _shards) = (report, [.. workers.Select(NotBegun)]);
@@ -23,13 +23,13 @@ sealed class LoadingBoard
     {
         lock (_lock)
         {
-            _shards = _shards.SetItem(progress.Stage, progress);
+            _shards = _shards.Replace(_shards.First(shard => shard.Worker == progress.Worker), progress);
             _report(Describe(_shards), _shards);
         }
     }
 
     static ShardProgress NotBegun(StageWorker worker) => new(
-        worker.Id, worker.Name, worker.Assignment.Address, worker.Stage, worker.Assignment.Shard.Layers, LoadProgress.Types.Phase.Unspecified, 0, 0, "");
+        worker.Id, worker.Name, worker.Assignment.Address, worker.Stage, worker.Assignment.Shard, LoadProgress.Types.Phase.Unspecified, 0, 0, "");
 
     static string Describe(ImmutableArray<ShardProgress> shards)
         => $"loading the model: {string.Join(", ", shards.Select(shard => $"{shard.WorkerName} {shard.Fraction * 100:0} %"))}";

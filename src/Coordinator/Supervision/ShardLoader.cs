@@ -73,6 +73,6 @@ public sealed partial class ShardLoader(PeerChannels channels, ClusterDeadlines 
     }
 
     static ShardProgress ProgressOf(StageWorker worker, LoadProgress progress) => new(
-        worker.Id, worker.Name, worker.Assignment.Address, worker.Stage, worker.Assignment.Shard.Layers,
+        worker.Id, worker.Name, worker.Assignment.Address, worker.Stage, worker.Assignment.Shard,
         progress.Phase, (long)Math.Min(progress.BytesDone, long.MaxValue), (long)Math.Min(progress.BytesTotal, long.MaxValue), progress.Source);
 }

@@ -1,5 +1,6 @@
 using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Protos;
+using Shard = LlamaCluster.Cluster.Plans.Shard;
 
 namespace LlamaCluster.Coordinator.Supervision;
 
@@ -8,7 +9,7 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// <param name="BytesTotal">0 while unknown.</param>
 /// <param name="Source">Where the weights come from: "local PATH", "cache PATH" or "coordinator"; empty while unknown.</param>
 public sealed record ShardProgress(
-    WorkerId Worker, string WorkerName, Uri Address, int Stage, LayerRange Layers, LoadProgress.Types.Phase Phase, long BytesDone, long BytesTotal, string Source)
+    WorkerId Worker, string WorkerName, Uri Address, int Stage, Shard Shard, LoadProgress.Types.Phase Phase, long BytesDone, long BytesTotal, string Source)
 {
     /// <summary>0 to 1.</summary>
     public double Fraction => Phase == LoadProgress.Types.Phase.Ready ? 1 : BytesTotal <= 0 ? 0 : Math.Clamp((double)BytesDone / BytesTotal, 0, 1);

@@ -11,7 +11,7 @@ static class AnnouncedAddress
     public static async Task<Uri> OfAsync(ListenAddress bound, Uri coordinator, CancellationToken cancellation)
     {
         var address = bound.IsWildcard ? await TowardsAsync(coordinator, cancellation) : bound.EndPoint.Address;
-        return new Uri($"http://{new IPEndPoint(address, bound.EndPoint.Port)}");
+        return new Uri($"{bound.Scheme}://{new IPEndPoint(address, bound.EndPoint.Port)}");
     }
 
     // Connecting a UDP socket sends nothing; it only makes the system choose the address it would send from.

@@ -2,18 +2,20 @@ using System.Net;
 
 namespace LlamaCluster.Worker.Hosting;
 
-/// <summary>Where a worker listens: an IP address and a port.</summary>
-sealed record ListenAddress(IPEndPoint EndPoint)
+/// <summary>Where a worker listens: an IP address and a port, with TLS (https) or without.</summary>
+sealed record ListenAddress(string Scheme, IPEndPoint EndPoint)
 {
     /// <summary>Every address of the machine, so none that others could call.</summary>
     public bool IsWildcard => EndPoint.Address.Equals(IPAddress.Any) || EndPoint.Address.Equals(IPAddress.IPv6Any);
 
     /// <summary>Why the text is none, as the second half of a sentence; null if it is one.</summary>
-    public static string? FirstProblem(string text)
+    /// <param name="tls">The worker has a certificate.</param>
+    public static string? FirstProblem(string text, bool tls)
     {
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri)) return "it must be like http://127.0.0.1:7000";
-        if (uri.Scheme == Uri.UriSchemeHttps) return "https needs a certificate, which this version cannot be given; use http";
-        if (uri is not { Scheme: "http", PathAndQuery: "/", UserInfo: "", Fragment: "" }) return "it must be like http://127.0.0.1:7000";
+        var scheme = tls ? Uri.UriSchemeHttps : Uri.UriSchemeHttp;
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri)) return $"it must be like {scheme}://127.0.0.1:7000";
+        if (uri.Scheme == Uri.UriSchemeHttps && !tls) return "https needs a certificate: give --tls-cert, --tls-key and --tls-ca too";
+        if (uri is not { PathAndQuery: "/", UserInfo: "", Fragment: "" } || uri.Scheme != scheme) return $"it must be like {scheme}://127.0.0.1:7000";
         return AddressOf(uri) is null ? "the host must be an IP address (0.0.0.0 for all) or localhost" : null;
     }
 
@@ -21,7 +23,7 @@ sealed record ListenAddress(IPEndPoint EndPoint)
     public static ListenAddress Parse(string text)
     {
         var uri = new Uri(text);
-        return new ListenAddress(new IPEndPoint(AddressOf(uri)!, uri.Port));
+        return new ListenAddress(uri.Scheme, new IPEndPoint(AddressOf(uri)!, uri.Port));
     }
 
     static IPAddress? AddressOf(Uri uri) =>

@@ -5,6 +5,7 @@ using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Protos;
+using Shard = LlamaCluster.Cluster.Plans.Shard;
 
 namespace LlamaCluster.Cli.Tests.Up;
 
@@ -28,7 +29,7 @@ public sealed class LoadingLinesTests
     }
 
     static ClusterStatus Loading(long done) => new(ClusterPhase.Loading, 1, "1 of 1 workers loads", [new ShardProgress(
-        new WorkerId("w-1"), "w1", new Uri("http://127.0.0.1:1"), 0, new LayerRange(0, 4), LoadProgress.Types.Phase.Loading, done, 100, "")]);
+        new WorkerId("w-1"), "w1", new Uri("http://127.0.0.1:1"), 0, new Shard(new LayerRange(0, 4), TensorSlice.Whole), LoadProgress.Types.Phase.Loading, done, 100, "")]);
 
     sealed class Lines : TextWriter
     {

@@ -21,7 +21,8 @@ sealed class FakeAssignments(FakeWorker worker) : Assignments.AssignmentsBase
         }
         worker.ViewVersion = plan.ViewVersion;
         var blocks = worker.KvBlocks ?? request.KvBlockCount;
-        worker.Stage = new FakeStage(plan.ViewVersion, plan.Find(new WorkerId(request.WorkerId))!.Stage, plan.StageCount, (int)request.KvBlockCount);
+        var part = plan.Find(new WorkerId(request.WorkerId))!;
+        worker.Stage = new FakeStage(plan.ViewVersion, part.Stage, plan.StageCount, (int)request.KvBlockCount, part.Shard.Slice.Rank);
         foreach (var (phase, done) in new[] { (Phase.Opening, 0ul), (Phase.Loading, 500ul), (Phase.Ready, 1000ul) })
             await responses.WriteAsync(new LoadProgress
             {

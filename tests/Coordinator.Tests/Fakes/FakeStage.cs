@@ -3,10 +3,10 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Coordinator.Tests.Fakes;
 
 /// <summary>
-/// What a stage keeps of sequences and blocks, and the tokens it samples if it is the last. Refuses what a real stage would refuse:
+/// What a rank of a stage keeps of sequences and blocks, and the tokens it samples if it is the first of the last. Refuses what a real stage would refuse:
 /// an unknown sequence, a chunk that does not go on where the last one ended, a block that is another's or missing, KV that is not there.
 /// </summary>
-sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks)
+sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks, int rank = 0)
 {
     readonly Dictionary<ulong, (int Position, List<int> Blocks, SamplingOptionsMessage? Sampling, uint PromptLength)> _sequences = [];
     readonly FakeKv _kv = new(kvBlocks);
@@ -49,7 +49,7 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks)
             var result = new StepResult { ViewVersion = view, StepId = plan.StepId, Timings = Timings(plan) };
             foreach (var chunk in plan.Chunks)
                 if (TryRun(chunk, result) is { } problem) return Bad(plan, problem);
-            return IsLast ? new StepReply { Result = result } : new StepReply { Done = new StepDone { ViewVersion = view, StepId = plan.StepId, Timings = Timings(plan) } };
+            return IsLast && rank == 0 ? new StepReply { Result = result } : new StepReply { Done = new StepDone { ViewVersion = view, StepId = plan.StepId, Timings = Timings(plan) } };
         }
     }
 

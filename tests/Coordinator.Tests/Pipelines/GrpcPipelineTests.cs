@@ -11,11 +11,13 @@ public sealed class GrpcPipelineTests
 {
     [Theory]
     [InlineData(1)]
+    [InlineData(1, 1)]
+    [InlineData(1, 1, 1, 1)]
     [InlineData(2)]
-    [InlineData(4)]
-    public async Task Steps_run_through_all_stages_until_every_sequence_has_finished(int stages)
+    [InlineData(2, 1, 3)]
+    public async Task Steps_run_through_all_stages_until_every_sequence_has_finished(params int[] ranks)
     {
-        await using var fixture = await PipelineFixture.WithWorkersAsync(stages);
+        await using var fixture = await PipelineFixture.WithRanksAsync(ranks);
         await using var pipeline = await fixture.OpenedAsync();
         int[] prompt = [.. Enumerable.Range(3, 40)];
         var sequences = Enumerable.Range(1, 6).Select(id => fixture.Add((ulong)id, prompt[id..], maxTokens: 20)).ToList();
@@ -49,6 +51,28 @@ public sealed class GrpcPipelineTests
         await using var fixture = await PipelineFixture.WithWorkersAsync(2);
         fixture.Workers[1].OnStep = (plan, _) => FakeWorker.Send(FakeStage.Failed(plan, Reason.Internal, "out of\nluck"));
         await AssertFailsAsync(fixture, lost: false, "worker worker1 (", "Internal: out of luck");
+    }
+
+    [Fact]
+    public async Task A_result_of_another_rank_than_the_first_is_dropped()
+    {
+        await using var fixture = await PipelineFixture.WithRanksAsync(2);
+        var answered = new TaskCompletionSource();
+        fixture.Workers[0].OnStep = async (_, usual) =>
+        {
+            await answered.Task.Soon();
+            return [usual];
+        };
+        fixture.Workers[1].OnStep = async (_, usual) =>
+        {
+            var wrong = new StepResult { ViewVersion = usual.Done.ViewVersion, StepId = usual.Done.StepId };
+            answered.SetResult();
+            return await FakeWorker.Send(new StepReply { Result = wrong }, usual);
+        };
+        await using var pipeline = await fixture.OpenedAsync();
+        fixture.Add(1, [10, 11, 12]);
+        var completed = Assert.IsType<StepReturn.Completed>(await pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!).Soon());
+        Assert.Single(Assert.Single(completed.Results).Tokens);
     }
 
     [Fact]

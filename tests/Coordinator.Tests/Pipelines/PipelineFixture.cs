@@ -22,6 +22,7 @@ sealed class PipelineFixture : IAsyncDisposable
     const int KvBlocks = 100;
     const int Vocabulary = 300;
 
+    readonly List<TensorSlice> _slices = [];
     readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
 
     public ManualTimeProvider Time { get; } = new();
@@ -33,24 +34,23 @@ sealed class PipelineFixture : IAsyncDisposable
     public StepScheduler Scheduler { get; private set; } = null!;
 
     /// <summary>Not opened yet.</summary>
-    public static async Task<PipelineFixture> WithWorkersAsync(int stages)
+    public static Task<PipelineFixture> WithWorkersAsync(int stages) => WithRanksAsync([.. Enumerable.Repeat(1, stages)]);
+
+    /// <param name="ranks">Of each stage.</param>
+    public static async Task<PipelineFixture> WithRanksAsync(params int[] ranks)
     {
         var fixture = new PipelineFixture();
-        for (var stage = 0; stage < stages; stage++)
-        {
-            var worker = await FakeWorker.StartAsync($"worker{stage}");
-            worker.Id = new WorkerId($"w{stage}");
-            worker.Stage = new FakeStage(View, stage, stages, KvBlocks);
-            fixture.Workers.Add(worker);
-        }
-        fixture.Scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = stages }, new KvBlockPool(KvBlocks));
+        foreach (var (stage, count) in ranks.Index())
+            for (var rank = 0; rank < count; rank++) await fixture.AddWorkerAsync(stage, ranks.Length, new TensorSlice(rank, count));
+        fixture.Scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = ranks.Length }, new KvBlockPool(KvBlocks));
         return fixture;
     }
 
     public Task<PipelineOpening> OpenAsync(CancellationToken cancellation = default)
     {
-        var assignments = Workers.Select((worker, stage) => new ShardAssignment(worker.Id, worker.Address, stage, new Shard(new LayerRange(stage, 1), TensorSlice.Whole))).ToList();
-        var plan = ClusterPlan.Create(View, "model", new string('0', 64), Workers.Count, assignments);
+        var assignments = Workers.Zip(_slices, (worker, slice) => new ShardAssignment(
+            worker.Id, worker.Address, worker.Stage!.Number, new Shard(new LayerRange(worker.Stage.Number, 1), slice))).ToList();
+        var plan = ClusterPlan.Create(View, "model", new string('0', 64), assignments[^1].Stage + 1, assignments);
         StageWorker[] workers = [.. assignments.Zip(Workers, (assignment, worker) => new StageWorker(assignment, worker.Name))];
         var options = new PipelineOptions(plan, workers, KvBlocks, Vocabulary, Deadlines);
         var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
@@ -68,6 +68,15 @@ sealed class PipelineFixture : IAsyncDisposable
         var sequence = TestSequence.Of(id, prompt, maxTokens, sampling);
         Assert.Equal(AddOutcome.Queued, Scheduler.Add(sequence));
         return sequence;
+    }
+
+    async Task AddWorkerAsync(int stage, int stages, TensorSlice slice)
+    {
+        var worker = await FakeWorker.StartAsync($"worker{Workers.Count}");
+        worker.Id = new WorkerId($"w{Workers.Count}");
+        worker.Stage = new FakeStage(View, stage, stages, KvBlocks, slice.Rank);
+        Workers.Add(worker);
+        _slices.Add(slice);
     }
 
     public async ValueTask DisposeAsync()

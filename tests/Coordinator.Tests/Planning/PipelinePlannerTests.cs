@@ -54,9 +54,12 @@ public sealed class PipelinePlannerTests
     }
 
     [Fact]
-    public void Tensor_parallelism_is_refused_by_name()
-        => Assert.Equal("--tensor-parallel above 1 is not supported yet",
-            Assert.IsType<PlanOutcome.Refused>(PipelinePlanner.Plan(Request(Model(4), Workers(2)) with { TensorParallel = 2 })).Reason);
+    public void Workers_share_stages_and_the_last_stage_has_those_that_are_left()
+    {
+        var plan = Assert.IsType<PlanOutcome.Planned>(PipelinePlanner.Plan(Request(Model(10), Workers(5)) with { TensorParallel = 2 })).Plan;
+        Assert.Equal([(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 2), (2, 0, 1)], plan.Assignments.Select(part => (part.Stage, part.Shard.Slice.Rank, part.Shard.Slice.RankCount)));
+        Assert.Equal([4, 4, 4, 4, 2], plan.Assignments.Select(part => part.Shard.Layers.Count));
+    }
 
     [Fact]
     public void No_workers_no_plan() => Assert.IsType<PlanOutcome.Refused>(Plan(Model(4), []));

@@ -12,9 +12,9 @@ public class ListenAddressTests
     [InlineData("http://[::1]:7000/", "[::1]:7000", false)]
     public void Parse_AnAddress_GivesTheEndPoint(string text, string endPoint, bool wildcard)
     {
-        Assert.Null(ListenAddress.FirstProblem(text));
+        Assert.Null(ListenAddress.FirstProblem(text, tls: false));
         var address = ListenAddress.Parse(text);
-        Assert.Equal((endPoint, wildcard), (address.EndPoint.ToString(), address.IsWildcard));
+        Assert.Equal(("http", endPoint, wildcard), (address.Scheme, address.EndPoint.ToString(), address.IsWildcard));
     }
 
     [Theory]
@@ -23,5 +23,13 @@ public class ListenAddressTests
     [InlineData("ftp://127.0.0.1:7000", "must be like")]
     [InlineData("https://127.0.0.1:7000", "certificate")]
     [InlineData("http://example.org:7000", "IP address")]
-    public void FirstProblem_OfAnythingElse_SaysWhatToWrite(string text, string named) => Assert.Contains(named, ListenAddress.FirstProblem(text));
+    public void FirstProblem_OfAnythingElse_SaysWhatToWrite(string text, string named) => Assert.Contains(named, ListenAddress.FirstProblem(text, tls: false));
+
+    [Fact]
+    public void Https_IsForWhoHasACertificate_AndNothingElseIs()
+    {
+        Assert.Null(ListenAddress.FirstProblem("https://127.0.0.1:7000", tls: true));
+        Assert.Equal("https", ListenAddress.Parse("https://127.0.0.1:7000").Scheme);
+        Assert.Contains("like https://", ListenAddress.FirstProblem("http://127.0.0.1:7000", tls: true));
+    }
 }
