@@ -17,6 +17,21 @@ public static unsafe class MatMul
     /// <exception cref="ArgumentException">The shapes do not belong together.</exception>
     public static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y) => Multiply(threads, w, x, y, w.Product);
 
+    /// <summary>The product with some rows of w: y[B, count] = x[B, C] . w[first .. first + count, C]^T. The same bits as within the whole product.</summary>
+    /// <param name="firstRow">A multiple of <see cref="PackedMatrix.RowGroup"/>.</param>
+    /// <exception cref="ArgumentException">The rows are not such, or the shapes do not belong together.</exception>
+    public static void Multiply(ComputeThreads threads, PackedMatrix w, int firstRow, int rowCount, MatMulInput x, Span<float> y)
+    {
+        fixed (float* output = y)
+        {
+            var part = Part(threads, w, firstRow, rowCount, x, y, output, w.Product);
+            Run(threads, new MultiplyJob { First = part }, (long)x.Rows * x.Columns * rowCount);
+        }
+
+        GC.KeepAlive(w);
+        GC.KeepAlive(x);
+    }
+
     /// <summary>Two products of one input, for which the threads meet once.</summary>
     public static void Multiply(ComputeThreads threads, MatMulInput x, PackedMatrix w0, Span<float> y0, PackedMatrix w1, Span<float> y1)
     {
@@ -60,22 +75,28 @@ public static unsafe class MatMul
         GC.KeepAlive(x);
     }
 
-    static JobPart Part(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y, float* output, IProduct product)
+    static JobPart Part(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y, float* output, IProduct product) =>
+        Part(threads, w, 0, w.Rows, x, y, output, product);
+
+    static JobPart Part(
+        ComputeThreads threads, PackedMatrix w, int firstRow, int rowCount, MatMulInput x, Span<float> y, float* output, IProduct product)
     {
+        if (firstRow < 0 || firstRow % PackedMatrix.RowGroup != 0 || rowCount < 1 || rowCount > w.Rows - firstRow)
+            throw new ArgumentOutOfRangeException(nameof(firstRow), $"rows {firstRow}..+{rowCount} do not start a group of {PackedMatrix.RowGroup} within {w.Rows} rows");
         if (x.Columns != w.Columns) throw new ArgumentException($"w[{w.Rows}, {w.Columns}] cannot take x[{x.Rows}, {x.Columns}]", nameof(x));
-        if (y.Length != (long)x.Rows * w.Rows) throw new ArgumentException($"y[{x.Rows}, {w.Rows}] does not have {y.Length} elements", nameof(y));
+        if (y.Length != (long)x.Rows * rowCount) throw new ArgumentException($"y[{x.Rows}, {rowCount}] does not have {y.Length} elements", nameof(y));
         var task = new ProductTask
         {
-            Weights = w.Pointer,
+            Weights = w.Pointer + firstRow / PackedMatrix.RowGroup * w.GroupBytes,
             GroupBytes = w.GroupBytes,
-            Rows = w.Rows,
+            Rows = rowCount,
             Columns = w.Columns,
             Batch = x.Rows,
             Floats = x.Floats,
             Blocks = product.BlocksPerScale > 0 ? x.Blocks(threads, product.BlocksPerScale) : null,
             Output = output,
         };
-        return new JobPart { Product = product, Task = task, Groups = w.Groups };
+        return new JobPart { Product = product, Task = task, Groups = (int)(((long)rowCount + PackedMatrix.RowGroup - 1) / PackedMatrix.RowGroup) };
     }
 
     static void Run(ComputeThreads threads, MultiplyJob job, long multiplications)

@@ -50,12 +50,37 @@ public sealed unsafe class MatMulInput : IDisposable
     /// <exception cref="ArgumentException">The rows are none, more or longer than there is room for, or x has not this shape.</exception>
     public void Set(ComputeThreads threads, ReadOnlySpan<float> x, int rows, int columns)
     {
-        ArgumentNullException.ThrowIfNull(threads);
-        if (rows < 1 || rows > MaxRows) throw new ArgumentOutOfRangeException(nameof(rows), rows, $"1..{MaxRows} rows fit");
-        if (columns < 1 || columns > MaxColumns) throw new ArgumentOutOfRangeException(nameof(columns), columns, $"1..{MaxColumns} columns fit");
+        CheckShape(threads, rows, columns);
         if (x.Length != (long)rows * columns) throw new ArgumentException($"x[{rows}, {columns}] does not have {x.Length} elements", nameof(x));
         (Rows, Columns) = (rows, columns);
         x.CopyTo(_floats.Span(0, x.Length));
+        _fine.IsSet = _coarse.IsSet = false;
+    }
+
+    /// <summary>Takes a copy of x[B, C'], with zeros before and behind each row to make it [B, C].</summary>
+    /// <param name="columns">C</param>
+    /// <param name="before">Zeros before each row.</param>
+    /// <param name="ownColumns">C'</param>
+    /// <exception cref="ArgumentException">The rows are none, more or longer than there is room for, or x has not this shape.</exception>
+    public void Set(ComputeThreads threads, ReadOnlySpan<float> x, int rows, int columns, int before, int ownColumns)
+    {
+        if (before == 0 && ownColumns == columns)
+        {
+            Set(threads, x, rows, columns);
+            return;
+        }
+        CheckShape(threads, rows, columns);
+        if (before < 0 || ownColumns < 1 || ownColumns > columns - before)
+            throw new ArgumentOutOfRangeException(nameof(ownColumns), ownColumns, $"{ownColumns} columns from {before} are not within {columns}");
+        if (x.Length != (long)rows * ownColumns) throw new ArgumentException($"x[{rows}, {ownColumns}] does not have {x.Length} elements", nameof(x));
+        for (var row = 0; row < rows; row++)
+        {
+            var padded = _floats.Span((long)row * columns, columns);
+            padded[..before].Clear();
+            x.Slice(row * ownColumns, ownColumns).CopyTo(padded[before..]);
+            padded[(before + ownColumns)..].Clear();
+        }
+        (Rows, Columns) = (rows, columns);
         _fine.IsSet = _coarse.IsSet = false;
     }
 
@@ -83,6 +108,13 @@ public sealed unsafe class MatMulInput : IDisposable
         _floats.Dispose();
         _fine.Dispose();
         _coarse.Dispose();
+    }
+
+    void CheckShape(ComputeThreads threads, int rows, int columns)
+    {
+        ArgumentNullException.ThrowIfNull(threads);
+        if (rows < 1 || rows > MaxRows) throw new ArgumentOutOfRangeException(nameof(rows), rows, $"1..{MaxRows} rows fit");
+        if (columns < 1 || columns > MaxColumns) throw new ArgumentOutOfRangeException(nameof(columns), columns, $"1..{MaxColumns} columns fit");
     }
 
     /// <summary>Room for the rows as blocks; allocated when a matrix first asks for this form, for few models have weights of both kinds.</summary>

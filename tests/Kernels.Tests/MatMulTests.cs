@@ -58,6 +58,54 @@ public sealed class MatMulTests
 
     [Theory]
     [MemberData(nameof(Types))]
+    public void Some_rows_of_the_weights_give_the_bits_they_give_among_all(TensorType type)
+    {
+        const int Rows = 70, Columns = 512, Batch = 5;
+        var stored = RandomRows.Stored(type, Rows, Columns, seed: 1);
+        var x = RandomRows.Activations(Batch, Columns, seed: 2);
+        var all = Multiply(type, stored, Rows, Columns, x, threads: 2, KernelWidths.Chosen);
+        using var pool = new ComputeThreads(2);
+        using var w = new PackedMatrix(type, Rows, Columns);
+        using var input = new MatMulInput(Batch, Columns);
+        w.Pack(0, stored);
+        input.Set(pool, x, Batch, Columns);
+        foreach (var (first, count) in new[] { (0, 70), (0, 1), (16, 16), (32, 20), (48, 22), (64, 6) })
+        {
+            var y = new float[Batch * count];
+            MatMul.Multiply(pool, w, first, count, input, y);
+            for (var row = 0; row < Batch; row++)
+                TestNumbers.AssertSameBits(all.AsSpan((row * Rows) + first, count).ToArray(), y[(row * count)..((row + 1) * count)], $"{type} rows {first} + {count}");
+        }
+        Assert.Throws<ArgumentOutOfRangeException>(() => MatMul.Multiply(pool, w, 8, 16, input, new float[Batch * 16]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => MatMul.Multiply(pool, w, 64, 7, input, new float[Batch * 7]));
+        Assert.Throws<ArgumentException>(() => MatMul.Multiply(pool, w, 0, 16, input, new float[Batch * 15]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void Activations_with_zeros_around_them_meet_their_columns_only(TensorType type)
+    {
+        const int Rows = 20, Columns = 768, Batch = 3, Before = 40, Own = 500;
+        var stored = RandomRows.Stored(type, Rows, Columns, seed: 1);
+        var x = RandomRows.Activations(Batch, Own, seed: 2);
+        var padded = new float[Batch * Columns];
+        for (var row = 0; row < Batch; row++) x.AsSpan(row * Own, Own).CopyTo(padded.AsSpan((row * Columns) + Before));
+        var expected = Multiply(type, stored, Rows, Columns, padded, threads: 2, KernelWidths.Chosen);
+        using var pool = new ComputeThreads(2);
+        using var w = new PackedMatrix(type, Rows, Columns);
+        using var input = new MatMulInput(Batch, Columns);
+        w.Pack(0, stored);
+        input.Set(pool, RandomRows.Activations(Batch, Columns, seed: 3), Batch, Columns);
+        input.Set(pool, x, Batch, Columns, Before, Own);
+        var y = new float[Batch * Rows];
+        MatMul.Multiply(pool, w, input, y);
+        TestNumbers.AssertSameBits(expected, y, $"{type}");
+        Assert.Throws<ArgumentOutOfRangeException>(() => input.Set(pool, x, Batch, Columns, Columns - Own + 1, Own));
+        Assert.Throws<ArgumentException>(() => input.Set(pool, x, Batch, Columns, Before, Own + 1));
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
     public void The_product_is_close_to_the_exact_one(TensorType type)
     {
         const int Rows = 32, Columns = 1024, Batch = 4;

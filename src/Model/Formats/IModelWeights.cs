@@ -1,3 +1,4 @@
+using System.Buffers;
 using LlamaCluster.Model.Config;
 
 namespace LlamaCluster.Model.Formats;
@@ -28,6 +29,28 @@ public interface IModelWeights : IDisposable
     /// </summary>
     /// <exception cref="ModelFormatException">The data cannot be read.</exception>
     void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination);
+
+    /// <summary>
+    /// As <see cref="ReadRows"/>, of some columns only, row after row. This reads whole rows and takes the columns out of them; weights that can read less do.
+    /// </summary>
+    /// <exception cref="ModelFormatException">The data cannot be read.</exception>
+    void ReadPart(TensorPart part, Span<byte> destination)
+    {
+        part.Check(destination.Length);
+        if (part.HasWholeRows)
+        {
+            ReadRows(part.Tensor, part.FirstRow, destination);
+            return;
+        }
+        var row = ArrayPool<byte>.Shared.Rent((int)part.Tensor.RowBytes);
+        var (before, bytes) = ((int)part.BytesBefore, (int)part.RowBytes);
+        for (var r = part.FirstRow; !destination.IsEmpty; r++, destination = destination[bytes..])
+        {
+            ReadRows(part.Tensor, r, row.AsSpan(0, (int)part.Tensor.RowBytes));
+            row.AsSpan(before, bytes).CopyTo(destination);
+        }
+        ArrayPool<byte>.Shared.Return(row);
+    }
 
     /// <summary>
     /// Identifies the content: lower-case hex SHA-256 over config, tensor table and a fixed sample of every tensor's bytes

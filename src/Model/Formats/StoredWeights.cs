@@ -25,10 +25,16 @@ abstract class StoredWeights : IModelWeights
 
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
     {
-        if (!_byName.TryGetValue(tensor.Name, out var stored) || stored.Info != tensor)
-            throw new ArgumentException($"{tensor} is not a tensor of {Name}", nameof(tensor));
         tensor.CheckRows(firstRow, destination.Length);
-        ReadRows(stored, firstRow, destination);
+        ReadRows(Stored(tensor), firstRow, destination);
+    }
+
+    public void ReadPart(TensorPart part, Span<byte> destination)
+    {
+        part.Check(destination.Length);
+        var stored = Stored(part.Tensor);
+        if (part.HasWholeRows) ReadRows(stored, part.FirstRow, destination);
+        else ReadColumns(stored, part, destination);
     }
 
     public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
@@ -38,4 +44,18 @@ abstract class StoredWeights : IModelWeights
     /// <summary>As <see cref="IModelWeights.ReadRows"/>; the rows are known to be the tensor's.</summary>
     protected virtual void ReadRows(StoredTensor tensor, long firstRow, Span<byte> destination) =>
         tensor.File.Read(tensor.Offset + firstRow * tensor.Info.RowBytes, destination);
+
+    /// <summary>Where a row of the tensor stands in its file, counted in rows.</summary>
+    protected virtual long StoredRow(StoredTensor tensor, long row) => row;
+
+    void ReadColumns(StoredTensor tensor, TensorPart part, Span<byte> destination)
+    {
+        var bytes = (int)part.RowBytes;
+        for (var row = part.FirstRow; !destination.IsEmpty; row++, destination = destination[bytes..])
+            tensor.File.Read(tensor.Offset + StoredRow(tensor, row) * tensor.Info.RowBytes + part.BytesBefore, destination[..bytes]);
+    }
+
+    StoredTensor Stored(TensorInfo tensor) => _byName.TryGetValue(tensor.Name, out var stored) && stored.Info == tensor
+        ? stored
+        : throw new ArgumentException($"{tensor} is not a tensor of {Name}", nameof(tensor));
 }

@@ -2,14 +2,21 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Inference.Ranks;
 
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>
 /// The maths of a Llama (https://arxiv.org/abs/2302.13971), in their order, for the layers of one stage. B rows, D hidden, F ffn, H heads,
 /// G kv heads, E head dim, V vocabulary, S rows that are sampled from. Facts, weights and buffers are given; nothing is allocated.
+/// <para>
+/// A rank of a tensor group has some of the heads, feed-forward columns and vocabulary: F, H, G and V are its own here. What it computes with them is a
+/// part of a sum over all ranks, which meet twice in each layer (<see cref="AddToStream"/>). One rank alone has all of them, and its part
+/// is the sum.
+/// </para>
 /// </summary>
-sealed class ForwardPass(LlamaConfig config, ShardWeights weights, StageBuffers buffers, PagedAttention attention, ComputeThreads threads)
+sealed class ForwardPass(
+    LlamaConfig config, ShardWeights weights, StageBuffers buffers, PagedAttention attention, ComputeThreads threads, IRankExchange exchange)
 {
     readonly float[] _frequencies = RopeFrequencies.Of(config);
 
@@ -20,28 +27,33 @@ sealed class ForwardPass(LlamaConfig config, ShardWeights weights, StageBuffers 
             weights.Embedding!.DecodeRow(tokens[i], buffers.Stream.Slice((firstRow + i) * config.HiddenSize, config.HiddenSize));
     }
 
-    /// <summary>x[B, D] goes through the stage's layers; each row is a position of a sequence.</summary>
-    /// <returns>Null, or the index of the layer at which keys or values were not finite.</returns>
+    /// <summary>
+    /// x[B, D] goes through the stage's layers; each row is a position of a sequence. Where keys or values are not finite, those rows of x are not
+    /// finite afterwards, on all ranks.
+    /// </summary>
+    /// <returns>Null, or the index of the first layer at which keys or values of this rank were not finite.</returns>
     public int? RunLayers(ReadOnlySpan<AttentionChunk> chunks)
     {
+        int? damaged = null;
         attention.Begin(chunks);
         SetAngles(chunks);
         for (var layer = 0; layer < weights.Layers.Count; layer++)
         {
-            if (!Attend(weights.Layers[layer], layer)) return layer;
+            if (!Attend(weights.Layers[layer], layer)) damaged ??= layer;
             FeedForward(weights.Layers[layer]);
         }
-        return null;
+        return damaged;
     }
 
-    /// <summary>logits[S, V] = norm(h[S, D]) . head^T, of the rows that have been copied to the buffer's head rows.</summary>
+    /// <summary>logits[S, V] = norm(h[S, D]) . head^T, of the rows that have been copied to the buffer's head rows, for the ids that are the rank's.</summary>
     public ReadOnlySpan<float> Head(int rows)
     {
         var h = buffers.HeadRows(rows);
         var logits = buffers.Logits(rows);
+        var head = weights.Head!;
         RmsNorm.Apply(threads, h, weights.OutputNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, rows, config.HiddenSize);
-        MatMul.Multiply(threads, weights.Head!, buffers.Inputs, logits);
+        MatMul.Multiply(threads, head.Matrix, head.First, head.Count, buffers.Inputs, logits);
         return logits;
     }
 
@@ -53,20 +65,19 @@ sealed class ForwardPass(LlamaConfig config, ShardWeights weights, StageBuffers 
         var k = buffers.Keys;       // [B, G, E]
         var v = buffers.Values;     // [B, G, E]
         var a = buffers.Attended;   // [B, H, E]
+        var slice = weights.Slice;
 
         RmsNorm.Apply(threads, x, layer.AttentionNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
         MatMul.Multiply(threads, buffers.Inputs, layer.Query, q, layer.Key, k, layer.Value, v);
-        Rope.Rotate(threads, q, config.HeadCount, config.HeadSize, buffers.Cosines, buffers.Sines);
-        Rope.Rotate(threads, k, config.KvHeadCount, config.HeadSize, buffers.Cosines, buffers.Sines);
+        Rope.Rotate(threads, q, slice.Heads.Count, config.HeadSize, buffers.Cosines, buffers.Sines);
+        Rope.Rotate(threads, k, slice.KvHeads.Count, config.HeadSize, buffers.Cosines, buffers.Sines);
 
-        if (!attention.Store(threads, index, k, v)) return false;
-        attention.Attend(threads, index, q, a);     // a = softmax(q . k / sqrt(E)) . v
-
-        buffers.Inputs.Set(threads, a, buffers.Rows, config.HeadCount * config.HeadSize);
-        MatMul.Multiply(threads, layer.AttentionOutput, buffers.Inputs, h);
-        Residual.Add(threads, x, h);
-        return true;
+        var stored = attention.Store(threads, index, k, v);
+        if (stored) attention.Attend(threads, index, q, a);     // a = softmax(q . k / sqrt(E)) . v
+        else SpoilRows(k, v, a);
+        AddToStream(layer.AttentionOutput, a, slice.Heads.Count * config.HeadSize);
+        return stored;
     }
 
     void FeedForward(LayerWeights layer)
@@ -79,10 +90,45 @@ sealed class ForwardPass(LlamaConfig config, ShardWeights weights, StageBuffers 
         RmsNorm.Apply(threads, x, layer.FfnNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
         MatMul.Multiply(threads, buffers.Inputs, layer.Gate, gate, layer.Up, up);
-        SwiGlu.Apply(threads, gate, up);            // gate = silu(gate) * up
-        buffers.Inputs.Set(threads, gate, buffers.Rows, config.FfnSize);
-        MatMul.Multiply(threads, layer.Down, buffers.Inputs, h);
-        Residual.Add(threads, x, h);
+        SwiGlu.Apply(threads, gate, up);                        // gate = silu(gate) * up
+        AddToStream(layer.Down, gate, weights.Slice.Ffn.Count);
+    }
+
+    /// <summary>x[B, D] += the sum over all ranks of a[B, C] . w[D, C]^T. While a part of the columns of D travels, the next is computed.</summary>
+    /// <param name="columns">C</param>
+    void AddToStream(ColumnSlice w, ReadOnlySpan<float> a, int columns)
+    {
+        var parts = new SumParts(config.HiddenSize, buffers.Rows, exchange.RankCount);
+        buffers.Inputs.Set(threads, a, buffers.Rows, w.Matrix.Columns, w.Before, columns);
+        for (var i = 0; i < parts.Count; i++)
+        {
+            var part = parts[i];
+            var y = buffers.Part(part);
+            MatMul.Multiply(threads, w.Matrix, part.First, part.Count, buffers.Inputs, y);
+            exchange.BeginSum(y);
+        }
+        for (var i = 0; i < parts.Count; i++)
+        {
+            var part = parts[i];
+            var y = buffers.Part(part);
+            exchange.CompleteSum(y);
+            Residual.Add(threads, buffers.Stream, config.HiddenSize, part.First, part.Count, y);
+        }
+    }
+
+    /// <summary>
+    /// Rows of a[B, H, E] whose keys or values are not finite become so, and are told to the other ranks by their sum: all must go on together
+    /// to the step's end, where they find it.
+    /// </summary>
+    void SpoilRows(ReadOnlySpan<float> k, ReadOnlySpan<float> v, Span<float> a)
+    {
+        a.Clear();
+        var (keys, queries) = (k.Length / buffers.Rows, a.Length / buffers.Rows);
+        for (var row = 0; row < buffers.Rows; row++)
+        {
+            var finite = !float.IsNaN(Softmax.MaxOfFinite(k.Slice(row * keys, keys))) && !float.IsNaN(Softmax.MaxOfFinite(v.Slice(row * keys, keys)));
+            if (!finite) a.Slice(row * queries, queries).Fill(float.NaN);
+        }
     }
 
     void SetAngles(ReadOnlySpan<AttentionChunk> chunks)

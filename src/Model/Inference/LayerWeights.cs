@@ -2,7 +2,10 @@ using LlamaCluster.Kernels;
 
 namespace LlamaCluster.Model.Inference;
 
-/// <summary>The weights of one transformer layer. D hidden, F ffn, H heads, G kv heads, E head dim; a matrix is [outputs, inputs].</summary>
+/// <summary>
+/// The weights of one transformer layer that a rank holds. D hidden, F ffn, H heads, G kv heads, E head dim, of F, H and G the rank's own; a matrix
+/// is [outputs, inputs].
+/// </summary>
 sealed record LayerWeights
 {
     /// <summary>[D]</summary>
@@ -18,7 +21,7 @@ sealed record LayerWeights
     public required PackedMatrix Value { get; init; }
 
     /// <summary>[D, H * E]</summary>
-    public required PackedMatrix AttentionOutput { get; init; }
+    public required ColumnSlice AttentionOutput { get; init; }
 
     /// <summary>[D]</summary>
     public required float[] FfnNorm { get; init; }
@@ -30,5 +33,5 @@ sealed record LayerWeights
     public required PackedMatrix Up { get; init; }
 
     /// <summary>[D, F]</summary>
-    public required PackedMatrix Down { get; init; }
+    public required ColumnSlice Down { get; init; }
 }

@@ -31,7 +31,8 @@ public sealed class LocalGenerator : IDisposable
         _threads = new ComputeThreads(options.Threads);
         try
         {
-            _pipeline = LocalPipeline.Load(source, options.Stages, stageOptions, _threads, bytesLoaded, cancellation);
+            var plan = options.Plan ?? LocalStagePlan.Even(source.Config.LayerCount, options.Stages);
+            _pipeline = LocalPipeline.Load(source, plan, stageOptions, _threads, bytesLoaded, cancellation);
         }
         catch
         {

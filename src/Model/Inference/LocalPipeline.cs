@@ -16,24 +16,30 @@ public sealed class LocalPipeline : IDisposable
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
     public static LocalPipeline Load(
         IModelWeights source, int stages, StageOptions options, ComputeThreads threads,
+        IProgress<long>? bytesLoaded = null, CancellationToken cancellation = default) =>
+        Load(source, LocalStagePlan.Even(source.Config.LayerCount, stages), options, threads, bytesLoaded, cancellation);
+
+    /// <param name="stages">Cover all layers in order.</param>
+    /// <param name="threads">Of stages that are not split; must outlive the pipeline.</param>
+    /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
+    public static LocalPipeline Load(
+        IModelWeights source, IReadOnlyList<LocalStagePlan> stages, StageOptions options, ComputeThreads threads,
         IProgress<long>? bytesLoaded = null, CancellationToken cancellation = default)
     {
-        var layers = source.Config.LayerCount;
-        ArgumentOutOfRangeException.ThrowIfLessThan(stages, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(stages, layers);
         var pipeline = new LocalPipeline();
         try
         {
-            var loaded = 0L;
-            for (var stage = 0; stage < stages; stage++)
+            var progress = bytesLoaded is null ? null : new PartsProgress(bytesLoaded);
+            foreach (var (shape, slices) in stages)
             {
-                var first = layers * stage / stages;
-                var shape = new StageShape(first, (layers * (stage + 1) / stages) - first, layers);
-                var progress = bytesLoaded is null ? null : new ProgressAfter(loaded, bytesLoaded);
-                var weights = ShardWeights.Load(source, shape, threads, progress, cancellation);
+                if (slices.Count > 0)
+                {
+                    pipeline._stages.Add(new LocalTensorStage(source, shape, slices, options, progress, cancellation));
+                    continue;
+                }
+                var weights = ShardWeights.Load(source, shape, threads, progress?.NextPart(), cancellation);
                 pipeline._weights.Add(weights);
                 pipeline._stages.Add(new StageRunner(source.Config, weights, shape, options, threads));
-                loaded += ShardWeights.TensorsOf(source.Tensors, shape, source.Config).Sum(tensor => tensor.Bytes);
             }
             return pipeline;
         }
@@ -67,10 +73,5 @@ public sealed class LocalPipeline : IDisposable
     {
         foreach (var stage in _stages) stage.Dispose();
         foreach (var weights in _weights) weights.Dispose();
-    }
-
-    sealed class ProgressAfter(long before, IProgress<long> whole) : IProgress<long>
-    {
-        public void Report(long value) => whole.Report(before + value);
     }
 }

@@ -4,27 +4,34 @@ using LlamaCluster.Model.Formats;
 
 namespace LlamaCluster.Model.Inference;
 
-/// <summary>The weights that one stage needs, packed for the kernels. Read-only, and safe to share between stages of one process.</summary>
+/// <summary>The weights that one rank of a stage needs, packed for the kernels. Read-only, and safe to share between stages of one process.</summary>
 public sealed class ShardWeights : IDisposable
 {
     readonly IReadOnlyList<PackedMatrix> _matrices;
 
-    ShardWeights(WeightLoader loader, IModelWeights source, StageShape shape)
+    ShardWeights(WeightLoader loader, IModelWeights source, StageShape shape, StageSlice slice)
     {
         var config = source.Config;
+        Slice = slice;
         if (shape.Embeds) Embedding = loader.Matrix(LlamaTensors.Embedding, config.VocabularySize, config.HiddenSize);
-        var loaded = Enumerable.Range(shape.FirstLayer, source.LayersAreAlike ? 1 : shape.LayerCount).Select(layer => Layer(loader, config, layer)).ToArray();
+        var loaded = Enumerable.Range(shape.FirstLayer, source.LayersAreAlike ? 1 : shape.LayerCount).Select(layer => Layer(loader, config, slice, layer)).ToArray();
         Layers = source.LayersAreAlike ? [.. Enumerable.Repeat(loaded[0], shape.LayerCount)] : loaded;
         if (shape.HasHead)
         {
             OutputNorm = loader.Vector(LlamaTensors.OutputNorm, config.HiddenSize);
             Head = config.TiedEmbeddings && Embedding is not null
-                ? Embedding
-                : loader.Matrix(HeadName(config), config.VocabularySize, config.HiddenSize);
+                ? new RowSlice(Embedding, slice.Vocabulary.First, slice.Vocabulary.Count)
+                : new RowSlice(loader.Matrix(ShardParts.HeadName(config), config.VocabularySize, config.HiddenSize), 0, slice.Vocabulary.Count);
         }
         _matrices = loader.Matrices;
         Bytes = _matrices.Sum(matrix => matrix.Bytes) + loader.VectorBytes;
     }
+
+    /// <summary>Whose weights these are.</summary>
+    public StageSlice Slice { get; }
+
+    /// <summary>The most columns that a matrix has.</summary>
+    internal int WidestMatrix => _matrices.Max(matrix => matrix.Columns);
 
     /// <summary>Resident size.</summary>
     public long Bytes { get; }
@@ -38,33 +45,28 @@ public sealed class ShardWeights : IDisposable
     /// <summary>[D], on the stage with the head.</summary>
     internal float[]? OutputNorm { get; }
 
-    /// <summary>[V, D], on the stage with the head; the embedding itself where the two are tied.</summary>
-    internal PackedMatrix? Head { get; }
+    /// <summary>The rank's rows of [V, D], on the stage with the head; rows of the embedding itself where the two are tied.</summary>
+    internal RowSlice? Head { get; }
 
-    /// <summary>Exactly the tensors that <see cref="Load"/> reads for a stage, out of all of a model's.</summary>
-    public static IReadOnlyList<TensorInfo> TensorsOf(IReadOnlyList<TensorInfo> all, StageShape shape, LlamaConfig config)
-    {
-        var names = new HashSet<string>(StringComparer.Ordinal);
-        if (shape.Embeds) names.Add(LlamaTensors.Embedding);
-        if (shape.HasHead) names.UnionWith([LlamaTensors.OutputNorm, HeadName(config)]);
-        for (var layer = shape.FirstLayer; layer < shape.FirstLayer + shape.LayerCount; layer++)
-            names.UnionWith(LayerParts.Select(part => LlamaTensors.OfLayer(layer, part)));
-        return [.. all.Where(tensor => names.Contains(tensor.Name))];
-    }
+    /// <summary>Exactly the tensors that <see cref="Load(IModelWeights, StageShape, ComputeThreads, IProgress{long}, CancellationToken)"/> reads for a stage that is not split, out of all of a model's.</summary>
+    public static IReadOnlyList<TensorInfo> TensorsOf(IReadOnlyList<TensorInfo> all, StageShape shape, LlamaConfig config) =>
+        [.. new ShardParts(config, shape, StageSlice.Whole(config)).Of(all).Select(part => part.Tensor)];
 
     /// <summary>
-    /// Reads and packs the stage's tensors, some rows at a time on all threads, so that never more than a few of them are held twice.
+    /// Reads and packs exactly the <see cref="ShardParts"/> of a rank, some rows at a time on all threads, so that never more than a few of them are
+    /// held twice.
     /// </summary>
     /// <param name="bytesLoaded">Told how many stored bytes have been read, from any thread, in growing order.</param>
     /// <exception cref="ModelFormatException">A tensor is missing, has another shape than the config says, or cannot be read.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; everything is freed.</exception>
     public static ShardWeights Load(
-        IModelWeights source, StageShape shape, ComputeThreads threads, IProgress<long>? bytesLoaded, CancellationToken cancellation)
+        IModelWeights source, StageShape shape, StageSlice slice, ComputeThreads threads, IProgress<long>? bytesLoaded, CancellationToken cancellation)
     {
-        var loader = new WeightLoader(source, bytesLoaded, cancellation);
+        if (slice.FirstProblem(source.Config) is { } problem) throw new ArgumentException(problem, nameof(slice));
+        var loader = new WeightLoader(source, new ShardParts(source.Config, shape, slice), bytesLoaded, cancellation);
         try
         {
-            var weights = new ShardWeights(loader, source, shape);
+            var weights = new ShardWeights(loader, source, shape, slice);
             loader.Run(threads);
             return weights;
         }
@@ -75,17 +77,17 @@ public sealed class ShardWeights : IDisposable
         }
     }
 
+    /// <summary>As above, for the only rank of a stage.</summary>
+    public static ShardWeights Load(
+        IModelWeights source, StageShape shape, ComputeThreads threads, IProgress<long>? bytesLoaded, CancellationToken cancellation) =>
+        Load(source, shape, StageSlice.Whole(source.Config), threads, bytesLoaded, cancellation);
+
     public void Dispose()
     {
         foreach (var matrix in _matrices) matrix.Dispose();
     }
 
-    static IReadOnlyList<string> LayerParts { get; } =
-        ["attn_norm", LlamaTensors.Query, LlamaTensors.Key, "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down"];
-
-    static string HeadName(LlamaConfig config) => config.TiedEmbeddings ? LlamaTensors.Embedding : LlamaTensors.Output;
-
-    static LayerWeights Layer(WeightLoader loader, LlamaConfig config, int layer)
+    static LayerWeights Layer(WeightLoader loader, LlamaConfig config, StageSlice slice, int layer)
     {
         var (d, f) = (config.HiddenSize, config.FfnSize);
         var (q, kv) = (config.HeadCount * config.HeadSize, config.KvHeadCount * config.HeadSize);
@@ -96,11 +98,11 @@ public sealed class ShardWeights : IDisposable
             Query = loader.Matrix(Name(LlamaTensors.Query), q, d),
             Key = loader.Matrix(Name(LlamaTensors.Key), kv, d),
             Value = loader.Matrix(Name("attn_v"), kv, d),
-            AttentionOutput = loader.Matrix(Name("attn_output"), d, q),
+            AttentionOutput = loader.Columns(Name("attn_output"), d, q, slice.Heads.First * config.HeadSize),
             FfnNorm = loader.Vector(Name("ffn_norm"), d),
             Gate = loader.Matrix(Name("ffn_gate"), f, d),
             Up = loader.Matrix(Name("ffn_up"), f, d),
-            Down = loader.Matrix(Name("ffn_down"), d, f),
+            Down = loader.Columns(Name("ffn_down"), d, f, slice.Ffn.First),
         };
     }
 }

@@ -5,7 +5,7 @@ namespace LlamaCluster.Model.Inference;
 
 /// <summary>
 /// Activations of the step at work, of <see cref="Rows"/> rows; reused from step to step. B rows, D hidden, F ffn, H heads, G kv heads,
-/// E head dim, V vocabulary, R rotated dimensions of a head.
+/// E head dim, V vocabulary, R rotated dimensions of a head; of F, H, G and V the rank's own.
 /// </summary>
 sealed class StageBuffers : IDisposable
 {
@@ -13,20 +13,22 @@ sealed class StageBuffers : IDisposable
     public const int MaxLogitRows = 32;
 
     readonly LlamaConfig _config;
+    readonly StageSlice _slice;
     readonly NativeBuffer<float> _stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits;
 
-    public StageBuffers(LlamaConfig config, StageShape shape, int maxRows)
+    /// <param name="widestProduct">The most columns that a product's matrix has.</param>
+    public StageBuffers(LlamaConfig config, StageShape shape, StageSlice slice, int widestProduct, int maxRows)
     {
-        _config = config;
+        (_config, _slice) = (config, slice);
         NativeBuffer<float> OfWidth(int width) => new(checked((long)maxRows * width));
         (_stream, _normed) = (OfWidth(config.HiddenSize), OfWidth(config.HiddenSize));
         (_queries, _attended) = (OfWidth(QueryWidth), OfWidth(QueryWidth));
         (_keys, _values) = (OfWidth(KeyWidth), OfWidth(KeyWidth));
-        (_gate, _up) = (OfWidth(config.FfnSize), OfWidth(config.FfnSize));
+        (_gate, _up) = (OfWidth(slice.Ffn.Count), OfWidth(slice.Ffn.Count));
         (_cosines, _sines) = (OfWidth(config.RopeDimensionCount), OfWidth(config.RopeDimensionCount));
         LogitRows = Math.Min(maxRows, MaxLogitRows);
-        _logits = new(shape.HasHead ? checked((long)LogitRows * config.VocabularySize) : 0);
-        Inputs = new MatMulInput(maxRows, Math.Max(config.HiddenSize, Math.Max(QueryWidth, config.FfnSize)));
+        _logits = new(shape.HasHead ? checked((long)LogitRows * slice.Vocabulary.Count) : 0);
+        Inputs = new MatMulInput(maxRows, widestProduct);
     }
 
     /// <summary>B.</summary>
@@ -38,15 +40,18 @@ sealed class StageBuffers : IDisposable
     /// <summary>A product's activations, quantised as its weights need them.</summary>
     public MatMulInput Inputs { get; }
 
-    int QueryWidth => _config.HeadCount * _config.HeadSize;
+    int QueryWidth => _slice.Heads.Count * _config.HeadSize;
 
-    int KeyWidth => _config.KvHeadCount * _config.HeadSize;
+    int KeyWidth => _slice.KvHeads.Count * _config.HeadSize;
 
     /// <summary>x[B, D]: the residual stream, a stage's input and output.</summary>
     public Span<float> Stream => Of(_stream, Rows, _config.HiddenSize);
 
-    /// <summary>h[B, D]: the normed stream, then what a block adds to the stream.</summary>
+    /// <summary>h[B, D]: the normed stream.</summary>
     public Span<float> Normed => Of(_normed, Rows, _config.HiddenSize);
+
+    /// <summary>[B, columns] of what a block adds to the stream, part after part, in the place of the normed stream.</summary>
+    public Span<float> Part(IndexRange columns) => _normed.Span((long)Rows * columns.First, checked(Rows * columns.Count));
 
     /// <summary>[S, D]: rows of the stream to be turned into logits, at most <see cref="LogitRows"/>.</summary>
     public Span<float> HeadRows(int rows) => Of(_normed, rows, _config.HiddenSize);
@@ -64,10 +69,10 @@ sealed class StageBuffers : IDisposable
     public Span<float> Attended => Of(_attended, Rows, QueryWidth);
 
     /// <summary>[B, F]</summary>
-    public Span<float> Gate => Of(_gate, Rows, _config.FfnSize);
+    public Span<float> Gate => Of(_gate, Rows, _slice.Ffn.Count);
 
     /// <summary>[B, F]</summary>
-    public Span<float> Up => Of(_up, Rows, _config.FfnSize);
+    public Span<float> Up => Of(_up, Rows, _slice.Ffn.Count);
 
     /// <summary>[B, R] of each row's position.</summary>
     public Span<float> Cosines => Of(_cosines, Rows, _config.RopeDimensionCount);
@@ -76,7 +81,7 @@ sealed class StageBuffers : IDisposable
     public Span<float> Sines => Of(_sines, Rows, _config.RopeDimensionCount);
 
     /// <summary>[S, V] of <see cref="HeadRows"/>; only where the stage has the head.</summary>
-    public Span<float> Logits(int rows) => Of(_logits, rows, _config.VocabularySize);
+    public Span<float> Logits(int rows) => Of(_logits, rows, _slice.Vocabulary.Count);
 
     public long Bytes => Inputs.Bytes + All.Sum(buffer => buffer.Bytes);
 

@@ -2,6 +2,7 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Inference.Ranks;
 
 namespace LlamaCluster.Model.Inference;
 
@@ -25,16 +26,23 @@ public sealed class StageRunner : IStage
     readonly AttentionChunk[] _chunks;
     int _inputRows;
 
+    /// <param name="exchange">How this rank meets the others of its stage; null where there are none.</param>
+    /// <exception cref="ArgumentException">The weights are another rank's.</exception>
     /// <exception cref="OutOfMemoryException">KV pool or buffers do not fit in memory.</exception>
-    public StageRunner(LlamaConfig config, ShardWeights weights, StageShape shape, StageOptions options, ComputeThreads threads)
+    public StageRunner(
+        LlamaConfig config, ShardWeights weights, StageShape shape, StageOptions options, ComputeThreads threads, IRankExchange? exchange = null)
     {
         (_config, Shape, _options) = (config, shape, options);
-        _pool = new KvPool(new KvBlockLayout(options.KvType, config.KvHeadCount, config.HeadSize), shape.LayerCount, options.KvBlockCount);
-        _attention = new PagedAttention(_pool, config.HeadCount, options.MaxStepRows, options.MaxSequenceLength, threads.Count);
-        _buffers = new StageBuffers(config, shape, options.MaxStepRows);
-        _forward = new ForwardPass(config, weights, _buffers, _attention, threads);
+        exchange ??= new SoleRank();
+        var slice = weights.Slice;
+        if ((slice.Rank, slice.RankCount) != (exchange.Rank, exchange.RankCount))
+            throw new ArgumentException($"weights of rank {slice.Rank} of {slice.RankCount} at rank {exchange.Rank} of {exchange.RankCount}", nameof(exchange));
+        _pool = new KvPool(new KvBlockLayout(options.KvType, slice.KvHeads.Count, config.HeadSize), shape.LayerCount, options.KvBlockCount);
+        _attention = new PagedAttention(_pool, slice.Heads.Count, options.MaxStepRows, options.MaxSequenceLength, threads.Count);
+        _buffers = new StageBuffers(config, shape, slice, weights.WidestMatrix, options.MaxStepRows);
+        _forward = new ForwardPass(config, weights, _buffers, _attention, threads, exchange);
         _sequences = new SequenceTable(config, shape, options);
-        _sampler = shape.HasHead ? new StepSampler(config, _buffers, _forward) : null;
+        _sampler = shape.HasHead ? new StepSampler(config, _buffers, _forward, exchange) : null;
         _chunks = new AttentionChunk[options.MaxStepRows];
     }
 
@@ -61,8 +69,8 @@ public sealed class StageRunner : IStage
 
         for (var i = 0; i < step.Copies.Count; i++) _pool.Copy(step.Copies[i].Source, step.Copies[i].Target);
         var chunks = Begin(step);
-        if (_forward.RunLayers(chunks) is { } layer) return BadKeysOrValues(step, layer);
-        if (BadRow(_buffers.Stream) is { } row) return NotFinite(step, row, $"activations after layer {Shape.FirstLayer + Shape.LayerCount - 1}");
+        var damaged = _forward.RunLayers(chunks);
+        if (BadRow(_buffers.Stream) is { } row) return NotFinite(step, row, damaged);
         if (_sampler is not null) return _sampler.Run(step.Chunks, _sequences);
 
         for (var i = 0; i < step.Chunks.Count; i++) _sequences[step.Chunks[i].SequenceId].Advance(step.Chunks[i], accepted: null);
@@ -97,9 +105,6 @@ public sealed class StageRunner : IStage
         return _chunks.AsSpan(0, step.Chunks.Count);
     }
 
-    StepOutcome BadKeysOrValues(Step step, int layer) =>
-        NotFinite(step, BadRow(_buffers.Keys) ?? BadRow(_buffers.Values) ?? 0, $"keys or values of layer {Shape.FirstLayer + layer}");
-
     /// <summary>The first row with a number that is not finite.</summary>
     int? BadRow(ReadOnlySpan<float> rows)
     {
@@ -110,8 +115,10 @@ public sealed class StageRunner : IStage
         return row;
     }
 
-    StepOutcome NotFinite(Step step, int row, string what)
+    /// <param name="damaged">The layer whose keys or values were not finite, if they came from this rank.</param>
+    StepOutcome NotFinite(Step step, int row, int? damaged)
     {
+        var what = damaged is { } layer ? $"keys or values of layer {Shape.FirstLayer + layer}" : $"activations after layer {Shape.FirstLayer + Shape.LayerCount - 1}";
         var chunk = 0;
         while (chunk + 1 < step.Chunks.Count && _chunks[chunk + 1].FirstRow <= row) chunk++;
         var position = _chunks[chunk].Start + row - _chunks[chunk].FirstRow;

@@ -1,11 +1,14 @@
+using System.Runtime.InteropServices;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Inference.Ranks;
 using LlamaCluster.Model.Inference.Sampling;
 
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>The last stage's part of a step: the rows that are asked for become logits, some at a time, and those become tokens.</summary>
-sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass forward)
+sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass forward, IRankExchange exchange)
 {
+    readonly float[] _gathered = exchange.RankCount == 1 ? [] : new float[checked(buffers.LogitRows * config.VocabularySize)];
     readonly Sampler _sampler = new(config.VocabularySize);
     readonly List<LogitRow> _rows = [];
     readonly List<SampledToken> _tokens = [];
@@ -69,7 +72,22 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             var source = row.Row >= 0 ? Row(row.Row) : sequences[chunks[row.Chunk].SequenceId].LastRow;
             source.CopyTo(h[(i * config.HiddenSize)..]);
         }
-        return forward.Head(count);
+        var logits = forward.Head(count);
+        return exchange.RankCount == 1 ? logits : Gather(logits, count);
+    }
+
+    ReadOnlySpan<float> Gather(ReadOnlySpan<float> own, int rows)
+    {
+        exchange.AllGather(MemoryMarshal.AsBytes(own));
+        var first = 0;
+        for (var rank = 0; rank < exchange.RankCount; rank++)
+        {
+            var part = MemoryMarshal.Cast<byte, float>(exchange.Gathered(rank));
+            var width = part.Length / rows;
+            for (var row = 0; row < rows; row++) part.Slice(row * width, width).CopyTo(_gathered.AsSpan((row * config.VocabularySize) + first));
+            first += width;
+        }
+        return _gathered.AsSpan(0, rows * config.VocabularySize);
     }
 
     Span<float> Row(int row) => buffers.Stream.Slice(row * config.HiddenSize, config.HiddenSize);

@@ -4,10 +4,10 @@ using LlamaCluster.Model.Formats;
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>
-/// Reads tensors into packed matrices: first all are asked for, which allocates them, then <see cref="Run"/> fills them, piece by piece
-/// on all threads.
+/// Reads a rank's parts of tensors into packed matrices: first all are asked for, which allocates them, then <see cref="Run"/> fills them, piece by
+/// piece on all threads.
 /// </summary>
-sealed class WeightLoader(IModelWeights source, IProgress<long>? bytesLoaded, CancellationToken cancellation)
+sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long>? bytesLoaded, CancellationToken cancellation)
 {
     /// <summary>About what one thread reads at a time: enough for a disk, and little beside a matrix.</summary>
     const int PieceBytes = 1 << 20;
@@ -23,22 +23,23 @@ sealed class WeightLoader(IModelWeights source, IProgress<long>? bytesLoaded, Ca
 
     public long VectorBytes { get; private set; }
 
-    /// <summary>A matrix that <see cref="Run"/> will fill.</summary>
-    public PackedMatrix Matrix(string name, int rows, int columns)
+    /// <summary>The rank's part of a matrix, which <see cref="Run"/> will fill.</summary>
+    /// <param name="rows">Of the whole matrix.</param>
+    /// <param name="columns">Of the whole matrix.</param>
+    public PackedMatrix Matrix(string name, int rows, int columns) => Matrix(Find(name, rows, columns));
+
+    /// <summary>The rank's columns of a matrix, which <see cref="Run"/> will fill.</summary>
+    /// <param name="first">The rank's first column.</param>
+    public ColumnSlice Columns(string name, int rows, int columns, int first)
     {
-        var tensor = Find(name, rows, columns);
-        var matrix = new PackedMatrix(tensor.Type, rows, columns);
-        _matrices.Add(matrix);
-        var pieceRows = (int)Math.Max(1, PieceBytes / tensor.RowBytes / PackedMatrix.RowGroup) * PackedMatrix.RowGroup;
-        for (var first = 0; first < rows; first += pieceRows)
-            _pieces.Add(new Piece(tensor, matrix, first, Math.Min(pieceRows, rows - first)));
-        return matrix;
+        var part = Find(name, rows, columns);
+        return new ColumnSlice(Matrix(part), (int)(first - part.FirstColumn));
     }
 
     /// <summary>A vector, read at once.</summary>
     public float[] Vector(string name, int length)
     {
-        var tensor = Find(name, 1, length);
+        var tensor = Find(name, 1, length).Tensor;
         var stored = new byte[tensor.RowBytes];
         source.ReadRows(tensor, 0, stored);
         var values = new float[length];
@@ -55,12 +56,24 @@ sealed class WeightLoader(IModelWeights source, IProgress<long>? bytesLoaded, Ca
         threads.Run(ref job);
     }
 
-    TensorInfo Find(string name, long rows, long columns)
+    /// <summary>The part of a tensor that this rank needs, after a look at the tensor's shape.</summary>
+    TensorPart Find(string name, long rows, long columns)
     {
         var tensor = source.Find(name) ?? throw new ModelFormatException($"{source.Name}: tensor {name} is missing");
-        return tensor.Rows == rows && tensor.Columns == columns
-            ? tensor
-            : throw new ModelFormatException($"{source.Name}: tensor {name} has shape [{tensor.Rows}, {tensor.Columns}]; the config asks for [{rows}, {columns}]");
+        if (tensor.Rows != rows || tensor.Columns != columns)
+            throw new ModelFormatException($"{source.Name}: tensor {name} has shape [{tensor.Rows}, {tensor.Columns}]; the config asks for [{rows}, {columns}]");
+        return parts.Of(tensor) ?? throw new InvalidOperationException($"{name} is not of this shard");
+    }
+
+    PackedMatrix Matrix(TensorPart part)
+    {
+        var rows = (int)part.RowCount;
+        var matrix = new PackedMatrix(part.Tensor.Type, rows, (int)part.ColumnCount);
+        _matrices.Add(matrix);
+        var pieceRows = (int)Math.Max(1, PieceBytes / part.RowBytes / PackedMatrix.RowGroup) * PackedMatrix.RowGroup;
+        for (var first = 0; first < rows; first += pieceRows)
+            _pieces.Add(new Piece(part.Piece(first, Math.Min(pieceRows, rows - first)), matrix, first));
+        return matrix;
     }
 
     void LoadPieces()
@@ -71,11 +84,11 @@ sealed class WeightLoader(IModelWeights source, IProgress<long>? bytesLoaded, Ca
             var index = Interlocked.Increment(ref _taken) - 1;
             if (index >= _pieces.Count) return;
             cancellation.ThrowIfCancellationRequested();
-            var (tensor, matrix, firstRow, rows) = _pieces[index];
-            var bytes = checked((int)(rows * tensor.RowBytes));
+            var (part, matrix, firstRow) = _pieces[index];
+            var bytes = checked((int)part.Bytes);
             if (stored.Length < bytes) stored = GC.AllocateUninitializedArray<byte>(bytes);
-            source.ReadRows(tensor, firstRow, stored.AsSpan(0, bytes));
-            Pack(tensor, matrix, firstRow, stored.AsSpan(0, bytes));
+            source.ReadPart(part, stored.AsSpan(0, bytes));
+            Pack(part.Tensor, matrix, firstRow, stored.AsSpan(0, bytes));
             Count(bytes);
         }
     }
@@ -103,7 +116,8 @@ sealed class WeightLoader(IModelWeights source, IProgress<long>? bytesLoaded, Ca
         }
     }
 
-    readonly record struct Piece(TensorInfo Tensor, PackedMatrix Matrix, int FirstRow, int Rows);
+    /// <param name="FirstRow">Of the matrix.</param>
+    readonly record struct Piece(TensorPart Part, PackedMatrix Matrix, int FirstRow);
 
     struct Job : IComputeJob
     {

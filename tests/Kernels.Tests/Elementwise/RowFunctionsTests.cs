@@ -37,6 +37,26 @@ public sealed class RowFunctionsTests
     });
 
     [Theory]
+    [InlineData(1, 0, 1000)]
+    [InlineData(3, 0, 500)]
+    [InlineData(2, 480, 520)]
+    [InlineData(2, 999, 1)]
+    public void Residual_of_some_columns_is_that_of_all_with_zeros_elsewhere(int count, int first, int columns)
+    {
+        using var threads = new ComputeThreads(count);
+        float[] x = [.. Enumerable.Range(0, Rows * Length).Select(i => i / 7f)], y = [.. Enumerable.Range(0, Rows * columns).Select(i => 1 / (1f + i))];
+        var expected = (float[])x.Clone();
+        for (var row = 0; row < Rows; row++)
+            for (var c = 0; c < columns; c++) expected[(row * Length) + first + c] += y[(row * columns) + c];
+
+        Residual.Add(threads, x, Length, first, columns, y);
+
+        Assert.Equal(expected, x);
+        Assert.Throws<ArgumentOutOfRangeException>(() => Residual.Add(threads, x, Length, first + 1, Length - first, y));
+        Assert.Throws<ArgumentException>(() => Residual.Add(threads, x, Length, first, columns, y.AsSpan(1)));
+    }
+
+    [Theory]
     [MemberData(nameof(ThreadCounts))]
     public void Rope_is_the_same_on_any_number_of_threads(int count) => CheckThreads(count, (threads, x, y) =>
     {

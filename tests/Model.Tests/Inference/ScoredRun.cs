@@ -13,6 +13,9 @@ sealed record ScoredRun(IModelWeights Weights, params int[][] Sequences)
 {
     public int Stages { get; init; } = 1;
 
+    /// <summary>In place of <see cref="Stages"/>.</summary>
+    public IReadOnlyList<LocalStagePlan>? Plan { get; init; }
+
     public int Threads { get; init; } = 1;
 
     public KvType KvType { get; init; } = KvType.F32;
@@ -29,7 +32,7 @@ sealed record ScoredRun(IModelWeights Weights, params int[][] Sequences)
         var tables = Sequences.Select(tokens => blocks[next..(next += BlocksFor(tokens.Length))]).ToArray();
         var steps = Steps().ToArray();
         using var threads = new ComputeThreads(Threads);
-        using var pipeline = LocalPipeline.Load(Weights, Stages, new StageOptions
+        using var pipeline = LocalPipeline.Load(Weights, Plan ?? LocalStagePlan.Even(Weights.Config.LayerCount, Stages), new StageOptions
         {
             KvBlockCount = blocks.Length,
             KvType = KvType,

@@ -36,8 +36,11 @@ sealed class HuggingFaceWeights : StoredWeights
         }
         var rowBytes = (int)tensor.Info.RowBytes;
         for (var row = firstRow; !destination.IsEmpty; row++, destination = destination[rowBytes..])
-            base.ReadRows(tensor, RopeRowOrder.StoredRow(row, Config.HeadSize), destination[..rowBytes]);
+            base.ReadRows(tensor, StoredRow(tensor, row), destination[..rowBytes]);
     }
+
+    protected override long StoredRow(StoredTensor tensor, long row) =>
+        IsRotated(tensor.Info.Name) ? RopeRowOrder.StoredRow(row, Config.HeadSize) : row;
 
     static bool IsRotated(string name) =>
         name.EndsWith($".{LlamaTensors.Query}.weight", StringComparison.Ordinal) || name.EndsWith($".{LlamaTensors.Key}.weight", StringComparison.Ordinal);

@@ -38,29 +38,36 @@ public sealed class QuantizedWeights : IModelWeights
     /// <exception cref="ModelFormatException">The data cannot be read, or holds numbers that cannot be quantised.</exception>
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
     {
-        if (Find(tensor.Name) != tensor) throw new ArgumentException($"{tensor} is not a tensor of {Name}", nameof(tensor));
         tensor.CheckRows(firstRow, destination.Length);
-        var stored = _source.Find(tensor.Name)!;
-        if (stored.Type == tensor.Type) _source.ReadRows(stored, firstRow, destination);
-        else EncodeRows(stored, tensor.Type, firstRow, destination);
+        ReadPart(TensorPart.Rows(tensor, firstRow, destination.Length / tensor.RowBytes), destination);
+    }
+
+    /// <inheritdoc cref="ReadRows"/>
+    public void ReadPart(TensorPart part, Span<byte> destination)
+    {
+        if (Find(part.Tensor.Name) != part.Tensor) throw new ArgumentException($"{part.Tensor} is not a tensor of {Name}", nameof(part));
+        part.Check(destination.Length);
+        var stored = part with { Tensor = _source.Find(part.Tensor.Name)! };
+        if (stored.Tensor.Type == part.Tensor.Type) _source.ReadPart(stored, destination);
+        else EncodeRows(stored, part.Tensor.Type, destination);
     }
 
     public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
 
     public void Dispose() => _source.Dispose();
 
-    void EncodeRows(TensorInfo stored, TensorType type, long firstRow, Span<byte> destination)
+    void EncodeRows(TensorPart stored, TensorType type, Span<byte> destination)
     {
         var bytes = ArrayPool<byte>.Shared.Rent((int)stored.RowBytes);
-        var floats = ArrayPool<float>.Shared.Rent((int)stored.Columns);
+        var floats = ArrayPool<float>.Shared.Rent((int)stored.ColumnCount);
         var row = bytes.AsSpan(0, (int)stored.RowBytes);
-        var values = floats.AsSpan(0, (int)stored.Columns);
-        var encodedBytes = (int)type.RowBytes(stored.Columns);
-        for (; !destination.IsEmpty; firstRow++, destination = destination[encodedBytes..])
+        var values = floats.AsSpan(0, (int)stored.ColumnCount);
+        var encodedBytes = (int)type.RowBytes(stored.ColumnCount);
+        for (var r = 0L; r < stored.RowCount; r++, destination = destination[encodedBytes..])
         {
-            _source.ReadRows(stored, firstRow, row);
-            RowDecoder.Decode(stored.Type, row, values);
-            RefuseUnstorable(values, stored, firstRow);
+            _source.ReadPart(stored.Piece(r, 1), row);
+            RowDecoder.Decode(stored.Tensor.Type, row, values);
+            RefuseUnstorable(values, stored.Tensor, stored.FirstRow + r);
             RowEncoder.Encode(type, values, destination[..encodedBytes]);
         }
         ArrayPool<byte>.Shared.Return(bytes);

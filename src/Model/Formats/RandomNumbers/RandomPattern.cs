@@ -24,10 +24,10 @@ sealed class RandomPattern
         else FillBlocks(type, deviation, seed);
     }
 
-    /// <summary>Fills a row with whole blocks, from a place that <paramref name="random"/> decides on.</summary>
-    public void CopyRow(ulong random, Span<byte> row)
+    /// <summary>Fills a row, or its part after <paramref name="bytesBefore"/>, with whole blocks from a place that <paramref name="random"/> decides on.</summary>
+    public void CopyRow(ulong random, long bytesBefore, Span<byte> row)
     {
-        var start = (int)(random % (ulong)(_blocks.Length / _blockBytes)) * _blockBytes;
+        var start = (int)(((long)(random % (ulong)(_blocks.Length / _blockBytes)) * _blockBytes + bytesBefore) % _blocks.Length);
         while (!row.IsEmpty)
         {
             var count = Math.Min(row.Length, _blocks.Length - start);

@@ -42,22 +42,29 @@ public sealed class RandomWeights : IModelWeights
 
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
     {
-        if (!_indices.TryGetValue(tensor.Name, out var index) || Tensors[index] != tensor)
-            throw new ArgumentException($"{tensor} is not a tensor of {Name}", nameof(tensor));
         tensor.CheckRows(firstRow, destination.Length);
+        ReadPart(TensorPart.Rows(tensor, firstRow, destination.Length / tensor.RowBytes), destination);
+    }
+
+    public void ReadPart(TensorPart part, Span<byte> destination)
+    {
+        var tensor = part.Tensor;
+        if (!_indices.TryGetValue(tensor.Name, out var index) || Tensors[index] != tensor)
+            throw new ArgumentException($"{tensor} is not a tensor of {Name}", nameof(part));
+        part.Check(destination.Length);
         if (tensor.Rows == 1) FillOnes(destination);
-        else CopyRows(_patterns[(tensor.Type, tensor.Columns)], tensor, LayersAreAlike ? InFirstLayer(index) : index, firstRow, destination);
+        else CopyRows(_patterns[(tensor.Type, tensor.Columns)], part, LayersAreAlike ? InFirstLayer(index) : index, destination);
     }
 
     public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
 
     public void Dispose() { }
 
-    void CopyRows(RandomPattern pattern, TensorInfo tensor, int index, long firstRow, Span<byte> destination)
+    void CopyRows(RandomPattern pattern, TensorPart part, int index, Span<byte> destination)
     {
-        var rowBytes = (int)tensor.RowBytes;
-        for (var row = firstRow; !destination.IsEmpty; row++, destination = destination[rowBytes..])
-            pattern.CopyRow(RandomSequence.Mix(_seed ^ ((ulong)index << 40) ^ (ulong)row), destination[..rowBytes]);
+        var rowBytes = (int)part.RowBytes;
+        for (var row = part.FirstRow; !destination.IsEmpty; row++, destination = destination[rowBytes..])
+            pattern.CopyRow(RandomSequence.Mix(_seed ^ ((ulong)index << 40) ^ (ulong)row), part.BytesBefore, destination[..rowBytes]);
     }
 
     /// <summary>The same part's tensor in the first layer. The layers follow the embedding, each with as many tensors.</summary>
