@@ -57,9 +57,9 @@ public class DemoModelTests
         foreach (var rows in new[] { 1, 7, 512 })
         {
             var shape = StageShape.Whole(8);
-            using var shard = loader.Load(weights, shape, new Progress<long>(), default);
+            using var shard = loader.Load(weights, shape, StageSlice.Whole(weights.Config), new Progress<long>(), default);
             var options = new StageOptions { KvBlockCount = 3, MaxStepRows = rows, MaxSequenceLength = 512 };
-            using var stage = Assert.IsType<StageRunner>(shard.CreateStage(options));
+            using var stage = Assert.IsType<StageRunner>(shard.CreateStage(options, exchange: null));
             var buffers = stage.Bytes - 3 * shard.BytesPerBlock(options);
             Assert.InRange(shard.BufferBytes(options), buffers, buffers + buffers / 4);
         }

@@ -16,6 +16,9 @@ public static class LlamaTensors
     /// <inheritdoc cref="Query"/>
     public const string Key = "attn_k";
 
+    /// <summary>The part of a layer whose columns are its feed-forward's.</summary>
+    public const string Down = "ffn_down";
+
     /// <summary>The name of a layer's tensor; <paramref name="part"/> is <c>attn_q</c>, <c>ffn_norm</c>...</summary>
     public static string OfLayer(int layer, string part) => $"blk.{layer}.{part}.weight";
 
@@ -39,7 +42,7 @@ public static class LlamaTensors
         return
         [
             Of("attn_norm", 1, d), Of(Query, q, d), Of(Key, kv, d), Of("attn_v", kv, d), Of("attn_output", d, q),
-            Of("ffn_norm", 1, d), Of("ffn_gate", f, d), Of("ffn_up", f, d), Of("ffn_down", d, f),
+            Of("ffn_norm", 1, d), Of("ffn_gate", f, d), Of("ffn_up", f, d), Of(Down, d, f),
         ];
 
         TensorShape Of(string part, long rows, long columns) => new(OfLayer(layer, part), rows, columns);

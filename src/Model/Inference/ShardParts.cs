@@ -41,7 +41,7 @@ public sealed class ShardParts
         Add("ffn_norm", TensorPart.Whole);
         Add("ffn_gate", Rows(slice.Ffn));
         Add("ffn_up", Rows(slice.Ffn));
-        Add("ffn_down", Columns(slice.Ffn));
+        Add(LlamaTensors.Down, Columns(slice.Ffn));
 
         void Add(string part, Func<TensorInfo, TensorPart> cut) => _cuts.Add(LlamaTensors.OfLayer(layer, part), cut);
     }

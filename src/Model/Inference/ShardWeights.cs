@@ -102,7 +102,7 @@ public sealed class ShardWeights : IDisposable
             FfnNorm = loader.Vector(Name("ffn_norm"), d),
             Gate = loader.Matrix(Name("ffn_gate"), f, d),
             Up = loader.Matrix(Name("ffn_up"), f, d),
-            Down = loader.Columns(Name("ffn_down"), d, f, slice.Ffn.First),
+            Down = loader.Columns(Name(LlamaTensors.Down), d, f, slice.Ffn.First),
         };
     }
 }

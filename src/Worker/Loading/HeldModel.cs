@@ -1,13 +1,15 @@
+using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Model.Inference;
 
 namespace LlamaCluster.Worker.Loading;
 
 /// <summary>The weights that this worker has in memory, and where they came from.</summary>
+/// <param name="Slice">Of the layers, which they are.</param>
 /// <param name="Source">"local PATH", "cache PATH" or "coordinator".</param>
-sealed record HeldModel(IShardModel Weights, string Digest, string Source) : IDisposable
+sealed record HeldModel(IShardModel Weights, TensorSlice Slice, string Digest, string Source) : IDisposable
 {
     /// <summary>Whether an order can be carried out with these weights as they are.</summary>
-    public bool Fits(LoadOrder order) => Digest == order.Plan.ModelDigest && Shape == order.Shape;
+    public bool Fits(LoadOrder order) => Digest == order.Plan.ModelDigest && Shape == order.Shape && Slice == order.Assignment.Shard.Slice;
 
     public StageShape Shape => Weights.Shape;
 

@@ -13,11 +13,11 @@ interface IModelLoader
     /// <summary>That share the work of a step.</summary>
     int Threads { get; }
 
-    /// <summary>Those of <paramref name="all"/> that a stage needs.</summary>
-    IReadOnlyList<TensorInfo> TensorsOf(IReadOnlyList<TensorInfo> all, StageShape shape, LlamaConfig config);
+    /// <summary>The parts of <paramref name="all"/> that a rank of a stage needs.</summary>
+    IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config);
 
-    /// <summary>Reads and packs a stage's tensors. Blocks the calling thread for as long as it takes.</summary>
+    /// <summary>Reads and packs a rank's parts of a stage's tensors. Blocks the calling thread for as long as it takes.</summary>
     /// <param name="bytesLoaded">Told how many stored bytes are done so far.</param>
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
-    IShardModel Load(IModelWeights weights, StageShape shape, IProgress<long> bytesLoaded, CancellationToken cancellation);
+    IShardModel Load(IModelWeights weights, StageShape shape, StageSlice slice, IProgress<long> bytesLoaded, CancellationToken cancellation);
 }

@@ -1,5 +1,6 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Inference.Ranks;
 
 namespace LlamaCluster.Worker.Loading;
 
@@ -20,5 +21,6 @@ interface IShardModel : IDisposable
     long BufferBytes(StageOptions options);
 
     /// <summary>One stage at a time.</summary>
-    IStage CreateStage(StageOptions options);
+    /// <param name="exchange">How it meets the other ranks; null where there are none.</param>
+    IStage CreateStage(StageOptions options, IRankExchange? exchange);
 }

@@ -14,10 +14,11 @@ sealed class LlamaLoader(WorkerOptions options) : IModelLoader, IDisposable
 
     public int Threads => _threads.Count;
 
-    public IReadOnlyList<TensorInfo> TensorsOf(IReadOnlyList<TensorInfo> all, StageShape shape, LlamaConfig config) => ShardWeights.TensorsOf(all, shape, config);
+    public IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config) =>
+        new ShardParts(config, shape, slice).Of(all);
 
-    public IShardModel Load(IModelWeights weights, StageShape shape, IProgress<long> bytesLoaded, CancellationToken cancellation) =>
-        new LlamaShard(weights.Config, ShardWeights.Load(weights, shape, _threads, bytesLoaded, cancellation), shape, _threads);
+    public IShardModel Load(IModelWeights weights, StageShape shape, StageSlice slice, IProgress<long> bytesLoaded, CancellationToken cancellation) =>
+        new LlamaShard(weights.Config, ShardWeights.Load(weights, shape, slice, _threads, bytesLoaded, cancellation), shape, _threads);
 
     public void Dispose() => _threads.Dispose();
 }

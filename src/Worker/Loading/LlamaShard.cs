@@ -1,6 +1,7 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Inference.Ranks;
 
 namespace LlamaCluster.Worker.Loading;
 
@@ -13,11 +14,11 @@ sealed class LlamaShard(LlamaConfig config, ShardWeights weights, StageShape sha
 
     public long Bytes => weights.Bytes;
 
-    public long BytesPerBlock(StageOptions options) => StageMemory.KvBytesPerBlock(config, shape, options.KvType);
+    public long BytesPerBlock(StageOptions options) => StageMemory.KvBytesPerBlock(config, shape, weights.Slice, options.KvType);
 
-    public long BufferBytes(StageOptions options) => StageMemory.BufferBytes(config, shape, options.MaxStepRows);
+    public long BufferBytes(StageOptions options) => StageMemory.BufferBytes(config, shape, weights.Slice, options.MaxStepRows);
 
-    public IStage CreateStage(StageOptions options) => new StageRunner(config, weights, shape, options, threads);
+    public IStage CreateStage(StageOptions options, IRankExchange? exchange) => new StageRunner(config, weights, shape, options, threads, exchange);
 
     public void Dispose() => weights.Dispose();
 }

@@ -18,12 +18,13 @@ sealed partial class ShardLoader(
         progress.Begin(Phase.Opening, 0);
         using var opened = await source.OpenAsync(order, progress, cancellation);
         CheckLayers(opened, order);
-        var needed = model.TensorsOf(opened.Weights.Tensors, order.Shape, opened.Weights.Config);
-        progress.Begin(Phase.Loading, needed.Sum(tensor => tensor.Bytes), opened.Source);
+        var slice = order.SliceOf(opened.Weights.Config, opened.Weights.Tensors);
+        var needed = model.PartsOf(opened.Weights.Tensors, order.Shape, slice, opened.Weights.Config);
+        progress.Begin(Phase.Loading, needed.Sum(part => part.Bytes), opened.Source);
         // A thread of its own: packing blocks for minutes, and the pool's threads serve the network.
         var weights = await Task.Factory.StartNew(
-            () => model.Load(opened.Weights, order.Shape, progress, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        return new HeldModel(weights, order.Plan.ModelDigest, opened.Source);
+            () => model.Load(opened.Weights, order.Shape, slice, progress, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        return new HeldModel(weights, order.Assignment.Shard.Slice, order.Plan.ModelDigest, opened.Source);
     }
 
     /// <summary>Allocates KV cache and buffers, and starts the stage's thread.</summary>
@@ -43,7 +44,7 @@ sealed partial class ShardLoader(
         var (blocks, problem) = KvBudget.Decide(memory.Bytes, taken, blockBytes, order.KvBlockCount, order.MaxSequenceLength);
         if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
 
-        var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks });
+        var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks }, exchange: null);
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, options.PeerTimeout));
         var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageLinks(inbox, Group: null, [.. next]), options.PeerTimeout, logger);

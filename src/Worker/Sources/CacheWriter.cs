@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster.Checksums;
+using LlamaCluster.Model.Formats;
 using Microsoft.Win32.SafeHandles;
 
 namespace LlamaCluster.Worker.Sources;

@@ -6,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// A file of the cache: the part's rows as they are stored, then 8 bytes, the magic number "LCT1" and the CRC-32C of the rows, both
+/// A file of the cache: the part, row by row, as it is stored, then 8 bytes, the magic number "LCT1" and the CRC-32C of the part, both
 /// little-endian. Safe for concurrent reads.
 /// </summary>
 sealed class CachedTensor : IDisposable
@@ -57,14 +57,21 @@ sealed class CachedTensor : IDisposable
         return trailer.AsSpan().SequenceEqual(Trailer(crc)) ? null : "the checksum does not agree";
     }
 
-    /// <param name="firstRow">Of the tensor, not of the part.</param>
-    public void ReadRows(long firstRow, Span<byte> destination)
+    /// <param name="wanted">Of the tensor that this is a part of; must be within this part.</param>
+    public void ReadPart(TensorPart wanted, Span<byte> destination)
     {
-        Part.Tensor.CheckRows(firstRow, destination.Length);
-        var rows = destination.Length / Part.Tensor.RowBytes;
-        if (firstRow < Part.FirstRow || firstRow + rows > Part.FirstRow + Part.RowCount)
-            throw new ArgumentOutOfRangeException(nameof(firstRow), firstRow, $"rows {Part.FirstRow} + {Part.RowCount} of {Part.Tensor.Name} are cached");
-        Read((firstRow - Part.FirstRow) * Part.Tensor.RowBytes, destination);
+        wanted.Check(destination.Length);
+        if (wanted.FirstRow < Part.FirstRow || wanted.FirstRow + wanted.RowCount > Part.FirstRow + Part.RowCount
+            || wanted.FirstColumn < Part.FirstColumn || wanted.FirstColumn + wanted.ColumnCount > Part.FirstColumn + Part.ColumnCount)
+            throw new ArgumentOutOfRangeException(nameof(wanted), $"{wanted} is not within what is cached, {Part}");
+        var offset = (wanted.FirstRow - Part.FirstRow) * Part.RowBytes + (wanted.BytesBefore - Part.BytesBefore);
+        if (wanted.ColumnCount == Part.ColumnCount)
+        {
+            Read(offset, destination);
+            return;
+        }
+        var rowBytes = (int)wanted.RowBytes;
+        for (; !destination.IsEmpty; offset += Part.RowBytes, destination = destination[rowBytes..]) Read(offset, destination[..rowBytes]);
     }
 
     public void Dispose() => _file.Dispose();

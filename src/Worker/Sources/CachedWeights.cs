@@ -3,7 +3,7 @@ using LlamaCluster.Model.Formats;
 
 namespace LlamaCluster.Worker.Sources;
 
-/// <summary>The tensors of one shard, out of the cache: a model of which only these can be read.</summary>
+/// <summary>The parts of tensors of one shard, out of the cache: a model of which only these can be read.</summary>
 sealed class CachedWeights : IModelWeights
 {
     readonly string _digest;
@@ -27,9 +27,15 @@ sealed class CachedWeights : IModelWeights
 
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
     {
-        if (!_byName.TryGetValue(tensor.Name, out var cached) || cached.Part.Tensor != tensor)
-            throw new ArgumentException($"{tensor} is not among this shard's tensors of {Name}", nameof(tensor));
-        cached.ReadRows(firstRow, destination);
+        tensor.CheckRows(firstRow, destination.Length);
+        ReadPart(TensorPart.Rows(tensor, firstRow, destination.Length / tensor.RowBytes), destination);
+    }
+
+    public void ReadPart(TensorPart part, Span<byte> destination)
+    {
+        if (!_byName.TryGetValue(part.Tensor.Name, out var cached) || cached.Part.Tensor != part.Tensor)
+            throw new ArgumentException($"{part.Tensor} is not among this shard's tensors of {Name}", nameof(part));
+        cached.ReadPart(part, destination);
     }
 
     /// <summary>That of the whole model, under which its tensors were fetched; a shard's tensors alone do not give it.</summary>

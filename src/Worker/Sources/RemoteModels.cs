@@ -4,6 +4,7 @@ using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
 using LlamaCluster.Worker.Loading;
 using Microsoft.Extensions.Logging;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
@@ -12,8 +13,8 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// Models that this machine has no file of: asks the Weights service what the model is, then brings exactly the tensors that the shard
-/// needs into the cache, where they stay for the next time. What is there already and whole is not fetched again.
+/// Models that this machine has no file of: asks the Weights service what the model is, then brings exactly the parts of tensors that the
+/// shard needs into the cache, where they stay for the next time. What is there already and whole is not fetched again.
 /// </summary>
 sealed partial class RemoteModels(
     WeightsCache cache, IModelLoader loader, PeerChannels channels, WorkerOptions options, ILogger<RemoteModels> logger)
@@ -38,7 +39,7 @@ sealed partial class RemoteModels(
                 await ObtainAsync(tensors, [TensorPart.Whole(factors)], fetch, progress, cancellation);
                 config = WithFactors(config, tensors[factors]);
             }
-            var parts = loader.TensorsOf(described.Tensors, order.Shape, config).Select(TensorPart.Whole).ToArray();
+            var parts = loader.PartsOf(described.Tensors, order.Shape, order.SliceOf(config, described.Tensors), config);
             await ObtainAsync(tensors, parts, fetch, progress, cancellation);
             var source = tensors.Fetched ? "coordinator" : $"cache {cache.FolderOf(plan.ModelDigest)}";
             return new OpenedModel(new CachedWeights(described.Name, config, plan.ModelDigest, tensors.All), source);
@@ -103,7 +104,7 @@ sealed partial class RemoteModels(
     {
         var info = tensor.Part.Tensor;
         var stored = new byte[info.Bytes];
-        tensor.ReadRows(0, stored);
+        tensor.ReadPart(tensor.Part, stored);
         var divisors = new float[info.Columns];
         RowDecoder.Decode(info.Type, stored, divisors);
         var complete = config with { RopeScaling = new RopeScaling.Factors(divisors) };

@@ -1,10 +1,10 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Model.Formats;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// Tensors that were fetched once, on disk: ROOT/DIGEST/TENSOR.FIRST-COUNT. Workers of one machine may share a root. A file is read
+/// Parts of tensors that were fetched once, on disk: ROOT/DIGEST/TENSOR.FIRST-COUNT of rows, then .FIRST-COUNT of columns if not all. Workers of one machine may share a root. A file is read
 /// through and checked before it is used again; a damaged one is deleted.
 /// </summary>
 sealed partial class WeightsCache(string root, TimeProvider time, ILogger<WeightsCache> logger)
@@ -17,7 +17,7 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
     /// <summary>Where the user's programs keep what they can get again.</summary>
     public static string DefaultRoot => Path.Combine(UserCacheFolder(), "llamacluster", "weights");
 
-    public string FolderOf(string digest) => ModelDigest.IsValid(digest)
+    public string FolderOf(string digest) => Cluster.Plans.ModelDigest.IsValid(digest)
         ? Path.Combine(root, digest)
         : throw new ArgumentException($"{digest} is not a digest", nameof(digest));
 
@@ -64,7 +64,11 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
             file.Delete();
     }
 
-    string PathOf(string digest, TensorPart part) => Path.Combine(FolderOf(digest), $"{part.Tensor.Name}.{part.FirstRow}-{part.RowCount}");
+    string PathOf(string digest, TensorPart part)
+    {
+        var columns = part.HasWholeRows ? "" : $".{part.FirstColumn}-{part.ColumnCount}";
+        return Path.Combine(FolderOf(digest), $"{part.Tensor.Name}.{part.FirstRow}-{part.RowCount}{columns}");
+    }
 
     static string UserCacheFolder()
     {

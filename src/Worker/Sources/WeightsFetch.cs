@@ -1,6 +1,7 @@
 using Grpc.Core;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Checksums;
+using LlamaCluster.Model.Formats;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Sources;
@@ -39,7 +40,17 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
     {
         ViewVersion = viewVersion,
         ModelDigest = digest,
-        Tensors = { parts.Select(part => new Wire.TensorRows { Name = part.Tensor.Name, FirstRow = (ulong)part.FirstRow, RowCount = (ulong)part.RowCount }) },
+        Tensors =
+        {
+            parts.Select(part => new Wire.TensorRows
+            {
+                Name = part.Tensor.Name,
+                FirstRow = (ulong)part.FirstRow,
+                RowCount = (ulong)part.RowCount,
+                FirstColumn = (ulong)part.FirstColumn,
+                ColumnCount = (ulong)part.ColumnCount,
+            }),
+        },
     };
 
     async Task<Wire.WeightChunk> NextAsync(IAsyncStreamReader<Wire.WeightChunk> chunks, CancellationTokenSource waiting, CancellationToken cancellation)

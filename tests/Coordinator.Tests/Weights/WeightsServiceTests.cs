@@ -64,6 +64,38 @@ public sealed class WeightsServiceTests : IAsyncLifetime
         Assert.Equal(Stored(small, 0, 1), received[1]);
     }
 
+    [Fact]
+    public async Task Columns_come_row_after_row()
+    {
+        var tensor = _files.Find("blk.0.ffn_down.weight")!;
+        var part = new TensorPart(tensor, 1, 200, 32, 64);
+        var request = Request((tensor.Name, 1, 200));
+        (request.Tensors[0].FirstColumn, request.Tensors[0].ColumnCount) = (32, 64);
+        var received = new List<byte>();
+        using var call = _client.Fetch(request);
+        while (await call.ResponseStream.MoveNext(CancellationToken.None).Soon()) received.AddRange(call.ResponseStream.Current.Data.Span);
+
+        var expected = new byte[part.Bytes];
+        _files.ReadPart(part, expected);
+        Assert.Equal(expected, received);
+    }
+
+    [Theory]
+    [InlineData(0, 100_000)]
+    [InlineData(32, ulong.MaxValue)]
+    [InlineData(ulong.MaxValue, 32)]
+    [InlineData(16, 32)]
+    [InlineData(32, 33)]
+    public async Task Columns_that_are_not_there_or_not_whole_blocks_are_refused(ulong first, ulong count)
+    {
+        var request = Request(("blk.0.ffn_down.weight", 0, 1));
+        (request.Tensors[0].FirstColumn, request.Tensors[0].ColumnCount) = (first, count);
+        using var call = _client.Fetch(request);
+        var error = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None).Soon());
+        Assert.Equal(StatusCode.InvalidArgument, error.StatusCode);
+        Assert.Contains("blk.0.ffn_down.weight", error.Status.Detail);
+    }
+
     public static TheoryData<string, ulong, ulong> OutOfBounds => new()
     {
         { "no.such.tensor", 0, 1 },

@@ -60,7 +60,7 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
         var whole = new ScoredRun(weights, TestModels.Tokens(60, 5));
         // Query head 1 shares a block of O with head 0, and column 40 one of down with column 39.
         var split = whole with { Plan = [new LocalStagePlan(StageShape.Whole(3), TestSlices.Cut(weights.Config, [0, 1], [0, 40], [0, 16]))] };
-        Assert.InRange(Worst(whole.Run()[0], split.Run()[0]), 1e-9, QuantizedTolerance);
+        Assert.InRange(Worst(whole.Run()[0], split.Run()[0]), 1e-9, 0.1);
     }
 
     static double Worst(IEnumerable<float> a, IEnumerable<float> b) => a.Zip(b, (x, y) => (double)Math.Abs(x - y)).Max();

@@ -35,19 +35,19 @@ sealed class FakeModel : IModelLoader
 
     public Action<ulong> OnEnd { get; set; } = _ => { };
 
-    public IReadOnlyList<TensorInfo> TensorsOf(IReadOnlyList<TensorInfo> all, StageShape shape, LlamaConfig config) =>
-        [.. all.Where(tensor => Enumerable.Range(shape.FirstLayer, shape.LayerCount).Any(layer => tensor.Name.StartsWith($"blk.{layer}.", StringComparison.Ordinal)))];
+    public IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config) =>
+        [.. new ShardParts(config, shape, slice).Of(all).Where(part => part.Tensor.Name.StartsWith("blk.", StringComparison.Ordinal))];
 
-    public IShardModel Load(IModelWeights weights, StageShape shape, IProgress<long> bytesLoaded, CancellationToken cancellation)
+    public IShardModel Load(IModelWeights weights, StageShape shape, StageSlice slice, IProgress<long> bytesLoaded, CancellationToken cancellation)
     {
         OnLoad(cancellation);
         LoadedConfig = weights.Config;
         long done = 0;
-        foreach (var tensor in TensorsOf(weights.Tensors, shape, weights.Config))
+        foreach (var part in PartsOf(weights.Tensors, shape, slice, weights.Config))
         {
             cancellation.ThrowIfCancellationRequested();
-            weights.ReadRows(tensor, 0, new byte[tensor.Bytes]);
-            bytesLoaded.Report(done += tensor.Bytes);
+            weights.ReadPart(part, new byte[part.Bytes]);
+            bytesLoaded.Report(done += part.Bytes);
         }
         Interlocked.Increment(ref Loads);
         Interlocked.Increment(ref LiveWeights);

@@ -1,5 +1,6 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Inference.Ranks;
 using LlamaCluster.Worker.Loading;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
@@ -18,7 +19,7 @@ sealed class FakeShardModel(FakeModel model, LlamaConfig config, StageShape shap
 
     public long BufferBytes(StageOptions options) => 0;
 
-    public IStage CreateStage(StageOptions options)
+    public IStage CreateStage(StageOptions options, IRankExchange? exchange)
     {
         Interlocked.Increment(ref model.LiveStages);
         return new FakeStage(model, config, shape, options);

@@ -44,9 +44,10 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
         var number = 0;
         for (var index = 0; index < request.Tensors.Count; index++)
         {
-            var tensor = weights.Find(request.Tensors[index].Name)!;
-            var data = new byte[(long)request.Tensors[index].RowCount * tensor.RowBytes];
-            weights.ReadRows(tensor, (long)request.Tensors[index].FirstRow, data);
+            var asked = request.Tensors[index];
+            var part = new TensorPart(weights.Find(asked.Name)!, (long)asked.FirstRow, (long)asked.RowCount, (long)asked.FirstColumn, (long)asked.ColumnCount);
+            var data = new byte[part.Bytes];
+            ((IModelWeights)weights).ReadPart(part, data);
             for (var offset = 0; offset < data.Length; offset += ChunkBytes)
             {
                 var piece = data.AsSpan(offset, Math.Min(ChunkBytes, data.Length - offset));

@@ -21,17 +21,34 @@ public sealed class WeightsCacheTests : IDisposable
     [Fact]
     public async Task TryOpen_WhatWasCommitted_GivesItsRows()
     {
-        var part = new TensorPart(Tensor, 2, 5);
+        var part = TensorPart.Rows(Tensor, 2, 5);
         Assert.Null(_cache.TryOpen(Digest, part, default));
         (await WriteAsync(part)).Dispose();
 
         using var cached = _cache.TryOpen(Digest, part, default);
 
         var rows = new byte[2 * 16];
-        cached!.ReadRows(4, rows);
+        cached!.ReadPart(TensorPart.Rows(Tensor, 4, 2), rows);
         Assert.Equal(Content(part)[32..64], rows);
-        Assert.Throws<ArgumentOutOfRangeException>(() => cached.ReadRows(1, new byte[16]));
-        Assert.Throws<ArgumentOutOfRangeException>(() => cached.ReadRows(6, new byte[32]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => cached.ReadPart(TensorPart.Rows(Tensor, 1, 1), new byte[16]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => cached.ReadPart(TensorPart.Rows(Tensor, 6, 2), new byte[32]));
+    }
+
+    [Fact]
+    public async Task TryOpen_SomeColumns_AreAFileOfTheirOwn()
+    {
+        var part = TensorPart.Rows(Tensor, 2, 5) with { FirstColumn = 1, ColumnCount = 3 };
+        (await WriteAsync(part)).Dispose();
+        Assert.Null(_cache.TryOpen(Digest, TensorPart.Rows(Tensor, 2, 5), default));
+
+        using var cached = _cache.TryOpen(Digest, part, default);
+
+        Assert.Equal("blk.0.attn_q.weight.2-5.1-3", Path.GetFileName(cached!.Path));
+        var columns = new byte[2 * 8];
+        cached.ReadPart(new TensorPart(Tensor, 4, 2, 2, 2), columns);
+        Assert.Equal([.. Content(part)[28..36], .. Content(part)[40..48]], columns);
+        Assert.Throws<ArgumentOutOfRangeException>(() => cached.ReadPart(new TensorPart(Tensor, 4, 2, 0, 2), new byte[16]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => cached.ReadPart(TensorPart.Rows(Tensor, 4, 2), new byte[32]));
     }
 
     [Fact]
@@ -58,7 +75,7 @@ public sealed class WeightsCacheTests : IDisposable
         using var old = await WriteAsync(part);
         using var newer = await WriteAsync(part);
         var row = new byte[16];
-        old.ReadRows(9, row);
+        old.ReadPart(TensorPart.Rows(Tensor, 9, 1), row);
         Assert.Equal(Content(part)[144..], row);
         Assert.Single(Directory.GetFiles(_cache.FolderOf(Digest)));
     }
