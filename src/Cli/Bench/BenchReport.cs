@@ -44,7 +44,10 @@ sealed record BenchReport(
         round.MeanFirstToken.TotalSeconds,
         memoryBytesPerSecond,
         round.StepsPerSecond * weightBytes,
-        figures.PeakResidentBytes) { Cluster = figures };
+        figures.PeakResidentBytes)
+    {
+        Cluster = figures,
+    };
 
     double FractionOfMemory => WeightBytesPerSecond / MemoryBytesPerSecond;
 
