@@ -6,11 +6,14 @@ using LlamaCluster.Model.Formats;
 namespace LlamaCluster.Cli.Bench;
 
 /// <summary>
-/// Measures a whole cluster: worker processes, the coordinator in this one as `up` has it, and clients that stream completions over HTTP. One
-/// round to warm up, so that all code is compiled, and one that counts, with other prompts.
+/// Measures a whole cluster: worker processes, the coordinator in this one as `up` has it, and clients that stream completions over HTTP. Rounds
+/// to warm up, and one that counts; each has other prompts.
 /// </summary>
 sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
 {
+    /// <summary>The runtime goes on compiling what it finds in use, beside the work that is to be measured, for about so long.</summary>
+    static readonly TimeSpan WarmUpTime = TimeSpan.FromSeconds(10);
+
     static readonly TimeSpan BandwidthTime = TimeSpan.FromSeconds(0.5);
 
     /// <exception cref="CommandFailedException">The cluster did not come up, or did not answer every request in full.</exception>
@@ -31,11 +34,13 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
     {
         using var client = new HttpClient { BaseAddress = cluster.ApiAddress, Timeout = Timeout.InfiniteTimeSpan };
         using var meter = new StageMeter(cluster.Meters);
+        var begun = Stopwatch.GetTimestamp();
         for (var seed = 1; ; seed++)
         {
+            var warm = seed > 1 && Stopwatch.GetElapsedTime(begun) > WarmUpTime;
             var streams = new ApiStreams(client, cluster.ModelName, options.Load.GenerateTokens, meter);
             var round = await streams.RunAsync(BenchPrompts.Make(options.Load, vocabularySize, seed), cancellation);
-            if (seed > 1) return round;
+            if (warm) return round;
         }
     }
 }

@@ -206,11 +206,19 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         foreach (var next in _next)
             if (next.Post(step.StepId, step.Rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
+        if (_next.Count > 0) LetNetworkRun();
         Reply(_stage.Shape.HasHead && (Group is null || Group.Shape.Rank == 0)
             ? StepReplies.Result(_viewVersion, step.StepId, samples, timings)
             : StepReplies.Done(_viewVersion, step.StepId, timings));
+        LetNetworkRun();
         return null;
     }
+
+    /// <summary>
+    /// Where this thread has a processor to itself and the network's threads have the same one, they would wait for a whole slice of the next
+    /// step, and everybody else for what this one gave.
+    /// </summary>
+    static void LetNetworkRun() => Thread.Yield();
 
     void OnLinkFailed(ulong stepId, string problem) => Answer(stepId, new StepFailure(Reason.PeerLost, problem));
 
