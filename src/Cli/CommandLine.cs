@@ -50,6 +50,7 @@ public static class CommandLine
         InspectCommand.Create(),
         BenchCommand.Create(),
         PerplexityCommand.Create(),
+        PlanCommand.Create(),
         QuantizeCommand.Create(),
     };
 

@@ -37,12 +37,13 @@ static class BenchModel
     /// <exception cref="InvalidOptionsException">The shape is none, or has fewer layers, or the type is unknown.</exception>
     public static RandomModelPath OfShape(string shape, int? layers, string? type, bool shareLayers)
     {
-        if (layers is { } count) Commands.Range.Check("--layers", count, 1, Parse(shape).Config.LayerCount);
-        else Parse(shape);
+        var parsed = ParseShape(shape);
+        if (layers is { } count) Commands.Range.Check("--layers", count, 1, parsed.Config.LayerCount);
         return new RandomModelPath(shape, type is null ? ShapeType : Parse(type, Enum.GetValues<TensorType>()), layers, shareLayers);
     }
 
-    static ModelShape Parse(string shape)
+    /// <exception cref="InvalidOptionsException">The shape is none.</exception>
+    public static ModelShape ParseShape(string shape)
     {
         try
         {

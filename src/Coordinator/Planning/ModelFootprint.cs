@@ -1,57 +1,83 @@
+using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Planning;
 
-/// <summary>What a model's parts weigh, in bytes; all that planning needs to know of it.</summary>
-/// <param name="LayerBytes">Weights of each layer.</param>
-/// <param name="EmbeddingBytes">On the first stage.</param>
-/// <param name="HeadBytes">On the last stage: final norm and output matrix (the embedding again, if tied).</param>
-/// <param name="TiedHead">Embedding and output matrix are the same, so that a lone stage has it only once.</param>
-/// <param name="KvBlockBytes">Of one KV block in one layer.</param>
-public sealed record ModelFootprint(IReadOnlyList<long> LayerBytes, long EmbeddingBytes, long HeadBytes, bool TiedHead, long KvBlockBytes)
+/// <summary>What a model's parts weigh; all that planning needs to know of it.</summary>
+/// <param name="Embedding">On the first stage; only the rows of a step's tokens are read.</param>
+/// <param name="Head">On the last stage: the output matrix (the embedding again, if tied).</param>
+/// <param name="KvBlockBytes">Of one KV block (16 positions) in one layer, all KV heads.</param>
+/// <param name="ColumnBlock">Columns that the matrices store together; see <see cref="SplitSizes"/>.</param>
+public sealed record ModelFootprint(
+    string Name, LlamaConfig Config, IReadOnlyList<LayerFootprint> Layers, TypedWeights Embedding, TypedWeights Head, long KvBlockBytes,
+    int ColumnBlock)
 {
     /// <summary>A worker holds the weights of one layer only, however many it runs; see <see cref="IModelWeights.LayersAreAlike"/>.</summary>
     public bool LayersAreAlike { get; init; }
 
-    public int LayerCount => LayerBytes.Count;
+    public int LayerCount => Layers.Count;
 
-    /// <summary>What a stage's memory must hold beside the KV cache.</summary>
-    public long WeightBytes(int firstLayer, int layerCount)
+    /// <summary>For each layer, the first one that weighs the same.</summary>
+    public IReadOnlyList<int> LayerKinds { get; } = KindsOf(Layers);
+
+    /// <summary>Bytes of keys and values of one position in one layer.</summary>
+    public double KvPositionBytes => (double)KvBlockBytes / KvBlockPool.BlockSize;
+
+    /// <summary>What a tensor group divides.</summary>
+    public SplitSizes SplitSizes => new()
     {
-        var (embeds, hasHead) = (firstLayer == 0, firstLayer + layerCount == LayerCount);
-        var embedding = embeds && !(hasHead && TiedHead) ? EmbeddingBytes : 0;
-        return LayersBytes(firstLayer, LayersAreAlike ? Math.Min(1, layerCount) : layerCount) + embedding + (hasHead ? HeadBytes : 0);
-    }
+        HeadCount = Config.HeadCount,
+        KvHeadCount = Config.KvHeadCount,
+        FfnSize = Config.FfnSize,
+        VocabularySize = Config.VocabularySize,
+        ColumnBlock = ColumnBlock,
+    };
 
-    /// <summary>What a stage reads of its weights for every step: of the embedding no more than a few rows.</summary>
-    public long BytesPerStep(int firstLayer, int layerCount)
-        => LayersBytes(firstLayer, layerCount) + (firstLayer + layerCount == LayerCount ? HeadBytes : 0);
+    public double Bytes => Layers.Sum(layer => layer.Bytes) + Embedding.Bytes + (Config.TiedEmbeddings ? 0 : Head.Bytes);
 
-    public static ModelFootprint Of(IModelWeights weights, KvType kvType)
+    public static ModelFootprint Of(IModelWeights weights, KvType kvType) =>
+        Of(weights.Name, weights.Config, weights.Tensors, kvType) with { LayersAreAlike = weights.LayersAreAlike };
+
+    /// <param name="tensors">All that the config asks for.</param>
+    public static ModelFootprint Of(string name, LlamaConfig config, IReadOnlyList<TensorInfo> tensors, KvType kvType)
     {
-        var config = weights.Config;
-        var layers = new long[config.LayerCount];
-        for (var layer = 0; layer < layers.Length; layer++)
-        {
-            var prefix = $"blk.{layer}.";
-            layers[layer] = weights.Tensors.Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal)).Sum(tensor => tensor.Bytes);
-        }
-        var embedding = BytesOf(weights, LlamaTensors.Embedding);
-        var head = BytesOf(weights, LlamaTensors.OutputNorm) + (config.TiedEmbeddings ? embedding : BytesOf(weights, LlamaTensors.Output));
+        var byName = tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        var layers = Enumerable.Range(0, config.LayerCount).Select(layer => LayerOf(config, layer, byName));
+        var head = byName[config.TiedEmbeddings ? LlamaTensors.Embedding : LlamaTensors.Output];
         var kvValues = 2L * config.KvHeadCount * config.HeadSize * KvBlockPool.BlockSize;
-        return new ModelFootprint(layers, embedding, head, config.TiedEmbeddings, KvBytes(kvType, kvValues)) { LayersAreAlike = weights.LayersAreAlike };
+        return new ModelFootprint(
+            name, config, [.. layers], WeightsOf(byName[LlamaTensors.Embedding]), WeightsOf(head), KvBytes(kvType, kvValues),
+            tensors.Where(tensor => tensor.Rows > 1).Max(tensor => tensor.ColumnBlock));
     }
 
-    long LayersBytes(int first, int count)
+    static int[] KindsOf(IReadOnlyList<LayerFootprint> layers)
     {
-        var bytes = 0L;
-        for (var layer = first; layer < first + count; layer++) bytes += LayerBytes[layer];
-        return bytes;
+        List<int> firsts = [];
+        return [.. layers.Select((layer, index) =>
+        {
+            var known = firsts.FindIndex(first => layers[first].IsLike(layer));
+            if (known < 0) firsts.Add(index);
+            return known < 0 ? index : firsts[known];
+        })];
     }
 
-    static long BytesOf(IModelWeights weights, string tensor) => weights.Find(tensor)?.Bytes ?? 0;
+    static LayerFootprint LayerOf(LlamaConfig config, int layer, Dictionary<string, TensorInfo> tensors)
+    {
+        TensorInfo[] all = [.. LlamaTensors.OfLayer(config, layer).Select(shape => tensors[shape.Name])];
+        var matrices = all.Where(tensor => tensor.Rows > 1).ToLookup(tensor => tensor.Name.Contains(".ffn_", StringComparison.Ordinal));
+        return new LayerFootprint(Sum(matrices[false]), Sum(matrices[true]), all.Where(tensor => tensor.Rows == 1).Sum(tensor => tensor.Bytes));
+    }
+
+    static TypedWeights[] Sum(IEnumerable<TensorInfo> matrices) =>
+    [
+        .. matrices.GroupBy(tensor => tensor.Type).OrderBy(group => group.Key)
+            .Select(group => new TypedWeights(group.Key.ToString(), group.Sum(tensor => (double)tensor.Rows * tensor.Columns), group.Sum(tensor => tensor.Bytes))),
+    ];
+
+    static TypedWeights WeightsOf(TensorInfo tensor) => new(tensor.Type.ToString(), (double)tensor.Rows * tensor.Columns, tensor.Bytes);
 
     /// <param name="values">Keys and values.</param>
     static long KvBytes(KvType type, long values) => type switch

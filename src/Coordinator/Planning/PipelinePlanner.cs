@@ -1,91 +1,54 @@
+using System.Globalization;
 using LlamaCluster.Cluster.Plans;
-using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Planning.Costs;
+using LlamaCluster.Coordinator.Planning.Predictions;
+using LlamaCluster.Coordinator.Planning.Search;
 
 namespace LlamaCluster.Coordinator.Planning;
 
 /// <summary>
-/// Assigns contiguous layer ranges to stages of as many workers as are asked for, in the order of the workers; what does not divide evenly
-/// leaves a smaller last stage, more stages than layers leave the last workers spare. Ranks of a stage get equal shares. Pure and deterministic.
-/// <para>
-/// A pipeline goes at the pace of its slowest stage, and a stage at the pace at which it reads its weights. So first the slowest
-/// stage is made as fast as it can be, then, within that, the stages as equal as they can be. A worker's pace is its measured
-/// memory bandwidth; where one was not measured, its threads; where one did not say, all count the same; a stage goes at that of its slowest
-/// rank. A range that does not fit its workers' memory beside the least KV space is not considered.
-/// </para>
+/// Decides which workers share which layers: predicts what a token costs from what was measured of workers and links (<see cref="Costs"/>),
+/// and searches stages, ranks and ranges for the least (<see cref="Search.SchemeSearch"/>). Only what fits every worker's memory,
+/// with the KV cache that is asked for, is a plan. Pure and deterministic.
 /// </summary>
 public static class PipelinePlanner
 {
-    /// <summary>What a stage takes in memory for each byte of its weights: packing pads rows.</summary>
-    const double Resident = 1.1;
-
-    public static PlanOutcome Plan(PlanRequest request)
+    public static PipelineOutcome Plan(PlanningProblem problem)
     {
-        var model = request.Footprint;
-        Member[][] stages = [.. request.Workers.Chunk(request.TensorParallel).Take(model.LayerCount)];
-        if (stages.Length == 0) return new PlanOutcome.Refused("there are no workers");
-        Member[] workers = [.. stages.SelectMany(ranks => ranks)];
-        if (Divide(request, stages) is not { } counts) return new PlanOutcome.Refused(DoesNotFit(request, workers));
-
-        var assignments = new List<ShardAssignment>();
-        var kvBlocks = request.KvBlocks;
-        for (var (stage, first) = (0, 0); stage < stages.Length; first += counts[stage++])
-        {
-            var layers = new LayerRange(first, counts[stage]);
-            foreach (var (rank, worker) in stages[stage].Index())
-                assignments.Add(new ShardAssignment(worker.Id, worker.Address, stage, new Shard(layers, new TensorSlice(rank, stages[stage].Length))));
-            kvBlocks = (int)Math.Min(kvBlocks, KvRoom(request, stages[stage], first, counts[stage]));
-        }
-        return new PlanOutcome.Planned(
-            ClusterPlan.Create(request.ViewVersion, request.Model.Name, request.Model.Digest, model.LayerCount, assignments), kvBlocks);
+        if (FirstProblem(problem) is { } wrong) return new PipelineOutcome.Refused(wrong);
+        if (new SchemeSearch(problem).Run() is not { } found) return new PipelineOutcome.Refused(MemoryArithmetic.DoesNotFit(problem));
+        var stages = StagesOf(found.Best);
+        return new PipelineOutcome.Planned(new PlannedPipeline(stages, PlanPredictor.Predict(problem, stages), ChoiceOf(problem, found)));
     }
 
-    /// <returns>Layers per stage; null if the model does not fit them.</returns>
-    static int[]? Divide(PlanRequest request, Member[][] stages)
+    static string? FirstProblem(PlanningProblem problem)
     {
-        var model = request.Footprint;
-        var all = Paces([.. stages.SelectMany(ranks => ranks)]);
-        double[] paces = [.. stages.Select((ranks, stage) => ranks.Length * all.AsSpan(stage * request.TensorParallel, ranks.Length).ToArray().Min())];
-        double Time(int stage, int first, int count) => KvRoom(request, stages[stage], first, count) < request.MinKvBlocks
-            ? double.PositiveInfinity
-            : model.BytesPerStep(first, count) / paces[stage];
-
-        if (LayerDivision.Best(model.LayerCount, stages.Length, Time, Math.Max) is not (_, var slowest)) return null;
-        return LayerDivision.Best(model.LayerCount, stages.Length, (stage, first, count) =>
-        {
-            var time = Time(stage, first, count);
-            return time > slowest ? double.PositiveInfinity : paces[stage] * time * time;
-        }, (sofar, own) => sofar + own)?.Counts;
+        var (workers, goal) = (problem.Cluster.Workers.Count, problem.Goal);
+        if (workers == 0) return "there are no workers";
+        if (goal.RanksPerStage is not { } ranks) return null;
+        if (ranks > TensorSplit.MaxRanks(problem.SplitSizes)) return $"--tensor-parallel is {ranks}; {problem.Model.Name} can be shared by at most {TensorSplit.MaxRanks(problem.SplitSizes)}";
+        return ranks > workers && !goal.UsesAll ? $"--tensor-parallel is {ranks}, but there are only {workers} workers" : null;
     }
 
-    static double[] Paces(Member[] workers)
+    static IReadOnlyList<PlannedStage> StagesOf(SchemeCost cost)
     {
-        if (workers.All(worker => worker.Capabilities.MemoryReadBytesPerSecond > 0)) return [.. workers.Select(worker => worker.Capabilities.MemoryReadBytesPerSecond)];
-        if (workers.All(worker => worker.Capabilities.Threads > 0)) return [.. workers.Select(worker => (double)worker.Capabilities.Threads)];
-        return [.. workers.Select(_ => 1.0)];
+        var first = 0;
+        return [.. cost.Groups.Zip(cost.Counts, (group, count) => new PlannedStage(new LayerRange((first += count) - count, count), group.Workers, group.Shares))];
     }
 
-    /// <summary>KV blocks that all ranks of a stage have memory for beside the weights of these layers; negative if not even those fit.</summary>
-    static long KvRoom(PlanRequest request, Member[] ranks, int firstLayer, int layerCount) =>
-        ranks.Min(worker => worker.Capabilities.MemoryBytes == 0 ? long.MaxValue : KvRoom(request, worker.Capabilities.MemoryBytes, ranks.Length, firstLayer, layerCount));
-
-    static long KvRoom(PlanRequest request, long memory, int ranks, int firstLayer, int layerCount)
+    static string ChoiceOf(PlanningProblem problem, SearchResult found)
     {
-        var model = request.Footprint;
-        var embedding = firstLayer == 0 ? model.EmbeddingBytes : 0;   // every rank of the first stage has all of it
-        var weights = ranks == 1 ? model.WeightBytes(firstLayer, layerCount) : embedding + model.BytesPerStep(firstLayer, layerCount) / ranks;
-        var left = memory - request.BufferBytes - (long)(weights * Resident);
-        return left < 0 ? -1 : left / (model.KvBlockBytes * layerCount / ranks);
+        var from = found.IsExact ? $"the best of all {found.Considered} schemes" : $"the best of {found.Considered} schemes looked at";
+        if (found.RunnerUp is not { } next) return $"{found.Best.Scheme.Shape}: {from}";
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{found.Best.Scheme.Shape}: {from}; next comes {next.Scheme.Shape}: {Cost(problem, next)}, {100.0 * next.Picoseconds / found.Best.Picoseconds - 100:0.0} % slower");
     }
 
-    static string DoesNotFit(PlanRequest request, Member[] workers)
+    static string Cost(PlanningProblem problem, SchemeCost cost)
     {
-        var model = request.Footprint;
-        var weights = model.WeightBytes(0, model.LayerCount) * Resident;
-        var kv = (double)request.MinKvBlocks * model.KvBlockBytes * model.LayerCount;
-        var memory = string.Join(", ", workers.Select(worker => $"{worker.Name} {Gigabytes(worker.Capabilities.MemoryBytes)}"));
-        return $"the model does not fit: it needs about {Gigabytes(weights)} for weights and at least {Gigabytes(kv)} for KV, in whole layers, "
-            + $"and {Gigabytes(request.BufferBytes)} for buffers on each worker, but they have {memory}";
+        var seconds = SchemeFlow.Seconds(cost.Picoseconds);
+        return problem.Goal.Objective == PlanObjective.Latency
+            ? string.Create(CultureInfo.InvariantCulture, $"{1e3 * seconds:0.00} ms per token")
+            : string.Create(CultureInfo.InvariantCulture, $"{problem.Goal.Concurrency / seconds:0.00} tokens/s");
     }
-
-    static string Gigabytes(double bytes) => $"{bytes / 1e9:0.00} GB";
 }

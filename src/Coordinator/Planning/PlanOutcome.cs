@@ -7,7 +7,8 @@ public abstract record PlanOutcome
     PlanOutcome() { }
 
     /// <param name="KvBlocks">As many as were wanted, or as the tightest worker has memory for.</param>
-    public sealed record Planned(ClusterPlan Plan, int KvBlocks) : PlanOutcome;
+    /// <param name="Pipeline">The plan as it was found; its workers are indices into <see cref="MeasuredCluster.Members"/>.</param>
+    public sealed record Planned(ClusterPlan Plan, int KvBlocks, PlannedPipeline Pipeline) : PlanOutcome;
 
     /// <param name="Reason">One line for people.</param>
     public sealed record Refused(string Reason) : PlanOutcome;

@@ -4,11 +4,17 @@ namespace LlamaCluster.Coordinator.Planning;
 
 /// <summary>What a plan is asked for.</summary>
 /// <param name="ViewVersion">Above all before it.</param>
-/// <param name="Workers">In the order in which they get stages.</param>
-/// <param name="TensorParallel">Workers per stage.</param>
+/// <param name="Workers">In the order in which they get stages, where nothing else speaks for another.</param>
+/// <param name="TensorParallel">Workers per stage; null: as the planner finds best.</param>
 /// <param name="BufferBytes">What a worker needs beside weights and KV cache.</param>
 /// <param name="KvBlocks">KV blocks wanted.</param>
 /// <param name="MinKvBlocks">A split that leaves room for fewer is none.</param>
 public sealed record PlanRequest(
-    ulong ViewVersion, ModelIdentity Model, ModelFootprint Footprint, IReadOnlyList<Member> Workers, int TensorParallel, long BufferBytes,
-    int KvBlocks, int MinKvBlocks);
+    ulong ViewVersion, ModelIdentity Model, ModelFootprint Footprint, IReadOnlyList<Member> Workers, int? TensorParallel, long BufferBytes,
+    int KvBlocks, int MinKvBlocks)
+{
+    public PlanObjective Objective { get; init; } = PlanObjective.Throughput;
+
+    /// <summary>Streams that the plan is to be good for.</summary>
+    public int Streams { get; init; } = 8;
+}

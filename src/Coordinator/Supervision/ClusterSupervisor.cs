@@ -58,7 +58,7 @@ public sealed partial class ClusterSupervisor(
     /// <summary>One attempt: plan, load, open, serve. Whatever it made is gone when it returns.</summary>
     async Task<ViewEnd> RunViewAsync(IReadOnlyList<Member> members, CancellationToken stopping)
     {
-        switch (PipelinePlanner.Plan(RequestFor(members)))
+        switch (ClusterPlanner.Plan(RequestFor(members)))
         {
             case PlanOutcome.Planned planned:
                 using (var over = CancellationTokenSource.CreateLinkedTokenSource(stopping))

@@ -12,16 +12,17 @@ namespace LlamaCluster.Coordinator.Supervision;
 public sealed class ViewBuilder(
     SupervisorOptions options, ShardLoader loader, PeerChannels channels, CoordinatorMetrics metrics, TimeProvider time, ILogger<GrpcPipeline> logger)
 {
-    /// <param name="members">Those of the plan, in stage order.</param>
+    /// <param name="members">Those of the plan, and maybe others.</param>
     /// <param name="report">See <see cref="LoadingBoard"/>.</param>
     public async Task<PipelineOpening> BuildAsync(
         PlanOutcome.Planned planned, IReadOnlyList<Member> members, Action<string, ImmutableArray<ShardProgress>> report, CancellationToken cancellation)
     {
         var plan = planned.Plan;
-        StageWorker[] workers = [.. plan.Assignments.Zip(members, (part, member) => new StageWorker(part, member.Name))];
+        var byId = members.ToDictionary(member => member.Id);
+        StageWorker[] workers = [.. plan.Assignments.Select(part => new StageWorker(part, byId[part.Worker].Name))];
         var board = new LoadingBoard(workers, report);
         var request = new LoadRequest(plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine);
-        var outcome = await loader.LoadAsync(request, [.. workers.Zip(members, (worker, member) => (worker, member.CoordinatorAddress))], board.Update, cancellation);
+        var outcome = await loader.LoadAsync(request, [.. workers.Select(worker => (worker, byId[worker.Id].CoordinatorAddress))], board.Update, cancellation);
         return outcome switch
         {
             LoadOutcome.Loaded loaded => await GrpcPipeline.OpenAsync(

@@ -11,6 +11,9 @@ namespace LlamaCluster.Model.Formats;
 /// <param name="Columns">Input dimension, contiguous in storage; a vector's length.</param>
 public sealed record TensorInfo(string Name, TensorType Type, long Rows, long Columns)
 {
+    /// <summary>Consecutive columns of a row that are stored together.</summary>
+    public int ColumnBlock => Type.BlockSize();
+
     public long RowBytes => Type.RowBytes(Columns);
 
     public long Bytes => checked(Rows * RowBytes);

@@ -1,4 +1,6 @@
+using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Coordinator.Planning.Costs;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Protos;
 
@@ -12,11 +14,28 @@ public sealed class ModelFootprintTests
     public void Layers_that_are_alike_take_the_memory_of_one_and_the_time_of_all()
     {
         var (each, once) = (Of(Path), Of($"{Path};share-layer-weights"));
-        var layer = each.LayerBytes[0];
+        var layer = each.Layers[0].Bytes;
 
-        Assert.Equal(each.WeightBytes(1, 4) - 3 * layer, once.WeightBytes(1, 4));
-        Assert.Equal(each.WeightBytes(0, 6) - 5 * layer, once.WeightBytes(0, 6));
-        Assert.Equal(each.BytesPerStep(1, 4), once.BytesPerStep(1, 4));
+        Assert.Equal(WeightBytes(each, 1, 4) - 3 * layer, WeightBytes(once, 1, 4), 1e-6);
+        Assert.Equal(WeightBytes(each, 0, 6) - 5 * layer, WeightBytes(once, 0, 6), 1e-6);
+        Assert.Equal(each.Bytes, once.Bytes);
+    }
+
+    [Fact]
+    public void Parts_are_summed_by_type_and_like_layers_are_one_kind()
+    {
+        var model = Footprints.Of("llama-3.1-8b", "q4_k_m");
+        Assert.Equal(["Q4_K", "Q6_K"], model.Layers[0].FeedForward.Select(weights => weights.Type));
+        Assert.Equal(["Q4_K"], model.Layers[4].FeedForward.Select(weights => weights.Type));
+        Assert.Equal([0, 4], model.LayerKinds.Distinct());
+        Assert.Equal(2 * 8 * 128 * 16 * 2, model.KvBlockBytes);
+        Assert.Equal(256, model.ColumnBlock);
+    }
+
+    static double WeightBytes(ModelFootprint model, int first, int count)
+    {
+        var problem = new PlanningProblem(model, Clusters.Alike(1, Clusters.Fast), PlanGoal.Of(PlanObjective.Latency, 16, 1), new Overheads { Resident = 1 });
+        return StageGroup.Of(problem, [0], RankShares.Whole).MemoryOf(0, first, count).Weights;
     }
 
     static ModelFootprint Of(string path)

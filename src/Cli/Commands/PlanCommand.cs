@@ -1,0 +1,71 @@
+using System.CommandLine;
+using LlamaCluster.Cli.Planning;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats.Quantization;
+
+namespace LlamaCluster.Cli.Commands;
+
+/// <summary>`plan`: how a model would be split over a cluster that a file describes, and how fast that would be. Starts nothing.</summary>
+static class PlanCommand
+{
+    const int MaxStreams = 4096;
+    const int UsualContext = 8192;
+
+    public static Command Create()
+    {
+        var model = new Option<string?>("--model") { HelpName = "PATH", Description = "a .gguf file (first part if split) or a Hugging Face folder" };
+        var shape = new Option<string?>("--shape") { HelpName = "NAME|hidden=..,..", Description = $"a shape in place of a model: {string.Join(", ", ModelShape.PresetNames)} or hidden=2048,layers=16,ffn=8192,heads=32,kv-heads=8,vocab=32000" };
+        var quant = new Option<string?>("--quant") { HelpName = "TYPE", Description = $"with --shape: the type of the matrices, {string.Join(", ", TensorMix.Names)}; without it q4_k_m" };
+        var cluster = new Option<string>("--cluster") { HelpName = "FILE.yaml", Description = "the workers, hosts and links; docs/scaling.md has the format", Required = true };
+        var objective = new Option<string>("--objective") { HelpName = "latency|throughput", Description = "the least time per token of one stream, or the most tokens per second of all", DefaultValueFactory = _ => "latency" };
+        var context = new Option<int?>("--context") { HelpName = "N", Description = "positions of each stream; without it 8192 or the model's own limit" };
+        var concurrency = new Option<int>("--concurrency") { HelpName = "C", Description = "streams at a time", DefaultValueFactory = _ => 1 };
+        var ranks = new Option<int?>("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage; without it as the planner finds best" };
+        var json = new Option<bool>("--json") { Description = "print one JSON object" };
+        var command = new Command("plan", "Predict how a model is best split over a cluster, and how fast it would be. Starts nothing.") { model, shape, quant, cluster, objective, context, concurrency, ranks, json };
+        command.SetAction(parsed =>
+        {
+            var footprint = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant));
+            var question = new PlanQuestion(
+                footprint,
+                ObjectiveOf(parsed.GetRequiredValue(objective)),
+                Range.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, footprint.Config.ContextLength), 2, footprint.Config.ContextLength),
+                Range.Check("--concurrency", parsed.GetValue(concurrency), 1, MaxStreams),
+                parsed.GetValue(ranks) is { } given ? Range.Check("--tensor-parallel", given, 1, MaxStreams) : null);
+            Print(question, ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.GetValue(json), parsed.InvocationConfiguration.Output);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    static void Print(PlanQuestion question, ClusterDescription cluster, bool json, TextWriter output)
+    {
+        var problem = question.On(cluster);
+        var plan = PipelinePlanner.Plan(problem) switch
+        {
+            PipelineOutcome.Planned planned => planned.Pipeline,
+            PipelineOutcome.Refused refused => throw new CommandFailedException(refused.Reason),
+            var other => throw new InvalidOperationException($"unknown outcome {other}"),
+        };
+        if (json) output.WriteLine(PlanJson.Of(question, cluster, problem, plan));
+        else new PlanReport(question, cluster, problem, plan).Print(output);
+    }
+
+    static ModelFootprint ModelOf(string? path, string? shape, string? quant) => (path, shape, quant) switch
+    {
+        (not null, null, null) => PlannedModel.OfFile(path),
+        (null, not null, _) => PlannedModel.OfShape(shape, quant),
+        (not null, null, not null) => throw new InvalidOptionsException("--quant goes with --shape; a model has its own types"),
+        (null, null, _) => throw new InvalidOptionsException("give --model or --shape"),
+        _ => throw new InvalidOptionsException("--model and --shape are both given: give one"),
+    };
+
+    static PlanObjective ObjectiveOf(string text) => text switch
+    {
+        "latency" => PlanObjective.Latency,
+        "throughput" => PlanObjective.Throughput,
+        _ => throw new InvalidOptionsException($"--objective is {text}; it must be latency or throughput"),
+    };
+}

@@ -1,0 +1,58 @@
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Coordinator.Planning.Costs;
+
+namespace LlamaCluster.Coordinator.Planning;
+
+/// <summary>
+/// Plans a view of registered workers with <see cref="PipelinePlanner"/>: all of them have part in it, but for those beyond the model's layers.
+/// It makes room for as many KV blocks as are wanted, if there is a plan that can, else for what there is.
+/// Pure and deterministic.
+/// </summary>
+public static class ClusterPlanner
+{
+    public static PlanOutcome Plan(PlanRequest request)
+    {
+        if (request.Workers.Count == 0) return new PlanOutcome.Refused("there are no workers");
+        var cluster = MeasuredCluster.Of(request.Workers);
+        var problem = ProblemOf(request, cluster, request.KvBlocks);
+        var outcome = PipelinePlanner.Plan(problem);
+        if (outcome is not PipelineOutcome.Planned) outcome = PipelinePlanner.Plan(problem = ProblemOf(request, cluster, request.MinKvBlocks));
+        return outcome switch
+        {
+            PipelineOutcome.Planned planned => new PlanOutcome.Planned(
+                ViewOf(request, cluster, planned.Pipeline), KvBlocks(request, problem, planned.Pipeline), planned.Pipeline),
+            PipelineOutcome.Refused refused => new PlanOutcome.Refused(refused.Reason),
+            _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
+        };
+    }
+
+    static PlanningProblem ProblemOf(PlanRequest request, MeasuredCluster cluster, int kvBlocks) => new(
+        request.Footprint,
+        cluster.Profile,
+        PlanGoal.Of(request.Objective, request.Footprint.Config.ContextLength, request.Streams) with
+        {
+            KvBlocks = kvBlocks,
+            BufferBytes = request.BufferBytes,
+            RanksPerStage = request.TensorParallel,
+            UsesAll = true,
+        },
+        new Overheads());
+
+    static ClusterPlan ViewOf(PlanRequest request, MeasuredCluster cluster, PlannedPipeline pipeline) => ClusterPlan.Create(
+        request.ViewVersion, request.Model.Name, request.Model.Digest, request.Footprint.LayerCount,
+        [
+            .. pipeline.Stages.SelectMany((stage, index) => stage.Workers.Select((worker, rank) => new ShardAssignment(
+                cluster.Members[worker].Id, cluster.Members[worker].Address, index, new Shard(stage.Layers, new TensorSlice(rank, stage.Shares))))),
+        ]);
+
+    /// <summary>As many as are wanted, or as the tightest worker has room for.</summary>
+    static int KvBlocks(PlanRequest request, PlanningProblem problem, PlannedPipeline pipeline)
+    {
+        var blocks = (double)request.KvBlocks;
+        foreach (var (stage, prediction) in pipeline.Stages.Zip(pipeline.Prediction.Stages))
+            foreach (var (worker, memory) in stage.Workers.Zip(prediction.Memory))
+                if (problem.Cluster.Workers[worker].MemoryBytes is > 0 and var all)
+                    blocks = Math.Min(blocks, problem.Goal.KvBlocks * ((all - memory.Weights - memory.Buffers) / memory.Kv));
+        return (int)blocks;
+    }
+}

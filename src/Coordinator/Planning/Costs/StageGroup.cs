@@ -1,0 +1,52 @@
+using LlamaCluster.Cluster.Plans;
+
+namespace LlamaCluster.Coordinator.Planning.Costs;
+
+/// <summary>Workers that share a stage, with what each has of every layer, and what that weighs in their memories.</summary>
+sealed class StageGroup
+{
+    readonly PlanningProblem _problem;
+    readonly RankFractions[] _fractions;
+
+    /// <summary>Of ranks with the same part and the same memory, one.</summary>
+    readonly int[] _limitedRanks;
+
+    public StageGroup(PlanningProblem problem, int[] workers, RankShares shares, string kind)
+    {
+        (_problem, Workers, Shares, Kind) = (problem, workers, shares, kind);
+        _fractions = problem.FractionsOf(shares);
+        long Memory(int rank) => problem.Cluster.Workers[workers[rank]].MemoryBytes;
+        _limitedRanks = [.. Enumerable.Range(0, workers.Length).Where(rank => Memory(rank) > 0).DistinctBy(rank => (_fractions[rank], Memory(rank)))];
+    }
+
+    public static StageGroup Of(PlanningProblem problem, int[] workers, RankShares shares) => new(problem, workers, shares, GroupKind.Of(problem.Cluster, workers));
+
+    public int[] Workers { get; }
+
+    public RankShares Shares { get; }
+
+    /// <summary>The same for groups that are alike in all but which of several like workers they have.</summary>
+    public string Kind { get; }
+
+    public IReadOnlyList<RankFractions> Fractions => _fractions;
+
+    /// <summary>Every rank has memory for its part of these layers, with what comes with the first and the last, and for the KV cache.</summary>
+    public bool Holds(int first, int count)
+    {
+        foreach (var rank in _limitedRanks)
+            if (MemoryOf(rank, first, count).Total > _problem.Cluster.Workers[Workers[rank]].MemoryBytes) return false;
+        return true;
+    }
+
+    public RankMemory MemoryOf(int rank, int first, int count)
+    {
+        var (model, share) = (_problem.Model, _fractions[rank]);
+        var (embeds, hasHead) = (first == 0, first + count == model.LayerCount);
+        var (attention, feedForward, norms) = _problem.LayerBytes(first, count);
+        var weights = attention * share.Attention + feedForward * share.FeedForward + norms;
+        if (hasHead) weights += model.Head.Bytes * share.Vocabulary;
+        if (embeds && !(hasHead && model.Config.TiedEmbeddings && share.Vocabulary == 1)) weights += model.Embedding.Bytes;
+        var kv = (double)_problem.Goal.KvBlocks * model.KvBlockBytes * count * share.Kv;
+        return new RankMemory(weights * _problem.Overheads.Resident, kv, _problem.Goal.BufferBytes);
+    }
+}

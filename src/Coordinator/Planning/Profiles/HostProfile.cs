@@ -1,0 +1,6 @@
+namespace LlamaCluster.Coordinator.Planning.Profiles;
+
+/// <summary>A machine, whose processors and memory its workers share while they work at the same time.</summary>
+/// <param name="Processors">0: enough for all its workers.</param>
+/// <param name="ReadBytesPerSecond">Of all its memory together; 0: enough for all its workers.</param>
+public sealed record HostProfile(string Name, int Processors, double ReadBytesPerSecond);

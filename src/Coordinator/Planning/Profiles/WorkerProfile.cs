@@ -1,0 +1,22 @@
+namespace LlamaCluster.Coordinator.Planning.Profiles;
+
+/// <summary>What one worker can do.</summary>
+/// <param name="Host">Index of its <see cref="HostProfile"/>.</param>
+/// <param name="MemoryBytes">For weights, KV cache and buffers; 0: unknown, and no limit.</param>
+/// <param name="Threads">Compute threads.</param>
+/// <param name="ReadBytesPerSecond">Plain reads of memory by all its threads.</param>
+/// <param name="MultiplyAddsPerSecond">Many rows, for types that <paramref name="Paces"/> does not name.</param>
+/// <param name="Paces">By tensor type; those that were measured.</param>
+public sealed record WorkerProfile(
+    string Name, int Host, long MemoryBytes, int Threads, double ReadBytesPerSecond, double MultiplyAddsPerSecond, IReadOnlyDictionary<string, ProductPace> Paces)
+{
+    /// <summary>The pace for weights of a type; where it was not measured, what memory gives at <paramref name="efficiency"/> of its plain reads.</summary>
+    public ProductPace PaceOf(TypedWeights weights, double efficiency) => Paces.TryGetValue(weights.Type, out var measured)
+        ? measured
+        : new ProductPace(efficiency * ReadBytesPerSecond * weights.Elements / weights.Bytes, MultiplyAddsPerSecond);
+
+    /// <summary>The same worker but for name and host.</summary>
+    public bool IsLike(WorkerProfile other) =>
+        this with { Name = "", Host = 0, Paces = other.Paces } == other with { Name = "", Host = 0 }
+        && Paces.Count == other.Paces.Count && Paces.All(pace => other.Paces.TryGetValue(pace.Key, out var theirs) && theirs == pace.Value);
+}

@@ -1,0 +1,84 @@
+using LlamaCluster.Coordinator.Planning.Costs;
+
+namespace LlamaCluster.Coordinator.Planning.Search;
+
+/// <summary>
+/// The schemes of a large cluster in which all stages of a kind of workers have as many ranks, but for one with those that are over: for one kind of workers all of them, for
+/// several kinds some, from which a search can go on.
+/// </summary>
+static class EvenSchemes
+{
+    /// <summary>With more kinds than this, all stages have as many ranks.</summary>
+    const int MostKinds = 3;
+
+    public static IReadOnlyList<PlanScheme> Of(PlanningProblem problem)
+    {
+        var kinds = KindsOf(problem);
+        IEnumerable<PlanScheme> schemes = kinds.Count == 1
+            ? from ranks in RanksOf(problem, kinds[0].Length, all: true)
+              from stages in Enumerable.Range(1, Math.Min(problem.Model.LayerCount, DivideUp(kinds[0].Length, ranks)))
+              select new PlanScheme([.. Cut(kinds[0], ranks, stages)])
+            : OfSeveral(problem, kinds);
+        return [.. schemes.Where(scheme => SchemeRules.Allow(scheme, problem))];
+    }
+
+    static IEnumerable<PlanScheme> OfSeveral(PlanningProblem problem, IReadOnlyList<int[]> kinds)
+    {
+        var layers = problem.Model.LayerCount;
+        foreach (var ranks in RankVectors(problem, kinds))
+        {
+            int[] most = [.. kinds.Zip(ranks, (kind, own) => Math.Min(layers, DivideUp(kind.Length, own)))];
+            yield return Cut(kinds, ranks, most, layers);
+            for (var kind = 0; kind < kinds.Count; kind++)
+            {
+                yield return Cut(kinds, ranks, [.. most.Select((count, other) => other == kind ? count : 0)], layers);
+                foreach (var stages in Steps(most[kind]))
+                    yield return Cut(kinds, ranks, [.. most.Select((count, other) => other == kind ? stages : count)], layers);
+            }
+        }
+    }
+
+    static IEnumerable<int[]> RankVectors(PlanningProblem problem, IReadOnlyList<int[]> kinds)
+    {
+        if (kinds.Count > MostKinds)
+            return RanksOf(problem, kinds.Max(kind => kind.Length), all: false).Select(ranks => Enumerable.Repeat(ranks, kinds.Count).ToArray());
+        IEnumerable<int[]> vectors = [[]];
+        foreach (var kind in kinds)
+            vectors = vectors.SelectMany(vector => RanksOf(problem, kind.Length, all: false).Select(ranks => (int[])[.. vector, ranks]));
+        return vectors;
+    }
+
+    static IEnumerable<int> RanksOf(PlanningProblem problem, int workers, bool all)
+    {
+        if (problem.Goal.RanksPerStage is { } given) return [given];
+        var most = Math.Min(problem.MaxRanks, workers);
+        return all ? Enumerable.Range(1, most) : Steps(most);
+    }
+
+    /// <summary>1, 2, 4, 8... and the most.</summary>
+    static IEnumerable<int> Steps(int most)
+    {
+        for (var step = 1; step < most; step *= 2) yield return step;
+        if (most > 0) yield return most;
+    }
+
+    static int DivideUp(int value, int parts) => (value + parts - 1) / parts;
+
+    /// <summary>No more stages than layers: what is over is left out.</summary>
+    static PlanScheme Cut(IReadOnlyList<int[]> kinds, int[] ranks, int[] stages, int layers) =>
+        new([.. kinds.SelectMany((kind, index) => Cut(kind, ranks[index], stages[index])).Take(layers)]);
+
+    static IEnumerable<int[]> Cut(int[] workers, int ranks, int stages) => workers.Chunk(ranks).Take(stages);
+
+    /// <summary>Like workers on like hosts, host after host.</summary>
+    static IReadOnlyList<int[]> KindsOf(PlanningProblem problem)
+    {
+        var cluster = problem.Cluster;
+        return
+        [
+            .. Enumerable.Range(0, cluster.Workers.Count)
+                .GroupBy(worker => (cluster.HostKinds[cluster.Workers[worker].Host], cluster.WorkerKinds[worker]))
+                .Select(kind => kind.ToArray()),
+        ];
+    }
+}

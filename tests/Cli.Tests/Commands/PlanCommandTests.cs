@@ -1,0 +1,87 @@
+using System.Text.Json.Nodes;
+using LlamaCluster.Testing;
+
+namespace LlamaCluster.Cli.Tests.Commands;
+
+public sealed class PlanCommandTests
+{
+    const string Desktops = "sixteen-desktops";
+
+    public static TheoryData<string, string, string> Examples => new()
+    {
+        { "four-servers", "latency", "1" },
+        { "four-servers", "throughput", "32" },
+        { Desktops, "latency", "1" },
+        { Desktops, "throughput", "16" },
+        { "eight-fast-machines", "latency", "1" },
+        { "eight-fast-machines", "throughput", "64" },
+    };
+
+    /// <summary>With LLAMACLUSTER_RECORD=1 the recordings are written anew.</summary>
+    [Theory]
+    [MemberData(nameof(Examples))]
+    public async Task Examples_print_what_was_recorded(string cluster, string objective, string streams)
+    {
+        var run = await CommandRun.OfAsync(
+            "", "plan", "--shape", "llama-3.1-405b", "--quant", "q4_k_m", "--cluster", ClusterOf(cluster), "--objective", objective, "--concurrency", streams);
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        var recording = SharedFiles.Fixture($"plans/{cluster}-{objective}.txt");
+        if (Environment.GetEnvironmentVariable("LLAMACLUSTER_RECORD") == "1") await File.WriteAllTextAsync(recording, run.Output);
+        Assert.Equal(await File.ReadAllTextAsync(recording), run.Output);
+    }
+
+    [Fact]
+    public async Task Json_is_one_object_with_stages_memory_and_predictions()
+    {
+        var run = await CommandRun.OfAsync("", "plan", "--shape", "llama-3.1-70b", "--cluster", ClusterOf("four-servers"), "--concurrency", "4", "--context", "4096", "--json");
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        var plan = JsonNode.Parse(run.Output)!;
+        Assert.True((bool)plan["predicted"]!);
+        Assert.Equal(80, plan["stages"]!.AsArray().Sum(stage => (int)stage!["layers"]!));
+        Assert.Equal([1, 2, 4], plan["streams"]!.AsArray().Select(streams => (int)streams!["streams"]!));
+        Assert.All(plan["stages"]!.AsArray().SelectMany(stage => stage!["workers"]!.AsArray()), worker =>
+            Assert.InRange((long)worker!["memory_bytes"]!, 1, (long)worker["memory_limit_bytes"]!));
+        var causes = plan["seconds_per_token_by_cause"]!.AsObject().Sum(cause => (double)cause.Value!);
+        Assert.Equal((double)plan["seconds_per_token"]!, causes, 1e-9);
+    }
+
+    [Fact]
+    public async Task A_models_headers_are_enough()
+    {
+        var run = await CommandRun.OfAsync("", "plan", "--model", SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf"), "--cluster", ClusterOf(Desktops));
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        Assert.Contains("8 layers", run.Output);
+    }
+
+    [Fact]
+    public async Task What_does_not_fit_is_refused_with_the_arithmetic()
+    {
+        var run = await CommandRun.OfAsync("", "plan", "--shape", "llama-3.1-405b", "--quant", "q8_0", "--cluster", ClusterOf(Desktops));
+
+        Assert.Equal((1, ""), (run.ExitCode, run.Output));
+        Assert.Matches(@"^error: the model does not fit: 452\.\d\d GB of weights \+ 4\.\d\d GB of KV cache \+ 16 x \d\.\d\d GB of buffers = 4\d\d\.\d\d GB, but the workers have 16 x 28\.00 GB = 448\.00 GB$", run.ErrorLine);
+    }
+
+    [Theory]
+    [InlineData(2, "give --model or --shape", "--cluster", "x.yaml")]
+    [InlineData(2, "--cluster", "--shape", "llama-3.1-8b")]
+    [InlineData(2, "shape 'llama' is unknown", "--shape", "llama", "--cluster", "x.yaml")]
+    [InlineData(2, "--quant is q9; it must be one of q4_k_m", "--shape", "llama-3.1-8b", "--quant", "q9", "--cluster", "x.yaml")]
+    [InlineData(2, "--objective is speed; it must be latency or throughput", "--shape", "llama-3.1-8b", "--objective", "speed", "--cluster", "x.yaml")]
+    [InlineData(2, "--context is 1; it must be from 2 to 131072", "--shape", "llama-3.1-8b", "--context", "1", "--cluster", "x.yaml")]
+    [InlineData(2, "--concurrency is 0", "--shape", "llama-3.1-8b", "--concurrency", "0", "--cluster", "x.yaml")]
+    [InlineData(2, "--quant goes with --shape", "--model", "x.gguf", "--quant", "q4_0", "--cluster", "x.yaml")]
+    [InlineData(1, "x.yaml: no such file", "--shape", "llama-3.1-8b", "--cluster", "x.yaml")]
+    public async Task What_cannot_be_planned_is_one_line(int exitCode, string problem, params string[] args)
+    {
+        var run = await CommandRun.OfAsync("", ["plan", .. args]);
+
+        Assert.Equal((exitCode, ""), (run.ExitCode, run.Output));
+        Assert.Contains(problem, run.ErrorLine);
+    }
+
+    static string ClusterOf(string name) => Path.Combine(SharedFiles.Repository, "docs", "clusters", $"{name}.yaml");
+}

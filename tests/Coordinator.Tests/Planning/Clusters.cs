@@ -1,0 +1,30 @@
+using LlamaCluster.Coordinator.Planning.Profiles;
+
+namespace LlamaCluster.Coordinator.Tests.Planning;
+
+/// <summary>Clusters to plan on.</summary>
+static class Clusters
+{
+    public static Link Fast { get; } = new(20e-6, 12.5e9);
+
+    /// <summary>Gigabit Ethernet.</summary>
+    public static Link Slow { get; } = new(1e-3, 125e6);
+
+    public static WorkerProfile Worker(int host, double read = 20e9, long memory = 0, double multiplyAdds = 500e9) =>
+        new($"worker{host}", host, memory, 4, read, multiplyAdds, new Dictionary<string, ProductPace>());
+
+    /// <summary>One worker a host, all hosts with the same link.</summary>
+    public static ClusterProfile Of(Link link, params IEnumerable<WorkerProfile> workers)
+    {
+        var all = workers.ToList();
+        return new ClusterProfile(all, [.. all.Select(worker => new HostProfile(worker.Name, 0, 0))], new LinkTable(all.Count, (_, _) => link, _ => link));
+    }
+
+    public static ClusterProfile Alike(int workers, Link link, long memory = 0) => Of(link, Enumerable.Range(0, workers).Select(host => Worker(host, memory: memory)));
+
+    /// <summary>Several workers on one host, which share its memory.</summary>
+    public static ClusterProfile OneHost(int workers, double workerRead, double hostRead, int processors) => new(
+        [.. Enumerable.Range(0, workers).Select(number => Worker(0, workerRead) with { Name = $"worker{number}", Threads = 1 })],
+        [new HostProfile("host", processors, hostRead)],
+        new LinkTable(1, (_, _) => new Link(30e-6, 2e9), _ => new Link(30e-6, 2e9)));
+}
