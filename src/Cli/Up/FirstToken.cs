@@ -3,7 +3,7 @@ using LlamaCluster.Model.Inference;
 
 namespace LlamaCluster.Cli.Up;
 
-/// <summary>The proof that a cluster works: one token, through all stages. It also warms what the first request would have to wait for.</summary>
+/// <summary>The proof that a cluster works: one token, through all stages.</summary>
 static class FirstToken
 {
     public static async Task<bool> ComesAsync(IGenerationEngine engine, CancellationToken cancellation)

@@ -50,6 +50,7 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
     {
         do await view.FollowUntilReadyAsync(coordinator.Status, stopping);
         while (!await FirstToken.ComesAsync(coordinator.Engine, stopping));
+        await FirstChat.HoldAsync(coordinator.ApiAddress, coordinator.Model.Name, stopping);
         output.WriteLine($"ready {coordinator.ApiAddress.GetLeftPart(UriPartial.Authority)} model={coordinator.Model.Name}");
         output.Flush();
     }

@@ -1,0 +1,32 @@
+using System.Net.Http.Json;
+
+namespace LlamaCluster.Cli.Up;
+
+/// <summary>A chat over the API before anybody waits for one: what only requests use is compiled and in the caches then. What is answered does not matter.</summary>
+static class FirstChat
+{
+    /// <summary>A model that needs longer would not gain by it.</summary>
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <exception cref="CommandFailedException">Nobody answers at this address.</exception>
+    public static async Task HoldAsync(Uri api, string model, CancellationToken cancellation)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        deadline.CancelAfter(Patience);
+        using var http = new HttpClient { BaseAddress = api };
+        var request = new { model, messages = new[] { new { role = "user", content = "Hello" } }, max_tokens = 2, stream = true };
+        try
+        {
+            using var answer = await http.PostAsJsonAsync("/v1/chat/completions", request, deadline.Token);
+            await answer.Content.CopyToAsync(Stream.Null, deadline.Token);
+        }
+        catch (HttpRequestException failure)
+        {
+            throw new CommandFailedException($"the API does not answer at {api.GetLeftPart(UriPartial.Authority)}: {failure.Message}");
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            return;   // too slow a model: it is ready nevertheless
+        }
+    }
+}
