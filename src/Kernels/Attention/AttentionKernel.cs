@@ -39,6 +39,10 @@ abstract unsafe class AttentionKernel(KvBlockLayout layout)
     /// <summary>Puts one position's key and value [E] into its slot of a head tile. The numbers must be finite.</summary>
     public abstract void Store(byte* headTile, int slot, float* key, float* value);
 
+    /// <summary>Puts queries into scratch memory, in the form that <see cref="Attend"/> reads.</summary>
+    /// <param name="taken">Part of <see cref="AttentionScratch.Queries"/>.</param>
+    public abstract void TakeQueries(ReadOnlySpan<float> queries, float* taken);
+
     /// <summary>
     /// Attends to positions <paramref name="first"/> (a multiple of 64) to <paramref name="end"/>, as far as each row may see them, and
     /// leaves the result in <paramref name="state"/>. Row r has position <c>position + r</c> and <paramref name="group"/> queries,

@@ -14,7 +14,11 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
     readonly KeyScores<TLanes, TKv> _keyScores = new(layout);
     readonly ValueSums<TLanes, TKv> _valueSums = new(layout);
     readonly int _headSize = layout.HeadSize;
-    readonly float _scale = 1 / MathF.Sqrt(layout.HeadSize);
+    readonly float _queryFactor = MathF.Sqrt(TKv.Unit);
+
+    /// <summary>Of what <see cref="KeyScores{TLanes, TKv}"/> gives for queries times <see cref="_queryFactor"/>.</summary>
+    readonly float _scale = MathF.Sqrt(TKv.Unit) / MathF.Sqrt(layout.HeadSize);
+
     readonly int _paddedSize = layout.PaddedHeadSize;
     readonly long _keys = layout.Keys;
     readonly long _valueScales = layout.ValueScales;
@@ -31,10 +35,17 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
             var valueFactor = TKv.Scale(value + start, end - start, (ushort*)(headTile + _valueScales) + scale);
             for (var e = start; e < end; e++)
             {
-                TKv.Store(key[e] * keyFactor, headTile + _keys, (e * Lanes) + slot);
-                TKv.Store(value[e] * valueFactor, headTile + _values, ((e - (e % Lanes) + slot) * Lanes) + (e % Lanes));
+                TKv.Store(key[e] * keyFactor, headTile + _keys, vector: e, lane: slot);
+                TKv.Store(value[e] * valueFactor, headTile + _values, vector: e - (e % Lanes) + slot, lane: e % Lanes);
             }
         }
+    }
+
+    /// <remarks>Half of the unit goes into the queries and half into the scores, so that neither leaves the range of a float.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void TakeQueries(ReadOnlySpan<float> queries, float* taken)
+    {
+        for (var i = 0; i < queries.Length; i++) taken[i] = queries[i] * _queryFactor;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -82,11 +93,17 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Finish(in AttentionState state, int first, int queries, float* output)
     {
-        for (var q = 0; q < queries; q++)
-            for (var e = 0; e < _headSize; e++)
-                output[(q * _headSize) + e] = state.Output[((first + q) * _paddedSize) + e] / state.Sum[first + q];
+        for (var q = 0; q < queries; q++, output += _headSize)
+        {
+            var sums = state.Output + ((first + q) * _paddedSize);
+            var divisor = TLanes.Broadcast(state.Sum[first + q]);
+            var e = 0;
+            for (; e + Lanes <= _headSize; e += Lanes) TLanes.Store(TLanes.Load(sums + e) / divisor, output + e);
+            if (e < _headSize) LaneMath<TLanes>.StoreFirst(TLanes.Load(sums + e) / divisor, output + e, _headSize - e);
+        }
     }
 
     /// <summary>Queries <paramref name="query"/> .. of the scratch attend to the first <paramref name="count"/> positions of a tile.</summary>
@@ -109,38 +126,35 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
     {
         var scale = TLanes.Broadcast(_scale);
         var end = (count + Lanes - 1) / Lanes * Lanes;
-        for (var q = 0; q < queries; q++)
+        for (var q = query; q < query + queries; q++, scores += TilePositions)
         {
-            var weights = scores + (q * TilePositions);
-            for (var i = count; i < end; i++) weights[i] = float.NegativeInfinity;
+            for (var i = count; i < end; i++) scores[i] = float.NegativeInfinity;
 
-            var greatest = TLanes.Broadcast(state.Max[query + q]);
-            for (var i = 0; i < end; i += Lanes)
-            {
-                var scaled = TLanes.Load(weights + i) * scale;
-                TLanes.Store(scaled, weights + i);
-                greatest = TLanes.Max(greatest, scaled);
-            }
-            var max = TLanes.Max(greatest);
-            var rescale = TLanes.Max(LaneMath<TLanes>.Exp(TLanes.Broadcast(state.Max[query + q] - max)));
+            var greatest = TLanes.Load(scores) * scale;
+            for (var i = Lanes; i < end; i += Lanes) greatest = TLanes.Max(greatest, TLanes.Load(scores + i) * scale);
+            RaiseMax(q, TLanes.Max(greatest), state);
 
+            var max = TLanes.Broadcast(state.Max[q]);
             var sum = TLanes.Broadcast(0);
             for (var i = 0; i < end; i += Lanes)
             {
-                var weight = LaneMath<TLanes>.Exp(TLanes.Load(weights + i) - TLanes.Broadcast(max));
-                TLanes.Store(weight, weights + i);
+                var weight = LaneMath<TLanes>.Exp((TLanes.Load(scores + i) * scale) - max);
                 sum += weight;
+                TLanes.Store(TKv.Unit == 1 ? weight : weight * TLanes.Broadcast(TKv.Unit), scores + i);
             }
-            state.Sum[query + q] = MathF.FusedMultiplyAdd(state.Sum[query + q], rescale, TLanes.Sum(sum));
-            state.Max[query + q] = max;
-            if (rescale != 1) Rescale(state.Output + ((query + q) * _paddedSize), rescale);
+            state.Sum[q] += TLanes.Sum(sum);
         }
     }
 
+    /// <summary>What has been added up so far was relative to the old maximum.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    void Rescale(float* output, float factor)
+    void RaiseMax(int query, float max, in AttentionState state)
     {
-        var factors = TLanes.Broadcast(factor);
+        if (max <= state.Max[query]) return;
+        var factors = LaneMath<TLanes>.Exp(TLanes.Broadcast(state.Max[query] - max));
+        var output = state.Output + (query * _paddedSize);
         for (var e = 0; e < _paddedSize; e += Lanes) TLanes.Store(TLanes.Load(output + e) * factors, output + e);
+        state.Sum[query] *= TLanes.Max(factors);
+        state.Max[query] = max;
     }
 }

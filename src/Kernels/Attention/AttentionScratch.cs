@@ -12,10 +12,10 @@ readonly unsafe struct AttentionScratch
         Part = AttentionState.At(Total.Sum + queries, layout, queries);
     }
 
-    /// <summary>[N, E]</summary>
+    /// <summary>[N, E], as <see cref="AttentionKernel.TakeQueries"/> leaves them.</summary>
     public float* Queries { get; }
 
-    /// <summary>[N, 64] scores of a tile of positions, then their weights e^(score - max).</summary>
+    /// <summary>[N, 64] scores of a tile of positions, then their weights e^(score - max), times the KV type's unit.</summary>
     public float* Weights { get; }
 
     /// <summary>[N, 64] weights times value scales, of the scale group at work.</summary>

@@ -4,8 +4,8 @@ using LlamaCluster.Kernels.Elementwise;
 namespace LlamaCluster.Kernels.Attention;
 
 /// <summary>
-/// Scores of queries with keys, q . k. One lane is one position, and its products are added up over the head's dimensions in order (of scaled
-/// numbers, group by group): how many queries and blocks are taken at a time changes no bit. Enough of them are taken that the
+/// Scores of queries with keys, q . k / <see cref="IKvFormat.Unit"/>. One lane is one position, and its products are added up over the head's dimensions in
+/// order (of scaled numbers, group by group): how many queries and blocks are taken at a time changes no bit. Enough of them are taken that the
 /// multipliers need not wait for one another's results.
 /// </summary>
 /// <param name="layout">Of the head tiles.</param>
@@ -15,10 +15,18 @@ sealed unsafe class KeyScores<TLanes, TKv>(KvBlockLayout layout)
 {
     const int Lanes = LaneMath<TLanes>.Count;
     const int Tile = AttentionKernel.TilePositions;
+    const int Ahead = AttentionKernel.BlocksPerTile;
 
     readonly int _headSize = layout.HeadSize;
     readonly int _groupSize = TKv.Scaled ? KvBlockLayout.ScaleGroup : layout.HeadSize;
     readonly long _keys = layout.Keys;
+
+    /// <summary>Bytes of two dimensions of 16 positions.</summary>
+    static int PairBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 2 * Lanes * TKv.Bytes;
+    }
 
     /// <summary>scores[queries, 64] = queries[queries, E] . keys of the first <paramref name="count"/> blocks.</summary>
     /// <param name="blocks">Head tiles of a tile's blocks and, behind them, those that will be needed next.</param>
@@ -44,30 +52,34 @@ sealed unsafe class KeyScores<TLanes, TKv>(KvBlockLayout layout)
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     void Score4x2(byte** blocks, float* queries, float* scores)
     {
-        byte* a = blocks[0], b = blocks[1], nextA = blocks[AttentionKernel.BlocksPerTile], nextB = blocks[AttentionKernel.BlocksPerTile + 1];
-        float* q0 = queries, q1 = q0 + _headSize, q2 = q1 + _headSize, q3 = q2 + _headSize;
+        var (size, groupSize, keys) = (_headSize, _groupSize, _keys);
+        byte* a = blocks[0], b = blocks[1];
+        byte* keyA = a + keys, keyB = b + keys;
+        long nextA = blocks[Ahead] - a, nextB = blocks[Ahead + 1] - b;
+        float* q0 = queries, q1 = q0 + size, q2 = q1 + size, q3 = q2 + size;
         TLanes a0 = TLanes.Broadcast(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-        for (var start = 0; start < _headSize; start += _groupSize)
+        for (var start = 0; start < size; start += groupSize)
         {
             TLanes c0 = TLanes.Broadcast(0), c1 = c0, c2 = c0, c3 = c0, d0 = c0, d1 = c0, d2 = c0, d3 = c0;
-            var end = Math.Min(start + _groupSize, _headSize);
-            for (var e = start; e < end; e++)
+            var end = Math.Min(start + groupSize, size);
+            for (long e = start; e < end; e += 2, keyA += PairBytes, keyB += PairBytes)
             {
-                Prefetch(nextA, e);
-                Prefetch(nextB, e);
-                TLanes keyA = Key(a, e), keyB = Key(b, e);
-                var query = TLanes.Broadcast(q0[e]);
-                c0 = TLanes.MultiplyAdd(query, keyA, c0);
-                d0 = TLanes.MultiplyAdd(query, keyB, d0);
-                query = TLanes.Broadcast(q1[e]);
-                c1 = TLanes.MultiplyAdd(query, keyA, c1);
-                d1 = TLanes.MultiplyAdd(query, keyB, d1);
-                query = TLanes.Broadcast(q2[e]);
-                c2 = TLanes.MultiplyAdd(query, keyA, c2);
-                d2 = TLanes.MultiplyAdd(query, keyB, d2);
-                query = TLanes.Broadcast(q3[e]);
-                c3 = TLanes.MultiplyAdd(query, keyA, c3);
-                d3 = TLanes.MultiplyAdd(query, keyB, d3);
+                Prefetch(keyA + nextA);
+                Prefetch(keyB + nextB);
+                TKv.Load<TLanes>(keyA, out var firstA, out var secondA);
+                TKv.Load<TLanes>(keyB, out var firstB, out var secondB);
+                TLanes query = TLanes.Broadcast(q0[e]), second = TLanes.Broadcast(q0[e + 1]);
+                c0 = TLanes.MultiplyAdd(second, secondA, TLanes.MultiplyAdd(query, firstA, c0));
+                d0 = TLanes.MultiplyAdd(second, secondB, TLanes.MultiplyAdd(query, firstB, d0));
+                (query, second) = (TLanes.Broadcast(q1[e]), TLanes.Broadcast(q1[e + 1]));
+                c1 = TLanes.MultiplyAdd(second, secondA, TLanes.MultiplyAdd(query, firstA, c1));
+                d1 = TLanes.MultiplyAdd(second, secondB, TLanes.MultiplyAdd(query, firstB, d1));
+                (query, second) = (TLanes.Broadcast(q2[e]), TLanes.Broadcast(q2[e + 1]));
+                c2 = TLanes.MultiplyAdd(second, secondA, TLanes.MultiplyAdd(query, firstA, c2));
+                d2 = TLanes.MultiplyAdd(second, secondB, TLanes.MultiplyAdd(query, firstB, d2));
+                (query, second) = (TLanes.Broadcast(q3[e]), TLanes.Broadcast(q3[e + 1]));
+                c3 = TLanes.MultiplyAdd(second, secondA, TLanes.MultiplyAdd(query, firstA, c3));
+                d3 = TLanes.MultiplyAdd(second, secondB, TLanes.MultiplyAdd(query, firstB, d3));
             }
             (a0, a1, a2, a3) = (AddGroup(c0, a0, a, start), AddGroup(c1, a1, a, start), AddGroup(c2, a2, a, start), AddGroup(c3, a3, a, start));
             (b0, b1, b2, b3) = (AddGroup(d0, b0, b, start), AddGroup(d1, b1, b, start), AddGroup(d2, b2, b, start), AddGroup(d3, b3, b, start));
@@ -79,21 +91,24 @@ sealed unsafe class KeyScores<TLanes, TKv>(KvBlockLayout layout)
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     void Score4x1(byte** blocks, float* queries, float* scores)
     {
-        byte* block = blocks[0], next = blocks[AttentionKernel.BlocksPerTile];
-        float* q0 = queries, q1 = q0 + _headSize, q2 = q1 + _headSize, q3 = q2 + _headSize;
+        var (size, groupSize) = (_headSize, _groupSize);
+        var block = blocks[0];
+        var key = block + _keys;
+        long next = blocks[Ahead] - block;
+        float* q0 = queries, q1 = q0 + size, q2 = q1 + size, q3 = q2 + size;
         TLanes s0 = TLanes.Broadcast(0), s1 = s0, s2 = s0, s3 = s0;
-        for (var start = 0; start < _headSize; start += _groupSize)
+        for (var start = 0; start < size; start += groupSize)
         {
             TLanes g0 = TLanes.Broadcast(0), g1 = g0, g2 = g0, g3 = g0;
-            var end = Math.Min(start + _groupSize, _headSize);
-            for (var e = start; e < end; e++)
+            var end = Math.Min(start + groupSize, size);
+            for (long e = start; e < end; e += 2, key += PairBytes)
             {
-                Prefetch(next, e);
-                var key = Key(block, e);
-                g0 = TLanes.MultiplyAdd(TLanes.Broadcast(q0[e]), key, g0);
-                g1 = TLanes.MultiplyAdd(TLanes.Broadcast(q1[e]), key, g1);
-                g2 = TLanes.MultiplyAdd(TLanes.Broadcast(q2[e]), key, g2);
-                g3 = TLanes.MultiplyAdd(TLanes.Broadcast(q3[e]), key, g3);
+                Prefetch(key + next);
+                TKv.Load<TLanes>(key, out var first, out var second);
+                g0 = TLanes.MultiplyAdd(TLanes.Broadcast(q0[e + 1]), second, TLanes.MultiplyAdd(TLanes.Broadcast(q0[e]), first, g0));
+                g1 = TLanes.MultiplyAdd(TLanes.Broadcast(q1[e + 1]), second, TLanes.MultiplyAdd(TLanes.Broadcast(q1[e]), first, g1));
+                g2 = TLanes.MultiplyAdd(TLanes.Broadcast(q2[e + 1]), second, TLanes.MultiplyAdd(TLanes.Broadcast(q2[e]), first, g2));
+                g3 = TLanes.MultiplyAdd(TLanes.Broadcast(q3[e + 1]), second, TLanes.MultiplyAdd(TLanes.Broadcast(q3[e]), first, g3));
             }
             (s0, s1, s2, s3) = (AddGroup(g0, s0, block, start), AddGroup(g1, s1, block, start), AddGroup(g2, s2, block, start), AddGroup(g3, s3, block, start));
         }
@@ -103,20 +118,22 @@ sealed unsafe class KeyScores<TLanes, TKv>(KvBlockLayout layout)
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     void Score1x4(byte** blocks, float* query, float* scores)
     {
+        var (size, groupSize, keys) = (_headSize, _groupSize, _keys);
         byte* a = blocks[0], b = blocks[1], c = blocks[2], d = blocks[3];
         TLanes s0 = TLanes.Broadcast(0), s1 = s0, s2 = s0, s3 = s0;
-        for (var start = 0; start < _headSize; start += _groupSize)
+        for (var start = 0; start < size; start += groupSize)
         {
             TLanes g0 = TLanes.Broadcast(0), g1 = g0, g2 = g0, g3 = g0;
-            var end = Math.Min(start + _groupSize, _headSize);
-            for (var e = start; e < end; e++)
+            var end = Math.Min(start + groupSize, size);
+            var offset = keys + ((long)start / 2 * PairBytes);
+            for (long e = start; e < end; e += 2, offset += PairBytes)
             {
-                for (var next = blocks + AttentionKernel.BlocksPerTile; next < blocks + (2 * AttentionKernel.BlocksPerTile); next++) Prefetch(*next, e);
-                var q = TLanes.Broadcast(query[e]);
-                g0 = TLanes.MultiplyAdd(q, Key(a, e), g0);
-                g1 = TLanes.MultiplyAdd(q, Key(b, e), g1);
-                g2 = TLanes.MultiplyAdd(q, Key(c, e), g2);
-                g3 = TLanes.MultiplyAdd(q, Key(d, e), g3);
+                for (var next = blocks + Ahead; next < blocks + (2 * Ahead); next++) Prefetch(*next + offset);
+                TLanes first = TLanes.Broadcast(query[e]), second = TLanes.Broadcast(query[e + 1]);
+                g0 = AddPair(a + offset, first, second, g0);
+                g1 = AddPair(b + offset, first, second, g1);
+                g2 = AddPair(c + offset, first, second, g2);
+                g3 = AddPair(d + offset, first, second, g3);
             }
             (s0, s1, s2, s3) = (AddGroup(g0, s0, a, start), AddGroup(g1, s1, b, start), AddGroup(g2, s2, c, start), AddGroup(g3, s3, d, start));
         }
@@ -129,25 +146,33 @@ sealed unsafe class KeyScores<TLanes, TKv>(KvBlockLayout layout)
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     void Score1x1(byte* block, float* query, float* scores)
     {
+        var key = block + _keys;
         var sum = TLanes.Broadcast(0);
         for (var start = 0; start < _headSize; start += _groupSize)
         {
             var group = TLanes.Broadcast(0);
             var end = Math.Min(start + _groupSize, _headSize);
-            for (var e = start; e < end; e++) group = TLanes.MultiplyAdd(TLanes.Broadcast(query[e]), Key(block, e), group);
+            for (long e = start; e < end; e += 2, key += PairBytes)
+                group = AddPair(key, TLanes.Broadcast(query[e]), TLanes.Broadcast(query[e + 1]), group);
             sum = AddGroup(group, sum, block, start);
         }
         TLanes.Store(sum, scores);
     }
 
+    /// <summary>Takes in two dimensions of a block's keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    TLanes Key(byte* block, int e) => TKv.Load<TLanes>(block + _keys, e * Lanes);
-
-    /// <summary>Asks for the line that dimension <paramref name="e"/> is in, where it begins with it.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    void Prefetch(byte* block, int e)
+    static TLanes AddPair(byte* pair, TLanes firstQuery, TLanes secondQuery, TLanes sum)
     {
-        if ((e & ((sizeof(float) / TKv.Bytes) - 1)) == 0) TLanes.Prefetch(block + _keys + (e * Lanes * TKv.Bytes));
+        TKv.Load<TLanes>(pair, out var first, out var second);
+        return TLanes.MultiplyAdd(secondQuery, second, TLanes.MultiplyAdd(firstQuery, first, sum));
+    }
+
+    /// <summary>Asks for the cache lines of two dimensions.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Prefetch(byte* pair)
+    {
+        TLanes.Prefetch(pair);
+        if (TKv.Bytes == sizeof(float)) TLanes.Prefetch(pair + (PairBytes / 2));
     }
 
     /// <summary>Takes in the sum over a group of dimensions, with the scales of its 16 positions.</summary>

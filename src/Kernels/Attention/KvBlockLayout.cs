@@ -9,8 +9,9 @@ namespace LlamaCluster.Kernels.Attention;
 /// value scales [E/32, 16]  bfloat16, only Q8_0
 /// values       [E'/16, 16, 16]  for 16 dimensions at a time, those of each position, to be added to the output with its weight
 /// </code>
-/// So both are read from front to back. Each of the four begins at a multiple of 64 bytes. E' is E rounded up to a multiple of 16;
-/// what that adds is never looked at. E need not be a multiple of 32 either: the last scale then covers fewer.
+/// So both are read from front to back. Each of the four begins at a multiple of 64 bytes. E is even; E' is E rounded up to a multiple of 16;
+/// what that adds is never looked at. E need not be a multiple of 32 either: the last scale then covers fewer. In F16 two vectors that follow
+/// each other share one of 32-bit lanes: in the lower half of a lane is the first one's number, in the upper half the second one's.
 /// </summary>
 public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSize)
 {

@@ -10,11 +10,16 @@ readonly unsafe struct KvF16 : IKvFormat
 
     public static int Bytes => 2;
 
+    public static float Unit => HalfBits.Unit;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TLanes Load<TLanes>(byte* numbers, int index)
-        where TLanes : unmanaged, IFloatLanes<TLanes> => TLanes.LoadNormalHalf((ushort*)numbers + index);
+    public static void Load<TLanes>(byte* pair, out TLanes first, out TLanes second)
+        where TLanes : unmanaged, IFloatLanes<TLanes> => TLanes.LoadHalfPairs((ushort*)pair, out first, out second);
 
     public static float Scale(float* source, int count, ushort* scale) => 1;
 
-    public static void Store(float number, byte* numbers, int index) => ((ushort*)numbers)[index] = HalfBits.FromSingle(number);
+    /// <summary>The numbers of two vectors stand in pairs, lane by lane, so that one register holds both.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(float number, byte* numbers, int vector, int lane) =>
+        ((ushort*)numbers)[(((vector & ~1) * KvBlockLayout.Positions) + (2 * lane)) | (vector & 1)] = HalfBits.FromSingle(number);
 }

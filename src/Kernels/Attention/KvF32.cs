@@ -10,11 +10,18 @@ readonly unsafe struct KvF32 : IKvFormat
 
     public static int Bytes => 4;
 
+    public static float Unit => 1;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TLanes Load<TLanes>(byte* numbers, int index)
-        where TLanes : unmanaged, IFloatLanes<TLanes> => TLanes.Load((float*)numbers + index);
+    public static void Load<TLanes>(byte* pair, out TLanes first, out TLanes second)
+        where TLanes : unmanaged, IFloatLanes<TLanes>
+    {
+        first = TLanes.Load((float*)pair);
+        second = TLanes.Load((float*)pair + KvBlockLayout.Positions);
+    }
 
     public static float Scale(float* source, int count, ushort* scale) => 1;
 
-    public static void Store(float number, byte* numbers, int index) => ((float*)numbers)[index] = number;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(float number, byte* numbers, int vector, int lane) => ((float*)numbers)[(vector * KvBlockLayout.Positions) + lane] = number;
 }

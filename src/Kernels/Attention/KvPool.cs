@@ -6,7 +6,9 @@ namespace LlamaCluster.Kernels.Attention;
 /// </summary>
 public sealed unsafe class KvPool(KvBlockLayout layout, int layers, int blocks) : IDisposable
 {
-    readonly NativeBuffer<byte> _memory = new(checked(layout.Bytes * layers * blocks));
+    readonly NativeBuffer<byte> _memory = layout.HeadSize % 2 == 0
+        ? new(checked(layout.Bytes * layers * blocks))
+        : throw new ArgumentException($"heads of {layout.HeadSize}: two dimensions are read at a time, the number must be even", nameof(layout));
 
     public KvBlockLayout Layout { get; } = layout;
 

@@ -16,9 +16,15 @@ readonly unsafe struct KvQ8 : IKvFormat
 
     public static int Bytes => 1;
 
+    public static float Unit => 1;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TLanes Load<TLanes>(byte* numbers, int index)
-        where TLanes : unmanaged, IFloatLanes<TLanes> => TLanes.LoadSByte((sbyte*)numbers + index);
+    public static void Load<TLanes>(byte* pair, out TLanes first, out TLanes second)
+        where TLanes : unmanaged, IFloatLanes<TLanes>
+    {
+        first = TLanes.LoadSByte((sbyte*)pair);
+        second = TLanes.LoadSByte((sbyte*)pair + KvBlockLayout.Positions);
+    }
 
     public static float Scale(float* source, int count, ushort* scale)
     {
@@ -29,7 +35,8 @@ readonly unsafe struct KvQ8 : IKvFormat
         return step >= SmallestStep ? 1 / step : 0;
     }
 
-    public static void Store(float number, byte* numbers, int index) => ((sbyte*)numbers)[index] = (sbyte)MathF.Round(number);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(float number, byte* numbers, int vector, int lane) => ((sbyte*)numbers)[(vector * KvBlockLayout.Positions) + lane] = (sbyte)MathF.Round(number);
 
     static ushort RoundUp(float value) => (ushort)((BitConverter.SingleToUInt32Bits(value) + 0xFFFF) >> 16);
 }

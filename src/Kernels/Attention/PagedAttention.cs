@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Elementwise;
 
 namespace LlamaCluster.Kernels.Attention;
@@ -118,7 +117,7 @@ public sealed unsafe class PagedAttention : IDisposable
         var offset = ((chunk.FirstRow + task.Row) * rowLength) + ((long)head * groupLength);
 
         for (var r = 0; r < task.Rows; r++)
-            Unsafe.CopyBlockUnaligned(scratch.Queries + (r * groupLength), queries + offset + (r * rowLength), (uint)groupLength * sizeof(float));
+            _kernel.TakeQueries(new ReadOnlySpan<float>(queries + offset + (r * rowLength), groupLength), scratch.Queries + (r * groupLength));
 
         if (task.Partition >= 0)
         {

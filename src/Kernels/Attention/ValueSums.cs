@@ -4,8 +4,8 @@ using LlamaCluster.Kernels.Elementwise;
 namespace LlamaCluster.Kernels.Attention;
 
 /// <summary>
-/// Sums of values, each with its weight. One lane is one dimension of the head, and positions are added in order: how many queries and
-/// dimensions are taken at a time changes no bit.
+/// Sums of values / <see cref="IKvFormat.Unit"/>, each with its weight. One lane is one dimension of the head, and positions are added in order: how many
+/// queries and dimensions are taken at a time changes no bit.
 /// </summary>
 /// <param name="layout">Of the head tiles.</param>
 sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
@@ -15,12 +15,23 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
     const int Lanes = LaneMath<TLanes>.Count;
     const int Tile = AttentionKernel.TilePositions;
 
-    /// <summary>From 16 dimensions of a block's positions to the next 16.</summary>
-    const int Panel = Lanes * KvBlockLayout.Positions;
-
     readonly int _size = layout.PaddedHeadSize;
     readonly long _scales = layout.ValueScales;
     readonly long _values = layout.Values;
+
+    /// <summary>Bytes of 16 dimensions of two positions.</summary>
+    static int PairBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => 2 * Lanes * TKv.Bytes;
+    }
+
+    /// <summary>Bytes of 16 dimensions of a block's positions.</summary>
+    static int PanelBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => KvBlockLayout.Positions * Lanes * TKv.Bytes;
+    }
 
     /// <summary>outputs[queries, E'] += weights[queries, 64] . values of the first <paramref name="slots"/> positions of a block.</summary>
     /// <param name="next">The head tile that will be needed next.</param>
@@ -28,13 +39,14 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Add(byte* block, byte* next, int slots, float* weights, int queries, float* scaledWeights, float* outputs)
     {
+        var ahead = next - block;
         var step = Lanes;
         for (var e = 0; e < _size; e += step)
         {
             if (TKv.Scaled && e % KvBlockLayout.ScaleGroup == 0)
                 ScaleWeights((ushort*)(block + _scales) + (e / KvBlockLayout.ScaleGroup * Lanes), queries, weights, scaledWeights);
             var used = TKv.Scaled ? scaledWeights : weights;
-            byte* values = block + _values + (e * Lanes * TKv.Bytes), ahead = next + _values + (e * Lanes * TKv.Bytes);
+            var values = block + _values + (e / Lanes * PanelBytes);
             var twoPanels = e + Lanes < _size;
             step = twoPanels ? 2 * Lanes : Lanes;
 
@@ -48,7 +60,7 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
                     continue;
                 }
                 Add4x1(values, ahead, slots, w, o);
-                if (twoPanels) Add4x1(values + (Panel * TKv.Bytes), ahead + (Panel * TKv.Bytes), slots, w, o + Lanes);
+                if (twoPanels) Add4x1(values + PanelBytes, ahead, slots, w, o + Lanes);
             }
             for (; q < queries; q++)
             {
@@ -56,77 +68,108 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
                 if (twoPanels) Add1x2(values, ahead, slots, w, o);
                 else Add1x1(values, slots, w, o);
             }
+            if (slots % 2 != 0) AddLast(values, twoPanels, slots - 1, used, queries, outputs + e);
         }
     }
 
+    /// <summary>All positions but the last one of an odd number.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    void Add4x2(byte* values, byte* ahead, int slots, float* weights, float* outputs)
+    void Add4x2(byte* values, long ahead, int slots, float* weights, float* outputs)
     {
         float* o0 = outputs, o1 = o0 + _size, o2 = o1 + _size, o3 = o2 + _size;
         TLanes a0 = TLanes.Load(o0), a1 = TLanes.Load(o1), a2 = TLanes.Load(o2), a3 = TLanes.Load(o3);
         TLanes b0 = TLanes.Load(o0 + Lanes), b1 = TLanes.Load(o1 + Lanes), b2 = TLanes.Load(o2 + Lanes), b3 = TLanes.Load(o3 + Lanes);
-        for (var i = 0; i < slots * Lanes; i += Lanes, weights++)
+        for (var end = values + (slots / 2 * PairBytes); values < end; values += PairBytes, weights += 2)
         {
-            Prefetch(ahead, i);
-            Prefetch(ahead, i + Panel);
-            TLanes valueA = TKv.Load<TLanes>(values, i), valueB = TKv.Load<TLanes>(values, i + Panel);
-            var weight = TLanes.Broadcast(weights[0]);
-            a0 = TLanes.MultiplyAdd(weight, valueA, a0);
-            b0 = TLanes.MultiplyAdd(weight, valueB, b0);
-            weight = TLanes.Broadcast(weights[Tile]);
-            a1 = TLanes.MultiplyAdd(weight, valueA, a1);
-            b1 = TLanes.MultiplyAdd(weight, valueB, b1);
-            weight = TLanes.Broadcast(weights[2 * Tile]);
-            a2 = TLanes.MultiplyAdd(weight, valueA, a2);
-            b2 = TLanes.MultiplyAdd(weight, valueB, b2);
-            weight = TLanes.Broadcast(weights[3 * Tile]);
-            a3 = TLanes.MultiplyAdd(weight, valueA, a3);
-            b3 = TLanes.MultiplyAdd(weight, valueB, b3);
+            Prefetch(values + ahead);
+            Prefetch(values + ahead + PanelBytes);
+            TKv.Load<TLanes>(values, out var firstA, out var secondA);
+            TKv.Load<TLanes>(values + PanelBytes, out var firstB, out var secondB);
+            TLanes first = TLanes.Broadcast(weights[0]), second = TLanes.Broadcast(weights[1]);
+            a0 = TLanes.MultiplyAdd(second, secondA, TLanes.MultiplyAdd(first, firstA, a0));
+            b0 = TLanes.MultiplyAdd(second, secondB, TLanes.MultiplyAdd(first, firstB, b0));
+            (first, second) = (TLanes.Broadcast(weights[Tile]), TLanes.Broadcast(weights[Tile + 1]));
+            a1 = TLanes.MultiplyAdd(second, secondA, TLanes.MultiplyAdd(first, firstA, a1));
+            b1 = TLanes.MultiplyAdd(second, secondB, TLanes.MultiplyAdd(first, firstB, b1));
+            (first, second) = (TLanes.Broadcast(weights[2 * Tile]), TLanes.Broadcast(weights[(2 * Tile) + 1]));
+            a2 = TLanes.MultiplyAdd(second, secondA, TLanes.MultiplyAdd(first, firstA, a2));
+            b2 = TLanes.MultiplyAdd(second, secondB, TLanes.MultiplyAdd(first, firstB, b2));
+            (first, second) = (TLanes.Broadcast(weights[3 * Tile]), TLanes.Broadcast(weights[(3 * Tile) + 1]));
+            a3 = TLanes.MultiplyAdd(second, secondA, TLanes.MultiplyAdd(first, firstA, a3));
+            b3 = TLanes.MultiplyAdd(second, secondB, TLanes.MultiplyAdd(first, firstB, b3));
         }
         Store4(outputs, a0, a1, a2, a3);
         Store4(outputs + Lanes, b0, b1, b2, b3);
     }
 
+    /// <inheritdoc cref="Add4x2"/>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    void Add4x1(byte* values, byte* ahead, int slots, float* weights, float* outputs)
+    void Add4x1(byte* values, long ahead, int slots, float* weights, float* outputs)
     {
         float* o0 = outputs, o1 = o0 + _size, o2 = o1 + _size, o3 = o2 + _size;
         TLanes s0 = TLanes.Load(o0), s1 = TLanes.Load(o1), s2 = TLanes.Load(o2), s3 = TLanes.Load(o3);
-        for (var i = 0; i < slots * Lanes; i += Lanes, weights++)
+        for (var end = values + (slots / 2 * PairBytes); values < end; values += PairBytes, weights += 2)
         {
-            Prefetch(ahead, i);
-            var value = TKv.Load<TLanes>(values, i);
-            s0 = TLanes.MultiplyAdd(TLanes.Broadcast(weights[0]), value, s0);
-            s1 = TLanes.MultiplyAdd(TLanes.Broadcast(weights[Tile]), value, s1);
-            s2 = TLanes.MultiplyAdd(TLanes.Broadcast(weights[2 * Tile]), value, s2);
-            s3 = TLanes.MultiplyAdd(TLanes.Broadcast(weights[3 * Tile]), value, s3);
+            Prefetch(values + ahead);
+            s0 = AddPair(values, weights, s0);
+            s1 = AddPair(values, weights + Tile, s1);
+            s2 = AddPair(values, weights + (2 * Tile), s2);
+            s3 = AddPair(values, weights + (3 * Tile), s3);
         }
         Store4(outputs, s0, s1, s2, s3);
     }
 
+    /// <inheritdoc cref="Add4x2"/>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void Add1x2(byte* values, byte* ahead, int slots, float* weights, float* output)
+    static void Add1x2(byte* values, long ahead, int slots, float* weights, float* output)
     {
         TLanes a = TLanes.Load(output), b = TLanes.Load(output + Lanes);
-        for (var i = 0; i < slots * Lanes; i += Lanes, weights++)
+        for (var end = values + (slots / 2 * PairBytes); values < end; values += PairBytes, weights += 2)
         {
-            Prefetch(ahead, i);
-            Prefetch(ahead, i + Panel);
-            var weight = TLanes.Broadcast(weights[0]);
-            a = TLanes.MultiplyAdd(weight, TKv.Load<TLanes>(values, i), a);
-            b = TLanes.MultiplyAdd(weight, TKv.Load<TLanes>(values, i + Panel), b);
+            Prefetch(values + ahead);
+            Prefetch(values + ahead + PanelBytes);
+            a = AddPair(values, weights, a);
+            b = AddPair(values + PanelBytes, weights, b);
         }
         TLanes.Store(a, output);
         TLanes.Store(b, output + Lanes);
     }
 
+    /// <inheritdoc cref="Add4x2"/>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static void Add1x1(byte* values, int slots, float* weights, float* output)
     {
         var sum = TLanes.Load(output);
-        for (var i = 0; i < slots * Lanes; i += Lanes, weights++)
-            sum = TLanes.MultiplyAdd(TLanes.Broadcast(weights[0]), TKv.Load<TLanes>(values, i), sum);
+        for (var end = values + (slots / 2 * PairBytes); values < end; values += PairBytes, weights += 2) sum = AddPair(values, weights, sum);
         TLanes.Store(sum, output);
+    }
+
+    /// <summary>The last one of an odd number of positions, whose neighbour must not be looked at.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    void AddLast(byte* values, bool twoPanels, int slot, float* weights, int queries, float* outputs)
+    {
+        values += slot / 2 * PairBytes;
+        for (var q = 0; q < queries; q++, outputs += _size)
+        {
+            var weight = TLanes.Broadcast(weights[(q * Tile) + slot]);
+            AddFirst(values, weight, outputs);
+            if (twoPanels) AddFirst(values + PanelBytes, weight, outputs + Lanes);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void AddFirst(byte* pair, TLanes weight, float* output)
+    {
+        TKv.Load<TLanes>(pair, out var value, out _);
+        TLanes.Store(TLanes.MultiplyAdd(weight, value, TLanes.Load(output)), output);
+    }
+
+    /// <summary>Takes in two positions.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static TLanes AddPair(byte* pair, float* weights, TLanes sum)
+    {
+        TKv.Load<TLanes>(pair, out var first, out var second);
+        return TLanes.MultiplyAdd(TLanes.Broadcast(weights[1]), second, TLanes.MultiplyAdd(TLanes.Broadcast(weights[0]), first, sum));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -136,11 +179,12 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
         for (var q = 0; q < queries; q++) TLanes.Store(TLanes.Load(weights + (q * Tile)) * factors, scaled + (q * Tile));
     }
 
-    /// <summary>Asks for the line that number <paramref name="i"/> is in, where it begins with it.</summary>
+    /// <summary>Asks for the cache lines of two positions.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Prefetch(byte* values, int i)
+    static void Prefetch(byte* pair)
     {
-        if ((i / Lanes & ((sizeof(float) / TKv.Bytes) - 1)) == 0) TLanes.Prefetch(values + (i * TKv.Bytes));
+        TLanes.Prefetch(pair);
+        if (TKv.Bytes == sizeof(float)) TLanes.Prefetch(pair + (PairBytes / 2));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

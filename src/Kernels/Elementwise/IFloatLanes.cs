@@ -24,8 +24,11 @@ unsafe interface IFloatLanes<TSelf> :
     /// <summary>bfloat16 numbers.</summary>
     static abstract TSelf LoadBFloat16(ushort* source);
 
-    /// <summary>Half numbers that are zero or normal; others are read wrongly (<see cref="HalfBits"/> writes no others).</summary>
-    static abstract TSelf LoadNormalHalf(ushort* source);
+    /// <summary>
+    /// Of sixteen pairs of half numbers, the first ones and the second ones, each divided by <see cref="HalfBits.Unit"/>. They must be zero or
+    /// normal; others are read wrongly (<see cref="HalfBits"/> writes no others).
+    /// </summary>
+    static abstract void LoadHalfPairs(ushort* source, out TSelf first, out TSelf second);
 
     static abstract TSelf LoadSByte(sbyte* source);
 

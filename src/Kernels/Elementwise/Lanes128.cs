@@ -34,11 +34,12 @@ readonly unsafe struct Lanes128(Vector128<float> a, Vector128<float> b, Vector12
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 LoadNormalHalf(ushort* source)
+    public static void LoadHalfPairs(ushort* source, out Lanes128 first, out Lanes128 second)
     {
-        var (a, b) = Vector128.Widen(Vector128.Load(source));
-        var (c, d) = Vector128.Widen(Vector128.Load(source + 8));
-        return new(ToSingle(a.AsInt32()), ToSingle(b.AsInt32()), ToSingle(c.AsInt32()), ToSingle(d.AsInt32()));
+        var pairs = (int*)source;
+        Vector128<int> a = Vector128.Load(pairs), b = Vector128.Load(pairs + 4), c = Vector128.Load(pairs + 8), d = Vector128.Load(pairs + 12);
+        first = new(UpperHalves(a << 16), UpperHalves(b << 16), UpperHalves(c << 16), UpperHalves(d << 16));
+        second = new(UpperHalves(a), UpperHalves(b), UpperHalves(c), UpperHalves(d));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -133,6 +134,5 @@ readonly unsafe struct Lanes128(Vector128<float> a, Vector128<float> b, Vector12
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector128<float> ToSingle(Vector128<int> halves) =>
-        ((halves << 16 >> 3) & Vector128.Create(unchecked((int)0x8FFFE000))).AsSingle() * HalfBits.Rebias;
+    static Vector128<float> UpperHalves(Vector128<int> pairs) => ((pairs >> 3) & Vector128.Create(HalfBits.Mask)).AsSingle();
 }

@@ -22,7 +22,12 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
     public static Lanes256 LoadBFloat16(ushort* source) => new((Widen(source) << 16).AsSingle(), (Widen(source + 8) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 LoadNormalHalf(ushort* source) => new(ToSingle(Widen(source)), ToSingle(Widen(source + 8)));
+    public static void LoadHalfPairs(ushort* source, out Lanes256 first, out Lanes256 second)
+    {
+        Vector256<int> lower = Vector256.Load((int*)source), upper = Vector256.Load((int*)source + 8);
+        first = new(UpperHalves(lower << 16), UpperHalves(upper << 16));
+        second = new(UpperHalves(lower), UpperHalves(upper));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 LoadSByte(sbyte* source) => new(Widen(source), Widen(source + 8));
@@ -92,8 +97,7 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
     public static float Max(Vector256<float> lanes) => Lanes128.Max(Vector128.MaxNative(lanes.GetLower(), lanes.GetUpper()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector256<float> ToSingle(Vector256<int> halves) =>
-        ((halves << 16 >> 3) & Vector256.Create(unchecked((int)0x8FFFE000))).AsSingle() * HalfBits.Rebias;
+    static Vector256<float> UpperHalves(Vector256<int> pairs) => ((pairs >> 3) & Vector256.Create(HalfBits.Mask)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static Vector256<int> Widen(ushort* source)

@@ -21,10 +21,11 @@ readonly unsafe struct Lanes512(Vector512<float> value) : IFloatLanes<Lanes512>
     public static Lanes512 LoadBFloat16(ushort* source) => new((Widen(source) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 LoadNormalHalf(ushort* source)
+    public static void LoadHalfPairs(ushort* source, out Lanes512 first, out Lanes512 second)
     {
-        var shifted = (Widen(source) << 16 >> 3) & Vector512.Create(unchecked((int)0x8FFFE000));
-        return new(shifted.AsSingle() * HalfBits.Rebias);
+        var pairs = Vector512.Load((int*)source);
+        first = new(((pairs << 16 >> 3) & Vector512.Create(HalfBits.Mask)).AsSingle());
+        second = new(((pairs >> 3) & Vector512.Create(HalfBits.Mask)).AsSingle());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -33,11 +33,14 @@ unsafe struct PlainLanes : IFloatLanes<PlainLanes>
         return result;
     }
 
-    public static PlainLanes LoadNormalHalf(ushort* source)
+    public static void LoadHalfPairs(ushort* source, out PlainLanes first, out PlainLanes second)
     {
-        PlainLanes result = default;
-        for (var i = 0; i < Count; i++) result[i] = HalfBits.ToSingle(source[i]);
-        return result;
+        (first, second) = (default, default);
+        for (var i = 0; i < Count; i++)
+        {
+            first[i] = HalfBits.ToSmallSingle(source[2 * i]);
+            second[i] = HalfBits.ToSmallSingle(source[(2 * i) + 1]);
+        }
     }
 
     public static PlainLanes LoadSByte(sbyte* source)

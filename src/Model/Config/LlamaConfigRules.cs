@@ -35,6 +35,8 @@ public static class LlamaConfigRules
             return $"head count {config.HeadCount} is not a multiple of KV head count {config.KvHeadCount}";
         if (config.HeadCount * config.HeadSize > MaxWidth)
             return $"head count {config.HeadCount} times head size {config.HeadSize} is above {MaxWidth}";
+        if (config.HeadSize % 2 != 0)
+            return $"head size is {config.HeadSize}; RoPE turns pairs, it must be even";
         if (config.RopeDimensionCount < 2 || config.RopeDimensionCount > config.HeadSize || config.RopeDimensionCount % 2 != 0)
             return $"RoPE dimension count is {config.RopeDimensionCount}; it must be even and from 2 to the head size {config.HeadSize}";
         return null;

@@ -47,7 +47,7 @@ public sealed unsafe class KvFormatTests
         fixed (sbyte* destination = bytes)
         {
             var factor = KvQ8.Scale(source, numbers.Length, &scale);
-            for (var i = 0; i < numbers.Length; i++) KvQ8.Store(source[i] * factor, (byte*)destination, i);
+            for (var i = 0; i < numbers.Length; i++) KvQ8.Store(source[i] * factor, (byte*)destination, i / 16, i % 16);
         }
         return (bytes, BitConverter.Int32BitsToSingle(scale << 16));
     }

@@ -7,14 +7,14 @@ public sealed class PagedAttentionTests
     public static TheoryData<KvType> Types => [KvType.F32, KvType.F16, KvType.Q8_0];
 
     [Theory]
-    [InlineData(1, 1, 1)]
+    [InlineData(1, 1, 2)]
     [InlineData(1, 1, 8)]
     [InlineData(4, 2, 16)]
     [InlineData(3, 1, 20)]
     [InlineData(8, 2, 64)]
     [InlineData(10, 2, 80)]
     [InlineData(6, 6, 128)]
-    [InlineData(16, 1, 33)]
+    [InlineData(16, 1, 34)]
     public void Outputs_are_those_of_plain_attention(int heads, int kvHeads, int headSize)
     {
         foreach (var (type, tolerance) in new[] { (KvType.F32, 2e-5f), (KvType.F16, 4e-3f), (KvType.Q8_0, 6e-2f) })

@@ -39,9 +39,10 @@ public sealed unsafe class FloatLanesTests
         fixed (ushort* b = bfloats, h = halves)
         {
             TLanes x = TLanes.Load(n), y = TLanes.Load(n + Count), z = TLanes.Load(n + (2 * Count));
+            TLanes.LoadHalfPairs(h, out var first, out var second);
             TLanes[] lanes =
             [
-                TLanes.Broadcast(numbers[0]), x, TLanes.LoadBFloat16(b), TLanes.LoadNormalHalf(h), TLanes.LoadSByte((sbyte*)signed),
+                TLanes.Broadcast(numbers[0]), x, TLanes.LoadBFloat16(b), first, second, TLanes.LoadSByte((sbyte*)signed),
                 x + y, x - y, x * y, x / y, TLanes.MultiplyAdd(x, y, z), TLanes.Max(x, y), TLanes.WhereGreater(x, y, z, x), TLanes.Abs(x),
                 TLanes.AddToExponent(x, TLanes.Broadcast(BitConverter.Int32BitsToSingle((seed % 7) - 3))), TLanes.SwapPairs(x),
             ];

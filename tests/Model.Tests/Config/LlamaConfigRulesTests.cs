@@ -18,6 +18,7 @@ public sealed class LlamaConfigRulesTests
         { Good with { KvHeadCount = 3 }, "head count 4 is not a multiple of KV head count 3" },
         { Good with { KvHeadCount = 8 }, "head count 4 is not a multiple of KV head count 8" },
         { Good with { HeadSize = 0 }, "head size is 0" },
+        { Good with { HeadSize = 63 }, "head size is 63; RoPE turns pairs" },
         { Good with { HeadCount = 1 << 14, HeadSize = 1 << 12 }, "head count 16384 times head size 4096 is above" },
         { Good with { VocabularySize = 0 }, "vocabulary size is 0" },
         { Good with { ContextLength = 0 }, "context length is 0" },
