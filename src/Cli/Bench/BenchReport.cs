@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace LlamaCluster.Cli.Bench;
 
 /// <summary>What was measured. Rates are per second; of several streams together unless it is said otherwise.</summary>
-/// <param name="MemoryBytesPerSecond">Plain reads of memory by as many threads as computed, after they have.</param>
+/// <param name="MemoryBytesPerSecond">Plain reads of memory by as many threads as computed: in one process in turn with the steps, of a cluster afterwards.</param>
 /// <param name="WeightBytesPerSecond">Weights, as they are stored, that decoding read.</param>
 /// <param name="PeakResidentBytes">Of all processes together.</param>
 sealed record BenchReport(
@@ -23,7 +23,7 @@ sealed record BenchReport(
     public double? LoadBytesPerSecond { get; init; }
 
     /// <param name="weightBytes">Weights that a step reads.</param>
-    public static BenchReport Of(BenchOptions options, BenchRound round, long weightBytes, double memoryBytesPerSecond, long peakResidentBytes)
+    public static BenchReport Of(BenchOptions options, BenchRound round, BandwidthUse use, long weightBytes, long peakResidentBytes)
     {
         var stepsPerSecond = (options.GenerateTokens - 1) / round.Decode.TotalSeconds;
         return new BenchReport(
@@ -31,8 +31,8 @@ sealed record BenchReport(
             stepsPerSecond * options.Concurrency,
             stepsPerSecond,
             round.FirstToken.TotalSeconds,
-            memoryBytesPerSecond,
-            stepsPerSecond * weightBytes,
+            use.MemoryBytesPerSecond,
+            use.WeightBytesPerSecond(weightBytes),
             peakResidentBytes);
     }
 

@@ -18,8 +18,9 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
     /// <summary>KV blocks of all streams together.</summary>
     public static int Blocks(BenchOptions options) => checked(options.Concurrency * BlocksFor(options.Positions));
 
+    /// <param name="afterStep">Told the time of each step that decoded.</param>
     /// <exception cref="CommandFailedException">The weights give numbers that are not finite.</exception>
-    public BenchRound Run(CancellationToken cancellation)
+    public BenchRound Run(Action<TimeSpan>? afterStep, CancellationToken cancellation)
     {
         var start = Stopwatch.GetTimestamp();
         var firstTokens = Read(start, cancellation);
@@ -28,8 +29,10 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
         for (var generated = 1; generated < options.GenerateTokens; generated++)
         {
             cancellation.ThrowIfCancellationRequested();
+            var stepStart = Stopwatch.GetTimestamp();
             var position = options.PromptTokens + generated - 1;
             Run(new Step([], [.. _lastTokens.Select((token, stream) => ChunkOf(stream, position, new[] { token }, sampleCount: 1))]));
+            afterStep?.Invoke(Stopwatch.GetElapsedTime(stepStart));
         }
         var decode = Stopwatch.GetElapsedTime(decodeStart);
         for (var stream = 0; stream < options.Concurrency; stream++) pipeline.End((ulong)stream);

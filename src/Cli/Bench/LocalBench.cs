@@ -2,17 +2,17 @@ using System.Diagnostics;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Kernels.Measuring;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>Measures a model in this process: one round to warm up, so that all code is compiled, and one that counts.</summary>
+/// <summary>
+/// Measures a model in this process: a round to warm up, so that all code is compiled, one that counts, and one whose steps take turns with plain reads of
+/// memory.
+/// </summary>
 static class LocalBench
 {
-    static readonly TimeSpan BandwidthTime = TimeSpan.FromSeconds(0.5);
-
     /// <exception cref="CommandFailedException">The model has no room for the streams, or this machine none for the model.</exception>
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
     public static BenchReport Run(IModelWeights weights, BenchOptions options, TextWriter error, CancellationToken cancellation)
@@ -20,15 +20,10 @@ static class LocalBench
         options.CheckContext(weights);
         CheckMemory(weights, options);
         using var threads = new ComputeThreads(options.Threads, options.Pin);
-        var round = Measure(weights, options, threads, error, cancellation);
-        // Taken before the buffer of the last measurement, which is no part of what a model needs.
-        using var process = Process.GetCurrentProcess();
-        var peak = process.PeakWorkingSet64;
-        var report = BenchReport.Of(options, round, BenchWeightBytes.PerStep(weights), MemoryBandwidth.Measure(threads, BandwidthTime), peak);
-        return report with { LoadBytesPerSecond = BenchWeightBytes.Loaded(weights) / round.Load.TotalSeconds };
+        return Measure(weights, options, threads, error, cancellation);
     }
 
-    static BenchRound Measure(IModelWeights weights, BenchOptions options, ComputeThreads threads, TextWriter error, CancellationToken cancellation)
+    static BenchReport Measure(IModelWeights weights, BenchOptions options, ComputeThreads threads, TextWriter error, CancellationToken cancellation)
     {
         var stage = new StageOptions { KvBlockCount = BenchStreams.Blocks(options), MaxStepRows = BenchStreams.StepRows, MaxSequenceLength = options.Positions };
         var start = Stopwatch.GetTimestamp();
@@ -37,8 +32,15 @@ static class LocalBench
             loaded => LocalPipeline.Load(weights, stages: 1, stage, threads, loaded, cancellation));
         var load = Stopwatch.GetElapsedTime(start);
         var streams = new BenchStreams(pipeline, options, weights.Config.VocabularySize);
-        streams.Run(cancellation);
-        return streams.Run(cancellation) with { Load = load };
+        streams.Run(afterStep: null, cancellation);
+        var round = streams.Run(afterStep: null, cancellation);
+
+        // Taken before there is a buffer to read, which is no part of what a model needs.
+        using var process = Process.GetCurrentProcess();
+        var peak = process.PeakWorkingSet64;
+        using var use = new BandwidthUse(threads);
+        streams.Run(use.AfterStep, cancellation);
+        return BenchReport.Of(options, round, use, BenchWeightBytes.PerStep(weights), peak) with { LoadBytesPerSecond = BenchWeightBytes.Loaded(weights) / load.TotalSeconds };
     }
 
     static void CheckMemory(IModelWeights weights, BenchOptions options)

@@ -6,36 +6,57 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LlamaCluster.Kernels.Measuring;
 
-/// <summary>How fast this machine's memory can be read: the limit of decoding, where every weight is read once for a token.</summary>
-public static unsafe class MemoryBandwidth
+/// <summary>
+/// How fast this machine's memory can be read: the limit of decoding, where every weight is read once for a token. Each thread adds up its part of a
+/// buffer.
+/// </summary>
+public sealed unsafe class MemoryBandwidth : IDisposable
 {
     /// <summary>A buffer that no cache of today holds.</summary>
     public const long DefaultBytes = 512 << 20;
 
-    /// <summary>
-    /// Bytes per second of all threads together adding up a buffer, each its own part: the best of several passes, for whatever else
-    /// the machine does can only slow one down.
-    /// </summary>
+    readonly ComputeThreads _threads;
+    readonly NativeBuffer<byte> _buffer;
+
     /// <param name="bytes">Size of the buffer; several times the last cache.</param>
+    public MemoryBandwidth(ComputeThreads threads, long bytes = DefaultBytes)
+    {
+        (_threads, _buffer) = (threads, new NativeBuffer<byte>(bytes));
+        Run(write: true); // memory that was never written is one page of zeros
+    }
+
+    /// <summary>
+    /// Bytes per second of all threads together: the best of several passes, for whatever else the machine does can only slow one down.
+    /// </summary>
     /// <param name="duration">Passes are repeated for about this long; 3 at least.</param>
     public static double Measure(ComputeThreads threads, TimeSpan duration, long bytes = DefaultBytes)
     {
-        using var buffer = new NativeBuffer<byte>(bytes);
-        var job = new SumJob { Start = buffer.Pointer, Bytes = bytes, Write = true };
-        threads.Run(ref job); // memory that was never written is one page of zeros
-        job.Write = false;
+        using var memory = new MemoryBandwidth(threads, bytes);
         var best = TimeSpan.MaxValue;
         var start = Stopwatch.GetTimestamp();
         for (var pass = 0; pass < 3 || Stopwatch.GetElapsedTime(start) < duration; pass++)
         {
-            var passStart = Stopwatch.GetTimestamp();
-            threads.Run(ref job);
-            var time = Stopwatch.GetElapsedTime(passStart);
+            var time = memory.Pass();
             if (time < best) best = time;
         }
-
-        GC.KeepAlive(buffer);
         return bytes / best.TotalSeconds;
+    }
+
+    /// <summary>The time in which the whole buffer is read once.</summary>
+    public TimeSpan Pass()
+    {
+        var start = Stopwatch.GetTimestamp();
+        Run(write: false);
+        return Stopwatch.GetElapsedTime(start);
+    }
+
+    public void Dispose() => _buffer.Dispose();
+
+    void Run(bool write)
+    {
+        var job = new SumJob { Start = _buffer.Pointer, Bytes = _buffer.Bytes, Write = write };
+        _threads.Run(ref job);
+        GC.KeepAlive(_buffer);
     }
 
     struct SumJob : IComputeJob
