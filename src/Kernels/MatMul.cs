@@ -111,23 +111,47 @@ public static unsafe class MatMul
         public ProductTask Task;
         public int Groups;
 
-        /// <summary>Each thread takes a range of row groups.</summary>
-        public readonly void Run(int thread, int threads)
+        /// <summary>Computes those of the groups <paramref name="first"/> .. <paramref name="end"/> that this part has, counted from its own first one.</summary>
+        public readonly void Run(int first, int end)
         {
-            var (first, end) = ComputeThreads.Share(Groups, thread, threads);
-            Product?.Run(Task, first, end);
+            (first, end) = (Math.Max(first, 0), Math.Min(end, Groups));
+            if (first < end) Product!.Run(Task, first, end);
         }
     }
 
+    /// <summary>
+    /// The threads take ranges of row groups, of all parts one after the other: large ones first, small ones in the end, so that
+    /// they finish together though one may be held up by what else the machine does.
+    /// </summary>
     struct MultiplyJob : IComputeJob
     {
-        public JobPart First, Second, Third;
+        /// <summary>Going on with a range costs a wait for memory, which fewer groups would not be worth.</summary>
+        const int SmallestRange = 4;
 
-        public readonly void Run(int thread, int threads)
+        public JobPart First, Second, Third;
+        int _taken;
+
+        public void Run(int thread, int threads)
         {
-            First.Run(thread, threads);
-            Second.Run(thread, threads);
-            Third.Run(thread, threads);
+            var (second, third) = (First.Groups, First.Groups + Second.Groups);
+            while (TryTake(third + Third.Groups, threads, out var first, out var end))
+            {
+                First.Run(first, end);
+                Second.Run(first - second, end - second);
+                Third.Run(first - third, end - third);
+            }
+        }
+
+        bool TryTake(int groups, int threads, out int first, out int end)
+        {
+            do
+            {
+                first = Volatile.Read(ref _taken);
+                var left = groups - first;
+                end = first + Math.Min(left, threads == 1 ? left : Math.Max(SmallestRange, left / (2 * threads)));
+            }
+            while (first < end && Interlocked.CompareExchange(ref _taken, end, first) != first);
+            return first < end;
         }
     }
 }
