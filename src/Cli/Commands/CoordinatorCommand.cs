@@ -17,8 +17,10 @@ static class CoordinatorCommand
         var (tensorParallel, sumType) = (TensorOptions.Parallel(), TensorOptions.SumType());
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
         var tls = new TlsOptions();
+        var queue = new QueueOptions();
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, listen, grpcListen, workers, tensorParallel, sumType, context };
         foreach (var option in tls.All) command.Add(option);
+        foreach (var option in queue.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {
@@ -29,7 +31,7 @@ static class CoordinatorCommand
                 TensorParallel = parsed.GetValue(tensorParallel),
                 ContextLength = parsed.GetValue(context),
                 Tls = tls.Read(parsed),
-                Engine = new EngineOptions { SumType = parsed.GetValue(sumType) },
+                Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
             },
             parsed.InvocationConfiguration.Error,
             cancellation));

@@ -37,6 +37,13 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     public static ApiError NotReady(string reason)
         => new(503, ServerError, $"The model is not ready: {reason}", Code: "model_not_ready") { RetryAfter = TimeSpan.FromSeconds(2) };
 
+    /// <summary>As many requests wait as may.</summary>
+    public static ApiError Busy(string reason)
+        => new(429, "requests", $"The cluster is busy: {reason}", Code: "rate_limit_exceeded") { RetryAfter = TimeSpan.FromSeconds(2) };
+
+    /// <summary>No state of the cluster has room for it.</summary>
+    public static ApiError TooMuchKv(string reason) => Invalid(null, $"The request is too large for this cluster: {reason}", "kv_cache_exceeded");
+
     /// <summary>The cluster lost what it was working on; the same request may succeed later.</summary>
     public static ApiError Interrupted(string message)
         => new(503, ServerError, message, Code: "generation_interrupted") { RetryAfter = TimeSpan.FromSeconds(2) };

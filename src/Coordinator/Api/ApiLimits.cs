@@ -22,6 +22,9 @@ public static class ApiLimits
 
     public const int StopTokenIds = 64;
 
+    /// <summary>UTF-16 characters.</summary>
+    public const int CacheSaltLength = 256;
+
     public const int LogitBiases = 1024;
 
     /// <summary>Alternatives reported per token.</summary>

@@ -1,6 +1,7 @@
 using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Api.Prompts;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Measuring;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -19,7 +20,9 @@ public static class OpenAiApi
     public static IServiceCollection AddOpenAiApi(this IServiceCollection services, ServedModel model)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<CoordinatorMetrics>();
         return services
+            .AddMetrics()
             .AddSingleton(model)
             .AddSingleton<PromptEncoder>()
             .AddSingleton<CompletionResponder>()

@@ -17,7 +17,7 @@ public sealed class GenerationEngine(GenerationLoop loop, Latest<ClusterStatus> 
         }
         if (!status.Value.IsReady)
         {
-            yield return new SequenceEvent.Failed($"the model is not ready: {status.Value.Reason}", Retryable: true);
+            yield return new SequenceEvent.Refused(status.Value.Reason, Refusal.NotReady);
             yield break;
         }
         cancellation.ThrowIfCancellationRequested();

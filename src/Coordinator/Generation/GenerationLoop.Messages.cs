@@ -24,7 +24,7 @@ public sealed partial class GenerationLoop
     internal SequenceStream Submit(SequenceRequest request)
     {
         var stream = new SequenceStream(request, PrefixChain.Of(PrefixHash.Root(model.Digest, request.CacheSalt), [.. request.Prompt]));
-        if (!_inbox.Writer.TryWrite(new LoopMessage.Submitted(stream))) stream.Fail("the coordinator is stopping", retryable: true);
+        if (!_inbox.Writer.TryWrite(new LoopMessage.Submitted(stream))) stream.Refuse("the coordinator is stopping", Refusal.NotReady);
         return stream;
     }
 

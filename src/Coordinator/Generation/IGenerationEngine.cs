@@ -7,8 +7,8 @@ public interface IGenerationEngine
     EngineStatus Status { get; }
 
     /// <summary>
-    /// Queues a sequence. Its events come in order: zero or more tokens, then exactly one <see cref="SequenceEvent.Finished"/> or
-    /// <see cref="SequenceEvent.Failed"/>. Cancelling ends the sequence at once, frees its KV blocks and ends the stream with
+    /// Queues a sequence. Its events come in order, and the last is exactly one <see cref="SequenceEvent.Finished"/>,
+    /// <see cref="SequenceEvent.Failed"/> or <see cref="SequenceEvent.Refused"/>. Cancelling ends the sequence at once, frees its KV blocks and ends the stream with
     /// <see cref="OperationCanceledException"/>.
     /// </summary>
     IAsyncEnumerable<SequenceEvent> GenerateAsync(SequenceRequest request, CancellationToken cancellation);

@@ -18,7 +18,11 @@ public abstract record SequenceEvent
 
     public sealed record Finished(FinishReason Reason) : SequenceEvent;
 
+    /// <summary>It was not taken on: the only event of its sequence.</summary>
+    /// <param name="Message">One line for the client: why, and what to do.</param>
+    public sealed record Refused(string Message, Refusal Why) : SequenceEvent;
+
     /// <param name="Message">One line for the client: what happened and what to do.</param>
-    /// <param name="Retryable">The same request may succeed later (worker lost, overload) or not (a bug).</param>
+    /// <param name="Retryable">The same request may succeed later (worker lost) or not (a bug).</param>
     public sealed record Failed(string Message, bool Retryable) : SequenceEvent;
 }

@@ -32,6 +32,8 @@ sealed class SequenceStream(SequenceRequest request, PrefixChain prefixes)
         if (advance.Finished is { } reason) EndWith(new SequenceEvent.Finished(reason));
     }
 
+    public void Refuse(string message, Refusal why) => EndWith(new SequenceEvent.Refused(message, why));
+
     public void Fail(string message, bool retryable) => EndWith(new SequenceEvent.Failed(message, retryable));
 
     void EndWith(SequenceEvent last)

@@ -25,6 +25,7 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Counter<long> _rows;
     readonly Counter<long> _generated;
     readonly Counter<long> _sequences;
+    readonly Counter<long> _refusals;
     readonly Counter<long> _preemptions;
     readonly Counter<long> _queriedTokens;
     readonly Counter<long> _hitTokens;
@@ -43,6 +44,7 @@ public sealed class CoordinatorMetrics : IDisposable
         _rows = _meter.CreateCounter<long>("llamacluster.step.rows", "{token}", "Token positions computed, of prompts and generated ones.");
         _generated = _meter.CreateCounter<long>(GeneratedTokens, "{token}", "Tokens sampled for sequences that were still wanted.");
         _sequences = _meter.CreateCounter<long>("llamacluster.sequences", "{sequence}", "Sequences that ended, by outcome.");
+        _refusals = _meter.CreateCounter<long>("llamacluster.requests.refused", "{request}", "Completion requests that were not taken on, because the cluster was not ready, busy or too small, by error code.");
         _preemptions = _meter.CreateCounter<long>("llamacluster.preemptions", "{sequence}", "Sequences that gave up their KV blocks to others.");
         _queriedTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.queries", "{token}", "Known tokens of sequences that began and may share KV.");
         _hitTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.hits", "{token}", "Of these, tokens whose KV was there already.");
@@ -66,8 +68,11 @@ public sealed class CoordinatorMetrics : IDisposable
 
     public void Generated(int tokens) => _generated.Add(tokens);
 
-    /// <param name="outcome">stop, length, failed or cancelled.</param>
+    /// <param name="outcome">stop, length, failed, refused or cancelled.</param>
     public void SequenceEnded(string outcome) => _sequences.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    /// <param name="code">The error's: what the client was told.</param>
+    public void RequestRefused(string code) => _refusals.Add(1, new KeyValuePair<string, object?>("code", code));
 
     public void ViewReady() => _views.Add(1);
 

@@ -43,6 +43,22 @@ public sealed class FailureTests : IAsyncLifetime
         Assert.Equal("server_error", error.GetProperty("type").GetString());
     }
 
+    [Theory]
+    [InlineData(Refusal.QueueFull, 429, "requests", "rate_limit_exceeded", true, "{}")]
+    [InlineData(Refusal.QueueFull, 429, "requests", "rate_limit_exceeded", true, """{"stream":true,"n":3}""")]
+    [InlineData(Refusal.NotReady, 503, "server_error", "model_not_ready", true, """{"stream":true}""")]
+    [InlineData(Refusal.TooLarge, 400, "invalid_request_error", "kv_cache_exceeded", false, "{}")]
+    public async Task What_is_not_taken_on_says_whether_to_come_back(Refusal why, int status, string type, string code, bool later, string more)
+    {
+        _api.Engine.Play(new SequenceEvent.Refused("that is why", why));
+        using var response = await _api.PostAsync(Path, Requests.Chat(more));
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal(later ? TimeSpan.FromSeconds(2) : null, response.Headers.RetryAfter?.Delta);
+        var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement.GetProperty("error");
+        Assert.Equal((type, code), (error.GetProperty("type").GetString(), error.GetProperty("code").GetString()));
+        Assert.EndsWith("that is why", error.GetProperty("message").GetString());
+    }
+
     [Fact]
     public async Task A_failure_within_a_stream_is_its_last_event()
     {

@@ -16,7 +16,7 @@ public sealed class SettingsTests : IAsyncLifetime
     {
         await _api.PostAsync("/v1/completions", """
             {"prompt":"x","temperature":0.5,"top_p":0.9,"top_k":40,"min_p":0.05,"repetition_penalty":1.1,"frequency_penalty":0.25,"presence_penalty":-0.5,
-             "logit_bias":{"5":-100,"7":1.5},"seed":-3,"max_tokens":9,"stop_token_ids":[11],"logprobs":3}
+             "logit_bias":{"5":-100,"7":1.5},"seed":-3,"max_tokens":9,"stop_token_ids":[11],"logprobs":3,"priority":-2,"cache_salt":"pepper"}
             """, 200);
         var request = Assert.Single(_api.Engine.Requests);
         var sampling = request.Sampling;
@@ -25,7 +25,7 @@ public sealed class SettingsTests : IAsyncLifetime
         Assert.Equal([(5, -100f), (7, 1.5f)], sampling.LogitBias.OrderBy(bias => bias.Key).Select(bias => (bias.Key, bias.Value)));
         Assert.Equal(unchecked((ulong)-3L), sampling.Seed);
         Assert.Equal(3, sampling.TopLogprobs);
-        Assert.Equal(9, request.MaxTokens);
+        Assert.Equal((9, -2, "pepper"), (request.MaxTokens, request.Priority, request.CacheSalt));
         Assert.Equal(DemoModel.Text.Tokenizer.StopIds.Append(11).Order(), request.StopIds.Order());
     }
 
@@ -38,6 +38,22 @@ public sealed class SettingsTests : IAsyncLifetime
         Assert.Equal((1f, 0f, 0f), (sampling.RepetitionPenalty, sampling.FrequencyPenalty, sampling.PresencePenalty));
         Assert.Empty(sampling.LogitBias);
         Assert.Null(sampling.TopLogprobs);
+        Assert.Equal((0, ""), (_api.Engine.Requests[0].Priority, _api.Engine.Requests[0].CacheSalt));
+    }
+
+    [Fact]
+    public async Task Clients_are_told_apart_by_key_and_user()
+    {
+        async Task<string> ClientOfAsync(string more, string? key = null)
+        {
+            _api.Http.DefaultRequestHeaders.Authorization = key is null ? null : new("Bearer", key);
+            await _api.PostAsync("/v1/chat/completions", Requests.Chat(more), 200);
+            return _api.Engine.Requests[^1].Client;
+        }
+        string[] clients = [await ClientOfAsync("{}"), await ClientOfAsync("{}", "key"), await ClientOfAsync("""{"user":"Ann"}""", "key"), await ClientOfAsync("""{"user":"Bob"}""", "key")];
+        Assert.Equal(4, clients.Distinct().Count());
+        Assert.Equal(clients[2], await ClientOfAsync("""{"user":"Ann","temperature":0}""", "key"));
+        Assert.DoesNotContain("key", clients[1]);
     }
 
     [Theory]

@@ -105,9 +105,8 @@ public sealed class GenerationEngineTests
         var first = cluster.TokensAsync(TestCluster.Request(Prompt));
         await begun.Reached;
         var second = cluster.TokensAsync(TestCluster.Request(Prompt));
-        var third = Assert.IsType<SequenceEvent.Failed>(Assert.Single(await cluster.GenerateAsync(TestCluster.Request(Prompt)).Soon()));
-        Assert.True(third.Retryable);
-        Assert.Contains("1 requests wait already", third.Message);
+        var third = Assert.IsType<SequenceEvent.Refused>(Assert.Single(await cluster.GenerateAsync(TestCluster.Request(Prompt)).Soon()));
+        Assert.Equal((Refusal.QueueFull, "1 sequences run and 1 wait already; send the request again later"), (third.Why, third.Message));
         begun.Go();
         Assert.Equal(await first, await second);
     }
@@ -118,10 +117,10 @@ public sealed class GenerationEngineTests
         await using var cluster = await TestCluster.StartAsync(TestCluster.Options with { Workers = 1 });
         await cluster.JoinAsync(worker => worker.KvBlocks = 4);
         await cluster.ReadyAsync();
-        var failed = Assert.IsType<SequenceEvent.Failed>(Assert.Single(await cluster.GenerateAsync(TestCluster.Request(Prompt, 63)).Soon()));
-        Assert.False(failed.Retryable);
-        Assert.Contains("65 positions", failed.Message);
-        Assert.Contains("64", failed.Message);
+        var refused = Assert.IsType<SequenceEvent.Refused>(Assert.Single(await cluster.GenerateAsync(TestCluster.Request(Prompt, 63)).Soon()));
+        Assert.Equal(Refusal.TooLarge, refused.Why);
+        Assert.Contains("65 positions", refused.Message);
+        Assert.Contains("64", refused.Message);
         Assert.Equal(62, (await cluster.TokensAsync(TestCluster.Request(Prompt, 62))).Length);
     }
 

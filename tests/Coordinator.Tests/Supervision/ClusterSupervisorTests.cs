@@ -30,9 +30,9 @@ public sealed class ClusterSupervisorTests
         await using var cluster = await TestCluster.StartAsync();
         await cluster.JoinAsync();
         await cluster.StatusAsync(status => status.Reason.Contains("waiting for workers: 1 of 2 are here"), "it waits for the second");
-        var failed = Assert.IsType<SequenceEvent.Failed>(Assert.Single(await cluster.GenerateAsync(TestCluster.Request(Prompt)).Soon()));
-        Assert.True(failed.Retryable);
-        Assert.Contains("waiting for workers: 1 of 2", failed.Message);
+        var refused = Assert.IsType<SequenceEvent.Refused>(Assert.Single(await cluster.GenerateAsync(TestCluster.Request(Prompt)).Soon()));
+        Assert.Equal(Refusal.NotReady, refused.Why);
+        Assert.Contains("waiting for workers: 1 of 2", refused.Message);
     }
 
     [Fact]

@@ -19,6 +19,9 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     /// <summary>Set if the stream ended because a sequence failed.</summary>
     public ApiError? Error { get; private set; }
 
+    /// <summary>The error is that a sequence was not taken on.</summary>
+    public bool Refused { get; private set; }
+
     public int CompletionTokens => _choices.Sum(choice => choice.Tokens);
 
     /// <summary>Prompt tokens that no choice had to compute.</summary>
@@ -36,9 +39,9 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
             await foreach (var (choice, happened) in events.Reader.ReadAllAsync(cancellation))
             {
                 if (choice.Finished) continue;
-                if (happened is SequenceEvent.Failed failed)
+                if (ErrorOf(happened) is { } error)
                 {
-                    Error = failed.Retryable ? ApiError.Interrupted(failed.Message) : ApiError.Internal(failed.Message);
+                    (Error, Refused) = (error, happened is SequenceEvent.Refused);
                     yield break;
                 }
                 if (choice.Accept(happened) is { } delta) yield return delta;
@@ -53,6 +56,16 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
             foreach (var ending in endings.Values) ending.Dispose();
         }
     }
+
+    static ApiError? ErrorOf(SequenceEvent happened) => happened switch
+    {
+        SequenceEvent.Refused { Why: Refusal.NotReady } refused => ApiError.NotReady(refused.Message),
+        SequenceEvent.Refused { Why: Refusal.QueueFull } refused => ApiError.Busy(refused.Message),
+        SequenceEvent.Refused refused => ApiError.TooMuchKv(refused.Message),
+        SequenceEvent.Failed { Retryable: true } failed => ApiError.Interrupted(failed.Message),
+        SequenceEvent.Failed failed => ApiError.Internal(failed.Message),
+        _ => null,
+    };
 
     async Task PumpAsync(Choice choice, ChannelWriter<(Choice, SequenceEvent)> events, CancellationToken ending)
     {

@@ -3,24 +3,33 @@ using LlamaCluster.Coordinator.Api.Prompts;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Measuring;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
 
 /// <summary>Runs the choices of a completion and answers with them, whole or as a stream.</summary>
-sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, TimeProvider time)
+sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, CoordinatorMetrics metrics, TimeProvider time)
 {
     /// <returns>The error to answer with, if nothing has been sent yet.</returns>
     public async Task<ApiError?> AnswerAsync(HttpContext http, IReadOnlyList<EncodedPrompt> prompts, bool echo, GenerationSettings settings, IResponseForm form)
     {
-        if (engine.Status is { Ready: false } status) return ApiError.NotReady(status.Reason);
-        var run = new GenerationRun(engine, model.Tokenizer, ChoicePlan.Make(prompts, echo, settings, model.ContextLength));
+        if (engine.Status is { Ready: false } status) return Refused(ApiError.NotReady(status.Reason));
+        var run = new GenerationRun(engine, model.Tokenizer, ChoicePlan.Make(prompts, echo, settings, ClientIdentity.Of(http, settings.User), model.ContextLength));
         var envelope = new ResponseEnvelope(
             $"{form.IdPrefix}{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model, form, settings.Sampling.TopLogprobs is not null, settings.IncludeUsage);
         var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
-        return settings.Stream
+        var unsent = settings.Stream
             ? await StreamAsync(http, run, envelope, prompts.Count * settings.Choices, promptTokens)
             : await WholeAsync(http, run, envelope, prompts.Count * settings.Choices, promptTokens);
+        if (run is { Refused: true, Error: { } error }) Refused(error);
+        return unsent;
+    }
+
+    ApiError Refused(ApiError error)
+    {
+        metrics.RequestRefused(error.Code!);
+        return error;
     }
 
     static async Task<ApiError?> WholeAsync(HttpContext http, GenerationRun run, ResponseEnvelope envelope, int count, int promptTokens)

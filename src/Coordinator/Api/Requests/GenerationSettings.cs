@@ -26,6 +26,15 @@ sealed record GenerationSettings
     /// <summary>Ids that end a choice.</summary>
     public IReadOnlySet<int> StopIds { get; init; } = new HashSet<int>();
 
+    /// <summary>The lower, the earlier.</summary>
+    public int Priority { get; init; }
+
+    /// <summary>The client's own user on whose behalf it asks.</summary>
+    public string? User { get; init; }
+
+    /// <summary>KV is shared with requests of the same salt only.</summary>
+    public string CacheSalt { get; init; } = "";
+
     public bool Stream { get; init; }
 
     /// <summary>A stream ends with a chunk that has the usage.</summary>

@@ -12,7 +12,7 @@ static class OtherFields
     const string NotYet = "is not supported yet";
     const string Unsupported = "is not supported";
 
-    static readonly string[] Bookkeeping = ["user", "metadata", "prompt_cache_key", "safety_identifier"];
+    static readonly string[] Bookkeeping = ["metadata", "prompt_cache_key", "safety_identifier"];
 
     static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] Shared =
     [
@@ -20,8 +20,6 @@ static class OtherFields
         ("service_tier", Neutral.Text("auto", "default"), "must be \"auto\" or \"default\": there are no other tiers"),
         ("session_id", Neutral.Never, "is not supported: sessions are not supported yet"),
         ("min_tokens", Neutral.Zero, NotYet),
-        ("priority", Neutral.Zero, NotYet),
-        ("cache_salt", Neutral.Never, NotYet),
         ("response_format", Neutral.OfType("text"), "other than {\"type\":\"text\"} is not supported yet"),
         ("prompt_logprobs", Neutral.Never, "is not supported: use 'echo' and 'logprobs' of /v1/completions"),
         ("truncate_prompt_tokens", Neutral.Never, Unsupported),

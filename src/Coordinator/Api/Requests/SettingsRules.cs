@@ -23,6 +23,9 @@ static class SettingsRules
             MaxTokensField = maxTokensField,
             Stops = ReadStops(fields),
             StopIds = ReadStopIds(fields, model),
+            Priority = (int)(fields.Integer("priority", int.MinValue, int.MaxValue) ?? 0),
+            User = fields.Text("user"),
+            CacheSalt = ReadCacheSalt(fields),
             Stream = stream,
             IncludeUsage = ReadIncludeUsage(fields, stream),
         };
@@ -95,6 +98,14 @@ static class SettingsRules
         foreach (var element in fields.List("stop_token_ids", ApiLimits.StopTokenIds) ?? [])
             ids.Add(TokenIds.Read(fields, "stop_token_ids", element, model));
         return ids;
+    }
+
+    static string ReadCacheSalt(FieldReader fields)
+    {
+        var salt = fields.Text("cache_salt");
+        if (salt is { Length: 0 or > ApiLimits.CacheSaltLength })
+            fields.Refuse("cache_salt", $"'cache_salt' must have 1 to {ApiLimits.CacheSaltLength} characters; it has {salt.Length}.");
+        return salt ?? "";
     }
 
     static bool ReadIncludeUsage(FieldReader fields, bool stream)

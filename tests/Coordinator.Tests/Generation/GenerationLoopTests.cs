@@ -1,0 +1,60 @@
+using System.Diagnostics.Metrics;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace LlamaCluster.Coordinator.Tests.Generation;
+
+public sealed class GenerationLoopTests : IAsyncLifetime
+{
+    readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+    readonly CancellationTokenSource _stop = new();
+    readonly HeldPipeline _pipeline = new(stages: 1, kvBlocks: 4);
+    GenerationLoop _loop = null!;
+    Task _running = null!;
+
+    public Task InitializeAsync()
+    {
+        var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
+        _loop = new GenerationLoop(new EngineOptions(), new ModelIdentity("model", "digest"), metrics, NullLogger<GenerationLoop>.Instance);
+        _running = _loop.RunAsync(_stop.Token);
+        _loop.Attach(_pipeline);
+        return Task.CompletedTask;
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running.Soon();
+        _stop.Dispose();
+        await _services.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_cancelled_sequence_gives_its_blocks_back_while_its_step_is_under_way_and_the_next_step_has_them()
+    {
+        var first = _loop.Submit(TestCluster.Request([.. Enumerable.Range(3, 40)], maxTokens: 20));
+        var step = await _pipeline.NextAsync();
+        _loop.Submit(TestCluster.Request([.. Enumerable.Range(70, 64)], maxTokens: 1));   // needs all blocks
+        _loop.Abandon(first);
+        Assert.Equal(first.Sequence!.Id, await _pipeline.EndedAsync());
+        HeldPipeline.Return(step);
+        var chunk = Assert.Single((await _pipeline.NextAsync()).Step.Chunks);
+        Assert.Equal((true, 4), (chunk.Introduces, chunk.NewBlocks.Count));
+    }
+
+    [Fact]
+    public async Task A_reader_that_never_reads_does_not_hold_the_loop_up()
+    {
+        _loop.Submit(TestCluster.Request([3], maxTokens: 50));
+        for (var i = 0; i < 50; i++) HeldPipeline.Return(await _pipeline.NextAsync());
+        var next = _loop.Submit(TestCluster.Request([4], maxTokens: 1));
+        HeldPipeline.Return(await _pipeline.NextAsync());
+        var events = await next.ReadAllAsync(CancellationToken.None).ToListAsync().AsTask().Soon();
+        Assert.Equal([new SequenceEvent.Begun(0), new SequenceEvent.Finished(FinishReason.Length)], [events[0], events[^1]]);
+    }
+}
