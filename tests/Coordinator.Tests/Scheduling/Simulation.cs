@@ -66,7 +66,7 @@ sealed class Simulation
                 if (arrival.AtTick == tick) Arrive((ulong)number + 1, arrival);
                 if (arrival.CancelAtTick == tick && _clients.TryGetValue((ulong)number + 1, out var client)) _scheduler.Cancel(client.Sequence);
             }
-            while (_scheduler.Schedule() is { } step) Execute(step);
+            while (Schedule() is { } step) Execute(step);
             SchedulerInvariants.Check(_scheduler);
             _worker.End(_scheduler.TakeEnded());
             if (_scheduler.WaitingCount + _scheduler.RunningCount > 0) Assert.NotEmpty(_inFlight);
@@ -94,6 +94,14 @@ sealed class Simulation
         var outcome = _scheduler.Add(sequence);
         Assert.Equal(!fits ? AddOutcome.NeverFits : queueFull ? AddOutcome.QueueFull : AddOutcome.Queued, outcome);
         if (outcome == AddOutcome.Queued) _clients[id] = new Client(sequence, arrival);
+    }
+
+    ScheduledStep? Schedule()
+    {
+        Sequence[] before = [.. _scheduler.Running];
+        var step = _scheduler.Schedule();
+        SchedulerInvariants.CheckOrder(before, _scheduler.Running, _clients.Values.Select(client => client.Sequence), _load.CachePrefixes);
+        return step;
     }
 
     void Execute(ScheduledStep step)
