@@ -10,6 +10,8 @@ namespace LlamaCluster.Worker.Loading;
 /// <param name="ModelPath">Where the coordinator has the model; it may not exist on this machine. Null: not said.</param>
 /// <param name="WeightsAddress">Who streams the weights; null: the coordinator this worker is registered with.</param>
 /// <param name="KvBlockCount">Null: as many as memory allows.</param>
+/// <param name="ActivationType">How activations travel to the next stage.</param>
+/// <param name="SumType">How partial sums travel between the ranks of a stage.</param>
 sealed record LoadOrder(
     ClusterPlan Plan,
     ShardAssignment Assignment,
@@ -19,7 +21,8 @@ sealed record LoadOrder(
     KvType KvType,
     int MaxStepRows,
     int MaxSequenceLength,
-    Wire.ActivationType ActivationType)
+    Wire.ActivationType ActivationType,
+    Wire.ActivationType SumType)
 {
     public StageShape Shape { get; } = new(Assignment.Shard.Layers.First, Assignment.Shard.Layers.Count, Plan.LayerCount);
 

@@ -1,4 +1,3 @@
-using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Kernels.Attention;
 using Wire = LlamaCluster.Protos;
@@ -13,14 +12,11 @@ static class LoadOrderMapping
     const int MaxSequenceLength = 1 << 27;
 
     /// <exception cref="InvalidMessageException">A field is out of range, or the plan is none, or this worker is not in it.</exception>
-    /// <exception cref="RpcException">UNIMPLEMENTED: the plan splits layers over ranks.</exception>
     public static LoadOrder ToOrder(this Wire.AssignRequest request)
     {
         var plan = Field.Required("plan", request.Plan).ToPlan();
         var assignment = plan.Find(Field.Worker("worker_id", request.WorkerId))
             ?? throw new InvalidMessageException($"worker_id {request.WorkerId} has no assignment in the plan");
-        if (plan.Assignments.FirstOrDefault(a => !a.Shard.Slice.IsWhole) is { } split)
-            throw new RpcException(new Status(StatusCode.Unimplemented, $"stage {split.Stage} has {split.Shard.Slice.RankCount} ranks; this worker runs whole layers only"));
         return new LoadOrder(
             plan,
             assignment,
@@ -30,7 +26,8 @@ static class LoadOrderMapping
             ToKvType(request.KvType),
             Field.Count("max_step_rows", request.MaxStepRows, 1, MaxStepRows),
             Field.Count("max_sequence_length", request.MaxSequenceLength, 1, MaxSequenceLength),
-            ToActivationType(request.ActivationType));
+            ToActivationType("activation_type", request.ActivationType),
+            ToActivationType("sum_type", request.SumType));
     }
 
     static KvType ToKvType(Wire.KvType type) => type switch
@@ -41,10 +38,10 @@ static class LoadOrderMapping
         _ => throw new InvalidMessageException($"kv_type {(int)type} is unknown"),
     };
 
-    static Wire.ActivationType ToActivationType(Wire.ActivationType type) => type switch
+    static Wire.ActivationType ToActivationType(string field, Wire.ActivationType type) => type switch
     {
         Wire.ActivationType.F32 or Wire.ActivationType.Unspecified => Wire.ActivationType.F32,
         Wire.ActivationType.Bf16 or Wire.ActivationType.Q8 => type,
-        _ => throw new InvalidMessageException($"activation_type {(int)type} is unknown"),
+        _ => throw new InvalidMessageException($"{field} {(int)type} is unknown"),
     };
 }

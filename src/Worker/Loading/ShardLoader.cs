@@ -3,6 +3,7 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker.Links.Ranks;
 using LlamaCluster.Worker.Sources;
 using Microsoft.Extensions.Logging;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
@@ -11,7 +12,8 @@ namespace LlamaCluster.Worker.Loading;
 
 /// <summary>Carries out an order: finds the weights, packs them, and sets up what runs them.</summary>
 sealed partial class ShardLoader(
-    ModelSource source, IModelLoader model, PeerChannels channels, WorkerOptions options, WorkerMemory memory, ILogger<ShardLoader> logger)
+    ModelSource source, IModelLoader model, PeerChannels channels, RankCaller caller, WorkerOptions options, WorkerMemory memory,
+    ILogger<ShardLoader> logger)
 {
     public async Task<HeldModel> LoadAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
     {
@@ -44,10 +46,11 @@ sealed partial class ShardLoader(
         var (blocks, problem) = KvBudget.Decide(memory.Bytes, taken, blockBytes, order.KvBlockCount, order.MaxSequenceLength);
         if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
 
-        var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks }, exchange: null);
+        var group = order.Assignment.Shard.Slice.IsWhole ? null : new RankGroup(Ranks(order, held), order.Plan.Ranks(order.Assignment.Stage), caller);
+        var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks }, group?.Exchange);
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, options.PeerTimeout));
-        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageLinks(inbox, Group: null, [.. next]), options.PeerTimeout, logger);
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageLinks(inbox, group, [.. next]), options.PeerTimeout, logger);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
         return new HeldShard(order, held, executor, blocks, resident);
@@ -56,10 +59,14 @@ sealed partial class ShardLoader(
     static ActivationShape Activations(LoadOrder order, int hiddenSize, int fromStage) =>
         new(order.Plan.ViewVersion, fromStage, hiddenSize, order.ActivationType, order.MaxStepRows, order.Plan.StageCount + 1);
 
+    static GroupShape Ranks(LoadOrder order, HeldModel held) => new(
+        order.Plan.ViewVersion, order.Plan.ModelDigest, order.Assignment.Stage, order.Assignment.Shard, held.Weights.Config.HiddenSize, order.MaxStepRows, order.SumType);
+
     static long LinkBytes(LoadOrder order, ActivationShape shape)
     {
         var step = (long)order.MaxStepRows * shape.RowBytes;
-        return (order.Shape.Embeds ? 0 : shape.MaxSteps * step) + (order.Shape.HasHead ? 0 : ActivationSender.Buffers * step);
+        var ranks = (order.Assignment.Shard.Slice.RankCount - 1L) * RankGroup.LinkBytes;
+        return ranks + (order.Shape.Embeds ? 0 : shape.MaxSteps * step) + (order.Shape.HasHead ? 0 : ActivationSender.Buffers * step);
     }
 
     static void CheckLayers(OpenedModel opened, LoadOrder order)

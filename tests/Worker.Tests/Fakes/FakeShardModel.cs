@@ -22,7 +22,7 @@ sealed class FakeShardModel(FakeModel model, LlamaConfig config, StageShape shap
     public IStage CreateStage(StageOptions options, IRankExchange? exchange)
     {
         Interlocked.Increment(ref model.LiveStages);
-        return new FakeStage(model, config, shape, options);
+        return new FakeStage(model, config, shape, options, exchange);
     }
 
     public void Dispose() => Interlocked.Decrement(ref model.LiveWeights);

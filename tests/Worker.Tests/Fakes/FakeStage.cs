@@ -1,10 +1,11 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Inference.Ranks;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 
 /// <summary>See <see cref="FakeModel"/>.</summary>
-sealed class FakeStage(FakeModel model, LlamaConfig config, StageShape shape, StageOptions options) : IStage
+sealed class FakeStage(FakeModel model, LlamaConfig config, StageShape shape, StageOptions options, IRankExchange? exchange) : IStage
 {
     readonly float[] _rows = new float[options.MaxStepRows * config.HiddenSize];
     int _count;
@@ -28,13 +29,24 @@ sealed class FakeStage(FakeModel model, LlamaConfig config, StageShape shape, St
                 foreach (var token in chunk.Tokens.Span) Input(_count).Slice(row++ * config.HiddenSize, config.HiddenSize).Fill(token);
             }
         }
-        foreach (ref var value in Input(_count)) value += shape.LayerCount;
+        AddLayers(Input(_count));
         return new StepOutcome.Completed(shape.HasHead ? [.. Sample(step)] : []);
     }
 
     public void End(ulong sequenceId) => model.OnEnd(sequenceId);
 
     public void Dispose() => Interlocked.Decrement(ref model.LiveStages);
+
+    /// <summary>Each layer adds 1. Where ranks share them, each has a part of that; the first one has what is left.</summary>
+    void AddLayers(Span<float> rows)
+    {
+        var others = exchange is null ? 0 : exchange.RankCount - 1;
+        var part = new float[rows.Length];
+        Array.Fill(part, exchange is null or { Rank: 0 } ? shape.LayerCount - others : 1);
+        exchange?.BeginSum(part);
+        exchange?.CompleteSum(part);
+        for (var i = 0; i < rows.Length; i++) rows[i] += part[i];
+    }
 
     List<SequenceSamples> Sample(Step step)
     {

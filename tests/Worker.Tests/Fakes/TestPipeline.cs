@@ -5,7 +5,7 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 
-/// <summary>Plays the coordinator for workers that are the stages of one pipeline, in order: assigns, opens the streams, sends steps.</summary>
+/// <summary>Plays the coordinator for workers that are the stages of one pipeline, or the ranks of stages, in order: assigns, opens the streams, sends steps.</summary>
 sealed class TestPipeline : IAsyncDisposable
 {
     readonly IReadOnlyList<AsyncDuplexStreamingCall<Wire.StepRequest, Wire.StepReply>> _streams;
@@ -14,16 +14,20 @@ sealed class TestPipeline : IAsyncDisposable
 
     public ClusterPlan Plan { get; }
 
-    int Last => _streams.Count - 1;
+    /// <summary>Who answers with a result: the first rank of the last stage.</summary>
+    int Last => _streams.Count - Plan.Ranks(Plan.StageCount - 1).Length;
 
     public static ClusterPlan PlanOf(IEnumerable<TestWorker> workers, string digest, int layers, ulong view) =>
         PlanOf([.. workers.Select(worker => worker.Host.Address)], digest, layers, view);
 
-    public static ClusterPlan PlanOf(IReadOnlyList<Uri> workers, string digest, int layers, ulong view)
+    /// <param name="ranks">How many of the workers share each stage; null: each has one to itself.</param>
+    public static ClusterPlan PlanOf(IReadOnlyList<Uri> workers, string digest, int layers, ulong view, int[]? ranks = null)
     {
-        var ranges = LayerSplit.Even(layers, workers.Count);
-        return ClusterPlan.Create(view, "test", digest, layers, [.. workers.Select((address, stage) =>
-            new ShardAssignment(new WorkerId($"w{stage}"), address, stage, new Shard(ranges[stage], TensorSlice.Whole)))]);
+        ranks ??= [.. workers.Select(_ => 1)];
+        var ranges = LayerSplit.Even(layers, ranks.Length);
+        var places = ranks.SelectMany((count, stage) => Enumerable.Range(0, count).Select(rank => (stage, new Shard(ranges[stage], new TensorSlice(rank, count)))));
+        return ClusterPlan.Create(view, "test", digest, layers, [.. workers.Zip(places, (address, place) => (address, place)).Select((at, index) =>
+            new ShardAssignment(new WorkerId($"w{index}"), at.address, at.place.stage, at.place.Item2))]);
     }
 
     public static Wire.AssignRequest Assignment(ClusterPlan plan, int stage, string modelPath) => new()
@@ -39,15 +43,17 @@ sealed class TestPipeline : IAsyncDisposable
     };
 
     public static async Task<TestPipeline> StartAsync(
-        IReadOnlyList<TestWorker> workers, string modelPath, string digest, int layers, ulong view = 1, Action<Wire.AssignRequest>? change = null)
+        IReadOnlyList<TestWorker> workers, string modelPath, string digest, int layers, ulong view = 1, Action<Wire.AssignRequest>? change = null, int[]? ranks = null)
     {
-        var plan = PlanOf(workers, digest, layers, view);
+        var plan = PlanOf([.. workers.Select(worker => worker.Host.Address)], digest, layers, view, ranks);
         await Task.WhenAll(workers.Select((worker, stage) => AssignAsync(worker, plan, stage, modelPath, change)));
         var streams = workers.Select(worker => worker.Steps.Run()).ToArray();
-        for (var stage = 0; stage < workers.Count; stage++)
+        // All at once: ranks of a stage wait for each other.
+        foreach (var (index, stream) in streams.Index()) await stream.RequestStream.WriteAsync(Open(plan, index));
+        foreach (var (index, stream) in streams.Index())
         {
-            await streams[stage].RequestStream.WriteAsync(Open(plan, stage));
-            Assert.NotNull((await NextAsync(streams[stage], stage)).Opened);
+            var reply = await NextAsync(stream, index);
+            Assert.True(reply.Opened is not null, $"worker {index} answered {reply}");
         }
         return new TestPipeline(plan, streams);
     }
@@ -82,15 +88,15 @@ sealed class TestPipeline : IAsyncDisposable
 
     public static Wire.SamplingOptionsMessage Greedy => new() { TopP = 1, RepetitionPenalty = 1, TopLogprobs = 0 };
 
-    /// <summary>Sends the step to every stage; only the first and the last are told the tokens.</summary>
+    /// <summary>Sends the step to every worker; only those of the first and the last stage are told the tokens.</summary>
     public async Task SendAsync(Wire.StepPlan step)
     {
-        for (var stage = 0; stage <= Last; stage++)
+        foreach (var (index, part) in Plan.Assignments.Index())
         {
             var copy = step.Clone();
-            if (stage != 0 && stage != Last)
+            if (part.Stage != 0 && part.Stage != Plan.StageCount - 1)
                 foreach (var chunk in copy.Chunks) chunk.Tokens.Clear();
-            await SendAsync(stage, new Wire.StepRequest { Step = copy });
+            await SendAsync(index, new Wire.StepRequest { Step = copy });
         }
     }
 
@@ -98,14 +104,15 @@ sealed class TestPipeline : IAsyncDisposable
 
     public Task<Wire.StepReply> ReplyAsync(int stage) => NextAsync(_streams[stage], stage);
 
-    /// <summary>Sends a step and takes every stage's answer.</summary>
+    /// <summary>Sends a step and takes every worker's answer.</summary>
     public async Task<Wire.StepResult> ExecuteAsync(Wire.StepPlan step)
     {
         await SendAsync(step);
-        for (var stage = 0; stage < Last; stage++)
+        for (var worker = 0; worker < _streams.Count; worker++)
         {
-            var reply = await ReplyAsync(stage);
-            Assert.True(reply.Done?.StepId == step.StepId, $"stage {stage} answered {reply}");
+            if (worker == Last) continue;
+            var reply = await ReplyAsync(worker);
+            Assert.True(reply.Done?.StepId == step.StepId, $"worker {worker} answered {reply}");
         }
         var last = await ReplyAsync(Last);
         Assert.True(last.Result?.StepId == step.StepId, $"the last stage answered {last}");

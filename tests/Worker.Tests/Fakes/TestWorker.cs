@@ -12,15 +12,17 @@ sealed class TestWorker : IAsyncDisposable
 {
     static readonly Uri Nowhere = new("http://127.0.0.1:1");
 
-    TestWorker(WorkerHost host, FakeModel model)
+    TestWorker(WorkerHost host, FakeModel model, LogLines log)
     {
-        (Host, Model) = (host, model);
+        (Host, Model, Log) = (host, model, log);
         Channel = new PeerChannels().Open(host.Address);
     }
 
     public WorkerHost Host { get; }
 
     public FakeModel Model { get; }
+
+    public LogLines Log { get; }
 
     public GrpcChannel Channel { get; }
 
@@ -32,10 +34,10 @@ sealed class TestWorker : IAsyncDisposable
 
     public static async Task<TestWorker> StartAsync(Func<WorkerOptions, WorkerOptions>? change = null, bool realModel = false)
     {
-        var model = new FakeModel();
-        var host = Create(model, change, realModel: realModel);
+        var (model, log) = (new FakeModel(), new LogLines());
+        var host = Create(model, change, log, realModel);
         await host.StartAsync();
-        return new TestWorker(host, model);
+        return new TestWorker(host, model, log);
     }
 
     public static WorkerHost Create(FakeModel model, Func<WorkerOptions, WorkerOptions>? change = null, LogLines? log = null, bool realModel = false)

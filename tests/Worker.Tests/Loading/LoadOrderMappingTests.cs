@@ -1,4 +1,3 @@
-using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Kernels.Attention;
@@ -48,6 +47,7 @@ public class LoadOrderMappingTests
         { "max_step_rows", request => request.MaxStepRows = 0 },
         { "max_step_rows", request => request.MaxStepRows = uint.MaxValue },
         { "max_sequence_length", request => request.MaxSequenceLength = 0 },
+        { "sum_type", request => request.SumType = (Wire.ActivationType)99 },
         { "activation_type", request => request.ActivationType = (Wire.ActivationType)99 },
     };
 
@@ -60,15 +60,25 @@ public class LoadOrderMappingTests
         Assert.Contains(named, Assert.Throws<InvalidMessageException>(() => request.ToOrder()).Message);
     }
 
-    [Fact]
-    public void ToOrder_LayersSplitOverRanks_IsUnimplemented()
+    /// <summary>Rank r of n feeds the ranks r, r + n, r + 2n... of the next stage.</summary>
+    [Theory]
+    [InlineData(1, 3, "a0: b0 b1 b2")]
+    [InlineData(2, 3, "a0: b0 b2; a1: b1")]
+    [InlineData(2, 5, "a0: b0 b2 b4; a1: b1 b3")]
+    [InlineData(3, 2, "a0: b0; a1: b1; a2:")]
+    public void Next_OfEachRank_FeedsEveryRankOfTheNextStageOnce(int first, int second, string expected)
     {
+        var port = 7000;
+        ShardAssignment[] Ranks(char name, int stage, int count) => [.. Enumerable.Range(0, count).Select(rank => new ShardAssignment(
+            new WorkerId($"{name}{rank}"), new Uri($"http://127.0.0.1:{port++}"), stage, new Shard(new LayerRange(stage * 6, 6), new TensorSlice(rank, count))))];
         var request = Request();
-        ShardAssignment[] ranks = [.. Enumerable.Range(0, 2).Select(rank =>
-            new ShardAssignment(new WorkerId($"w{rank}"), new Uri($"http://127.0.0.1:700{rank}"), 0, new Shard(new LayerRange(0, 12), new TensorSlice(rank, 2))))];
-        request.Plan = ClusterPlan.Create(3, "m", Digest, 12, ranks).ToMessage();
-        var e = Assert.Throws<RpcException>(() => request.ToOrder());
-        Assert.Equal((StatusCode.Unimplemented, "stage 0 has 2 ranks; this worker runs whole layers only"), (e.StatusCode, e.Status.Detail));
+        request.Plan = ClusterPlan.Create(3, "m", Digest, 12, [.. Ranks('a', 0, first), .. Ranks('b', 1, second)]).ToMessage();
+        var fed = Enumerable.Range(0, first).Select(rank =>
+        {
+            request.WorkerId = $"a{rank}";
+            return $"a{rank}: {string.Join(' ', request.ToOrder().Next.Select(next => next.Worker))}".TrimEnd();
+        });
+        Assert.Equal(expected, string.Join("; ", fed));
     }
 
     static Wire.AssignRequest Request() => new()

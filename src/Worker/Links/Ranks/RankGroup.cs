@@ -10,16 +10,19 @@ namespace LlamaCluster.Worker.Links.Ranks;
 /// </summary>
 sealed class RankGroup : IAsyncDisposable
 {
+    /// <summary>What a link's buffers take at most.</summary>
+    public const long LinkBytes = 4L << 20;
+
     readonly ShardAssignment[] _ranks;
     readonly RankCaller _caller;
     readonly TaskCompletionSource<RankLink>[] _links;
     volatile string? _closed;
 
     /// <param name="ranks">All of the stage, in order.</param>
-    public RankGroup(GroupShape shape, IReadOnlyList<ShardAssignment> ranks, RankCaller caller)
+    public RankGroup(GroupShape shape, ReadOnlySpan<ShardAssignment> ranks, RankCaller caller)
     {
         (Shape, _ranks, _caller, Exchange) = (shape, [.. ranks], caller, new LinkExchange(shape));
-        _links = [.. ranks.Select(_ => new TaskCompletionSource<RankLink>(TaskCreationOptions.RunContinuationsAsynchronously))];
+        _links = [.. _ranks.Select(_ => new TaskCompletionSource<RankLink>(TaskCreationOptions.RunContinuationsAsynchronously))];
     }
 
     public GroupShape Shape { get; }
