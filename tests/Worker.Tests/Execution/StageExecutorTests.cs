@@ -72,7 +72,7 @@ public class StageExecutorTests
 
     StageExecutor Start()
     {
-        var stage = new FakeStage(_model, SyntheticModel.Small.Config, StageShape.Whole(3), Options);
+        var stage = new FakeStage(_model, SyntheticModel.Small.Config, StageShape.Whole(3), Options, exchange: null);
         return StageExecutor.Start(1, stage, new StageLinks(null, null, []), TimeSpan.FromSeconds(20), NullLogger.Instance);
     }
 
