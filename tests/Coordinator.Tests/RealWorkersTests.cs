@@ -15,12 +15,15 @@ public sealed class RealWorkersTests
     static readonly Case[] Cases = ReadCases();
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    public async Task Any_number_of_stages_gives_what_llama_cpp_gives(int workers)
+    [InlineData(1, 1)]
+    [InlineData(2, 1)]
+    [InlineData(3, 1)]
+    [InlineData(2, 2)]
+    [InlineData(3, 3)]
+    [InlineData(5, 2)]
+    public async Task Any_number_of_stages_and_ranks_gives_what_llama_cpp_gives(int workers, int ranks)
     {
-        await using var cluster = await RealCluster.StartAsync(workers);
+        await using var cluster = await RealCluster.StartAsync(workers, TestCluster.Options with { TensorParallel = ranks });
         var answers = await Task.WhenAll(Cases.Select(one => cluster.Coordinator.TokensAsync(TestCluster.Request(one.Prompt, one.Tokens.Length)))).Soon();
         Assert.All(Cases.Zip(answers), pair => Assert.Equal(pair.First.Tokens, pair.Second));
     }

@@ -14,7 +14,7 @@ public sealed class TlsTests
     {
         using var authority = new TestAuthority();
         await using var plain = await RealCluster.StartAsync(1);
-        await using var cluster = await StartAsync(authority, workers: 3);
+        await using var cluster = await StartAsync(authority, workers: 3, ranks: 2);
         Assert.Equal("https", cluster.Coordinator.Host.GrpcAddress.Scheme);
         Assert.All(cluster.Coordinator.Host.Status.Value.Shards, shard => Assert.Equal("https", shard.Address.Scheme));
         var request = TestCluster.Request([5, 6, 7], 20);
@@ -66,10 +66,10 @@ public sealed class TlsTests
         }
     }
 
-    static Task<RealCluster> StartAsync(TestAuthority authority, int workers)
+    static Task<RealCluster> StartAsync(TestAuthority authority, int workers, int ranks = 1)
     {
         var worker = 0;
-        return RealCluster.StartAsync(workers, Options(Files(authority, authority, "coordinator")), usual => usual with
+        return RealCluster.StartAsync(workers, Options(Files(authority, authority, "coordinator")) with { TensorParallel = ranks }, usual => usual with
         {
             Listen = "https://127.0.0.1:0",
             Tls = Files(authority, authority, $"worker{worker++}"),

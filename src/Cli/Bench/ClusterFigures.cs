@@ -28,7 +28,7 @@ sealed record ClusterFigures(
     [
         Line($"first token  {Seconds(FirstToken)}"),
         Line($"next token   {Seconds(BetweenTokens)}"),
-        .. Stages.Select(stage => Line($"stage {stage.Stage,-6} busy {stage.BusyFraction:P1}: a step takes {stage.ComputeSeconds * 1e3:F2} ms, the pause after it {stage.PauseSeconds * 1e3:F2} ms")),
+        .. Stages.Select(stage => Line($"stage {stage.Stage,-6} busy {stage.BusyFraction:P1}: a step takes {stage.ComputeSeconds * 1e3:F2} ms{Sync(stage)}, the pause after it {stage.PauseSeconds * 1e3:F2} ms")),
     ];
 
     static JsonNode ToJson(Percentiles values) => new JsonObject { ["p50"] = values.P50, ["p90"] = values.P90, ["p99"] = values.P99 };
@@ -38,8 +38,11 @@ sealed record ClusterFigures(
         ["stage"] = load.Stage,
         ["busy_fraction"] = load.BusyFraction,
         ["compute_seconds_per_step"] = load.ComputeSeconds,
+        ["tensor_sync_seconds_per_step"] = load.SyncSeconds,
         ["pause_seconds_per_step"] = load.PauseSeconds,
     };
+
+    static string Sync(StageLoad stage) => stage.SyncSeconds > 0 ? Line($" and {stage.SyncSeconds * 1e3:F2} ms of exchanges between its ranks") : "";
 
     static string Seconds(Percentiles values) => Line($"p50 {values.P50:F4} s, p90 {values.P90:F4} s, p99 {values.P99:F4} s");
 

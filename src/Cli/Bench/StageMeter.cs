@@ -9,6 +9,7 @@ sealed class StageMeter : IDisposable
     readonly MeterListener _listener = new();
     readonly Lock _lock = new();
     readonly SortedDictionary<int, double> _busy = [];
+    readonly SortedDictionary<int, double> _synchronising = [];
     long _steps;
     long _tokens;
 
@@ -27,7 +28,7 @@ sealed class StageMeter : IDisposable
     /// <summary>All so far.</summary>
     public StageReading Read()
     {
-        lock (_lock) return new StageReading(TimeProvider.System.GetTimestamp(), _steps, _tokens, [.. _busy.Values]);
+        lock (_lock) return new StageReading(TimeProvider.System.GetTimestamp(), _steps, _tokens, [.. _busy.Values], [.. _busy.Keys.Select(stage => _synchronising.GetValueOrDefault(stage))]);
     }
 
     public void Dispose() => _listener.Dispose();
@@ -44,13 +45,19 @@ sealed class StageMeter : IDisposable
 
     void CountTime(string instrument, double seconds, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
-        if (instrument != CoordinatorMetrics.StageBusy) return;
+        var sums = instrument switch
+        {
+            CoordinatorMetrics.StageBusy => _busy,
+            CoordinatorMetrics.TensorSync => _synchronising,
+            _ => null,
+        };
+        if (sums is null) return;
         var (stage, rank) = (0, 0);
         foreach (var (name, value) in tags)
             if (name == CoordinatorMetrics.StageTag) stage = (int)value!;
             else if (name == CoordinatorMetrics.RankTag) rank = (int)value!;
         // The ranks of a stage compute at the same time.
         if (rank > 0) return;
-        lock (_lock) _busy[stage] = _busy.GetValueOrDefault(stage) + seconds;
+        lock (_lock) sums[stage] = sums.GetValueOrDefault(stage) + seconds;
     }
 }

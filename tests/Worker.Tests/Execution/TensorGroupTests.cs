@@ -27,7 +27,7 @@ public class TensorGroupTests(ModelFile file) : IClassFixture<ModelFile>
         }
         var lines = workers.All.SelectMany(worker => worker.Log.Lines).Where(line => line.Contains("partial sums to")).ToArray();
         Assert.Equal(ranks.Sum(count => count * (count - 1) / 2), lines.Length);
-        if (link != PeerLinkPreference.Auto) Assert.All(lines, line => Assert.Contains($"go by {link}; 32 KiB take", line));
+        if (link != PeerLinkPreference.Auto) Assert.All(lines, line => Assert.Contains($"go by {link}; 32 KiB take one way", line));
     }
 
     [Fact]

@@ -105,8 +105,8 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
         var chosen = wanted == PeerLinkType.Tcp || wanted != PeerLinkType.Grpc && laneTime < streamTime ? PeerLinkType.Tcp : PeerLinkType.Grpc;
         if (lane is not null) LinkProbe.End(lane, shape.ViewVersion, chosen);
         LinkProbe.End(stream, shape.ViewVersion, chosen);
-        var times = laneTime is { } measured ? $"{Microseconds(measured)} by tcp, {Microseconds(streamTime)} by grpc" : $"{Microseconds(streamTime)} by grpc; {why}";
-        LogLinked(shape.ViewVersion, stream.Peer, chosen, times, lane is null ? "" : tls is null ? "" : ", encrypted");
+        var times = laneTime is { } measured ? $"{Microseconds(measured)} by tcp, {Microseconds(streamTime)} by grpc" : $"{Microseconds(streamTime)} by grpc ({why})";
+        LogLinked(shape.ViewVersion, stream.Peer, chosen, times, tls is null ? "" : ", encrypted");
         return chosen == PeerLinkType.Tcp ? lane : null;
     }
 
