@@ -42,7 +42,7 @@ public sealed class StageRunner : IStage
         _buffers = new StageBuffers(config, shape, slice, weights.WidestMatrix, options.MaxStepRows);
         _forward = new ForwardPass(config, weights, _buffers, _attention, threads, exchange);
         _sequences = new SequenceTable(config, shape, options);
-        _sampler = shape.HasHead ? new StepSampler(config, _buffers, _forward, exchange) : null;
+        _sampler = shape.HasHead ? new StepSampler(config, _buffers, _forward, slice.Vocabulary, exchange) : null;
         _chunks = new AttentionChunk[options.MaxStepRows];
     }
 

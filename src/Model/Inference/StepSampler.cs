@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference.Ranks;
@@ -5,23 +7,27 @@ using LlamaCluster.Model.Inference.Sampling;
 
 namespace LlamaCluster.Model.Inference;
 
-/// <summary>The last stage's part of a step: the rows that are asked for become logits, some at a time, and those become tokens.</summary>
-sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass forward, IRankExchange exchange)
+/// <summary>
+/// The last stage's part of a step: the rows that are asked for become logits, some at a time, and those become tokens. Each rank has the logits of
+/// its own ids; the ranks tell each other what choosing takes (<see cref="RankScores"/>), and rank 0 chooses.
+/// </summary>
+sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass forward, IndexRange vocabulary, IRankExchange exchange)
 {
-    readonly float[] _gathered = exchange.RankCount == 1 ? [] : new float[checked(buffers.LogitRows * config.VocabularySize)];
-    readonly Sampler _sampler = new(config.VocabularySize);
+    readonly RankScores _own = new(config.VocabularySize, vocabulary);
+    readonly Sampler _sampler = new(config.VocabularySize, exchange.RankCount, buffers.LogitRows);
+    readonly ScoredId[] _drawn = new ScoredId[buffers.LogitRows];
+    readonly ArrayBufferWriter<byte> _message = new();
     readonly List<LogitRow> _rows = [];
     readonly List<SampledToken> _tokens = [];
     readonly List<SampledToken> _prompt = [];
     readonly List<SequenceSamples> _results = [];
 
-    /// <summary>Samples what the chunks ask for, and moves their sequences on.</summary>
+    /// <summary>Samples what the chunks ask for, and moves their sequences on. Ranks other than 0 have no samples to give.</summary>
     public StepOutcome Run(IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
         ListRows(chunks, sequences);
         _results.Clear();
         var next = 0;
-        ReadOnlySpan<float> logits = [];
         for (var c = 0; c < chunks.Count; c++)
         {
             var (chunk, sequence) = (chunks[c], sequences[chunks[c].SequenceId]);
@@ -29,10 +35,9 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             _prompt.Clear();
             for (; next < _rows.Count && _rows[next].Chunk == c; next++)
             {
-                var offset = next % buffers.LogitRows;
-                if (offset == 0) logits = ComputeLogits(next, chunks, sequences);
-                if (!Choose(_rows[next], chunk, sequence, logits.Slice(offset * config.VocabularySize, config.VocabularySize)))
-                    return new StepOutcome.Failed($"sequence {sequence.Id}: the logits after position {_rows[next].Position} are not finite");
+                var row = next % buffers.LogitRows;
+                if (row == 0 && PrepareRows(next, chunks, sequences) is { } problem) return new StepOutcome.Failed(problem);
+                if (exchange.Rank == 0) Choose(row, _rows[next], chunk, sequence);
             }
             Finish(chunk, sequence, c, chunks);
         }
@@ -61,8 +66,9 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         }
     }
 
-    /// <summary>logits[S, V] of as many rows as there is room for, from <paramref name="first"/> on.</summary>
-    ReadOnlySpan<float> ComputeLogits(int first, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
+    /// <summary>Computes logits[S, V] of as many rows as there is room for, from <paramref name="first"/> on, and lets the ranks agree on what they say.</summary>
+    /// <returns>Null, or in one line which logits are not finite; the same on all ranks.</returns>
+    string? PrepareRows(int first, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
         var count = Math.Min(buffers.LogitRows, _rows.Count - first);
         var h = buffers.HeadRows(count);
@@ -72,47 +78,87 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             var source = row.Row >= 0 ? Row(row.Row) : sequences[chunks[row.Chunk].SequenceId].LastRow;
             source.CopyTo(h[(i * config.HiddenSize)..]);
         }
-        var logits = forward.Head(count);
-        return exchange.RankCount == 1 ? logits : Gather(logits, count);
+        forward.Head(count);
+        ExchangeScores(CollectionsMarshal.AsSpan(_rows).Slice(first, count), chunks, sequences);
+        for (var i = 0; i < count; i++)
+            if (!_sampler.IsFinite(i)) return $"sequence {chunks[_rows[first + i].Chunk].SequenceId}: the logits after position {_rows[first + i].Position} are not finite";
+        ExchangeDrawn(CollectionsMarshal.AsSpan(_rows).Slice(first, count), chunks, sequences);
+        return null;
     }
 
-    ReadOnlySpan<float> Gather(ReadOnlySpan<float> own, int rows)
+    void ExchangeScores(ReadOnlySpan<LogitRow> rows, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
-        exchange.AllGather(MemoryMarshal.AsBytes(own));
-        var first = 0;
+        _message.ResetWrittenCount();
+        for (var i = 0; i < rows.Length; i++)
+        {
+            var (row, chunk) = (rows[i], chunks[rows[i].Chunk]);
+            var sequence = sequences[chunk.SequenceId];
+            if (row.Sample < 0) _own.Describe(Logits(i), chunk.Tokens.Span[row.Position + 1 - chunk.Start], sequence.Sampling.TopLogprobs ?? 0, _message);
+            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), _message);
+        }
+        exchange.AllGather(_message.WrittenSpan);
+        for (var rank = 0; rank < exchange.RankCount; rank++) _sampler.Scores.Take(rank, exchange.Gathered(rank), rows.Length);
+    }
+
+    /// <summary>For rows that draw from all ids: the rank that has the point says which id it is.</summary>
+    void ExchangeDrawn(ReadOnlySpan<LogitRow> rows, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
+    {
+        _message.ResetWrittenCount();
+        var any = false;
+        for (var i = 0; i < rows.Length; i++)
+        {
+            var (row, chunk) = (rows[i], chunks[rows[i].Chunk]);
+            var sequence = sequences[chunk.SequenceId];
+            _drawn[i] = ScoredId.None;
+            if (row.Sample < 0 || !Sampler.DrawsFromAll(sequence.Sampling)) continue;
+            any = true;
+            var (rank, rest) = _sampler.FindDrawn(i, sequence.Sampling, row.Position + 1);
+            if (rank == exchange.Rank) _drawn[i] = _own.Draw(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), rest);
+        }
+        if (!any) return;
+
+        var bytes = MemoryMarshal.AsBytes(_drawn.AsSpan(0, rows.Length));
+        exchange.AllGather(bytes);
         for (var rank = 0; rank < exchange.RankCount; rank++)
         {
-            var part = MemoryMarshal.Cast<byte, float>(exchange.Gathered(rank));
-            var width = part.Length / rows;
-            for (var row = 0; row < rows; row++) part.Slice(row * width, width).CopyTo(_gathered.AsSpan((row * config.VocabularySize) + first));
-            first += width;
+            if (exchange.Gathered(rank).Length != bytes.Length) throw new RankLostException(rank, $"rank {rank} drew {exchange.Gathered(rank).Length / Unsafe.SizeOf<ScoredId>()} ids, not {rows.Length}");
+            var drawn = MemoryMarshal.Cast<byte, ScoredId>(exchange.Gathered(rank));
+            for (var i = 0; i < rows.Length; i++)
+                if (_sampler.Scores.CheckId(rank, drawn[i]).Id >= 0) _drawn[i] = drawn[i];
         }
-        return _gathered.AsSpan(0, rows * config.VocabularySize);
     }
+
+    /// <summary>Those of the rank's ids.</summary>
+    ReadOnlySpan<float> Logits(int row) => buffers.Logits(row + 1)[(row * vocabulary.Count)..];
 
     Span<float> Row(int row) => buffers.Stream.Slice(row * config.HiddenSize, config.HiddenSize);
 
-    /// <returns>Whether the logits are finite.</returns>
-    bool Choose(LogitRow row, Chunk chunk, SequenceState sequence, ReadOnlySpan<float> logits)
+    /// <summary>The tokens up to the row's position, drafts among them; null where no penalty asks for them.</summary>
+    static TokenHistory? HistoryAt(LogitRow row, Chunk chunk, SequenceState sequence)
     {
-        var tokens = chunk.Tokens.Span;
+        if (sequence.History is not { } history) return null;
+        history.Truncate(row.Position + 1);
+        history.Add(chunk.Tokens.Span[(history.Count - chunk.Start)..(row.Position + 1 - chunk.Start)]);
+        return history;
+    }
+
+    static ReadOnlySpan<byte> MaskOf(LogitRow row, Chunk chunk)
+    {
+        var bytes = chunk.TokenMask.Length / chunk.SampleCount;
+        return chunk.TokenMask.Span.Slice(row.Sample * bytes, bytes);
+    }
+
+    void Choose(int index, LogitRow row, Chunk chunk, SequenceState sequence)
+    {
         var next = row.Position + 1 - chunk.Start; // index of the token that these logits are about
         if (row.Sample < 0)
         {
-            var scored = _sampler.Score(logits, tokens[next], sequence.Sampling.TopLogprobs ?? 0);
-            if (scored is not null) _prompt.Add(scored);
-            return scored is not null;
+            _prompt.Add(_sampler.Score(index, sequence.Sampling.TopLogprobs ?? 0));
+            return;
         }
-
         // After a draft that was not accepted, the rows that were computed with it say nothing.
-        if (_tokens.Count < row.Sample || (row.Sample > 0 && _tokens[^1].Id != tokens[next - 1])) return true;
-
-        if (sequence.History is { } history) history.Add(tokens[(history.Count - chunk.Start)..next]);
-        var maskBytes = chunk.TokenMask.Length / chunk.SampleCount;
-        var mask = chunk.TokenMask.Span.Slice(row.Sample * maskBytes, maskBytes);
-        var sampled = _sampler.Sample(logits, sequence.Sampling, sequence.History, mask, row.Position + 1);
-        if (sampled is not null) _tokens.Add(sampled);
-        return sampled is not null;
+        if (_tokens.Count < row.Sample || (row.Sample > 0 && _tokens[^1].Id != chunk.Tokens.Span[next - 1])) return;
+        _tokens.Add(_sampler.Sample(index, sequence.Sampling, _drawn[index], row.Position + 1));
     }
 
     void Finish(Chunk chunk, SequenceState sequence, int index, IReadOnlyList<Chunk> chunks)
@@ -120,7 +166,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         if (chunk.SampleCount == 0 && sequence.History is { } history) history.Add(chunk.Tokens.Span[(history.Count - chunk.Start)..]);
         KeepLastRow(chunk, sequence, index, chunks);
         if (_tokens.Count > 0 || _prompt.Count > 0) _results.Add(new SequenceSamples(sequence.Id, [.. _tokens], [.. _prompt]));
-        sequence.Advance(chunk, accepted: Math.Max(0, _tokens.Count - 1));
+        sequence.Advance(chunk, accepted: exchange.Rank == 0 ? Math.Max(0, _tokens.Count - 1) : null);
     }
 
     void KeepLastRow(Chunk chunk, SequenceState sequence, int index, IReadOnlyList<Chunk> chunks)

@@ -63,6 +63,61 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
         Assert.InRange(Worst(whole.Run()[0], split.Run()[0]), 1e-9, 0.1);
     }
 
+    [Theory]
+    [InlineData(0f, 1f)]
+    [InlineData(1f, 1f)]
+    [InlineData(1.5f, 0.9f)]
+    public void Ranks_sample_what_one_worker_samples(float temperature, float topP)
+    {
+        using var weights = TestModels.Grouped.Weights();
+        var sampling = new SamplingOptions
+        {
+            Temperature = temperature,
+            TopP = topP,
+            Seed = 11,
+            RepetitionPenalty = 1.2f,
+            FrequencyPenalty = 0.4f,
+            LogitBias = new Dictionary<int, float> { [3] = 1, [17] = 2 },
+            TopLogprobs = 5,
+        };
+        LocalStagePlan[] plan = [new(StageShape.Whole(3), TestSlices.Cut(weights.Config, [0, 2], [0, 64], [0, 16]))];
+        using var whole = new LocalGenerator(weights, new LocalGeneratorOptions { Threads = 1, KvType = KvType.F32 });
+        using var split = new LocalGenerator(weights, new LocalGeneratorOptions { Plan = plan, KvType = KvType.F32, MaxStepRows = 17 });
+        var prompt = TestModels.Tokens(40, 3);
+
+        var expected = whole.Generate(prompt, sampling, 30, new HashSet<int>()).ToArray();
+        var actual = split.Generate(prompt, sampling, 30, new HashSet<int>()).ToArray();
+
+        Assert.Equal(expected.Select(token => token.Id), actual.Select(token => token.Id));
+        Assert.InRange(Worst(expected.Select(token => token.Logprob), actual.Select(token => token.Logprob)), 0, FloatTolerance);
+        Assert.InRange(Worst(whole.Score(prompt, 3).Select(token => token.Logprob), split.Score(prompt, 3).Select(token => token.Logprob)), 0, FloatTolerance);
+    }
+
+    [Fact]
+    public void Ranks_verify_drafts_together()
+    {
+        using var weights = TestModels.Grouped.Weights();
+        using var threads = new ComputeThreads(1);
+        var options = new StageOptions { KvBlockCount = 4, KvType = KvType.F32, MaxStepRows = 40, MaxSequenceLength = 64 };
+        LocalStagePlan[] plan = [new(StageShape.Whole(3), TestSlices.Cut(weights.Config, [0, 2], [0, 64], [0, 16]))];
+        using var pipeline = LocalPipeline.Load(weights, plan, options, threads);
+        var sampling = new SamplingOptions { Temperature = 0.8f, Seed = 3, PresencePenalty = 0.5f };
+        var prompt = TestModels.Tokens(20, 9);
+        using var whole = new LocalGenerator(weights, new LocalGeneratorOptions { Threads = 1, KvType = KvType.F32 });
+        var expected = whole.Generate(prompt, sampling, 6, new HashSet<int>()).Select(token => token.Id).ToArray();
+
+        var first = Run(pipeline, new Step([new SequenceStart(1, sampling, 20, [])], [new Chunk(1, 0, 20, prompt, new[] { 0, 1 }, 1, default)]));
+        // The second draft is wrong.
+        int[] drafts = [expected[0], expected[1], (expected[2] + 1) % TestModels.Vocabulary, expected[3]];
+        var second = Run(pipeline, new Step([], [new Chunk(1, 20, 4, drafts, default, 4, default)]));
+        var third = Run(pipeline, new Step([], [new Chunk(1, 22, 3, expected[2..5], default, 3, default)]));
+
+        Assert.Equal(expected, [.. first, .. second, .. third]);
+    }
+
+    static IEnumerable<int> Run(LocalPipeline pipeline, Step step) =>
+        Assert.IsType<StepOutcome.Completed>(pipeline.Run(step)).Samples[0].Tokens.Select(token => token.Id);
+
     static double Worst(IEnumerable<float> a, IEnumerable<float> b) => a.Zip(b, (x, y) => (double)Math.Abs(x - y)).Max();
 
     void Check(string fixture, string path, double tolerance)

@@ -3,110 +3,33 @@ using LlamaCluster.Kernels.Elementwise;
 namespace LlamaCluster.Model.Inference.Sampling;
 
 /// <summary>
-/// Chooses tokens from logits [V]. What happens, in order:
+/// Chooses tokens from what all ranks say of their ids (<see cref="RankScores"/>). What happens, in order:
 /// <list type="number">
 /// <item>log-probabilities to report: the log-softmax of the logits as the model gave them, as OpenAI and vLLM (raw_logprobs) do;</item>
 /// <item>repetition, frequency and presence penalties, then logit_bias, then the token mask (<see cref="Penalties"/>, <see cref="TokenMask"/>);</item>
 /// <item>temperature below 1e-5: the greatest score, of equal ones the lowest id;</item>
-/// <item>otherwise temperature, min_p, top_k, top_p (<see cref="ScoreFilter"/>), and a draw with the random number of seed and position.</item>
+/// <item>otherwise temperature, min_p, top_k, top_p (<see cref="ScoreFilter"/>), and a draw with the random number of seed and position. Where
+/// nothing is filtered, the ids are gone through in their order, and the rank that has the point says which it is (<see cref="FindDrawn"/>).</item>
 /// </list>
 /// Holds buffers of the vocabulary's size; one caller at a time.
 /// </summary>
-sealed class Sampler(int vocabularySize)
+sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
 {
     const float LeastTemperature = 1e-5f;
-    const int DrawBlock = 256;
 
-    readonly float[] _scores = new float[vocabularySize];
-    readonly ScoreBlocks _blocks = new(vocabularySize);
     readonly ScoreFilter _filter = new(vocabularySize);
-    readonly CandidateHeap _best = new(vocabularySize);
+    readonly List<ScoredId> _top = [];
 
-    /// <param name="history">The tokens before the one to choose; null where no penalty is on.</param>
-    /// <param name="mask">Empty: all ids; else at least one is allowed.</param>
-    /// <param name="position">Of the token to choose.</param>
-    /// <returns>Null if the logits are not finite.</returns>
-    public SampledToken? Sample(ReadOnlySpan<float> logits, SamplingOptions options, TokenHistory? history, ReadOnlySpan<byte> mask, int position)
-    {
-        var max = Softmax.MaxOfFinite(logits);
-        if (float.IsNaN(max)) return null;
+    /// <summary>What the ranks have said.</summary>
+    public GatheredScores Scores { get; } = new(rankCount, maxRows, vocabularySize);
 
-        var top = Best(logits, options.TopLogprobs ?? 0);
-        var scores = logits;
-        if (history is not null || options.LogitBias.Count > 0 || !mask.IsEmpty)
-        {
-            logits.CopyTo(_scores);
-            Penalties.Apply(options, history, _scores);
-            if (!mask.IsEmpty) TokenMask.Apply(mask, _scores);
-            scores = _scores;
-        }
+    public static bool IsGreedy(SamplingOptions options) => options.Temperature < LeastTemperature;
 
-        _blocks.Set(scores);
-        var id = options.Temperature < LeastTemperature ? _blocks.ArgMax(scores) : Draw(scores, options, CounterRandom.Next(options.Seed, position));
-        return options.TopLogprobs is null ? new SampledToken(id, float.NaN, []) : Report(logits, max, id, top);
-    }
-
-    /// <summary>The log-probability of a token that is known.</summary>
-    /// <returns>Null if the logits are not finite.</returns>
-    public SampledToken? Score(ReadOnlySpan<float> logits, int id, int topLogprobs)
-    {
-        var max = Softmax.MaxOfFinite(logits);
-        return float.IsNaN(max) ? null : Report(logits, max, id, Best(logits, topLogprobs));
-    }
-
-    static SampledToken Report(ReadOnlySpan<float> logits, float max, int id, TokenLogprob[] top)
-    {
-        var logSum = max + Math.Log(Softmax.SumOfExp(logits, max));
-        for (var i = 0; i < top.Length; i++) top[i] = new(top[i].Id, (float)(top[i].Logprob - logSum));
-        return new SampledToken(id, (float)(logits[id] - logSum), top);
-    }
-
-    /// <summary>The ids with the greatest logits, best first, and still their logits.</summary>
-    TokenLogprob[] Best(ReadOnlySpan<float> logits, int count)
-    {
-        if (count == 0) return [];
-        count = Math.Min(count, logits.Length);
-        _blocks.Set(logits);
-        _best.Clear();
-        _blocks.Collect(logits, _blocks.ReachedBy(count), _best);
-        _best.Heapify();
-        var best = new TokenLogprob[count];
-        foreach (ref var token in best.AsSpan())
-        {
-            var (id, logit) = _best.RankNext();
-            token = new(id, logit);
-        }
-        return best;
-    }
-
-    /// <param name="random">In [0, 1): how far to go through the probabilities.</param>
-    int Draw(ReadOnlySpan<float> scores, SamplingOptions options, double random)
-    {
-        if (!ScoreFilter.IsNeeded(options)) return DrawFromAll(scores, options.Temperature, random);
-        _filter.Apply(scores, _blocks, options);
-        return _filter.Id(IndexAt(_filter.Weights, random * Sum(_filter.Weights)));
-    }
-
-    int DrawFromAll(ReadOnlySpan<float> scores, float temperature, double random)
-    {
-        // First which 256 ids, then which of them.
-        var rest = random * Softmax.SumOfExp(scores, _blocks.Max, 1 / temperature);
-        Span<float> weights = stackalloc float[DrawBlock];
-        var last = 0;
-        for (var first = 0; first < scores.Length; first += DrawBlock)
-        {
-            var block = scores[first..Math.Min(first + DrawBlock, scores.Length)];
-            var ofBlock = weights[..block.Length];
-            double sum = Softmax.Exp(block, _blocks.Max, 1 / temperature, ofBlock);
-            if (sum > rest) return first + IndexAt(ofBlock, rest);
-            rest -= sum;
-            if (sum > 0) last = first + IndexAt(ofBlock, sum);
-        }
-        return last; // the sum over all was rounded up
-    }
+    /// <summary>Every id that is not impossible may be drawn: which one is found by the rank that has it.</summary>
+    public static bool DrawsFromAll(SamplingOptions options) => !IsGreedy(options) && !ScoreFilter.IsNeeded(options);
 
     /// <summary>Where the weights, added one by one, go beyond <paramref name="limit"/>; where rounding keeps them below it, the last that is not 0.</summary>
-    static int IndexAt(ReadOnlySpan<float> weights, double limit)
+    public static int IndexAt(ReadOnlySpan<float> weights, double limit)
     {
         var sum = 0.0;
         for (var i = 0; i < weights.Length; i++)
@@ -115,6 +38,111 @@ sealed class Sampler(int vocabularySize)
             if (sum > limit) return i;
         }
         return weights.LastIndexOfAnyExcept(0f);
+    }
+
+    /// <summary>Whether all ranks' logits are finite.</summary>
+    public bool IsFinite(int row)
+    {
+        for (var rank = 0; rank < rankCount; rank++)
+            if (float.IsNaN(Scores.Of(rank, row).MaxLogit)) return false;
+        return true;
+    }
+
+    /// <summary>Which rank has the id to be drawn from all, and how far into its probabilities. The same bits on every rank.</summary>
+    /// <param name="position">Of the token to choose.</param>
+    public (int Rank, double Point) FindDrawn(int row, SamplingOptions options, int position)
+    {
+        var max = MaxScore(row);
+        var rest = CounterRandom.Next(options.Seed, position) * ScoreSum(row, max, options.Temperature);
+        var last = 0;
+        for (var rank = 0; rank < rankCount; rank++)
+        {
+            var scale = Weight(Scores.Of(rank, row).MaxScore, max, options.Temperature);
+            var own = scale * (double)Scores.Of(rank, row).ScoreSum;
+            if (own > rest) return (rank, rest / scale);
+            rest -= own;
+            if (own > 0) last = rank;
+        }
+        return (last, double.PositiveInfinity); // the sum over all was rounded up
+    }
+
+    /// <param name="drawn">What the rank that <see cref="FindDrawn"/> names has found, if the row draws from all ids.</param>
+    /// <param name="position">Of the token to choose.</param>
+    public SampledToken Sample(int row, SamplingOptions options, ScoredId drawn, int position)
+    {
+        var chosen = IsGreedy(options) ? Best(row) : DrawsFromAll(options) ? drawn : Draw(row, options, CounterRandom.Next(options.Seed, position));
+        return options.TopLogprobs is { } top ? Report(row, chosen, top) : new SampledToken(chosen.Id, float.NaN, []);
+    }
+
+    /// <summary>The log-probability of a token that is known.</summary>
+    public SampledToken Score(int row, int topLogprobs)
+    {
+        for (var rank = 0; rank < rankCount; rank++)
+            if (Scores.Of(rank, row).Chosen is { Id: >= 0 } known) return Report(row, known, topLogprobs);
+        throw new InvalidOperationException("no rank has the token's id");
+    }
+
+    ScoredId Best(int row)
+    {
+        var best = ScoredId.None;
+        for (var rank = 0; rank < rankCount; rank++)
+            if (Scores.Of(rank, row).Chosen is var chosen && chosen.Score > best.Score) best = chosen;
+        return best;
+    }
+
+    ScoredId Draw(int row, SamplingOptions options, double random)
+    {
+        var max = MaxScore(row);
+        _filter.Apply(Scores, row, max, ScoreFilter.NeedsSum(options, vocabularySize) ? ScoreSum(row, max, options.Temperature) : double.NaN, options);
+        var id = _filter.Id(IndexAt(_filter.Weights, random * Sum(_filter.Weights)));
+        for (var rank = 0; rank < rankCount; rank++)
+            foreach (var candidate in Scores.Candidates(rank, row))
+                if (candidate.Id == id) return candidate;
+        throw new InvalidOperationException($"id {id} was drawn, but is no candidate");
+    }
+
+    SampledToken Report(int row, ScoredId chosen, int count)
+    {
+        var logSum = LogSum(row);
+        _top.Clear();
+        for (var rank = 0; rank < rankCount; rank++) _top.AddRange(Scores.Top(rank, row));
+        _top.Sort((a, b) => a.Logit != b.Logit ? b.Logit.CompareTo(a.Logit) : a.Id.CompareTo(b.Id));
+        var top = new TokenLogprob[Math.Min(count, _top.Count)];
+        for (var i = 0; i < top.Length; i++) top[i] = new(_top[i].Id, (float)(_top[i].Logit - logSum));
+        return new SampledToken(chosen.Id, (float)(chosen.Logit - logSum), top);
+    }
+
+    /// <summary>The logarithm of the sum of e^logit over all ids.</summary>
+    double LogSum(int row)
+    {
+        var max = float.NegativeInfinity;
+        for (var rank = 0; rank < rankCount; rank++) max = MathF.Max(max, Scores.Of(rank, row).MaxLogit);
+        var sum = 0.0;
+        for (var rank = 0; rank < rankCount; rank++) sum += Math.Exp(Scores.Of(rank, row).MaxLogit - max) * Scores.Of(rank, row).LogitSum;
+        return max + Math.Log(sum);
+    }
+
+    float MaxScore(int row)
+    {
+        var max = float.NegativeInfinity;
+        for (var rank = 0; rank < rankCount; rank++) max = MathF.Max(max, Scores.Of(rank, row).MaxScore);
+        return max;
+    }
+
+    /// <summary>The sum of e^((score - max) / temperature) over all ids.</summary>
+    double ScoreSum(int row, float max, float temperature)
+    {
+        var sum = 0.0;
+        for (var rank = 0; rank < rankCount; rank++)
+            sum += Weight(Scores.Of(rank, row).MaxScore, max, temperature) * (double)Scores.Of(rank, row).ScoreSum;
+        return sum;
+    }
+
+    /// <summary>e^((score - max) / temperature), by the kernels, whose bits are the same on every machine.</summary>
+    static float Weight(float score, float max, float temperature)
+    {
+        Span<float> weight = [score];
+        return float.IsNegativeInfinity(score) ? 0 : Softmax.Exp(weight, max, 1 / temperature, weight);
     }
 
     static double Sum(ReadOnlySpan<float> weights)

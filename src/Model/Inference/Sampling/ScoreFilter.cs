@@ -26,31 +26,56 @@ sealed class ScoreFilter(int vocabularySize)
     /// <summary>Whether any of the filters is on.</summary>
     public static bool IsNeeded(SamplingOptions options) => options is not { TopK: 0, TopP: 1, MinP: 0 };
 
-    /// <param name="blocks">Set to the same scores.</param>
-    public void Apply(ReadOnlySpan<float> scores, ScoreBlocks blocks, SamplingOptions options)
+    /// <summary>Whether top_p reckons with the sum over all ids, or nothing is filtered and the draw does.</summary>
+    public static bool NeedsSum(SamplingOptions options, int vocabularySize) =>
+        !IsNeeded(options) || (options.TopP < 1 && options.MinP == 0 && TopK(options, vocabularySize) == 0);
+
+    /// <summary>
+    /// A score that all ids reach which may remain when the ids of all ranks are put together. A rank's own greatest score and sum are not above
+    /// those of all, and neither is what follows from them.
+    /// </summary>
+    /// <param name="blocks">Of a rank's scores.</param>
+    /// <param name="sum">Of a rank's e^((score - greatest) / temperature), if it is needed.</param>
+    /// <param name="vocabularySize">Of all ranks.</param>
+    public static float Floor(SamplingOptions options, ScoreBlocks blocks, float sum, int vocabularySize)
     {
-        var (max, temperature) = (blocks.Max, options.Temperature);
-        var floor = options.MinP > 0 ? max + (temperature * MathF.Log(options.MinP)) : float.NegativeInfinity;
-        var topK = options.TopK > 0 && options.TopK < scores.Length ? options.TopK : 0;
-
+        var floor = MinPFloor(options, blocks.Max);
+        var topK = TopK(options, vocabularySize);
+        if (topK > 0) return MathF.Max(floor, blocks.ReachedBy(topK));
         // What top_p's set can be made of: all others together have less than the 1 - p that is left out.
-        var total = double.NaN;
-        if (topK > 0) floor = MathF.Max(floor, blocks.ReachedBy(topK));
-        else if (options.TopP < 1 && options.MinP == 0)
-        {
-            total = Softmax.SumOfExp(scores, max, 1 / temperature);
-            floor = max + (temperature * (float)(Math.Log((1 - options.TopP) * total / scores.Length) - Slack));
-        }
+        if (NeedsSum(options, vocabularySize))
+            return blocks.Max + (options.Temperature * (float)(Math.Log((1 - options.TopP) * (double)sum / vocabularySize) - Slack));
+        return floor;
+    }
 
+    /// <param name="max">The greatest score of all ranks.</param>
+    /// <param name="sum">Of e^((score - max) / temperature) over all ids, if it is needed; else NaN.</param>
+    public void Apply(GatheredScores scores, int row, float max, double sum, SamplingOptions options)
+    {
+        var floor = MinPFloor(options, max);
         _candidates.Clear();
-        blocks.Collect(scores, floor, _candidates);
+        for (var rank = 0; rank < scores.RankCount; rank++)
+            foreach (var candidate in scores.Candidates(rank, row))
+                if (candidate.Score >= floor) _candidates.Add(candidate.Id, candidate.Score);
+        Keep(TopK(options, vocabularySize), max, sum, options);
+    }
+
+    void Keep(int topK, float max, double sum, SamplingOptions options)
+    {
+        var temperature = options.Temperature;
         if (topK > 0 || options.TopP < 1) _candidates.Heapify();
 
-        if (topK > 0 && topK < _candidates.Count) total = Rank(topK, max, temperature);
-        else if (options.TopP == 1 || double.IsNaN(total)) total = WeighAll(max, temperature);
+        if (topK > 0 && topK < _candidates.Count) sum = Rank(topK, max, temperature);
+        else if (options.TopP == 1 || double.IsNaN(sum)) sum = WeighAll(max, temperature);
 
-        if (options.TopP < 1) KeepMostProbable(options.TopP * total, max, temperature);
+        if (options.TopP < 1) KeepMostProbable(options.TopP * sum, max, temperature);
     }
+
+    /// <summary>0: off.</summary>
+    static int TopK(SamplingOptions options, int vocabularySize) => options.TopK < vocabularySize ? options.TopK : 0;
+
+    static float MinPFloor(SamplingOptions options, float max) =>
+        options.MinP > 0 ? max + (options.Temperature * MathF.Log(options.MinP)) : float.NegativeInfinity;
 
     /// <summary>Keeps the best ids.</summary>
     /// <returns>The sum of their weights.</returns>

@@ -31,7 +31,7 @@ public sealed class SamplerTests
         int[] output = [5, 5, 5, 6, 1];
         var expected = PlainSampler.Distribution(PlainSampler.Scores(logits, options, prompt, output), options);
         var history = HistoryOf(options, prompt, output);
-        var sampler = new Sampler(300);
+        var sampler = new TestSampler(300);
         var counts = new int[300];
         for (var i = 0; i < draws; i++) counts[sampler.Sample(logits, options with { Seed = (ulong)i }, history, default, 9)!.Id]++;
 
@@ -47,7 +47,7 @@ public sealed class SamplerTests
         var options = Mixtures[mixture];
         var logits = TestLogits.Of(300, 2);
         var expected = PlainSampler.Distribution(PlainSampler.Scores(logits, options, [], []), options);
-        var sampler = new Sampler(300);
+        var sampler = new TestSampler(300);
         var counts = new int[300];
         for (var position = 0; position < draws; position++) counts[sampler.Sample(logits, options with { Seed = 77 }, null, default, position)!.Id]++;
         AssertFollows(expected, counts, draws);
@@ -58,7 +58,7 @@ public sealed class SamplerTests
     {
         var logits = TestLogits.Of(5000, 3);
         var options = new SamplingOptions { Temperature = 1, TopP = 0.95f, Seed = 123 };
-        var (one, other) = (new Sampler(5000), new Sampler(5000));
+        var (one, other) = (new TestSampler(5000), new TestSampler(5000));
         var choices = Enumerable.Range(0, 100).Select(position => one.Sample(logits, options, null, default, position)!.Id).ToArray();
 
         // Another sampler, in another order, after other requests.
@@ -77,7 +77,7 @@ public sealed class SamplerTests
     {
         var logits = TestLogits.Of(1000, 4);
         logits[700] = logits[300] = logits[301] = 20;
-        var sampler = new Sampler(1000);
+        var sampler = new TestSampler(1000);
         var options = new SamplingOptions { Temperature = temperature, TopK = 5, TopP = 0.5f };
         Assert.Equal(300, sampler.Sample(logits, options, null, default, 1)!.Id);
         Assert.Equal(701, sampler.Sample(logits, options with { LogitBias = new Dictionary<int, float> { [701] = 50 } }, null, default, 1)!.Id);
@@ -99,7 +99,7 @@ public sealed class SamplerTests
             TopLogprobs = 20,
             LogitBias = new Dictionary<int, float> { [17] = 100 },
         };
-        var sampled = new Sampler(3000).Sample(logits, options, HistoryOf(options, best, []), default, 3)!;
+        var sampled = new TestSampler(3000).Sample(logits, options, HistoryOf(options, best, []), default, 3)!;
 
         Assert.Equal(17, sampled.Id);
         Assert.Equal(exact[17], sampled.Logprob, 1e-5);
@@ -111,7 +111,7 @@ public sealed class SamplerTests
     public void Log_probabilities_are_given_as_far_as_asked_for()
     {
         var logits = TestLogits.Of(40, 6);
-        var sampler = new Sampler(40);
+        var sampler = new TestSampler(40);
         var none = sampler.Sample(logits, new SamplingOptions(), null, default, 1)!;
         Assert.True(float.IsNaN(none.Logprob));
         Assert.Empty(none.Top);
@@ -132,7 +132,7 @@ public sealed class SamplerTests
         foreach (var id in new[] { 0, 9, 255, 256, 299 }) mask[id / 8] |= (byte)(1 << (id % 8));
         var options = new SamplingOptions { Temperature = 5, LogitBias = new Dictionary<int, float> { [10] = 100 } };
         var expected = PlainSampler.Distribution(PlainSampler.Scores(logits, options, [], [], id => (mask[id / 8] >> (id % 8) & 1) == 1), options);
-        var sampler = new Sampler(300);
+        var sampler = new TestSampler(300);
         var counts = new int[300];
         for (var i = 0; i < 5000; i++) counts[sampler.Sample(logits, options with { Seed = (ulong)i }, null, mask, 3)!.Id]++;
         Assert.Equal(5, expected.Length);
@@ -147,7 +147,7 @@ public sealed class SamplerTests
     {
         var logits = TestLogits.Of(1000, 8);
         logits[777] = bad;
-        var sampler = new Sampler(1000);
+        var sampler = new TestSampler(1000);
         Assert.Null(sampler.Sample(logits, new SamplingOptions { Temperature = 1 }, null, default, 1));
         Assert.Null(sampler.Sample(logits, new SamplingOptions(), null, default, 1));
         Assert.Null(sampler.Score(logits, 3, 2));
@@ -157,7 +157,7 @@ public sealed class SamplerTests
     public void A_large_vocabulary_is_sampled_without_allocating_more_than_the_token()
     {
         var logits = TestLogits.Of(128_256, 9);
-        var sampler = new Sampler(128_256);
+        var sampler = new TestSampler(128_256);
         SamplingOptions[] mixtures =
         [
             new() { Temperature = 1 }, new() { Temperature = 1, TopP = 0.9f }, new() { Temperature = 1, TopK = 40 }, new() { Temperature = 1, MinP = 0.05f }, new(),
@@ -166,6 +166,73 @@ public sealed class SamplerTests
         var before = GC.GetAllocatedBytesForCurrentThread();
         foreach (var options in mixtures) sampler.Sample(logits, options, null, default, 2);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, mixtures.Length * 64);
+    }
+
+    [Theory]
+    [MemberData(nameof(MixtureIndexes))]
+    public void Ranks_choose_what_one_who_has_all_ids_chooses(int mixture)
+    {
+        const int vocabularySize = 300, draws = 2000;
+        var options = Mixtures[mixture] with { TopLogprobs = 4 };
+        int[] prompt = [1, 2, 3, 50], output = [5, 5, 5, 6, 1, 290];
+        var history = HistoryOf(options, prompt, output);
+        var mask = new byte[38];
+        mask.AsSpan(5).Fill(0xAD);
+        var one = new TestSampler(vocabularySize);
+        // Also a rank none of whose ids is allowed.
+        var ranks = new[] { new TestSampler(vocabularySize, 0, 160), new TestSampler(vocabularySize, 0, 16, 32, 288, 296) };
+        var differing = 0;
+        for (var i = 0; i < draws; i++)
+        {
+            var logits = TestLogits.Of(vocabularySize, i);
+            var (own, seeded) = (i % 2 == 0 ? mask : [], options with { Seed = (ulong)i });
+            var expected = one.Sample(logits, seeded, history, own, i)!;
+            foreach (var other in ranks)
+            {
+                var actual = other.Sample(logits, seeded, history, own, i)!;
+                if (expected.Id == actual.Id) Assert.Equal(expected.Logprob, actual.Logprob, 1e-5);
+                else differing++;
+                Assert.Equal(expected.Top.Select(top => top.Id), actual.Top.Select(top => top.Id));
+            }
+        }
+        // Sums in another order: a random number may fall between them, about once in a hundred thousand times.
+        Assert.InRange(differing, 0, 1);
+    }
+
+    [Theory]
+    [InlineData(0f)]
+    [InlineData(1f)]
+    public void Ranks_choose_of_equal_scores_the_lowest_id_and_score_what_is_known(float temperature)
+    {
+        var logits = new float[1000];
+        logits[700] = logits[300] = logits[301] = 20;
+        var sampler = new TestSampler(1000, 0, 304, 640);
+        Assert.Equal(300, sampler.Sample(logits, new SamplingOptions { Temperature = temperature, TopK = 1 }, null, default, 1)!.Id);
+        Assert.Equal(701, sampler.Sample(logits, new SamplingOptions { LogitBias = new Dictionary<int, float> { [701] = 50 } }, null, default, 1)!.Id);
+        var scored = sampler.Score(logits, 999, 3)!;
+        Assert.Equal((999, Exact(logits)[999]), (scored.Id, scored.Logprob), (a, b) => a.Item1 == b.Item1 && Math.Abs(a.Item2 - b.Item2) < 1e-5);
+        Assert.Equal([300, 301, 700], scored.Top.Select(top => top.Id));
+        logits[800] = float.NaN;
+        Assert.Null(sampler.Sample(logits, new SamplingOptions(), null, default, 1));
+    }
+
+    [Fact]
+    public void Ranks_send_few_bytes_for_a_row()
+    {
+        const int vocabularySize = 128_256;
+        var logits = TestLogits.Of(vocabularySize, 9);
+        CheckBytes(new SamplingOptions(), 36);
+        CheckBytes(new SamplingOptions { Temperature = 1 }, 36);
+        CheckBytes(new SamplingOptions { Temperature = 1, TopLogprobs = 20 }, 36 + (20 * 12));
+        CheckBytes(new SamplingOptions { Temperature = 1, TopK = 40 }, 36 + (64 * 12));
+        CheckBytes(new SamplingOptions { Temperature = 1, MinP = 0.05f }, 36 + (100 * 12));
+
+        void CheckBytes(SamplingOptions options, int most)
+        {
+            var sampler = new TestSampler(vocabularySize, 0, 64_000);
+            sampler.Sample(logits, options, null, default, 1);
+            Assert.InRange(sampler.Sent, 2 * 36, 2 * most);
+        }
     }
 
     /// <summary>Chi-squared over ids that are expected at least 5 times, the others together; chance alone exceeds the limit once in a million.</summary>

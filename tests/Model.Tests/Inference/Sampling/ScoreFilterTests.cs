@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Inference.Sampling;
 
@@ -52,10 +55,7 @@ public sealed class ScoreFilterTests
     {
         double[] plainScores = [.. scores.Select(s => (double)s)];
         var expected = PlainSampler.Distribution(plainScores, options);
-        var blocks = new ScoreBlocks(scores.Length);
-        blocks.Set(scores);
-        var filter = new ScoreFilter(scores.Length);
-        filter.Apply(scores, blocks, options);
+        var filter = Filter(scores, options);
 
         int[] kept = [.. Enumerable.Range(0, filter.Count).Where(i => filter.Weights[i] > 0).Select(filter.Id)];
         var differing = expected.Select(e => e.Id).Except(kept).Union(kept.Except(expected.Select(e => e.Id))).ToArray();
@@ -71,6 +71,33 @@ public sealed class ScoreFilterTests
         Assert.All(expected, e => Assert.Equal(e.Probability, probabilities[e.Id], 1e-4 * e.Probability));
         return kept;
     }
+
+    /// <summary>As two ranks do it, if there are ids enough.</summary>
+    static ScoreFilter Filter(float[] scores, SamplingOptions options)
+    {
+        IndexRange[] ranges = scores.Length < 32 ? [new(0, scores.Length)] : [new(0, 16), new(16, scores.Length - 16)];
+        var gathered = new GatheredScores(ranges.Length, 1, scores.Length);
+        var (max, sum) = (scores.Max(), 0.0);
+        foreach (var (rank, range) in ranges.Index())
+        {
+            var message = new ArrayBufferWriter<byte>();
+            var blocks = new ScoreBlocks(range.Count);
+            var own = scores.AsSpan(range.First, range.Count);
+            blocks.Set(own);
+            var ownSum = Softmax.SumOfExp(own, blocks.Max, 1 / options.Temperature);
+            sum += ownSum * Math.Exp((blocks.Max - max) / options.Temperature);
+            var ids = new CandidateHeap(range.Count);
+            if (!float.IsNegativeInfinity(blocks.Max)) blocks.Collect(own, ScoreFilter.Floor(options, blocks, ownSum, scores.Length), ids);
+            Write(message, new RowScores { CandidateCount = ids.Count });
+            for (var i = 0; i < ids.Count; i++) Write(message, new ScoredId(range.First + ids.Id(i), own[ids.Id(i)], 0));
+            gathered.Take(rank, message.WrittenSpan, rows: 1);
+        }
+        var filter = new ScoreFilter(scores.Length);
+        filter.Apply(gathered, 0, max, ScoreFilter.NeedsSum(options, scores.Length) ? sum : double.NaN, options);
+        return filter;
+    }
+
+    static void Write<T>(ArrayBufferWriter<byte> message, T value) where T : unmanaged => message.Write(MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)));
 
     static bool IsBorderline(double[] scores, SamplingOptions options, int expected)
     {
