@@ -163,7 +163,8 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
 
     void Finish(Chunk chunk, SequenceState sequence, int index, IReadOnlyList<Chunk> chunks)
     {
-        if (chunk.SampleCount == 0 && sequence.History is { } history) history.Add(chunk.Tokens.Span[(history.Count - chunk.Start)..]);
+        // Drafts too: the next chunk begins behind those that were accepted, and takes the others out.
+        if (sequence.History is { } history) history.Add(chunk.Tokens.Span[(history.Count - chunk.Start)..]);
         KeepLastRow(chunk, sequence, index, chunks);
         if (_tokens.Count > 0 || _prompt.Count > 0) _results.Add(new SequenceSamples(sequence.Id, [.. _tokens], [.. _prompt]));
         sequence.Advance(chunk, accepted: exchange.Rank == 0 ? Math.Max(0, _tokens.Count - 1) : null);

@@ -112,7 +112,7 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
         var second = Run(pipeline, new Step([], [new Chunk(1, 20, 4, drafts, default, 4, default)]));
         var third = Run(pipeline, new Step([], [new Chunk(1, 22, 3, expected[2..5], default, 3, default)]));
 
-        Assert.Equal(expected, [.. first, .. second, .. third]);
+        Assert.Equal(expected, first.Concat(second).Concat(third));
     }
 
     static IEnumerable<int> Run(LocalPipeline pipeline, Step step) =>
