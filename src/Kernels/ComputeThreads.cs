@@ -30,6 +30,9 @@ public sealed unsafe class ComputeThreads : IDisposable
 
     volatile int _sleepers;
 
+    /// <summary>For each thread, where the memory begins that it will read first in the job after the present one; null where that is not known.</summary>
+    readonly nint[] _ahead;
+
     volatile bool _callerSleeps;
     volatile bool _stopping;
 
@@ -45,6 +48,7 @@ public sealed unsafe class ComputeThreads : IDisposable
         _spinTicks = count <= Environment.ProcessorCount ? (long)(SpinTime.TotalSeconds * Stopwatch.Frequency) : 0;
         var processors = pin ? Processors.Allowed() : [];
         _threads = new Thread[count - 1];
+        _ahead = new nint[count];
         for (var i = 0; i < _threads.Length; i++)
         {
             var number = i + 1;
@@ -85,6 +89,9 @@ public sealed unsafe class ComputeThreads : IDisposable
             Volatile.Write(ref _taken, 0);
         }
     }
+
+    /// <summary>Says where a thread will begin to read in the job after the next one, so that it can fetch that while it waits.</summary>
+    internal void WillRead(int thread, byte* memory) => _ahead[thread] = (nint)memory;
 
     /// <summary>Ends the threads.</summary>
     /// <exception cref="InvalidOperationException">A job is running.</exception>
@@ -145,9 +152,10 @@ public sealed unsafe class ComputeThreads : IDisposable
     void Serve(int thread, int processor)
     {
         if (processor >= 0) Processors.TryPin(processor);
+        ReadAhead ahead = default;
         for (var seen = 0; ; seen++)
         {
-            AwaitWork(seen);
+            AwaitWork(thread, seen, ref ahead);
             if (_stopping) return;
             RunGuarded(thread);
             if (Interlocked.Decrement(ref _running) == 0 && _callerSleeps)
@@ -155,9 +163,10 @@ public sealed unsafe class ComputeThreads : IDisposable
         }
     }
 
-    void AwaitWork(int seen)
+    void AwaitWork(int thread, int seen, ref ReadAhead ahead)
     {
-        for (var start = Stopwatch.GetTimestamp(); _given == seen && Stopwatch.GetTimestamp() - start < _spinTicks;) Thread.SpinWait(1);
+        for (var start = Stopwatch.GetTimestamp(); _given == seen && Stopwatch.GetTimestamp() - start < _spinTicks;)
+            if (!ahead.Continue((byte*)_ahead[thread])) Thread.SpinWait(1);
         if (_given != seen) return;
         lock (_work)
         {

@@ -25,7 +25,7 @@ public static unsafe class MatMul
         fixed (float* output = y)
         {
             var part = Part(threads, w, firstRow, rowCount, x, y, output, w.Product);
-            Run(threads, new MultiplyJob { First = part }, (long)x.Rows * x.Columns * rowCount);
+            Run(threads, w.Next, new MultiplyJob { First = part }, (long)x.Rows * x.Columns * rowCount);
         }
 
         GC.KeepAlive(w);
@@ -38,7 +38,7 @@ public static unsafe class MatMul
         fixed (float* output0 = y0, output1 = y1)
         {
             var job = new MultiplyJob { First = Part(threads, w0, x, y0, output0, w0.Product), Second = Part(threads, w1, x, y1, output1, w1.Product) };
-            Run(threads, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows));
+            Run(threads, w0.Next, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows));
         }
 
         GC.KeepAlive(w0);
@@ -58,7 +58,7 @@ public static unsafe class MatMul
                 Second = Part(threads, w1, x, y1, output1, w1.Product),
                 Third = Part(threads, w2, x, y2, output2, w2.Product),
             };
-            Run(threads, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows + w2.Rows));
+            Run(threads, w0.Next, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows + w2.Rows));
         }
 
         GC.KeepAlive(w0);
@@ -70,7 +70,7 @@ public static unsafe class MatMul
     internal static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y, IProduct product)
     {
         fixed (float* output = y)
-            Run(threads, new MultiplyJob { First = Part(threads, w, x, y, output, product) }, (long)x.Rows * x.Columns * w.Rows);
+            Run(threads, w.Next, new MultiplyJob { First = Part(threads, w, x, y, output, product) }, (long)x.Rows * x.Columns * w.Rows);
         GC.KeepAlive(w);
         GC.KeepAlive(x);
     }
@@ -99,8 +99,10 @@ public static unsafe class MatMul
         return new JobPart { Product = product, Task = task, Groups = (int)(((long)rowCount + PackedMatrix.RowGroup - 1) / PackedMatrix.RowGroup) };
     }
 
-    static void Run(ComputeThreads threads, MultiplyJob job, long multiplications)
+    static void Run(ComputeThreads threads, PackedMatrix? next, MultiplyJob job, long multiplications)
     {
+        for (var thread = 1; thread < threads.Count; thread++)
+            threads.WillRead(thread, next is null ? null : next.Pointer + MultiplyJob.OwnRange(next.Groups, thread, threads.Count).First * next.GroupBytes);
         if (multiplications < ParallelMultiplications) job.Run(0, 1);
         else threads.Run(ref job);
     }
@@ -120,8 +122,9 @@ public static unsafe class MatMul
     }
 
     /// <summary>
-    /// The threads take ranges of row groups, of all parts one after the other: large ones first, small ones in the end, so that
-    /// they finish together though one may be held up by what else the machine does.
+    /// Each thread begins with a range of row groups that is certain to be its own, so that it could be fetched ahead. The rest is taken in
+    /// ranges, of all parts one after the other, large ones first and small ones in the end: the threads then finish together, though one may be held up
+    /// by what else the machine does.
     /// </summary>
     struct MultiplyJob : IComputeJob
     {
@@ -131,10 +134,15 @@ public static unsafe class MatMul
         public JobPart First, Second, Third;
         int _taken;
 
+        /// <summary>The range that a thread begins with.</summary>
+        public static (int First, int End) OwnRange(int groups, int thread, int threads) => ComputeThreads.Share(groups / 2, thread, threads);
+
         public void Run(int thread, int threads)
         {
+            var (own, ownEnd) = OwnRange(First.Groups, thread, threads);
+            First.Run(own, ownEnd);
             var (second, third) = (First.Groups, First.Groups + Second.Groups);
-            while (TryTake(third + Third.Groups, threads, out var first, out var end))
+            while (TryTake(threads, out var first, out var end))
             {
                 First.Run(first, end);
                 Second.Run(first - second, end - second);
@@ -142,15 +150,19 @@ public static unsafe class MatMul
             }
         }
 
-        bool TryTake(int groups, int threads, out int first, out int end)
+        bool TryTake(int threads, out int first, out int end)
         {
+            var shared = First.Groups / 2;
+            var groups = First.Groups - shared + Second.Groups + Third.Groups;
+            int taken;
             do
             {
-                first = Volatile.Read(ref _taken);
-                var left = groups - first;
-                end = first + Math.Min(left, threads == 1 ? left : Math.Max(SmallestRange, left / (2 * threads)));
+                taken = Volatile.Read(ref _taken);
+                var left = groups - taken;
+                var count = Math.Min(left, threads == 1 ? left : Math.Max(SmallestRange, left / (2 * threads)));
+                (first, end) = (shared + taken, shared + taken + count);
             }
-            while (first < end && Interlocked.CompareExchange(ref _taken, end, first) != first);
+            while (first < end && Interlocked.CompareExchange(ref _taken, end - shared, taken) != taken);
             return first < end;
         }
     }

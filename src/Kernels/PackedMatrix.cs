@@ -45,6 +45,9 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Resident size.</summary>
     public long Bytes => _groups.Bytes;
 
+    /// <summary>The matrix that is multiplied after this one, where that is known: threads that wait in between fetch their first rows of it.</summary>
+    public PackedMatrix? Next { get; set; }
+
     internal IProduct Product { get; }
 
     internal int Groups { get; }

@@ -23,6 +23,7 @@ public sealed class ShardWeights : IDisposable
                 ? new RowSlice(Embedding, slice.Vocabulary.First, slice.Vocabulary.Count)
                 : new RowSlice(loader.Matrix(ShardParts.HeadName(config), config.VocabularySize, config.HiddenSize), 0, slice.Vocabulary.Count);
         }
+        LinkInOrder();
         _matrices = loader.Matrices;
         Bytes = _matrices.Sum(matrix => matrix.Bytes) + loader.VectorBytes;
     }
@@ -47,6 +48,20 @@ public sealed class ShardWeights : IDisposable
 
     /// <summary>The rank's rows of [V, D], on the stage with the head; rows of the embedding itself where the two are tied.</summary>
     internal RowSlice? Head { get; }
+
+    /// <summary>Lets each matrix know the one that follows it in the forward pass.</summary>
+    void LinkInOrder()
+    {
+        var previous = Head?.Matrix;
+        foreach (var layer in Layers.Reverse())
+        {
+            layer.Down.Matrix.Next = previous;
+            layer.Gate.Next = layer.Down.Matrix;
+            layer.AttentionOutput.Matrix.Next = layer.Gate;
+            layer.Query.Next = layer.AttentionOutput.Matrix;
+            previous = layer.Query;
+        }
+    }
 
     /// <summary>Exactly the tensors that <see cref="Load(IModelWeights, StageShape, ComputeThreads, IProgress{long}, CancellationToken)"/> reads for a stage that is not split, out of all of a model's.</summary>
     public static IReadOnlyList<TensorInfo> TensorsOf(IReadOnlyList<TensorInfo> all, StageShape shape, LlamaConfig config) =>
