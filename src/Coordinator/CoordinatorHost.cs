@@ -125,6 +125,8 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton<PeerChannels>()
             .AddSingleton<CoordinatorMetrics>()
             .AddSingleton<WorkerRegistry>()
+            .AddSingleton<LinkMeter>()
+            .AddSingleton<MemberMetrics>()
             .AddSingleton<ShardLoader>()
             .AddSingleton<ViewBuilder>()
             .AddSingleton<GenerationLoop>()
@@ -136,6 +138,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     static void Map(WebApplication app)
     {
         Listeners.Separate(app);
+        app.Services.GetRequiredService<MemberMetrics>();   // observes from now on
         var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));
         rpc.MapGrpcService<MembershipService>();
         rpc.MapGrpcService<WeightsService>();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 
@@ -18,6 +19,19 @@ public static unsafe partial class Processors
         for (var i = 0; i < MaskBytes * 8; i++)
             if ((mask[i / 8] >> (i % 8) & 1) != 0) found.Add(i);
         return [.. found];
+    }
+
+    /// <summary>The numbers of all processors of this machine, whichever this process may use; empty where that cannot be known.</summary>
+    public static int[] Online()
+    {
+        const string file = "/sys/devices/system/cpu/online";   // like 0-3,6
+        if (!OperatingSystem.IsLinux() || !File.Exists(file)) return [];
+        return [.. File.ReadAllText(file).Trim().Split(',', StringSplitOptions.RemoveEmptyEntries).SelectMany(range =>
+        {
+            var ends = range.Split('-');
+            var first = int.Parse(ends[0], CultureInfo.InvariantCulture);
+            return Enumerable.Range(first, int.Parse(ends[^1], CultureInfo.InvariantCulture) - first + 1);
+        })];
     }
 
     /// <summary>

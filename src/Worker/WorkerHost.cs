@@ -4,8 +4,10 @@ using LlamaCluster.Model.Formats;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker.Links.Probing;
 using LlamaCluster.Worker.Links.Ranks;
 using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Profiling;
 using LlamaCluster.Worker.Registration;
 using LlamaCluster.Worker.Sources;
 using Microsoft.AspNetCore.Builder;
@@ -47,9 +49,13 @@ public sealed partial class WorkerHost : IAsyncDisposable
 
     /// <exception cref="ArgumentException">An option is not allowed; the message is one line (see <see cref="WorkerOptionsRules"/>).</exception>
     /// <exception cref="IOException">A certificate cannot be used.</exception>
-    public static WorkerHost Create(WorkerOptions options) => Create(options, services => services.AddSingleton<IModelLoader, LlamaLoader>());
+    public static WorkerHost Create(WorkerOptions options) => Create(options, services => services
+        .AddSingleton<LlamaLoader>()
+        .AddSingleton<IModelLoader>(provider => provider.GetRequiredService<LlamaLoader>())
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(provider, options.ProfileFolder ?? ProfileCache.DefaultRoot))
+        .AddSingleton<IProfileSource, MeasuredProfile>());
 
-    /// <param name="addModel">Adds the <see cref="IModelLoader"/>, and may replace other services.</param>
+    /// <param name="addModel">Adds the <see cref="IModelLoader"/>, and may replace other services, as <see cref="IProfileSource"/>.</param>
     internal static WorkerHost Create(WorkerOptions options, Action<IServiceCollection> addModel)
     {
         if (WorkerOptionsRules.FirstProblem(options) is { } problem) throw new ArgumentException(problem);
@@ -72,6 +78,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         app.MapGrpcService<StepsService>();
         app.MapGrpcService<ActivationsService>();
         app.MapGrpcService<ReduceService>();
+        app.MapGrpcService<LinksService>();
         return new WorkerHost(app, options);
     }
 
@@ -117,6 +124,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton<PeerChannels>()
         .AddSingleton<RankCaller>()
         .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(provider, options.CacheFolder ?? WeightsCache.DefaultRoot))
+        .AddSingleton<IProfileSource, NoProfile>()
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()
         .AddSingleton<ModelSource>()
@@ -141,8 +149,9 @@ public sealed partial class WorkerHost : IAsyncDisposable
     async Task<int> StayRegisteredAsync(string? ownDigest, CancellationToken cancellation)
     {
         var model = Service<IModelLoader>();
+        var profile = await Service<IProfileSource>().GetAsync(cancellation);
         var name = _options.Name.Length > 0 ? _options.Name : Dns.GetHostName();
-        var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, ownDigest);
+        var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, profile, ownDigest);
         using var membership = new MembershipLoop(
             Service<PeerChannels>(), _options.Coordinator, card, Service<ShardKeeper>(), Service<TimeProvider>(), Service<ILogger<MembershipLoop>>());
         using var beating = new CancellationTokenSource();

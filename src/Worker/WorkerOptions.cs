@@ -21,6 +21,9 @@ public sealed record WorkerOptions
     /// <summary>Where fetched weights are kept. Default: llamacluster/weights in the user's cache folder.</summary>
     public string? CacheFolder { get; init; }
 
+    /// <summary>Where measurements of this machine are kept. Default: llamacluster/profiles in the user's cache folder.</summary>
+    public string? ProfileFolder { get; init; }
+
     /// <summary>Bytes for weights, KV cache and buffers. Default: nine tenths of what is available at start.</summary>
     public long? MemoryBytes { get; init; }
 

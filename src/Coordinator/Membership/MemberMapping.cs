@@ -47,7 +47,18 @@ static class MemberMapping
         [.. Few("capabilities.tensor_types", capabilities.TensorTypes).Select(type => Field.Text("capabilities.tensor_types", type, MaxWordLength))],
         [.. Few("capabilities.activation_types", capabilities.ActivationTypes)],
         Rate("profile.memory_read_bytes_per_second", profile.MemoryReadBytesPerSecond),
-        Rate("profile.multiply_adds_per_second", profile.MultiplyAddsPerSecond));
+        Rate("profile.multiply_adds_per_second", profile.MultiplyAddsPerSecond))
+    {
+        Paces = Few("profile.paces", profile.Paces).GroupBy(pace => Field.Text("profile.paces.tensor_type", pace.TensorType, MaxWordLength)).ToDictionary(same => same.Key, same => PaceOf(same.Last())),
+        HostId = Field.Text("profile.host_id", profile.HostId, MaxNameLength),
+        HostProcessors = Field.Count("profile.host_processors", profile.HostProcessors, 0, MaxThreads),
+        HostReadBytesPerSecond = Rate("profile.host_memory_read_bytes_per_second", profile.HostMemoryReadBytesPerSecond),
+    };
+
+    static Planning.Profiles.ProductPace PaceOf(ProductPace pace) => new(
+        PositiveRate("profile.paces.one_row_per_second", pace.OneRowPerSecond), PositiveRate("profile.paces.many_rows_per_second", pace.ManyRowsPerSecond));
+
+    static double PositiveRate(string name, double value) => Rate(name, value) > 0 ? value : throw new InvalidMessageException($"{name} is 0");
 
     static IList<T> Few<T>(string name, IList<T> values)
     {
@@ -80,6 +91,16 @@ static class MemberMapping
             {
                 MemoryReadBytesPerSecond = capabilities.MemoryReadBytesPerSecond,
                 MultiplyAddsPerSecond = capabilities.MultiplyAddsPerSecond,
+                HostId = capabilities.HostId,
+                HostProcessors = (uint)capabilities.HostProcessors,
+                HostMemoryReadBytesPerSecond = capabilities.HostReadBytesPerSecond,
+                Paces =
+                {
+                    capabilities.Paces.OrderBy(pace => pace.Key, StringComparer.Ordinal).Select(pace => new ProductPace
+                    {
+                        TensorType = pace.Key, OneRowPerSecond = pace.Value.OneRow, ManyRowsPerSecond = pace.Value.ManyRows,
+                    }),
+                },
             },
             Stage = (uint)(assignment?.Stage ?? 0),
             Shard = assignment?.Shard.ToMessage(),

@@ -1,4 +1,5 @@
 using LlamaCluster.Protos;
+using ProductPace = LlamaCluster.Coordinator.Planning.Profiles.ProductPace;
 
 namespace LlamaCluster.Coordinator.Membership;
 
@@ -15,5 +16,16 @@ public sealed record WorkerCapabilities(
     double MemoryReadBytesPerSecond,
     double MultiplyAddsPerSecond)
 {
+    /// <summary>By tensor type; empty where nothing was measured.</summary>
+    public IReadOnlyDictionary<string, ProductPace> Paces { get; init; } = new Dictionary<string, ProductPace>();
+
+    /// <summary>Workers of one machine have the same; empty where unknown.</summary>
+    public string HostId { get; init; } = "";
+
+    public int HostProcessors { get; init; }
+
+    /// <summary>Of all processors of the host together.</summary>
+    public double HostReadBytesPerSecond { get; init; }
+
     public static WorkerCapabilities Unknown { get; } = new(0, 0, "", "", [], [], 0, 0);
 }

@@ -13,7 +13,7 @@ public static class ClusterPlanner
     public static PlanOutcome Plan(PlanRequest request)
     {
         if (request.Workers.Count == 0) return new PlanOutcome.Refused("there are no workers");
-        var cluster = MeasuredCluster.Of(request.Workers);
+        var cluster = MeasuredCluster.Of(request.Workers, request.Links);
         var problem = ProblemOf(request, cluster, request.KvBlocks);
         var outcome = PipelinePlanner.Plan(problem);
         if (outcome is not PipelineOutcome.Planned) outcome = PipelinePlanner.Plan(problem = ProblemOf(request, cluster, request.MinKvBlocks));
@@ -29,7 +29,7 @@ public static class ClusterPlanner
     static PlanningProblem ProblemOf(PlanRequest request, MeasuredCluster cluster, int kvBlocks) => new(
         request.Footprint,
         cluster.Profile,
-        PlanGoal.Of(request.Objective, request.Footprint.Config.ContextLength, request.Streams) with
+        PlanGoal.Of(request.Objective, request.Context ?? request.Footprint.Config.ContextLength, request.Streams) with
         {
             KvBlocks = kvBlocks,
             BufferBytes = request.BufferBytes,

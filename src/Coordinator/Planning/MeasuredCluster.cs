@@ -1,11 +1,13 @@
+using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Planning.Costs;
 using LlamaCluster.Coordinator.Planning.Profiles;
 
 namespace LlamaCluster.Coordinator.Planning;
 
 /// <summary>
 /// The registered workers as a cluster's profile: what they measured, or, where not all of them have, their threads, or, where not all have said
-/// those, all alike.
+/// those, all alike. Measurements that differ by little are taken to be the same, so that chance does not make like workers different.
 /// </summary>
 /// <param name="Members">In the profile's order: those of a host stand together.</param>
 public sealed record MeasuredCluster(ClusterProfile Profile, IReadOnlyList<Member> Members)
@@ -16,29 +18,47 @@ public sealed record MeasuredCluster(ClusterProfile Profile, IReadOnlyList<Membe
     /// <summary>Multiply-adds for each byte that a worker can read, where they were not measured.</summary>
     const double MultiplyAddsPerByte = 8;
 
-    /// <summary>Taken for a link that was not measured: that of one machine with itself.</summary>
-    static readonly Link UnmeasuredLink = new(60e-6, 2e9);
+    /// <summary>Between workers of one machine.</summary>
+    static readonly Link Loopback = new(10e-6, 3e9);
+
+    /// <summary>Taken for a link that could not be measured, if none was: gigabit Ethernet.</summary>
+    static readonly Link Unmeasured = new(200e-6, 125e6);
 
     /// <param name="members">Not empty.</param>
-    public static MeasuredCluster Of(IReadOnlyList<Member> members)
+    /// <param name="links">By <see cref="MeasuredHost"/>; as far as they were measured.</param>
+    public static MeasuredCluster Of(IReadOnlyList<Member> members, IReadOnlyDictionary<(string, string), Link> links)
     {
-        var hosts = members.GroupBy(HostOf).ToList();
-        var read = ReadPaces(members);
-        var multiply = members.All(member => member.Capabilities.MultiplyAddsPerSecond > 0)
-            ? (Func<Member, double>)(member => member.Capabilities.MultiplyAddsPerSecond)
-            : member => MultiplyAddsPerByte * read(member);
-        var workers = hosts.SelectMany((host, index) => host.Select(member => new WorkerProfile(
-            member.Name, index, member.Capabilities.MemoryBytes, member.Capabilities.Threads, read(member), multiply(member), new Dictionary<string, ProductPace>())));
-        var profile = new ClusterProfile(
-            [.. workers], [.. hosts.Select(host => new HostProfile(host.Key, 0, 0))], new LinkTable(hosts.Count, (_, _) => UnmeasuredLink, _ => UnmeasuredLink));
-        return new MeasuredCluster(profile, [.. hosts.SelectMany(host => host)]);
+        var hosts = members.GroupBy(MeasuredHost.Of).ToList();
+        var ordered = hosts.SelectMany(host => host).ToList();
+        var measured = ordered.All(member => member.Capabilities.MemoryReadBytesPerSecond > 0);
+        var likes = LikeCapabilities.Of([.. ordered.Select(member => member.Capabilities)]);
+        var workers = ordered.Select((member, index) => WorkerOf(member, likes[index], hosts.FindIndex(host => host.Contains(member)), measured, ordered)).ToList();
+        var profile = new ClusterProfile(workers, [.. hosts.Select(host => HostOf(host, measured))], LinksOf([.. hosts.Select(host => host.Key)], links));
+        return new MeasuredCluster(profile, ordered);
     }
 
-    static string HostOf(Member member) => member.Address.Host;
-
-    static Func<Member, double> ReadPaces(IReadOnlyList<Member> members)
+    static WorkerProfile WorkerOf(Member member, WorkerCapabilities own, int host, bool measured, List<Member> all)
     {
-        if (members.All(member => member.Capabilities.MemoryReadBytesPerSecond > 0)) return member => member.Capabilities.MemoryReadBytesPerSecond;
-        return members.All(member => member.Capabilities.Threads > 0) ? member => member.Capabilities.Threads * ThreadReadBytesPerSecond : _ => ThreadReadBytesPerSecond;
+        var read = measured ? own.MemoryReadBytesPerSecond
+            : all.All(other => other.Capabilities.Threads > 0) ? own.Threads * ThreadReadBytesPerSecond
+            : ThreadReadBytesPerSecond;
+        var multiply = measured && all.All(other => other.Capabilities.MultiplyAddsPerSecond > 0) ? own.MultiplyAddsPerSecond : MultiplyAddsPerByte * read;
+        return new WorkerProfile(member.Name, host, own.MemoryBytes, own.Threads, read, multiply, measured ? own.Paces : new Dictionary<string, ProductPace>());
+    }
+
+    static HostProfile HostOf(IGrouping<string, Member> host, bool measured) => measured
+        ? new HostProfile(host.Key, host.Max(member => member.Capabilities.HostProcessors), host.Max(member => member.Capabilities.HostReadBytesPerSecond))
+        : new HostProfile(host.Key, 0, 0);
+
+    /// <summary>What gRPC itself takes is in the overheads, not in the link.</summary>
+    static LinkTable LinksOf(List<string> hosts, IReadOnlyDictionary<(string, string), Link> links)
+    {
+        Link Network(Link measured) => measured with { RoundTripSeconds = Math.Max(Loopback.RoundTripSeconds, measured.RoundTripSeconds - 2 * new Overheads().CallSeconds) };
+        var usual = links.Count == 0 ? Unmeasured : Network(new Link(links.Values.Max(link => link.RoundTripSeconds), links.Values.Min(link => link.BytesPerSecond)));
+        Link Between(int a, int b) => a == b ? Loopback
+            : links.TryGetValue((hosts[a], hosts[b]), out var there) ? Network(there)
+            : links.TryGetValue((hosts[b], hosts[a]), out var back) ? Network(back)
+            : usual;
+        return new LinkTable(hosts.Count, Between, _ => hosts.Count == 1 ? Loopback : usual);
     }
 }

@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Planning.Profiles;
 
 namespace LlamaCluster.Coordinator.Planning;
 
@@ -13,6 +14,12 @@ public sealed record PlanRequest(
     ulong ViewVersion, ModelIdentity Model, ModelFootprint Footprint, IReadOnlyList<Member> Workers, int? TensorParallel, long BufferBytes,
     int KvBlocks, int MinKvBlocks)
 {
+    /// <summary>Between hosts; see <see cref="MeasuredCluster"/>.</summary>
+    public IReadOnlyDictionary<(string, string), Link> Links { get; init; } = new Dictionary<(string, string), Link>();
+
+    /// <summary>Positions of a stream at the most; null: as many as the model was made for. Predictions are for half of them.</summary>
+    public int? Context { get; init; }
+
     public PlanObjective Objective { get; init; } = PlanObjective.Throughput;
 
     /// <summary>Streams that the plan is to be good for.</summary>

@@ -16,7 +16,7 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// to the generation loop until something ends it, and begins again. Plans are adopted and statuses made here and nowhere else.
 /// </summary>
 public sealed partial class ClusterSupervisor(
-    SupervisorOptions options, WorkerRegistry registry, ViewBuilder builder, GenerationLoop loop, Latest<ClusterStatus> status,
+    SupervisorOptions options, WorkerRegistry registry, LinkMeter links, ViewBuilder builder, GenerationLoop loop, Latest<ClusterStatus> status,
     Readiness readiness, CoordinatorMetrics metrics, TimeProvider time, ILogger<ClusterSupervisor> logger) : BackgroundService
 {
     /// <summary>A plan that leaves room for less KV than a short conversation is none.</summary>
@@ -58,12 +58,14 @@ public sealed partial class ClusterSupervisor(
     /// <summary>One attempt: plan, load, open, serve. Whatever it made is gone when it returns.</summary>
     async Task<ViewEnd> RunViewAsync(IReadOnlyList<Member> members, CancellationToken stopping)
     {
-        switch (ClusterPlanner.Plan(RequestFor(members)))
+        var measured = await links.MeasureAsync(members, stopping);
+        switch (ClusterPlanner.Plan(RequestFor(members) with { Links = measured }))
         {
             case PlanOutcome.Planned planned:
                 using (var over = CancellationTokenSource.CreateLinkedTokenSource(stopping))
                     try
                     {
+                        LogPrediction(planned.Pipeline.Choice, 1e3 * planned.Pipeline.Prediction.OneToken.Total, planned.Pipeline.Prediction.Limit);
                         LogPlanned(planned.Plan.ViewVersion, planned.KvBlocks, string.Join("; ", planned.Plan.Assignments.Select(part => $"stage {part.Stage}: {part.Shard} on {part.Worker}")));
                         registry.Adopt(planned.Plan);
                         return await RunPlanAsync(planned, members, over);
@@ -163,7 +165,7 @@ public sealed partial class ClusterSupervisor(
         var view = Math.Max(registry.Snapshot.ViewVersion, members.Max(member => member.ViewVersion)) + 1;
         var leastKv = Math.Min(options.KvBlocks, KvBlockPool.BlocksFor(MinKvTokens));
         return new PlanRequest(
-            view, options.Model, options.Footprint, members, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv);
+            view, options.Model, options.Footprint, members, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv) { Context = options.MaxSequenceLength };
     }
 
     void Report(ClusterPhase phase, string reason, ImmutableArray<ShardProgress>? shards = null)

@@ -2,6 +2,7 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Worker.Profiling;
 
 namespace LlamaCluster.Worker.Loading;
 
@@ -19,6 +20,9 @@ sealed class LlamaLoader(WorkerOptions options) : IModelLoader, IDisposable
 
     public IShardModel Load(IModelWeights weights, StageShape shape, StageSlice slice, IProgress<long> bytesLoaded, CancellationToken cancellation) =>
         new LlamaShard(weights.Config, ShardWeights.Load(weights, shape, slice, _threads, bytesLoaded, cancellation), shape, _threads);
+
+    /// <summary>Measures what the worker's threads can do; blocks the calling thread for about a second.</summary>
+    public MachineProfile Measure() => MachineMeasurement.Run(_threads);
 
     public void Dispose() => _threads.Dispose();
 }

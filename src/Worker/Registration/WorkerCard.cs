@@ -10,8 +10,9 @@ namespace LlamaCluster.Worker.Registration;
 
 /// <summary>What a worker says of itself when it registers.</summary>
 /// <param name="Bound">Where it listens.</param>
+/// <param name="Profile">What was measured; empty if nothing was.</param>
 /// <param name="OwnDigest">Of the model it was started with; null: none.</param>
-sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, int Threads, string InstructionSet, string? OwnDigest)
+sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, int Threads, string InstructionSet, Wire.Profile Profile, string? OwnDigest)
 {
     public Wire.RegisterRequest ToRequest(Uri address, ShardStatus status) => new()
     {
@@ -27,7 +28,7 @@ sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, 
             TensorTypes = { Enum.GetNames<TensorType>() },
             ActivationTypes = { Wire.ActivationType.F32, Wire.ActivationType.Bf16, Wire.ActivationType.Q8 },
         },
-        Profile = new Wire.Profile(),
+        Profile = Profile,
         ModelDigest = OwnDigest ?? status.HeldDigest ?? "",
         HeldShard = status.Shard?.ToMessage(),
         ViewVersion = status.ViewVersion,

@@ -21,6 +21,9 @@ public sealed record Overheads
     /// <summary>Scheduling a step, telling the workers and hearing of the result, on the shortest way.</summary>
     public double StepSeconds { get; init; } = 250e-6;
 
+    /// <summary>A message of the cluster's gRPC from one process to another, on the shortest way: what a measured round trip has twice.</summary>
+    public double CallSeconds { get; init; } = 80e-6;
+
     /// <summary>Handing activations from a stage to the next, beyond the network: the sender's and the receiver's work.</summary>
     public double HopSeconds { get; init; } = 150e-6;
 

@@ -1,0 +1,65 @@
+using System.Collections.Concurrent;
+using Grpc.Core;
+using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Planning.Profiles;
+using LlamaCluster.Protos;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Coordinator.Measuring;
+
+/// <summary>
+/// Has workers on different hosts measure their ways to each other, one pair of hosts after the other so that they do not disturb
+/// each other, and keeps the results. Of many hosts not all pairs are measured: the planner takes the rest to be like those. Not safe for concurrent use.
+/// </summary>
+public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, ILogger<LinkMeter> logger)
+{
+    /// <summary>All pairs of 12 hosts.</summary>
+    public const int MostPairs = 66;
+
+    /// <summary>For all pairs together: then the plan is made with what is known.</summary>
+    static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
+
+    static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(4);
+
+    readonly ConcurrentDictionary<(WorkerId, WorkerId), Link> _known = [];
+
+    /// <summary>Round trips and bandwidths between hosts, by their ids, as far as they could be measured.</summary>
+    public async Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        over.CancelAfter(Longest);
+        var firsts = members.DistinctBy(MeasuredHost.Of).ToList();
+        var pairs = firsts.SelectMany((from, index) => firsts.Skip(index + 1).Select(to => (From: from, To: to, Distance: firsts.IndexOf(to) - index)));
+        Dictionary<(string, string), Link> links = [];
+        foreach (var (from, to, _) in pairs.OrderBy(pair => pair.Distance).Take(MostPairs))
+            if (await LinkOfAsync(from, to, over.Token) is { } link) links[(MeasuredHost.Of(from), MeasuredHost.Of(to))] = link;
+        cancellation.ThrowIfCancellationRequested();
+        return links;
+    }
+
+    async Task<Link?> LinkOfAsync(Member from, Member to, CancellationToken cancellation)
+    {
+        if (_known.TryGetValue((from.Id, to.Id), out var known)) return known;
+        if (cancellation.IsCancellationRequested) return null;
+        try
+        {
+            using var channel = channels.Open(from.Address);
+            var request = new MeasureLinkRequest { Address = PeerAddress.Format(to.Address) };
+            var reply = await new Links.LinksClient(channel).MeasureAsync(request, deadline: time.GetUtcNow().UtcDateTime + CallDeadline, cancellationToken: cancellation);
+            if (!(reply.RoundTripSeconds > 0 && reply.BytesPerSecond > 0 && double.IsFinite(reply.RoundTripSeconds) && double.IsFinite(reply.BytesPerSecond)))
+            {
+                LogNotMeasured(from, to, $"it answered {reply}");
+                return null;
+            }
+            LogMeasured(from, to, 1e6 * reply.RoundTripSeconds, reply.BytesPerSecond / 1e6);
+            return _known[(from.Id, to.Id)] = new Link(reply.RoundTripSeconds, reply.BytesPerSecond);
+        }
+        catch (Exception e) when (e is RpcException or OperationCanceledException)
+        {
+            LogNotMeasured(from, to, RpcProblem.Describe(e));
+            return null;
+        }
+    }
+}

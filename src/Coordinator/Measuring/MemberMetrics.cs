@@ -1,0 +1,24 @@
+using System.Diagnostics.Metrics;
+using LlamaCluster.Coordinator.Membership;
+
+namespace LlamaCluster.Coordinator.Measuring;
+
+/// <summary>What the workers that are here have measured of themselves.</summary>
+public sealed class MemberMetrics : IDisposable
+{
+    readonly Meter _meter;
+
+    public MemberMetrics(IMeterFactory meters, WorkerRegistry registry)
+    {
+        _meter = meters.Create(CoordinatorMetrics.MeterName);
+        Observe("llamacluster.worker.memory_read.rate", "By/s", "Plain reads of memory by a worker's threads.", capabilities => capabilities.MemoryReadBytesPerSecond);
+        Observe("llamacluster.worker.multiply_add.rate", "{multiply_add}/s", "Products of many rows with Q4_0 weights by a worker's threads.", capabilities => capabilities.MultiplyAddsPerSecond);
+        Observe("llamacluster.worker.memory", "By", "What a worker may use for weights, KV cache and buffers.", capabilities => capabilities.MemoryBytes);
+
+        void Observe(string name, string unit, string description, Func<WorkerCapabilities, double> value) => _meter.CreateObservableGauge(
+            name, () => registry.Snapshot.Members.Where(member => !member.IsLost && value(member.Capabilities) > 0).Select(member => new Measurement<double>(
+                value(member.Capabilities), new KeyValuePair<string, object?>("worker", member.Id.Value))), unit, description);
+    }
+
+    public void Dispose() => _meter.Dispose();
+}

@@ -1,0 +1,66 @@
+using System.Text.Json;
+using LlamaCluster.Worker.Sources;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Worker.Profiling;
+
+/// <summary>
+/// Measurements on disk, one file each: FOLDER/KEY.json. A file that is damaged, or older than <see cref="Longest"/>, counts as not there. Written beside and
+/// moved into place, so that nobody reads half a file.
+/// </summary>
+sealed partial class ProfileCache(string folder, TimeProvider time, ILogger<ProfileCache> logger)
+{
+    /// <summary>A machine that was busy when it was measured is not held to be slow for ever.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromDays(7);
+
+    public static string DefaultRoot => Path.Combine(Path.GetDirectoryName(WeightsCache.DefaultRoot)!, "profiles");
+
+    public MachineProfile? TryRead(string key)
+    {
+        var path = PathOf(key);
+        try
+        {
+            if (!File.Exists(path) || time.GetUtcNow() - File.GetLastWriteTimeUtc(path) > Longest) return null;
+            if (JsonSerializer.Deserialize<MachineProfile>(File.ReadAllBytes(path)) is { IsSound: true } profile) return profile;
+            LogDamaged(path, "its numbers are none that a machine has");
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            LogDamaged(path, e.Message);
+        }
+        return null;
+    }
+
+    /// <summary>Not being able to is no reason not to work.</summary>
+    public void Write(string key, MachineProfile profile)
+    {
+        var temporary = Path.Combine(folder, $"{key}.{Guid.NewGuid():N}.part");
+        try
+        {
+            Directory.CreateDirectory(folder);
+            File.WriteAllBytes(temporary, JsonSerializer.SerializeToUtf8Bytes(profile));
+            File.Move(temporary, PathOf(key), overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogNotKept(folder, e.Message);
+        }
+    }
+
+    /// <summary>Held by one process of this machine at a time, so that measurements do not disturb each other.</summary>
+    /// <returns>Null if another one has it; to be disposed of.</returns>
+    public IDisposable? TryLock()
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            return new FileStream(Path.Combine(folder, "measuring.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    string PathOf(string key) => Path.Combine(folder, $"{key}.json");
+}
