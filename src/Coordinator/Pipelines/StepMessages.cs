@@ -12,23 +12,28 @@ static class StepMessages
     /// <returns>One message per stage; the stages in the middle share theirs.</returns>
     public static StepRequest[] Of(ScheduledStep step, ulong viewVersion, ulong stepId, int stages)
     {
-        StepRequest Make(bool tokens, bool sampling)
+        StepRequest Make(IEnumerable<SequenceChunk> chunks, bool sampling)
         {
-            var plan = new StepPlan { ViewVersion = viewVersion, StepId = stepId };
+            var plan = new StepPlan { ViewVersion = viewVersion, StepId = stepId, Chunks = { chunks } };
             foreach (var (source, target) in step.Copies) plan.Copies.Add(new BlockCopy { Source = source, Target = target });
             foreach (var chunk in step.Chunks)
-            {
                 if (chunk.Introduces) plan.NewSequences.Add(FactsOf(chunk, sampling));
-                plan.Chunks.Add(ChunkOf(chunk, tokens));
-            }
             return new StepRequest { Step = plan };
         }
 
-        var last = Make(tokens: true, sampling: true);
+        var withTokens = ChunksOf(step, tokens: true);
+        var last = Make(withTokens, sampling: true);
         if (stages == 1) return [last];
-        var first = Make(tokens: true, sampling: false);
-        var middle = stages > 2 ? Make(tokens: false, sampling: false) : null;
+        var first = Make(withTokens, sampling: false);
+        var middle = stages > 2 ? Make(ChunksOf(step, tokens: false), sampling: false) : null;
         return [first, .. Enumerable.Repeat(middle!, stages - 2), last];
+    }
+
+    static SequenceChunk[] ChunksOf(ScheduledStep step, bool tokens)
+    {
+        var messages = new SequenceChunk[step.Chunks.Count];
+        for (var i = 0; i < messages.Length; i++) messages[i] = ChunkOf(step.Chunks[i], tokens);
+        return messages;
     }
 
     static SequenceFacts FactsOf(ScheduledChunk chunk, bool sampling)
@@ -48,10 +53,10 @@ static class StepMessages
             SequenceId = chunk.Sequence.Id,
             Start = chunk.Start,
             Count = chunk.Count,
-            NewBlocks = { chunk.NewBlocks },
             SampleCount = chunk.SampleCount,
         };
-        if (tokens) message.Tokens.Add(chunk.Sequence.TokensOf(chunk.Start, chunk.Count));
+        if (chunk.NewBlocks.Count > 0) message.NewBlocks.Add(chunk.NewBlocks);
+        for (var i = 0; i < chunk.Count && tokens; i++) message.Tokens.Add(chunk.Sequence.Tokens[chunk.Start + i]);
         return message;
     }
 }

@@ -1,3 +1,4 @@
+using Google.Protobuf.Collections;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Model.Inference;
@@ -28,10 +29,18 @@ static class StepResultMapping
 
     static ChunkResult Read(Wire.SequenceResult message, ScheduledChunk chunk, int vocabularySize)
     {
-        Field.Count($"tokens of sequence {message.SequenceId}", message.Tokens.Count, Math.Min(1, chunk.SampleCount), chunk.SampleCount);
-        Field.Count($"prompt of sequence {message.SequenceId}", message.Prompt.Count, 0, chunk.Sequence.Sampling.PromptLogprobs ? chunk.Count : 0);
-        SampledToken ToToken(Wire.SampledToken token) => Read(token, vocabularySize);
-        return new ChunkResult([.. message.Tokens.Select(ToToken)], [.. message.Prompt.Select(ToToken)]);
+        var (least, most, prompt) = (Math.Min(1, chunk.SampleCount), chunk.SampleCount, chunk.Sequence.Sampling.PromptLogprobs ? chunk.Count : 0);
+        if (message.Tokens.Count < least || message.Tokens.Count > most || message.Prompt.Count > prompt)
+            throw new InvalidMessageException($"sequence {message.SequenceId}: {message.Tokens.Count} tokens, not {least} to {most}, or {message.Prompt.Count} of its prompt, more than {prompt}");
+        return new ChunkResult(Read(message.Tokens, vocabularySize), Read(message.Prompt, vocabularySize));
+    }
+
+    static SampledToken[] Read(RepeatedField<Wire.SampledToken> messages, int vocabularySize)
+    {
+        if (messages.Count == 0) return [];
+        var tokens = new SampledToken[messages.Count];
+        for (var i = 0; i < tokens.Length; i++) tokens[i] = Read(messages[i], vocabularySize);
+        return tokens;
     }
 
     static SampledToken Read(Wire.SampledToken token, int vocabularySize)
@@ -39,6 +48,7 @@ static class StepResultMapping
         Field.Count("a sampled id", token.Id, 0, vocabularySize - 1);
         if (token.TopIds.Count != token.TopLogprobs.Count)
             throw new InvalidMessageException($"{token.TopIds.Count} top_ids with {token.TopLogprobs.Count} top_logprobs");
+        if (token.TopIds.Count == 0) return new SampledToken(token.Id, token.Logprob, []);
         var top = new TokenLogprob[token.TopIds.Count];
         for (var i = 0; i < top.Length; i++)
             top[i] = new TokenLogprob(Field.Count("a top id", token.TopIds[i], 0, vocabularySize - 1), token.TopLogprobs[i]);

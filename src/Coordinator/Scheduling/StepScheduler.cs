@@ -164,7 +164,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         var blocks = KvBlockPool.BlocksFor(start + count);
         var chunk = new ScheduledChunk(
             sequence, start, count,
-            NewBlocks: sequence.Blocks.GetRange(sequence.BlocksAnnounced, blocks - sequence.BlocksAnnounced),
+            NewBlocks: blocks == sequence.BlocksAnnounced ? [] : sequence.Blocks.GetRange(sequence.BlocksAnnounced, blocks - sequence.BlocksAnnounced),
             SampleCount: start + count == sequence.Tokens.Count && sequence.MaxTokens > 0 ? 1 : 0,
             Introduces: !sequence.Announced);
         sequence.Scheduled += count;
@@ -199,7 +199,8 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
             else if (sequence.GeneratedLength == sequence.MaxTokens) finished = FinishReason.Length;
         }
         if (finished is not null) End(sequence);
-        return new SequenceAdvance(sequence, NewPromptTokens(sequence, result.Prompt), [.. result.Tokens.Take(taken)], finished);
+        var tokens = taken == result.Tokens.Count ? result.Tokens : [.. result.Tokens.Take(taken)];
+        return new SequenceAdvance(sequence, NewPromptTokens(sequence, result.Prompt), tokens, finished);
     }
 
     /// <summary>A sequence that was preempted while its prompt ran reports the prompt's beginning again; it is not delivered twice.</summary>

@@ -1,0 +1,38 @@
+using System.Diagnostics.Metrics;
+using BenchmarkDotNet.Attributes;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Model.Inference;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace LlamaCluster.Coordinator.Benchmarks;
+
+/// <summary>What the coordinator itself takes for a step: update, schedule, messages to the workers and results from them, events to the streams.</summary>
+[MemoryDiagnoser]
+public class LoopBenchmarks
+{
+    const int Sequences = 256;
+    const int Tokens = 160;
+
+    static readonly IMeterFactory Meters = new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>();
+
+    /// <summary>256 sequences generate 160 tokens each, all of them in each step; beginning and end are in it.</summary>
+    [Benchmark(OperationsPerInvoke = Tokens)]
+    public async Task Decode256()
+    {
+        using var metrics = new CoordinatorMetrics(Meters);
+        using var stop = new CancellationTokenSource();
+        var loop = new GenerationLoop(
+            new EngineOptions { MaxRunning = Sequences }, new ModelIdentity("model", "digest"), metrics, NullLogger<GenerationLoop>.Instance);
+        loop.Attach(new InstantPipeline(kvBlocks: 4096));
+        for (var i = 0; i < Sequences; i++)
+            loop.Submit(new SequenceRequest([i, 7], new SamplingOptions(), Tokens, new HashSet<int>()) { Client = $"{i % 8}" });
+        var drained = loop.DrainAsync("done");
+        var running = loop.RunAsync(stop.Token);
+        await drained;
+        await stop.CancelAsync();
+        await running;
+    }
+}
