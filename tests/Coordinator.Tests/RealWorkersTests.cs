@@ -69,6 +69,20 @@ public sealed class RealWorkersTests
     }
 
     [Fact]
+    public async Task Thirty_two_requests_with_a_common_prefix_compute_it_once()
+    {
+        int[] common = [.. Enumerable.Repeat(Cases, 20).SelectMany(cases => cases.SelectMany(one => one.Prompt)).Take(400)];
+        SequenceRequest[] requests = [.. Enumerable.Range(0, 32).Select(i => TestCluster.Request([.. common, .. Cases[i % Cases.Length].Prompt.Take(4), 5 + i], 8))];
+        await using var plain = await RealCluster.StartAsync(1, TestCluster.Options with { Engine = new EngineOptions { CachePrefixes = false } });
+        await using var sharing = await RealCluster.StartAsync(2);
+        var expected = await Task.WhenAll(requests.Select(request => plain.Coordinator.GenerateAsync(request))).Soon();
+        var actual = await Task.WhenAll(requests.Select(request => sharing.Coordinator.GenerateAsync(request))).Soon();
+        Assert.All(expected.Zip(actual), pair => Assert.Equal(Scores(pair.First), Scores(pair.Second)));
+        var computed = requests.Zip(actual).Sum(pair => pair.First.Prompt.Count - ((SequenceEvent.Begun)pair.Second[0]).CachedTokens);
+        Assert.InRange(computed, 1, requests.Sum(request => request.Prompt.Count) * 15 / 100);
+    }
+
+    [Fact]
     public async Task A_worker_that_stops_lets_its_requests_finish_and_a_spare_takes_over()
     {
         await using var cluster = await RealCluster.StartAsync(2);

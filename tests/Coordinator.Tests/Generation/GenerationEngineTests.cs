@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Tests.Api;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Testing;
@@ -71,6 +72,23 @@ public sealed class GenerationEngineTests
         await cancelled.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running.Soon());
         begun.Go();
+        await AssertAllFreeAsync(cluster);
+    }
+
+    [Fact]
+    public async Task A_client_that_hangs_up_frees_them_too()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(2);
+        using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = ApiHost.JsonContent("""{"prompt":[5,6,7],"max_tokens":400,"stream":true,"ignore_eos":true}""") };
+        var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.True(response.IsSuccessStatusCode);
+        var held = cluster.Workers[1].HoldSteps();
+        await held.Reached;
+        response.Dispose();
+        // While a step with it is under way everywhere, the sequence is gone where no step is.
+        await cluster.Workers[0].Stage!.EmptyAsync().Soon("the first stage has forgotten the sequence");
+        held.Go();
         await AssertAllFreeAsync(cluster);
     }
 
