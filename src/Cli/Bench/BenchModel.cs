@@ -1,7 +1,6 @@
 using LlamaCluster.Coordinator;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
 
@@ -14,22 +13,8 @@ static class BenchModel
 
     /// <param name="type">What to quantise to while loading; null: as stored.</param>
     /// <exception cref="InvalidOptionsException">The type is none to quantise to.</exception>
-    /// <exception cref="ModelFormatException">Files are missing, damaged or not supported.</exception>
-    public static IModelWeights Open(string path, string? type)
-    {
-        if (type is null) return ModelFiles.Open(path);
-        var target = Parse(type, QuantizationRules.Targets);
-        var source = ModelFiles.Open(path);
-        try
-        {
-            return new QuantizedWeights(source, target);
-        }
-        catch
-        {
-            source.Dispose();
-            throw;
-        }
-    }
+    public static string OfPath(string path, string? type) =>
+        type is null ? path : new QuantizedModelPath(path, Parse(type, QuantizationRules.Targets)).ToString();
 
     /// <param name="layers">As many of the shape's layers; null: all.</param>
     /// <param name="type">Of all matrices; null: Q4_0.</param>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using LlamaCluster.Cli.Bench;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
 
 namespace LlamaCluster.Cli.Commands;
 
@@ -52,9 +53,11 @@ static class BenchCommand
         var workers = Range.Check("--workers", parsed.GetValue(Workers), 0, MaxWorkers);
         CheckTogether(parsed, workers);
         var load = LoadOf(parsed, workers);
-        var path = shape is null ? ModelOption.PathOf(parsed, Model) : BenchModel.OfShape(shape, parsed.GetValue(Layers), quant, parsed.GetValue(ShareLayers)).ToString();
+        var path = shape is null
+            ? BenchModel.OfPath(ModelOption.PathOf(parsed, Model), quant)
+            : BenchModel.OfShape(shape, parsed.GetValue(Layers), quant, parsed.GetValue(ShareLayers)).ToString();
         if (workers > 0) return new ClusterBench(new ClusterBenchOptions(path, workers, parsed.GetValue(TensorParallel), load), error).RunAsync(cancellation);
-        using var weights = BenchModel.Open(path, shape is null ? quant : null);
+        using var weights = ModelFiles.Open(path);
         return Task.FromResult(LocalBench.Run(weights, load, error, cancellation));
     }
 
@@ -65,8 +68,6 @@ static class BenchCommand
         if (parsed.GetValue(Layers) is not null && !ofShape) throw new InvalidOptionsException("--layers needs --shape");
         if (parsed.GetValue(ShareLayers) && !ofShape) throw new InvalidOptionsException("--share-layer-weights needs --shape");
         if (parsed.GetValue(TensorParallel) != 1 && workers == 0) throw new InvalidOptionsException("--tensor-parallel needs --workers");
-        if (parsed.GetValue(Quant) is not null && !ofShape && workers > 0)
-            throw new InvalidOptionsException("--quant with --workers needs --shape: workers load a model as it is stored; `llamacluster quantize` makes another");
     }
 
     static BenchOptions LoadOf(ParseResult parsed, int workers) => new(

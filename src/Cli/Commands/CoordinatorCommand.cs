@@ -10,7 +10,7 @@ static class CoordinatorCommand
 
     public static Command Create()
     {
-        var model = ModelOption.Create();
+        var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
         var listen = new Option<string>("--listen") { HelpName = "URL", Description = "where clients reach the API", DefaultValueFactory = _ => "http://127.0.0.1:8080" };
         var grpcListen = new Option<string?>("--grpc-listen") { HelpName = "URL", Description = $"where workers reach the coordinator; without it 127.0.0.1:{UsualGrpcPort}" };
         var workers = new Option<int>("--workers") { HelpName = "N", Description = "workers to wait for before the model is loaded", DefaultValueFactory = _ => 2 };
@@ -18,13 +18,13 @@ static class CoordinatorCommand
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
         var tls = new TlsOptions();
         var queue = new QueueOptions();
-        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, listen, grpcListen, workers, tensorParallel, sumType, context };
+        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, quantize, listen, grpcListen, workers, tensorParallel, sumType, context };
         foreach (var option in tls.All) command.Add(option);
         foreach (var option in queue.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {
-                ModelPath = ModelOption.PathOf(parsed, model),
+                ModelPath = ModelOption.PathOf(parsed, model, quantize),
                 Listen = parsed.GetRequiredValue(listen),
                 GrpcListen = parsed.GetValue(grpcListen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:{UsualGrpcPort}",
                 Workers = parsed.GetValue(workers),

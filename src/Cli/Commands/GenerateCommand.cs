@@ -12,7 +12,7 @@ static class GenerateCommand
 {
     public static Command Create()
     {
-        var model = ModelOption.Create();
+        var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
         var prompt = new Option<string>("--prompt") { HelpName = "TEXT", Description = "a question, or with --raw the text to go on from", Required = true };
         var maxTokens = new Option<int>("--max-tokens") { HelpName = "N", Description = "the most tokens to generate", DefaultValueFactory = _ => 64 };
         var temperature = new Option<float>("--temperature") { HelpName = "T", Description = "0 takes the most probable token each time", DefaultValueFactory = _ => 0 };
@@ -20,7 +20,7 @@ static class GenerateCommand
         var logprobs = new Option<int?>("--logprobs") { HelpName = "K", Description = $"with --json: the K most probable tokens of each step, up to {SamplingOptionsRules.MaxTopLogprobs}" };
         var raw = new Option<bool>("--raw") { Description = "no chat template: the text as it stands, special tokens in it recognised, bos added where the model asks for it" };
         var json = new Option<bool>("--json") { Description = "print one JSON object with ids, text and log-probabilities" };
-        var command = new Command("generate", "Answer a prompt in this process, without a network.") { model, prompt, maxTokens, temperature, seed, logprobs, raw, json };
+        var command = new Command("generate", "Answer a prompt in this process, without a network.") { model, quantize, prompt, maxTokens, temperature, seed, logprobs, raw, json };
         command.SetAction((parsed, cancellation) =>
         {
             if (parsed.GetValue(logprobs) is not null && !parsed.GetValue(json)) throw new InvalidOptionsException("--logprobs needs --json");
@@ -31,7 +31,7 @@ static class GenerateCommand
                 Seed = parsed.GetValue(seed) ?? (ulong)Random.Shared.NextInt64(),
                 TopLogprobs = parsed.GetValue(json) ? Range.Check("--logprobs", parsed.GetValue(logprobs) ?? 0, 0, SamplingOptionsRules.MaxTopLogprobs) : null,
             });
-            var path = ModelOption.PathOf(parsed, model);
+            var path = ModelOption.PathOf(parsed, model, quantize);
             var text = ModelText.Open(path);
             var ids = Encode(text, path, parsed.GetRequiredValue(prompt), parsed.GetValue(raw));
             using var local = LocalModel.Load(path, text, config => ContextFor(ids.Count, limit, config.ContextLength), parsed.InvocationConfiguration.Error, cancellation);

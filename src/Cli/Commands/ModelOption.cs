@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LlamaCluster.Coordinator;
 
 namespace LlamaCluster.Cli.Commands;
 
@@ -15,6 +16,10 @@ static class ModelOption
 
     /// <summary>The path that was given, or that of the demo model.</summary>
     public static string PathOf(ParseResult parsed, Option<string?> option) => parsed.GetValue(option) ?? FindDemo();
+
+    /// <summary>The same, quantised if that was asked for.</summary>
+    /// <exception cref="InvalidOptionsException">There is no such type to quantise to.</exception>
+    public static string PathOf(ParseResult parsed, Option<string?> option, Option<string?> quantize) => QuantizeOption.PathOf(parsed, quantize, PathOf(parsed, option));
 
     /// <summary>The demo model is in the repository, within which the program runs or was built.</summary>
     static string FindDemo()

@@ -11,17 +11,17 @@ static class PerplexityCommand
 {
     public static Command Create()
     {
-        var model = ModelOption.Create();
+        var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
         var file = new Option<string>("--file") { HelpName = "TEXT", Description = "a text file", Required = true };
         var context = new Option<int>("--context") { HelpName = "N", Description = "tokens of a chunk, the second half of which is scored", DefaultValueFactory = _ => 512 };
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
-        var command = new Command("perplexity", "Score a text in chunks, the second half of each, as llama-perplexity does.") { model, file, context, json };
+        var command = new Command("perplexity", "Score a text in chunks, the second half of each, as llama-perplexity does.") { model, quantize, file, context, json };
         command.SetAction((parsed, cancellation) =>
         {
             var length = Range.Check("--context", parsed.GetValue(context), 4, int.MaxValue);
             var text = File.ReadAllBytes(parsed.GetRequiredValue(file));
             var error = parsed.InvocationConfiguration.Error;
-            using var local = Load(ModelOption.PathOf(parsed, model), length, error, cancellation);
+            using var local = Load(ModelOption.PathOf(parsed, model, quantize), length, error, cancellation);
             var score = Perplexity.Measure(local, text, length, error, cancellation);
             parsed.InvocationConfiguration.Output.WriteLine(parsed.GetValue(json) ? Json(score) : string.Create(
                 CultureInfo.InvariantCulture, $"perplexity {score.Value:F4} +/- {score.StandardError:F4}, {score.ScoredTokens} tokens of {score.Chunks} chunks"));

@@ -10,12 +10,10 @@ namespace LlamaCluster.Cli.Commands;
 /// <summary>`quantize`: a model as one GGUF file of a smaller tensor type.</summary>
 static class QuantizeCommand
 {
-    static readonly Dictionary<string, TensorType> Targets = QuantizationRules.Targets.ToDictionary(type => type.ToString().ToLowerInvariant());
-
     public static Command Create()
     {
         var model = new Option<string>("--model") { HelpName = "PATH", Description = "a .gguf file (first part if split) or a Hugging Face folder", Required = true };
-        var to = new Option<string>("--to") { HelpName = string.Join('|', Targets.Keys), Description = "the type of the matrices; some get a finer one where it counts", Required = true };
+        var to = new Option<string>("--to") { HelpName = QuantizationRules.TargetNames.Replace(", ", "|"), Description = "the type of the matrices; some get a finer one where it counts", Required = true };
         var target = new Option<string>("--out") { HelpName = "FILE.gguf", Description = "the file to write", Required = true };
         var command = new Command("quantize", "Write a model as one GGUF file of a smaller tensor type, with its tokenizer and template.") { model, to, target };
         command.SetAction((parsed, cancellation) =>
@@ -34,6 +32,6 @@ static class QuantizeCommand
         return command;
     }
 
-    static TensorType TypeOf(string name) => Targets.TryGetValue(name, out var type) ? type
-        : throw new InvalidOptionsException($"--to is {name}; it must be one of {string.Join(", ", Targets.Keys)}");
+    static TensorType TypeOf(string name) => QuantizationRules.FindTarget(name)
+        ?? throw new InvalidOptionsException($"--to is {name}; it must be one of {QuantizationRules.TargetNames}");
 }

@@ -17,11 +17,12 @@ static class WorkerCommand
         var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = "where weights are kept that the coordinator sent" };
         var memory = new Option<long?>("--memory") { HelpName = "BYTES", Description = "for weights, KV cache and buffers; without it nine tenths of what is free" };
         var model = new Option<string?>("--model") { HelpName = "PATH", Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched" };
+        var quantize = QuantizeOption.Create();
         var name = new Option<string>("--name") { HelpName = "NAME", Description = "a name for people; without it the machine's", DefaultValueFactory = _ => "" };
         var peerLink = TensorOptions.PeerLink();
         var tls = new TlsOptions();
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses) { Hidden = true, Description = "end with the process that holds the other end of stdin" };
-        var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, memory, model, name, peerLink, exitWhenInputCloses };
+        var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, memory, model, quantize, name, peerLink, exitWhenInputCloses };
         foreach (var option in tls.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new WorkerOptions
@@ -31,7 +32,7 @@ static class WorkerCommand
                 Threads = parsed.GetValue(threads),
                 CacheFolder = parsed.GetValue(cache),
                 MemoryBytes = parsed.GetValue(memory),
-                ModelPath = parsed.GetValue(model),
+                ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
                 Name = parsed.GetRequiredValue(name),
                 PeerLink = parsed.GetValue(peerLink),
                 Tls = tls.Read(parsed),

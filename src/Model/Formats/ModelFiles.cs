@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Formats.HuggingFace;
+using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
 
 namespace LlamaCluster.Model.Formats;
@@ -9,11 +10,12 @@ namespace LlamaCluster.Model.Formats;
 public static partial class ModelFiles
 {
     /// <summary>Reads headers only. Close it by disposing it.</summary>
-    /// <param name="path">A .gguf file (the first part of a split one), a Hugging Face folder, or a <see cref="RandomModelPath"/>.</param>
+    /// <param name="path">A .gguf file (the first part of a split one), a Hugging Face folder, a <see cref="RandomModelPath"/> or a <see cref="QuantizedModelPath"/>.</param>
     /// <exception cref="ModelFormatException">No model, a damaged one, or one of a kind that is not supported.</exception>
     public static IModelWeights Open(string path)
     {
         if (RandomModelPath.Is(path)) return RandomModelPath.Parse(path).Open();
+        if (QuantizedModelPath.Is(path)) return QuantizedModelPath.Parse(path).Open();
         if (Directory.Exists(path)) return HuggingFaceWeights.Open(path);
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
@@ -24,21 +26,30 @@ public static partial class ModelFiles
     }
 
     /// <summary>Whether there is anything at this path to open.</summary>
-    public static bool Exist(string path) => RandomModelPath.Is(path) || Path.Exists(path);
+    public static bool Exist(string path) => RandomModelPath.Is(path) || Path.Exists(FilesOf(path));
+
+    /// <summary>Where the files are that a path means; the path itself, but for a <see cref="QuantizedModelPath"/>.</summary>
+    /// <exception cref="ModelFormatException">It is a <see cref="QuantizedModelPath"/> without a type.</exception>
+    public static string FilesOf(string path) => QuantizedModelPath.Is(path) ? QuantizedModelPath.Parse(path).Path : path;
 
     /// <summary>The path as other processes of this machine can use it, whatever their working directory.</summary>
-    public static string FullPath(string path) => RandomModelPath.Is(path) ? path : Path.GetFullPath(path);
+    public static string FullPath(string path)
+    {
+        if (QuantizedModelPath.Is(path) && QuantizedModelPath.Parse(path) is var quantized) return (quantized with { Path = FullPath(quantized.Path) }).ToString();
+        return RandomModelPath.Is(path) ? path : Path.GetFullPath(path);
+    }
 
     /// <summary>When the model was last changed; 1970 for random weights, which never are.</summary>
-    public static DateTimeOffset ChangedAt(string path) => RandomModelPath.Is(path) ? DateTimeOffset.UnixEpoch : File.GetLastWriteTimeUtc(path);
+    public static DateTimeOffset ChangedAt(string path) => RandomModelPath.Is(path) ? DateTimeOffset.UnixEpoch : File.GetLastWriteTimeUtc(FilesOf(path));
 
     /// <summary>
-    /// What a model at this path is called in the API: the name of its folder, or of its file without extension and part number. Unlike the name
-    /// stored inside, it tells two quantisations of one model apart.
+    /// What a model at this path is called in the API: the name of its folder, or of its file without extension and part number, and the type it is
+    /// quantised to while it is read. Unlike the name stored inside, it tells two quantisations of one model apart.
     /// </summary>
     public static string IdOf(string path)
     {
         if (RandomModelPath.Is(path)) return path;
+        if (QuantizedModelPath.Is(path) && QuantizedModelPath.Parse(path) is var quantized) return $"{IdOf(quantized.Path)}-{quantized.Target.ToString().ToLowerInvariant()}";
         var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
         if (!name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) return name;
         return PartNumber().Replace(Path.GetFileNameWithoutExtension(name), "");

@@ -1,6 +1,7 @@
 using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Model.Text.Templates;
 using LlamaCluster.Model.Text.Tokenization;
@@ -39,10 +40,11 @@ public sealed class ModelText
     public string? EosText { get; }
 
     /// <summary>Reads a model's text files.</summary>
-    /// <param name="path">A .gguf file (the first part of a split one) or a Hugging Face folder, of which the tokenizer's files are enough; or a <see cref="RandomModelPath"/>.</param>
+    /// <param name="path">A .gguf file (the first part of a split one) or a Hugging Face folder, of which the tokenizer's files are enough; or a <see cref="RandomModelPath"/> or <see cref="QuantizedModelPath"/>.</param>
     /// <exception cref="ModelFormatException">Files are missing, damaged, or of a kind that is not supported.</exception>
     public static ModelText Open(string path)
     {
+        path = ModelFiles.FilesOf(path);
         if (RandomModelPath.Is(path)) return new ModelText(new LetterTokenizer(RandomModelPath.Parse(path).ToShape().Config.VocabularySize), template: null);
         if (Directory.Exists(path)) return new FolderTextReader(path).Read();
         using var file = GgufFile.Open(path);

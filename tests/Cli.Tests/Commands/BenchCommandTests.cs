@@ -54,7 +54,7 @@ public sealed class BenchCommandTests
     [InlineData(2, "--layers needs --shape", "--layers", "1")]
     [InlineData(2, "--share-layer-weights needs --shape", "--share-layer-weights")]
     [InlineData(2, "--tensor-parallel needs --workers", "--tensor-parallel", "2")]
-    [InlineData(2, "--quant with --workers needs --shape", "--workers", "1", "--quant", "q8_0")]
+    [InlineData(1, "is Q8_0 already", "--quant", "q4_0")]
     [InlineData(2, "--workers is -1", "--workers", "-1")]
     [InlineData(2, "--concurrency is 512", "--workers", "1", "--concurrency", "512")]
     [InlineData(1, "together", "--workers", "1", "--prompt-tokens", "512")]

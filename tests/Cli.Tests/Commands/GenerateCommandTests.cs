@@ -27,6 +27,28 @@ public sealed class GenerateCommandTests
     }
 
     [Fact]
+    public async Task A_folder_quantised_while_loading_answers_as_its_quantised_file()
+    {
+        string[] question = ["generate", "--prompt", "What is pipeline parallelism?", "--json", "--logprobs", "2"];
+
+        var run = await CommandRun.OfAsync("", [.. question, "--model", SharedFiles.Demo("hf"), "--quantize", "q8_0"]);
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        Assert.Equal((await CommandRun.OfAsync("", question)).Output, run.Output);
+    }
+
+    [Theory]
+    [InlineData(2, "--quantize is q9; it must be one of q8_0, q6_k, q4_k, q4_0", "q9")]
+    [InlineData(1, "is Q8_0 already", "q4_0")]
+    public async Task What_cannot_be_quantised_is_one_line(int exitCode, string problem, string type)
+    {
+        var run = await CommandRun.OfAsync("", "generate", "--prompt", "x", "--quantize", type);
+
+        Assert.Equal((exitCode, ""), (run.ExitCode, run.Output));
+        Assert.Contains(problem, run.ErrorLine);
+    }
+
+    [Fact]
     public async Task A_question_goes_through_the_chat_template()
     {
         var run = await CommandRun.OfAsync("", "generate", "--prompt", "What is pipeline parallelism?");

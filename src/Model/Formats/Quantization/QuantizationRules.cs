@@ -13,6 +13,17 @@ public static class QuantizationRules
     /// <summary>What a model can be quantised to.</summary>
     public static IReadOnlyList<TensorType> Targets { get; } = [TensorType.Q8_0, TensorType.Q6_K, TensorType.Q4_K, TensorType.Q4_0];
 
+    /// <summary>The targets as users write them: "q8_0, q6_k, ..."</summary>
+    public static string TargetNames { get; } = string.Join(", ", Targets.Select(type => type.ToString().ToLowerInvariant()));
+
+    /// <summary>The target of this name, in upper or lower case; null if there is none.</summary>
+    public static TensorType? FindTarget(string name)
+    {
+        foreach (var type in Targets)
+            if (type.ToString().Equals(name, StringComparison.OrdinalIgnoreCase)) return type;
+        return null;
+    }
+
     /// <exception cref="ModelFormatException">The tensor's rows fit no type.</exception>
     public static TensorType TypeOf(TensorInfo tensor, TensorType target, LlamaConfig config)
     {
