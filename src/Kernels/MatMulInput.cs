@@ -18,6 +18,8 @@ public sealed unsafe class MatMulInput : IDisposable
     readonly NativeBuffer<float> _floats;
     readonly BlockForm _fine;
     readonly BlockForm _coarse;
+    NativeBuffer<float>? _edges;
+    bool _hasEdges;
 
     /// <param name="maxRows">The greatest B.</param>
     /// <param name="maxColumns">The greatest C.</param>
@@ -54,7 +56,7 @@ public sealed unsafe class MatMulInput : IDisposable
         if (x.Length != (long)rows * columns) throw new ArgumentException($"x[{rows}, {columns}] does not have {x.Length} elements", nameof(x));
         (Rows, Columns) = (rows, columns);
         x.CopyTo(_floats.Span(0, x.Length));
-        _fine.IsSet = _coarse.IsSet = false;
+        _fine.IsSet = _coarse.IsSet = _hasEdges = false;
     }
 
     /// <summary>Takes a copy of x[B, C'], with zeros before and behind each row to make it [B, C].</summary>
@@ -81,6 +83,22 @@ public sealed unsafe class MatMulInput : IDisposable
             padded[(before + ownColumns)..].Clear();
         }
         (Rows, Columns) = (rows, columns);
+        _fine.IsSet = _coarse.IsSet = _hasEdges = false;
+    }
+
+    /// <summary>
+    /// Scales the first and the last columns that share a scale as if they held numbers of these magnitudes as well: for rows that go on in
+    /// other inputs, in the middle of such columns. To be called after <see cref="Set(ComputeThreads, ReadOnlySpan{float}, int, int, int, int)"/>, before products.
+    /// </summary>
+    /// <param name="first">[B]</param>
+    /// <param name="last">[B]</param>
+    public void ScaleEdges(ReadOnlySpan<float> first, ReadOnlySpan<float> last)
+    {
+        if (first.Length != Rows || last.Length != Rows) throw new ArgumentException($"{first.Length} and {last.Length} magnitudes for {Rows} rows", nameof(first));
+        _edges ??= new NativeBuffer<float>(2L * MaxRows);
+        first.CopyTo(_edges.Span(0, Rows));
+        last.CopyTo(_edges.Span(MaxRows, Rows));
+        _hasEdges = true;
         _fine.IsSet = _coarse.IsSet = false;
     }
 
@@ -96,6 +114,8 @@ public sealed unsafe class MatMulInput : IDisposable
             Rows = Rows,
             BlocksPerRow = Columns / ActivationBlock.Columns,
             BlocksPerScale = form.BlocksPerScale,
+            First = _hasEdges ? _edges!.Pointer : null,
+            Last = _hasEdges ? _edges!.Pointer + MaxRows : null,
         };
         if ((long)Rows * Columns < ParallelElements) job.Run(0, 1);
         else threads.Run(ref job);
@@ -108,6 +128,7 @@ public sealed unsafe class MatMulInput : IDisposable
         _floats.Dispose();
         _fine.Dispose();
         _coarse.Dispose();
+        _edges?.Dispose();
     }
 
     void CheckShape(ComputeThreads threads, int rows, int columns)
@@ -143,6 +164,10 @@ public sealed unsafe class MatMulInput : IDisposable
         public int BlocksPerRow;
         public int BlocksPerScale;
 
+        /// <summary>Magnitudes that the first and the last scale of each row must be good for; null: none.</summary>
+        public float* First;
+        public float* Last;
+
         public readonly void Run(int thread, int threads)
         {
             var (first, end) = ComputeThreads.Share(BlocksPerRow / BlocksPerScale, thread, threads);
@@ -154,9 +179,16 @@ public sealed unsafe class MatMulInput : IDisposable
                 {
                     var x = Floats + (long)(tile + row) * BlocksPerRow * ActivationBlock.Columns;
                     for (var b = first * BlocksPerScale; b < end * BlocksPerScale; b += BlocksPerScale)
-                        ActivationQuantizer.Quantize(x + b * ActivationBlock.Columns, blocks + (long)b * rows + row, BlocksPerScale, rows);
+                        ActivationQuantizer.Quantize(x + b * ActivationBlock.Columns, blocks + (long)b * rows + row, BlocksPerScale, rows, Least(tile + row, b));
                 }
             }
+        }
+
+        readonly float Least(int row, int block)
+        {
+            if (First is null) return 0;
+            var first = block == 0 ? First[row] : 0;
+            return block + BlocksPerScale == BlocksPerRow ? MathF.Max(first, Last[row]) : first;
         }
     }
 }

@@ -106,6 +106,39 @@ public sealed class MatMulTests
 
     [Theory]
     [MemberData(nameof(Types))]
+    public void Halves_of_a_row_that_are_scaled_together_add_up_to_the_whole(TensorType type)
+    {
+        // Cut within the second of three scales of any type; each half has zeros in the place of the other.
+        const int Rows = 16, Columns = 768, Batch = 3, Cut = 410;
+        var stored = RandomRows.Stored(type, Rows, Columns, seed: 1);
+        var x = RandomRows.Activations(Batch, Columns, seed: 2);
+        var whole = Multiply(type, stored, Rows, Columns, x, threads: 1, KernelWidths.Chosen);
+        var block = type.BlockSize() == 1 ? 32 : type.BlockSize();
+        var (first, last) = (Cut / block * block, ((Cut / block) + 1) * block);
+        var (left, right) = (Half(0, last, 0, Cut), Half(first, Columns, Cut, Columns));
+        for (var i = 0; i < whole.Length; i++) Assert.Equal(whole[i], left[i] + right[i], 1e-4f * (1 + Math.Abs(whole[i])));
+
+        // Columns from..to of w, with activations in own..end.
+        float[] Half(int from, int to, int own, int end)
+        {
+            using var pool = new ComputeThreads(2);
+            using var w = new PackedMatrix(type, Rows, to - from);
+            using var input = new MatMulInput(Batch, to - from);
+            var rowBytes = (int)type.RowBytes(Columns);
+            var (skip, bytes) = ((int)type.RowBytes(from), (int)type.RowBytes(to - from));
+            w.Pack(0, [.. Enumerable.Range(0, Rows).SelectMany(row => stored[((row * rowBytes) + skip)..((row * rowBytes) + skip + bytes)])]);
+            input.Set(pool, [.. Enumerable.Range(0, Batch).SelectMany(row => x[((row * Columns) + own)..((row * Columns) + end)])], Batch, to - from, own - from, end - own);
+            float[] shared = [.. Enumerable.Range(0, Batch).Select(row => x[((row * Columns) + first)..((row * Columns) + last)].Max(Math.Abs))];
+            float[] none = new float[Batch];
+            input.ScaleEdges(from == 0 ? none : shared, from == 0 ? shared : none);
+            var y = new float[Batch * Rows];
+            MatMul.Multiply(pool, w, input, y);
+            return y;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
     public void The_product_is_close_to_the_exact_one(TensorType type)
     {
         const int Rows = 32, Columns = 1024, Batch = 4;

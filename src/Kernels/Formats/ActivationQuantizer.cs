@@ -18,10 +18,11 @@ static unsafe class ActivationQuantizer
 
     /// <param name="x"><paramref name="count"/> x 32 columns.</param>
     /// <param name="block">The first of <paramref name="count"/> blocks that share a scale, <paramref name="stride"/> blocks apart.</param>
+    /// <param name="least">The scale is as if there were a number of this magnitude among them.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Quantize(float* x, ActivationBlock* block, int count, int stride)
+    public static void Quantize(float* x, ActivationBlock* block, int count, int stride, float least = 0)
     {
-        var magnitude = Vector128<int>.Zero;
+        var magnitude = Vector128.Create(BitConverter.SingleToInt32Bits(least) & int.MaxValue);
         for (var i = 0; i < count * ActivationBlock.Columns; i += 4)
             magnitude = Vector128.Max(magnitude, Vector128.Load(x + i).AsInt32() & Vector128.Create(int.MaxValue));
 

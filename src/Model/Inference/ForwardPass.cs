@@ -19,6 +19,7 @@ sealed class ForwardPass(
     LlamaConfig config, ShardWeights weights, StageBuffers buffers, PagedAttention attention, ComputeThreads threads, IRankExchange exchange)
 {
     readonly float[] _frequencies = RopeFrequencies.Of(config);
+    readonly SharedBlocks _sharedBlocks = new(exchange, buffers.MaxRows);
 
     /// <summary>x[firstRow + i, D] = row tokens[i] of the embedding.</summary>
     public void Embed(ReadOnlySpan<int> tokens, int firstRow)
@@ -100,6 +101,7 @@ sealed class ForwardPass(
     {
         var parts = new SumParts(config.HiddenSize, buffers.Rows, exchange.RankCount);
         buffers.Inputs.Set(threads, a, buffers.Rows, w.Matrix.Columns, w.Before, columns);
+        if (w.SharesBlocks) _sharedBlocks.Scale(w, a, columns, buffers.Inputs);
         for (var i = 0; i < parts.Count; i++)
         {
             var part = parts[i];

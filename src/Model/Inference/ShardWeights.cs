@@ -113,11 +113,11 @@ public sealed class ShardWeights : IDisposable
             Query = loader.Matrix(Name(LlamaTensors.Query), q, d),
             Key = loader.Matrix(Name(LlamaTensors.Key), kv, d),
             Value = loader.Matrix(Name("attn_v"), kv, d),
-            AttentionOutput = loader.Columns(Name("attn_output"), d, q, slice.Heads.First * config.HeadSize),
+            AttentionOutput = loader.Columns(Name("attn_output"), d, q, slice.Heads.First * config.HeadSize, slice.HeadUnit * config.HeadSize),
             FfnNorm = loader.Vector(Name("ffn_norm"), d),
             Gate = loader.Matrix(Name("ffn_gate"), f, d),
             Up = loader.Matrix(Name("ffn_up"), f, d),
-            Down = loader.Columns(Name(LlamaTensors.Down), d, f, slice.Ffn.First),
+            Down = loader.Columns(Name(LlamaTensors.Down), d, f, slice.Ffn.First, slice.FfnUnit),
         };
     }
 }

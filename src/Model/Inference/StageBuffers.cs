@@ -19,7 +19,7 @@ sealed class StageBuffers : IDisposable
     /// <param name="widestProduct">The most columns that a product's matrix has.</param>
     public StageBuffers(LlamaConfig config, StageShape shape, StageSlice slice, int widestProduct, int maxRows)
     {
-        (_config, _slice) = (config, slice);
+        (_config, _slice, MaxRows) = (config, slice, maxRows);
         NativeBuffer<float> OfWidth(int width) => new(checked((long)maxRows * width));
         (_stream, _normed) = (OfWidth(config.HiddenSize), OfWidth(config.HiddenSize));
         (_queries, _attended) = (OfWidth(QueryWidth), OfWidth(QueryWidth));
@@ -30,6 +30,9 @@ sealed class StageBuffers : IDisposable
         _logits = new(shape.HasHead ? checked((long)LogitRows * slice.Vocabulary.Count) : 0);
         Inputs = new MatMulInput(maxRows, widestProduct);
     }
+
+    /// <summary>The greatest B.</summary>
+    public int MaxRows { get; }
 
     /// <summary>B.</summary>
     public int Rows { get; set; }

@@ -37,6 +37,9 @@ public sealed class StageRunner : IStage
         var slice = weights.Slice;
         if ((slice.Rank, slice.RankCount) != (exchange.Rank, exchange.RankCount))
             throw new ArgumentException($"weights of rank {slice.Rank} of {slice.RankCount} at rank {exchange.Rank} of {exchange.RankCount}", nameof(exchange));
+        var widest = Math.Max(config.HiddenSize, Math.Max(slice.Heads.Count * config.HeadSize, slice.Ffn.Count));
+        if ((long)options.MaxStepRows * widest > int.MaxValue)
+            throw new ArgumentException($"steps of {options.MaxStepRows} rows of {widest} numbers; they may have {int.MaxValue} in all", nameof(options));
         _pool = new KvPool(new KvBlockLayout(options.KvType, slice.KvHeads.Count, config.HeadSize), shape.LayerCount, options.KvBlockCount);
         _attention = new PagedAttention(_pool, slice.Heads.Count, options.MaxStepRows, options.MaxSequenceLength, threads.Count);
         _buffers = new StageBuffers(config, shape, slice, weights.WidestMatrix, options.MaxStepRows);

@@ -24,6 +24,12 @@ public sealed record StageSlice
     /// <summary>Rows of gate and up, columns of down.</summary>
     public required IndexRange Ffn { get; init; }
 
+    /// <summary>Every rank's first query head is a multiple of it; 0: there is one rank.</summary>
+    public required int HeadUnit { get; init; }
+
+    /// <summary>Every rank's first feed-forward column is a multiple of it; 0: there is one rank.</summary>
+    public required int FfnUnit { get; init; }
+
     /// <summary>Rows of the head; starts at a multiple of 16.</summary>
     public required IndexRange Vocabulary { get; init; }
 
@@ -35,6 +41,8 @@ public sealed record StageSlice
         Heads = new(0, config.HeadCount),
         KvHeads = new(0, config.KvHeadCount),
         Ffn = new(0, config.FfnSize),
+        HeadUnit = 0,
+        FfnUnit = 0,
         Vocabulary = new(0, config.VocabularySize),
     };
 
@@ -46,12 +54,19 @@ public sealed record StageSlice
             ?? RangeProblem("KV heads", KvHeads, config.KvHeadCount)
             ?? RangeProblem("feed-forward columns", Ffn, config.FfnSize)
             ?? RangeProblem("vocabulary rows", Vocabulary, config.VocabularySize)
+            ?? UnitProblem("query heads", Heads, HeadUnit)
+            ?? UnitProblem("feed-forward columns", Ffn, FfnUnit)
             ?? (Vocabulary.First % PackedRows == 0 ? null : $"vocabulary rows start at {Vocabulary.First}, not at a multiple of {PackedRows}")
             ?? GroupProblem(config.HeadCount / config.KvHeadCount);
     }
 
     static string? RangeProblem(string what, IndexRange range, int total) =>
         range.IsWithin(total) ? null : $"{what} {range.First} + {range.Count} are not within {total}";
+
+    static string? UnitProblem(string what, IndexRange range, int unit) =>
+        unit == 0 ? (range.First == 0 ? null : $"{what} start at {range.First} and have no unit")
+        : unit > 0 && range.First % unit == 0 ? null
+        : $"{what} start at {range.First}, not at a multiple of {unit}";
 
     /// <summary>Attention takes the same number of query heads for each KV head.</summary>
     string? GroupProblem(int group)

@@ -30,10 +30,11 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
 
     /// <summary>The rank's columns of a matrix, which <see cref="Run"/> will fill.</summary>
     /// <param name="first">The rank's first column.</param>
-    public ColumnSlice Columns(string name, int rows, int columns, int first)
+    /// <param name="unit">A multiple of it is every rank's first column.</param>
+    public ColumnSlice Columns(string name, int rows, int columns, int first, int unit)
     {
         var part = Find(name, rows, columns);
-        return new ColumnSlice(Matrix(part), (int)(first - part.FirstColumn));
+        return new ColumnSlice(Matrix(part), (int)part.FirstColumn, (int)(first - part.FirstColumn), unit % part.Tensor.Type.BlockSize() != 0);
     }
 
     /// <summary>A vector, read at once.</summary>

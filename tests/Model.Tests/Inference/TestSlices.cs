@@ -22,10 +22,14 @@ static class TestSlices
                 Heads = own,
                 KvHeads = new IndexRange(own.First / group, ((own.End - 1) / group) + 1 - (own.First / group)),
                 Ffn = Range(ffn, rank, config.FfnSize),
+                HeadUnit = heads.Aggregate(GreatestDivisor),
+                FfnUnit = ffn.Aggregate(GreatestDivisor),
                 Vocabulary = Range(vocabulary, rank, config.VocabularySize),
             };
         })];
     }
+
+    static int GreatestDivisor(int a, int b) => b == 0 ? a : GreatestDivisor(b, a % b);
 
     static IndexRange Range(int[] starts, int rank, int total) => new(starts[rank], (rank + 1 < starts.Length ? starts[rank + 1] : total) - starts[rank]);
 }
