@@ -41,17 +41,19 @@ public sealed class RealWorkersTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(3)]
-    public async Task Shared_prefixes_change_no_bit_and_are_reported(int workers)
+    [InlineData(1, 1)]
+    [InlineData(3, 1)]
+    [InlineData(2, 2)]
+    public async Task Shared_prefixes_change_no_bit_and_are_reported(int workers, int tensorParallel)
     {
         int[] prompt = [.. Enumerable.Repeat(Cases, 3).SelectMany(cases => cases.SelectMany(one => one.Prompt)).Take(90)];
         SequenceRequest Choice(ulong seed) => TestCluster.Request(prompt, 40) with
         {
             Sampling = new SamplingOptions { Temperature = 0.8f, Seed = seed, RepetitionPenalty = 1.1f, TopLogprobs = 2 },
         };
-        await using var plain = await RealCluster.StartAsync(1, TestCluster.Options with { Engine = new EngineOptions { CachePrefixes = false } });
-        await using var sharing = await RealCluster.StartAsync(workers);
+        var options = TestCluster.Options with { TensorParallel = tensorParallel };
+        await using var plain = await RealCluster.StartAsync(tensorParallel, options with { Engine = new EngineOptions { CachePrefixes = false } });
+        await using var sharing = await RealCluster.StartAsync(workers, options);
 
         // Choices of one prompt: it is computed once.
         var choices = await Task.WhenAll(Enumerable.Range(0, 6).Select(seed => sharing.Coordinator.GenerateAsync(Choice((ulong)seed)))).Soon();

@@ -48,6 +48,22 @@ public sealed class GenerationLoopTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Another_view_has_nothing_of_what_the_last_one_computed()
+    {
+        for (var i = 0; i < 2; i++)
+        {
+            var pipeline = new HeldPipeline(stages: 1, kvBlocks: 4);
+            _loop.Attach(pipeline);
+            foreach (var cached in new[] { 0, 39 })
+            {
+                var stream = _loop.Submit(TestCluster.Request([.. Enumerable.Range(3, 40)], maxTokens: 1));
+                HeldPipeline.Return(await pipeline.NextAsync());
+                Assert.Equal(new SequenceEvent.Begun(cached), (await stream.ReadAllAsync(CancellationToken.None).ToListAsync().AsTask().Soon())[0]);
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_reader_that_never_reads_does_not_hold_the_loop_up()
     {
         _loop.Submit(TestCluster.Request([3], maxTokens: 50));
