@@ -132,7 +132,8 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
 
             var greatest = TLanes.Load(scores) * scale;
             for (var i = Lanes; i < end; i += Lanes) greatest = TLanes.Max(greatest, TLanes.Load(scores + i) * scale);
-            RaiseMax(q, TLanes.Max(greatest), state);
+            var tileMax = TLanes.Max(greatest);
+            if (!(tileMax <= state.Max[q])) RaiseMax(q, tileMax, state);
 
             var max = TLanes.Broadcast(state.Max[q]);
             var sum = TLanes.Broadcast(0);
@@ -150,7 +151,6 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     void RaiseMax(int query, float max, in AttentionState state)
     {
-        if (max <= state.Max[query]) return;
         var factors = LaneMath<TLanes>.Exp(TLanes.Broadcast(state.Max[query] - max));
         var output = state.Output + (query * _paddedSize);
         for (var e = 0; e < _paddedSize; e += Lanes) TLanes.Store(TLanes.Load(output + e) * factors, output + e);
