@@ -32,6 +32,21 @@ public sealed class CoordinatorHostTests
     }
 
     [Fact]
+    public async Task Random_bytes_are_hung_up_on_and_the_others_served()
+    {
+        await using var cluster = await TestCluster.StartAsync(TestCluster.Options with { Workers = 1 });
+        await cluster.JoinAsync();
+
+        await RandomBytes.SendAsync(cluster.Host.GrpcAddress, connections: 100);
+        await RandomBytes.SendAsync(cluster.Host.ApiAddress, connections: 100);
+
+        var listed = await new Protos.Membership.MembershipClient(cluster.Channel).ListWorkersAsync(new ListWorkersRequest());
+        Assert.Single(listed.Workers);
+        using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/ready")).StatusCode);
+    }
+
+    [Fact]
     public async Task An_unknown_service_is_unimplemented_in_the_words_of_grpc()
     {
         await using var cluster = await TestCluster.StartAsync();

@@ -53,6 +53,9 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
     }
 
+    /// <summary>Set whenever <see cref="Status"/> has become another one.</summary>
+    public StateSignal Changed { get; } = new();
+
     /// <summary>Loads what the order says, in place of whatever the worker holds.</summary>
     /// <exception cref="RpcException">Why not, as a status.</exception>
     /// <exception cref="TimeoutException">A step of the view before does not end.</exception>
@@ -77,6 +80,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         {
             lock (_lock)
                 if (_loading == loading) _loading = null;
+            Changed.Set();
         }
     }
 
@@ -106,6 +110,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
             _ = _loading?.CancelAsync();
             (_view, _loading) = (view, loading);
         }
+        Changed.Set();
     }
 
     async Task ReplaceInTurnAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
@@ -119,6 +124,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
         var shard = loader.Open(order, _model);
         lock (_lock) _current = shard;
+        Changed.Set();
         readiness.Set(true);
         progress.Ready(shard.Model.Source, shard.KvBlockCount, shard.ResidentBytes);
     }
@@ -143,5 +149,6 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         HeldModel? model;
         lock (_lock) (model, _model) = (_model, null);
         model?.Dispose();
+        Changed.Set();
     }
 }

@@ -87,18 +87,22 @@ sealed partial class MembershipLoop(
         return registered;
     }
 
-    /// <summary>One heartbeat an interval, each of which must be answered before the timeout.</summary>
+    /// <summary>One heartbeat an interval, and one at once when the worker's state changes; each must be answered before the timeout.</summary>
     async Task BeatAsync(Registered registered, CancellationToken cancellation)
     {
         using var call = Client.Heartbeat(cancellationToken: cancellation);
         using var timer = new PeriodicTimer(registered.Interval, time);
+        var (tick, change) = (Task.CompletedTask, Task.CompletedTask);
         for (ulong number = 1; ; number++)
         {
+            shards.Changed.Clear();
             await call.RequestStream.WriteAsync(Beat(registered.Worker, number), cancellation);
             var answered = await call.ResponseStream.MoveNext(cancellation).WaitAsync(registered.Timeout, time, cancellation);
             if (!answered) throw new RpcException(new Status(StatusCode.Unavailable, "it ended the heartbeat stream"));
             _backoff.Reset();
-            await timer.WaitForNextTickAsync(cancellation);
+            if (tick.IsCompleted) tick = timer.WaitForNextTickAsync(cancellation).AsTask();
+            if (change.IsCompleted) change = shards.Changed.WaitAsync(cancellation);
+            await await Task.WhenAny(tick, change);
         }
     }
 

@@ -51,8 +51,7 @@ public sealed class ForeignClientTests
         Assert.Equal(NotFound, seen.GetProperty("unknown").GetProperty("code").GetInt32());
         var listed = Assert.Single(seen.GetProperty("workers").GetProperty("workers").EnumerateArray());
         Assert.Equal("only", listed.GetProperty("name").GetString());
-        // As of the worker's last heartbeat, which may be from before it loaded.
-        Assert.Contains(listed.GetProperty("state").GetString(), (string[])["WORKER_STATE_IDLE", "WORKER_STATE_LOADING", "WORKER_STATE_READY"]);
+        Assert.Equal("WORKER_STATE_READY", listed.GetProperty("state").GetString());
         Assert.Equal(8, listed.GetProperty("shard").GetProperty("layer_count").GetInt32());
         AssertRefused(seen.GetProperty("refused"), FailedPrecondition, "ffffffffffff");
         AssertRefused(seen.GetProperty("garbage"), FailedPrecondition, "protocol");

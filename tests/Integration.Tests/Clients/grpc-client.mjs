@@ -22,12 +22,20 @@ const watchOnce = request => new Promise(resolve => {
   stream.once('error', error => resolve({ code: error.code, details: error.details }));
 });
 
+// A worker tells of a change of its state at once, but on a stream of its own.
+const listReadyWorkers = async () => {
+  for (const { deadline: end } = deadline(); ;) {
+    const reply = await call(membership, 'ListWorkers', {});
+    if (!reply.workers || Date.now() > end || reply.workers.every(worker => worker.state === 'WORKER_STATE_READY')) return reply;
+  }
+};
+
 const result = {
   alive: await call(health, 'Check', { service: '' }),
   ready: await call(health, 'Check', { service: 'llamacluster.ready' }),
   unknown: await call(health, 'Check', { service: 'no.such.service' }),
   watched: await watchOnce({ service: '' }),
-  workers: await call(membership, 'ListWorkers', {}),
+  workers: await listReadyWorkers(),
   refused: await call(membership, 'Register', { protocol_version: 1, name: 'stranger', address: 'http://127.0.0.1:9', model_digest: 'f'.repeat(64) }),
   garbage: await call(membership, 'Register', { protocol_version: 9999, name: '', address: 'not a url' }),
 };

@@ -23,6 +23,8 @@ sealed class FakeMembership : Wire.Membership.MembershipBase
 
     public Func<CancellationToken, Task> OnDrain { get; set; } = _ => Task.CompletedTask;
 
+    public TimeSpan HeartbeatInterval { get; set; } = TimeSpan.FromMilliseconds(10);
+
     public TimeSpan HeartbeatTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     public override Task<Wire.RegisterReply> Register(Wire.RegisterRequest request, ServerCallContext context)
@@ -32,7 +34,7 @@ sealed class FakeMembership : Wire.Membership.MembershipBase
         return Task.FromResult(new Wire.RegisterReply
         {
             WorkerId = $"w{Interlocked.Increment(ref _registered)}",
-            HeartbeatIntervalMilliseconds = 10,
+            HeartbeatIntervalMilliseconds = (uint)HeartbeatInterval.TotalMilliseconds,
             HeartbeatTimeoutMilliseconds = (uint)HeartbeatTimeout.TotalMilliseconds,
         });
     }

@@ -47,6 +47,22 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     }
 
     [Fact]
+    public async Task Heartbeats_OfAStateThatChanges_DoNotWaitForTheInterval()
+    {
+        await using var coordinator = await FakeCoordinator.StartAsync();
+        (coordinator.Membership.HeartbeatInterval, coordinator.Membership.HeartbeatTimeout) = (TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(10));
+        await using var worker = await RunningWorker.StartAsync(coordinator);
+        Assert.Equal(Wire.WorkerState.Idle, (await BeatAsync(coordinator)).State);
+        for (var view = 8UL; view < 10; view++)
+        {
+            await worker.AssignAsync(file, view);
+            Wire.HeartbeatRequest beat;
+            do beat = await BeatAsync(coordinator);
+            while (beat.State != Wire.WorkerState.Ready || beat.ViewVersion != view);
+        }
+    }
+
+    [Fact]
     public async Task Coordinator_GoesAndComesBack_FindsTheWorkerWithItsShard()
     {
         var (worker, port) = await LoadedAndAloneAsync();
