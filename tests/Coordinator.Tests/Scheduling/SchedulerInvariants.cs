@@ -6,14 +6,15 @@ namespace LlamaCluster.Coordinator.Tests.Scheduling;
 static class SchedulerInvariants
 {
     /// <summary>Who began, of those that wait, and who gave way, of those that run, while a step was scheduled.</summary>
+    /// <param name="before">Those that ran, with the steps that each was in.</param>
     /// <param name="all">That have not been refused.</param>
     /// <param name="cachePrefixes">Then who waits for a prefix lets others go first.</param>
-    public static void CheckOrder(IReadOnlyList<Sequence> before, IReadOnlyList<Sequence> after, IEnumerable<Sequence> all, bool cachePrefixes)
+    public static void CheckOrder(IReadOnlyDictionary<Sequence, int> before, IReadOnlyList<Sequence> after, IEnumerable<Sequence> all, bool cachePrefixes)
     {
-        foreach (var preempted in before.Except(after))
-            Assert.All(after, other => Assert.True(Rank(other).CompareTo(Rank(preempted)) < 0 || other.StepsInFlight > 0, $"{preempted.Id} gave way before {other.Id}"));
-        var waiting = all.Where(sequence => !sequence.Ended).Except(before).Except(after).ToList();
-        foreach (var begun in after.Except(before))
+        foreach (var preempted in before.Keys.Except(after))
+            Assert.All(after, other => Assert.True(Rank(other).CompareTo(Rank(preempted)) < 0 || before[other] > 0, $"{preempted.Id} gave way before {other.Id}"));
+        var waiting = all.Where(sequence => !sequence.Ended).Except(before.Keys).Except(after).ToList();
+        foreach (var begun in after.Except(before.Keys))
         {
             Assert.DoesNotContain(waiting, other => other.Client == begun.Client && other.Priority == begun.Priority && other.Id < begun.Id);
             if (!cachePrefixes) Assert.DoesNotContain(waiting, other => other.Priority < begun.Priority);

@@ -98,7 +98,7 @@ sealed class Simulation
 
     ScheduledStep? Schedule()
     {
-        Sequence[] before = [.. _scheduler.Running];
+        var before = _scheduler.Running.ToDictionary(sequence => sequence, sequence => sequence.StepsInFlight);
         var step = _scheduler.Schedule();
         SchedulerInvariants.CheckOrder(before, _scheduler.Running, _clients.Values.Select(client => client.Sequence), _load.CachePrefixes);
         return step;

@@ -17,7 +17,7 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
 
     static readonly Gen<Arrival> EachArrival =
         from tick in Gen.Choose(0, 60)
-        from prompt in Gen.Frequency((4, Gen.Choose(1, 40)), (1, Gen.Choose(1, 300)))
+        from prompt in Gen.Frequency((3, Gen.Choose(1, 40)), (3, Gen.Elements(27, 45)), (1, Gen.Choose(1, 300)))
         from tokens in Gen.Frequency((6, Gen.Choose(1, 60)), (1, Gen.Constant(0)))
         from stop in Gen.Choose(1, 90)
         from cancel in Gen.Frequency((3, Gen.Constant<int?>(null)), (1, Gen.Choose(0, 200).Select(at => (int?)at)))
