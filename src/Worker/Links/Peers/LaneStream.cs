@@ -4,15 +4,16 @@ using System.Net.Sockets;
 namespace LlamaCluster.Worker.Links.Peers;
 
 /// <summary>
-/// A TCP connection for one thread that cannot afford to be woken: who waits looks again and again for a moment, letting others run in
-/// between, and only then sleeps. Every such wait has a deadline, and nothing is allocated per call. The asynchronous half is for the
+/// A TCP connection for one thread that had better not sleep: who waits looks again and again for a moment, and only then sleeps. Every such wait has a deadline, and nothing is allocated per call. The asynchronous half is for the
 /// handshake, whose deadline is the caller's.
 /// </summary>
 /// <param name="timeout">The longest that one synchronous read or write waits for the peer.</param>
 sealed class LaneStream(Socket socket, TimeSpan timeout) : Stream
 {
-    /// <summary>The part of a layer that ranks may differ in; being woken from sleep costs tens of microseconds.</summary>
-    static readonly TimeSpan SpinTime = TimeSpan.FromMilliseconds(1);
+    /// <summary>
+    /// What ranks that work alike usually differ by. Longer would keep from a shared processor those who are waited for.
+    /// </summary>
+    static readonly TimeSpan SpinTime = TimeSpan.FromMicroseconds(50);
 
     static readonly long SpinTicks = (long)(SpinTime.TotalSeconds * Stopwatch.Frequency);
 
@@ -106,11 +107,7 @@ sealed class LaneStream(Socket socket, TimeSpan timeout) : Stream
 
     void WaitFor(SelectMode what, long begun, string complaint)
     {
-        if (Stopwatch.GetTimestamp() - begun < SpinTicks)
-        {
-            Thread.Yield();
-            return;
-        }
+        if (Stopwatch.GetTimestamp() - begun < SpinTicks) return;
         var left = timeout - Stopwatch.GetElapsedTime(begun);
         if (left <= TimeSpan.Zero || !socket.Poll(left, what) && Stopwatch.GetElapsedTime(begun) >= timeout)
             throw new TimeoutException($"{complaint} for {timeout.TotalSeconds:0.##} s");

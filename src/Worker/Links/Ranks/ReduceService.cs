@@ -1,4 +1,4 @@
-using System.Net;
+using System.Net.Sockets;
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
@@ -25,7 +25,7 @@ sealed partial class ReduceService(
         var hello = await ReadHelloAsync(requests, stopping.Token);
         var group = GroupFor(hello);
         var rank = (int)hello.Shard.Rank;
-        await using var door = OpensDoor(hello) ? LaneDoor.Open(LocalAddress(context), tls, options.PeerTimeout, logger, stopping.Token) : null;
+        await using var door = TryOpenDoor(hello, context, stopping.Token);
         var answer = group.Shape.ToHello(options.PeerLink);
         answer.Lane = door?.Offer;
         await responses.WriteAsync(new RankMessage { Hello = answer }, stopping.Token);
@@ -62,10 +62,21 @@ sealed partial class ReduceService(
             : group;
     }
 
-    bool OpensDoor(RankHello hello) => options.PeerLink != PeerLinkPreference.Grpc && hello.Link != PeerLinkType.Grpc;
-
-    static IPAddress LocalAddress(ServerCallContext context) =>
-        context.GetHttpContext().Connection.LocalIpAddress ?? throw new RpcException(new Status(StatusCode.Unimplemented, "ranks reach each other over TCP only"));
+    /// <summary>Where the caller reached this worker. Null if one of the two wants no lane, or none can be had.</summary>
+    LaneDoor? TryOpenDoor(RankHello hello, ServerCallContext context, CancellationToken cancellation)
+    {
+        if (options.PeerLink == PeerLinkPreference.Grpc || hello.Link == PeerLinkType.Grpc) return null;
+        if (context.GetHttpContext().Connection.LocalIpAddress is not { } address) return null;
+        try
+        {
+            return LaneDoor.Open(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address, tls, options.PeerTimeout, logger, cancellation);
+        }
+        catch (SocketException e)
+        {
+            LogNoDoor(address, e.Message);
+            return null;
+        }
+    }
 
     /// <summary>Echoes on both links, on threads of their own, until the caller has chosen.</summary>
     async Task<RankLink> SettleAsync(GrpcPeerLink stream, LaneDoor? door, CancellationToken cancellation)
@@ -86,11 +97,12 @@ sealed partial class ReduceService(
             link.Watch();
             return link;
         }
-        catch (PeerLinkException e)
+        catch (Exception e)
         {
             if (lane is not null) await lane.DisposeAsync();
             await stream.DisposeAsync();
-            throw new RpcException(new Status(StatusCode.Aborted, e.Message));
+            if (e is PeerLinkException) throw new RpcException(new Status(StatusCode.Aborted, e.Message));
+            throw;
         }
     }
 
