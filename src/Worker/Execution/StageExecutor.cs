@@ -206,7 +206,7 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         foreach (var next in _next)
             if (next.Post(step.StepId, step.Rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
-        if (_next.Count > 0) LetNetworkRun();
+        // Before the network's threads run: what they find of the links comes after the answer.
         Reply(_stage.Shape.HasHead && (Group is null || Group.Shape.Rank == 0)
             ? StepReplies.Result(_viewVersion, step.StepId, samples, timings)
             : StepReplies.Done(_viewVersion, step.StepId, timings));

@@ -64,12 +64,15 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
     {
         if (hello.Lane is not { } offer) return (null, "no lane was offered");
         if (offer.Port is 0 or > ushort.MaxValue || offer.Token.Length != Lane.TokenBytes) throw new PeerLinkException($"{name} offered a lane that can be none");
+        // Where packets to the port are dropped there is time left for the stream.
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        deadline.CancelAfter(RpcSettings.ConnectTimeout);
         try
         {
-            var lane = await Lane.DialAsync(address.DnsSafeHost, (int)offer.Port, offer.Token.Memory, tls, options.PeerTimeout, cancellation);
+            var lane = await Lane.DialAsync(address.DnsSafeHost, (int)offer.Port, offer.Token.Memory, tls, options.PeerTimeout, deadline.Token);
             return (new TcpPeerLink(lane.Connection, lane.Stream, name), "");
         }
-        catch (Exception e) when (e is IOException or SocketException)
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
             return (null, $"port {offer.Port}: {RpcProblem.Describe(e)}");
         }

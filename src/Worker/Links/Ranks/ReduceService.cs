@@ -31,8 +31,12 @@ sealed partial class ReduceService(
         await responses.WriteAsync(new RankMessage { Hello = answer }, stopping.Token);
 
         var stream = new GrpcPeerLink(requests, responses, $"rank {rank} ({context.Peer})", options.PeerTimeout, stopping.Token);
-        await using var link = await SettleAsync(stream, door, stopping.Token);
-        if (!group.TryAttach(rank, link)) throw Refused($"view {group.Shape.ViewVersion} has a link to rank {rank}, or is over");
+        var link = await SettleAsync(stream, door, stopping.Token);
+        if (!group.TryAttach(rank, link))
+        {
+            await link.DisposeAsync();
+            throw Refused($"view {group.Shape.ViewVersion} has a link to rank {rank}, or is over");
+        }
         LogLinked(group.Shape.ViewVersion, link.Peer, link.Kind);
         await link.Ended;
     }
