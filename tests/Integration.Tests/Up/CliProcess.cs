@@ -22,9 +22,13 @@ sealed class CliProcess : IAsyncDisposable
     /// <summary>All lines of both streams so far, for messages of failed tests.</summary>
     public string Log => string.Join('\n', _everything);
 
-    public static CliProcess Start(params string[] args)
+    public static CliProcess Start(params string[] args) => StartUnder([], args);
+
+    /// <param name="runner">A command that runs the program with its arguments; empty: none.</param>
+    public static CliProcess StartUnder(string[] runner, params string[] args)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "llamacluster"), args)
+        string[] command = [.. runner, Path.Combine(AppContext.BaseDirectory, "llamacluster"), .. args];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
