@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Planning;
 
 namespace LlamaCluster.Coordinator;
 
@@ -17,8 +18,11 @@ public sealed record CoordinatorOptions
     /// <summary>Workers to wait for before the model is loaded; those that come on top are spare. 1 to 1024, default 2.</summary>
     public int Workers { get; init; } = 2;
 
-    /// <summary>Workers that share each stage; where they do not divide evenly, fewer share the last one. 1 to 256, default 1.</summary>
-    public int TensorParallel { get; init; } = 1;
+    /// <summary>Workers that share each stage; where they do not divide evenly, fewer share the last one. 1 to 256, default 1; null: as the planner finds best from what workers and links measured.</summary>
+    public int? TensorParallel { get; init; } = 1;
+
+    /// <summary>What plans are to be good at. Default: the tokens per second of several streams.</summary>
+    public PlanObjective Objective { get; init; } = PlanObjective.Throughput;
 
     /// <summary>The most tokens of one sequence, prompt and answer. 2 to the model's own context length, which is the default.</summary>
     public int? ContextLength { get; init; }

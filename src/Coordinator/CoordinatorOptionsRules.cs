@@ -17,7 +17,7 @@ public static class CoordinatorOptionsRules
         CheckListen("--listen", options.Listen, "http");
         CheckListen("--grpc-listen", options.GrpcListen, options.Tls is null ? "http" : "https");
         CheckRange("--workers", options.Workers, 1, 1024);
-        CheckRange("--tensor-parallel", options.TensorParallel, 1, RankShares.MaxRanks);
+        if (options.TensorParallel is { } ranks) CheckRange("--tensor-parallel", ranks, 1, RankShares.MaxRanks);
         if (options.ContextLength is { } context) CheckRange("--context", context, 2, int.MaxValue);
         Check(options.Engine);
         Check(options.Deadlines);

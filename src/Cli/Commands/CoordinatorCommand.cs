@@ -14,11 +14,12 @@ static class CoordinatorCommand
         var listen = new Option<string>("--listen") { HelpName = "URL", Description = "where clients reach the API", DefaultValueFactory = _ => "http://127.0.0.1:8080" };
         var grpcListen = new Option<string?>("--grpc-listen") { HelpName = "URL", Description = $"where workers reach the coordinator; without it 127.0.0.1:{UsualGrpcPort}" };
         var workers = new Option<int>("--workers") { HelpName = "N", Description = "workers to wait for before the model is loaded", DefaultValueFactory = _ => 2 };
-        var (tensorParallel, sumType) = (TensorOptions.Parallel(), TensorOptions.SumType());
+        var tensorParallel = new Option<int?>("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage; without it as the planner finds best" };
+        var (objective, sumType) = (PlanCommand.ObjectiveOption("throughput"), TensorOptions.SumType());
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
         var tls = new TlsOptions();
         var queue = new QueueOptions();
-        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, quantize, listen, grpcListen, workers, tensorParallel, sumType, context };
+        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, quantize, listen, grpcListen, workers, tensorParallel, objective, sumType, context };
         foreach (var option in tls.All) command.Add(option);
         foreach (var option in queue.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
@@ -29,6 +30,7 @@ static class CoordinatorCommand
                 GrpcListen = parsed.GetValue(grpcListen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:{UsualGrpcPort}",
                 Workers = parsed.GetValue(workers),
                 TensorParallel = parsed.GetValue(tensorParallel),
+                Objective = PlanCommand.ObjectiveOf(parsed.GetRequiredValue(objective)),
                 ContextLength = parsed.GetValue(context),
                 Tls = tls.Read(parsed),
                 Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },

@@ -19,12 +19,14 @@ static class PlanCommand
         var shape = new Option<string?>("--shape") { HelpName = "NAME|hidden=..,..", Description = $"a shape in place of a model: {string.Join(", ", ModelShape.PresetNames)} or hidden=2048,layers=16,ffn=8192,heads=32,kv-heads=8,vocab=32000" };
         var quant = new Option<string?>("--quant") { HelpName = "TYPE", Description = $"with --shape: the type of the matrices, {string.Join(", ", TensorMix.Names)}; without it q4_k_m" };
         var cluster = new Option<string>("--cluster") { HelpName = "FILE.yaml", Description = "the workers, hosts and links; docs/scaling.md has the format", Required = true };
-        var objective = new Option<string>("--objective") { HelpName = "latency|throughput", Description = "the least time per token of one stream, or the most tokens per second of all", DefaultValueFactory = _ => "latency" };
+        var objective = ObjectiveOption("latency");
         var context = new Option<int?>("--context") { HelpName = "N", Description = "positions of each stream; without it 8192 or the model's own limit" };
         var concurrency = new Option<int>("--concurrency") { HelpName = "C", Description = "streams at a time", DefaultValueFactory = _ => 1 };
         var ranks = new Option<int?>("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage; without it as the planner finds best" };
+        var sweep = new Option<string?>("--sweep") { HelpName = "AXIS=FIRST..LAST", Description = $"plan for many clusters and print CSV: {SweepAxis.Form}" };
+        var svg = new Option<string?>("--svg") { HelpName = "FILE", Description = "with --sweep: draw a picture too" };
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
-        var command = new Command("plan", "Predict how a model is best split over a cluster, and how fast it would be. Starts nothing.") { model, shape, quant, cluster, objective, context, concurrency, ranks, json };
+        var command = new Command("plan", "Predict how a model is best split over a cluster, and how fast it would be. Starts nothing.") { model, shape, quant, cluster, objective, context, concurrency, ranks, sweep, svg, json };
         command.SetAction(parsed =>
         {
             var footprint = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant));
@@ -34,11 +36,30 @@ static class PlanCommand
                 Range.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, footprint.Config.ContextLength), 2, footprint.Config.ContextLength),
                 Range.Check("--concurrency", parsed.GetValue(concurrency), 1, MaxStreams),
                 parsed.GetValue(ranks) is { } given ? Range.Check("--tensor-parallel", given, 1, MaxStreams) : null);
-            Print(question, ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.GetValue(json), parsed.InvocationConfiguration.Output);
+            var (described, output) = (ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.InvocationConfiguration.Output);
+            if (parsed.GetValue(sweep) is { } axis) Sweep(question, described, AxisOf(axis), parsed.GetValue(svg), parsed.GetValue(json), output);
+            else if (parsed.GetValue(svg) is not null) throw new InvalidOptionsException("--svg needs --sweep");
+            else Print(question, described, parsed.GetValue(json), output);
             return ExitCode.Done;
         });
         return command;
     }
+
+    /// <summary>--objective, for those that plan.</summary>
+    public static Option<string> ObjectiveOption(string otherwise) => new("--objective")
+    {
+        HelpName = "latency|throughput",
+        Description = "plan for the least time per token of one stream, or for the most tokens per second of all",
+        DefaultValueFactory = _ => otherwise,
+    };
+
+    /// <exception cref="InvalidOptionsException">It is neither.</exception>
+    public static PlanObjective ObjectiveOf(string text) => text switch
+    {
+        "latency" => PlanObjective.Latency,
+        "throughput" => PlanObjective.Throughput,
+        _ => throw new InvalidOptionsException($"--objective is {text}; it must be latency or throughput"),
+    };
 
     static void Print(PlanQuestion question, ClusterDescription cluster, bool json, TextWriter output)
     {
@@ -53,6 +74,21 @@ static class PlanCommand
         else new PlanReport(question, cluster, problem, plan).Print(output);
     }
 
+    static void Sweep(PlanQuestion question, ClusterDescription cluster, SweepAxis axis, string? svg, bool json, TextWriter output)
+    {
+        var points = PlanSweep.Run(question, cluster, axis);
+        if (svg is not null)
+        {
+            var throughput = question.Objective == PlanObjective.Throughput;
+            var subtitle = $"{cluster.Name}; {question.Streams} {(question.Streams == 1 ? "stream" : "streams")} of {question.Positions} positions";
+            File.WriteAllText(svg, new SweepChart(question.Model.Name, subtitle, axis, points, throughput).Svg());
+        }
+        if (json) output.WriteLine(SweepReport.Json(question, cluster, axis, points));
+        else foreach (var line in SweepReport.Csv(axis, points)) output.WriteLine(line);
+    }
+
+    static SweepAxis AxisOf(string text) => SweepAxis.Parse(text) ?? throw new InvalidOptionsException($"--sweep is {text}; it must be {SweepAxis.Form}");
+
     static ModelFootprint ModelOf(string? path, string? shape, string? quant) => (path, shape, quant) switch
     {
         (not null, null, null) => PlannedModel.OfFile(path),
@@ -60,12 +96,5 @@ static class PlanCommand
         (not null, null, not null) => throw new InvalidOptionsException("--quant goes with --shape; a model has its own types"),
         (null, null, _) => throw new InvalidOptionsException("give --model or --shape"),
         _ => throw new InvalidOptionsException("--model and --shape are both given: give one"),
-    };
-
-    static PlanObjective ObjectiveOf(string text) => text switch
-    {
-        "latency" => PlanObjective.Latency,
-        "throughput" => PlanObjective.Throughput,
-        _ => throw new InvalidOptionsException($"--objective is {text}; it must be latency or throughput"),
     };
 }

@@ -11,7 +11,9 @@ namespace LlamaCluster.Cli.Planning;
 /// <param name="RanksPerStage">Null: as the planner finds best.</param>
 sealed record PlanQuestion(ModelFootprint Model, PlanObjective Objective, int Positions, int Streams, int? RanksPerStage)
 {
-    public PlanningProblem On(ClusterDescription cluster) => new(Model, cluster.ToProfile(), Goal, new Overheads());
+    public PlanningProblem On(ClusterDescription cluster) => On(cluster, goal => goal);
+
+    public PlanningProblem On(ClusterDescription cluster, Func<PlanGoal, PlanGoal> change) => new(Model, cluster.ToProfile(), change(Goal), new Overheads());
 
     PlanGoal Goal
     {

@@ -165,7 +165,11 @@ public sealed partial class ClusterSupervisor(
         var view = Math.Max(registry.Snapshot.ViewVersion, members.Max(member => member.ViewVersion)) + 1;
         var leastKv = Math.Min(options.KvBlocks, KvBlockPool.BlocksFor(MinKvTokens));
         return new PlanRequest(
-            view, options.Model, options.Footprint, members, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv) { Context = options.MaxSequenceLength };
+            view, options.Model, options.Footprint, members, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv)
+        {
+            Context = options.MaxSequenceLength,
+            Objective = options.Objective,
+        };
     }
 
     void Report(ClusterPhase phase, string reason, ImmutableArray<ShardProgress>? shards = null)

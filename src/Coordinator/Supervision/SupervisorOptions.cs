@@ -10,5 +10,5 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// <param name="BufferBytes">What a worker needs beside weights and KV cache, at the most.</param>
 /// <param name="KvBlocks">KV blocks wanted; less where memory does not suffice.</param>
 public sealed record SupervisorOptions(
-    ModelIdentity Model, ModelFootprint Footprint, string ModelPath, int Workers, int TensorParallel,
+    ModelIdentity Model, ModelFootprint Footprint, string ModelPath, int Workers, int? TensorParallel, PlanObjective Objective,
     int MaxSequenceLength, int VocabularySize, long BufferBytes, int KvBlocks, EngineOptions Engine, ClusterDeadlines Deadlines);

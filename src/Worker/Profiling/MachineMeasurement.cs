@@ -12,7 +12,7 @@ static class MachineMeasurement
     const int ManyRows = 64;
 
     /// <summary>The share of plain reads at which products read weights from memory; see docs/scaling.md.</summary>
-    const double WeightReading = 0.87;
+    const double WeightReading = 0.78;
 
     static readonly TimeSpan ReadTime = TimeSpan.FromMilliseconds(120);
     static readonly TimeSpan ProductTime = TimeSpan.FromMilliseconds(15);

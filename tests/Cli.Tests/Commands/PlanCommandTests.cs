@@ -83,5 +83,43 @@ public sealed class PlanCommandTests
         Assert.Contains(problem, run.ErrorLine);
     }
 
+    [Fact]
+    public async Task A_sweep_over_links_goes_from_tensor_groups_to_pipelines()
+    {
+        using var folder = new TempFolder();
+        var run = await CommandRun.OfAsync(
+            "", "plan", "--shape", "llama-3.1-8b", "--cluster", ClusterOf("eight-fast-machines"), "--sweep", "link=10us..100ms", "--svg", folder.File("links.svg"), "--json");
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        var best = JsonNode.Parse(run.Output)!["points"]!.AsArray().Where(point => (string)point!["series"]! == "best").Select(point => (string)point!["ranks_of_stages"]!).ToList();
+        Assert.NotEqual("1", best[0]);
+        Assert.Equal("1", best[^1]);
+        Assert.StartsWith("<svg ", await File.ReadAllTextAsync(folder.File("links.svg")));
+    }
+
+    [Fact]
+    public async Task A_sweep_over_workers_is_a_table()
+    {
+        var run = await CommandRun.OfAsync("", "plan", "--shape", "llama-3.1-70b", "--cluster", ClusterOf(Desktops), "--sweep", "workers=1..3");
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        var lines = run.Output.TrimEnd().Split('\n');
+        Assert.Equal("workers,series,predicted_seconds_per_token,predicted_tokens_per_second,ranks_of_stages,limit", lines[0]);
+        Assert.Equal(1 + 3 * 3, lines.Length);
+        Assert.StartsWith("1,best,,,,\"the model does not fit", lines[1]);
+    }
+
+    [Theory]
+    [InlineData(2, "--sweep is cows=1..2; it must be workers=FIRST..LAST", Desktops, "--sweep", "cows=1..2")]
+    [InlineData(2, "--svg needs --sweep", Desktops, "--svg", "x.svg")]
+    [InlineData(1, "needs a cluster of one kind of workers with one on each host", "four-servers", "--sweep", "workers=1..2")]
+    public async Task What_cannot_be_swept_is_one_line(int exitCode, string problem, string cluster, params string[] args)
+    {
+        var run = await CommandRun.OfAsync("", ["plan", "--shape", "llama-3.1-8b", "--cluster", ClusterOf(cluster), .. args]);
+
+        Assert.Equal((exitCode, ""), (run.ExitCode, run.Output));
+        Assert.Contains(problem, run.ErrorLine);
+    }
+
     static string ClusterOf(string name) => Path.Combine(SharedFiles.Repository, "docs", "clusters", $"{name}.yaml");
 }

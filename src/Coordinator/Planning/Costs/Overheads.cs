@@ -7,7 +7,7 @@ namespace LlamaCluster.Coordinator.Planning.Costs;
 public sealed record Overheads
 {
     /// <summary>The share of a plain read's bandwidth at which products read weights, where the pace was not measured.</summary>
-    public double WeightReading { get; init; } = 0.87;
+    public double WeightReading { get; init; } = 0.78;
 
     /// <summary>The share of a plain read's bandwidth at which attention reads keys and values.</summary>
     public double KvReading { get; init; } = 0.5;
@@ -19,16 +19,16 @@ public sealed record Overheads
     public double LogitSeconds { get; init; } = 0.3e-9;
 
     /// <summary>Scheduling a step, telling the workers and hearing of the result, on the shortest way.</summary>
-    public double StepSeconds { get; init; } = 250e-6;
+    public double StepSeconds { get; init; } = 1e-3;
 
     /// <summary>A message of the cluster's gRPC from one process to another, on the shortest way: what a measured round trip has twice.</summary>
     public double CallSeconds { get; init; } = 80e-6;
 
     /// <summary>Handing activations from a stage to the next, beyond the network: the sender's and the receiver's work.</summary>
-    public double HopSeconds { get; init; } = 150e-6;
+    public double HopSeconds { get; init; } = 1e-3;
 
-    /// <summary>One exchange between ranks, beyond the network.</summary>
-    public double ExchangeSeconds { get; init; } = 25e-6;
+    /// <summary>One exchange between ranks, beyond the network; waiting for the slower one is part of it.</summary>
+    public double ExchangeSeconds { get; init; } = 75e-6;
 
     /// <summary>Each further peer that a rank of a larger group exchanges with.</summary>
     public double PeerSeconds { get; init; } = 8e-6;

@@ -5,9 +5,9 @@ namespace LlamaCluster.Coordinator.Planning.Search;
 /// picoseconds, so that sums in another order are the same.
 /// </summary>
 /// <param name="Squares">Of the stages' times.</param>
-readonly record struct StageSum(long Picoseconds, double Squares) : IComparable<StageSum>
+readonly record struct StageSum(long Picoseconds, Int128 Squares) : IComparable<StageSum>
 {
-    public static StageSum Of(long picoseconds) => new(picoseconds, (double)picoseconds * picoseconds);
+    public static StageSum Of(long picoseconds) => new(picoseconds, (Int128)picoseconds * picoseconds);
 
     public static StageSum Add(StageSum a, StageSum b) => new(a.Picoseconds + b.Picoseconds, a.Squares + b.Squares);
 

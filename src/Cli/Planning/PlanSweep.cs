@@ -1,0 +1,46 @@
+using LlamaCluster.Coordinator.Planning;
+
+namespace LlamaCluster.Cli.Planning;
+
+/// <summary>Plans for many clusters that differ in one thing: the best plan there is, and for comparison only pipelines, and only one tensor group.</summary>
+static class PlanSweep
+{
+    public const string Best = "best", Pipeline = "pipeline", TensorGroup = "tensor group";
+
+    /// <exception cref="CommandFailedException">The cluster has several kinds of workers, so that nobody can say which are to be more.</exception>
+    public static IReadOnlyList<SweepPoint> Run(PlanQuestion question, ClusterDescription cluster, SweepAxis axis)
+    {
+        if (axis.Subject == SweepSubject.Workers && cluster.Kinds is not [{ PerHost: 1 }])
+            throw new CommandFailedException($"--sweep workers needs a cluster of one kind of workers with one on each host; {cluster.Name} has others");
+        return [.. axis.Values.SelectMany(value => At(question, axis.Apply(cluster, value), value))];
+    }
+
+    static IEnumerable<SweepPoint> At(PlanQuestion question, ClusterDescription cluster, double value)
+    {
+        var workers = cluster.Kinds.Sum(kind => kind.Hosts * kind.PerHost);
+        yield return Point(Best, value, question.On(cluster, goal => goal));
+        yield return Point(Pipeline, value, question.On(cluster, goal => goal with { RanksPerStage = 1, UsesAll = true }));
+        yield return Point(TensorGroup, value, question.On(cluster, goal => goal with { RanksPerStage = workers, UsesAll = true }));
+    }
+
+    static SweepPoint Point(string series, double value, Coordinator.Planning.Costs.PlanningProblem problem) => PipelinePlanner.Plan(problem) switch
+    {
+        PipelineOutcome.Planned { Pipeline: var plan } => new SweepPoint(
+            series, value, plan.Prediction.OneToken.Total, plan.Prediction.Streams[^1].TokensPerSecond, ShapeOf(plan), plan.Prediction.Limit),
+        PipelineOutcome.Refused refused => new SweepPoint(series, value, null, null, "", refused.Reason),
+        var other => throw new InvalidOperationException($"unknown outcome {other}"),
+    };
+
+    static string ShapeOf(PlannedPipeline plan)
+    {
+        List<string> runs = [];
+        for (var first = 0; first < plan.Stages.Count;)
+        {
+            var ranks = plan.Stages[first].Workers.Count;
+            var count = plan.Stages.Skip(first).TakeWhile(stage => stage.Workers.Count == ranks).Count();
+            runs.Add(count == 1 ? $"{ranks}" : $"{ranks}x{count}");
+            first += count;
+        }
+        return string.Join('+', runs);
+    }
+}

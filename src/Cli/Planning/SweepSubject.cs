@@ -1,0 +1,8 @@
+namespace LlamaCluster.Cli.Planning;
+
+enum SweepSubject
+{
+    Workers,
+    RoundTrip,
+    Bandwidth,
+}
