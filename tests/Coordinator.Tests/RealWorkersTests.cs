@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Inference;
@@ -9,10 +8,7 @@ namespace LlamaCluster.Coordinator.Tests;
 /// <summary>The coordinator with real workers and the demo model, all in this process, over real connections.</summary>
 public sealed class RealWorkersTests
 {
-    sealed record Case(int[] Prompt, int[] Tokens);
-
-    /// <summary>What llama.cpp generates.</summary>
-    static readonly Case[] Cases = ReadCases();
+    static IReadOnlyList<DemoCase> Cases => DemoCase.All;
 
     [Theory]
     [InlineData(1, 1)]
@@ -98,12 +94,4 @@ public sealed class RealWorkersTests
 
     static IEnumerable<(int Id, float Logprob, string Top)> Scores(IEnumerable<SequenceEvent> events)
         => events.OfType<SequenceEvent.Token>().Select(token => (token.Sampled.Id, token.Sampled.Logprob, string.Join(' ', token.Sampled.Top)));
-
-    static Case[] ReadCases()
-    {
-        using var fixture = JsonDocument.Parse(File.ReadAllText(SharedFiles.Fixture("demo-q8_0-greedy.json")));
-        return [.. fixture.RootElement.GetProperty("cases").EnumerateArray().Select(one => new Case(Ids(one, "prompt_tokens"), Ids(one, "tokens")))];
-
-        static int[] Ids(JsonElement one, string name) => [.. one.GetProperty(name).EnumerateArray().Select(id => id.GetInt32())];
-    }
 }

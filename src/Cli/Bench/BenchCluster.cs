@@ -74,6 +74,7 @@ sealed class BenchCluster : IAsyncDisposable
     {
         var load = options.Load;
         var usual = new EngineOptions();
+        // What a text of no meaning repeats says nothing about how well texts can be guessed, so nothing is.
         // A spare block a stream: the scheduler admits no sequence without one.
         var kvTokens = checked(load.Concurrency * (KvBlockPool.BlocksFor(load.Positions) + 1) * KvBlockPool.BlockSize);
         return new CoordinatorOptions
@@ -84,7 +85,7 @@ sealed class BenchCluster : IAsyncDisposable
             Workers = options.Workers,
             TensorParallel = options.TensorParallel,
             ContextLength = load.Positions,
-            Engine = usual with { KvTokens = kvTokens, MaxRunning = Math.Max(usual.MaxRunning, load.Concurrency), MaxWaiting = Math.Max(usual.MaxWaiting, load.Concurrency) },
+            Engine = usual with { Speculate = false, KvTokens = kvTokens, MaxRunning = Math.Max(usual.MaxRunning, load.Concurrency), MaxWaiting = Math.Max(usual.MaxWaiting, load.Concurrency) },
         };
     }
 

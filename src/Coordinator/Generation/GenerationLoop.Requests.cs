@@ -53,6 +53,7 @@ public sealed partial class GenerationLoop
             MaxRunning = options.MaxRunning,
             MaxWaiting = options.MaxWaiting,
             CachePrefixes = options.CachePrefixes,
+            MaxDraftTokens = options.Speculate ? MostDrafted : 0,
         };
         (_pipeline, _scheduler, _refusal) = (pipeline, new StepScheduler(limits, new KvBlockPool(pipeline.KvBlocks)), null);
     }

@@ -13,6 +13,9 @@ namespace LlamaCluster.Coordinator.Generation;
 /// </summary>
 public sealed partial class GenerationLoop(EngineOptions options, ModelIdentity model, CoordinatorMetrics metrics, ILogger<GenerationLoop> logger)
 {
+    /// <summary>Tokens guessed for a stream at a time.</summary>
+    const int MostDrafted = 7;
+
     const string Again = "send the request again once /ready says yes";
 
     // As long as there are open requests, steps in flight and views: its readers do no work that waits.

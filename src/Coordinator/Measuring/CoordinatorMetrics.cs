@@ -29,13 +29,15 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Counter<long> _preemptions;
     readonly Counter<long> _queriedTokens;
     readonly Counter<long> _hitTokens;
+    readonly Counter<long> _draftedTokens;
+    readonly Counter<long> _acceptedTokens;
     readonly Counter<long> _views;
     readonly Counter<double> _busy;
     readonly Histogram<double> _compute;
     readonly Histogram<double> _wait;
     readonly Histogram<double> _sync;
     volatile Levels _levels = Levels.None;
-    (long Preemptions, long Queried, long Hit) _counted;
+    (long Preemptions, long Queried, long Hit, long Drafted, long Accepted) _counted;
 
     public CoordinatorMetrics(IMeterFactory meters)
     {
@@ -48,6 +50,8 @@ public sealed class CoordinatorMetrics : IDisposable
         _preemptions = _meter.CreateCounter<long>("llamacluster.preemptions", "{sequence}", "Sequences that gave up their KV blocks to others.");
         _queriedTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.queries", "{token}", "Known tokens of sequences that began and may share KV.");
         _hitTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.hits", "{token}", "Of these, tokens whose KV was there already.");
+        _draftedTokens = _meter.CreateCounter<long>("llamacluster.speculation.drafted", "{token}", "Tokens that were guessed, to be verified beside a sampled one.");
+        _acceptedTokens = _meter.CreateCounter<long>("llamacluster.speculation.accepted", "{token}", "Of these, tokens that turned out right.");
         _views = _meter.CreateCounter<long>("llamacluster.views", "{view}", "Plans that became ready.");
         _busy = _meter.CreateCounter<double>(StageBusy, "s", "Time in which a stage computed: its rate is the share of the time in which it is busy.");
         _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "What a stage computed for one step.");
@@ -95,11 +99,13 @@ public sealed class CoordinatorMetrics : IDisposable
         }
         var pool = scheduler.Pool;
         _levels = new Levels(scheduler.WaitingCount, scheduler.RunningCount, pool.Held, pool.Cached, pool.Free);
-        var now = (scheduler.Preemptions, scheduler.QueriedTokens, scheduler.HitTokens);
+        var now = (scheduler.Preemptions, scheduler.QueriedTokens, scheduler.HitTokens, scheduler.DraftedTokens, scheduler.AcceptedTokens);
         if (now == _counted) return;
         _preemptions.Add(now.Preemptions - _counted.Preemptions);
         _queriedTokens.Add(now.QueriedTokens - _counted.Queried);
         _hitTokens.Add(now.HitTokens - _counted.Hit);
+        _draftedTokens.Add(now.DraftedTokens - _counted.Drafted);
+        _acceptedTokens.Add(now.AcceptedTokens - _counted.Accepted);
         _counted = now;
     }
 

@@ -56,7 +56,8 @@ static class StepMessages
             SampleCount = chunk.SampleCount,
         };
         if (chunk.NewBlocks.Count > 0) message.NewBlocks.Add(chunk.NewBlocks);
-        for (var i = 0; i < chunk.Count && tokens; i++) message.Tokens.Add(chunk.Sequence.Tokens[chunk.Start + i]);
+        for (var i = 0; i < chunk.Count - chunk.Drafts.Count && tokens; i++) message.Tokens.Add(chunk.Sequence.Tokens[chunk.Start + i]);
+        for (var i = 0; i < chunk.Drafts.Count && tokens; i++) message.Tokens.Add(chunk.Drafts[i]);
         return message;
     }
 }

@@ -27,6 +27,12 @@ public sealed record SchedulerLimits
     /// <summary>Sequences that wait for blocks, beyond as many as can run; more are refused.</summary>
     public int MaxWaiting { get; init; } = 512;
 
+    /// <summary>
+    /// Tokens that are guessed for a greedy stream at most, to be verified by the step that computes its next one
+    /// (<see cref="Speculation.Drafter"/>); 0: none.
+    /// </summary>
+    public int MaxDraftTokens { get; init; }
+
     /// <summary>Whether sequences share the KV of common prefixes.</summary>
     public bool CachePrefixes { get; init; } = true;
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Scheduling.Speculation;
 using LlamaCluster.Model.Inference;
 
 namespace LlamaCluster.Coordinator.Scheduling;
@@ -50,6 +51,9 @@ public sealed class Sequence(ulong id, SequenceRequest request, PrefixChain pref
 
     /// <summary>Of the prompt's tokens, those whose KV was there when the sequence first began; null before.</summary>
     public int? CachedTokens { get; internal set; }
+
+    /// <summary>Of the sequence's next tokens.</summary>
+    internal Drafter Drafter { get; } = new();
 
     /// <summary>Of its client; set when it is added to a scheduler.</summary>
     internal ClientShare Share { get; set; } = null!;

@@ -11,7 +11,8 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// streams to work on too. Then come rows of prompts: those that have begun, and as long as rows are left those that wait
 /// (<see cref="WaitingLine"/> says in which order), which begin once the blocks of all their known tokens can be had. A prompt is
 /// looked up in the prefix cache when it begins, and not before what it could share has been computed. A sequence whose next token is being computed has
-/// nothing unscheduled and so is in no second step, while the chunks of one prompt may follow each other through the stages.
+/// nothing unscheduled and so is in no second step, while the chunks of one prompt may follow each other through the stages. A greedy
+/// stream's row may be followed by rows of guessed tokens (<see cref="Speculation.Drafter"/>), where that pays.
 /// </para>
 /// <para>
 /// Sequences rank by priority, then by age. When a stream needs a block and there is none, the lowest in rank that is in no step gives
@@ -47,6 +48,12 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>Of these, tokens that did not have to be computed.</summary>
     public long HitTokens => _blocks.HitTokens;
 
+    /// <summary>Tokens that were guessed, in all.</summary>
+    public long DraftedTokens { get; private set; }
+
+    /// <summary>Of these, tokens that turned out right.</summary>
+    public long AcceptedTokens { get; private set; }
+
     public AddOutcome Add(Sequence sequence)
     {
         if (KvBlockPool.BlocksFor(sequence.MaxPositions) > pool.Total) return AddOutcome.NeverFits;
@@ -68,7 +75,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         List<ScheduledChunk> chunks = [];
         var preemptions = Preemptions;
         TakeStreams(chunks);
-        TakePrompts(chunks, limits.MaxStepRows - chunks.Count, mayBegin: Preemptions == preemptions);
+        TakePrompts(chunks, limits.MaxStepRows - chunks.Sum(chunk => chunk.Count), mayBegin: Preemptions == preemptions);
         if (chunks.Count == 0) return null;
         foreach (var chunk in chunks) _blocks.Publish(chunk.Sequence);
         StepsInFlight++;
@@ -101,15 +108,38 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     void TakeStreams(List<ScheduledChunk> chunks)
     {
         var share = DivideUp(_running.Count(sequence => sequence.Unscheduled <= 1), limits.StepsInFlight);
+        var rows = share + Math.Min(limits.MaxPromptRows, PendingTokens());
+        var draftRows = limits.MaxStepRows - rows;
         for (var i = 0; i < _running.Count && chunks.Count < share; i++)
-            if (_running[i].Unscheduled == 1 && TryMakeRoom(_running[i])) chunks.Add(Take(_running[i], 1));
+        {
+            if (_running[i].Unscheduled != 1 || !TryMakeRoom(_running[i])) continue;
+            var drafts = Draft(_running[i], rows, draftRows);
+            draftRows -= drafts.Length;
+            chunks.Add(Take(_running[i], 1, drafts));
+        }
     }
+
+    /// <summary>Guesses a stream's next tokens, as far as there is room that nobody else asks for.</summary>
+    /// <param name="rows">Of the step, without drafts.</param>
+    /// <param name="draftRows">Left for drafts.</param>
+    int[] Draft(Sequence sequence, long rows, long draftRows)
+    {
+        if (limits.MaxDraftTokens == 0 || !sequence.Sampling.IsGreedy) return [];
+        // The last token is sampled but never run, and the one before it is sampled with the draft.
+        var most = (int)Math.Min(Math.Min(limits.MaxDraftTokens, draftRows), sequence.MaxTokens - sequence.GeneratedLength - 1);
+        var room = sequence.Blocks.Count * KvBlockPool.BlockSize - sequence.Scheduled - 1;
+        if (most > room && pool.Available <= _running.Count) most = room;
+        if (most <= 0) return [];
+        var drafts = sequence.Drafter.Draft(sequence.Tokens, rows, most);
+        return _blocks.TryGrow(sequence, sequence.Scheduled + 1 + drafts.Length) ? drafts : [];
+    }
+
+    long PendingTokens() => _waiting.Tokens + _running.Sum(sequence => sequence.Unscheduled > 1 ? sequence.Unscheduled : 0);
 
     /// <param name="mayBegin">Not where a stream has just taken others' blocks: they would ask for them back.</param>
     void TakePrompts(List<ScheduledChunk> chunks, int rowsLeft, bool mayBegin)
     {
-        var pending = _waiting.Tokens + _running.Sum(sequence => sequence.Unscheduled > 1 ? sequence.Unscheduled : 0);
-        var share = Math.Max(limits.MinPromptRows, DivideUp(pending, limits.StepsInFlight - StepsInFlight));
+        var share = Math.Max(limits.MinPromptRows, DivideUp(PendingTokens(), limits.StepsInFlight - StepsInFlight));
         var rows = (int)Math.Min(rowsLeft, Math.Min(limits.MaxPromptRows, share));
         while (rows > 0)
         {
@@ -120,7 +150,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
                 next = first;
             }
             if (next is null) return;
-            chunks.Add(Take(next, Math.Min(rows, next.Unscheduled)));
+            chunks.Add(Take(next, Math.Min(rows, next.Unscheduled), []));
             rows -= chunks[^1].Count;
         }
     }
@@ -158,14 +188,16 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         return true;
     }
 
-    ScheduledChunk Take(Sequence sequence, int count)
+    /// <param name="count">Of known tokens.</param>
+    ScheduledChunk Take(Sequence sequence, int count, int[] drafts)
     {
         var start = sequence.Scheduled;
-        var blocks = KvBlockPool.BlocksFor(start + count);
+        // Those of drafts that were wrong are there already.
+        var blocks = Math.Max(sequence.BlocksAnnounced, KvBlockPool.BlocksFor(start + count + drafts.Length));
         var chunk = new ScheduledChunk(
-            sequence, start, count,
+            sequence, start, count + drafts.Length, drafts,
             NewBlocks: blocks == sequence.BlocksAnnounced ? [] : sequence.Blocks.GetRange(sequence.BlocksAnnounced, blocks - sequence.BlocksAnnounced),
-            SampleCount: start + count == sequence.Tokens.Count && sequence.MaxTokens > 0 ? 1 : 0,
+            SampleCount: start + count == sequence.Tokens.Count && sequence.MaxTokens > 0 ? 1 + drafts.Length : 0,
             Introduces: !sequence.Announced);
         sequence.Scheduled += count;
         sequence.StepsInFlight++;
@@ -190,6 +222,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     {
         var sequence = chunk.Sequence;
         FinishReason? finished = sequence.MaxTokens == 0 && chunk.Start + chunk.Count == sequence.PromptLength ? FinishReason.Length : null;
+        if (chunk.Drafts.Count > 0) Verify(chunk, result.Tokens.Count - 1);
         var taken = 0;
         while (taken < result.Tokens.Count && finished is null)
         {
@@ -201,6 +234,14 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         if (finished is not null) End(sequence);
         var tokens = taken == result.Tokens.Count ? result.Tokens : [.. result.Tokens.Take(taken)];
         return new SequenceAdvance(sequence, NewPromptTokens(sequence, result.Prompt), tokens, finished);
+    }
+
+    /// <summary>Drafts that were right have been computed as if they had been known.</summary>
+    void Verify(ScheduledChunk chunk, int accepted)
+    {
+        chunk.Sequence.Scheduled += accepted;
+        chunk.Sequence.Drafter.Verified(chunk.Drafts.Count, accepted);
+        (DraftedTokens, AcceptedTokens) = (DraftedTokens + chunk.Drafts.Count, AcceptedTokens + accepted);
     }
 
     /// <summary>A sequence that was preempted while its prompt ran reports the prompt's beginning again; it is not delivered twice.</summary>

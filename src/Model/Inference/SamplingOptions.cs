@@ -3,8 +3,13 @@ namespace LlamaCluster.Model.Inference;
 /// <summary>How the next token is chosen from the logits. The defaults choose the most probable token.</summary>
 public sealed record SamplingOptions
 {
+    /// <summary>Below this, the most probable token is chosen.</summary>
+    const float LeastTemperature = 1e-5f;
+
     /// <summary>0: greedy.</summary>
     public float Temperature { get; init; }
+
+    public bool IsGreedy => Temperature < LeastTemperature;
 
     /// <summary>Keep the k most probable tokens; 0: all.</summary>
     public int TopK { get; init; }

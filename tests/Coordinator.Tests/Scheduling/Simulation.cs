@@ -45,6 +45,7 @@ sealed class Simulation
             MaxWaiting = load.MaxWaiting,
             PromptLead = load.PromptLead,
             CachePrefixes = load.CachePrefixes,
+            MaxDraftTokens = load.MaxDraftTokens,
         };
         _scheduler = new StepScheduler(limits, new KvBlockPool(load.Blocks));
         _worker = new WorkerMirror(load.Blocks, limits);
@@ -110,7 +111,7 @@ sealed class Simulation
         _inFlight.Enqueue(step);
         Copies += step.Copies.Count;
         Assert.InRange(_inFlight.Count, 1, _load.Stages);
-        Assert.InRange(step.Chunks.Where(chunk => chunk.Count > 1).Sum(chunk => chunk.Count), 0, _load.MaxPromptRows);
+        Assert.InRange(step.Chunks.Where(chunk => chunk.Count - chunk.Drafts.Count > 1).Sum(chunk => chunk.Count), 0, _load.MaxPromptRows);
         Assert.InRange(_scheduler.RunningCount, 1, _load.MaxRunning);
     }
 
@@ -133,14 +134,24 @@ sealed class Simulation
         if (sequence.Sampling.PromptLogprobs)
             for (var position = Math.Max(1, chunk.Start); position < Math.Min(end, sequence.PromptLength); position++)
                 prompt.Add(new SampledToken(sequence.Tokens[position], -1, []));
-        return new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(_expected[sequence.Id - 1][end - sequence.PromptLength], -1, [])], prompt);
+        return new ChunkResult([.. Sampled(chunk, _expected[sequence.Id - 1]).Select(id => new SampledToken(id, -1, []))], prompt);
+    }
+
+    /// <summary>What follows the last known token and then each draft, up to the first that is wrong.</summary>
+    static IEnumerable<int> Sampled(ScheduledChunk chunk, int[] expected)
+    {
+        var next = chunk.Start + chunk.Count - chunk.SampleCount + 1 - chunk.Sequence.PromptLength;
+        for (var i = 0; i < chunk.SampleCount; i++, next++)
+        {
+            yield return expected[next];
+            if (i < chunk.Drafts.Count && chunk.Drafts[i] != expected[next]) yield break;
+        }
     }
 
     static int[] Expected(Workload.Arrival arrival)
     {
         var tokens = FakeModel.Continue(arrival.Prompt, arrival.MaxTokens);
-        for (var i = 0; i < tokens.Length; i++)
-            if (tokens[i] == StopId) tokens[i]++;
+        foreach (ref var token in tokens.AsSpan()) token = 1000 + token % arrival.Variety;
         return arrival.StopAfter > arrival.MaxTokens ? tokens : [.. tokens[..(arrival.StopAfter - 1)], StopId];
     }
 

@@ -10,7 +10,7 @@ namespace LlamaCluster.Coordinator.Tests.Scheduling;
 /// </summary>
 sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
 {
-    readonly Dictionary<ulong, (int Position, List<int> Blocks)> _sequences = [];
+    readonly Dictionary<ulong, (int Position, int Drafts, List<int> Blocks)> _sequences = [];
     readonly FakeKv _kv = new(blockCount);
 
     public IEnumerable<ulong> Sequences => _sequences.Keys;
@@ -36,16 +36,20 @@ sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
     void Run(ScheduledChunk chunk)
     {
         var id = chunk.Sequence.Id;
-        if (chunk.Introduces) Assert.True(_sequences.TryAdd(id, (chunk.Start, [])), $"sequence {id} is introduced twice");
+        if (chunk.Introduces) Assert.True(_sequences.TryAdd(id, (chunk.Start, 0, [])), $"sequence {id} is introduced twice");
         Assert.True(_sequences.TryGetValue(id, out var known), $"sequence {id} is not known");
-        Assert.Equal(known.Position, chunk.Start);
+        Assert.InRange(chunk.Start, known.Position - known.Drafts, known.Position);
+        Assert.InRange(chunk.Drafts.Count, 0, limits.MaxDraftTokens);
+        if (chunk.Drafts.Count > 0) Assert.Equal(chunk.Drafts.Count + 1, chunk.SampleCount);
         Assert.Null(_kv.Extend(known.Blocks, chunk.NewBlocks));
         var end = chunk.Start + chunk.Count;
-        Assert.Equal(KvBlockPool.BlocksFor(end), known.Blocks.Count);
-        var tokens = chunk.Sequence.TokensOf(0, end);
+        // One more may be left of drafts that were wrong.
+        Assert.InRange(known.Blocks.Count, KvBlockPool.BlocksFor(end), KvBlockPool.BlocksFor(end) + 1);
+        Assert.InRange(end, 1, chunk.Sequence.MaxPositions);
+        int[] tokens = [.. chunk.Sequence.TokensOf(0, chunk.Start), .. chunk.Tokens];
         if (chunk.Introduces && chunk.Start > 0) Assert.Equal(FakeModel.Kv(tokens.Take(chunk.Start)), _kv.At(known.Blocks, chunk.Start - 1));
         Assert.Equal(FakeModel.Kv(tokens), _kv.Write(known.Blocks, chunk.Start, tokens.Skip(chunk.Start), out var problem));
         Assert.Null(problem);
-        _sequences[id] = (end, known.Blocks);
+        _sequences[id] = (end, chunk.Drafts.Count, known.Blocks);
     }
 }

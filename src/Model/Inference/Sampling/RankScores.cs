@@ -32,7 +32,7 @@ sealed class RankScores(int vocabularySize, IndexRange own)
             _blocks.Set(scores);
             var best = _blocks.ArgMax(scores);
             head = head with { MaxScore = _blocks.Max, Chosen = new ScoredId(own.First + best, _blocks.Max, logits[best]) };
-            if (!Sampler.IsGreedy(options) && !float.IsNegativeInfinity(_blocks.Max))
+            if (!options.IsGreedy && !float.IsNegativeInfinity(_blocks.Max))
             {
                 if (ScoreFilter.NeedsSum(options, vocabularySize)) head = head with { ScoreSum = Softmax.SumOfExp(scores, _blocks.Max, 1 / options.Temperature) };
                 if (ScoreFilter.IsNeeded(options)) head = head with { CandidateCount = WriteCandidates(scores, logits, options, head.ScoreSum, message) };

@@ -7,7 +7,7 @@ namespace LlamaCluster.Model.Inference.Sampling;
 /// <list type="number">
 /// <item>log-probabilities to report: the log-softmax of the logits as the model gave them, as OpenAI and vLLM (raw_logprobs) do;</item>
 /// <item>repetition, frequency and presence penalties, then logit_bias, then the token mask (<see cref="Penalties"/>, <see cref="TokenMask"/>);</item>
-/// <item>temperature below 1e-5: the greatest score, of equal ones the lowest id;</item>
+/// <item>if greedy (temperature below 1e-5): the greatest score, of equal ones the lowest id;</item>
 /// <item>otherwise temperature, min_p, top_k, top_p (<see cref="ScoreFilter"/>), and a draw with the random number of seed and position. Where
 /// nothing is filtered, the ids are gone through in their order, and the rank that has the point says which it is (<see cref="FindDrawn"/>).</item>
 /// </list>
@@ -15,18 +15,14 @@ namespace LlamaCluster.Model.Inference.Sampling;
 /// </summary>
 sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
 {
-    const float LeastTemperature = 1e-5f;
-
     readonly ScoreFilter _filter = new(vocabularySize);
     readonly List<ScoredId> _top = [];
 
     /// <summary>What the ranks have said.</summary>
     public GatheredScores Scores { get; } = new(rankCount, maxRows, vocabularySize);
 
-    public static bool IsGreedy(SamplingOptions options) => options.Temperature < LeastTemperature;
-
     /// <summary>Every id that is not impossible may be drawn: which one is found by the rank that has it.</summary>
-    public static bool DrawsFromAll(SamplingOptions options) => !IsGreedy(options) && !ScoreFilter.IsNeeded(options);
+    public static bool DrawsFromAll(SamplingOptions options) => !options.IsGreedy && !ScoreFilter.IsNeeded(options);
 
     /// <summary>Where the weights, added one by one, go beyond <paramref name="limit"/>; where rounding keeps them below it, the last that is not 0.</summary>
     public static int IndexAt(ReadOnlySpan<float> weights, double limit)
@@ -70,7 +66,7 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     /// <param name="position">Of the token to choose.</param>
     public SampledToken Sample(int row, SamplingOptions options, ScoredId drawn, int position)
     {
-        var chosen = IsGreedy(options) ? Best(row) : DrawsFromAll(options) ? drawn : Draw(row, options, CounterRandom.Next(options.Seed, position));
+        var chosen = options.IsGreedy ? Best(row) : DrawsFromAll(options) ? drawn : Draw(row, options, CounterRandom.Next(options.Seed, position));
         return options.TopLogprobs is { } top ? Report(row, chosen, top) : new SampledToken(chosen.Id, float.NaN, []);
     }
 
