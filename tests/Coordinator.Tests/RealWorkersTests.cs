@@ -8,7 +8,7 @@ namespace LlamaCluster.Coordinator.Tests;
 /// <summary>The coordinator with real workers and the demo model, all in this process, over real connections.</summary>
 public sealed class RealWorkersTests
 {
-    static IReadOnlyList<DemoCase> Cases => DemoCase.All;
+    static DemoCase[] Cases => DemoCase.All;
 
     [Theory]
     [InlineData(1, 1)]

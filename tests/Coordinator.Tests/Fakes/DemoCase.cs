@@ -6,7 +6,7 @@ namespace LlamaCluster.Coordinator.Tests.Fakes;
 /// <summary>A prompt for the demo model, and what llama.cpp generates after it.</summary>
 sealed record DemoCase(int[] Prompt, int[] Tokens)
 {
-    public static IReadOnlyList<DemoCase> All { get; } = Read();
+    public static DemoCase[] All { get; } = Read();
 
     /// <summary>So many tokens of the prompts, one after the other and again.</summary>
     public static int[] Text(int length) => [.. Enumerable.Repeat(All, length).SelectMany(cases => cases.SelectMany(one => one.Prompt)).Take(length)];

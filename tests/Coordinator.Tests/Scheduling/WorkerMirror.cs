@@ -46,7 +46,7 @@ sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
         // One more may be left of drafts that were wrong.
         Assert.InRange(known.Blocks.Count, KvBlockPool.BlocksFor(end), KvBlockPool.BlocksFor(end) + 1);
         Assert.InRange(end, 1, chunk.Sequence.MaxPositions);
-        int[] tokens = [.. chunk.Sequence.TokensOf(0, chunk.Start), .. chunk.Tokens];
+        int[] tokens = [.. chunk.Sequence.TokensOf(0, end - chunk.Drafts.Count), .. chunk.Drafts];
         if (chunk.Introduces && chunk.Start > 0) Assert.Equal(FakeModel.Kv(tokens.Take(chunk.Start)), _kv.At(known.Blocks, chunk.Start - 1));
         Assert.Equal(FakeModel.Kv(tokens), _kv.Write(known.Blocks, chunk.Start, tokens.Skip(chunk.Start), out var problem));
         Assert.Null(problem);

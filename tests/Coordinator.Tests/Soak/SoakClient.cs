@@ -50,7 +50,7 @@ sealed class SoakClient(HttpClient http)
         {
             if (!line.StartsWith("data: {", StringComparison.Ordinal)) continue;
             var chunk = JsonNode.Parse(line["data: ".Length..])!;
-            Assert.Null(chunk["error"]);
+            Assert.True(chunk["error"] is null, line);
             return chunk["choices"]![0];
         }
         return null;
