@@ -12,6 +12,7 @@ namespace LlamaCluster.Coordinator.Tests.Soak;
 /// choices, stops, log-probabilities. Every answer is the one that a single worker gives to that request alone, and afterwards nothing is left.
 /// <para>LLAMACLUSTER_SOAK says how many requests; 100 unless it does.</para>
 /// </summary>
+[Collection(nameof(SoakAlone))]
 public sealed class SoakTests(ITestOutputHelper output)
 {
     const int Clients = 16;
