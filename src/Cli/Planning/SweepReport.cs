@@ -23,7 +23,12 @@ static class SweepReport
         axis = Column(axis),
         points = points.Select(point => new
         {
-            value = point.Value, series = point.Series, seconds_per_token = point.SecondsPerToken, tokens_per_second = point.TokensPerSecond, ranks_of_stages = point.Shape, limit = point.Limit,
+            value = point.Value,
+            series = point.Series,
+            seconds_per_token = point.SecondsPerToken,
+            tokens_per_second = point.TokensPerSecond,
+            ranks_of_stages = point.Shape,
+            limit = point.Limit,
         }),
     });
 
