@@ -1,12 +1,12 @@
 namespace LlamaCluster.Cli.Planning;
 
 /// <summary>
-/// The built-in devices. Cores and memory are the makers' figures; rates of a core are rounded from this program's own measurements of one core with the
-/// same instructions, scaled by clock (docs/scaling.md), and so are estimates.
+/// The built-in devices, for clusters that do not exist. Cores and memory bandwidth are what the makers' pages give; multiply-adds a second of a core are
+/// estimates by its vector width, and no measurements (one core of this project's machine, with AVX-512, was measured at 203e9).
 /// </summary>
 static class Devices
 {
-    /// <summary>AVX-512 with VNNI, 64 products a cycle and unit.</summary>
+    /// <summary>AVX-512.</summary>
     const double Avx512 = 150e9;
 
     /// <summary>AVX2, without VNNI or with its 256-bit form.</summary>
