@@ -56,6 +56,7 @@ public sealed partial class GenerationLoop
             MaxDraftTokens = options.Speculate ? MostDrafted : 0,
         };
         (_pipeline, _scheduler, _refusal) = (pipeline, new StepScheduler(limits, new KvBlockPool(pipeline.KvBlocks)), null);
+        _lastReturn = Task.CompletedTask;
     }
 
     /// <summary>The pipeline is of no use any more: every sequence ends with the reason.</summary>

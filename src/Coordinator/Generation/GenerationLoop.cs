@@ -23,6 +23,7 @@ public sealed partial class GenerationLoop(EngineOptions options, ModelIdentity 
     readonly Dictionary<ulong, SequenceStream> _open = [];
     IPipeline? _pipeline;
     StepScheduler? _scheduler;
+    Task _lastReturn = Task.CompletedTask;
     ulong _lastSequence;
     string? _refusal = "no model is loaded yet";
     TaskCompletionSource? _drained;
@@ -53,7 +54,8 @@ public sealed partial class GenerationLoop(EngineOptions options, ModelIdentity 
         {
             while (_inbox.Reader.TryRead(out var message)) Update(message);
             if (_pipeline is null || _scheduler is null) return;
-            while (_scheduler.Schedule() is { } step) _ = AwaitAsync(_pipeline, step, _pipeline.ExecuteAsync(step));
+            while (_scheduler.Schedule() is { } step)
+                _lastReturn = AwaitAsync(_pipeline, step, _pipeline.ExecuteAsync(step), before: _lastReturn);
             if (_scheduler.TakeEnded() is { Count: > 0 } ended) _pipeline.End(ended);
             metrics.Observe(_scheduler);
         }
@@ -81,8 +83,13 @@ public sealed partial class GenerationLoop(EngineOptions options, ModelIdentity 
         if (_open.Count == 0) _drained?.TrySetResult();
     }
 
-    async Task AwaitAsync(IPipeline pipeline, ScheduledStep step, Task<StepReturn> returned)
-        => _inbox.Writer.TryWrite(new LoopMessage.StepReturned(pipeline, step, await returned));
+    /// <summary>Steps are taken in in the order they were given out, though the tasks that await them may run in any.</summary>
+    async Task AwaitAsync(IPipeline pipeline, ScheduledStep step, Task<StepReturn> returned, Task before)
+    {
+        var how = await returned;
+        await before;
+        _inbox.Writer.TryWrite(new LoopMessage.StepReturned(pipeline, step, how));
+    }
 
     void Return(LoopMessage.StepReturned returned)
     {

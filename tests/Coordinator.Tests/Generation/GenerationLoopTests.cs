@@ -2,7 +2,10 @@ using System.Diagnostics.Metrics;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Model.Inference;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -45,6 +48,30 @@ public sealed class GenerationLoopTests : IAsyncLifetime
         HeldPipeline.Return(step);
         var chunk = Assert.Single((await _pipeline.NextAsync()).Step.Chunks);
         Assert.Equal((true, 4), (chunk.Introduces, chunk.NewBlocks.Count));
+    }
+
+    [Fact]
+    public async Task Steps_are_taken_in_in_the_order_they_were_given_out()
+    {
+        var pipeline = new HeldPipeline(stages: 2, kvBlocks: 64);
+        _loop.Attach(pipeline);
+        var request = TestCluster.Request([.. Enumerable.Range(3, 900)], maxTokens: 1);
+        var stream = _loop.Submit(request with { Sampling = request.Sampling with { TopLogprobs = 0, PromptLogprobs = true } });
+        var (first, second) = (await pipeline.NextAsync(), await pipeline.NextAsync());
+        second.Return.SetResult(Scored(id: 2));
+        await Task.Yield();
+        first.Return.SetResult(Scored(id: 1));
+        var third = pipeline.NextAsync();
+        for (var events = stream.ReadAllAsync(CancellationToken.None).GetAsyncEnumerator(); ;)
+        {
+            Assert.True(await events.MoveNextAsync().AsTask().Soon("the next event"));
+            if (events.Current is not SequenceEvent.Prompt prompt) continue;
+            Assert.Equal(1, Assert.Single(prompt.Tokens).Id);
+            break;
+        }
+        await third;
+
+        static StepReturn Scored(int id) => new StepReturn.Completed([new ChunkResult([], [new SampledToken(id, -1, [])])]);
     }
 
     [Fact]
