@@ -24,7 +24,11 @@ public sealed class ForeignClientTests
         Assert.Equal("stop", chat.GetProperty("finish").GetString());
         Assert.Equal(chat.GetProperty("usage").GetProperty("completion_tokens").GetInt32() - 1, chat.GetProperty("logprobs").GetInt32());
         Assert.Equal(Answer, seen.GetProperty("streamed").GetProperty("text").GetString());
-        Assert.Equal(chat.GetProperty("usage").ToString(), seen.GetProperty("streamed").GetProperty("usage").ToString());
+        var (whole, streamed) = (chat.GetProperty("usage"), seen.GetProperty("streamed").GetProperty("usage"));
+        foreach (var count in new[] { "prompt_tokens", "completion_tokens", "total_tokens" })
+            Assert.Equal(whole.GetProperty(count).GetInt32(), streamed.GetProperty(count).GetInt32());
+        Assert.Equal(0, whole.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32());
+        Assert.InRange(streamed.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32(), 1, whole.GetProperty("prompt_tokens").GetInt32() - 1);
         Assert.All(seen.GetProperty("several").EnumerateArray(), text => Assert.Equal(Answer, text.GetString()));
         Assert.StartsWith("LlamaCluster", seen.GetProperty("completion").GetProperty("text").GetString());
         Assert.Equal(404, seen.GetProperty("unknownModel").GetProperty("status").GetInt32());
