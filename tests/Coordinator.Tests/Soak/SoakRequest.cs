@@ -29,6 +29,7 @@ sealed record SoakRequest(int Number)
         if (random.Next(3) == 0) body["stop"] = new JsonArray("e", "a KV");
         if (random.Next(3) == 0) body["logprobs"] = random.Next(3);
         if (random.Next(5) == 0) body["repetition_penalty"] = 1.1;
+        if (random.Next(5) == 0) body["echo"] = true;
         return body;
     }
 }
