@@ -18,7 +18,7 @@ static class EnumOption
             {
                 var written = result.Tokens[0].Value;
                 foreach (var (word, value) in values)
-                    if (word == written) return value;
+                    if (word.Equals(written, StringComparison.OrdinalIgnoreCase)) return value;
                 result.AddError($"{name} is '{written}'; it must be {words.Replace("|", ", ")}.");
                 return default;
             },

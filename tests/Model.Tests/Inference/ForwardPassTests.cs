@@ -2,6 +2,7 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
@@ -81,6 +82,22 @@ public sealed class ForwardPassTests
                 var together = alone with { Together = true, ChunkSize = chunkSize, Threads = threads };
                 AssertSameBits(expected, together.Run(), $"chunks of {chunkSize}, {threads} threads");
             }
+    }
+
+    public static TheoryData<TensorType> Types => [.. Enum.GetValues<TensorType>()];
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void No_type_lets_a_row_depend_on_company_chunks_or_threads(TensorType type)
+    {
+        // Rows are whole blocks of 256, so that there is a matrix of every type.
+        using var weights = new RandomWeights(ModelShape.Parse($"hidden=256,layers=2,ffn=512,heads=4,kv-heads=2,vocab={TestModels.Vocabulary}"), type);
+        int[][] sequences = [TestModels.Tokens(64, 1), TestModels.Tokens(1, 2), TestModels.Tokens(37, 3)];
+        var alone = new ScoredRun(weights, sequences) { KvType = KvType.F16 };
+        var expected = alone.Run();
+        foreach (var chunkSize in new[] { 1, 5, 16, 64 })
+            foreach (var threads in new[] { 1, 3 })
+                AssertSameBits(expected, (alone with { Together = true, ChunkSize = chunkSize, Threads = threads }).Run(), $"{type}, chunks of {chunkSize}, {threads} threads");
     }
 
     static void CheckForms(string ggufPath, string folderPath, int vocabularySize)
