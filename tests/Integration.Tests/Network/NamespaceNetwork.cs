@@ -1,23 +1,29 @@
+using LlamaCluster.Integration.Tests.Network.Tun;
+using LlamaCluster.Testing;
+
 namespace LlamaCluster.Integration.Tests.Network;
 
 /// <summary>
-/// Namespaces as machines on one network: each has an address of its own, and this process is on the network, too, through a bridge. All goes
-/// away with the test.
+/// Namespaces as machines on one network: each has an address of its own, and this process is on the network, too. All goes away with the test.
 /// </summary>
 sealed class NamespaceNetwork : IDisposable
 {
-    readonly string _id = $"lc{Environment.ProcessId % 100_000}";
-    readonly List<string> _namespaces = [];
+    /// <summary>By which a worker knows the machine that it is on.</summary>
+    const string MachineId = "/proc/sys/kernel/random/boot_id";
 
-    /// <param name="link">What tc netem makes of each machine's link, e.g. delay 500us rate 1gbit; empty: nothing.</param>
-    public NamespaceNetwork(int machines, params string[] link)
+    readonly string _id = $"lc{Environment.ProcessId % 1_000_000}";
+    readonly TempFolder _machineIds = new();
+    readonly List<string> _namespaces = [];
+    readonly IWiring _wiring;
+
+    /// <param name="links">Between any two; null: as fast as the kernel can.</param>
+    public NamespaceNetwork(int machines, LinkShape? links = null)
     {
+        _wiring = links is null || NetworkAbility.Netem is null ? new BridgeWiring(_id, links) : new TunWiring(_id, links);
         try
         {
-            SystemCommand.Run("ip", "link", "add", Bridge, "type", "bridge");
-            SystemCommand.Run("ip", "address", "add", $"{Address}/24", "dev", Bridge);
-            SystemCommand.Run("ip", "link", "set", Bridge, "up");
-            for (var machine = 0; machine < machines; machine++) Add(machine, link);
+            for (var machine = 0; machine < machines; machine++) Add(machine);
+            _wiring.Connect([(null, Address), .. _namespaces.Select((name, machine) => (name, AddressOf(machine)))]);
         }
         catch
         {
@@ -29,34 +35,38 @@ sealed class NamespaceNetwork : IDisposable
     /// <summary>Of this process.</summary>
     public string Address => $"{Prefix}.1";
 
-    string Bridge => $"{_id}br";
-
     /// <summary>One of the addresses kept for measurements (RFC 2544), which nothing else uses.</summary>
-    string Prefix => $"198.18.{Environment.ProcessId % 250}";
+    static string Prefix => $"198.18.{Environment.ProcessId % 250}";
 
     /// <summary>The command that runs another one on a machine.</summary>
-    public string[] On(int machine) => ["ip", "netns", "exec", _namespaces[machine]];
+    public string[] On(int machine) =>
+        ["ip", "netns", "exec", _namespaces[machine], "sh", "-c", $"mount --bind {_machineIds.File($"{machine}")} {MachineId} && exec \"$@\"", "sh"];
 
     public string AddressOf(int machine) => $"{Prefix}.{machine + 2}";
 
+    /// <summary>Whatever cannot be taken away, the rest is.</summary>
     public void Dispose()
     {
-        // With a namespace go its links.
-        foreach (var name in _namespaces) SystemCommand.Run("ip", "netns", "delete", name);
-        SystemCommand.Run("ip", "link", "delete", Bridge);
+        List<Exception> failures = [];
+        Action[] all = [_wiring.Dispose, .. _namespaces.Select(name => (Action)(() => SystemCommand.Run("ip", "netns", "delete", name))), _machineIds.Dispose];
+        foreach (var remove in all)
+            try
+            {
+                remove();
+            }
+            catch (Exception e)
+            {
+                failures.Add(e);
+            }
+        if (failures.Count > 0) throw new AggregateException(failures);
     }
 
-    void Add(int machine, string[] link)
+    void Add(int machine)
     {
-        var (name, outer) = ($"{_id}-{machine}", $"{_id}v{machine}");
+        var name = $"{_id}-{machine}";
         SystemCommand.Run("ip", "netns", "add", name);
         _namespaces.Add(name);
-        SystemCommand.Run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", name);
-        SystemCommand.Run("ip", "link", "set", outer, "master", Bridge, "up");
-        SystemCommand.Run([.. On(machine), "ip", "address", "add", $"{AddressOf(machine)}/24", "dev", "eth0"]);
-        foreach (var device in new[] { "lo", "eth0" }) SystemCommand.Run([.. On(machine), "ip", "link", "set", device, "up"]);
-        if (link.Length == 0) return;
-        SystemCommand.Run([.. On(machine), "tc", "qdisc", "add", "dev", "eth0", "root", "netem", .. link]);
-        SystemCommand.Run(["tc", "qdisc", "add", "dev", outer, "root", "netem", .. link]);
+        IpCommand.Run(name, "link", "set", "lo", "up");
+        File.WriteAllText(_machineIds.File($"{machine}"), $"{name}\n");
     }
 }

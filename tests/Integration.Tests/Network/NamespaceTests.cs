@@ -1,60 +1,54 @@
-using System.Net;
-using System.Text;
-using System.Text.RegularExpressions;
-using LlamaCluster.Integration.Tests.Up;
-
 namespace LlamaCluster.Integration.Tests.Network;
 
-/// <summary>A coordinator here and workers on machines of their own, as far as the network can tell.</summary>
-public sealed partial class NamespaceTests
+/// <summary>What links between machines do to plans, and what they must not do to texts.</summary>
+[Collection(nameof(NetworkAlone))]
+public sealed class NamespaceTests
 {
+    /// <summary>
+    /// Two ranks save half of some milliseconds of reading weights and meet 8 times a token; two stages save nothing and meet once. So ranks are
+    /// better where a meeting takes less than about 0.3 ms, several times what fast links take here and a fraction of what slow ones do.
+    /// </summary>
+    const string Model = "shape:hidden=2048,layers=4,ffn=4096,heads=32,kv-heads=8,vocab=4096;type=q4_0";
+
+    static readonly LinkShape Slow = new(TimeSpan.FromMilliseconds(1), 1e9);
+
+    [NamespaceFact(slowLinks: true)]
+    public async Task Ranks_share_a_stage_over_fast_links_stages_follow_each_other_over_slow_ones_and_the_text_is_one_workers()
+    {
+        var alone = await RunAsync(workers: 1, links: null);
+        var fast = await RunAsync(workers: 2, links: null);
+        var slow = await RunAsync(workers: 2, Slow);
+
+        Assert.True(fast.Link.Microseconds < 1000, $"{fast.Link}");
+        Assert.True(slow.Link.Microseconds is >= 2000 and < 10_000 && slow.Link.MegabytesPerSecond is > 10 and < 200, $"{slow.Link}");
+        Assert.Equal(("1 stage of 2 ranks", "2 stages of 1 worker"), (fast.Plan, slow.Plan));
+        Assert.Equal((alone.Text, alone.Text), (fast.Text, slow.Text));
+    }
+
     [NamespaceFact]
-    public async Task Ranks_on_several_machines_link_by_a_lane_and_answer()
+    public async Task Ranks_on_several_machines_link_by_a_lane()
     {
         using var network = new NamespaceNetwork(2);
-        Assert.NotEmpty(await TextOfAsync(network));
+        await using var cluster = await NetworkedCluster.StartAsync(network, 2, "--tensor-parallel", "2");
+
+        Assert.Contains(cluster.Lane.Peer, (string[])[network.AddressOf(0), network.AddressOf(1)]);
+        await cluster.TextAsync();
     }
 
-    /// <summary>1 ms there and back, 1 Gbit/s.</summary>
     [NamespaceFact(slowLinks: true)]
-    public async Task Slow_links_are_measured_as_such_and_change_no_token()
+    public async Task Ranks_that_are_told_to_share_a_stage_do_so_over_slow_links_too()
     {
-        string expected;
-        using (var fast = new NamespaceNetwork(2)) expected = await TextOfAsync(fast);
-        using var slow = new NamespaceNetwork(2, "delay", "250us", "rate", "1gbit");
-        Assert.Equal(expected, await TextOfAsync(slow, leastMicroseconds: 500));
+        using var network = new NamespaceNetwork(2, Slow);
+        await using var cluster = await NetworkedCluster.StartAsync(network, 2, "--tensor-parallel", "2");
+
+        Assert.True(cluster.Lane.Microseconds >= 1000, $"{cluster.Lane}");
+        await cluster.TextAsync();
     }
 
-    static async Task<string> TextOfAsync(NamespaceNetwork network, int leastMicroseconds = 0)
+    static async Task<(string Text, string Plan, (double Microseconds, double MegabytesPerSecond) Link)> RunAsync(int workers, LinkShape? links)
     {
-        await using var coordinator = CliProcess.Start(
-            "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", $"http://{network.Address}:0", "--workers", "2", "--tensor-parallel", "2");
-        var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ');
-        var grpc = addresses[2]["grpc=".Length..];
-        await using var first = StartWorker(network, 0, grpc);
-        await using var second = StartWorker(network, 1, grpc);
-        using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
-        await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
-
-        var caller = first.Log.Contains("partial sums to") ? first : second;
-        var linked = LinkLine().Match(caller.Log);
-        Assert.True(linked.Success, caller.Log);
-        Assert.Contains(linked.Groups["peer"].Value, (string[])[network.AddressOf(0), network.AddressOf(1)]);
-        Assert.True(int.Parse(linked.Groups["lane"].Value) >= leastMicroseconds, linked.Value);
-
-        using var content = new StringContent("""{"prompt":"What is a KV cache?","temperature":0,"max_tokens":24}""", Encoding.UTF8, "application/json");
-        using var answer = await http.PostAsync("/v1/completions", content);
-        var body = await answer.Content.ReadAsStringAsync();
-        Assert.True(answer.StatusCode == HttpStatusCode.OK, body);
-        return TextField().Match(body).Value;
+        using var network = new NamespaceNetwork(workers, links);
+        await using var cluster = await NetworkedCluster.StartAsync(network, workers, "--model", Model, "--context", "512", "--objective", "latency");
+        return (await cluster.TextAsync(), cluster.Plan, cluster.Link);
     }
-
-    static CliProcess StartWorker(NamespaceNetwork network, int machine, string coordinator) => CliProcess.StartUnder(
-        network.On(machine), "worker", "--coordinator", coordinator, "--listen", "http://0.0.0.0:0", "--name", $"machine{machine}", "--threads", "1");
-
-    [GeneratedRegex(@"partial sums to rank 0 \(http://(?<peer>[0-9.]+):\d+\) go by \w+; 32 KiB take one way (?<lane>\d+) us by tcp")]
-    private static partial Regex LinkLine();
-
-    [GeneratedRegex("\"text\":\"[^\"]*\"")]
-    private static partial Regex TextField();
 }
