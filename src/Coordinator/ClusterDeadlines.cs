@@ -3,6 +3,11 @@ namespace LlamaCluster.Coordinator;
 /// <summary>How long the coordinator waits for workers before it holds something for lost or failed.</summary>
 public sealed record ClusterDeadlines
 {
+    /// <summary>A step may take so many times what it is expected to.</summary>
+    const double StepPatience = 5;
+
+    static readonly TimeSpan LongestStep = TimeSpan.FromHours(24);
+
     /// <summary>How often a worker is asked to give a sign of life. Default 1 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(1);
 
@@ -12,7 +17,7 @@ public sealed record ClusterDeadlines
     /// </summary>
     public TimeSpan HeartbeatTimeout { get; init; } = TimeSpan.FromSeconds(8);
 
-    /// <summary>For a step, from when it is the oldest one under way. Default 120 s: a prompt's rows on a big model and slow machines.</summary>
+    /// <summary>For a step, from when it is the oldest one under way; where steps are expected to be slow, <see cref="OfSteps"/> if that is more. Default 120 s.</summary>
     public TimeSpan Step { get; init; } = TimeSpan.FromSeconds(120);
 
     /// <summary>For opening the Steps streams of a view. Default 15 s.</summary>
@@ -37,4 +42,7 @@ public sealed record ClusterDeadlines
 
     /// <summary>The longest such pause. Default 15 s.</summary>
     public TimeSpan LongestRetry { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>What is granted to steps of which the fullest is expected to take so long: slow is not dead.</summary>
+    public static TimeSpan OfSteps(double expectedSeconds) => TimeSpan.FromSeconds(Math.Min(StepPatience * expectedSeconds, LongestStep.TotalSeconds));
 }

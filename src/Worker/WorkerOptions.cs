@@ -44,7 +44,7 @@ public sealed record WorkerOptions
 
     /// <summary>
     /// The longest that another process may keep a step, a link or a stream of weights waiting. A dead one is noticed sooner, by the end of
-    /// its connection. Default 120 s: the stage before may be computing a long prompt.
+    /// its connection. Steps get more where the coordinator expects them to be slow. Default 120 s: the stage before may be computing a long prompt.
     /// </summary>
     public TimeSpan PeerTimeout { get; init; } = TimeSpan.FromSeconds(120);
 

@@ -24,6 +24,9 @@ sealed class BenchCluster : IAsyncDisposable
 
     public string ModelName => _coordinator.Model.Name;
 
+    /// <summary>Of the view that serves.</summary>
+    public IReadOnlyList<ShardProgress> Shards => _coordinator.Status.Value.Shards;
+
     public IMeterFactory Meters => _coordinator.Meters;
 
     /// <summary>Starts everything and waits until the model is loaded.</summary>

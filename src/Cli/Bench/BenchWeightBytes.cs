@@ -8,15 +8,22 @@ static class BenchWeightBytes
 {
     /// <summary>Held in memory by one process that runs all layers.</summary>
     public static long Loaded(IModelWeights weights) =>
-        TensorsOf(weights).Where(tensor => !weights.LayersAreAlike || !IsOfLayer(tensor) || tensor.Name.StartsWith("blk.0.", StringComparison.Ordinal)).Sum(tensor => tensor.Bytes);
+        ShardParts.Held(weights, Whole(weights), StageSlice.Whole(weights.Config)).Of(weights.Tensors).Sum(part => part.Bytes);
 
-    /// <summary>Read for a step: of an embedding that is not the head too, only a row for each token.</summary>
-    public static long PerStep(IModelWeights weights) => TensorsOf(weights)
-        .Where(tensor => weights.Config.TiedEmbeddings || tensor.Name != LlamaTensors.Embedding)
+    /// <summary>Read for a step by all stages together.</summary>
+    public static long PerStep(IModelWeights weights) => PerStep(weights, Whole(weights));
+
+    /// <summary>Read for a step by a stage: of an embedding that is not its head too, only a row for each token.</summary>
+    public static long PerStep(IModelWeights weights, StageShape shape) => TensorsOf(weights, shape)
+        .Where(tensor => tensor.Name != LlamaTensors.Embedding || (weights.Config.TiedEmbeddings && shape.HasHead))
         .Sum(tensor => tensor.Bytes);
 
-    static bool IsOfLayer(TensorInfo tensor) => tensor.Name.StartsWith("blk.", StringComparison.Ordinal);
+    /// <summary>Of these, those of layers.</summary>
+    public static long OfLayers(IModelWeights weights, StageShape shape) => Enumerable.Range(shape.FirstLayer, shape.LayerCount)
+        .SelectMany(layer => LlamaTensors.OfLayer(weights.Config, layer))
+        .Sum(tensor => weights.Find(tensor.Name)!.Bytes);
 
-    static IReadOnlyList<TensorInfo> TensorsOf(IModelWeights weights) =>
-        ShardWeights.TensorsOf(weights.Tensors, StageShape.Whole(weights.Config.LayerCount), weights.Config);
+    static StageShape Whole(IModelWeights weights) => StageShape.Whole(weights.Config.LayerCount);
+
+    static IReadOnlyList<TensorInfo> TensorsOf(IModelWeights weights, StageShape shape) => ShardWeights.TensorsOf(weights.Tensors, shape, weights.Config);
 }

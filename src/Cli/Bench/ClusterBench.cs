@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using LlamaCluster.Kernels;
-using LlamaCluster.Kernels.Measuring;
 using LlamaCluster.Model.Formats;
 
 namespace LlamaCluster.Cli.Bench;
@@ -14,8 +12,6 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
     /// <summary>The runtime goes on compiling what it finds in use, beside the work that is to be measured, for about so long.</summary>
     static readonly TimeSpan WarmUpTime = TimeSpan.FromSeconds(10);
 
-    static readonly TimeSpan BandwidthTime = TimeSpan.FromSeconds(0.5);
-
     /// <exception cref="CommandFailedException">The cluster did not come up, or did not answer every request in full.</exception>
     /// <exception cref="ModelFormatException">The model cannot be read.</exception>
     public async Task<BenchReport> RunAsync(CancellationToken cancellation)
@@ -24,10 +20,19 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
         options.Load.CheckContext(weights);
         await using var cluster = await BenchCluster.StartAsync(options, error, cancellation);
         var round = await cluster.WithWorkersAsync(working => MeasureAsync(cluster, weights.Config.VocabularySize, working), cancellation);
+        // Taken before there is a buffer to read, which is no part of what a coordinator needs.
         using var process = Process.GetCurrentProcess();
-        var figures = new ClusterFigures(round.FirstToken, round.BetweenTokens, round.StepsPerSecond, round.Stages, cluster.PeakResidentBytes(), process.PeakWorkingSet64);
-        using var threads = new ComputeThreads(options.Workers * options.Load.Threads, options.Load.Pin);
-        return BenchReport.Of(options.Load, round, BenchWeightBytes.PerStep(weights), MemoryBandwidth.Measure(threads, BandwidthTime), figures);
+        var peak = process.PeakWorkingSet64;
+        var reads = new PlainReads(options.Load.Pin);
+        var stages = StageFacts.Of(cluster.Shards, weights).Zip(round.Stages, (facts, load) => FiguresOf(facts, load, reads));
+        var figures = new ClusterFigures(round.FirstToken, round.BetweenTokens, round.StepsPerSecond, [.. stages], cluster.PeakResidentBytes(), peak);
+        return BenchReport.Of(options.Load, round, BenchWeightBytes.PerStep(weights), reads.By(options.Workers * options.Load.Threads), figures);
+    }
+
+    StageFigures FiguresOf(StageFacts facts, StageLoad load, PlainReads reads)
+    {
+        var threads = facts.Ranks * options.Load.Threads;
+        return new StageFigures(facts, load, threads, reads.By(threads));
     }
 
     async Task<ClusterRound> MeasureAsync(BenchCluster cluster, int vocabularySize, CancellationToken cancellation)

@@ -17,6 +17,8 @@ public sealed class CoordinatorMetrics : IDisposable
     public const string StageTag = "stage";
     public const string RankTag = "rank";
     public const string TensorSync = "llamacluster.stage.tensor_sync";
+    public const string TensorSyncSent = "llamacluster.stage.tensor_sync.sent";
+    public const string ActivationsSent = "llamacluster.stage.activations.sent";
 
     const double Microsecond = 1e-6;
 
@@ -36,6 +38,8 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Histogram<double> _compute;
     readonly Histogram<double> _wait;
     readonly Histogram<double> _sync;
+    readonly Counter<long> _syncSent;
+    readonly Counter<long> _activationsSent;
     volatile Levels _levels = Levels.None;
     (long Preemptions, long Queried, long Hit, long Drafted, long Accepted) _counted;
 
@@ -57,6 +61,8 @@ public sealed class CoordinatorMetrics : IDisposable
         _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "What a stage computed for one step.");
         _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "What a stage waited for activations of one step.");
         _sync = _meter.CreateHistogram<double>(TensorSync, "s", "What a rank of a stage spent in exchanges with the others for one step.");
+        _syncSent = _meter.CreateCounter<long>(TensorSyncSent, "By", "Payload that a rank of a stage sent to the others.");
+        _activationsSent = _meter.CreateCounter<long>(ActivationsSent, "By", "Payload of activations that a rank of a stage sent to the next stage.");
         _meter.CreateObservableGauge("llamacluster.queue.length", () => _levels.Waiting, "{sequence}", "Sequences that wait for KV blocks.");
         _meter.CreateObservableGauge("llamacluster.sequences.running", () => _levels.Running, "{sequence}", "Sequences that hold KV blocks.");
         _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => _levels.BlocksHeld, "{block}", "KV blocks that sequences hold.");
@@ -87,6 +93,8 @@ public sealed class CoordinatorMetrics : IDisposable
         _compute.Record(timings.ComputeMicroseconds * Microsecond, tags);
         _wait.Record(timings.WaitMicroseconds * Microsecond, tags);
         if (timings.SyncMicroseconds > 0) _sync.Record(timings.SyncMicroseconds * Microsecond, tags);
+        if (timings.SyncBytes > 0) _syncSent.Add(Bytes(timings.SyncBytes), tags);
+        if (timings.ActivationBytes > 0) _activationsSent.Add(Bytes(timings.ActivationBytes), tags);
     }
 
     /// <param name="scheduler">Null while no view is ready.</param>
@@ -110,6 +118,9 @@ public sealed class CoordinatorMetrics : IDisposable
     }
 
     public void Dispose() => _meter.Dispose();
+
+    /// <summary>A worker may say anything; what counts down is no counter.</summary>
+    static long Bytes(ulong said) => (long)Math.Min(said, long.MaxValue);
 
     sealed record Levels(int Waiting, int Running, int BlocksHeld, int BlocksCached, int BlocksFree)
     {

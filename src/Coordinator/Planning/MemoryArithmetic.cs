@@ -12,7 +12,7 @@ static class MemoryArithmetic
     public static string DoesNotFit(PlanningProblem problem)
     {
         var (model, goal, cluster) = (problem.Model, problem.Goal, problem.Cluster);
-        var weights = model.Bytes * problem.Overheads.Resident;
+        var weights = HeldBytes(model, cluster.Workers.Count) * problem.Overheads.Resident;
         var kv = (double)goal.KvBlocks * model.KvBlockBytes * model.LayerCount;
         var buffers = (double)goal.BufferBytes * cluster.Workers.Count;
         var known = cluster.Workers.Where(worker => worker.MemoryBytes > 0).ToList();
@@ -24,6 +24,10 @@ static class MemoryArithmetic
         var (first, middle) = (layer.MemoryOf(0, 0, 1).Total, layer.MemoryOf(0, Math.Min(1, model.LayerCount - 1), 1).Total);
         return $"{line}: in whole layers of {Gigabytes(middle)} (the first with the embedding: {Gigabytes(first)}) there is no way to share them out";
     }
+
+    /// <summary>By all workers together. Where layers are alike, each worker has one of its own.</summary>
+    static double HeldBytes(ModelFootprint model, int workers) =>
+        model.LayersAreAlike ? model.Bytes - (model.LayerCount - Math.Min(workers, model.LayerCount)) * model.Layers[0].Bytes : model.Bytes;
 
     static string Memories(PlanningProblem problem)
     {

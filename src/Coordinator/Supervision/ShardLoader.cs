@@ -74,5 +74,10 @@ public sealed partial class ShardLoader(PeerChannels channels, ClusterDeadlines 
 
     static ShardProgress ProgressOf(StageWorker worker, LoadProgress progress) => new(
         worker.Id, worker.Name, worker.Assignment.Address, worker.Stage, worker.Assignment.Shard,
-        progress.Phase, (long)Math.Min(progress.BytesDone, long.MaxValue), (long)Math.Min(progress.BytesTotal, long.MaxValue), progress.Source);
+        progress.Phase, ToLong(progress.BytesDone), ToLong(progress.BytesTotal), progress.Source)
+    {
+        KvBlockBytes = ToLong(progress.KvBlockBytes),
+    };
+
+    static long ToLong(ulong bytes) => (long)Math.Min(bytes, long.MaxValue);
 }

@@ -11,6 +11,9 @@ namespace LlamaCluster.Coordinator.Supervision;
 public sealed record ShardProgress(
     WorkerId Worker, string WorkerName, Uri Address, int Stage, Shard Shard, LoadProgress.Types.Phase Phase, long BytesDone, long BytesTotal, string Source)
 {
+    /// <summary>Bytes of one KV block over all layers of the shard; 0 until it is ready.</summary>
+    public long KvBlockBytes { get; init; }
+
     /// <summary>0 to 1.</summary>
     public double Fraction => Phase == LoadProgress.Types.Phase.Ready ? 1 : BytesTotal <= 0 ? 0 : Math.Clamp((double)BytesDone / BytesTotal, 0, 1);
 }

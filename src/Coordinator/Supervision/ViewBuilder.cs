@@ -21,12 +21,14 @@ public sealed class ViewBuilder(
         var byId = members.ToDictionary(member => member.Id);
         StageWorker[] workers = [.. plan.Assignments.Select(part => new StageWorker(part, byId[part.Worker].Name))];
         var board = new LoadingBoard(workers, report);
-        var request = new LoadRequest(plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine);
+        var stepTime = ClusterDeadlines.OfSteps(planned.Pipeline.Prediction.FullStepSeconds);
+        var deadlines = options.Deadlines.Step < stepTime ? options.Deadlines with { Step = stepTime } : options.Deadlines;
+        var request = new LoadRequest(plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, stepTime);
         var outcome = await loader.LoadAsync(request, [.. workers.Select(worker => (worker, byId[worker.Id].CoordinatorAddress))], board.Update, cancellation);
         return outcome switch
         {
             LoadOutcome.Loaded loaded => await GrpcPipeline.OpenAsync(
-                new PipelineOptions(plan, workers, loaded.KvBlocks, options.VocabularySize, options.Deadlines), channels, metrics, time, logger, cancellation),
+                new PipelineOptions(plan, workers, loaded.KvBlocks, options.VocabularySize, deadlines), channels, metrics, time, logger, cancellation),
             LoadOutcome.Failed failed => new PipelineOpening.Failed(failed.Failure),
             _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
         };

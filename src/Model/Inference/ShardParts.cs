@@ -12,14 +12,21 @@ public sealed class ShardParts
 {
     readonly Dictionary<string, Func<TensorInfo, TensorPart>> _cuts = new(StringComparer.Ordinal);
 
-    public ShardParts(LlamaConfig config, StageShape shape, StageSlice slice)
+    public ShardParts(LlamaConfig config, StageShape shape, StageSlice slice) : this(config, shape, slice, shape.LayerCount) { }
+
+    /// <param name="layers">As many of the stage's layers, the first ones.</param>
+    ShardParts(LlamaConfig config, StageShape shape, StageSlice slice, int layers)
     {
         if (shape.Embeds) _cuts.Add(LlamaTensors.Embedding, TensorPart.Whole);
-        for (var layer = shape.FirstLayer; layer < shape.FirstLayer + shape.LayerCount; layer++) AddLayer(layer, config.HeadSize, slice);
+        for (var layer = shape.FirstLayer; layer < shape.FirstLayer + layers; layer++) AddLayer(layer, config.HeadSize, slice);
         if (!shape.HasHead) return;
         _cuts.Add(LlamaTensors.OutputNorm, TensorPart.Whole);
         _cuts.TryAdd(HeadName(config), Rows(slice.Vocabulary));
     }
+
+    /// <summary>What of a model a rank holds in memory: where all layers are alike, one of them.</summary>
+    public static ShardParts Held(IModelWeights weights, StageShape shape, StageSlice slice) =>
+        new(weights.Config, shape, slice, weights.LayersAreAlike ? 1 : shape.LayerCount);
 
     /// <summary>The head's tensor: the embedding where the two are tied.</summary>
     public static string HeadName(LlamaConfig config) => config.TiedEmbeddings ? LlamaTensors.Embedding : LlamaTensors.Output;

@@ -68,7 +68,7 @@ public sealed class ShardWeights : IDisposable
         [.. new ShardParts(config, shape, StageSlice.Whole(config)).Of(all).Select(part => part.Tensor)];
 
     /// <summary>
-    /// Reads and packs exactly the <see cref="ShardParts"/> of a rank, some rows at a time on all threads, so that never more than a few of them are
+    /// Reads and packs exactly the <see cref="ShardParts.Held"/> of a rank, some rows at a time on all threads, so that never more than a few of them are
     /// held twice.
     /// </summary>
     /// <param name="bytesLoaded">Told how many stored bytes have been read, from any thread, in growing order.</param>
@@ -78,7 +78,7 @@ public sealed class ShardWeights : IDisposable
         IModelWeights source, StageShape shape, StageSlice slice, ComputeThreads threads, IProgress<long>? bytesLoaded, CancellationToken cancellation)
     {
         if (slice.FirstProblem(source.Config) is { } problem) throw new ArgumentException(problem, nameof(slice));
-        var loader = new WeightLoader(source, new ShardParts(source.Config, shape, slice), bytesLoaded, cancellation);
+        var loader = new WeightLoader(source, ShardParts.Held(source, shape, slice), bytesLoaded, cancellation);
         try
         {
             var weights = new ShardWeights(loader, source, shape, slice);

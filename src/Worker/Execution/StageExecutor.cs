@@ -192,7 +192,7 @@ sealed partial class StageExecutor : IAsyncDisposable
         var arrived = Stopwatch.GetTimestamp();
         Group?.Exchange.BeginStep(step.StepId);
         var outcome = _stage.Run(step.Step);
-        var timings = StepReplies.Timings(step.Rows, begun, arrived, Stopwatch.GetTimestamp(), Group?.Exchange.Spent ?? TimeSpan.Zero);
+        var timings = StepReplies.Timings(step.Rows, begun, arrived, Stopwatch.GetTimestamp(), Group?.Exchange);
         return outcome switch
         {
             StepOutcome.Completed completed => Deliver(step, completed.Samples, timings),
@@ -205,7 +205,10 @@ sealed partial class StageExecutor : IAsyncDisposable
     StepFailure? Deliver(StageWork.RunStep step, IReadOnlyList<SequenceSamples> samples, Wire.StepTimings timings)
     {
         foreach (var next in _next)
+        {
             if (next.Post(step.StepId, step.Rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
+            timings.ActivationBytes += (ulong)next.LastBytes;
+        }
         // Before the network's threads run: what they find of the links comes after the answer.
         Reply(_stage.Shape.HasHead && (Group is null || Group.Shape.Rank == 0)
             ? StepReplies.Result(_viewVersion, step.StepId, samples, timings)

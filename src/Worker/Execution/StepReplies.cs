@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Worker.Links.Sums;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Execution;
@@ -26,14 +27,19 @@ static class StepReplies
     /// <param name="begun">When the stage turned to the step (<see cref="Stopwatch.GetTimestamp"/>).</param>
     /// <param name="arrived">When its activations were there.</param>
     /// <param name="computed">When it was done.</param>
-    /// <param name="synchronised">What of the time between the last two went into exchanges with other ranks.</param>
-    public static Wire.StepTimings Timings(int rows, long begun, long arrived, long computed, TimeSpan synchronised) => new()
+    /// <param name="exchange">With the other ranks, between the last two; null where there are none.</param>
+    public static Wire.StepTimings Timings(int rows, long begun, long arrived, long computed, LinkExchange? exchange)
     {
-        Rows = (uint)rows,
-        WaitMicroseconds = Microseconds(begun, arrived),
-        ComputeMicroseconds = Microseconds(arrived, computed) - (ulong)synchronised.TotalMicroseconds,
-        SyncMicroseconds = (ulong)synchronised.TotalMicroseconds,
-    };
+        var synchronised = (ulong)(exchange?.Spent.TotalMicroseconds ?? 0);
+        return new()
+        {
+            Rows = (uint)rows,
+            WaitMicroseconds = Microseconds(begun, arrived),
+            ComputeMicroseconds = Microseconds(arrived, computed) - synchronised,
+            SyncMicroseconds = synchronised,
+            SyncBytes = (ulong)(exchange?.SentBytes ?? 0),
+        };
+    }
 
     static ulong Microseconds(long from, long to) => (ulong)Stopwatch.GetElapsedTime(from, to).TotalMicroseconds;
 

@@ -39,6 +39,9 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
 
     public Uri Address { get; } = address;
 
+    /// <summary>Payload of the step that was posted last; for the thread that posts.</summary>
+    public long LastBytes { get; private set; }
+
     /// <summary>Opens the stream and waits until the peer has accepted it.</summary>
     /// <exception cref="RpcException">It cannot be reached.</exception>
     /// <exception cref="OperationCanceledException">It did not answer in time, or the caller gave up.</exception>
@@ -65,7 +68,9 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
             return _failure ?? $"the link to {PeerAddress.Format(Address)} is closed";
         }
         if (!_pool.TryTake(out var buffer)) throw new InvalidOperationException("a free buffer was counted, but there is none");
-        ActivationCodec.Encode(shape.Type, output, shape.HiddenSize, buffer.Begin(stepId, rows, shape.RowBytes));
+        var payload = buffer.Begin(stepId, rows, shape.RowBytes);
+        ActivationCodec.Encode(shape.Type, output, shape.HiddenSize, payload);
+        LastBytes = payload.Length;
         return _ready.Writer.TryWrite(buffer) ? null : throw new InvalidOperationException("there is room for every buffer, but one was not taken");
     }
 

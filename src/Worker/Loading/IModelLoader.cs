@@ -16,6 +16,9 @@ interface IModelLoader
     /// <summary>The parts of <paramref name="all"/> that a rank of a stage needs.</summary>
     IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config);
 
+    /// <summary>Stored bytes that <see cref="Load"/> reads.</summary>
+    long BytesToLoad(IModelWeights weights, StageShape shape, StageSlice slice);
+
     /// <summary>Reads and packs a rank's parts of a stage's tensors. Blocks the calling thread for as long as it takes.</summary>
     /// <param name="bytesLoaded">Told how many stored bytes are done so far.</param>
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>

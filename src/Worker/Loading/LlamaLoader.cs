@@ -18,6 +18,9 @@ sealed class LlamaLoader(WorkerOptions options) : IModelLoader, IDisposable
     public IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config) =>
         new ShardParts(config, shape, slice).Of(all);
 
+    public long BytesToLoad(IModelWeights weights, StageShape shape, StageSlice slice) =>
+        ShardParts.Held(weights, shape, slice).Of(weights.Tensors).Sum(part => part.Bytes);
+
     public IShardModel Load(IModelWeights weights, StageShape shape, StageSlice slice, IProgress<long> bytesLoaded, CancellationToken cancellation) =>
         new LlamaShard(weights.Config, ShardWeights.Load(weights, shape, slice, _threads, bytesLoaded, cancellation), shape, _threads);
 

@@ -24,6 +24,9 @@ sealed record LoadOrder(
     Wire.ActivationType ActivationType,
     Wire.ActivationType SumType)
 {
+    /// <summary>What the coordinator grants the steps of other stages. Default: nothing is said.</summary>
+    public TimeSpan StepTimeout { get; init; }
+
     public StageShape Shape { get; } = new(Assignment.Shard.Layers.First, Assignment.Shard.Layers.Count, Plan.LayerCount);
 
     /// <summary>

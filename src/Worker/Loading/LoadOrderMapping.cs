@@ -10,6 +10,7 @@ static class LoadOrderMapping
     const int MaxPathLength = 4096;
     const int MaxStepRows = 1 << 16;
     const int MaxSequenceLength = 1 << 27;
+    const int MaxMilliseconds = 24 * 60 * 60 * 1000;
 
     /// <exception cref="InvalidMessageException">A field is out of range, or the plan is none, or this worker is not in it.</exception>
     public static LoadOrder ToOrder(this Wire.AssignRequest request)
@@ -27,7 +28,10 @@ static class LoadOrderMapping
             Field.Count("max_step_rows", request.MaxStepRows, 1, MaxStepRows),
             Field.Count("max_sequence_length", request.MaxSequenceLength, 1, MaxSequenceLength),
             ToActivationType("activation_type", request.ActivationType),
-            ToActivationType("sum_type", request.SumType));
+            ToActivationType("sum_type", request.SumType))
+        {
+            StepTimeout = TimeSpan.FromMilliseconds(Field.Count("step_timeout_milliseconds", request.StepTimeoutMilliseconds, 0, MaxMilliseconds)),
+        };
     }
 
     static KvType ToKvType(Wire.KvType type) => type switch

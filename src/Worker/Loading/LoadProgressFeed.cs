@@ -37,10 +37,10 @@ sealed class LoadProgressFeed(ulong viewVersion, string modelDigest, TimeProvide
         Tell(news => news.BytesDone = (ulong)value);
     }
 
-    public void Ready(string source, int kvBlockCount, long residentBytes) => Tell(news =>
+    public void Ready(string source, int kvBlockCount, long kvBlockBytes, long residentBytes) => Tell(news =>
     {
         (news.Phase, news.Source, news.BytesDone) = (Phase.Ready, source, news.BytesTotal);
-        (news.KvBlockCount, news.ResidentBytes) = ((uint)kvBlockCount, (ulong)residentBytes);
+        (news.KvBlockCount, news.KvBlockBytes, news.ResidentBytes) = ((uint)kvBlockCount, (ulong)kvBlockBytes, (ulong)residentBytes);
     });
 
     public void Complete() => _news.Writer.TryComplete();

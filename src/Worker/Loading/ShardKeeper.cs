@@ -10,7 +10,7 @@ namespace LlamaCluster.Worker.Loading;
 /// </summary>
 sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime lifetime) : IAsyncDisposable
 {
-    /// <summary>How long a step that is running may delay a new view.</summary>
+    /// <summary>How long a step that is running may delay a new view, if more was not granted to it.</summary>
     static readonly TimeSpan StepDeadline = TimeSpan.FromMinutes(1);
 
     readonly Lock _lock = new();
@@ -126,20 +126,21 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         lock (_lock) _current = shard;
         Changed.Set();
         readiness.Set(true);
-        progress.Ready(shard.Model.Source, shard.KvBlockCount, shard.ResidentBytes);
+        progress.Ready(shard.Model.Source, shard.KvBlockCount, shard.KvBlockBytes, shard.ResidentBytes);
     }
 
     async Task EndViewAsync()
     {
         if (_current is not { } old) return;
         readiness.Set(false);
+        var deadline = old.Order.StepTimeout > StepDeadline ? old.Order.StepTimeout : StepDeadline;
         try
         {
-            await old.Executor.DisposeAsync().AsTask().WaitAsync(StepDeadline);
+            await old.Executor.DisposeAsync().AsTask().WaitAsync(deadline);
         }
         catch (TimeoutException)
         {
-            throw new TimeoutException($"a step of view {old.Order.Plan.ViewVersion} still runs after {StepDeadline.TotalSeconds} s");
+            throw new TimeoutException($"a step of view {old.Order.Plan.ViewVersion} still runs after {deadline.TotalSeconds} s");
         }
         lock (_lock) _current = null;
     }

@@ -21,8 +21,7 @@ sealed partial class ShardLoader(
         using var opened = await source.OpenAsync(order, progress, cancellation);
         CheckLayers(opened, order);
         var slice = order.SliceOf(opened.Weights.Config, opened.Weights.Tensors);
-        var needed = model.PartsOf(opened.Weights.Tensors, order.Shape, slice, opened.Weights.Config);
-        progress.Begin(Phase.Loading, needed.Sum(part => part.Bytes), opened.Source);
+        progress.Begin(Phase.Loading, model.BytesToLoad(opened.Weights, order.Shape, slice), opened.Source);
         // A thread of its own: packing blocks for minutes, and the pool's threads serve the network.
         var weights = await Task.Factory.StartNew(
             () => model.Load(opened.Weights, order.Shape, slice, progress, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -49,11 +48,12 @@ sealed partial class ShardLoader(
         var group = order.Assignment.Shard.Slice.IsWhole ? null : new RankGroup(Ranks(order, held), order.Plan.Ranks(order.Assignment.Stage), caller);
         var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks }, group?.Exchange);
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
-        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, options.PeerTimeout));
-        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageLinks(inbox, group, [.. next]), options.PeerTimeout, logger);
+        var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
+        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, timeout));
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageLinks(inbox, group, [.. next]), timeout, logger);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
-        return new HeldShard(order, held, executor, blocks, resident);
+        return new HeldShard(order, held, executor, blocks, blockBytes, resident);
     }
 
     static ActivationShape Activations(LoadOrder order, int hiddenSize, int fromStage) =>

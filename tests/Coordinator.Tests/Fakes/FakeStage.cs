@@ -87,7 +87,7 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks, int rank
         result.Sequences.Add(answer);
     }
 
-    StepTimings Timings(StepPlan plan) => new() { Rows = (uint)plan.Chunks.Sum(chunk => chunk.Count), ComputeMicroseconds = 10, WaitMicroseconds = 5 };
+    StepTimings Timings(StepPlan plan) => new() { Rows = (uint)plan.Chunks.Sum(chunk => chunk.Count), ComputeMicroseconds = 10, WaitMicroseconds = 5, ActivationBytes = 64, SyncBytes = 16 };
 
     static StepReply Bad(StepPlan plan, string problem) => Failed(plan, StepFailed.Types.Reason.BadStep, problem);
 

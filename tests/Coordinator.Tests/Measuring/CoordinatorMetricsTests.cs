@@ -21,5 +21,7 @@ public sealed class CoordinatorMetricsTests
         Assert.Equal(0, sums.Level("llamacluster.queue.length"));
         Assert.Equal((1, 2047), (sums.Level("llamacluster.kv.blocks.cached"), sums.Level("llamacluster.kv.blocks.free") + sums.Level("llamacluster.kv.blocks.used")));
         Assert.True(sums["llamacluster.stage.compute.duration"] > 0);
+        // Two stages' for each step.
+        Assert.Equal((20 * 2 * 64, 20 * 2 * 16), (sums["llamacluster.stage.activations.sent"], sums["llamacluster.stage.tensor_sync.sent"]));
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Coordinator.Planning;
 using LlamaCluster.Coordinator.Planning.Costs;
@@ -19,6 +20,21 @@ public sealed class ModelFootprintTests
         Assert.Equal(WeightBytes(each, 1, 4) - 3 * layer, WeightBytes(once, 1, 4), 1e-6);
         Assert.Equal(WeightBytes(each, 0, 6) - 5 * layer, WeightBytes(once, 0, 6), 1e-6);
         Assert.Equal(each.Bytes, once.Bytes);
+    }
+
+    /// <summary>405B: 126 layers of 1.79 GB, an embedding and a head of 1.18 GB.</summary>
+    [Theory]
+    [InlineData("", 228.31)]
+    [InlineData(";share-layer-weights", 7.74)]
+    public void What_does_not_fit_is_reckoned_with_what_workers_would_hold(string field, double gigabytes)
+    {
+        var goal = PlanGoal.Of(PlanObjective.Latency, 16, 1) with { UsesAll = true, RanksPerStage = 1 };
+        var problem = new PlanningProblem(
+            Of($"shape:llama-3.1-405b;type=q4_0{field}"), Clusters.Alike(3, Clusters.Fast, memory: 1_000_000_000), goal, new Overheads { Resident = 1 });
+
+        var refused = Assert.IsType<PipelineOutcome.Refused>(PipelinePlanner.Plan(problem));
+
+        Assert.StartsWith(string.Create(CultureInfo.InvariantCulture, $"the model does not fit: {gigabytes} GB of weights + 0.01 GB of KV cache"), refused.Reason);
     }
 
     [Fact]

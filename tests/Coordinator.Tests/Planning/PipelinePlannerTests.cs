@@ -104,6 +104,19 @@ public sealed class PipelinePlannerTests
         Assert.NotEmpty(plan.Prediction.Limit);
     }
 
+    /// <summary>Three workers of one thread each: a step of 128 rows of a 405B model takes minutes.</summary>
+    [Fact]
+    public void The_fullest_step_is_expected_to_take_as_long_as_its_arithmetic()
+    {
+        var cluster = Clusters.Of(Clusters.Fast, Enumerable.Range(0, 3).Select(host => Clusters.Worker(host, multiplyAdds: 250e9)));
+        var goal = PlanGoal.Of(PlanObjective.Latency, 512, 1) with { UsesAll = true, RanksPerStage = 1 };
+        var prediction = Planned(new PlanningProblem(Footprints.Of("llama-3.1-405b"), cluster, goal, new Overheads())).Prediction;
+
+        Assert.InRange(prediction.OneToken.Total, 10, 15);
+        Assert.InRange(prediction.FullStepSeconds, 129 * 402e9 / 250e9, 1.1 * 129 * 406e9 / 250e9);
+        Assert.Equal(TimeSpan.FromSeconds(5 * prediction.FullStepSeconds), ClusterDeadlines.OfSteps(prediction.FullStepSeconds));
+    }
+
     static bool Fits(PlanningProblem problem, IReadOnlyList<PlannedStage> stages) => stages.All(stage =>
         StageGroup.Of(problem, [.. stage.Workers], stage.Shares).Holds(stage.Layers.First, stage.Layers.Count));
 

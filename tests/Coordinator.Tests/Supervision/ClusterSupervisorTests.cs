@@ -63,6 +63,7 @@ public sealed class ClusterSupervisorTests
             Assert.Equal((512u, 512u), (request.MaxStepRows, request.MaxSequenceLength));
             Assert.Equal((KvType.F16, ActivationType.F32), (request.KvType, request.ActivationType));
             Assert.Equal(2048u, request.KvBlockCount);   // 64 sequences of 512 positions
+            Assert.InRange(request.StepTimeoutMilliseconds, 1u, 60_000u);
         });
         Assert.Equal(cluster.Workers.Select(worker => worker.Id.Value), assigned.Select(request => request.WorkerId));
     }

@@ -42,6 +42,18 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
         }
     }
 
+    [Theory]
+    [InlineData(Wire.ActivationType.F32, 4)]
+    [InlineData(Wire.ActivationType.Bf16, 2)]
+    public async Task Step_ThroughStages_SaysWhatEachOneSent(Wire.ActivationType type, int bytes)
+    {
+        await using var workers = await StartAsync(2);
+        await using var pipeline = await OpenAsync(workers, request => request.ActivationType = type);
+        await pipeline.SendAsync(pipeline.Step(1, 0, 5, 6, 7));
+        Assert.Equal((ulong)(3 * file.Model.Config.HiddenSize * bytes), (await pipeline.ReplyAsync(0)).Done.Timings.ActivationBytes);
+        Assert.Equal(0UL, (await pipeline.ReplyAsync(1)).Result.Timings.ActivationBytes);
+    }
+
     /// <summary>The first stage computes step 2 while the second one is still in step 1.</summary>
     [Fact]
     public async Task Steps_OfTwoStages_RunAtTheSameTime()
@@ -188,6 +200,16 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
         var failed = (await pipeline.ReplyAsync(1)).Failed;
         Assert.Equal((1UL, Reason.PeerLost), (failed.StepId, failed.Reason));
         Assert.Contains("no activations of step 1 came from stage 0 within 0.2 s", failed.Message);
+    }
+
+    [Fact]
+    public async Task Activations_OfAStepThatIsExpectedToBeSlow_AreWaitedFor()
+    {
+        await using var workers = await StartAsync(2, options => options with { PeerTimeout = TimeSpan.FromMilliseconds(200) });
+        using var never = new ManualResetEventSlim();
+        workers[0].Model.OnRun = _ => never.Wait(TimeSpan.FromMilliseconds(600)) ? new StepOutcome.Failed("it was set") : null;
+        await using var pipeline = await OpenAsync(workers, request => request.StepTimeoutMilliseconds = 20_000);
+        Assert.Equal(5 + file.Layers, (await pipeline.ExecuteAsync(pipeline.Step(1, 0, 5))).Sequences[0].Tokens[0].Id);
     }
 
     [Fact]

@@ -31,13 +31,19 @@ public class TensorGroupTests(ModelFile file) : IClassFixture<ModelFile>
     }
 
     [Fact]
-    public async Task Step_OfRanks_SaysHowLongTheySynchronised()
+    public async Task Step_OfRanks_SaysHowLongTheySynchronisedAndWhatTheySent()
     {
         await using var workers = await Workers.StartAsync(2);
         await using var pipeline = await OpenAsync(workers, [2]);
         await pipeline.SendAsync(pipeline.Step(1, 0, 5));
-        Assert.True((await pipeline.ReplyAsync(0)).Result.Timings.SyncMicroseconds > 0);
-        Assert.True((await pipeline.ReplyAsync(1)).Done.Timings.SyncMicroseconds > 0);
+        await pipeline.SendAsync(pipeline.Step(2, 1, 6));
+        for (var step = 0; step < 2; step++)
+        {
+            var timings = new[] { (await pipeline.ReplyAsync(0)).Result.Timings, (await pipeline.ReplyAsync(1)).Done.Timings };
+            Assert.All(timings, rank => Assert.True(rank.SyncMicroseconds > 0));
+            // The model's one sum of a step, of one row, to the one other rank.
+            Assert.All(timings, rank => Assert.Equal((ulong)file.Model.Config.HiddenSize * sizeof(float), rank.SyncBytes));
+        }
     }
 
     [Theory]

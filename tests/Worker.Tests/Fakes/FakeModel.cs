@@ -38,6 +38,9 @@ sealed class FakeModel : IModelLoader
     public IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config) =>
         [.. new ShardParts(config, shape, slice).Of(all).Where(part => part.Tensor.Name.StartsWith("blk.", StringComparison.Ordinal))];
 
+    public long BytesToLoad(IModelWeights weights, StageShape shape, StageSlice slice) =>
+        PartsOf(weights.Tensors, shape, slice, weights.Config).Sum(part => part.Bytes);
+
     public IShardModel Load(IModelWeights weights, StageShape shape, StageSlice slice, IProgress<long> bytesLoaded, CancellationToken cancellation)
     {
         OnLoad(cancellation);

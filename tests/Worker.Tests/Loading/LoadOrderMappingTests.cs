@@ -19,6 +19,7 @@ public class LoadOrderMappingTests
         Assert.Equal(new Uri("http://127.0.0.1:7002"), Assert.Single(order.Next).Address);
         Assert.Equal(("/models/a.gguf", new Uri("http://10.0.0.1:81"), 12), (order.ModelPath, order.WeightsAddress, order.KvBlockCount));
         Assert.Equal((KvType.Q8_0, 512, 4096, Wire.ActivationType.Bf16), (order.KvType, order.MaxStepRows, order.MaxSequenceLength, order.ActivationType));
+        Assert.Equal(TimeSpan.FromMinutes(15), order.StepTimeout);
     }
 
     [Fact]
@@ -48,6 +49,7 @@ public class LoadOrderMappingTests
         { "max_step_rows", request => request.MaxStepRows = uint.MaxValue },
         { "max_sequence_length", request => request.MaxSequenceLength = 0 },
         { "sum_type", request => request.SumType = (Wire.ActivationType)99 },
+        { "step_timeout_milliseconds", request => request.StepTimeoutMilliseconds = uint.MaxValue },
         { "activation_type", request => request.ActivationType = (Wire.ActivationType)99 },
     };
 
@@ -93,5 +95,6 @@ public class LoadOrderMappingTests
         MaxStepRows = 512,
         MaxSequenceLength = 4096,
         ActivationType = Wire.ActivationType.Bf16,
+        StepTimeoutMilliseconds = 900_000,
     };
 }

@@ -20,7 +20,7 @@ public class LoadProgressFeedTests
         feed.Report(3);
         feed.Report(4);
         feed.Report(70_000_000);
-        feed.Ready("local x", 9, 77);
+        feed.Ready("local x", 9, 5, 77);
         feed.Complete();
 
         var news = new List<Wire.LoadProgress>();
@@ -29,7 +29,7 @@ public class LoadProgressFeedTests
         Assert.Equal([Phase.Opening, Phase.Loading, Phase.Loading, Phase.Loading, Phase.Ready], news.Select(n => n.Phase));
         Assert.Equal([0UL, 0, 3, 70_000_000, 200_000_000], news.Select(n => n.BytesDone));
         Assert.All(news, n => Assert.Equal((4UL, "digest"), (n.ViewVersion, n.ModelDigest)));
-        Assert.Equal(("local x", 9u, 77UL, 200_000_000UL), (news[^1].Source, news[^1].KvBlockCount, news[^1].ResidentBytes, news[^1].BytesTotal));
+        Assert.Equal(("local x", 9u, 5UL, 77UL, 200_000_000UL), (news[^1].Source, news[^1].KvBlockCount, news[^1].KvBlockBytes, news[^1].ResidentBytes, news[^1].BytesTotal));
     }
 
     sealed class HandTime : TimeProvider

@@ -26,6 +26,7 @@ public static class PlanPredictor
             [.. times.Zip(memory, (time, ranks) => new StagePrediction(time, ranks))],
             [.. StreamCounts(problem.Goal.Concurrency).Select(streams => StreamsOf(flows.OfStreams(groups, streams), counts, streams))],
             FirstToken(problem, flows, groups, counts),
+            FullStep(problem.Goal, flows, groups, counts),
             problem.Goal.Objective == PlanObjective.Latency || problem.Goal.Concurrency == 1
                 ? $"{Share(token)} of a token's time"
                 : LimitOfThroughput(flows.OfStreams(groups, problem.Goal.Concurrency), stages, counts, problem.Goal.Concurrency));
@@ -48,6 +49,13 @@ public static class PlanPredictor
         var division = LayerCounts.Of(counts, flow);
         var each = Math.Max(division.Slowest, flow.Latency(division.Together) / stages);
         return SchemeFlow.Seconds(flow.Latency(division.Together) + (chunks - 1) * each);
+    }
+
+    /// <summary>As many prompt rows as a step may bring, and every stream's next token.</summary>
+    static double FullStep(PlanGoal goal, SchemeFlows flows, StageGroup[] groups, int[] counts)
+    {
+        var flow = flows.Of(groups, new StepLoad(goal.PromptRows + goal.Concurrency, goal.Concurrency, goal.Positions), groups.Length);
+        return SchemeFlow.Seconds(flow.Latency(LayerCounts.Of(counts, flow).Together));
     }
 
     static string LimitOfThroughput(SchemeFlow flow, IReadOnlyList<PlannedStage> stages, int[] counts, int streams)

@@ -24,6 +24,9 @@ sealed class LinkExchange(GroupShape shape) : IRankExchange
     /// <summary>What exchanges took since <see cref="BeginStep"/>: waiting for the slower rank, sending and adding.</summary>
     public TimeSpan Spent { get; private set; }
 
+    /// <summary>What was sent to all other ranks together since <see cref="BeginStep"/>.</summary>
+    public long SentBytes => _wire.SentBytes;
+
     ISumMethod Sums => _sums ?? throw new InvalidOperationException("the ranks are not linked yet");
 
     /// <param name="links">By rank; null at this one's own place.</param>

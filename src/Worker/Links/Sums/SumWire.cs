@@ -34,9 +34,12 @@ sealed class SumWire(GroupShape shape)
     /// <summary>Exchanges begun in this step: sums and gatherings.</summary>
     public uint Begun { get; private set; }
 
+    /// <summary>Payload of this step's messages, to all other ranks together.</summary>
+    public long SentBytes { get; private set; }
+
     public void Connect(IReadOnlyList<IPeerLink?> links) => _links = [.. links];
 
-    public void BeginStep(ulong stepId) => (_step, Begun) = (stepId, 0);
+    public void BeginStep(ulong stepId) => (_step, Begun, SentBytes) = (stepId, 0, 0);
 
     /// <returns>The number of a new exchange within the step.</returns>
     public uint NextExchange() => Begun++;
@@ -106,6 +109,7 @@ sealed class SumWire(GroupShape shape)
         try
         {
             _links[rank]!.Send(header, payload);
+            SentBytes += payload.Length;
         }
         catch (PeerLinkException e)
         {

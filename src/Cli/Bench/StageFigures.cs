@@ -1,0 +1,55 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using LlamaCluster.Coordinator.Scheduling;
+
+namespace LlamaCluster.Cli.Bench;
+
+/// <summary>What a report has on one stage of a cluster.</summary>
+/// <param name="Threads">Of all its ranks.</param>
+/// <param name="MemoryBytesPerSecond">Plain reads of memory by as many threads.</param>
+sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double MemoryBytesPerSecond)
+{
+    /// <summary>What a step takes the stage: computing, and exchanging what its ranks computed.</summary>
+    double StepSeconds => Load.ComputeSeconds + Load.SyncSeconds;
+
+    /// <summary>A layer's part of a step by the bytes that are read for it: the head is no layer, and has its part too.</summary>
+    public double SecondsPerLayer => StepSeconds * Facts.LayerBytes / Facts.WeightBytes;
+
+    public double WeightBytesPerSecond => Facts.WeightBytes / StepSeconds;
+
+    public double FractionOfMemory => WeightBytesPerSecond / MemoryBytesPerSecond;
+
+    /// <summary>What a token takes in the KV pools of all ranks together.</summary>
+    public double KvBytesPerToken => (double)Facts.KvBlockBytes / KvBlockPool.BlockSize;
+
+    public JsonNode Json() => new JsonObject
+    {
+        ["stage"] = Load.Stage,
+        ["first_layer"] = Facts.Layers.First,
+        ["layers"] = Facts.Layers.Count,
+        ["ranks"] = Facts.Ranks,
+        ["busy_fraction"] = Load.BusyFraction,
+        ["compute_seconds_per_step"] = Load.ComputeSeconds,
+        ["tensor_sync_seconds_per_step"] = Load.SyncSeconds,
+        ["pause_seconds_per_step"] = Load.PauseSeconds,
+        ["seconds_per_layer"] = SecondsPerLayer,
+        ["weight_bytes_per_step"] = Facts.WeightBytes,
+        ["weight_bytes_per_second"] = WeightBytesPerSecond,
+        ["memory_read_bytes_per_second"] = MemoryBytesPerSecond,
+        ["fraction_of_memory_bandwidth"] = FractionOfMemory,
+        ["activation_bytes_per_token"] = Load.ActivationBytes,
+        ["tensor_sync_bytes_per_token"] = Load.SyncBytes,
+        ["kv_bytes_per_token"] = KvBytesPerToken,
+    };
+
+    public IEnumerable<string> Lines() =>
+    [
+        Line($"stage {Load.Stage,-6} {Facts.Layers}{(Facts.Ranks > 1 ? $" on {Facts.Ranks} ranks" : "")}: busy {Load.BusyFraction:P1}, a step takes {Load.ComputeSeconds * 1e3:F2} ms{Sync}, the pause after it {Load.PauseSeconds * 1e3:F2} ms"),
+        Line($"  {SecondsPerLayer * 1e3:F2} ms a layer, {WeightBytesPerSecond / 1e9:F2} GB/s of weights, {FractionOfMemory:P0} of the {MemoryBytesPerSecond / 1e9:F2} GB/s of plain reads by {Threads} {(Threads == 1 ? "thread" : "threads")}"),
+        Line($"  a token: {Load.ActivationBytes:F0} bytes to the next stage, {Load.SyncBytes:F0} bytes from a rank to the others, {KvBytesPerToken:F0} bytes of KV cache"),
+    ];
+
+    string Sync => Load.SyncSeconds > 0 ? Line($" and {Load.SyncSeconds * 1e3:F2} ms of exchanges between its ranks") : "";
+
+    static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
