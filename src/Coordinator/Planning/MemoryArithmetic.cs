@@ -19,7 +19,7 @@ static class MemoryArithmetic
         var line = $"the model does not fit: {Gigabytes(weights)} of weights + {Gigabytes(kv)} of KV cache + {cluster.Workers.Count} x {Gigabytes(goal.BufferBytes)} of buffers"
             + $" = {Gigabytes(weights + kv + buffers)}, but the workers have {Memories(problem)}";
         if (weights + kv + buffers > known.Sum(worker => (double)worker.MemoryBytes)) return line;
-        var ranks = goal.RanksPerStage ?? 1;
+        var ranks = Math.Min(goal.RanksPerStage ?? 1, problem.MaxRanks);
         var layer = StageGroup.Of(problem, [.. Enumerable.Range(0, ranks)], RankShares.Equal(ranks));
         var (first, middle) = (layer.MemoryOf(0, 0, 1).Total, layer.MemoryOf(0, Math.Min(1, model.LayerCount - 1), 1).Total);
         return $"{line}: in whole layers of {Gigabytes(middle)} (the first with the embedding: {Gigabytes(first)}) there is no way to share them out";

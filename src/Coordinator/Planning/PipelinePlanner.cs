@@ -26,7 +26,7 @@ public static class PipelinePlanner
         var (workers, goal) = (problem.Cluster.Workers.Count, problem.Goal);
         if (workers == 0) return "there are no workers";
         if (goal.RanksPerStage is not { } ranks) return null;
-        if (ranks > TensorSplit.MaxRanks(problem.SplitSizes)) return $"--tensor-parallel is {ranks}; {problem.Model.Name} can be shared by at most {TensorSplit.MaxRanks(problem.SplitSizes)}";
+        if (ranks > problem.RankLimit) return $"--tensor-parallel is {ranks}; a stage of {problem.Model.Name} can be shared by at most {problem.RankLimit}";
         return ranks > workers && !goal.UsesAll ? $"--tensor-parallel is {ranks}, but there are only {workers} workers" : null;
     }
 

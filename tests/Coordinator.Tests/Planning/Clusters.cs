@@ -22,6 +22,12 @@ static class Clusters
 
     public static ClusterProfile Alike(int workers, Link link, long memory = 0) => Of(link, Enumerable.Range(0, workers).Select(host => Worker(host, memory: memory)));
 
+    /// <summary>Like workers, one a host, whose links all measured a little different: no host is quite like another.</summary>
+    public static ClusterProfile NearlyAlike(int workers, Link link, long memory = 0) => new(
+        [.. Enumerable.Range(0, workers).Select(host => Worker(host, memory: memory))],
+        [.. Enumerable.Range(0, workers).Select(host => new HostProfile($"worker{host}", 0, 0))],
+        new LinkTable(workers, (a, b) => link with { RoundTripSeconds = link.RoundTripSeconds * (1 + 1e-3 * (a * workers + b) / (workers * workers)) }, _ => link));
+
     /// <summary>Several workers on one host, which share its memory.</summary>
     public static ClusterProfile OneHost(int workers, double workerRead, double hostRead, int processors) => new(
         [.. Enumerable.Range(0, workers).Select(number => Worker(0, workerRead) with { Name = $"worker{number}", Threads = 1 })],

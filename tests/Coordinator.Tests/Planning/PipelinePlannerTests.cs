@@ -95,6 +95,38 @@ public sealed class PipelinePlannerTests
         Assert.InRange(shares[0] / (double)shares[1], 2.8, 3.2);
     }
 
+    [Theory]
+    [InlineData(10)]
+    [InlineData(20)]
+    public void Hosts_whose_links_all_measured_a_little_different_share_stages_like_hosts_that_are_alike(int workers)
+    {
+        var goal = PlanGoal.Of(PlanObjective.Latency, 512, 1) with { UsesAll = true };
+        PlannedPipeline On(ClusterProfile cluster, int? ranks) =>
+            Planned(new PlanningProblem(Footprints.Of("llama-3.1-70b"), cluster, goal with { RanksPerStage = ranks }, new Overheads()));
+        var (alike, nearly) = (Clusters.Alike(workers, Clusters.Fast), Clusters.NearlyAlike(workers, Clusters.Fast));
+
+        Assert.All(On(nearly, 2).Stages, stage => Assert.Equal(2, stage.Workers.Count));
+        Assert.InRange(On(nearly, null).Prediction.OneToken.Total, 0, 1.01 * On(alike, null).Prediction.OneToken.Total);
+        goal = goal with { UsesAll = false };
+        Assert.All(On(Clusters.NearlyAlike(workers - 1, Clusters.Fast), 2).Stages, stage => Assert.Equal(2, stage.Workers.Count));
+    }
+
+    [Fact]
+    public void Stages_that_kinds_of_workers_do_not_fill_have_workers_of_several()
+    {
+        var cluster = Clusters.Of(Clusters.Fast, Enumerable.Range(0, 18).Select(host => Clusters.Worker(host, read: host < 9 ? 20e9 : 40e9)));
+        var goal = PlanGoal.Of(PlanObjective.Throughput, 512, 8) with { RanksPerStage = 2, UsesAll = true };
+        Assert.Equal(Enumerable.Repeat(2, 9), Ranks(new PlanningProblem(Footprints.Small(20), cluster, goal, new Overheads())));
+    }
+
+    [Fact]
+    public void More_ranks_than_a_stage_can_have_are_refused_by_number()
+    {
+        var problem = new PlanningProblem(
+            Footprints.Small(4), Clusters.Alike(12, Clusters.Fast), PlanGoal.Of(PlanObjective.Latency, 512, 1) with { RanksPerStage = 9 }, new Overheads());
+        Assert.Contains("--tensor-parallel is 9; a stage of", Assert.IsType<PipelineOutcome.Refused>(PipelinePlanner.Plan(problem)).Reason);
+    }
+
     [Fact]
     public void It_says_what_was_chosen_from_what_and_why()
     {

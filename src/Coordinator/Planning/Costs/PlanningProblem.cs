@@ -17,7 +17,8 @@ public sealed class PlanningProblem
     {
         (Model, Cluster, Goal, Overheads) = (model, cluster, goal, overheads);
         SplitSizes = model.SplitSizes;
-        MaxRanks = Math.Min(Math.Min(MostRanks, cluster.Workers.Count), TensorSplit.MaxRanks(SplitSizes));
+        RankLimit = Math.Min(MostRanks, TensorSplit.MaxRanks(SplitSizes));
+        MaxRanks = Math.Min(RankLimit, cluster.Workers.Count);
         _attentionBytes = Sums(model.Layers.Select(layer => layer.AttentionBytes));
         _feedForwardBytes = Sums(model.Layers.Select(layer => layer.FeedForwardBytes));
         _normBytes = Sums(model.Layers.Select(layer => (double)layer.NormBytes));
@@ -33,7 +34,10 @@ public sealed class PlanningProblem
 
     public SplitSizes SplitSizes { get; }
 
-    /// <summary>The most workers that may share a stage.</summary>
+    /// <summary>The most workers that may share a stage of this model, if there are so many.</summary>
+    public int RankLimit { get; }
+
+    /// <summary>The most of these workers that may share a stage.</summary>
     public int MaxRanks { get; }
 
     /// <summary>What each rank has.</summary>

@@ -4,7 +4,8 @@ namespace LlamaCluster.Coordinator.Planning.Search;
 
 /// <summary>
 /// The schemes of a large cluster in which all stages of a kind of workers have as many ranks, but for one with those that are over: for one kind of workers all of them, for
-/// several kinds some, from which a search can go on.
+/// several kinds some, from which a search can go on, and those in which all stages have as many ranks, of whatever kinds. The latter are all there is where no host
+/// is quite like another, as where every link was measured.
 /// </summary>
 static class EvenSchemes
 {
@@ -18,7 +19,7 @@ static class EvenSchemes
             ? from ranks in RanksOf(problem, kinds[0].Length, all: true)
               from stages in Enumerable.Range(1, Math.Min(problem.Model.LayerCount, DivideUp(kinds[0].Length, ranks)))
               select new PlanScheme([.. Cut(kinds[0], ranks, stages)])
-            : OfSeveral(problem, kinds);
+            : OfSeveral(problem, kinds).Concat(OfAnyKinds(problem));
         return [.. schemes.Where(scheme => SchemeRules.Allow(scheme, problem))];
     }
 
@@ -36,6 +37,15 @@ static class EvenSchemes
                     yield return Cut(kinds, ranks, [.. most.Select((count, other) => other == kind ? stages : count)], layers);
             }
         }
+    }
+
+    /// <summary>Groups of neighbours, that is of one host where they can be; with and without those that are over.</summary>
+    static IEnumerable<PlanScheme> OfAnyKinds(PlanningProblem problem)
+    {
+        int[] workers = [.. Enumerable.Range(0, problem.Cluster.Workers.Count)];
+        return from ranks in RanksOf(problem, workers.Length, all: true)
+               from stages in new[] { DivideUp(workers.Length, ranks), workers.Length / ranks }.Distinct()
+               select new PlanScheme([.. Cut(workers, ranks, Math.Min(stages, problem.Model.LayerCount))]);
     }
 
     static IEnumerable<int[]> RankVectors(PlanningProblem problem, IReadOnlyList<int[]> kinds)
