@@ -1,11 +1,12 @@
 using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Coordinator.Planning.Costs;
+using LlamaCluster.Coordinator.Scheduling;
 
 namespace LlamaCluster.Coordinator.Planning;
 
 /// <summary>
 /// Plans a view of registered workers with <see cref="PipelinePlanner"/>: all of them have part in it, but for those beyond the model's layers.
-/// It makes room for as many KV blocks as are wanted, if there is a plan that can, else for what there is.
+/// It makes room for as many KV blocks as are wanted, if there is a plan that can, else for one stream of the full context at least, else for what there is.
 /// Pure and deterministic.
 /// </summary>
 public static class ClusterPlanner
@@ -14,9 +15,10 @@ public static class ClusterPlanner
     {
         if (request.Workers.Count == 0) return new PlanOutcome.Refused("there are no workers");
         var cluster = MeasuredCluster.Of(request.Workers, request.Links);
-        var problem = ProblemOf(request, cluster, request.KvBlocks);
-        var outcome = PipelinePlanner.Plan(problem);
-        if (outcome is not PipelineOutcome.Planned) outcome = PipelinePlanner.Plan(problem = ProblemOf(request, cluster, request.MinKvBlocks));
+        var oneStream = Math.Clamp(KvBlockPool.BlocksFor(ContextOf(request)), request.MinKvBlocks, request.KvBlocks);
+        var (problem, outcome) = Attempt(request.KvBlocks);
+        if (outcome is PipelineOutcome.Refused) (problem, outcome) = Attempt(oneStream);
+        if (outcome is PipelineOutcome.Refused) (problem, outcome) = Attempt(request.MinKvBlocks);
         return outcome switch
         {
             PipelineOutcome.Planned planned => new PlanOutcome.Planned(
@@ -24,12 +26,20 @@ public static class ClusterPlanner
             PipelineOutcome.Refused refused => new PlanOutcome.Refused(refused.Reason),
             _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
         };
+
+        (PlanningProblem, PipelineOutcome) Attempt(int kvBlocks)
+        {
+            var attempt = ProblemOf(request, cluster, kvBlocks);
+            return (attempt, PipelinePlanner.Plan(attempt));
+        }
     }
+
+    static int ContextOf(PlanRequest request) => request.Context ?? request.Footprint.Config.ContextLength;
 
     static PlanningProblem ProblemOf(PlanRequest request, MeasuredCluster cluster, int kvBlocks) => new(
         request.Footprint,
         cluster.Profile,
-        PlanGoal.Of(request.Objective, request.Context ?? request.Footprint.Config.ContextLength, request.Streams) with
+        PlanGoal.Of(request.Objective, ContextOf(request), request.Streams) with
         {
             KvBlocks = kvBlocks,
             BufferBytes = request.BufferBytes,

@@ -51,11 +51,28 @@ public sealed class ClusterPlannerTests
     }
 
     [Fact]
+    public void Where_not_all_kv_has_room_one_stream_of_the_full_context_has_if_another_division_has_it()
+    {
+        // 8192 blocks of 1000 B a layer: two layers of 105 MB leave no room for them in 220 MB, one does.
+        var request = Request(Model(4), [Worker(1, memory: 220 * Mega), Worker(2, memory: 10_000 * Mega)], kvBlocks: 1_000_000) with { Context = 131_072 };
+        var planned = ClusterPlanner.Plan(request);
+        Assert.Equal([1, 3], CountsByWorker(planned));
+        Assert.Equal([2, 2], CountsByWorker(ClusterPlanner.Plan(request with { Context = 1024 })));
+    }
+
+    [Fact]
     public void What_does_not_fit_is_refused_with_the_arithmetic()
     {
         var refused = Assert.IsType<PlanOutcome.Refused>(Plan(Model(12), [Worker(1, memory: 400 * Mega), Worker(2, memory: 500 * Mega)]));
         Assert.StartsWith("the model does not fit: 1.26 GB of weights + 0.00 GB of KV cache + 2 x 0.00 GB of buffers = 1.26 GB, but the workers have 1 x 0.40 GB + 1 x 0.50 GB = 0.90 GB", refused.Reason);
         Assert.DoesNotContain('\n', refused.Reason);
+    }
+
+    [Fact]
+    public void Fewer_workers_than_ranks_are_refused_with_the_arithmetic_too()
+    {
+        var request = Request(Footprints.Small(4), [Worker(1, memory: 2 * Mega), Worker(2, memory: 1)], kvBlocks: 1) with { TensorParallel = 3, MinKvBlocks = 1 };
+        Assert.Matches("^the model does not fit: .*: in whole layers of ", Assert.IsType<PlanOutcome.Refused>(ClusterPlanner.Plan(request)).Reason);
     }
 
     [Fact]
