@@ -15,6 +15,6 @@ public sealed record SplitSizes
     /// <summary>V.</summary>
     public required int VocabularySize { get; init; }
 
-    /// <summary>Columns that the types of the model's matrices store together: 256, 32, or 1 for floats.</summary>
+    /// <summary>Columns of F that the layers' down matrices store together: 256, 32, or 1 for floats.</summary>
     public required int ColumnBlock { get; init; }
 }

@@ -10,7 +10,7 @@ namespace LlamaCluster.Coordinator.Planning;
 /// <param name="Embedding">On the first stage; only the rows of a step's tokens are read.</param>
 /// <param name="Head">On the last stage: the output matrix (the embedding again, if tied).</param>
 /// <param name="KvBlockBytes">Of one KV block (16 positions) in one layer, all KV heads.</param>
-/// <param name="ColumnBlock">Columns that the matrices store together; see <see cref="SplitSizes"/>.</param>
+/// <param name="ColumnBlock">Feed-forward columns that are stored together; see <see cref="SplitSizes"/>.</param>
 public sealed record ModelFootprint(
     string Name, LlamaConfig Config, IReadOnlyList<LayerFootprint> Layers, TypedWeights Embedding, TypedWeights Head, long KvBlockBytes,
     int ColumnBlock)
@@ -50,7 +50,7 @@ public sealed record ModelFootprint(
         var kvValues = 2L * config.KvHeadCount * config.HeadSize * KvBlockPool.BlockSize;
         return new ModelFootprint(
             name, config, [.. layers], WeightsOf(byName[LlamaTensors.Embedding]), WeightsOf(head), KvBytes(kvType, kvValues),
-            tensors.Where(tensor => tensor.Rows > 1).Max(tensor => tensor.ColumnBlock));
+            Enumerable.Range(0, config.LayerCount).Max(layer => byName[LlamaTensors.OfLayer(layer, LlamaTensors.Down)].ColumnBlock));
     }
 
     static int[] KindsOf(IReadOnlyList<LayerFootprint> layers)

@@ -2,7 +2,10 @@ using System.Globalization;
 using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Coordinator.Planning;
 using LlamaCluster.Coordinator.Planning.Costs;
+using LlamaCluster.Kernels;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Tests.Planning;
@@ -46,6 +49,15 @@ public sealed class ModelFootprintTests
         Assert.Equal([0, 4], model.LayerKinds.Distinct());
         Assert.Equal(2 * 8 * 128 * 16 * 2, model.KvBlockBytes);
         Assert.Equal(256, model.ColumnBlock);
+    }
+
+    /// <summary>As workers divide them: what other tensors are stored in does not matter to these.</summary>
+    [Fact]
+    public void Only_the_feed_forwards_blocks_bound_its_division()
+    {
+        var config = ModelShape.Parse("hidden=256,layers=2,ffn=512,heads=8,vocab=512").Config;
+        TensorInfo[] tensors = [.. TensorMix.TensorsOf(config, "q4_0")!.Select(tensor => tensor.Name == LlamaTensors.Output ? tensor with { Type = TensorType.Q6_K } : tensor)];
+        Assert.Equal(32, ModelFootprint.Of("mixed", config, tensors, KvType.F16).ColumnBlock);
     }
 
     static double WeightBytes(ModelFootprint model, int first, int count)
