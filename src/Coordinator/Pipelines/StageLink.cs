@@ -35,7 +35,8 @@ sealed class StageLink : IAsyncDisposable
         try
         {
             var open = new OpenSteps { ViewVersion = viewVersion, ModelDigest = modelDigest, WorkerId = _worker.Id.Value };
-            await _call.RequestStream.WriteAsync(new StepRequest { Open = open }, cancellation);
+            // A call that is over cannot be written to, in one way or another; its reader has the status.
+            await _call.RequestStream.WriteAsync(new StepRequest { Open = open }, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (!await _call.ResponseStream.MoveNext(cancellation)) return _worker.Failed("it ended the stream of steps at once");
             return _call.ResponseStream.Current switch
             {
