@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Grpc.Core;
 using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Cluster.Rpc;
@@ -23,7 +22,7 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
 
     static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(4);
 
-    readonly ConcurrentDictionary<(WorkerId, WorkerId), Link> _known = [];
+    readonly Dictionary<(WorkerId From, WorkerId To), Link> _known = [];
 
     /// <summary>Round trips and bandwidths between hosts, by their ids, as far as they could be measured.</summary>
     public async Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
@@ -31,12 +30,20 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         over.CancelAfter(Longest);
         var firsts = members.DistinctBy(MeasuredHost.Of).ToList();
-        var pairs = firsts.SelectMany((from, index) => firsts.Skip(index + 1).Select(to => (From: from, To: to, Distance: firsts.IndexOf(to) - index)));
+        var pairs = firsts.SelectMany((from, index) => firsts.Skip(index + 1).Select((to, between) => (From: from, To: to, Distance: between)));
+        Forget(members);
         Dictionary<(string, string), Link> links = [];
         foreach (var (from, to, _) in pairs.OrderBy(pair => pair.Distance).Take(MostPairs))
             if (await LinkOfAsync(from, to, over.Token) is { } link) links[(MeasuredHost.Of(from), MeasuredHost.Of(to))] = link;
         cancellation.ThrowIfCancellationRequested();
         return links;
+    }
+
+    /// <summary>What is known of workers that are gone: they do not come back under their ids.</summary>
+    void Forget(IReadOnlyList<Member> present)
+    {
+        var ids = present.Select(member => member.Id).ToHashSet();
+        foreach (var pair in _known.Keys.Where(pair => !ids.Contains(pair.From) || !ids.Contains(pair.To)).ToList()) _known.Remove(pair);
     }
 
     async Task<Link?> LinkOfAsync(Member from, Member to, CancellationToken cancellation)
