@@ -103,8 +103,16 @@ sealed class RankScores(int vocabularySize, IndexRange own)
     {
         _ids.Clear();
         _blocks.Collect(scores, ScoreFilter.Floor(options, _blocks, sum, vocabularySize), _ids);
-        for (var i = 0; i < _ids.Count; i++) Write(message, At(_ids.Id(i), scores, logits));
-        return _ids.Count;
+        var topK = ScoreFilter.TopK(options, vocabularySize);
+        if (topK == 0 || topK >= _ids.Count)
+        {
+            for (var i = 0; i < _ids.Count; i++) Write(message, At(_ids.Id(i), scores, logits));
+            return _ids.Count;
+        }
+        // The floor is one of blocks: more ids reach it than are wanted, all of them where there are fewer blocks.
+        _ids.Heapify();
+        for (var i = 0; i < topK; i++) Write(message, At(_ids.RankNext().Id, scores, logits));
+        return topK;
     }
 
     ReadOnlySpan<float> Score(ReadOnlySpan<float> logits, SamplingOptions options, TokenHistory? history, ReadOnlySpan<byte> mask)

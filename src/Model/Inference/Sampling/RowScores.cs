@@ -9,7 +9,7 @@ namespace LlamaCluster.Model.Inference.Sampling;
 /// <param name="ScoreSum">The sum of e^((score - MaxScore) / temperature); 0 where it does not matter.</param>
 /// <param name="Chosen">The lowest id with the greatest score; where the token is known, that one or none.</param>
 /// <param name="TopCount">Ids with the greatest logits that follow, best first.</param>
-/// <param name="CandidateCount">Ids that follow then, ascending: all that may be drawn where scores are filtered.</param>
+/// <param name="CandidateCount">Ids that follow then: all that may be drawn where scores are filtered; ascending, or with top_k maybe best first.</param>
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
 readonly record struct RowScores(
     float MaxLogit, float LogitSum, float MaxScore, float ScoreSum, ScoredId Chosen, int TopCount, int CandidateCount);

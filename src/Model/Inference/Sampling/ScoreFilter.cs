@@ -30,6 +30,9 @@ sealed class ScoreFilter(int vocabularySize)
     public static bool NeedsSum(SamplingOptions options, int vocabularySize) =>
         !IsNeeded(options) || (options.TopP < 1 && options.MinP == 0 && TopK(options, vocabularySize) == 0);
 
+    /// <summary>How many ids top_k leaves at the most; 0: all of them.</summary>
+    public static int TopK(SamplingOptions options, int vocabularySize) => options.TopK < vocabularySize ? options.TopK : 0;
+
     /// <summary>
     /// A score that all ids reach which may remain when the ids of all ranks are put together. A rank's own greatest score and sum are not above
     /// those of all, and neither is what follows from them.
@@ -65,14 +68,11 @@ sealed class ScoreFilter(int vocabularySize)
         var temperature = options.Temperature;
         if (topK > 0 || options.TopP < 1) _candidates.Heapify();
 
-        if (topK > 0 && topK < _candidates.Count) sum = Rank(topK, max, temperature);
+        if (topK > 0) sum = Rank(Math.Min(topK, _candidates.Count), max, temperature);
         else if (options.TopP == 1 || double.IsNaN(sum)) sum = WeighAll(max, temperature);
 
         if (options.TopP < 1) KeepMostProbable(options.TopP * sum, max, temperature);
     }
-
-    /// <summary>0: off.</summary>
-    static int TopK(SamplingOptions options, int vocabularySize) => options.TopK < vocabularySize ? options.TopK : 0;
 
     static float MinPFloor(SamplingOptions options, float max) =>
         options.MinP > 0 ? max + (options.Temperature * MathF.Log(options.MinP)) : float.NegativeInfinity;

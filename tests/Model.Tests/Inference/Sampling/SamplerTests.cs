@@ -199,6 +199,20 @@ public sealed class SamplerTests
         Assert.InRange(differing, 0, 1);
     }
 
+    /// <summary>Where the best ids stand in blocks of their own, one rank finds exactly as many as are wanted, and several find more.</summary>
+    [Fact]
+    public void Ranks_choose_what_one_chooses_from_the_best_of_a_large_vocabulary()
+    {
+        const int vocabularySize = 30_000;
+        var (one, ranks) = (new TestSampler(vocabularySize), new TestSampler(vocabularySize, 0, 9_600, 16_000));
+        for (var i = 0; i < 300; i++)
+        {
+            var logits = TestLogits.Of(vocabularySize, i);
+            var options = new SamplingOptions { Temperature = 1, TopK = 1 + (i % 12), Seed = (ulong)i };
+            Assert.Equal(one.Sample(logits, options, null, default, i)!.Id, ranks.Sample(logits, options, null, default, i)!.Id);
+        }
+    }
+
     [Theory]
     [InlineData(0f)]
     [InlineData(1f)]
@@ -224,7 +238,8 @@ public sealed class SamplerTests
         CheckBytes(new SamplingOptions(), 36);
         CheckBytes(new SamplingOptions { Temperature = 1 }, 36);
         CheckBytes(new SamplingOptions { Temperature = 1, TopLogprobs = 20 }, 36 + (20 * 12));
-        CheckBytes(new SamplingOptions { Temperature = 1, TopK = 40 }, 36 + (64 * 12));
+        CheckBytes(new SamplingOptions { Temperature = 1, TopK = 40 }, 36 + (40 * 12));
+        CheckBytes(new SamplingOptions { Temperature = 1, TopK = 1000 }, 36 + (1000 * 12));   // more than there are blocks of ids
         CheckBytes(new SamplingOptions { Temperature = 1, MinP = 0.05f }, 36 + (100 * 12));
 
         void CheckBytes(SamplingOptions options, int most)
