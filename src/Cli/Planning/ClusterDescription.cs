@@ -12,10 +12,11 @@ sealed record ClusterDescription(string Name, IReadOnlyList<WorkerKind> Kinds, L
         var workers = hosts.SelectMany((host, index) => Enumerable.Range(1, host.Kind.PerHost).Select(number => new WorkerProfile(
             host.Kind.PerHost == 1 ? host.Name : $"{host.Name}.{number}",
             index, host.Kind.MemoryBytes, host.Kind.Threads, host.Kind.ReadBytesPerSecond, host.Kind.MultiplyAddsPerSecond, new Dictionary<string, ProductPace>())));
-        Link Between(int a, int b) => a == b ? hosts[a].Kind.Inner : Slower(hosts[a].Kind.Outer, hosts[b].Kind.Outer);
+        Link OuterOf(int host) => hosts[host].Kind.Outer ?? hosts[host].Kind.Inner;
+        Link Between(int a, int b) => a == b ? hosts[a].Kind.Inner : Slower(OuterOf(a), OuterOf(b));
         return new ClusterProfile(
             [.. workers], [.. hosts.Select(host => new HostProfile(host.Name, Processors: 0, ReadBytesPerSecond: 0))],
-            new LinkTable(hosts.Count, Between, host => Coordinator ?? hosts[host].Kind.Outer));
+            new LinkTable(hosts.Count, Between, host => Coordinator ?? OuterOf(host)));
     }
 
     /// <summary>A way is as slow as its slower end.</summary>

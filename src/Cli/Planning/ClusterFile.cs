@@ -46,8 +46,10 @@ static class ClusterFile
         var name = map.Text("name") ?? fileName;
         var network = LinkOf(map.Map("network"));
         var coordinator = LinkOf(map.Map("coordinator"));
-        var kinds = map.List("workers", "a kind of workers").Select(kind => KindOf(kind, network)).ToList();
+        var described = map.List("workers", "a kind of workers");
+        var kinds = described.Select(kind => KindOf(kind, network)).ToList();
         map.End();
+        if (kinds.Sum(kind => kind.Hosts) > 1 && kinds.FindIndex(kind => kind.Outer is null) is >= 0 and var alone) throw described[alone].Missing("network, its own or the cluster's");
         if (kinds.GroupBy(kind => kind.Name).FirstOrDefault(same => same.Count() > 1) is { } twice) throw map.Wrong($"two kinds of workers are called {twice.Key}");
         if (kinds.Sum(kind => kind.Hosts * kind.PerHost) > MaxHosts) throw map.Wrong($"more than {MaxHosts} workers");
         return new ClusterDescription(name, kinds, coordinator);
@@ -63,7 +65,7 @@ static class ClusterFile
         var multiply = MultiplyAddsOf(map) ?? device?.MultiplyAddsPerSecond ?? throw map.Missing("compute or multiply_adds, or device");
         var threads = map.Count("threads", MaxThreads) ?? device?.Cores ?? 1;
         var inner = LinkOf(map.Map("link")) ?? UsualInner;
-        var outer = LinkOf(map.Map("network")) ?? network ?? (hosts == 1 ? inner : throw map.Missing("network, its own or the cluster's"));
+        var outer = LinkOf(map.Map("network")) ?? network;
         map.End();
         return new WorkerKind(name, hosts, perHost, memory, threads, read, multiply, inner, outer);
     }

@@ -7,11 +7,12 @@ static class PlanSweep
 {
     public const string Best = "best", Pipeline = "pipeline", TensorGroup = "tensor group";
 
-    /// <exception cref="CommandFailedException">The cluster has several kinds of workers, so that nobody can say which are to be more.</exception>
+    /// <exception cref="CommandFailedException">Nobody can say which of several kinds of workers are to be more, or what is between hosts.</exception>
     public static IReadOnlyList<SweepPoint> Run(PlanQuestion question, ClusterDescription cluster, SweepAxis axis)
     {
         if (axis.Subject == SweepSubject.Workers && cluster.Kinds is not [{ PerHost: 1 }])
             throw new CommandFailedException($"--sweep workers needs a cluster of one kind of workers with one on each host; {cluster.Name} has others");
+        if (cluster.Kinds.Any(kind => kind.Outer is null)) throw new CommandFailedException($"--sweep needs the network between hosts; {cluster.Name} has one host and no network");
         return [.. axis.Values.SelectMany(value => At(question, axis.Apply(cluster, value), value))];
     }
 

@@ -50,7 +50,7 @@ sealed record SweepAxis(SweepSubject Subject, IReadOnlyList<double> Values)
 
     static ClusterDescription WithLinks(ClusterDescription cluster, Func<Link, Link> change) => cluster with
     {
-        Kinds = [.. cluster.Kinds.Select(kind => kind with { Outer = change(kind.Outer) })],
+        Kinds = [.. cluster.Kinds.Select(kind => kind with { Outer = kind.Outer is { } outer ? change(outer) : null })],
         Coordinator = cluster.Coordinator is { } own ? change(own) : null,
     };
 

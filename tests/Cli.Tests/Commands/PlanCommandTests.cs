@@ -121,5 +121,19 @@ public sealed class PlanCommandTests
         Assert.Contains(problem, run.ErrorLine);
     }
 
+    [Theory]
+    [InlineData("workers=1..2")]
+    [InlineData("link=1ms..2ms")]
+    public async Task What_is_between_hosts_must_be_known_to_be_swept(string axis)
+    {
+        using var folder = new TempFolder();
+        var cluster = folder.File("one.yaml");
+        await File.WriteAllTextAsync(cluster, "name: one\nworkers: [{ name: a, memory: 8 GB, device: core-i5-12400 }]");
+        var run = await CommandRun.OfAsync("", "plan", "--shape", "llama-3.1-8b", "--cluster", cluster, "--sweep", axis);
+
+        Assert.Equal((1, ""), (run.ExitCode, run.Output));
+        Assert.Equal("error: --sweep needs the network between hosts; one has one host and no network", run.ErrorLine);
+    }
+
     static string ClusterOf(string name) => Path.Combine(SharedFiles.Repository, "docs", "clusters", $"{name}.yaml");
 }

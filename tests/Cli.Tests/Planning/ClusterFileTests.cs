@@ -61,6 +61,22 @@ public sealed class ClusterFileTests
         Assert.DoesNotContain('\n', wrong.Message);
     }
 
+    /// <summary>A kind of one host needs no network only where it is alone.</summary>
+    [Fact]
+    public void Hosts_without_a_network_between_them_are_refused()
+    {
+        const string one = """
+            workers:
+              - { name: a, per_host: 2, memory: 8 GB, device: core-i5-12400 }
+            """;
+        const string another = "\n  - { name: b, memory: 8 GB, device: core-i5-12400, network: { round_trip: 1 ms, bandwidth: 1 Gbit/s } }";
+        using var folder = new TempFolder();
+
+        Assert.Equal(10e-6, Read(one).ToProfile().Between(0, 1).RoundTripSeconds);
+        var wrong = Assert.Throws<CommandFailedException>(() => ClusterFile.Read(Write(folder, one + another)));
+        Assert.EndsWith("cluster.yaml:2: a kind of workers needs network, its own or the cluster's", wrong.Message);
+    }
+
     [Theory]
     [InlineData("- 1", "must be a mapping")]
     [InlineData("workers: 3", "workers must be a list")]
