@@ -66,7 +66,7 @@ sealed partial class ShardLoader(
     {
         var step = (long)order.MaxStepRows * shape.RowBytes;
         var ranks = (order.Assignment.Shard.Slice.RankCount - 1L) * RankGroup.LinkBytes;
-        return ranks + (order.Shape.Embeds ? 0 : shape.MaxSteps * step) + (order.Shape.HasHead ? 0 : ActivationSender.Buffers * step);
+        return ranks + (order.Shape.Embeds ? 0 : shape.MaxSteps * step) + order.Next.Count() * ActivationSender.Buffers * step;
     }
 
     static void CheckLayers(OpenedModel opened, LoadOrder order)

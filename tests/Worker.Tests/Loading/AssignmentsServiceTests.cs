@@ -1,6 +1,7 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Protos.Health;
+using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Tests.Fakes;
 using static LlamaCluster.Protos.Health.HealthCheckResponse.Types;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
@@ -47,6 +48,20 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
         Assert.Equal(StatusCode.ResourceExhausted, e.StatusCode);
         Assert.Contains("one KV block of 1000 bytes do not fit in the 1000 bytes", e.Status.Detail);
         Assert.Equal(0, worker.Model.LiveStages);
+    }
+
+    [Fact]
+    public async Task Assign_MoreRanksInTheNextStage_TakesBuffersForEach()
+    {
+        await using var worker = await TestWorker.StartAsync();
+        var (one, three) = (await ResidentAsync(view: 1, 1, 1), await ResidentAsync(view: 2, 1, 3));
+        Assert.Equal((ulong)(2 * ActivationSender.Buffers * 64 * file.Model.Config.HiddenSize * sizeof(float)), three - one);
+
+        async Task<ulong> ResidentAsync(ulong view, params int[] ranks)
+        {
+            Uri[] addresses = [worker.Host.Address, .. Enumerable.Range(1, ranks.Sum() - 1).Select(port => new Uri($"http://127.0.0.1:{port}"))];
+            return (await TestPipeline.AssignAsync(worker, TestPipeline.PlanOf(addresses, file.Digest, file.Layers, view, ranks), 0, file.Path))[^1].ResidentBytes;
+        }
     }
 
     [Theory]
