@@ -3,13 +3,16 @@ using System.Globalization;
 namespace LlamaCluster.Worker;
 
 /// <summary>How much memory this worker may use for weights, KV cache and buffers.</summary>
-sealed record WorkerMemory(long Bytes)
+public sealed record WorkerMemory(long Bytes)
 {
     /// <summary>What is left for the runtime, the network's buffers and other programs.</summary>
     const double Share = 0.9;
 
     /// <summary>As the operator says; else a share of what the machine, or the container's limit, has available now.</summary>
-    public static WorkerMemory Of(WorkerOptions options) => new(options.MemoryBytes ?? (long)(Share * Math.Min(Limit(), Available())));
+    public static WorkerMemory Of(WorkerOptions options) => new(options.MemoryBytes ?? OfEach(workers: 1));
+
+    /// <summary>Bytes for each of several workers that are about to be started on this machine: none of them can know of the others.</summary>
+    public static long OfEach(int workers) => (long)(Share * Math.Min(Limit(), Available()) / workers);
 
     // Respects a container's limit.
     static long Limit() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;

@@ -10,4 +10,8 @@ public class WorkerMemoryTests
     [Fact]
     public void Of_Nothing_IsLessThanTheMachineHas() =>
         Assert.InRange(WorkerMemory.Of(Options).Bytes, 1, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - 1);
+
+    [Fact]
+    public void OfEach_SeveralOfOneMachine_IsTheirPartOfIt() =>
+        Assert.InRange(4 * WorkerMemory.OfEach(4), 4, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - 1);
 }

@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Kernels;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Bench;
 
@@ -95,11 +96,12 @@ sealed class BenchCluster : IAsyncDisposable
     void StartWorkers(int count, BenchOptions load)
     {
         var processors = load.Pin ? Processors.Allowed() : [];
+        var memory = WorkerMemory.OfEach(count);
         for (var i = 0; i < count; i++)
         {
             var name = $"worker-{i + 1}";
             int[]? own = processors.Length == 0 ? null : [.. Enumerable.Range(i * load.Threads, load.Threads).Select(thread => processors[thread % processors.Length]).Distinct()];
-            var worker = WorkerProcess.Start(name, _coordinator.GrpcAddress, load.Threads, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own);
+            var worker = WorkerProcess.Start(name, _coordinator.GrpcAddress, load.Threads, memory, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own);
             _workers.Add(worker);
             _watches.Add(WatchAsync(name, worker));
         }

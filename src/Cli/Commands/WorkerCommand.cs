@@ -15,7 +15,7 @@ static class WorkerCommand
         var listen = new Option<string?>("--listen") { HelpName = "URL", Description = "where the coordinator and other workers reach this one; without it any port of 127.0.0.1" };
         var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
         var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = "where weights are kept that the coordinator sent" };
-        var memory = new Option<long?>("--memory") { HelpName = "BYTES", Description = "for weights, KV cache and buffers; without it nine tenths of what is free" };
+        var memory = new Option<long?>("--memory") { HelpName = "BYTES", Description = "for weights, KV cache and buffers; without it nine tenths of what is free: several workers of one machine need it" };
         var model = new Option<string?>("--model") { HelpName = "PATH", Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched" };
         var quantize = QuantizeOption.Create();
         var name = new Option<string>("--name") { HelpName = "NAME", Description = "a name for people; without it the machine's", DefaultValueFactory = _ => "" };

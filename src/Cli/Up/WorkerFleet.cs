@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Up;
 
@@ -12,6 +13,7 @@ sealed class WorkerFleet : IAsyncDisposable
 
     readonly Uri _coordinator;
     readonly UpOptions _options;
+    readonly long _memory;
     readonly TextWriter _log;
     readonly CancellationToken _stopping;
     readonly CancellationTokenSource _closing = new();
@@ -20,6 +22,7 @@ sealed class WorkerFleet : IAsyncDisposable
     public WorkerFleet(UpOptions options, Uri coordinator, TextWriter log, CancellationToken stopping)
     {
         (_options, _coordinator, _log, _stopping) = (options, coordinator, log, stopping);
+        _memory = WorkerMemory.OfEach(options.Coordinator.Workers);
         AllGivenUp = Task.WhenAll(Enumerable.Range(1, options.Coordinator.Workers).Select(number => KeepAsync($"worker-{number}")));
     }
 
@@ -39,7 +42,7 @@ sealed class WorkerFleet : IAsyncDisposable
         var policy = new RestartPolicy();
         while (!_closing.IsCancellationRequested)
         {
-            using var worker = WorkerProcess.Start(name, _coordinator, _options.ThreadsPerWorker, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink);
+            using var worker = WorkerProcess.Start(name, _coordinator, _options.ThreadsPerWorker, _memory, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink);
             var started = Stopwatch.GetTimestamp();
             var exit = worker.WaitForExitAsync();
             if (await Task.WhenAny(exit, IsCancelledWithinAsync(_closing.Token, Timeout.InfiniteTimeSpan)) != exit)
