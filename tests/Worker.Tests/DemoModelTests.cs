@@ -51,6 +51,23 @@ public class DemoModelTests
         Assert.Equal([47, 803, 772, 1179, 256, 334], sampled.Select(token => token.Id));
     }
 
+    /// <summary>Each rank fetches its own parts of tensors; five ranks share four KV heads.</summary>
+    [Theory]
+    [InlineData(3)]
+    [InlineData(5)]
+    [InlineData(2, 1, 2)]
+    public async Task Generate_ByRanksWithStreamedWeights_GivesTheSameTokens(params int[] ranks)
+    {
+        using var cache = new TempFolder();
+        using var weights = ModelFiles.Open(Path);
+        await using var coordinator = await FakeCoordinator.StartAsync(weights);
+        coordinator.Weights.ChunkBytes = 1 << 20;
+        await using var workers = await Workers.StartAsync(ranks.Sum(), options => options with { Coordinator = coordinator.Address, CacheFolder = cache.Path }, realModel: true);
+        await using var pipeline = await TestPipeline.StartAsync(workers.All, "", Digest, layers: 8, ranks: ranks);
+        var sampled = await GenerateAsync(pipeline, [2043, 2045, 289, 2046, 261, 377, 291, 910, 772, 30, 2047, 2045, 290, 2046, 261], 6);
+        Assert.Equal([47, 803, 772, 1179, 256, 334], sampled.Select(token => token.Id));
+    }
+
     /// <summary>Rounded by the workers out of files they find, or by the coordinator out of its own: the bits, and so the digest, are those of the Q8_0 file.</summary>
     [Theory]
     [InlineData(true)]

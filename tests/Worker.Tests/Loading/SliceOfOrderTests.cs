@@ -31,6 +31,28 @@ public sealed class SliceOfOrderTests
         Assert.All(slices, slice => Assert.Equal(0, slice.Ffn.First % (ranks > 6 ? 32 : 256)));
     }
 
+    /// <summary>What the shares of a plan come to in the end: one worker's numbers, but for the order of sums. Eight ranks share four KV heads.</summary>
+    [Theory]
+    [InlineData(TensorType.F32, 1e-4, 3, 1)]
+    [InlineData(TensorType.F32, 1e-4, 1, 2, 3, 4, 5)]
+    [InlineData(TensorType.F32, 1e-4, 1, 1, 1, 1, 1, 1, 1, 1)]
+    [InlineData(TensorType.Q4_K, 0.05, 1, 5)]
+    [InlineData(TensorType.Q4_K, 0.05, 1, 2, 3, 1, 2, 3, 1)]
+    [InlineData(TensorType.Q8_0, 0.05, 2, 1, 1, 1, 1, 1)]
+    public void SliceOf_AnyShares_ComputeWhatOneWorkerComputes(TensorType type, double tolerance, params int[] shares)
+    {
+        using var weights = new RandomWeights(ModelShape.Parse("hidden=256,layers=2,ffn=768,heads=8,kv-heads=4,vocab=500"), type);
+        var options = new LocalGeneratorOptions { Threads = 1, KvType = KvType.F32, ContextLength = 48 };
+        StageSlice[] slices = [.. shares.Select((_, rank) => Order(new TensorSlice(rank, RankShares.Of(shares))).SliceOf(weights.Config, weights.Tensors))];
+        using var one = new LocalGenerator(weights, options);
+        using var ranks = new LocalGenerator(weights, options with { Plan = [new LocalStagePlan(StageShape.Whole(2), slices)] });
+        int[] tokens = [.. Enumerable.Range(0, 40).Select(i => i * 37 % 500)];
+
+        var (expected, actual) = (one.Score(tokens), ranks.Score(tokens));
+
+        Assert.All(expected.Zip(actual), pair => Assert.Equal(pair.First.Logprob, pair.Second.Logprob, tolerance));
+    }
+
     [Fact]
     public void SliceOf_OneRank_IsTheWhole()
     {
