@@ -45,6 +45,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <summary>Where it listens, with the real port. Known once it is started.</summary>
     public Uri Address => new($"{Bound.Scheme}://{Bound.EndPoint}");
 
+    internal IServiceProvider Services => _app.Services;
+
     ListenAddress Bound => _bound ?? throw new InvalidOperationException("the worker is not started");
 
     /// <exception cref="ArgumentException">An option is not allowed; the message is one line (see <see cref="WorkerOptionsRules"/>).</exception>

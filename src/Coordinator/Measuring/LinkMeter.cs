@@ -18,17 +18,21 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
     public const int MostPairs = 66;
 
     /// <summary>For all pairs together: then the plan is made with what is known.</summary>
-    static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
 
-    static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(4);
+    /// <summary>For one pair.</summary>
+    public static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(4);
+
+    /// <summary>What measures in time has more.</summary>
+    const double LeastBytesPerSecond = 1e3;
 
     readonly Dictionary<(WorkerId From, WorkerId To), Link> _known = [];
 
     /// <summary>Round trips and bandwidths between hosts, by their ids, as far as they could be measured.</summary>
     public async Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
     {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        over.CancelAfter(Longest);
+        using var longest = new CancellationTokenSource(Longest, time);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(longest.Token, cancellation);
         var firsts = members.DistinctBy(MeasuredHost.Of).ToList();
         var pairs = firsts.SelectMany((from, index) => firsts.Skip(index + 1).Select((to, between) => (From: from, To: to, Distance: between)));
         Forget(members);
@@ -50,12 +54,14 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
     {
         if (_known.TryGetValue((from.Id, to.Id), out var known)) return known;
         if (cancellation.IsCancellationRequested) return null;
+        using var deadline = new CancellationTokenSource(CallDeadline, time);
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         try
         {
             using var channel = channels.Open(from.Address);
             var request = new MeasureLinkRequest { Address = PeerAddress.Format(to.Address) };
-            var reply = await new Links.LinksClient(channel).MeasureAsync(request, deadline: time.GetUtcNow().UtcDateTime + CallDeadline, cancellationToken: cancellation);
-            if (!(reply.RoundTripSeconds > 0 && reply.BytesPerSecond > 0 && double.IsFinite(reply.RoundTripSeconds) && double.IsFinite(reply.BytesPerSecond)))
+            var reply = await new Links.LinksClient(channel).MeasureAsync(request, cancellationToken: ends.Token);
+            if (!IsSound(reply))
             {
                 LogNotMeasured(from, to, $"it answered {reply}");
                 return null;
@@ -69,4 +75,9 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
             return null;
         }
     }
+
+    /// <summary>Whether a link can be like that which was measured within the deadline.</summary>
+    static bool IsSound(MeasureLinkReply reply) =>
+        reply.RoundTripSeconds > 0 && reply.RoundTripSeconds <= CallDeadline.TotalSeconds
+        && reply.BytesPerSecond >= LeastBytesPerSecond && double.IsFinite(reply.BytesPerSecond);
 }

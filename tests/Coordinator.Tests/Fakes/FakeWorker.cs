@@ -55,6 +55,10 @@ sealed class FakeWorker : IAsyncDisposable
     /// <summary>Sees each step and the usual reply, and gives what to send instead.</summary>
     public Func<StepPlan, StepReply, Task<StepReply[]>> OnStep { get; set; } = (_, usual) => Send(usual);
 
+    /// <summary>What it answers when it is to measure its way to another worker.</summary>
+    public Func<MeasureLinkRequest, CancellationToken, Task<MeasureLinkReply>> OnMeasure { get; set; } =
+        (_, _) => Task.FromResult(new MeasureLinkReply { RoundTripSeconds = 1e-4, BytesPerSecond = 1e9 });
+
     public CancellationToken Dead => _dead.Token;
 
     public static Task<StepReply[]> Send(params StepReply[] replies) => Task.FromResult(replies);
@@ -89,6 +93,7 @@ sealed class FakeWorker : IAsyncDisposable
         worker._app = builder.Build();
         worker._app.MapGrpcService<FakeAssignments>();
         worker._app.MapGrpcService<FakeSteps>();
+        worker._app.MapGrpcService<FakeLinks>();
         await worker._app.StartAsync();
         worker.Address = new Uri(worker._app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single());
         return worker;

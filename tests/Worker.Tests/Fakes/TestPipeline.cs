@@ -47,6 +47,12 @@ sealed class TestPipeline : IAsyncDisposable
     {
         var plan = PlanOf([.. workers.Select(worker => worker.Host.Address)], digest, layers, view, ranks);
         await Task.WhenAll(workers.Select((worker, stage) => AssignAsync(worker, plan, stage, modelPath, change)));
+        return await OpenAsync(workers, plan);
+    }
+
+    /// <summary>With workers that have their assignments.</summary>
+    public static async Task<TestPipeline> OpenAsync(IReadOnlyList<TestWorker> workers, ClusterPlan plan)
+    {
         var streams = workers.Select(worker => worker.Steps.Run()).ToArray();
         // All at once: ranks of a stage wait for each other.
         foreach (var (index, stream) in streams.Index()) await stream.RequestStream.WriteAsync(Open(plan, index));

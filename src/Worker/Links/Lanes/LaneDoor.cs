@@ -14,7 +14,8 @@ namespace LlamaCluster.Worker.Links.Lanes;
 /// </summary>
 sealed partial class LaneDoor : IAsyncDisposable
 {
-    const int MostCallers = 8;
+    /// <summary>Heard at a time.</summary>
+    public const int MostCallers = 8;
 
     readonly TcpListener _listener;
     readonly ClusterTls? _tls;

@@ -93,7 +93,8 @@ sealed partial class ReduceService(
             await using var giveUp = deadline.Token.Register(() => stream.Close($"{stream.Peer}: it has not chosen a link in time"));
             var echoing = door is null ? Task.CompletedTask : EchoOnLaneAsync(door, stream.Peer, opened => lane = opened, deadline.Token);
             var chosen = await OnThread(() => LinkProbe.Echo(stream));
-            if (chosen != PeerLinkType.Tcp && door is not null) await door.DisposeAsync();
+            // Whoever chose the lane has measured it: nobody comes through the door any more.
+            if (door is not null) await door.DisposeAsync();
             await echoing;
             if (chosen == PeerLinkType.Tcp && lane is null) throw new PeerLinkException($"{stream.Peer} chose a lane that it has not opened");
             if (chosen != PeerLinkType.Tcp && lane is not null) await lane.DisposeAsync();

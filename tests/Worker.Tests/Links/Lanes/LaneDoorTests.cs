@@ -55,6 +55,23 @@ public class LaneDoorTests
         foreach (var socket in silent) Assert.Equal(0, await ReadAsync(socket).Soon());
     }
 
+    /// <summary>No more are heard than there are places: the rank that comes then is not let in, gives up, and nothing stays behind.</summary>
+    [Fact]
+    public async Task SilentCallers_InAllPlaces_AreGoneWithTheDoor()
+    {
+        var door = Open();
+        var silent = new List<Socket>();
+        for (var i = 0; i < LaneDoor.MostCallers; i++) silent.Add(await ConnectAsync(door));
+        using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Lane.DialAsync(
+            "127.0.0.1", (int)door.Offer.Port, door.Offer.Token.Memory, null, WaitExtensions.Deadline, patience.Token).Soon());
+
+        await door.DisposeAsync().AsTask().Soon();
+
+        Assert.Null(await door.Came.Soon());
+        foreach (var socket in silent) Assert.Equal(0, await ReadAsync(socket).Soon());
+    }
+
     [Fact]
     public async Task Nobody_IsALaneThatDidNotCome()
     {

@@ -7,10 +7,7 @@ using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Links.Lanes;
 using LlamaCluster.Worker.Links.Peers;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
+using LlamaCluster.Worker.Tests.Fakes;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LlamaCluster.Worker.Tests.Links.Peers;
@@ -22,7 +19,7 @@ sealed class LinkPair : IAsyncDisposable
     public static readonly TheoryData<string> Kinds = ["tcp", "tls", "grpc"];
 
     readonly List<IDisposable> _disposables = [];
-    WebApplication? _server;
+    LoopbackService? _server;
 
     LinkPair(IPeerLink first, IPeerLink second) => (First, Second) = (first, second);
 
@@ -78,18 +75,8 @@ sealed class LinkPair : IAsyncDisposable
     static async Task<LinkPair> ConnectGrpcAsync(TimeSpan timeout)
     {
         var callee = new Callee(timeout);
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.Services.AddSingleton(callee).AddClusterRpc();
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            kestrel.UseClusterRpcLimits();
-            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseClusterRpc(null));
-        });
-        var server = builder.Build();
-        server.MapGrpcService<Callee>();
-        await server.StartAsync();
-        GrpcChannel channel = new PeerChannels().Open(new Uri(server.Urls.Single()));
+        var server = await LoopbackService.StartAsync(callee);
+        GrpcChannel channel = new PeerChannels().Open(server.Address);
         var call = new Reduce.ReduceClient(channel).Exchange();
         var first = new GrpcPeerLink(call.ResponseStream, call.RequestStream, "rank 0", timeout, CancellationToken.None);
         return new LinkPair(first, await callee.Link.Task.Soon()) { _server = server, _disposables = { call, channel } };

@@ -157,10 +157,12 @@ public class PeerLinkTests
         await receiving.Soon();
     }
 
-    [Fact]
-    public async Task Messages_OfTheTcpLane_AllocateNothing()
+    [Theory]
+    [InlineData("tcp")]
+    [InlineData("tls")]
+    public async Task Messages_OfALane_AllocateNothing(string kind)
     {
-        await using var pair = await LinkPair.ConnectAsync("tcp");
+        await using var pair = await LinkPair.ConnectAsync(kind);
         var allocated = await OnThread(() =>
         {
             var payload = new byte[32 << 10];
