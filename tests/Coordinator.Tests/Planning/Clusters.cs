@@ -26,11 +26,20 @@ static class Clusters
     public static ClusterProfile NearlyAlike(int workers, Link link, long memory = 0) => new(
         [.. Enumerable.Range(0, workers).Select(host => Worker(host, memory: memory))],
         [.. Enumerable.Range(0, workers).Select(host => new HostProfile($"worker{host}", 0, 0))],
-        new LinkTable(workers, (a, b) => link with { RoundTripSeconds = link.RoundTripSeconds * (1 + 1e-3 * (a * workers + b) / (workers * workers)) }, _ => link));
+        new LinkTable(workers, (a, b) => AlmostLike(link, a, b), _ => link));
+
+    /// <summary>The same in two racks: every other host is in the second one, and links between the racks are slow.</summary>
+    public static ClusterProfile TwoRacks(int workers, Link inside, Link across) => new(
+        [.. Enumerable.Range(0, workers).Select(host => Worker(host))],
+        [.. Enumerable.Range(0, workers).Select(host => new HostProfile($"worker{host}", 0, 0))],
+        new LinkTable(workers, (a, b) => AlmostLike(a % 2 == b % 2 ? inside : across, a, b), _ => inside));
 
     /// <summary>Several workers on one host, which share its memory.</summary>
     public static ClusterProfile OneHost(int workers, double workerRead, double hostRead, int processors) => new(
         [.. Enumerable.Range(0, workers).Select(number => Worker(0, workerRead) with { Name = $"worker{number}", Threads = 1 })],
         [new HostProfile("host", processors, hostRead)],
         new LinkTable(1, (_, _) => new Link(30e-6, 2e9), _ => new Link(30e-6, 2e9)));
+
+    /// <summary>Another one for every pair of up to 100 hosts.</summary>
+    static Link AlmostLike(Link link, int hostA, int hostB) => link with { RoundTripSeconds = link.RoundTripSeconds * (1 + 1e-7 * (hostA * 100 + hostB)) };
 }

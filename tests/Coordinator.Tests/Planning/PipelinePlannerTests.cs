@@ -112,6 +112,14 @@ public sealed class PipelinePlannerTests
     }
 
     [Fact]
+    public void Hosts_that_are_near_each_other_share_a_stage()
+    {
+        var goal = PlanGoal.Of(PlanObjective.Latency, 512, 1) with { RanksPerStage = 9, UsesAll = true };
+        var plan = Planned(new PlanningProblem(Footprints.Of("llama-3.1-70b"), Clusters.TwoRacks(18, Clusters.Fast, Clusters.Slow), goal, new Overheads()));
+        Assert.All(plan.Stages, stage => Assert.Single(stage.Workers.Select(worker => worker % 2).Distinct()));
+    }
+
+    [Fact]
     public void Stages_that_kinds_of_workers_do_not_fill_have_workers_of_several()
     {
         var cluster = Clusters.Of(Clusters.Fast, Enumerable.Range(0, 18).Select(host => Clusters.Worker(host, read: host < 9 ? 20e9 : 40e9)));

@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Planning.Costs;
+using LlamaCluster.Coordinator.Planning.Profiles;
 
 namespace LlamaCluster.Coordinator.Planning.Search;
 
@@ -39,13 +40,26 @@ static class EvenSchemes
         }
     }
 
-    /// <summary>Groups of neighbours, that is of one host where they can be; with and without those that are over.</summary>
+    /// <summary>Groups of workers that are near each other; with and without those that are over.</summary>
     static IEnumerable<PlanScheme> OfAnyKinds(PlanningProblem problem)
     {
-        int[] workers = [.. Enumerable.Range(0, problem.Cluster.Workers.Count)];
+        var workers = HostsByNearness(problem.Cluster).SelectMany(problem.Cluster.WorkersOf).ToArray();
         return from ranks in RanksOf(problem, workers.Length, all: true)
                from stages in new[] { DivideUp(workers.Length, ranks), workers.Length / ranks }.Distinct()
                select new PlanScheme([.. Cut(workers, ranks, Math.Min(stages, problem.Model.LayerCount))]);
+    }
+
+    /// <summary>After the first host always the one that is nearest to the last, of equally near ones the first.</summary>
+    static IEnumerable<int> HostsByNearness(ClusterProfile cluster)
+    {
+        var left = Enumerable.Range(0, cluster.Hosts.Count).ToList();
+        for (var host = 0; ;)
+        {
+            yield return host;
+            left.Remove(host);
+            if (left.Count == 0) yield break;
+            host = left.MinBy(other => cluster.Links.Between(host, other).RoundTripSeconds);
+        }
     }
 
     static IEnumerable<int[]> RankVectors(PlanningProblem problem, IReadOnlyList<int[]> kinds)
