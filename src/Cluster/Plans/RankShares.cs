@@ -64,5 +64,6 @@ public sealed class RankShares : IEquatable<RankShares>
 
     public override string ToString() => string.Join(':', _shares);
 
-    static int GreatestDivisor(int a, int b) => b == 0 ? a : GreatestDivisor(b, a % b);
+    /// <summary>Of two numbers that are not both 0.</summary>
+    internal static int GreatestDivisor(int a, int b) => b == 0 ? a : GreatestDivisor(b, a % b);
 }

@@ -24,13 +24,20 @@ public sealed class TensorSplit
     TensorSplit(SplitSizes sizes, RankShares shares)
     {
         var heads = HeadDivision.Divide(sizes.HeadCount, sizes.KvHeadCount, shares);
-        var ffn = Divide(sizes.FfnSize, FfnUnit(sizes, shares.Count), shares);
+        var ffn = Divide(sizes.FfnSize, ColumnsCutTogether(sizes, shares.Count), shares);
         var vocabulary = Divide(sizes.VocabularySize, VocabularyRows, shares);
         var group = sizes.HeadCount / sizes.KvHeadCount;
         _slices = [.. Enumerable.Range(0, shares.Count).Select(rank => new RankSlice(heads[rank], KvHeadsOf(heads[rank], group), ffn[rank], vocabulary[rank]))];
+        (HeadUnit, FfnUnit) = (UnitOf(heads), UnitOf(ffn));
     }
 
     public int RankCount => _slices.Length;
+
+    /// <summary>The greatest number of which every rank's first query head is a multiple; 0: there is one rank.</summary>
+    public int HeadUnit { get; }
+
+    /// <summary>The greatest number of which every rank's first feed-forward column is a multiple; 0: there is one rank.</summary>
+    public int FfnUnit { get; }
 
     public RankSlice this[int rank] => _slices[rank];
 
@@ -73,7 +80,7 @@ public sealed class TensorSplit
             : null;
     }
 
-    static int FfnUnit(SplitSizes sizes, int ranks)
+    static int ColumnsCutTogether(SplitSizes sizes, int ranks)
     {
         var block = Math.Max(FineColumns, sizes.ColumnBlock);
         return ranks <= Units(sizes.FfnSize, block) ? block : FineColumns;
@@ -96,6 +103,8 @@ public sealed class TensorSplit
         var first = heads.First / group;
         return new SplitRange(first, ((heads.End + group - 1) / group) - first);
     }
+
+    static int UnitOf(IEnumerable<SplitRange> ranges) => ranges.Select(range => range.First).Aggregate(RankShares.GreatestDivisor);
 
     static int Units(int total, int unit) => (int)(((long)total + unit - 1) / unit);
 }

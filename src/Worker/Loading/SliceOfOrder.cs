@@ -26,17 +26,11 @@ static class SliceOfOrder
             Heads = ToRange(slice.Heads),
             KvHeads = ToRange(slice.KvHeads),
             Ffn = ToRange(slice.Ffn),
-            HeadUnit = Unit(split, rank => rank.Heads.First),
-            FfnUnit = Unit(split, rank => rank.Ffn.First),
+            HeadUnit = split.HeadUnit,
+            FfnUnit = split.FfnUnit,
             Vocabulary = ToRange(slice.Vocabulary),
         };
     }
-
-    /// <summary>The greatest number of which every rank's beginning is a multiple.</summary>
-    static int Unit(TensorSplit split, Func<RankSlice, int> first) =>
-        Enumerable.Range(0, split.RankCount).Select(rank => first(split[rank])).Aggregate(GreatestDivisor);
-
-    static int GreatestDivisor(int a, int b) => b == 0 ? a : GreatestDivisor(b, a % b);
 
     /// <summary>All ranks must come to the same, wherever each has the weights from: only what every rank of the stage knows counts.</summary>
     static SplitSizes Sizes(LlamaConfig config, StageShape shape, IReadOnlyList<TensorInfo> tensors) => new()
