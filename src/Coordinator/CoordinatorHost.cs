@@ -37,6 +37,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <summary>Where workers reach the coordinator. Known once it is started.</summary>
     public Uri GrpcAddress => _listeners.RpcAddress;
 
+    /// <summary>Who has registered.</summary>
+    public WorkerRegistry Members => _app.Services.GetRequiredService<WorkerRegistry>();
+
     public ModelIdentity Model => _model.Identity;
 
     internal IServiceProvider Services => _app.Services;

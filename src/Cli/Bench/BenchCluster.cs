@@ -38,7 +38,7 @@ sealed class BenchCluster : IAsyncDisposable
         try
         {
             await cluster._coordinator.StartAsync(cancellation);
-            cluster.StartWorkers(options.Workers, options.Load);
+            await cluster.WithWorkersAsync(working => cluster.StartWorkersAsync(options.Workers, options.Load, working), cancellation);
             await cluster.WithWorkersAsync(cluster.LoadAsync, cancellation);
             return cluster;
         }
@@ -93,7 +93,11 @@ sealed class BenchCluster : IAsyncDisposable
         };
     }
 
-    void StartWorkers(int count, BenchOptions load)
+    /// <summary>
+    /// Where they have processors of their own, one after the other: they get stages and ranks in the order in which they register, and those that compute at
+    /// the same time are to be on different processors.
+    /// </summary>
+    async Task<int> StartWorkersAsync(int count, BenchOptions load, CancellationToken cancellation)
     {
         var processors = load.Pin ? Processors.Allowed() : [];
         var memory = WorkerMemory.OfEach(count);
@@ -104,7 +108,10 @@ sealed class BenchCluster : IAsyncDisposable
             var worker = WorkerProcess.Start(name, _coordinator.GrpcAddress, load.Threads, memory, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own);
             _workers.Add(worker);
             _watches.Add(WatchAsync(name, worker));
+            var started = _workers.Count;
+            if (load.Pin) await _coordinator.Members.WaitAsync(now => now.Usable.Count() == started, cancellation);
         }
+        return count;
     }
 
     async Task WatchAsync(string name, WorkerProcess worker)

@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace LlamaCluster.Cli.Bench;
 
 /// <summary>What was measured. Rates are per second; of several streams together unless it is said otherwise.</summary>
-/// <param name="MemoryBytesPerSecond">Plain reads of memory by as many threads as computed: in one process in turn with the steps, of a cluster afterwards.</param>
+/// <param name="MemoryBytesPerSecond">Plain reads of memory by as many threads as computed: in one process in turn with the steps, of a cluster before and after them.</param>
 /// <param name="WeightBytesPerSecond">Weights, as they are stored, that decoding read.</param>
 /// <param name="PeakResidentBytes">Of all processes together.</param>
 sealed record BenchReport(

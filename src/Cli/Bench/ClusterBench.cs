@@ -19,33 +19,45 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
         using var weights = ModelFiles.Open(options.Model);
         options.Load.CheckContext(weights);
         await using var cluster = await BenchCluster.StartAsync(options, error, cancellation);
-        var round = await cluster.WithWorkersAsync(working => MeasureAsync(cluster, weights.Config.VocabularySize, working), cancellation);
-        // Taken before there is a buffer to read, which is no part of what a coordinator needs.
-        using var process = Process.GetCurrentProcess();
-        var peak = process.PeakWorkingSet64;
-        var reads = new PlainReads(options.Load.Pin);
-        var stages = StageFacts.Of(cluster.Shards, weights).Zip(round.Stages, (facts, load) => FiguresOf(facts, load, reads));
-        var figures = new ClusterFigures(round.FirstToken, round.BetweenTokens, round.StepsPerSecond, [.. stages], cluster.PeakResidentBytes(), peak);
-        return BenchReport.Of(options.Load, round, BenchWeightBytes.PerStep(weights), reads.By(options.Workers * options.Load.Threads), figures);
+        var facts = StageFacts.Of(cluster.Shards, weights);
+        var reads = new PlainReads(options.Load.Pin, [.. facts.Select(ThreadsOf), AllThreads]);
+        return await cluster.WithWorkersAsync(working => MeasureAsync(cluster, weights, facts, reads, working), cancellation);
     }
 
-    StageFigures FiguresOf(StageFacts facts, StageLoad load, PlainReads reads)
-    {
-        var threads = facts.Ranks * options.Load.Threads;
-        return new StageFigures(facts, load, threads, reads.By(threads));
-    }
+    int AllThreads => options.Workers * options.Load.Threads;
 
-    async Task<ClusterRound> MeasureAsync(BenchCluster cluster, int vocabularySize, CancellationToken cancellation)
+    int ThreadsOf(StageFacts stage) => stage.Ranks * options.Load.Threads;
+
+    async Task<BenchReport> MeasureAsync(BenchCluster cluster, IModelWeights weights, IReadOnlyList<StageFacts> facts, PlainReads reads, CancellationToken cancellation)
     {
         using var client = new HttpClient { BaseAddress = cluster.ApiAddress, Timeout = Timeout.InfiniteTimeSpan };
         using var meter = new StageMeter(cluster.Meters);
+        using var process = Process.GetCurrentProcess();
+        Task<ClusterRound> Round(int number) =>
+            new ApiStreams(client, cluster.ModelName, options.Load.GenerateTokens, meter).RunAsync(BenchPrompts.Make(options.Load, weights.Config.VocabularySize, number), cancellation);
+
+        var rounds = await WarmUpAsync(Round);
+        // What plain reads need of memory is no part of what a coordinator needs.
+        var peak = process.PeakWorkingSet64;
+        reads.Measure();
+        var counted = await Round(rounds + 1);
+        process.Refresh();
+        peak = Math.Max(peak, process.WorkingSet64);
+        reads.Measure();
+
+        var stages = facts.Zip(counted.Stages, (stage, load) => new StageFigures(stage, load, ThreadsOf(stage), reads.By(ThreadsOf(stage))));
+        var figures = new ClusterFigures(counted.FirstToken, counted.BetweenTokens, counted.StepsPerSecond, [.. stages], cluster.PeakResidentBytes(), peak);
+        return BenchReport.Of(options.Load, counted, BenchWeightBytes.PerStep(weights), reads.By(AllThreads), figures);
+    }
+
+    /// <returns>How many rounds it took.</returns>
+    static async Task<int> WarmUpAsync(Func<int, Task> round)
+    {
         var begun = Stopwatch.GetTimestamp();
-        for (var seed = 1; ; seed++)
+        for (var number = 1; ; number++)
         {
-            var warm = seed > 1 && Stopwatch.GetElapsedTime(begun) > WarmUpTime;
-            var streams = new ApiStreams(client, cluster.ModelName, options.Load.GenerateTokens, meter);
-            var round = await streams.RunAsync(BenchPrompts.Make(options.Load, vocabularySize, seed), cancellation);
-            if (warm) return round;
+            await round(number);
+            if (Stopwatch.GetElapsedTime(begun) > WarmUpTime) return number;
         }
     }
 }

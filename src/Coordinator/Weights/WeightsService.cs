@@ -1,7 +1,4 @@
-using Google.Protobuf;
 using Grpc.Core;
-using LlamaCluster.Cluster;
-using LlamaCluster.Cluster.Checksums;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Protos;
@@ -25,7 +22,7 @@ public sealed class WeightsService(ServedWeights weights, IHostApplicationLifeti
         var parts = request.Tensors.Select(Find).ToList();   // all are checked before the first byte is sent
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         for (var index = 0; index < parts.Count; index++)
-            foreach (var chunk in Read(parts[index]))
+            foreach (var chunk in WeightChunks.Of(weights.Files, parts[index]))
             {
                 (chunk.ViewVersion, chunk.TensorIndex) = (request.ViewVersion, (uint)index);
                 await chunks.WriteAsync(chunk, ends.Token);
@@ -49,28 +46,4 @@ public sealed class WeightsService(ServedWeights weights, IHostApplicationLifeti
 
     /// <summary>What is too great for a long is too great for any tensor.</summary>
     static long Index(ulong asked) => (long)Math.Min(asked, long.MaxValue);
-
-    /// <summary>The bytes of a part. A chunk's data is valid until the next one is asked for.</summary>
-    IEnumerable<WeightChunk> Read(TensorPart part)
-    {
-        var rowsAtOnce = Math.Min(part.RowCount, Math.Max(1, MessageBudgets.FramePayload / part.RowBytes));
-        var buffer = new byte[checked((int)(rowsAtOnce * part.RowBytes))];
-        for (var row = 0L; row < part.RowCount; row += rowsAtOnce)
-        {
-            var piece = part.Piece(row, Math.Min(rowsAtOnce, part.RowCount - row));
-            var read = buffer.AsMemory(0, (int)piece.Bytes);
-            weights.Files.ReadPart(piece, read.Span);
-            for (var offset = 0; offset < read.Length; offset += MessageBudgets.FramePayload)   // more than once only for a very long row
-            {
-                var data = read[offset..Math.Min(read.Length, offset + MessageBudgets.FramePayload)];
-                yield return new WeightChunk
-                {
-                    Offset = (ulong)(row * part.RowBytes + offset),
-                    Data = UnsafeByteOperations.UnsafeWrap(data),
-                    Crc32C = Crc32C.Compute(data.Span),
-                    LastOfTensor = row + rowsAtOnce >= part.RowCount && offset + data.Length == read.Length,
-                };
-            }
-        }
-    }
 }

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Links;
@@ -20,6 +21,7 @@ sealed partial class ShardLoader(
         progress.Begin(Phase.Opening, 0);
         using var opened = await source.OpenAsync(order, progress, cancellation);
         CheckLayers(opened, order);
+        CheckStepRows(opened.Weights.Config, order);
         var slice = order.SliceOf(opened.Weights.Config, opened.Weights.Tensors);
         progress.Begin(Phase.Loading, model.BytesToLoad(opened.Weights, order.Shape, slice), opened.Source);
         // A thread of its own: packing blocks for minutes, and the pool's threads serve the network.
@@ -74,5 +76,12 @@ sealed partial class ShardLoader(
         var layers = opened.Weights.Config.LayerCount;
         if (layers != order.Plan.LayerCount)
             throw new RpcException(new Status(StatusCode.FailedPrecondition, $"the model has {layers} layers, the plan {order.Plan.LayerCount}"));
+    }
+
+    static void CheckStepRows(LlamaConfig config, LoadOrder order)
+    {
+        var most = StepRowLimit.Of(config, order.ActivationType);
+        if (order.MaxStepRows > most)
+            throw new RpcException(new Status(StatusCode.FailedPrecondition, $"max_step_rows is {order.MaxStepRows}; with a model as wide as this one it is at most {most}"));
     }
 }

@@ -12,7 +12,7 @@ public sealed class LargeFileTests
 {
     static readonly LlamaConfig Config = ModelShape.Parse("llama-3.1-405b").Config with { LayerCount = 1, RopeScaling = null };
 
-    [Fact]
+    [SparseFact]
     public void Rows_and_columns_beyond_4_GB_are_found()
     {
         using var folder = new TempFolder();

@@ -10,6 +10,7 @@ public class KvBudgetTests
     [InlineData(1000, 500, 10, 51, 1 << 20, 50)]           // what fits, though more was asked for
     [InlineData(1000, 0, 10, null, 16, 64)]                // no more than 64 sequences of full length need
     [InlineData(long.MaxValue, 0, 1, null, 1 << 27, 536_870_912)]
+    [InlineData(2_000_000_000_000, 80_000_000_000, 42 * 65_536, null, 131_072, 524_288)]   // a third of a 405B model: 1.4 TB
     public void Decide_ThereIsRoom_GivesBlocks(long memory, long taken, long blockBytes, int? wanted, int maxLength, int blocks) =>
         Assert.Equal((blocks, null), KvBudget.Decide(memory, taken, blockBytes, wanted, maxLength));
 

@@ -36,6 +36,20 @@ public sealed class ModelFactsTests
         Assert.Equal(facts.Bytes, facts.Types.Sum(type => type.Bytes));
     }
 
+    /// <summary>2.1 G numbers in its head, more than an int counts, and 405.9 G in all.</summary>
+    [Fact]
+    public void A405BModelIsCountedIn64Bits()
+    {
+        using var weights = new RandomWeights(ModelShape.Parse("llama-3.1-405b"), TensorType.BF16);
+
+        var facts = ModelFacts.Of(weights);
+
+        Assert.Equal(405_853_388_800, facts.Parameters);
+        Assert.Equal(2L * 128_256 * 16_384, facts.EmbeddingBytes);
+        Assert.All(facts.LayerBytes, bytes => Assert.Equal(2L * (2 * 16_384 * 16_384 + 2 * 1024 * 16_384 + 3L * 53_248 * 16_384) + 2 * 16_384 * 4, bytes));
+        Assert.Equal(126 * 2 * 8 * 128 * 2, facts.KvBytesPerToken[KvType.F16]);
+    }
+
     [Fact]
     public void KvBytesPerTokenAreTwoVectorsPerLayer()
     {

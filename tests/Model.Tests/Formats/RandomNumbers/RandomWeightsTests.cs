@@ -45,6 +45,20 @@ public sealed class RandomWeightsTests
         Assert.Equal(weights.ComputeDigest(), again.ComputeDigest());
     }
 
+    /// <summary>The last row of the head begins 2.1 G numbers after its first one.</summary>
+    [Fact]
+    public void TheLastRowsOfA405BModelAreLikeItsFirst()
+    {
+        using var weights = new RandomWeights(ModelShape.Parse("llama-3.1-405b"), TensorType.Q4_0, layersAreAlike: true);
+        foreach (var tensor in weights.Tensors.Where(t => t.Rows > 1 && (!t.Name.StartsWith("blk.") || t.Name.StartsWith("blk.125."))))
+        {
+            var (row, values) = (new byte[tensor.RowBytes], new float[tensor.Columns]);
+            weights.ReadRows(tensor, tensor.Rows - 1, row);
+            RowDecoder.Decode(tensor.Type, row, values);
+            Assert.InRange(values.Sum(v => (double)v * v), 0.9, 1.1);
+        }
+    }
+
     [Fact]
     public void AnotherSeedIsAnotherModel()
     {
