@@ -40,6 +40,6 @@ static class Clusters
         [new HostProfile("host", processors, hostRead)],
         new LinkTable(1, (_, _) => new Link(30e-6, 2e9), _ => new Link(30e-6, 2e9)));
 
-    /// <summary>Another one for every pair of up to 100 hosts.</summary>
-    static Link AlmostLike(Link link, int hostA, int hostB) => link with { RoundTripSeconds = link.RoundTripSeconds * (1 + 1e-7 * (hostA * 100 + hostB)) };
+    /// <summary>Another one for every pair of up to 1000 hosts.</summary>
+    static Link AlmostLike(Link link, int hostA, int hostB) => link with { RoundTripSeconds = link.RoundTripSeconds * (1 + 1e-7 * (hostA * 1000 + hostB)) };
 }

@@ -11,12 +11,16 @@ sealed class StageGroup
     /// <summary>Of ranks with the same part and the same memory, one.</summary>
     readonly int[] _limitedRanks;
 
+    /// <summary>By first layer, as far as it was asked for: the most layers from there that every rank has memory for.</summary>
+    readonly int?[] _mostLayers;
+
     public StageGroup(PlanningProblem problem, int[] workers, RankShares shares, string kind)
     {
         (_problem, Workers, Shares, Kind) = (problem, workers, shares, kind);
         _fractions = problem.FractionsOf(shares);
         long Memory(int rank) => problem.Cluster.Workers[workers[rank]].MemoryBytes;
         _limitedRanks = [.. Enumerable.Range(0, workers.Length).Where(rank => Memory(rank) > 0).DistinctBy(rank => (_fractions[rank], Memory(rank)))];
+        _mostLayers = new int?[problem.Model.LayerCount];
     }
 
     public static StageGroup Of(PlanningProblem problem, int[] workers, RankShares shares) => new(problem, workers, shares, GroupKind.Of(problem.Cluster, workers));
@@ -31,12 +35,7 @@ sealed class StageGroup
     public IReadOnlyList<RankFractions> Fractions => _fractions;
 
     /// <summary>Every rank has memory for its part of these layers, with what comes with the first and the last, and for the KV cache.</summary>
-    public bool Holds(int first, int count)
-    {
-        foreach (var rank in _limitedRanks)
-            if (MemoryOf(rank, first, count).Total > _problem.Cluster.Workers[Workers[rank]].MemoryBytes) return false;
-        return true;
-    }
+    public bool Holds(int first, int count) => count <= (_mostLayers[first] ??= MostLayers(first));
 
     public RankMemory MemoryOf(int rank, int first, int count)
     {
@@ -48,5 +47,25 @@ sealed class StageGroup
         if (embeds && !(hasHead && model.Config.TiedEmbeddings && share.Vocabulary == 1)) weights += model.Embedding.Bytes;
         var kv = (double)_problem.Goal.KvBlocks * model.KvBlockBytes * count * share.Kv;
         return new RankMemory(weights * _problem.Overheads.Resident, kv, _problem.Goal.BufferBytes);
+    }
+
+    /// <summary>Found by halving, for more layers never take less.</summary>
+    int MostLayers(int first)
+    {
+        var (held, tooMany) = (0, _problem.Model.LayerCount - first + 1);
+        while (tooMany - held > 1)
+        {
+            var count = (held + tooMany) / 2;
+            if (HasMemoryFor(first, count)) held = count;
+            else tooMany = count;
+        }
+        return held;
+    }
+
+    bool HasMemoryFor(int first, int count)
+    {
+        foreach (var rank in _limitedRanks)
+            if (MemoryOf(rank, first, count).Total > _problem.Cluster.Workers[Workers[rank]].MemoryBytes) return false;
+        return true;
     }
 }

@@ -9,6 +9,7 @@ sealed class StageGroups(PlanningProblem problem)
     const int FinestShare = 1000;
 
     readonly Dictionary<string, RankShares> _shares = [];
+    readonly Dictionary<(int Worker, int Host), double> _paces = [];
 
     /// <param name="byMemory">Shares in proportion to memory in place of pace.</param>
     public StageGroup Of(int[] workers, bool byMemory)
@@ -32,6 +33,13 @@ sealed class StageGroups(PlanningProblem problem)
 
     /// <summary>Layers per picosecond that a worker would do alone on its host, at the load that the goal is about.</summary>
     double PaceOf(int worker)
+    {
+        var cluster = problem.Cluster;
+        var kind = (cluster.WorkerKinds[worker], cluster.HostKinds[cluster.Workers[worker].Host]);
+        return _paces.TryGetValue(kind, out var known) ? known : _paces[kind] = NewPaceOf(worker);
+    }
+
+    double NewPaceOf(int worker)
     {
         var rows = problem.Goal.Objective == PlanObjective.Throughput ? problem.Goal.Concurrency : 1;
         var alone = new StageGroup(problem, [worker], RankShares.Whole, kind: "");

@@ -30,6 +30,14 @@ public sealed class SchemeSearchTests
     }
 
     [Fact]
+    public void Two_hundred_workers_of_which_no_two_are_alike_take_bounded_work()
+    {
+        var found = Search(Clusters.NearlyAlike(200, Clusters.Fast, memory: 20_000_000_000), PlanObjective.Throughput, 64);
+        Assert.InRange(found.Considered, 1, MostConsidered);
+        Assert.InRange(found.Divisions, 1, MostDivisions);
+    }
+
+    [Fact]
     public void Few_schemes_are_all_looked_at_and_like_workers_count_once()
     {
         var found = Search(Clusters.Alike(4, Clusters.Fast), PlanObjective.Latency, 1, Footprints.Small(8));
