@@ -67,7 +67,7 @@ sealed partial class ShardLoader(
     static long LinkBytes(LoadOrder order, ActivationShape shape)
     {
         var step = (long)order.MaxStepRows * shape.RowBytes;
-        var ranks = (order.Assignment.Shard.Slice.RankCount - 1L) * RankGroup.LinkBytes;
+        var ranks = RankGroup.Bytes(order.Assignment.Shard.Slice.RankCount, order.MaxStepRows, shape.HiddenSize);
         return ranks + (order.Shape.Embeds ? 0 : shape.MaxSteps * step) + order.Next.Count() * ActivationSender.Buffers * step;
     }
 

@@ -11,7 +11,7 @@ namespace LlamaCluster.Worker.Links.Ranks;
 sealed class RankGroup : IAsyncDisposable
 {
     /// <summary>What a link's buffers take at most.</summary>
-    public const long LinkBytes = 4L << 20;
+    const long LinkBytes = 4L << 20;
 
     readonly ShardAssignment[] _ranks;
     readonly RankCaller _caller;
@@ -24,6 +24,10 @@ sealed class RankGroup : IAsyncDisposable
         (Shape, _ranks, _caller, Exchange) = (shape, [.. ranks], caller, new LinkExchange(shape));
         _links = [.. _ranks.Select(_ => new TaskCompletionSource<RankLink>(TaskCreationOptions.RunContinuationsAsynchronously))];
     }
+
+    /// <summary>What links and sums take at most: those of more than two ranks are copied while they are open.</summary>
+    public static long Bytes(int rankCount, int maxStepRows, int hiddenSize) =>
+        (rankCount - 1) * LinkBytes + (rankCount > 2 ? (long)maxStepRows * hiddenSize * sizeof(float) : 0);
 
     public GroupShape Shape { get; }
 

@@ -4,76 +4,107 @@ namespace LlamaCluster.Worker.Links.Sums;
 
 /// <summary>
 /// More than two ranks share the adding: each adds up one part of every chunk for all (reduce-scatter), and sends the sum to the others
-/// (all-gather). Begin sends the parts of the first chunk, if no other sum is open; each further chunk's follow while the sums of the one before
-/// it are on their way.
+/// (all-gather). All open sums are one row of chunks, of which a few are on their way at a time: their parts go out to be added as soon as
+/// the sum is begun, and each that has been added up makes room for the next.
+/// <para>
+/// A link brings messages in the order in which they were sent, and all ranks send in the same order. So each takes what comes in the order in
+/// which it has itself sent the like of it.
+/// </para>
 /// </summary>
 sealed class SharedSum(SumWire wire) : ISumMethod
 {
-    readonly OpenSum[] _open = [.. Enumerable.Range(0, IRankExchange.MaxSumsUnderWay).Select(_ => new OpenSum())];
-    readonly float[] _sum = new float[SumChunks.MessageValues];
+    /// <summary>
+    /// Chunks whose parts may be sent beyond as many as were added up. Another rank can be so far ahead of what this one has added up, and behind with
+    /// the sums as far again, so a link may hold four times as many messages: its window.
+    /// </summary>
+    const int Ahead = 2;
+
+    readonly SharedSumState[] _open = [.. Enumerable.Range(0, IRankExchange.MaxSumsUnderWay).Select(_ => new SharedSumState())];
+    readonly Queue<Message> _due = new(2 * Ahead);
+    readonly float[] _total = new float[SumChunks.MessageValues];
     readonly float[] _term = new float[SumChunks.MessageValues];
     long _begun;
     long _completed;
 
+    /// <summary>The oldest sum that may have chunks to be scattered.</summary>
+    long _scattering;
+
+    /// <summary>Chunks that were scattered and not yet added up.</summary>
+    int _ahead;
+
     public void Begin(ReadOnlySpan<float> own)
     {
-        var alone = _begun == _completed;
-        var sum = Sum(_begun++);
-        sum.Begin(wire.NextExchange(), new SumChunks(own.Length, wire.RankCount));
-        if (alone) ScatterOnce(sum, 0, own);
+        Sum(_begun++).Begin(wire.NextExchange(), wire.RankCount, own);
+        ScatterWhatMay();
     }
 
     public void Complete(Span<float> own)
     {
-        var sum = Sum(_completed++);
-        ScatterOnce(sum, 0, own);
-        for (var chunk = 0; chunk < sum.Chunks.Count; chunk++)
-        {
-            AddUpOwnPart(sum, chunk, own);
-            ScatterOnce(sum, chunk + 1, own);
-            for (var rank = 0; rank < wire.RankCount; rank++)
-                if (rank != wire.Rank && sum.Chunks.Part(chunk, rank) is { Count: > 0 } part)
-                    wire.Receive(rank, part.Of(own), sum.Exchange, chunk);
-        }
+        var sum = Sum(_completed);
+        while (!sum.IsComplete) TakeNext();
+        sum.Values.CopyTo(own);
+        _completed++;
     }
 
-    OpenSum Sum(long number) => _open[number % _open.Length];
+    SharedSumState Sum(long number) => _open[number % _open.Length];
+
+    void ScatterWhatMay()
+    {
+        for (; _scattering < _begun; _scattering++)
+            for (var sum = Sum(_scattering); !sum.IsScattered; _ahead++)
+            {
+                if (_ahead == Ahead) return;
+                Scatter(sum, sum.Scattered);
+                _due.Enqueue(new Message(sum, sum.Scattered++, IsSum: false));
+            }
+    }
+
+    void TakeNext()
+    {
+        var (sum, chunk, isSum) = _due.Dequeue();
+        if (isSum)
+        {
+            TakeSums(sum, chunk);
+            return;
+        }
+        AddUpOwnPart(sum, chunk);
+        _due.Enqueue(new Message(sum, chunk, IsSum: true));
+        _ahead--;
+        ScatterWhatMay();
+    }
 
     /// <summary>To every rank this one's term of the part that it adds up.</summary>
-    void ScatterOnce(OpenSum sum, int chunk, ReadOnlySpan<float> own)
+    void Scatter(SharedSumState sum, int chunk)
     {
-        if (chunk < sum.Scattered || chunk >= sum.Chunks.Count) return;
         for (var rank = 0; rank < wire.RankCount; rank++)
-            if (rank != wire.Rank && sum.Chunks.Part(chunk, rank) is { Count: > 0 } part)
-                wire.Send(rank, part.Of(own), sum.Exchange, chunk);
-        sum.Scattered++;
+            if (rank != wire.Rank && sum.Part(chunk, rank) is { IsEmpty: false } part) wire.Send(rank, part, sum.Exchange, chunk);
     }
 
-    void AddUpOwnPart(OpenSum sum, int chunk, Span<float> own)
+    void AddUpOwnPart(SharedSumState sum, int chunk)
     {
-        var part = sum.Chunks.Part(chunk, wire.Rank);
-        if (part.Count == 0) return;
-        var total = _sum.AsSpan(0, part.Count);
+        var part = sum.Part(chunk, wire.Rank);
+        if (part.IsEmpty) return;
+        var total = _total.AsSpan(0, part.Length);
         for (var rank = 0; rank < wire.RankCount; rank++)
         {
-            var term = rank == 0 ? total : _term.AsSpan(0, part.Count);
-            if (rank == wire.Rank) wire.Round(part.Of(own), term);
+            var term = rank == 0 ? total : _term.AsSpan(0, part.Length);
+            if (rank == wire.Rank) wire.Round(part, term);
             else wire.Receive(rank, term, sum.Exchange, chunk);
             if (rank > 0) SumWire.Add(total, term);
         }
         wire.SendToAll(total, sum.Exchange, chunk);
-        wire.Round(total, part.Of(own));
+        wire.Round(total, part);
     }
 
-    sealed class OpenSum
+    /// <summary>From every other rank the part that it has added up.</summary>
+    void TakeSums(SharedSumState sum, int chunk)
     {
-        public uint Exchange { get; private set; }
-
-        public SumChunks Chunks { get; private set; }
-
-        /// <summary>Chunks whose parts have been sent to those who add them up.</summary>
-        public int Scattered { get; set; }
-
-        public void Begin(uint exchange, SumChunks chunks) => (Exchange, Chunks, Scattered) = (exchange, chunks, 0);
+        for (var rank = 0; rank < wire.RankCount; rank++)
+            if (rank != wire.Rank && sum.Part(chunk, rank) is { IsEmpty: false } part) wire.Receive(rank, part, sum.Exchange, chunk);
+        sum.Gathered++;
     }
+
+    /// <summary>What every other rank has sent, too, or is to send.</summary>
+    /// <param name="IsSum">Else terms to be added.</param>
+    readonly record struct Message(SharedSumState Sum, int Chunk, bool IsSum);
 }

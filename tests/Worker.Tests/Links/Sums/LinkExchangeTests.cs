@@ -1,13 +1,8 @@
 using LlamaCluster.Cluster.Activations;
-using LlamaCluster.Cluster.Plans;
 using LlamaCluster.Model.Inference.Ranks;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
-using LlamaCluster.Worker.Links.Peers;
-using LlamaCluster.Worker.Links.Ranks;
 using LlamaCluster.Worker.Links.Sums;
-using LlamaCluster.Worker.Tests.Links.Peers;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
 
 namespace LlamaCluster.Worker.Tests.Links.Sums;
 
@@ -178,54 +173,5 @@ public class LinkExchangeTests
         return values;
     }
 
-    static async Task<TestGroup> ConnectAsync(int ranks, string kind, ActivationType type)
-    {
-        var group = new TestGroup(ranks, type);
-        for (var rank = 0; rank < ranks; rank++)
-            for (var lower = 0; lower < rank; lower++) group.Add(rank, lower, await LinkPair.ConnectAsync(kind));
-        group.Connect();
-        return group;
-    }
-
-    sealed class TestGroup : IAsyncDisposable
-    {
-        readonly LinkExchange[] _exchanges;
-        readonly IPeerLink?[][] _links;
-        readonly List<LinkPair> _pairs = [];
-
-        public TestGroup(int ranks, ActivationType type)
-        {
-            _exchanges = [.. Enumerable.Range(0, ranks).Select(rank => new LinkExchange(
-                new GroupShape(4, new string('a', 64), 1, new Shard(new LayerRange(6, 3), new TensorSlice(rank, ranks)), 64, 512, type)))];
-            _links = [.. _exchanges.Select(_ => new IPeerLink?[ranks])];
-        }
-
-        public void Add(int rank, int lower, LinkPair pair)
-        {
-            _pairs.Add(pair);
-            (_links[rank][lower], _links[lower][rank]) = (pair.First, pair.Second);
-        }
-
-        public void Connect()
-        {
-            foreach (var (rank, exchange) in _exchanges.Index())
-            {
-                exchange.Connect(_links[rank]);
-                exchange.BeginStep(8);
-            }
-        }
-
-        public async Task LoseAsync(int rank)
-        {
-            foreach (var link in _links[rank].OfType<IPeerLink>()) await link.DisposeAsync();
-        }
-
-        public Task<T[]> OnEachAsync<T>(Func<LinkExchange, T> work, int except = -1) => Task.WhenAll(_exchanges.Where(exchange => exchange.Rank != except).Select(exchange =>
-            Task.Factory.StartNew(() => work(exchange), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
-
-        public async ValueTask DisposeAsync()
-        {
-            foreach (var pair in _pairs) await pair.DisposeAsync();
-        }
-    }
+    static Task<ExchangeGroup> ConnectAsync(int ranks, string kind, ActivationType type) => ExchangeGroup.ConnectAsync(ranks, kind, type);
 }
