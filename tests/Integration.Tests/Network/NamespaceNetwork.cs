@@ -11,7 +11,10 @@ sealed class NamespaceNetwork : IDisposable
     /// <summary>By which a worker knows the machine that it is on.</summary>
     const string MachineId = "/proc/sys/kernel/random/boot_id";
 
-    readonly string _id = $"lc{Environment.ProcessId % 1_000_000}";
+    /// <summary>Begins the names of all that a process makes; its id follows.</summary>
+    const string Prefix = "lc";
+
+    readonly string _id = $"{Prefix}{Environment.ProcessId}";
     readonly TempFolder _machineIds = new();
     readonly List<string> _namespaces = [];
     readonly IWiring _wiring;
@@ -20,6 +23,7 @@ sealed class NamespaceNetwork : IDisposable
     public NamespaceNetwork(int machines, LinkShape? links = null)
     {
         _wiring = links is null || NetworkAbility.Netem is null ? new BridgeWiring(_id, links) : new TunWiring(_id, links);
+        RemoveWhatKilledProcessesLeft();
         try
         {
             for (var machine = 0; machine < machines; machine++) Add(machine);
@@ -33,16 +37,16 @@ sealed class NamespaceNetwork : IDisposable
     }
 
     /// <summary>Of this process.</summary>
-    public string Address => $"{Prefix}.1";
+    public string Address => $"{Subnet}.1";
 
     /// <summary>One of the addresses kept for measurements (RFC 2544), which nothing else uses.</summary>
-    static string Prefix => $"198.18.{Environment.ProcessId % 250}";
+    static string Subnet => $"198.18.{Environment.ProcessId % 250}";
 
     /// <summary>The command that runs another one on a machine.</summary>
     public string[] On(int machine) =>
         ["ip", "netns", "exec", _namespaces[machine], "sh", "-c", $"mount --bind {_machineIds.File($"{machine}")} {MachineId} && exec \"$@\"", "sh"];
 
-    public string AddressOf(int machine) => $"{Prefix}.{machine + 2}";
+    public string AddressOf(int machine) => $"{Subnet}.{machine + 2}";
 
     /// <summary>Whatever cannot be taken away, the rest is.</summary>
     public void Dispose()
@@ -69,4 +73,19 @@ sealed class NamespaceNetwork : IDisposable
         IpCommand.Run(name, "link", "set", "lo", "up");
         File.WriteAllText(_machineIds.File($"{machine}"), $"{name}\n");
     }
+
+    /// <summary>A test run that was killed could not clean up.</summary>
+    static void RemoveWhatKilledProcessesLeft()
+    {
+        foreach (var name in LeftIn("/run/netns")) SystemCommand.Run("ip", "netns", "delete", name);
+        foreach (var bridge in LeftIn("/sys/class/net").Where(name => name.EndsWith("br", StringComparison.Ordinal))) IpCommand.Run(null, "link", "delete", bridge);
+    }
+
+    /// <summary>Names of ours, of processes that are no more.</summary>
+    static IEnumerable<string> LeftIn(string folder) => !Directory.Exists(folder) ? [] :
+        from path in Directory.GetFileSystemEntries(folder, $"{Prefix}*")
+        let name = Path.GetFileName(path)
+        let process = string.Concat(name[Prefix.Length..].TakeWhile(char.IsAsciiDigit))
+        where process.Length > 0 && !Directory.Exists($"/proc/{process}")
+        select name;
 }
