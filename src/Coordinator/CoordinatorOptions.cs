@@ -24,6 +24,9 @@ public sealed record CoordinatorOptions
     /// <summary>What plans are to be good at. Default: the tokens per second of several streams.</summary>
     public PlanObjective Objective { get; init; } = PlanObjective.Throughput;
 
+    /// <summary>Streams at a time that plans are to be good for, where the tokens per second of several count. 1 to 4096, default 8.</summary>
+    public int Streams { get; init; } = 8;
+
     /// <summary>The most tokens of one sequence, prompt and answer. 2 to the model's own context length, which is the default.</summary>
     public int? ContextLength { get; init; }
 

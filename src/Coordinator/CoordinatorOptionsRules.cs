@@ -18,6 +18,7 @@ public static class CoordinatorOptionsRules
         CheckListen("--grpc-listen", options.GrpcListen, options.Tls is null ? "http" : "https");
         CheckRange("--workers", options.Workers, 1, 1024);
         if (options.TensorParallel is { } ranks) CheckRange("--tensor-parallel", ranks, 1, RankShares.MaxRanks);
+        CheckRange("--streams", options.Streams, 1, 4096);
         if (options.ContextLength is { } context) CheckRange("--context", context, 2, int.MaxValue);
         Check(options.Engine);
         Check(options.Deadlines);

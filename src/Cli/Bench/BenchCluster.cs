@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Planning;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Kernels;
@@ -15,6 +16,10 @@ sealed class BenchCluster : IAsyncDisposable
 
     readonly CoordinatorHost _coordinator;
     readonly LoadingView _view;
+
+    /// <summary>Where no measurement of this machine is: it may have been a busier one when it was measured last.</summary>
+    readonly DirectoryInfo _profiles = Directory.CreateTempSubdirectory("llamacluster-bench-");
+
     readonly List<WorkerProcess> _workers = [];
     readonly List<Task> _watches = [];
     readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -29,6 +34,10 @@ sealed class BenchCluster : IAsyncDisposable
     public IReadOnlyList<ShardProgress> Shards => _coordinator.Status.Value.Shards;
 
     public IMeterFactory Meters => _coordinator.Meters;
+
+    /// <summary>What is served.</summary>
+    /// <exception cref="CommandFailedException">Nothing is.</exception>
+    public PlanOutcome.Planned Plan => _coordinator.Status.Value.Plan ?? throw new CommandFailedException("the cluster was lost");
 
     /// <summary>Starts everything and waits until the model is loaded.</summary>
     /// <exception cref="CommandFailedException">It cannot be loaded by these workers.</exception>
@@ -72,6 +81,7 @@ sealed class BenchCluster : IAsyncDisposable
         foreach (var worker in _workers) worker.Dispose();
         await _coordinator.DisposeAsync();
         _view.Dispose();
+        _profiles.Delete(recursive: true);
     }
 
     static CoordinatorOptions ToCoordinator(ClusterBenchOptions options)
@@ -88,6 +98,7 @@ sealed class BenchCluster : IAsyncDisposable
             GrpcListen = "http://127.0.0.1:0",
             Workers = options.Workers,
             TensorParallel = options.TensorParallel,
+            Streams = load.Concurrency,
             ContextLength = load.Positions,
             Engine = usual with { Speculate = false, KvTokens = kvTokens, MaxRunning = Math.Max(usual.MaxRunning, load.Concurrency), MaxWaiting = Math.Max(usual.MaxWaiting, load.Concurrency) },
         };
@@ -105,7 +116,8 @@ sealed class BenchCluster : IAsyncDisposable
         {
             var name = $"worker-{i + 1}";
             int[]? own = processors.Length == 0 ? null : [.. Enumerable.Range(i * load.Threads, load.Threads).Select(thread => processors[thread % processors.Length]).Distinct()];
-            var worker = WorkerProcess.Start(name, _coordinator.GrpcAddress, load.Threads, memory, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own);
+            var worker = WorkerProcess.Start(
+                name, _coordinator.GrpcAddress, load.Threads, memory, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own, profiles: _profiles.FullName);
             _workers.Add(worker);
             _watches.Add(WatchAsync(name, worker));
             var started = _workers.Count;

@@ -46,7 +46,9 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
         reads.Measure();
 
         var stages = facts.Zip(counted.Stages, (stage, load) => new StageFigures(stage, load, ThreadsOf(stage), reads.By(ThreadsOf(stage))));
-        var figures = new ClusterFigures(counted.FirstToken, counted.BetweenTokens, counted.StepsPerSecond, [.. stages], cluster.PeakResidentBytes(), peak);
+        var figures = new ClusterFigures(
+            counted.FirstToken, counted.BetweenTokens, counted.StepsPerSecond, [.. stages],
+            PredictionCheck.Of(cluster.Plan, options.Load, counted.BetweenTokens), cluster.PeakResidentBytes(), peak);
         return BenchReport.Of(options.Load, counted, BenchWeightBytes.PerStep(weights), reads.By(AllThreads), figures);
     }
 

@@ -10,7 +10,8 @@ namespace LlamaCluster.Cli.Bench;
 /// <param name="WorkerPeakBytes">The most memory of each worker at a time.</param>
 /// <param name="CoordinatorPeakBytes">Of the process that coordinates and also plays the clients.</param>
 sealed record ClusterFigures(
-    Percentiles FirstToken, Percentiles BetweenTokens, double StepsPerSecond, IReadOnlyList<StageFigures> Stages, IReadOnlyList<long> WorkerPeakBytes, long CoordinatorPeakBytes)
+    Percentiles FirstToken, Percentiles BetweenTokens, double StepsPerSecond, IReadOnlyList<StageFigures> Stages, PredictionCheck Prediction,
+    IReadOnlyList<long> WorkerPeakBytes, long CoordinatorPeakBytes)
 {
     public long PeakResidentBytes => WorkerPeakBytes.Sum() + CoordinatorPeakBytes;
 
@@ -22,6 +23,8 @@ sealed record ClusterFigures(
         json["time_to_first_token_percentiles_seconds"] = ToJson(FirstToken);
         json["inter_token_latency_percentiles_seconds"] = ToJson(BetweenTokens);
         json["decode_steps_per_second"] = StepsPerSecond;
+        json["predicted_inter_token_latency_seconds"] = Prediction.PredictedSeconds;
+        json["prediction_error"] = Prediction.Error;
         json["kv_bytes_per_token"] = KvBytesPerToken;
         json["stages"] = new JsonArray([.. Stages.Select(stage => stage.Json())]);
         json["worker_peak_rss_bytes"] = JsonSerializer.SerializeToNode(WorkerPeakBytes);
@@ -33,6 +36,7 @@ sealed record ClusterFigures(
         Line($"  workers    {string.Join(", ", WorkerPeakBytes.Select(bytes => Line($"{bytes / 1e6:F0}")))} MB at most; the coordinator with the clients {CoordinatorPeakBytes / 1e6:F0} MB"),
         Line($"first token  {Seconds(FirstToken)}"),
         Line($"next token   {Seconds(BetweenTokens)}"),
+        Line($"predicted    {Prediction.PredictedSeconds:F4} s, {Math.Abs(Prediction.Error):P0} {(Prediction.Error < 0 ? "below" : "above")} the p50"),
         Line($"KV cache     {KvBytesPerToken:F0} bytes a token"),
         .. Stages.SelectMany(stage => stage.Lines()),
     ];

@@ -16,10 +16,11 @@ static class CoordinatorCommand
         var workers = new Option<int>("--workers") { HelpName = "N", Description = "workers to wait for before the model is loaded", DefaultValueFactory = _ => 2 };
         var tensorParallel = new Option<int?>("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage; without it as the planner finds best" };
         var (objective, sumType) = (PlanCommand.ObjectiveOption("throughput"), TensorOptions.SumType());
+        var streams = new Option<int>("--streams") { HelpName = "N", Description = "with --objective throughput: as many at a time as plans are to be good for", DefaultValueFactory = _ => new CoordinatorOptions { ModelPath = "" }.Streams };
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
         var tls = new TlsOptions();
         var queue = new QueueOptions();
-        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, quantize, listen, grpcListen, workers, tensorParallel, objective, sumType, context };
+        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context };
         foreach (var option in tls.All) command.Add(option);
         foreach (var option in queue.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
@@ -31,6 +32,7 @@ static class CoordinatorCommand
                 Workers = parsed.GetValue(workers),
                 TensorParallel = parsed.GetValue(tensorParallel),
                 Objective = PlanCommand.ObjectiveOf(parsed.GetRequiredValue(objective)),
+                Streams = parsed.GetValue(streams),
                 ContextLength = parsed.GetValue(context),
                 Tls = tls.Read(parsed),
                 Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },

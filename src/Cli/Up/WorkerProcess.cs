@@ -30,13 +30,16 @@ sealed class WorkerProcess : IDisposable
     /// <param name="memory">Bytes that it may use.</param>
     /// <param name="writeLine">Takes each line that the worker writes.</param>
     /// <param name="processors">The only ones that it may use; null: all.</param>
+    /// <param name="profiles">The folder of its measurements; null: the usual one.</param>
     public static WorkerProcess Start(
-        string name, Uri coordinator, int threads, long memory, Action<string> writeLine, PeerLinkPreference peerLink = PeerLinkPreference.Auto, IReadOnlyList<int>? processors = null)
+        string name, Uri coordinator, int threads, long memory, Action<string> writeLine, PeerLinkPreference peerLink = PeerLinkPreference.Auto,
+        IReadOnlyList<int>? processors = null, string? profiles = null)
     {
         var link = peerLink.ToString().ToLowerInvariant();
-        var start = OwnProgram.With([
+        var start = OwnProgram.With(
+        [
             "worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", "--memory", $"{memory}",
-            TensorOptions.PeerLinkName, link, WorkerCommand.ExitWhenInputCloses,
+            TensorOptions.PeerLinkName, link, .. profiles is null ? Array.Empty<string>() : [WorkerCommand.Profiles, profiles], WorkerCommand.ExitWhenInputCloses,
         ]);
         (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
         var process = new Process { StartInfo = start };

@@ -54,7 +54,7 @@ sealed class OpenedModel : IDisposable
         var tokens = engine.KvTokens ?? Math.Max(ContextLength, Math.Min((long)engine.MaxRunning * ContextLength, UsualKvTokens));
         var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows);
         return new SupervisorOptions(
-            Identity, ModelFootprint.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.TensorParallel, options.Objective,
+            Identity, ModelFootprint.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.TensorParallel, options.Objective, options.Streams,
             ContextLength, VocabularySize, bufferBytes, KvBlockPool.BlocksFor((int)tokens), engine, options.Deadlines);
     }
 

@@ -22,7 +22,7 @@ public static class ClusterPlanner
         return outcome switch
         {
             PipelineOutcome.Planned planned => new PlanOutcome.Planned(
-                ViewOf(request, cluster, planned.Pipeline), KvBlocks(request, problem, planned.Pipeline), planned.Pipeline),
+                ViewOf(request, cluster, planned.Pipeline), KvBlocks(request, problem, planned.Pipeline), planned.Pipeline, problem),
             PipelineOutcome.Refused refused => new PlanOutcome.Refused(refused.Reason),
             _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
         };

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Planning;
 
 namespace LlamaCluster.Coordinator.Supervision;
 
@@ -12,6 +13,9 @@ public sealed record ClusterStatus(ClusterPhase Phase, ulong ViewVersion, string
 
     /// <summary>What went wrong last and is not made good yet, in one line; empty if nothing.</summary>
     public string Trouble { get; init; } = "";
+
+    /// <summary>What is served, and what was expected of it; null until it is.</summary>
+    public PlanOutcome.Planned? Plan { get; init; }
 
     public bool IsReady => Phase == ClusterPhase.Ready;
 

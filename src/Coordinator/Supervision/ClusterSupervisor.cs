@@ -89,7 +89,7 @@ public sealed partial class ClusterSupervisor(
         switch (await BuildAsync(planned, members, watch, over))
         {
             case PipelineOpening.Opened { Pipeline: var pipeline }:
-                await using (pipeline) return EndOf(await ServeAsync(pipeline, watch, over.Token), wasReady: true);
+                await using (pipeline) return EndOf(await ServeAsync(planned, pipeline, watch, over.Token), wasReady: true);
             case PipelineOpening.Failed { Failure: var failure }:
                 return EndOf(failure, wasReady: false);
             case var other:
@@ -110,14 +110,14 @@ public sealed partial class ClusterSupervisor(
     }
 
     /// <summary>Lends the pipeline to the generation loop until it fails, a worker is lost, or one wants to leave and could.</summary>
-    async Task<PipelineFailure> ServeAsync(GrpcPipeline pipeline, MemberWatch watch, CancellationToken stopping)
+    async Task<PipelineFailure> ServeAsync(PlanOutcome.Planned planned, GrpcPipeline pipeline, MemberWatch watch, CancellationToken stopping)
     {
         var end = new PipelineFailure(null, WorkerLost: false, "the coordinator is stopping");
         try
         {
             loop.Attach(pipeline);
             _trouble = "";
-            Report(ClusterPhase.Ready, "", status.Value.Shards);
+            Report(ClusterPhase.Ready, "", status.Value.Shards, planned);
             metrics.ViewReady();
             LogReady(pipeline.ViewVersion, pipeline.StageCount, pipeline.KvBlocks);
             var ended = await Task.WhenAny(pipeline.Lost, watch.Lost, watch.Leaving);
@@ -163,20 +163,23 @@ public sealed partial class ClusterSupervisor(
     {
         // Above what the workers know of, too: they may have served a coordinator before this one.
         var view = Math.Max(registry.Snapshot.ViewVersion, members.Max(member => member.ViewVersion)) + 1;
+        // By name, not as they came: who is started again gets the layers again that it had, and may still hold.
+        Member[] workers = [.. members.OrderBy(member => member.Name, StringComparer.Ordinal)];
         var leastKv = Math.Min(options.KvBlocks, KvBlockPool.BlocksFor(MinKvTokens));
         return new PlanRequest(
-            view, options.Model, options.Footprint, members, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv)
+            view, options.Model, options.Footprint, workers, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv)
         {
             Context = options.MaxSequenceLength,
             Objective = options.Objective,
+            Streams = options.Streams,
         };
     }
 
-    void Report(ClusterPhase phase, string reason, ImmutableArray<ShardProgress>? shards = null)
+    void Report(ClusterPhase phase, string reason, ImmutableArray<ShardProgress>? shards = null, PlanOutcome.Planned? plan = null)
     {
         var before = status.Value.Phase;
         var full = _trouble.Length == 0 || reason.Length == 0 ? reason : $"{_trouble}; {reason}";
-        status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? []) { Trouble = _trouble });
+        status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? []) { Trouble = _trouble, Plan = plan });
         readiness.Set(phase == ClusterPhase.Ready);
         if (full.Length > 0 && (phase != before || phase == ClusterPhase.Waiting)) LogStatus(phase, full);
     }

@@ -22,40 +22,34 @@ public sealed unsafe class MemoryBandwidth : IDisposable
     public MemoryBandwidth(ComputeThreads threads, long bytes = DefaultBytes)
     {
         (_threads, _buffer) = (threads, new NativeBuffer<byte>(bytes));
-        Run(write: true); // memory that was never written is one page of zeros
+        Run(threads, write: true); // memory that was never written is one page of zeros
     }
 
-    /// <summary>
-    /// Bytes per second of all threads together: the best of several passes, for whatever else the machine does can only slow one down.
-    /// </summary>
+    /// <summary>The best of several passes of all threads together, in bytes per second.</summary>
     /// <param name="duration">Passes are repeated for about this long; 3 at least.</param>
     public static double Measure(ComputeThreads threads, TimeSpan duration, long bytes = DefaultBytes)
     {
         using var memory = new MemoryBandwidth(threads, bytes);
-        var best = TimeSpan.MaxValue;
-        var start = Stopwatch.GetTimestamp();
-        for (var pass = 0; pass < 3 || Stopwatch.GetElapsedTime(start) < duration; pass++)
-        {
-            var time = memory.Pass();
-            if (time < best) best = time;
-        }
-        return bytes / best.TotalSeconds;
+        return bytes / BestTime.Of(memory.Pass, duration).TotalSeconds;
     }
 
     /// <summary>The time in which the whole buffer is read once.</summary>
-    public TimeSpan Pass()
+    public TimeSpan Pass() => Pass(_threads);
+
+    /// <summary>The time in which other threads read the whole buffer once.</summary>
+    public TimeSpan Pass(ComputeThreads threads)
     {
         var start = Stopwatch.GetTimestamp();
-        Run(write: false);
+        Run(threads, write: false);
         return Stopwatch.GetElapsedTime(start);
     }
 
     public void Dispose() => _buffer.Dispose();
 
-    void Run(bool write)
+    void Run(ComputeThreads threads, bool write)
     {
         var job = new SumJob { Start = _buffer.Pointer, Bytes = _buffer.Bytes, Write = write };
-        _threads.Run(ref job);
+        threads.Run(ref job);
         GC.KeepAlive(_buffer);
     }
 

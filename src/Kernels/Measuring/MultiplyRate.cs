@@ -2,34 +2,51 @@ using System.Diagnostics;
 
 namespace LlamaCluster.Kernels.Measuring;
 
-/// <summary>How fast this machine multiplies: the limit of prefill, where many activation rows meet each weight.</summary>
-public static class MultiplyRate
+/// <summary>
+/// How fast this machine multiplies, x[B, C] . w[R, C]^T: the limit of prefill, where many activation rows meet each weight. The time of a product
+/// does not depend on its numbers, so that all are 0.
+/// </summary>
+public sealed class MultiplyRate : IDisposable
 {
-    /// <summary>Multiply-adds per second of the product x[B, C] . w[R, C]^T by all threads together: the best of several.</summary>
+    readonly ComputeThreads _threads;
+    readonly PackedMatrix _weights;
+    readonly MatMulInput _input;
+    readonly float[] _y;
+
     /// <param name="rows">R.</param>
     /// <param name="columns">C.</param>
     /// <param name="batch">B; 1 measures a product that waits for memory, if w is larger than the caches.</param>
-    /// <param name="duration">Products are repeated for about this long; 3 at least.</param>
-    public static double Measure(
-        ComputeThreads threads, TimeSpan duration, TensorType type = TensorType.Q4_0, int rows = 2048, int columns = 4096, int batch = 64)
+    public MultiplyRate(ComputeThreads threads, TensorType type, int rows, int columns, int batch)
     {
-        // The time of a product does not depend on its numbers, so that zeros do. Packing them brings the pages into being.
-        using var weights = new PackedMatrix(type, rows, columns);
-        weights.Pack(0, new byte[checked((int)(rows * type.RowBytes(columns)))]);
-        using var input = new MatMulInput(batch, columns);
-        input.Set(threads, new float[batch * columns], batch, columns);
-        var y = new float[batch * rows];
+        (_threads, _weights, _input, _y) = (threads, new PackedMatrix(type, rows, columns), new MatMulInput(batch, columns), new float[batch * rows]);
+        MultiplyAdds = (double)batch * rows * columns;
+        // Packing brings the pages of the weights into being.
+        _weights.Pack(0, new byte[checked((int)(rows * type.RowBytes(columns)))]);
+        _input.Set(threads, new float[batch * columns], batch, columns);
+    }
 
-        var best = TimeSpan.MaxValue;
+    /// <summary>Of one product.</summary>
+    public double MultiplyAdds { get; }
+
+    /// <summary>The best of several products of all threads together, in multiply-adds per second.</summary>
+    /// <param name="duration">Products are repeated for about this long; 3 at least.</param>
+    public static double Measure(ComputeThreads threads, TimeSpan duration, TensorType type = TensorType.Q4_0, int rows = 2048, int columns = 4096, int batch = 64)
+    {
+        using var rate = new MultiplyRate(threads, type, rows, columns, batch);
+        return rate.MultiplyAdds / BestTime.Of(rate.Pass, duration).TotalSeconds;
+    }
+
+    /// <summary>The time of one product.</summary>
+    public TimeSpan Pass()
+    {
         var start = Stopwatch.GetTimestamp();
-        for (var pass = 0; pass < 3 || Stopwatch.GetElapsedTime(start) < duration; pass++)
-        {
-            var passStart = Stopwatch.GetTimestamp();
-            MatMul.Multiply(threads, weights, input, y);
-            var time = Stopwatch.GetElapsedTime(passStart);
-            if (time < best) best = time;
-        }
+        MatMul.Multiply(_threads, _weights, _input, _y);
+        return Stopwatch.GetElapsedTime(start);
+    }
 
-        return (double)batch * rows * columns / best.TotalSeconds;
+    public void Dispose()
+    {
+        _weights.Dispose();
+        _input.Dispose();
     }
 }

@@ -3,50 +3,92 @@ using LlamaCluster.Kernels.Measuring;
 
 namespace LlamaCluster.Worker.Profiling;
 
-/// <summary>Measures a machine in about a second: plain reads by the worker's threads and by all processors, then products with each common type.</summary>
-static class MachineMeasurement
+/// <summary>
+/// Measures a machine in about a second: plain reads by the worker's threads and by all processors of the host, and products of one row and of many with each
+/// common type, their weights in a cache. It goes in rounds, of which the best counts: what else the machine does, like starting other workers, seldom lasts
+/// through all of them.
+/// </summary>
+sealed class MachineMeasurement : IDisposable
 {
+    const int Rounds = 4;
+
+    /// <summary>Of half of it, some processors find a part in their last cache.</summary>
     const long BufferBytes = 256 << 20;
+
     const int Rows = 2048;
     const int Columns = 4096;
     const int ManyRows = 64;
 
-    /// <summary>The share of plain reads at which products read weights from memory; see docs/scaling.md.</summary>
-    const double WeightReading = 0.78;
-
-    static readonly TimeSpan ReadTime = TimeSpan.FromMilliseconds(120);
-    static readonly TimeSpan ProductTime = TimeSpan.FromMilliseconds(15);
+    static readonly TimeSpan ReadTime = TimeSpan.FromMilliseconds(30);
+    static readonly TimeSpan ProductTime = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Those that models in use are made of; the others are taken to be like Q4_0.</summary>
     static readonly TensorType[] Types = [TensorType.Q4_0, TensorType.Q8_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K, TensorType.F16];
 
+    /// <summary>All of the host, also those that this process is kept from: its neighbours may have them.</summary>
+    readonly int[] _processors = Processors.Online();
+
+    readonly List<IDisposable> _owned = [];
+    readonly RepeatedRate _read;
+    readonly IReadOnlyList<(TensorType Type, RepeatedRate OneRow, RepeatedRate ManyRows)> _products;
+
+    /// <summary>By threads on all processors; null if the worker's threads are as many.</summary>
+    readonly RepeatedRate? _hostRead;
+
+    MachineMeasurement(ComputeThreads threads)
+    {
+        var memory = Own(new MemoryBandwidth(threads, BufferBytes));
+        _read = new RepeatedRate(memory.Pass, BufferBytes, ReadTime);
+        _products = [.. Types.Select(type => (type, ProductBy(threads, type, rows: 1), ProductBy(threads, type, ManyRows)))];
+        if (_processors.Length <= threads.Count) return;
+        var all = Own(ThreadsOn(_processors));
+        _hostRead = new RepeatedRate(() => memory.Pass(all), BufferBytes, ReadTime);
+    }
+
     public static MachineProfile Run(ComputeThreads threads)
     {
-        var read = MemoryBandwidth.Measure(threads, ReadTime, BufferBytes);
-        var (processors, hostRead) = MeasureHost(threads.Count, read);
-        var paces = Types.Select(type => PaceOf(threads, type, read)).ToList();
-        return new MachineProfile(read, paces[0].ManyRows, hostRead, processors, paces);
+        using var measurement = new MachineMeasurement(threads);
+        for (var round = 0; round < Rounds; round++) measurement.Round();
+        return measurement.ToProfile();
     }
 
-    /// <summary>The weights of one row's product come from memory in earnest, from a cache here: the slower of both rates is what counts.</summary>
-    static TypePace PaceOf(ComputeThreads threads, TensorType type, double read)
+    public void Dispose() => _owned.ForEach(owned => owned.Dispose());
+
+    static ComputeThreads ThreadsOn(int[] processors)
     {
-        var fromMemory = WeightReading * read * Columns / type.RowBytes(Columns);
-        var fromCache = MultiplyRate.Measure(threads, ProductTime, type, Rows, Columns, batch: 1);
-        return new TypePace(type.ToString(), Math.Min(fromMemory, fromCache), MultiplyRate.Measure(threads, ProductTime, type, Rows, Columns, ManyRows));
+        ComputeThreads? threads = null;
+        Processors.RunOn(processors, () => threads = new ComputeThreads(processors.Length));
+        return threads!;
     }
 
-    /// <summary>All processors, also those that this process is kept from: its neighbours may have them.</summary>
-    static (int Processors, double Read) MeasureHost(int ownThreads, double ownRead)
+    RepeatedRate ProductBy(ComputeThreads threads, TensorType type, int rows)
     {
-        var online = Processors.Online();
-        if (online.Length <= ownThreads) return (Math.Max(1, online.Length > 0 ? online.Length : Environment.ProcessorCount), ownRead);
-        var read = 0.0;
-        Processors.RunOn(online, () =>
+        var product = Own(new MultiplyRate(threads, type, Rows, Columns, rows));
+        return new RepeatedRate(product.Pass, product.MultiplyAdds, ProductTime);
+    }
+
+    T Own<T>(T owned) where T : IDisposable
+    {
+        _owned.Add(owned);
+        return owned;
+    }
+
+    void Round()
+    {
+        _read.Round();
+        if (_hostRead is not null) Processors.RunOn(_processors, _hostRead.Round);
+        foreach (var (_, oneRow, manyRows) in _products)
         {
-            using var all = new ComputeThreads(online.Length);
-            read = MemoryBandwidth.Measure(all, ReadTime, BufferBytes);
-        });
-        return (online.Length, Math.Max(read, ownRead));
+            oneRow.Round();
+            manyRows.Round();
+        }
+    }
+
+    MachineProfile ToProfile()
+    {
+        var read = _read.PerSecond;
+        var paces = _products.Select(product => new TypePace(product.Type.ToString(), product.OneRow.PerSecond, product.ManyRows.PerSecond)).ToList();
+        return new MachineProfile(
+            read, paces[0].ManyRows, Math.Max(read, _hostRead?.PerSecond ?? 0), _processors.Length > 0 ? _processors.Length : Environment.ProcessorCount, paces);
     }
 }

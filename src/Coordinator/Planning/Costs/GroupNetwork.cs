@@ -9,28 +9,37 @@ sealed class GroupNetwork(ClusterProfile cluster, Overheads overheads)
     /// One sum over all ranks: two exchange theirs whole; more first give each rank its part of everyone's, then everyone the sums.
     /// </summary>
     /// <param name="bytes">Of one rank's partial sums.</param>
-    public double SumSeconds(int[] ranks, double bytes)
+    /// <param name="crowding">How much longer the ranks' processors take for their part.</param>
+    public double SumSeconds(int[] ranks, double bytes, double crowding)
     {
         if (ranks.Length == 1) return 0;
         var (rounds, part) = ranks.Length == 2 ? (1, bytes) : (2, bytes / ranks.Length);
-        return rounds * (overheads.ExchangeSeconds + (ranks.Length - 2) * overheads.PeerSeconds + RoundSeconds(ranks, part));
+        return rounds * (crowding * ProgramSeconds(ranks) + RoundSeconds(ranks, part, crowding));
     }
 
     /// <summary>All ranks get all of what each has a part of.</summary>
-    public double GatherSeconds(int[] ranks, double bytes) =>
-        ranks.Length == 1 ? 0 : overheads.ExchangeSeconds + (ranks.Length - 2) * overheads.PeerSeconds + RoundSeconds(ranks, bytes / ranks.Length);
+    public double GatherSeconds(int[] ranks, double bytes, double crowding) =>
+        ranks.Length == 1 ? 0 : crowding * ProgramSeconds(ranks) + RoundSeconds(ranks, bytes / ranks.Length, crowding);
 
-    /// <summary>The first rank of a stage sends its output to every rank of the next.</summary>
+    /// <summary>All ranks of a stage hold its output: each sends it to a part of the next one's ranks.</summary>
     public TimeParts Hop(int[] from, int[] to, double bytes)
     {
-        var (way, transfer) = (0.0, 0.0);
-        foreach (var receiver in to)
+        var way = 0.0;
+        var (sent, received) = (new Dictionary<int, double>(), new Dictionary<int, double>());   // by host
+        foreach (var (receiver, sender) in to.Select((receiver, rank) => (receiver, from[rank % from.Length])))
         {
-            var link = cluster.Between(from[0], receiver);
+            var link = cluster.Between(sender, receiver);
+            var (fromHost, toHost) = (cluster.Workers[sender].Host, cluster.Workers[receiver].Host);
             way = Math.Max(way, link.OneWaySeconds);
-            transfer += bytes / link.BytesPerSecond;
+            sent[fromHost] = sent.GetValueOrDefault(fromHost) + bytes / link.BytesPerSecond;
+            received[toHost] = received.GetValueOrDefault(toHost) + bytes / link.BytesPerSecond;
         }
-        return new TimeParts { Transfer = way + transfer, Program = overheads.HopSeconds + (to.Length - 1) * overheads.PeerSeconds };
+        var most = (to.Length + from.Length - 1) / from.Length;
+        return new TimeParts
+        {
+            Transfer = way + Math.Max(sent.Values.Max(), received.Values.Max()),
+            Program = overheads.HopSeconds + (most - 1) * overheads.PeerSeconds,
+        };
     }
 
     /// <summary>From the coordinator to the first stage and from the last stage back.</summary>
@@ -40,8 +49,10 @@ sealed class GroupNetwork(ClusterProfile cluster, Overheads overheads)
         Program = overheads.StepSeconds,
     };
 
-    /// <summary>Every rank sends a part to every other; ranks of one host share its way to the others.</summary>
-    double RoundSeconds(int[] ranks, double part)
+    double ProgramSeconds(int[] ranks) => overheads.ExchangeSeconds + (ranks.Length - 2) * overheads.PeerSeconds;
+
+    /// <summary>Every rank sends a part to every other; ranks of one host share its way to the others, and its processors do what there is no network for.</summary>
+    double RoundSeconds(int[] ranks, double part, double crowding)
     {
         var (way, slowest) = (0.0, 0.0);
         foreach (var rank in ranks)
@@ -54,7 +65,7 @@ sealed class GroupNetwork(ClusterProfile cluster, Overheads overheads)
                 if (other == rank) continue;
                 var link = cluster.Between(rank, other);
                 way = Math.Max(way, link.OneWaySeconds);
-                transfer += part / link.BytesPerSecond * (cluster.Workers[other].Host == host ? 1 : neighbours);
+                transfer += part / link.BytesPerSecond * (cluster.Workers[other].Host == host ? crowding : neighbours);
             }
             slowest = Math.Max(slowest, transfer);
         }

@@ -6,8 +6,8 @@ namespace LlamaCluster.Coordinator.Planning.Costs;
 /// </summary>
 public sealed record Overheads
 {
-    /// <summary>The share of a plain read's bandwidth at which products read weights, where the pace was not measured.</summary>
-    public double WeightReading { get; init; } = 0.78;
+    /// <summary>The share of a plain read's bandwidth at which products read weights, where processors keep up.</summary>
+    public double WeightReading { get; init; } = 0.9;
 
     /// <summary>The share of a plain read's bandwidth at which attention reads keys and values.</summary>
     public double KvReading { get; init; } = 0.5;
@@ -28,7 +28,7 @@ public sealed record Overheads
     public double HopSeconds { get; init; } = 1e-3;
 
     /// <summary>One exchange between ranks, beyond the network; waiting for the slower one is part of it.</summary>
-    public double ExchangeSeconds { get; init; } = 75e-6;
+    public double ExchangeSeconds { get; init; } = 50e-6;
 
     /// <summary>Each further peer that a rank of a larger group exchanges with.</summary>
     public double PeerSeconds { get; init; } = 8e-6;

@@ -17,7 +17,8 @@ sealed class StageTimes
         _problem = problem;
         var network = new GroupNetwork(problem.Cluster, problem.Overheads);
         var paces = group.Workers.Select(worker => new RankPace(problem.Cluster, worker, use, problem.Overheads)).ToArray();
-        var sums = 2 * network.SumSeconds(group.Workers, load.Rows * problem.Model.Config.HiddenSize * problem.Goal.SumBytes);
+        var crowding = paces.Max(pace => pace.Crowding);
+        var sums = 2 * network.SumSeconds(group.Workers, load.Rows * problem.Model.Config.HiddenSize * problem.Goal.SumBytes, crowding);
         TimeParts LayerOn(int rank, LayerFootprint layer) => LayerOf(paces[rank], layer, group.Fractions[rank], load) + new TimeParts { Exchange = sums };
 
         var byKind = problem.Model.LayerKinds.Distinct().ToDictionary(kind => kind, kind => Slowest(group, rank => LayerOn(rank, problem.Model.Layers[kind])));
@@ -26,7 +27,7 @@ sealed class StageTimes
             (_sums[layer + 1], _wholeSums[layer + 1]) = (_sums[layer] + byKind[kind], _wholeSums[layer] + byKind[kind].Picoseconds);
 
         _head = Slowest(group, rank => HeadOf(paces[rank], group.Fractions[rank], load))
-            + new TimeParts { Exchange = network.GatherSeconds(group.Workers, load.SampledRows * CandidateBytes) };
+            + new TimeParts { Exchange = network.GatherSeconds(group.Workers, load.SampledRows * CandidateBytes, crowding) };
     }
 
     public TimeParts Of(int first, int count)

@@ -10,10 +10,8 @@ namespace LlamaCluster.Coordinator.Planning.Profiles;
 public sealed record WorkerProfile(
     string Name, int Host, long MemoryBytes, int Threads, double ReadBytesPerSecond, double MultiplyAddsPerSecond, IReadOnlyDictionary<string, ProductPace> Paces)
 {
-    /// <summary>The pace for weights of a type; where it was not measured, what memory gives at <paramref name="efficiency"/> of its plain reads.</summary>
-    public ProductPace PaceOf(TypedWeights weights, double efficiency) => Paces.TryGetValue(weights.Type, out var measured)
-        ? measured
-        : new ProductPace(efficiency * ReadBytesPerSecond * weights.Elements / weights.Bytes, MultiplyAddsPerSecond);
+    /// <summary>The pace with weights of a type; where it was not measured, only memory limits one row.</summary>
+    public ProductPace PaceOf(string type) => Paces.TryGetValue(type, out var measured) ? measured : new ProductPace(double.PositiveInfinity, MultiplyAddsPerSecond);
 
     /// <summary>The same worker but for name and host.</summary>
     public bool IsLike(WorkerProfile other) =>

@@ -43,8 +43,8 @@ sealed class SchemeFlows(PlanningProblem problem)
 
     TimeParts Hop(StageGroup from, StageGroup to, int rows)
     {
-        int[] both = [from.Workers[0], .. to.Workers];
-        var key = $"{GroupKind.Of(problem.Cluster, both)} {rows}";
+        int[] both = [.. from.Workers, .. to.Workers];
+        var key = $"{from.Workers.Length} {GroupKind.Of(problem.Cluster, both)} {rows}";
         if (_hops.TryGetValue(key, out var known)) return known;
         return _hops[key] = _network.Hop(from.Workers, to.Workers, rows * problem.Model.Config.HiddenSize * problem.Goal.ActivationBytes);
     }
