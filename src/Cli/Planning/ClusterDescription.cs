@@ -15,7 +15,7 @@ sealed record ClusterDescription(string Name, IReadOnlyList<WorkerKind> Kinds, L
         Link OuterOf(int host) => hosts[host].Kind.Outer ?? hosts[host].Kind.Inner;
         Link Between(int a, int b) => a == b ? hosts[a].Kind.Inner : Slower(OuterOf(a), OuterOf(b));
         return new ClusterProfile(
-            [.. workers], [.. hosts.Select(host => new HostProfile(host.Name, Processors: 0, ReadBytesPerSecond: 0))],
+            [.. workers], [.. hosts.Select(host => HostProfile.WithoutLimits(host.Name))],
             new LinkTable(hosts.Count, Between, host => Coordinator ?? OuterOf(host)));
     }
 

@@ -53,6 +53,7 @@ static class MemberMapping
         HostId = Field.Text("profile.host_id", profile.HostId, MaxNameLength),
         HostProcessors = Field.Count("profile.host_processors", profile.HostProcessors, 0, MaxThreads),
         HostReadBytesPerSecond = Rate("profile.host_memory_read_bytes_per_second", profile.HostMemoryReadBytesPerSecond),
+        HostMultiplyAddsPerSecond = Rate("profile.host_multiply_adds_per_second", profile.HostMultiplyAddsPerSecond),
     };
 
     static Planning.Profiles.ProductPace PaceOf(ProductPace pace) => new(
@@ -94,6 +95,7 @@ static class MemberMapping
                 HostId = capabilities.HostId,
                 HostProcessors = (uint)capabilities.HostProcessors,
                 HostMemoryReadBytesPerSecond = capabilities.HostReadBytesPerSecond,
+                HostMultiplyAddsPerSecond = capabilities.HostMultiplyAddsPerSecond,
                 Paces =
                 {
                     capabilities.Paces.OrderBy(pace => pace.Key, StringComparer.Ordinal).Select(pace => new ProductPace

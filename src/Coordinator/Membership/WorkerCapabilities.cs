@@ -27,5 +27,8 @@ public sealed record WorkerCapabilities(
     /// <summary>Of all processors of the host together.</summary>
     public double HostReadBytesPerSecond { get; init; }
 
+    /// <inheritdoc cref="HostReadBytesPerSecond"/>
+    public double HostMultiplyAddsPerSecond { get; init; }
+
     public static WorkerCapabilities Unknown { get; } = new(0, 0, "", "", [], [], 0, 0);
 }

@@ -47,8 +47,10 @@ public sealed record MeasuredCluster(ClusterProfile Profile, IReadOnlyList<Membe
     }
 
     static HostProfile HostOf(IGrouping<string, Member> host, bool measured) => measured
-        ? new HostProfile(host.Key, host.Max(member => member.Capabilities.HostProcessors), host.Max(member => member.Capabilities.HostReadBytesPerSecond))
-        : new HostProfile(host.Key, 0, 0);
+        ? new HostProfile(
+            host.Key, host.Max(member => member.Capabilities.HostProcessors), host.Max(member => member.Capabilities.HostReadBytesPerSecond),
+            host.Max(member => member.Capabilities.HostMultiplyAddsPerSecond))
+        : HostProfile.WithoutLimits(host.Key);
 
     /// <summary>What gRPC itself takes is in the overheads, not in the link.</summary>
     static LinkTable LinksOf(List<string> hosts, IReadOnlyDictionary<(string, string), Link> links)

@@ -4,8 +4,8 @@ using LlamaCluster.Kernels.Measuring;
 namespace LlamaCluster.Worker.Profiling;
 
 /// <summary>
-/// Measures a machine in about a second: plain reads by the worker's threads and by all processors of the host, and products of one row and of many with each
-/// common type, their weights in a cache. It goes in rounds, of which the best counts: what else the machine does, like starting other workers, seldom lasts
+/// Measures a machine in about a second: plain reads of memory, and products of one row and of many with each common type, their weights in a cache; and what
+/// all processors of the host do together, for the worker may not have them to itself. It goes in rounds, of which the best counts: what else the machine does, like starting other workers, seldom lasts
 /// through all of them.
 /// </summary>
 sealed class MachineMeasurement : IDisposable
@@ -33,7 +33,7 @@ sealed class MachineMeasurement : IDisposable
     readonly IReadOnlyList<(TensorType Type, RepeatedRate OneRow, RepeatedRate ManyRows)> _products;
 
     /// <summary>By threads on all processors; null if the worker's threads are as many.</summary>
-    readonly RepeatedRate? _hostRead;
+    readonly (RepeatedRate Read, RepeatedRate Multiply)? _host;
 
     MachineMeasurement(ComputeThreads threads)
     {
@@ -42,7 +42,7 @@ sealed class MachineMeasurement : IDisposable
         _products = [.. Types.Select(type => (type, ProductBy(threads, type, rows: 1), ProductBy(threads, type, ManyRows)))];
         if (_processors.Length <= threads.Count) return;
         var all = Own(ThreadsOn(_processors));
-        _hostRead = new RepeatedRate(() => memory.Pass(all), BufferBytes, ReadTime);
+        _host = (new RepeatedRate(() => memory.Pass(all), BufferBytes, ReadTime), ProductBy(all, Types[0], ManyRows));
     }
 
     public static MachineProfile Run(ComputeThreads threads)
@@ -76,7 +76,12 @@ sealed class MachineMeasurement : IDisposable
     void Round()
     {
         _read.Round();
-        if (_hostRead is not null) Processors.RunOn(_processors, _hostRead.Round);
+        if (_host is var (hostRead, hostMultiply))
+            Processors.RunOn(_processors, () =>
+            {
+                hostRead.Round();
+                hostMultiply.Round();
+            });
         foreach (var (_, oneRow, manyRows) in _products)
         {
             oneRow.Round();
@@ -86,9 +91,10 @@ sealed class MachineMeasurement : IDisposable
 
     MachineProfile ToProfile()
     {
-        var read = _read.PerSecond;
         var paces = _products.Select(product => new TypePace(product.Type.ToString(), product.OneRow.PerSecond, product.ManyRows.PerSecond)).ToList();
+        var (read, multiply) = (_read.PerSecond, paces[0].ManyRows);
         return new MachineProfile(
-            read, paces[0].ManyRows, Math.Max(read, _hostRead?.PerSecond ?? 0), _processors.Length > 0 ? _processors.Length : Environment.ProcessorCount, paces);
+            read, multiply, Math.Max(read, _host?.Read.PerSecond ?? 0), Math.Max(multiply, _host?.Multiply.PerSecond ?? 0),
+            _processors.Length > 0 ? _processors.Length : Environment.ProcessorCount, paces);
     }
 }

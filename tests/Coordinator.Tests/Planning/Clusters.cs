@@ -17,7 +17,7 @@ static class Clusters
     public static ClusterProfile Of(Link link, params IEnumerable<WorkerProfile> workers)
     {
         var all = workers.ToList();
-        return new ClusterProfile(all, [.. all.Select(worker => new HostProfile(worker.Name, 0, 0))], new LinkTable(all.Count, (_, _) => link, _ => link));
+        return new ClusterProfile(all, [.. all.Select(worker => HostProfile.WithoutLimits(worker.Name))], new LinkTable(all.Count, (_, _) => link, _ => link));
     }
 
     public static ClusterProfile Alike(int workers, Link link, long memory = 0) => Of(link, Enumerable.Range(0, workers).Select(host => Worker(host, memory: memory)));
@@ -37,7 +37,7 @@ static class Clusters
     /// <summary>Several workers on one host, which share its memory.</summary>
     public static ClusterProfile OneHost(int workers, double workerRead, double hostRead, int processors) => new(
         [.. Enumerable.Range(0, workers).Select(number => Worker(0, workerRead) with { Name = $"worker{number}", Threads = 1 })],
-        [new HostProfile("host", processors, hostRead)],
+        [new HostProfile("host", processors, hostRead, 0)],
         new LinkTable(1, (_, _) => new Link(30e-6, 2e9), _ => new Link(30e-6, 2e9)));
 
     /// <summary>Another one for every pair of up to 1000 hosts.</summary>

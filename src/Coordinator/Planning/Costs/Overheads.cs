@@ -6,8 +6,8 @@ namespace LlamaCluster.Coordinator.Planning.Costs;
 /// </summary>
 public sealed record Overheads
 {
-    /// <summary>The share of a plain read's bandwidth at which products read weights, where processors keep up.</summary>
-    public double WeightReading { get; init; } = 0.9;
+    /// <summary>The share of a plain read's bandwidth at which products would read weights if processors took no time.</summary>
+    public double WeightReading { get; init; } = 0.97;
 
     /// <summary>The share of a plain read's bandwidth at which attention reads keys and values.</summary>
     public double KvReading { get; init; } = 0.5;

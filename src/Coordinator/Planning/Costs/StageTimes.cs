@@ -11,13 +11,14 @@ sealed class StageTimes
     readonly long[] _wholeSums;
     readonly TimeParts _head;
 
-    /// <param name="use">What else goes on on the group's hosts.</param>
-    public StageTimes(PlanningProblem problem, StageGroup group, StepLoad load, HostUse use)
+    /// <param name="uses">Of each of the group's hosts.</param>
+    public StageTimes(PlanningProblem problem, StageGroup group, StepLoad load, IReadOnlyDictionary<int, HostUse> uses)
     {
         _problem = problem;
         var network = new GroupNetwork(problem.Cluster, problem.Overheads);
-        var paces = group.Workers.Select(worker => new RankPace(problem.Cluster, worker, use, problem.Overheads)).ToArray();
-        var crowding = paces.Max(pace => pace.Crowding);
+        var paces = group.Workers.Select(worker => new RankPace(problem.Cluster, worker, UseOf(worker), problem.Overheads)).ToArray();
+        var crowding = group.Workers.Max(worker => UseOf(worker).Crowding);
+        HostUse UseOf(int worker) => uses[problem.Cluster.Workers[worker].Host];
         var sums = 2 * network.SumSeconds(group.Workers, load.Rows * problem.Model.Config.HiddenSize * problem.Goal.SumBytes, crowding);
         TimeParts LayerOn(int rank, LayerFootprint layer) => LayerOf(paces[rank], layer, group.Fractions[rank], load) + new TimeParts { Exchange = sums };
 

@@ -10,8 +10,11 @@ namespace LlamaCluster.Coordinator.Planning.Profiles;
 public sealed record WorkerProfile(
     string Name, int Host, long MemoryBytes, int Threads, double ReadBytesPerSecond, double MultiplyAddsPerSecond, IReadOnlyDictionary<string, ProductPace> Paces)
 {
-    /// <summary>The pace with weights of a type; where it was not measured, only memory limits one row.</summary>
-    public ProductPace PaceOf(string type) => Paces.TryGetValue(type, out var measured) ? measured : new ProductPace(double.PositiveInfinity, MultiplyAddsPerSecond);
+    /// <summary>How much slower weights are used for one row than for many: Q4_0's unpacking, as measured with 512-bit vectors.</summary>
+    const double OneRowSlowdown = 2.6;
+
+    /// <summary>The pace with weights of a type; one that was not measured is taken to be like Q4_0.</summary>
+    public ProductPace PaceOf(string type) => Paces.TryGetValue(type, out var measured) ? measured : new ProductPace(MultiplyAddsPerSecond / OneRowSlowdown, MultiplyAddsPerSecond);
 
     /// <summary>The same worker but for name and host.</summary>
     public bool IsLike(WorkerProfile other) =>

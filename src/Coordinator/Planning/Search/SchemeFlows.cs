@@ -28,17 +28,17 @@ sealed class SchemeFlows(PlanningProblem problem)
 
     public SchemeFlow Of(IReadOnlyList<StageGroup> groups, StepLoad load, int stepsInFlight)
     {
-        var use = HostUse.Of(problem.Cluster, [.. groups.Select(group => group.Workers)], stepsInFlight);
+        var uses = HostUse.Of(problem.Cluster, [.. groups.Select(group => group.Workers)], stepsInFlight);
         var between = _network.Step(groups[0].Workers, groups[^1].Workers);
         for (var stage = 1; stage < groups.Count; stage++) between += Hop(groups[stage - 1], groups[stage], load.Rows);
-        return new SchemeFlow([.. groups.Select(group => TimesOf(group, load, use))], stepsInFlight, between);
+        return new SchemeFlow([.. groups.Select(group => TimesOf(group, load, uses))], stepsInFlight, between);
     }
 
-    StageTimes TimesOf(StageGroup group, StepLoad load, HostUse use)
+    StageTimes TimesOf(StageGroup group, StepLoad load, IReadOnlyDictionary<int, HostUse> uses)
     {
         var hosts = group.Workers.Select(worker => problem.Cluster.Workers[worker].Host).Distinct();
-        var key = $"{group.Kind} {group.Shares} {load.Rows}/{load.SampledRows}/{load.Positions} {string.Join(',', hosts.Select(host => $"{use.Workers(host)}/{use.Threads(host)}"))}";
-        return _times.TryGetValue(key, out var known) ? known : _times[key] = new StageTimes(problem, group, load, use);
+        var key = $"{group.Kind} {group.Shares} {load.Rows}/{load.SampledRows}/{load.Positions} {string.Join(',', hosts.Select(host => uses[host]))}";
+        return _times.TryGetValue(key, out var known) ? known : _times[key] = new StageTimes(problem, group, load, uses);
     }
 
     TimeParts Hop(StageGroup from, StageGroup to, int rows)

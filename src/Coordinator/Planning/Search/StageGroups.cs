@@ -43,7 +43,7 @@ sealed class StageGroups(PlanningProblem problem)
     {
         var rows = problem.Goal.Objective == PlanObjective.Throughput ? problem.Goal.Concurrency : 1;
         var alone = new StageGroup(problem, [worker], RankShares.Whole, kind: "");
-        var use = HostUse.Of(problem.Cluster, [alone.Workers], stepsInFlight: 1);
-        return 1.0 / new StageTimes(problem, alone, StepLoad.Decode(rows, problem.Goal.Positions), use).PicosecondsOfLayer(0);
+        var uses = HostUse.Of(problem.Cluster, [alone.Workers], stepsInFlight: 1);
+        return 1.0 / new StageTimes(problem, alone, StepLoad.Decode(rows, problem.Goal.Positions), uses).PicosecondsOfLayer(0);
     }
 }
