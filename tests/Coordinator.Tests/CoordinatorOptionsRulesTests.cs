@@ -14,6 +14,7 @@ public sealed class CoordinatorOptionsRulesTests
         { Usual with { Listen = "http://127.0.0.1:1/path" }, "--listen is" },
         { Usual with { GrpcListen = "http://my-host:1" }, "--grpc-listen is 'http://my-host:1'" },
         { Usual with { Workers = 0 }, "--workers is 0; it must be from 1 to 1024" },
+        { Usual with { Streams = 0 }, "--streams is 0; it must be from 1 to 4096" },
         { Usual with { Workers = 1025 }, "--workers is 1025" },
         { Usual with { TensorParallel = 0 }, "--tensor-parallel is 0" },
         { Usual with { TensorParallel = 257 }, "--tensor-parallel is 257; it must be from 1 to 256" },

@@ -23,6 +23,9 @@ static class LikeCapabilities
         a.Threads == b.Threads
         && AreNear(a.MemoryReadBytesPerSecond, b.MemoryReadBytesPerSecond)
         && AreNear(a.MultiplyAddsPerSecond, b.MultiplyAddsPerSecond)
+        && a.HostProcessors == b.HostProcessors
+        && AreNear(a.HostReadBytesPerSecond, b.HostReadBytesPerSecond)
+        && AreNear(a.HostMultiplyAddsPerSecond, b.HostMultiplyAddsPerSecond)
         && a.Paces.Count == b.Paces.Count
         && a.Paces.All(pace => b.Paces.TryGetValue(pace.Key, out var other) && AreNear(pace.Value.OneRow, other.OneRow) && AreNear(pace.Value.ManyRows, other.ManyRows));
 

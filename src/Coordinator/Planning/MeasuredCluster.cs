@@ -33,7 +33,8 @@ public sealed record MeasuredCluster(ClusterProfile Profile, IReadOnlyList<Membe
         var measured = ordered.All(member => member.Capabilities.MemoryReadBytesPerSecond > 0);
         var likes = LikeCapabilities.Of([.. ordered.Select(member => member.Capabilities)]);
         var workers = ordered.Select((member, index) => WorkerOf(member, likes[index], hosts.FindIndex(host => host.Contains(member)), measured, ordered)).ToList();
-        var profile = new ClusterProfile(workers, [.. hosts.Select(host => HostOf(host, measured))], LinksOf([.. hosts.Select(host => host.Key)], links));
+        var ofHost = ordered.Zip(likes).ToLookup(pair => MeasuredHost.Of(pair.First), pair => pair.Second);
+        var profile = new ClusterProfile(workers, [.. hosts.Select(host => HostOf(host.Key, ofHost[host.Key], measured))], LinksOf([.. hosts.Select(host => host.Key)], links));
         return new MeasuredCluster(profile, ordered);
     }
 
@@ -46,11 +47,10 @@ public sealed record MeasuredCluster(ClusterProfile Profile, IReadOnlyList<Membe
         return new WorkerProfile(member.Name, host, own.MemoryBytes, own.Threads, read, multiply, measured ? own.Paces : new Dictionary<string, ProductPace>());
     }
 
-    static HostProfile HostOf(IGrouping<string, Member> host, bool measured) => measured
+    static HostProfile HostOf(string name, IEnumerable<WorkerCapabilities> workers, bool measured) => measured
         ? new HostProfile(
-            host.Key, host.Max(member => member.Capabilities.HostProcessors), host.Max(member => member.Capabilities.HostReadBytesPerSecond),
-            host.Max(member => member.Capabilities.HostMultiplyAddsPerSecond))
-        : HostProfile.WithoutLimits(host.Key);
+            name, workers.Max(worker => worker.HostProcessors), workers.Max(worker => worker.HostReadBytesPerSecond), workers.Max(worker => worker.HostMultiplyAddsPerSecond))
+        : HostProfile.WithoutLimits(name);
 
     /// <summary>What gRPC itself takes is in the overheads, not in the link.</summary>
     static LinkTable LinksOf(List<string> hosts, IReadOnlyDictionary<(string, string), Link> links)

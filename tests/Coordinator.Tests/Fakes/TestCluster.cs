@@ -62,9 +62,9 @@ sealed class TestCluster : IAsyncDisposable
     }
 
     /// <param name="prepare">What it is to do otherwise than a good worker.</param>
-    public async Task<FakeWorker> JoinAsync(Action<FakeWorker>? prepare = null)
+    public async Task<FakeWorker> JoinAsync(Action<FakeWorker>? prepare = null, string? name = null)
     {
-        var worker = await FakeWorker.StartAsync($"worker{_workers.Count}");
+        var worker = await FakeWorker.StartAsync(name ?? $"worker{_workers.Count}");
         prepare?.Invoke(worker);
         _workers.Add(worker);
         await worker.JoinAsync(Host.GrpcAddress);

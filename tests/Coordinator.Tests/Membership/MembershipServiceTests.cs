@@ -26,7 +26,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime
         Name = "a",
         Address = "http://10.1.2.3:7000",
         Capabilities = new Capabilities { MemoryBytes = 1 << 30, Threads = 4, InstructionSet = "avx2", TensorTypes = { "Q8_0" }, ActivationTypes = { ActivationType.F32 } },
-        Profile = new Profile { MemoryReadBytesPerSecond = 1e10 },
+        Profile = new Profile { MemoryReadBytesPerSecond = 1e10, HostProcessors = 4, HostMemoryReadBytesPerSecond = 3e10, HostMultiplyAddsPerSecond = 5e11 },
     };
 
     [Fact]

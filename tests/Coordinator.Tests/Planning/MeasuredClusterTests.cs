@@ -16,7 +16,7 @@ public sealed class MeasuredClusterTests
 
         Assert.Equal(["w1", "w3", "w2"], cluster.Members.Select(member => member.Id.Value));
         Assert.Equal([0, 0, 1], cluster.Profile.Workers.Select(worker => worker.Host));
-        Assert.Equal((2, 45e9), (cluster.Profile.Hosts[0].Processors, cluster.Profile.Hosts[0].ReadBytesPerSecond));
+        Assert.Equal(new HostProfile("a", 2, 45e9, 360e9), cluster.Profile.Hosts[0]);
     }
 
     [Fact]
@@ -58,7 +58,8 @@ public sealed class MeasuredClusterTests
             MultiplyAddsPerSecond = 10 * read,
             HostId = host,
             HostProcessors = 2,
-            HostReadBytesPerSecond = 45e9,
+            HostReadBytesPerSecond = 1.5 * read,
+            HostMultiplyAddsPerSecond = 12 * read,
             Paces = new Dictionary<string, ProductPace> { ["Q4_0"] = new(read, 10 * read) },
         },
     };

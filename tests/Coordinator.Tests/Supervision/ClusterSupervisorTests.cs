@@ -69,6 +69,17 @@ public sealed class ClusterSupervisorTests
     }
 
     [Fact]
+    public async Task Workers_get_layers_by_name_not_as_they_come()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        await cluster.JoinAsync(name: "b");
+        await cluster.JoinAsync(name: "a");
+        await cluster.ReadyAsync();
+
+        Assert.Equal(["a", "b"], cluster.Host.Status.Value.Shards.Select(shard => shard.WorkerName));
+    }
+
+    [Fact]
     public async Task A_worker_lost_in_the_middle_ends_its_requests_and_is_named_until_another_takes_its_place()
     {
         await using var cluster = await TestCluster.StartReadyAsync(2);

@@ -16,7 +16,7 @@ public sealed class ClusterBenchTests
         var report = JsonNode.Parse(await bench.OutputLineAsync())!.AsObject();
 
         Assert.Equal(0, await bench.ExitAsync());
-        foreach (var key in new[] { "prefill_tokens_per_second", "decode_tokens_per_second", "time_to_first_token_seconds", "fraction_of_memory_bandwidth", "peak_rss_bytes", "decode_steps_per_second" })
+        foreach (var key in new[] { "prefill_tokens_per_second", "decode_tokens_per_second", "time_to_first_token_seconds", "fraction_of_memory_bandwidth", "peak_rss_bytes", "decode_steps_per_second", "predicted_inter_token_latency_seconds" })
             Assert.InRange((double)report[key]!, double.Epsilon, double.MaxValue);
         CheckStages([.. report["stages"]!.AsArray()], stages, ranks);
         Assert.Equal((double)report["kv_bytes_per_token"]!, report["stages"]!.AsArray().Sum(stage => (double)stage!["kv_bytes_per_token"]!));
