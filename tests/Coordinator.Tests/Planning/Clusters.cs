@@ -25,13 +25,13 @@ static class Clusters
     /// <summary>Like workers, one a host, whose links all measured a little different: no host is quite like another.</summary>
     public static ClusterProfile NearlyAlike(int workers, Link link, long memory = 0) => new(
         [.. Enumerable.Range(0, workers).Select(host => Worker(host, memory: memory))],
-        [.. Enumerable.Range(0, workers).Select(host => new HostProfile($"worker{host}", 0, 0))],
+        [.. Enumerable.Range(0, workers).Select(host => HostProfile.WithoutLimits($"worker{host}"))],
         new LinkTable(workers, (a, b) => AlmostLike(link, a, b), _ => link));
 
     /// <summary>The same in two racks: every other host is in the second one, and links between the racks are slow.</summary>
     public static ClusterProfile TwoRacks(int workers, Link inside, Link across) => new(
         [.. Enumerable.Range(0, workers).Select(host => Worker(host))],
-        [.. Enumerable.Range(0, workers).Select(host => new HostProfile($"worker{host}", 0, 0))],
+        [.. Enumerable.Range(0, workers).Select(host => HostProfile.WithoutLimits($"worker{host}"))],
         new LinkTable(workers, (a, b) => AlmostLike(a % 2 == b % 2 ? inside : across, a, b), _ => inside));
 
     /// <summary>Several workers on one host, which share its memory.</summary>

@@ -7,7 +7,7 @@ namespace LlamaCluster.Worker.Tests.Profiling;
 
 public sealed class ProfileCacheTests : IDisposable
 {
-    static readonly MachineProfile Profile = new(30e9, 200e9, 45e9, 2, [new TypePace("Q4_0", 50e9, 200e9)]);
+    static readonly MachineProfile Profile = new(30e9, 200e9, 45e9, 300e9, 2, [new TypePace("Q4_0", 50e9, 200e9)]);
 
     readonly TempFolder _folder = new();
     readonly LogLines _log = new();
