@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using System.Globalization;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Planning;
@@ -105,23 +106,23 @@ sealed class BenchCluster : IAsyncDisposable
     }
 
     /// <summary>
-    /// Where they have processors of their own, one after the other: they get stages and ranks in the order in which they register, and those that compute at
-    /// the same time are to be on different processors.
+    /// The first one alone, for it measures the machine for all of them. They get stages and ranks in the order of their names, so that those that are pinned and compute at the same
+    /// time are on different processors.
     /// </summary>
     async Task<int> StartWorkersAsync(int count, BenchOptions load, CancellationToken cancellation)
     {
         var processors = load.Pin ? Processors.Allowed() : [];
         var memory = WorkerMemory.OfEach(count);
+        var digits = $"D{$"{count}".Length}";
         for (var i = 0; i < count; i++)
         {
-            var name = $"worker-{i + 1}";
+            var name = $"worker-{(i + 1).ToString(digits, CultureInfo.InvariantCulture)}";
             int[]? own = processors.Length == 0 ? null : [.. Enumerable.Range(i * load.Threads, load.Threads).Select(thread => processors[thread % processors.Length]).Distinct()];
             var worker = WorkerProcess.Start(
                 name, _coordinator.GrpcAddress, load.Threads, memory, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own, profiles: _profiles.FullName);
             _workers.Add(worker);
             _watches.Add(WatchAsync(name, worker));
-            var started = _workers.Count;
-            if (load.Pin) await _coordinator.Members.WaitAsync(now => now.Usable.Count() == started, cancellation);
+            if (i == 0) await _coordinator.Members.WaitAsync(now => now.Usable.Any(), cancellation);
         }
         return count;
     }
