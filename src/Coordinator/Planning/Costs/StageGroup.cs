@@ -43,8 +43,9 @@ sealed class StageGroup
         var (embeds, hasHead) = (first == 0, first + count == model.LayerCount);
         var (attention, feedForward, norms) = _problem.LayerBytes(first, count);
         var weights = attention * share.Attention + feedForward * share.FeedForward + norms;
-        if (hasHead) weights += model.Head.Bytes * share.Vocabulary;
-        if (embeds && !(hasHead && model.Config.TiedEmbeddings && share.Vocabulary == 1)) weights += model.Embedding.Bytes;
+        if (embeds) weights += model.Embedding.Bytes;
+        // A tied head is rows of the embedding, where that is.
+        if (hasHead && !(embeds && model.Config.TiedEmbeddings)) weights += model.Head.Bytes * share.Vocabulary;
         var kv = (double)_problem.Goal.KvBlocks * model.KvBlockBytes * count * share.Kv;
         return new RankMemory(weights * _problem.Overheads.Resident, kv, _problem.Goal.BufferBytes);
     }
