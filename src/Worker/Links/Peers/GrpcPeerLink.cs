@@ -50,6 +50,7 @@ sealed class GrpcPeerLink : IPeerLink
     public void Send(in LinkHeader header, ReadOnlySpan<byte> payload)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(payload.Length, IPeerLink.MaxPayload);
+        if (Closed is not null) throw Broken("the call was ended");
         try
         {
             if (!_free.Wait(_timeout, _closing.Token)) throw Broken($"it took nothing for {_timeout.TotalSeconds:0.##} s");
