@@ -6,14 +6,17 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Links.Probing;
 
-/// <summary>Round trips of nothing, then large messages one after the other: as many as a slow link carries in a fraction of a second.</summary>
+/// <summary>
+/// Round trips of nothing, then large messages one after the other: as many as a slow link carries in a fraction of a second. The best of each
+/// counts: whatever else the machines do can only slow one down.
+/// </summary>
 static class LinkMeasurement
 {
     /// <summary>For all of it, the connection too.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(3);
 
     const int WarmUps = 4;
-    const int RoundTrips = 16;
+    const int RoundTrips = 20;
     const int FirstBytes = 64 << 10;
     const int MostLarge = 8;
 
@@ -25,16 +28,13 @@ static class LinkMeasurement
     {
         using var call = peer.Echo(cancellationToken: cancellation);
         for (var i = 0; i < WarmUps; i++) await TripAsync(call, 0, cancellation);
-        var trips = new double[RoundTrips];
-        for (var i = 0; i < trips.Length; i++) trips[i] = await TripAsync(call, 0, cancellation);
-        Array.Sort(trips);
-        var roundTrip = trips[trips.Length / 2];
+        var roundTrip = double.PositiveInfinity;
+        for (var i = 0; i < RoundTrips; i++) roundTrip = Math.Min(roundTrip, await TripAsync(call, 0, cancellation));
         var rate = await RateAsync(call, roundTrip, cancellation);
         await call.RequestStream.CompleteAsync();
         return (roundTrip, rate);
     }
 
-    /// <summary>The best of several: whatever else the machines do can only slow one down.</summary>
     static async Task<double> RateAsync(AsyncDuplexStreamingCall<Wire.LinkProbe, Wire.LinkProbe> call, double roundTrip, CancellationToken cancellation)
     {
         var best = 0.0;
