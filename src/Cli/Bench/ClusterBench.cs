@@ -20,9 +20,11 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
         options.Load.CheckContext(weights);
         await using var cluster = await BenchCluster.StartAsync(options, error, cancellation);
         var facts = StageFacts.Of(cluster.Shards, weights);
-        var reads = new PlainReads(options.Load.Pin, [.. facts.Select(ThreadsOf), AllThreads]);
+        var reads = new PlainReads(options.Load.Pin, [.. facts.Select(ThreadsOf), AllThreads, options.Load.Threads, HostThreads]);
         return await cluster.WithWorkersAsync(working => MeasureAsync(cluster, weights, facts, reads, working), cancellation);
     }
+
+    static int HostThreads => Environment.ProcessorCount;
 
     int AllThreads => options.Workers * options.Load.Threads;
 
@@ -48,7 +50,7 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
         var stages = facts.Zip(counted.Stages, (stage, load) => new StageFigures(stage, load, ThreadsOf(stage), reads.By(ThreadsOf(stage))));
         var figures = new ClusterFigures(
             counted.FirstToken, counted.BetweenTokens, counted.StepsPerSecond, [.. stages],
-            PredictionCheck.Of(cluster.Plan, options.Load, counted.BetweenTokens), cluster.PeakResidentBytes(), peak);
+            PredictionCheck.Of(cluster.Plan, options.Load, counted.BetweenTokens, reads.By(options.Load.Threads), reads.By(HostThreads)), cluster.PeakResidentBytes(), peak);
         return BenchReport.Of(options.Load, counted, BenchWeightBytes.PerStep(weights), reads.By(AllThreads), figures);
     }
 

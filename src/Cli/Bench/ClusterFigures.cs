@@ -25,6 +25,8 @@ sealed record ClusterFigures(
         json["decode_steps_per_second"] = StepsPerSecond;
         json["predicted_inter_token_latency_seconds"] = Prediction.PredictedSeconds;
         json["prediction_error"] = Prediction.Error;
+        json["predicted_at_measured_reads_seconds"] = Prediction.PredictedAtReadsSeconds;
+        json["prediction_error_at_measured_reads"] = Prediction.ErrorAtReads;
         json["kv_bytes_per_token"] = KvBytesPerToken;
         json["stages"] = new JsonArray([.. Stages.Select(stage => stage.Json())]);
         json["worker_peak_rss_bytes"] = JsonSerializer.SerializeToNode(WorkerPeakBytes);
@@ -36,7 +38,7 @@ sealed record ClusterFigures(
         Line($"  workers    {string.Join(", ", WorkerPeakBytes.Select(bytes => Line($"{bytes / 1e6:F0}")))} MB at most; the coordinator with the clients {CoordinatorPeakBytes / 1e6:F0} MB"),
         Line($"first token  {Seconds(FirstToken)}"),
         Line($"next token   {Seconds(BetweenTokens)}"),
-        Line($"predicted    {Prediction.PredictedSeconds:F4} s, {Math.Abs(Prediction.Error):P0} {(Prediction.Error < 0 ? "below" : "above")} the p50"),
+        Prediction.Line(),
         Line($"KV cache     {KvBytesPerToken:F0} bytes a token"),
         .. Stages.SelectMany(stage => stage.Lines()),
     ];
