@@ -30,7 +30,7 @@ public sealed record WorkerOptions
     /// <summary>A copy of the model on this machine. Default: the coordinator's path if it exists here too, else weights are fetched.</summary>
     public string? ModelPath { get; init; }
 
-    /// <summary>For people. Default: the host's name.</summary>
+    /// <summary>For people, and for the order in which workers get layers. Default: the host's name.</summary>
     public string Name { get; init; } = "";
 
     /// <summary>Exit at once when stdin ends, so that a worker never outlives the process that started it. Default: no.</summary>

@@ -20,7 +20,7 @@ static class WorkerCommand
         var memory = new Option<long?>("--memory") { HelpName = "BYTES", Description = "for weights, KV cache and buffers; without it nine tenths of what is free: several workers of one machine need it" };
         var model = new Option<string?>("--model") { HelpName = "PATH", Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched" };
         var quantize = QuantizeOption.Create();
-        var name = new Option<string>("--name") { HelpName = "NAME", Description = "a name for people; without it the machine's", DefaultValueFactory = _ => "" };
+        var name = new Option<string>("--name") { HelpName = "NAME", Description = "for people, and for the order in which workers get layers; without it the machine's", DefaultValueFactory = _ => "" };
         var peerLink = TensorOptions.PeerLink();
         var tls = new TlsOptions();
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses) { Hidden = true, Description = "end with the process that holds the other end of stdin" };

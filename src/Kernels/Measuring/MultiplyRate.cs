@@ -28,14 +28,6 @@ public sealed class MultiplyRate : IDisposable
     /// <summary>Of one product.</summary>
     public double MultiplyAdds { get; }
 
-    /// <summary>The best of several products of all threads together, in multiply-adds per second.</summary>
-    /// <param name="duration">Products are repeated for about this long; 3 at least.</param>
-    public static double Measure(ComputeThreads threads, TimeSpan duration, TensorType type = TensorType.Q4_0, int rows = 2048, int columns = 4096, int batch = 64)
-    {
-        using var rate = new MultiplyRate(threads, type, rows, columns, batch);
-        return rate.MultiplyAdds / BestTime.Of(rate.Pass, duration).TotalSeconds;
-    }
-
     /// <summary>The time of one product.</summary>
     public TimeSpan Pass()
     {
