@@ -4,6 +4,8 @@ using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 

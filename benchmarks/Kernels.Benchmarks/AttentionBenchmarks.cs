@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Benchmarks;
 
@@ -12,7 +13,7 @@ public class AttentionBenchmarks
 {
     const int Context = 4096, Layers = 8, KvHeads = 8, HeadSize = 128, ChunkRows = 128;
 
-    readonly int[] _blocks = [.. Enumerable.Range(0, Context / KvBlockLayout.Positions)];
+    readonly int[] _blocks = [.. Enumerable.Range(0, Context / KvBlock.Positions)];
     readonly float[] _keys = new float[ChunkRows * KvHeads * HeadSize];
     float[] _queries = [];
     float[] _output = [];

@@ -2,6 +2,7 @@ using System.CommandLine;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli;
 

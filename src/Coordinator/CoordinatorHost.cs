@@ -8,6 +8,7 @@ using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Planning.Plans;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Routing;

@@ -1,5 +1,5 @@
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Planning;
 
 namespace LlamaCluster.Coordinator;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator;

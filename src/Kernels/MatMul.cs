@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Products;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels;
 
@@ -18,7 +19,7 @@ public static unsafe class MatMul
     public static void Multiply(ComputeThreads threads, PackedMatrix w, MatMulInput x, Span<float> y) => Multiply(threads, w, x, y, w.Product);
 
     /// <summary>The product with some rows of w: y[B, count] = x[B, C] . w[first .. first + count, C]^T. The same bits as within the whole product.</summary>
-    /// <param name="firstRow">A multiple of <see cref="PackedMatrix.RowGroup"/>.</param>
+    /// <param name="firstRow">A multiple of <see cref="RowGroup.Rows"/>.</param>
     /// <exception cref="ArgumentException">The rows are not such, or the shapes do not belong together.</exception>
     public static void Multiply(ComputeThreads threads, PackedMatrix w, int firstRow, int rowCount, MatMulInput x, Span<float> y)
     {
@@ -81,13 +82,13 @@ public static unsafe class MatMul
     static JobPart Part(
         ComputeThreads threads, PackedMatrix w, int firstRow, int rowCount, MatMulInput x, Span<float> y, float* output, IProduct product)
     {
-        if (firstRow < 0 || firstRow % PackedMatrix.RowGroup != 0 || rowCount < 1 || rowCount > w.Rows - firstRow)
-            throw new ArgumentOutOfRangeException(nameof(firstRow), $"rows {firstRow}..+{rowCount} do not start a group of {PackedMatrix.RowGroup} within {w.Rows} rows");
+        if (firstRow < 0 || firstRow % RowGroup.Rows != 0 || rowCount < 1 || rowCount > w.Rows - firstRow)
+            throw new ArgumentOutOfRangeException(nameof(firstRow), $"rows {firstRow}..+{rowCount} do not start a group of {RowGroup.Rows} within {w.Rows} rows");
         if (x.Columns != w.Columns) throw new ArgumentException($"w[{w.Rows}, {w.Columns}] cannot take x[{x.Rows}, {x.Columns}]", nameof(x));
         if (y.Length != (long)x.Rows * rowCount) throw new ArgumentException($"y[{x.Rows}, {rowCount}] does not have {y.Length} elements", nameof(y));
         var task = new ProductTask
         {
-            Weights = w.Pointer + firstRow / PackedMatrix.RowGroup * w.GroupBytes,
+            Weights = w.Pointer + firstRow / RowGroup.Rows * w.GroupBytes,
             GroupBytes = w.GroupBytes,
             Rows = rowCount,
             Columns = w.Columns,
@@ -96,7 +97,7 @@ public static unsafe class MatMul
             Blocks = product.BlocksPerScale > 0 ? x.Blocks(threads, product.BlocksPerScale) : null,
             Output = output,
         };
-        return new JobPart { Product = product, Task = task, Groups = (int)(((long)rowCount + PackedMatrix.RowGroup - 1) / PackedMatrix.RowGroup) };
+        return new JobPart { Product = product, Task = task, Groups = (int)(((long)rowCount + RowGroup.Rows - 1) / RowGroup.Rows) };
     }
 
     static void Run(ComputeThreads threads, PackedMatrix? next, MultiplyJob job, long multiplications)

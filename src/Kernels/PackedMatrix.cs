@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Products;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels;
 
@@ -9,9 +10,6 @@ namespace LlamaCluster.Kernels;
 /// </summary>
 public sealed unsafe class PackedMatrix : IDisposable
 {
-    /// <summary>Rows that are packed together: <see cref="Pack"/> starts at multiples of it.</summary>
-    public const int RowGroup = 16;
-
     readonly IMatrixLayout _layout;
     readonly NativeBuffer<byte> _groups;
     readonly int _rowBytes;
@@ -30,7 +28,7 @@ public sealed unsafe class PackedMatrix : IDisposable
         _layout = MatrixLayouts.For(type);
         Product = ProductTable.For(type, KernelWidths.Chosen);
         GroupBytes = _layout.GroupBytes(columns);
-        Groups = (int)(((long)rows + RowGroup - 1) / RowGroup);
+        Groups = (int)(((long)rows + RowGroup.Rows - 1) / RowGroup.Rows);
         _groups = new NativeBuffer<byte>(checked(Groups * GroupBytes));
     }
 
@@ -59,20 +57,20 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <summary>
     /// Takes rows <paramref name="firstRow"/>.. as they are stored in a model file. Several threads may pack different rows at a time.
     /// </summary>
-    /// <param name="firstRow">A multiple of <see cref="RowGroup"/>.</param>
-    /// <param name="storedRows">Whole rows; a multiple of <see cref="RowGroup"/> of them, or all that are left.</param>
+    /// <param name="firstRow">A multiple of <see cref="RowGroup.Rows"/>.</param>
+    /// <param name="storedRows">Whole rows; a multiple of <see cref="RowGroup.Rows"/> of them, or all that are left.</param>
     /// <exception cref="ArgumentException">The rows are not such.</exception>
     /// <exception cref="InvalidDataException">A weight, or the scale of a block, is infinite or not a number.</exception>
     public void Pack(int firstRow, ReadOnlySpan<byte> storedRows)
     {
         var (rows, rest) = Math.DivRem(storedRows.Length, _rowBytes);
         if (rest != 0) throw new ArgumentException($"{storedRows.Length} bytes are not whole rows of {_rowBytes}", nameof(storedRows));
-        if (firstRow < 0 || firstRow % RowGroup != 0 || rows > Rows - firstRow || (rows % RowGroup != 0 && firstRow + rows != Rows))
-            throw new ArgumentOutOfRangeException(nameof(firstRow), $"rows {firstRow}..+{rows} are not whole groups of {RowGroup} within {Rows} rows");
+        if (firstRow < 0 || firstRow % RowGroup.Rows != 0 || rows > Rows - firstRow || (rows % RowGroup.Rows != 0 && firstRow + rows != Rows))
+            throw new ArgumentOutOfRangeException(nameof(firstRow), $"rows {firstRow}..+{rows} are not whole groups of {RowGroup.Rows} within {Rows} rows");
 
-        for (var row = 0; row < rows; row += RowGroup)
+        for (var row = 0; row < rows; row += RowGroup.Rows)
         {
-            var stored = storedRows.Slice(row * _rowBytes, Math.Min(RowGroup, rows - row) * _rowBytes);
+            var stored = storedRows.Slice(row * _rowBytes, Math.Min(RowGroup.Rows, rows - row) * _rowBytes);
             _layout.Pack(stored, _rowBytes, Group(firstRow + row));
         }
 
@@ -85,11 +83,11 @@ public sealed unsafe class PackedMatrix : IDisposable
     {
         if ((uint)row >= (uint)Rows) throw new ArgumentOutOfRangeException(nameof(row), row, $"the matrix has {Rows} rows");
         if (destination.Length != Columns) throw new ArgumentException($"a row has {Columns} elements, not {destination.Length}", nameof(destination));
-        _layout.Decode(Group(row), row % RowGroup, destination);
+        _layout.Decode(Group(row), row % RowGroup.Rows, destination);
         GC.KeepAlive(this);
     }
 
     public void Dispose() => _groups.Dispose();
 
-    byte* Group(int row) => Pointer + row / RowGroup * GroupBytes;
+    byte* Group(int row) => Pointer + row / RowGroup.Rows * GroupBytes;
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.Links;

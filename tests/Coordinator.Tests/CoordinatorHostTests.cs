@@ -3,6 +3,7 @@ using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 using LlamaCluster.Protos.Health;
 using LlamaCluster.Testing;

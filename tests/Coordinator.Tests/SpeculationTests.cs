@@ -1,6 +1,7 @@
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Coordinator.Tests;

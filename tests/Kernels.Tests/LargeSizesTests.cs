@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests;
 
@@ -8,7 +9,7 @@ public sealed class LargeSizesTests
     [Fact]
     public void The_last_rows_of_a_head_of_4_GB_are_where_they_must_be()
     {
-        const int Rows = 128_256, Columns = 16_384, Group = PackedMatrix.RowGroup;
+        const int Rows = 128_256, Columns = 16_384, Group = RowGroup.Rows;
         using var threads = new ComputeThreads(2);
         using var head = new PackedMatrix(TensorType.BF16, Rows, Columns);
         Assert.Equal((long)Rows * Columns * 2, head.Bytes);

@@ -2,10 +2,11 @@ using System.Diagnostics.Metrics;
 using System.Globalization;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Planning;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
 using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Bench;
@@ -91,7 +92,7 @@ sealed class BenchCluster : IAsyncDisposable
         var usual = new EngineOptions();
         // What a text of no meaning repeats says nothing about how well texts can be guessed, so nothing is.
         // A spare block a stream: the scheduler admits no sequence without one.
-        var kvTokens = checked(load.Concurrency * (KvBlockPool.BlocksFor(load.Positions) + 1) * KvBlockPool.BlockSize);
+        var kvTokens = checked(load.Concurrency * (KvBlock.CountFor(load.Positions) + 1) * KvBlock.Positions);
         return new CoordinatorOptions
         {
             ModelPath = options.Model,

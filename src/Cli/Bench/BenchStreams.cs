@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Bench;
 
@@ -85,5 +86,5 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
         foreach (var sample in samples) _lastTokens[(int)sample.SequenceId] = sample.Tokens[0].Id;
     }
 
-    static int BlocksFor(int positions) => (positions + KvBlockLayout.Positions - 1) / KvBlockLayout.Positions;
+    static int BlocksFor(int positions) => (positions + KvBlock.Positions - 1) / KvBlock.Positions;
 }

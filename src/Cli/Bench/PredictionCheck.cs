@@ -1,7 +1,7 @@
-using LlamaCluster.Coordinator.Planning;
-using LlamaCluster.Coordinator.Planning.Costs;
-using LlamaCluster.Coordinator.Planning.Predictions;
-using LlamaCluster.Coordinator.Planning.Profiles;
+using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Predictions;
+using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Cli.Bench;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Bench;
 
@@ -20,7 +21,7 @@ sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double
     public double FractionOfMemory => WeightBytesPerSecond / MemoryBytesPerSecond;
 
     /// <summary>What a token takes in the KV pools of all ranks together.</summary>
-    public double KvBytesPerToken => (double)Facts.KvBlockBytes / KvBlockPool.BlockSize;
+    public double KvBytesPerToken => (double)Facts.KvBlockBytes / KvBlock.Positions;
 
     public JsonNode Json() => new JsonObject
     {

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Inference.Sampling;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Commands;
 
@@ -32,7 +34,7 @@ static class GenerateCommand
                 TopLogprobs = parsed.GetValue(json) ? Range.Check("--logprobs", parsed.GetValue(logprobs) ?? 0, 0, SamplingOptionsRules.MaxTopLogprobs) : null,
             });
             var path = ModelOption.PathOf(parsed, model, quantize);
-            var text = ModelText.Open(path);
+            var text = ModelTextReader.Open(path);
             var ids = Encode(text, path, parsed.GetRequiredValue(prompt), parsed.GetValue(raw));
             using var local = LocalModel.Load(path, text, config => ContextFor(ids.Count, limit, config.ContextLength), parsed.InvocationConfiguration.Error, cancellation);
             var tokens = local.Generate(ids, sampling, limit, cancellation);

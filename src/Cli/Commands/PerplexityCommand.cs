@@ -2,7 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Cli.Models;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Commands;
 
@@ -32,7 +33,7 @@ static class PerplexityCommand
 
     static LocalModel Load(string path, int length, TextWriter error, CancellationToken cancellation) => LocalModel.Load(
         path,
-        ModelText.Open(path),
+        ModelTextReader.Open(path),
         config => length <= config.ContextLength ? length
             : throw new CommandFailedException($"--context is {length}; {path} is made for at most {config.ContextLength} tokens"),
         error,

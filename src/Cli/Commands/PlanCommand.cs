@@ -1,7 +1,7 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Planning;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Planning;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.Quantization;
 
@@ -29,11 +29,11 @@ static class PlanCommand
         var command = new Command("plan", "Predict how a model is best split over a cluster, and how fast it would be. Starts nothing.") { model, shape, quant, cluster, objective, context, concurrency, ranks, sweep, svg, json };
         command.SetAction(parsed =>
         {
-            var footprint = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant));
+            var planned = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant));
             var question = new PlanQuestion(
-                footprint,
+                planned,
                 ObjectiveOf(parsed.GetRequiredValue(objective)),
-                Range.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, footprint.Config.ContextLength), 2, footprint.Config.ContextLength),
+                Range.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, planned.Footprint.Sizes.ContextLength), 2, planned.Footprint.Sizes.ContextLength),
                 Range.Check("--concurrency", parsed.GetValue(concurrency), 1, MaxStreams),
                 parsed.GetValue(ranks) is { } given ? Range.Check("--tensor-parallel", given, 1, MaxStreams) : null);
             var (described, output) = (ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.InvocationConfiguration.Output);
@@ -81,7 +81,7 @@ static class PlanCommand
         {
             var throughput = question.Objective == PlanObjective.Throughput;
             var subtitle = $"{cluster.Name}; {question.Streams} {(question.Streams == 1 ? "stream" : "streams")} of {question.Positions} positions";
-            File.WriteAllText(svg, new SweepChart(question.Model.Name, subtitle, axis, points, throughput).Svg());
+            File.WriteAllText(svg, new SweepChart(question.Model.Footprint.Name, subtitle, axis, points, throughput).Svg());
         }
         if (json) output.WriteLine(SweepReport.Json(question, cluster, axis, points));
         else foreach (var line in SweepReport.Csv(axis, points)) output.WriteLine(line);
@@ -89,7 +89,7 @@ static class PlanCommand
 
     static SweepAxis AxisOf(string text) => SweepAxis.Parse(text) ?? throw new InvalidOptionsException($"--sweep is {text}; it must be {SweepAxis.Form}");
 
-    static ModelFootprint ModelOf(string? path, string? shape, string? quant) => (path, shape, quant) switch
+    static PlannedModel ModelOf(string? path, string? shape, string? quant) => (path, shape, quant) switch
     {
         (not null, null, null) => PlannedModel.OfFile(path),
         (null, not null, _) => PlannedModel.OfShape(shape, quant),

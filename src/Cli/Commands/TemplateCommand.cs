@@ -2,7 +2,8 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Models;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Commands;
 
@@ -18,7 +19,7 @@ static class TemplateCommand
         command.SetAction(parsed =>
         {
             var path = ModelOption.PathOf(parsed, model);
-            var prompt = ChatPrompt.Render(ModelText.Open(path), path, ReadArray(parsed.GetRequiredValue(messages)), parsed.GetValue(tools) is { } file ? ReadArray(file) : null);
+            var prompt = ChatPrompt.Render(ModelTextReader.Open(path), path, ReadArray(parsed.GetRequiredValue(messages)), parsed.GetValue(tools) is { } file ? ReadArray(file) : null);
             parsed.InvocationConfiguration.Output.Write(prompt);
             return ExitCode.Done;
         });

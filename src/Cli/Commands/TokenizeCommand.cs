@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Text;
 using System.Text.Json;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Commands;
 
@@ -20,7 +21,7 @@ static class TokenizeCommand
         var command = new Command("tokenize", "Print the token ids of a text as a JSON array. Needs only a model's tokenizer.") { model, text, noSpecial, decode };
         command.SetAction(async (parsed, cancellation) =>
         {
-            var tokenizer = ModelText.Open(ModelOption.PathOf(parsed, model)).Tokenizer;
+            var tokenizer = ModelTextReader.Open(ModelOption.PathOf(parsed, model)).Tokenizer;
             var input = parsed.GetValue(text) is { } given ? Encoding.UTF8.GetBytes(given) : await ReadAsync(streams.Input, cancellation);
             var addSpecial = !parsed.GetValue(noSpecial);
             if (parsed.GetValue(decode))

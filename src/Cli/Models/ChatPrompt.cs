@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using LlamaCluster.Model.Text;
-using LlamaCluster.Model.Text.Templates;
+using LlamaCluster.Text;
+using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Cli.Models;
 

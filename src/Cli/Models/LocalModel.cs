@@ -1,7 +1,8 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Models;
 

@@ -1,4 +1,4 @@
-using LlamaCluster.Coordinator.Planning.Profiles;
+using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Cli.Planning;
 

@@ -1,5 +1,5 @@
-using LlamaCluster.Coordinator.Planning;
-using LlamaCluster.Coordinator.Planning.Profiles;
+using LlamaCluster.Planning;
+using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Cli.Planning;
 

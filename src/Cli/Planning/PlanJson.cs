@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LlamaCluster.Coordinator.Planning;
-using LlamaCluster.Coordinator.Planning.Costs;
+using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.Planning;
 
@@ -11,8 +11,8 @@ static class PlanJson
     public static string Of(PlanQuestion question, ClusterDescription cluster, PlanningProblem problem, PlannedPipeline plan) => JsonSerializer.Serialize(new
     {
         predicted = true,
-        model = question.Model.Name,
-        weight_bytes = question.Model.Bytes,
+        model = question.Model.Footprint.Name,
+        weight_bytes = question.Model.Footprint.Bytes,
         cluster = cluster.Name,
         workers = problem.Cluster.Workers.Count,
         hosts = problem.Cluster.Hosts.Count,

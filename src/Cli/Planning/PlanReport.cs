@@ -1,6 +1,6 @@
 using System.Globalization;
-using LlamaCluster.Coordinator.Planning;
-using LlamaCluster.Coordinator.Planning.Costs;
+using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.Planning;
 
@@ -24,9 +24,9 @@ sealed class PlanReport(PlanQuestion question, ClusterDescription cluster, Plann
     {
         var (workers, hosts) = (problem.Cluster.Workers.Count, problem.Cluster.Hosts.Count);
         yield return "PREDICTED, not measured";
-        yield return Text($"model     {question.Model.Name}: {question.Model.LayerCount} layers, {question.Model.Bytes / 1e9:0.0} GB of weights");
+        yield return Text($"model     {question.Model.Footprint.Name}: {question.Model.Footprint.LayerCount} layers, {question.Model.Footprint.Bytes / 1e9:0.0} GB of weights");
         yield return $"cluster   {cluster.Name}: {workers} {(workers == 1 ? "worker" : "workers")} on {hosts} {(hosts == 1 ? "host" : "hosts")}";
-        yield return Text($"asked     {question.Objective.ToString().ToLowerInvariant()}, {question.Streams} {(question.Streams == 1 ? "stream" : "streams")} of {question.Positions} positions each, {problem.Goal.KvBlocks * question.Model.KvBlockBytes * question.Model.LayerCount / 1e9:0.0} GB of KV cache");
+        yield return Text($"asked     {question.Objective.ToString().ToLowerInvariant()}, {question.Streams} {(question.Streams == 1 ? "stream" : "streams")} of {question.Positions} positions each, {problem.Goal.KvBlocks * question.Model.Footprint.KvBlockBytes * question.Model.Footprint.LayerCount / 1e9:0.0} GB of KV cache");
     }
 
     IEnumerable<string> Stages()

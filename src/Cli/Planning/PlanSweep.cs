@@ -1,4 +1,5 @@
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.Planning;
 
@@ -24,7 +25,7 @@ static class PlanSweep
         yield return Point(TensorGroup, value, question.On(cluster, goal => goal with { RanksPerStage = workers, UsesAll = true }));
     }
 
-    static SweepPoint Point(string series, double value, Coordinator.Planning.Costs.PlanningProblem problem) => PipelinePlanner.Plan(problem) switch
+    static SweepPoint Point(string series, double value, PlanningProblem problem) => PipelinePlanner.Plan(problem) switch
     {
         PipelineOutcome.Planned { Pipeline: var plan } => new SweepPoint(
             series, value, plan.Prediction.OneToken.Total, plan.Prediction.Streams[^1].TokensPerSecond, ShapeOf(plan), plan.Prediction.Limit),

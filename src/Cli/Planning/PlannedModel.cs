@@ -1,32 +1,38 @@
 using LlamaCluster.Coordinator;
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Planning;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Model.Inference;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Cli.Planning;
 
 /// <summary>The model that is planned for: a file's headers, or a shape with a quantisation. No weights are read.</summary>
-static class PlannedModel
+/// <param name="BufferBytes">What a worker needs beside weights and KV cache.</param>
+sealed record PlannedModel(ModelFootprint Footprint, long BufferBytes)
 {
     const string UsualMix = "q4_k_m";
 
     /// <exception cref="ModelFormatException">Files are missing, damaged or not supported.</exception>
-    public static ModelFootprint OfFile(string path)
+    public static PlannedModel OfFile(string path)
     {
         using var weights = ModelFiles.Open(path);
-        return ModelFootprint.Of(weights, KvType.F16);
+        return Of(ModelFootprints.Of(weights, KvType.F16), weights.Config);
     }
 
     /// <param name="mix">One of <see cref="TensorMix.Names"/>; null: q4_k_m.</param>
     /// <exception cref="InvalidOptionsException">The shape or the mix is unknown.</exception>
     /// <exception cref="ModelFormatException">A matrix of this shape cannot be of its type.</exception>
-    public static ModelFootprint OfShape(string text, string? mix)
+    public static PlannedModel OfShape(string text, string? mix)
     {
         var (shape, name) = (Bench.BenchModel.ParseShape(text), mix ?? UsualMix);
         var tensors = TensorMix.TensorsOf(shape.Config, name)
             ?? throw new InvalidOptionsException($"--quant is {name}; it must be one of {string.Join(", ", TensorMix.Names)}");
-        return ModelFootprint.Of($"{shape.Name} {name.ToLowerInvariant()}", shape.Config, tensors, KvType.F16);
+        return Of(ModelFootprints.Of($"{shape.Name} {name.ToLowerInvariant()}", shape.Config, tensors, KvType.F16), shape.Config);
     }
+
+    static PlannedModel Of(ModelFootprint footprint, LlamaConfig config) => new(
+        footprint, StageMemory.BufferBytes(config, StageShape.Whole(config.LayerCount), new EngineOptions().MaxStepRows));
 }

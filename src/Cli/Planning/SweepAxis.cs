@@ -1,5 +1,5 @@
 using System.Globalization;
-using LlamaCluster.Coordinator.Planning.Profiles;
+using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Cli.Planning;
 

@@ -16,7 +16,7 @@ static class SweepReport
     public static string Json(PlanQuestion question, ClusterDescription cluster, SweepAxis axis, IReadOnlyList<SweepPoint> points) => JsonSerializer.Serialize(new
     {
         predicted = true,
-        model = question.Model.Name,
+        model = question.Model.Footprint.Name,
         cluster = cluster.Name,
         objective = question.Objective.ToString().ToLowerInvariant(),
         concurrency = question.Streams,

@@ -1,4 +1,4 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Cluster.Mapping;
 
@@ -26,7 +26,7 @@ public static class Field
         WorkerId.IsValid(value) ? new WorkerId(value) : throw new InvalidMessageException($"{name} is not 1 to 64 letters, digits, '-', '_' and '.'");
 
     public static string Digest(string name, string value) =>
-        ModelDigest.IsValid(value) ? value : throw new InvalidMessageException($"{name} is not 64 digits of lower-case hex");
+        ModelIdentity.IsDigest(value) ? value : throw new InvalidMessageException($"{name} is not 64 digits of lower-case hex");
 
     public static Uri Address(string name, string value) =>
         PeerAddress.TryParse(value, out var address) ? address : throw new InvalidMessageException($"{name} is not an address like http://host:port");

@@ -1,4 +1,4 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Cluster.Mapping;

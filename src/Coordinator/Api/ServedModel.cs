@@ -1,5 +1,5 @@
-using LlamaCluster.Model.Text;
-using LlamaCluster.Model.Text.Templates;
+using LlamaCluster.Text;
+using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Api;
 

@@ -1,5 +1,6 @@
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Generation;
 
@@ -25,7 +26,7 @@ public sealed partial class GenerationLoop
                 break;
             case AddOutcome.NeverFits:
                 Refuse(stream, Refusal.TooLarge, $"the request may need {sequence.MaxPositions} positions of KV cache, but the cluster has room for "
-                    + $"{_scheduler.Pool.Total * KvBlockPool.BlockSize}; shorten the prompt or ask for fewer tokens");
+                    + $"{_scheduler.Pool.Total * KvBlock.Positions}; shorten the prompt or ask for fewer tokens");
                 break;
         }
     }

@@ -3,6 +3,7 @@ using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Planning.Plans;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Generation;

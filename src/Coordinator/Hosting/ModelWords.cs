@@ -1,8 +1,9 @@
 using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Text;
-using LlamaCluster.Model.Text.Templates;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Text;
+using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
@@ -13,7 +14,7 @@ sealed record ModelWords(ServedModel Served, string? TemplateProblem)
     /// <exception cref="ModelFormatException">The tokenizer's files are missing or damaged.</exception>
     public static ModelWords Open(string path, ModelIdentity identity, int contextLength)
     {
-        var text = ModelText.Open(path);
+        var text = ModelTextReader.Open(path);
         var (template, problem) = Parse(text.TemplateSource);
         var served = new ServedModel(
             identity.Name, identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path));

@@ -1,10 +1,12 @@
 using LlamaCluster.Coordinator.Membership;
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Planning;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
@@ -54,8 +56,8 @@ sealed class OpenedModel : IDisposable
         var tokens = engine.KvTokens ?? Math.Max(ContextLength, Math.Min((long)engine.MaxRunning * ContextLength, UsualKvTokens));
         var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows);
         return new SupervisorOptions(
-            Identity, ModelFootprint.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.TensorParallel, options.Objective, options.Streams,
-            ContextLength, VocabularySize, bufferBytes, KvBlockPool.BlocksFor((int)tokens), engine, options.Deadlines);
+            Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.TensorParallel, options.Objective, options.Streams,
+            ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine, options.Deadlines);
     }
 
     public void Dispose() => Weights.Files.Dispose();

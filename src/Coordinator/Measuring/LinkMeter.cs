@@ -1,8 +1,8 @@
 using Grpc.Core;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Membership;
-using LlamaCluster.Coordinator.Planning.Profiles;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Logging;
 
@@ -33,12 +33,12 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
     {
         using var longest = new CancellationTokenSource(Longest, time);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(longest.Token, cancellation);
-        var firsts = members.DistinctBy(MeasuredHost.Of).ToList();
+        var firsts = members.DistinctBy(HostOf).ToList();
         var pairs = firsts.SelectMany((from, index) => firsts.Skip(index + 1).Select((to, between) => (From: from, To: to, Distance: between)));
         Forget(members);
         Dictionary<(string, string), Link> links = [];
         foreach (var (from, to, _) in pairs.OrderBy(pair => pair.Distance).Take(MostPairs))
-            if (await LinkOfAsync(from, to, over.Token) is { } link) links[(MeasuredHost.Of(from), MeasuredHost.Of(to))] = link;
+            if (await LinkOfAsync(from, to, over.Token) is { } link) links[(HostOf(from), HostOf(to))] = link;
         cancellation.ThrowIfCancellationRequested();
         return links;
     }
@@ -80,4 +80,6 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
     static bool IsSound(MeasureLinkReply reply) =>
         reply.RoundTripSeconds > 0 && reply.RoundTripSeconds <= CallDeadline.TotalSeconds
         && reply.BytesPerSecond >= LeastBytesPerSecond && double.IsFinite(reply.BytesPerSecond);
+
+    static string HostOf(Member member) => member.ToCandidate().Host;
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Coordinator.Measuring;
 
@@ -15,9 +16,9 @@ public sealed class MemberMetrics : IDisposable
         Observe("llamacluster.worker.multiply_add.rate", "{multiply_add}/s", "Products of many rows with Q4_0 weights by a worker's threads.", capabilities => capabilities.MultiplyAddsPerSecond);
         Observe("llamacluster.worker.memory", "By", "What a worker may use for weights, KV cache and buffers.", capabilities => capabilities.MemoryBytes);
 
-        void Observe(string name, string unit, string description, Func<WorkerCapabilities, double> value) => _meter.CreateObservableGauge(
-            name, () => registry.Snapshot.Members.Where(member => !member.IsLost && value(member.Capabilities) > 0).Select(member => new Measurement<double>(
-                value(member.Capabilities), new KeyValuePair<string, object?>("worker", member.Id.Value))), unit, description);
+        void Observe(string name, string unit, string description, Func<MachineFacts, double> value) => _meter.CreateObservableGauge(
+            name, () => registry.Snapshot.Members.Where(member => !member.IsLost && value(member.Capabilities.Machine) > 0).Select(member => new Measurement<double>(
+                value(member.Capabilities.Machine), new KeyValuePair<string, object?>("worker", member.Id.Value))), unit, description);
     }
 
     public void Dispose() => _meter.Dispose();

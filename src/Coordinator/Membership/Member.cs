@@ -1,4 +1,5 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Membership;
@@ -23,6 +24,9 @@ public sealed record Member(WorkerId Id, string Name, Uri Address)
 
     /// <summary>The highest view version it said it knows; a new plan must be above it, or the worker would take it for an old one.</summary>
     public ulong ViewVersion { get; init; }
+
+    /// <summary>What planning needs to know of it.</summary>
+    public CandidateWorker ToCandidate() => new(Id, Name, Address, Capabilities.Machine);
 
     public bool IsLost => State == MemberState.Lost;
 

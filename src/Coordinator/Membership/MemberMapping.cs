@@ -1,5 +1,6 @@
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Membership;
@@ -40,12 +41,15 @@ static class MemberMapping
     };
 
     static WorkerCapabilities Read(Capabilities capabilities, Profile profile) => new(
-        Field.Bytes("capabilities.memory_bytes", capabilities.MemoryBytes, MaxMemory),
-        Field.Count("capabilities.threads", capabilities.Threads, 0, MaxThreads),
+        ReadMachine(capabilities, profile),
         Field.Text("capabilities.software_version", capabilities.SoftwareVersion, MaxWordLength),
         Field.Text("capabilities.instruction_set", capabilities.InstructionSet, MaxWordLength),
         [.. Few("capabilities.tensor_types", capabilities.TensorTypes).Select(type => Field.Text("capabilities.tensor_types", type, MaxWordLength))],
-        [.. Few("capabilities.activation_types", capabilities.ActivationTypes)],
+        [.. Few("capabilities.activation_types", capabilities.ActivationTypes)]);
+
+    static MachineFacts ReadMachine(Capabilities capabilities, Profile profile) => new(
+        Field.Bytes("capabilities.memory_bytes", capabilities.MemoryBytes, MaxMemory),
+        Field.Count("capabilities.threads", capabilities.Threads, 0, MaxThreads),
         Rate("profile.memory_read_bytes_per_second", profile.MemoryReadBytesPerSecond),
         Rate("profile.multiply_adds_per_second", profile.MultiplyAddsPerSecond))
     {
@@ -56,7 +60,7 @@ static class MemberMapping
         HostMultiplyAddsPerSecond = Rate("profile.host_multiply_adds_per_second", profile.HostMultiplyAddsPerSecond),
     };
 
-    static Planning.Profiles.ProductPace PaceOf(ProductPace pace) => new(
+    static LlamaCluster.Planning.Profiles.ProductPace PaceOf(Protos.ProductPace pace) => new(
         PositiveRate("profile.paces.one_row_per_second", pace.OneRowPerSecond), PositiveRate("profile.paces.many_rows_per_second", pace.ManyRowsPerSecond));
 
     static double PositiveRate(string name, double value) => Rate(name, value) > 0 ? value : throw new InvalidMessageException($"{name} is 0");
@@ -72,7 +76,7 @@ static class MemberMapping
 
     static WorkerStatus ToMessage(Member member, ShardAssignment? assignment)
     {
-        var capabilities = member.Capabilities;
+        var (capabilities, machine) = (member.Capabilities, member.Capabilities.Machine);
         return new WorkerStatus
         {
             WorkerId = member.Id.Value,
@@ -81,8 +85,8 @@ static class MemberMapping
             State = StateOf(member),
             Capabilities = new Capabilities
             {
-                MemoryBytes = (ulong)capabilities.MemoryBytes,
-                Threads = (uint)capabilities.Threads,
+                MemoryBytes = (ulong)machine.MemoryBytes,
+                Threads = (uint)machine.Threads,
                 SoftwareVersion = capabilities.SoftwareVersion,
                 InstructionSet = capabilities.InstructionSet,
                 TensorTypes = { capabilities.TensorTypes },
@@ -90,15 +94,15 @@ static class MemberMapping
             },
             Profile = new Profile
             {
-                MemoryReadBytesPerSecond = capabilities.MemoryReadBytesPerSecond,
-                MultiplyAddsPerSecond = capabilities.MultiplyAddsPerSecond,
-                HostId = capabilities.HostId,
-                HostProcessors = (uint)capabilities.HostProcessors,
-                HostMemoryReadBytesPerSecond = capabilities.HostReadBytesPerSecond,
-                HostMultiplyAddsPerSecond = capabilities.HostMultiplyAddsPerSecond,
+                MemoryReadBytesPerSecond = machine.MemoryReadBytesPerSecond,
+                MultiplyAddsPerSecond = machine.MultiplyAddsPerSecond,
+                HostId = machine.HostId,
+                HostProcessors = (uint)machine.HostProcessors,
+                HostMemoryReadBytesPerSecond = machine.HostReadBytesPerSecond,
+                HostMultiplyAddsPerSecond = machine.HostMultiplyAddsPerSecond,
                 Paces =
                 {
-                    capabilities.Paces.OrderBy(pace => pace.Key, StringComparer.Ordinal).Select(pace => new ProductPace
+                    machine.Paces.OrderBy(pace => pace.Key, StringComparer.Ordinal).Select(pace => new Protos.ProductPace
                     {
                         TensorType = pace.Key, OneRowPerSecond = pace.Value.OneRow, ManyRowsPerSecond = pace.Value.ManyRows,
                     }),

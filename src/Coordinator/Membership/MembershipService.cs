@@ -1,7 +1,7 @@
 using Grpc.Core;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;

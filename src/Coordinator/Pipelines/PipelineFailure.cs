@@ -1,4 +1,4 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Coordinator.Pipelines;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Pipelines;

@@ -2,6 +2,7 @@ using Google.Protobuf.Collections;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Pipelines;

@@ -1,8 +1,7 @@
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>
-/// The KV blocks of one replica. A block is <see cref="BlockSize"/> consecutive positions, in every layer, under the same id on every
-/// worker; who holds which is known here and nowhere else. Several sequences may hold one whose content they have in common.
+/// The KV blocks of one replica. Who holds which is known here and nowhere else. Several sequences may hold one whose content they have in common.
 /// <para>
 /// A block that is published under the hash of a prefix can be found by it as long as it is held, and afterwards until it is used for
 /// something else: first come blocks that hold nothing worth finding, then those that were let go of the longest ago. Deterministic;
@@ -11,8 +10,6 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// </summary>
 public sealed class KvBlockPool
 {
-    public const int BlockSize = 16;
-
     readonly int[] _holders;
     readonly UnheldBlocks _unheld;
     readonly Dictionary<PrefixHash, int> _published = [];
@@ -38,9 +35,6 @@ public sealed class KvBlockPool
 
     /// <summary>Blocks that can be allocated: free and cached ones.</summary>
     public int Available => _unheld.Count;
-
-    /// <summary>How many blocks hold so many positions.</summary>
-    public static int BlocksFor(int positions) => (positions + BlockSize - 1) / BlockSize;
 
     public int HoldersOf(int block) => _holders[block];
 

@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>The hashes of a sequence's prefixes that end with a block, each made from the one before; it grows as tokens do.</summary>
@@ -11,14 +13,14 @@ public sealed class PrefixChain
     public static PrefixChain Of(PrefixHash root, ReadOnlySpan<int> prompt)
     {
         var chain = new PrefixChain(root);
-        chain.Extend(prompt, prompt.Length / KvBlockPool.BlockSize);
+        chain.Extend(prompt, prompt.Length / KvBlock.Positions);
         return chain;
     }
 
     /// <summary>The hash of the first <paramref name="length"/> of the sequence's tokens.</summary>
     public PrefixHash HashOf(ReadOnlySpan<int> tokens, int length)
     {
-        var (blocks, rest) = Math.DivRem(length, KvBlockPool.BlockSize);
+        var (blocks, rest) = Math.DivRem(length, KvBlock.Positions);
         Extend(tokens, blocks);
         return rest == 0 ? _ends[blocks] : _ends[blocks].Then(tokens.Slice(length - rest, rest));
     }
@@ -26,6 +28,6 @@ public sealed class PrefixChain
     void Extend(ReadOnlySpan<int> tokens, int blocks)
     {
         for (var next = _ends.Count; next <= blocks; next++)
-            _ends.Add(_ends[^1].Then(tokens.Slice((next - 1) * KvBlockPool.BlockSize, KvBlockPool.BlockSize)));
+            _ends.Add(_ends[^1].Then(tokens.Slice((next - 1) * KvBlock.Positions, KvBlock.Positions)));
     }
 }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Scheduling;
 
@@ -21,7 +22,7 @@ public readonly record struct PrefixHash(UInt128 High, UInt128 Low)
     /// <summary>Of these tokens after what this one is of; at most a block's.</summary>
     public PrefixHash Then(ReadOnlySpan<int> tokens)
     {
-        Span<byte> bytes = stackalloc byte[Size + (KvBlockPool.BlockSize * sizeof(int))];
+        Span<byte> bytes = stackalloc byte[Size + (KvBlock.Positions * sizeof(int))];
         BinaryPrimitives.WriteUInt128LittleEndian(bytes, High);
         BinaryPrimitives.WriteUInt128LittleEndian(bytes[(Size / 2)..], Low);
         MemoryMarshal.AsBytes(tokens).CopyTo(bytes[Size..]);

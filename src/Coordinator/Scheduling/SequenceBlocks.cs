@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Scheduling;
 
@@ -18,7 +19,7 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// </summary>
 sealed class SequenceBlocks(KvBlockPool pool, bool cachePrefixes)
 {
-    const int BlockSize = KvBlockPool.BlockSize;
+    const int BlockSize = KvBlock.Positions;
 
     /// <summary>Prefixes that sequences which have begun are about to compute.</summary>
     readonly Dictionary<PrefixHash, Sequence> _underWay = [];
@@ -58,7 +59,7 @@ sealed class SequenceBlocks(KvBlockPool pool, bool cachePrefixes)
     }
 
     /// <summary>Sees to it that a sequence has blocks for so many positions.</summary>
-    public bool TryGrow(Sequence sequence, int positions) => pool.TryAllocate(KvBlockPool.BlocksFor(positions) - sequence.Blocks.Count, sequence.Blocks);
+    public bool TryGrow(Sequence sequence, int positions) => pool.TryAllocate(KvBlock.CountFor(positions) - sequence.Blocks.Count, sequence.Blocks);
 
     /// <summary>What has been scheduled of a sequence can be found from now on.</summary>
     public void Publish(Sequence sequence)
@@ -118,7 +119,7 @@ sealed class SequenceBlocks(KvBlockPool pool, bool cachePrefixes)
         foreach (var block in match.Blocks) pool.Share(block);
         sequence.Blocks.AddRange(match.Blocks);
         if (match.Partial is { } held) pool.Share(held);   // or it could be given out right here
-        var own = KvBlockPool.BlocksFor(sequence.Tokens.Count) - match.Blocks.Count;
+        var own = KvBlock.CountFor(sequence.Tokens.Count) - match.Blocks.Count;
         var taken = own + spare <= pool.Available && pool.TryAllocate(own, sequence.Blocks);
         if (match.Partial is { } source) pool.Release(source);
         if (!taken)

@@ -1,5 +1,6 @@
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Scheduling;
 
@@ -56,7 +57,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
 
     public AddOutcome Add(Sequence sequence)
     {
-        if (KvBlockPool.BlocksFor(sequence.MaxPositions) > pool.Total) return AddOutcome.NeverFits;
+        if (KvBlock.CountFor(sequence.MaxPositions) > pool.Total) return AddOutcome.NeverFits;
         if (_waiting.Count + _running.Count >= (long)limits.MaxRunning + limits.MaxWaiting) return AddOutcome.QueueFull;
         _waiting.Enter(sequence);
         return AddOutcome.Queued;
@@ -127,7 +128,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         if (limits.MaxDraftTokens == 0 || !sequence.Sampling.IsGreedy) return [];
         // The last token is sampled but never run, and the one before it is sampled with the draft.
         var most = (int)Math.Min(Math.Min(limits.MaxDraftTokens, draftRows), sequence.MaxTokens - sequence.GeneratedLength - 1);
-        var room = sequence.Blocks.Count * KvBlockPool.BlockSize - sequence.Scheduled - 1;
+        var room = sequence.Blocks.Count * KvBlock.Positions - sequence.Scheduled - 1;
         if (most > room && pool.Available <= _running.Count) most = room;
         if (most <= 0) return [];
         var drafts = sequence.Drafter.Draft(sequence.Tokens, rows, most);
@@ -193,7 +194,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     {
         var start = sequence.Scheduled;
         // Those of drafts that were wrong are there already.
-        var blocks = Math.Max(sequence.BlocksAnnounced, KvBlockPool.BlocksFor(start + count + drafts.Length));
+        var blocks = Math.Max(sequence.BlocksAnnounced, KvBlock.CountFor(start + count + drafts.Length));
         var chunk = new ScheduledChunk(
             sequence, start, count + drafts.Length, drafts,
             NewBlocks: blocks == sequence.BlocksAnnounced ? [] : sequence.Blocks.GetRange(sequence.BlocksAnnounced, blocks - sequence.BlocksAnnounced),

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using LlamaCluster.Coordinator.Generation;
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Planning;
 
 namespace LlamaCluster.Coordinator.Supervision;
 

@@ -4,8 +4,10 @@ using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Planning;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Planning.Profiles;
+using LlamaCluster.Primitives;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -164,8 +166,8 @@ public sealed partial class ClusterSupervisor(
         // Above what the workers know of, too: they may have served a coordinator before this one.
         var view = Math.Max(registry.Snapshot.ViewVersion, members.Max(member => member.ViewVersion)) + 1;
         // By name, not as they came: who is started again gets the layers again that it had, and may still hold.
-        Member[] workers = [.. members.OrderBy(member => member.Name, StringComparer.Ordinal)];
-        var leastKv = Math.Min(options.KvBlocks, KvBlockPool.BlocksFor(MinKvTokens));
+        CandidateWorker[] workers = [.. members.OrderBy(member => member.Name, StringComparer.Ordinal).Select(member => member.ToCandidate())];
+        var leastKv = Math.Min(options.KvBlocks, KvBlock.CountFor(MinKvTokens));
         return new PlanRequest(
             view, options.Model, options.Footprint, workers, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv)
         {

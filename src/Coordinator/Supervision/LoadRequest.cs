@@ -1,5 +1,5 @@
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Protos;
 

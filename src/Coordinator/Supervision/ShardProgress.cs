@@ -1,6 +1,6 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Coordinator.Supervision;
 

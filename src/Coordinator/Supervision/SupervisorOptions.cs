@@ -1,5 +1,6 @@
 using LlamaCluster.Coordinator.Membership;
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Planning;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Coordinator.Supervision;
 

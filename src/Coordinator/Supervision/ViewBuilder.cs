@@ -3,7 +3,7 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
-using LlamaCluster.Coordinator.Planning;
+using LlamaCluster.Planning;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Supervision;

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Attention;
 
@@ -12,7 +13,7 @@ namespace LlamaCluster.Kernels.Attention;
 /// </summary>
 abstract unsafe class AttentionKernel(KvBlockLayout layout)
 {
-    public const int TilePositions = BlocksPerTile * KvBlockLayout.Positions;
+    public const int TilePositions = BlocksPerTile * KvBlock.Positions;
 
     public const int BlocksPerTile = 4;
 

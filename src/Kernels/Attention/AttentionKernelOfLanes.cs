@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Attention;
 
@@ -57,12 +58,12 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
 
         // The blocks of a tile, and those of the next one, which are fetched meanwhile.
         var blocks = stackalloc byte*[2 * BlocksPerTile];
-        var lastBlock = (position + rows - 1) / KvBlockLayout.Positions;
+        var lastBlock = (position + rows - 1) / KvBlock.Positions;
         for (var start = first; start < end; start += TilePositions)
         {
             var count = Math.Min(TilePositions, end - start);
             for (var b = 0; b < 2 * BlocksPerTile; b++)
-                blocks[b] = head.Tile(Math.Min((start / KvBlockLayout.Positions) + b, lastBlock));
+                blocks[b] = head.Tile(Math.Min((start / KvBlock.Positions) + b, lastBlock));
 
             // Rows that see only a part of the tile go one by one, all others together.
             var row = Math.Max(0, start - position);

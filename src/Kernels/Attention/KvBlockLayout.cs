@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Kernels.Attention;
 
 /// <summary>
@@ -15,9 +17,6 @@ namespace LlamaCluster.Kernels.Attention;
 /// </summary>
 public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSize)
 {
-    /// <summary>Positions of one block. Part of the cluster's contract: block ids mean the same everywhere.</summary>
-    public const int Positions = 16;
-
     /// <summary>Neighbours of a head that share a scale in <see cref="KvType.Q8_0"/>.</summary>
     public const int ScaleGroup = 32;
 
@@ -35,22 +34,22 @@ public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSi
     public int ScaleGroups => Type == KvType.Q8_0 ? (HeadSize + ScaleGroup - 1) / ScaleGroup : 0;
 
     /// <summary>E'.</summary>
-    public int PaddedHeadSize => (HeadSize + Positions - 1) / Positions * Positions;
+    public int PaddedHeadSize => (HeadSize + KvBlock.Positions - 1) / KvBlock.Positions * KvBlock.Positions;
 
     /// <summary>Where the keys begin in a head tile, whose first bytes are the key scales.</summary>
     public long Keys => ScaleBytes;
 
-    public long ValueScales => Keys + Align(checked((long)HeadSize * Positions * ElementBytes));
+    public long ValueScales => Keys + Align(checked((long)HeadSize * KvBlock.Positions * ElementBytes));
 
     public long Values => ValueScales + ScaleBytes;
 
     /// <summary>Bytes of one kv head of one block.</summary>
-    public long HeadBytes => Values + Align(checked((long)PaddedHeadSize * Positions * ElementBytes));
+    public long HeadBytes => Values + Align(checked((long)PaddedHeadSize * KvBlock.Positions * ElementBytes));
 
     /// <summary>Bytes of one block in one layer.</summary>
     public long Bytes => checked(HeadBytes * KvHeads);
 
-    long ScaleBytes => Align((long)ScaleGroups * Positions * sizeof(ushort));
+    long ScaleBytes => Align((long)ScaleGroups * KvBlock.Positions * sizeof(ushort));
 
     static long Align(long bytes) => (bytes + Alignment - 1) & -Alignment;
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Attention;
 
@@ -21,5 +22,5 @@ readonly unsafe struct KvF16 : IKvFormat
     /// <summary>The numbers of two vectors stand in pairs, lane by lane, so that one register holds both.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float number, byte* numbers, int vector, int lane) =>
-        ((ushort*)numbers)[(((vector & ~1) * KvBlockLayout.Positions) + (2 * lane)) | (vector & 1)] = HalfBits.FromSingle(number);
+        ((ushort*)numbers)[(((vector & ~1) * KvBlock.Positions) + (2 * lane)) | (vector & 1)] = HalfBits.FromSingle(number);
 }

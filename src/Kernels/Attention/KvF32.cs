@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Attention;
 
@@ -17,11 +18,11 @@ readonly unsafe struct KvF32 : IKvFormat
         where TLanes : unmanaged, IFloatLanes<TLanes>
     {
         first = TLanes.Load((float*)pair);
-        second = TLanes.Load((float*)pair + KvBlockLayout.Positions);
+        second = TLanes.Load((float*)pair + KvBlock.Positions);
     }
 
     public static float Scale(float* source, int count, ushort* scale) => 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(float number, byte* numbers, int vector, int lane) => ((float*)numbers)[(vector * KvBlockLayout.Positions) + lane] = number;
+    public static void Store(float number, byte* numbers, int vector, int lane) => ((float*)numbers)[(vector * KvBlock.Positions) + lane] = number;
 }

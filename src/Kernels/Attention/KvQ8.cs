@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Attention;
 
@@ -23,7 +24,7 @@ readonly unsafe struct KvQ8 : IKvFormat
         where TLanes : unmanaged, IFloatLanes<TLanes>
     {
         first = TLanes.LoadSByte((sbyte*)pair);
-        second = TLanes.LoadSByte((sbyte*)pair + KvBlockLayout.Positions);
+        second = TLanes.LoadSByte((sbyte*)pair + KvBlock.Positions);
     }
 
     public static float Scale(float* source, int count, ushort* scale)
@@ -36,7 +37,7 @@ readonly unsafe struct KvQ8 : IKvFormat
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(float number, byte* numbers, int vector, int lane) => ((sbyte*)numbers)[(vector * KvBlockLayout.Positions) + lane] = (sbyte)MathF.Round(number);
+    public static void Store(float number, byte* numbers, int vector, int lane) => ((sbyte*)numbers)[(vector * KvBlock.Positions) + lane] = (sbyte)MathF.Round(number);
 
     static ushort RoundUp(float value) => (ushort)((BitConverter.SingleToUInt32Bits(value) + 0xFFFF) >> 16);
 }

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Attention;
 
@@ -55,8 +56,8 @@ public sealed unsafe class PagedAttention : IDisposable
         {
             for (var position = chunk.Start; position < chunk.Start + chunk.Rows; position++, _rows++)
             {
-                _blocks[_rows] = chunk.Blocks[position / KvBlockLayout.Positions];
-                _slots[_rows] = position % KvBlockLayout.Positions;
+                _blocks[_rows] = chunk.Blocks[position / KvBlock.Positions];
+                _slots[_rows] = position % KvBlock.Positions;
             }
         }
         _plan.Set(chunks);

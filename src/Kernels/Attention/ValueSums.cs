@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Attention;
 
@@ -30,7 +31,7 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
     static int PanelBytes
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => KvBlockLayout.Positions * Lanes * TKv.Bytes;
+        get => KvBlock.Positions * Lanes * TKv.Bytes;
     }
 
     /// <summary>outputs[queries, E'] += weights[queries, 64] . values of the first <paramref name="slots"/> positions of a block.</summary>

@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Formats;
 
 /// <summary>Packing and decoding of a float type: the transposition of 16 rows.</summary>
 sealed unsafe class FloatLayout<TFormat> : IMatrixLayout where TFormat : IFloatFormat
 {
-    const int Rows = PackedMatrix.RowGroup;
+    const int Rows = RowGroup.Rows;
 
     /// <summary>Columns that are transposed at a time, so that what is written stays in the first cache.</summary>
     const int Strip = 64;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace LlamaCluster.Kernels.Formats;
@@ -32,7 +33,7 @@ readonly unsafe struct Q2KFormat : IQuantFormat
     public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
-        var (first, second) = (TLanes.LoadBytes(sub), TLanes.LoadBytes(sub + PackedMatrix.RowGroup));
+        var (first, second) = (TLanes.LoadBytes(sub), TLanes.LoadBytes(sub + RowGroup.Rows));
         var mask = TLanes.Spread(15u);
         return new(
             scale,

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Decoding;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace LlamaCluster.Kernels.Formats;
@@ -37,7 +38,7 @@ readonly unsafe struct Q3KFormat : IQuantFormat
     public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
         new(TLanes.MultiplySingle(scale, TLanes.Spread(1 / 8f)), default,
-            TSums.SubScale(TLanes.LoadSignedBytes(sub)), TSums.SubScale(TLanes.LoadSignedBytes(sub + PackedMatrix.RowGroup)));
+            TSums.SubScale(TLanes.LoadSignedBytes(sub)), TSums.SubScale(TLanes.LoadSignedBytes(sub + RowGroup.Rows)));
 
     [MethodImpl(AggressiveInlining)]
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace LlamaCluster.Kernels.Formats;
@@ -35,7 +36,7 @@ readonly unsafe struct Q6KFormat : IQuantFormat
     [MethodImpl(AggressiveInlining)]
     public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        new(scale, default, TSums.SubScale(TLanes.LoadSignedBytes(sub)), TSums.SubScale(TLanes.LoadSignedBytes(sub + PackedMatrix.RowGroup)));
+        new(scale, default, TSums.SubScale(TLanes.LoadSignedBytes(sub)), TSums.SubScale(TLanes.LoadSignedBytes(sub + RowGroup.Rows)));
 
     [MethodImpl(AggressiveInlining)]
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)

@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Formats;
 
 /// <summary>Packing and decoding of a quantised type; the layout is described at <see cref="IQuantFormat"/>.</summary>
 sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where TFormat : IQuantFormat
 {
-    const int Rows = PackedMatrix.RowGroup;
+    const int Rows = RowGroup.Rows;
 
     /// <summary>Bytes of the half-precision scales and minima of 16 rows.</summary>
     public static int HeaderBytes

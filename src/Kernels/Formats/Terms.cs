@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Formats;
 
@@ -19,7 +20,7 @@ static unsafe class Terms<TLanes, V> where TLanes : ILanes<V> where V : struct
         var minusMin = TLanes.MultiplySingle(min, TLanes.Spread(-1f));
         return new(
             TLanes.MultiplySingle(scale, TLanes.ToSingle(TLanes.LoadBytes(sub))),
-            TLanes.MultiplySingle(minusMin, TLanes.ToSingle(TLanes.LoadBytes(sub + PackedMatrix.RowGroup))));
+            TLanes.MultiplySingle(minusMin, TLanes.ToSingle(TLanes.LoadBytes(sub + RowGroup.Rows))));
     }
 
     /// <summary>total = fma(sum a, d, total).</summary>

@@ -7,7 +7,7 @@ namespace LlamaCluster.Kernels.Lanes;
 /// </summary>
 unsafe interface ILanes<V> where V : struct
 {
-    /// <summary>Lanes of a register: a divisor of <see cref="PackedMatrix.RowGroup"/>.</summary>
+    /// <summary>Lanes of a register: a divisor of <see cref="RowGroup.Rows"/>.</summary>
     static abstract int Count { get; }
 
     static abstract V Load(void* source);

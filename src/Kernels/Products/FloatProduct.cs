@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Products;
 
@@ -21,9 +22,9 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
 
     static int LaneBytes => TLanes.Count * sizeof(float);
 
-    static int ColumnBytes => PackedMatrix.RowGroup * TFormat.Bytes;
+    static int ColumnBytes => RowGroup.Rows * TFormat.Bytes;
 
-    static int RegistersPerGroup => PackedMatrix.RowGroup / TLanes.Count;
+    static int RegistersPerGroup => RowGroup.Rows / TLanes.Count;
 
     public int BlocksPerScale => 0;
 
@@ -163,7 +164,7 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
         var column = register * TLanes.Count;
         var count = Math.Min(TLanes.Count, task.Rows - column);
         if (count <= 0) return;
-        var totals = stackalloc float[PackedMatrix.RowGroup];
+        var totals = stackalloc float[RowGroup.Rows];
         TLanes.Store(total, totals);
         new Span<float>(totals, count).CopyTo(new Span<float>(task.Output + (long)batchRow * task.Rows + column, count));
     }

@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Products;
 
 /// <summary>The operands of one matrix product y[B, R] = x[B, C] . w[R, C]^T.</summary>
 unsafe struct ProductTask
 {
-    /// <summary>w, packed, in groups of <see cref="PackedMatrix.RowGroup"/> rows.</summary>
+    /// <summary>w, packed, in groups of <see cref="RowGroup.Rows"/> rows.</summary>
     public byte* Weights;
 
     public long GroupBytes;
@@ -39,11 +40,11 @@ unsafe struct ProductTask
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void Store(float* totals, int group, int firstRow, int rows)
     {
-        var column = group * PackedMatrix.RowGroup;
-        var count = Math.Min(PackedMatrix.RowGroup, Rows - column);
+        var column = group * RowGroup.Rows;
+        var count = Math.Min(RowGroup.Rows, Rows - column);
         for (var t = 0; t < rows; t++)
         {
-            var row = new Span<float>(totals + t * PackedMatrix.RowGroup, count);
+            var row = new Span<float>(totals + t * RowGroup.Rows, count);
             row.CopyTo(new Span<float>(Output + (long)(firstRow + t) * Rows + column, count));
         }
     }

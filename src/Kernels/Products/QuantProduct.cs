@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Products;
 
@@ -28,7 +29,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(in ProductTask task, int firstGroup, int endGroup)
     {
-        var memory = stackalloc byte[(ProductTask.TileRows + 1) * PackedMatrix.RowGroup * sizeof(float)];
+        var memory = stackalloc byte[(ProductTask.TileRows + 1) * RowGroup.Rows * sizeof(float)];
         var totals = (float*)(((nuint)memory + 63) & ~(nuint)63);
         var blocks = task.Columns / ActivationBlock.Columns;
         for (var firstRow = 0; firstRow < task.Batch; firstRow += ProductTask.TileRows)
@@ -37,7 +38,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
             var x = task.Blocks + (long)firstRow * blocks;
             for (var group = firstGroup; group < endGroup; group++)
             {
-                new Span<float>(totals, rows * PackedMatrix.RowGroup).Clear();
+                new Span<float>(totals, rows * RowGroup.Rows).Clear();
                 AddGroup(task.Weights + group * task.GroupBytes, blocks / TFormat.BlocksPerHeader, x, rows, totals);
                 task.Store(totals, group, firstRow, rows);
             }
@@ -50,7 +51,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     {
         for (var h = 0; h < headers; h++)
         {
-            for (var lane = 0; lane < PackedMatrix.RowGroup; lane += TLanes.Count)
+            for (var lane = 0; lane < RowGroup.Rows; lane += TLanes.Count)
                 AddBlocks(weights, lane, x, rows, totals + lane);
             weights += QuantLayout<TFormat>.HeaderBytes + TFormat.BlocksPerHeader * QuantLayout<TFormat>.BlockBytes;
             x += TFormat.BlocksPerHeader * rows;
@@ -62,7 +63,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     static void AddBlocks(byte* header, int lane, ActivationBlock* x, int rows, float* totals)
     {
         var scale = HalfLanes<TLanes, V>.Load(header + lane * sizeof(ushort));
-        var min = TFormat.HasMinima ? HalfLanes<TLanes, V>.Load(header + (PackedMatrix.RowGroup + lane) * sizeof(ushort)) : default;
+        var min = TFormat.HasMinima ? HalfLanes<TLanes, V>.Load(header + (RowGroup.Rows + lane) * sizeof(ushort)) : default;
         var block = header + QuantLayout<TFormat>.HeaderBytes;
         for (var b = 0; b < TFormat.BlocksPerHeader; b++)
         {
@@ -73,7 +74,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
             if (TFormat.CodeBits == 8) TSums.Split8Bits(ref codes, out upper);
 
             var total = totals;
-            for (var end = x + rows; x < end; x++, total += PackedMatrix.RowGroup)
+            for (var end = x + rows; x < end; x++, total += RowGroup.Rows)
                 TLanes.Store(TFormat.Add<TLanes, TSums, V>(TLanes.Load(total), codes, upper, scales, x), total);
             block += QuantLayout<TFormat>.BlockBytes;
         }

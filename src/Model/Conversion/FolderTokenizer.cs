@@ -1,10 +1,11 @@
 using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
-using LlamaCluster.Model.Text;
-using LlamaCluster.Model.Text.Tokenization;
-using LlamaCluster.Model.Text.Tokenization.HuggingFace;
-using LlamaCluster.Model.Text.Tokenization.SentencePiece;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
+using LlamaCluster.Text.Tokenization;
+using LlamaCluster.Model.Formats.HuggingFace.Tokenizers;
+using LlamaCluster.Text.Tokenization.SentencePiece;
 
 namespace LlamaCluster.Model.Conversion;
 
@@ -20,7 +21,7 @@ sealed class FolderTokenizer(string folder, int vocabularySize)
 
     public void Write(GgufPairs pairs)
     {
-        var text = ModelText.Open(folder);
+        var text = ModelTextReader.Open(folder);
         switch (text.Tokenizer)
         {
             case ByteLevelTokenizer byteLevel:

@@ -1,3 +1,4 @@
+using LlamaCluster.Primitives;
 using Microsoft.Win32.SafeHandles;
 
 namespace LlamaCluster.Model.Formats;

@@ -3,6 +3,7 @@ using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Formats.HuggingFace;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
 
@@ -24,7 +25,7 @@ sealed class BlockStates(int blockCount)
     /// <summary>From its first position on, 0 to 16.</summary>
     public int FilledOf(int block) => _filled[block];
 
-    public bool IsFull(int block) => _filled[block] == KvBlockLayout.Positions;
+    public bool IsFull(int block) => _filled[block] == KvBlock.Positions;
 
     public void SetFilled(int block, int positions) => _filled[block] = positions;
 

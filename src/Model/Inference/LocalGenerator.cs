@@ -1,6 +1,7 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
 
@@ -20,7 +21,7 @@ public sealed class LocalGenerator : IDisposable
     {
         ContextLength = options.ContextLength ?? source.Config.ContextLength;
         _rowsPerStep = Math.Min(options.MaxStepRows, ContextLength);
-        _blocks = [.. Enumerable.Range(0, (ContextLength + KvBlockLayout.Positions - 1) / KvBlockLayout.Positions)];
+        _blocks = [.. Enumerable.Range(0, (ContextLength + KvBlock.Positions - 1) / KvBlock.Positions)];
         var stageOptions = new StageOptions
         {
             KvBlockCount = _blocks.Length,
@@ -125,7 +126,7 @@ public sealed class LocalGenerator : IDisposable
         return new Chunk(id, start, tokens.Length, tokens, _blocks.AsMemory(held, BlocksFor(start + tokens.Length) - held), sampleCount, default);
     }
 
-    static int BlocksFor(int positions) => (positions + KvBlockLayout.Positions - 1) / KvBlockLayout.Positions;
+    static int BlocksFor(int positions) => (positions + KvBlock.Positions - 1) / KvBlock.Positions;
 
     IReadOnlyList<SequenceSamples> Run(Step step) => _pipeline.Run(step) switch
     {

@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>What a step gave for one of its sequences.</summary>

@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>What does not change while a sequence lives.</summary>

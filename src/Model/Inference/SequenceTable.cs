@@ -1,6 +1,7 @@
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
 
@@ -49,7 +50,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
 
     string AllBlocks => $"there are blocks 0 to {options.KvBlockCount - 1}";
 
-    static int BlocksFor(int positions) => (int)(((long)positions + KvBlockLayout.Positions - 1) / KvBlockLayout.Positions);
+    static int BlocksFor(int positions) => (int)(((long)positions + KvBlock.Positions - 1) / KvBlock.Positions);
 
     string? Copy(Step step)
     {
@@ -129,9 +130,9 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
     {
         if (!sequence.IsNew) return null;
         var blocks = chunk.NewBlocks.Span;
-        for (var (i, missing) = (0, chunk.Start); missing > 0; i++, missing -= KvBlockLayout.Positions)
+        for (var (i, missing) = (0, chunk.Start); missing > 0; i++, missing -= KvBlock.Positions)
         {
-            var needed = Math.Min(missing, KvBlockLayout.Positions);
+            var needed = Math.Min(missing, KvBlock.Positions);
             if (_blocks.FilledOf(blocks[i]) < needed)
                 return $"sequence {chunk.SequenceId} starts at position {chunk.Start}, but its block {blocks[i]} holds {_blocks.FilledOf(blocks[i])} positions, not {needed}";
         }
@@ -144,7 +145,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         for (var i = 0; i < step.Chunks.Count; i++)
         {
             var chunk = step.Chunks[i];
-            foreach (var block in _sequences[chunk.SequenceId].Blocks[(chunk.Start / KvBlockLayout.Positions)..])
+            foreach (var block in _sequences[chunk.SequenceId].Blocks[(chunk.Start / KvBlock.Positions)..])
                 if (_blocks.HoldersOf(block) > 1) return $"sequence {chunk.SequenceId} would write to block {block}, which another sequence has too";
         }
         for (var i = 0; i < step.Copies.Count; i++)
@@ -157,8 +158,8 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
     {
         var sequence = _sequences[chunk.SequenceId];
         sequence.History?.Truncate(chunk.Start);
-        for (var i = chunk.Start / KvBlockLayout.Positions; i < sequence.BlockCount; i++)
-            _blocks.SetFilled(sequence.Blocks[i], Math.Clamp(chunk.Start + chunk.Count - (i * KvBlockLayout.Positions), 0, KvBlockLayout.Positions));
+        for (var i = chunk.Start / KvBlock.Positions; i < sequence.BlockCount; i++)
+            _blocks.SetFilled(sequence.Blocks[i], Math.Clamp(chunk.Start + chunk.Count - (i * KvBlock.Positions), 0, KvBlock.Positions));
     }
 
     void Shorten(Chunk chunk)

@@ -1,5 +1,6 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Config;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
 
@@ -8,8 +9,6 @@ namespace LlamaCluster.Model.Inference;
 /// </summary>
 public sealed record StageSlice
 {
-    const int PackedRows = Kernels.PackedMatrix.RowGroup;
-
     /// <summary>From 0.</summary>
     public required int Rank { get; init; }
 
@@ -56,7 +55,7 @@ public sealed record StageSlice
             ?? RangeProblem("vocabulary rows", Vocabulary, config.VocabularySize)
             ?? UnitProblem("query heads", Heads, HeadUnit)
             ?? UnitProblem("feed-forward columns", Ffn, FfnUnit)
-            ?? (Vocabulary.First % PackedRows == 0 ? null : $"vocabulary rows start at {Vocabulary.First}, not at a multiple of {PackedRows}")
+            ?? (Vocabulary.First % RowGroup.Rows == 0 ? null : $"vocabulary rows start at {Vocabulary.First}, not at a multiple of {RowGroup.Rows}")
             ?? GroupProblem(config.HeadCount / config.KvHeadCount);
     }
 

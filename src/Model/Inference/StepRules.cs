@@ -1,5 +1,6 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
 

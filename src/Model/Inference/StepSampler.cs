@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference.Ranks;
 using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
 

@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
 
@@ -71,7 +72,7 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
         var rows = (int)part.RowCount;
         var matrix = new PackedMatrix(part.Tensor.Type, rows, (int)part.ColumnCount);
         _matrices.Add(matrix);
-        var pieceRows = (int)Math.Max(1, PieceBytes / part.RowBytes / PackedMatrix.RowGroup) * PackedMatrix.RowGroup;
+        var pieceRows = (int)Math.Max(1, PieceBytes / part.RowBytes / RowGroup.Rows) * RowGroup.Rows;
         for (var first = 0; first < rows; first += pieceRows)
             _pieces.Add(new Piece(part.Piece(first, Math.Min(pieceRows, rows - first)), matrix, first));
         return matrix;

@@ -1,6 +1,7 @@
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Primitives;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Execution;

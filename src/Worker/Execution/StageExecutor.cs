@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Threading.Channels;
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Inference.Ranks;

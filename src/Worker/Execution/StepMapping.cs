@@ -1,5 +1,6 @@
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Execution;

@@ -5,7 +5,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Activations;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using Wire = LlamaCluster.Protos;
 

@@ -1,4 +1,4 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Model.Inference;
 
 namespace LlamaCluster.Worker.Loading;

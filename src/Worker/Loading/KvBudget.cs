@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Worker.Loading;
 
@@ -18,7 +19,7 @@ static class KvBudget
         var fit = Math.Max(0, memory - taken) / blockBytes;
         if (fit == 0)
             return (0, $"{taken} bytes of weights and buffers and one KV block of {blockBytes} bytes do not fit in the {memory} bytes this worker may use");
-        var perSequence = ((long)maxSequenceLength + KvBlockLayout.Positions - 1) / KvBlockLayout.Positions;
+        var perSequence = ((long)maxSequenceLength + KvBlock.Positions - 1) / KvBlock.Positions;
         return ((int)Math.Min(fit, wanted ?? Math.Min(perSequence * MostSequences, int.MaxValue)), null);
     }
 }

@@ -1,4 +1,4 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Inference;
 using Wire = LlamaCluster.Protos;

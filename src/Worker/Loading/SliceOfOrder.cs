@@ -1,9 +1,10 @@
 using Grpc.Core;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Worker.Loading;
 
@@ -44,5 +45,5 @@ static class SliceOfOrder
             .Max(),
     };
 
-    static IndexRange ToRange(SplitRange range) => new(range.First, range.Count);
+    static IndexRange ToRange(IndexRange range) => new(range.First, range.Count);
 }

@@ -1,4 +1,4 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.Registration;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using LlamaCluster.Cluster.Checksums;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 using Microsoft.Win32.SafeHandles;
 
 namespace LlamaCluster.Worker.Sources;

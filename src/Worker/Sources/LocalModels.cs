@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.Sources;

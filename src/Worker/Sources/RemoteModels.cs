@@ -1,6 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Planning.Plans;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.Sources;
@@ -17,7 +18,7 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
     /// <summary>Where the user's programs keep what they can get again.</summary>
     public static string DefaultRoot => Path.Combine(UserCacheFolder(), "llamacluster", "weights");
 
-    public string FolderOf(string digest) => Cluster.Plans.ModelDigest.IsValid(digest)
+    public string FolderOf(string digest) => ModelIdentity.IsDigest(digest)
         ? Path.Combine(root, digest)
         : throw new ArgumentException($"{digest} is not a digest", nameof(digest));
 

@@ -1,5 +1,5 @@
 using LlamaCluster.Cli.Bench;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Cli.Tests.Bench;
 

@@ -1,11 +1,11 @@
 using System.Text;
 using System.Threading.Channels;
 using LlamaCluster.Cli.Up;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Protos;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Cli.Tests.Up;
 

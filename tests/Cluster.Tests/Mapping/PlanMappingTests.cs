@@ -2,8 +2,8 @@ using FsCheck;
 using FsCheck.Fluent;
 using Google.Protobuf;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Cluster.Plans;
-using LlamaCluster.Cluster.Tests.Plans;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Testing;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Cluster.Tests.Mapping;

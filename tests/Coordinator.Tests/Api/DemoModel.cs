@@ -1,6 +1,7 @@
 using LlamaCluster.Coordinator.Api;
-using LlamaCluster.Model.Text;
-using LlamaCluster.Model.Text.Templates;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Text;
+using LlamaCluster.Text.Templates;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
@@ -12,7 +13,7 @@ static class DemoModel
     public const int Context = 512;
     public const int EndOfTurn = 2047;
 
-    public static ModelText Text { get; } = ModelText.Open(SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf"));
+    public static ModelText Text { get; } = ModelTextReader.Open(SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf"));
 
     public static ServedModel Served { get; } = new(
         Name, "sha256:0123456789abcdef", Context, Text.Tokenizer, ChatTemplate.Parse(Text.TemplateSource!), Text.BosText ?? "", Text.EosText ?? "",

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
 
@@ -36,7 +37,7 @@ public sealed class FuzzTests : IAsyncLifetime
     public async Task No_body_makes_the_server_fail(int seed)
     {
         _api.Engine.Script = request => (request.Sampling.PromptLogprobs
-            ? Answers.Of("ok").Prepend(new SequenceEvent.Prompt([.. request.Prompt.Skip(1).Select(id => new LlamaCluster.Model.Inference.SampledToken(id, -1, []))]))
+            ? Answers.Of("ok").Prepend(new SequenceEvent.Prompt([.. request.Prompt.Skip(1).Select(id => new SampledToken(id, -1, []))]))
             : Answers.Of("ok")).ToAsyncEnumerable();
         var random = new Random(seed);
         for (var round = 0; round < Rounds; round++)

@@ -185,7 +185,7 @@ public sealed class RefusalTests : IAsyncLifetime
     [Fact]
     public async Task A_conversation_that_the_template_refuses_says_why()
     {
-        var template = LlamaCluster.Model.Text.Templates.ChatTemplate.Parse("{{ raise_exception('roles must alternate') }}");
+        var template = LlamaCluster.Text.Templates.ChatTemplate.Parse("{{ raise_exception('roles must alternate') }}");
         await using var api = await ApiHost.StartAsync(DemoModel.Served with { Template = template });
         var error = (await api.PostAsync(Chat, Requests.Chat(), 400)).GetProperty("error");
         Assert.Contains("roles must alternate", error.GetProperty("message").GetString());

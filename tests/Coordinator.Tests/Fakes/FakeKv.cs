@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Fakes;
 
@@ -8,7 +9,7 @@ namespace LlamaCluster.Coordinator.Tests.Fakes;
 /// </summary>
 sealed class FakeKv(int blockCount)
 {
-    const int BlockSize = KvBlockPool.BlockSize;
+    const int BlockSize = KvBlock.Positions;
 
     readonly ulong[] _positions = new ulong[blockCount * BlockSize];   // 0: nothing
     readonly int[] _holders = new int[blockCount];

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using Grpc.Core;
 using LlamaCluster.Cluster;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;

@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Coordinator.Tests.Fakes;

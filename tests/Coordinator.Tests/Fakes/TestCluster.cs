@@ -5,6 +5,7 @@ using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.DependencyInjection;
 

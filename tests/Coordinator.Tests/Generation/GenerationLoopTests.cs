@@ -6,6 +6,8 @@ using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;

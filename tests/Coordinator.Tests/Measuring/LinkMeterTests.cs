@@ -1,9 +1,9 @@
 using Grpc.Core;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
-using LlamaCluster.Coordinator.Planning.Profiles;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
@@ -133,7 +133,7 @@ public sealed class LinkMeterTests : IAsyncLifetime
     Member Worker(string host, int number) => new(new WorkerId($"w{number}"), $"worker{number}", _worker.Address)
     {
         CoordinatorAddress = new Uri("http://127.0.0.1:1"),
-        Capabilities = WorkerCapabilities.Unknown with { HostId = host },
+        Capabilities = WorkerCapabilities.Unknown with { Machine = MachineFacts.Unknown with { HostId = host } },
     };
 
     static async Task<MeasureLinkReply> SilenceAsync(SemaphoreSlim asked, CancellationToken cancellation)

@@ -1,9 +1,9 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Coordinator.Tests.Membership;
 

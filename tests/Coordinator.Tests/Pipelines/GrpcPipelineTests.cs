@@ -1,6 +1,7 @@
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using static LlamaCluster.Protos.StepFailed.Types;

@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Pipelines;
@@ -7,10 +7,11 @@ using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Coordinator.Tests.Scheduling;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Coordinator.Tests.Pipelines;
 

@@ -1,9 +1,9 @@
 using System.Net.Sockets;
 using Grpc.Net.Client;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Testing;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Coordinator.Tests.Pipelines;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
@@ -10,7 +11,7 @@ public sealed class KvBlockPoolTests
     [InlineData(16, 1)]
     [InlineData(17, 2)]
     [InlineData(131072, 8192)]
-    public void Blocks_hold_sixteen_positions(int positions, int blocks) => Assert.Equal(blocks, KvBlockPool.BlocksFor(positions));
+    public void Blocks_hold_sixteen_positions(int positions, int blocks) => Assert.Equal(blocks, KvBlock.CountFor(positions));
 
     [Fact]
     public void Blocks_are_given_to_one_holder_at_a_time()

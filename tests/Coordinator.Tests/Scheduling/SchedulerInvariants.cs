@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
@@ -35,7 +36,7 @@ static class SchedulerInvariants
             Assert.Equal(sequence.Blocks.Count, sequence.Blocks.Distinct().Count());
             foreach (var block in sequence.Blocks) holders[block]++;
             // Only blocks that are full of known tokens are shared: nobody may write to them.
-            for (var i = sequence.Scheduled / KvBlockPool.BlockSize; i < sequence.Blocks.Count; i++) Assert.Equal(1, pool.HoldersOf(sequence.Blocks[i]));
+            for (var i = sequence.Scheduled / KvBlock.Positions; i < sequence.Blocks.Count; i++) Assert.Equal(1, pool.HoldersOf(sequence.Blocks[i]));
         }
         for (var block = 0; block < pool.Total; block++) Assert.Equal(holders[block], pool.HoldersOf(block));
         Assert.Equal(holders.Count(count => count > 0), pool.Held);

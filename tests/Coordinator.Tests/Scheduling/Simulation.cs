@@ -2,6 +2,7 @@ using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
@@ -90,7 +91,7 @@ sealed class Simulation
             Client = arrival.Client,
             CacheSalt = arrival.CacheSalt,
         });
-        var fits = KvBlockPool.BlocksFor(arrival.PromptLength + Math.Max(0, arrival.MaxTokens - 1)) <= _load.Blocks;
+        var fits = KvBlock.CountFor(arrival.PromptLength + Math.Max(0, arrival.MaxTokens - 1)) <= _load.Blocks;
         var queueFull = _scheduler.WaitingCount + _scheduler.RunningCount >= _load.MaxRunning + _load.MaxWaiting;
         var outcome = _scheduler.Add(sequence);
         Assert.Equal(!fits ? AddOutcome.NeverFits : queueFull ? AddOutcome.QueueFull : AddOutcome.Queued, outcome);

@@ -3,6 +3,7 @@ using FsCheck.Fluent;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 

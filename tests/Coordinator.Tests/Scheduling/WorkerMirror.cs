@@ -1,5 +1,6 @@
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
@@ -44,7 +45,7 @@ sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
         Assert.Null(_kv.Extend(known.Blocks, chunk.NewBlocks));
         var end = chunk.Start + chunk.Count;
         // One more may be left of drafts that were wrong.
-        Assert.InRange(known.Blocks.Count, KvBlockPool.BlocksFor(end), KvBlockPool.BlocksFor(end) + 1);
+        Assert.InRange(known.Blocks.Count, KvBlock.CountFor(end), KvBlock.CountFor(end) + 1);
         Assert.InRange(end, 1, chunk.Sequence.MaxPositions);
         int[] tokens = [.. chunk.Sequence.TokensOf(0, end - chunk.Drafts.Count), .. chunk.Drafts];
         if (chunk.Introduces && chunk.Start > 0) Assert.Equal(FakeModel.Kv(tokens.Take(chunk.Start)), _kv.At(known.Blocks, chunk.Start - 1));

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests.Attention;
 
@@ -98,5 +99,5 @@ sealed unsafe class AttentionCase
     static float[] Rows((int Sequence, int Start, int Count)[] step, float[][] numbers, int length) =>
         [.. step.SelectMany(c => numbers[c.Sequence].Skip(c.Start * length).Take(c.Count * length))];
 
-    static int BlocksOf(int positions) => (positions + KvBlockLayout.Positions - 1) / KvBlockLayout.Positions;
+    static int BlocksOf(int positions) => (positions + KvBlock.Positions - 1) / KvBlock.Positions;
 }

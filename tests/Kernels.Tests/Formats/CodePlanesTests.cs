@@ -2,6 +2,7 @@ using System.Runtime.Intrinsics;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests.Formats;
 
@@ -18,11 +19,11 @@ public sealed unsafe class CodePlanesTests
     public void Codes_come_back(int bits)
     {
         var random = new Random(bits);
-        var codes = new byte[PackedMatrix.RowGroup * 32];
+        var codes = new byte[RowGroup.Rows * 32];
         random.NextBytes(codes);
         foreach (ref var code in codes.AsSpan()) code &= (byte)((1 << bits) - 1);
         using var planes = new GuardedFloats(new float[bits * CodePlanes.VectorBytes / sizeof(float)]);
-        for (var row = 0; row < PackedMatrix.RowGroup; row++)
+        for (var row = 0; row < RowGroup.Rows; row++)
         {
             var block = new StoredBlock(Vector128.Create(codes, row * 32), Vector128.Create(codes, row * 32 + 16), 0);
             CodePlanes.Store((byte*)planes.Pointer + row * 4, bits, block);
@@ -36,7 +37,7 @@ public sealed unsafe class CodePlanesTests
 
     static void Check<TLanes, V>(byte[] expected, byte* planes, int bits) where TLanes : ILanes<V> where V : unmanaged
     {
-        for (var lane = 0; lane < PackedMatrix.RowGroup; lane += TLanes.Count)
+        for (var lane = 0; lane < RowGroup.Rows; lane += TLanes.Count)
         {
             var codes = CodePlanes.Load<TLanes, V>(planes + lane * 4, bits);
             var registers = (byte*)&codes;

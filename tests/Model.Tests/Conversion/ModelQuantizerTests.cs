@@ -5,7 +5,8 @@ using LlamaCluster.Model.Conversion;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 
@@ -40,7 +41,7 @@ public sealed class ModelQuantizerTests : IDisposable
         foreach (var key in (string[])["tokenizer.ggml.tokens", "tokenizer.ggml.merges"])
             Assert.Equal(expected.Metadata.GetStrings(key), actual.Metadata.GetStrings(key));
         // The folder calls the other of the two ids that the model stops on its eos.
-        Assert.Equal(ModelText.FromGguf(expected.Metadata).Tokenizer.StopIds.Order(), ModelText.FromGguf(actual.Metadata).Tokenizer.StopIds.Order());
+        Assert.Equal(ModelTextReader.FromGguf(expected.Metadata).Tokenizer.StopIds.Order(), ModelTextReader.FromGguf(actual.Metadata).Tokenizer.StopIds.Order());
         foreach (var key in (string[])["tokenizer.ggml.bos_token_id", "general.file_type"])
             Assert.Equal(expected.Metadata.GetInt32(key), actual.Metadata.GetInt32(key));
         Assert.Equal(expected.Metadata.GetInt32s("tokenizer.ggml.token_type"), actual.Metadata.GetInt32s("tokenizer.ggml.token_type"));
@@ -121,7 +122,7 @@ public sealed class ModelQuantizerTests : IDisposable
     static List<int> Encode(string path, string text)
     {
         List<int> ids = [];
-        ModelText.Open(path).Tokenizer.Encode(Encoding.UTF8.GetBytes(text), ids, addSpecial: true, parseSpecial: false);
+        ModelTextReader.Open(path).Tokenizer.Encode(Encoding.UTF8.GetBytes(text), ids, addSpecial: true, parseSpecial: false);
         return ids;
     }
 }

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 

@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Tests.Inference;
 

@@ -2,6 +2,7 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Tests.Inference;
 
@@ -79,5 +80,5 @@ sealed record ScoredRun(IModelWeights Weights, params int[][] Sequences)
         return blocks;
     }
 
-    static int BlocksFor(int positions) => (positions + KvBlockLayout.Positions - 1) / KvBlockLayout.Positions;
+    static int BlocksFor(int positions) => (positions + KvBlock.Positions - 1) / KvBlock.Positions;
 }

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using static LlamaCluster.Model.Tests.Inference.TestStage;
 
 namespace LlamaCluster.Model.Tests.Inference;

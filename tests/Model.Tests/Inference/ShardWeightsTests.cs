@@ -4,6 +4,7 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing.Models;
 
 namespace LlamaCluster.Model.Tests.Inference;

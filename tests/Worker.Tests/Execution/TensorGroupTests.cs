@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Tests.Fakes;
 using static LlamaCluster.Protos.StepFailed.Types;
@@ -132,7 +133,7 @@ public class TensorGroupTests(ModelFile file) : IClassFixture<ModelFile>
         Assert.Contains("--peer-link is Grpc there and Tcp here", await OpeningFailureAsync(workers[1], plan, 1));
     }
 
-    static async Task<string> OpeningFailureAsync(TestWorker worker, Cluster.Plans.ClusterPlan plan, int index)
+    static async Task<string> OpeningFailureAsync(TestWorker worker, ClusterPlan plan, int index)
     {
         using var stream = worker.Steps.Run();
         await stream.RequestStream.WriteAsync(TestPipeline.Open(plan, index));
@@ -140,7 +141,7 @@ public class TensorGroupTests(ModelFile file) : IClassFixture<ModelFile>
         return stream.ResponseStream.Current.Failed.Message;
     }
 
-    Cluster.Plans.ClusterPlan PlanOf(Workers workers, ulong view) =>
+    ClusterPlan PlanOf(Workers workers, ulong view) =>
         TestPipeline.PlanOf([.. workers.All.Select(worker => worker.Host.Address)], file.Digest, file.Layers, view, [2]);
 
     Task<TestPipeline> OpenAsync(Workers workers, int[] ranks, ulong view = 1) =>

@@ -1,6 +1,7 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Inference.Ranks;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 

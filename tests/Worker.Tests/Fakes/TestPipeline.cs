@@ -1,6 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Fakes;

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Loading;
 
 namespace LlamaCluster.Worker.Tests.Loading;

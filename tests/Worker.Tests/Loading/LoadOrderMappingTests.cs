@@ -1,5 +1,6 @@
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Worker.Loading;
@@ -9,7 +10,7 @@ namespace LlamaCluster.Worker.Tests.Loading;
 
 public class LoadOrderMappingTests
 {
-    static readonly string Digest = new('e', ModelDigest.Length);
+    static readonly string Digest = new('e', ModelIdentity.DigestLength);
 
     [Fact]
     public void ToOrder_EveryField_IsThere()

@@ -1,6 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Cluster;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Tests.Fakes;
 using Wire = LlamaCluster.Protos;
 

@@ -1,6 +1,7 @@
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Api.Choices;
 

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using LlamaCluster.Coordinator.Generation;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Api.Choices;
 

@@ -1,7 +1,8 @@
 using System.Text;
 using LlamaCluster.Coordinator.Api.Prompts;
 using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Api.Choices;
 

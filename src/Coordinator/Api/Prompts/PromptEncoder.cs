@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Api.Requests;
-using LlamaCluster.Model.Text.Templates;
+using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Api.Prompts;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
 

@@ -2,7 +2,8 @@ using System.Text;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.Gguf;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.Gguf;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.Gguf;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Config;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
 

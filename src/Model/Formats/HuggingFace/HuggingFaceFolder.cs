@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
 /// <summary>The files of a folder: config.json, and for the tensors model.safetensors, or those that model.safetensors.index.json names.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
 

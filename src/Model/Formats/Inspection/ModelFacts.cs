@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.Inspection;
 
@@ -47,5 +48,5 @@ public sealed record ModelFacts(
     static long BytesOf(IModelWeights weights, string name) => weights.Find(name)?.Bytes ?? 0;
 
     static long KvBytes(LlamaConfig config, KvType type) =>
-        new KvBlockLayout(type, config.KvHeadCount, config.HeadSize).Bytes * config.LayerCount / KvBlockLayout.Positions;
+        new KvBlockLayout(type, config.KvHeadCount, config.HeadSize).Bytes * config.LayerCount / KvBlock.Positions;
 }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.RandomNumbers;
 

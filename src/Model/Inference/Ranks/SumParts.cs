@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Model.Inference.Ranks;
 
 /// <summary>

@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Model.Inference.Sampling;
 
 /// <summary>Changes scores by what has been said already and by the request's own wishes, in this order.</summary>

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference.Sampling;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference.Sampling;
 

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using Grpc.Core;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Links.Lanes;

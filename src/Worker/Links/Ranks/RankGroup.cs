@@ -1,4 +1,4 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Links.Peers;
 using LlamaCluster.Worker.Links.Sums;
 

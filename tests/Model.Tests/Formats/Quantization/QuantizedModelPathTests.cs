@@ -1,7 +1,8 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Model.Tests.Formats.Quantization;
@@ -33,8 +34,8 @@ public sealed class QuantizedModelPathTests
     [Fact]
     public void Its_text_is_that_of_the_files()
     {
-        var text = ModelText.Open(new QuantizedModelPath(Folder, TensorType.Q4_0).ToString());
-        Assert.Equal(ModelText.Open(Folder).Tokenizer.Encode("one two", addSpecial: true, parseSpecial: false), text.Tokenizer.Encode("one two", addSpecial: true, parseSpecial: false));
+        var text = ModelTextReader.Open(new QuantizedModelPath(Folder, TensorType.Q4_0).ToString());
+        Assert.Equal(ModelTextReader.Open(Folder).Tokenizer.Encode("one two", addSpecial: true, parseSpecial: false), text.Tokenizer.Encode("one two", addSpecial: true, parseSpecial: false));
     }
 
     [Fact]

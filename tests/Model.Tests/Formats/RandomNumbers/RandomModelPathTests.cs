@@ -1,7 +1,8 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.RandomNumbers;
-using LlamaCluster.Model.Text;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Model.Tests.Formats.RandomNumbers;
 
@@ -29,7 +30,7 @@ public sealed class RandomModelPathTests
         var path = $"shape:{Shape};layers=2;type=q8_0;share-layer-weights";
         using var weights = ModelFiles.Open(path);
         using var elsewhere = ModelFiles.Open(path);
-        var text = ModelText.Open(path);
+        var text = ModelTextReader.Open(path);
 
         Assert.Equal((2, 80), (weights.Config.LayerCount, weights.Config.VocabularySize));
         Assert.True(weights.LayersAreAlike);

@@ -2,6 +2,7 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing.Models;
 
 namespace LlamaCluster.Model.Tests.Formats.RandomNumbers;

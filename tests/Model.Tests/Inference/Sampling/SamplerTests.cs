@@ -1,5 +1,6 @@
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Tests.Inference.Sampling;
 

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Tests.Inference.Sampling;
 

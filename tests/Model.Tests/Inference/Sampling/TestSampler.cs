@@ -1,6 +1,7 @@
 using System.Buffers;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Tests.Inference.Sampling;
 

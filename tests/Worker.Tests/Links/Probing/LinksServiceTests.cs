@@ -1,7 +1,7 @@
 using Google.Protobuf;
 using Grpc.Core;
 using LlamaCluster.Cluster;
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Links.Probing;
 using LlamaCluster.Worker.Tests.Fakes;

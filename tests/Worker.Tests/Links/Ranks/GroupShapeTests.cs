@@ -1,8 +1,8 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Links.Ranks;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Worker.Tests.Links.Ranks;
 

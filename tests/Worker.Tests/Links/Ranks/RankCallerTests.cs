@@ -1,4 +1,4 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
@@ -8,7 +8,7 @@ using LlamaCluster.Worker.Links.Ranks;
 using LlamaCluster.Worker.Tests.Fakes;
 using Microsoft.Extensions.Logging;
 using LinkProbe = LlamaCluster.Worker.Links.Ranks.LinkProbe;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Worker.Tests.Links.Ranks;
 

@@ -1,11 +1,11 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Links.Peers;
 using LlamaCluster.Worker.Links.Ranks;
 using Microsoft.Extensions.Logging.Abstractions;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Worker.Tests.Links.Ranks;
 

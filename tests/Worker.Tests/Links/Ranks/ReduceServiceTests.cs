@@ -6,7 +6,7 @@ using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Tests.Fakes;
 using Microsoft.Extensions.DependencyInjection;
 using static LlamaCluster.Protos.RankFrame.Types;
-using ClusterPlan = LlamaCluster.Cluster.Plans.ClusterPlan;
+using ClusterPlan = LlamaCluster.Planning.Plans.ClusterPlan;
 
 namespace LlamaCluster.Worker.Tests.Links.Ranks;
 

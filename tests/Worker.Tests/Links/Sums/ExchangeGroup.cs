@@ -1,10 +1,10 @@
-using LlamaCluster.Cluster.Plans;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Links.Peers;
 using LlamaCluster.Worker.Links.Ranks;
 using LlamaCluster.Worker.Links.Sums;
 using LlamaCluster.Worker.Tests.Links.Peers;
-using Shard = LlamaCluster.Cluster.Plans.Shard;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Worker.Tests.Links.Sums;
 

@@ -1,7 +1,0 @@
-namespace LlamaCluster.Cluster.Plans;
-
-/// <summary>What one worker holds: a range of layers, and a slice of each of them.</summary>
-public readonly record struct Shard(LayerRange Layers, TensorSlice Slice)
-{
-    public override string ToString() => Slice.IsWhole ? $"{Layers}" : $"{Layers}, rank {Slice.Rank} of {Slice.RankCount}";
-}

@@ -1,0 +1,132 @@
+using System.Text;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text.Tokenization;
+using LlamaCluster.Text.Tokenization.Merging;
+
+namespace LlamaCluster.Model.Formats.Gguf;
+
+/// <summary>
+/// Makes the tokenizer that a GGUF file's <c>tokenizer.ggml.*</c> keys describe, with llama.cpp's defaults for keys that are absent.
+/// Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and llama.cpp's <c>llama-vocab.cpp</c>.
+/// </summary>
+sealed class GgufTokenizerReader(GgufMetadata metadata)
+{
+    const string Tokens = "tokenizer.ggml.tokens";
+    const string Scores = "tokenizer.ggml.scores";
+    const string Types = "tokenizer.ggml.token_type";
+    const string Merges = "tokenizer.ggml.merges";
+
+    /// <summary>The names of Llama 3's split expression.</summary>
+    static readonly string[] Llama3Splits = ["llama-bpe", "llama3", "llama-v3"];
+
+    public Tokenizer Read() => metadata.GetString("tokenizer.ggml.model") switch
+    {
+        "llama" => ReadSentencePiece(),
+        "gpt2" => ReadByteLevel(),
+        var other => throw metadata.Error("tokenizer.ggml.model", $"is {ErrorText.Quote(other)}, which is not supported; 'llama' and 'gpt2' are"),
+    };
+
+    SentencePieceTokenizer<MergesByScore> ReadSentencePiece()
+    {
+        RefuseTrue("tokenizer.ggml.remove_extra_whitespaces", "a tokenizer that drops spaces is not supported");
+        var tokens = ReadTokens(TokenSpelling.SentencePiece);
+        var scores = metadata.GetSingles(Scores);
+        if (scores.Length != tokens.Vocabulary.Count) throw DiffersFromTokens(Scores, scores.Length, tokens.Vocabulary.Count);
+        if (Array.FindIndex(scores, score => !float.IsFinite(score)) is >= 0 and var at)
+            throw metadata.Error(Scores, $"has {scores[at]} for token {at}");
+        var prefix = Boolean("tokenizer.ggml.add_space_prefix", absent: true) ? SpacePrefix.EachSegment : SpacePrefix.Never;
+        var rule = new MergesByScore(tokens.Plain, Array.ConvertAll(scores, MergesByScore.Priority));
+        return new SentencePieceTokenizer<MergesByScore>(tokens, ReadSpecialIds(tokens, defaultBos: 1, defaultEos: 2), rule, new SpaceRules(prefix));
+    }
+
+    ByteLevelTokenizer ReadByteLevel()
+    {
+        if (!metadata.TryGetString("tokenizer.ggml.pre", out var split))
+            throw metadata.Error("tokenizer.ggml.pre", "is missing: convert the model again with a converter that writes it");
+        if (!Llama3Splits.Contains(split))
+            throw metadata.Error("tokenizer.ggml.pre", $"is {ErrorText.Quote(split)}, which is not supported; {string.Join(", ", Llama3Splits)} are");
+        RefuseTrue("tokenizer.ggml.add_space_prefix", "a byte-level tokenizer with a space in front is not supported");
+        var tokens = ReadTokens(TokenSpelling.ByteLevel);
+        return new ByteLevelTokenizer(tokens, ReadSpecialIds(tokens, defaultBos: null, defaultEos: null), ReadMerges(tokens), wholeFirst: true);
+    }
+
+    TokenSet ReadTokens(TokenSpelling spelling)
+    {
+        var tokens = metadata.GetStrings(Tokens);
+        var types = metadata.GetInt32s(Types);
+        if (types.Length != tokens.Length) throw DiffersFromTokens(Types, types.Length, tokens.Length);
+        if (metadata.TryGetInt32("llama.vocab_size", out var rows) && tokens.Length > rows)
+            throw metadata.Error(Tokens, $"has {tokens.Length} tokens but llama.vocab_size is {rows}");
+
+        var builder = new VocabularyBuilder(spelling, Tokens, Error);
+        var added = new AddedTokenList(Tokens, Error);
+        for (var id = 0; id < tokens.Length; id++)
+        {
+            var kind = Kind(id, types[id], tokens[id]);
+            builder.Add(id, Encoding.UTF8.GetBytes(tokens[id]), kind);
+            if (kind is TokenKind.Control or TokenKind.Unknown or TokenKind.UserDefined)
+                added.Add(new AddedToken(id, tokens[id]) { IsSpecial = kind is not TokenKind.UserDefined });
+        }
+        var vocabulary = builder.Build(out var plain, out var byteIds);
+        return new TokenSet(vocabulary, plain, spelling, byteIds, added.Tokens);
+    }
+
+    SpecialIds ReadSpecialIds(TokenSet tokens, int? defaultBos, int? defaultEos)
+    {
+        var count = tokens.Vocabulary.Count;
+        var bos = Id("tokenizer.ggml.bos_token_id", count) ?? (defaultBos < count ? defaultBos : null);
+        var eos = Id("tokenizer.ggml.eos_token_id", count) ?? (defaultEos < count ? defaultEos : null);
+        int?[] ends = [eos, Id("tokenizer.ggml.eot_token_id", count), Id("tokenizer.ggml.eom_token_id", count)];
+        return new SpecialIds
+        {
+            Bos = bos,
+            Eos = eos,
+            Stops = ends.OfType<int>().Concat(StopTokens.Of(tokens.Added)).ToHashSet(),
+            Before = Surrounding("tokenizer.ggml.add_bos_token", bos, absent: bos is not null),
+            After = Surrounding("tokenizer.ggml.add_eos_token", eos, absent: false),
+        };
+    }
+
+    MergeTable ReadMerges(TokenSet tokens)
+    {
+        var merges = metadata.GetStrings(Merges);
+        var builder = new MergeTableBuilder(merges.Length, TokenSpelling.ByteLevel, tokens, Merges, Error);
+        foreach (var merge in merges) builder.Add(Encoding.UTF8.GetBytes(merge));
+        return builder.Table;
+    }
+
+    // Files exist whose end-of-turn tokens have the type of plain text; llama.cpp corrects that by name, too.
+    TokenKind Kind(int id, int type, string token)
+    {
+        if (type is < (int)TokenKind.Normal or > (int)TokenKind.Byte)
+            throw metadata.Error(Types, $"has {type} for token {id}; types are from {(int)TokenKind.Normal} to {(int)TokenKind.Byte}");
+        return StopTokens.IsStop(token) ? TokenKind.Control : (TokenKind)type;
+    }
+
+    int? Id(string key, int tokenCount)
+    {
+        if (!metadata.TryGetInt32(key, out var id)) return null;
+        if (id < 0 || id >= tokenCount) throw metadata.Error(key, $"is {id}, but there are {tokenCount} tokens");
+        return id;
+    }
+
+    int[] Surrounding(string key, int? id, bool absent)
+    {
+        if (!Boolean(key, absent)) return [];
+        return id is { } known ? [known] : throw metadata.Error(key, "is true, but the file does not say which token that is");
+    }
+
+    bool Boolean(string key, bool absent) => metadata.TryGetBoolean(key, out var value) ? value : absent;
+
+    void RefuseTrue(string key, string reason)
+    {
+        if (Boolean(key, absent: false)) throw metadata.Error(key, $"is true; {reason}");
+    }
+
+    ModelFormatException DiffersFromTokens(string key, int count, int tokenCount) =>
+        metadata.Error(key, $"has {count} elements, but {Tokens} has {tokenCount}");
+
+    ModelFormatException Error(string problem) => new($"{metadata.Path}: {problem}");
+}

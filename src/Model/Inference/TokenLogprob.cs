@@ -1,3 +1,0 @@
-namespace LlamaCluster.Model.Inference;
-
-public readonly record struct TokenLogprob(int Id, float Logprob);

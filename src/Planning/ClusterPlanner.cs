@@ -1,0 +1,68 @@
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Costs;
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Planning;
+
+/// <summary>
+/// Plans a view of registered workers with <see cref="PipelinePlanner"/>: all of them have part in it, but for those beyond the model's layers.
+/// It makes room for as many KV blocks as are wanted, if there is a plan that can, else for one stream of the full context at least, else for what there is.
+/// Pure and deterministic.
+/// </summary>
+public static class ClusterPlanner
+{
+    public static PlanOutcome Plan(PlanRequest request)
+    {
+        if (request.Workers.Count == 0) return new PlanOutcome.Refused("there are no workers");
+        var cluster = MeasuredCluster.Of(request.Workers, request.Links);
+        var oneStream = Math.Clamp(KvBlock.CountFor(ContextOf(request)), request.MinKvBlocks, request.KvBlocks);
+        var (problem, outcome) = Attempt(request.KvBlocks);
+        if (outcome is PipelineOutcome.Refused) (problem, outcome) = Attempt(oneStream);
+        if (outcome is PipelineOutcome.Refused) (problem, outcome) = Attempt(request.MinKvBlocks);
+        return outcome switch
+        {
+            PipelineOutcome.Planned planned => new PlanOutcome.Planned(
+                ViewOf(request, cluster, planned.Pipeline), KvBlocks(request, problem, planned.Pipeline), planned.Pipeline, problem),
+            PipelineOutcome.Refused refused => new PlanOutcome.Refused(refused.Reason),
+            _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
+        };
+
+        (PlanningProblem, PipelineOutcome) Attempt(int kvBlocks)
+        {
+            var attempt = ProblemOf(request, cluster, kvBlocks);
+            return (attempt, PipelinePlanner.Plan(attempt));
+        }
+    }
+
+    static int ContextOf(PlanRequest request) => request.Context ?? request.Footprint.Sizes.ContextLength;
+
+    static PlanningProblem ProblemOf(PlanRequest request, MeasuredCluster cluster, int kvBlocks) => new(
+        request.Footprint,
+        cluster.Profile,
+        PlanGoal.Of(request.Objective, ContextOf(request), request.Streams) with
+        {
+            KvBlocks = kvBlocks,
+            BufferBytes = request.BufferBytes,
+            RanksPerStage = request.TensorParallel,
+            UsesAll = true,
+        },
+        new Overheads());
+
+    static ClusterPlan ViewOf(PlanRequest request, MeasuredCluster cluster, PlannedPipeline pipeline) => ClusterPlan.Create(
+        request.ViewVersion, request.Model.Name, request.Model.Digest, request.Footprint.LayerCount,
+        [
+            .. pipeline.Stages.SelectMany((stage, index) => stage.Workers.Select((worker, rank) => new ShardAssignment(
+                cluster.Members[worker].Id, cluster.Members[worker].Address, index, new Shard(stage.Layers, new TensorSlice(rank, stage.Shares))))),
+        ]);
+
+    /// <summary>As many as are wanted, or as the tightest worker has room for.</summary>
+    static int KvBlocks(PlanRequest request, PlanningProblem problem, PlannedPipeline pipeline)
+    {
+        var blocks = (double)request.KvBlocks;
+        foreach (var (stage, prediction) in pipeline.Stages.Zip(pipeline.Prediction.Stages))
+            foreach (var (worker, memory) in stage.Workers.Zip(prediction.Memory))
+                if (problem.Cluster.Workers[worker].MemoryBytes is > 0 and var all)
+                    blocks = Math.Min(blocks, problem.Goal.KvBlocks * ((all - memory.Weights - memory.Buffers) / memory.Kv));
+        return (int)blocks;
+    }
+}

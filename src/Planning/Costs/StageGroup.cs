@@ -1,0 +1,72 @@
+using LlamaCluster.Planning.Plans;
+
+namespace LlamaCluster.Planning.Costs;
+
+/// <summary>Workers that share a stage, with what each has of every layer, and what that weighs in their memories.</summary>
+sealed class StageGroup
+{
+    readonly PlanningProblem _problem;
+    readonly RankFractions[] _fractions;
+
+    /// <summary>Of ranks with the same part and the same memory, one.</summary>
+    readonly int[] _limitedRanks;
+
+    /// <summary>By first layer, as far as it was asked for: the most layers from there that every rank has memory for.</summary>
+    readonly int?[] _mostLayers;
+
+    public StageGroup(PlanningProblem problem, int[] workers, RankShares shares, string kind)
+    {
+        (_problem, Workers, Shares, Kind) = (problem, workers, shares, kind);
+        _fractions = problem.FractionsOf(shares);
+        long Memory(int rank) => problem.Cluster.Workers[workers[rank]].MemoryBytes;
+        _limitedRanks = [.. Enumerable.Range(0, workers.Length).Where(rank => Memory(rank) > 0).DistinctBy(rank => (_fractions[rank], Memory(rank)))];
+        _mostLayers = new int?[problem.Model.LayerCount];
+    }
+
+    public static StageGroup Of(PlanningProblem problem, int[] workers, RankShares shares) => new(problem, workers, shares, GroupKind.Of(problem.Cluster, workers));
+
+    public int[] Workers { get; }
+
+    public RankShares Shares { get; }
+
+    /// <summary>The same for groups that are alike in all but which of several like workers they have.</summary>
+    public string Kind { get; }
+
+    public IReadOnlyList<RankFractions> Fractions => _fractions;
+
+    /// <summary>Every rank has memory for its part of these layers, with what comes with the first and the last, and for the KV cache.</summary>
+    public bool Holds(int first, int count) => count <= (_mostLayers[first] ??= MostLayers(first));
+
+    public RankMemory MemoryOf(int rank, int first, int count)
+    {
+        var (model, share) = (_problem.Model, _fractions[rank]);
+        var (embeds, hasHead) = (first == 0, first + count == model.LayerCount);
+        var (attention, feedForward, norms) = _problem.LayerBytes(first, count);
+        var weights = attention * share.Attention + feedForward * share.FeedForward + norms;
+        if (embeds) weights += model.Embedding.Bytes;
+        // A tied head is rows of the embedding, where that is.
+        if (hasHead && !(embeds && model.Sizes.TiedEmbeddings)) weights += model.Head.Bytes * share.Vocabulary;
+        var kv = (double)_problem.Goal.KvBlocks * model.KvBlockBytes * count * share.Kv;
+        return new RankMemory(weights * _problem.Overheads.Resident, kv, _problem.Goal.BufferBytes);
+    }
+
+    /// <summary>Found by halving, for more layers never take less.</summary>
+    int MostLayers(int first)
+    {
+        var (held, tooMany) = (0, _problem.Model.LayerCount - first + 1);
+        while (tooMany - held > 1)
+        {
+            var count = (held + tooMany) / 2;
+            if (HasMemoryFor(first, count)) held = count;
+            else tooMany = count;
+        }
+        return held;
+    }
+
+    bool HasMemoryFor(int first, int count)
+    {
+        foreach (var rank in _limitedRanks)
+            if (MemoryOf(rank, first, count).Total > _problem.Cluster.Workers[Workers[rank]].MemoryBytes) return false;
+        return true;
+    }
+}

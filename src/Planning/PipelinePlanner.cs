@@ -1,0 +1,54 @@
+using System.Globalization;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Predictions;
+using LlamaCluster.Planning.Search;
+
+namespace LlamaCluster.Planning;
+
+/// <summary>
+/// Decides which workers share which layers: predicts what a token costs from what was measured of workers and links (<see cref="Costs"/>),
+/// and searches stages, ranks and ranges for the least (<see cref="Search.SchemeSearch"/>). Only what fits every worker's memory,
+/// with the KV cache that is asked for, is a plan. Pure and deterministic.
+/// </summary>
+public static class PipelinePlanner
+{
+    public static PipelineOutcome Plan(PlanningProblem problem)
+    {
+        if (FirstProblem(problem) is { } wrong) return new PipelineOutcome.Refused(wrong);
+        if (new SchemeSearch(problem).Run() is not { } found) return new PipelineOutcome.Refused(MemoryArithmetic.DoesNotFit(problem));
+        var stages = StagesOf(found.Best);
+        return new PipelineOutcome.Planned(new PlannedPipeline(stages, PlanPredictor.Predict(problem, stages), ChoiceOf(problem, found)));
+    }
+
+    static string? FirstProblem(PlanningProblem problem)
+    {
+        var (workers, goal) = (problem.Cluster.Workers.Count, problem.Goal);
+        if (workers == 0) return "there are no workers";
+        if (goal.RanksPerStage is not { } ranks) return null;
+        if (ranks > problem.RankLimit) return $"--tensor-parallel is {ranks}; a stage of {problem.Model.Name} can be shared by at most {problem.RankLimit}";
+        return ranks > workers && !goal.UsesAll ? $"--tensor-parallel is {ranks}, but there are only {workers} workers" : null;
+    }
+
+    static IReadOnlyList<PlannedStage> StagesOf(SchemeCost cost)
+    {
+        var first = 0;
+        return [.. cost.Groups.Zip(cost.Counts, (group, count) => new PlannedStage(new LayerRange((first += count) - count, count), group.Workers, group.Shares))];
+    }
+
+    static string ChoiceOf(PlanningProblem problem, SearchResult found)
+    {
+        var from = found.IsExact ? $"the best of all {found.Considered} schemes" : $"the best of {found.Considered} schemes looked at";
+        if (found.RunnerUp is not { } next) return $"{found.Best.Scheme.Shape}: {from}";
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{found.Best.Scheme.Shape}: {from}; next comes {next.Scheme.Shape}: {Cost(problem, next)}, {100.0 * next.Picoseconds / found.Best.Picoseconds - 100:0.0} % slower");
+    }
+
+    static string Cost(PlanningProblem problem, SchemeCost cost)
+    {
+        var seconds = SchemeFlow.Seconds(cost.Picoseconds);
+        return problem.Goal.Objective == PlanObjective.Latency
+            ? string.Create(CultureInfo.InvariantCulture, $"{1e3 * seconds:0.00} ms per token")
+            : string.Create(CultureInfo.InvariantCulture, $"{problem.Goal.Concurrency / seconds:0.00} tokens/s");
+    }
+}

@@ -1,0 +1,99 @@
+using LlamaCluster.Planning.Costs;
+
+namespace LlamaCluster.Planning.Search;
+
+/// <summary>
+/// What a scheme can reach: divides its layers in the best way, but for <see cref="Precision"/>, and says what a token costs then. Counts its
+/// work. Not safe for concurrent use.
+/// </summary>
+sealed class SchemeEvaluator(PlanningProblem problem)
+{
+    /// <summary>A division may cost so much more than the best one.</summary>
+    public const double Precision = 1e-4;
+
+    readonly StageGroups _groups = new(problem);
+    readonly SchemeFlows _flows = new(problem);
+
+    /// <summary>Divisions of layers that were computed, each O(S (L - S)^2).</summary>
+    public int Divisions { get; private set; }
+
+    /// <param name="ceiling">A cost above which the scheme is of no interest.</param>
+    /// <returns>Null if the model does not fit, or the cost is above the ceiling.</returns>
+    public SchemeCost? Evaluate(PlanScheme scheme, long ceiling = long.MaxValue)
+    {
+        foreach (var byMemory in new[] { false, true })
+        {
+            StageGroup[] groups = [.. scheme.Stages.Select(stage => _groups.Of(stage, byMemory))];
+            var flow = FlowOf(groups);
+            if (Divide(groups, flow, long.MaxValue) is not { } shortest) continue;   // shares by pace do not fit: by memory they may
+            return LeastCycle(groups, flow, shortest, ceiling) is { } division && division.Cycle <= ceiling
+                ? new SchemeCost(scheme, groups, division.Counts, division.Cycle)
+                : null;
+        }
+        return null;
+    }
+
+    /// <summary>What no division of the scheme's layers can be below: as if layers could be cut, and the head cost nothing.</summary>
+    public long LowerBound(PlanScheme scheme)
+    {
+        var flow = FlowOf([.. scheme.Stages.Select(stage => _groups.Of(stage, byMemory: false))]);
+        var kinds = problem.Model.LayerKinds.CountBy(kind => kind).ToList();
+        var stages = flow.Stages.CountBy(stage => stage).ToList();
+        // A layer's work is its time on the stage that is best for it. No stage does more work per second than with the layers it is best at.
+        var work = kinds.ToDictionary(kind => kind.Key, kind => stages.Min(stage => stage.Key.PicosecondsOfLayer(kind.Key)));
+        var rate = stages.Sum(stage => stage.Value * kinds.Max(kind => (double)work[kind.Key] / stage.Key.PicosecondsOfLayer(kind.Key)));
+        var all = kinds.Sum(kind => kind.Value * work[kind.Key]);
+        return flow.Cycle(all, Below(all / rate));
+    }
+
+    SchemeFlow FlowOf(StageGroup[] groups) =>
+        _flows.OfStreams(groups, problem.Goal.Objective == PlanObjective.Throughput ? problem.Goal.Concurrency : 1);
+
+    /// <summary>
+    /// The division whose cycle is the shortest. The lower a bound is set on the slowest stage, the longer is the way through all of them;
+    /// the best is where both count the same, which is found by halving.
+    /// </summary>
+    /// <param name="shortest">The division with the shortest way.</param>
+    /// <returns>Null if all are above the ceiling.</returns>
+    LayerCounts? LeastCycle(StageGroup[] groups, SchemeFlow flow, LayerCounts shortest, long ceiling)
+    {
+        if (shortest.IsBoundByWay) return shortest;
+        var bottleneck = LeastBottleneck(groups, flow);
+        if (flow.Cycle(shortest.Together, bottleneck) > ceiling) return null;
+        var (low, high) = (Divide(groups, flow, bottleneck)!, shortest);
+        if (!low.IsBoundByWay) return low;
+        for (var (below, above) = (bottleneck, high.Slowest); Math.Min(low.Cycle, high.Cycle) > (1 + Precision) * flow.Cycle(high.Together, below) && above - below > 1;)
+        {
+            var bound = below + (above - below) / 2;
+            var middle = Divide(groups, flow, bound)!;
+            if (middle.IsBoundByWay) (low, below) = (middle, bound);
+            else (high, above) = (middle, bound);
+        }
+        return low.Cycle <= high.Cycle ? low : high;
+    }
+
+    /// <param name="bound">No stage may take longer.</param>
+    /// <returns>The division with the shortest way through all stages; of equals, the one whose stages are most alike.</returns>
+    LayerCounts? Divide(StageGroup[] groups, SchemeFlow flow, long bound)
+    {
+        Divisions++;
+        var best = LayerDivision.Best<StageSum>(
+            problem.Model.LayerCount, groups.Length,
+            (stage, first, count) => flow.TimeOf(stage, first, count) is var time && time <= bound && groups[stage].Holds(first, count) ? StageSum.Of(time) : null,
+            StageSum.Add);
+        return best is var (counts, _) ? LayerCounts.Of(counts, flow) : null;
+    }
+
+    /// <summary>The least time that the slowest stage can be made to take.</summary>
+    long LeastBottleneck(StageGroup[] groups, SchemeFlow flow)
+    {
+        Divisions++;
+        return LayerDivision.Best<long>(
+            problem.Model.LayerCount, groups.Length,
+            (stage, first, count) => groups[stage].Holds(first, count) ? flow.TimeOf(stage, first, count) : null,
+            Math.Max)!.Value.Cost;
+    }
+
+    /// <summary>A little less, so that no rounding makes a bound of it that is none.</summary>
+    static long Below(double picoseconds) => (long)(picoseconds * (1 - 1e-9)) - 1;
+}

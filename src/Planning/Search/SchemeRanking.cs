@@ -1,0 +1,37 @@
+namespace LlamaCluster.Planning.Search;
+
+/// <summary>The best scheme so far, and the best one of another shape. Schemes that cannot be either are passed over by their lower bound.</summary>
+sealed class SchemeRanking(SchemeEvaluator evaluator)
+{
+    public SchemeCost? Best { get; private set; }
+
+    public SchemeCost? RunnerUp { get; private set; }
+
+    public int Considered { get; private set; }
+
+    /// <summary>Of equals, those with fewer workers come first, then those that were named first.</summary>
+    /// <param name="onlyBetter">Only what would be the best is of interest.</param>
+    public void Consider(IReadOnlyList<PlanScheme> schemes, bool onlyBetter = false)
+    {
+        Considered += schemes.Count;
+        foreach (var (scheme, bound) in schemes.Select(scheme => (Scheme: scheme, Bound: evaluator.LowerBound(scheme))).OrderBy(pair => pair.Bound).ThenBy(pair => pair.Scheme.Workers))
+        {
+            var ceiling = (onlyBetter ? Best : RunnerUp)?.Picoseconds ?? long.MaxValue;
+            if (bound > ceiling) return;
+            if (evaluator.Evaluate(scheme, ceiling) is { } cost) Take(cost);
+        }
+    }
+
+    void Take(SchemeCost cost)
+    {
+        if (Best is null || IsBetter(cost, Best))
+        {
+            if (Best is not null && Best.Scheme.Shape != cost.Scheme.Shape) RunnerUp = Best;
+            Best = cost;
+        }
+        else if (cost.Scheme.Shape != Best.Scheme.Shape && (RunnerUp is null || IsBetter(cost, RunnerUp))) RunnerUp = cost;
+    }
+
+    static bool IsBetter(SchemeCost a, SchemeCost b) =>
+        a.Picoseconds != b.Picoseconds ? a.Picoseconds < b.Picoseconds : a.Scheme.Workers < b.Scheme.Workers;
+}

@@ -1,0 +1,49 @@
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Costs;
+
+namespace LlamaCluster.Planning.Search;
+
+/// <summary>Makes groups of workers; ranks that are not alike get shares by their pace, or by their memory. Not safe for concurrent use.</summary>
+sealed class StageGroups(PlanningProblem problem)
+{
+    const int FinestShare = 1000;
+
+    readonly Dictionary<string, RankShares> _shares = [];
+    readonly Dictionary<(int Worker, int Host), double> _paces = [];
+
+    /// <param name="byMemory">Shares in proportion to memory in place of pace.</param>
+    public StageGroup Of(int[] workers, bool byMemory)
+    {
+        var kind = GroupKind.Of(problem.Cluster, workers);
+        var key = $"{kind} {byMemory}";
+        if (!_shares.TryGetValue(key, out var shares)) _shares[key] = shares = SharesOf(workers, byMemory);
+        return new StageGroup(problem, workers, shares, kind);
+    }
+
+    RankShares SharesOf(int[] workers, bool byMemory)
+    {
+        var weights = workers.Select(worker => byMemory ? MemoryOf(worker) : PaceOf(worker)).ToArray();
+        var most = weights.Max();
+        return most > 0 && weights.Distinct().Count() > 1
+            ? RankShares.Of([.. weights.Select(own => (int)Math.Clamp(Math.Round(FinestShare * own / most), 1, FinestShare))])
+            : RankShares.Equal(workers.Length);
+    }
+
+    double MemoryOf(int worker) => Math.Max(0, problem.Cluster.Workers[worker].MemoryBytes - (double)problem.Goal.BufferBytes);
+
+    /// <summary>Layers per picosecond that a worker would do alone on its host, at the load that the goal is about.</summary>
+    double PaceOf(int worker)
+    {
+        var cluster = problem.Cluster;
+        var kind = (cluster.WorkerKinds[worker], cluster.HostKinds[cluster.Workers[worker].Host]);
+        return _paces.TryGetValue(kind, out var known) ? known : _paces[kind] = NewPaceOf(worker);
+    }
+
+    double NewPaceOf(int worker)
+    {
+        var rows = problem.Goal.Objective == PlanObjective.Throughput ? problem.Goal.Concurrency : 1;
+        var alone = new StageGroup(problem, [worker], RankShares.Whole, kind: "");
+        var uses = HostUse.Of(problem.Cluster, [alone.Workers], stepsInFlight: 1);
+        return 1.0 / new StageTimes(problem, alone, StepLoad.Decode(rows, problem.Goal.Positions), uses).PicosecondsOfLayer(0);
+    }
+}

@@ -1,0 +1,3 @@
+namespace LlamaCluster.Primitives;
+
+public readonly record struct TokenLogprob(int Id, float Logprob);

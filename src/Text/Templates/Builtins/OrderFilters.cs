@@ -1,0 +1,117 @@
+using LlamaCluster.Text.Templates.Operations;
+using LlamaCluster.Text.Templates.Runtime;
+using LlamaCluster.Text.Templates.Values;
+
+namespace LlamaCluster.Text.Templates.Builtins;
+
+/// <summary>Filters that compare elements: by default text in lower case, and by an attribute where one is named.</summary>
+static class OrderFilters
+{
+    public static readonly KeyValuePair<string, Filter>[] All =
+    [
+        new("sort", Sort),
+        new("dictsort", DictionarySort),
+        new("unique", Unique),
+        new("min", (context, value, arguments) => Extreme(context, value, arguments, "min", sign: 1)),
+        new("max", (context, value, arguments) => Extreme(context, value, arguments, "max", sign: -1)),
+        new("groupby", GroupBy),
+    ];
+
+    static Value Sort(RenderContext context, Value value, CallArguments arguments)
+    {
+        var bound = arguments.Bind("sort", "reverse", "case_sensitive", "attribute");
+        // Several attributes are separated by commas, the first decides first.
+        var keys = bound[2] is StringValue names
+            ? names.Text.Split(',').Select(name => Key(context, bound[1], new StringValue(name))).ToList()
+            : [Key(context, bound[1], bound[2])];
+        return context.ListOf(Sorted(context, context.Elements(value), keys, bound[0]?.IsTrue ?? false));
+    }
+
+    static Value DictionarySort(RenderContext context, Value value, CallArguments arguments)
+    {
+        var bound = arguments.Bind("dictsort", "case_sensitive", "by", "reverse");
+        var by = bound[1] is null ? "key" : bound[1]!.AsText("dictsort");
+        if (by is not ("key" or "value")) throw new TemplateFault("dictsort() sorts by 'key' or 'value'");
+        if (value is not DictionaryValue dictionary) throw new TemplateFault($"dictsort() wants a mapping, not '{value.TypeName}'");
+        var key = Key(context, bound[0], new IntegerValue(by == "key" ? 0 : 1));
+        return context.ListOf(Sorted(context, DictionaryMethods.Items(dictionary), [key], bound[2]?.IsTrue ?? false));
+    }
+
+    static Value Unique(RenderContext context, Value value, CallArguments arguments)
+    {
+        var bound = arguments.Bind("unique", "case_sensitive", "attribute");
+        var key = Key(context, bound[0], bound[1]);
+        return new GeneratorValue(value, Distinct());
+
+        IEnumerable<Value> Distinct()
+        {
+            var seen = new HashSet<Value>(KeyEquality.Instance);
+            foreach (var element in context.Elements(value))
+                if (seen.Add(KeyEquality.Checked(key(element)))) yield return element;
+        }
+    }
+
+    static Value Extreme(RenderContext context, Value value, CallArguments arguments, string name, int sign)
+    {
+        var bound = arguments.Bind(name, "case_sensitive", "attribute");
+        var key = Key(context, bound[0], bound[1]);
+        Value? best = null;
+        foreach (var element in context.Elements(value))
+            if (best is null || Comparison.Compare(key(element), key(best), sign > 0 ? "<" : ">", context.Budget) * sign < 0) best = element;
+        return best ?? new UndefinedValue("No aggregated item, sequence was empty.");
+    }
+
+    static Value GroupBy(RenderContext context, Value value, CallArguments arguments)
+    {
+        var bound = arguments.Bind("groupby", "attribute", "default", "case_sensitive");
+        var path = AttributePath.Of(bound[0].Required("groupby", "attribute"));
+        var fallback = bound[1] is NoneValue ? null : bound[1];
+        Value Group(Value element) => path.Read(context, element, fallback);
+        Value GroupKey(Value element) => Folded(context, Group(element), bound[2]?.IsTrue ?? false);
+        var groups = new List<Value>();
+        var members = new List<Value>();
+        foreach (var element in Sorted(context, context.Elements(value), [GroupKey], reverse: false))
+        {
+            if (members.Count > 0 && !Comparison.AreEqual(GroupKey(members[0]), GroupKey(element), context.Budget)) Close();
+            members.Add(element);
+        }
+        if (members.Count > 0) Close();
+        return context.ListOf(groups);
+
+        void Close()
+        {
+            groups.Add(new GroupValue(Group(members[0]), new ListValue([.. members])));
+            members.Clear();
+        }
+    }
+
+    static Func<Value, Value> Key(RenderContext context, Value? caseSensitive, Value? attribute)
+    {
+        var isCaseSensitive = caseSensitive?.IsTrue ?? false;
+        var path = attribute is null or NoneValue ? null : AttributePath.Of(attribute);
+        return element => Folded(context, path?.Read(context, element) ?? element, isCaseSensitive);
+    }
+
+    static Value Folded(RenderContext context, Value value, bool isCaseSensitive) =>
+        !isCaseSensitive && value is StringValue text ? context.Text(text.Text.ToLowerInvariant()) : value;
+
+    /// <summary>A stable sort; in reverse, equal elements keep their order too.</summary>
+    static IEnumerable<Value> Sorted(RenderContext context, IEnumerable<Value> elements, IReadOnlyList<Func<Value, Value>> keys, bool reverse)
+    {
+        var keyed = elements.Select(element => (Element: element, Keys: keys.Select(key => key(element)).ToArray())).ToArray();
+        var order = Comparer<(Value Element, Value[] Keys)>.Create((x, y) =>
+        {
+            for (var i = 0; i < x.Keys.Length; i++)
+                if (Comparison.Compare(x.Keys[i], y.Keys[i], "<", context.Budget) is { } difference and not 0) return reverse ? -difference : difference;
+            return 0;
+        });
+        try
+        {
+            return [.. keyed.Order(order).Select(pair => pair.Element)];
+        }
+        catch (InvalidOperationException failure) when (failure.InnerException is TemplateFault fault)
+        {
+            throw fault;
+        }
+    }
+}

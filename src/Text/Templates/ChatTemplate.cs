@@ -1,0 +1,57 @@
+using LlamaCluster.Text.Templates.Builtins;
+using LlamaCluster.Text.Templates.Parsing;
+using LlamaCluster.Text.Templates.Runtime;
+using LlamaCluster.Text.Templates.Statements;
+
+namespace LlamaCluster.Text.Templates;
+
+/// <summary>
+/// A model's chat template: the Jinja2 program in its metadata that writes a conversation as the prompt the model was trained on.
+/// Read once, rendered any number of times, also at the same time by several threads.
+/// </summary>
+/// <remarks>
+/// It renders as Jinja2's sandbox does with the settings of Hugging Face transformers (trim_blocks, lstrip_blocks, loop controls,
+/// <c>raise_exception</c>, <c>strftime_now</c>, <c>tojson</c>, <c>generation</c> blocks). Left out are other templates (include,
+/// import, extends), recursive loops, and integers over 64 bits. See https://jinja.palletsprojects.com/templates and
+/// https://huggingface.co/docs/transformers/chat_templating.
+/// </remarks>
+public sealed class ChatTemplate
+{
+    readonly Body _body;
+
+    ChatTemplate(Body body) => _body = body;
+
+    /// <summary>Reads a template. A template that cannot be read is a <see cref="ChatTemplateException"/>.</summary>
+    public static ChatTemplate Parse(string source)
+    {
+        try
+        {
+            return new ChatTemplate(TemplateParser.Parse(source));
+        }
+        catch (TemplateFault fault)
+        {
+            throw new ChatTemplateException(fault.Message, fault.Line ?? 1, raisedByTemplate: false, fault);
+        }
+    }
+
+    /// <summary>
+    /// The prompt for a conversation. A conversation that the template refuses, and anything it does that is not possible or goes
+    /// beyond the limits on output, steps and recursion, is a <see cref="ChatTemplateException"/>.
+    /// </summary>
+    public string Render(ChatTemplateInput input) => Render(input, new TemplateLimits());
+
+    internal string Render(ChatTemplateInput input, TemplateLimits limits)
+    {
+        var variables = TemplateVariables.Of(input);
+        var context = new RenderContext(new Budget(limits, variables.Characters), new Scope(variables.Scope), input.Now);
+        try
+        {
+            _body.Render(context);
+            return context.Output.ToString();
+        }
+        catch (TemplateFault fault)
+        {
+            throw new ChatTemplateException(fault.Message, fault.Line ?? context.Line, fault.RaisedByTemplate, fault);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using System.Runtime.InteropServices;
+using LlamaCluster.Text;
+
+namespace LlamaCluster.Text.Tests.Tokenization;
+
+/// <summary>Compares what a tokenizer makes of texts with recorded ids, and that decoding gives the texts back.</summary>
+static class Encoded
+{
+    public static void AssertIds(ITokenizer tokenizer, string[] texts, int[][] ids, bool parseSpecial = false)
+    {
+        Assert.Equal(texts.Length, ids.Length);
+        for (var i = 0; i < texts.Length; i++)
+        {
+            var encoded = tokenizer.Encode(texts[i], addSpecial: false, parseSpecial);
+            Assert.True(ids[i].SequenceEqual(encoded), $"{texts[i]}: expected {string.Join(' ', ids[i])}, got {string.Join(' ', encoded)}");
+        }
+    }
+
+    /// <summary>Any bytes come back exactly.</summary>
+    public static void AssertRoundTrip(ITokenizer tokenizer, ReadOnlySpan<byte> text, bool parseSpecial = true)
+    {
+        List<int> ids = [];
+        tokenizer.Encode(text, ids, addSpecial: false, parseSpecial);
+        List<byte> decoded = [];
+        tokenizer.Decode([.. ids], decoded, includeControl: true);
+        var isSame = text.SequenceEqual(CollectionsMarshal.AsSpan(decoded));
+        Assert.True(isSame, isSame ? "" : $"{Convert.ToHexString(text)} came back as {Convert.ToHexString([.. decoded])}");
+    }
+}

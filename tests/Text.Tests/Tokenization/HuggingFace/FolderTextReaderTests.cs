@@ -1,0 +1,132 @@
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
+using LlamaCluster.Testing;
+
+namespace LlamaCluster.Text.Tests.Tokenization.HuggingFace;
+
+/// <summary>What the small files beside tokenizer.json decide. The tokenizer is that of the demo model, whose post-processor adds bos.</summary>
+public sealed class FolderTextReaderTests
+{
+    const int Bos = 2043;
+    const int EndOfText = 2044;
+    const int EndOfTurn = 2047;
+
+    [Fact]
+    public void ATokenizerAloneIsEnough()
+    {
+        var text = Open();
+
+        Assert.Null(text.TemplateSource);
+        Assert.Null(text.Tokenizer.BosId);
+        Assert.Null(text.BosText);
+        Assert.Equal([EndOfText, EndOfTurn], text.Tokenizer.StopIds.Order());
+        Assert.Equal(Bos, text.Tokenizer.Encode("x", addSpecial: true, parseSpecial: false)[0]);
+    }
+
+    [Fact]
+    public void BosAndEosAreNamedByAnyOfTheFiles()
+    {
+        AssertBosAndEos(Open(("tokenizer_config.json", """{"bos_token": "<|begin_of_text|>", "eos_token": {"content": "<|eot_id|>"}}""")));
+        AssertBosAndEos(Open(("special_tokens_map.json", """{"bos_token": {"content": "<|begin_of_text|>"}, "eos_token": "<|eot_id|>"}""")));
+        AssertBosAndEos(Open(("generation_config.json", """{"bos_token_id": 2043, "eos_token_id": [2047, 2044]}""")));
+        AssertBosAndEos(Open(("config.json", """{"bos_token_id": 2043, "eos_token_id": 2047}""")));
+        AssertBosAndEos(Open(
+            ("tokenizer_config.json", """{"bos_token": null}"""),
+            ("generation_config.json", """{"bos_token_id": 2043}"""),
+            ("config.json", """{"bos_token_id": 7, "eos_token_id": 2047}""")));
+
+        static void AssertBosAndEos(ModelText text)
+        {
+            Assert.Equal((Bos, EndOfTurn), (text.Tokenizer.BosId, text.Tokenizer.EosId));
+            Assert.Equal(("<|begin_of_text|>", "<|eot_id|>"), (text.BosText, text.EosText));
+        }
+    }
+
+    [Fact]
+    public void StopsOnAllThatAnyFileNames()
+    {
+        var text = Open(
+            ("tokenizer_config.json", """{"eos_token": "a"}"""),
+            ("generation_config.json", """{"eos_token_id": [5, 6]}"""),
+            ("config.json", """{"eos_token_id": 7}"""));
+        Assert.Equal([5, 6, 7, text.Tokenizer.FindToken("a")!.Value, EndOfText, EndOfTurn], text.Tokenizer.StopIds.Order());
+    }
+
+    [Theory]
+    [InlineData("""{}""", "2043 x")]
+    [InlineData("""{"add_bos_token": true, "add_eos_token": true, "bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"}""", "2043 x 2047")]
+    [InlineData("""{"add_bos_token": false, "bos_token": "<|begin_of_text|>"}""", "x")]
+    [InlineData("""{"tokenizer_class": "LlamaTokenizerFast", "bos_token": "<|end_of_text|>"}""", "2044 x")]
+    [InlineData("""{"tokenizer_class": "LlamaTokenizer", "bos_token": "<|begin_of_text|>", "add_bos_token": false}""", "x")]
+    [InlineData("""{"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|end_of_text|>"}""", "2043 x")]
+    public void BosAndEosAreAddedAsTheTransformersLibraryDoes(string config, string expected)
+    {
+        var tokenizer = Open(("tokenizer_config.json", config)).Tokenizer;
+        var x = tokenizer.FindToken("x")!.Value;
+        Assert.Equal(expected.Replace("x", $"{x}"), string.Join(' ', tokenizer.Encode("x", addSpecial: true, parseSpecial: true)));
+    }
+
+    [Fact]
+    public void TheTemplateIsInOneOfSeveralPlaces()
+    {
+        Assert.Equal("one", Open(("tokenizer_config.json", """{"chat_template": "one"}""")).TemplateSource);
+        const string Several = """{"chat_template": [{"name": "rag", "template": "one"}, {"name": "default", "template": "two"}]}""";
+        Assert.Equal("two", Open(("tokenizer_config.json", Several)).TemplateSource);
+        Assert.NotNull(Open(("tokenizer_config.json", """{"chat_template": "one"}""")).Template);
+        Assert.Null(Open().Template);
+        Assert.Equal("three\n", Open(("tokenizer_config.json", """{"chat_template": "one"}"""), ("chat_template.jinja", "three\n")).TemplateSource);
+    }
+
+    [Theory]
+    [InlineData("tokenizer_config.json", """{"bos_token": "<x>"}""", "tokenizer_config.json: bos_token is '<x>', which is no token")]
+    [InlineData("tokenizer_config.json", """{"bos_token": 7}""", "tokenizer_config.json: bos_token is 7; expected a string")]
+    [InlineData("tokenizer_config.json", """{"add_bos_token": true}""", "tokenizer_config.json: add_bos_token is true, but no file says which token that is")]
+    [InlineData("tokenizer_config.json", """{"add_bos_token": "yes"}""", "tokenizer_config.json: add_bos_token is a string; expected a boolean")]
+    [InlineData("tokenizer_config.json", """{"chat_template": [{"name": "rag", "template": "x"}]}""", "tokenizer_config.json: chat_template has no template named 'default'")]
+    [InlineData("tokenizer_config.json", "{", "tokenizer_config.json: the file is not valid JSON")]
+    [InlineData("special_tokens_map.json", """{"eos_token": "<x>"}""", "special_tokens_map.json: eos_token is '<x>', which is no token")]
+    [InlineData("generation_config.json", """{"eos_token_id": 2048}""", "generation_config.json: eos_token_id is 2048, which is the id of no token")]
+    [InlineData("generation_config.json", """{"eos_token_id": ["x"]}""", "generation_config.json: eos_token_id is a string; expected an integer")]
+    [InlineData("config.json", """{"vocab_size": 2047}""", "tokenizer.json: has ids up to 2047, but config.json's vocab_size is 2047")]
+    public void RefusesWhatDoesNotFit(string file, string content, string problem)
+    {
+        var error = Assert.Throws<ModelFormatException>(() => Open((file, content)));
+        Assert.Contains(problem, error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Fact]
+    public void ATemplateThatCannotBeReadIsRefusedWhenItIsNeeded()
+    {
+        var text = Open(("tokenizer_config.json", """{"chat_template": "{% if %}"}"""));
+        Assert.NotEmpty(text.Tokenizer.Encode("x", addSpecial: true, parseSpecial: false));
+        var error = Assert.Throws<ModelFormatException>(() => text.Template);
+        Assert.Contains("tokenizer_config.json: chat_template: ", error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Fact]
+    public void RefusesATemplateThatIsNotText()
+    {
+        using var folder = new TempFolder();
+        File.Copy(SharedFiles.Demo("hf/tokenizer.json"), folder.File("tokenizer.json"));
+        File.WriteAllBytes(folder.File("chat_template.jinja"), [0xFF]);
+        Assert.EndsWith("chat_template.jinja: is not UTF-8", Assert.Throws<ModelFormatException>(() => ModelTextReader.Open(folder.Path)).Message);
+    }
+
+    [Fact]
+    public void RefusesAFolderWithoutTokenizer()
+    {
+        using var folder = new TempFolder();
+        Assert.EndsWith("has neither tokenizer.json nor tokenizer.model", Assert.Throws<ModelFormatException>(() => ModelTextReader.Open(folder.Path)).Message);
+    }
+
+    static ModelText Open(params (string Name, string Content)[] others)
+    {
+        using var folder = new TempFolder();
+        File.Copy(SharedFiles.Demo("hf/tokenizer.json"), folder.File("tokenizer.json"));
+        foreach (var (name, content) in others) File.WriteAllText(folder.File(name), content);
+        return ModelTextReader.Open(folder.Path);
+    }
+}
