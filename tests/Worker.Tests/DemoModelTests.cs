@@ -3,6 +3,8 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Tests.Fakes;

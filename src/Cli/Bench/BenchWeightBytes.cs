@@ -1,5 +1,6 @@
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Cli.Bench;
 

@@ -3,7 +3,7 @@ using LlamaCluster.Cli.Models;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Model.Sampling;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 

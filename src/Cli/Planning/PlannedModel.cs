@@ -1,5 +1,6 @@
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;

@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;

@@ -2,7 +2,9 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Inference.Ranks;
+using LlamaCluster.Model.Local;
+using LlamaCluster.Model.Ranks;
+using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Model.Inference;
 

@@ -1,3 +1,6 @@
+using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Weights;
+
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>

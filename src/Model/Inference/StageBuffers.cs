@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;

@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Model.Inference;
 

@@ -2,8 +2,9 @@ using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Inference.Ranks;
-using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Model.Ranks;
+using LlamaCluster.Model.Sampling;
+using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;

@@ -1,6 +1,6 @@
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Inference.Sampling;
+using LlamaCluster.Model.Sampling;
 using LlamaCluster.Primitives;
 using Wire = LlamaCluster.Protos;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Sequences;
 
 namespace LlamaCluster.Worker.Execution;
 

@@ -1,3 +1,4 @@
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Model.Inference;
 

@@ -1,6 +1,7 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Worker.Loading;
 

@@ -1,6 +1,8 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Inference.Ranks;
+using LlamaCluster.Model.Ranks;
+using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Worker.Loading;
 

@@ -1,7 +1,9 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Inference.Ranks;
+using LlamaCluster.Model.Ranks;
+using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Worker.Loading;
 

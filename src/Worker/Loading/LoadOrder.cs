@@ -1,3 +1,4 @@
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Inference;

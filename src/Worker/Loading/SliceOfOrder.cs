@@ -1,4 +1,5 @@
 using Grpc.Core;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;

@@ -3,6 +3,7 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Model.Tests.Formats;

@@ -1,6 +1,8 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Model.Tests.Inference;
 

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing.Models;
 using static LlamaCluster.Model.Tests.Inference.TestStage;

@@ -1,4 +1,6 @@
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Testing.Models;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Links;

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Sequences;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Tests.Fakes;

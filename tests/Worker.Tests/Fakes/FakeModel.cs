@@ -1,6 +1,8 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Worker.Loading;
 
 namespace LlamaCluster.Worker.Tests.Fakes;

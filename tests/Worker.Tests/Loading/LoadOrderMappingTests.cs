@@ -1,5 +1,6 @@
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Inference;

@@ -1,4 +1,6 @@
 using Grpc.Core;
+using LlamaCluster.Model.Local;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;

@@ -1,4 +1,4 @@
-using LlamaCluster.Model.Inference.Ranks;
+using LlamaCluster.Model.Ranks;
 
 namespace LlamaCluster.Worker.Links.Sums;
 

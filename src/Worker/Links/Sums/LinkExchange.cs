@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using LlamaCluster.Model.Inference.Ranks;
+using LlamaCluster.Model.Ranks;
 using LlamaCluster.Worker.Links.Peers;
 using LlamaCluster.Worker.Links.Ranks;
 

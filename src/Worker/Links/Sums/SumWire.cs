@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using LlamaCluster.Cluster.Activations;
-using LlamaCluster.Model.Inference.Ranks;
+using LlamaCluster.Model.Ranks;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Links.Peers;
 using LlamaCluster.Worker.Links.Ranks;

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using LlamaCluster.Model.Inference.Ranks;
+using LlamaCluster.Model.Ranks;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Links.Sums;

@@ -1,0 +1,43 @@
+namespace LlamaCluster.Model.Ranks;
+
+/// <summary>
+/// How one rank of a tensor group meets the others within a step. All ranks make the same calls in the same order, with the same lengths; the
+/// calls come from the thread that computes, block it, and have a deadline inside.
+/// <para>
+/// A sum is begun with this rank's part and completed later, so that the part travels while the next one is computed. Sums are completed in the
+/// order they were begun, of which at most <see cref="MaxSumsUnderWay"/> are open at a time.
+/// </para>
+/// </summary>
+public interface IRankExchange
+{
+    const int MaxSumsUnderWay = 4;
+
+    /// <summary>This rank, from 0.</summary>
+    int Rank { get; }
+
+    int RankCount { get; }
+
+    /// <summary>Gives this rank's part of a sum to the others. Does not wait for theirs.</summary>
+    /// <param name="own">
+    /// Whole rows of activations, each of the same width (a multiple of 32 wherever the model's is), so that blocks of 32 never span
+    /// two rows. May hold numbers that are not finite, and the sum must then not be finite either.
+    /// </param>
+    /// <exception cref="RankLostException">A rank is gone.</exception>
+    void BeginSum(ReadOnlySpan<float> own);
+
+    /// <summary>
+    /// Completes the oldest sum that is open: waits for the other ranks' parts, and puts in place of this rank's own the sum of all, added up in the
+    /// order of ranks. Every rank gets the same bits, which depend on the element's parts alone: not on where it stands or what else is sent.
+    /// </summary>
+    /// <param name="own">The part that the sum was begun with, unchanged.</param>
+    /// <exception cref="RankLostException">A rank is gone, or did not give its part in time.</exception>
+    void CompleteSum(Span<float> own);
+
+    /// <summary>Gives a message to all ranks, and takes theirs. No sum may be open.</summary>
+    /// <param name="own">Any length, which may be another on each rank.</param>
+    /// <exception cref="RankLostException">A rank is gone, or did not give its message in time.</exception>
+    void AllGather(ReadOnlySpan<byte> own);
+
+    /// <summary>What a rank (or this one itself) gave with the last <see cref="AllGather"/>. Valid until the next call.</summary>
+    ReadOnlySpan<byte> Gathered(int rank);
+}

@@ -1,0 +1,137 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Model.Sampling;
+
+/// <summary>
+/// The ids of one rank: what the others must know of their logits, so that together they choose as one would who had all. Holds buffers of the
+/// size of the rank's vocabulary; one caller at a time.
+/// </summary>
+/// <param name="vocabularySize">Of all ranks.</param>
+/// <param name="own">The rank's ids.</param>
+sealed class RankScores(int vocabularySize, IndexRange own)
+{
+    const int DrawBlock = 256;
+
+    readonly float[] _scores = new float[own.Count];
+    readonly ScoreBlocks _blocks = new(own.Count);
+    readonly CandidateHeap _ids = new(own.Count);
+
+    /// <summary>Says what the row's next token may be.</summary>
+    /// <param name="logits">Of the rank's ids.</param>
+    /// <param name="history">The tokens before the one to choose; null where no penalty is on.</param>
+    /// <param name="mask">Of all ids; empty: all are allowed.</param>
+    public void Describe(ReadOnlySpan<float> logits, SamplingOptions options, TokenHistory? history, ReadOnlySpan<byte> mask, ArrayBufferWriter<byte> message)
+    {
+        var head = DescribeLogits(logits, options.TopLogprobs, message, out var place);
+        if (!float.IsNaN(head.MaxLogit))
+        {
+            var scores = Score(logits, options, history, mask);
+            _blocks.Set(scores);
+            var best = _blocks.ArgMax(scores);
+            head = head with { MaxScore = _blocks.Max, Chosen = new ScoredId(own.First + best, _blocks.Max, logits[best]) };
+            if (!options.IsGreedy && !float.IsNegativeInfinity(_blocks.Max))
+            {
+                if (ScoreFilter.NeedsSum(options, vocabularySize)) head = head with { ScoreSum = Softmax.SumOfExp(scores, _blocks.Max, 1 / options.Temperature) };
+                if (ScoreFilter.IsNeeded(options)) head = head with { CandidateCount = WriteCandidates(scores, logits, options, head.ScoreSum, message) };
+            }
+        }
+        MemoryMarshal.Write(Writable(message, place), head);
+    }
+
+    /// <summary>Says how probable the row's next token, which is known, is.</summary>
+    public void Describe(ReadOnlySpan<float> logits, int known, int topLogprobs, ArrayBufferWriter<byte> message)
+    {
+        var head = DescribeLogits(logits, topLogprobs, message, out var place);
+        var index = known - own.First;
+        if ((uint)index < (uint)own.Count) head = head with { Chosen = new ScoredId(known, logits[index], logits[index]) };
+        MemoryMarshal.Write(Writable(message, place), head);
+    }
+
+    /// <summary>Goes through the rank's probabilities up to a point, where nothing is filtered.</summary>
+    /// <param name="rest">Of the sum of e^((score - greatest) / temperature); beyond it: the last id that is not impossible.</param>
+    public ScoredId Draw(ReadOnlySpan<float> logits, SamplingOptions options, TokenHistory? history, ReadOnlySpan<byte> mask, double rest)
+    {
+        var scores = Score(logits, options, history, mask);
+        var max = Softmax.Max(scores);
+        // First which 256 ids, then which of them.
+        Span<float> weights = stackalloc float[DrawBlock];
+        var last = 0;
+        for (var first = 0; first < scores.Length; first += DrawBlock)
+        {
+            var block = scores[first..Math.Min(first + DrawBlock, scores.Length)];
+            var ofBlock = weights[..block.Length];
+            double sum = Softmax.Exp(block, max, 1 / options.Temperature, ofBlock);
+            if (sum > rest) return At(first + Sampler.IndexAt(ofBlock, rest), scores, logits);
+            rest -= sum;
+            if (sum > 0) last = first + Sampler.IndexAt(ofBlock, sum);
+        }
+        return At(last, scores, logits); // the sum over all was rounded up
+    }
+
+    /// <summary>Leaves room for the head, and writes the ids with the greatest logits behind it.</summary>
+    RowScores DescribeLogits(ReadOnlySpan<float> logits, int? topLogprobs, ArrayBufferWriter<byte> message, out int place)
+    {
+        place = message.WrittenCount;
+        message.GetSpan(Unsafe.SizeOf<RowScores>());
+        message.Advance(Unsafe.SizeOf<RowScores>());
+        var max = Softmax.MaxOfFinite(logits);
+        if (float.IsNaN(max)) return new RowScores { MaxLogit = max, Chosen = ScoredId.None };
+        var sum = topLogprobs is null ? 0 : Softmax.SumOfExp(logits, max);
+        return new RowScores { MaxLogit = max, LogitSum = sum, Chosen = ScoredId.None, TopCount = WriteTop(logits, topLogprobs ?? 0, message) };
+    }
+
+    int WriteTop(ReadOnlySpan<float> logits, int count, ArrayBufferWriter<byte> message)
+    {
+        if (count == 0) return 0;
+        count = Math.Min(count, logits.Length);
+        _blocks.Set(logits);
+        _ids.Clear();
+        _blocks.Collect(logits, _blocks.ReachedBy(count), _ids);
+        _ids.Heapify();
+        for (var i = 0; i < count; i++)
+        {
+            var (id, logit) = _ids.RankNext();
+            Write(message, new ScoredId(own.First + id, logit, logit));
+        }
+        return count;
+    }
+
+    int WriteCandidates(ReadOnlySpan<float> scores, ReadOnlySpan<float> logits, SamplingOptions options, float sum, ArrayBufferWriter<byte> message)
+    {
+        _ids.Clear();
+        _blocks.Collect(scores, ScoreFilter.Floor(options, _blocks, sum, vocabularySize), _ids);
+        var topK = ScoreFilter.TopK(options, vocabularySize);
+        if (topK == 0 || topK >= _ids.Count)
+        {
+            for (var i = 0; i < _ids.Count; i++) Write(message, At(_ids.Id(i), scores, logits));
+            return _ids.Count;
+        }
+        // The floor is one of blocks: more ids reach it than are wanted, all of them where there are fewer blocks.
+        _ids.Heapify();
+        for (var i = 0; i < topK; i++) Write(message, At(_ids.RankNext().Id, scores, logits));
+        return topK;
+    }
+
+    ReadOnlySpan<float> Score(ReadOnlySpan<float> logits, SamplingOptions options, TokenHistory? history, ReadOnlySpan<byte> mask)
+    {
+        if (history is null && options.LogitBias.Count == 0 && mask.IsEmpty) return logits;
+        logits.CopyTo(_scores);
+        Penalties.Apply(options, history, _scores, own.First);
+        if (!mask.IsEmpty) TokenMask.Apply(mask[(own.First / 8)..], _scores);
+        return _scores;
+    }
+
+    ScoredId At(int index, ReadOnlySpan<float> scores, ReadOnlySpan<float> logits) => new(own.First + index, scores[index], logits[index]);
+
+    static void Write(ArrayBufferWriter<byte> message, ScoredId id)
+    {
+        MemoryMarshal.Write(message.GetSpan(Unsafe.SizeOf<ScoredId>()), id);
+        message.Advance(Unsafe.SizeOf<ScoredId>());
+    }
+
+    static Span<byte> Writable(ArrayBufferWriter<byte> message, int place) => MemoryMarshal.AsMemory(message.WrittenMemory[place..]).Span;
+}

@@ -1,0 +1,151 @@
+using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Model.Sampling;
+
+/// <summary>
+/// Chooses tokens from what all ranks say of their ids (<see cref="RankScores"/>). What happens, in order:
+/// <list type="number">
+/// <item>log-probabilities to report: the log-softmax of the logits as the model gave them, as OpenAI and vLLM (raw_logprobs) do;</item>
+/// <item>repetition, frequency and presence penalties, then logit_bias, then the token mask (<see cref="Penalties"/>, <see cref="TokenMask"/>);</item>
+/// <item>if greedy (temperature below 1e-5): the greatest score, of equal ones the lowest id;</item>
+/// <item>otherwise temperature, min_p, top_k, top_p (<see cref="ScoreFilter"/>), and a draw with the random number of seed and position. Where
+/// nothing is filtered, the ids are gone through in their order, and the rank that has the point says which it is (<see cref="FindDrawn"/>).</item>
+/// </list>
+/// Holds buffers of the vocabulary's size; one caller at a time.
+/// </summary>
+sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
+{
+    readonly ScoreFilter _filter = new(vocabularySize);
+    readonly List<ScoredId> _top = [];
+
+    /// <summary>What the ranks have said.</summary>
+    public GatheredScores Scores { get; } = new(rankCount, maxRows, vocabularySize);
+
+    /// <summary>Every id that is not impossible may be drawn: which one is found by the rank that has it.</summary>
+    public static bool DrawsFromAll(SamplingOptions options) => !options.IsGreedy && !ScoreFilter.IsNeeded(options);
+
+    /// <summary>Where the weights, added one by one, go beyond <paramref name="limit"/>; where rounding keeps them below it, the last that is not 0.</summary>
+    public static int IndexAt(ReadOnlySpan<float> weights, double limit)
+    {
+        var sum = 0.0;
+        for (var i = 0; i < weights.Length; i++)
+        {
+            sum += weights[i];
+            if (sum > limit) return i;
+        }
+        return weights.LastIndexOfAnyExcept(0f);
+    }
+
+    /// <summary>Whether all ranks' logits are finite.</summary>
+    public bool IsFinite(int row)
+    {
+        for (var rank = 0; rank < rankCount; rank++)
+            if (float.IsNaN(Scores.Of(rank, row).MaxLogit)) return false;
+        return true;
+    }
+
+    /// <summary>Which rank has the id to be drawn from all, and how far into its probabilities. The same bits on every rank.</summary>
+    /// <param name="position">Of the token to choose.</param>
+    public (int Rank, double Point) FindDrawn(int row, SamplingOptions options, int position)
+    {
+        var max = MaxScore(row);
+        var rest = CounterRandom.Next(options.Seed, position) * ScoreSum(row, max, options.Temperature);
+        var last = 0;
+        for (var rank = 0; rank < rankCount; rank++)
+        {
+            var scale = Weight(Scores.Of(rank, row).MaxScore, max, options.Temperature);
+            var own = scale * (double)Scores.Of(rank, row).ScoreSum;
+            if (own > rest) return (rank, rest / scale);
+            rest -= own;
+            if (own > 0) last = rank;
+        }
+        return (last, double.PositiveInfinity); // the sum over all was rounded up
+    }
+
+    /// <param name="drawn">What the rank that <see cref="FindDrawn"/> names has found, if the row draws from all ids.</param>
+    /// <param name="position">Of the token to choose.</param>
+    public SampledToken Sample(int row, SamplingOptions options, ScoredId drawn, int position)
+    {
+        var chosen = options.IsGreedy ? Best(row) : DrawsFromAll(options) ? drawn : Draw(row, options, CounterRandom.Next(options.Seed, position));
+        return options.TopLogprobs is { } top ? Report(row, chosen, top) : new SampledToken(chosen.Id, float.NaN, []);
+    }
+
+    /// <summary>The log-probability of a token that is known.</summary>
+    public SampledToken Score(int row, int topLogprobs)
+    {
+        for (var rank = 0; rank < rankCount; rank++)
+            if (Scores.Of(rank, row).Chosen is { Id: >= 0 } known) return Report(row, known, topLogprobs);
+        throw new InvalidOperationException("no rank has the token's id");
+    }
+
+    ScoredId Best(int row)
+    {
+        var best = ScoredId.None;
+        for (var rank = 0; rank < rankCount; rank++)
+            if (Scores.Of(rank, row).Chosen is var chosen && chosen.Score > best.Score) best = chosen;
+        return best;
+    }
+
+    ScoredId Draw(int row, SamplingOptions options, double random)
+    {
+        var max = MaxScore(row);
+        _filter.Apply(Scores, row, max, ScoreFilter.NeedsSum(options, vocabularySize) ? ScoreSum(row, max, options.Temperature) : double.NaN, options);
+        var id = _filter.Id(IndexAt(_filter.Weights, random * Sum(_filter.Weights)));
+        for (var rank = 0; rank < rankCount; rank++)
+            foreach (var candidate in Scores.Candidates(rank, row))
+                if (candidate.Id == id) return candidate;
+        throw new InvalidOperationException($"id {id} was drawn, but is no candidate");
+    }
+
+    SampledToken Report(int row, ScoredId chosen, int count)
+    {
+        var logSum = LogSum(row);
+        _top.Clear();
+        for (var rank = 0; rank < rankCount; rank++) _top.AddRange(Scores.Top(rank, row));
+        _top.Sort((a, b) => a.Logit != b.Logit ? b.Logit.CompareTo(a.Logit) : a.Id.CompareTo(b.Id));
+        var top = new TokenLogprob[Math.Min(count, _top.Count)];
+        for (var i = 0; i < top.Length; i++) top[i] = new(_top[i].Id, (float)(_top[i].Logit - logSum));
+        return new SampledToken(chosen.Id, (float)(chosen.Logit - logSum), top);
+    }
+
+    /// <summary>The logarithm of the sum of e^logit over all ids.</summary>
+    double LogSum(int row)
+    {
+        var max = float.NegativeInfinity;
+        for (var rank = 0; rank < rankCount; rank++) max = MathF.Max(max, Scores.Of(rank, row).MaxLogit);
+        var sum = 0.0;
+        for (var rank = 0; rank < rankCount; rank++) sum += Math.Exp(Scores.Of(rank, row).MaxLogit - max) * Scores.Of(rank, row).LogitSum;
+        return max + Math.Log(sum);
+    }
+
+    float MaxScore(int row)
+    {
+        var max = float.NegativeInfinity;
+        for (var rank = 0; rank < rankCount; rank++) max = MathF.Max(max, Scores.Of(rank, row).MaxScore);
+        return max;
+    }
+
+    /// <summary>The sum of e^((score - max) / temperature) over all ids.</summary>
+    double ScoreSum(int row, float max, float temperature)
+    {
+        var sum = 0.0;
+        for (var rank = 0; rank < rankCount; rank++)
+            sum += Weight(Scores.Of(rank, row).MaxScore, max, temperature) * (double)Scores.Of(rank, row).ScoreSum;
+        return sum;
+    }
+
+    /// <summary>e^((score - max) / temperature), by the kernels, whose bits are the same on every machine.</summary>
+    static float Weight(float score, float max, float temperature)
+    {
+        Span<float> weight = [score];
+        return float.IsNegativeInfinity(score) ? 0 : Softmax.Exp(weight, max, 1 / temperature, weight);
+    }
+
+    static double Sum(ReadOnlySpan<float> weights)
+    {
+        var sum = 0.0;
+        foreach (var weight in weights) sum += weight;
+        return sum;
+    }
+}

@@ -1,0 +1,57 @@
+using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Sampling;
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Model.Sequences;
+
+/// <summary>What a stage keeps of one sequence: facts, block table, position, and on the last stage what sampling needs.</summary>
+/// <param name="history">The tokens so far; null where no penalty asks for them.</param>
+sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? history)
+{
+    readonly int[] _blocks = new int[maxBlocks];
+
+    public ulong Id => facts.SequenceId;
+
+    public SamplingOptions Sampling => facts.Sampling;
+
+    public int PromptLength => facts.PromptLength;
+
+    public TokenHistory? History => history;
+
+    /// <summary>Block ids in the order of positions.</summary>
+    public ReadOnlySpan<int> Blocks => _blocks.AsSpan(0, BlockCount);
+
+    public int BlockCount { get; private set; }
+
+    /// <summary>Where the next chunk may start at the earliest: not before positions that are settled.</summary>
+    public int EarliestStart { get; private set; }
+
+    /// <summary>Where the next chunk may start at the latest: after what has been computed. A new sequence's blocks may hold anything.</summary>
+    public int LatestStart { get; private set; } = int.MaxValue;
+
+    public bool IsNew => LatestStart == int.MaxValue;
+
+    /// <summary>The step that last had a chunk of this sequence.</summary>
+    public long LastStep { get; set; }
+
+    /// <summary>x[D] of the last position of a prompt's part, from which the next part's first token is scored.</summary>
+    public float[]? LastRow { get; set; }
+
+    public bool HasRoomFor(int blocks) => blocks <= _blocks.Length - BlockCount;
+
+    public void Append(int block) => _blocks[BlockCount++] = block;
+
+    /// <summary>Takes the last block back.</summary>
+    public int RemoveLast() => _blocks[--BlockCount];
+
+    public AttentionChunk Chunk(int firstRow, Chunk chunk) => new(firstRow, chunk.Count, chunk.Start, _blocks);
+
+    /// <summary>The chunk has run. Of its drafts, any number may be dropped, or exactly those after <paramref name="accepted"/>.</summary>
+    public void Advance(Chunk chunk, int? accepted)
+    {
+        var end = chunk.Start + chunk.Count;
+        var drafts = Math.Max(0, chunk.SampleCount - 1);
+        EarliestStart = end - drafts + (accepted ?? 0);
+        LatestStart = accepted is null ? end : EarliestStart;
+    }
+}

@@ -1,0 +1,171 @@
+using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Sampling;
+using LlamaCluster.Model.Weights;
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Model.Sequences;
+
+/// <summary>
+/// The sequences that a stage knows, and whether a step fits them. A step comes from the network: each of its claims is checked here, before
+/// anything is computed, and one that is refused leaves no trace.
+/// </summary>
+sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions options)
+{
+    readonly Dictionary<ulong, SequenceState> _sequences = [];
+    readonly BlockStates _blocks = new(options.KvBlockCount);
+    readonly Stack<(int Block, int Filled)> _overwritten = [];
+    readonly StepRules _rules = new(config, shape, options);
+    readonly int _maxBlocks = BlocksFor(options.MaxSequenceLength);
+    long _stepNumber;
+
+    /// <summary>A sequence that <see cref="Admit"/> has let in.</summary>
+    public SequenceState this[ulong id] => _sequences[id];
+
+    /// <summary>Takes in a step's new sequences and blocks, if all of it can be run.</summary>
+    /// <param name="givenRows">Rows of activations that came with the step; null on the stage that embeds.</param>
+    /// <returns>Null, or in one line why the step is refused.</returns>
+    public string? Admit(Step step, int? givenRows)
+    {
+        _stepNumber++;
+        _overwritten.Clear();
+        var (started, extended) = (0, 0);
+        var problem = _rules.RowProblem(step, givenRows) ?? Copy(step) ?? Start(step, ref started) ?? Extend(step, ref extended) ?? OwnerProblem(step);
+        if (problem is null)
+        {
+            for (var i = 0; i < step.Chunks.Count; i++) Settle(step.Chunks[i]);
+            return null;
+        }
+
+        for (var i = extended - 1; i >= 0; i--) Shorten(step.Chunks[i]);
+        for (var i = 0; i < started; i++) _sequences.Remove(step.NewSequences[i].SequenceId);
+        while (_overwritten.TryPop(out var before)) _blocks.SetFilled(before.Block, before.Filled);
+        return problem;
+    }
+
+    public void End(ulong id)
+    {
+        if (!_sequences.Remove(id, out var sequence)) return;
+        foreach (var block in sequence.Blocks) _blocks.Release(block);
+    }
+
+    string AllBlocks => $"there are blocks 0 to {options.KvBlockCount - 1}";
+
+    static int BlocksFor(int positions) => (int)(((long)positions + KvBlock.Positions - 1) / KvBlock.Positions);
+
+    string? Copy(Step step)
+    {
+        for (var i = 0; i < step.Copies.Count; i++)
+        {
+            var (source, target) = step.Copies[i];
+            if (!_blocks.Knows(source) || !_blocks.Knows(target)) return $"block {source} is to be copied to block {target}; {AllBlocks}";
+            if (_blocks.FilledOf(source) == 0) return $"block {source} is to be copied, but it holds nothing";
+            if (_blocks.HoldersOf(target) > 0 || target == source) return $"block {source} is to be copied over block {target}, which is in use";
+            _overwritten.Push((target, _blocks.FilledOf(target)));
+            _blocks.SetFilled(target, _blocks.FilledOf(source));
+        }
+        return null;
+    }
+
+    string? Start(Step step, ref int started)
+    {
+        for (; started < step.NewSequences.Count; started++)
+        {
+            var facts = step.NewSequences[started];
+            if (_rules.StartProblem(facts) is { } problem) return problem;
+            var history = shape.HasHead && facts.Sampling.NeedsHistory ? new TokenHistory(facts.PromptLength) : null;
+            history?.Add([.. facts.History]);
+            if (!_sequences.TryAdd(facts.SequenceId, new SequenceState(facts, _maxBlocks, history)))
+                return $"sequence {facts.SequenceId} is introduced, but it is known already";
+        }
+        return null;
+    }
+
+    string? Extend(Step step, ref int extended)
+    {
+        for (; extended < step.Chunks.Count; extended++)
+        {
+            var chunk = step.Chunks[extended];
+            if (!_sequences.TryGetValue(chunk.SequenceId, out var sequence)) return $"sequence {chunk.SequenceId} is unknown";
+            if (sequence.LastStep == _stepNumber) return $"sequence {chunk.SequenceId} has two chunks";
+            if (_rules.ChunkProblem(chunk, sequence) is { } problem) return problem;
+            if ((NewBlockProblem(chunk, sequence) ?? PrefixProblem(chunk, sequence)) is { } blockProblem) return blockProblem;
+
+            sequence.LastStep = _stepNumber;
+            foreach (var block in chunk.NewBlocks.Span)
+            {
+                sequence.Append(block);
+                _blocks.Hold(block);
+            }
+        }
+
+        for (var i = 0; i < step.NewSequences.Count; i++)
+        {
+            var id = step.NewSequences[i].SequenceId;
+            if (_sequences[id].LastStep != _stepNumber) return $"sequence {id} is introduced, but has no chunk";
+        }
+        return null;
+    }
+
+    string? NewBlockProblem(Chunk chunk, SequenceState sequence)
+    {
+        var added = chunk.NewBlocks.Span;
+        if (!sequence.HasRoomFor(added.Length)) return $"sequence {chunk.SequenceId} gets more blocks than a sequence of {options.MaxSequenceLength} positions has";
+        var (needed, held) = (BlocksFor(chunk.Start + chunk.Count), sequence.BlockCount + added.Length);
+        if (held < needed) return $"sequence {chunk.SequenceId} has {held} blocks; positions up to {chunk.Start + chunk.Count - 1} need {needed}";
+        if (added.IsEmpty) return null;
+
+        _blocks.ClearMarks();
+        foreach (var block in sequence.Blocks) _blocks.TryMark(block);
+        foreach (var block in added)
+        {
+            if (!_blocks.Knows(block)) return $"sequence {chunk.SequenceId} gets block {block}; {AllBlocks}";
+            if (!_blocks.TryMark(block)) return $"sequence {chunk.SequenceId} gets block {block}, which it has already";
+            if (_blocks.HoldersOf(block) > 0 && !_blocks.IsFull(block)) return $"sequence {chunk.SequenceId} gets block {block}, which another sequence has not filled yet";
+        }
+        return null;
+    }
+
+    /// <summary>What comes before a new sequence's first chunk must be in its blocks already.</summary>
+    string? PrefixProblem(Chunk chunk, SequenceState sequence)
+    {
+        if (!sequence.IsNew) return null;
+        var blocks = chunk.NewBlocks.Span;
+        for (var (i, missing) = (0, chunk.Start); missing > 0; i++, missing -= KvBlock.Positions)
+        {
+            var needed = Math.Min(missing, KvBlock.Positions);
+            if (_blocks.FilledOf(blocks[i]) < needed)
+                return $"sequence {chunk.SequenceId} starts at position {chunk.Start}, but its block {blocks[i]} holds {_blocks.FilledOf(blocks[i])} positions, not {needed}";
+        }
+        return null;
+    }
+
+    /// <summary>Blocks that are written to, now or later, must be their sequence's alone; and what was copied must be for somebody.</summary>
+    string? OwnerProblem(Step step)
+    {
+        for (var i = 0; i < step.Chunks.Count; i++)
+        {
+            var chunk = step.Chunks[i];
+            foreach (var block in _sequences[chunk.SequenceId].Blocks[(chunk.Start / KvBlock.Positions)..])
+                if (_blocks.HoldersOf(block) > 1) return $"sequence {chunk.SequenceId} would write to block {block}, which another sequence has too";
+        }
+        for (var i = 0; i < step.Copies.Count; i++)
+            if (_blocks.HoldersOf(step.Copies[i].Target) == 0) return $"block {step.Copies[i].Target} is copied to, but no sequence gets it";
+        return null;
+    }
+
+    /// <summary>The chunk will run: its blocks are filled as far as it goes, and hold nothing after that.</summary>
+    void Settle(Chunk chunk)
+    {
+        var sequence = _sequences[chunk.SequenceId];
+        sequence.History?.Truncate(chunk.Start);
+        for (var i = chunk.Start / KvBlock.Positions; i < sequence.BlockCount; i++)
+            _blocks.SetFilled(sequence.Blocks[i], Math.Clamp(chunk.Start + chunk.Count - (i * KvBlock.Positions), 0, KvBlock.Positions));
+    }
+
+    void Shorten(Chunk chunk)
+    {
+        var sequence = _sequences[chunk.SequenceId];
+        for (var i = 0; i < chunk.NewBlocks.Length; i++) _blocks.Release(sequence.RemoveLast());
+    }
+}

@@ -1,0 +1,94 @@
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Sampling;
+using LlamaCluster.Model.Weights;
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Model.Sequences;
+
+/// <summary>What can be said of the parts of a step by themselves, and of a chunk beside its sequence. Each method gives the first problem, or null.</summary>
+sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions options)
+{
+    /// <param name="givenRows">Rows of activations that came with the step; null on the stage that embeds.</param>
+    public string? RowProblem(Step step, int? givenRows)
+    {
+        if (step.Chunks.Count == 0) return "the step has no chunks";
+        long rows = 0;
+        for (var i = 0; i < step.Chunks.Count; i++)
+        {
+            var chunk = step.Chunks[i];
+            if (chunk.Count < 1) return $"sequence {chunk.SequenceId} has a chunk of {chunk.Count} positions";
+            rows += chunk.Count;
+        }
+        if (rows > options.MaxStepRows) return $"the step has {rows} rows; this stage takes {options.MaxStepRows}";
+        return givenRows is null || givenRows == rows ? null : $"the step has {rows} rows, but activations of {givenRows} were given";
+    }
+
+    public string? StartProblem(SequenceStart facts)
+    {
+        if (facts.PromptLength < 1) return $"sequence {facts.SequenceId} has a prompt of {facts.PromptLength} tokens";
+        if (shape.HasHead && SamplingOptionsRules.FirstProblem(facts.Sampling, config.VocabularySize) is { } problem)
+            return $"sequence {facts.SequenceId}: {problem}";
+        foreach (var token in facts.History)
+            if (!IsToken(token)) return $"sequence {facts.SequenceId}: history has token {token}; {Tokens}";
+        return null;
+    }
+
+    public string? ChunkProblem(Chunk chunk, SequenceState sequence) =>
+        PositionProblem(chunk, sequence) ?? TokenProblem(chunk) ?? SampleProblem(chunk) ?? HistoryProblem(chunk, sequence);
+
+    string Tokens => $"ids are from 0 to {config.VocabularySize - 1}";
+
+    bool IsToken(int token) => (uint)token < (uint)config.VocabularySize;
+
+    string? PositionProblem(Chunk chunk, SequenceState sequence)
+    {
+        if (chunk.Start < sequence.EarliestStart || chunk.Start > sequence.LatestStart)
+            return $"sequence {chunk.SequenceId} goes on at position {chunk.Start}; {Expected(sequence)}";
+        return chunk.Start + (long)chunk.Count <= options.MaxSequenceLength
+            ? null
+            : $"sequence {chunk.SequenceId} would have {chunk.Start + (long)chunk.Count} positions; this stage has room for {options.MaxSequenceLength}";
+    }
+
+    static string Expected(SequenceState sequence) => sequence switch
+    {
+        { IsNew: true } => "the first is 0",
+        _ when sequence.EarliestStart == sequence.LatestStart => $"it is computed up to position {sequence.EarliestStart - 1}",
+        _ => $"it must be from {sequence.EarliestStart} to {sequence.LatestStart}",
+    };
+
+    string? TokenProblem(Chunk chunk)
+    {
+        var tokens = chunk.Tokens.Span;
+        if (tokens.Length != chunk.Count && (shape.NeedsTokens || tokens.Length > 0))
+            return $"sequence {chunk.SequenceId} has {tokens.Length} tokens for {chunk.Count} positions";
+        foreach (var token in tokens)
+            if (!IsToken(token)) return $"sequence {chunk.SequenceId} has token {token}; {Tokens}";
+        return null;
+    }
+
+    string? SampleProblem(Chunk chunk)
+    {
+        if (chunk.SampleCount < 0 || chunk.SampleCount > chunk.Count)
+            return $"sequence {chunk.SequenceId} is to be sampled at {chunk.SampleCount} of {chunk.Count} positions";
+        if (!shape.HasHead || chunk.TokenMask.IsEmpty) return null;
+
+        var bytes = TokenMask.Bytes(config.VocabularySize);
+        if (chunk.TokenMask.Length != (long)bytes * chunk.SampleCount)
+            return $"sequence {chunk.SequenceId} has a token mask of {chunk.TokenMask.Length} bytes; {chunk.SampleCount} positions need {bytes} each";
+        for (var i = 0; i < chunk.SampleCount; i++)
+            if (!TokenMask.AllowsAny(chunk.TokenMask.Span.Slice(i * bytes, bytes), config.VocabularySize))
+                return $"sequence {chunk.SequenceId} has a token mask that allows no token";
+        return null;
+    }
+
+    /// <summary>A sequence that does not start at its beginning must say what came before, where that matters.</summary>
+    string? HistoryProblem(Chunk chunk, SequenceState sequence)
+    {
+        if (!shape.HasHead || !sequence.IsNew) return null;
+        if (sequence.History is { } history && history.Count != chunk.Start)
+            return $"sequence {chunk.SequenceId} has penalties and starts at position {chunk.Start}, but a history of {history.Count} tokens";
+        if (sequence.Sampling.PromptLogprobs && chunk.Start > 0 && chunk.Start < sequence.PromptLength)
+            return $"sequence {chunk.SequenceId} wants log-probabilities of its prompt, but starts within it, at position {chunk.Start}";
+        return null;
+    }
+}

@@ -1,0 +1,123 @@
+using LlamaCluster.Kernels;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+
+namespace LlamaCluster.Model.Weights;
+
+/// <summary>The weights that one rank of a stage needs, packed for the kernels. Read-only, and safe to share between stages of one process.</summary>
+public sealed class ShardWeights : IDisposable
+{
+    readonly IReadOnlyList<PackedMatrix> _matrices;
+
+    ShardWeights(WeightLoader loader, IModelWeights source, StageShape shape, StageSlice slice)
+    {
+        var config = source.Config;
+        Slice = slice;
+        if (shape.Embeds) Embedding = loader.Matrix(LlamaTensors.Embedding, config.VocabularySize, config.HiddenSize);
+        var loaded = Enumerable.Range(shape.FirstLayer, source.LayersAreAlike ? 1 : shape.LayerCount).Select(layer => Layer(loader, config, slice, layer)).ToArray();
+        Layers = source.LayersAreAlike ? [.. Enumerable.Repeat(loaded[0], shape.LayerCount)] : loaded;
+        if (shape.HasHead)
+        {
+            OutputNorm = loader.Vector(LlamaTensors.OutputNorm, config.HiddenSize);
+            Head = config.TiedEmbeddings && Embedding is not null
+                ? new RowSlice(Embedding, slice.Vocabulary.First, slice.Vocabulary.Count)
+                : new RowSlice(loader.Matrix(ShardParts.HeadName(config), config.VocabularySize, config.HiddenSize), 0, slice.Vocabulary.Count);
+        }
+        LinkInOrder();
+        _matrices = loader.Matrices;
+        Bytes = _matrices.Sum(matrix => matrix.Bytes) + loader.VectorBytes;
+    }
+
+    /// <summary>Whose weights these are.</summary>
+    public StageSlice Slice { get; }
+
+    /// <summary>The most columns that a matrix has.</summary>
+    internal int WidestMatrix => _matrices.Max(matrix => matrix.Columns);
+
+    /// <summary>Resident size.</summary>
+    public long Bytes { get; }
+
+    /// <summary>[V, D], on the stage that embeds.</summary>
+    internal PackedMatrix? Embedding { get; }
+
+    /// <summary>Those of the stage, its first one first; one and the same where the model's layers are alike.</summary>
+    internal IReadOnlyList<LayerWeights> Layers { get; }
+
+    /// <summary>[D], on the stage with the head.</summary>
+    internal float[]? OutputNorm { get; }
+
+    /// <summary>The rank's rows of [V, D], on the stage with the head; rows of the embedding itself where the two are tied.</summary>
+    internal RowSlice? Head { get; }
+
+    /// <summary>Lets each matrix know the one that follows it in the forward pass.</summary>
+    void LinkInOrder()
+    {
+        var previous = Head?.Matrix;
+        foreach (var layer in Layers.Reverse())
+        {
+            layer.Down.Matrix.Next = previous;
+            layer.Gate.Next = layer.Down.Matrix;
+            layer.AttentionOutput.Matrix.Next = layer.Gate;
+            layer.Query.Next = layer.AttentionOutput.Matrix;
+            previous = layer.Query;
+        }
+    }
+
+    /// <summary>Exactly the tensors that <see cref="Load(IModelWeights, StageShape, ComputeThreads, IProgress{long}, CancellationToken)"/> reads for a stage that is not split, out of all of a model's.</summary>
+    public static IReadOnlyList<TensorInfo> TensorsOf(IReadOnlyList<TensorInfo> all, StageShape shape, LlamaConfig config) =>
+        [.. new ShardParts(config, shape, StageSlice.Whole(config)).Of(all).Select(part => part.Tensor)];
+
+    /// <summary>
+    /// Reads and packs exactly the <see cref="ShardParts.Held"/> of a rank, some rows at a time on all threads, so that never more than a few of them are
+    /// held twice.
+    /// </summary>
+    /// <param name="bytesLoaded">Told how many stored bytes have been read, from any thread, in growing order.</param>
+    /// <exception cref="ModelFormatException">A tensor is missing, has another shape than the config says, or cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; everything is freed.</exception>
+    public static ShardWeights Load(
+        IModelWeights source, StageShape shape, StageSlice slice, ComputeThreads threads, IProgress<long>? bytesLoaded, CancellationToken cancellation)
+    {
+        if (slice.FirstProblem(source.Config) is { } problem) throw new ArgumentException(problem, nameof(slice));
+        var loader = new WeightLoader(source, ShardParts.Held(source, shape, slice), bytesLoaded, cancellation);
+        try
+        {
+            var weights = new ShardWeights(loader, source, shape, slice);
+            loader.Run(threads);
+            return weights;
+        }
+        catch
+        {
+            foreach (var matrix in loader.Matrices) matrix.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>As above, for the only rank of a stage.</summary>
+    public static ShardWeights Load(
+        IModelWeights source, StageShape shape, ComputeThreads threads, IProgress<long>? bytesLoaded, CancellationToken cancellation) =>
+        Load(source, shape, StageSlice.Whole(source.Config), threads, bytesLoaded, cancellation);
+
+    public void Dispose()
+    {
+        foreach (var matrix in _matrices) matrix.Dispose();
+    }
+
+    static LayerWeights Layer(WeightLoader loader, LlamaConfig config, StageSlice slice, int layer)
+    {
+        var (d, f) = (config.HiddenSize, config.FfnSize);
+        var (q, kv) = (config.HeadCount * config.HeadSize, config.KvHeadCount * config.HeadSize);
+        string Name(string part) => LlamaTensors.OfLayer(layer, part);
+        return new LayerWeights
+        {
+            AttentionNorm = loader.Vector(Name("attn_norm"), d),
+            Query = loader.Matrix(Name(LlamaTensors.Query), q, d),
+            Key = loader.Matrix(Name(LlamaTensors.Key), kv, d),
+            Value = loader.Matrix(Name("attn_v"), kv, d),
+            AttentionOutput = loader.Columns(Name("attn_output"), d, q, slice.Heads.First * config.HeadSize, slice.HeadUnit * config.HeadSize),
+            FfnNorm = loader.Vector(Name("ffn_norm"), d),
+            Gate = loader.Matrix(Name("ffn_gate"), f, d),
+            Up = loader.Matrix(Name("ffn_up"), f, d),
+            Down = loader.Columns(Name(LlamaTensors.Down), d, f, slice.Ffn.First, slice.FfnUnit),
+        };
+    }
+}

@@ -1,0 +1,135 @@
+using System.Runtime.InteropServices;
+using LlamaCluster.Kernels;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Tests.Inference;
+using LlamaCluster.Model.Weights;
+using LlamaCluster.Primitives;
+using LlamaCluster.Testing.Models;
+
+namespace LlamaCluster.Model.Tests.Weights;
+
+public sealed class ShardWeightsTests
+{
+    public static TheoryData<int, int, bool> Stages => new() { { 0, 5, false }, { 0, 5, true }, { 0, 2, true }, { 2, 1, false }, { 3, 2, true }, { 3, 2, false } };
+
+    [Theory]
+    [MemberData(nameof(Stages))]
+    public void Reads_exactly_the_tensors_it_says(int first, int count, bool tied)
+    {
+        var model = TestModels.Deep with { Config = TestModels.Deep.Config with { TiedEmbeddings = tied } };
+        var shape = new StageShape(first, count, 5);
+        using var source = new WatchedWeights(model.Weights());
+        using var threads = new ComputeThreads(2);
+        var reported = new List<long>();
+        using var weights = ShardWeights.Load(source, shape, threads, new ImmediateProgress(reported), CancellationToken.None);
+
+        var needed = ShardWeights.TensorsOf(source.Tensors, shape, source.Config);
+        Assert.Equal(needed.Select(tensor => tensor.Name).Order(), source.BytesRead.Keys.Order());
+        Assert.All(needed, tensor => Assert.Equal(tensor.Bytes, source.BytesRead[tensor.Name]));
+        Assert.Equal(needed.Sum(tensor => tensor.Bytes), reported[^1]);
+        Assert.Equal(reported.Order(), reported);
+        Assert.InRange(weights.Bytes, needed.Sum(tensor => tensor.Bytes), needed.Sum(tensor => tensor.Bytes) * 1.5);
+    }
+
+    [Fact]
+    public void The_stages_of_a_model_need_each_tensor_once()
+    {
+        using var source = TestModels.Deep.Weights();
+        StageShape[] shapes = [new(0, 2, 5), new(2, 1, 5), new(3, 2, 5)];
+        var names = shapes.SelectMany(shape => ShardWeights.TensorsOf(source.Tensors, shape, source.Config)).Select(tensor => tensor.Name);
+        Assert.Equal(source.Tensors.Select(tensor => tensor.Name).Order(), names.Order());
+    }
+
+    [Fact]
+    public void Layers_that_are_alike_are_in_memory_once()
+    {
+        var shape = ModelShape.Parse("hidden=64,layers=5,ffn=96,heads=4,vocab=80");
+        using var threads = new ComputeThreads(1);
+        ShardWeights Load(int layers, bool alike) =>
+            ShardWeights.Load(new RandomWeights(shape, TensorType.Q4_0, layersAreAlike: alike), new StageShape(1, layers, 5), threads, null, CancellationToken.None);
+        using var one = Load(1, alike: false);
+        using var three = Load(3, alike: true);
+
+        Assert.Equal(one.Bytes, three.Bytes);
+        Assert.Equal(3, three.Layers.Count);
+        Assert.All(three.Layers, layer => Assert.Same(three.Layers[0], layer));
+    }
+
+    [Fact]
+    public void Missing_and_misshapen_tensors_are_named()
+    {
+        CheckFailure("synthetic: tensor blk.1.ffn_up.weight is missing", weights => weights.Hidden = "blk.1.ffn_up.weight");
+        CheckFailure(
+            "synthetic: tensor blk.0.attn_q.weight has shape [64, 64]; the config asks for [128, 64]",
+            weights => weights.Config = weights.Config with { HeadCount = 8 });
+    }
+
+    [Theory]
+    [InlineData("blk.2.attn_norm.weight", float.NaN)]
+    [InlineData("output_norm.weight", float.PositiveInfinity)]
+    [InlineData("blk.1.ffn_gate.weight", float.NaN)]
+    public void Weights_that_are_not_finite_are_named(string tensor, float bad) =>
+        CheckFailure($"synthetic: tensor {tensor} is damaged: a weight is infinite or not a number", weights => weights.Damage = (tensor, bad));
+
+    [Fact]
+    public void Loading_can_be_cancelled_at_any_piece()
+    {
+        using var threads = new ComputeThreads(2);
+        using var source = new WatchedWeights(TestModels.Deep.Weights());
+        using var cancellation = new CancellationTokenSource();
+        source.OnRead = name =>
+        {
+            if (name.StartsWith("blk.3", StringComparison.Ordinal)) cancellation.Cancel();
+        };
+        Assert.ThrowsAny<OperationCanceledException>(() => ShardWeights.Load(source, StageShape.Whole(5), threads, null, cancellation.Token));
+    }
+
+    static void CheckFailure(string message, Action<WatchedWeights> change)
+    {
+        using var threads = new ComputeThreads(2);
+        using var source = new WatchedWeights(TestModels.Grouped.Weights());
+        change(source);
+        var exception = Assert.Throws<ModelFormatException>(() => ShardWeights.Load(source, StageShape.Whole(3), threads, null, CancellationToken.None));
+        Assert.Equal(message, exception.Message);
+    }
+
+    sealed class ImmediateProgress(List<long> reported) : IProgress<long>
+    {
+        public void Report(long value) => reported.Add(value);
+    }
+
+    /// <summary>Weights that say what is read of them, and lie where they are told to.</summary>
+    sealed class WatchedWeights(SyntheticWeights whole) : IModelWeights
+    {
+        public Dictionary<string, long> BytesRead { get; } = [];
+
+        public string? Hidden { get; set; }
+
+        public (string Tensor, float Bad)? Damage { get; set; }
+
+        public Action<string> OnRead { get; set; } = _ => { };
+
+        public string Name => whole.Name;
+
+        public LlamaConfig Config { get; set; } = whole.Config;
+
+        public IReadOnlyList<TensorInfo> Tensors => whole.Tensors;
+
+        public TensorInfo? Find(string name) => name == Hidden ? null : whole.Find(name);
+
+        public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
+        {
+            OnRead(tensor.Name);
+            lock (BytesRead) BytesRead[tensor.Name] = BytesRead.GetValueOrDefault(tensor.Name) + destination.Length;
+            whole.ReadRows(tensor, firstRow, destination);
+            if (Damage is var (name, bad) && name == tensor.Name) MemoryMarshal.Cast<byte, float>(destination)[0] = bad;
+        }
+
+        public string ComputeDigest(CancellationToken cancellation = default) => whole.ComputeDigest(cancellation);
+
+        public void Dispose() => whole.Dispose();
+    }
+}
