@@ -1,4 +1,3 @@
-using System.Xml.Linq;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Architecture.Tests;
@@ -9,12 +8,6 @@ static class SourceTree
     public static IEnumerable<string> ProjectFiles(string folder) => Directory
         .EnumerateFiles(Path.Combine(SharedFiles.Repository, folder), "*.csproj", SearchOption.AllDirectories)
         .Order(StringComparer.Ordinal);
-
-    /// <summary>Names of the projects that a project file refers to.</summary>
-    public static IReadOnlySet<string> ReferencesOf(string projectFile) => XDocument.Load(projectFile)
-        .Descendants("ProjectReference")
-        .Select(reference => Path.GetFileNameWithoutExtension(reference.Attribute("Include")!.Value.Replace('\\', '/')))
-        .ToHashSet();
 
     /// <summary>C# files below the folders, without what the build generates.</summary>
     public static IEnumerable<string> SourceFiles(params string[] folders) => folders
