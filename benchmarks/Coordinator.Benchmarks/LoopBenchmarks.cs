@@ -2,8 +2,6 @@ using System.Diagnostics.Metrics;
 using BenchmarkDotNet.Attributes;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
-using LlamaCluster.Coordinator.Membership;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Attributes;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Benchmarks;
 

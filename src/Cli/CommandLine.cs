@@ -1,7 +1,6 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli;

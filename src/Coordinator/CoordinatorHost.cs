@@ -7,11 +7,9 @@ using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Planning.Plans;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Decoding;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels;
 

@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Kernels;
 
 /// <summary>Sizes of the stored tensor types.</summary>

@@ -1,5 +1,5 @@
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Planning;

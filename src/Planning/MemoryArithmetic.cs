@@ -1,6 +1,6 @@
 using System.Globalization;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Planning;
 

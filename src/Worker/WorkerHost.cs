@@ -1,6 +1,5 @@
 using System.Net;
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Hosting;

@@ -1,5 +1,5 @@
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Hosting;
 
 namespace LlamaCluster.Worker;

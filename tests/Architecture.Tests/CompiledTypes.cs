@@ -1,4 +1,3 @@
-using LlamaCluster.Testing;
 using Mono.Cecil;
 using Mono.Cecil.Rocks;
 

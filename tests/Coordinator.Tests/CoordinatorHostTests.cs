@@ -2,7 +2,6 @@ using System.Net;
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Tests.Fakes;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 using LlamaCluster.Protos.Health;

@@ -1,5 +1,5 @@
 using System.Text;
-using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests;
 

@@ -1,4 +1,4 @@
-using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Kernels.Tests;

@@ -1,6 +1,6 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Products;
 using LlamaCluster.Kernels.Tests.Twins;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests;
 

@@ -1,5 +1,3 @@
-using LlamaCluster.Kernels;
-
 namespace LlamaCluster.Kernels.Tests;
 
 public sealed unsafe class NativeBufferTests

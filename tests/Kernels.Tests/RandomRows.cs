@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests;
 

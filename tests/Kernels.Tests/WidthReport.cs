@@ -1,9 +1,9 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Kernels.Tests.Attention;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests;
 

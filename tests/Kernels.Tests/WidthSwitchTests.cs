@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using LlamaCluster.Kernels;
 
 namespace LlamaCluster.Kernels.Tests;
 

@@ -1,5 +1,4 @@
 using LlamaCluster.Coordinator.Hosting;
-using LlamaCluster.Planning;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Protos;

@@ -1,6 +1,4 @@
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Coordinator.Membership;
-using LlamaCluster.Planning;
 using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Planning.Tests;

@@ -1,12 +1,11 @@
 using System.Globalization;
 using LlamaCluster.Coordinator.Hosting;
-using LlamaCluster.Planning.Plans;
-using LlamaCluster.Planning;
-using LlamaCluster.Planning.Costs;
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Planning.Tests;

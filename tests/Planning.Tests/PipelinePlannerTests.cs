@@ -1,9 +1,8 @@
 using FsCheck;
 using FsCheck.Fluent;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Planning.Plans;
-using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Predictions;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Planning.Search;

@@ -1,5 +1,3 @@
-using LlamaCluster.Primitives;
-
 namespace LlamaCluster.Primitives.Tests;
 
 public sealed class KvBlockTests

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Text;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Text.Tests;

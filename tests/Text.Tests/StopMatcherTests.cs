@@ -1,5 +1,3 @@
-using LlamaCluster.Text;
-
 namespace LlamaCluster.Text.Tests;
 
 public sealed class StopMatcherTests

@@ -1,5 +1,4 @@
 using System.Text;
-using LlamaCluster.Text;
 using LlamaCluster.Text.Tests.Tokenization;
 
 namespace LlamaCluster.Text.Tests;

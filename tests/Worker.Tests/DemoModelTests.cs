@@ -1,10 +1,10 @@
 using System.Text.Json;
-using LlamaCluster.Kernels;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
-using LlamaCluster.Model.Weights;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Tests.Fakes;

@@ -2,10 +2,9 @@ using System.Diagnostics.Metrics;
 using System.Globalization;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Planning;
-using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Kernels;
+using LlamaCluster.Planning;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker;
 

@@ -1,8 +1,8 @@
 using LlamaCluster.Coordinator;
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Bench;
 

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;

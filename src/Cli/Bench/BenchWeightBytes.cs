@@ -1,5 +1,5 @@
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Cli.Bench;

@@ -2,11 +2,10 @@ using System.Diagnostics;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;
-using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Cli.Bench;
 

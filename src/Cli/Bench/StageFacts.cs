@@ -1,8 +1,7 @@
-using LlamaCluster.Model.Weights;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Inference;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Cli.Bench;
 

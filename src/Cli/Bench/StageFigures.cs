@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Bench;

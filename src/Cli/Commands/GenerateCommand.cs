@@ -2,8 +2,6 @@ using System.CommandLine;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Sampling;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 

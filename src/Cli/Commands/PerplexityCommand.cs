@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Commands;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Planning;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Planning;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Planning;
 
 namespace LlamaCluster.Cli.Commands;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Conversion;
 using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Commands;
 

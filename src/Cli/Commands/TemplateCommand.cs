@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Commands;
 

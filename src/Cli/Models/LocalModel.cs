@@ -1,6 +1,5 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;

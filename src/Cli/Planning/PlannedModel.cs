@@ -1,11 +1,9 @@
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Hosting;
-using LlamaCluster.Model.Weights;
-using LlamaCluster.Planning;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
-using LlamaCluster.Model.Inference;
+using LlamaCluster.Planning;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Cli.Planning;

@@ -1,5 +1,4 @@
 using LlamaCluster.Coordinator.Generation;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Up;

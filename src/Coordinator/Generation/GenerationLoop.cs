@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using LlamaCluster.Coordinator.Measuring;
-using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Planning.Plans;

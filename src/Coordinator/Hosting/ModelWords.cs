@@ -1,8 +1,6 @@
 using LlamaCluster.Coordinator.Api;
-using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Text;
 using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Hosting;

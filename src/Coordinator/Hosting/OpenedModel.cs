@@ -1,11 +1,7 @@
-using LlamaCluster.Coordinator.Membership;
-using LlamaCluster.Model.Weights;
-using LlamaCluster.Planning;
-using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 

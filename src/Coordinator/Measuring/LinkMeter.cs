@@ -1,7 +1,7 @@
 using Grpc.Core;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Logging;

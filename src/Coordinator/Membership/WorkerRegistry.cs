@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Logging;

@@ -1,7 +1,6 @@
 using Google.Protobuf.Collections;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 using Wire = LlamaCluster.Protos;
 

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling.Speculation;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Scheduling;

@@ -5,7 +5,6 @@ using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Planning;
-using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Primitives;
 using Microsoft.Extensions.Hosting;

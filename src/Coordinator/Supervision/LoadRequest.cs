@@ -1,6 +1,6 @@
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Supervision;

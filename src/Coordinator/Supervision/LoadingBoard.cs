@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Protos;
 

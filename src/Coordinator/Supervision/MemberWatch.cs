@@ -1,6 +1,6 @@
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Coordinator.Supervision;
 

@@ -1,4 +1,3 @@
-using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Plans;
 

@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Kernels.Formats;
 
 /// <summary>The layout of each tensor type.</summary>

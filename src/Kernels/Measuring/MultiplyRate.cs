@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Measuring;
 

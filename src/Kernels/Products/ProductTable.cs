@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Products;
 

@@ -1,10 +1,10 @@
 using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.HuggingFace.Tokenizers;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Tokenization;
-using LlamaCluster.Model.Formats.HuggingFace.Tokenizers;
 using LlamaCluster.Text.Tokenization.SentencePiece;
 
 namespace LlamaCluster.Model.Conversion;

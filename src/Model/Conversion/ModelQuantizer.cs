@@ -1,7 +1,7 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Conversion;
 

@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Conversion;
 

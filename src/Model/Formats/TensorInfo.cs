@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats;
 

@@ -1,5 +1,5 @@
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Sequences;
-using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Model.Inference;
 

@@ -1,6 +1,5 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
@@ -11,9 +10,6 @@ namespace LlamaCluster.Model.Inference;
 /// </summary>
 sealed class StageBuffers : IDisposable
 {
-    /// <summary>Rows of logits that are computed at a time: enough to read the head once for several, and little memory.</summary>
-    public const int MaxLogitRows = 32;
-
     readonly LlamaConfig _config;
     readonly StageSlice _slice;
     readonly NativeBuffer<float> _stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits;
@@ -28,7 +24,7 @@ sealed class StageBuffers : IDisposable
         (_keys, _values) = (OfWidth(KeyWidth), OfWidth(KeyWidth));
         (_gate, _up) = (OfWidth(slice.Ffn.Count), OfWidth(slice.Ffn.Count));
         (_cosines, _sines) = (OfWidth(config.RopeDimensionCount), OfWidth(config.RopeDimensionCount));
-        LogitRows = Math.Min(maxRows, MaxLogitRows);
+        LogitRows = Math.Min(maxRows, StageMemory.MaxLogitRows);
         _logits = new(shape.HasHead ? checked((long)LogitRows * slice.Vocabulary.Count) : 0);
         Inputs = new MatMulInput(maxRows, widestProduct);
     }

@@ -1,5 +1,4 @@
 using LlamaCluster.Kernels;
-using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;

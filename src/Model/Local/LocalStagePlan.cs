@@ -1,4 +1,4 @@
-using LlamaCluster.Model.Weights;
+using LlamaCluster.Model.Config;
 
 namespace LlamaCluster.Model.Local;
 

@@ -1,6 +1,5 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Sampling;
-using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Sequences;

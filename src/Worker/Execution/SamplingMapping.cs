@@ -1,6 +1,4 @@
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Sampling;
 using LlamaCluster.Primitives;
 using Wire = LlamaCluster.Protos;
 

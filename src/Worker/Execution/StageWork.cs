@@ -1,4 +1,3 @@
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 
 namespace LlamaCluster.Worker.Execution;

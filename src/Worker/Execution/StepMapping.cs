@@ -1,5 +1,4 @@
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 using Wire = LlamaCluster.Protos;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Links.Sums;

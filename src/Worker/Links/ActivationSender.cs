@@ -5,8 +5,8 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Activations;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Planning.Plans;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Links;

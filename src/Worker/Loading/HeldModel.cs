@@ -1,6 +1,5 @@
-using LlamaCluster.Model.Weights;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Model.Inference;
 
 namespace LlamaCluster.Worker.Loading;
 

@@ -2,7 +2,6 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Sequences;
-using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Worker.Loading;
 

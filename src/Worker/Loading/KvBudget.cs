@@ -1,4 +1,3 @@
-using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Worker.Loading;

@@ -1,7 +1,6 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Weights;
 using LlamaCluster.Worker.Profiling;
 

@@ -1,5 +1,4 @@
 using Grpc.Core;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Worker.Loading;

@@ -1,7 +1,6 @@
-using LlamaCluster.Model.Weights;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Planning.Plans;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Loading;

@@ -1,7 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Links;

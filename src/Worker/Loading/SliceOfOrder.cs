@@ -1,10 +1,8 @@
 using Grpc.Core;
-using LlamaCluster.Model.Weights;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Inference;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Worker.Loading;

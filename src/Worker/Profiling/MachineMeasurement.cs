@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Measuring;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Worker.Profiling;
 

@@ -1,7 +1,7 @@
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.Loading;
 using Wire = LlamaCluster.Protos;

@@ -1,9 +1,10 @@
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
 using Kind = LlamaCluster.Protos.RopeScalingMessage.Types.Kind;
 using Wire = LlamaCluster.Protos;
 

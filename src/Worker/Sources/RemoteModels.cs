@@ -1,10 +1,10 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Loading;
 using Microsoft.Extensions.Logging;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;

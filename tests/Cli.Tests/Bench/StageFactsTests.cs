@@ -1,9 +1,9 @@
 using LlamaCluster.Cli.Bench;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Supervision;
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 using Shard = LlamaCluster.Planning.Plans.Shard;
 

@@ -1,9 +1,9 @@
 using System.Text;
 using System.Threading.Channels;
 using LlamaCluster.Cli.Up;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Shard = LlamaCluster.Planning.Plans.Shard;
 

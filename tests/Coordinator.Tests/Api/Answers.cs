@@ -1,6 +1,5 @@
 using System.Text;
 using LlamaCluster.Coordinator.Generation;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Api;

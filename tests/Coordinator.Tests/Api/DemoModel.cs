@@ -1,8 +1,8 @@
 using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Testing;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Templates;
-using LlamaCluster.Testing;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
 

@@ -1,4 +1,3 @@
-using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Fakes;

@@ -1,7 +1,6 @@
 using System.Threading.Channels;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 

@@ -4,7 +4,6 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Supervision;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,7 +1,6 @@
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Tests.Api;
 using LlamaCluster.Coordinator.Tests.Fakes;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 

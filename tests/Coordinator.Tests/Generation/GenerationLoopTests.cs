@@ -1,11 +1,9 @@
 using System.Diagnostics.Metrics;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
-using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Tests.Fakes;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;

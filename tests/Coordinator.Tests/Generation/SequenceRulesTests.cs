@@ -1,6 +1,5 @@
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Tests.Fakes;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Generation;

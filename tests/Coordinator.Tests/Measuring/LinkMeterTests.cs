@@ -1,10 +1,10 @@
 using Grpc.Core;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
-using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.Logging.Abstractions;

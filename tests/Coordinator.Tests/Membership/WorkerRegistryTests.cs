@@ -1,5 +1,5 @@
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,12 +1,11 @@
 using System.Diagnostics.Metrics;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Coordinator.Tests.Scheduling;
-using LlamaCluster.Model.Inference;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.DependencyInjection;

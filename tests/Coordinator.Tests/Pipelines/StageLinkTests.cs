@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using Grpc.Net.Client;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Testing;
 using Shard = LlamaCluster.Planning.Plans.Shard;
 

@@ -2,7 +2,6 @@ using FsCheck;
 using FsCheck.Fluent;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;

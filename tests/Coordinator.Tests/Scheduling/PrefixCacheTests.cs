@@ -1,6 +1,5 @@
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;

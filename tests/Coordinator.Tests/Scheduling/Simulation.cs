@@ -1,7 +1,6 @@
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Tests.Fakes;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;

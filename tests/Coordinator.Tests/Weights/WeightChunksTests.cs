@@ -1,9 +1,9 @@
 using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator.Weights;
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Weights;
 

@@ -1,5 +1,4 @@
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Kernels.Elementwise;
 
 namespace LlamaCluster.Kernels.Tests.Attention;
 

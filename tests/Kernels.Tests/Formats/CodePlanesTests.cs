@@ -1,5 +1,4 @@
 using System.Runtime.Intrinsics;
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
 using LlamaCluster.Primitives;

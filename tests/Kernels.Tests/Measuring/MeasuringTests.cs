@@ -1,5 +1,5 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Measuring;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests.Measuring;
 

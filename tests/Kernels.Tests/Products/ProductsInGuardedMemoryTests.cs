@@ -1,7 +1,7 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Products;
 using LlamaCluster.Kernels.Tests.Twins;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests.Products;
 

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests.Twins;
 

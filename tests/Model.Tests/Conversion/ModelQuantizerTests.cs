@@ -1,12 +1,10 @@
 using System.Text;
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Conversion;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
-using LlamaCluster.Text;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 

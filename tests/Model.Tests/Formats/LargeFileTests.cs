@@ -1,9 +1,8 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Weights;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Model.Tests.Formats;

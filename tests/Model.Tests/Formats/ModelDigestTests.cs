@@ -1,6 +1,7 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 
@@ -39,7 +40,7 @@ public sealed class ModelDigestTests
         [
             Model,
             Model with { Seed = 2 },
-            Model with { Type = Kernels.TensorType.F16 },
+            Model with { Type = TensorType.F16 },
             Model with { Config = Model.Config with { RopeTheta = 500_000 } },
             Model with { Config = Model.Config with { RmsEpsilon = 1e-6f } },
             Model with { Config = Model.Config with { ContextLength = 128 } },
@@ -70,7 +71,7 @@ public sealed class ModelDigestTests
     [Fact]
     public void ReadsLittleOfALargeModel()
     {
-        using var weights = new CountingWeights(new RandomWeights(ModelShape.Parse("llama-3.1-405b"), Kernels.TensorType.BF16));
+        using var weights = new CountingWeights(new RandomWeights(ModelShape.Parse("llama-3.1-405b"), TensorType.BF16));
 
         weights.ComputeDigest();
 

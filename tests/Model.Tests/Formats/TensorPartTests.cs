@@ -3,6 +3,7 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 

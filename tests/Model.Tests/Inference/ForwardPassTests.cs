@@ -1,9 +1,9 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Model.Inference;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 

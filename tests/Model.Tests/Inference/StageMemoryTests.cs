@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Model.Weights;

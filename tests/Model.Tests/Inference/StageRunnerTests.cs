@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing.Models;

@@ -1,5 +1,5 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing.Models;
 
 namespace LlamaCluster.Model.Tests.Inference;

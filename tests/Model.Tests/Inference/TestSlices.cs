@@ -1,6 +1,4 @@
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Inference;
-using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Tests.Inference;

@@ -1,5 +1,4 @@
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Tests.Inference;
 using LlamaCluster.Primitives;

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels.Elementwise;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sampling;
 using LlamaCluster.Primitives;
 

@@ -1,5 +1,4 @@
 using System.Buffers;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sampling;
 using LlamaCluster.Primitives;
 

@@ -1,4 +1,3 @@
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Model.Tests.Inference;
 using LlamaCluster.Primitives;

@@ -3,7 +3,6 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.RandomNumbers;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Tests.Inference;
 using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;

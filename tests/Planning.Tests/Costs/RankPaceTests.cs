@@ -1,4 +1,3 @@
-using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Profiles;
 

@@ -1,6 +1,5 @@
-using LlamaCluster.Planning.Plans;
-using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Planning.Tests.Costs;
 

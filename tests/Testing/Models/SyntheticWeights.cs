@@ -2,6 +2,7 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Testing.Models;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using LlamaCluster.Text.Templates;
 using LlamaCluster.Testing;
+using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Text.Tests.Templates;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LlamaCluster.Text.Templates;
 using LlamaCluster.Testing;
+using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Text.Tests.Templates;
 

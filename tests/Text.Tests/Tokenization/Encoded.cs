@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using LlamaCluster.Text;
 
 namespace LlamaCluster.Text.Tests.Tokenization;
 

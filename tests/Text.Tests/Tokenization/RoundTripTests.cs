@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Text;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Text.Tests.Tokenization;

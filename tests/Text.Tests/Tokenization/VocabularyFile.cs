@@ -1,9 +1,7 @@
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
-using LlamaCluster.Text;
-using LlamaCluster.Text.Tokenization;
-using LlamaCluster.Text.Tokenization.SentencePiece;
 using LlamaCluster.Testing;
+using LlamaCluster.Text.Tokenization.SentencePiece;
 
 namespace LlamaCluster.Text.Tests.Tokenization;
 

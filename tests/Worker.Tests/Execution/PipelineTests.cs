@@ -1,5 +1,3 @@
-using Grpc.Core;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Worker.Tests.Fakes;
 using static LlamaCluster.Protos.StepFailed.Types;

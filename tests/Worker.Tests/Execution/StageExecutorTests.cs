@@ -1,6 +1,5 @@
-using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Sequences;
-using LlamaCluster.Model.Weights;
 using LlamaCluster.Testing.Models;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Links;

@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Tests.Fakes;

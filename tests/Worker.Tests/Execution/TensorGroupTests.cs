@@ -1,4 +1,3 @@
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Links;

@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using Grpc.Core;
-using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Checksums;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;

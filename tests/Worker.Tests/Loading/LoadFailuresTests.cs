@@ -1,5 +1,4 @@
 using Grpc.Core;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Loading;
 

@@ -1,9 +1,7 @@
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Weights;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Loading;
 using Wire = LlamaCluster.Protos;
 

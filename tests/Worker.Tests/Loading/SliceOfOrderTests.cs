@@ -1,12 +1,10 @@
 using Grpc.Core;
-using LlamaCluster.Model.Local;
-using LlamaCluster.Model.Weights;
-using LlamaCluster.Planning.Plans;
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.RandomNumbers;
-using LlamaCluster.Model.Inference;
+using LlamaCluster.Model.Local;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Loading;
 using Wire = LlamaCluster.Protos;
 

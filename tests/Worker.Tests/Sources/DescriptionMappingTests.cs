@@ -1,7 +1,7 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing.Models;
 using LlamaCluster.Worker.Sources;
 using LlamaCluster.Worker.Tests.Fakes;

@@ -1,5 +1,5 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Sources;
 using Microsoft.Extensions.Logging.Abstractions;

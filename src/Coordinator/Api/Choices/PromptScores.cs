@@ -1,6 +1,5 @@
 using System.Text;
 using LlamaCluster.Coordinator.Api.Prompts;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Reading;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Api.Requests;

@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
-using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 

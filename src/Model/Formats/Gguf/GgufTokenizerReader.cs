@@ -1,6 +1,4 @@
 using System.Text;
-using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Tokenization;
 using LlamaCluster.Text.Tokenization.Merging;

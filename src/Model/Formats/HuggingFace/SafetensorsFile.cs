@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using LlamaCluster.Kernels;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;

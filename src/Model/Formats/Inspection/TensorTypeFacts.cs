@@ -1,4 +1,4 @@
-using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.Inspection;
 

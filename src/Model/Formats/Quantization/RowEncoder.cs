@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.Quantization;
 

@@ -1,4 +1,3 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Primitives;
 

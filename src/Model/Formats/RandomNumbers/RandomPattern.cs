@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.RandomNumbers;
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using LlamaCluster.Text.Templates.Operations;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;

@@ -1,4 +1,3 @@
-using LlamaCluster.Text.Templates.Builtins;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
 

@@ -1,4 +1,3 @@
-using LlamaCluster.Text.Templates.Expressions;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Statements;
 

@@ -1,4 +1,3 @@
-using System.Text;
 using LlamaCluster.Text.Templates.Builtins;
 using LlamaCluster.Text.Templates.Operations;
 using LlamaCluster.Text.Templates.Runtime;

@@ -1,6 +1,5 @@
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Mapping;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Shard = LlamaCluster.Planning.Plans.Shard;
 

@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using Grpc.Core;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Links.Lanes;
 using LlamaCluster.Worker.Links.Peers;

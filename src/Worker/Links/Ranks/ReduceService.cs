@@ -6,7 +6,6 @@ using LlamaCluster.Protos;
 using LlamaCluster.Worker.Links.Lanes;
 using LlamaCluster.Worker.Links.Peers;
 using LlamaCluster.Worker.Loading;
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.Links.Ranks;

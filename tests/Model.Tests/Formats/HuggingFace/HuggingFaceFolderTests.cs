@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 

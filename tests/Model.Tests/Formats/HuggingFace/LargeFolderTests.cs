@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Model.Tests.Formats.HuggingFace;

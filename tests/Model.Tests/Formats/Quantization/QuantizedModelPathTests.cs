@@ -1,9 +1,8 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Primitives;
-using LlamaCluster.Text;
 using LlamaCluster.Testing;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Model.Tests.Formats.Quantization;
 

@@ -2,6 +2,7 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 

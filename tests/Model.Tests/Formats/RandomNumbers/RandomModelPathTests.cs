@@ -1,8 +1,6 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Primitives;
-using LlamaCluster.Text;
 
 namespace LlamaCluster.Model.Tests.Formats.RandomNumbers;
 

@@ -1,8 +1,6 @@
 using System.Text;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Primitives;
-using LlamaCluster.Text;
 
 namespace LlamaCluster.Text.Tests.Tokenization.Gguf;
 

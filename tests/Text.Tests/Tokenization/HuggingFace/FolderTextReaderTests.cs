@@ -1,6 +1,5 @@
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
-using LlamaCluster.Text;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Text.Tests.Tokenization.HuggingFace;

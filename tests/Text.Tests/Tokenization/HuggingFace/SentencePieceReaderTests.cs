@@ -1,7 +1,6 @@
 using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
-using LlamaCluster.Text;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Text.Tests.Tokenization.HuggingFace;

@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
-using LlamaCluster.Text;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Text.Tests.Tokenization.HuggingFace;

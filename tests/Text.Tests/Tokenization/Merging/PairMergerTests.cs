@@ -1,5 +1,4 @@
 using System.Text;
-using LlamaCluster.Text.Tokenization;
 using LlamaCluster.Text.Tokenization.Merging;
 
 namespace LlamaCluster.Text.Tests.Tokenization.Merging;

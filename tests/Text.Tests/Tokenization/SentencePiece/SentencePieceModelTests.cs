@@ -1,5 +1,4 @@
 using System.Text;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Tokenization;
 using LlamaCluster.Text.Tokenization.SentencePiece;

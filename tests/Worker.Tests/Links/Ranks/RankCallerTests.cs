@@ -1,5 +1,5 @@
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Links;

@@ -1,4 +1,3 @@
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Tokenization;

@@ -1,5 +1,3 @@
-using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Formats.HuggingFace;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.HuggingFace.Tokenizers;

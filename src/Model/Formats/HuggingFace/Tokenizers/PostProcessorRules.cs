@@ -1,4 +1,3 @@
-using LlamaCluster.Model.Formats.HuggingFace;
 using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Model.Formats.HuggingFace.Tokenizers;

@@ -1,4 +1,3 @@
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Tokenization;
 using LlamaCluster.Text.Tokenization.Merging;

@@ -1,5 +1,4 @@
 using System.Text;
-using LlamaCluster.Model.Formats;
 
 namespace LlamaCluster.Model.Formats.HuggingFace.Tokenizers;
 

@@ -1,6 +1,4 @@
 using System.Text.Json;
-using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Formats.HuggingFace;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Tokenization;

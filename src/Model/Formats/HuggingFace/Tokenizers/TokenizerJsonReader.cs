@@ -1,5 +1,3 @@
-using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Formats.HuggingFace;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Tokenization;
 using LlamaCluster.Text.Tokenization.Merging;

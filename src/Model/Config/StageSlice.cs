@@ -1,7 +1,6 @@
-using LlamaCluster.Model.Config;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Model.Weights;
+namespace LlamaCluster.Model.Config;
 
 /// <summary>
 /// What one rank of a tensor group holds of each of its stage's layers, and of the head. All ranks hold the norms and, on the first stage, the

@@ -1,12 +1,13 @@
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Weights;
 
-namespace LlamaCluster.Model.Inference;
+namespace LlamaCluster.Model.Config;
 
 /// <summary>How much memory a stage takes beside its weights; for planning, before anything is allocated.</summary>
 public static class StageMemory
 {
+    /// <summary>Rows of logits that are computed at a time: enough to read the head once for several, and little memory.</summary>
+    public const int MaxLogitRows = 32;
+
     /// <summary>Columns by which a rank's slice of a matrix may be wider than its activations: parts of two blocks.</summary>
     const int SharedBlocks = 2 * 256;
 
@@ -29,7 +30,7 @@ public static class StageMemory
         var activations = 2 * (config.HiddenSize + query + key + slice.Ffn.Count + config.RopeDimensionCount);
         // A product's input is held as floats and, for quantised weights, as blocks of bytes with their sums and scales.
         var inputs = 2 * Math.Max(config.HiddenSize, Math.Max(query, slice.Ffn.Count) + (slice.RankCount == 1 ? 0 : SharedBlocks));
-        var logits = shape.HasHead ? (long)Math.Min(maxStepRows, StageBuffers.MaxLogitRows) * slice.Vocabulary.Count : 0;
+        var logits = shape.HasHead ? (long)Math.Min(maxStepRows, MaxLogitRows) * slice.Vocabulary.Count : 0;
         return checked(sizeof(float) * (maxStepRows * (activations + inputs) + logits));
     }
 }

@@ -1,4 +1,4 @@
-namespace LlamaCluster.Model.Weights;
+namespace LlamaCluster.Model.Config;
 
 /// <summary>Which part of the model a stage runs: layers <c>FirstLayer .. FirstLayer + LayerCount</c> of <c>TotalLayers</c>.</summary>
 public sealed record StageShape(int FirstLayer, int LayerCount, int TotalLayers)

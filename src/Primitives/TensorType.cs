@@ -1,4 +1,4 @@
-namespace LlamaCluster.Kernels;
+namespace LlamaCluster.Primitives;
 
 /// <summary>
 /// How the elements of a tensor are stored. The values are GGUF's type numbers
