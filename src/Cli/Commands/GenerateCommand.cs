@@ -17,7 +17,7 @@ static class GenerateCommand
         var maxTokens = new Option<int>("--max-tokens") { HelpName = "N", Description = "the most tokens to generate", DefaultValueFactory = _ => 64 };
         var temperature = new Option<float>("--temperature") { HelpName = "T", Description = "0 takes the most probable token each time", DefaultValueFactory = _ => 0 };
         var seed = new Option<ulong?>("--seed") { HelpName = "N", Description = "with a temperature: the same seed, the same answer; without it a new one each time" };
-        var logprobs = new Option<int?>("--logprobs") { HelpName = "K", Description = $"with --json: the K most probable tokens of each step, up to {SamplingOptionsRules.MaxTopLogprobs}" };
+        var logprobs = new Option<int?>("--logprobs") { HelpName = "K", Description = $"with --json: the K most probable tokens of each step, up to {SamplingRanges.MaxTopLogprobs}" };
         var raw = new Option<bool>("--raw") { Description = "no chat template: the text as it stands, special tokens in it recognised, bos added where the model asks for it" };
         var json = new Option<bool>("--json") { Description = "print one JSON object with ids, text and log-probabilities" };
         var command = new Command("generate", "Answer a prompt in this process, without a network.") { model, quantize, prompt, maxTokens, temperature, seed, logprobs, raw, json };
@@ -29,7 +29,7 @@ static class GenerateCommand
             {
                 Temperature = parsed.GetValue(temperature),
                 Seed = parsed.GetValue(seed) ?? (ulong)Random.Shared.NextInt64(),
-                TopLogprobs = parsed.GetValue(json) ? Range.Check("--logprobs", parsed.GetValue(logprobs) ?? 0, 0, SamplingOptionsRules.MaxTopLogprobs) : null,
+                TopLogprobs = parsed.GetValue(json) ? Range.Check("--logprobs", parsed.GetValue(logprobs) ?? 0, 0, SamplingRanges.MaxTopLogprobs) : null,
             });
             var path = ModelOption.PathOf(parsed, model, quantize);
             var text = ModelTextReader.Open(path);
@@ -45,7 +45,7 @@ static class GenerateCommand
     }
 
     static SamplingOptions Checked(SamplingOptions sampling) =>
-        SamplingOptionsRules.FirstProblem(sampling, int.MaxValue) is { } problem ? throw new InvalidOptionsException($"--{problem}") : sampling;
+        SamplingRanges.FirstProblem(sampling, int.MaxValue) is { } problem ? throw new InvalidOptionsException($"--{problem}") : sampling;
 
     static List<int> Encode(ModelText text, string path, string prompt, bool raw)
     {

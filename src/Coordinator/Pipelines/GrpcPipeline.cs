@@ -74,6 +74,8 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             _inFlight.Enqueue(pending);
             if (_inFlight.Count == 1) StartDeadline();
             if (step.Ended.Count > 0) End(step.Ended);
+            foreach (var history in StepMessages.HistoriesOf(step, ViewVersion))
+                foreach (var link in _links.Where(link => link.Worker.Stage == StageCount - 1)) link.Send(history);
             var requests = StepMessages.Of(step, ViewVersion, pending.Id, StageCount);
             foreach (var link in _links) link.Send(requests[link.Worker.Stage]);
             return pending.Returned;

@@ -9,6 +9,16 @@ namespace LlamaCluster.Coordinator.Pipelines;
 /// </summary>
 static class StepMessages
 {
+    /// <summary>Tokens of one part of a history: far below a message's budget.</summary>
+    const int HistoryPartTokens = 1 << 18;
+
+    /// <summary>For the ranks of the last stage, before the step: the tokens that the sampling of its new sequences needs.</summary>
+    public static IEnumerable<StepRequest> HistoriesOf(ScheduledStep step, ulong viewVersion) =>
+        from chunk in step.Chunks
+        where chunk.Introduces && chunk.Sequence.Sampling.NeedsHistory && chunk.Start > 0
+        from part in chunk.Sequence.TokensOf(0, chunk.Start).Chunk(HistoryPartTokens)
+        select new StepRequest { History = new HistoryPart { ViewVersion = viewVersion, SequenceId = chunk.Sequence.Id, Tokens = { part } } };
+
     /// <returns>One message per stage; the stages in the middle share theirs.</returns>
     public static StepRequest[] Of(ScheduledStep step, ulong viewVersion, ulong stepId, int stages)
     {
@@ -42,7 +52,6 @@ static class StepMessages
         var facts = new SequenceFacts { SequenceId = sequence.Id, PromptLength = (uint)sequence.PromptLength };
         if (!sampling) return facts;
         facts.Sampling = sequence.Sampling.ToMessage();
-        if (sequence.Sampling.NeedsHistory) facts.History.Add(sequence.TokensOf(0, chunk.Start));
         return facts;
     }
 

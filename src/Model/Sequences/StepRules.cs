@@ -25,7 +25,7 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
     public string? StartProblem(SequenceStart facts)
     {
         if (facts.PromptLength < 1) return $"sequence {facts.SequenceId} has a prompt of {facts.PromptLength} tokens";
-        if (shape.HasHead && SamplingOptionsRules.FirstProblem(facts.Sampling, config.VocabularySize) is { } problem)
+        if (shape.HasHead && SamplingRanges.FirstProblem(facts.Sampling, config.VocabularySize) is { } problem)
             return $"sequence {facts.SequenceId}: {problem}";
         foreach (var token in facts.History)
             if (!IsToken(token)) return $"sequence {facts.SequenceId}: history has token {token}; {Tokens}";

@@ -4,7 +4,7 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Execution;
 
-/// <summary>Sampling options from the network. The stage that samples checks their ranges (<see cref="SamplingOptionsRules"/>).</summary>
+/// <summary>Sampling options from the network. The stage that samples checks their ranges (<see cref="SamplingRanges"/>).</summary>
 static class SamplingMapping
 {
     const int NoLogprobs = -1;
@@ -22,7 +22,7 @@ static class SamplingMapping
         PresencePenalty = message.PresencePenalty,
         Seed = message.Seed,
         LogitBias = new Dictionary<int, float>(message.LogitBias),
-        TopLogprobs = Field.Count($"top_logprobs {owner}", message.TopLogprobs, NoLogprobs, SamplingOptionsRules.MaxTopLogprobs) is > NoLogprobs and var top ? top : null,
+        TopLogprobs = Field.Count($"top_logprobs {owner}", message.TopLogprobs, NoLogprobs, SamplingRanges.MaxTopLogprobs) is > NoLogprobs and var top ? top : null,
         PromptLogprobs = message.PromptLogprobs,
     };
 }

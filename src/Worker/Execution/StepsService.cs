@@ -97,10 +97,13 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
 
     async Task TakeAsync(HeldShard shard, ulong view, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
     {
+        var histories = new HistoryParts(shard.Order.MaxStepRows, shard.Order.MaxSequenceLength);
         while (await requests.MoveNext(cancellation))
             switch (requests.Current)
             {
-                case { Step: { } step }: await shard.Executor.SubmitAsync(ToWork(step, shard.Order), cancellation); break;
+                case { Step: { } step }: await shard.Executor.SubmitAsync(ToWork(step, shard.Order, histories), cancellation); break;
+                case { History: { } part } when part.ViewVersion == view: histories.Add(part); break;
+                case { History: { } part }: LogStaleEnd(part.ViewVersion, view); break;
                 case { Ended: { } ended } when ended.ViewVersion == view:
                     await shard.Executor.SubmitAsync(new StageWork.EndSequences(ended.SequenceIds), cancellation);
                     break;
@@ -123,12 +126,12 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         }
     }
 
-    static StageWork ToWork(Wire.StepPlan step, LoadOrder order)
+    static StageWork ToWork(Wire.StepPlan step, LoadOrder order, HistoryParts histories)
     {
         if (step.ViewVersion != order.Plan.ViewVersion) return new StageWork.RefuseStep(step.StepId, Stale(step.ViewVersion, order.Plan.ViewVersion));
         try
         {
-            return step.ToWork(order.MaxStepRows);
+            return step.ToWork(order.MaxStepRows, histories);
         }
         catch (InvalidMessageException e)
         {

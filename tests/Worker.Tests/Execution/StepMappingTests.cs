@@ -11,6 +11,8 @@ public class StepMappingTests
 {
     const int MaxRows = 10;
 
+    readonly HistoryParts _histories = new(MaxRows, 16);
+
     [Fact]
     public void ToWork_EveryField_ArrivesAtTheStage()
     {
@@ -21,7 +23,7 @@ public class StepMappingTests
         var plan = new Wire.StepPlan
         {
             StepId = 4,
-            NewSequences = { new Wire.SequenceFacts { SequenceId = 7, PromptLength = 5, Sampling = sampling, History = { 1, 2 } } },
+            NewSequences = { new Wire.SequenceFacts { SequenceId = 7, PromptLength = 5, Sampling = sampling, } },
             Chunks =
             {
                 new Wire.SequenceChunk { SequenceId = 7, Start = 2, Count = 3, Tokens = { 3, 4, 5 }, NewBlocks = { 8, 9 }, SampleCount = 1, TokenMask = ByteString.CopyFrom(1, 2) },
@@ -30,7 +32,9 @@ public class StepMappingTests
             Copies = { new Wire.BlockCopy { Source = 6, Target = 8 } },
         };
 
-        var work = plan.ToWork(MaxRows);
+        _histories.Add(new Wire.HistoryPart { SequenceId = 7, Tokens = { 1 } });
+        _histories.Add(new Wire.HistoryPart { SequenceId = 7, Tokens = { 2 } });
+        var work = plan.ToWork(MaxRows, _histories);
 
         Assert.Equal((4UL, 4), (work.StepId, work.Rows));
         var start = Assert.Single(work.Step.NewSequences);
@@ -75,6 +79,6 @@ public class StepMappingTests
             Chunks = { new Wire.SequenceChunk { SequenceId = 1, Count = 1, Tokens = { 5 } } },
         };
         change(plan);
-        Assert.Contains(named, Assert.Throws<InvalidMessageException>(() => plan.ToWork(MaxRows)).Message);
+        Assert.Contains(named, Assert.Throws<InvalidMessageException>(() => plan.ToWork(MaxRows, _histories)).Message);
     }
 }

@@ -1,0 +1,69 @@
+using System.Globalization;
+
+namespace LlamaCluster.Primitives;
+
+/// <summary>The values that an option may have. NaN is in no range.</summary>
+/// <param name="Name">As clients spell it.</param>
+/// <param name="ExcludesLeast">The value must be above <paramref name="Least"/>.</param>
+public readonly record struct OptionRange(string Name, float Least, float Most, bool ExcludesLeast = false)
+{
+    public bool Contains(float value) => value <= Most && (ExcludesLeast ? value > Least : value >= Least);
+
+    /// <summary>Null if the value is in the range; else one line: option, value and range.</summary>
+    public string? Problem(float value) => Contains(value) ? null : Problem(Name, value);
+
+    /// <summary>The line for an option of another name that has this range too.</summary>
+    public string Problem(string name, float value) => string.Create(CultureInfo.InvariantCulture, $"{name} is {value}; it must be {this}");
+
+    /// <summary>"from 0 to 1", "above 0 and at most 1".</summary>
+    public override string ToString() => ExcludesLeast
+        ? string.Create(CultureInfo.InvariantCulture, $"above {Least} and at most {Most}")
+        : string.Create(CultureInfo.InvariantCulture, $"from {Least} to {Most}");
+}
+
+/// <summary>
+/// What sampling options may be: the one table that the HTTP API, the engine and the workers ask. Within these ranges no score overflows.
+/// Values are judged as the 32-bit floats that they become.
+/// </summary>
+public static class SamplingRanges
+{
+    /// <summary>The most alternatives that may be reported per token.</summary>
+    public const int MaxTopLogprobs = 20;
+
+    public static OptionRange Temperature { get; } = new("temperature", 0, 2);
+
+    public static OptionRange TopP { get; } = new("top_p", 0, 1, ExcludesLeast: true);
+
+    public static OptionRange MinP { get; } = new("min_p", 0, 1);
+
+    public static OptionRange RepetitionPenalty { get; } = new("repetition_penalty", 0.01f, 10);
+
+    public static OptionRange FrequencyPenalty { get; } = new("frequency_penalty", -2, 2);
+
+    public static OptionRange PresencePenalty { get; } = new("presence_penalty", -2, 2);
+
+    public static OptionRange LogitBias { get; } = new("logit_bias", -100, 100);
+
+    /// <summary>What is wrong first: option, value and range. Null if nothing is.</summary>
+    /// <param name="vocabularySize">V: ids are below it.</param>
+    public static string? FirstProblem(SamplingOptions options, int vocabularySize) =>
+        Temperature.Problem(options.Temperature)
+        ?? (options.TopK >= 0 ? null : $"top_k is {options.TopK}; it must be 0 or more")
+        ?? TopP.Problem(options.TopP)
+        ?? MinP.Problem(options.MinP)
+        ?? RepetitionPenalty.Problem(options.RepetitionPenalty)
+        ?? FrequencyPenalty.Problem(options.FrequencyPenalty)
+        ?? PresencePenalty.Problem(options.PresencePenalty)
+        ?? (options.TopLogprobs is null or >= 0 and <= MaxTopLogprobs ? null : $"top_logprobs is {options.TopLogprobs}; it must be from 0 to {MaxTopLogprobs}")
+        ?? BiasProblem(options.LogitBias, vocabularySize);
+
+    static string? BiasProblem(IReadOnlyDictionary<int, float> biases, int vocabularySize)
+    {
+        foreach (var (id, bias) in biases)
+        {
+            if ((uint)id >= (uint)vocabularySize) return $"logit_bias has token {id}; ids are from 0 to {vocabularySize - 1}";
+            if (!LogitBias.Contains(bias)) return LogitBias.Problem($"logit_bias of token {id}", bias);
+        }
+        return null;
+    }
+}
