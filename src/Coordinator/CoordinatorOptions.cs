@@ -1,5 +1,5 @@
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Coordinator;
 

@@ -1,6 +1,5 @@
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
-using LlamaCluster.Planning.Predictions;
 using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Cli.Bench;

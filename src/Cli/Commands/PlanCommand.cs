@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.Commands;
 
@@ -33,7 +34,7 @@ static class PlanCommand
             var question = new PlanQuestion(
                 planned,
                 ObjectiveOf(parsed.GetRequiredValue(objective)),
-                Range.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, planned.Footprint.Sizes.ContextLength), 2, planned.Footprint.Sizes.ContextLength),
+                Range.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, planned.Footprint.ContextLength), 2, planned.Footprint.ContextLength),
                 Range.Check("--concurrency", parsed.GetValue(concurrency), 1, MaxStreams),
                 parsed.GetValue(ranks) is { } given ? Range.Check("--tensor-parallel", given, 1, MaxStreams) : null);
             var (described, output) = (ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.InvocationConfiguration.Output);

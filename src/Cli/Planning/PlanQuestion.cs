@@ -1,5 +1,4 @@
 using LlamaCluster.Coordinator;
-using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.Planning;

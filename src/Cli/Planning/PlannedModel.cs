@@ -3,7 +3,7 @@ using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
-using LlamaCluster.Planning;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Cli.Planning;

@@ -1,6 +1,7 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Planning;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 
@@ -20,12 +21,22 @@ public static class ModelFootprints
         var head = byName[config.TiedEmbeddings ? LlamaTensors.Embedding : LlamaTensors.Output];
         var kvValues = 2L * config.KvHeadCount * config.HeadSize * KvBlock.Positions;
         return new ModelFootprint(
-            name, SizesOf(config), [.. layers], WeightsOf(byName[LlamaTensors.Embedding]), WeightsOf(head), KvBytes(kvType, kvValues),
-            Enumerable.Range(0, config.LayerCount).Max(layer => byName[LlamaTensors.OfLayer(layer, LlamaTensors.Down)].ColumnBlock));
+            name, SplitOf(config, byName), [.. layers], WeightsOf(byName[LlamaTensors.Embedding]), WeightsOf(head), KvBytes(kvType, kvValues))
+        {
+            HiddenSize = config.HiddenSize,
+            ContextLength = config.ContextLength,
+            TiedEmbeddings = config.TiedEmbeddings,
+        };
     }
 
-    static ModelSizes SizesOf(LlamaConfig config) => new(
-        config.HiddenSize, config.HeadCount, config.KvHeadCount, config.FfnSize, config.VocabularySize, config.ContextLength, config.TiedEmbeddings);
+    static SplitSizes SplitOf(LlamaConfig config, Dictionary<string, TensorInfo> tensors) => new()
+    {
+        HeadCount = config.HeadCount,
+        KvHeadCount = config.KvHeadCount,
+        FfnSize = config.FfnSize,
+        VocabularySize = config.VocabularySize,
+        ColumnBlock = Enumerable.Range(0, config.LayerCount).Max(layer => tensors[LlamaTensors.OfLayer(layer, LlamaTensors.Down)].ColumnBlock),
+    };
 
     static LayerFootprint LayerOf(LlamaConfig config, int layer, Dictionary<string, TensorInfo> tensors)
     {

@@ -1,7 +1,7 @@
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
 
-namespace LlamaCluster.Planning.Tests;
+namespace LlamaCluster.Planning.Tests.Profiles;
 
 public sealed class MeasuredClusterTests
 {

@@ -1,4 +1,6 @@
-namespace LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Plans;
+
+namespace LlamaCluster.Testing;
 
 /// <summary>Divides a model's layers among the stages of a pipeline.</summary>
 public static class LayerSplit

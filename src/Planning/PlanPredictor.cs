@@ -2,15 +2,15 @@ using System.Globalization;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Search;
 
-namespace LlamaCluster.Planning.Predictions;
+namespace LlamaCluster.Planning;
 
-/// <summary>Predicts how a plan does. Pure.</summary>
+/// <summary>Predicts the performance of a plan. Pure.</summary>
 public static class PlanPredictor
 {
-    /// <summary>A stage that works this part of the time is what limits.</summary>
+    /// <summary>A stage that works for at least this part of the time limits the plan.</summary>
     const double Busy = 0.95;
 
-    /// <param name="stages">Of the problem's cluster; they cover the model's layers.</param>
+    /// <param name="stages">They use workers of the problem's cluster and cover the model's layers.</param>
     public static PlanPrediction Predict(PlanningProblem problem, IReadOnlyList<PlannedStage> stages)
     {
         StageGroup[] groups = [.. stages.Select(stage => StageGroup.Of(problem, [.. stage.Workers], stage.Shares))];
@@ -38,7 +38,7 @@ public static class PlanPredictor
         return new StreamPrediction(streams, streams / cycle, cycle);
     }
 
-    /// <summary>A prompt goes through the stages in chunks, as many under way as there are stages.</summary>
+    /// <summary>The time of a prompt. It goes through the stages in chunks; as many chunks are in flight as there are stages.</summary>
     static double FirstToken(PlanningProblem problem, SchemeFlows flows, StageGroup[] groups, int[] counts)
     {
         var (goal, stages) = (problem.Goal, groups.Length);
@@ -51,7 +51,7 @@ public static class PlanPredictor
         return SchemeFlow.Seconds(flow.Latency(division.Together) + (chunks - 1) * each);
     }
 
-    /// <summary>As many prompt rows as a step may bring, and every stream's next token.</summary>
+    /// <summary>The time of a step with the most prompt rows and every stream's next token.</summary>
     static double FullStep(PlanGoal goal, SchemeFlows flows, StageGroup[] groups, int[] counts)
     {
         var flow = flows.Of(groups, new StepLoad(goal.PromptRows + goal.Concurrency, goal.Concurrency, goal.Positions), groups.Length);
@@ -68,7 +68,7 @@ public static class PlanPredictor
         return stages.Count == 1 ? $"{Share(time)} of a step's time" : $"stage {slowest} is the slowest: {Share(time)} of its time";
     }
 
-    /// <summary>"reading weights is 80 %", with what comes next if it matters too.</summary>
+    /// <summary>"reading weights 80 %", with the second cause if it matters too.</summary>
     static string Share(TimeParts time)
     {
         const double Matters = 0.15;
@@ -77,7 +77,7 @@ public static class PlanPredictor
         return second.Seconds > Matters * time.Total ? $"{line} and {second.Name} {Text($"{100 * second.Seconds / time.Total:0} %")}" : line;
     }
 
-    /// <summary>1, 2, 4... and the most.</summary>
+    /// <summary>1, 2, 4... and <paramref name="most"/>.</summary>
     static IEnumerable<int> StreamCounts(int most)
     {
         for (var streams = 1; streams < most; streams *= 2) yield return streams;

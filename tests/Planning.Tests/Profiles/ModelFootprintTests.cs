@@ -5,10 +5,11 @@ using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 
-namespace LlamaCluster.Planning.Tests;
+namespace LlamaCluster.Planning.Tests.Profiles;
 
 public sealed class ModelFootprintTests
 {
@@ -48,7 +49,7 @@ public sealed class ModelFootprintTests
         Assert.Equal(["Q4_K"], model.Layers[4].FeedForward.Select(weights => weights.Type));
         Assert.Equal([0, 4], model.LayerKinds.Distinct());
         Assert.Equal(2 * 8 * 128 * 16 * 2, model.KvBlockBytes);
-        Assert.Equal(256, model.ColumnBlock);
+        Assert.Equal(256, model.Split.ColumnBlock);
     }
 
     /// <summary>As workers divide them: what other tensors are stored in does not matter to these.</summary>
@@ -57,7 +58,7 @@ public sealed class ModelFootprintTests
     {
         var config = ModelShape.Parse("hidden=256,layers=2,ffn=512,heads=8,vocab=512").Config;
         TensorInfo[] tensors = [.. TensorMix.TensorsOf(config, "q4_0")!.Select(tensor => tensor.Name == LlamaTensors.Output ? tensor with { Type = TensorType.Q6_K } : tensor)];
-        Assert.Equal(32, ModelFootprints.Of("mixed", config, tensors, KvType.F16).ColumnBlock);
+        Assert.Equal(32, ModelFootprints.Of("mixed", config, tensors, KvType.F16).Split.ColumnBlock);
     }
 
     static double WeightBytes(ModelFootprint model, int first, int count)

@@ -1,39 +1,52 @@
-using LlamaCluster.Planning.Costs;
-using LlamaCluster.Planning.Profiles;
-
-namespace LlamaCluster.Planning;
+namespace LlamaCluster.Planning.Profiles;
 
 /// <summary>
-/// The registered workers as a cluster's profile: what they measured, or, where not all of them have, their threads, or, where not all have said
-/// those, all alike. Measurements that differ by little are taken to be the same, so that chance does not make like workers different.
+/// The registered workers as a cluster's profile. It uses measurements if all workers have them, else thread counts if all workers reported
+/// them, else it takes all workers as equal. Workers that measured nearly the same get the same figures, so that noise does not make
+/// like workers different.
 /// </summary>
-/// <param name="Members">In the profile's order: those of a host stand together.</param>
+/// <param name="Members">In the profile's order: workers of one host are next to each other.</param>
 public sealed record MeasuredCluster(ClusterProfile Profile, IReadOnlyList<CandidateWorker> Members)
 {
-    /// <summary>Taken for a thread where nothing was measured: only relations count then.</summary>
+    /// <summary>Assumed per thread where nothing was measured. Then only the relations between workers matter.</summary>
     const double ThreadReadBytesPerSecond = 10e9;
 
-    /// <summary>Multiply-adds for each byte that a worker can read, where they were not measured.</summary>
+    /// <summary>Multiply-adds for each byte that a worker can read, assumed where they were not measured.</summary>
     const double MultiplyAddsPerByte = 8;
 
     /// <summary>Between workers of one machine.</summary>
     static readonly Link Loopback = new(10e-6, 3e9);
 
-    /// <summary>Taken for a link that could not be measured, if none was: gigabit Ethernet.</summary>
+    /// <summary>Assumed for links if none was measured: gigabit Ethernet.</summary>
     static readonly Link Unmeasured = new(200e-6, 125e6);
 
+    /// <summary>The time that gRPC itself takes for a message between two processes. A measured round trip contains it twice.</summary>
+    const double CallSeconds = 80e-6;
+
     /// <param name="members">Not empty.</param>
-    /// <param name="links">By <see cref="CandidateWorker.Host"/>; as far as they were measured.</param>
+    /// <param name="links">The measured links, by <see cref="CandidateWorker.Host"/>.</param>
     public static MeasuredCluster Of(IReadOnlyList<CandidateWorker> members, IReadOnlyDictionary<(string, string), Link> links)
     {
         var hosts = members.GroupBy(member => member.Host).ToList();
         var ordered = hosts.SelectMany(host => host).ToList();
         var measured = ordered.All(member => member.Machine.MemoryReadBytesPerSecond > 0);
-        var likes = LikeMachines.Of([.. ordered.Select(member => member.Machine)]);
-        var workers = ordered.Select((member, index) => WorkerOf(member, likes[index], hosts.FindIndex(host => host.Contains(member)), measured, ordered)).ToList();
-        var ofHost = ordered.Zip(likes).ToLookup(pair => pair.First.Host, pair => pair.Second);
+        var machines = Alike(ordered.Select(member => member.Machine));
+        var workers = ordered.Select((member, index) => WorkerOf(member, machines[index], hosts.FindIndex(host => host.Contains(member)), measured, ordered)).ToList();
+        var ofHost = ordered.Zip(machines).ToLookup(pair => pair.First.Host, pair => pair.Second);
         var profile = new ClusterProfile(workers, [.. hosts.Select(host => HostOf(host.Key, ofHost[host.Key], measured))], LinksOf([.. hosts.Select(host => host.Key)], links));
         return new MeasuredCluster(profile, ordered);
+    }
+
+    /// <summary>Each machine gets the figures of the first one that measured nearly the same, but keeps its own memory.</summary>
+    static IReadOnlyList<MachineFacts> Alike(IEnumerable<MachineFacts> machines)
+    {
+        List<MachineFacts> firsts = [];
+        return [.. machines.Select(own =>
+        {
+            if (firsts.Find(first => first.IsNearly(own)) is { } like) return like with { MemoryBytes = own.MemoryBytes };
+            firsts.Add(own);
+            return own;
+        })];
     }
 
     static WorkerProfile WorkerOf(CandidateWorker member, MachineFacts own, int host, bool measured, List<CandidateWorker> all)
@@ -50,10 +63,10 @@ public sealed record MeasuredCluster(ClusterProfile Profile, IReadOnlyList<Candi
             name, workers.Max(worker => worker.HostProcessors), workers.Max(worker => worker.HostReadBytesPerSecond), workers.Max(worker => worker.HostMultiplyAddsPerSecond))
         : HostProfile.WithoutLimits(name);
 
-    /// <summary>What gRPC itself takes is in the overheads, not in the link.</summary>
+    /// <summary>Links without the time of gRPC, which the planner counts as a program's overhead.</summary>
     static LinkTable LinksOf(List<string> hosts, IReadOnlyDictionary<(string, string), Link> links)
     {
-        Link Network(Link measured) => measured with { RoundTripSeconds = Math.Max(Loopback.RoundTripSeconds, measured.RoundTripSeconds - 2 * new Overheads().CallSeconds) };
+        static Link Network(Link measured) => measured with { RoundTripSeconds = Math.Max(Loopback.RoundTripSeconds, measured.RoundTripSeconds - 2 * CallSeconds) };
         var usual = links.Count == 0 ? Unmeasured : Network(new Link(links.Values.Max(link => link.RoundTripSeconds), links.Values.Min(link => link.BytesPerSecond)));
         Link Between(int a, int b) => a == b ? Loopback
             : links.TryGetValue((hosts[a], hosts[b]), out var there) ? Network(there)
