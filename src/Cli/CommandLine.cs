@@ -1,5 +1,10 @@
 using System.CommandLine;
+using LlamaCluster.Cli.Bench;
+using LlamaCluster.Cli.CapacityPlanning;
+using LlamaCluster.Cli.Chat;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cli.Models;
+using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Primitives;
 

@@ -1,9 +1,16 @@
 using System.Diagnostics;
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Bench;
+
+/// <summary>The times of one round.</summary>
+/// <param name="Prefill">Until every stream has its first token.</param>
+/// <param name="FirstToken">Until a stream has its first token, all having come at once: the mean over the streams.</param>
+/// <param name="Decode">All steps after those of the prompts.</param>
+sealed record BenchRound(TimeSpan Prefill, TimeSpan FirstToken, TimeSpan Decode);
 
 /// <summary>Streams that are read and go on together. Prompts are pseudo-random ids, the same ones in each round; no id stops a stream.</summary>
 sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int vocabularySize)
@@ -87,4 +94,17 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
     }
 
     static int BlocksFor(int positions) => (positions + KvBlock.Positions - 1) / KvBlock.Positions;
+}
+
+/// <summary>Prompts of pseudo-random token ids, the same ones for the same seed.</summary>
+static class BenchPrompts
+{
+    /// <summary>One prompt for each stream.</summary>
+    public static int[][] Make(BenchOptions options, int vocabularySize, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, options.Concurrency).Select(_ => Make(random, options.PromptTokens, vocabularySize))];
+    }
+
+    static int[] Make(Random random, int length, int vocabularySize) => [.. Enumerable.Range(0, length).Select(_ => random.Next(vocabularySize))];
 }

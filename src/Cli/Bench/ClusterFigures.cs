@@ -1,6 +1,9 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json;
+using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Profiles;
+using LlamaCluster.Planning;
 
 namespace LlamaCluster.Cli.Bench;
 
@@ -48,4 +51,73 @@ sealed record ClusterFigures(
     static string Seconds(Percentiles values) => Line($"p50 {values.P50:F4} s, p90 {values.P90:F4} s, p99 {values.P99:F4} s");
 
     static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>What a round over a cluster gave.</summary>
+/// <param name="Prefill">Until every stream had its first token.</param>
+/// <param name="TokensPerSecond">Of all streams together, while all of them decoded; so for the others.</param>
+sealed record ClusterRound(
+    TimeSpan Prefill, TimeSpan MeanFirstToken, Percentiles FirstToken, Percentiles BetweenTokens, double TokensPerSecond, double StepsPerSecond, IReadOnlyList<StageLoad> Stages)
+{
+    public static ClusterRound Of(IReadOnlyList<StreamTimes> streams, StageReading from, StageReading to)
+    {
+        var (seconds, steps, tokens, stages) = to.Since(from);
+        return new ClusterRound(
+            streams.Max(stream => stream.FirstToken),
+            streams.Aggregate(TimeSpan.Zero, (sum, stream) => sum + stream.FirstToken) / streams.Count,
+            Percentiles.Of(streams.Select(stream => stream.FirstToken)),
+            Percentiles.Of(streams.SelectMany(stream => stream.Gaps)),
+            tokens / seconds,
+            steps / seconds,
+            stages);
+    }
+}
+
+/// <summary>Of latencies, in seconds: at most this much in 50, 90 and 99 of a hundred cases (nearest rank).</summary>
+sealed record Percentiles(double P50, double P90, double P99)
+{
+    /// <param name="values">At least one.</param>
+    public static Percentiles Of(IEnumerable<TimeSpan> values)
+    {
+        TimeSpan[] sorted = [.. values.Order()];
+        return new Percentiles(At(sorted, 50), At(sorted, 90), At(sorted, 99));
+    }
+
+    static double At(TimeSpan[] sorted, int percent) => sorted[(sorted.Length * percent + 99) / 100 - 1].TotalSeconds;
+}
+
+/// <summary>What the planner expected of the plan that was measured. All times are from each token of a stream to the next, in seconds.</summary>
+/// <param name="PredictedSeconds">From what the first worker had measured when it started.</param>
+/// <param name="PredictedAtReadsSeconds">The same, but with memory as fast as plain reads before and after the round that counts: what is left of the error is the planner's own.</param>
+/// <param name="MeasuredSeconds">The median of all streams.</param>
+sealed record PredictionCheck(double PredictedSeconds, double PredictedAtReadsSeconds, double MeasuredSeconds)
+{
+    /// <summary>By how much of the measured time the prediction is too long; less than 0 where it is too short.</summary>
+    public double Error => PredictedSeconds / MeasuredSeconds - 1;
+
+    /// <inheritdoc cref="Error"/>
+    public double ErrorAtReads => PredictedAtReadsSeconds / MeasuredSeconds - 1;
+
+    /// <param name="planned">The plan that ran; it is predicted anew for the load as it was.</param>
+    /// <param name="workerRead">Plain reads by as many threads as a worker has, bytes per second.</param>
+    /// <param name="hostRead">By as many as there are processors.</param>
+    public static PredictionCheck Of(PlanOutcome.Planned planned, BenchOptions load, Percentiles betweenTokens, double workerRead, double hostRead)
+    {
+        var problem = planned.Problem;
+        var cluster = problem.Cluster;
+        var asRead = new ClusterProfile(
+            [.. cluster.Workers.Select(worker => worker with { ReadBytesPerSecond = workerRead })],
+            [.. cluster.Hosts.Select(host => host with { ReadBytesPerSecond = Math.Max(workerRead, hostRead) })], cluster.Links);
+        double SecondsOn(ClusterProfile profile)
+        {
+            var goal = problem.Goal with { Concurrency = load.Concurrency, Positions = load.PromptTokens + load.GenerateTokens / 2 };
+            return PlanPredictor.Predict(new PlanningProblem(problem.Model, profile, goal, problem.Overheads), planned.Pipeline.Stages).Streams[^1].SecondsPerToken;
+        }
+        return new PredictionCheck(SecondsOn(cluster), SecondsOn(asRead), betweenTokens.P50);
+    }
+
+    public string Line() => FormattableString.Invariant(
+        $"predicted    {PredictedSeconds:F4} s ({Words(Error)}); at the memory's speed around the round {PredictedAtReadsSeconds:F4} s ({Words(ErrorAtReads)})");
+
+    static string Words(double error) => FormattableString.Invariant($"{Math.Abs(error):P0} {(error < 0 ? "below" : "above")} the p50");
 }

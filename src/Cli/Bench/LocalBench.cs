@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;

@@ -1,5 +1,10 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Weights;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Bench;
@@ -52,4 +57,49 @@ sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double
     string Sync => Load.SyncSeconds > 0 ? Line($" and {Load.SyncSeconds * 1e3:F2} ms of exchanges between its ranks") : "";
 
     static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>What a stage of a cluster consists of.</summary>
+/// <param name="WeightBytes">Stored weights that are read for a step, by all ranks together.</param>
+/// <param name="LayerBytes">Of these, one layer's, in the mean.</param>
+/// <param name="KvBlockBytes">What one KV block takes in all its layers, of all ranks together: as they say of their pools.</param>
+sealed record StageFacts(LayerRange Layers, int Ranks, long WeightBytes, double LayerBytes, long KvBlockBytes)
+{
+    /// <summary>In stage order.</summary>
+    /// <param name="shards">All of a view, ready.</param>
+    public static IReadOnlyList<StageFacts> Of(IEnumerable<ShardProgress> shards, IModelWeights weights) =>
+        [.. shards.GroupBy(shard => shard.Stage).OrderBy(stage => stage.Key).Select(stage => Of([.. stage], weights))];
+
+    static StageFacts Of(IReadOnlyList<ShardProgress> ranks, IModelWeights weights)
+    {
+        var layers = ranks[0].Shard.Layers;
+        var shape = new StageShape(layers.First, layers.Count, weights.Config.LayerCount);
+        return new StageFacts(
+            layers, ranks.Count, BenchWeightBytes.PerStep(weights, shape), (double)BenchWeightBytes.OfLayers(weights, shape) / layers.Count, ranks.Sum(rank => rank.KvBlockBytes));
+    }
+}
+
+/// <summary>How many bytes of stored weights a bench loads, and how many it reads for a step.</summary>
+static class BenchWeightBytes
+{
+    /// <summary>Held in memory by one process that runs all layers.</summary>
+    public static long Loaded(IModelWeights weights) =>
+        ShardParts.Held(weights, Whole(weights), StageSlice.Whole(weights.Config)).Of(weights.Tensors).Sum(part => part.Bytes);
+
+    /// <summary>Read for a step by all stages together.</summary>
+    public static long PerStep(IModelWeights weights) => PerStep(weights, Whole(weights));
+
+    /// <summary>Read for a step by a stage: of an embedding that is not its head too, only a row for each token.</summary>
+    public static long PerStep(IModelWeights weights, StageShape shape) => TensorsOf(weights, shape)
+        .Where(tensor => tensor.Name != LlamaTensors.Embedding || (weights.Config.TiedEmbeddings && shape.HasHead))
+        .Sum(tensor => tensor.Bytes);
+
+    /// <summary>Of these, those of layers.</summary>
+    public static long OfLayers(IModelWeights weights, StageShape shape) => Enumerable.Range(shape.FirstLayer, shape.LayerCount)
+        .SelectMany(layer => LlamaTensors.OfLayer(weights.Config, layer))
+        .Sum(tensor => weights.Find(tensor.Name)!.Bytes);
+
+    static StageShape Whole(IModelWeights weights) => StageShape.Whole(weights.Config.LayerCount);
+
+    static IReadOnlyList<TensorInfo> TensorsOf(IModelWeights weights, StageShape shape) => ShardWeights.TensorsOf(weights.Tensors, shape, weights.Config);
 }

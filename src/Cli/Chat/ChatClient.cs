@@ -3,6 +3,7 @@ using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlamaCluster.Cli.Commands;
 
 namespace LlamaCluster.Cli.Chat;
 

@@ -1,3 +1,4 @@
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Local;

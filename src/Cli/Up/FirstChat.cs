@@ -1,4 +1,5 @@
 using System.Net.Http.Json;
+using LlamaCluster.Cli.Commands;
 
 namespace LlamaCluster.Cli.Up;
 

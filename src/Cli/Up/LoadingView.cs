@@ -1,5 +1,8 @@
-using LlamaCluster.Coordinator;
+using System.Text.RegularExpressions;
+using System.Text;
 using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Protos;
 using Spectre.Console;
 
 namespace LlamaCluster.Cli.Up;
@@ -33,5 +36,103 @@ abstract class LoadingView : IDisposable
             shown = await status.WaitAsync(value => !ReferenceEquals(value, last), cancellation);
             show(shown);
         }
+    }
+}
+
+/// <summary>For files and pipes: a line for each worker at every quarter of its shard. What else happens is in the coordinator's log.</summary>
+sealed class LoadingLines(TextWriter error) : LoadingView
+{
+    const int Steps = 4;
+
+    readonly Dictionary<string, string> _last = [];
+
+    public override TextWriter Log { get; } = TextWriter.Synchronized(error);
+
+    public override Task FollowUntilReadyAsync(Latest<ClusterStatus> status, CancellationToken cancellation) => FollowAsync(status, Show, cancellation);
+
+    void Show(ClusterStatus status)
+    {
+        foreach (var shard in status.Shards)
+        {
+            var line = $"{ShardText.Of(shard)}: {shard.Phase.ToString().ToLowerInvariant()} {Math.Floor(shard.Fraction * Steps) / Steps:P0}";
+            if (shard.Phase == LoadProgress.Types.Phase.Unspecified || _last.GetValueOrDefault(shard.WorkerName) == line) continue;
+            _last[shard.WorkerName] = line;
+            Log.WriteLine(line);
+        }
+    }
+}
+
+/// <summary>For a terminal: a bar for each worker. What the process logs meanwhile is drawn above them.</summary>
+sealed class LoadingBars : LoadingView
+{
+    readonly IAnsiConsole _console;
+    readonly TextWriter _error = Console.Error;
+
+    public LoadingBars(IAnsiConsole console)
+    {
+        _console = console;
+        Log = TextWriter.Synchronized(new LinesAbove(console));
+        Console.SetError(Log); // where the coordinator's log goes
+    }
+
+    public override TextWriter Log { get; }
+
+    public override async Task FollowUntilReadyAsync(Latest<ClusterStatus> status, CancellationToken cancellation)
+        => await _console.Progress().AutoClear(true).Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
+            .StartAsync(progress => FollowAsync(status, Shower(progress), cancellation));
+
+    public override void Dispose()
+    {
+        Console.SetError(_error);
+        Log.Dispose();
+    }
+
+    static Action<ClusterStatus> Shower(ProgressContext progress)
+    {
+        var waiting = progress.AddTask("starting").IsIndeterminate();
+        var bars = new Dictionary<string, ProgressTask>();
+        return status =>
+        {
+            waiting.Description = Markup.Escape(status.Reason.Length > 0 ? status.Reason : "ready");
+            foreach (var shard in status.Shards)
+            {
+                var name = ShardText.Of(shard);
+                if (!bars.TryGetValue(name, out var bar)) bars[name] = bar = progress.AddTask(Markup.Escape(name), maxValue: 1);
+                bar.Value = shard.Fraction;
+            }
+        };
+    }
+}
+
+/// <summary>Text for a console on which bars may be drawn: whole lines, without colours of their own.</summary>
+sealed partial class LinesAbove(IAnsiConsole console) : TextWriter
+{
+    readonly StringBuilder _line = new();
+
+    public override Encoding Encoding => Encoding.UTF8;
+
+    public override void Write(char value)
+    {
+        if (value != '\n')
+        {
+            _line.Append(value);
+            return;
+        }
+        console.WriteLine(Colour().Replace(_line.ToString().TrimEnd('\r'), ""));
+        _line.Clear();
+    }
+
+    [GeneratedRegex(@"\x1B\[[0-9;]*m")]
+    private static partial Regex Colour();
+}
+
+/// <summary>Which shard of which worker, for people.</summary>
+static class ShardText
+{
+    public static string Of(ShardProgress progress)
+    {
+        var (layers, slice) = (progress.Shard.Layers, progress.Shard.Slice);
+        var rank = slice.IsWhole ? "" : $", rank {slice.Rank} of {slice.RankCount}";
+        return $"{progress.WorkerName}, stage {progress.Stage}, layers {layers.First} to {layers.End - 1}{rank}";
     }
 }

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Up;
 
@@ -18,7 +20,7 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
         using var launcher = DotnetRunWatch.Start(told.Cancel);
         using var view = LoadingView.For(error);
         await using var coordinator = CoordinatorHost.Create(options.Coordinator);
-        await Listening.StartAsync(coordinator, options.Coordinator, told.Token);
+        await CoordinatorCommand.StartAsync(coordinator, options.Coordinator, told.Token);
         await using var workers = new WorkerFleet(options, coordinator.GrpcAddress, view.Log, told.Token);
         var exitCode = await ServeAsync(coordinator, workers, view, told);
         await coordinator.StopAsync(CancellationToken.None);
@@ -49,10 +51,19 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
     async Task AnnounceAsync(CoordinatorHost coordinator, LoadingView view, CancellationToken stopping)
     {
         do await view.FollowUntilReadyAsync(coordinator.Status, stopping);
-        while (!await FirstToken.ComesAsync(coordinator.Engine, stopping));
+        while (!await FirstTokenComesAsync(coordinator.Engine, stopping));
         await FirstChat.HoldAsync(coordinator.ApiAddress, coordinator.Model.Name, stopping);
         output.WriteLine($"ready {coordinator.ApiAddress.GetLeftPart(UriPartial.Authority)} model={coordinator.Model.Name}");
         output.Flush();
+    }
+
+    /// <summary>The proof that a cluster works: one token, through all stages.</summary>
+    static async Task<bool> FirstTokenComesAsync(IGenerationEngine engine, CancellationToken cancellation)
+    {
+        var request = new SequenceRequest([0], new SamplingOptions(), MaxTokens: 1, StopIds: new HashSet<int>());
+        await foreach (var happened in engine.GenerateAsync(request, cancellation))
+            if (happened is SequenceEvent.Finished) return true;
+        return false;
     }
 
     static PosixSignalRegistration StopOn(PosixSignal signal, CancellationTokenSource told) => PosixSignalRegistration.Create(signal, context =>

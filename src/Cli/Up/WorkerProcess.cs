@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Reflection;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Kernels;
 using LlamaCluster.Worker.Links;
@@ -80,4 +81,15 @@ sealed class WorkerProcess : IDisposable
     }
 
     public void Dispose() => _process.Dispose();
+}
+
+/// <summary>How to start this program once more: its own executable, or the dotnet host with its assembly.</summary>
+static class OwnProgram
+{
+    public static ProcessStartInfo With(IEnumerable<string> arguments)
+    {
+        var path = Environment.ProcessPath ?? throw new CommandFailedException("the system does not say where this program is, so no worker can be started");
+        var hosted = Path.GetFileNameWithoutExtension(path) == "dotnet";
+        return new ProcessStartInfo(path, hosted ? [Assembly.GetExecutingAssembly().Location, .. arguments] : arguments) { UseShellExecute = false };
+    }
 }
