@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Globalization;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Kernels;
 using LlamaCluster.Planning;

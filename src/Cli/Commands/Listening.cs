@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Hosting;
 
 namespace LlamaCluster.Cli.Commands;
 
