@@ -3,6 +3,7 @@ using System.Globalization;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Kernels;
 using LlamaCluster.Planning;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Hosting;
 
 namespace LlamaCluster.Cli.Up;
 
@@ -19,9 +20,9 @@ static class CoordinatorCommand
         var (objective, sumType) = (ObjectiveOption.Create("throughput"), TensorOptions.SumType());
         var streams = new Option<int>("--streams") { HelpName = "N", Description = "with --objective throughput: as many at a time as plans are to be good for", DefaultValueFactory = _ => new CoordinatorOptions { ModelPath = "" }.Streams };
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
-        var tls = new TlsOptions();
+        var (tls, reflection) = (new TlsOptions(), ReflectionOption());
         var queue = new QueueOptions();
-        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context };
+        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, reflection };
         foreach (var option in tls.All) command.Add(option);
         foreach (var option in queue.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
@@ -36,6 +37,7 @@ static class CoordinatorCommand
                 Streams = parsed.GetValue(streams),
                 ContextLength = parsed.GetValue(context),
                 Tls = tls.Read(parsed),
+                GrpcReflection = parsed.GetValue(reflection),
                 Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
             },
             parsed.InvocationConfiguration.Error,
@@ -55,6 +57,8 @@ static class CoordinatorCommand
             throw new CommandFailedException($"cannot listen on {options.Listen} and {options.GrpcListen}: {taken.Message} Stop what uses the port, or choose another one.");
         }
     }
+    /// <summary>--grpc-reflection, for the processes that have a gRPC address.</summary>
+    public static Option<bool> ReflectionOption() => new("--grpc-reflection") { Description = "let tools such as grpcurl ask the gRPC address for its services" };
 
     static async Task<int> RunAsync(CoordinatorOptions options, TextWriter error, CancellationToken cancellation)
     {

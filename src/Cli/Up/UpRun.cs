@@ -3,6 +3,7 @@ using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Primitives;
+using LlamaCluster.Coordinator.Hosting;
 
 namespace LlamaCluster.Cli.Up;
 

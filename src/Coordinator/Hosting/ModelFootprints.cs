@@ -7,13 +7,13 @@ using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
-/// <summary>What planning needs to know of a model, from its config and tensor table.</summary>
+/// <summary>Computes what planning needs to know of a model from the model's config and tensor table.</summary>
 public static class ModelFootprints
 {
     public static ModelFootprint Of(IModelWeights weights, KvType kvType) =>
         Of(weights.Name, weights.Config, weights.Tensors, kvType) with { LayersAreAlike = weights.LayersAreAlike };
 
-    /// <param name="tensors">All that the config asks for.</param>
+    /// <param name="tensors">All tensors that the config asks for.</param>
     public static ModelFootprint Of(string name, LlamaConfig config, IReadOnlyList<TensorInfo> tensors, KvType kvType)
     {
         var byName = tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
@@ -53,7 +53,7 @@ public static class ModelFootprints
 
     static TypedWeights WeightsOf(TensorInfo tensor) => new(tensor.Type.ToString(), (double)tensor.Rows * tensor.Columns, tensor.Bytes);
 
-    /// <param name="values">Keys and values.</param>
+    /// <param name="values">The number of keys and values together.</param>
     static long KvBytes(KvType type, long values) => type switch
     {
         KvType.F32 => values * 4,

@@ -1,10 +1,11 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Protos.Health;
 using LlamaCluster.Testing;
 
-namespace LlamaCluster.Coordinator.Tests;
+namespace LlamaCluster.Coordinator.Tests.Hosting;
 
 /// <summary>A cluster with certificates: everything within it is encrypted, and nobody else is let in.</summary>
 public sealed class TlsTests

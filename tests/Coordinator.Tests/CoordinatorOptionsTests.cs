@@ -1,10 +1,14 @@
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Tests;
 
-public sealed class CoordinatorOptionsRulesTests
+/// <summary>What is wrong with options, as an operator reads it: <see cref="CoordinatorHost.Create(CoordinatorOptions)"/> says it before it opens the model.</summary>
+public sealed class CoordinatorOptionsTests
 {
+    /// <summary>There is no such file, so options that are allowed get as far as the model and no further.</summary>
     static readonly CoordinatorOptions Usual = new() { ModelPath = "model.gguf" };
 
     public static TheoryData<CoordinatorOptions, string> Wrong => new()
@@ -37,7 +41,7 @@ public sealed class CoordinatorOptionsRulesTests
     [MemberData(nameof(Wrong))]
     public void A_value_out_of_range_is_named_with_what_is_allowed(CoordinatorOptions options, string message)
     {
-        var error = Assert.Throws<InvalidOptionsException>(() => CoordinatorOptionsRules.Check(options));
+        var error = Assert.Throws<InvalidOptionsException>(() => CoordinatorHost.Create(options));
         Assert.Contains(message, error.Message);
         Assert.DoesNotContain('\n', error.Message);
     }
@@ -47,17 +51,17 @@ public sealed class CoordinatorOptionsRulesTests
     [InlineData("http://0.0.0.0:80")]
     [InlineData("http://localhost:0")]
     [InlineData("http://[::1]:9000")]
-    public void Addresses_to_listen_on(string listen) => CoordinatorOptionsRules.Check(Usual with { Listen = listen, GrpcListen = listen });
+    public void Addresses_to_listen_on(string listen) => Assert.Throws<ModelFormatException>(() => CoordinatorHost.Create(Usual with { Listen = listen, GrpcListen = listen }));
 
     [Theory]
     [InlineData(null, 512)]
     [InlineData(100, 100)]
     [InlineData(512, 512)]
     public void The_context_is_the_models_or_shorter(int? asked, int expected)
-        => Assert.Equal(expected, CoordinatorOptionsRules.ContextLength(Usual with { ContextLength = asked }, 512));
+        => Assert.Equal(expected, OpenedModel.ContextLengthOf(Usual with { ContextLength = asked }, 512));
 
     [Fact]
     public void The_context_is_not_longer_than_the_models()
         => Assert.Contains("--context is 513; it must be from 2 to 512",
-            Assert.Throws<InvalidOptionsException>(() => CoordinatorOptionsRules.ContextLength(Usual with { ContextLength = 513 }, 512)).Message);
+            Assert.Throws<InvalidOptionsException>(() => OpenedModel.ContextLengthOf(Usual with { ContextLength = 513 }, 512)).Message);
 }

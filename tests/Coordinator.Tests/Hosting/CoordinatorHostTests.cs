@@ -1,14 +1,19 @@
 using System.Net;
 using Grpc.Core;
+using Grpc.Reflection.V1Alpha;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 using LlamaCluster.Protos.Health;
 using LlamaCluster.Testing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using static LlamaCluster.Protos.Health.HealthCheckResponse.Types;
 
-namespace LlamaCluster.Coordinator.Tests;
+namespace LlamaCluster.Coordinator.Tests.Hosting;
 
 public sealed class CoordinatorHostTests
 {
@@ -106,5 +111,40 @@ public sealed class CoordinatorHostTests
         var body = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.IsSuccessStatusCode, body);
         Assert.Contains("\"completion_tokens\":8", body);
+    }
+
+    [Fact]
+    public async Task Connections_streams_and_slow_requests_have_limits()
+    {
+        await using var host = CoordinatorHost.Create(TestCluster.Options);
+        var limits = host.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
+        Assert.Equal((Listeners.MaxConnections, Listeners.MaxStreamsPerConnection), (limits.MaxConcurrentConnections, limits.Http2.MaxStreamsPerConnection));
+        Assert.Equal((Listeners.RequestHeadersTimeout, Listeners.KeepAliveTimeout), (limits.RequestHeadersTimeout, limits.KeepAliveTimeout));
+    }
+
+    [Fact]
+    public async Task There_is_one_clock_for_all_services()
+    {
+        var clock = new ManualTimeProvider();
+        await using var host = CoordinatorHost.Create(TestCluster.Options, clock);
+        Assert.Same(clock, Assert.Single(host.Services.GetServices<TimeProvider>()));
+    }
+
+    [Fact]
+    public async Task An_option_out_of_range_also_stops_a_start()
+    {
+        var services = new ServiceCollection().AddValidated(TestCluster.Options with { Workers = 0 });
+        await using var provider = services.BuildServiceProvider();
+        var error = Assert.Throws<OptionsValidationException>(provider.GetRequiredService<IStartupValidator>().Validate);
+        Assert.Equal("--workers is 0; it must be from 1 to 1024", error.Message);
+    }
+
+    [Fact]
+    public async Task Reflection_is_not_there_unless_it_was_asked_for()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        using var call = new ServerReflection.ServerReflectionClient(cluster.Channel).ServerReflectionInfo();
+        var error = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None).Soon());
+        Assert.Equal(StatusCode.Unimplemented, error.StatusCode);
     }
 }
