@@ -11,7 +11,7 @@ namespace LlamaCluster.Model.Inference;
 
 /// <summary>
 /// The last stage's part of a step: the rows that are asked for become logits, some at a time, and those become tokens. Each rank has the logits of
-/// its own ids; the ranks tell each other what choosing takes (<see cref="RankScores"/>), and rank 0 chooses.
+/// its own ids; where there are several, they tell each other what choosing takes (<see cref="ScoreTable"/>), and rank 0 chooses.
 /// </summary>
 sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass forward, IndexRange vocabulary, IRankExchange exchange)
 {
@@ -93,22 +93,27 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
 
     void ExchangeScores(ReadOnlySpan<LogitRow> rows, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
-        _message.ResetWrittenCount();
+        var own = _sampler.Scores[exchange.Rank];
+        own.Clear();
         for (var i = 0; i < rows.Length; i++)
         {
             var (row, chunk) = (rows[i], chunks[rows[i].Chunk]);
             var sequence = sequences[chunk.SequenceId];
-            if (row.Sample < 0) _own.Describe(Logits(i), chunk.Tokens.Span[row.Position + 1 - chunk.Start], sequence.Sampling.TopLogprobs ?? 0, _message);
-            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), _message);
+            if (row.Sample < 0) _own.Describe(Logits(i), chunk.Tokens.Span[row.Position + 1 - chunk.Start], sequence.Sampling.TopLogprobs ?? 0, own);
+            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), own);
         }
+        if (exchange.RankCount == 1) return;
+
+        _message.ResetWrittenCount();
+        own.Write(_message);
         exchange.AllGather(_message.WrittenSpan);
-        for (var rank = 0; rank < exchange.RankCount; rank++) _sampler.Scores.Take(rank, exchange.Gathered(rank), rows.Length);
+        for (var rank = 0; rank < exchange.RankCount; rank++)
+            if (rank != exchange.Rank) _sampler.Scores[rank].Read(exchange.Gathered(rank), rows.Length);
     }
 
     /// <summary>For rows that draw from all ids: the rank that has the point says which id it is.</summary>
     void ExchangeDrawn(ReadOnlySpan<LogitRow> rows, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
-        _message.ResetWrittenCount();
         var any = false;
         for (var i = 0; i < rows.Length; i++)
         {
@@ -120,7 +125,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             var (rank, rest) = _sampler.FindDrawn(i, sequence.Sampling, row.Position + 1);
             if (rank == exchange.Rank) _drawn[i] = _own.Draw(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), rest);
         }
-        if (!any) return;
+        if (!any || exchange.RankCount == 1) return;
 
         var bytes = MemoryMarshal.AsBytes(_drawn.AsSpan(0, rows.Length));
         exchange.AllGather(bytes);
@@ -129,7 +134,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             if (exchange.Gathered(rank).Length != bytes.Length) throw new RankLostException(rank, $"rank {rank} drew {exchange.Gathered(rank).Length / Unsafe.SizeOf<ScoredId>()} ids, not {rows.Length}");
             var drawn = MemoryMarshal.Cast<byte, ScoredId>(exchange.Gathered(rank));
             for (var i = 0; i < rows.Length; i++)
-                if (_sampler.Scores.CheckId(rank, drawn[i]).Id >= 0) _drawn[i] = drawn[i];
+                if (_sampler.Scores[rank].CheckId(drawn[i]).Id >= 0) _drawn[i] = drawn[i];
         }
     }
 
