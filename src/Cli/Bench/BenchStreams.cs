@@ -86,8 +86,8 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
     {
         var samples = pipeline.Run(step) switch
         {
+            StepOutcome.Completed { Failures: [var failure, ..] } => throw new CommandFailedException(failure.Reason),
             StepOutcome.Completed completed => completed.Samples,
-            StepOutcome.Failed failed => throw new CommandFailedException(failed.Reason),
             var other => throw new InvalidOperationException($"a step ended as {other}"),
         };
         foreach (var sample in samples) _lastTokens[(int)sample.SequenceId] = sample.Tokens[0].Id;

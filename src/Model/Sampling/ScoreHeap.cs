@@ -4,7 +4,7 @@ namespace LlamaCluster.Model.Sampling;
 /// Ids and their scores, first in the order they were added; then, as far as asked for, best first (of equal scores the lowest id). Finding
 /// the best m of n takes n + m log n comparisons. Memory for the whole vocabulary is allocated once.
 /// </summary>
-sealed class CandidateHeap(int vocabularySize)
+sealed class ScoreHeap(int vocabularySize)
 {
     // Not yet ranked ones are a heap from the front, whose best is taken to the back; so the ranked ones stand there, best last.
     readonly int[] _ids = new int[vocabularySize];

@@ -6,21 +6,25 @@ using LlamaCluster.Model.Sampling;
 namespace LlamaCluster.Model.Tests.Sampling;
 
 /// <summary>Messages of ranks are taken as they were made, and refused where they cannot be.</summary>
-public sealed class GatheredScoresTests
+public sealed class ScoreTableTests
 {
     [Fact]
     public void Rows_and_ids_are_found_where_they_were_put()
     {
-        var scores = new GatheredScores(2, 3, 100);
+        var scores = new ScoreTable(1, 3, 100);
         ScoredId[] ids = [.. Enumerable.Range(0, 5).Select(i => new ScoredId(i, i, -i))];
         var message = Message((new RowScores { MaxLogit = 1, Chosen = ScoredId.None }, []), (new RowScores { MaxLogit = 2, TopCount = 2, CandidateCount = 3 }, ids));
-        scores.Take(0, Message((default, []), (default, [])), 2);
-        scores.Take(1, message, 2);
+        scores.Read(message, 2);
 
-        Assert.Equal((1f, 2f), (scores.Of(1, 0).MaxLogit, scores.Of(1, 1).MaxLogit));
-        Assert.Empty(scores.Candidates(1, 0).ToArray());
-        Assert.Equal(ids[..2], scores.Top(1, 1).ToArray());
-        Assert.Equal(ids[2..], scores.Candidates(1, 1).ToArray());
+        Assert.Equal((1f, 2f), (scores[0].MaxLogit, scores[1].MaxLogit));
+        Assert.Empty(scores.Candidates(0).ToArray());
+        Assert.Equal(ids[..2], scores.Top(1).ToArray());
+        Assert.Equal(ids[2..], scores.Candidates(1).ToArray());
+
+        // What was read is written as it came.
+        var copy = new ArrayBufferWriter<byte>();
+        scores.Write(copy);
+        Assert.Equal(message, copy.WrittenSpan.ToArray());
     }
 
     [Fact]
@@ -39,7 +43,7 @@ public sealed class GatheredScoresTests
 
     static void Refused(byte[] message)
     {
-        var e = Assert.Throws<RankLostException>(() => new GatheredScores(2, 1, 100).Take(1, message, 1));
+        var e = Assert.Throws<RankLostException>(() => new ScoreTable(1, 1, 100).Read(message, 1));
         Assert.Equal(1, e.Rank);
         Assert.StartsWith("rank 1 gave scores that cannot be: ", e.Message);
     }
