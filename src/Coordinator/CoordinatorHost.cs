@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Generation;
@@ -123,7 +124,6 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton(model.ToSupervisorOptions(options))
             .AddSingleton(new SequenceRules(model.VocabularySize, model.ContextLength))
             .AddSingleton(new Latest<ClusterStatus>(ClusterStatus.Starting))
-            .AddSingleton<Readiness>()
             .AddSingleton<PeerChannels>()
             .AddSingleton<CoordinatorMetrics>()
             .AddSingleton<WorkerRegistry>()
@@ -144,7 +144,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));
         rpc.MapGrpcService<MembershipService>();
         rpc.MapGrpcService<WeightsService>();
-        rpc.MapGrpcService<HealthService>();
+        rpc.MapClusterRpc();
         app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Api)).MapOpenAiApi();
         app.Lifetime.ApplicationStopping.Register(app.Services.GetRequiredService<Readiness>().Close);
     }

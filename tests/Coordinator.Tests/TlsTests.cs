@@ -1,7 +1,7 @@
 using Grpc.Core;
+using Grpc.Health.V1;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Tests.Fakes;
-using LlamaCluster.Protos.Health;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Coordinator.Tests;

@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Protos;
