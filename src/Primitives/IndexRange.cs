@@ -8,5 +8,5 @@ public readonly record struct IndexRange(int First, int Count)
     public int End => checked(First + Count);
 
     /// <summary>Whether the range is not empty and lies within 0 to <paramref name="total"/>.</summary>
-    public bool IsWithin(int total) => First >= 0 && Count >= 1 && Count <= total - First;
+    public bool IsWithin(int total) => First >= 0 && Count >= 1 && (long)First + Count <= total;
 }

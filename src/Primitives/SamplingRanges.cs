@@ -5,7 +5,7 @@ namespace LlamaCluster.Primitives;
 /// <summary>The range of values that an option may have. NaN is in no range.</summary>
 /// <param name="Name">The option's name in the API.</param>
 /// <param name="ExcludesLeast">The value must be above <paramref name="Least"/>.</param>
-public readonly record struct OptionRange(string Name, float Least, float Most, bool ExcludesLeast = false)
+public readonly record struct SamplingRange(string Name, float Least, float Most, bool ExcludesLeast = false)
 {
     public bool Contains(float value) => value <= Most && (ExcludesLeast ? value > Least : value >= Least);
 
@@ -30,19 +30,19 @@ public static class SamplingRanges
     /// <summary>The most alternatives that may be reported per token.</summary>
     public const int MaxTopLogprobs = 20;
 
-    public static OptionRange Temperature { get; } = new("temperature", 0, 2);
+    public static SamplingRange Temperature { get; } = new("temperature", 0, 2);
 
-    public static OptionRange TopP { get; } = new("top_p", 0, 1, ExcludesLeast: true);
+    public static SamplingRange TopP { get; } = new("top_p", 0, 1, ExcludesLeast: true);
 
-    public static OptionRange MinP { get; } = new("min_p", 0, 1);
+    public static SamplingRange MinP { get; } = new("min_p", 0, 1);
 
-    public static OptionRange RepetitionPenalty { get; } = new("repetition_penalty", 0.01f, 10);
+    public static SamplingRange RepetitionPenalty { get; } = new("repetition_penalty", 0.01f, 10);
 
-    public static OptionRange FrequencyPenalty { get; } = new("frequency_penalty", -2, 2);
+    public static SamplingRange FrequencyPenalty { get; } = new("frequency_penalty", -2, 2);
 
-    public static OptionRange PresencePenalty { get; } = new("presence_penalty", -2, 2);
+    public static SamplingRange PresencePenalty { get; } = new("presence_penalty", -2, 2);
 
-    public static OptionRange LogitBias { get; } = new("logit_bias", -100, 100);
+    public static SamplingRange LogitBias { get; } = new("logit_bias", -100, 100);
 
     /// <summary>One line about the first option that is out of range: option, value and range. Null if all are in range.</summary>
     /// <param name="vocabularySize">V: every token id is below it.</param>

@@ -1,7 +1,8 @@
 using System.Text.RegularExpressions;
 using System.Text;
-using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Protos;
 using Spectre.Console;
 

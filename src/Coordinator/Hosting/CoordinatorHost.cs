@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Generation;
@@ -108,8 +109,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     {
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
         if (options.Tls is { } files) services.AddSingleton(_ => ClusterTls.Load(files));
-        if (options.GrpcReflection) services.AddGrpcReflection();
-        services.AddRouting().AddMetrics().AddClusterRpc()
+        services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection)
             .AddValidated(options)
             .AddSingleton<Listeners>()
             .AddSingleton<IConfigureOptions<KestrelServerOptions>>(provider => provider.GetRequiredService<Listeners>())
@@ -120,7 +120,6 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton(provider => ModelOf(provider).ToSupervisorOptions(options))
             .AddSingleton(provider => new SequenceRules(ModelOf(provider).VocabularySize, ModelOf(provider).ContextLength))
             .AddSingleton(new Latest<ClusterStatus>(ClusterStatus.Starting))
-            .AddSingleton<Readiness>()
             .AddSingleton<PeerChannels>()
             .AddSingleton<CoordinatorMetrics>()
             .AddSingleton<WorkerRegistry>()
@@ -144,8 +143,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));
         rpc.MapGrpcService<MembershipService>();
         rpc.MapGrpcService<WeightsService>();
-        rpc.MapGrpcService<HealthService>();
-        if (options.GrpcReflection) rpc.MapGrpcReflectionService();
+        rpc.MapClusterRpc(options.GrpcReflection);
         app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Api)).MapOpenAiApi();
         app.Lifetime.ApplicationStopping.Register(app.Services.GetRequiredService<Readiness>().Close);
     }

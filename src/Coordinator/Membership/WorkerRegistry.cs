@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Logging;

@@ -1,6 +1,6 @@
+using System.IO.Hashing;
 using Google.Protobuf;
 using LlamaCluster.Cluster;
-using LlamaCluster.Cluster.Checksums;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Protos;
 
@@ -28,7 +28,7 @@ static class WeightChunks
                 {
                     Offset = (ulong)(row * part.RowBytes + offset),
                     Data = UnsafeByteOperations.UnsafeWrap(data),
-                    Crc32C = Crc32C.Compute(data.Span),
+                    Crc32C = Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, data.Span),
                     LastOfTensor = row + rowsAtOnce >= part.RowCount && offset + data.Length == read.Length,
                 };
             }

@@ -1,17 +1,17 @@
 using System.Net;
 using Grpc.Core;
 using Grpc.Reflection.V1Alpha;
+using Grpc.Health.V1;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
-using LlamaCluster.Protos.Health;
 using LlamaCluster.Testing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
-using static LlamaCluster.Protos.Health.HealthCheckResponse.Types;
+using static Grpc.Health.V1.HealthCheckResponse.Types;
 
 namespace LlamaCluster.Coordinator.Tests.Hosting;
 
@@ -65,7 +65,7 @@ public sealed class CoordinatorHostTests
         await using var cluster = await TestCluster.StartAsync(TestCluster.Options with { Workers = 1 });
         using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
         var health = new Health.HealthClient(cluster.Channel);
-        var watch = health.Watch(new HealthCheckRequest { Service = HealthService.Ready });
+        var watch = health.Watch(new HealthCheckRequest { Service = ClusterHealth.Ready });
         Assert.Equal(ServingStatus.NotServing, await NextAsync());
         var unready = await http.GetAsync("/ready");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, unready.StatusCode);

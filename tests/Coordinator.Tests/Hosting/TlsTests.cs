@@ -1,8 +1,8 @@
 using Grpc.Core;
+using Grpc.Health.V1;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Tests.Fakes;
-using LlamaCluster.Protos.Health;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Coordinator.Tests.Hosting;

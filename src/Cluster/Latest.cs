@@ -1,18 +1,18 @@
-namespace LlamaCluster.Coordinator;
+namespace LlamaCluster.Cluster;
 
 /// <summary>
-/// An immutable value that changes by being swapped for another, and news of it for whoever waits. Safe for concurrent use; a reader
-/// works on the value it took, whatever happens meanwhile, and may miss values in between, never the last.
+/// A value that changes by being swapped for another, and news of it for whoever waits. Safe for concurrent use if the values are immutable.
+/// A reader works on the value it took. It may miss values in between, but never the last one.
 /// </summary>
-public sealed class Latest<T>(T initial) where T : class
+public sealed class Latest<T>(T initial)
 {
     readonly Lock _writing = new();
     volatile Version _version = new(initial);
 
     public T Value => _version.Value;
 
-    /// <summary>Swaps the value for what <paramref name="change"/> makes of it; the same value again is no news.</summary>
-    /// <returns>The new value.</returns>
+    /// <summary>Swaps the value for what <paramref name="change"/> makes of it. An equal value is no news.</summary>
+    /// <returns>The value now.</returns>
     public T Update(Func<T, T> change)
     {
         Version old;
@@ -21,7 +21,7 @@ public sealed class Latest<T>(T initial) where T : class
         {
             old = _version;
             value = change(old.Value);
-            if (ReferenceEquals(value, old.Value)) return value;
+            if (EqualityComparer<T>.Default.Equals(value, old.Value)) return old.Value;
             _version = new Version(value);
         }
         old.Superseded.SetResult();

@@ -1,6 +1,6 @@
 using LlamaCluster.Testing;
 
-namespace LlamaCluster.Coordinator.Tests;
+namespace LlamaCluster.Cluster.Tests;
 
 public sealed class LatestTests
 {
