@@ -11,7 +11,7 @@ using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>A coordinator in this process and worker processes besides, with just the KV cache that the streams need. A worker that dies is not restarted.</summary>
+/// <summary>A coordinator in this process and worker processes, with just the KV cache that the streams need. A worker that dies is not restarted.</summary>
 sealed class BenchCluster : IAsyncDisposable
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);

@@ -5,7 +5,7 @@ namespace LlamaCluster.Cli.Bench;
 
 /// <summary>The results of a benchmark. Rates are per second, and count all streams together unless the name says otherwise.</summary>
 /// <param name="MemoryBytesPerSecond">
-/// Plain reads of memory by as many threads as computed. One process reads in turn with its steps; for a cluster, reads are measured before and after the round.
+/// Plain reads of memory by as many threads as computed. One process reads in turn with its steps. A cluster's reads are measured before and after the round.
 /// </param>
 /// <param name="WeightBytesPerSecond">Stored bytes of the weights that decoding read.</param>
 /// <param name="PeakResidentBytes">All processes together.</param>

@@ -11,7 +11,7 @@ static class PlanSweep
 {
     public const string Best = "best", Pipeline = "pipeline", TensorGroup = "tensor group";
 
-    /// <exception cref="CommandFailedException">The cluster has several kinds of workers, so their number cannot be swept, or it has no network between hosts.</exception>
+    /// <exception cref="CommandFailedException">The cluster has several kinds of workers, or no network between hosts, so the axis means nothing.</exception>
     public static IReadOnlyList<SweepPoint> Run(PlanQuestion question, ClusterDescription cluster, SweepAxis axis)
     {
         if (axis.Subject == SweepSubject.Workers && cluster.Kinds is not [{ PerHost: 1 }])

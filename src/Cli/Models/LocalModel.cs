@@ -7,7 +7,7 @@ using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Models;
 
-/// <summary>A model with its tokenizer and template, loaded into this process. If its numbers are not finite, it throws a <see cref="CommandFailedException"/>.</summary>
+/// <summary>A model with its tokenizer and template, loaded into this process. Numbers that are not finite are a <see cref="CommandFailedException"/>.</summary>
 sealed class LocalModel : IDisposable
 {
     readonly string _path;
