@@ -7,8 +7,8 @@ using LlamaCluster.Cli.Commands;
 namespace LlamaCluster.Cli.Bench;
 
 /// <summary>
-/// Clients that all send a prompt at the same moment and read their streams to the end. Decoding is measured from the moment at which the last of them
-/// has its first token until the first of them is done: in between, all of them decode and nothing else goes on.
+/// Clients that all send a prompt at the same moment and read their streams to the end. Decoding is measured from the moment at which the last client
+/// has its first token until the first client is done. Between these moments all streams decode and nothing else happens.
 /// </summary>
 sealed class ApiStreams(HttpClient client, string model, int generateTokens, StageMeter meter)
 {
@@ -16,7 +16,7 @@ sealed class ApiStreams(HttpClient client, string model, int generateTokens, Sta
     StageReading? _firstDone;
     int _waiting;
 
-    /// <exception cref="CommandFailedException">A request was not answered in full, or the streams never decoded all together.</exception>
+    /// <exception cref="CommandFailedException">A request was not answered in full, or the streams never decoded all at the same time.</exception>
     public async Task<ClusterRound> RunAsync(int[][] prompts, CancellationToken cancellation)
     {
         _waiting = prompts.Length;
@@ -43,7 +43,8 @@ sealed class ApiStream(HttpClient client, string model)
     const string DataMark = "data: ";
     const string EndMark = "[DONE]";
 
-    /// <summary>Each text as it comes; exactly so many tokens are generated.</summary>
+    /// <summary>Yields each text as it arrives.</summary>
+    /// <param name="tokens">Exactly so many tokens are generated.</param>
     /// <exception cref="CommandFailedException">The request failed, or was not answered in full.</exception>
     public async IAsyncEnumerable<string> ReadAsync(int[] prompt, int tokens, [EnumeratorCancellation] CancellationToken cancellation)
     {
@@ -88,8 +89,8 @@ sealed class ApiStream(HttpClient client, string model)
     static CommandFailedException Failed(JsonElement error) => new($"a request failed: {error.GetProperty("message").GetString()}");
 }
 
-/// <summary>When a stream's texts came.</summary>
-/// <param name="start">When all streams were sent off (<see cref="Stopwatch.GetTimestamp"/>).</param>
+/// <summary>The times at which a stream's texts arrived.</summary>
+/// <param name="start">When all requests were sent (<see cref="Stopwatch.GetTimestamp"/>).</param>
 sealed class StreamTimes(long start)
 {
     readonly List<TimeSpan> _gaps = [];
@@ -101,7 +102,7 @@ sealed class StreamTimes(long start)
     /// <summary>From each text to the next.</summary>
     public IReadOnlyList<TimeSpan> Gaps => _gaps;
 
-    /// <returns>Whether it was the first.</returns>
+    /// <returns>Whether it was the stream's first text.</returns>
     public bool TextCame()
     {
         var (now, first) = (Stopwatch.GetTimestamp(), _last == 0);

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
@@ -10,8 +9,8 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Cli.Bench;
 
 /// <summary>
-/// `bench`: how fast a model, or random weights of a shape, run in this process or in a cluster of processes, beside how fast memory can be
-/// read.
+/// `bench`: measures how fast a model, or random weights of a shape, run in this process or in a cluster of processes, and compares that with
+/// the speed of memory.
 /// </summary>
 static class BenchCommand
 {
@@ -69,7 +68,7 @@ static class BenchCommand
     static string PathOf(string path, string? type) =>
         type is null ? path : new QuantizedModelPath(path, TypeOf(type, QuantizationRules.Targets)).ToString();
 
-    /// <param name="layers">Only so many of the shape's layers; null: all.</param>
+    /// <param name="layers">The number of the shape's layers to use; null: all.</param>
     /// <param name="type">The type of all matrices; null: Q4_0.</param>
     /// <param name="shareLayers">All layers use one copy of a layer's weights.</param>
     /// <exception cref="InvalidOptionsException">The shape is not valid or has fewer layers, or the type is unknown.</exception>
@@ -102,15 +101,15 @@ static class BenchCommand
         NumberOption.Check("--concurrency", parsed.GetValue(Concurrency), 1, workers == 0 ? BenchStreams.StepRows : BenchStreams.StepRows - 1));
 }
 
-/// <summary>What is measured, and on how many threads.</summary>
-/// <param name="Threads">Of this process, or of each worker.</param>
+/// <summary>The load of a benchmark, and its threads.</summary>
+/// <param name="Threads">Threads of this process, or of each worker.</param>
 /// <param name="Pin">Threads, or workers, have processors of their own.</param>
-/// <param name="PromptTokens">Of each stream.</param>
-/// <param name="GenerateTokens">Of each stream; the first one comes from the prompt's last step, each other from a step of its own.</param>
-/// <param name="Concurrency">Streams that decode together; in this process all in one step.</param>
+/// <param name="PromptTokens">Per stream.</param>
+/// <param name="GenerateTokens">Per stream. The first token comes from the prompt's last step, each other one from a step of its own.</param>
+/// <param name="Concurrency">Streams that decode at the same time; in this process all in one step.</param>
 sealed record BenchOptions(int Threads, bool Pin, int PromptTokens, int GenerateTokens, int Concurrency)
 {
-    /// <summary>Positions of a stream.</summary>
+    /// <summary>Positions per stream.</summary>
     public int Positions => checked(PromptTokens + GenerateTokens);
 
     /// <exception cref="CommandFailedException">The streams are longer than the model's context.</exception>
@@ -121,8 +120,8 @@ sealed record BenchOptions(int Threads, bool Pin, int PromptTokens, int Generate
     }
 }
 
-/// <summary>What is measured of a whole cluster on this machine.</summary>
-/// <param name="Model">A path, or a shape written as one.</param>
+/// <summary>A benchmark of a whole cluster on this machine.</summary>
+/// <param name="Model">A path, or a shape in the form of a path.</param>
 /// <param name="Workers">Processes; at least 1.</param>
 /// <param name="TensorParallel">Workers that share each stage.</param>
 sealed record ClusterBenchOptions(string Model, int Workers, int TensorParallel, BenchOptions Load);

@@ -1,24 +1,24 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Profiles;
-using LlamaCluster.Planning;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>What a report on a cluster has beyond that on one process.</summary>
-/// <param name="FirstToken">From sending the request, over the streams.</param>
-/// <param name="BetweenTokens">Of all streams.</param>
-/// <param name="WorkerPeakBytes">The most memory of each worker at a time.</param>
-/// <param name="CoordinatorPeakBytes">Of the process that coordinates and also plays the clients.</param>
+/// <summary>The part of a report that only a cluster has.</summary>
+/// <param name="FirstToken">From sending the request; over all streams.</param>
+/// <param name="BetweenTokens">From a token of a stream to the next; over all streams.</param>
+/// <param name="WorkerPeakBytes">The peak memory of each worker.</param>
+/// <param name="CoordinatorPeakBytes">The peak memory of this process: the coordinator and the clients.</param>
 sealed record ClusterFigures(
     Percentiles FirstToken, Percentiles BetweenTokens, double StepsPerSecond, IReadOnlyList<StageFigures> Stages, PredictionCheck Prediction,
     IReadOnlyList<long> WorkerPeakBytes, long CoordinatorPeakBytes)
 {
     public long PeakResidentBytes => WorkerPeakBytes.Sum() + CoordinatorPeakBytes;
 
-    /// <summary>What a token takes in the KV pools of all workers together.</summary>
+    /// <summary>The size of a token in the KV pools of all workers together.</summary>
     double KvBytesPerToken => Stages.Sum(stage => stage.KvBytesPerToken);
 
     public void AddTo(JsonObject json)
@@ -53,9 +53,9 @@ sealed record ClusterFigures(
     static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
 
-/// <summary>What a round over a cluster gave.</summary>
-/// <param name="Prefill">Until every stream had its first token.</param>
-/// <param name="TokensPerSecond">Of all streams together, while all of them decoded; so for the others.</param>
+/// <summary>The results of one round over a cluster.</summary>
+/// <param name="Prefill">The time until every stream had its first token.</param>
+/// <param name="TokensPerSecond">All streams together, while all of them decoded. The later parameters are of the same time.</param>
 sealed record ClusterRound(
     TimeSpan Prefill, TimeSpan MeanFirstToken, Percentiles FirstToken, Percentiles BetweenTokens, double TokensPerSecond, double StepsPerSecond, IReadOnlyList<StageLoad> Stages)
 {
@@ -73,7 +73,7 @@ sealed record ClusterRound(
     }
 }
 
-/// <summary>Of latencies, in seconds: at most this much in 50, 90 and 99 of a hundred cases (nearest rank).</summary>
+/// <summary>Percentiles of latencies, in seconds (nearest rank).</summary>
 sealed record Percentiles(double P50, double P90, double P99)
 {
     /// <param name="values">At least one.</param>
@@ -86,21 +86,23 @@ sealed record Percentiles(double P50, double P90, double P99)
     static double At(TimeSpan[] sorted, int percent) => sorted[(sorted.Length * percent + 99) / 100 - 1].TotalSeconds;
 }
 
-/// <summary>What the planner expected of the plan that was measured. All times are from each token of a stream to the next, in seconds.</summary>
-/// <param name="PredictedSeconds">From what the first worker had measured when it started.</param>
-/// <param name="PredictedAtReadsSeconds">The same, but with memory as fast as plain reads before and after the round that counts: what is left of the error is the planner's own.</param>
-/// <param name="MeasuredSeconds">The median of all streams.</param>
+/// <summary>Compares the planner's prediction with the measurement. All times are from a token of a stream to the next, in seconds.</summary>
+/// <param name="PredictedSeconds">The prediction from the measurements that the first worker made when it started.</param>
+/// <param name="PredictedAtReadsSeconds">
+/// The prediction with the memory speed of plain reads just before and after the round that counts. The remaining error is the planner's own.
+/// </param>
+/// <param name="MeasuredSeconds">The median over all streams.</param>
 sealed record PredictionCheck(double PredictedSeconds, double PredictedAtReadsSeconds, double MeasuredSeconds)
 {
-    /// <summary>By how much of the measured time the prediction is too long; less than 0 where it is too short.</summary>
+    /// <summary>The error as a fraction of the measured time; positive if the prediction is too long.</summary>
     public double Error => PredictedSeconds / MeasuredSeconds - 1;
 
     /// <inheritdoc cref="Error"/>
     public double ErrorAtReads => PredictedAtReadsSeconds / MeasuredSeconds - 1;
 
-    /// <param name="planned">The plan that ran; it is predicted anew for the load as it was.</param>
-    /// <param name="workerRead">Plain reads by as many threads as a worker has, bytes per second.</param>
-    /// <param name="hostRead">By as many as there are processors.</param>
+    /// <param name="planned">The plan that ran. It is predicted again for the load of the benchmark.</param>
+    /// <param name="workerRead">Plain reads by as many threads as a worker has, in bytes per second.</param>
+    /// <param name="hostRead">Plain reads by as many threads as there are processors.</param>
     public static PredictionCheck Of(PlanOutcome.Planned planned, BenchOptions load, Percentiles betweenTokens, double workerRead, double hostRead)
     {
         var problem = planned.Problem;

@@ -1,15 +1,15 @@
-using LlamaCluster.Kernels.Measuring;
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Measuring;
 
 namespace LlamaCluster.Cli.Bench;
 
 /// <summary>
-/// How much of the memory's speed decoding uses. A machine's memory is faster in one second than in the next, above all a shared one's; so steps and
-/// plain reads take turns, and the medians of both are compared.
+/// Measures how much of the memory's speed decoding uses. Memory speed changes from second to second, above all on a shared machine. So steps and plain
+/// reads take turns, and their medians are compared.
 /// </summary>
 sealed class BandwidthUse(ComputeThreads threads) : IDisposable
 {
-    /// <summary>Takes about as long as the step of a model that is worth measuring.</summary>
+    /// <summary>Reading it takes about as long as a step of a model that is worth measuring.</summary>
     const long BufferBytes = 256 << 20;
 
     readonly MemoryBandwidth _memory = new(threads, BufferBytes);
@@ -19,14 +19,14 @@ sealed class BandwidthUse(ComputeThreads threads) : IDisposable
     /// <summary>Plain reads, bytes per second.</summary>
     public double MemoryBytesPerSecond => BufferBytes / Median(_reads);
 
-    /// <summary>To be called after each step, with the time that it took.</summary>
+    /// <summary>Call this after each step, with the time that it took.</summary>
     public void AfterStep(TimeSpan step)
     {
         _steps.Add(step);
         _reads.Add(_memory.Pass());
     }
 
-    /// <param name="weightBytes">Weights that a step reads.</param>
+    /// <param name="weightBytes">Stored bytes of the weights that a step reads.</param>
     public double WeightBytesPerSecond(long weightBytes) => weightBytes / Median(_steps);
 
     public void Dispose() => _memory.Dispose();
@@ -35,8 +35,8 @@ sealed class BandwidthUse(ComputeThreads threads) : IDisposable
 }
 
 /// <summary>
-/// How fast some numbers of threads of this machine read memory. That changes from one second to the next, above all on a shared machine: it is measured
-/// before and after what it is compared with, and the mean counts.
+/// Measures how fast this machine reads memory with different numbers of threads. Because memory speed changes, it is measured before and after the round
+/// that it is compared with, and the mean counts.
 /// </summary>
 sealed class PlainReads(bool pin, IEnumerable<int> threadCounts)
 {
@@ -44,7 +44,7 @@ sealed class PlainReads(bool pin, IEnumerable<int> threadCounts)
 
     readonly Dictionary<int, List<double>> _measured = threadCounts.Distinct().ToDictionary(count => count, _ => new List<double>());
 
-    /// <summary>Once more, for each number of threads.</summary>
+    /// <summary>Measures once more for each number of threads.</summary>
     public void Measure()
     {
         foreach (var (count, measured) in _measured)
@@ -54,6 +54,6 @@ sealed class PlainReads(bool pin, IEnumerable<int> threadCounts)
         }
     }
 
-    /// <summary>Bytes per second of so many threads together.</summary>
+    /// <summary>Bytes per second of this number of threads together.</summary>
     public double By(int threads) => _measured[threads].Average();
 }

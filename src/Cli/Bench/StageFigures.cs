@@ -9,22 +9,22 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>What a report has on one stage of a cluster.</summary>
-/// <param name="Threads">Of all its ranks.</param>
+/// <summary>The part of a report about one stage of a cluster.</summary>
+/// <param name="Threads">All ranks together.</param>
 /// <param name="MemoryBytesPerSecond">Plain reads of memory by as many threads.</param>
 sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double MemoryBytesPerSecond)
 {
-    /// <summary>What a step takes the stage: computing, and exchanging what its ranks computed.</summary>
+    /// <summary>The stage's time for a step: computing, and exchanging sums between its ranks.</summary>
     double StepSeconds => Load.ComputeSeconds + Load.SyncSeconds;
 
-    /// <summary>A layer's part of a step by the bytes that are read for it: the head is no layer, and has its part too.</summary>
+    /// <summary>A layer's part of a step, in proportion to its bytes. The output head takes part of the step too and is not a layer.</summary>
     public double SecondsPerLayer => StepSeconds * Facts.LayerBytes / Facts.WeightBytes;
 
     public double WeightBytesPerSecond => Facts.WeightBytes / StepSeconds;
 
     public double FractionOfMemory => WeightBytesPerSecond / MemoryBytesPerSecond;
 
-    /// <summary>What a token takes in the KV pools of all ranks together.</summary>
+    /// <summary>The size of a token in the KV pools of all ranks together.</summary>
     public double KvBytesPerToken => (double)Facts.KvBlockBytes / KvBlock.Positions;
 
     public JsonNode Json() => new JsonObject
@@ -59,14 +59,14 @@ sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double
     static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
 
-/// <summary>What a stage of a cluster consists of.</summary>
-/// <param name="WeightBytes">Stored weights that are read for a step, by all ranks together.</param>
-/// <param name="LayerBytes">Of these, one layer's, in the mean.</param>
-/// <param name="KvBlockBytes">What one KV block takes in all its layers, of all ranks together: as they say of their pools.</param>
+/// <summary>The layers, ranks and sizes of a stage.</summary>
+/// <param name="WeightBytes">Stored bytes of the weights that a step reads, all ranks together.</param>
+/// <param name="LayerBytes">The mean of these bytes per layer.</param>
+/// <param name="KvBlockBytes">The size of one KV block in all layers of the stage, as its ranks report it, all ranks together.</param>
 sealed record StageFacts(LayerRange Layers, int Ranks, long WeightBytes, double LayerBytes, long KvBlockBytes)
 {
-    /// <summary>In stage order.</summary>
-    /// <param name="shards">All of a view, ready.</param>
+    /// <summary>The stages in order.</summary>
+    /// <param name="shards">All shards of a view that is ready.</param>
     public static IReadOnlyList<StageFacts> Of(IEnumerable<ShardProgress> shards, IModelWeights weights) =>
         [.. shards.GroupBy(shard => shard.Stage).OrderBy(stage => stage.Key).Select(stage => Of([.. stage], weights))];
 
@@ -79,7 +79,7 @@ sealed record StageFacts(LayerRange Layers, int Ranks, long WeightBytes, double 
     }
 }
 
-/// <summary>How many bytes of stored weights a bench loads, and how many it reads for a step.</summary>
+/// <summary>The stored bytes of weights that a benchmark loads, and that it reads for a step.</summary>
 static class BenchWeightBytes
 {
     /// <summary>Held in memory by one process that runs all layers.</summary>
@@ -89,12 +89,12 @@ static class BenchWeightBytes
     /// <summary>Read for a step by all stages together.</summary>
     public static long PerStep(IModelWeights weights) => PerStep(weights, Whole(weights));
 
-    /// <summary>Read for a step by a stage: of an embedding that is not its head too, only a row for each token.</summary>
+    /// <summary>Read for a step by a stage. An embedding that is not the head too does not count: a step reads one row of it per token.</summary>
     public static long PerStep(IModelWeights weights, StageShape shape) => TensorsOf(weights, shape)
         .Where(tensor => tensor.Name != LlamaTensors.Embedding || (weights.Config.TiedEmbeddings && shape.HasHead))
         .Sum(tensor => tensor.Bytes);
 
-    /// <summary>Of these, those of layers.</summary>
+    /// <summary>The bytes of the stage's layers, without embedding and head.</summary>
     public static long OfLayers(IModelWeights weights, StageShape shape) => Enumerable.Range(shape.FirstLayer, shape.LayerCount)
         .SelectMany(layer => LlamaTensors.OfLayer(weights.Config, layer))
         .Sum(tensor => weights.Find(tensor.Name)!.Bytes);

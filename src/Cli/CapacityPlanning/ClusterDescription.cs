@@ -3,7 +3,7 @@ using LlamaCluster.Planning.Profiles;
 namespace LlamaCluster.Cli.CapacityPlanning;
 
 /// <summary>A cluster as its file describes it.</summary>
-/// <param name="Coordinator">Between the coordinator and every host; null: as the hosts' own networks.</param>
+/// <param name="Coordinator">The link between the coordinator and every host; null: like each host's own network.</param>
 sealed record ClusterDescription(string Name, IReadOnlyList<WorkerKind> Kinds, Link? Coordinator)
 {
     public ClusterProfile ToProfile()
@@ -19,25 +19,24 @@ sealed record ClusterDescription(string Name, IReadOnlyList<WorkerKind> Kinds, L
             new LinkTable(hosts.Count, Between, host => Coordinator ?? OuterOf(host)));
     }
 
-    /// <summary>A way is as slow as its slower end.</summary>
+    /// <summary>A connection is as slow as its slower end.</summary>
     static Link Slower(Link a, Link b) => new(Math.Max(a.RoundTripSeconds, b.RoundTripSeconds), Math.Min(a.BytesPerSecond, b.BytesPerSecond));
 }
 
-/// <summary>Like workers on like hosts, as a cluster file describes them.</summary>
-/// <param name="Hosts">How many hosts there are.</param>
-/// <param name="PerHost">Workers of each host.</param>
-/// <param name="MemoryBytes">Of each worker, as all other figures.</param>
-/// <param name="Inner">Between workers of a host.</param>
-/// <param name="Outer">From its hosts to others of the network; null where there is only one host, and nothing was said of it.</param>
+/// <summary>Like workers on like hosts, as a cluster file describes them. Figures are per worker.</summary>
+/// <param name="Hosts">The number of hosts.</param>
+/// <param name="PerHost">Workers on each host.</param>
+/// <param name="Inner">The link between workers of one host.</param>
+/// <param name="Outer">The link from its hosts to other hosts; null if there is only one host and the file names no network.</param>
 sealed record WorkerKind(
     string Name, int Hosts, int PerHost, long MemoryBytes, int Threads, double ReadBytesPerSecond, double MultiplyAddsPerSecond, Link Inner, Link? Outer);
 
-/// <summary>A processor that a cluster file can name in place of its figures; all of one socket.</summary>
-/// <param name="PeakBytesPerSecond">All memory channels, as the maker states them or as channels x transfers x 8 bytes.</param>
-/// <param name="CoreMultiplyAddsPerSecond">Of one core, with this program's products of bytes; see <see cref="Devices"/>.</param>
+/// <summary>A processor that a cluster file can name in place of figures; the figures are for a whole socket.</summary>
+/// <param name="PeakBytesPerSecond">All memory channels: the maker's figure, or channels x transfers x 8 bytes.</param>
+/// <param name="CoreMultiplyAddsPerSecond">One core, with this program's products of bytes; see <see cref="Devices"/>.</param>
 sealed record Device(string Name, int Cores, double PeakBytesPerSecond, double CoreMultiplyAddsPerSecond)
 {
-    /// <summary>What plain reads reach of the peak: 75 to 85 % is usual for a socket whose cores all read.</summary>
+    /// <summary>The part of the peak that plain reads reach: 75 to 85 % is usual if all cores of a socket read.</summary>
     const double ReadShare = 0.8;
 
     public double ReadBytesPerSecond => ReadShare * PeakBytesPerSecond;
@@ -46,8 +45,8 @@ sealed record Device(string Name, int Cores, double PeakBytesPerSecond, double C
 }
 
 /// <summary>
-/// The built-in devices, for clusters that do not exist. Cores and memory bandwidth are what the makers' pages give; multiply-adds a second of a core are
-/// estimates by its vector width, and no measurements (one core of this project's machine, with AVX-512, was measured at 203e9).
+/// The built-in devices. Cores and memory bandwidth are from the makers' pages. Multiply-adds per second of a core are estimates from its vector width, not
+/// measurements (one core of this project's machine, with AVX-512, was measured at 203e9).
 /// </summary>
 static class Devices
 {

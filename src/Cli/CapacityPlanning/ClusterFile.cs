@@ -6,7 +6,7 @@ using YamlDotNet.RepresentationModel;
 namespace LlamaCluster.Cli.CapacityPlanning;
 
 /// <summary>
-/// Reads the description of a cluster that need not exist; docs/scaling.md has the format. Every key is honoured or refused.
+/// Reads the description of a cluster, which need not exist. docs/scaling.md has the format. Every key is honoured or refused.
 /// </summary>
 static class ClusterFile
 {
@@ -15,10 +15,10 @@ static class ClusterFile
     const int MaxPerHost = 64;
     const int MaxThreads = 4096;
 
-    /// <summary>Between processes of one machine, where the file says nothing.</summary>
+    /// <summary>The link between processes of one machine, if the file names none.</summary>
     static readonly Link UsualInner = new(10e-6, 5e9);
 
-    /// <exception cref="CommandFailedException">The file is missing or not such a description; one line with file and line.</exception>
+    /// <exception cref="CommandFailedException">The file is missing or not a valid description. The message names file and line.</exception>
     public static ClusterDescription Read(string path)
     {
         if (!File.Exists(path)) throw new CommandFailedException($"{path}: no such file");
@@ -33,7 +33,7 @@ static class ClusterFile
         {
             throw YamlMap.At(path, wrong.Start, $"not YAML: {wrong.Message.ReplaceLineEndings(" ")}");
         }
-        catch (InvalidOperationException)   // the parser's answer to some files that end too early
+        catch (InvalidOperationException)   // the parser throws this for some files that end too early
         {
             throw new CommandFailedException($"{path}: not YAML: it ends within a list or a mapping");
         }

@@ -1,5 +1,5 @@
-using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
 
@@ -36,7 +36,7 @@ static class PipelinePicture
         return [$"┌{new string('─', width + 2)}┐", .. lines.Select(line => $"│ {line.PadRight(width)} │"), $"└{new string('─', width + 2)}┘"];
     }
 
-    /// <summary>How many boxes from the first on have room beside each other; at least one.</summary>
+    /// <summary>The number of boxes from the first on that fit beside each other; at least one.</summary>
     static int Fitting(List<string[]> boxes, int first)
     {
         var (count, width) = (0, 0);

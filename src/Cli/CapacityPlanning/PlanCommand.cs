@@ -1,15 +1,13 @@
 using System.CommandLine;
-using LlamaCluster.Cli.CapacityPlanning;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.Quantization;
-using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
 
-/// <summary>`plan`: how a model would be split over a cluster that a file describes, and how fast that would be. Starts nothing.</summary>
+/// <summary>`plan`: predicts how a model is best split over a cluster that a file describes, and how fast that is. Starts nothing.</summary>
 static class PlanCommand
 {
     const int MaxStreams = 4096;

@@ -1,11 +1,11 @@
-using System.Text.Json.Nodes;
 using System.Text.Json;
-using LlamaCluster.Planning.Costs;
+using System.Text.Json.Nodes;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
 
-/// <summary>A plan for programs. Bytes and seconds; everything is predicted.</summary>
+/// <summary>A plan as JSON, in bytes and seconds. All figures are predicted.</summary>
 static class PlanJson
 {
     public static string Of(PlanQuestion question, ClusterDescription cluster, PlanningProblem problem, PlannedPipeline plan) => JsonSerializer.Serialize(new

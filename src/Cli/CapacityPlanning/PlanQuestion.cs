@@ -1,18 +1,18 @@
 using LlamaCluster.Cli.Commands;
-using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
 
-/// <summary>What `plan` is asked, but for the cluster.</summary>
-/// <param name="Positions">Of each stream.</param>
-/// <param name="RanksPerStage">Null: as the planner finds best.</param>
+/// <summary>What `plan` is asked, apart from the cluster.</summary>
+/// <param name="Positions">Per stream.</param>
+/// <param name="RanksPerStage">Null: the planner chooses.</param>
 sealed record PlanQuestion(PlannedModel Model, PlanObjective Objective, int Positions, int Streams, int? RanksPerStage)
 {
     public PlanningProblem On(ClusterDescription cluster) => On(cluster, goal => goal);
@@ -27,8 +27,8 @@ sealed record PlanQuestion(PlannedModel Model, PlanObjective Objective, int Posi
     };
 }
 
-/// <summary>The model that is planned for: a file's headers, or a shape with a quantisation. No weights are read.</summary>
-/// <param name="BufferBytes">What a worker needs beside weights and KV cache.</param>
+/// <summary>The model to plan for, from a file's headers, or from a shape with a quantisation. No weights are read.</summary>
+/// <param name="BufferBytes">What a worker needs besides weights and KV cache.</param>
 sealed record PlannedModel(ModelFootprint Footprint, long BufferBytes)
 {
     const string UsualMix = "q4_k_m";
@@ -42,7 +42,7 @@ sealed record PlannedModel(ModelFootprint Footprint, long BufferBytes)
 
     /// <param name="mix">One of <see cref="TensorMix.Names"/>; null: q4_k_m.</param>
     /// <exception cref="InvalidOptionsException">The shape or the mix is unknown.</exception>
-    /// <exception cref="ModelFormatException">A matrix of this shape cannot be of its type.</exception>
+    /// <exception cref="ModelFormatException">A matrix of this shape cannot be stored in its type.</exception>
     public static PlannedModel OfShape(string text, string? mix)
     {
         var (shape, name) = (ShapeOption.Parse(text), mix ?? UsualMix);

@@ -1,10 +1,10 @@
 using System.Globalization;
-using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
 
-/// <summary>A plan for people: tables, a picture, and what limits it.</summary>
+/// <summary>A plan as text: tables, a picture, and what limits its speed.</summary>
 sealed class PlanReport(PlanQuestion question, ClusterDescription cluster, PlanningProblem problem, PlannedPipeline plan)
 {
     public void Print(TextWriter output)
@@ -71,7 +71,7 @@ sealed class PlanReport(PlanQuestion question, ClusterDescription cluster, Plann
     static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
 
-/// <summary>Columns of text; the first row is the head. Many rows that are alike are not all shown.</summary>
+/// <summary>Aligned columns of text; the first row is the head. Of very many rows only the first ones and the last one are shown.</summary>
 static class TextTable
 {
     const int MostRows = 40;

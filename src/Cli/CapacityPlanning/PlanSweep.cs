@@ -1,17 +1,17 @@
 using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Cli.Commands;
-using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
 
-/// <summary>Plans for many clusters that differ in one thing: the best plan there is, and for comparison only pipelines, and only one tensor group.</summary>
+/// <summary>Plans for many clusters that differ in one value. Each has the best plan, and for comparison the best pipeline and a single tensor group.</summary>
 static class PlanSweep
 {
     public const string Best = "best", Pipeline = "pipeline", TensorGroup = "tensor group";
 
-    /// <exception cref="CommandFailedException">Nobody can say which of several kinds of workers are to be more, or what is between hosts.</exception>
+    /// <exception cref="CommandFailedException">The cluster has several kinds of workers, or no network between hosts, so the axis means nothing.</exception>
     public static IReadOnlyList<SweepPoint> Run(PlanQuestion question, ClusterDescription cluster, SweepAxis axis)
     {
         if (axis.Subject == SweepSubject.Workers && cluster.Kinds is not [{ PerHost: 1 }])
@@ -50,14 +50,14 @@ static class PlanSweep
     }
 }
 
-/// <summary>What one way of splitting reaches at one value of a sweep's axis.</summary>
+/// <summary>The prediction for one way of splitting at one value of a sweep's axis.</summary>
 /// <param name="Series">"best", "pipeline" (stages of one worker) or "tensor group" (one stage of all workers).</param>
-/// <param name="SecondsPerToken">Of one stream; null: the model does not fit.</param>
-/// <param name="TokensPerSecond">Of all the streams that were asked for.</param>
+/// <param name="SecondsPerToken">One stream; null if the model does not fit.</param>
+/// <param name="TokensPerSecond">All streams that were asked for, together; null if the model does not fit.</param>
 /// <param name="Shape">Ranks of each stage, like 4+4+2; runs are written 2x16.</param>
 sealed record SweepPoint(string Series, double Value, double? SecondsPerToken, double? TokensPerSecond, string Shape, string Limit);
 
-/// <summary>The points of a sweep as CSV or JSON. Everything is predicted.</summary>
+/// <summary>The points of a sweep as CSV or JSON. All figures are predicted.</summary>
 static class SweepReport
 {
     public static IEnumerable<string> Csv(SweepAxis axis, IReadOnlyList<SweepPoint> points) =>

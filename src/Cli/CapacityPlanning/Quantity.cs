@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
 
-/// <summary>Numbers with units, as people write them: "384 GB", "25 Gbit/s", "50 us". In the unit's base: bytes, bytes/s, seconds, multiply-adds/s.</summary>
+/// <summary>Parses numbers with units, such as "384 GB", "25 Gbit/s" and "50 us", to bytes, bytes/s, seconds or multiply-adds/s.</summary>
 static partial class Quantity
 {
     const double Kibi = 1024;
@@ -33,7 +33,7 @@ static partial class Quantity
     public static IReadOnlyList<(string Unit, double Factor)> MultiplyAdds { get; } = [("M/s", 1e6), ("G/s", 1e9), ("T/s", 1e12)];
 
     /// <summary>A positive number and one of the units.</summary>
-    /// <returns>Null if it is not that.</returns>
+    /// <returns>Null if the text has another form.</returns>
     public static double? Parse(string text, IReadOnlyList<(string Unit, double Factor)> units)
     {
         if (Form().Match(text) is not { Success: true } match) return null;

@@ -10,7 +10,7 @@ enum SweepSubject
     Bandwidth,
 }
 
-/// <summary>What a sweep changes, and through which values: <c>workers=1..32</c>, <c>link=10us..10ms</c> or <c>link=100Mbit/s..100Gbit/s</c>.</summary>
+/// <summary>What a sweep changes, and to which values: <c>workers=1..32</c>, <c>link=10us..10ms</c> or <c>link=100Mbit/s..100Gbit/s</c>.</summary>
 sealed record SweepAxis(SweepSubject Subject, IReadOnlyList<double> Values)
 {
     const int MostWorkers = 1024;
@@ -19,7 +19,7 @@ sealed record SweepAxis(SweepSubject Subject, IReadOnlyList<double> Values)
 
     public const string Form = "workers=FIRST..LAST, link=TIME..TIME for the round trip or link=RATE..RATE for the bandwidth";
 
-    /// <summary>For the axis of a picture, with the unit of <see cref="Shown"/>.</summary>
+    /// <summary>The title of a picture's axis, with the unit of <see cref="Shown"/>.</summary>
     public string Title => Subject switch
     {
         SweepSubject.Workers => "workers",
@@ -29,7 +29,7 @@ sealed record SweepAxis(SweepSubject Subject, IReadOnlyList<double> Values)
 
     public bool IsLogarithmic => Subject != SweepSubject.Workers;
 
-    /// <returns>Null if it is not of the form.</returns>
+    /// <returns>Null if the text does not have the <see cref="Form"/>.</returns>
     public static SweepAxis? Parse(string text)
     {
         if (text.Split('=', 2) is not [var name, var range] || range.Split("..") is not [var first, var last]) return null;
@@ -39,7 +39,7 @@ sealed record SweepAxis(SweepSubject Subject, IReadOnlyList<double> Values)
         return Between(SweepSubject.RoundTrip, first, last, Quantity.Time) ?? Between(SweepSubject.Bandwidth, first, last, Quantity.Bandwidth);
     }
 
-    /// <summary>The cluster with one value of the axis.</summary>
+    /// <summary>The cluster changed to one value of the axis.</summary>
     public ClusterDescription Apply(ClusterDescription cluster, double value) => Subject switch
     {
         SweepSubject.Workers => cluster with { Kinds = [cluster.Kinds[0] with { Hosts = (int)value }] },
@@ -47,7 +47,7 @@ sealed record SweepAxis(SweepSubject Subject, IReadOnlyList<double> Values)
         _ => WithLinks(cluster, link => link with { BytesPerSecond = value }),
     };
 
-    /// <summary>In the unit of <see cref="Title"/>.</summary>
+    /// <summary>The value in the unit of <see cref="Title"/>.</summary>
     public double Shown(double value) => Subject switch
     {
         SweepSubject.Workers => value,

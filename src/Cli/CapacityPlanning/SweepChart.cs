@@ -5,8 +5,8 @@ using System.Text;
 namespace LlamaCluster.Cli.CapacityPlanning;
 
 /// <summary>
-/// The points of a sweep as a picture (SVG): milliseconds per token over the axis, one line for each way of splitting; throughput's sweeps show tokens
-/// per second. Colours follow the reader's light or dark setting.
+/// The points of a sweep as a picture (SVG), with one line for each way of splitting. It shows milliseconds per token, or tokens per second if the objective is
+/// throughput. Colours follow the reader's light or dark setting.
 /// </summary>
 sealed class SweepChart(string title, string subtitle, SweepAxis axis, IReadOnlyList<SweepPoint> points, bool showsThroughput)
 {
@@ -50,7 +50,7 @@ sealed class SweepChart(string title, string subtitle, SweepAxis axis, IReadOnly
     void Draw(StringBuilder svg)
     {
         var (firstX, lastX) = (axis.Shown(axis.Values[0]), axis.Shown(axis.Values[^1]));
-        // What is far slower than the best is cut off, or the best would be a line on the ground.
+        // Points that are far slower than the best are cut off, or the best would be a flat line at the bottom.
         var mostY = NiceStep(Math.Min(_shown.Max(point => point.Y), Room * _shown.Where(point => point.Series == PlanSweep.Best).Max(point => point.Y))) * Ticks;
         svg.AppendLine($"<clipPath id=\"plot\"><rect x=\"{Left}\" y=\"{Top}\" width=\"{Width - Left - Right}\" height=\"{Height - Top - Bottom}\"/></clipPath>");
         double X(double value) => Left + (Width - Left - Right) * (lastX == firstX ? 0.5
@@ -88,7 +88,7 @@ sealed class SweepChart(string title, string subtitle, SweepAxis axis, IReadOnly
             if (decade >= first * 0.9999) yield return decade;
     }
 
-    /// <summary>1, 2, 2.5 or 5 of some power of ten, so that <see cref="Ticks"/> of them reach over the most.</summary>
+    /// <summary>1, 2, 2.5 or 5 times a power of ten, so that <see cref="Ticks"/> steps reach <paramref name="most"/>.</summary>
     static double NiceStep(double most)
     {
         var raw = most / Ticks;

@@ -5,7 +5,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
 
-/// <summary>A mapping of a YAML file whose keys are taken one by one; what is wrong is said with file, line, and what is allowed.</summary>
+/// <summary>A mapping of a YAML file whose keys are taken one by one. Errors name file and line, and say what is allowed.</summary>
 sealed class YamlMap
 {
     readonly string _file;
@@ -15,7 +15,7 @@ sealed class YamlMap
     readonly List<string> _known = [];
 
     /// <param name="what">What the mapping describes, for errors.</param>
-    /// <exception cref="CommandFailedException">It is no mapping of names.</exception>
+    /// <exception cref="CommandFailedException">The node is not a mapping of names.</exception>
     public YamlMap(string file, YamlNode node, string what)
     {
         (_file, _what) = (file, what);
@@ -24,7 +24,7 @@ sealed class YamlMap
             _left.Add(key is YamlScalarNode { Value: { } name } ? name : throw At(key, $"a key of {what} is no name"), value);
     }
 
-    /// <exception cref="CommandFailedException">It is not there.</exception>
+    /// <exception cref="CommandFailedException">The key is missing.</exception>
     public T Required<T>(string key, Func<string, T?> take) where T : struct => take(key) ?? throw Missing(key);
 
     public CommandFailedException Missing(string key) => At(_node, $"{_what} needs {key}");
@@ -53,7 +53,7 @@ sealed class YamlMap
 
     public YamlMap? Map(string key) => Take(key) is { } node ? new YamlMap(_file, node, key) : null;
 
-    /// <param name="what">What each of them describes.</param>
+    /// <param name="what">What each entry describes, for errors.</param>
     public IReadOnlyList<YamlMap> List(string key, string what)
     {
         var node = Take(key) ?? throw Missing(key);
@@ -62,8 +62,8 @@ sealed class YamlMap
             : throw At(node, $"{key} must be a list with at least one entry");
     }
 
-    /// <summary>To be called when everything known was taken.</summary>
-    /// <exception cref="CommandFailedException">A key is left that means nothing.</exception>
+    /// <summary>Call this after all known keys were taken.</summary>
+    /// <exception cref="CommandFailedException">A key is left that is unknown.</exception>
     public void End()
     {
         if (_left.Count == 0) return;

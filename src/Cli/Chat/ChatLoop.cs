@@ -1,6 +1,6 @@
 using System.CommandLine;
-using System.Text.Json.Nodes;
 using System.Text;
+using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Commands;
 
 namespace LlamaCluster.Cli.Chat;
@@ -23,8 +23,8 @@ static class ChatCommand
 }
 
 /// <summary>
-/// Reads a line, prints the answer, and again. A question that failed is taken out of the conversation; where nobody watches (input that is
-/// piped in) it ends the chat. Ctrl-C stops the answer that is being written, or else the chat.
+/// Reads a line, prints the answer, and repeats. A question that failed is removed from the conversation; with piped input it ends the chat. Ctrl-C
+/// stops the current answer, or the chat if there is none.
 /// </summary>
 sealed class ChatLoop(ChatClient client, TextReader input, TextWriter output, TextWriter error)
 {
@@ -81,7 +81,7 @@ sealed class ChatLoop(ChatClient client, TextReader input, TextWriter output, Te
         }
     }
 
-    /// <returns>The answer, as far as it was let come.</returns>
+    /// <returns>The answer, or the part of it that came before Ctrl-C.</returns>
     async Task<string> PrintAnswerAsync(string model, CancellationToken cancellation)
     {
         var answer = new StringBuilder();

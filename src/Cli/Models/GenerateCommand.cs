@@ -1,7 +1,7 @@
 using System.CommandLine;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Formats;
@@ -10,7 +10,7 @@ using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Models;
 
-/// <summary>`generate`: an answer from a model in this process, without a network.</summary>
+/// <summary>`generate`: answers a prompt with a model in this process, without a network.</summary>
 static class GenerateCommand
 {
     public static Command Create()
@@ -52,7 +52,7 @@ static class GenerateCommand
 
     static List<int> Encode(ModelText text, string path, string prompt, bool raw)
     {
-        // A template writes bos itself.
+        // A chat template writes bos itself.
         var ids = text.Tokenizer.Encode(raw ? prompt : ChatPrompt.Render(text, path, prompt), addSpecial: raw, parseSpecial: true);
         return ids.Count > 0 ? ids : throw new CommandFailedException("--prompt is empty, and the model starts with no token of its own: give it some text");
     }
@@ -72,12 +72,12 @@ static class GenerateCommand
     }
 }
 
-/// <summary>What `generate --json` prints.</summary>
+/// <summary>The output of `generate --json`.</summary>
 static class GenerationJson
 {
     static readonly JsonWriterOptions Style = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary><c>tokens</c> has the id that ended the text, if one did; <c>text</c> does not.</summary>
+    /// <summary>If an id ended the text, <c>tokens</c> contains it and <c>text</c> does not.</summary>
     public static string Write(IReadOnlyList<int> prompt, IReadOnlyList<SampledToken> tokens, ITokenizer tokenizer)
     {
         using var bytes = new MemoryStream();

@@ -3,12 +3,12 @@ using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Formats.Inspection;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Inspection;
 
 namespace LlamaCluster.Cli.Models;
 
-/// <summary>`inspect`: what a model's headers say. No weights are read.</summary>
+/// <summary>`inspect`: shows what a model's headers say. No weights are read.</summary>
 static class InspectCommand
 {
     public static Command Create()
@@ -29,7 +29,7 @@ static class InspectCommand
     }
 }
 
-/// <summary>What `inspect` prints of a model.</summary>
+/// <summary>The output of `inspect`, as text or JSON.</summary>
 static class InspectionReport
 {
     const int NameWidth = 22;
@@ -87,7 +87,7 @@ static class InspectionReport
         kv_bytes_per_token = facts.KvBytesPerToken.ToDictionary(pair => pair.Key.ToString(), pair => pair.Value),
     });
 
-    /// <summary>Layers next to each other that take the same bytes share a line.</summary>
+    /// <summary>Consecutive layers of the same size share a line.</summary>
     static IEnumerable<(string Name, long Bytes)> LayerRuns(IReadOnlyList<long> layers)
     {
         for (var first = 0; first < layers.Count;)

@@ -6,7 +6,7 @@ using LlamaCluster.Model.Formats;
 
 namespace LlamaCluster.Cli.Models;
 
-/// <summary>`perplexity`: how well a model foretells a text, to compare tensor types by.</summary>
+/// <summary>`perplexity`: measures how well a model predicts a text, to compare tensor types.</summary>
 static class PerplexityCommand
 {
     public static Command Create()
@@ -48,9 +48,9 @@ static class PerplexityCommand
 }
 
 /// <summary>
-/// The exponential of the mean negative log-probability that a model gives to the tokens of a text. Measured as llama.cpp's
-/// llama-perplexity does: the text's tokens, bos before them where the model asks for it, are cut into whole chunks; in each, bos takes
-/// the place of the first token; and the tokens of the second half are scored, each given those of its chunk before it.
+/// The exponential of the mean negative log-probability that a model gives to the tokens of a text. Measured like llama.cpp's
+/// llama-perplexity: the tokens of the text (with bos if the model asks for it) are cut into whole chunks. In each chunk, bos replaces the first
+/// token. The tokens of the second half are scored, each given the earlier tokens of its chunk.
 /// </summary>
 sealed record Perplexity(double Value, double StandardError, int Chunks, long ScoredTokens)
 {

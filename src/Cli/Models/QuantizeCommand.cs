@@ -7,7 +7,7 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Models;
 
-/// <summary>`quantize`: a model as one GGUF file of a smaller tensor type.</summary>
+/// <summary>`quantize`: writes a model as one GGUF file of a smaller tensor type.</summary>
 static class QuantizeCommand
 {
     public static Command Create()

@@ -1,14 +1,14 @@
 using System.CommandLine;
-using System.Text.Json.Nodes;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Text.Templates;
 using LlamaCluster.Text;
+using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Cli.Models;
 
-/// <summary>`template`: the prompt that a model's chat template makes of a conversation.</summary>
+/// <summary>`template`: prints the prompt that a model's chat template makes of a conversation.</summary>
 static class TemplateCommand
 {
     public static Command Create()
@@ -40,7 +40,7 @@ static class TemplateCommand
     }
 }
 
-/// <summary>A conversation as a model's own template writes it.</summary>
+/// <summary>Writes a conversation with a model's own template.</summary>
 static class ChatPrompt
 {
     /// <exception cref="CommandFailedException">The model has no template, or the template refuses the conversation.</exception>

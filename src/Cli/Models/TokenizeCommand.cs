@@ -1,6 +1,6 @@
 using System.CommandLine;
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Text;
@@ -8,8 +8,8 @@ using LlamaCluster.Text;
 namespace LlamaCluster.Cli.Models;
 
 /// <summary>
-/// `tokenize`: bytes to ids, or back. Special tokens written in the text are recognised. Decoding undoes encoding with the same
-/// options: it leaves out the bos and eos that encoding adds, and gives every other token as it is written.
+/// `tokenize`: turns bytes into ids, or back. It recognises special tokens in the text. Decoding is the reverse of encoding with the same options:
+/// it drops the bos and eos that encoding adds, and writes every other token, control tokens too.
 /// </summary>
 static class TokenizeCommand
 {

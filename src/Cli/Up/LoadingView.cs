@@ -1,6 +1,6 @@
-using System.Text.RegularExpressions;
 using System.Text;
 using LlamaCluster.Cluster;
+using System.Text.RegularExpressions;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Protos;
@@ -8,25 +8,25 @@ using Spectre.Console;
 
 namespace LlamaCluster.Cli.Up;
 
-/// <summary>Shows on stderr how far the workers are with loading the model.</summary>
+/// <summary>Shows on stderr how much of the model the workers have loaded.</summary>
 abstract class LoadingView : IDisposable
 {
-    /// <summary>Takes lines that do not belong to the progress, such as those of workers, and shows them without disturbing it.</summary>
+    /// <summary>Shows other lines, such as those of workers, without disturbing the progress.</summary>
     public abstract TextWriter Log { get; }
 
-    /// <summary>Bars on a terminal, lines elsewhere.</summary>
+    /// <summary>Creates bars for a terminal, and lines for anything else.</summary>
     public static LoadingView For(TextWriter error) => ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected
         ? new LoadingBars(AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }))
         : new LoadingLines(error);
 
-    /// <summary>Shows what happens until the model is ready.</summary>
+    /// <summary>Shows the progress until the model is ready.</summary>
     public abstract Task FollowUntilReadyAsync(Latest<ClusterStatus> status, CancellationToken cancellation);
 
     public virtual void Dispose()
     {
     }
 
-    /// <summary>Hands each status to <paramref name="show"/>, the last of them one that is ready.</summary>
+    /// <summary>Calls <paramref name="show"/> with each status up to the first one that is ready.</summary>
     protected static async Task FollowAsync(Latest<ClusterStatus> status, Action<ClusterStatus> show, CancellationToken cancellation)
     {
         var shown = status.Value;
@@ -40,7 +40,7 @@ abstract class LoadingView : IDisposable
     }
 }
 
-/// <summary>For files and pipes: a line for each worker at every quarter of its shard. What else happens is in the coordinator's log.</summary>
+/// <summary>The view for files and pipes: a line for each worker at every quarter of its shard. The coordinator's log has the rest.</summary>
 sealed class LoadingLines(TextWriter error) : LoadingView
 {
     const int Steps = 4;
@@ -63,7 +63,7 @@ sealed class LoadingLines(TextWriter error) : LoadingView
     }
 }
 
-/// <summary>For a terminal: a bar for each worker. What the process logs meanwhile is drawn above them.</summary>
+/// <summary>The view for a terminal: a bar for each worker. Log lines appear above the bars.</summary>
 sealed class LoadingBars : LoadingView
 {
     readonly IAnsiConsole _console;
@@ -73,7 +73,7 @@ sealed class LoadingBars : LoadingView
     {
         _console = console;
         Log = TextWriter.Synchronized(new LinesAbove(console));
-        Console.SetError(Log); // where the coordinator's log goes
+        Console.SetError(Log);   // the coordinator's log goes to the console's stderr
     }
 
     public override TextWriter Log { get; }
@@ -105,7 +105,7 @@ sealed class LoadingBars : LoadingView
     }
 }
 
-/// <summary>Text for a console on which bars may be drawn: whole lines, without colours of their own.</summary>
+/// <summary>Writes text to a console with bars: whole lines, without the colours that they contain.</summary>
 sealed partial class LinesAbove(IAnsiConsole console) : TextWriter
 {
     readonly StringBuilder _line = new();
@@ -127,7 +127,7 @@ sealed partial class LinesAbove(IAnsiConsole console) : TextWriter
     private static partial Regex Colour();
 }
 
-/// <summary>Which shard of which worker, for people.</summary>
+/// <summary>Describes a worker's shard for people.</summary>
 static class ShardText
 {
     public static string Of(ShardProgress progress)

@@ -5,7 +5,7 @@ using LlamaCluster.Worker.Links;
 
 namespace LlamaCluster.Cli.Up;
 
-/// <summary>`up`: a whole cluster on this machine.</summary>
+/// <summary>`up`: starts a whole cluster on this machine.</summary>
 static class UpCommand
 {
     public static Command Create()

@@ -1,15 +1,15 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Cli.Commands;
-using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Primitives;
 using LlamaCluster.Coordinator.Hosting;
 
 namespace LlamaCluster.Cli.Up;
 
 /// <summary>
-/// A cluster on this machine: a coordinator in this process, worker processes beside it. When chat works, stdout gets its one line. It ends
-/// with SIGINT or SIGTERM, or when all workers have died for good.
+/// Runs a cluster on this machine: a coordinator in this process, and worker processes. When chat works, it writes its one line to stdout. It ends
+/// with SIGINT or SIGTERM, or when no worker is left and none will be restarted.
 /// </summary>
 sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
 {

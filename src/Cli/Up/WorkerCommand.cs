@@ -5,7 +5,7 @@ using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Up;
 
-/// <summary>`worker`: holds one shard of the model that the coordinator serves.</summary>
+/// <summary>`worker`: holds and runs one shard of the model that the coordinator serves.</summary>
 static class WorkerCommand
 {
     public const string ExitWhenInputCloses = "--exit-when-input-closes";

@@ -61,8 +61,8 @@ public sealed class PlanningProblem
 }
 
 /// <summary>A rank's part of a model, each from 0 to 1.</summary>
-/// <param name="Attention">Of Q, K, V and O together.</param>
-/// <param name="Kv">Of the KV cache.</param>
+/// <param name="Attention">Q, K, V and O together.</param>
+/// <param name="Kv">The KV cache.</param>
 public readonly record struct RankFractions(double Attention, double Kv, double FeedForward, double Vocabulary)
 {
     public static RankFractions Of(RankSlice slice, SplitSizes model)

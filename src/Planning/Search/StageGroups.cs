@@ -3,7 +3,7 @@ using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Planning.Search;
 
-/// <summary>Makes groups of workers. Ranks that are not alike get shares in proportion to their pace, or to their memory. Not safe for concurrent use.</summary>
+/// <summary>Makes groups of workers. Ranks that are not alike get shares by their pace, or by their memory. Not safe for concurrent use.</summary>
 sealed class StageGroups(PlanningProblem problem)
 {
     const int FinestShare = 1000;
