@@ -6,6 +6,19 @@ namespace LlamaCluster.Text.Templates.Operations;
 /// <summary>Equality, order and membership as Python has them.</summary>
 static class Comparison
 {
+    /// <summary>Whether one comparison holds; tests such as <c>is gt 3</c> and <c>select("in", list)</c> share it.</summary>
+    public static bool Holds(string operation, Value left, Value right, ValueContext context) => operation switch
+    {
+        "==" => AreEqual(left, right, context.Budget),
+        "!=" => !AreEqual(left, right, context.Budget),
+        "in" => Contains(right, left, context),
+        "not in" => !Contains(right, left, context),
+        "<" => Compare(left, right, operation, context.Budget) < 0,
+        "<=" => Compare(left, right, operation, context.Budget) <= 0,
+        ">" => Compare(left, right, operation, context.Budget) > 0,
+        _ => Compare(left, right, operation, context.Budget) >= 0,
+    };
+
     public static bool AreEqual(Value left, Value right, Budget budget)
     {
         budget.Spend(1);
@@ -46,7 +59,7 @@ static class Comparison
             ?? new TemplateFault($"'{operation}' not supported between instances of '{left.TypeName}' and '{right.TypeName}'");
     }
 
-    public static bool Contains(Value container, Value element, RenderContext context)
+    public static bool Contains(Value container, Value element, ValueContext context)
     {
         switch (container)
         {

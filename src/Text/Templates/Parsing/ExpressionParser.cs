@@ -1,4 +1,4 @@
-using LlamaCluster.Text.Templates.Expressions;
+using LlamaCluster.Text.Templates.Nodes;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Parsing;
@@ -7,7 +7,7 @@ namespace LlamaCluster.Text.Templates.Parsing;
 /// Reads expressions by Jinja2's grammar, loosest binding first: if-else, or, and, not, comparisons, + -, ~, * / // %, **, signs,
 /// and last what follows a value: attributes, items, calls, filters and tests.
 /// </summary>
-sealed partial class ExpressionParser(TokenReader tokens)
+sealed partial class ExpressionParser(SyntaxTokenReader tokens)
 {
     static readonly string[] Comparisons = ["==", "!=", "<", "<=", ">", ">="];
 
@@ -65,7 +65,7 @@ sealed partial class ExpressionParser(TokenReader tokens)
         return isTuple || items.Count == 0 ? new SequenceExpression(line, items, isTuple: true) : items[0];
     }
 
-    bool AtTupleEnd() => tokens.Current.Kind is TokenKind.OutputEnd or TokenKind.TagEnd || tokens.Current.IsOperator(")");
+    bool AtTupleEnd() => tokens.Current.Kind is SyntaxTokenKind.OutputEnd or SyntaxTokenKind.TagEnd || tokens.Current.IsOperator(")");
 
     Expression ParseConditional()
     {
@@ -120,7 +120,7 @@ sealed partial class ExpressionParser(TokenReader tokens)
 
     string? TakeComparison()
     {
-        if (tokens.Current.Kind == TokenKind.Operator && Comparisons.Contains(tokens.Current.Text)) return tokens.Take().Text;
+        if (tokens.Current.Kind == SyntaxTokenKind.Operator && Comparisons.Contains(tokens.Current.Text)) return tokens.Take().Text;
         if (tokens.SkipName("in")) return "in";
         if (!tokens.Current.IsName("not") || !tokens.Following.IsName("in")) return null;
         tokens.Take();
@@ -145,7 +145,7 @@ sealed partial class ExpressionParser(TokenReader tokens)
     Expression ParseChain(Func<Expression> parseOperand, params ReadOnlySpan<string> operations)
     {
         var left = parseOperand();
-        while (tokens.Current.Kind == TokenKind.Operator && operations.Contains(tokens.Current.Text))
+        while (tokens.Current.Kind == SyntaxTokenKind.Operator && operations.Contains(tokens.Current.Text))
         {
             var operation = tokens.Take();
             left = new ArithmeticExpression(operation.Line, operation.Text, left, parseOperand());

@@ -1,4 +1,43 @@
+using System.Text;
+
 namespace LlamaCluster.Text.Templates.Runtime;
+
+/// <summary>What one rendering may use. A template comes with a model from somewhere and is run for every request, so it is not trusted.</summary>
+sealed record TemplateLimits
+{
+    /// <summary>Nodes evaluated plus elements and characters touched (64 characters to a step).</summary>
+    public long Steps { get; init; } = 5_000_000;
+
+    /// <summary>Characters of all the text that is made on the way, the result among it.</summary>
+    public long Characters { get; init; } = 64 << 20;
+
+    /// <summary>Characters allowed on top for each character of the input: templates trim, join and copy long messages.</summary>
+    public int CharactersPerInputCharacter { get; init; } = 8;
+
+    /// <summary>Nodes within nodes while rendering, calls of macros included.</summary>
+    public int Depth { get; init; } = 1000;
+
+    /// <summary>Lists within lists of a value that a template builds.</summary>
+    public const int ValueDepth = 200;
+
+    /// <summary>Brackets within brackets and blocks within blocks of a template's source.</summary>
+    public const int SourceDepth = 100;
+
+    /// <summary>Characters of a template's source.</summary>
+    public const int SourceLength = 1 << 20;
+
+    /// <summary>Elements of a range, as in Jinja2's sandbox.</summary>
+    public const int RangeLength = 100_000;
+}
+
+/// <summary>Stops the reading or rendering of a template; <see cref="ChatTemplate"/> adds the line and hands it on.</summary>
+sealed class TemplateFault(string reason, int? line = null, bool raisedByTemplate = false) : Exception(reason)
+{
+    /// <summary>Where it is known better than from the node being rendered.</summary>
+    public int? Line { get; } = line;
+
+    public bool RaisedByTemplate { get; } = raisedByTemplate;
+}
 
 /// <summary>Counts what a rendering uses and stops it at its limits.</summary>
 sealed class Budget(TemplateLimits limits, long inputCharacters)
@@ -31,4 +70,33 @@ sealed class Budget(TemplateLimits limits, long inputCharacters)
     {
         if ((_characters += characters) > _characterLimit) throw new TemplateFault($"makes more than {_characterLimit:N0} characters of text");
     }
+}
+
+/// <summary>Text under construction whose growth the budget bounds.</summary>
+sealed class BoundedText(Budget budget)
+{
+    readonly StringBuilder _text = new();
+
+    public BoundedText Append(ReadOnlySpan<char> text)
+    {
+        budget.MakeText(text.Length);
+        _text.Append(text);
+        return this;
+    }
+
+    public BoundedText Append(char character)
+    {
+        budget.MakeText(1);
+        _text.Append(character);
+        return this;
+    }
+
+    public BoundedText Append(char character, int count)
+    {
+        budget.MakeText(count);
+        _text.Append(character, count);
+        return this;
+    }
+
+    public override string ToString() => _text.ToString();
 }

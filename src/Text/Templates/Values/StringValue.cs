@@ -1,5 +1,3 @@
-using LlamaCluster.Text.Templates.Builtins;
-using LlamaCluster.Text.Templates.Operations;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Values;
@@ -37,8 +35,6 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
         for (var at = 0; at < Text.Length; at += UnitsAt(at)) yield return new StringValue(Text.Substring(at, UnitsAt(at)));
     }
 
-    public override Value? GetAttribute(string name) => StringMethods.Find(this, name);
-
     public override Value? GetItem(Value key)
     {
         if (!key.TryGetInteger(out var index)) return null;
@@ -51,7 +47,7 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
         return new StringValue(Text.Substring(at, UnitsAt(at)));
     }
 
-    public override Value Pick(Func<int, SliceRange> rangeOf, RenderContext context)
+    public override Value Pick(Func<int, SliceRange> rangeOf, ValueContext context)
     {
         context.Budget.SpendOnText(Text.Length);
         var characters = _hasSurrogates ? Text.EnumerateRunes().ToArray() : null;
@@ -63,6 +59,10 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
             else picked.Append(characters[range[i]].ToString());
         return new StringValue(picked.ToString());
     }
+
+    /// <summary>The text escaped for HTML, or as it is if it is markup already. Some templates escape, though prompts are no HTML.</summary>
+    public string Escape() => IsMarkup ? Text
+        : Text.Replace("&", "&amp;").Replace(">", "&gt;").Replace("<", "&lt;").Replace("'", "&#39;").Replace("\"", "&#34;");
 
     public override void WriteText(BoundedText output) => output.Append(Text);
 
