@@ -6,12 +6,12 @@ namespace LlamaCluster.Text.Templates;
 
 /// <summary>
 /// A model's chat template: the Jinja2 program in its metadata that writes a conversation as the prompt the model was trained on.
-/// Read once, rendered any number of times, also at the same time by several threads.
+/// A template is parsed once and can be rendered any number of times, also by several threads at the same time.
 /// </summary>
 /// <remarks>
 /// It renders as Jinja2's sandbox does with the settings of Hugging Face transformers (trim_blocks, lstrip_blocks, loop controls,
-/// <c>raise_exception</c>, <c>strftime_now</c>, <c>tojson</c>, <c>generation</c> blocks). Left out are other templates (include,
-/// import, extends), recursive loops, and integers over 64 bits. See https://jinja.palletsprojects.com/templates and
+/// <c>raise_exception</c>, <c>strftime_now</c>, <c>tojson</c>, <c>generation</c> blocks). Not supported are references to other
+/// templates (include, import, extends), recursive loops, and integers over 64 bits. See https://jinja.palletsprojects.com/templates and
 /// https://huggingface.co/docs/transformers/chat_templating.
 /// </remarks>
 public sealed class ChatTemplate
@@ -20,7 +20,8 @@ public sealed class ChatTemplate
 
     ChatTemplate(Body body) => _body = body;
 
-    /// <summary>Reads a template. A template that cannot be read is a <see cref="ChatTemplateException"/>.</summary>
+    /// <summary>Parses a template.</summary>
+    /// <exception cref="ChatTemplateException">The template cannot be read.</exception>
     public static ChatTemplate Parse(string source)
     {
         try
@@ -33,10 +34,10 @@ public sealed class ChatTemplate
         }
     }
 
-    /// <summary>
-    /// The prompt for a conversation. A conversation that the template refuses, and anything it does that is not possible or goes
-    /// beyond the limits on output, steps and recursion, is a <see cref="ChatTemplateException"/>.
-    /// </summary>
+    /// <summary>The prompt for a conversation.</summary>
+    /// <exception cref="ChatTemplateException">
+    /// The template refuses the conversation, does something that is not possible, or exceeds its limits on output, steps or recursion.
+    /// </exception>
     public string Render(ChatTemplateInput input) => Render(input, new TemplateLimits());
 
     internal string Render(ChatTemplateInput input, TemplateLimits limits)

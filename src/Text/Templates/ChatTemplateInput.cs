@@ -16,28 +16,28 @@ public sealed record ChatTemplateInput
     /// <summary><c>messages</c>: an array of objects with at least <c>role</c> and mostly <c>content</c>, as in the OpenAI API.</summary>
     public required JsonNode Messages { get; init; }
 
-    /// <summary><c>tools</c>: an array of tool definitions as in the OpenAI API; none where null.</summary>
+    /// <summary><c>tools</c>: an array of tool definitions as in the OpenAI API; null if there are none.</summary>
     public JsonNode? Tools { get; init; }
 
-    /// <summary><c>add_generation_prompt</c>: end with the words that open the assistant's turn.</summary>
+    /// <summary><c>add_generation_prompt</c>: end the prompt with the words that open the assistant's turn.</summary>
     public bool AddGenerationPrompt { get; init; } = true;
 
-    /// <summary><c>bos_token</c>: the text of the token that opens every sequence; empty where the model has none.</summary>
+    /// <summary><c>bos_token</c>: the text of the token that opens every sequence; empty if the model has none.</summary>
     public string BosToken { get; init; } = "";
 
-    /// <summary><c>eos_token</c>: the text of the token that ends a sequence; empty where the model has none.</summary>
+    /// <summary><c>eos_token</c>: the text of the token that ends a sequence; empty if the model has none.</summary>
     public string EosToken { get; init; } = "";
 
     /// <summary>The clock that <c>strftime_now</c> reads.</summary>
     public required DateTimeOffset Now { get; init; }
 
-    /// <summary>Further variables by name, such as <c>date_string</c> or <c>builtin_tools</c>. They win over those above.</summary>
+    /// <summary>Further variables by name, such as <c>date_string</c> or <c>builtin_tools</c>. They override the ones above.</summary>
     public IReadOnlyDictionary<string, JsonNode?> Variables { get; init; } = ImmutableDictionary<string, JsonNode?>.Empty;
 }
 
-/// <summary>The names a template finds, made of its input.</summary>
-/// <param name="Scope">Functions, and above them the input's variables.</param>
-/// <param name="Characters">Size of the input.</param>
+/// <summary>The names that a template can use, built from its input.</summary>
+/// <param name="Scope">The input's variables; behind them the functions of the language.</param>
+/// <param name="Characters">Size of the input as JSON, in bytes.</param>
 sealed record TemplateVariables(Scope Scope, long Characters)
 {
     // The JSON is read back at once, so nothing needs escaping.
@@ -86,7 +86,7 @@ sealed record TemplateVariables(Scope Scope, long Characters)
         _ => NoneValue.Instance,
     };
 
-    /// <summary>As in Python, a number written with a point or an exponent is a float, any other an integer.</summary>
+    /// <summary>As in Python, a number written with a point or an exponent is a float; any other number is an integer.</summary>
     static Value Number(JsonElement element)
     {
         var written = element.GetRawText();

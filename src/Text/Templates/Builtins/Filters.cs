@@ -5,10 +5,10 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>A filter: makes a value of the value before the bar.</summary>
+/// <summary>A filter: turns the value before the bar into another value.</summary>
 delegate Value Filter(ValueContext context, Value value, CallArguments arguments);
 
-/// <summary>The filters by name: those of Jinja2 but for HTML's and the random ones, and <c>tojson</c> as transformers has it.</summary>
+/// <summary>The filters by name: those of Jinja2 except the ones for HTML and random choice, and <c>tojson</c> as transformers defines it.</summary>
 static class Filters
 {
     static readonly FrozenDictionary<string, Filter> ByName = new Dictionary<string, Filter>(
@@ -19,13 +19,13 @@ static class Filters
     public static Filter Get(string name) => ByName.TryGetValue(name, out var filter) ? filter : throw new TemplateFault($"no filter named '{name}'");
 }
 
-/// <summary>An attribute as filters name it: <c>"function.name"</c>, with numbers as indices.</summary>
+/// <summary>An attribute as filters name it, such as <c>"function.name"</c>; a number in the path is an index.</summary>
 sealed class AttributePath(IReadOnlyList<Value> parts)
 {
     public static AttributePath Of(Value written) => new(written is not StringValue text ? [written]
         : [.. text.Text.Split('.').Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? (Value)new IntegerValue(index) : new StringValue(part))]);
 
-    /// <summary>The attribute of an element; where a part is undefined, <paramref name="fallback"/> if there is one.</summary>
+    /// <summary>The attribute of an element. Where a part is undefined, <paramref name="fallback"/> takes its place if there is one.</summary>
     public Value Read(Value element, Value? fallback = null)
     {
         foreach (var part in parts)
@@ -37,7 +37,7 @@ sealed class AttributePath(IReadOnlyList<Value> parts)
     }
 }
 
-/// <summary>Filters that keep or change elements one by one, when they are asked for.</summary>
+/// <summary>Filters that keep or change elements one by one, as the elements are asked for.</summary>
 static class SelectionFilters
 {
     public static readonly KeyValuePair<string, Filter>[] All =
@@ -55,7 +55,7 @@ static class SelectionFilters
         return Select(context, value, arguments.Skip(1), AttributePath.Of(arguments.Positional[0]), keeps);
     }
 
-    /// <summary>Elements (or their attribute) for which the test named by the first argument gives <paramref name="keeps"/>; without one, truth.</summary>
+    /// <summary>The elements for which a test gives <paramref name="keeps"/>. The first argument names the test; without one, it is whether the element is true.</summary>
     static Value Select(ValueContext context, Value value, CallArguments arguments, AttributePath? attribute, bool keeps)
     {
         return new GeneratorValue(value, Selected());

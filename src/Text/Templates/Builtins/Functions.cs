@@ -5,7 +5,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>The functions every template can call: Jinja2's, and those that transformers adds.</summary>
+/// <summary>The functions that every template can call: those of Jinja2 and those that transformers adds.</summary>
 static class Functions
 {
     public static readonly IReadOnlyList<FunctionValue> All =
@@ -39,7 +39,7 @@ static class Functions
         return new NamespaceValue(attributes);
     }
 
-    /// <summary>What <c>dict(mapping or pairs, name=value...)</c> holds.</summary>
+    /// <summary>The entries of <c>dict(mapping or pairs, name=value...)</c>.</summary>
     static IEnumerable<KeyValuePair<Value, Value>> Entries(ValueContext context, CallArguments arguments, string function)
     {
         if (arguments.Positional.Count > 1) throw new TemplateFault($"{function} expected at most 1 argument, got {arguments.Positional.Count}");
@@ -53,7 +53,7 @@ static class Functions
         context.Elements(value).Take(3).ToArray() is [var key, var item] ? new(key, item) : throw new TemplateFault($"{function}() wants pairs of a key and a value");
 }
 
-/// <summary>Times written by Python's strftime codes, with English names and, as for a time without a zone, nothing for %z and %Z.</summary>
+/// <summary>Writes times by Python's strftime codes, with English names. %z and %Z give nothing, as for a time without a zone.</summary>
 static class TimeFormat
 {
     public static string Format(DateTimeOffset time, string format)
@@ -67,7 +67,7 @@ static class TimeFormat
                 continue;
             }
             var code = format[++at];
-            // GNU's flags: no padding, padding with blanks, or with zeros.
+            // GNU's flags: no padding, padding with blanks, or padding with zeros.
             var flag = code is '-' or '_' or '0' && at + 1 < format.Length ? code : '\0';
             if (flag != '\0') code = format[++at];
             text.Append(Pad(Field(time.DateTime, code), flag));

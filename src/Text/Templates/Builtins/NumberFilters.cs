@@ -4,7 +4,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Filters that make numbers.</summary>
+/// <summary>Filters whose result is a number.</summary>
 static class NumberFilters
 {
     public static readonly KeyValuePair<string, Filter>[] All =

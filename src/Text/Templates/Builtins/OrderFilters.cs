@@ -4,7 +4,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Filters that compare elements: by default text in lower case, and by an attribute where one is named.</summary>
+/// <summary>Filters that compare elements. By default text is compared in lower case. Where an attribute is named, it is compared instead.</summary>
 static class OrderFilters
 {
     public static readonly KeyValuePair<string, Filter>[] All =
@@ -20,7 +20,7 @@ static class OrderFilters
     static Value Sort(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("sort", "reverse", "case_sensitive", "attribute");
-        // Several attributes are separated by commas, the first decides first.
+        // Several attributes are separated by commas; the first one has precedence.
         var keys = bound[2] is StringValue names
             ? names.Text.Split(',').Select(name => Key(context, bound[1], new StringValue(name))).ToList()
             : [Key(context, bound[1], bound[2])];
@@ -95,7 +95,7 @@ static class OrderFilters
     static Value Folded(ValueContext context, Value value, bool isCaseSensitive) =>
         !isCaseSensitive && value is StringValue text ? context.Text(text.Text.ToLowerInvariant()) : value;
 
-    /// <summary>A stable sort; in reverse, equal elements keep their order too.</summary>
+    /// <summary>A stable sort. Equal elements keep their order in reverse too.</summary>
     static IEnumerable<Value> Sorted(ValueContext context, IEnumerable<Value> elements, IReadOnlyList<Func<Value, Value>> keys, bool reverse)
     {
         var keyed = elements.Select(element => (Element: element, Keys: keys.Select(key => key(element)).ToArray())).ToArray();

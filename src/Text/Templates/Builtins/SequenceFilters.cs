@@ -3,7 +3,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Filters of lists, mappings and whatever can be iterated.</summary>
+/// <summary>Filters for lists, mappings and anything else that can be iterated.</summary>
 static class SequenceFilters
 {
     public static readonly KeyValuePair<string, Filter>[] All =

@@ -3,10 +3,10 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Methods that find text in text or cut it up.</summary>
+/// <summary>Methods that search text or split it.</summary>
 static partial class StringMethods
 {
-    /// <summary>The lines of a text by Python's splitlines(), which knows more line breaks than \n.</summary>
+    /// <summary>The lines of a text as Python's splitlines() gives them; it knows more line breaks than \n.</summary>
     public static IEnumerable<string> Lines(string text, bool keepEnds)
     {
         for (var start = 0; start < text.Length;)
@@ -111,7 +111,7 @@ static partial class StringMethods
     static Value Index(ValueContext context, StringValue self, CallArguments arguments, string name, bool fromEnd) =>
         Find(context, self, arguments, name, fromEnd) is var at && at >= 0 ? new IntegerValue(at) : throw new TemplateFault("substring not found");
 
-    /// <summary>The index, in code points, of a text within this one; -1 if it is not there.</summary>
+    /// <summary>The index, in code points, of a text in this one; -1 if it is not found.</summary>
     static int Find(ValueContext context, StringValue self, CallArguments arguments, string name, bool fromEnd)
     {
         var bound = arguments.Bind(name, "sub", "start", "end");

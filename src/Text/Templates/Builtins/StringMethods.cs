@@ -7,7 +7,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>The methods of text, which are Python's.</summary>
+/// <summary>The methods of text, as in Python.</summary>
 static partial class StringMethods
 {
     delegate Value Method(ValueContext context, StringValue self, CallArguments arguments);
@@ -123,7 +123,7 @@ static partial class StringMethods
         var output = new BoundedText(context.Budget);
         var text = self.Text;
         var written = 0;
-        // An empty text is found before every character and at the end.
+        // Empty text is found before every character and at the end.
         for (var at = text.IndexOf(old, StringComparison.Ordinal); at >= 0 && left != 0; left--)
         {
             context.Budget.Spend(1);
@@ -155,7 +155,7 @@ static partial class StringMethods
         var fill = bound[1] is null ? " " : bound[1]!.AsText(name);
         if (fill.Length != 1) throw new TemplateFault($"{name}() fills with one character");
         long width = bound[0].Required(name, "width").AsInteger(name), missing = Math.Max(width - self.Count!.Value, 0);
-        // Where it cannot be even, Python puts the odd blank left if the width is odd.
+        // If the padding cannot be even, Python puts the extra character on the left when the width is odd.
         var left = name == "ljust" ? 0 : name == "rjust" ? missing : missing / 2 + (missing & width & 1);
         context.Budget.MakeText(self.Text.Length + missing);
         return new StringValue(new string(fill[0], (int)left) + self.Text + new string(fill[0], (int)(missing - left)));

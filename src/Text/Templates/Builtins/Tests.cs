@@ -8,7 +8,7 @@ namespace LlamaCluster.Text.Templates.Builtins;
 /// <summary>A test: whether the value before <c>is</c> has a property.</summary>
 delegate bool Test(ValueContext context, Value value, CallArguments arguments);
 
-/// <summary>The tests by name, which are Jinja2's.</summary>
+/// <summary>The tests by name, as in Jinja2.</summary>
 static class Tests
 {
     static readonly FrozenDictionary<string, Test> ByName = new Dictionary<string, Test>
@@ -72,7 +72,7 @@ static class Tests
     static double? Remainder(Value value, Value divisor, ValueContext context) =>
         Arithmetic.Apply("%", value, divisor, context).TryGetNumber(out var rest) ? rest : null;
 
-    /// <summary>Python's <c>is</c>: the same object; for plain values, which Python shares at its own discretion, the same type and value.</summary>
+    /// <summary>Python's <c>is</c>: whether both are the same object. Python may share plain values, so for those it is the same type and value.</summary>
     static bool IsSame(Value left, Value right) => ReferenceEquals(left, right) || (left, right) switch
     {
         (StringValue a, StringValue b) => a.Text == b.Text,

@@ -4,7 +4,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Filters that make text.</summary>
+/// <summary>Filters whose result is text, or is about text.</summary>
 static class TextFilters
 {
     public static readonly KeyValuePair<string, Filter>[] All =
@@ -78,7 +78,7 @@ static class TextFilters
         return new StringValue(context.Text(AsString(context, value).Escape()).Text, isMarkup: true);
     }
 
-    /// <summary>Runs of letters, digits and underscores.</summary>
+    /// <summary>Counts the runs of letters, digits and underscores.</summary>
     static int CountWords(string text)
     {
         var count = 0;

@@ -36,7 +36,7 @@ sealed class CallExpression(int line, Expression target, ArgumentList arguments)
 {
     protected override Value Compute(RenderContext context) => target.Evaluate(context).Call(context, arguments.Evaluate(context));
 
-    /// <summary>The call with a further argument <c>caller</c>, as a call block makes it.</summary>
+    /// <summary>Calls with an additional argument <c>caller</c>, as a call block does.</summary>
     public Value CallWith(RenderContext context, Value caller)
     {
         var function = target.Evaluate(context);
@@ -51,7 +51,7 @@ sealed class FilterExpression(int line, Expression? target, string name, Argumen
     protected override Value Compute(RenderContext context) =>
         Apply((target ?? throw new InvalidOperationException("a block's filter is applied, not evaluated")).Evaluate(context), context);
 
-    /// <summary>Applies it to a block's text, innermost filter first.</summary>
+    /// <summary>Applies the filter to a block's text, the innermost filter first.</summary>
     public Value ApplyToBlock(Value text, RenderContext context) =>
         Apply(target is FilterExpression inner ? inner.ApplyToBlock(text, context) : text, context);
 

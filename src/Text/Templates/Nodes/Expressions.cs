@@ -118,7 +118,7 @@ sealed class ConcatenationExpression(int line, IReadOnlyList<Expression> operand
     }
 }
 
-/// <summary><c>first operator operand ...</c>; a chain holds if every pair of neighbours does.</summary>
+/// <summary><c>first operator operand ...</c>; a chain is true if every pair of neighbours is.</summary>
 sealed class ComparisonExpression(int line, Expression first, IReadOnlyList<(string Operation, Expression Operand)> rest) : Expression(line)
 {
     protected override Value Compute(RenderContext context)
@@ -140,7 +140,7 @@ sealed class NotExpression(int line, Expression operand) : Expression(line)
     protected override Value Compute(RenderContext context) => BooleanValue.Of(!operand.Evaluate(context).IsTrue);
 }
 
-/// <summary><c>left and right</c> or <c>left or right</c>: the operand that decides, not a boolean.</summary>
+/// <summary><c>left and right</c> or <c>left or right</c>: gives the operand that decides, not a boolean.</summary>
 sealed class LogicalExpression(int line, Expression left, Expression right, bool isAnd) : Expression(line)
 {
     protected override Value Compute(RenderContext context)

@@ -5,8 +5,8 @@ using LlamaCluster.Text.Templates.Values;
 namespace LlamaCluster.Text.Templates.Nodes;
 
 /// <summary>
-/// <c>for target in iterated if filter</c> with its body, and the <c>else</c> that is rendered if there was nothing; in Jinja2 that means
-/// that no round reached its end, be it for <c>break</c> or <c>continue</c>.
+/// <c>for target in iterated if filter</c> with its body and its <c>else</c>. As in Jinja2, the <c>else</c> is rendered if no round reached
+/// its end: because there were no elements, or because every round ended with <c>break</c> or <c>continue</c>.
 /// </summary>
 sealed class ForStatement(int line, AssignmentTarget target, Expression iterated, Expression? filter, Body body, Body otherwise) : Statement(line)
 {
@@ -39,7 +39,7 @@ sealed class ForStatement(int line, AssignmentTarget target, Expression iterated
         return context.RenderIn(round, body);
     }
 
-    /// <summary>The elements that pass, tested one by one as the loop asks for them.</summary>
+    /// <summary>The elements that pass the filter. Each is tested when the loop asks for it.</summary>
     IEnumerable<Value> Filtered(IEnumerable<Value> elements, Scope outer, RenderContext context)
     {
         foreach (var element in elements)
@@ -58,8 +58,8 @@ sealed class LoopControlStatement(int line, Flow flow) : Statement(line)
 }
 
 /// <summary>
-/// The <c>loop</c> of a for statement. It reads its elements one by one and looks ahead only when <c>last</c>, <c>nextitem</c> or the
-/// length of something without a length is asked for, since elements may be made as the loop goes.
+/// The <c>loop</c> variable of a for statement. It reads its elements one by one, since they may be made while the loop runs. It looks
+/// ahead only for <c>last</c>, <c>nextitem</c>, or the length of something that has no length of its own.
 /// </summary>
 sealed class LoopValue(Value iterated, IEnumerator<Value> elements) : Value
 {

@@ -24,15 +24,15 @@ sealed class CallBlockStatement(int line, CallExpression call, MacroDefinition c
 }
 
 /// <summary>A macro as it is written.</summary>
-/// <param name="Line">Where it starts.</param>
+/// <param name="Line">Line on which the macro starts.</param>
 /// <param name="Name">Its name; "caller" for the body of a call block.</param>
 /// <param name="Parameters">Its parameters in order; those with a default come last.</param>
-/// <param name="NamesInBody">Every name its body mentions: a macro takes further arguments if it mentions varargs, kwargs or caller.</param>
-/// <param name="Body">What it renders.</param>
+/// <param name="NamesInBody">Every name that the body mentions. A macro that mentions varargs, kwargs or caller takes further arguments.</param>
+/// <param name="Body">What a call renders.</param>
 sealed record MacroDefinition(
     int Line, string Name, IReadOnlyList<(string Name, Expression? Default)> Parameters, IReadOnlySet<string> NamesInBody, Body Body)
 {
-    /// <summary>Sets the parameters in the scope of a call.</summary>
+    /// <summary>Sets the parameters in the scope of one call.</summary>
     public void Bind(RenderContext context, Scope scope, CallArguments arguments)
     {
         var named = new Dictionary<string, Value>(arguments.Named);
@@ -61,7 +61,7 @@ sealed record MacroDefinition(
     }
 }
 
-/// <summary>A macro, or the body of a call block (<c>caller</c>), with the names it was defined among.</summary>
+/// <summary>A macro, or the body of a call block (<c>caller</c>), with the scope and the rendering in which it was defined.</summary>
 sealed class MacroValue(MacroDefinition definition, Scope definedIn, RenderContext rendering) : Value
 {
     public override string TypeName => "Macro";

@@ -19,7 +19,7 @@ abstract class Statement(int line)
     protected abstract Flow Run(RenderContext context);
 }
 
-/// <summary>How a statement ended: normally, or by leaving the loop around it or its round.</summary>
+/// <summary>How a statement ended: normally, or by ending the loop around it or the current round.</summary>
 enum Flow
 {
     Next,
@@ -27,7 +27,7 @@ enum Flow
     Continue,
 }
 
-/// <summary>Statements in order: a template, or what stands between a tag and its end tag.</summary>
+/// <summary>Statements in order: a whole template, or what stands between a tag and its end tag.</summary>
 sealed class Body(IReadOnlyList<Statement> statements)
 {
     public static readonly Body Empty = new([]);
@@ -71,7 +71,10 @@ sealed class IfStatement(int line, IReadOnlyList<(Expression Condition, Body Bod
     }
 }
 
-/// <summary><c>with name = value, ...</c> and, without names, <c>generation</c> (transformers' mark of the assistant's words): a scope.</summary>
+/// <summary>
+/// A block with a scope of its own: <c>with name = value, ...</c>, or <c>generation</c>, which has no names and with which transformers
+/// marks the assistant's words.
+/// </summary>
 sealed class WithStatement(int line, IReadOnlyList<(AssignmentTarget Target, Expression Value)> names, Body body) : Statement(line)
 {
     protected override Flow Run(RenderContext context)
@@ -92,7 +95,7 @@ sealed class SetStatement(int line, AssignmentTarget target, Expression value) :
     }
 }
 
-/// <summary><c>set target</c> ... <c>endset</c>: the text in between, filtered where a filter is given.</summary>
+/// <summary><c>set target</c> ... <c>endset</c>: assigns the text in between, filtered if a filter is given.</summary>
 sealed class SetBlockStatement(int line, AssignmentTarget target, FilterExpression? filter, Body body) : Statement(line)
 {
     protected override Flow Run(RenderContext context)

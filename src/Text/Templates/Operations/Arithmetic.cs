@@ -3,7 +3,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Operations;
 
-/// <summary>The operators + - * / // % ** by Python's rules: true division gives a float, remainders have the divisor's sign.</summary>
+/// <summary>The operators + - * / // % ** by Python's rules: <c>/</c> gives a float, and a remainder has the divisor's sign.</summary>
 static class Arithmetic
 {
     public static Value Apply(string operation, Value left, Value right, ValueContext context)

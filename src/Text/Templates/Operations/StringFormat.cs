@@ -5,7 +5,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Operations;
 
-/// <summary>The old way of formatting: <c>"%s has %d" % (name, count)</c> and the <c>format</c> filter.</summary>
+/// <summary>Python's older formatting: <c>"%s has %d" % (name, count)</c>, and the <c>format</c> filter.</summary>
 static partial class PercentFormat
 {
     public static Value Apply(StringValue format, Value arguments, ValueContext context)
@@ -66,7 +66,7 @@ static partial class PercentFormat
     private static partial Regex Conversion();
 }
 
-/// <summary>The method <c>format</c> of text: <c>"{} of {n:02d}".format(a, n=3)</c>. Fields name an argument, without attributes or indices.</summary>
+/// <summary>The method <c>format</c> of text: <c>"{} of {n:02d}".format(a, n=3)</c>. A field names an argument; attributes and indices are not supported.</summary>
 static class BraceFormat
 {
     public static Value Apply(StringValue format, CallArguments arguments, ValueContext context)
@@ -130,7 +130,7 @@ sealed partial record FormatSpec(char Fill, char Align, char Sign, int Width, bo
             match.Groups["type"].Length > 0 ? match.Groups["type"].Value[0] : '\0');
     }
 
-    /// <summary>A width or precision; null if nothing is written.</summary>
+    /// <summary>A width or precision; null if none is written.</summary>
     public static int? Number(string digits) => digits.Length == 0 ? null
         : digits.Length < 6 && int.Parse(digits, CultureInfo.InvariantCulture) is var number && number <= WidthLimit ? number
         : throw new TemplateFault($"a format's width or precision is over {WidthLimit}");

@@ -52,7 +52,7 @@ sealed partial class ExpressionParser
         return new NameExpression(token.Line, token.Text);
     }
 
-    /// <summary>Strings that follow each other are one.</summary>
+    /// <summary>Reads strings that follow each other as one.</summary>
     string ParseStrings()
     {
         var text = new StringBuilder();
@@ -100,12 +100,10 @@ sealed partial class ExpressionParser
         tokens.ExpectOperator(":");
         return (key, Parse());
     }
-}
 
-/// <summary>What follows a value: attributes, items, slices, calls, filters and tests.</summary>
-sealed partial class ExpressionParser
-{
-    /// <summary>The filters of a block: <c>name | name(...)</c>, or nothing.</summary>
+    // What follows a value: attributes, items, slices, calls, filters and tests.
+
+    /// <summary>Reads the filters of a block: <c>name | name(...)</c>, or nothing.</summary>
     public FilterExpression? ParseBlockFilters(bool startsWithName)
     {
         var filter = startsWithName ? ParseFilter(null) : null;

@@ -4,7 +4,7 @@ using LlamaCluster.Text.Templates.Runtime;
 namespace LlamaCluster.Text.Templates.Parsing;
 
 /// <summary>
-/// Reads expressions by Jinja2's grammar, loosest binding first: if-else, or, and, not, comparisons, + -, ~, * / // %, **, signs,
+/// Reads expressions by Jinja2's grammar. The loosest binding comes first: if-else, or, and, not, comparisons, + -, ~, * / // %, **, signs,
 /// and last what follows a value: attributes, items, calls, filters and tests.
 /// </summary>
 sealed partial class ExpressionParser(SyntaxTokenReader tokens)
@@ -16,13 +16,13 @@ sealed partial class ExpressionParser(SyntaxTokenReader tokens)
 
     readonly List<TemplateFault> _unknown = [];
 
-    /// <summary>Above 0 within a branch that may not be taken: an unknown filter or test there is a fault only if it is.</summary>
+    /// <summary>Above 0 inside a branch that may not be taken. An unknown filter or test there is a fault only when the branch is taken.</summary>
     public int Conditional { get; set; }
 
-    /// <summary>The first unknown filter or test that is certain to be met.</summary>
+    /// <summary>The first unknown filter or test that every rendering meets.</summary>
     public TemplateFault? Unknown => _unknown.FirstOrDefault();
 
-    /// <summary>One level of brackets, operators or blocks deeper; as many as the source has are walked by recursion.</summary>
+    /// <summary>Goes one level deeper into brackets, operators or blocks. The depth is limited because parsing and rendering recurse.</summary>
     public void Descend()
     {
         if (++_depth > TemplateLimits.SourceDepth) throw new TemplateFault($"nested deeper than {TemplateLimits.SourceDepth} levels", tokens.Current.Line);
@@ -30,7 +30,7 @@ sealed partial class ExpressionParser(SyntaxTokenReader tokens)
 
     public void Ascend() => _depth--;
 
-    /// <summary>Starts to note the names that are mentioned, for a macro.</summary>
+    /// <summary>Starts to collect the names that a macro mentions.</summary>
     public void StartNames() => _mentioned.Push([]);
 
     public IReadOnlySet<string> EndNames()
@@ -40,7 +40,7 @@ sealed partial class ExpressionParser(SyntaxTokenReader tokens)
         return names;
     }
 
-    /// <summary>An expression; without <paramref name="withCondition"/> an <c>if</c> after it is not part of it.</summary>
+    /// <summary>Reads an expression. Without <paramref name="withCondition"/> an <c>if</c> after it is not part of it.</summary>
     public Expression Parse(bool withCondition = true)
     {
         Descend();
@@ -49,7 +49,7 @@ sealed partial class ExpressionParser(SyntaxTokenReader tokens)
         return expression;
     }
 
-    /// <summary>An expression, or several with commas between, which make a tuple.</summary>
+    /// <summary>Reads an expression, or a tuple of several with commas between them.</summary>
     public Expression ParseTuple(bool withCondition = true, bool mayBeEmpty = false)
     {
         var line = tokens.Current.Line;

@@ -2,7 +2,7 @@ using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Parsing;
 
-/// <summary>A piece of a template's source: its kind, its text (a string's with the escapes undone) and its line.</summary>
+/// <summary>A piece of a template's source: its kind, its text (of a string, with escapes resolved) and its line.</summary>
 readonly record struct SyntaxToken(SyntaxTokenKind Kind, string Text, int Line)
 {
     public bool IsName(string name) => Kind == SyntaxTokenKind.Name && Text == name;
@@ -38,7 +38,7 @@ enum SyntaxTokenKind
     End,
 }
 
-/// <summary>Walks through a template's tokens.</summary>
+/// <summary>Reads a template's tokens one after the other.</summary>
 sealed class SyntaxTokenReader(IReadOnlyList<SyntaxToken> tokens)
 {
     int _position;

@@ -6,10 +6,10 @@ namespace LlamaCluster.Text.Templates.Parsing;
 
 /// <summary>
 /// Cuts a template's source into tokens: text, and what stands in <c>{{ }}</c> and <c>{% %}</c>. White space is handled as Jinja2 does
-/// with <c>trim_blocks</c> and <c>lstrip_blocks</c>, which chat templates are written for: the line break after a block tag goes, as does
-/// white space before one at the start of a line; <c>-</c> strips all white space on its side and <c>+</c> keeps it.
+/// with <c>trim_blocks</c> and <c>lstrip_blocks</c>, which chat templates are written for. The line break after a block tag is dropped, and
+/// so is white space between the start of a line and a block tag. <c>-</c> drops all white space on its side and <c>+</c> keeps it.
 /// </summary>
-sealed partial class TemplateLexer
+sealed class TemplateLexer
 {
     readonly string _source;
     readonly List<SyntaxToken> _tokens = [];
@@ -110,7 +110,7 @@ sealed partial class TemplateLexer
         throw new TemplateFault("missing '{% endraw %}'", line);
     }
 
-    /// <summary>Where the text after a tag of only this name starts, if there is such a tag.</summary>
+    /// <summary>Where the text after a tag that holds only this name starts; null if there is no such tag.</summary>
     (int Body, char? Sign)? RawTag(string name, int at)
     {
         var sign = SignAt(at + 2);
@@ -122,7 +122,7 @@ sealed partial class TemplateLexer
         return (AfterEnd(close, stripsLineBreak: name == "endraw"), sign);
     }
 
-    /// <summary>The position after a closing tag whose two characters start at <paramref name="at"/> and what its sign strips.</summary>
+    /// <summary>The position after a tag's two closing characters, which start at <paramref name="at"/>, and after the white space that its sign drops.</summary>
     int AfterEnd(int at, bool stripsLineBreak)
     {
         var sign = at > _position && _source[at - 1] is '-' or '+' ? _source[at - 1] : '\0';
@@ -150,17 +150,15 @@ sealed partial class TemplateLexer
         _line += _source.AsSpan(_counted, position - _counted).Count('\n');
         _position = _counted = position;
     }
-}
 
-/// <summary>The tokens within tags.</summary>
-sealed partial class TemplateLexer
-{
+    // The tokens inside tags.
+
     static readonly string[] Operators =
         ["//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"];
 
     static readonly SearchValues<char> Digits = SearchValues.Create("0123456789_");
 
-    /// <summary>Reads tokens up to the tag's end, which does not count within brackets.</summary>
+    /// <summary>Reads tokens up to the tag's end. Inside brackets nothing ends the tag.</summary>
     void ReadTokens(char closing, SyntaxTokenKind end)
     {
         var line = _line;
@@ -200,7 +198,7 @@ sealed partial class TemplateLexer
         return true;
     }
 
-    /// <summary>0x, 0o and 0b numbers; and a decimal one that starts with 0 is nothing but zeros.</summary>
+    /// <summary>Numbers in decimal, and with 0x, 0o or 0b. A decimal number that starts with 0 consists of zeros only.</summary>
     int EndOfInteger(int end)
     {
         if (_source[_position] != '0') return end;

@@ -4,7 +4,7 @@ using LlamaCluster.Text.Templates.Runtime;
 namespace LlamaCluster.Text.Templates.Parsing;
 
 /// <summary>Reads a template into statements.</summary>
-sealed partial class TemplateParser
+sealed class TemplateParser
 {
     readonly SyntaxTokenReader _tokens;
     readonly ExpressionParser _expressions;
@@ -26,7 +26,7 @@ sealed partial class TemplateParser
         return parser._expressions.Unknown is { } unknown ? throw unknown : body;
     }
 
-    /// <summary>Reads statements up to one of the given tags, whose name is next then, or up to the end of the template if there are none.</summary>
+    /// <summary>Reads statements up to one of the given tags, whose name is then the next token. Without tags, reads to the end of the template.</summary>
     Body ParseBody(params ReadOnlySpan<string> endTags)
     {
         var statements = new List<Statement>();
@@ -42,7 +42,7 @@ sealed partial class TemplateParser
             : throw new TemplateFault($"the block '{_openTags.Peek().Text}' that starts here is not closed: {Wanted(endTags)} is missing", _openTags.Peek().Line);
     }
 
-    /// <summary>The body of a tag that has just been read but for its <c>%}</c>, and its end tag.</summary>
+    /// <summary>Reads the rest of an opening tag from its <c>%}</c> on, the body, and the end tag.</summary>
     Body ParseBlock(string endTag)
     {
         EndOpeningTag();
@@ -100,11 +100,9 @@ sealed partial class TemplateParser
         _tokens.SkipOperator(":");
         EndTag();
     }
-}
 
-/// <summary>The tags one by one; each starts after its name.</summary>
-sealed partial class TemplateParser
-{
+    // The tags one by one. Each method starts after the tag's name.
+
     ForStatement ParseFor(int line)
     {
         var target = ParseTarget();

@@ -3,7 +3,7 @@ using System.Numerics;
 
 namespace LlamaCluster.Text.Templates.Runtime;
 
-/// <summary>Numbers read from text as Python's int() and float() do: white space around and single underscores within are allowed.</summary>
+/// <summary>Reads numbers from text as Python's int() and float() do: white space around and single underscores within are allowed.</summary>
 static class NumberText
 {
     public static long? ParseInteger(string text, int radix)
@@ -38,7 +38,7 @@ static class NumberText
         return plain[0] == '-' ? -value : value;
     }
 
-    /// <summary>The text without single underscores between digits; null where one stands elsewhere or nothing is left.</summary>
+    /// <summary>The text without single underscores between digits; null if one stands elsewhere or nothing is left.</summary>
     static string? Plain(string text)
     {
         for (var i = 0; i < text.Length; i++)
@@ -47,10 +47,10 @@ static class NumberText
     }
 }
 
-/// <summary>Floats as Python writes and rounds them.</summary>
+/// <summary>Writes and rounds floats as Python does.</summary>
 static class FloatText
 {
-    /// <summary>The shortest digits that read back as the same number; with an exponent below 1e-4 and from 1e16.</summary>
+    /// <summary>The shortest digits that read back as the same number; with an exponent below 1e-4 and from 1e16 on.</summary>
     public static string Repr(double number)
     {
         if (double.IsNaN(number)) return "nan";
@@ -65,14 +65,14 @@ static class FloatText
         };
     }
 
-    /// <summary>With a fixed number of decimals, an exact half rounded to even.</summary>
+    /// <summary>The number with a fixed count of decimals. An exact half is rounded to even.</summary>
     public static string Fixed(double number, int decimals)
     {
         var digits = BigInteger.Abs(Scaled(number, decimals)).ToString(CultureInfo.InvariantCulture).PadLeft(decimals + 1, '0');
         return (double.IsNegative(number) ? "-" : "") + (decimals == 0 ? digits : digits[..^decimals] + "." + digits[^decimals..]);
     }
 
-    /// <summary>Rounds to decimals (to tens, hundreds... if negative), an exact half to even.</summary>
+    /// <summary>Rounds to a count of decimals; a negative count means tens, hundreds and so on. An exact half is rounded to even.</summary>
     public static double Round(double number, int decimals)
     {
         if (!double.IsFinite(number) || decimals > 330) return number;

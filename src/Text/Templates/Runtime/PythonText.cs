@@ -1,12 +1,10 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
-using LlamaCluster.Text.Templates.Values;
-using LlamaCluster.Text.Tokenization.Splitting;
 
 namespace LlamaCluster.Text.Templates.Runtime;
 
-/// <summary>What Python's strip() and split() take for white space: .NET's characters and the four information separators.</summary>
+/// <summary>White space as Python's strip() and split() see it: .NET's white space plus the four information separators.</summary>
 static class Whitespace
 {
     public static bool IsWhitespace(char character) => char.IsWhiteSpace(character) || character is >= '\x1c' and <= '\x1f';
@@ -29,14 +27,14 @@ static class Whitespace
 }
 
 /// <summary>
-/// Upper and lower case letter by letter, by Unicode's simple mappings. (Python also knows letters whose other case is several, such
-/// as the German sharp s; they stay as they are here.)
+/// Upper and lower case letter by letter, by Unicode's simple mappings. Letters whose other case is several letters, such as the German
+/// sharp s, stay as they are here; Python converts them.
 /// </summary>
 static class LetterCase
 {
     public static string Capitalize(string text) => text.Length == 0 ? text : FirstUpper(text);
 
-    /// <summary>Python's title(): a letter after anything but a letter is upper case, the others lower.</summary>
+    /// <summary>Python's title(): a letter that follows no letter becomes upper case, all others lower case.</summary>
     public static string Title(string text)
     {
         var title = new StringBuilder(text.Length);
@@ -81,7 +79,7 @@ static class LetterCase
     }
 }
 
-/// <summary>Text as Python's repr() writes it: in single quotes where it can, what does not print as an escape.</summary>
+/// <summary>Text as Python's repr() writes it: in single quotes where possible, and with escapes for what does not print.</summary>
 static class StringRepr
 {
     public static void Write(string text, BoundedText output)
@@ -109,7 +107,7 @@ static class StringRepr
         UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator);
 }
 
-/// <summary>Undoes the escapes of a string in a template, which are Python's; a backslash before anything else stays.</summary>
+/// <summary>Resolves the escapes of a string in a template, which are Python's. A backslash that starts no escape stays.</summary>
 static class StringLiteral
 {
     public static string Unescape(string written, int line)

@@ -27,10 +27,10 @@ sealed record CallArguments(IReadOnlyList<Value> Positional, IReadOnlyDictionary
     {
     }
 
-    /// <summary>The same without the first positional values.</summary>
+    /// <summary>The same arguments without the first positional values.</summary>
     public CallArguments Skip(int count) => this with { Positional = [.. Positional.Skip(count)] };
 
-    /// <summary>The arguments in the order of a function's parameters, null for those not given. More or others are a fault.</summary>
+    /// <summary>The arguments in the order of a function's parameters; null for those not given. Too many arguments or unknown names are a fault.</summary>
     public Value?[] Bind(string function, params ReadOnlySpan<string> parameters)
     {
         if (Positional.Count > parameters.Length)
@@ -48,7 +48,7 @@ sealed record CallArguments(IReadOnlyList<Value> Positional, IReadOnlyDictionary
     }
 }
 
-/// <summary>Reads arguments of functions, methods, filters and tests; a wrong kind is a fault that names both.</summary>
+/// <summary>Reads the arguments of functions, methods, filters and tests. A wrong type is a fault that names the function and the type.</summary>
 static class ArgumentConversions
 {
     public static Value Required(this Value? argument, string function, string parameter) =>
@@ -60,7 +60,7 @@ static class ArgumentConversions
     public static long AsInteger(this Value value, string function) =>
         value.TryGetInteger(out var integer) ? integer : throw WrongKind(value, function, "an integer");
 
-    /// <summary>An integer that must make sense as a count or width.</summary>
+    /// <summary>An integer that serves as a count or width; one that does not fit 32 bits becomes the nearest that does.</summary>
     public static int AsCount(this Value value, string function) => (int)Math.Clamp(value.AsInteger(function), int.MinValue, int.MaxValue);
 
     static TemplateFault WrongKind(Value value, string function, string wanted) =>

@@ -2,7 +2,7 @@ using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Values;
 
-/// <summary>A mapping that keeps the order of its keys, which are texts, numbers, booleans or none.</summary>
+/// <summary>A mapping that keeps the order of its keys. What can be a key: see <see cref="KeyEquality"/>.</summary>
 sealed class DictionaryValue : Value
 {
     readonly OrderedDictionary<Value, Value> _entries = new(KeyEquality.Instance);
@@ -46,7 +46,7 @@ sealed class DictionaryValue : Value
     }
 }
 
-/// <summary>What <c>items()</c>, <c>keys()</c> and <c>values()</c> of a dictionary give: sized, and iterable any number of times.</summary>
+/// <summary>What <c>items()</c>, <c>keys()</c> and <c>values()</c> of a dictionary give. A view has a length and can be iterated any number of times.</summary>
 sealed class DictionaryViewValue(string typeName, Value[] items) : Value
 {
     readonly ListValue _items = new(items);
@@ -69,7 +69,7 @@ sealed class DictionaryViewValue(string typeName, Value[] items) : Value
     }
 }
 
-/// <summary>What <c>namespace()</c> gives: attributes that can be set from within a loop and last beyond it.</summary>
+/// <summary>What <c>namespace()</c> gives. Its attributes can be set inside a loop and keep their values after it.</summary>
 sealed class NamespaceValue(Dictionary<string, Value> attributes) : Value
 {
     public override string TypeName => "Namespace";
@@ -78,13 +78,13 @@ sealed class NamespaceValue(Dictionary<string, Value> attributes) : Value
 
     public void Set(string name, Value value) => attributes[name] = value;
 
-    // Its attributes are left out: it may hold itself.
+    // The attributes are left out, because a namespace may contain itself.
     public override void WriteRepr(BoundedText output) => output.Append("<Namespace>");
 }
 
 /// <summary>
-/// What can be the key of a dictionary, and when two keys are the same: by Python's rule 1, 1.0 and True are. Keys are texts, numbers,
-/// booleans, none, undefined, and tuples of these.
+/// What can be the key of a dictionary, and when two keys are the same. By Python's rule 1, 1.0 and True are the same key. Keys are texts,
+/// numbers, booleans, none, undefined, and tuples of these.
 /// </summary>
 sealed class KeyEquality : IEqualityComparer<Value>
 {

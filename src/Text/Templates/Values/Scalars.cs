@@ -4,15 +4,15 @@ using LlamaCluster.Text.Templates.Runtime;
 namespace LlamaCluster.Text.Templates.Values;
 
 /// <summary>
-/// What a name, attribute or element that does not exist gives: empty text, false, no elements. Anything done with it beyond that is
-/// a fault with the message it was made with.
+/// The value of a name, attribute or element that does not exist. It is empty text, counts as false and has no elements. Any other use
+/// is a fault, whose message says what does not exist.
 /// </summary>
 sealed class UndefinedValue(string reason) : Value
 {
-    /// <summary>A name that is set nowhere.</summary>
+    /// <summary>The value of a name that was never set.</summary>
     public static UndefinedValue Name(string name) => new($"'{name}' is undefined");
 
-    /// <summary>An attribute or element that <paramref name="value"/> does not have.</summary>
+    /// <summary>The value of an attribute or element that <paramref name="value"/> does not have.</summary>
     public static UndefinedValue Missing(Value value, Value key) => new(
         value is NoneValue ? $"'None' has no attribute '{Describe(key)}'"
         : key is StringValue ? $"'{value.TypeName} object' has no attribute '{Describe(key)}'"
@@ -82,7 +82,7 @@ sealed class BooleanValue : Value
     }
 }
 
-/// <summary>An integer of 64 bits; Python's have no limit, and what would not fit here is a fault.</summary>
+/// <summary>An integer of 64 bits. Python's integers have no limit; a result that does not fit here is a fault.</summary>
 sealed class IntegerValue(long integer) : Value
 {
     public long Integer { get; } = integer;

@@ -2,10 +2,10 @@ using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Values;
 
-/// <summary>Bounds containers within containers, so that walking a value never exhausts the stack.</summary>
+/// <summary>Bounds the nesting of containers, so that walking a value never exhausts the stack.</summary>
 static class Nesting
 {
-    /// <summary>The depth of a container around these values.</summary>
+    /// <summary>The depth of a container that holds these values.</summary>
     public static int Around(IEnumerable<Value> values)
     {
         var deepest = 0;
@@ -63,7 +63,7 @@ abstract class SequenceValue : Value
     }
 }
 
-/// <summary>A list. It never changes: the sandbox that templates are written for refuses <c>append</c> and its like.</summary>
+/// <summary>A list. It never changes: the sandbox that templates are written for refuses methods such as <c>append</c>.</summary>
 sealed class ListValue(Value[] items) : SequenceValue(items)
 {
     public override string TypeName => "list";
@@ -92,7 +92,7 @@ sealed class TupleValue(params Value[] items) : SequenceValue(items)
     }
 }
 
-/// <summary>What <c>groupby</c> gives for each group: its key and its elements, as a pair or by name.</summary>
+/// <summary>One group that <c>groupby</c> gives: its key and its elements, as a pair or by name.</summary>
 sealed class GroupValue(Value grouper, ListValue list) : SequenceValue([grouper, list])
 {
     public override string TypeName => "tuple";
@@ -114,7 +114,7 @@ sealed class GroupValue(Value grouper, ListValue list) : SequenceValue([grouper,
     }
 }
 
-/// <summary>The integers from <paramref name="start"/> to before <paramref name="stop"/>.</summary>
+/// <summary>The integers from <paramref name="start"/> up to, but without, <paramref name="stop"/>.</summary>
 sealed class RangeValue(long start, long stop, long step, int count) : Value
 {
     public override string TypeName => "range";
@@ -147,7 +147,7 @@ sealed class RangeValue(long start, long stop, long step, int count) : Value
     IntegerValue At(int index) => new(start + index * step);
 }
 
-/// <summary>The indices start, start + step, ... of which there are <see cref="Count"/>.</summary>
+/// <summary>The indices start, start + step, and so on; <see cref="Count"/> of them.</summary>
 readonly record struct SliceRange(int Start, int Step, int Count)
 {
     /// <summary>Python's rule for <c>[start:stop:step]</c> over <paramref name="length"/> elements.</summary>
@@ -174,10 +174,10 @@ readonly record struct SliceRange(int Start, int Step, int Count)
 }
 
 /// <summary>
-/// What <c>select</c>, <c>map</c> and other filters give: elements made when asked for, once; a second walk goes on where the first
-/// stopped. It counts as true even if nothing is left.
+/// What <c>select</c>, <c>map</c> and other filters give. Elements are made when they are asked for, and only once: a second walk goes on
+/// where the first stopped. A generator counts as true even if nothing is left.
 /// </summary>
-/// <param name="source">What the elements come from: generators upon generators have a bound too.</param>
+/// <param name="source">What the elements come from. It counts for the depth, so that chains of generators are bounded too.</param>
 /// <param name="elements">The elements, walked once.</param>
 sealed class GeneratorValue(Value source, IEnumerable<Value> elements) : Value
 {

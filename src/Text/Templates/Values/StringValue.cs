@@ -2,11 +2,9 @@ using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Values;
 
-/// <summary>
-/// Text. As in Python, lengths and indices count code points, not UTF-16 units.
-/// </summary>
+/// <summary>Text. As in Python, lengths and indices count code points, not UTF-16 units.</summary>
 /// <param name="text">The text.</param>
-/// <param name="isMarkup">Escaped or declared safe: <c>+</c> escapes what is joined to it.</param>
+/// <param name="isMarkup">The text was escaped or declared safe; <c>+</c> escapes what is joined to it.</param>
 sealed class StringValue(string text, bool isMarkup = false) : Value
 {
     readonly bool _hasSurrogates = text.AsSpan().ContainsAnyInRange('\ud800', '\udfff');
@@ -21,7 +19,7 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
 
     public override int? Count => CodePointsIn(Text.Length);
 
-    /// <summary>Code points among the first UTF-16 units of the text.</summary>
+    /// <summary>How many code points the first <paramref name="units"/> UTF-16 units of the text make.</summary>
     public int CodePointsIn(int units)
     {
         if (!_hasSurrogates) return units;
@@ -60,7 +58,7 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
         return new StringValue(picked.ToString());
     }
 
-    /// <summary>The text escaped for HTML, or as it is if it is markup already. Some templates escape, though prompts are no HTML.</summary>
+    /// <summary>The text escaped for HTML; unchanged if it is markup already. Some templates escape, although prompts are not HTML.</summary>
     public string Escape() => IsMarkup ? Text
         : Text.Replace("&", "&amp;").Replace(">", "&gt;").Replace("<", "&lt;").Replace("'", "&#39;").Replace("\"", "&#34;");
 
