@@ -1,6 +1,6 @@
 using System.Diagnostics.Metrics;
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Coordinator.Api;
+using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Measuring;
@@ -139,6 +139,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     static void Map(WebApplication app)
     {
+        app.UseWhen(http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi());
         Listeners.Separate(app);
         app.Services.GetRequiredService<MemberMetrics>();   // observes from now on
         var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));
