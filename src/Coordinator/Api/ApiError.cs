@@ -1,17 +1,21 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 
 namespace LlamaCluster.Coordinator.Api;
 
-/// <summary>Why a request was not answered, as OpenAI's clients read it: {"error":{"message","type","param","code"}}.</summary>
+/// <summary>Why a request was not answered, in the shape OpenAI's clients read: {"error":{"message","type","param","code"}}.</summary>
 /// <param name="Status">HTTP status.</param>
-/// <param name="Param">The field at fault, as a path ("messages[0].content"); null where it is none.</param>
+/// <param name="Param">Path of the field at fault ("messages[0].content"); null where no field is.</param>
 /// <param name="Code">For programs; null where the type says enough.</param>
 public sealed record ApiError(int Status, string Type, string Message, string? Param = null, string? Code = null)
 {
     const string InvalidRequest = "invalid_request_error";
     const string ServerError = "server_error";
+    const string Requests = "requests";
 
-    /// <summary>When the same request may succeed; null: it will not.</summary>
+    static readonly TimeSpan Soon = TimeSpan.FromSeconds(2);
+
+    /// <summary>When the same request may succeed; null where it will not.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
     public static ApiError Invalid(string? param, string message, string? code = null) => new(400, InvalidRequest, message, param, code);
@@ -35,18 +39,30 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     public static ApiError ContextExceeded(string param, string message) => Invalid(param, message, "context_length_exceeded");
 
     public static ApiError NotReady(string reason)
-        => new(503, ServerError, $"The model is not ready: {reason}", Code: "model_not_ready") { RetryAfter = TimeSpan.FromSeconds(2) };
+        => new(503, ServerError, $"The model is not ready: {reason}", Code: "model_not_ready") { RetryAfter = Soon };
 
     /// <summary>As many requests wait as may.</summary>
     public static ApiError Busy(string reason)
-        => new(429, "requests", $"The cluster is busy: {reason}", Code: "rate_limit_exceeded") { RetryAfter = TimeSpan.FromSeconds(2) };
+        => new(429, Requests, $"The cluster is busy: {reason}", Code: "rate_limit_exceeded") { RetryAfter = Soon };
 
-    /// <summary>No state of the cluster has room for it.</summary>
+    /// <summary>This client has as many requests waiting as it may; those of others are still taken.</summary>
+    public static ApiError ClientBusy(string reason)
+        => new(429, Requests, $"This client has as many requests waiting as it may: {reason}", Code: "rate_limit_exceeded") { RetryAfter = Soon };
+
+    /// <summary>The request was queued, and its turn did not come in time.</summary>
+    public static ApiError WaitedTooLong(string reason)
+        => new(503, ServerError, $"The request waited too long: {reason}", Code: "queue_timeout") { RetryAfter = Soon };
+
+    /// <summary>The coordinator has more prompts to encode than it can hold.</summary>
+    public static ApiError Overloaded(string reason)
+        => new(503, ServerError, $"The coordinator is overloaded: {reason}", Code: "overloaded") { RetryAfter = Soon };
+
+    /// <summary>The cluster has no room for it in any state.</summary>
     public static ApiError TooMuchKv(string reason) => Invalid(null, $"The request is too large for this cluster: {reason}", "kv_cache_exceeded");
 
     /// <summary>The cluster lost what it was working on; the same request may succeed later.</summary>
     public static ApiError Interrupted(string message)
-        => new(503, ServerError, message, Code: "generation_interrupted") { RetryAfter = TimeSpan.FromSeconds(2) };
+        => new(503, ServerError, message, Code: "generation_interrupted") { RetryAfter = Soon };
 
     public static ApiError Internal(string message) => new(500, ServerError, message, Code: "internal_error");
 
@@ -60,5 +76,24 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
         json.WriteString("code", Code);
         json.WriteEndObject();
         json.WriteEndObject();
+    }
+}
+
+/// <summary>A value, or the error to answer with.</summary>
+readonly struct ApiOutcome<T> where T : class
+{
+    readonly T? _value;
+    readonly ApiError? _error;
+
+    ApiOutcome(T? value, ApiError? error) => (_value, _error) = (value, error);
+
+    public static implicit operator ApiOutcome<T>(T value) => new(value, null);
+
+    public static implicit operator ApiOutcome<T>(ApiError error) => new(null, error);
+
+    public bool Failed([NotNullWhen(true)] out ApiError? error, [NotNullWhen(false)] out T? value)
+    {
+        (error, value) = (_error, _value);
+        return error is not null;
     }
 }

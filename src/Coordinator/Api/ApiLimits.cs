@@ -1,10 +1,13 @@
 namespace LlamaCluster.Coordinator.Api;
 
-/// <summary>Bounds of what a request may ask for, so that no client can make the coordinator hold or do without end.</summary>
-public static class ApiLimits
+/// <summary>What one request may ask for, so that no client can make the coordinator hold or do more than it has room for.</summary>
+static class ApiLimits
 {
-    /// <summary>Bytes of a request body; more is answered 413.</summary>
+    /// <summary>Bytes of a request body; a longer one is answered 413.</summary>
     public const int BodyBytes = 4 * 1024 * 1024;
+
+    /// <summary>Bytes per second at which a body must arrive, on average, after <see cref="BodyGrace"/>; a slower one is answered 408.</summary>
+    public const int BodyBytesPerSecond = 16 * 1024;
 
     /// <summary>Nesting of a body's JSON.</summary>
     public const int JsonDepth = 32;
@@ -27,6 +30,15 @@ public static class ApiLimits
 
     public const int LogitBiases = 1024;
 
-    /// <summary>Alternatives reported per token.</summary>
-    public const int TopLogprobs = 20;
+    /// <summary>Requests that wait for their prompts to be encoded; one more is answered 503.</summary>
+    public const int EncodingsWaiting = 64;
+
+    /// <summary>How long a request waits for its prompts to be encoded before it is answered 503.</summary>
+    public static readonly TimeSpan EncodingWait = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a body may take at any speed. Kestrel's own default.</summary>
+    public static readonly TimeSpan BodyGrace = TimeSpan.FromSeconds(5);
+
+    /// <summary>Prompts encoded at a time. Half of the processors, so that encoding never takes the thread pool from everything else.</summary>
+    public static int EncodingsAtATime { get; } = Math.Max(1, Environment.ProcessorCount / 2);
 }

@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Coordinator.Api;
+using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
@@ -138,6 +138,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     static void Map(WebApplication app, CoordinatorOptions options)
     {
+        app.UseWhen(http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi());
         Listeners.Separate(app);
         app.Services.GetRequiredService<MemberMetrics>();   // observes from its creation on
         var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));

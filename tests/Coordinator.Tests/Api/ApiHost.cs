@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api;
+using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Generation;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -35,6 +36,7 @@ sealed class ApiHost : IAsyncDisposable
         var engine = new ScriptedEngine();
         builder.Services.AddSingleton<IGenerationEngine>(engine).AddOpenAiApi(model ?? DemoModel.Served);
         var app = builder.Build();
+        app.UseOpenAiApi();
         app.MapOpenAiApi();
         await app.StartAsync();
         return new(app, engine);

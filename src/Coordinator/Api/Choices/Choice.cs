@@ -4,9 +4,19 @@ using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Api.Choices;
 
+/// <summary>What a choice has gained: text that will not change, with the log-probabilities that belong to it.</summary>
+/// <param name="Scores">Empty where none were asked for.</param>
+/// <param name="Finish">Set with the choice's last delta.</param>
+sealed record ChoiceDelta(int Index, string Text, IReadOnlyList<TokenScore> Scores, FinishReason? Finish);
+
+/// <summary>A token with its log-probability, placed in its choice's text.</summary>
+/// <param name="Offset">Unicode characters of the choice's text before the token's first.</param>
+/// <param name="Known">False for a prompt's first token, which nothing predicts.</param>
+readonly record struct TokenScore(SampledToken Token, int Offset, bool Known = true);
+
 /// <summary>
 /// One choice while it is made: turns a sequence's events into text that will not change. A token's log-probabilities go out with the first
-/// character that it has a part in, so that a reader can join them to the text; those of a stop text are never sent, nor is a stop id's.
+/// character that it has a part in, so that a reader can join them to the text. Those of a stop text or a stop id are never sent.
 /// </summary>
 sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
 {
@@ -18,15 +28,15 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     readonly bool _scored = request.Sequence.Sampling.TopLogprobs is not null;
     bool _begun;
     int _decoded; // UTF-16 units of the answer
-    int _released; // of these, what has gone out
-    int _offset; // of the answer, in Unicode characters
+    int _released; // UTF-16 units that have gone out
+    int _offset; // Unicode characters of the answer
 
     public ChoiceRequest Request => request;
 
     /// <summary>Generated tokens, a last stop id among them.</summary>
     public int Tokens { get; private set; }
 
-    /// <summary>Of the prompt's tokens, those that did not have to be computed; none as long as the sequence has not begun.</summary>
+    /// <summary>How many of the prompt's tokens did not have to be computed; 0 until the sequence has begun.</summary>
     public int CachedTokens { get; private set; }
 
     public bool Finished { get; private set; }
@@ -67,7 +77,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
         return match.Stop is null ? Delta(match.Text + _stops.Flush(), reason) : Delta(match.Text, FinishReason.Stop, cut: true);
     }
 
-    /// <param name="cut">A stop text ended the answer: what was held back for it goes nowhere.</param>
+    /// <param name="cut">A stop text ended the answer, so what was held back is dropped.</param>
     ChoiceDelta Delta(string text, FinishReason? finish, bool cut = false)
     {
         Finished = finish is not null;

@@ -1,37 +1,45 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
-using LlamaCluster.Coordinator.Api.Prompts;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Generation;
 
 namespace LlamaCluster.Coordinator.Api.Choices;
 
-/// <summary>The sequences of a request: n per prompt, in the order of OpenAI's indices (all choices of the first prompt first).</summary>
-static class ChoicePlan
-{
-    public static IReadOnlyList<ChoiceRequest> Make(IReadOnlyList<EncodedPrompt> prompts, bool echo, GenerationSettings settings, string client, int context)
-        => [.. from prompt in prompts.Index()
-               from choice in Enumerable.Range(0, settings.Choices)
-               select MakeOne(prompt.Index * settings.Choices + choice, prompt.Index, prompt.Item, SeedOf(settings, choice), echo, settings, client, context)];
+/// <summary>One choice of a response: a sequence, and what to make of its tokens.</summary>
+/// <param name="Prompt">Index of the prompt that it continues.</param>
+/// <param name="Stops">Texts that end it.</param>
+/// <param name="Echo">The prompt that the choice begins with; null where it does not.</param>
+/// <param name="Hidden">The sequence's only token is not asked for: the sequence runs to score the prompt.</param>
+sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IReadOnlyList<string> Stops, EncodedPrompt? Echo, bool Hidden);
 
-    static ChoiceRequest MakeOne(int index, int promptIndex, EncodedPrompt prompt, ulong seed, bool echo, GenerationSettings settings, string client, int context)
+/// <summary>The sequences of a request: n per prompt, in the order of OpenAI's indices (all choices of the first prompt first).</summary>
+sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int context)
+{
+    readonly GenerationSettings _settings = request.Settings;
+
+    public IReadOnlyList<ChoiceRequest> Make(IReadOnlyList<EncodedPrompt> prompts)
+        => [.. from prompt in prompts.Index()
+               from choice in Enumerable.Range(0, _settings.Choices)
+               select MakeOne(prompt.Index * _settings.Choices + choice, prompt.Index, prompt.Item, SeedOf(choice))];
+
+    ChoiceRequest MakeOne(int index, int promptIndex, EncodedPrompt prompt, ulong seed)
     {
-        var tokens = ContextRules.TokensFor(prompt, settings, context);
-        var sampling = settings.Sampling with { Seed = seed, PromptLogprobs = echo && settings.Sampling.TopLogprobs is not null };
-        // A prompt is scored by a sequence too, which makes one token at least.
-        var sequence = new SequenceRequest(prompt.Ids, sampling, Math.Max(1, tokens), settings.StopIds)
+        var tokens = _settings.MaxTokens ?? context - prompt.Ids.Count;
+        var sampling = _settings.Sampling with { Seed = seed, PromptLogprobs = request.Echo && _settings.Sampling.TopLogprobs is not null };
+        // Prompts too are scored by a sequence, and a sequence makes one token at least.
+        var sequence = new SequenceRequest(prompt.Ids, sampling, Math.Max(1, tokens), _settings.StopIds)
         {
-            Priority = settings.Priority,
-            Client = client,
-            CacheSalt = settings.CacheSalt,
+            Priority = _settings.Priority,
+            Client = origin.Client,
+            CacheSalt = _settings.CacheSalt,
         };
-        return new(index, promptIndex, sequence, settings.Stops, echo ? prompt : null, Hidden: tokens == 0);
+        return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0);
     }
 
-    /// <summary>The same seed gives the same choices again, each other than its neighbour.</summary>
-    static ulong SeedOf(GenerationSettings settings, int choice)
+    /// <summary>The same seed gives the same choices again, and neighbouring choices differ.</summary>
+    ulong SeedOf(int choice)
     {
-        if (settings.Seed is { } seed) return unchecked((ulong)(seed + choice));
+        if (_settings.Seed is { } seed) return unchecked((ulong)(seed + choice));
         Span<byte> random = stackalloc byte[sizeof(ulong)];
         RandomNumberGenerator.Fill(random);
         return BinaryPrimitives.ReadUInt64LittleEndian(random);

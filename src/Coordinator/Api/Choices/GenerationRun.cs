@@ -6,17 +6,21 @@ using LlamaCluster.Text;
 namespace LlamaCluster.Coordinator.Api.Choices;
 
 /// <summary>
-/// Runs a request's sequences side by side and joins what they give into one stream, in the order it comes. Leaving the stream early, for
-/// whatever reason, ends all of them; a stop text ends its own.
+/// Runs a request's sequences side by side and gives what they add as one stream, in the order it comes. Leaving the stream early, for
+/// whatever reason, ends all of them; a stop text ends its own sequence.
 /// </summary>
 sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IReadOnlyList<ChoiceRequest> requests)
 {
-    /// <summary>How far sequences may run ahead of a slow client; the engine holds the rest.</summary>
+    /// <summary>How far several sequences may run ahead of a slow client; the engine holds the rest.</summary>
     const int EventsAhead = 256;
 
     readonly Choice[] _choices = [.. requests.Select(request => new Choice(request, tokenizer))];
+    readonly TaskCompletionSource _takenOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Set if the stream ended because a sequence failed.</summary>
+    /// <summary>Completes when a sequence has begun: the engine has taken the request on. It never does if the request is refused.</summary>
+    public Task TakenOn => _takenOn.Task;
+
+    /// <summary>Set if the stream ended because a sequence failed or was refused.</summary>
     public ApiError? Error { get; private set; }
 
     /// <summary>The error is that a sequence was not taken on.</summary>
@@ -27,7 +31,23 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     /// <summary>Prompt tokens that no choice had to compute.</summary>
     public int CachedTokens => _choices.GroupBy(choice => choice.Request.Prompt).Sum(ofOnePrompt => ofOnePrompt.Min(choice => choice.CachedTokens));
 
-    public async IAsyncEnumerable<ChoiceDelta> RunAsync([EnumeratorCancellation] CancellationToken cancellation)
+    public IAsyncEnumerable<ChoiceDelta> RunAsync(CancellationToken cancellation)
+        => _choices is [var only] ? RunOneAsync(only, cancellation) : RunSeveralAsync(cancellation);
+
+    async IAsyncEnumerable<ChoiceDelta> RunOneAsync(Choice choice, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        await foreach (var happened in engine.GenerateAsync(choice.Request.Sequence, ending.Token))
+        {
+            if (Take(choice, happened) is { } delta) yield return delta;
+            if (!choice.Finished && Error is null) continue;
+            ending.Cancel();
+            yield break;
+        }
+        FailUnlessFinished();
+    }
+
+    async IAsyncEnumerable<ChoiceDelta> RunSeveralAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
         var events = Channel.CreateBounded<(Choice Choice, SequenceEvent Happened)>(new BoundedChannelOptions(EventsAhead) { SingleReader = true });
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -39,15 +59,11 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
             await foreach (var (choice, happened) in events.Reader.ReadAllAsync(cancellation))
             {
                 if (choice.Finished) continue;
-                if (ErrorOf(happened) is { } error)
-                {
-                    (Error, Refused) = (error, happened is SequenceEvent.Refused);
-                    yield break;
-                }
-                if (choice.Accept(happened) is { } delta) yield return delta;
+                if (Take(choice, happened) is { } delta) yield return delta;
+                if (Error is not null) yield break;
                 if (choice.Finished) endings[choice].Cancel();
             }
-            if (!_choices.All(choice => choice.Finished)) Error = ApiError.Internal("The engine ended a sequence without saying why.");
+            FailUnlessFinished();
         }
         finally
         {
@@ -57,15 +73,35 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
         }
     }
 
-    static ApiError? ErrorOf(SequenceEvent happened) => happened switch
+    /// <summary>What an event adds to its choice; null for nothing yet, or for an event that ends the run with <see cref="Error"/>.</summary>
+    ChoiceDelta? Take(Choice choice, SequenceEvent happened)
     {
-        SequenceEvent.Refused { Why: Refusal.NotReady } refused => ApiError.NotReady(refused.Message),
-        SequenceEvent.Refused { Why: Refusal.QueueFull } refused => ApiError.Busy(refused.Message),
-        SequenceEvent.Refused refused => ApiError.TooMuchKv(refused.Message),
-        SequenceEvent.Failed { Retryable: true } failed => ApiError.Interrupted(failed.Message),
-        SequenceEvent.Failed failed => ApiError.Internal(failed.Message),
-        _ => null,
+        switch (happened)
+        {
+            case SequenceEvent.Refused refused:
+                (Error, Refused) = (ErrorOf(refused), true);
+                return null;
+            case SequenceEvent.Failed failed:
+                Error = failed.Retryable ? ApiError.Interrupted(failed.Message) : ApiError.Internal(failed.Message);
+                return null;
+            default:
+                _takenOn.TrySetResult();
+                return choice.Accept(happened);
+        }
+    }
+
+    static ApiError ErrorOf(SequenceEvent.Refused refused) => refused.Why switch
+    {
+        Refusal.NotReady => ApiError.NotReady(refused.Message),
+        Refusal.QueueFull => ApiError.Busy(refused.Message),
+        Refusal.TooLarge => ApiError.TooMuchKv(refused.Message),
+        _ => throw new InvalidOperationException($"no answer is known for a sequence refused as {refused.Why}"),
     };
+
+    void FailUnlessFinished()
+    {
+        if (!_choices.All(choice => choice.Finished)) Error = ApiError.Internal("The engine ended a sequence without saying why.");
+    }
 
     async Task PumpAsync(Choice choice, ChannelWriter<(Choice, SequenceEvent)> events, CancellationToken ending)
     {

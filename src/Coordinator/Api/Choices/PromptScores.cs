@@ -1,5 +1,5 @@
 using System.Text;
-using LlamaCluster.Coordinator.Api.Prompts;
+using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 
@@ -8,7 +8,7 @@ namespace LlamaCluster.Coordinator.Api.Choices;
 /// <summary>Places the log-probabilities of an echoed prompt in its text.</summary>
 static class PromptScores
 {
-    /// <param name="scored">Of the prompt's tokens from the second on.</param>
+    /// <param name="scored">The prompt's tokens from the second on.</param>
     public static IReadOnlyList<TokenScore> Place(EncodedPrompt prompt, IReadOnlyList<SampledToken> scored, ITokenizer tokenizer)
     {
         var text = Encoding.UTF8.GetBytes(prompt.Text);

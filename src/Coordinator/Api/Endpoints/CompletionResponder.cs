@@ -1,5 +1,6 @@
+using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
-using LlamaCluster.Coordinator.Api.Prompts;
+using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
 using LlamaCluster.Coordinator.Generation;
@@ -8,91 +9,44 @@ using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
 
-/// <summary>Runs the choices of a completion and answers with them, whole or as a stream.</summary>
-sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, CoordinatorMetrics metrics, TimeProvider time)
+/// <summary>The way of a completion from its body to its answer, whole or as a stream.</summary>
+sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, PromptEncoder encoder, CoordinatorMetrics metrics, TimeProvider time)
 {
-    /// <returns>The error to answer with, if nothing has been sent yet.</returns>
-    public async Task<ApiError?> AnswerAsync(HttpContext http, IReadOnlyList<EncodedPrompt> prompts, bool echo, GenerationSettings settings, IResponseForm form)
+    /// <param name="promptField">The field that the prompts come in, for errors.</param>
+    /// <returns>The error to answer with; null if the answer has been sent, or has begun to be.</returns>
+    public async Task<ApiError?> AnswerAsync(HttpContext http, Func<JsonElement, ApiOutcome<CompletionRequest>> rules, string promptField, IResponseForm form)
     {
-        if (engine.Status is { Ready: false } status) return Refused(ApiError.NotReady(status.Reason));
-        var run = new GenerationRun(engine, model.Tokenizer, ChoicePlan.Make(prompts, echo, settings, ClientIdentity.Of(http, settings.User), model.ContextLength));
+        if ((await JsonBody.ReadAsync(http, rules)).Failed(out var badRequest, out var request)) return badRequest;
+        // Asked before prompts are encoded, which is work. The engine refuses what comes to it after it has stopped being ready.
+        if (engine.Status is { Ready: false } status) return Counted(ApiError.NotReady(status.Reason));
+        if ((await encoder.EncodeAsync(request, promptField, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
+            return badPrompt.Status == StatusCodes.Status503ServiceUnavailable ? Counted(badPrompt) : badPrompt;
+
+        var settings = request.Settings;
+        var choices = new ChoicePlan(request, RequestOrigin.Of(http, settings.User), model.ContextLength).Make(prompts);
+        var run = new GenerationRun(engine, model.Tokenizer, choices);
         var envelope = new ResponseEnvelope(
             $"{form.IdPrefix}{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model, form, settings.Sampling.TopLogprobs is not null, settings.IncludeUsage);
         var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
         var unsent = settings.Stream
-            ? await StreamAsync(http, run, envelope, prompts.Count * settings.Choices, promptTokens)
-            : await WholeAsync(http, run, envelope, prompts.Count * settings.Choices, promptTokens);
-        if (run is { Refused: true, Error: { } error }) Refused(error);
+            ? await new StreamedAnswer(http, run, envelope, time).SendAsync(choices.Count, promptTokens)
+            : await SendWholeAsync(http, run, envelope, choices.Count, promptTokens);
+        if (run is { Refused: true, Error: { } error }) Counted(error);
         return unsent;
     }
 
-    ApiError Refused(ApiError error)
+    ApiError Counted(ApiError refusal)
     {
-        metrics.RequestRefused(error.Code!);
-        return error;
+        metrics.RequestRefused(refusal.Code!);
+        return refusal;
     }
 
-    static async Task<ApiError?> WholeAsync(HttpContext http, GenerationRun run, ResponseEnvelope envelope, int count, int promptTokens)
+    static async Task<ApiError?> SendWholeAsync(HttpContext http, GenerationRun run, ResponseEnvelope envelope, int count, int promptTokens)
     {
         var choices = Enumerable.Range(0, count).Select(_ => new WholeChoice()).ToArray();
         await foreach (var delta in run.RunAsync(http.RequestAborted)) choices[delta.Index].Add(delta);
         if (run.Error is { } error) return error;
         await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => envelope.WriteWhole(json, choices, new(promptTokens, run.CompletionTokens, run.CachedTokens)));
         return null;
-    }
-
-    /// <summary>The stream opens with the first text, so that a request that fails before it has a status of its own.</summary>
-    static async Task<ApiError?> StreamAsync(HttpContext http, GenerationRun run, ResponseEnvelope envelope, int count, int promptTokens)
-    {
-        SseStream? events = null;
-        try
-        {
-            await foreach (var delta in run.RunAsync(http.RequestAborted))
-            {
-                events ??= await OpenAsync(http, envelope, count);
-                await SendAsync(events, envelope, delta, http.RequestAborted);
-            }
-            if (events is null) return run.Error ?? ApiError.Internal("No choice was made.");
-            if (run.Error is { } error) await events.FailAsync(error, http.RequestAborted);
-            else await CloseAsync(events, envelope, new(promptTokens, run.CompletionTokens, run.CachedTokens), http.RequestAborted);
-            return null;
-        }
-        finally
-        {
-            events?.Dispose();
-        }
-    }
-
-    static async Task<SseStream> OpenAsync(HttpContext http, ResponseEnvelope envelope, int count)
-    {
-        var events = SseStream.Open(http.Response);
-        for (var index = 0; index < count && envelope.Form.OpensStreams; index++)
-        {
-            envelope.WriteOpeningChunk(events.Begin(), index);
-            await events.EndAsync(http.RequestAborted);
-        }
-        return events;
-    }
-
-    static async Task SendAsync(SseStream events, ResponseEnvelope envelope, ChoiceDelta delta, CancellationToken cancellation)
-    {
-        if (delta.Text.Length > 0 || delta.Scores.Count > 0)
-        {
-            envelope.WriteDeltaChunk(events.Begin(), delta);
-            await events.EndAsync(cancellation);
-        }
-        if (delta.Finish is not { } finish) return;
-        envelope.WriteFinishChunk(events.Begin(), delta.Index, finish);
-        await events.EndAsync(cancellation);
-    }
-
-    static async Task CloseAsync(SseStream events, ResponseEnvelope envelope, Usage usage, CancellationToken cancellation)
-    {
-        if (envelope.UsageInChunks)
-        {
-            envelope.WriteUsageChunk(events.Begin(), usage);
-            await events.EndAsync(cancellation);
-        }
-        await events.DoneAsync(cancellation);
     }
 }

@@ -4,21 +4,21 @@ using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
 
-/// <summary>Around every endpoint: names the request, and is the one place where an exception becomes an answer.</summary>
-sealed partial class RequestGate(ILogger<RequestGate> logger)
+/// <summary>Middleware around all of the API: names the request, and is the one place where an exception becomes an answer.</summary>
+sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logger)
 {
     const string RequestId = "X-Request-Id";
     const string SessionId = "X-Session-Id";
     const int LongestRequestId = 128;
 
-    public async Task AnswerAsync(HttpContext http, IEndpoint endpoint)
+    public async Task InvokeAsync(HttpContext http)
     {
-        var id = ReadId(http.Request) ?? $"req_{Guid.NewGuid():N}";
+        var id = http.TraceIdentifier = ReadId(http.Request) ?? $"req_{Guid.NewGuid():N}";
         http.Response.Headers[RequestId] = id;
         try
         {
-            if ((http.Request.Headers.ContainsKey(SessionId) ? NoSessions() : await endpoint.AnswerAsync(http)) is { } error)
-                await JsonResponse.WriteAsync(http.Response, error);
+            if (http.Request.Headers.ContainsKey(SessionId)) await JsonResponse.WriteAsync(http.Response, NoSessions());
+            else await next(http);
         }
         catch (Exception gone) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -59,4 +59,10 @@ sealed partial class RequestGate(ILogger<RequestGate> logger)
             http.Abort(); // half a JSON document is all there is
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Request {Id}: the client has gone ({Reason})")]
+    partial void LogClientGone(string id, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Request {Id} to {Path} failed")]
+    partial void LogBug(string id, string path, Exception bug);
 }

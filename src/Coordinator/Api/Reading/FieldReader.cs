@@ -1,30 +1,38 @@
 using System.Globalization;
 using System.Text.Json;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Api.Reading;
 
 /// <summary>
-/// The one place that reads values of a request. A field is read with its type and range, or is refused by name: what is left when all rules
-/// have read theirs is unknown. A null is the same as a field that is not there, as OpenAI's clients mean it.
+/// The one place that reads values of a request. A field is read with its type and range, or is refused by name. A field that no rule has
+/// read is unknown. A null counts as a field that is not there, which is what OpenAI's clients mean by it.
 /// </summary>
-sealed class FieldReader(JsonElement value, string path, FirstError first)
+sealed class FieldReader
 {
     readonly HashSet<string> _read = [];
+    readonly JsonElement _value;
+    readonly string _path;
+    readonly FirstError _first;
 
-    public ApiError? Error => first.Error;
+    FieldReader(JsonElement value, string path, FirstError first) => (_value, _path, _first) = (value, path, first);
 
-    public FirstError First => first;
+    /// <summary>Reader of a request's body, a JSON object.</summary>
+    public static FieldReader Of(JsonElement body) => new(body, "", new FirstError());
+
+    /// <summary>The first thing found wrong with the request.</summary>
+    public ApiError? Error => _first.Error;
 
     /// <summary>The field's full name, for errors.</summary>
-    public string PathOf(string name) => path.Length == 0 ? name : $"{path}.{name}";
+    public string PathOf(string name) => _path.Length == 0 ? name : $"{_path}.{name}";
 
     public JsonElement? Find(string name)
     {
         _read.Add(name);
-        return value.TryGetProperty(name, out var found) && found.ValueKind != JsonValueKind.Null ? found : null;
+        return _value.TryGetProperty(name, out var found) && found.ValueKind != JsonValueKind.Null ? found : null;
     }
 
-    public void Refuse(string name, string message) => first.Add(ApiError.Invalid(PathOf(name), message));
+    public void Refuse(string name, string message) => _first.Add(ApiError.Invalid(PathOf(name), message));
 
     public string? Text(string name)
     {
@@ -54,26 +62,28 @@ sealed class FieldReader(JsonElement value, string path, FirstError first)
 
     public int? Count(string name, int least, int most) => (int?)Integer(name, least, most);
 
-    /// <param name="least">Allowed itself, unless <paramref name="above"/>.</param>
-    public float? Number(string name, float least, float most, bool above = false)
+    public float? Number(SamplingRange range) => Number(range.Name, range);
+
+    /// <summary>A number, judged as the 32-bit float that it becomes.</summary>
+    public float? Number(string name, SamplingRange range)
     {
         if (Find(name) is not { } found) return null;
-        if (InRange(found, least, most, above) is { } number) return number;
+        if (found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out var number) && range.Contains((float)number)) return (float)number;
         Refuse(name, string.Create(CultureInfo.InvariantCulture,
-            $"'{PathOf(name)}' must be a number {(above ? "greater than" : "between")} {least} and {(above ? "at most " : "")}{most}, not {JsonText.Excerpt(found)}."));
+            $"'{PathOf(name)}' must be a number {(range.ExcludesLeast ? "greater than" : "between")} {range.Least} and {(range.ExcludesLeast ? "at most " : "")}{range.Most}, not {JsonText.Excerpt(found)}."));
         return null;
     }
 
     public FieldReader? Fields(string name)
     {
         if (Find(name) is not { } found) return null;
-        if (found.ValueKind == JsonValueKind.Object) return new(found, PathOf(name), first);
+        if (found.ValueKind == JsonValueKind.Object) return new(found, PathOf(name), _first);
         Refuse(name, $"'{PathOf(name)}' must be an object, not {JsonText.Excerpt(found)}.");
         return null;
     }
 
-    /// <summary>Names of all fields, but for those that are no Unicode text.</summary>
-    public IReadOnlyList<string> Names() => [.. value.EnumerateObject().Select(JsonText.NameOf).OfType<string>()];
+    /// <summary>Names of all fields, without those that are no Unicode text.</summary>
+    public IReadOnlyList<string> Names() => [.. _value.EnumerateObject().Select(JsonText.NameOf).OfType<string>()];
 
     /// <summary>The elements of an array of at most <paramref name="most"/>; null if the field is absent or wrong.</summary>
     public JsonElement[]? List(string name, int most)
@@ -88,38 +98,58 @@ sealed class FieldReader(JsonElement value, string path, FirstError first)
         return null;
     }
 
-    /// <summary>Reader of one element of an array of objects; null if it is none.</summary>
+    /// <summary>Reader of one element of an array of objects; null if the element is no object.</summary>
     public FieldReader? Element(string name, int index, JsonElement element)
     {
         var elementPath = $"{PathOf(name)}[{index}]";
-        if (element.ValueKind == JsonValueKind.Object) return new(element, elementPath, first);
-        first.Add(ApiError.Invalid(elementPath, $"'{elementPath}' must be an object, not {JsonText.Excerpt(element)}."));
+        if (element.ValueKind == JsonValueKind.Object) return new(element, elementPath, _first);
+        _first.Add(ApiError.Invalid(elementPath, $"'{elementPath}' must be an object, not {JsonText.Excerpt(element)}."));
         return null;
     }
 
-    /// <summary>A field that changes nothing here, whatever it says: a note of the client for itself.</summary>
+    /// <summary>The field "model": the one model that is served, or absent.</summary>
+    public void Model(ServedModel model)
+    {
+        if (Text("model") is { } asked && asked != model.Name) _first.Add(ApiError.UnknownModel(JsonText.Shorten(asked), model.Name));
+    }
+
+    /// <summary>An element of a list of token ids; 0 after refusing it.</summary>
+    public int TokenId(string name, JsonElement element, int vocabulary)
+    {
+        if (element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out var id) && id >= 0 && id < vocabulary) return id;
+        Refuse(name, $"'{PathOf(name)}' must hold token ids from 0 to {vocabulary - 1}, not {JsonText.Excerpt(element)}.");
+        return 0;
+    }
+
+    public IReadOnlyList<int> TokenIds(string name, IEnumerable<JsonElement> elements, int vocabulary)
+        => [.. elements.TakeWhile(_ => Error is null).Select(element => TokenId(name, element, vocabulary))];
+
+    /// <summary>Accepts a field that changes nothing here whatever it says: a note of the client for itself.</summary>
     public void Bookkeeping(string name) => _read.Add(name);
 
-    /// <summary>A field that is only accepted with a value that changes nothing.</summary>
+    /// <summary>Accepts a field only with a value that changes nothing.</summary>
     public void Neutral(string name, Func<JsonElement, bool> changesNothing, string reason)
     {
         if (Find(name) is { } found && !changesNothing(found))
-            first.Add(ApiError.Unsupported(PathOf(name), $"'{PathOf(name)}' {reason}."));
+            _first.Add(ApiError.Unsupported(PathOf(name), $"'{PathOf(name)}' {reason}."));
     }
 
     public void RefuseUnread()
     {
-        foreach (var property in value.EnumerateObject())
+        foreach (var property in _value.EnumerateObject())
         {
-            if (first.Error is not null) return;
+            if (_first.Error is not null) return;
             var name = JsonText.NameOf(property);
             if (name is null || !_read.Contains(name))
-                first.Add(ApiError.Invalid(name is null ? null : PathOf(name), $"Unknown field: {JsonText.Shorten(PathOf(name ?? "(no Unicode text)"))}.", "unknown_parameter"));
+                _first.Add(ApiError.Invalid(name is null ? null : PathOf(name), $"Unknown field: {JsonText.Shorten(PathOf(name ?? "(no Unicode text)"))}.", "unknown_parameter"));
         }
     }
+}
 
-    static float? InRange(JsonElement found, float least, float most, bool above)
-        => found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out var number) && (above ? number > least : number >= least) && number <= most
-            ? (float)number
-            : null;
+/// <summary>The first thing found wrong with a request. Readers go on after it with default values, so that rules read as a list.</summary>
+sealed class FirstError
+{
+    public ApiError? Error { get; private set; }
+
+    public void Add(ApiError error) => Error ??= error;
 }

@@ -1,6 +1,69 @@
+using System.Text.Json.Nodes;
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Coordinator.Api.Requests;
 
-/// <param name="Prompts">At least one.</param>
-/// <param name="AddSpecialTokens">Add bos to prompts given as text, where the model asks for it.</param>
+/// <summary>A request to continue prompts, as chat and plain completions both come to it; all fields are within their ranges.</summary>
+/// <param name="Prompts">At least one; a chat has one.</param>
+/// <param name="AddSpecialTokens">Add bos to texts where the model asks for it. Chat templates write their own, so chats add none unless told to.</param>
 /// <param name="Echo">Each choice begins with its prompt.</param>
 sealed record CompletionRequest(IReadOnlyList<RawPrompt> Prompts, bool AddSpecialTokens, bool Echo, GenerationSettings Settings);
+
+/// <summary>A prompt as a client gives it, before it is encoded.</summary>
+abstract record RawPrompt
+{
+    RawPrompt() { }
+
+    /// <param name="Messages">As the chat template takes them: role, content (one string) and perhaps a name.</param>
+    /// <param name="AddGenerationPrompt">Open the assistant's turn after the last message.</param>
+    public sealed record Chat(JsonArray Messages, bool AddGenerationPrompt) : RawPrompt;
+
+    public sealed record Text(string Written) : RawPrompt;
+
+    /// <param name="Ids">All in the vocabulary.</param>
+    public sealed record Tokens(IReadOnlyList<int> Ids) : RawPrompt;
+}
+
+/// <summary>A prompt that the model can read.</summary>
+/// <param name="Text">What /v1/completions echoes: the prompt as given, or what its ids stand for. Empty for ids that nobody wants echoed.</param>
+/// <param name="Ids">What the model reads.</param>
+sealed record EncodedPrompt(string Text, IReadOnlyList<int> Ids);
+
+/// <summary>How to generate: what chat and plain completions have in common.</summary>
+sealed record GenerationSettings
+{
+    /// <summary>All but the seed, of which each choice has its own.</summary>
+    public required SamplingOptions Sampling { get; init; }
+
+    /// <summary>The first choice's seed; null where each choice draws one.</summary>
+    public long? Seed { get; init; }
+
+    /// <summary>Choices per prompt (n).</summary>
+    public int Choices { get; init; } = 1;
+
+    /// <summary>Null: as many as the context has room for.</summary>
+    public int? MaxTokens { get; init; }
+
+    /// <summary>Name of the field that gave <see cref="MaxTokens"/>, for errors.</summary>
+    public string MaxTokensField { get; init; } = "max_tokens";
+
+    /// <summary>Texts that end a choice and are not part of it.</summary>
+    public IReadOnlyList<string> Stops { get; init; } = [];
+
+    /// <summary>Ids that end a choice.</summary>
+    public IReadOnlySet<int> StopIds { get; init; } = new HashSet<int>();
+
+    /// <summary>The lower, the earlier.</summary>
+    public int Priority { get; init; }
+
+    /// <summary>The end user on whose behalf the client asks.</summary>
+    public string? User { get; init; }
+
+    /// <summary>KV is shared with requests of the same salt only.</summary>
+    public string CacheSalt { get; init; } = "";
+
+    public bool Stream { get; init; }
+
+    /// <summary>A stream ends with a chunk that has the usage.</summary>
+    public bool IncludeUsage { get; init; }
+}

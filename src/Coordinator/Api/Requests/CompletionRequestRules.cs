@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Reading;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
@@ -8,36 +9,33 @@ static class CompletionRequestRules
 {
     public static ApiOutcome<CompletionRequest> Read(JsonElement body, ServedModel model)
     {
-        var fields = new FieldReader(body, "", new FirstError());
-        ModelRules.Read(fields, model);
+        var fields = FieldReader.Of(body);
+        fields.Model(model);
         OtherFields.ReadShared(fields);
         OtherFields.ReadCompletion(fields);
-        var prompts = ReadPrompts(fields, model);
+        var prompts = ReadPrompts(fields, model.Tokenizer.VocabularySize);
         var addSpecialTokens = fields.Flag("add_special_tokens", otherwise: true);
         var echo = fields.Flag("echo");
-        var topLogprobs = fields.Count("logprobs", 0, ApiLimits.TopLogprobs);
+        var topLogprobs = fields.Count("logprobs", 0, SamplingRanges.MaxTopLogprobs);
         var settings = SettingsRules.Read(fields, model, topLogprobs, leastTokens: echo ? 0 : 1);
         CheckSequences(fields, prompts.Count, settings.Choices);
         fields.RefuseUnread();
         return fields.Error is { } error ? error : new CompletionRequest(prompts, addSpecialTokens, echo, settings);
     }
 
-    static IReadOnlyList<RawPrompt> ReadPrompts(FieldReader fields, ServedModel model)
+    static IReadOnlyList<RawPrompt> ReadPrompts(FieldReader fields, int vocabulary) => fields.Find("prompt") is { ValueKind: JsonValueKind.Array } list
+        ? ReadList(fields, list, vocabulary)
+        : [ReadText(fields, "'prompt' is required.")];
+
+    /// <param name="missing">What to say where there is no prompt.</param>
+    public static RawPrompt.Text ReadText(FieldReader fields, string missing)
     {
-        switch (fields.Find("prompt"))
-        {
-            case null:
-                fields.Refuse("prompt", "'prompt' is required.");
-                return [];
-            case { ValueKind: JsonValueKind.Array } list:
-                return ReadList(fields, list, model);
-            default:
-                return [new(fields.Text("prompt"), [])];
-        }
+        if (fields.Find("prompt") is null) fields.Refuse("prompt", missing);
+        return new(fields.Text("prompt") ?? "");
     }
 
     /// <summary>A list is one prompt of token ids, or several prompts: texts or lists of ids.</summary>
-    static IReadOnlyList<RawPrompt> ReadList(FieldReader fields, JsonElement list, ServedModel model)
+    static IReadOnlyList<RawPrompt> ReadList(FieldReader fields, JsonElement list, int vocabulary)
     {
         if (list.GetArrayLength() == 0)
         {
@@ -45,16 +43,16 @@ static class CompletionRequestRules
             return [];
         }
         if (list[0].ValueKind == JsonValueKind.Number)
-            return [new(null, TokenIds.ReadAll(fields, "prompt", list.EnumerateArray(), model))];
-        return [.. (fields.List("prompt", ApiLimits.Sequences) ?? []).Select(element => ReadOne(fields, element, model))];
+            return [new RawPrompt.Tokens(fields.TokenIds("prompt", list.EnumerateArray(), vocabulary))];
+        return [.. (fields.List("prompt", ApiLimits.Sequences) ?? []).Select(element => ReadElement(fields, element, vocabulary))];
     }
 
-    static RawPrompt ReadOne(FieldReader fields, JsonElement element, ServedModel model)
+    static RawPrompt ReadElement(FieldReader fields, JsonElement element, int vocabulary)
     {
-        if (element.ValueKind == JsonValueKind.Array) return new(null, TokenIds.ReadAll(fields, "prompt", element.EnumerateArray(), model));
-        if (JsonText.Of(element) is { } text) return new(text, []);
+        if (element.ValueKind == JsonValueKind.Array) return new RawPrompt.Tokens(fields.TokenIds("prompt", element.EnumerateArray(), vocabulary));
+        if (JsonText.Of(element) is { } text) return new RawPrompt.Text(text);
         fields.Refuse("prompt", $"'prompt' must be a text, token ids, or a list of either; {JsonText.Excerpt(element)} is none.");
-        return new(null, []);
+        return new RawPrompt.Tokens([]);
     }
 
     static void CheckSequences(FieldReader fields, int prompts, int choices)

@@ -5,11 +5,11 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
-/// <summary>Reads <see cref="GenerationSettings"/>: OpenAI's fields and the usual ones beyond (vLLM's and llama.cpp's names and ranges).</summary>
+/// <summary>Reads <see cref="GenerationSettings"/>: OpenAI's fields and the usual ones beyond (vLLM's and llama.cpp's names), in the ranges of <see cref="SamplingRanges"/>.</summary>
 static class SettingsRules
 {
-    /// <param name="topLogprobs">As chat and plain completions each spell it; null: no log-probabilities.</param>
-    /// <param name="leastTokens">0 where an answer of nothing makes sense: to score a prompt.</param>
+    /// <param name="topLogprobs">Alternatives per token, which chat and plain completions spell differently; null for no log-probabilities.</param>
+    /// <param name="leastTokens">0 where an empty answer makes sense: to score a prompt.</param>
     public static GenerationSettings Read(FieldReader fields, ServedModel model, int? topLogprobs, int leastTokens)
     {
         var stream = fields.Flag("stream");
@@ -33,13 +33,13 @@ static class SettingsRules
 
     static SamplingOptions ReadSampling(FieldReader fields, int vocabulary) => new()
     {
-        Temperature = fields.Number("temperature", 0, 2) ?? 1,
-        TopP = fields.Number("top_p", 0, 1, above: true) ?? 1,
+        Temperature = fields.Number(SamplingRanges.Temperature) ?? 1,
+        TopP = fields.Number(SamplingRanges.TopP) ?? 1,
         TopK = Math.Max(0, fields.Count("top_k", -1, int.MaxValue) ?? 0), // vLLM writes -1 for "all"
-        MinP = fields.Number("min_p", 0, 1) ?? 0,
-        RepetitionPenalty = fields.Number("repetition_penalty", 0, 10, above: true) ?? 1,
-        FrequencyPenalty = fields.Number("frequency_penalty", -2, 2) ?? 0,
-        PresencePenalty = fields.Number("presence_penalty", -2, 2) ?? 0,
+        MinP = fields.Number(SamplingRanges.MinP) ?? 0,
+        RepetitionPenalty = fields.Number(SamplingRanges.RepetitionPenalty) ?? 1,
+        FrequencyPenalty = fields.Number(SamplingRanges.FrequencyPenalty) ?? 0,
+        PresencePenalty = fields.Number(SamplingRanges.PresencePenalty) ?? 0,
         LogitBias = ReadLogitBias(fields, vocabulary),
     };
 
@@ -54,7 +54,7 @@ static class SettingsRules
         {
             if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id >= vocabulary)
                 fields.Refuse("logit_bias", $"'logit_bias' names '{JsonText.Shorten(name)}', which is no token id from 0 to {vocabulary - 1}.");
-            else if (entries.Number(name, -100, 100) is { } bias)
+            else if (entries.Number(name, SamplingRanges.LogitBias) is { } bias)
                 biases[id] = bias;
         }
         return biases;
@@ -96,7 +96,7 @@ static class SettingsRules
     {
         var ids = fields.Flag("ignore_eos") ? [] : new HashSet<int>(model.Tokenizer.StopIds);
         foreach (var element in fields.List("stop_token_ids", ApiLimits.StopTokenIds) ?? [])
-            ids.Add(TokenIds.Read(fields, "stop_token_ids", element, model));
+            ids.Add(fields.TokenId("stop_token_ids", element, model.Tokenizer.VocabularySize));
         return ids;
     }
 

@@ -3,7 +3,7 @@ using LlamaCluster.Coordinator.Api.Choices;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
 
-/// <summary>How one of OpenAI's two completion endpoints writes a choice: the fields of an element of "choices" but for index and finish_reason.</summary>
+/// <summary>How one of OpenAI's two completion endpoints writes a choice: an element of "choices" without its index and finish_reason.</summary>
 interface IResponseForm
 {
     string IdPrefix { get; }
@@ -22,4 +22,13 @@ interface IResponseForm
     void WriteDelta(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored);
 
     void WriteWhole(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored);
+}
+
+/// <summary>Log-probabilities in JSON, which has no infinity.</summary>
+static class Logprob
+{
+    /// <summary>OpenAI's word for "impossible".</summary>
+    const float Impossible = -9999;
+
+    public static float Finite(float logprob) => float.IsFinite(logprob) ? logprob : Impossible;
 }

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
@@ -19,4 +20,10 @@ static class JsonResponse
         if (error.RetryAfter is { } wait) response.Headers.RetryAfter = ((int)Math.Ceiling(wait.TotalSeconds)).ToString();
         return WriteAsync(response, error.Status, error.WriteTo);
     }
+}
+
+static class JsonStyle
+{
+    /// <summary>Text beyond ASCII as it is: no response is ever part of a web page.</summary>
+    public static readonly JsonWriterOptions Writer = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 }

@@ -1,10 +1,48 @@
+using System.Text;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Generation;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
 
-/// <summary>What is the same in every object of a response, around what <see cref="IResponseForm"/> writes.</summary>
+/// <summary>Tokens of a request. A prompt counts once, however many choices continue it; an answer counts with the stop id that ended it.</summary>
+/// <param name="CachedTokens">How many of the prompts' tokens were not computed again.</param>
+readonly record struct Usage(int PromptTokens, int CompletionTokens, int CachedTokens)
+{
+    public void WriteTo(Utf8JsonWriter json)
+    {
+        json.WriteStartObject("usage");
+        json.WriteNumber("prompt_tokens", PromptTokens);
+        json.WriteNumber("completion_tokens", CompletionTokens);
+        json.WriteNumber("total_tokens", PromptTokens + CompletionTokens);
+        json.WriteStartObject("prompt_tokens_details");
+        json.WriteNumber("cached_tokens", CachedTokens);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+}
+
+/// <summary>A choice put together from its deltas.</summary>
+sealed class WholeChoice
+{
+    readonly StringBuilder _text = new();
+    readonly List<TokenScore> _scores = [];
+
+    public string Text => _text.ToString();
+
+    public IReadOnlyList<TokenScore> Scores => _scores;
+
+    public FinishReason? Finish { get; private set; }
+
+    public void Add(ChoiceDelta delta)
+    {
+        _text.Append(delta.Text);
+        _scores.AddRange(delta.Scores);
+        Finish = delta.Finish;
+    }
+}
+
+/// <summary>What is the same in every object of a response. <see cref="IResponseForm"/> writes what is inside.</summary>
 /// <param name="Scored">Log-probabilities were asked for.</param>
 /// <param name="UsageInChunks">A stream ends with its usage; other chunks then say that they have none.</param>
 sealed record ResponseEnvelope(string Id, long Created, ServedModel Model, IResponseForm Form, bool Scored, bool UsageInChunks)

@@ -20,6 +20,16 @@ sealed class SseStream(HttpResponse response) : IDisposable
 
     public static bool IsOpen(HttpResponse response) => response.HasStarted && response.ContentType?.StartsWith(MediaType, StringComparison.Ordinal) == true;
 
+    /// <summary>Sends the headers, although there is no event yet.</summary>
+    public async ValueTask SendHeadersAsync(CancellationToken cancellation) => await response.BodyWriter.FlushAsync(cancellation);
+
+    /// <summary>Sends a comment, which readers of events skip: it shows clients and proxies that the connection lives.</summary>
+    public async ValueTask CommentAsync(CancellationToken cancellation)
+    {
+        Write(": waiting\n\n"u8);
+        await response.BodyWriter.FlushAsync(cancellation);
+    }
+
     /// <summary>Begins an event, whose JSON goes to the writer that is returned.</summary>
     public Utf8JsonWriter Begin()
     {

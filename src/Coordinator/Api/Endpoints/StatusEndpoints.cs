@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Responses;
+using LlamaCluster.Coordinator.Generation;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
@@ -45,5 +46,38 @@ sealed class ModelsEndpoint(ServedModel model) : IEndpoint
         json.WriteString("owned_by", "llamacluster");
         json.WriteNumber("max_model_len", model.ContextLength);
         json.WriteEndObject();
+    }
+}
+
+/// <summary>GET /health: the process is alive, whatever the model does.</summary>
+sealed class HealthEndpoint : IEndpoint
+{
+    public async Task<ApiError?> AnswerAsync(HttpContext http)
+    {
+        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("status", "alive");
+            json.WriteEndObject();
+        });
+        return null;
+    }
+}
+
+/// <summary>GET /ready: 200 while the model is loaded on all stages, else 503 and why.</summary>
+sealed class ReadyEndpoint(IGenerationEngine engine) : IEndpoint
+{
+    public async Task<ApiError?> AnswerAsync(HttpContext http)
+    {
+        var status = engine.Status;
+        if (!status.Ready) http.Response.Headers.RetryAfter = "2";
+        await JsonResponse.WriteAsync(http.Response, status.Ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable, json =>
+        {
+            json.WriteStartObject();
+            json.WriteBoolean("ready", status.Ready);
+            if (!status.Ready) json.WriteString("reason", status.Reason);
+            json.WriteEndObject();
+        });
+        return null;
     }
 }

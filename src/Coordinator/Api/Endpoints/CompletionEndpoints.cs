@@ -1,0 +1,21 @@
+using LlamaCluster.Coordinator.Api.Requests;
+using LlamaCluster.Coordinator.Api.Responses;
+using Microsoft.AspNetCore.Http;
+
+namespace LlamaCluster.Coordinator.Api.Endpoints;
+
+/// <summary>POST /v1/chat/completions</summary>
+sealed class ChatCompletionsEndpoint(ServedModel model, CompletionResponder responder) : IEndpoint
+{
+    readonly ChatForm _form = new(model.Tokenizer);
+
+    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, body => ChatRequestRules.Read(body, model), "messages", _form);
+}
+
+/// <summary>POST /v1/completions</summary>
+sealed class CompletionsEndpoint(ServedModel model, CompletionResponder responder) : IEndpoint
+{
+    readonly CompletionForm _form = new(model.Tokenizer);
+
+    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, body => CompletionRequestRules.Read(body, model), "prompt", _form);
+}

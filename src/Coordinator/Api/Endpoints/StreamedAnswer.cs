@@ -1,0 +1,87 @@
+using LlamaCluster.Coordinator.Api.Choices;
+using LlamaCluster.Coordinator.Api.Responses;
+using Microsoft.AspNetCore.Http;
+
+namespace LlamaCluster.Coordinator.Api.Endpoints;
+
+/// <summary>
+/// A completion sent as server-sent events. The headers go out when the engine has taken the request on, or has said nothing for
+/// <see cref="Grace"/>; until then an error still has a status of its own. While the first text is awaited, a comment goes out every
+/// <see cref="CommentEvery"/>, so that neither the client nor a proxy takes the connection for dead.
+/// </summary>
+sealed class StreamedAnswer(HttpContext http, GenerationRun run, ResponseEnvelope envelope, TimeProvider time)
+{
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan CommentEvery = TimeSpan.FromSeconds(10);
+
+    /// <returns>The error to answer with, if nothing has been sent yet.</returns>
+    public async Task<ApiError?> SendAsync(int choices, int promptTokens)
+    {
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
+        var grace = Task.Delay(Grace, time, leaving.Token);
+        var deltas = run.RunAsync(leaving.Token).GetAsyncEnumerator(leaving.Token);
+        var first = deltas.MoveNextAsync().AsTask();
+        SseStream? events = null;
+        try
+        {
+            await Task.WhenAny(first, run.TakenOn, grace);
+            if (!first.IsCompleted) await CommentUntilAsync(first, events = SseStream.Open(http.Response), leaving.Token);
+            if (await first)
+            {
+                events ??= SseStream.Open(http.Response);
+                await SendOpeningAsync(events, choices, leaving.Token);
+                do await SendAsync(events, deltas.Current, leaving.Token);
+                while (await deltas.MoveNextAsync());
+            }
+            if (events is null) return run.Error ?? ApiError.Internal("No choice was made.");
+            if (run.Error is { } error) await events.FailAsync(error, leaving.Token);
+            else await CloseAsync(events, new(promptTokens, run.CompletionTokens, run.CachedTokens), leaving.Token);
+            return null;
+        }
+        finally
+        {
+            leaving.Cancel();
+            await ((Task)first).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // an enumerator at work cannot be disposed
+            await deltas.DisposeAsync();
+            events?.Dispose();
+        }
+    }
+
+    async Task CommentUntilAsync(Task first, SseStream events, CancellationToken cancellation)
+    {
+        using var timer = new PeriodicTimer(CommentEvery, time);
+        await events.SendHeadersAsync(cancellation);
+        while (await Task.WhenAny(first, timer.WaitForNextTickAsync(cancellation).AsTask()) != first) await events.CommentAsync(cancellation);
+    }
+
+    async Task SendOpeningAsync(SseStream events, int choices, CancellationToken cancellation)
+    {
+        for (var index = 0; index < choices && envelope.Form.OpensStreams; index++)
+        {
+            envelope.WriteOpeningChunk(events.Begin(), index);
+            await events.EndAsync(cancellation);
+        }
+    }
+
+    async ValueTask SendAsync(SseStream events, ChoiceDelta delta, CancellationToken cancellation)
+    {
+        if (delta.Text.Length > 0 || delta.Scores.Count > 0)
+        {
+            envelope.WriteDeltaChunk(events.Begin(), delta);
+            await events.EndAsync(cancellation);
+        }
+        if (delta.Finish is not { } finish) return;
+        envelope.WriteFinishChunk(events.Begin(), delta.Index, finish);
+        await events.EndAsync(cancellation);
+    }
+
+    async Task CloseAsync(SseStream events, Usage usage, CancellationToken cancellation)
+    {
+        if (envelope.UsageInChunks)
+        {
+            envelope.WriteUsageChunk(events.Begin(), usage);
+            await events.EndAsync(cancellation);
+        }
+        await events.DoneAsync(cancellation);
+    }
+}

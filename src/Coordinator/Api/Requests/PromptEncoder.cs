@@ -1,0 +1,130 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Threading.RateLimiting;
+using LlamaCluster.Text.Templates;
+
+namespace LlamaCluster.Coordinator.Api.Requests;
+
+/// <summary>
+/// Texts and conversations to token ids. Special tokens written in a text are recognised, those in a message's content too: like
+/// llama.cpp and vLLM, the API treats whoever may send requests as the prompt's author. A service that puts strangers' text into messages
+/// must take markers such as "&lt;|eot_id|&gt;" out of it first, or send token ids to /v1/completions.
+/// <para>
+/// Rendering and encoding cost processor time, so only a few requests do it at a time. Others wait for their turn, up to a number and a time.
+/// </para>
+/// </summary>
+sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
+{
+    readonly ContextRules _rules = new(model);
+
+    readonly ConcurrencyLimiter _turns = new(new ConcurrencyLimiterOptions
+    {
+        PermitLimit = ApiLimits.EncodingsAtATime,
+        QueueLimit = ApiLimits.EncodingsWaiting,
+        QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+    });
+
+    /// <summary>All prompts of a request, each encoded once and checked to fit the context.</summary>
+    /// <param name="field">The field that the prompts came in, for errors.</param>
+    public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, CancellationToken cancellation)
+        => InTurnAsync(() => EncodeAll(request, field), cancellation);
+
+    /// <summary>The ids of a text or a conversation, however many they are.</summary>
+    public Task<ApiOutcome<List<int>>> TokenizeAsync(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
+        => InTurnAsync(() => Tokenize(prompt, addSpecialTokens), cancellation);
+
+    /// <summary>The ids' text, control tokens as they are written; bytes that are not UTF-8 become U+FFFD.</summary>
+    public Task<ApiOutcome<string>> DetokenizeAsync(IReadOnlyList<int> ids, CancellationToken cancellation)
+        => InTurnAsync<string>(() => Detokenize(ids), cancellation);
+
+    public void Dispose() => _turns.Dispose();
+
+    ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field)
+    {
+        var encoded = new EncodedPrompt[request.Prompts.Count];
+        foreach (var (index, prompt) in request.Prompts.Index())
+            if (EncodeToFit(prompt, request, field).Failed(out var error, out encoded[index]!)) return error;
+        return encoded;
+    }
+
+    /// <summary>Lengths are checked as soon as they are known, before work is done on what is too long.</summary>
+    ApiOutcome<EncodedPrompt> EncodeToFit(RawPrompt prompt, CompletionRequest request, string field)
+    {
+        if (prompt is RawPrompt.Tokens tokens)
+            return _rules.Check(tokens.Ids, request.Settings, field) is { } wrong ? wrong : new EncodedPrompt(request.Echo ? Detokenize(tokens.Ids) : "", tokens.Ids);
+        if (TextOf(prompt).Failed(out var refused, out var text)) return refused;
+        if (_rules.CheckText(text, field) is { } tooLong) return tooLong;
+        var ids = Tokenize(text, request.AddSpecialTokens);
+        return _rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text, ids);
+    }
+
+    ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens)
+        => TextOf(prompt).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
+
+    List<int> Tokenize(string text, bool addSpecialTokens)
+    {
+        var ids = new List<int>();
+        model.Tokenizer.Encode(Encoding.UTF8.GetBytes(text), ids, addSpecialTokens, parseSpecial: true);
+        return ids;
+    }
+
+    string Detokenize(IReadOnlyList<int> ids)
+    {
+        var bytes = new List<byte>();
+        model.Tokenizer.Decode([.. ids], bytes, includeControl: true);
+        return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
+    }
+
+    ApiOutcome<string> TextOf(RawPrompt prompt) => prompt switch
+    {
+        RawPrompt.Text text => text.Written,
+        RawPrompt.Tokens tokens => Detokenize(tokens.Ids),
+        RawPrompt.Chat chat => Render(chat),
+        _ => throw new InvalidOperationException($"a prompt cannot be {prompt.GetType().Name}"),
+    };
+
+    ApiOutcome<string> Render(RawPrompt.Chat chat)
+    {
+        if (model.Template is null)
+            return ApiError.Invalid("messages", $"The model '{model.Name}' has no chat template; use /v1/completions.");
+        try
+        {
+            return model.Template.Render(new ChatTemplateInput
+            {
+                Messages = chat.Messages,
+                AddGenerationPrompt = chat.AddGenerationPrompt,
+                BosToken = model.BosText,
+                EosToken = model.EosText,
+                Now = time.GetLocalNow(),
+            });
+        }
+        catch (ChatTemplateException refusal)
+        {
+            return ApiError.Invalid("messages", $"The model's chat template does not take these messages: {refusal.Reason}");
+        }
+    }
+
+    async Task<ApiOutcome<T>> InTurnAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
+    {
+        using var turn = await TakeTurnAsync(cancellation);
+        return turn is { IsAcquired: true }
+            ? await Task.Run(work, cancellation)
+            : ApiError.Overloaded("too many prompts wait to be encoded. Send the request again later.");
+    }
+
+    /// <returns>Null if the turn did not come in time.</returns>
+    async ValueTask<RateLimitLease?> TakeTurnAsync(CancellationToken cancellation)
+    {
+        if (_turns.AttemptAcquire() is { IsAcquired: true } free) return free;
+        using var deadline = new CancellationTokenSource(ApiLimits.EncodingWait, time);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        try
+        {
+            return await _turns.AcquireAsync(1, ending.Token);
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+}
