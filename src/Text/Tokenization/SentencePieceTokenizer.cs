@@ -38,6 +38,11 @@ sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, 
 
     void EncodeWords(ReadOnlySpan<byte> text, List<int> ids)
     {
+        if (Tokens.Plain.HasUnused)
+        {
+            EncodeThroughUnused(text, ids);
+            return;
+        }
         var merger = new PairMerger<TRule>(rule);
         try
         {
@@ -80,11 +85,54 @@ sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, 
         {
             if (symbol.Length == 0) continue;
             if (symbol.Id >= 0) ids.Add(symbol.Id);
-            else foreach (var value in word.Slice(symbol.Start, symbol.Length)) ids.Add(Tokens.ByteId(value));
+            else AddBytes(word.Slice(symbol.Start, symbol.Length), ids);
         }
     }
 
-    void AppendCharacters(ref PairMerger<TRule> merger, ReadOnlySpan<byte> word)
+    // SentencePiece merges unused pieces like others and splits those that are left, as the pair that was found for them last. The whole
+    // text is merged at once, because that pair may have been found anywhere in it.
+    void EncodeThroughUnused(ReadOnlySpan<byte> text, List<int> ids)
+    {
+        var splits = new Dictionary<int, int>();
+        var open = new Stack<(int Start, int Length, int Id)>();
+        var merger = new PairMerger<MergesThroughUnused<TRule>>(new MergesThroughUnused<TRule>(rule, Tokens.Vocabulary, splits));
+        try
+        {
+            merger.Begin(text.Length);
+            AppendCharacters(ref merger, text);
+            merger.Merge(text);
+            foreach (ref readonly var symbol in merger.Symbols)
+            {
+                if (symbol.Length == 0) continue;
+                open.Push((symbol.Start, symbol.Length, symbol.Id));
+                while (open.TryPop(out var piece))
+                {
+                    var isUnused = Tokens.Vocabulary.KindOf(piece.Id) is TokenKind.Unused;
+                    if (isUnused && splits.TryGetValue(piece.Id, out var left))
+                    {
+                        open.Push(PieceAt(text, piece.Start + left, piece.Length - left));
+                        open.Push(PieceAt(text, piece.Start, left));
+                    }
+                    else if (piece.Id >= 0 && !isUnused) ids.Add(piece.Id);
+                    else AddBytes(text.Slice(piece.Start, piece.Length), ids);
+                }
+            }
+        }
+        finally
+        {
+            merger.Dispose();
+        }
+    }
+
+    (int Start, int Length, int Id) PieceAt(ReadOnlySpan<byte> text, int start, int length) =>
+        (start, length, Tokens.Plain.TryFind(text.Slice(start, length), out var id) ? id : -1);
+
+    void AddBytes(ReadOnlySpan<byte> text, List<int> ids)
+    {
+        foreach (var value in text) ids.Add(Tokens.ByteId(value));
+    }
+
+    void AppendCharacters<T>(ref PairMerger<T> merger, ReadOnlySpan<byte> word) where T : struct, IMergeRule
     {
         for (var at = 0; at < word.Length;)
         {
@@ -134,5 +182,18 @@ readonly struct MergesByScore(TokenIndex tokens, uint[] priorities) : IMergeRule
         var bits = BitConverter.SingleToUInt32Bits(score + 0f); // + 0: minus zero is zero
         var ascending = (int)bits < 0 ? ~bits : bits | 0x8000_0000;
         return ~ascending;
+    }
+}
+
+/// <summary>Merges as another rule does, and notes for each unused token how the pair that was found for it last is divided.</summary>
+/// <param name="splits">Gets, by the id of an unused token, the length of the left part in bytes.</param>
+readonly struct MergesThroughUnused<TRule>(TRule rule, Vocabulary vocabulary, Dictionary<int, int> splits) : IMergeRule
+    where TRule : struct, IMergeRule
+{
+    public bool TryMerge(ReadOnlySpan<byte> text, in Symbol left, in Symbol right, out uint priority, out int id)
+    {
+        if (!rule.TryMerge(text, left, right, out priority, out id)) return false;
+        if (vocabulary.KindOf(id) is TokenKind.Unused) splits[id] = left.Length;
+        return true;
     }
 }

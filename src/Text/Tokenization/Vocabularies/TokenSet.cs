@@ -46,7 +46,8 @@ sealed class TokenSet
     int? FindPlain(ReadOnlySpan<byte> written)
     {
         var raw = new byte[written.Length];
-        return _spelling.TryDecode(written, raw, out var length) && Plain.TryFind(raw.AsSpan(0, length), out var id) ? id : null;
+        return _spelling.TryDecode(written, raw, out var length) && Plain.TryFind(raw.AsSpan(0, length), out var id)
+            && Vocabulary.KindOf(id) is not TokenKind.Unused ? id : null;
     }
 }
 

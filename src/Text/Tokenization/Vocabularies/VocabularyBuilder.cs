@@ -33,7 +33,7 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
         {
             TokenKind.Normal => PutNormal(id, written),
             TokenKind.Byte => PutByte(id, written),
-            TokenKind.Unused => 0,
+            TokenKind.Unused => PutUnused(id, written),
             _ => PutRaw(written),
         });
     }
@@ -59,8 +59,8 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
     {
         if (_entries.Count == 0) throw error($"{field} is empty");
         var vocabulary = new Vocabulary(_bytes, [.. _entries]);
-        _keys.RemoveAll(key => KindOf(key.Id) is not (TokenKind.Normal or TokenKind.UserDefined));
-        plain = TokenIndex.Create(_bytes, [.. _keys], out var duplicate);
+        var keys = _keys.FindAll(key => KindOf(key.Id) is TokenKind.Normal or TokenKind.UserDefined);
+        plain = TokenIndex.Create(_bytes, [.. keys], [.. _keys.FindAll(key => KindOf(key.Id) is TokenKind.Unused)], out var duplicate);
         if (duplicate is var (first, second))
             throw error($"{field}: tokens {first} and {second} are the same, {Quote(vocabulary.BytesOf(first).Span)}");
         byteIds = ByteIds(vocabulary, plain);
@@ -81,6 +81,20 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
         if (!spelling.TryDecode(written, _bytes.AsSpan(_used), out var length)) return PutRaw(written);
         if (length > 0) _keys.Add(new TokenKey(_used, length, id));
         return length;
+    }
+
+    /// <summary>
+    /// Keeps the text of an unused token for merging only: SentencePiece merges through it. The token itself has no text. In other
+    /// vocabularies nothing refers to an unused token.
+    /// </summary>
+    int PutUnused(int id, ReadOnlySpan<byte> written)
+    {
+        if (spelling is not TokenSpelling.SentencePiece) return 0;
+        Reserve(written);
+        if (!spelling.TryDecode(written, _bytes.AsSpan(_used), out var length) || length == 0) return 0;
+        _keys.Add(new TokenKey(_used, length, id));
+        _used += length;
+        return 0;
     }
 
     int PutByte(int id, ReadOnlySpan<byte> written)
