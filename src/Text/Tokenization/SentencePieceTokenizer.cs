@@ -5,18 +5,18 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 namespace LlamaCluster.Text.Tokenization;
 
 /// <summary>
-/// SentencePiece's BPE with byte fallback, as Llama 1 and 2 have it: a space may be put in front, characters are merged over the
-/// whole text, and a character without a token becomes the tokens of its bytes. A character U+2581 in the text, which SentencePiece
-/// itself would take for a space, becomes its bytes too, so that any bytes come back exactly; invalid UTF-8 likewise.
+/// SentencePiece's BPE with byte fallback, as in Llama 1 and 2: a space may be put in front, characters are merged over the whole
+/// text, and a character without a token becomes the tokens of its bytes. U+2581 in the text, which SentencePiece itself would take for
+/// a space, becomes its bytes too, and so does invalid UTF-8. Any bytes therefore come back exactly.
 /// </summary>
-/// <param name="wholeFirst">A text that is a token becomes it, whatever the merges say ("ignore_merges").</param>
+/// <param name="wholeFirst">Whether a text that is a token becomes that token, whatever the merges say ("ignore_merges").</param>
 sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, TRule rule, SpaceRules spaces, bool wholeFirst = false)
     : Tokenizer(tokens, special)
     where TRule : struct, IMergeRule
 {
     const byte Space = (byte)' ';
 
-    // Where no token goes on with a space after something else, no merge crosses such a border: words are merged one by one.
+    // If no token has a space after another character, no merge crosses such a place, and words can be merged one by one.
     readonly bool _mergesStayInWords = !wholeFirst && !tokens.Plain.AnyHasSpaceWithin;
 
     protected override SpacePrefix SpacePrefix => spaces.Prefix;
@@ -143,7 +143,7 @@ sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, 
     }
 }
 
-/// <summary>Where a SentencePiece vocabulary puts a space that the text does not have, so that its first word looks like any other.</summary>
+/// <summary>Where a SentencePiece vocabulary adds a space, so that the first word looks like any other.</summary>
 enum SpacePrefix
 {
     Never,
@@ -155,16 +155,17 @@ enum SpacePrefix
     EachSegment,
 }
 
-/// <summary>What a SentencePiece vocabulary does about spaces.</summary>
+/// <summary>How a SentencePiece vocabulary treats spaces.</summary>
+/// <param name="Prefix">Where a space is added.</param>
 /// <param name="PrefixIfAbsent">
-/// No prefix where the text starts with a space already. A text with and one without that space then have the same ids, and
-/// decoding gives the one without.
+/// Whether no space is added to a text that starts with one. The text with that space and the text without it then have the same ids,
+/// and decoding gives the text without.
 /// </param>
-/// <param name="SplitsWords">No token has a space other than as its first character.</param>
+/// <param name="SplitsWords">Whether a token can have a space only as its first character.</param>
 readonly record struct SpaceRules(SpacePrefix Prefix, bool PrefixIfAbsent = false, bool SplitsWords = false);
 
 /// <summary>
-/// Two symbols merge if their text together is a token; the one with the highest score goes first. What SentencePiece does
+/// Two symbols merge if their joined text is a token; the token with the highest score goes first. SentencePiece does so
 /// (https://github.com/google/sentencepiece, <c>bpe_model.cc</c>), and llama.cpp with GGUF's scores.
 /// </summary>
 readonly struct MergesByScore(TokenIndex tokens, uint[] priorities) : IMergeRule
@@ -176,7 +177,7 @@ readonly struct MergesByScore(TokenIndex tokens, uint[] priorities) : IMergeRule
         return found;
     }
 
-    /// <summary>An integer that is the less the higher the score is. The score must be finite.</summary>
+    /// <summary>An integer that is lower for a higher score. The score must be finite.</summary>
     public static uint Priority(float score)
     {
         var bits = BitConverter.SingleToUInt32Bits(score + 0f); // + 0: minus zero is zero

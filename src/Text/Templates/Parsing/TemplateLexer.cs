@@ -1,5 +1,4 @@
 using System.Buffers;
-using LlamaCluster.Text.Templates.Nodes;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Parsing;

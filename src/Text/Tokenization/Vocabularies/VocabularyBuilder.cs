@@ -11,7 +11,7 @@ namespace LlamaCluster.Text.Tokenization.Vocabularies;
 /// <param name="error">Makes an error that names the file, from a message that starts with a field.</param>
 sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string, ModelFormatException> error)
 {
-    /// <summary>Several times the largest vocabulary there is.</summary>
+    /// <summary>Several times the size of the largest known vocabulary.</summary>
     const int MaxTokens = 1 << 22;
 
     const int MaxTokenBytes = 1 << 16;
@@ -39,8 +39,8 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
     }
 
     /// <summary>
-    /// Adds a token that is cut out of text as it is written, or makes one of a token of the vocabulary. What the vocabulary's
-    /// merges say about a token goes on unless it is special.
+    /// Adds a token that is cut out of text as it is written, or turns a token of the vocabulary into one. The merges of that token
+    /// stay in force unless it is special.
     /// </summary>
     public void Overlay(AddedToken token)
     {
@@ -74,7 +74,7 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
         return written.SequenceEqual(bytes) || spelling.TryDecode(written, raw, out var length) && bytes.SequenceEqual(raw.AsSpan(0, length));
     }
 
-    /// <summary>What no text is written as stays as it is, for decoding only.</summary>
+    /// <summary>A token whose written form is no text's keeps that form, for decoding only.</summary>
     int PutNormal(int id, ReadOnlySpan<byte> written)
     {
         Reserve(written);
