@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Testing;
-using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization;
 

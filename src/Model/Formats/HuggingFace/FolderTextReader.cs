@@ -1,6 +1,5 @@
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
-using LlamaCluster.Text.Templates;
 using LlamaCluster.Text.Tokenization;
 using LlamaCluster.Text.Tokenization.Vocabularies;
 

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
-using LlamaCluster.Text.Templates;
 using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;

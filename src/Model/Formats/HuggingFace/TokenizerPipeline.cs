@@ -151,7 +151,10 @@ readonly record struct PostProcessorRules(int[] Before, int[] After)
 /// <summary>The parts of one stage of tokenizer.json's pipeline (normalizer, pre_tokenizer, post_processor, decoder), in their order.</summary>
 static class PipelineParts
 {
-    /// <summary>The parts of a stage, including those inside sequences such as <c>{"type": "Sequence", "normalizers": [...]}</c>. None if the stage is null.</summary>
+    /// <summary>
+    /// The parts of a stage, including those inside sequences such as <c>{"type": "Sequence", "normalizers": [...]}</c>. There are none if
+    /// the stage is null.
+    /// </summary>
     /// <param name="stage">The field's name.</param>
     /// <param name="list">The name of the list inside a sequence of this stage.</param>
     public static List<JsonFields> Of(JsonFields tokenizer, string stage, string list)

@@ -81,7 +81,8 @@ static class StopTokens
         "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<EOT>", "</s>",
     ];
 
-    public static IEnumerable<int> Of(IEnumerable<AddedToken> tokens) => tokens.Where(token => token.IsSpecial && IsStop(token.Written)).Select(token => token.Id);
+    public static IEnumerable<int> Of(IEnumerable<AddedToken> tokens) =>
+        tokens.Where(token => token.IsSpecial && IsStop(token.Written)).Select(token => token.Id);
 
     public static bool IsStop(string written) => written.StartsWith('<') && Names.Contains(written);
 }
