@@ -4,7 +4,7 @@ namespace LlamaCluster.Text.Tokenization;
 
 /// <summary>
 /// Byte pair encoding: starts from the characters of a text and merges neighbours, the best pair first, until no rule applies. n
-/// characters cost O(n log n) for any text, because found pairs wait in a heap and a merge adds at most two. One merger serves many
+/// characters cost O(n log n) for any text, because found pairs wait in a priority queue and a merge adds at most two. One merger serves many
 /// texts in turn: call <see cref="Begin"/>, <see cref="Append"/> for each character, <see cref="Merge"/>, then read
 /// <see cref="Symbols"/>. Dispose it to return its memory.
 /// </summary>
@@ -39,18 +39,18 @@ ref struct PairMerger<TRule>(TRule rule) where TRule : struct, IMergeRule
 
     public readonly void Merge(ReadOnlySpan<byte> text)
     {
-        var heap = new MergeQueue(_candidates);
+        var queue = new MergeQueue(_candidates);
         var symbols = _symbols.AsSpan(0, _count);
         for (var i = 0; i < symbols.Length - 1; i++)
-            if (TryPair(text, symbols, i, i + 1, out var candidate)) heap.Append(candidate);
-        heap.Order();
-        while (heap.TryPop(out var best))
+            if (TryPair(text, symbols, i, i + 1, out var candidate)) queue.Append(candidate);
+        queue.Order();
+        while (queue.TryPop(out var best))
         {
             if (!IsCurrent(symbols, best)) continue;
             Join(symbols, best);
             ref var joined = ref symbols[best.Left];
-            if (joined.Previous >= 0 && TryPair(text, symbols, joined.Previous, best.Left, out var before)) heap.Push(before);
-            if (joined.Next >= 0 && TryPair(text, symbols, best.Left, joined.Next, out var after)) heap.Push(after);
+            if (joined.Previous >= 0 && TryPair(text, symbols, joined.Previous, best.Left, out var before)) queue.Push(before);
+            if (joined.Next >= 0 && TryPair(text, symbols, best.Left, joined.Next, out var after)) queue.Push(after);
         }
     }
 
@@ -102,18 +102,19 @@ interface IMergeRule
 /// </summary>
 struct Symbol
 {
-    /// <summary>-1 for a character without a token of its own.</summary>
+    /// <summary>Id of the token; -1 for a character without a token of its own.</summary>
     public int Id;
 
     /// <summary>Position in the text, in bytes.</summary>
     public int Start;
 
+    /// <summary>Length in bytes; 0 once it is merged into the symbol before.</summary>
     public int Length;
 
-    /// <summary>-1 at the start.</summary>
+    /// <summary>Index of the symbol before; -1 at the start of the text.</summary>
     public int Previous;
 
-    /// <summary>-1 at the end.</summary>
+    /// <summary>Index of the symbol after; -1 at the end of the text.</summary>
     public int Next;
 }
 

@@ -42,7 +42,7 @@ public sealed class RoundTripTests
     [Fact]
     public void ALargeText() => AssertAll(File.ReadAllBytes(SharedFiles.Fixture("demo-heldout.txt")));
 
-    /// <summary>Were the work quadratic, each of these would take minutes.</summary>
+    /// <summary>If the work were quadratic, each of these texts would take minutes.</summary>
     [Theory]
     [InlineData("a")]
     [InlineData(" ")]

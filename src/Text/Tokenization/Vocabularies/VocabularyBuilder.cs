@@ -4,10 +4,10 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Text.Tokenization.Vocabularies;
 
 /// <summary>
-/// Collects the tokens of a vocabulary file, in any order, and refuses what cannot be one: ids out of range or given twice,
-/// tokens without end, two tokens for one text.
+/// Collects the tokens of a vocabulary file, in any order. It refuses ids out of range or given twice, tokens that are too long, and two
+/// tokens for one text.
 /// </summary>
-/// <param name="field">What the tokens are read from, for messages.</param>
+/// <param name="field">The field that the tokens are read from, for messages.</param>
 /// <param name="error">Makes an error that names the file, from a message that starts with a field.</param>
 sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string, ModelFormatException> error)
 {
@@ -74,7 +74,7 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
         return written.SequenceEqual(bytes) || spelling.TryDecode(written, raw, out var length) && bytes.SequenceEqual(raw.AsSpan(0, length));
     }
 
-    /// <summary>A token whose written form is no text's keeps that form, for decoding only.</summary>
+    /// <summary>Stores the bytes of a normal token. If no text has its written form, the form itself is kept, for decoding only.</summary>
     int PutNormal(int id, ReadOnlySpan<byte> written)
     {
         Reserve(written);
