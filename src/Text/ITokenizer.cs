@@ -3,7 +3,7 @@ using System.Text;
 
 namespace LlamaCluster.Text;
 
-/// <summary>Text to token ids and back. Immutable; safe for concurrent use.</summary>
+/// <summary>Turns text into token ids and back. Immutable and safe for concurrent use.</summary>
 public interface ITokenizer
 {
     int VocabularySize { get; }
@@ -15,30 +15,28 @@ public interface ITokenizer
     /// <summary>Ids after which generation stops: eos, end of turn, end of message.</summary>
     IReadOnlySet<int> StopIds { get; }
 
-    /// <summary>
-    /// Appends the ids of UTF-8 (or any other) bytes to <paramref name="ids"/>.
-    /// </summary>
-    /// <param name="addSpecial">Add bos (and eos) where the model asks for them, unless the text has them there already as special tokens.</param>
+    /// <summary>Appends the ids of a text to <paramref name="ids"/>. The text is usually UTF-8, but any bytes are allowed.</summary>
+    /// <param name="addSpecial">Add bos and eos where the model asks for them, unless the text already has them there as special tokens.</param>
     /// <param name="parseSpecial">Recognise special tokens written in the text; otherwise they are plain characters.</param>
     void Encode(ReadOnlySpan<byte> text, List<int> ids, bool addSpecial, bool parseSpecial);
 
-    /// <summary>The exact bytes that an id stands for; for a control token its written form, for an unknown id nothing.</summary>
+    /// <summary>The exact bytes that an id stands for. A control token gives its written form, an unknown id nothing.</summary>
     ReadOnlyMemory<byte> BytesOf(int id);
 
-    /// <summary>A control token such as bos or end of turn, which is not part of the text a user sees.</summary>
+    /// <summary>Whether an id is a control token, such as bos or end of turn, which is not part of the text that a user sees.</summary>
     bool IsControl(int id);
 
     /// <summary>
-    /// Appends the bytes of a whole sequence of ids: what <see cref="Encode"/> had been given, without the space that a
-    /// SentencePiece vocabulary puts in front. Control tokens are left out unless asked for.
+    /// Appends the bytes of a whole sequence of ids: the text that <see cref="Encode"/> was given, without the space that a
+    /// SentencePiece vocabulary puts in front. Control tokens are left out unless <paramref name="includeControl"/> is set.
     /// </summary>
     void Decode(ReadOnlySpan<int> ids, List<byte> text, bool includeControl);
 
-    /// <summary>The id of a token as it is written in the vocabulary's special or plain tokens; null if there is none.</summary>
+    /// <summary>The id of a special or plain token from its written form in the vocabulary; null if there is none.</summary>
     int? FindToken(string written);
 }
 
-/// <summary>Tokenizers work on bytes; these work on strings.</summary>
+/// <summary>Encoding and decoding of strings, for tokenizers that work on bytes.</summary>
 public static class TokenizerStrings
 {
     /// <summary>See <see cref="ITokenizer.Encode"/>. Half a surrogate pair becomes U+FFFD.</summary>

@@ -4,14 +4,14 @@ using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Text;
 
-/// <summary>What a model knows about text: its tokenizer and the template of its chats. Immutable; safe for concurrent use.</summary>
+/// <summary>What a model knows about text: its tokenizer and its chat template. Immutable and safe for concurrent use.</summary>
 public sealed class ModelText
 {
     readonly Lazy<ChatTemplate?> _template;
 
     /// <param name="template">Null if the model has none.</param>
-    /// <param name="bosText">As the model's files write it; null: as its token is spelled.</param>
-    /// <param name="eosText">Likewise.</param>
+    /// <param name="bosText">Bos as the model's files write it; null to take the spelling of its token.</param>
+    /// <param name="eosText">The same for eos.</param>
     public ModelText(ITokenizer tokenizer, TemplateSource? template, string? bosText = null, string? eosText = null)
     {
         Tokenizer = tokenizer;
@@ -23,8 +23,8 @@ public sealed class ModelText
 
     public ITokenizer Tokenizer { get; }
 
-    /// <summary>The model's chat template; null if it has none. Read when first asked for: text can be tokenized without.</summary>
-    /// <exception cref="ModelFormatException">The template cannot be read.</exception>
+    /// <summary>The model's chat template; null if it has none. It is parsed on first use, because tokenizing does not need it.</summary>
+    /// <exception cref="ModelFormatException">The template cannot be parsed.</exception>
     public ChatTemplate? Template => _template.Value;
 
     /// <summary>The chat template's Jinja source; null if the model has none.</summary>
@@ -40,7 +40,7 @@ public sealed class ModelText
     string? WrittenForm(int? id) => id is { } token ? Encoding.UTF8.GetString(Tokenizer.BytesOf(token).Span) : null;
 }
 
-/// <summary>A chat template that is not read yet.</summary>
+/// <summary>A chat template that is not parsed yet.</summary>
 /// <param name="Origin">The file and field that it comes from, for messages.</param>
 public sealed record TemplateSource(string Text, string Origin)
 {

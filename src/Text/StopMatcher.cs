@@ -2,16 +2,16 @@ using System.Text;
 
 namespace LlamaCluster.Text;
 
-/// <summary>What <see cref="StopMatcher"/> makes of a piece of text.</summary>
-/// <param name="Text">May be given to the user now: no stop string starts in it.</param>
-/// <param name="Stop">The stop string that was hit; the generation ends here. Null if none was.</param>
+/// <summary>What <see cref="StopMatcher"/> found in a piece of text.</summary>
+/// <param name="Text">Text that may be given to the user now, because no stop string starts in it.</param>
+/// <param name="Stop">The stop string that was found and ends the generation; null if none was.</param>
 public readonly record struct StopMatch(string Text, string? Stop);
 
 /// <summary>
-/// Finds stop strings in text that comes in pieces, wherever the pieces' borders are. Text that may turn out to be the start of a
-/// stop string is held back until it is known. The string that is complete first wins, of those that end at one place the
-/// longest: the result does not depend on how the text is cut. Comparison is by UTF-16 code unit. Each character costs O(1),
-/// however many strings there are (Aho and Corasick, https://doi.org/10.1145/360825.360855). Not thread-safe; for one generation.
+/// Finds stop strings in text that comes in pieces, also across the pieces' borders. Text that may turn out to be the start of a stop
+/// string is held back until that is known. The string that is complete first wins; of several that end at one place, the longest
+/// wins. The result does not depend on how the text is cut. Comparison is by UTF-16 code unit. Each character costs O(1), however many
+/// strings there are (Aho and Corasick, https://doi.org/10.1145/360825.360855). Serves one generation; not thread-safe.
 /// </summary>
 public sealed class StopMatcher
 {
@@ -21,7 +21,7 @@ public sealed class StopMatcher
     int _state = StopAutomaton.Start;
 
     /// <param name="stops">Non-empty, well-formed strings; there may be none.</param>
-    /// <param name="includeStop">Give the stop string itself as text too.</param>
+    /// <param name="includeStop">Whether the stop string itself is given as text too.</param>
     /// <exception cref="ArgumentException">A stop string is empty or has half a surrogate pair.</exception>
     public StopMatcher(IReadOnlyList<string> stops, bool includeStop = false)
     {
@@ -41,7 +41,7 @@ public sealed class StopMatcher
             _held.Append(piece, 0, at + 1);
             return new StopMatch(_held.ToString(0, _includeStop ? _held.Length : _held.Length - stop.Length), stop);
         }
-        // The state's depth is the length of the longest end of the text that a stop string starts with.
+        // The state's depth says how many of the last characters may be the start of a stop string.
         var hold = _automaton.Depth(_state);
         if (hold == 0 && _held.Length == 0) return new StopMatch(piece, null);
         _held.Append(piece);
@@ -50,7 +50,7 @@ public sealed class StopMatcher
         return new StopMatch(safe, null);
     }
 
-    /// <summary>The text held back, when no more comes.</summary>
+    /// <summary>The text still held back. Call it when no more text comes.</summary>
     public string Flush()
     {
         var text = _held.ToString();
@@ -72,8 +72,8 @@ public sealed class StopMatcher
 }
 
 /// <summary>
-/// The states that reading text one character at a time goes through to find any of several strings: a trie of the strings
-/// (state 0 is its root) in which a character that does not fit leads to the longest end of what was read that does.
+/// The states of a search for several strings that reads one character at a time: a trie of the strings, whose root is state 0. A
+/// character that has no child leads to the state of the longest suffix of the text for which it has one.
 /// </summary>
 sealed class StopAutomaton
 {
@@ -90,10 +90,10 @@ sealed class StopAutomaton
         SetFallbacks();
     }
 
-    /// <summary>How many of the last characters read are the start of some string.</summary>
+    /// <summary>How many of the last characters are the start of some string.</summary>
     public int Depth(int state) => _depths[state];
 
-    /// <summary>The longest string that ends with the last character read.</summary>
+    /// <summary>The longest string that ends with the last character; null if none does.</summary>
     public string? StopAt(int state) => _stops[state];
 
     public int Next(int state, char character)
@@ -124,7 +124,7 @@ sealed class StopAutomaton
         _stops[state] = stop;
     }
 
-    // A state's fallback is shallower, so by depth each is ready before it is used.
+    // A state's fallback is less deep than the state. In order of depth, each is ready before it is used.
     void SetFallbacks()
     {
         foreach (var ((parent, character), child) in _children.OrderBy(edge => _depths[edge.Value]))

@@ -3,21 +3,21 @@ using System.Text;
 namespace LlamaCluster.Text;
 
 /// <summary>
-/// Turns generated tokens into text as they come. What it gives is always whole characters: bytes of a character that is not
-/// complete yet wait for the next token. Bytes that cannot become a character are U+FFFD, one for each maximal part of one as the
-/// Unicode standard (3.9, "U+FFFD Substitution of Maximal Subparts") advises; all parts together are exactly what decoding all bytes
-/// at once gives. A generation continues its prompt, so a space that its first token starts with stays. Not thread-safe.
+/// Turns generated tokens into text as they come. It gives whole characters only: the bytes of an incomplete character wait for the
+/// next token. Bytes that cannot become a character give U+FFFD, one for each maximal part as the Unicode standard advises (3.9,
+/// "U+FFFD Substitution of Maximal Subparts"). All texts together are exactly what decoding all bytes at once gives. A generation
+/// continues its prompt, so a space at the start of its first token stays. Not thread-safe.
 /// </summary>
-/// <param name="includeControl">Give control tokens as they are written instead of leaving them out.</param>
+/// <param name="includeControl">Whether control tokens are given as they are written; otherwise they are left out.</param>
 public sealed class TokenStreamDecoder(ITokenizer tokenizer, bool includeControl = false)
 {
     readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
     char[] _characters = new char[64];
 
-    /// <summary>The text that is certain now that this token has come; often that of the token, sometimes none.</summary>
+    /// <summary>Takes the next token and returns the text that is now certain: often the token's own, sometimes none.</summary>
     public string Append(int id) => !includeControl && tokenizer.IsControl(id) ? "" : Convert(tokenizer.BytesOf(id).Span, flush: false);
 
-    /// <summary>What is left when no more tokens come: U+FFFD for the start of a character, else nothing. The decoder is as new then.</summary>
+    /// <summary>The rest when no more tokens come: U+FFFD for an incomplete character, else nothing. The decoder can then be used again.</summary>
     public string Flush() => Convert([], flush: true);
 
     string Convert(ReadOnlySpan<byte> bytes, bool flush)

@@ -1,6 +1,5 @@
 using System.Text;
 using LlamaCluster.Text.Tests.Tokenization;
-using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests;
 

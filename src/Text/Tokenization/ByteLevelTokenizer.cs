@@ -3,10 +3,10 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 namespace LlamaCluster.Text.Tokenization;
 
 /// <summary>
-/// Byte-level BPE as Llama 3 has it: text is cut by <see cref="Llama3Splitter"/>, and within each piece bytes are merged by rank.
-/// Every byte is a token, so any bytes are encoded and come back exactly.
+/// Byte-level BPE as in Llama 3: text is cut by <see cref="Llama3Splitter"/>, and inside each piece bytes are merged by rank.
+/// Every byte is a token, so any bytes can be encoded and come back exactly.
 /// </summary>
-/// <param name="wholeFirst">A piece that is a token becomes it, whatever the merges say ("ignore_merges").</param>
+/// <param name="wholeFirst">Whether a piece that is a token becomes that token, whatever the merges say ("ignore_merges").</param>
 sealed class ByteLevelTokenizer(TokenSet tokens, SpecialIds special, MergeTable merges, bool wholeFirst) : Tokenizer(tokens, special)
 {
     protected override SpacePrefix SpacePrefix => SpacePrefix.Never;

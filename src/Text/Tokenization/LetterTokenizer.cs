@@ -1,8 +1,8 @@
 namespace LlamaCluster.Text.Tokenization;
 
 /// <summary>
-/// For weights that were never trained, whose text means nothing: a byte of text is one token, and every token is written as one letter,
-/// so that each gives a reader something to see. Nothing ends a text.
+/// A tokenizer for random weights, whose text means nothing. One byte of text is one token, and every token is written as one letter, so
+/// that a reader sees something for each. No token ends a text.
 /// </summary>
 sealed class LetterTokenizer(int vocabularySize) : ITokenizer
 {

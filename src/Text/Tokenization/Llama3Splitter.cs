@@ -5,18 +5,18 @@ using System.Text;
 namespace LlamaCluster.Text.Tokenization;
 
 /// <summary>
-/// Cuts text into the pieces within which Llama 3 merges: exactly the matches of <see cref="Expression"/>, in linear time and
-/// on raw bytes. A byte that is not UTF-8 counts as a symbol. The methods stand in the order of the expression's alternatives.
+/// Cuts text into the pieces inside which Llama 3 merges. They are exactly the matches of <see cref="Expression"/>, found in linear time
+/// on raw bytes. A byte that is not UTF-8 counts as a symbol. The methods are in the order of the expression's alternatives.
 /// </summary>
 static class Llama3Splitter
 {
-    /// <summary>As Llama 3's tokenizer.json writes it. It matches every character of any text.</summary>
+    /// <summary>The expression in Llama 3's tokenizer.json. It matches every character of any text.</summary>
     public const string Expression =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
     const int MostDigits = 3;
 
-    /// <summary>Length in bytes of the piece that <paramref name="text"/>, which is not empty, starts with.</summary>
+    /// <summary>The length, in bytes, of the first piece of <paramref name="text"/>, which is not empty.</summary>
     public static int FirstPiece(ReadOnlySpan<byte> text)
     {
         if (Contraction(text) is > 0 and var contraction) return contraction;
@@ -30,7 +30,7 @@ static class Llama3Splitter
         return WhiteSpace(text);
     }
 
-    // Without regard to case, U+017F, the long s, is an s.
+    // When case is ignored, U+017F, the long s, equals s.
     static int Contraction(ReadOnlySpan<byte> text)
     {
         if (text[0] != '\'' || text.Length < 2) return 0;
@@ -58,7 +58,8 @@ static class Llama3Splitter
         return EndOfRun(text, end, CharacterClass.LineBreak);
     }
 
-    // Up to the last line break of the run; without one, all but the last character if text follows, which takes that one.
+    // A run of white space goes up to its last line break. Without one it is the whole run; if text follows, the run leaves its last
+    // character to that text.
     static int WhiteSpace(ReadOnlySpan<byte> text)
     {
         var end = 0;
@@ -86,7 +87,7 @@ static class Llama3Splitter
         !text.IsEmpty && CharacterClasses.First(text, out _) == character;
 }
 
-/// <summary>What Llama 3's split expression tells characters apart by.</summary>
+/// <summary>The classes of characters that Llama 3's split expression distinguishes.</summary>
 enum CharacterClass : byte
 {
     /// <summary>None of the others: punctuation, symbols, marks, control characters, bytes that are not UTF-8.</summary>

@@ -5,14 +5,14 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Text.Tokenization;
 
-/// <summary>Two tokens merge if the list of merges says so; the earlier in the list goes first.</summary>
+/// <summary>Two tokens merge if the list of merges has them; the earlier entry goes first.</summary>
 readonly struct MergesByRank(MergeTable table) : IMergeRule
 {
     public bool TryMerge(ReadOnlySpan<byte> text, in Symbol left, in Symbol right, out uint priority, out int id) =>
         table.TryFind(left.Id, right.Id, out priority, out id);
 }
 
-/// <summary>Which two tokens become which third, and in what order: the list of merges as a hash table with open addressing.</summary>
+/// <summary>The list of merges: which two tokens become which third, and in what order. It is a hash table with open addressing.</summary>
 sealed class MergeTable
 {
     readonly Slot[] _slots;
@@ -54,7 +54,7 @@ sealed class MergeTable
 
     static ulong Pair(int left, int right) => (ulong)(uint)left << 32 | (uint)right;
 
-    // No merge makes the token that it is made of, so a pair (0, 0) that becomes 0 marks a free slot.
+    // A merge never results in one of its own parts, so the pair (0, 0) with the result 0 marks a free slot.
     readonly record struct Slot(ulong Pair, uint Rank, int Merged)
     {
         public bool IsFree => Pair == 0 && Merged == 0;
@@ -62,11 +62,11 @@ sealed class MergeTable
 }
 
 /// <summary>
-/// Reads a list of merges, best first, as vocabulary files write it. Refuses merges of tokens that do not exist; leaves out those
-/// of special tokens, which plain text never becomes.
+/// Reads a list of merges, best first, as vocabulary files write it. Merges of tokens that do not exist are refused. Merges of special
+/// tokens are left out, because plain text never becomes one.
 /// </summary>
-/// <param name="field">What the merges are read from, for messages.</param>
-/// <param name="error">Makes an error that names the file, from a message that starts with a field.</param>
+/// <param name="field">The field that the merges are read from, for messages.</param>
+/// <param name="error">Makes an error that names the file, from a message that starts with the field.</param>
 sealed class MergeTableBuilder(
     int mergeCount, TokenSpelling spelling, TokenSet tokens, string field, Func<string, ModelFormatException> error)
 {

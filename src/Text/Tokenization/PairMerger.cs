@@ -3,10 +3,10 @@ using System.Buffers;
 namespace LlamaCluster.Text.Tokenization;
 
 /// <summary>
-/// Byte pair encoding: starts from the characters of a text and merges neighbours, the best pair first, until no rule applies.
-/// n characters cost O(n log n), whatever the text: found pairs wait in a heap, and a merge adds at most two more.
-/// One merger serves many texts in turn: <see cref="Begin"/>, <see cref="Append"/> each character, <see cref="Merge"/>, read
-/// <see cref="Symbols"/>. Dispose it to give its memory back.
+/// Byte pair encoding: starts from the characters of a text and merges neighbours, the best pair first, until no rule applies. n
+/// characters cost O(n log n) for any text, because found pairs wait in a priority queue and a merge adds at most two. One merger serves many
+/// texts in turn: call <see cref="Begin"/>, <see cref="Append"/> for each character, <see cref="Merge"/>, then read
+/// <see cref="Symbols"/>. Dispose it to return its memory.
 /// </summary>
 ref struct PairMerger<TRule>(TRule rule) where TRule : struct, IMergeRule
 {
@@ -17,7 +17,7 @@ ref struct PairMerger<TRule>(TRule rule) where TRule : struct, IMergeRule
     MergeCandidate[] _candidates = [];
     int _count;
 
-    /// <summary>In text order from index 0; those of length 0 are merged away.</summary>
+    /// <summary>The symbols in text order. One of length 0 was merged into its left neighbour.</summary>
     public readonly ReadOnlySpan<Symbol> Symbols => _symbols.AsSpan(0, _count);
 
     public void Begin(int maxSymbols)
@@ -26,7 +26,7 @@ ref struct PairMerger<TRule>(TRule rule) where TRule : struct, IMergeRule
         if (_symbols.Length >= maxSymbols) return;
         Dispose();
         _symbols = ArrayPool<Symbol>.Shared.Rent(Math.Max(maxSymbols, LeastSymbols));
-        // n - 1 pairs at first; each of at most n - 1 merges takes one away and adds two.
+        // At first there are n - 1 pairs. Each of at most n - 1 merges removes one and adds two.
         _candidates = ArrayPool<MergeCandidate>.Shared.Rent(2 * _symbols.Length);
     }
 
@@ -39,18 +39,18 @@ ref struct PairMerger<TRule>(TRule rule) where TRule : struct, IMergeRule
 
     public readonly void Merge(ReadOnlySpan<byte> text)
     {
-        var heap = new MergeQueue(_candidates);
+        var queue = new MergeQueue(_candidates);
         var symbols = _symbols.AsSpan(0, _count);
         for (var i = 0; i < symbols.Length - 1; i++)
-            if (TryPair(text, symbols, i, i + 1, out var candidate)) heap.Append(candidate);
-        heap.Order();
-        while (heap.TryPop(out var best))
+            if (TryPair(text, symbols, i, i + 1, out var candidate)) queue.Append(candidate);
+        queue.Order();
+        while (queue.TryPop(out var best))
         {
             if (!IsCurrent(symbols, best)) continue;
             Join(symbols, best);
             ref var joined = ref symbols[best.Left];
-            if (joined.Previous >= 0 && TryPair(text, symbols, joined.Previous, best.Left, out var before)) heap.Push(before);
-            if (joined.Next >= 0 && TryPair(text, symbols, best.Left, joined.Next, out var after)) heap.Push(after);
+            if (joined.Previous >= 0 && TryPair(text, symbols, joined.Previous, best.Left, out var before)) queue.Push(before);
+            if (joined.Next >= 0 && TryPair(text, symbols, best.Left, joined.Next, out var after)) queue.Push(after);
         }
     }
 
@@ -68,7 +68,7 @@ ref struct PairMerger<TRule>(TRule rule) where TRule : struct, IMergeRule
         return found;
     }
 
-    // Borders only vanish. Two symbols that are together as long as the candidate's were are therefore the same two.
+    // Borders between symbols only disappear. So two symbols with the candidate's joint length are the same two symbols.
     static bool IsCurrent(ReadOnlySpan<Symbol> symbols, MergeCandidate candidate)
     {
         ref readonly var left = ref symbols[candidate.Left];
@@ -87,39 +87,40 @@ ref struct PairMerger<TRule>(TRule rule) where TRule : struct, IMergeRule
     }
 }
 
-/// <summary>Says which neighbours become one token, and which of several pairs goes first.</summary>
+/// <summary>Decides which neighbours become one token, and which of several pairs goes first.</summary>
 interface IMergeRule
 {
-    /// <param name="text">The text that the symbols are stretches of.</param>
-    /// <param name="priority">The pair with the least goes first; of equals, the leftmost.</param>
-    /// <param name="id">The token that the two become.</param>
+    /// <param name="text">The text that the symbols are parts of.</param>
+    /// <param name="priority">The pair with the lowest number goes first; of equal pairs, the leftmost.</param>
+    /// <param name="id">The token that the two symbols become.</param>
     bool TryMerge(ReadOnlySpan<byte> text, in Symbol left, in Symbol right, out uint priority, out int id);
 }
 
 /// <summary>
-/// A stretch of the text that is one token so far; a node of a doubly linked list. Merging makes the left of two symbols
-/// longer and the right one empty.
+/// A part of the text that is one token so far, and a node of a doubly linked list. Merging makes the left of two symbols longer and
+/// the right one empty.
 /// </summary>
 struct Symbol
 {
-    /// <summary>-1 for a character without a token of its own.</summary>
+    /// <summary>Id of the token; -1 for a character without a token of its own.</summary>
     public int Id;
 
-    /// <summary>In bytes of the text.</summary>
+    /// <summary>Position in the text, in bytes.</summary>
     public int Start;
 
+    /// <summary>Length in bytes; 0 once it is merged into the symbol before.</summary>
     public int Length;
 
-    /// <summary>-1 at the start.</summary>
+    /// <summary>Index of the symbol before; -1 at the start of the text.</summary>
     public int Previous;
 
-    /// <summary>-1 at the end.</summary>
+    /// <summary>Index of the symbol after; -1 at the end of the text.</summary>
     public int Next;
 }
 
-/// <summary>A pair that may be merged: of a symbol and its right neighbour as they were when it was found.</summary>
-/// <param name="Order">Priority in the upper half, index of the left symbol in the lower: the least goes first.</param>
-/// <param name="Length">Of both symbols together, in bytes: another length now means that one of them has changed.</param>
+/// <summary>A pair that may be merged: a symbol and its right neighbour, as they were when the pair was found.</summary>
+/// <param name="Order">Priority in the upper half and index of the left symbol in the lower half; the lowest goes first.</param>
+/// <param name="Length">Length of both symbols together, in bytes. If it differs from the present length, one of them has changed.</param>
 readonly record struct MergeCandidate(ulong Order, int Length, int Id)
 {
     public int Left => (int)(uint)Order;
@@ -127,13 +128,13 @@ readonly record struct MergeCandidate(ulong Order, int Length, int Id)
     public static MergeCandidate Of(uint priority, int left, int length, int id) => new((ulong)priority << 32 | (uint)left, length, id);
 }
 
-/// <summary>A binary heap of candidates, the first to merge at the top, in memory lent by the caller.</summary>
+/// <summary>A priority queue of candidates: a binary heap in memory that the caller lends, with the first to merge at the top.</summary>
 ref struct MergeQueue(Span<MergeCandidate> memory)
 {
     readonly Span<MergeCandidate> _items = memory;
     int _count;
 
-    /// <summary>Adds without order: call <see cref="Order"/> before the first <see cref="TryPop"/>.</summary>
+    /// <summary>Adds a candidate without ordering. Call <see cref="Order"/> before the first <see cref="TryPop"/>.</summary>
     public void Append(MergeCandidate candidate) => _items[_count++] = candidate;
 
     public void Order()

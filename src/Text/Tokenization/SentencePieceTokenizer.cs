@@ -5,18 +5,18 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 namespace LlamaCluster.Text.Tokenization;
 
 /// <summary>
-/// SentencePiece's BPE with byte fallback, as Llama 1 and 2 have it: a space may be put in front, characters are merged over the
-/// whole text, and a character without a token becomes the tokens of its bytes. A character U+2581 in the text, which SentencePiece
-/// itself would take for a space, becomes its bytes too, so that any bytes come back exactly; invalid UTF-8 likewise.
+/// SentencePiece's BPE with byte fallback, as in Llama 1 and 2: a space may be put in front, characters are merged over the whole
+/// text, and a character without a token becomes the tokens of its bytes. U+2581 in the text, which SentencePiece itself would take for
+/// a space, becomes its bytes too, and so does invalid UTF-8. Any bytes therefore come back exactly.
 /// </summary>
-/// <param name="wholeFirst">A text that is a token becomes it, whatever the merges say ("ignore_merges").</param>
+/// <param name="wholeFirst">Whether a text that is a token becomes that token, whatever the merges say ("ignore_merges").</param>
 sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, TRule rule, SpaceRules spaces, bool wholeFirst = false)
     : Tokenizer(tokens, special)
     where TRule : struct, IMergeRule
 {
     const byte Space = (byte)' ';
 
-    // Where no token goes on with a space after something else, no merge crosses such a border: words are merged one by one.
+    // If no token has a space after another character, no merge crosses such a place, and words can be merged one by one.
     readonly bool _mergesStayInWords = !wholeFirst && !tokens.Plain.AnyHasSpaceWithin;
 
     protected override SpacePrefix SpacePrefix => spaces.Prefix;
@@ -38,6 +38,11 @@ sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, 
 
     void EncodeWords(ReadOnlySpan<byte> text, List<int> ids)
     {
+        if (Tokens.Plain.HasUnused)
+        {
+            EncodeThroughUnused(text, ids);
+            return;
+        }
         var merger = new PairMerger<TRule>(rule);
         try
         {
@@ -80,11 +85,54 @@ sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, 
         {
             if (symbol.Length == 0) continue;
             if (symbol.Id >= 0) ids.Add(symbol.Id);
-            else foreach (var value in word.Slice(symbol.Start, symbol.Length)) ids.Add(Tokens.ByteId(value));
+            else AddBytes(word.Slice(symbol.Start, symbol.Length), ids);
         }
     }
 
-    void AppendCharacters(ref PairMerger<TRule> merger, ReadOnlySpan<byte> word)
+    // SentencePiece merges unused pieces like others and splits those that are left, as the pair that was found for them last. The whole
+    // text is merged at once, because that pair may have been found anywhere in it.
+    void EncodeThroughUnused(ReadOnlySpan<byte> text, List<int> ids)
+    {
+        var splits = new Dictionary<int, int>();
+        var open = new Stack<(int Start, int Length, int Id)>();
+        var merger = new PairMerger<MergesThroughUnused<TRule>>(new MergesThroughUnused<TRule>(rule, Tokens.Vocabulary, splits));
+        try
+        {
+            merger.Begin(text.Length);
+            AppendCharacters(ref merger, text);
+            merger.Merge(text);
+            foreach (ref readonly var symbol in merger.Symbols)
+            {
+                if (symbol.Length == 0) continue;
+                open.Push((symbol.Start, symbol.Length, symbol.Id));
+                while (open.TryPop(out var piece))
+                {
+                    var isUnused = Tokens.Vocabulary.KindOf(piece.Id) is TokenKind.Unused;
+                    if (isUnused && splits.TryGetValue(piece.Id, out var left))
+                    {
+                        open.Push(PieceAt(text, piece.Start + left, piece.Length - left));
+                        open.Push(PieceAt(text, piece.Start, left));
+                    }
+                    else if (piece.Id >= 0 && !isUnused) ids.Add(piece.Id);
+                    else AddBytes(text.Slice(piece.Start, piece.Length), ids);
+                }
+            }
+        }
+        finally
+        {
+            merger.Dispose();
+        }
+    }
+
+    (int Start, int Length, int Id) PieceAt(ReadOnlySpan<byte> text, int start, int length) =>
+        (start, length, Tokens.Plain.TryFind(text.Slice(start, length), out var id) ? id : -1);
+
+    void AddBytes(ReadOnlySpan<byte> text, List<int> ids)
+    {
+        foreach (var value in text) ids.Add(Tokens.ByteId(value));
+    }
+
+    void AppendCharacters<T>(ref PairMerger<T> merger, ReadOnlySpan<byte> word) where T : struct, IMergeRule
     {
         for (var at = 0; at < word.Length;)
         {
@@ -95,7 +143,7 @@ sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, 
     }
 }
 
-/// <summary>Where a SentencePiece vocabulary puts a space that the text does not have, so that its first word looks like any other.</summary>
+/// <summary>Where a SentencePiece vocabulary adds a space, so that the first word looks like any other.</summary>
 enum SpacePrefix
 {
     Never,
@@ -107,16 +155,17 @@ enum SpacePrefix
     EachSegment,
 }
 
-/// <summary>What a SentencePiece vocabulary does about spaces.</summary>
+/// <summary>How a SentencePiece vocabulary treats spaces.</summary>
+/// <param name="Prefix">Where a space is added.</param>
 /// <param name="PrefixIfAbsent">
-/// No prefix where the text starts with a space already. A text with and one without that space then have the same ids, and
-/// decoding gives the one without.
+/// Whether no space is added to a text that starts with one. The text with that space and the text without it then have the same ids,
+/// and decoding gives the text without.
 /// </param>
-/// <param name="SplitsWords">No token has a space other than as its first character.</param>
+/// <param name="SplitsWords">Whether a token can have a space only as its first character.</param>
 readonly record struct SpaceRules(SpacePrefix Prefix, bool PrefixIfAbsent = false, bool SplitsWords = false);
 
 /// <summary>
-/// Two symbols merge if their text together is a token; the one with the highest score goes first. What SentencePiece does
+/// Two symbols merge if their joined text is a token; the token with the highest score goes first. SentencePiece does so
 /// (https://github.com/google/sentencepiece, <c>bpe_model.cc</c>), and llama.cpp with GGUF's scores.
 /// </summary>
 readonly struct MergesByScore(TokenIndex tokens, uint[] priorities) : IMergeRule
@@ -128,11 +177,24 @@ readonly struct MergesByScore(TokenIndex tokens, uint[] priorities) : IMergeRule
         return found;
     }
 
-    /// <summary>An integer that is the less the higher the score is. The score must be finite.</summary>
+    /// <summary>An integer that is lower for a higher score. The score must be finite.</summary>
     public static uint Priority(float score)
     {
         var bits = BitConverter.SingleToUInt32Bits(score + 0f); // + 0: minus zero is zero
         var ascending = (int)bits < 0 ? ~bits : bits | 0x8000_0000;
         return ~ascending;
+    }
+}
+
+/// <summary>Merges as another rule does, and notes for each unused token how the pair that was found for it last is divided.</summary>
+/// <param name="splits">Gets, by the id of an unused token, the length of the left part in bytes.</param>
+readonly struct MergesThroughUnused<TRule>(TRule rule, Vocabulary vocabulary, Dictionary<int, int> splits) : IMergeRule
+    where TRule : struct, IMergeRule
+{
+    public bool TryMerge(ReadOnlySpan<byte> text, in Symbol left, in Symbol right, out uint priority, out int id)
+    {
+        if (!rule.TryMerge(text, left, right, out priority, out id)) return false;
+        if (vocabulary.KindOf(id) is TokenKind.Unused) splits[id] = left.Length;
+        return true;
     }
 }

@@ -4,9 +4,9 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 namespace LlamaCluster.Text.Tokenization;
 
 /// <summary>
-/// What all tokenizers have in common: added tokens are cut out of the text, the rest is encoded piece by piece, and bos and
-/// eos are put round it. Bos is not added to a text that has it in front already (recognised as a special token), and eos
-/// likewise: chat templates write bos themselves.
+/// What all tokenizers share: added tokens are cut out of the text, the rest is encoded piece by piece, and bos and eos are added at
+/// the ends. Bos is not added to a text that already starts with it as a special token, because chat templates write bos themselves;
+/// the same holds for eos.
 /// </summary>
 abstract class Tokenizer : ITokenizer
 {
@@ -32,7 +32,7 @@ abstract class Tokenizer : ITokenizer
 
     internal TokenSet Tokens { get; }
 
-    /// <summary>Where <see cref="EncodePlain"/> adds a space that <see cref="Decode"/> has to take away.</summary>
+    /// <summary>Where <see cref="EncodePlain"/> adds a space that <see cref="Decode"/> has to remove.</summary>
     protected abstract SpacePrefix SpacePrefix { get; }
 
     public void Encode(ReadOnlySpan<byte> text, List<int> ids, bool addSpecial, bool parseSpecial)
@@ -74,9 +74,9 @@ abstract class Tokenizer : ITokenizer
 
     public int? FindToken(string written) => Tokens.Find(written);
 
-    /// <summary>Appends the ids of text without added tokens in it.</summary>
+    /// <summary>Appends the ids of text that contains no added tokens.</summary>
     /// <param name="text">Not empty.</param>
-    /// <param name="startsText">Nothing stands before it.</param>
+    /// <param name="startsText">Whether the text stands at the very start.</param>
     protected abstract void EncodePlain(ReadOnlySpan<byte> text, bool startsText, List<int> ids);
 
     void Surround(List<int> ids, int first)

@@ -6,7 +6,7 @@ using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Text.Tests.Templates;
 
-/// <summary>What Jinja2 renders, recorded by tests/Fixtures/templates/record.py, and what this project renders.</summary>
+/// <summary>Compares what this project renders with what Jinja2 rendered, as recorded by tests/Fixtures/templates/record.py.</summary>
 public sealed class RecordedTests
 {
     static readonly DateTimeOffset Now = new DateTimeOffset(2026, 3, 7, 5, 4, 9, TimeSpan.Zero).AddMicroseconds(80);
@@ -49,7 +49,7 @@ public sealed class RecordedTests
         Variables = conversation["variables"]?.AsObject().ToDictionary() ?? [],
     };
 
-    /// <summary>Null if it renders or fails as recorded. Of failures only raise_exception's words must agree, and what cannot be read.</summary>
+    /// <summary>Null if the template renders or fails as recorded. The words of a failure must agree only for raise_exception.</summary>
     static string? Difference(JsonNode record, Func<string> render)
     {
         var place = (string?)record["conversation"] ?? (string)record["source"]!;

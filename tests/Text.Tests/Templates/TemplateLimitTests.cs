@@ -4,7 +4,7 @@ using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Tests.Templates;
 
-/// <summary>A template is not trusted: whatever it does ends soon, within its limits and with one line that says why.</summary>
+/// <summary>Templates are not trusted: whatever one does ends soon, within the limits, and with a message of one line that says why.</summary>
 public sealed class TemplateLimitTests
 {
     const int SmallStack = 1 << 20;

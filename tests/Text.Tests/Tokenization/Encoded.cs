@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace LlamaCluster.Text.Tests.Tokenization;
 
-/// <summary>Compares what a tokenizer makes of texts with recorded ids, and that decoding gives the texts back.</summary>
+/// <summary>Checks that a tokenizer gives recorded ids, and that decoding gives the text back.</summary>
 static class Encoded
 {
     public static void AssertIds(ITokenizer tokenizer, string[] texts, int[][] ids, bool parseSpecial = false)

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Testing;
-using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization;
 
@@ -43,7 +42,7 @@ public sealed class RoundTripTests
     [Fact]
     public void ALargeText() => AssertAll(File.ReadAllBytes(SharedFiles.Fixture("demo-heldout.txt")));
 
-    /// <summary>Were the work quadratic, each of these would take minutes.</summary>
+    /// <summary>If the work were quadratic, each of these texts would take minutes.</summary>
     [Theory]
     [InlineData("a")]
     [InlineData(" ")]

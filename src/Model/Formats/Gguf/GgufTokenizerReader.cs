@@ -16,7 +16,7 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
     const string Types = "tokenizer.ggml.token_type";
     const string Merges = "tokenizer.ggml.merges";
 
-    /// <summary>The names of Llama 3's split expression.</summary>
+    /// <summary>The names that files use for Llama 3's split expression.</summary>
     static readonly string[] Llama3Splits = ["llama-bpe", "llama3", "llama-v3"];
 
     public Tokenizer Read() => metadata.GetString("tokenizer.ggml.model") switch
@@ -95,7 +95,7 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
         return builder.Table;
     }
 
-    // Files exist whose end-of-turn tokens have the type of plain text; llama.cpp corrects that by name, too.
+    // Some files give end-of-turn tokens the type of plain text. Like llama.cpp, this corrects the type by the token's name.
     TokenKind Kind(int id, int type, string token)
     {
         if (type is < (int)TokenKind.Normal or > (int)TokenKind.Byte)

@@ -1,14 +1,11 @@
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
-using LlamaCluster.Text.Templates;
 using LlamaCluster.Text.Tokenization;
 using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
-/// <summary>
-/// Makes the tokenizer of a Hugging Face folder: from tokenizer.json, else from tokenizer.model, and from the small files beside it.
-/// </summary>
+/// <summary>Reads the text part of a Hugging Face folder: tokenizer.json, else tokenizer.model, and the small files beside it.</summary>
 sealed class FolderTextReader(string folder)
 {
     readonly TextSettings _settings = new(folder);
@@ -27,22 +24,22 @@ sealed class FolderTextReader(string folder)
 }
 
 /// <summary>
-/// Bos, eos, the ids that generation stops on and what is put round a text, from all files of a folder that say something of them.
-/// The rules are those of the transformers library: the tokenizers of Llama 1 and 2 (class LlamaTokenizer) add bos and no eos unless
-/// told otherwise; for others tokenizer.json's post-processor decides unless tokenizer_config.json does.
+/// Finds bos, eos, the ids that stop a generation and the ids added around a text, from all files of a folder that mention them. The
+/// rules are those of the transformers library. The tokenizers of Llama 1 and 2 (class LlamaTokenizer) add bos and no eos unless told
+/// otherwise. For others tokenizer_config.json decides, else tokenizer.json's post-processor.
 /// </summary>
 sealed class FolderSpecialIds(TextSettings settings, TokenSet tokens)
 {
-    /// <summary>What the vocabulary file itself says, if it does.</summary>
+    /// <summary>Bos according to the vocabulary file itself; null if it does not say.</summary>
     public int? DefaultBos { get; init; }
 
     public int? DefaultEos { get; init; }
 
-    /// <summary>The tokenizer is one of Llama 1's and 2's.</summary>
+    /// <summary>Whether the tokenizer is one of Llama 1 or 2.</summary>
     public required bool IsLlama2 { get; init; }
 
-    /// <param name="before">What tokenizer.json's post-processor puts before a text.</param>
-    /// <param name="after">And after it.</param>
+    /// <param name="before">The ids that tokenizer.json's post-processor puts before a text.</param>
+    /// <param name="after">The ids that it puts after a text.</param>
     public SpecialIds Read(int[] before, int[] after)
     {
         var bos = settings.SpecialId("bos_token", tokens) ?? First("bos_token_id") ?? DefaultBos;

@@ -4,7 +4,7 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
-/// <summary>Makes a tokenizer of a folder's tokenizer.model and the tokens that other files of the folder add, as LlamaTokenizer does.</summary>
+/// <summary>Makes a tokenizer from a folder's tokenizer.model and the tokens that other files of the folder add, as LlamaTokenizer does.</summary>
 sealed class SentencePieceReader(string path, TextSettings settings)
 {
     const long MaxBytes = 1L << 28;

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
-using LlamaCluster.Text.Templates;
 using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
@@ -28,14 +27,14 @@ sealed class TextSettings
         _config = Find("config.json");
     }
 
-    /// <summary>Each part of a text between special tokens gets a space in front, not only the first; the default.</summary>
+    /// <summary>Whether each part of a text between special tokens gets a space in front, not only the first. This is the default.</summary>
     public bool IsLegacy => _tokenizerConfig?.FindBoolean("legacy") ?? true;
 
-    /// <summary>The files were made for a Python class of Llama 1's and 2's tokenizers, of whatever variant.</summary>
+    /// <summary>Whether the files were made for one of the Python classes for Llama 1's and 2's tokenizers.</summary>
     public bool IsForLlama2 => _tokenizerConfig?.FindString("tokenizer_class") is
         "LlamaTokenizer" or "LlamaTokenizerFast" or "CodeLlamaTokenizer" or "CodeLlamaTokenizerFast";
 
-    /// <summary>Rows of the model's embedding: there may not be more tokens.</summary>
+    /// <summary>Rows of the model's embedding. There may not be more tokens than rows.</summary>
     public int? RowCount => _config?.FindInt32("vocab_size");
 
     /// <summary>A special token's written form.</summary>
@@ -59,7 +58,7 @@ sealed class TextSettings
         return add is not true || id is not null ? add : throw _tokenizerConfig!.Error(field, "is true, but no file says which token that is");
     }
 
-    /// <summary>The ids that generation_config.json and then config.json have for a special token. Refuses one that is no token.</summary>
+    /// <summary>The ids that generation_config.json and then config.json have for a special token. An id that is no token is refused.</summary>
     /// <param name="field"><c>bos_token_id</c> or <c>eos_token_id</c></param>
     public IEnumerable<int> Ids(string field, Vocabulary vocabulary)
     {
@@ -79,7 +78,7 @@ sealed class TextSettings
         return ids.Int32s().Select(token => new AddedToken(token.Number, token.Name) { IsSpecial = special.Contains(token.Name) });
     }
 
-    /// <summary>chat_template.jinja, else tokenizer_config.json's chat_template (of several the default); null if there is none.</summary>
+    /// <summary>chat_template.jinja, else tokenizer_config.json's chat_template (the default one if there are several); null if there is none.</summary>
     public TemplateSource? ChatTemplate()
     {
         const string Field = "chat_template";
@@ -132,9 +131,9 @@ static class TextFile
 }
 
 /// <summary>
-/// Reads an added token as tokenizer.json and tokenizer_config.json describe it. Its field <c>normalized</c> asks to look for the
-/// token after spaces were replaced and one was put in front, which finds it only behind a space: an old mistake of many
-/// files, corrected later. Every token is looked for in the text as it is written, as llama.cpp does.
+/// Reads an added token as tokenizer.json and tokenizer_config.json describe it. The field <c>normalized</c> is ignored: it asks to
+/// search for the token after spaces were replaced and one was put in front, which finds it only after a space. Many older files have
+/// this mistake. Every token is searched for in the text as it is written, as llama.cpp does.
 /// </summary>
 static class AddedTokenFields
 {

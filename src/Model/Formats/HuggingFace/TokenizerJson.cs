@@ -6,7 +6,7 @@ namespace LlamaCluster.Model.Formats.HuggingFace;
 
 /// <summary>
 /// The content of a <c>tokenizer.json</c> file (https://github.com/huggingface/tokenizers). The vocabulary and the merges, which
-/// are nearly all of its megabytes, are read in one pass without an object each; the rest as ordinary fields.
+/// make up nearly the whole file, are read in one pass without an object for each entry. The rest is read as ordinary fields.
 /// </summary>
 sealed class TokenizerJson
 {
@@ -21,16 +21,16 @@ sealed class TokenizerJson
         Fields = ReadModel(json);
     }
 
-    /// <summary>Everything but model.vocab and model.merges, which are left out.</summary>
+    /// <summary>Everything except model.vocab and model.merges.</summary>
     public JsonFields Fields { get; }
 
-    /// <summary>How the tokens of model.vocab are written, in stored order.</summary>
+    /// <summary>The written forms of the tokens in model.vocab, in stored order.</summary>
     public ByteStrings Tokens { get; } = new();
 
     /// <summary>The ids of <see cref="Tokens"/>.</summary>
     public List<int> Ids { get; } = [];
 
-    /// <summary>The parts of model.merges: of each merge the left and the right, or both in one string, as <see cref="MergesArePairs"/> says.</summary>
+    /// <summary>The parts of model.merges. Each merge is a left and a right part if <see cref="MergesArePairs"/>, else one string with both.</summary>
     public ByteStrings Merges { get; } = new();
 
     public bool MergesArePairs { get; private set; }
@@ -48,7 +48,7 @@ sealed class TokenizerJson
         {
             return new TokenizerJson(file, json);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter: text that is not Unicode
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter for text that is not Unicode
         {
             throw file.Error(file.IsLfsPointer() ? ModelFile.LfsPointerProblem : $"is not valid JSON: {ErrorText.Sentence(e.Message)}", e);
         }
@@ -73,7 +73,7 @@ sealed class TokenizerJson
         return JsonFile.Parse(_file, "the file", rest.ToArray());
     }
 
-    // Takes the tables out of the JSON: in their place stands null.
+    // Takes the tables out of the JSON and leaves null in their place.
     void ReadTables(ref Utf8JsonReader reader, byte[] json, List<byte> rest, ref int copied)
     {
         while (reader.Read() && reader.TokenType is JsonTokenType.PropertyName)

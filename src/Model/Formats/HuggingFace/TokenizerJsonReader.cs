@@ -5,8 +5,8 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
 /// <summary>
-/// Makes a tokenizer of tokenizer.json: byte-level BPE if it splits and encodes text as Llama 3 does, else BPE with byte fallback
-/// as Llama 1 and 2 have it. Truncation and padding, which the file may ask for too, are for batches of training and left out.
+/// Makes a tokenizer from tokenizer.json: byte-level BPE if the file splits and encodes text as Llama 3 does, else BPE with byte fallback
+/// as in Llama 1 and 2. Truncation and padding are ignored, because they serve batches in training.
 /// </summary>
 sealed class TokenizerJsonReader(TokenizerJson json, TextSettings settings)
 {

@@ -5,7 +5,7 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
-/// <summary>What tokenizer.json does to text before its tokens are looked for. Refuses, by name, what this program does not do.</summary>
+/// <summary>What tokenizer.json does to text before tokens are searched for. Anything that this program does not support is refused by name.</summary>
 readonly record struct TextRules(TokenSpelling Spelling, SpaceRules Spaces)
 {
     const string SpaceMark = "\u2581";
@@ -107,7 +107,7 @@ readonly record struct TextRules(TokenSpelling Spelling, SpaceRules Spaces)
     }
 }
 
-/// <summary>What tokenizer.json's post_processor puts round a text.</summary>
+/// <summary>The ids that tokenizer.json's post_processor puts before and after a text.</summary>
 readonly record struct PostProcessorRules(int[] Before, int[] After)
 {
     public static PostProcessorRules Read(JsonFields tokenizer, TokenSet tokens)
@@ -151,9 +151,12 @@ readonly record struct PostProcessorRules(int[] Before, int[] After)
 /// <summary>The parts of one stage of tokenizer.json's pipeline (normalizer, pre_tokenizer, post_processor, decoder), in their order.</summary>
 static class PipelineParts
 {
-    /// <summary>Looks into sequences: <c>{"type": "Sequence", "normalizers": [...]}</c>. None where the stage is null.</summary>
+    /// <summary>
+    /// The parts of a stage, including those inside sequences such as <c>{"type": "Sequence", "normalizers": [...]}</c>. There are none if
+    /// the stage is null.
+    /// </summary>
     /// <param name="stage">The field's name.</param>
-    /// <param name="list">The name that a sequence of this stage has for its list.</param>
+    /// <param name="list">The name of the list inside a sequence of this stage.</param>
     public static List<JsonFields> Of(JsonFields tokenizer, string stage, string list)
     {
         List<JsonFields> parts = [];

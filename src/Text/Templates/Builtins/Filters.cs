@@ -22,8 +22,7 @@ static class Filters
 /// <summary>An attribute as filters name it, such as <c>"function.name"</c>; a number in the path is an index.</summary>
 sealed class AttributePath(IReadOnlyList<Value> parts)
 {
-    public static AttributePath Of(Value written) => new(written is not StringValue text ? [written]
-        : [.. text.Text.Split('.').Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? (Value)new IntegerValue(index) : new StringValue(part))]);
+    public static AttributePath Of(Value written) => new(written is StringValue text ? [.. text.Text.Split('.').Select(Part)] : [written]);
 
     /// <summary>The attribute of an element. Where a part is undefined, <paramref name="fallback"/> takes its place if there is one.</summary>
     public Value Read(Value element, Value? fallback = null)
@@ -35,6 +34,9 @@ sealed class AttributePath(IReadOnlyList<Value> parts)
         }
         return element;
     }
+
+    static Value Part(string written) =>
+        int.TryParse(written, NumberStyles.None, CultureInfo.InvariantCulture, out var index) ? new IntegerValue(index) : new StringValue(written);
 }
 
 /// <summary>Filters that keep or change elements one by one, as the elements are asked for.</summary>
@@ -55,7 +57,10 @@ static class SelectionFilters
         return Select(context, value, arguments.Skip(1), AttributePath.Of(arguments.Positional[0]), keeps);
     }
 
-    /// <summary>The elements for which a test gives <paramref name="keeps"/>. The first argument names the test; without one, it is whether the element is true.</summary>
+    /// <summary>
+    /// The elements for which a test gives <paramref name="keeps"/>. The first argument names the test; without one, the test is whether the
+    /// element counts as true.
+    /// </summary>
     static Value Select(ValueContext context, Value value, CallArguments arguments, AttributePath? attribute, bool keeps)
     {
         return new GeneratorValue(value, Selected());

@@ -50,7 +50,8 @@ static class Functions
     }
 
     static KeyValuePair<Value, Value> Pair(ValueContext context, Value value, string function) =>
-        context.Elements(value).Take(3).ToArray() is [var key, var item] ? new(key, item) : throw new TemplateFault($"{function}() wants pairs of a key and a value");
+        context.Elements(value).Take(3).ToArray() is [var key, var item] ? new(key, item)
+        : throw new TemplateFault($"{function}() wants pairs of a key and a value");
 }
 
 /// <summary>Writes times by Python's strftime codes, with English names. %z and %Z give nothing, as for a time without a zone.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Frozen;
 using System.Globalization;
 using System.Text;
@@ -97,8 +98,10 @@ static partial class StringMethods
             return context.Text(atStart ? Whitespace.TrimStart(text) : text);
         }
         var stripped = characters.AsText("strip").EnumerateRunes().ToHashSet();
-        while (atStart && Rune.DecodeFromUtf16(text, out var first, out var length) == System.Buffers.OperationStatus.Done && stripped.Contains(first)) text = text[length..];
-        while (atEnd && Rune.DecodeLastFromUtf16(text, out var last, out var length) == System.Buffers.OperationStatus.Done && stripped.Contains(last)) text = text[..^length];
+        while (atStart && Rune.DecodeFromUtf16(text, out var first, out var length) is OperationStatus.Done && stripped.Contains(first))
+            text = text[length..];
+        while (atEnd && Rune.DecodeLastFromUtf16(text, out var last, out var length) is OperationStatus.Done && stripped.Contains(last))
+            text = text[..^length];
         return context.Text(text);
     }
 
@@ -143,7 +146,8 @@ static partial class StringMethods
         foreach (var element in context.Elements(arguments.Bind("join", "iterable")[0].Required("join", "iterable")))
         {
             if (index > 0) output.Append(self.Text);
-            output.Append(element is StringValue text ? text.Text : throw new TemplateFault($"sequence item {index}: expected str instance, {element.TypeName} found"));
+            output.Append(element is StringValue text ? text.Text
+                : throw new TemplateFault($"sequence item {index}: expected str instance, {element.TypeName} found"));
             index++;
         }
         return new StringValue(output.ToString());

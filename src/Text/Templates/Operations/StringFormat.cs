@@ -23,7 +23,8 @@ static partial class PercentFormat
             else output.Append(Convert(match, Next(match), context));
         }
         output.Append(text.AsSpan(written));
-        if (used < values.Length && arguments is not (DictionaryValue or ListValue or RangeValue)) throw new TemplateFault("not all arguments converted during string formatting");
+        if (used < values.Length && arguments is not (DictionaryValue or ListValue or RangeValue))
+            throw new TemplateFault("not all arguments converted during string formatting");
         return new StringValue(output.ToString());
 
         Value Next(Match match)
@@ -49,7 +50,8 @@ static partial class PercentFormat
             FormatSpec.Number(match.Groups["precision"].Value),
             type is 'r' ? 's' : type is 'i' or 'u' ? 'd' : type);
         if (spec.Type == 's') return spec.Apply(type == 'r' ? Repr(value, context) : context.Text(context.TextOf(value)), context);
-        if (!value.TryGetNumber(out var number)) throw (value as UndefinedValue)?.Fault() ?? new TemplateFault($"%{type} format: a number is required, not {value.TypeName}");
+        if (!value.TryGetNumber(out var number))
+            throw (value as UndefinedValue)?.Fault() ?? new TemplateFault($"%{type} format: a number is required, not {value.TypeName}");
         if (spec.Type != 'd' || value is not FloatValue) return spec.Apply(value, context);
         return Math.Abs(number) < long.MaxValue ? spec.Apply(new IntegerValue((long)number), context)
             : throw new TemplateFault($"%{type} format: {FloatText.Repr(number)} does not fit a 64-bit integer");
@@ -66,7 +68,10 @@ static partial class PercentFormat
     private static partial Regex Conversion();
 }
 
-/// <summary>The method <c>format</c> of text: <c>"{} of {n:02d}".format(a, n=3)</c>. A field names an argument; attributes and indices are not supported.</summary>
+/// <summary>
+/// The method <c>format</c> of text: <c>"{} of {n:02d}".format(a, n=3)</c>. A field names an argument; attributes and indices are not
+/// supported.
+/// </summary>
 static class BraceFormat
 {
     public static Value Apply(StringValue format, CallArguments arguments, ValueContext context)
@@ -198,6 +203,8 @@ sealed partial record FormatSpec(char Fill, char Align, char Sign, int Width, bo
         };
     }
 
-    [GeneratedRegex(@"^(?:(?<fill>.)?(?<align>[<>=^]))?(?<sign>[-+ ])?(?<zero>0)?(?<width>\d+)?(?<comma>,)?(?:\.(?<precision>\d+))?(?<type>[a-zA-Z%])?$", RegexOptions.Singleline)]
+    [GeneratedRegex(
+        @"^(?:(?<fill>.)?(?<align>[<>=^]))?(?<sign>[-+ ])?(?<zero>0)?(?<width>\d+)?(?<comma>,)?(?:\.(?<precision>\d+))?(?<type>[a-zA-Z%])?$",
+        RegexOptions.Singleline)]
     private static partial Regex Pattern();
 }

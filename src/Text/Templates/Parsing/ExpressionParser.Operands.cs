@@ -209,7 +209,8 @@ sealed partial class ExpressionParser
         var next = tokens.Current;
         if (next.IsOperator("(")) return ParseArguments();
         if (next.IsName("is")) throw new TemplateFault("tests cannot be chained with 'is'", next.Line);
-        var startsValue = next.Kind is SyntaxTokenKind.Name or SyntaxTokenKind.String or SyntaxTokenKind.Integer or SyntaxTokenKind.Float || next.IsOperator("[") || next.IsOperator("{");
+        var startsValue = next.Kind is SyntaxTokenKind.Name or SyntaxTokenKind.String or SyntaxTokenKind.Integer or SyntaxTokenKind.Float
+            || next.IsOperator("[") || next.IsOperator("{");
         if (!startsValue || next.IsName("else") || next.IsName("or") || next.IsName("and")) return ArgumentList.None;
         return new ArgumentList([ParsePostfix(ParsePrimary())], [], null, null);
     }

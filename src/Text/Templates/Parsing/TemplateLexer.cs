@@ -1,5 +1,4 @@
 using System.Buffers;
-using LlamaCluster.Text.Templates.Nodes;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Parsing;
@@ -122,7 +121,10 @@ sealed class TemplateLexer
         return (AfterEnd(close, stripsLineBreak: name == "endraw"), sign);
     }
 
-    /// <summary>The position after a tag's two closing characters, which start at <paramref name="at"/>, and after the white space that its sign drops.</summary>
+    /// <summary>
+    /// The position after a tag's two closing characters, which start at <paramref name="at"/>, and after the white space that its sign
+    /// drops.
+    /// </summary>
     int AfterEnd(int at, bool stripsLineBreak)
     {
         var sign = at > _position && _source[at - 1] is '-' or '+' ? _source[at - 1] : '\0';

@@ -38,8 +38,9 @@ sealed class TemplateParser
             else if (_tokens.Current.Kind == SyntaxTokenKind.Name && endTags.Contains(_tokens.Current.Text)) return new Body(statements);
             else statements.Add(ParseTag(endTags));
         }
-        return endTags.Length == 0 ? new Body(statements)
-            : throw new TemplateFault($"the block '{_openTags.Peek().Text}' that starts here is not closed: {Wanted(endTags)} is missing", _openTags.Peek().Line);
+        if (endTags.Length == 0) return new Body(statements);
+        var open = _openTags.Peek();
+        throw new TemplateFault($"the block '{open.Text}' that starts here is not closed: {Wanted(endTags)} is missing", open.Line);
     }
 
     /// <summary>Reads the rest of an opening tag from its <c>%}</c> on, the body, and the end tag.</summary>

@@ -6,6 +6,8 @@ namespace LlamaCluster.Text.Templates.Runtime;
 /// <summary>Reads numbers from text as Python's int() and float() do: white space around and single underscores within are allowed.</summary>
 static class NumberText
 {
+    const NumberStyles Decimal = NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
+
     public static long? ParseInteger(string text, int radix)
     {
         var digits = Whitespace.Trim(text);
@@ -33,7 +35,7 @@ static class NumberText
         {
             "inf" or "infinity" => double.PositiveInfinity,
             "nan" => double.NaN,
-            _ => double.TryParse(unsigned, NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var number) ? number : null,
+            _ => double.TryParse(unsigned, Decimal, CultureInfo.InvariantCulture, out var number) ? number : null,
         };
         return plain[0] == '-' ? -value : value;
     }

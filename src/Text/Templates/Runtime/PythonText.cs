@@ -145,8 +145,9 @@ static class StringLiteral
 
     static int AppendHex(StringBuilder text, ReadOnlySpan<char> escape, int digits, int line)
     {
-        var isWhole = escape.Length >= digits + 2;
-        if (!isWhole || !int.TryParse(escape.Slice(2, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code) || code is < 0 or > 0x10ffff)
+        var code = -1;
+        if (escape.Length < digits + 2
+            || !int.TryParse(escape.Slice(2, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out code) || code is < 0 or > 0x10ffff)
             throw new TemplateFault($"a string has a bad escape, '\\{escape[1]}'", line);
         if (code > 0xffff) text.Append(char.ConvertFromUtf32(code));
         else text.Append((char)code);

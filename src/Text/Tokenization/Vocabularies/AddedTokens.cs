@@ -8,21 +8,21 @@ namespace LlamaCluster.Text.Tokenization.Vocabularies;
 /// <summary>A token that is cut out of the text, as it is written, before anything else is done to the text.</summary>
 sealed record AddedToken(int Id, string Written)
 {
-    /// <summary>A control token: recognised only where asked for.</summary>
+    /// <summary>Whether this is a control token, which is recognised only on request.</summary>
     public required bool IsSpecial { get; init; }
 
-    /// <summary>Takes the white space before it with it.</summary>
+    /// <summary>Whether white space before the token becomes part of it.</summary>
     public bool StripsLeft { get; init; }
 
-    /// <summary>Takes the white space after it with it.</summary>
+    /// <summary>Whether white space after the token becomes part of it.</summary>
     public bool StripsRight { get; init; }
 
-    /// <summary>Recognised only where no letter, digit, mark or low line stands beside it.</summary>
+    /// <summary>Whether the token is recognised only where no letter, digit, mark or low line stands next to it.</summary>
     public bool SingleWord { get; init; }
 }
 
-/// <summary>Collects added tokens; refuses two that are written alike. One without text is left out: no text holds it.</summary>
-/// <param name="field">What the tokens are read from, for messages.</param>
+/// <summary>Collects added tokens. Two with the same written form are refused. One without text is left out, because no text contains it.</summary>
+/// <param name="field">The field that the tokens are read from, for messages.</param>
 /// <param name="error">Makes an error that names the file, from a message that starts with a field.</param>
 sealed class AddedTokenList(string field, Func<string, ModelFormatException> error)
 {
@@ -40,12 +40,12 @@ sealed class AddedTokenList(string field, Func<string, ModelFormatException> err
     }
 }
 
-/// <summary>An added token found in a text, with the white space that goes with it.</summary>
+/// <summary>An added token found in a text, including the white space that becomes part of it.</summary>
 readonly record struct AddedTokenMatch(int Start, int End, int Id);
 
 /// <summary>
-/// Finds added tokens in text: the leftmost first, of those that start at one place the longest. Costs the length of the text
-/// plus, at each place where a token could start, at most the length of the longest token.
+/// Finds added tokens in text: the leftmost first, and of several that start at one place the longest. The cost is the length of the
+/// text plus, at each place where a token could start, at most the length of the longest token.
 /// </summary>
 sealed class AddedTokenMatcher
 {
@@ -58,7 +58,7 @@ sealed class AddedTokenMatcher
         _trie = ByteTrie.Create(_tokens.Select((token, index) => (Encoding.UTF8.GetBytes(token.Written), index)));
     }
 
-    /// <summary>The next token at or after <paramref name="from"/>, where the one before it ended.</summary>
+    /// <summary>Finds the next token at or after <paramref name="from"/>, which is where the previous one ended.</summary>
     public bool TryFindNext(ReadOnlySpan<byte> text, int from, out AddedTokenMatch match)
     {
         for (var at = from; _trie.FindStart(text[at..]) is >= 0 and var skipped;)
@@ -114,7 +114,7 @@ sealed class AddedTokenMatcher
     }
 }
 
-/// <summary>Finds the longest of a few thousand strings at a place of a text. Children are linked lists: a node has few.</summary>
+/// <summary>Finds the longest of a few thousand strings at a place in a text. The children of a node are a linked list, since there are few.</summary>
 sealed class ByteTrie
 {
     const int None = -1;
@@ -122,7 +122,7 @@ sealed class ByteTrie
     readonly List<Node> _nodes = [new(0)];
     SearchValues<byte> _firstBytes = SearchValues.Create(ReadOnlySpan<byte>.Empty);
 
-    /// <summary>Of several values for one string the last is kept.</summary>
+    /// <summary>Builds a trie. If one string has several values, the last is kept.</summary>
     public static ByteTrie Create(IEnumerable<(byte[] Text, int Value)> entries)
     {
         var trie = new ByteTrie();
@@ -136,7 +136,7 @@ sealed class ByteTrie
         return trie;
     }
 
-    /// <summary>Where the next entry could start; -1 if nowhere.</summary>
+    /// <summary>The first place where an entry could start; -1 if there is none.</summary>
     public int FindStart(ReadOnlySpan<byte> text) => text.IndexOfAny(_firstBytes);
 
     /// <summary>The longest entry that the text starts with.</summary>

@@ -5,9 +5,9 @@ namespace LlamaCluster.Text.Tokenization.Vocabularies;
 
 /// <summary>
 /// Reads the fields of one protobuf message (https://protobuf.dev/programming-guides/encoding) in stored order. Every length is
-/// checked against what is left. Read or skip each field's value before the next <see cref="TryReadField"/>.
+/// checked against the bytes left. Read or skip each field's value before the next <see cref="TryReadField"/>.
 /// </summary>
-/// <param name="message">What is read, for messages.</param>
+/// <param name="message">Name of the message, for errors.</param>
 /// <param name="error">Makes an error that names the file.</param>
 ref struct ProtobufReader(ReadOnlySpan<byte> bytes, string message, Func<string, ModelFormatException> error)
 {

@@ -4,8 +4,8 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Text.Tokenization.Vocabularies;
 
 /// <summary>
-/// What a <c>tokenizer.model</c> file says, as far as encoding depends on it.
-/// Source: <c>sentencepiece_model.proto</c> of https://github.com/google/sentencepiece, whose names and defaults these are.
+/// The content of a <c>tokenizer.model</c> file, as far as encoding depends on it. Names and defaults are those of
+/// <c>sentencepiece_model.proto</c> in https://github.com/google/sentencepiece.
 /// </summary>
 sealed class SentencePieceModel
 {
@@ -23,26 +23,26 @@ sealed class SentencePieceModel
 
     SentencePieceModel(Func<string, ModelFormatException> error) => _error = error;
 
-    /// <summary>How the pieces are written, by id.</summary>
+    /// <summary>The written forms of the pieces, by id.</summary>
     public ByteStrings Pieces { get; } = new();
 
-    /// <summary>By id.</summary>
+    /// <summary>The scores of the pieces, by id.</summary>
     public List<float> Scores { get; } = [];
 
-    /// <summary>By id.</summary>
+    /// <summary>The kinds of the pieces, by id.</summary>
     public List<TokenKind> Kinds { get; } = [];
 
-    /// <summary>-1 if the model has none; likewise <see cref="EosId"/>.</summary>
+    /// <summary>The id of bos; -1 if the model has none. The same holds for <see cref="EosId"/>.</summary>
     public int BosId { get; private set; } = 1;
 
     public int EosId { get; private set; } = 2;
 
     public bool AddDummyPrefix { get; private set; } = true;
 
-    /// <summary>How a piece is written.</summary>
+    /// <summary>The written form of a piece.</summary>
     public string Written(int id) => Encoding.UTF8.GetString(Pieces[id]);
 
-    /// <summary>Reads the model and refuses, by name, what this program would encode wrongly.</summary>
+    /// <summary>Reads the model. A setting with which this program would encode wrongly is refused by name.</summary>
     public static SentencePieceModel Read(ReadOnlySpan<byte> bytes, Func<string, ModelFormatException> error)
     {
         var model = new SentencePieceModel(error);

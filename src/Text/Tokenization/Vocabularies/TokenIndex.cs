@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace LlamaCluster.Text.Tokenization.Vocabularies;
 
 /// <summary>
-/// Finds the token that plain text can become, by the bytes it stands for. A hash table with open addressing over the
-/// vocabulary's own bytes: no string and no object per token, so that 128,000 of them are indexed in milliseconds.
+/// Finds the token that plain text can become, by the bytes it stands for. It is a hash table with open addressing over the
+/// vocabulary's own bytes, without a string or object per token, so that 128,000 tokens are indexed in milliseconds.
 /// </summary>
 sealed class TokenIndex
 {
@@ -21,22 +21,24 @@ sealed class TokenIndex
         _mask = capacity - 1;
     }
 
-    /// <summary>Some token has a space after something else.</summary>
+    /// <summary>Whether some token has a space after another character.</summary>
     public bool AnyHasSpaceWithin { get; private set; }
 
-    /// <param name="keys">Start and length of each token's bytes in <paramref name="bytes"/>, and its id. No key is empty.</param>
-    /// <param name="duplicate">The ids of two tokens with the same bytes, if there are such.</param>
-    public static TokenIndex Create(byte[] bytes, ReadOnlySpan<TokenKey> keys, out (int First, int Second)? duplicate)
+    /// <summary>Whether the index holds unused tokens, which merging may pass through but plain text never becomes.</summary>
+    public bool HasUnused { get; private set; }
+
+    /// <param name="bytes">The vocabulary's bytes.</param>
+    /// <param name="keys">The tokens that plain text can become. No key is empty.</param>
+    /// <param name="unused">The unused tokens. One with the same bytes as another token is left out.</param>
+    /// <param name="duplicate">The ids of two tokens of <paramref name="keys"/> with the same bytes; null if there are none.</param>
+    public static TokenIndex Create(
+        byte[] bytes, ReadOnlySpan<TokenKey> keys, ReadOnlySpan<TokenKey> unused, out (int First, int Second)? duplicate)
     {
         duplicate = null;
-        var index = new TokenIndex(bytes, (int)BitOperations.RoundUpToPowerOf2((uint)keys.Length * 3 / 2 + 2));
+        var index = new TokenIndex(bytes, (int)BitOperations.RoundUpToPowerOf2((uint)(keys.Length + unused.Length) * 3 / 2 + 2));
         foreach (var key in keys)
-        {
             if (!index.TryAdd(key, out var present)) duplicate ??= (present, key.Id);
-            var token = bytes.AsSpan(key.Start, key.Length);
-            index._longest = Math.Max(index._longest, token.Length);
-            index.AnyHasSpaceWithin |= token.TrimStart((byte)' ').Contains((byte)' ');
-        }
+        foreach (var key in unused) index.HasUnused |= index.TryAdd(key, out _);
         return index;
     }
 
@@ -58,6 +60,8 @@ sealed class TokenIndex
         present = slot.Id;
         if (slot.Length != 0) return false;
         slot = new Slot(hash, key.Id, key.Start, key.Length);
+        _longest = Math.Max(_longest, token.Length);
+        AnyHasSpaceWithin |= token.TrimStart((byte)' ').Contains((byte)' ');
         return true;
     }
 
@@ -91,5 +95,5 @@ sealed class TokenIndex
     readonly record struct Slot(uint Hash, int Id, int Start, int Length);
 }
 
-/// <summary>Where the bytes of a token that plain text can become are in the vocabulary's array.</summary>
+/// <summary>Start and length of a token's bytes in the vocabulary's array, and its id.</summary>
 readonly record struct TokenKey(int Start, int Length, int Id);

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace LlamaCluster.Text.Tokenization.Vocabularies;
 
-/// <summary>How a vocabulary file writes down the bytes that a normal token stands for.</summary>
+/// <summary>How a vocabulary file writes the bytes that a normal token stands for.</summary>
 enum TokenSpelling
 {
     /// <summary>One printable character for each byte (GPT-2, Llama 3): see <see cref="ByteAlphabet"/>.</summary>
@@ -19,12 +19,10 @@ static class TokenSpellings
 {
     static ReadOnlySpan<byte> SpaceMark => "\u2581"u8;
 
-    /// <summary>
-    /// Turns the written form of a normal token into the bytes it stands for, so that everything else works on raw text.
-    /// </summary>
+    /// <summary>Turns the written form of a normal token into the bytes that it stands for. Everything else then works on raw text.</summary>
     /// <param name="raw">At least as long as <paramref name="written"/>.</param>
-    /// <param name="length">Bytes put into <paramref name="raw"/>.</param>
-    /// <returns>False if no text is written so, and no text can therefore become this token.</returns>
+    /// <param name="length">How many bytes were put into <paramref name="raw"/>.</param>
+    /// <returns>False if no text has this written form, so that no text can become this token.</returns>
     public static bool TryDecode(this TokenSpelling spelling, ReadOnlySpan<byte> written, Span<byte> raw, out int length) => spelling switch
     {
         TokenSpelling.ByteLevel => ByteAlphabet.TryDecode(written, raw, out length),
@@ -47,7 +45,7 @@ static class TokenSpellings
         return true;
     }
 
-    // A literal space is never written by SentencePiece: a token with one in it is no text's.
+    // SentencePiece never writes a literal space, so no text becomes a token that has one.
     static bool TryUnmarkSpaces(ReadOnlySpan<byte> written, Span<byte> raw, out int length)
     {
         length = 0;
@@ -66,8 +64,8 @@ static class TokenSpellings
 }
 
 /// <summary>
-/// GPT-2's way to write any bytes as printable text: a byte that Latin-1 shows as a visible character is that character, the
-/// other 68 are U+0100 and up in their order. A space is written U+0120, a line feed U+010A.
+/// GPT-2's way to write any bytes as printable text. A byte that is a visible character in Latin-1 is written as that character. The other
+/// 68 are written as U+0100 and up, in their order. A space is written as U+0120, a line feed as U+010A.
 /// Source: <c>bytes_to_unicode</c> in https://github.com/openai/gpt-2/blob/master/src/encoder.py.
 /// </summary>
 static class ByteAlphabet
@@ -75,10 +73,10 @@ static class ByteAlphabet
     const int FirstMoved = 0x100;
     const int End = FirstMoved + 68;
 
-    /// <summary>The byte of a character below <see cref="End"/>; -1 for characters that stand for none.</summary>
+    /// <summary>The byte of each character below <see cref="End"/>; -1 for characters that stand for no byte.</summary>
     static readonly short[] Bytes = MakeBytes();
 
-    /// <summary>False if a character stands for no byte, or the text is not UTF-8.</summary>
+    /// <summary>Turns written text into the bytes it stands for. False if a character stands for no byte or the text is not UTF-8.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> written, Span<byte> raw, out int length)
     {
         length = 0;

@@ -1,12 +1,13 @@
 namespace LlamaCluster.Text.Tokenization.Vocabularies;
 
-/// <summary>Every id of a model with what it is and the exact bytes it stands for. Immutable.</summary>
+/// <summary>Every token of a model by id: what it is and the exact bytes that it stands for. Immutable.</summary>
 sealed class Vocabulary
 {
     readonly byte[] _bytes;
     readonly VocabularyEntry[] _entries;
 
-    /// <param name="entries">By id.</param>
+    /// <param name="bytes">The bytes of all tokens.</param>
+    /// <param name="entries">The tokens by id.</param>
     public Vocabulary(byte[] bytes, VocabularyEntry[] entries)
     {
         _bytes = bytes;
@@ -16,15 +17,15 @@ sealed class Vocabulary
     /// <summary>The highest id plus one.</summary>
     public int Count => _entries.Length;
 
-    /// <summary><see cref="TokenKind.None"/> for an id that is out of range or has no token.</summary>
+    /// <summary>The kind of a token; <see cref="TokenKind.None"/> for an id that is out of range or has no token.</summary>
     public TokenKind KindOf(int id) => (uint)id < (uint)_entries.Length ? _entries[id].Kind : TokenKind.None;
 
-    /// <summary>Empty for an id without a token, and for an unused one.</summary>
+    /// <summary>The bytes of a token; none for an id without a token and for an unused token.</summary>
     public ReadOnlyMemory<byte> BytesOf(int id) =>
         (uint)id < (uint)_entries.Length ? _bytes.AsMemory(_entries[id].Start, _entries[id].Length) : default;
 }
 
-/// <summary>A token's kind and where its bytes are in the vocabulary's one array of bytes.</summary>
+/// <summary>A token's kind, and the place of its bytes in the vocabulary's array.</summary>
 readonly record struct VocabularyEntry(int Start, int Length, TokenKind Kind);
 
 /// <summary>What a token of a vocabulary is for. The numbers are those of GGUF's <c>tokenizer.ggml.token_type</c> and of SentencePiece.</summary>
@@ -36,23 +37,23 @@ enum TokenKind : byte
     /// <summary>A piece of text.</summary>
     Normal = 1,
 
-    /// <summary>Stands for what a vocabulary cannot express; never produced here, since every byte has a token.</summary>
+    /// <summary>Stands for what a vocabulary cannot express. It is never produced here, since every byte has a token.</summary>
     Unknown = 2,
 
-    /// <summary>A mark such as bos or end of turn: recognised in text only where asked for, and not part of the text a user sees.</summary>
+    /// <summary>A mark such as bos or end of turn. It is recognised in text only on request, and is not part of the text that a user sees.</summary>
     Control = 3,
 
     /// <summary>Text that is always one token, cut out before anything else.</summary>
     UserDefined = 4,
 
-    /// <summary>Fills up a vocabulary; never produced and without text.</summary>
+    /// <summary>Never produced and without text. SentencePiece can merge through it to a longer token.</summary>
     Unused = 5,
 
     /// <summary>One raw byte, written <c>&lt;0x0A&gt;</c>.</summary>
     Byte = 6,
 }
 
-/// <summary>A list of byte strings in one array: hundreds of thousands of tokens without an object each.</summary>
+/// <summary>A list of byte strings in one array, so that hundreds of thousands of tokens need no object each.</summary>
 sealed class ByteStrings
 {
     readonly List<int> _ends = [];
@@ -70,7 +71,7 @@ sealed class ByteStrings
         Commit(text.Length);
     }
 
-    /// <summary>Room for a string of at most so many bytes; <see cref="Commit"/> adds it.</summary>
+    /// <summary>Makes room for a string of at most <paramref name="maxLength"/> bytes. <see cref="Commit"/> then adds the string.</summary>
     public Span<byte> Reserve(int maxLength)
     {
         var needed = checked(Used + maxLength);

@@ -4,14 +4,14 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Text.Tokenization.Vocabularies;
 
 /// <summary>
-/// Collects the tokens of a vocabulary file, in any order, and refuses what cannot be one: ids out of range or given twice,
-/// tokens without end, two tokens for one text.
+/// Collects the tokens of a vocabulary file, in any order. It refuses ids out of range or given twice, tokens that are too long, and two
+/// tokens for one text.
 /// </summary>
-/// <param name="field">What the tokens are read from, for messages.</param>
+/// <param name="field">The field that the tokens are read from, for messages.</param>
 /// <param name="error">Makes an error that names the file, from a message that starts with a field.</param>
 sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string, ModelFormatException> error)
 {
-    /// <summary>Several times the largest vocabulary there is.</summary>
+    /// <summary>Several times the size of the largest known vocabulary.</summary>
     const int MaxTokens = 1 << 22;
 
     const int MaxTokenBytes = 1 << 16;
@@ -33,14 +33,14 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
         {
             TokenKind.Normal => PutNormal(id, written),
             TokenKind.Byte => PutByte(id, written),
-            TokenKind.Unused => 0,
+            TokenKind.Unused => PutUnused(id, written),
             _ => PutRaw(written),
         });
     }
 
     /// <summary>
-    /// Adds a token that is cut out of text as it is written, or makes one of a token of the vocabulary. What the vocabulary's
-    /// merges say about a token goes on unless it is special.
+    /// Adds a token that is cut out of text as it is written, or turns a token of the vocabulary into one. The merges of that token
+    /// stay in force unless it is special.
     /// </summary>
     public void Overlay(AddedToken token)
     {
@@ -59,8 +59,8 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
     {
         if (_entries.Count == 0) throw error($"{field} is empty");
         var vocabulary = new Vocabulary(_bytes, [.. _entries]);
-        _keys.RemoveAll(key => KindOf(key.Id) is not (TokenKind.Normal or TokenKind.UserDefined));
-        plain = TokenIndex.Create(_bytes, [.. _keys], out var duplicate);
+        var keys = _keys.FindAll(key => KindOf(key.Id) is TokenKind.Normal or TokenKind.UserDefined);
+        plain = TokenIndex.Create(_bytes, [.. keys], [.. _keys.FindAll(key => KindOf(key.Id) is TokenKind.Unused)], out var duplicate);
         if (duplicate is var (first, second))
             throw error($"{field}: tokens {first} and {second} are the same, {Quote(vocabulary.BytesOf(first).Span)}");
         byteIds = ByteIds(vocabulary, plain);
@@ -74,13 +74,27 @@ sealed class VocabularyBuilder(TokenSpelling spelling, string field, Func<string
         return written.SequenceEqual(bytes) || spelling.TryDecode(written, raw, out var length) && bytes.SequenceEqual(raw.AsSpan(0, length));
     }
 
-    /// <summary>What no text is written as stays as it is, for decoding only.</summary>
+    /// <summary>Stores the bytes of a normal token. If no text has its written form, the form itself is kept, for decoding only.</summary>
     int PutNormal(int id, ReadOnlySpan<byte> written)
     {
         Reserve(written);
         if (!spelling.TryDecode(written, _bytes.AsSpan(_used), out var length)) return PutRaw(written);
         if (length > 0) _keys.Add(new TokenKey(_used, length, id));
         return length;
+    }
+
+    /// <summary>
+    /// Keeps the text of an unused token for merging only: SentencePiece merges through it. The token itself has no text. In other
+    /// vocabularies nothing refers to an unused token.
+    /// </summary>
+    int PutUnused(int id, ReadOnlySpan<byte> written)
+    {
+        if (spelling is not TokenSpelling.SentencePiece) return 0;
+        Reserve(written);
+        if (!spelling.TryDecode(written, _bytes.AsSpan(_used), out var length) || length == 0) return 0;
+        _keys.Add(new TokenKey(_used, length, id));
+        _used += length;
+        return 0;
     }
 
     int PutByte(int id, ReadOnlySpan<byte> written)

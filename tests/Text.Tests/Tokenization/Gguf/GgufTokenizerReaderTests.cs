@@ -1,7 +1,6 @@
 using System.Text;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Primitives;
-using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization.Gguf;
 

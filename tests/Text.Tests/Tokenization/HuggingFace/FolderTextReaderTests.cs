@@ -1,7 +1,6 @@
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
-using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization.HuggingFace;
 

@@ -2,7 +2,6 @@ using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
-using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization.HuggingFace;
 

@@ -4,7 +4,6 @@ using System.Text.Json.Nodes;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
-using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization.HuggingFace;
 
