@@ -57,8 +57,24 @@ public sealed class ForeignClientTests
         Assert.Equal("only", listed.GetProperty("name").GetString());
         Assert.Equal("WORKER_STATE_READY", listed.GetProperty("state").GetString());
         Assert.Equal(8, listed.GetProperty("shard").GetProperty("layer_count").GetInt32());
+        AssertRefused(seen.GetProperty("older"), FailedPrecondition, "protocol version 2, the worker 1");
         AssertRefused(seen.GetProperty("refused"), FailedPrecondition, "ffffffffffff");
         AssertRefused(seen.GetProperty("garbage"), FailedPrecondition, "protocol");
+    }
+
+    [NodeFact]
+    public async Task A_client_without_proto_files_learns_the_services_by_reflection()
+    {
+        await using var coordinator = CliProcess.Start("coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--grpc-reflection");
+        var grpc = (await coordinator.ErrorLineAsync("listening api=")).Split(' ')[2]["grpc=".Length..];
+
+        var seen = await NodeScript.RunAsync("grpc-reflection.mjs", new Uri(grpc).Authority);
+
+        Assert.Equal(
+            ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection", "llamacluster.v1.Membership", "llamacluster.v1.Weights"],
+            seen.GetProperty("services").EnumerateArray().Select(service => service.GetString()).Order(StringComparer.Ordinal));
+        Assert.Equal(["Drain", "Heartbeat", "ListWorkers", "Register"], seen.GetProperty("methods").EnumerateArray().Select(method => method.GetString()).Order(StringComparer.Ordinal));
+        Assert.Empty(seen.GetProperty("listed").GetProperty("workers").EnumerateArray());
     }
 
     static void AssertRefused(JsonElement reply, int code, string word)

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
 using LlamaCluster.Integration.Tests.Up;
-using LlamaCluster.Testing;
 
 namespace LlamaCluster.Integration.Tests.Clients;
 
@@ -10,7 +9,9 @@ static class NodeScript
 {
     public static async Task<JsonElement> RunAsync(string script, params string[] args)
     {
-        var start = new ProcessStartInfo("node", [Path.Combine(SharedFiles.Repository, NodeFactAttribute.Folder, script), .. args])
+        var packages = NodePackages.Installed;
+        Assert.True(packages.Failure is null, packages.Failure);
+        var start = new ProcessStartInfo("node", [Path.Combine(packages.Folder, script), .. args])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

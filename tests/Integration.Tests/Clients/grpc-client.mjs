@@ -36,7 +36,8 @@ const result = {
   unknown: await call(health, 'Check', { service: 'no.such.service' }),
   watched: await watchOnce({ service: '' }),
   workers: await listReadyWorkers(),
-  refused: await call(membership, 'Register', { protocol_version: 1, name: 'stranger', address: 'http://127.0.0.1:9', model_digest: 'f'.repeat(64) }),
+  older: await call(membership, 'Register', { protocol_version: 1, name: 'stranger', address: 'http://127.0.0.1:9' }),
+  refused: await call(membership, 'Register', { protocol_version: 2, name: 'stranger', address: 'http://127.0.0.1:9', model_digest: 'f'.repeat(64) }),
   garbage: await call(membership, 'Register', { protocol_version: 9999, name: '', address: 'not a url' }),
 };
 console.log(JSON.stringify(result));
