@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Weights;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Products;
 
 namespace LlamaCluster.Model.Weights;
 

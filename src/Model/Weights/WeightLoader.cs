@@ -1,4 +1,6 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Primitives;
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Primitives;
 

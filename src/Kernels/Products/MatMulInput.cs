@@ -1,7 +1,7 @@
 using LlamaCluster.Kernels.Formats;
-using LlamaCluster.Kernels.Products;
+using LlamaCluster.Kernels.Lanes;
 
-namespace LlamaCluster.Kernels;
+namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
 /// Activation rows x[B, C] in the forms that matrix products read: floats, and blocks of 8-bit integers with a scale per 32 or per 256 columns, each made

@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Kernels.Tests;
+namespace LlamaCluster.Kernels.Tests.Formats;
 
 /// <summary>Blocks written by hand from the format page, with the values that the page's formulas give for them.</summary>
 public sealed class RowDecoderTests

@@ -1,6 +1,8 @@
+using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Kernels.Tests;
+namespace LlamaCluster.Kernels.Tests.Products;
 
 public sealed class PackedMatrixTests
 {

@@ -1,7 +1,6 @@
-using LlamaCluster.Kernels.Products;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Kernels;
+namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
 /// The product of activations and weights: y[B, R] = x[B, C] . w[R, C]^T. Every element of y is computed by one thread, in an order that only C and

@@ -1,8 +1,9 @@
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Products;
 using LlamaCluster.Kernels.Tests.Twins;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Kernels.Tests;
+namespace LlamaCluster.Kernels.Tests.Products;
 
 /// <summary>Every product at every width that this processor has gives the twin's bits, at any shape, batch size and thread count.</summary>
 public sealed class MatMulTests

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace LlamaCluster.Kernels.Decoding;
+namespace LlamaCluster.Kernels.Formats;
 
 /// <summary>
 /// The types of 32 elements a block. A byte of <c>qs</c> holds element i in its low and element i + 16 in its high nibble;

@@ -1,6 +1,8 @@
+using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Kernels.Tests;
+namespace LlamaCluster.Kernels.Tests.Products;
 
 /// <summary>The bound of docs/numerics.md: an activation is off by half a step of its scale at the most, and nothing else is.</summary>
 public sealed class ProductErrorTests

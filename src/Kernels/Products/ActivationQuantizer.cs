@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Lanes;
 
-namespace LlamaCluster.Kernels.Formats;
+namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
 /// Floats to <see cref="ActivationBlock"/>s: 32 columns of a row by themselves, or 256 that share a scale, a = max|x| / 127, q = x (127 / max|x|) rounded

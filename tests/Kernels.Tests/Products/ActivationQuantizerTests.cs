@@ -1,7 +1,9 @@
 using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Kernels.Tests.Twins;
 
-namespace LlamaCluster.Kernels.Tests.Formats;
+namespace LlamaCluster.Kernels.Tests.Products;
 
 public sealed unsafe class ActivationQuantizerTests
 {

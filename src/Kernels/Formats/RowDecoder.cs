@@ -1,7 +1,7 @@
-using LlamaCluster.Kernels.Decoding;
+using System.Buffers.Binary;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Kernels;
+namespace LlamaCluster.Kernels.Formats;
 
 /// <summary>
 /// Stored tensor data to floats, exactly as the format page says (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and the block
@@ -39,4 +39,23 @@ public static class RowDecoder
         for (var block = 0; block < destination.Length / elements; block++)
             decode(stored.Slice(block * bytes, bytes), destination.Slice(block * elements, elements));
     }
+}
+
+/// <summary>One stored block to its elements.</summary>
+delegate void BlockDecoder(ReadOnlySpan<byte> stored, Span<float> destination);
+
+/// <summary>The float types, one element a block, little-endian.</summary>
+static class FloatBlocks
+{
+    public static void DecodeF32(ReadOnlySpan<byte> stored, Span<float> destination) =>
+        destination[0] = BinaryPrimitives.ReadSingleLittleEndian(stored);
+
+    public static void DecodeF16(ReadOnlySpan<byte> stored, Span<float> destination) => destination[0] = Half(stored, 0);
+
+    /// <summary>bfloat16 is the upper half of an f32.</summary>
+    public static void DecodeBF16(ReadOnlySpan<byte> stored, Span<float> destination) =>
+        destination[0] = BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(stored) << 16);
+
+    /// <summary>The IEEE half that stands at <paramref name="offset"/>.</summary>
+    public static float Half(ReadOnlySpan<byte> stored, int offset) => (float)BinaryPrimitives.ReadHalfLittleEndian(stored[offset..]);
 }

@@ -1,8 +1,7 @@
 using LlamaCluster.Kernels.Formats;
-using LlamaCluster.Kernels.Products;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Kernels;
+namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
 /// Read-only weights w[R, C] in the form the matrix product reads: 16 rows interleaved, so that a vector's lane is a row (docs/numerics.md has
