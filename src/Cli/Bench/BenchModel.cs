@@ -1,5 +1,6 @@
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Primitives;

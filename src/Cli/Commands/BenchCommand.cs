@@ -3,6 +3,7 @@ using LlamaCluster.Cli.Bench;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Commands;
 

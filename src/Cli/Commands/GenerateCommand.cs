@@ -2,6 +2,7 @@ using System.CommandLine;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 

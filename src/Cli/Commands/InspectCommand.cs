@@ -1,7 +1,7 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Formats.Inspection;
+using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Commands;
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 
 namespace LlamaCluster.Cli.Commands;

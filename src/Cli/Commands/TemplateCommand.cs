@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Commands;
 

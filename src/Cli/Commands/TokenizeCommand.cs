@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using System.Text.Json;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Commands;

@@ -1,7 +1,7 @@
+using LlamaCluster.Model.Formats;
 using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Formats.Inspection;
 
 namespace LlamaCluster.Cli.Models;
 

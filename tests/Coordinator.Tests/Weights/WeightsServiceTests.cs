@@ -3,6 +3,7 @@ using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Checksums;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using Client = LlamaCluster.Protos.Weights.WeightsClient;

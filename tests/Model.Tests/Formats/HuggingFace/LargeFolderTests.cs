@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;

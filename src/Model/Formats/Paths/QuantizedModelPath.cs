@@ -1,7 +1,8 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Model.Formats.Quantization;
+namespace LlamaCluster.Model.Formats.Paths;
 
 /// <summary>
 /// A model that is quantised while it is read, written so that it can stand where a model's path does: <c>quantize:q4_0:/models/llama</c>. Every

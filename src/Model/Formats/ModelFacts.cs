@@ -2,7 +2,10 @@ using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Primitives;
 
-namespace LlamaCluster.Model.Formats.Inspection;
+namespace LlamaCluster.Model.Formats;
+
+/// <summary>How many of a model's tensors are of a type, and the bytes they take as they are stored.</summary>
+public sealed record TensorTypeFacts(TensorType Type, int Count, long Bytes);
 
 /// <summary>What <c>llamacluster inspect</c> shows of a model, from its headers alone.</summary>
 /// <param name="Parameters">Numbers in all tensors; those of a tied head count once. RoPE's divisors are no parameters.</param>

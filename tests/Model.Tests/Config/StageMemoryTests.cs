@@ -3,9 +3,10 @@ using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Tests.Inference;
 using LlamaCluster.Model.Weights;
 
-namespace LlamaCluster.Model.Tests.Inference;
+namespace LlamaCluster.Model.Tests.Config;
 
 public sealed class StageMemoryTests
 {

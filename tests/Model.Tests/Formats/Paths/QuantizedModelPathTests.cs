@@ -1,10 +1,11 @@
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Text;
 
-namespace LlamaCluster.Model.Tests.Formats.Quantization;
+namespace LlamaCluster.Model.Tests.Formats.Paths;
 
 public sealed class QuantizedModelPathTests
 {

@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Products;
+using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Weights;
 
-namespace LlamaCluster.Model.Local;
+namespace LlamaCluster.Model.Inference;
 
 /// <summary>
 /// Where two ranks have columns of one block of a matrix, its activations are scaled by the greatest of both, as one worker would scale them: so

@@ -1,12 +1,12 @@
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Formats.Inspection;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 
-namespace LlamaCluster.Model.Tests.Formats.Inspection;
+namespace LlamaCluster.Model.Tests.Formats;
 
 public sealed class ModelFactsTests
 {

@@ -1,7 +1,7 @@
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Ranks;
 
-namespace LlamaCluster.Model.Tests.Ranks;
+namespace LlamaCluster.Model.Tests.Local;
 
 public class LocalRankGroupTests
 {
