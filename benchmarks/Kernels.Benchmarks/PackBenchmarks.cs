@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Attributes;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Benchmarks;

@@ -1,8 +1,27 @@
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
-using LlamaCluster.Kernels.Lanes;
+using System.Runtime.Intrinsics.X86;
 
 namespace LlamaCluster.Kernels;
+
+/// <summary>The instruction sets that the matrix products are compiled for. All of them give the same bits.</summary>
+public enum KernelWidth
+{
+    /// <summary>One row at a time, without vector instructions.</summary>
+    Scalar,
+
+    /// <summary>128-bit vectors: Arm NEON (with its dot product where there is one) and x86 without AVX2.</summary>
+    Vector128,
+
+    /// <summary>256-bit vectors with FMA.</summary>
+    Avx2,
+
+    /// <summary>256-bit vectors with FMA and the VNNI dot product.</summary>
+    AvxVnni,
+
+    /// <summary>512-bit vectors (F and BW).</summary>
+    Avx512,
+}
 
 /// <summary>What this processor offers of <see cref="KernelWidth"/>, and what is used of it.</summary>
 public static class KernelWidths
@@ -26,9 +45,9 @@ public static class KernelWidths
     {
         KernelWidth.Scalar => true,
         KernelWidth.Vector128 => Vector128.IsHardwareAccelerated,
-        KernelWidth.Avx2 => Avx2Lanes.IsSupported,
-        KernelWidth.AvxVnni => Avx2Lanes.HasDot,
-        KernelWidth.Avx512 => Avx512Lanes.IsSupported,
+        KernelWidth.Avx2 => Avx2.IsSupported && Fma.IsSupported,
+        KernelWidth.AvxVnni => Avx2.IsSupported && Fma.IsSupported && AvxVnni.IsSupported,
+        KernelWidth.Avx512 => Avx512BW.IsSupported,
         _ => throw new ArgumentOutOfRangeException(nameof(width), width, "not a kernel width"),
     };
 }

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Hosting;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests;

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests;

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Kernels.Tests.Attention;
 using LlamaCluster.Primitives;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Text.Tests;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;

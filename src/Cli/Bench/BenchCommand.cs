@@ -5,6 +5,7 @@ using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Primitives;
+using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Bench;
 

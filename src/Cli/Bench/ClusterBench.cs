@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Bench;
 

@@ -3,6 +3,7 @@ using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Profiles;

@@ -5,6 +5,7 @@ using System.Text.Json;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 

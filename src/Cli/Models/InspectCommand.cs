@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LlamaCluster.Model.Formats;
 using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Cli.Commands;

@@ -1,6 +1,7 @@
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;

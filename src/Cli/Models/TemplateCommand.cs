@@ -5,6 +5,7 @@ using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Templates;
+using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Models;
 

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Models;

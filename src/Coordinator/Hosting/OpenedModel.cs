@@ -3,6 +3,7 @@ using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates;

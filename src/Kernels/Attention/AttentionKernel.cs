@@ -57,3 +57,61 @@ abstract unsafe class AttentionKernel(KvBlockLayout layout)
     /// <summary>output / sum of <paramref name="queries"/> queries, [E] each.</summary>
     public abstract void Finish(in AttentionState state, int first, int queries, float* output);
 }
+
+/// <summary>What one thread needs to attend with up to N queries at a time. Pointers into one piece of memory.</summary>
+readonly unsafe struct AttentionScratch
+{
+    public AttentionScratch(float* memory, KvBlockLayout layout, int queries)
+    {
+        Queries = memory;
+        Weights = Queries + (queries * layout.HeadSize);
+        ScaledWeights = Weights + (queries * AttentionKernel.TilePositions);
+        Total = AttentionState.At(ScaledWeights + (queries * AttentionKernel.TilePositions), layout, queries);
+        Part = AttentionState.At(Total.Sum + queries, layout, queries);
+    }
+
+    /// <summary>[N, E], as <see cref="AttentionKernel.TakeQueries"/> leaves them.</summary>
+    public float* Queries { get; }
+
+    /// <summary>[N, 64] scores of a tile of positions, then their weights e^(score - max), times the KV type's unit.</summary>
+    public float* Weights { get; }
+
+    /// <summary>[N, 64] weights times value scales, of the scale group at work.</summary>
+    public float* ScaledWeights { get; }
+
+    /// <summary>Of the partitions done.</summary>
+    public AttentionState Total { get; }
+
+    /// <summary>Of the partition at work.</summary>
+    public AttentionState Part { get; }
+
+    /// <summary>Floats that this takes.</summary>
+    public static long Length(KvBlockLayout layout, int queries) => checked(
+        ((long)queries * (layout.HeadSize + (2 * AttentionKernel.TilePositions))) + (2 * AttentionState.Length(layout, queries)));
+}
+
+/// <summary>
+/// An online softmax under way (https://arxiv.org/abs/1805.02867, with values as in https://arxiv.org/abs/2205.14135) for N queries
+/// of one kv head. With s the scores seen so far: max = max s, sum = sum of e^(s - max), output = sum of e^(s - max) v.
+/// </summary>
+readonly unsafe struct AttentionState(float* output, float* max, float* sum)
+{
+    /// <summary>[N, E'] not yet divided by the sum.</summary>
+    public float* Output { get; } = output;
+
+    /// <summary>[N]</summary>
+    public float* Max { get; } = max;
+
+    /// <summary>[N]</summary>
+    public float* Sum { get; } = sum;
+
+    /// <summary>Floats that a state of N queries takes.</summary>
+    public static long Length(KvBlockLayout layout, int queries) => checked((long)queries * (layout.PaddedHeadSize + 2));
+
+    /// <summary>A state whose three parts stand one after the other.</summary>
+    public static AttentionState At(float* memory, KvBlockLayout layout, int queries)
+    {
+        var max = memory + ((long)queries * layout.PaddedHeadSize);
+        return new(memory, max, max + queries);
+    }
+}

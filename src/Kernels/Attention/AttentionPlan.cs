@@ -1,6 +1,20 @@
 namespace LlamaCluster.Kernels.Attention;
 
 /// <summary>
+/// Rows of one chunk that one thread attends with at a time, once for each kv head: over all their positions, or, of a single row, over
+/// one partition only, whose result is kept to be added up afterwards.
+/// </summary>
+/// <param name="Row">First row, counted within the chunk.</param>
+/// <param name="Partition">Which partition; -1: all of them, in order.</param>
+/// <param name="PartialState">Where the result of the partition is kept: the index of its first kv head's state.</param>
+readonly record struct AttentionTask(int Chunk, int Row, int Rows, int Partition, int PartialState);
+
+/// <summary>A row whose positions were split over several tasks, partition by partition.</summary>
+/// <param name="Row">Row of the step.</param>
+/// <param name="FirstState">Its partial states are <c>[Partitions, G]</c> from here on.</param>
+readonly record struct SplitRow(int Row, int Partitions, int FirstState);
+
+/// <summary>
 /// How a step's attention is divided into tasks; the same for every layer. Results do not depend on it: rows are independent of each
 /// other, and a row's positions are always taken in partitions of the same size and added up in the same order.
 /// </summary>

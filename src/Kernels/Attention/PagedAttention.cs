@@ -4,6 +4,12 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Kernels.Attention;
 
 /// <summary>
+/// Consecutive positions <c>Start .. Start + Rows</c> of one sequence, which are rows <c>FirstRow ..</c> of the step. Position p is in slot
+/// <c>p % 16</c> of block <c>Blocks[p / 16]</c>, and attends to positions 0 to p.
+/// </summary>
+public readonly record struct AttentionChunk(int FirstRow, int Rows, int Start, int[] Blocks);
+
+/// <summary>
 /// Causal attention over a paged KV cache, for a step of several sequences. H query heads share G kv heads: a kv head is read once for
 /// its group of H / G. A row's result depends, in every bit, only on its own query and on the keys and values of its sequence.
 /// </summary>

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using LlamaCluster.Kernels.Lanes;
 
 namespace LlamaCluster.Kernels.Formats;
@@ -44,4 +46,30 @@ unsafe interface IQuantFormat
     /// <param name="upper">The second part of 8-bit codes, see <see cref="IBlockSums{V}.Split8Bits"/>.</param>
     static abstract V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
+}
+
+/// <summary>32 columns of one row as they are stored: unsigned codes and scales, nothing multiplied yet.</summary>
+/// <param name="First">Codes of columns 0..15.</param>
+/// <param name="Second">Codes of columns 16..31.</param>
+/// <param name="Scale">d, an IEEE half.</param>
+/// <param name="Min">m, an IEEE half; 0 for types without.</param>
+/// <param name="A">First small scale, for types that have them.</param>
+/// <param name="B">Second small scale.</param>
+readonly record struct StoredBlock(Vector128<byte> First, Vector128<byte> Second, ushort Scale, ushort Min = 0, byte A = 0, byte B = 0);
+
+/// <summary>The factors of a block for a register's rows; a format uses those that it needs.</summary>
+[method: MethodImpl(MethodImplOptions.AggressiveInlining)]
+readonly struct BlockScales<V>(V scale, V min = default, V first = default, V second = default, V minPairs = default) where V : struct
+{
+    /// <summary>Floats: factor of the sum of code x activation.</summary>
+    public readonly V Scale = scale;
+
+    /// <summary>Floats: factor of the sum of activations.</summary>
+    public readonly V Min = min;
+
+    /// <summary>Integer scales of columns 0..15 and 16..31, as <see cref="Lanes.IBlockSums{V}.SubScale"/> makes them.</summary>
+    public readonly V First = first, Second = second;
+
+    /// <summary>Integer minima of columns 0..15 and 16..31, as two 16-bit numbers.</summary>
+    public readonly V MinPairs = minPairs;
 }

@@ -1,6 +1,23 @@
+using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Lanes;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Formats;
+
+/// <summary>How the rows of a tensor type lie in a <see cref="PackedMatrix"/>.</summary>
+unsafe interface IMatrixLayout
+{
+    /// <summary>Packed bytes of a group of <see cref="RowGroup.Rows"/> rows.</summary>
+    long GroupBytes(int columns);
+
+    /// <summary>Packs up to <see cref="RowGroup.Rows"/> rows into their group, which is zero where there are no rows.</summary>
+    /// <param name="stored">The rows, one after the other, as they are stored.</param>
+    /// <exception cref="InvalidDataException">A weight or a scale is infinite or not a number.</exception>
+    void Pack(ReadOnlySpan<byte> stored, int rowBytes, byte* group);
+
+    /// <summary>The values of one row of a group.</summary>
+    void Decode(byte* group, int row, Span<float> destination);
+}
 
 /// <summary>The layout of each tensor type.</summary>
 static class MatrixLayouts
@@ -22,4 +39,45 @@ static class MatrixLayouts
         TensorType.Q6_K => new QuantLayout<Q6KFormat>(type),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a tensor type"),
     };
+}
+
+/// <summary>Packing and decoding of a float type: the transposition of 16 rows.</summary>
+sealed unsafe class FloatLayout<TFormat> : IMatrixLayout where TFormat : IFloatFormat
+{
+    const int Rows = RowGroup.Rows;
+
+    /// <summary>Columns that are transposed at a time, so that what is written stays in the first cache.</summary>
+    const int Strip = 64;
+
+    public long GroupBytes(int columns) => (long)columns * Rows * TFormat.Bytes;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Pack(ReadOnlySpan<byte> stored, int rowBytes, byte* group)
+    {
+        var rows = stored.Length / rowBytes;
+        var columns = rowBytes / TFormat.Bytes;
+        fixed (byte* source = stored)
+        {
+            for (var strip = 0; strip < columns; strip += Strip)
+                for (var row = 0; row < rows; row++)
+                    PackRow(source + (long)row * rowBytes, strip, Math.Min(columns, strip + Strip), group, row);
+        }
+    }
+
+    public void Decode(byte* group, int row, Span<float> destination)
+    {
+        for (var c = 0; c < destination.Length; c++)
+            destination[c] = BitConverter.UInt32BitsToSingle(TFormat.Load<ScalarLanes, uint>(group + ((long)c * Rows + row) * TFormat.Bytes));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void PackRow(byte* source, int column, int end, byte* group, int row)
+    {
+        for (; column < end; column++)
+        {
+            var weight = source + column * TFormat.Bytes;
+            if (!TFormat.IsFinite(weight)) throw new InvalidDataException("a weight is infinite or not a number");
+            Unsafe.CopyBlockUnaligned(group + ((long)column * Rows + row) * TFormat.Bytes, weight, (uint)TFormat.Bytes);
+        }
+    }
 }

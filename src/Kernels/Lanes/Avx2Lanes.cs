@@ -10,11 +10,6 @@ namespace LlamaCluster.Kernels.Lanes;
 /// <summary>8 rows a register: AVX2 and FMA; byte products by pairs, or by fours where there is AVX-VNNI.</summary>
 readonly unsafe struct Avx2Lanes : IPairLanes<V>, IDotLanes<V>
 {
-    public static bool IsSupported => Avx2.IsSupported && Fma.IsSupported;
-
-    /// <summary>Whether <see cref="AddDot"/> may be called.</summary>
-    public static bool HasDot => IsSupported && AvxVnni.IsSupported;
-
     public static int Count => 8;
 
     [MethodImpl(AggressiveInlining)]

@@ -9,8 +9,6 @@ namespace LlamaCluster.Kernels.Lanes;
 /// <summary>16 rows a register: AVX-512 F and BW. .NET has no 512-bit VNNI, so byte products go by pairs.</summary>
 readonly unsafe struct Avx512Lanes : IPairLanes<V>
 {
-    public static bool IsSupported => Avx512BW.IsSupported;
-
     public static int Count => 16;
 
     [MethodImpl(AggressiveInlining)]

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Formats;
+
 namespace LlamaCluster.Kernels.Lanes;
 
 /// <summary>
@@ -59,4 +62,56 @@ unsafe interface ILanes<V> where V : struct
 
     /// <summary>a b + c in floats, rounded once.</summary>
     static abstract V FusedMultiplyAdd(V a, V b, V c);
+}
+
+/// <summary>An instruction set that adds four byte products to a 32-bit number at once (VNNI, Arm's SDOT), or is taken as such.</summary>
+unsafe interface IDotLanes<V> : ILanes<V> where V : struct
+{
+    /// <summary>sum + the four products of codes, which are below 128, and signed activations.</summary>
+    static abstract V AddDot(V sum, V codes, V activations);
+
+    /// <summary>
+    /// The same for codes up to 255. A sum over a block that begins with <see cref="StartOf8Bits"/> is that of (code - 128) x activation.
+    /// </summary>
+    static abstract V AddDotOf8Bits(V sum, V codes, V activations);
+
+    /// <summary>What a block's sum of 8-bit codes begins with.</summary>
+    static abstract V StartOf8Bits(ActivationBlock* x);
+
+    /// <summary>Product of ints, modulo 2^32.</summary>
+    static abstract V MultiplyInts(V a, V b);
+}
+
+/// <summary>An instruction set whose byte product adds pairs into 16 bits with saturation (x86's PMADDUBSW).</summary>
+interface IPairLanes<V> : ILanes<V> where V : struct
+{
+    /// <summary>Unsigned codes x signed activations, added up by twos into 16-bit numbers. The caller sees to it that none saturates.</summary>
+    static abstract V MultiplyAddPairs(V codes, V activations);
+
+    /// <summary>Sum of 16-bit numbers, modulo 2^16.</summary>
+    static abstract V AddShorts(V a, V b);
+}
+
+/// <summary>
+/// IEEE half to single by integer and float operations that every width has (.NET exposes no instruction for it), exact for all finite
+/// numbers and without a subnormal operand, at which processors stumble.
+/// </summary>
+static unsafe class HalfLanes<TLanes, V> where TLanes : ILanes<V> where V : struct
+{
+    const float SmallestNormal = 6.103515625e-05f;
+    const uint RaiseExponent = 127 - 15 << 23;
+
+    /// <summary>One half for each lane, to a float.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Load(byte* source)
+    {
+        var half = TLanes.LoadShorts(source);
+        var shifted = TLanes.ShiftLeft(TLanes.And(half, TLanes.Spread(0x7fffu)), 13);
+        var magnitude = TLanes.Add(shifted, TLanes.Spread(RaiseExponent));
+
+        // A subnormal m 2^-24 now reads (1 + m / 1024) 2^-15, as if it had a leading one: x + (x - 2^-14) takes that away again.
+        var excess = TLanes.MinSingle(TLanes.AddSingle(magnitude, TLanes.Spread(-SmallestNormal)), TLanes.Spread(0f));
+        var sign = TLanes.ShiftLeft(TLanes.And(half, TLanes.Spread(0x8000u)), 16);
+        return TLanes.Or(TLanes.AddSingle(magnitude, excess), sign);
+    }
 }

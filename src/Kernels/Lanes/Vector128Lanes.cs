@@ -11,8 +11,6 @@ namespace LlamaCluster.Kernels.Lanes;
 /// <summary>4 rows a register, on any processor with 128-bit vectors: Arm (with SDOT where there is one), and x86 without AVX2.</summary>
 readonly unsafe struct Vector128Lanes : IDotLanes<V>
 {
-    public static bool IsSupported => Vector128.IsHardwareAccelerated;
-
     public static int Count => 4;
 
     [MethodImpl(AggressiveInlining)]

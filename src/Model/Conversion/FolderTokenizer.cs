@@ -2,12 +2,28 @@ using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Formats.HuggingFace;
+using LlamaCluster.Model.Formats.HuggingFace.Tokenizers;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Tokenization;
 using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Model.Conversion;
+
+/// <summary>GGUF metadata of a model in a Hugging Face folder: name, config, tokenizer, chat template.</summary>
+static class FolderDescription
+{
+    public static GgufPairs Of(string folder, IModelWeights weights)
+    {
+        var pairs = new GgufPairs();
+        pairs.Set("general.type", "model");
+        pairs.Set("general.name", weights.Name);
+        GgufConfigWriter.Write(pairs, weights.Config);
+        new FolderTokenizer(folder, weights.Config.VocabularySize).Write(pairs);
+        return pairs;
+    }
+}
 
 /// <summary>
 /// Writes a folder's tokenizer as GGUF's <c>tokenizer.*</c> keys, as llama.cpp's converter does: Llama 3's byte-level BPE from

@@ -1,5 +1,6 @@
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Primitives;
 

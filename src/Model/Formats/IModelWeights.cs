@@ -1,5 +1,7 @@
 using System.Buffers;
+using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats;
 
@@ -57,4 +59,90 @@ public interface IModelWeights : IDisposable
     /// (all of a small tensor's). Two files with the same digest are the same model for the cluster.
     /// </summary>
     string ComputeDigest(CancellationToken cancellation = default);
+}
+
+/// <summary>
+/// What is known of a stored tensor before its data is read. Names are GGUF's, also for Hugging Face folders:
+/// <c>token_embd.weight</c>, <c>blk.N.attn_norm|attn_q|attn_k|attn_v|attn_output|ffn_norm|ffn_gate|ffn_up|ffn_down.weight</c>,
+/// <c>output_norm.weight</c>, <c>output.weight</c> (absent if tied), <c>rope_freqs.weight</c>.
+/// </summary>
+/// <param name="Rows">Output dimension of a matrix; 1 for a vector.</param>
+/// <param name="Columns">Input dimension, contiguous in storage; a vector's length.</param>
+public sealed record TensorInfo(string Name, TensorType Type, long Rows, long Columns)
+{
+    /// <summary>Consecutive columns of a row that are stored together.</summary>
+    public int ColumnBlock => Type.BlockSize();
+
+    public long RowBytes => Type.RowBytes(Columns);
+
+    public long Bytes => checked(Rows * RowBytes);
+
+    /// <summary>Throws unless <paramref name="bytes"/> are whole rows of this tensor from <paramref name="firstRow"/> on.</summary>
+    /// <exception cref="ArgumentException">A mistake of the caller.</exception>
+    public void CheckRows(long firstRow, int bytes)
+    {
+        var (rows, rest) = Math.DivRem(bytes, RowBytes);
+        if (rest != 0) throw new ArgumentException($"{bytes} bytes are not whole rows of {RowBytes} of {Name}", nameof(bytes));
+        if (firstRow < 0 || firstRow > Rows - rows)
+            throw new ArgumentOutOfRangeException(nameof(firstRow), firstRow, $"{Name} has {Rows} rows; {rows} were asked for");
+    }
+}
+
+/// <summary>A tensor's name and shape, [Rows, Columns]; a vector has one row.</summary>
+public sealed record TensorShape(string Name, long Rows, long Columns);
+
+/// <summary>A tensor and where its data stands; all of it is known to be inside the file.</summary>
+/// <param name="Offset">Bytes from the start of the file.</param>
+sealed record StoredTensor(TensorInfo Info, ModelFile File, long Offset);
+
+/// <summary>Consecutive rows of a tensor, and of these consecutive columns: what is read, fetched and cached as one piece.</summary>
+/// <param name="FirstColumn">The start of a block of the tensor's type.</param>
+/// <param name="ColumnCount">Whole blocks.</param>
+public sealed record TensorPart(TensorInfo Tensor, long FirstRow, long RowCount, long FirstColumn, long ColumnCount)
+{
+    public bool HasWholeRows => ColumnCount == Tensor.Columns;
+
+    /// <summary>Bytes of a row of the part.</summary>
+    public long RowBytes => Tensor.Type.RowBytes(ColumnCount);
+
+    /// <summary>Bytes of a row of the tensor before those of the part.</summary>
+    public long BytesBefore => Tensor.Type.RowBytes(FirstColumn);
+
+    public long Bytes => checked(RowCount * RowBytes);
+
+    public static TensorPart Whole(TensorInfo tensor) => Rows(tensor, 0, tensor.Rows);
+
+    public static TensorPart Rows(TensorInfo tensor, long first, long count) => new(tensor, first, count, 0, tensor.Columns);
+
+    /// <summary>The columns asked for, and those that are stored in blocks with them.</summary>
+    public static TensorPart Columns(TensorInfo tensor, long first, long count)
+    {
+        var block = tensor.Type.BlockSize();
+        var start = first / block * block;
+        return new(tensor, 0, tensor.Rows, start, ((first + count + block - 1) / block * block) - start);
+    }
+
+    /// <summary>Some rows of the part.</summary>
+    /// <param name="first">Counted from the part's first.</param>
+    public TensorPart Piece(long first, long count) => this with { FirstRow = FirstRow + first, RowCount = count };
+
+    /// <summary>Why the tensor has no such part, in one line; null if it has.</summary>
+    public string? FirstProblem()
+    {
+        var block = Tensor.Type.BlockSize();
+        if (FirstRow < 0 || RowCount < 0 || RowCount > Tensor.Rows - FirstRow) return $"{RowCount} rows from {FirstRow} of {Tensor.Name} are not in its {Tensor.Rows} rows";
+        if (FirstColumn < 0 || ColumnCount < 1 || ColumnCount > Tensor.Columns - FirstColumn)
+            return $"{ColumnCount} columns from {FirstColumn} of {Tensor.Name} are not in its {Tensor.Columns} columns";
+        return FirstColumn % block == 0 && ColumnCount % block == 0
+            ? null
+            : $"{ColumnCount} columns from {FirstColumn} of {Tensor.Name} are not whole {Tensor.Type} blocks of {block}";
+    }
+
+    /// <summary>Throws unless the tensor has this part and <paramref name="bytes"/> are its size.</summary>
+    /// <exception cref="ArgumentException">A mistake of the caller.</exception>
+    public void Check(int bytes)
+    {
+        if (FirstProblem() is { } problem) throw new ArgumentException(problem);
+        if (bytes != Bytes) throw new ArgumentException($"{Bytes} bytes of {Tensor.Name} do not fit in {bytes} exactly", nameof(bytes));
+    }
 }

@@ -1,6 +1,7 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Kernels.Elementwise;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Ranks;

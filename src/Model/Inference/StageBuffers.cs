@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Primitives;
 

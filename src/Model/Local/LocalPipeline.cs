@@ -1,10 +1,29 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Model.Local;
+
+/// <summary>A stage of a pipeline in this process.</summary>
+/// <param name="Slices">Of the ranks that share it, in their order; none: it is not split.</param>
+public sealed record LocalStagePlan(StageShape Shape, IReadOnlyList<StageSlice> Slices)
+{
+    /// <summary>Stages of nearly the same number of layers, not split.</summary>
+    /// <param name="stages">1 to the number of layers.</param>
+    public static IReadOnlyList<LocalStagePlan> Even(int layers, int stages)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(stages, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(stages, layers);
+        return [.. Enumerable.Range(0, stages).Select(stage =>
+        {
+            var first = layers * stage / stages;
+            return new LocalStagePlan(new StageShape(first, (layers * (stage + 1) / stages) - first, layers), []);
+        })];
+    }
+}
 
 /// <summary>All stages of a model in this process, run one after the other as a cluster runs them. One caller at a time.</summary>
 public sealed class LocalPipeline : IDisposable

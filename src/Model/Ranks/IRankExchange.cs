@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Model.Ranks;
 
 /// <summary>
@@ -40,4 +42,61 @@ public interface IRankExchange
 
     /// <summary>What a rank (or this one itself) gave with the last <see cref="AllGather"/>. Valid until the next call.</summary>
     ReadOnlySpan<byte> Gathered(int rank);
+}
+
+/// <summary>
+/// A rank of the tensor group is gone, silent for too long, or says what it cannot. The step cannot be completed, and the stage is of no use any more:
+/// its sequences are half computed.
+/// </summary>
+/// <param name="rank">Which one, where it is known; else -1.</param>
+/// <param name="message">One line.</param>
+public sealed class RankLostException(int rank, string message, Exception? inner = null) : Exception(message, inner)
+{
+    public int Rank => rank;
+}
+
+/// <summary>The only rank of a stage that is not split: its part is the sum.</summary>
+public sealed class SoleRank : IRankExchange
+{
+    byte[] _gathered = [];
+    int _length;
+
+    public int Rank => 0;
+
+    public int RankCount => 1;
+
+    public void BeginSum(ReadOnlySpan<float> own) { }
+
+    public void CompleteSum(Span<float> own) { }
+
+    public void AllGather(ReadOnlySpan<byte> own)
+    {
+        if (_gathered.Length < own.Length) _gathered = new byte[own.Length];
+        own.CopyTo(_gathered);
+        _length = own.Length;
+    }
+
+    public ReadOnlySpan<byte> Gathered(int rank) => _gathered.AsSpan(0, _length);
+}
+
+/// <summary>
+/// How the columns of a sum of activations [B, D] are cut into parts, each of which travels while the next is computed. Parts are begun with the
+/// outputs of whole groups of rows of a matrix, and are not so small that a message costs more than it saves.
+/// </summary>
+/// <param name="width">D</param>
+readonly struct SumParts(int width, int rows, int rankCount)
+{
+    /// <summary>Less than this is sent faster in one message than in two.</summary>
+    const int LeastBytes = 32 * 1024;
+
+    /// <summary>Parts start at multiples of it: a block of 32 numbers has one part, one row of a matrix's group too.</summary>
+    const int Columns = 32;
+
+    public int Count { get; } = rankCount == 1
+        ? 1
+        : (int)Math.Clamp((long)rows * width * sizeof(float) / LeastBytes, 1, Math.Min(IRankExchange.MaxSumsUnderWay, Math.Max(1, width / Columns)));
+
+    public IndexRange this[int part] => new(Start(part), Start(part + 1) - Start(part));
+
+    int Start(int part) => part == Count ? width : (int)((long)(width / Columns) * part / Count) * Columns;
 }

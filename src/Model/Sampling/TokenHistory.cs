@@ -38,3 +38,7 @@ sealed class TokenHistory(int promptLength)
         else _uses[token] = use;
     }
 }
+
+/// <param name="Total">Times that a token occurs in prompt and output.</param>
+/// <param name="Generated">Times that it occurs in the output.</param>
+readonly record struct TokenUse(int Total, int Generated);

@@ -1,3 +1,4 @@
+using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Sequences;
@@ -12,4 +13,93 @@ public sealed record Step(IReadOnlyList<SequenceStart> NewSequences, IReadOnlyLi
 {
     /// <summary>Done in this order, before the chunks run. A target is in no table yet, and one of the chunks puts it into its own.</summary>
     public IReadOnlyList<BlockCopy> Copies { get; init; } = [];
+}
+
+/// <summary>What does not change while a sequence lives.</summary>
+/// <param name="PromptLength">Frequency and presence penalties count the tokens from here on.</param>
+/// <param name="History">
+/// The tokens before the first chunk's start. Needed on the last stage only, where a penalty is on; else it may be empty.
+/// </param>
+public sealed record SequenceStart(ulong SequenceId, SamplingOptions Sampling, int PromptLength, IReadOnlyList<int> History)
+{
+    /// <summary>Why the sequence cannot run, in one line: its facts are bad. Null as a rule. Its chunks are answered with a failure.</summary>
+    public string? Problem { get; init; }
+}
+
+/// <summary>Consecutive positions of one sequence that a step computes.</summary>
+/// <param name="Start">
+/// Position of the first token. It goes on where the sequence's last chunk ended; after a chunk with drafts, behind the last
+/// draft that was accepted. A sequence's first chunk may start later than 0 if its blocks already hold what comes before.
+/// </param>
+/// <param name="Tokens">[Count] on stages that need tokens (the first and the last), else empty.</param>
+/// <param name="NewBlocks">Appended to the sequence's block table before the chunk runs.</param>
+/// <param name="SampleCount">
+/// How many of the last positions are sampled from: 0 while a prompt is not complete, 1 as a rule, 1 + k where the last k tokens
+/// are drafts to verify.
+/// </param>
+/// <param name="TokenMask">
+/// Which ids may be sampled: bit <c>id % 8</c> of byte <c>id / 8</c>, <c>ceil(V / 8)</c> bytes for each of the SampleCount positions
+/// in turn; empty: all ids.
+/// </param>
+public sealed record Chunk(
+    ulong SequenceId,
+    int Start,
+    int Count,
+    ReadOnlyMemory<int> Tokens,
+    ReadOnlyMemory<int> NewBlocks,
+    int SampleCount,
+    ReadOnlyMemory<byte> TokenMask);
+
+/// <summary>How a step ended.</summary>
+public abstract record StepOutcome
+{
+    StepOutcome() { }
+
+    /// <param name="Samples">On the last stage, one per chunk that was sampled from or reports its prompt, in chunk order; else empty.</param>
+    public sealed record Completed(IReadOnlyList<SequenceSamples> Samples) : StepOutcome
+    {
+        /// <summary>
+        /// The step's sequences that cannot go on, as far as this stage knows, in chunk order. The others are not affected. Activations that leave
+        /// a stage are NaN where their sequence is damaged, so that later stages find it too: the last stage knows of all.
+        /// </summary>
+        public IReadOnlyList<SequenceFailure> Failures { get; init; } = [];
+    }
+
+    /// <summary>The step contradicts what the stage knows: a bug of its sender. Nothing was changed.</summary>
+    /// <param name="Reason">One line: which sequence, which field, what is wrong with it.</param>
+    public sealed record Refused(string Reason) : StepOutcome;
+
+    /// <summary>The step as a whole cannot be completed, through no fault of its sequences. A <see cref="Inference.StageRunner"/> has no such outcome.</summary>
+    /// <param name="Reason">One line.</param>
+    public sealed record Failed(string Reason) : StepOutcome;
+}
+
+/// <summary>
+/// A sequence whose facts are bad or whose numbers are not finite (damaged weights or activations). It has no samples, and each of its chunks is
+/// answered with the same failure until the sequence is ended.
+/// </summary>
+/// <param name="Reason">One line: what is wrong, and where.</param>
+public sealed record SequenceFailure(ulong SequenceId, string Reason);
+
+/// <summary>What a step gave for one of its sequences.</summary>
+/// <param name="Tokens">The sampled token; with drafts, the accepted ones and then the first that differs (or the one after the last draft).</param>
+/// <param name="Prompt">
+/// Log-probabilities of the chunk's own prompt tokens, from the prompt's second token on, where asked for. Each has the
+/// id of the prompt's token.
+/// </param>
+public sealed record SequenceSamples(ulong SequenceId, IReadOnlyList<SampledToken> Tokens, IReadOnlyList<SampledToken> Prompt);
+
+/// <summary>What a stage may use. All memory that follows from it is allocated once, when the stage is made.</summary>
+public sealed record StageOptions
+{
+    /// <summary>KV blocks of 16 positions, shared by all sequences; valid ids are 0 to this less one.</summary>
+    public required int KvBlockCount { get; init; }
+
+    public KvType KvType { get; init; } = KvType.F16;
+
+    /// <summary>The most token positions that one step may bring.</summary>
+    public required int MaxStepRows { get; init; }
+
+    /// <summary>The most positions that one sequence may have.</summary>
+    public required int MaxSequenceLength { get; init; }
 }

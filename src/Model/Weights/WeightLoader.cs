@@ -1,4 +1,6 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 
@@ -136,6 +138,24 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
                 Loader._stopped = true;
                 throw;
             }
+        }
+    }
+}
+
+/// <summary>The progress of a whole whose parts are done one after the other and each count from 0.</summary>
+sealed class PartsProgress(IProgress<long> whole)
+{
+    long _done;
+
+    /// <summary>For the next part; those before are complete.</summary>
+    public IProgress<long> NextPart() => new Part(this, whole, _done);
+
+    sealed class Part(PartsProgress parts, IProgress<long> whole, long before) : IProgress<long>
+    {
+        public void Report(long value)
+        {
+            parts._done = before + value;
+            whole.Report(parts._done);
         }
     }
 }

@@ -2,6 +2,7 @@ using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Planning.Plans;

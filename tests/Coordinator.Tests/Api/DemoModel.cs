@@ -1,5 +1,6 @@
 using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Testing;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Templates;

@@ -3,6 +3,7 @@ using Grpc.Core;
 using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using Client = LlamaCluster.Protos.Weights.WeightsClient;

@@ -30,8 +30,8 @@ public sealed unsafe class CodePlanesTests
 
         Check<ScalarLanes, uint>(codes, (byte*)planes.Pointer, bits);
         Check<Vector128Lanes, Vector128<byte>>(codes, (byte*)planes.Pointer, bits);
-        if (Avx2Lanes.IsSupported) Check<Avx2Lanes, Vector256<byte>>(codes, (byte*)planes.Pointer, bits);
-        if (Avx512Lanes.IsSupported) Check<Avx512Lanes, Vector512<byte>>(codes, (byte*)planes.Pointer, bits);
+        if (KernelWidths.IsSupported(KernelWidth.Avx2)) Check<Avx2Lanes, Vector256<byte>>(codes, (byte*)planes.Pointer, bits);
+        if (KernelWidths.IsSupported(KernelWidth.Avx512)) Check<Avx512Lanes, Vector512<byte>>(codes, (byte*)planes.Pointer, bits);
     }
 
     static void Check<TLanes, V>(byte[] expected, byte* planes, int bits) where TLanes : ILanes<V> where V : unmanaged

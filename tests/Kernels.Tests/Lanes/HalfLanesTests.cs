@@ -10,8 +10,8 @@ public sealed unsafe class HalfLanesTests
     {
         Check<ScalarLanes, uint>();
         Check<Vector128Lanes, Vector128<byte>>();
-        if (Avx2Lanes.IsSupported) Check<Avx2Lanes, Vector256<byte>>();
-        if (Avx512Lanes.IsSupported) Check<Avx512Lanes, Vector512<byte>>();
+        if (KernelWidths.IsSupported(KernelWidth.Avx2)) Check<Avx2Lanes, Vector256<byte>>();
+        if (KernelWidths.IsSupported(KernelWidth.Avx512)) Check<Avx512Lanes, Vector512<byte>>();
     }
 
     static void Check<TLanes, V>() where TLanes : ILanes<V> where V : struct

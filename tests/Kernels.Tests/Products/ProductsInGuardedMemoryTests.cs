@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Lanes;
 using LlamaCluster.Kernels.Products;
 using LlamaCluster.Kernels.Tests.Twins;
 using LlamaCluster.Primitives;

@@ -1,3 +1,4 @@
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Tests.Twins;

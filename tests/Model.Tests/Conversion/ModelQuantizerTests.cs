@@ -3,6 +3,7 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Conversion;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;

@@ -1,6 +1,7 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;

@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;

@@ -2,6 +2,7 @@ using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;

@@ -2,6 +2,7 @@ using System.Globalization;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;

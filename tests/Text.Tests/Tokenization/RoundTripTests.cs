@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Testing;
 
 namespace LlamaCluster.Text.Tests.Tokenization;

@@ -1,7 +1,65 @@
+using System.Globalization;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
+
+/// <summary>The transformers library's names of a Llama's tensors, and GGUF's for them.</summary>
+static class HuggingFaceNames
+{
+    const string LayerPrefix = "model.layers.";
+
+    static readonly Dictionary<string, string> LayerParts = new(StringComparer.Ordinal)
+    {
+        ["input_layernorm.weight"] = "attn_norm",
+        ["self_attn.q_proj.weight"] = LlamaTensors.Query,
+        ["self_attn.k_proj.weight"] = LlamaTensors.Key,
+        ["self_attn.v_proj.weight"] = "attn_v",
+        ["self_attn.o_proj.weight"] = "attn_output",
+        ["post_attention_layernorm.weight"] = "ffn_norm",
+        ["mlp.gate_proj.weight"] = "ffn_gate",
+        ["mlp.up_proj.weight"] = "ffn_up",
+        ["mlp.down_proj.weight"] = "ffn_down",
+    };
+
+    /// <summary>GGUF's name; a name that is not a Llama's stays as it is, to be refused by it.</summary>
+    public static string ToGguf(string name) => name switch
+    {
+        "model.embed_tokens.weight" => LlamaTensors.Embedding,
+        "model.norm.weight" => LlamaTensors.OutputNorm,
+        "lm_head.weight" => LlamaTensors.Output,
+        _ => OfLayer(name) ?? name,
+    };
+
+    /// <summary>Tables of RoPE's frequencies that old checkpoints hold: they follow from the config.</summary>
+    public static bool IsDerived(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    static string? OfLayer(string name)
+    {
+        if (!name.StartsWith(LayerPrefix, StringComparison.Ordinal)) return null;
+        var rest = name[LayerPrefix.Length..];
+        var dot = rest.IndexOf('.');
+        if (dot < 0 || !LayerParts.TryGetValue(rest[(dot + 1)..], out var part)) return null;
+        return int.TryParse(rest[..dot], NumberStyles.None, CultureInfo.InvariantCulture, out var layer) ? LlamaTensors.OfLayer(layer, part) : null;
+    }
+}
+
+/// <summary>
+/// RoPE rotates the E numbers of a head in pairs, pair i by the i-th frequency. The transformers library takes numbers i and
+/// i + E/2 for pair i, GGUF (as Meta's own code) numbers 2i and 2i + 1. Both give the same attention if the rows of Q and K that
+/// make these numbers are ordered accordingly: a dot product does not depend on the order of its terms.
+/// </summary>
+static class RopeRowOrder
+{
+    /// <summary>The row of a folder's attn_q or attn_k that is row <paramref name="row"/> in GGUF's order.</summary>
+    /// <param name="headSize">E, all of which is rotated.</param>
+    public static long StoredRow(long row, int headSize)
+    {
+        var (head, within) = Math.DivRem(row, headSize);
+        var (pair, second) = Math.DivRem(within, 2);
+        return head * headSize + pair + second * (headSize / 2);
+    }
+}
 
 /// <summary>A Llama in a folder as the transformers library writes it: config.json and safetensors, in one file or several.</summary>
 sealed class HuggingFaceWeights : StoredWeights

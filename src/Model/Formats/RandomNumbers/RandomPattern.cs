@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Primitives;
 
@@ -90,5 +91,29 @@ sealed class RandomPattern
         var values = new float[Elements];
         RowDecoder.Decode(type, _blocks, values);
         return Math.Sqrt(values.Sum(v => (double)v * v) / values.Length);
+    }
+}
+
+/// <summary>Random numbers that are the same on every machine and runtime (SplitMix64, https://prng.di.unimi.it/splitmix64.c).</summary>
+public sealed class RandomSequence(ulong seed)
+{
+    const ulong Step = 0x9e3779b97f4a7c15;
+
+    ulong _state = seed;
+
+    public ulong Next() => Mix(_state += Step);
+
+    /// <summary>From 0 to <paramref name="limit"/> - 1.</summary>
+    public int Next(int limit) => (int)(Next() % (ulong)limit);
+
+    /// <summary>Evenly spread in [-1, 1).</summary>
+    public float NextSigned() => (int)(Next() >> 40) / (float)(1 << 23) - 1;
+
+    /// <summary>Spreads the bits of a number over all 64.</summary>
+    public static ulong Mix(ulong z)
+    {
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+        return z ^ (z >> 31);
     }
 }

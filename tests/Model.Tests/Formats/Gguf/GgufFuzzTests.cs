@@ -1,5 +1,6 @@
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;

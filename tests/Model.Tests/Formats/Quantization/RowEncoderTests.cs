@@ -1,5 +1,7 @@
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Primitives;

@@ -1,0 +1,61 @@
+using System.Buffers.Binary;
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Kernels.Formats;
+
+/// <summary>
+/// Stored tensor data to floats, exactly as the format page says (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and the block
+/// structures it refers to): plain loops, the truth that every fast kernel and every packed layout is tested against.
+/// </summary>
+public static class RowDecoder
+{
+    /// <summary>Decodes whole blocks: <paramref name="stored"/> holds exactly the bytes of <paramref name="destination"/>'s elements.</summary>
+    /// <exception cref="ArgumentException">The lengths do not belong together, or the elements are not whole blocks.</exception>
+    public static void Decode(TensorType type, ReadOnlySpan<byte> stored, Span<float> destination)
+    {
+        var needed = type.RowBytes(destination.Length);
+        if (needed != stored.Length)
+            throw new ArgumentException($"{destination.Length} {type} elements are stored in {needed} bytes, not {stored.Length}", nameof(stored));
+
+        BlockDecoder decode = type switch
+        {
+            TensorType.F32 => FloatBlocks.DecodeF32,
+            TensorType.F16 => FloatBlocks.DecodeF16,
+            TensorType.BF16 => FloatBlocks.DecodeBF16,
+            TensorType.Q4_0 => Blocks32.DecodeQ4_0,
+            TensorType.Q4_1 => Blocks32.DecodeQ4_1,
+            TensorType.Q5_0 => Blocks32.DecodeQ5_0,
+            TensorType.Q5_1 => Blocks32.DecodeQ5_1,
+            TensorType.Q8_0 => Blocks32.DecodeQ8_0,
+            TensorType.Q2_K => Blocks256.DecodeQ2_K,
+            TensorType.Q3_K => Blocks256.DecodeQ3_K,
+            TensorType.Q4_K => Blocks256.DecodeQ4_K,
+            TensorType.Q5_K => Blocks256.DecodeQ5_K,
+            TensorType.Q6_K => Blocks256.DecodeQ6_K,
+            _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a tensor type"),
+        };
+        var elements = type.BlockSize();
+        var bytes = type.BlockBytes();
+        for (var block = 0; block < destination.Length / elements; block++)
+            decode(stored.Slice(block * bytes, bytes), destination.Slice(block * elements, elements));
+    }
+}
+
+/// <summary>One stored block to its elements.</summary>
+delegate void BlockDecoder(ReadOnlySpan<byte> stored, Span<float> destination);
+
+/// <summary>The float types, one element a block, little-endian.</summary>
+static class FloatBlocks
+{
+    public static void DecodeF32(ReadOnlySpan<byte> stored, Span<float> destination) =>
+        destination[0] = BinaryPrimitives.ReadSingleLittleEndian(stored);
+
+    public static void DecodeF16(ReadOnlySpan<byte> stored, Span<float> destination) => destination[0] = Half(stored, 0);
+
+    /// <summary>bfloat16 is the upper half of an f32.</summary>
+    public static void DecodeBF16(ReadOnlySpan<byte> stored, Span<float> destination) =>
+        destination[0] = BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(stored) << 16);
+
+    /// <summary>The IEEE half that stands at <paramref name="offset"/>.</summary>
+    public static float Half(ReadOnlySpan<byte> stored, int offset) => (float)BinaryPrimitives.ReadHalfLittleEndian(stored[offset..]);
+}

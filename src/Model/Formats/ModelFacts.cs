@@ -1,0 +1,55 @@
+using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Model.Formats;
+
+/// <summary>How many of a model's tensors are of a type, and the bytes they take as they are stored.</summary>
+public sealed record TensorTypeFacts(TensorType Type, int Count, long Bytes);
+
+/// <summary>What <c>llamacluster inspect</c> shows of a model, from its headers alone.</summary>
+/// <param name="Parameters">Numbers in all tensors; those of a tied head count once. RoPE's divisors are no parameters.</param>
+/// <param name="Bytes">Of all tensors as they are stored.</param>
+/// <param name="Types">By tensor type, the type with most bytes first.</param>
+/// <param name="LayerBytes">[L], stored bytes of each layer.</param>
+/// <param name="EmbeddingBytes">Stored bytes of the embedding, which is the head too if it is tied.</param>
+/// <param name="HeadBytes">Stored bytes of the output norm and of a head of its own.</param>
+/// <param name="KvBytesPerToken">Memory that one position of one sequence takes in all layers, by the type of the KV cache.</param>
+public sealed record ModelFacts(
+    string Name,
+    LlamaConfig Config,
+    long Parameters,
+    long Bytes,
+    IReadOnlyList<TensorTypeFacts> Types,
+    IReadOnlyList<long> LayerBytes,
+    long EmbeddingBytes,
+    long HeadBytes,
+    IReadOnlyDictionary<KvType, long> KvBytesPerToken)
+{
+    public static ModelFacts Of(IModelWeights weights)
+    {
+        var config = weights.Config;
+        return new ModelFacts(
+            weights.Name,
+            config,
+            weights.Tensors.Where(tensor => tensor.Name != LlamaTensors.RopeFactors).Sum(tensor => tensor.Rows * tensor.Columns),
+            weights.Tensors.Sum(tensor => tensor.Bytes),
+            TypesOf(weights.Tensors),
+            [.. Enumerable.Range(0, config.LayerCount).Select(layer => LlamaTensors.OfLayer(config, layer).Sum(shape => BytesOf(weights, shape.Name)))],
+            BytesOf(weights, LlamaTensors.Embedding),
+            BytesOf(weights, LlamaTensors.OutputNorm) + BytesOf(weights, LlamaTensors.Output),
+            Enum.GetValues<KvType>().ToDictionary(type => type, type => KvBytes(config, type)));
+    }
+
+    static List<TensorTypeFacts> TypesOf(IEnumerable<TensorInfo> tensors) =>
+    [
+        .. tensors.GroupBy(tensor => tensor.Type)
+            .Select(group => new TensorTypeFacts(group.Key, group.Count(), group.Sum(tensor => tensor.Bytes)))
+            .OrderByDescending(facts => facts.Bytes).ThenBy(facts => facts.Type),
+    ];
+
+    static long BytesOf(IModelWeights weights, string name) => weights.Find(name)?.Bytes ?? 0;
+
+    static long KvBytes(LlamaConfig config, KvType type) =>
+        new KvBlockLayout(type, config.KvHeadCount, config.HeadSize).Bytes * config.LayerCount / KvBlock.Positions;
+}

@@ -1,0 +1,70 @@
+using System.Runtime.InteropServices;
+using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Products;
+using LlamaCluster.Model.Local;
+using LlamaCluster.Model.Ranks;
+using LlamaCluster.Model.Weights;
+
+namespace LlamaCluster.Model.Inference;
+
+/// <summary>
+/// Where two ranks have columns of one block of a matrix, its activations are scaled by the greatest of both, as one worker would scale them: so
+/// they become the same integers. That takes a message more; models whose ranks can be cut between blocks, as all large ones can, do without.
+/// </summary>
+sealed class SharedBlocks(IRankExchange exchange, int maxRows)
+{
+    /// <summary>The first and the last block's number, then the greatest magnitude of each row in the first, then in the last.</summary>
+    readonly float[] _own = new float[2 + (2 * maxRows)];
+    readonly float[] _first = new float[maxRows];
+    readonly float[] _last = new float[maxRows];
+
+    /// <param name="a">[B, columns], which are set in <paramref name="inputs"/>.</param>
+    public void Scale(ColumnSlice w, ReadOnlySpan<float> a, int columns, MatMulInput inputs)
+    {
+        var (rows, block) = (inputs.Rows, w.Matrix.Type.BlockSize());
+        var own = _own.AsSpan(0, 2 + (2 * rows));
+        var (first, last) = (w.First / block, ((w.First + w.Matrix.Columns) / block) - 1);
+        (own[0], own[1]) = (BitConverter.Int32BitsToSingle(first), BitConverter.Int32BitsToSingle(last));
+        for (var row = 0; row < rows; row++)
+        {
+            var x = a.Slice(row * columns, columns);
+            own[2 + row] = Greatest(x[..Math.Min(columns, block - w.Before)]);
+            own[2 + rows + row] = Greatest(x[Math.Max(0, ((last - first) * block) - w.Before)..]);
+        }
+        exchange.AllGather(MemoryMarshal.AsBytes(own));
+
+        _first.AsSpan(0, rows).Clear();
+        _last.AsSpan(0, rows).Clear();
+        for (var rank = 0; rank < exchange.RankCount; rank++)
+        {
+            var given = Given(rank, own.Length);
+            for (var edge = 0; edge < 2; edge++)
+            {
+                var number = BitConverter.SingleToInt32Bits(given[edge]);
+                var magnitudes = given.Slice(2 + (edge * rows), rows);
+                if (number == first) Raise(_first, magnitudes);
+                if (number == last) Raise(_last, magnitudes);
+            }
+        }
+        inputs.ScaleEdges(_first.AsSpan(0, rows), _last.AsSpan(0, rows));
+    }
+
+    ReadOnlySpan<float> Given(int rank, int length)
+    {
+        var given = MemoryMarshal.Cast<byte, float>(exchange.Gathered(rank));
+        return given.Length == length ? given : throw new RankLostException(rank, $"rank {rank} gave {given.Length} numbers on shared blocks, not {length}");
+    }
+
+    static void Raise(Span<float> greatest, ReadOnlySpan<float> magnitudes)
+    {
+        for (var i = 0; i < magnitudes.Length; i++) greatest[i] = MathF.Max(greatest[i], magnitudes[i]);
+    }
+
+    /// <summary>NaN if there is one.</summary>
+    static float Greatest(ReadOnlySpan<float> x)
+    {
+        var greatest = 0f;
+        foreach (var value in x) greatest = MathF.Max(greatest, MathF.Abs(value));
+        return greatest;
+    }
+}
