@@ -1,6 +1,6 @@
 using System.CommandLine;
 using LlamaCluster.Protos;
-using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Commands;
 

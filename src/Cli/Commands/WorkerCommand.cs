@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Worker;
+using LlamaCluster.Worker.Hosting;
 
 namespace LlamaCluster.Cli.Commands;
 

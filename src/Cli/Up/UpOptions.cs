@@ -1,5 +1,5 @@
 using LlamaCluster.Coordinator;
-using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Up;
 

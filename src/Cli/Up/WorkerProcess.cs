@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Kernels;
-using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Up;
 

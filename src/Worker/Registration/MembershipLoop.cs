@@ -4,7 +4,6 @@ using Grpc.Net.Client;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.Loading;
 using Microsoft.Extensions.Logging;
 using Wire = LlamaCluster.Protos;
@@ -126,4 +125,41 @@ sealed partial class MembershipLoop(
         await shards.UnloadAsync(cancellation);
         return true;
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Registered as {Worker} with the coordinator at {Coordinator}; reachable at {Address}")]
+    partial void LogRegistered(WorkerId worker, Uri coordinator, Uri address);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The coordinator at {Coordinator} is away ({Problem}); trying again in {Seconds:0.0} s")]
+    partial void LogAway(Uri coordinator, string problem, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Gave up the model it held, and registers without: {Reason}")]
+    partial void LogModelGivenUp(string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Heartbeats stopped")]
+    partial void LogStopped();
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The coordinator let this worker go")]
+    partial void LogDrained();
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Leaving although the coordinator did not let this worker go: {Problem}")]
+    partial void LogNotDrained(string problem);
+}
+
+/// <summary>Pauses between attempts: from a fifth of a second, doubling, to five seconds; a random fifth of each is left out, so that many workers do not call at once.</summary>
+sealed class Backoff(Random random)
+{
+    static readonly TimeSpan Shortest = TimeSpan.FromSeconds(0.2);
+    static readonly TimeSpan Longest = TimeSpan.FromSeconds(5);
+
+    TimeSpan _next = Shortest;
+
+    public TimeSpan Next()
+    {
+        var pause = _next * (1 - random.NextDouble() / 5);
+        _next = _next * 2 > Longest ? Longest : _next * 2;
+        return pause;
+    }
+
+    /// <summary>It worked: the next failure is a first one.</summary>
+    public void Reset() => _next = Shortest;
 }

@@ -1,0 +1,187 @@
+using Google.Protobuf;
+using LlamaCluster.Cluster.Activations;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Activations;
+
+/// <summary>
+/// Where the activations of the stage before wait for their step. gRPC's threads add frames, the stage's own thread takes whole
+/// steps, in the order in which they run. Frames of steps that were taken or given up are late or sent twice, and dropped.
+/// Holds at most <see cref="ActivationShape.MaxSteps"/> steps: whoever adds one more waits, and so, by flow control, does the sender.
+/// </summary>
+sealed class ActivationInbox(ActivationShape shape)
+{
+    readonly object _changed = new();
+    readonly Dictionary<ulong, ArrivingStep> _steps = [];
+    readonly CancellationTokenSource _closing = new();
+    TaskCompletionSource _room = NewRoom();
+    ulong _next;
+    int _links;
+    bool _linked;
+    string? _closed;
+
+    public ActivationShape Shape => shape;
+
+    /// <summary>Cancelled when no step will be taken any more.</summary>
+    public CancellationToken Closed => _closing.Token;
+
+    /// <summary>A stream from the stage before begins.</summary>
+    public void StreamOpened()
+    {
+        lock (_changed) (_links, _linked) = (_links + 1, true);
+    }
+
+    /// <summary>It ended. When none is left, steps that are not complete never will be: the sender connects once a view.</summary>
+    public void StreamClosed()
+    {
+        lock (_changed)
+        {
+            _links--;
+            Monitor.PulseAll(_changed);
+        }
+    }
+
+    /// <summary>Nothing is taken any more; who waits is told why.</summary>
+    public void Close(string reason)
+    {
+        lock (_changed)
+        {
+            _closed ??= reason;
+            _steps.Clear();
+            Monitor.PulseAll(_changed);
+        }
+        _closing.Cancel();
+    }
+
+    /// <returns>With <see cref="FrameVerdict.Refused"/>, why, in one line.</returns>
+    public async Task<(FrameVerdict Verdict, string Refusal)> AddAsync(ActivationFrame frame, CancellationToken cancellation)
+    {
+        if (ActivationFrameRules.FirstProblem(frame, shape) is { } problem) return (FrameVerdict.Refused, problem);
+        while (true)
+        {
+            Task room;
+            lock (_changed)
+            {
+                if (_closed is { } reason) return (FrameVerdict.Refused, reason);
+                if (frame.StepId < _next) return (FrameVerdict.StepComplete, "");
+                if (_steps.ContainsKey(frame.StepId) || _steps.Count < shape.MaxSteps) return Add(frame);
+                room = _room.Task;
+            }
+            await room.WaitAsync(cancellation);
+        }
+    }
+
+    /// <summary>
+    /// Waits for all rows of a step and decodes them into <paramref name="rows"/>. Steps are taken in ascending order; earlier ones
+    /// are given up.
+    /// </summary>
+    /// <param name="rows">[B, D].</param>
+    /// <returns>Null when the rows are there; else why they never will be.</returns>
+    public StepFailure? Take(ulong stepId, Span<float> rows, TimeSpan timeout)
+    {
+        ArrivingStep step;
+        lock (_changed)
+        {
+            GiveUpBefore(stepId);
+            if (WaitFor(stepId, timeout) is { } problem) return new StepFailure(StepFailed.Types.Reason.PeerLost, problem);
+            step = _steps[stepId];
+            GiveUpBefore(stepId + 1);
+        }
+        var expected = rows.Length / shape.HiddenSize;
+        if (step.TotalRows != expected)
+            return new StepFailure(StepFailed.Types.Reason.BadStep, $"stage {shape.FromStage} sent {step.TotalRows} rows of step {stepId}, the plan has {expected}");
+        step.Decode(shape, rows);
+        return null;
+    }
+
+    (FrameVerdict, string) Add(ActivationFrame frame)
+    {
+        if (!_steps.TryGetValue(frame.StepId, out var step)) _steps.Add(frame.StepId, step = new ArrivingStep((int)frame.TotalRows));
+        if (step.Add(frame) is { } problem) return (FrameVerdict.Refused, problem);
+        if (!step.IsComplete) return (FrameVerdict.Kept, "");
+        Monitor.PulseAll(_changed);
+        return (FrameVerdict.StepComplete, "");
+    }
+
+    string? WaitFor(ulong stepId, TimeSpan timeout)
+    {
+        var deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        while (!(_steps.TryGetValue(stepId, out var step) && step.IsComplete))
+        {
+            if (_closed is { } reason) return reason;
+            if (_linked && _links == 0) return $"stage {shape.FromStage} ended its stream before the activations of step {stepId} came";
+            if (_steps.Any(other => other.Key > stepId && other.Value.IsComplete)) return $"stage {shape.FromStage} left step {stepId} out";
+            var left = deadline - Environment.TickCount64;
+            if (left <= 0 || !Monitor.Wait(_changed, (int)left))
+                return $"no activations of step {stepId} came from stage {shape.FromStage} within {timeout.TotalSeconds:0.##} s";
+        }
+        return null;
+    }
+
+    void GiveUpBefore(ulong stepId)
+    {
+        _next = stepId;
+        var full = _steps.Count >= shape.MaxSteps;
+        foreach (var old in _steps.Keys.Where(id => id < stepId).ToArray())
+            _steps.Remove(old);
+        if (!full || _steps.Count >= shape.MaxSteps) return;
+        _room.SetResult();
+        _room = NewRoom();
+    }
+
+    static TaskCompletionSource NewRoom() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
+
+/// <summary>What became of a frame that arrived.</summary>
+enum FrameVerdict
+{
+    /// <summary>Kept; more rows of its step are to come.</summary>
+    Kept,
+
+    /// <summary>All rows of its step are here, or were before.</summary>
+    StepComplete,
+
+    Refused,
+}
+
+/// <summary>
+/// The rows of one step as they arrive, frame by frame in row order. The frames' payloads are kept as gRPC delivered them and decoded
+/// once, straight to where the stage reads them.
+/// </summary>
+sealed class ArrivingStep(int totalRows)
+{
+    readonly List<ByteString> _payloads = [];
+
+    public int TotalRows => totalRows;
+
+    public int Rows { get; private set; }
+
+    public bool IsComplete => Rows == totalRows;
+
+    /// <summary>Takes the frame unless it brings rows again; the frame is known to keep the rules.</summary>
+    /// <returns>One line if it does not go on where the last one ended; else null.</returns>
+    public string? Add(ActivationFrame frame)
+    {
+        if (frame.TotalRows != totalRows) return $"total_rows of step {frame.StepId} changed from {totalRows} to {frame.TotalRows}";
+        if (frame.FirstRow > Rows) return $"step {frame.StepId} goes on with row {frame.FirstRow}, but rows from {Rows} are missing";
+        if (frame.FirstRow < Rows) return null;
+        _payloads.Add(frame.Payload);
+        Rows += (int)frame.RowCount;
+        return null;
+    }
+
+    /// <param name="rows">[TotalRows, D].</param>
+    public void Decode(ActivationShape shape, Span<float> rows)
+    {
+        foreach (var payload in _payloads)
+        {
+            var values = payload.Length / shape.RowBytes * shape.HiddenSize;
+            ActivationCodec.Decode(shape.Type, payload.Span, shape.HiddenSize, rows[..values]);
+            rows = rows[values..];
+        }
+    }
+}
+
+/// <summary>Why a step did not run, or its output did not arrive.</summary>
+/// <param name="Message">One line for people.</param>
+sealed record StepFailure(StepFailed.Types.Reason Reason, string Message);

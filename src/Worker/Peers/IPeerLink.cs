@@ -1,0 +1,50 @@
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Peers;
+
+/// <summary>
+/// One ordered direct of messages, both ways, between two ranks of a stage. It belongs to one thread, which sends and receives in turn and
+/// waits where it must; only <see cref="Close"/> may be called from others. A rank that sent no more than <see cref="Window"/> bytes which
+/// the other has not received yet is not kept waiting, so two ranks that both send first and receive then do not block each other.
+/// <para>Whatever goes wrong is a <see cref="PeerLinkException"/> and ends the link for good.</para>
+/// </summary>
+interface IPeerLink : IAsyncDisposable
+{
+    /// <summary>Payload bytes of one message at most.</summary>
+    const int MaxPayload = 64 << 10;
+
+    /// <summary>Payload bytes that may be under way; see above.</summary>
+    const int Window = 256 << 10;
+
+    /// <summary>"tcp" or "grpc".</summary>
+    string Kind { get; }
+
+    /// <summary>The other end, for people: "rank 1 (http://host:port)".</summary>
+    string Peer { get; }
+
+    /// <summary>Sends a message; the payload is the caller's again when this returns.</summary>
+    /// <exception cref="PeerLinkException">The link is broken, or the peer took nothing within the deadline.</exception>
+    void Send(in LinkHeader header, ReadOnlySpan<byte> payload);
+
+    /// <summary>Waits for the next message.</summary>
+    /// <param name="payload">Takes its payload from the start.</param>
+    /// <returns>Bytes of payload.</returns>
+    /// <exception cref="PeerLinkException">
+    /// The link is broken, nothing came within the deadline, or what came is no message, or is longer than <paramref name="payload"/>.
+    /// </exception>
+    int Receive(out LinkHeader header, Span<byte> payload);
+
+    /// <summary>Ends the link: whoever waits in it returns with an exception that says <paramref name="reason"/>.</summary>
+    void Close(string reason);
+}
+
+/// <summary>What a message between two ranks is part of. See RankFrame in reduce.proto.</summary>
+/// <param name="Exchange">From 0, within the step.</param>
+/// <param name="Chunk">From 0, within the exchange.</param>
+readonly record struct LinkHeader(ulong ViewVersion, ulong StepId, RankFrame.Types.Content Content, uint Exchange, uint Chunk)
+{
+    public override string ToString() => $"{Content} of view {ViewVersion}, step {StepId}, exchange {Exchange}, chunk {Chunk}";
+}
+
+/// <summary>A link between two ranks is over. The message is one line that names the peer and what happened.</summary>
+sealed class PeerLinkException(string message) : Exception(message);

@@ -1,0 +1,117 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+
+namespace LlamaCluster.Worker.Peers;
+
+/// <summary>
+/// A TCP connection for one thread that had better not sleep: who waits looks again and again for a moment, and only then sleeps. Every such wait has a deadline, and nothing is allocated per call. The asynchronous half is for the
+/// handshake, whose deadline is the caller's.
+/// </summary>
+/// <param name="timeout">The longest that one synchronous read or write waits for the peer.</param>
+sealed class PeerSocket(Socket socket, TimeSpan timeout) : Stream
+{
+    /// <summary>
+    /// What ranks that work alike usually differ by. Longer would keep from a shared processor those who are waited for.
+    /// </summary>
+    static readonly TimeSpan SpinTime = TimeSpan.FromMicroseconds(50);
+
+    static readonly long SpinTicks = (long)(SpinTime.TotalSeconds * Stopwatch.Frequency);
+
+    public override bool CanRead => true;
+
+    public override bool CanWrite => true;
+
+    public override bool CanSeek => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <param name="socket">Connected; owned from now on.</param>
+    public static PeerSocket Over(Socket socket, TimeSpan timeout)
+    {
+        (socket.NoDelay, socket.Blocking) = (true, false);
+        // Enough for the window; a system that allows less by default is asked for what it does allow.
+        (socket.SendBufferSize, socket.ReceiveBufferSize) = (2 * IPeerLink.Window, 2 * IPeerLink.Window);
+        return new PeerSocket(socket, timeout);
+    }
+
+    /// <returns>Bytes read; 0: the peer has ended its side.</returns>
+    /// <exception cref="IOException">The connection broke.</exception>
+    /// <exception cref="TimeoutException">Nothing came in time.</exception>
+    public override int Read(Span<byte> buffer)
+    {
+        for (var begun = Stopwatch.GetTimestamp(); ;)
+        {
+            var count = socket.Receive(buffer, SocketFlags.None, out var error);
+            if (error == SocketError.Success) return count;
+            if (error != SocketError.WouldBlock) throw Broken(error);
+            WaitFor(SelectMode.SelectRead, begun, "nothing came");
+        }
+    }
+
+    /// <inheritdoc cref="Read(Span{byte})"/>
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        for (var begun = Stopwatch.GetTimestamp(); !buffer.IsEmpty;)
+        {
+            var count = socket.Send(buffer, SocketFlags.None, out var error);
+            if (error is not (SocketError.Success or SocketError.WouldBlock)) throw Broken(error);
+            buffer = buffer[Math.Max(0, count)..];
+            if (error == SocketError.WouldBlock) WaitFor(SelectMode.SelectWrite, begun, "nothing was taken");
+        }
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        while (!buffer.IsEmpty) buffer = buffer[await socket.SendAsync(buffer, SocketFlags.None, cancellationToken)..];
+    }
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <summary>Ends the connection from another thread: one that waits here sees its end.</summary>
+    public void Abort()
+    {
+        try
+        {
+            socket.Shutdown(SocketShutdown.Both);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It is not connected any more, which is what was wanted.
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) socket.Dispose();
+        base.Dispose(disposing);
+    }
+
+    void WaitFor(SelectMode what, long begun, string complaint)
+    {
+        if (Stopwatch.GetTimestamp() - begun < SpinTicks) return;
+        var left = timeout - Stopwatch.GetElapsedTime(begun);
+        if (left <= TimeSpan.Zero || !socket.Poll(left, what) && Stopwatch.GetElapsedTime(begun) >= timeout)
+            throw new TimeoutException($"{complaint} for {timeout.TotalSeconds:0.##} s");
+    }
+
+    static IOException Broken(SocketError error) => new(new SocketException((int)error).Message);
+}
