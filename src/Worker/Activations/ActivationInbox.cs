@@ -5,9 +5,11 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Activations;
 
 /// <summary>
-/// Where the activations of the stage before wait for their step. gRPC's threads add frames, the stage's own thread takes whole
-/// steps, in the order in which they run. Frames of steps that were taken or given up are late or sent twice, and dropped.
-/// Holds at most <see cref="ActivationShape.MaxSteps"/> steps: whoever adds one more waits, and so, by flow control, does the sender.
+/// Where the activations of the stage before wait for their step. gRPC's threads add frames. The stage's own thread takes whole steps, in the
+/// order in which they run. Frames of steps that were already taken or given up are dropped.
+/// <para>
+/// The inbox holds at most <see cref="ActivationShape.MaxSteps"/> steps. Adding one more waits, and flow control then makes the sender wait too.
+/// </para>
 /// </summary>
 sealed class ActivationInbox(ActivationShape shape)
 {
@@ -16,8 +18,8 @@ sealed class ActivationInbox(ActivationShape shape)
     readonly CancellationTokenSource _closing = new();
     TaskCompletionSource _room = NewRoom();
     ulong _next;
-    int _links;
-    bool _linked;
+    int _streams;
+    bool _hadStream;
     string? _closed;
 
     public ActivationShape Shape => shape;
@@ -28,20 +30,22 @@ sealed class ActivationInbox(ActivationShape shape)
     /// <summary>A stream from the stage before begins.</summary>
     public void StreamOpened()
     {
-        lock (_changed) (_links, _linked) = (_links + 1, true);
+        lock (_changed) (_streams, _hadStream) = (_streams + 1, true);
     }
 
-    /// <summary>It ended. When none is left, steps that are not complete never will be: the sender connects once a view.</summary>
+    /// <summary>
+    /// A stream ended. When none is left, steps that are not complete never will be, because the sender connects only once a view.
+    /// </summary>
     public void StreamClosed()
     {
         lock (_changed)
         {
-            _links--;
+            _streams--;
             Monitor.PulseAll(_changed);
         }
     }
 
-    /// <summary>Nothing is taken any more; who waits is told why.</summary>
+    /// <summary>No step will be taken any more. Whoever waits is told why.</summary>
     public void Close(string reason)
     {
         lock (_changed)
@@ -72,11 +76,11 @@ sealed class ActivationInbox(ActivationShape shape)
     }
 
     /// <summary>
-    /// Waits for all rows of a step and decodes them into <paramref name="rows"/>. Steps are taken in ascending order; earlier ones
-    /// are given up.
+    /// Waits for all rows of a step and decodes them into <paramref name="rows"/>. Steps are taken in ascending order. Earlier ones are given
+    /// up.
     /// </summary>
     /// <param name="rows">[B, D].</param>
-    /// <returns>Null when the rows are there; else why they never will be.</returns>
+    /// <returns>Null when the rows are there. Else why they never will be.</returns>
     public StepFailure? Take(ulong stepId, Span<float> rows, TimeSpan timeout)
     {
         ArrivingStep step;
@@ -109,7 +113,7 @@ sealed class ActivationInbox(ActivationShape shape)
         while (!(_steps.TryGetValue(stepId, out var step) && step.IsComplete))
         {
             if (_closed is { } reason) return reason;
-            if (_linked && _links == 0) return $"stage {shape.FromStage} ended its stream before the activations of step {stepId} came";
+            if (_hadStream && _streams == 0) return $"stage {shape.FromStage} ended its stream before the activations of step {stepId} came";
             if (_steps.Any(other => other.Key > stepId && other.Value.IsComplete)) return $"stage {shape.FromStage} left step {stepId} out";
             var left = deadline - Environment.TickCount64;
             if (left <= 0 || !Monitor.Wait(_changed, (int)left))
@@ -135,7 +139,7 @@ sealed class ActivationInbox(ActivationShape shape)
 /// <summary>What became of a frame that arrived.</summary>
 enum FrameVerdict
 {
-    /// <summary>Kept; more rows of its step are to come.</summary>
+    /// <summary>It is kept. More rows of its step must come.</summary>
     Kept,
 
     /// <summary>All rows of its step are here, or were before.</summary>
@@ -145,8 +149,8 @@ enum FrameVerdict
 }
 
 /// <summary>
-/// The rows of one step as they arrive, frame by frame in row order. The frames' payloads are kept as gRPC delivered them and decoded
-/// once, straight to where the stage reads them.
+/// The rows of one step as they arrive, frame by frame in row order. Payloads are kept as gRPC delivered them. They are decoded once, straight
+/// to where the stage reads them.
 /// </summary>
 sealed class ArrivingStep(int totalRows)
 {
@@ -158,8 +162,8 @@ sealed class ArrivingStep(int totalRows)
 
     public bool IsComplete => Rows == totalRows;
 
-    /// <summary>Takes the frame unless it brings rows again; the frame is known to keep the rules.</summary>
-    /// <returns>One line if it does not go on where the last one ended; else null.</returns>
+    /// <summary>Takes a frame that keeps the rules, unless its rows are here already.</summary>
+    /// <returns>Null, or one line if rows between the last frame and this one are missing.</returns>
     public string? Add(ActivationFrame frame)
     {
         if (frame.TotalRows != totalRows) return $"total_rows of step {frame.StepId} changed from {totalRows} to {frame.TotalRows}";

@@ -13,15 +13,14 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Activations;
 
 /// <summary>
-/// The stream to the worker of the next stage, for one view. <see cref="Post"/> copies a step's output into a pooled buffer and
-/// returns, so that the stage computes the next step while this one travels. The receiver acknowledges whole steps; at most
-/// <see cref="ActivationShape.MaxSteps"/> may be unacknowledged. The first thing that goes wrong ends the link for good, and with it
-/// the view.
+/// The stream to a worker of the next stage, for one view. <see cref="Post"/> copies a step's output into a pooled buffer and returns, so that
+/// the stage computes the next step while this one travels. The receiver acknowledges whole steps. At most
+/// <see cref="ActivationShape.MaxSteps"/> may be unacknowledged. The first error ends the stream for good, and with it the view.
 /// </summary>
 /// <param name="timeout">The longest that the peer may take to accept a frame, or to acknowledge a step when no more may be under way.</param>
 sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShape shape, TimeSpan timeout) : IAsyncDisposable
 {
-    /// <summary>One is filled, one is sent, two may wait: more would only hide that the next stage is slower.</summary>
+    /// <summary>One is filled, one is sent, and two may wait. More would only hide that the next stage is slower.</summary>
     public const int Buffers = 4;
 
     readonly GrpcChannel _channel = channels.Open(address);
@@ -35,12 +34,12 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
     Task _running = Task.CompletedTask;
     string? _failure;
 
-    /// <summary>Raised once if the link breaks: the first step that may not have arrived (0: none was under way), and why, in one line.</summary>
+    /// <summary>Raised once if the stream breaks: the first step that may not have arrived (0: none was under way), and why, in one line.</summary>
     public event Action<ulong, string>? Failed;
 
     public Uri Address { get; } = address;
 
-    /// <summary>Payload of the step that was posted last; for the thread that posts.</summary>
+    /// <summary>Payload bytes of the step that was posted last. For the thread that posts.</summary>
     public long LastBytes { get; private set; }
 
     /// <summary>Opens the stream and waits until the peer has accepted it.</summary>
@@ -55,9 +54,9 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
         _running = Task.WhenAll(Guard(SendAsync(_call.RequestStream)), Guard(ReadAcksAsync(_call.ResponseStream)));
     }
 
-    /// <summary>Takes a copy of a step's output and sends it in the background. Called by the stage's thread, which waits while all buffers are under way.</summary>
+    /// <summary>Copies a step's output and sends it in the background. The stage's thread calls this, and waits here while all buffers are in use.</summary>
     /// <param name="output">[rows, D].</param>
-    /// <returns>Null when it is on its way; else why it never will be, in one line.</returns>
+    /// <returns>Null when it is on its way. Else why it never will be, in one line.</returns>
     public string? Post(ulong stepId, int rows, ReadOnlySpan<float> output)
     {
         try
@@ -66,7 +65,7 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
         }
         catch (OperationCanceledException)
         {
-            return _failure ?? $"the link to {PeerAddress.Format(Address)} is closed";
+            return _failure ?? $"the stream to {PeerAddress.Format(Address)} is closed";
         }
         if (!_pool.TryTake(out var buffer)) throw new InvalidOperationException("a free buffer was counted, but there is none");
         var payload = buffer.Begin(stepId, rows, shape.RowBytes);
@@ -75,7 +74,7 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
         return _ready.Writer.TryWrite(buffer) ? null : throw new InvalidOperationException("there is room for every buffer, but one was not taken");
     }
 
-    /// <summary>Ends the stream at once; whoever waits in <see cref="Post"/> returns.</summary>
+    /// <summary>Ends the stream at once. Whoever waits in <see cref="Post"/> returns.</summary>
     public void Close() => _stopping.Cancel();
 
     public async ValueTask DisposeAsync()
@@ -100,7 +99,7 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
         }
     }
 
-    // The payload is the buffer itself: it is written out when WriteAsync returns, and only then is the buffer used again.
+    // The payload is the buffer itself. It has been written out when WriteAsync completes; only then is the buffer used again.
     Wire.ActivationFrame Frame(SendBuffer buffer, int first, int count) => new()
     {
         ViewVersion = shape.ViewVersion,
@@ -149,7 +148,7 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
     }
 }
 
-/// <summary>The encoded output of one step on its way out. Grows to what the largest step needed, and is used again and again.</summary>
+/// <summary>The encoded output of one step on its way out. The buffer grows to the largest step and is used again and again.</summary>
 sealed class SendBuffer
 {
     byte[] _bytes = [];

@@ -8,17 +8,17 @@ namespace LlamaCluster.Worker.Activations;
 /// <param name="HiddenSize">D: values a row.</param>
 /// <param name="MaxStepRows">The most rows that a step brings.</param>
 /// <param name="MaxSteps">
-/// Steps that may be under way between the two: one more than there are stages, since that many are in flight in the whole pipeline.
+/// Steps that may be under way between the two stages. It is one more than there are stages, as many as the whole pipeline has in flight.
 /// </param>
 sealed record ActivationShape(ulong ViewVersion, int FromStage, int HiddenSize, ActivationType Type, int MaxStepRows, int MaxSteps)
 {
     public int RowBytes { get; } = ActivationCodec.RowBytes(Type, HiddenSize);
 }
 
-/// <summary>Whether a frame is one that the stage before may send: everything that is later used as a length or an offset is checked here.</summary>
+/// <summary>Checks whether the stage before may send a frame. Everything that is later used as a length or an offset is checked here.</summary>
 static class ActivationFrameRules
 {
-    /// <summary>What is wrong first, in one line; null if nothing is.</summary>
+    /// <summary>The first thing that is wrong, in one line. Null if nothing is.</summary>
     public static string? FirstProblem(ActivationFrame frame, ActivationShape shape)
     {
         if (frame.ViewVersion != shape.ViewVersion) return $"view {frame.ViewVersion} is not this worker's, which is {shape.ViewVersion}";

@@ -34,8 +34,8 @@ sealed record GroupShape(ulong ViewVersion, string ModelDigest, int Stage, Shard
         },
     };
 
-    /// <summary>What another rank's hello says that this one does not, in one line that names the field; null if they agree.</summary>
-    /// <param name="rank">The rank that it should come from; null: any other one of the group.</param>
+    /// <summary>The first field in which another rank's hello differs from this shape, in one line. Null if they agree.</summary>
+    /// <param name="rank">The rank that it must come from. Null: any other one of the group.</param>
     public string? FirstProblem(RankHello hello, int? rank)
     {
         if (hello.ProtocolVersion != ProtocolVersion.Current) return Differs("protocol_version", hello.ProtocolVersion, ProtocolVersion.Current);

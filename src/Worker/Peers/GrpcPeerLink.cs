@@ -8,12 +8,12 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
-/// A link over the stream of a Reduce call. A message is copied into one of a few buffers and written in the background, one after the
-/// other; arriving frames wait in a bounded queue.
+/// A link over the stream of a Reduce call. A message is copied into one of a few buffers and written in the background. Frames that arrive
+/// wait in a bounded queue.
 /// </summary>
 sealed class GrpcPeerLink : IPeerLink
 {
-    /// <summary>As many as the window has of the smallest chunks that ranks make of large exchanges, and some small ones.</summary>
+    /// <summary>Enough for a window of the smallest chunks that large exchanges are cut into, and some small messages.</summary>
     const int Buffers = 16;
 
     readonly IAsyncStreamReader<RankMessage> _reader;
@@ -85,7 +85,7 @@ sealed class GrpcPeerLink : IPeerLink
     {
         if (Interlocked.CompareExchange(ref _closed, reason, null) is not null) return;
         _arrived.Close();
-        // Not under whatever the caller holds: what waits for the token runs on at once.
+        // Asynchronous, because the caller may hold a lock and continuations of the token would run right here.
         _ = _closing.CancelAsync();
     }
 

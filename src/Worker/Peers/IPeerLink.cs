@@ -3,17 +3,20 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
-/// One ordered direct of messages, both ways, between two ranks of a stage. It belongs to one thread, which sends and receives in turn and
-/// waits where it must; only <see cref="Close"/> may be called from others. A rank that sent no more than <see cref="Window"/> bytes which
-/// the other has not received yet is not kept waiting, so two ranks that both send first and receive then do not block each other.
+/// An ordered channel of messages, both ways, between two ranks of a stage. It belongs to one thread, which sends and receives in turn and
+/// blocks where it must. Only <see cref="Close"/> may be called from other threads.
+/// <para>
+/// A send does not block while at most <see cref="Window"/> bytes are sent and not yet received. So two ranks may both send first and receive
+/// then.
+/// </para>
 /// <para>Whatever goes wrong is a <see cref="PeerLinkException"/> and ends the link for good.</para>
 /// </summary>
 interface IPeerLink : IAsyncDisposable
 {
-    /// <summary>Payload bytes of one message at most.</summary>
+    /// <summary>The most payload bytes of one message.</summary>
     const int MaxPayload = 64 << 10;
 
-    /// <summary>Payload bytes that may be under way; see above.</summary>
+    /// <summary>Payload bytes that may be sent and not yet received before a send blocks.</summary>
     const int Window = 256 << 10;
 
     /// <summary>"tcp" or "grpc".</summary>
@@ -22,7 +25,7 @@ interface IPeerLink : IAsyncDisposable
     /// <summary>The other end, for people: "rank 1 (http://host:port)".</summary>
     string Peer { get; }
 
-    /// <summary>Sends a message; the payload is the caller's again when this returns.</summary>
+    /// <summary>Sends a message. The caller may reuse the payload when this returns.</summary>
     /// <exception cref="PeerLinkException">The link is broken, or the peer took nothing within the deadline.</exception>
     void Send(in LinkHeader header, ReadOnlySpan<byte> payload);
 
@@ -34,11 +37,11 @@ interface IPeerLink : IAsyncDisposable
     /// </exception>
     int Receive(out LinkHeader header, Span<byte> payload);
 
-    /// <summary>Ends the link: whoever waits in it returns with an exception that says <paramref name="reason"/>.</summary>
+    /// <summary>Ends the link. A thread that waits in it gets an exception with <paramref name="reason"/>.</summary>
     void Close(string reason);
 }
 
-/// <summary>What a message between two ranks is part of. See RankFrame in reduce.proto.</summary>
+/// <summary>Which exchange a message between two ranks is part of. See RankFrame in reduce.proto.</summary>
 /// <param name="Exchange">From 0, within the step.</param>
 /// <param name="Chunk">From 0, within the exchange.</param>
 readonly record struct LinkHeader(ulong ViewVersion, ulong StepId, RankFrame.Types.Content Content, uint Exchange, uint Chunk)

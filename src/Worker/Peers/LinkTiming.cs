@@ -4,33 +4,35 @@ using static LlamaCluster.Protos.RankFrame.Types;
 
 namespace LlamaCluster.Worker.Peers;
 
-/// <summary>Measures a link by round trips of a message of the usual size: what a token's exchanges wait for.</summary>
+/// <summary>
+/// Measures how long a message of the usual size takes on a link, by round trips. The exchanges of a token wait for such messages.
+/// </summary>
 static class LinkTiming
 {
     public const int Bytes = 32 << 10;
 
-    /// <summary>The first ones run code that is not compiled yet, through buffers that are not there yet.</summary>
+    /// <summary>The first trips do not count: code is compiled and buffers grow meanwhile.</summary>
     const int WarmUps = 8;
 
-    const int MostTrips = 33;
+    const int MaxTrips = 33;
 
-    /// <summary>On a slow link a few trips tell enough.</summary>
+    /// <summary>No new trip begins after this time. On a slow link a few trips tell enough.</summary>
     static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Called by the rank that measures, while the other one is in <see cref="Echo"/>.</summary>
+    /// <summary>To be called by the rank that measures, while the other one is in <see cref="Echo"/>.</summary>
     /// <returns>The median of half a round trip.</returns>
     public static TimeSpan Measure(IPeerLink link, ulong viewVersion)
     {
         var payload = new byte[Bytes];
         for (var i = 0; i < WarmUps; i++) Trip(link, viewVersion, payload);
         var trips = new List<TimeSpan>();
-        for (var begun = Stopwatch.GetTimestamp(); trips.Count < MostTrips && (trips.Count == 0 || Stopwatch.GetElapsedTime(begun) < Longest);)
+        for (var begun = Stopwatch.GetTimestamp(); trips.Count < MaxTrips && (trips.Count == 0 || Stopwatch.GetElapsedTime(begun) < Longest);)
             trips.Add(Trip(link, viewVersion, payload));
         trips.Sort();
         return trips[trips.Count / 2] / 2;
     }
 
-    /// <summary>No more probes on this link.</summary>
+    /// <summary>Tells the other rank that no more probes come on this link, and which link was chosen.</summary>
     public static void End(IPeerLink link, ulong viewVersion, PeerLinkType chosen) =>
         link.Send(new LinkHeader(viewVersion, 0, Content.ProbeEnd, 0, (uint)chosen), []);
 

@@ -4,14 +4,16 @@ using System.Net.Sockets;
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
-/// A TCP connection for one thread that had better not sleep: who waits looks again and again for a moment, and only then sleeps. Every such wait has a deadline, and nothing is allocated per call. The asynchronous half is for the
-/// handshake, whose deadline is the caller's.
+/// A TCP connection as a stream, for one thread that exchanges small messages. A read or write that has to wait spins for a moment before it
+/// sleeps, because waking a thread takes longer than most waits. Every wait has a deadline. Nothing is allocated per call.
+/// <para>The asynchronous methods are for the handshake. Its deadline is the caller's token.</para>
 /// </summary>
 /// <param name="timeout">The longest that one synchronous read or write waits for the peer.</param>
 sealed class PeerSocket(Socket socket, TimeSpan timeout) : Stream
 {
     /// <summary>
-    /// What ranks that work alike usually differ by. Longer would keep from a shared processor those who are waited for.
+    /// Ranks with equal work usually finish within this time of each other. Spinning longer would take a shared processor from the thread that
+    /// this one waits for.
     /// </summary>
     static readonly TimeSpan SpinTime = TimeSpan.FromMicroseconds(50);
 
@@ -35,7 +37,7 @@ sealed class PeerSocket(Socket socket, TimeSpan timeout) : Stream
     public static PeerSocket Over(Socket socket, TimeSpan timeout)
     {
         (socket.NoDelay, socket.Blocking) = (true, false);
-        // Enough for the window; a system that allows less by default is asked for what it does allow.
+        // The window must fit, with room for headers. A system with smaller defaults gives as much as it allows.
         (socket.SendBufferSize, socket.ReceiveBufferSize) = (2 * IPeerLink.Window, 2 * IPeerLink.Window);
         return new PeerSocket(socket, timeout);
     }
@@ -86,7 +88,7 @@ sealed class PeerSocket(Socket socket, TimeSpan timeout) : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    /// <summary>Ends the connection from another thread: one that waits here sees its end.</summary>
+    /// <summary>Ends the connection. May be called from another thread; a thread that waits in a read or write sees the end.</summary>
     public void Abort()
     {
         try

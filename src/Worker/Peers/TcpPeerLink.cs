@@ -4,17 +4,17 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
-/// A link over a TCP connection of its own, with or without TLS: header and payload go out in one write, and one read takes what there is.
-/// Nothing is allocated per message.
+/// A link over a direct connection, with or without TLS. Header and payload go out in one write, and one read takes all that is there. Nothing
+/// is allocated per message.
 /// </summary>
-/// <param name="connection">The connection itself.</param>
-/// <param name="stream">What is spoken on it: the connection, or TLS over it. Both are owned.</param>
+/// <param name="connection">The TCP connection. Owned.</param>
+/// <param name="stream">What is read and written: the connection, or TLS over it. Owned.</param>
 sealed class TcpPeerLink(PeerSocket connection, Stream stream, string peer) : IPeerLink
 {
     readonly byte[] _sent = GC.AllocateUninitializedArray<byte>(TcpFrame.HeaderBytes + IPeerLink.MaxPayload, pinned: true);
     readonly byte[] _received = GC.AllocateUninitializedArray<byte>(2 * (TcpFrame.HeaderBytes + IPeerLink.MaxPayload), pinned: true);
 
-    /// <summary>What was read and not yet handed on is _received[_first.._end].</summary>
+    /// <summary>Bytes that were read and not yet handed on: _received[_first.._end].</summary>
     int _first;
 
     int _end;
@@ -63,7 +63,7 @@ sealed class TcpPeerLink(PeerSocket connection, Stream stream, string peer) : IP
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Reads until so many bytes are there, and more if there are more.</summary>
+    /// <summary>Reads until at least so many bytes are there.</summary>
     void Fill(int count)
     {
         if (_first == _end) _first = _end = 0;
@@ -92,7 +92,7 @@ sealed class TcpPeerLink(PeerSocket connection, Stream stream, string peer) : IP
         }
     }
 
-    /// <summary>TLS says of what happens to the connection beneath it only that something did.</summary>
+    /// <summary>TLS wraps errors of the connection beneath it. The inner exception says what happened.</summary>
     static string Cause(Exception e) => (e.InnerException ?? e).Message;
 
     PeerLinkException Broken(string how)
@@ -110,7 +110,7 @@ static class TcpFrame
 {
     public const int HeaderBytes = 32;
 
-    /// <summary>Tells a header from bytes that a reader lost its place in.</summary>
+    /// <summary>Shows a reader that it is at a header, and has not lost its place.</summary>
     const ushort Mark = 0x4C4C;
 
     public static void Write(Span<byte> bytes, in LinkHeader header, int payload)

@@ -3,16 +3,16 @@ using LlamaCluster.Model.Ranks;
 namespace LlamaCluster.Worker.Ranks;
 
 /// <summary>
-/// Two ranks send each other what they have, and both add. Begin sends what the link takes without the other one receiving; the rest goes
-/// out while chunks come in.
+/// Adds up the terms of two ranks: each sends the other its term, and both add. Begin sends as many chunks as the link takes while the other
+/// rank does not receive. The rest are sent while chunks come in.
 /// </summary>
 sealed class DirectSum(SumWire wire) : ISumMethod
 {
     /// <summary>
-    /// Chunks that may be sent beyond as many as were received. The other rank can be as far ahead of what it has received, so a link may hold
-    /// twice that and two: its window.
+    /// How many more chunks may be sent than were received, less one. The other rank can be as far ahead of what it has received, so a link may
+    /// hold twice that and two. That must fit in <see cref="Peers.IPeerLink.Window"/>.
     /// </summary>
-    const int Ahead = 3;
+    const int MaxAhead = 3;
 
     readonly OpenSum[] _open = [.. Enumerable.Range(0, IRankExchange.MaxSumsUnderWay).Select(_ => new OpenSum())];
     readonly float[] _term = new float[SumChunks.MessageValues];
@@ -23,11 +23,11 @@ sealed class DirectSum(SumWire wire) : ISumMethod
 
     public void Begin(ReadOnlySpan<float> own)
     {
-        // In order: nothing of a sum before all of the one before it is on its way.
+        // Chunks go out in order. Nothing of this sum is sent before all of the sum before it.
         var inTurn = _begun == _completed || Sum(_begun - 1).IsSent;
         var sum = Sum(_begun++);
         sum.Begin(wire.NextExchange(), own.Length);
-        if (inTurn) SendWhatMay(sum, own);
+        if (inTurn) SendUpToTheLimit(sum, own);
     }
 
     public void Complete(Span<float> own)
@@ -35,20 +35,20 @@ sealed class DirectSum(SumWire wire) : ISumMethod
         var sum = Sum(_completed++);
         for (var chunk = 0; chunk < sum.Chunks.Count; chunk++)
         {
-            SendWhatMay(sum, own);
+            SendUpToTheLimit(sum, own);
             AddOther(sum, chunk, own);
         }
     }
 
     OpenSum Sum(long number) => _open[number % _open.Length];
 
-    void SendWhatMay(OpenSum sum, ReadOnlySpan<float> own)
+    void SendUpToTheLimit(OpenSum sum, ReadOnlySpan<float> own)
     {
-        for (; !sum.IsSent && _sent - _received <= Ahead; _sent++, sum.Sent++)
+        for (; !sum.IsSent && _sent - _received <= MaxAhead; _sent++, sum.Sent++)
             wire.Send(1 - wire.Rank, sum.Chunks[sum.Sent].Of(own), sum.Exchange, sum.Sent);
     }
 
-    /// <summary>Of two terms the order does not matter to the sum.</summary>
+    /// <summary>Adds the other rank's term. The order of two terms does not matter to their sum.</summary>
     void AddOther(OpenSum sum, int chunk, Span<float> own)
     {
         var values = sum.Chunks[chunk].Of(own);
@@ -65,7 +65,7 @@ sealed class DirectSum(SumWire wire) : ISumMethod
 
         public SumChunks Chunks { get; private set; }
 
-        /// <summary>Chunks that have been.</summary>
+        /// <summary>Chunks that were sent.</summary>
         public int Sent { get; set; }
 
         public bool IsSent => Sent == Chunks.Count;
@@ -74,7 +74,7 @@ sealed class DirectSum(SumWire wire) : ISumMethod
     }
 }
 
-/// <summary>How a group of ranks adds up. See <see cref="IRankExchange"/> for what begin and complete owe.</summary>
+/// <summary>A way for a group of ranks to add up. <see cref="IRankExchange"/> says what begin and complete promise.</summary>
 interface ISumMethod
 {
     void Begin(ReadOnlySpan<float> own);

@@ -4,12 +4,12 @@ using System.Numerics;
 namespace LlamaCluster.Worker.Ranks;
 
 /// <summary>
-/// What every rank gives to all others, of any length: it travels in pieces, the first of which begins with the length (i32). All ranks send
-/// one piece, then take one of each other rank, and so on.
+/// Every rank gives all others one message of any length. A message travels in pieces, and the first piece begins with the length (i32). All
+/// ranks send one piece, then receive one from each other rank, and so on.
 /// </summary>
 sealed class GatheredMessages(SumWire wire)
 {
-    /// <summary>Bytes; a message that claims more is not allocated for.</summary>
+    /// <summary>The most bytes of a message. Nothing is allocated for one that claims more.</summary>
     const int MaxLength = 1 << 28;
 
     const int Piece = 32 << 10;
@@ -41,7 +41,7 @@ sealed class GatheredMessages(SumWire wire)
 
     static int Pieces(int length) => (int)(((long)sizeof(int) + length + Piece - 1) / Piece);
 
-    /// <summary>Where in a message a piece begins; the length stands before all.</summary>
+    /// <summary>Where in a message a piece begins. The length, which stands before the message, takes some of piece 0.</summary>
     static int Offset(int piece) => piece == 0 ? 0 : piece * Piece - sizeof(int);
 
     static int Bytes(int length, int piece) => Math.Min(Offset(piece + 1), length) - Offset(piece);

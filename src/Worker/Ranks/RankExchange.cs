@@ -5,9 +5,12 @@ using LlamaCluster.Worker.Peers;
 namespace LlamaCluster.Worker.Ranks;
 
 /// <summary>
-/// How a rank meets the others over links, on the thread that computes: two ranks add up directly, more share the adding. Either way the terms
-/// are added in rank order, and every rank takes every term, its own included, as it comes out of a message: so all ranks hold the same
-/// bits, also where sums travel rounded. Allocates nothing once it has seen the largest message.
+/// How a rank exchanges sums and messages with the other ranks, on the thread that computes. Two ranks use <see cref="DirectSum"/>, more use
+/// <see cref="SharedSum"/>.
+/// <para>
+/// All ranks end with the same bits, even where sums travel rounded: terms are added in rank order, and every rank rounds its own term as a
+/// message would. Nothing is allocated once the largest message has been seen.
+/// </para>
 /// </summary>
 sealed class RankExchange(GroupShape shape) : IRankExchange
 {
@@ -20,10 +23,10 @@ sealed class RankExchange(GroupShape shape) : IRankExchange
 
     public int RankCount => shape.RankCount;
 
-    /// <summary>What exchanges took since <see cref="BeginStep"/>: waiting for the slower rank, sending and adding.</summary>
+    /// <summary>Time spent in exchanges since <see cref="BeginStep"/>: waiting for slower ranks, sending and adding.</summary>
     public TimeSpan Spent { get; private set; }
 
-    /// <summary>What was sent to all other ranks together since <see cref="BeginStep"/>.</summary>
+    /// <summary>Payload bytes sent to all other ranks together since <see cref="BeginStep"/>.</summary>
     public long SentBytes => _wire.SentBytes;
 
     ISumMethod Sums => _sums ?? throw new InvalidOperationException("the ranks are not linked yet");

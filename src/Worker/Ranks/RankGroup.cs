@@ -4,12 +4,12 @@ using LlamaCluster.Worker.Peers;
 namespace LlamaCluster.Worker.Ranks;
 
 /// <summary>
-/// This worker's place among the ranks of its stage, for one view: calls the lower ranks, is called by the higher ones, and then has a
-/// link to each, over which its exchange works.
+/// This worker's place among the ranks of its stage, for one view. It calls the lower ranks and is called by the higher ones. Then it has a
+/// link to each, which its exchange uses.
 /// </summary>
 sealed class RankGroup : IAsyncDisposable
 {
-    /// <summary>What a link's buffers take at most.</summary>
+    /// <summary>The most bytes that a link's buffers take.</summary>
     const long LinkBytes = 4L << 20;
 
     readonly ShardAssignment[] _ranks;
@@ -24,20 +24,20 @@ sealed class RankGroup : IAsyncDisposable
         _links = [.. _ranks.Select(_ => new TaskCompletionSource<ChosenLink>(TaskCreationOptions.RunContinuationsAsynchronously))];
     }
 
-    /// <summary>What links and sums take at most: those of more than two ranks are copied while they are open.</summary>
+    /// <summary>The most bytes that links and open sums take. Sums of more than two ranks are copied while they are open.</summary>
     public static long Bytes(int rankCount, int maxStepRows, int hiddenSize) =>
         (rankCount - 1) * LinkBytes + (rankCount > 2 ? (long)maxStepRows * hiddenSize * sizeof(float) : 0);
 
     public GroupShape Shape { get; }
 
-    /// <summary>Works once <see cref="ConnectAsync"/> has.</summary>
+    /// <summary>Can be used once <see cref="ConnectAsync"/> has completed.</summary>
     public RankExchange Exchange { get; }
 
-    /// <summary>Takes over the link on which a higher rank has called. False if there was one, or the view is over: then it stays the caller's.</summary>
+    /// <summary>Takes over a link to another rank. False if there is one already, or the view is over: the caller keeps the link then.</summary>
     public bool TryAttach(int rank, ChosenLink link)
     {
         if (_closed is not null || !_links[rank].TrySetResult(link)) return false;
-        // Closed meanwhile: whoever came second sees the other.
+        // The group may have been closed meanwhile. Whichever of the two came second sees the other.
         if (_closed is { } reason) link.Close(reason);
         return true;
     }
@@ -53,7 +53,7 @@ sealed class RankGroup : IAsyncDisposable
         Exchange.Connect([.. links[..Shape.Rank], null, .. links[Shape.Rank..]]);
     }
 
-    /// <summary>Ends all links; whoever waits on one is told why.</summary>
+    /// <summary>Ends all links. Whoever waits on one is told why.</summary>
     public void Close(string reason)
     {
         if (Interlocked.CompareExchange(ref _closed, reason, null) is not null) return;
@@ -61,7 +61,7 @@ sealed class RankGroup : IAsyncDisposable
             if (!link.TrySetException(new PeerLinkException(reason)) && link.Task.IsCompletedSuccessfully) link.Task.Result.Close(reason);
     }
 
-    /// <summary>The thread that used the exchange has ended.</summary>
+    /// <summary>To be called after the thread that uses the exchange has ended.</summary>
     public async ValueTask DisposeAsync()
     {
         Close($"view {Shape.ViewVersion} is over");

@@ -3,83 +3,92 @@ using LlamaCluster.Model.Ranks;
 namespace LlamaCluster.Worker.Ranks;
 
 /// <summary>
-/// More than two ranks share the adding: each adds up one part of every chunk for all (reduce-scatter), and sends the sum to the others
-/// (all-gather). All open sums are one row of chunks, of which a few are on their way at a time: their parts go out to be added as soon as
-/// the sum is begun, and each that has been added up makes room for the next.
+/// Adds up the terms of more than two ranks. The ranks share the work, chunk by chunk:
+/// <list type="number">
+/// <item>A chunk is cut into one part per rank. Every rank sends its term of each part to the rank that adds that part up (reduce-scatter).</item>
+/// <item>Every rank adds up its own part, in rank order, and sends the sum to all others (all-gather).</item>
+/// </list>
 /// <para>
-/// A link brings messages in the order in which they were sent, and all ranks send in the same order. So each takes what comes in the order in
-/// which it has itself sent the like of it.
+/// Up to two chunks are in step 1 at a time, over all open sums: the terms of the next chunk travel while this one is added up.
+/// </para>
+/// <para>
+/// All ranks send the same messages in the same order, and a link keeps the order. So a rank may receive messages in the order in which it
+/// has sent its own: <see cref="_due"/> is that order.
 /// </para>
 /// </summary>
 sealed class SharedSum(SumWire wire) : ISumMethod
 {
     /// <summary>
-    /// Chunks whose parts may be sent beyond as many as were added up. Another rank can be so far ahead of what this one has added up, and behind with
-    /// the sums as far again, so a link may hold four times as many messages: its window.
+    /// The most chunks that are scattered and not yet added up. Another rank can be that many chunks ahead of this one with its terms, and that
+    /// many behind with its sums, so a link may hold four times as many messages. That must fit in <see cref="Peers.IPeerLink.Window"/>.
     /// </summary>
-    const int Ahead = 2;
+    const int MaxScattered = 2;
 
     readonly SharedSumState[] _open = [.. Enumerable.Range(0, IRankExchange.MaxSumsUnderWay).Select(_ => new SharedSumState())];
-    readonly Queue<Message> _due = new(2 * Ahead);
+    readonly Queue<Due> _due = new(2 * MaxScattered);
     readonly float[] _total = new float[SumChunks.MessageValues];
     readonly float[] _term = new float[SumChunks.MessageValues];
+
+    /// <summary>Sums are numbered from 0: this many were begun, and this many completed.</summary>
     long _begun;
+
     long _completed;
 
-    /// <summary>The oldest sum that may have chunks to be scattered.</summary>
+    /// <summary>The oldest sum that has chunks to scatter, or <see cref="_begun"/>.</summary>
     long _scattering;
 
-    /// <summary>Chunks that were scattered and not yet added up.</summary>
-    int _ahead;
+    /// <summary>Chunks that are scattered and not yet added up.</summary>
+    int _scattered;
 
     public void Begin(ReadOnlySpan<float> own)
     {
         Sum(_begun++).Begin(wire.NextExchange(), wire.RankCount, own);
-        ScatterWhatMay();
+        ScatterUpToTheLimit();
     }
 
     public void Complete(Span<float> own)
     {
         var sum = Sum(_completed);
-        while (!sum.IsComplete) TakeNext();
+        while (!sum.IsComplete) TakeNextDue();
         sum.Values.CopyTo(own);
         _completed++;
     }
 
     SharedSumState Sum(long number) => _open[number % _open.Length];
 
-    void ScatterWhatMay()
+    void ScatterUpToTheLimit()
     {
         for (; _scattering < _begun; _scattering++)
-            for (var sum = Sum(_scattering); !sum.IsScattered; _ahead++)
+            for (var sum = Sum(_scattering); !sum.IsScattered; _scattered++)
             {
-                if (_ahead == Ahead) return;
+                if (_scattered == MaxScattered) return;
                 Scatter(sum, sum.Scattered);
-                _due.Enqueue(new Message(sum, sum.Scattered++, IsSum: false));
+                _due.Enqueue(new Due(sum, sum.Scattered++, IsSums: false));
             }
     }
 
-    void TakeNext()
+    void TakeNextDue()
     {
-        var (sum, chunk, isSum) = _due.Dequeue();
-        if (isSum)
+        var (sum, chunk, isSums) = _due.Dequeue();
+        if (isSums)
         {
-            TakeSums(sum, chunk);
+            GatherSums(sum, chunk);
             return;
         }
         AddUpOwnPart(sum, chunk);
-        _due.Enqueue(new Message(sum, chunk, IsSum: true));
-        _ahead--;
-        ScatterWhatMay();
+        _due.Enqueue(new Due(sum, chunk, IsSums: true));
+        _scattered--;
+        ScatterUpToTheLimit();
     }
 
-    /// <summary>To every rank this one's term of the part that it adds up.</summary>
+    /// <summary>Sends every other rank this rank's term of the part that it adds up.</summary>
     void Scatter(SharedSumState sum, int chunk)
     {
         for (var rank = 0; rank < wire.RankCount; rank++)
             if (rank != wire.Rank && sum.Part(chunk, rank) is { IsEmpty: false } part) wire.Send(rank, part, sum.Exchange, chunk);
     }
 
+    /// <summary>Receives all other ranks' terms of this rank's part, adds them up, and sends the sum to everybody.</summary>
     void AddUpOwnPart(SharedSumState sum, int chunk)
     {
         var part = sum.Part(chunk, wire.Rank);
@@ -96,30 +105,29 @@ sealed class SharedSum(SumWire wire) : ISumMethod
         wire.Round(total, part);
     }
 
-    /// <summary>From every other rank the part that it has added up.</summary>
-    void TakeSums(SharedSumState sum, int chunk)
+    /// <summary>Receives from every other rank the sum of the part that it has added up.</summary>
+    void GatherSums(SharedSumState sum, int chunk)
     {
         for (var rank = 0; rank < wire.RankCount; rank++)
             if (rank != wire.Rank && sum.Part(chunk, rank) is { IsEmpty: false } part) wire.Receive(rank, part, sum.Exchange, chunk);
         sum.Gathered++;
     }
 
-    /// <summary>What every other rank has sent, too, or is to send.</summary>
-    /// <param name="IsSum">Else terms to be added.</param>
-    readonly record struct Message(SharedSumState Sum, int Chunk, bool IsSum);
+    /// <summary>Messages to receive: one from each other rank that has a part of the chunk.</summary>
+    /// <param name="IsSums">They are sums of parts. Else they are terms of this rank's part.</param>
+    readonly record struct Due(SharedSumState Sum, int Chunk, bool IsSums);
 }
 
-/// <summary>A sum that several ranks are at work on: this one's terms, in whose places come the sums. Used again and again.</summary>
+/// <summary>One open sum: this rank's terms at first, which are replaced by the sums as they come. Used again and again.</summary>
 sealed class SharedSumState
 {
     SumChunks _chunks;
-    int _parts;
     int _length;
     float[] _values = [];
 
     public uint Exchange { get; private set; }
 
-    /// <summary>Chunks whose parts have been sent to those who add them up.</summary>
+    /// <summary>Chunks whose terms have been sent.</summary>
     public int Scattered { get; set; }
 
     /// <summary>Chunks whose sums are here.</summary>
@@ -132,14 +140,14 @@ sealed class SharedSumState
     public ReadOnlySpan<float> Values => _values.AsSpan(0, _length);
 
     /// <param name="parts">As many as there are ranks.</param>
-    /// <param name="own">Copied: chunks of it go out while the caller is at other things.</param>
+    /// <param name="own">Copied, because chunks of it are still sent after this returns.</param>
     public void Begin(uint exchange, int parts, ReadOnlySpan<float> own)
     {
         if (_values.Length < own.Length) _values = GC.AllocateUninitializedArray<float>(own.Length);
         own.CopyTo(_values);
-        (Exchange, _parts, _length, _chunks, Scattered, Gathered) = (exchange, parts, own.Length, new SumChunks(own.Length, parts), 0, 0);
+        (Exchange, _length, _chunks, Scattered, Gathered) = (exchange, own.Length, new SumChunks(own.Length, parts), 0, 0);
     }
 
-    /// <summary>What a rank adds up of a chunk.</summary>
+    /// <summary>The part of a chunk that a rank adds up.</summary>
     public Span<float> Part(int chunk, int rank) => _chunks.Part(chunk, rank).Of(_values.AsSpan());
 }

@@ -1,14 +1,14 @@
 namespace LlamaCluster.Worker.Ranks;
 
 /// <summary>
-/// Cuts the numbers of a sum into chunks that fit into one message each, or, where every rank adds up one part of it, one message a part. Cuts
-/// are at multiples of 32 from the start, as the blocks of q8 are: so what becomes of a number does not depend on the cuts.
+/// Cuts the numbers of a sum into chunks. A chunk travels as one message, or as one message per part where every rank adds up a part of it.
+/// The cuts are at multiples of 32 from the start, like the blocks of q8, so that rounding does not depend on the cuts.
 /// </summary>
 /// <param name="length">Numbers of the sum.</param>
-/// <param name="parts">Of a chunk that travel separately; 1: it travels whole.</param>
+/// <param name="parts">Parts of a chunk. 1: it travels whole.</param>
 readonly struct SumChunks(int length, int parts)
 {
-    /// <summary>Numbers of a message at most: 32 KiB of f32, an eighth of a link's window.</summary>
+    /// <summary>The most numbers of a message: 32 KiB of f32, an eighth of a link's window.</summary>
     public const int MessageValues = 8192;
 
     const int Block = 32;
@@ -19,7 +19,7 @@ readonly struct SumChunks(int length, int parts)
 
     public SumRange this[int index] => new((int)(index * _chunk), (int)Math.Min(_chunk, length - index * _chunk));
 
-    /// <summary>What one part has of a chunk; nothing where there are fewer blocks than parts.</summary>
+    /// <summary>The numbers of one part of a chunk. It is empty where there are fewer blocks than parts.</summary>
     public SumRange Part(int index, int part)
     {
         var chunk = this[index];

@@ -8,7 +8,10 @@ using static LlamaCluster.Protos.RankFrame.Types;
 
 namespace LlamaCluster.Worker.Ranks;
 
-/// <summary>Numbers as messages on the links to other ranks. What arrives must be exactly what is due: all ranks do the same in the same order.</summary>
+/// <summary>
+/// Sends and receives numbers as messages on the links to the other ranks. All ranks do the same in the same order, so a message that arrives
+/// must be exactly the one that is due.
+/// </summary>
 sealed class SumWire(GroupShape shape)
 {
     readonly byte[] _payload = new byte[IPeerLink.MaxPayload];
@@ -27,10 +30,10 @@ sealed class SumWire(GroupShape shape)
 
     public int RankCount => shape.RankCount;
 
-    /// <summary>A message changes what it carries.</summary>
+    /// <summary>Whether numbers change in a message, because they travel rounded.</summary>
     public bool Rounds => shape.SumType != ActivationType.F32;
 
-    /// <summary>Exchanges begun in this step: sums and gatherings.</summary>
+    /// <summary>Exchanges that were begun in this step: sums and gathered messages.</summary>
     public uint Begun { get; private set; }
 
     /// <summary>Payload of this step's messages, to all other ranks together.</summary>
@@ -47,7 +50,7 @@ sealed class SumWire(GroupShape shape)
     /// <exception cref="RankLostException">The rank is gone.</exception>
     public void Send(int rank, ReadOnlySpan<float> values, uint exchange, int chunk) => Send(rank, Encode(values), Header(_content, exchange, chunk));
 
-    /// <summary>To all other ranks, the same.</summary>
+    /// <summary>Sends the same values to all other ranks.</summary>
     public void SendToAll(ReadOnlySpan<float> values, uint exchange, int chunk)
     {
         var payload = Encode(values);
@@ -66,7 +69,7 @@ sealed class SumWire(GroupShape shape)
         ActivationCodec.Decode(shape.SumType, payload, values.Length, values);
     }
 
-    /// <summary>What comes out of a message that these values went into.</summary>
+    /// <summary>Rounds values as a message with them would.</summary>
     public void Round(ReadOnlySpan<float> values, Span<float> rounded)
     {
         if (Rounds) ActivationCodec.Decode(shape.SumType, Encode(values), values.Length, rounded);
@@ -78,7 +81,7 @@ sealed class SumWire(GroupShape shape)
     /// <returns>Bytes of the part.</returns>
     public int ReceivePart(int rank, Span<byte> part, uint exchange, int chunk) => Receive(rank, part, Header(Content.Gathered, exchange, chunk));
 
-    /// <summary>The rank does something else than this one.</summary>
+    /// <summary>Closes the link to a rank that does something else than this one.</summary>
     public RankLostException Confused(int rank, string sent)
     {
         var problem = $"{_links[rank]!.Peer} sent {sent}";

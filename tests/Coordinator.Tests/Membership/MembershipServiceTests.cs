@@ -42,8 +42,8 @@ public sealed class MembershipServiceTests : IAsyncLifetime
 
     public static TheoryData<string, Action<RegisterRequest>, StatusCode, string> Refused => new()
     {
-        { "version", r => r.ProtocolVersion = 2, StatusCode.FailedPrecondition, "protocol version 1, the worker 2" },
-        { "no version", r => r.ProtocolVersion = 0, StatusCode.FailedPrecondition, "protocol version" },
+        { "version", r => r.ProtocolVersion = 99, StatusCode.Unimplemented, "the worker 99" },
+        { "no version", r => r.ProtocolVersion = 0, StatusCode.Unimplemented, "protocol version" },
         { "other model", r => r.ModelDigest = new string('a', 64), StatusCode.FailedPrecondition, "the worker has aaaaaaaaaaaa:" },
         { "digest", r => r.ModelDigest = "sha", StatusCode.InvalidArgument, "model_digest" },
         { "no address", r => r.Address = "", StatusCode.InvalidArgument, "address" },
