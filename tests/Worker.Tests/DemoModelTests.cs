@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
@@ -7,7 +8,7 @@ using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
-using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Models;
 using LlamaCluster.Worker.Tests.Fakes;
 using Wire = LlamaCluster.Protos;
 
@@ -93,7 +94,8 @@ public class DemoModelTests
     public void BufferBytes_OfAStage_AreWhatItTakes()
     {
         using var weights = ModelFiles.Open(Path);
-        using var loader = new LlamaLoader(new WorkerOptions { Coordinator = new Uri("http://127.0.0.1:1"), Threads = 1 });
+        using var threads = new ComputeThreads(1);
+        var loader = new LlamaLoader(threads);
         foreach (var rows in new[] { 1, 7, 512 })
         {
             var shape = StageShape.Whole(8);

@@ -3,7 +3,7 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Protos;
-using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Commands;
 

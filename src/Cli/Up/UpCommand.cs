@@ -1,7 +1,7 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Up;
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Worker;
+using LlamaCluster.Worker.Hosting;
 
 namespace LlamaCluster.Cli.Up;
 

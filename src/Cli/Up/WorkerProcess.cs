@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Reflection;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Kernels;
-using LlamaCluster.Worker.Links;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Up;
 

@@ -31,3 +31,9 @@ public static class Field
     public static Uri Address(string name, string value) =>
         PeerAddress.TryParse(value, out var address) ? address : throw new InvalidMessageException($"{name} is not an address like http://host:port");
 }
+
+/// <summary>
+/// Something that came from the network is not what the protocol allows. The message is one line that names the field. A service
+/// that throws it answers INVALID_ARGUMENT (see <see cref="Rpc.StatusInterceptor"/>).
+/// </summary>
+public sealed class InvalidMessageException(string message) : Exception(message);

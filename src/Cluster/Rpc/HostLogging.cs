@@ -1,5 +1,7 @@
+using System.Globalization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
 
 namespace LlamaCluster.Cluster.Rpc;
@@ -16,4 +18,53 @@ public static class HostLogging
         logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
         return logging;
     }
+
+    /// <summary>What is logged until the scope is disposed of names these requests.</summary>
+    /// <param name="requestIds">Ids of clients' requests, separated by commas. "": none is known, and there is no scope.</param>
+    public static IDisposable? BeginRequestScope(this ILogger logger, string requestIds) =>
+        requestIds.Length == 0 ? null : logger.BeginScope(new RequestScope(requestIds));
+}
+
+/// <summary>The requests that log lines are about. It reads as a list of properties too, for loggers that keep those.</summary>
+sealed class RequestScope(string requestIds) : List<KeyValuePair<string, object?>>([new KeyValuePair<string, object?>("RequestIds", requestIds)])
+{
+    public override string ToString() => $"request {requestIds}";
+}
+
+/// <summary>
+/// <c>12:34:56.789 warn Worker.Registration.MembershipLoop: what happened [request 5f3a]</c>. An exception that is logged is a bug or a dead
+/// peer. It follows on lines of its own.
+/// </summary>
+sealed class OneLineFormatter(TimeProvider time) : ConsoleFormatter(FormatterName)
+{
+    public const string FormatterName = "one-line";
+
+    const string Ours = "LlamaCluster.";
+
+    public override void Write<TState>(in LogEntry<TState> entry, IExternalScopeProvider? scopes, TextWriter text)
+    {
+        text.Write(time.GetLocalNow().ToString("HH:mm:ss.fff ", CultureInfo.InvariantCulture));
+        text.Write(Level(entry.LogLevel));
+        text.Write(' ');
+        text.Write(entry.Category.StartsWith(Ours, StringComparison.Ordinal) ? entry.Category[Ours.Length..] : entry.Category);
+        text.Write(": ");
+        text.Write(entry.Formatter(entry.State, entry.Exception).ReplaceLineEndings(" "));
+        // Other scopes, like those of the web server, would only make the line long.
+        scopes?.ForEachScope(static (scope, line) =>
+        {
+            if (scope is RequestScope requests) line.Write($" [{requests}]");
+        }, text);
+        text.WriteLine();
+        if (entry.Exception is not null) text.WriteLine(entry.Exception);
+    }
+
+    static string Level(LogLevel level) => level switch
+    {
+        LogLevel.Trace => "trce",
+        LogLevel.Debug => "dbug",
+        LogLevel.Information => "info",
+        LogLevel.Warning => "warn",
+        LogLevel.Error => "fail",
+        _ => "crit",
+    };
 }

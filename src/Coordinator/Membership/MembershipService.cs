@@ -24,7 +24,7 @@ public sealed partial class MembershipService(
         // A worker that registers again counts as a new process. That would end the view, and with it the sequences that still have time to finish.
         if (lifetime.ApplicationStopping.IsCancellationRequested) throw new RpcException(new Status(StatusCode.Unavailable, "the coordinator is stopping"));
         if (request.ProtocolVersion != ProtocolVersion.Current)
-            throw Refuse(context, StatusCode.FailedPrecondition,
+            throw Refuse(context, StatusCode.Unimplemented,
                 $"the coordinator speaks protocol version {ProtocolVersion.Current}, the worker {request.ProtocolVersion}: run the same release on both");
         var digest = request.ModelDigest.Length == 0 ? "" : Field.Digest("model_digest", request.ModelDigest);
         if (digest.Length > 0 && digest != model.Digest)

@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Protos;
 

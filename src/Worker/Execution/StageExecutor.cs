@@ -7,9 +7,10 @@ using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Worker.Links;
-using LlamaCluster.Worker.Links.Peers;
-using LlamaCluster.Worker.Links.Ranks;
+using LlamaCluster.Protos;
+using LlamaCluster.Worker.Activations;
+using LlamaCluster.Worker.Peers;
+using LlamaCluster.Worker.Ranks;
 using Microsoft.Extensions.Logging;
 using static LlamaCluster.Protos.StepFailed.Types;
 using Wire = LlamaCluster.Protos;
@@ -17,14 +18,17 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Execution;
 
 /// <summary>
-/// Runs the steps of one view on a thread of its own, strictly in the order in which they came: takes the activations of the stage
-/// before, runs the stage, together with the other ranks that share it, hands the output to the stage after. A view ends once and for good, at the first failure or when its stream
-/// does: the stage and its KV are gone then, the weights stay with the worker, and steps that still come are answered with the reason.
-/// Going on takes a new view, since sequences that missed a step cannot.
+/// Runs the steps of one view on a thread of its own, strictly in the order in which they came. A step takes the activations of the stage
+/// before, runs the stage together with the other ranks that share it, and hands the output to the stage after.
+/// <para>
+/// A view ends once and for good, at the first failed step or with its stream. Then the stage and its KV are gone, the weights stay with the
+/// worker, and steps that still come are answered with the reason. Going on takes a new view, because a sequence that missed a step cannot go
+/// on. A sequence that fails alone does not end the view.
+/// </para>
 /// </summary>
 sealed partial class StageExecutor : IAsyncDisposable
 {
-    /// <summary>Far more than a coordinator has under way; then reading its stream stops.</summary>
+    /// <summary>Far more than a coordinator has under way. When the queue is full, its stream is not read any more.</summary>
     const int MaxQueued = 256;
 
     const int MaxReplies = 1024;
@@ -34,17 +38,18 @@ sealed partial class StageExecutor : IAsyncDisposable
     readonly IReadOnlyList<ActivationSender> _next;
     readonly TimeSpan _timeout;
     readonly ILogger _logger;
-    readonly StageQueue _queue = new(MaxQueued);
+    readonly HandoverQueue<StageWork> _queue = new(MaxQueued);
     readonly Channel<Wire.StepReply> _replies = Channel.CreateBounded<Wire.StepReply>(MaxReplies);
+    readonly LiveSequences _sequences = new();
     readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     StepFailure? _ending;
     ulong _lastStep;
     int _opened;
 
-    StageExecutor(ulong viewVersion, IStage stage, StageLinks links, TimeSpan timeout, ILogger logger)
+    StageExecutor(ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger)
     {
-        (_viewVersion, _stage, Inbox, Group, _next, _timeout, _logger) = (viewVersion, stage, links.Inbox, links.Group, links.Next, timeout, logger);
-        foreach (var next in _next) next.Failed += OnLinkFailed;
+        (_viewVersion, _stage, Inbox, Group, _next, _timeout, _logger) = (viewVersion, stage, connections.Inbox, connections.Group, connections.Next, timeout, logger);
+        foreach (var next in _next) next.Failed += OnStreamFailed;
     }
 
     /// <summary>Null on the first stage.</summary>
@@ -56,17 +61,17 @@ sealed partial class StageExecutor : IAsyncDisposable
     /// <summary>Goes on after the view has ended, with the reason as the answer to each step, until <see cref="CloseAsync"/>.</summary>
     public ChannelReader<Wire.StepReply> Replies => _replies.Reader;
 
-    /// <param name="stage">Owned from now on: used by the executor's thread only, and disposed of when the view ends.</param>
-    /// <param name="links">Owned too.</param>
+    /// <param name="stage">Owned from now on: only the executor's thread uses it, and it is disposed of when the view ends.</param>
+    /// <param name="connections">Owned too.</param>
     /// <param name="timeout">How long activations may take to come.</param>
-    public static StageExecutor Start(ulong viewVersion, IStage stage, StageLinks links, TimeSpan timeout, ILogger logger)
+    public static StageExecutor Start(ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger)
     {
-        var executor = new StageExecutor(viewVersion, stage, links, timeout, logger);
+        var executor = new StageExecutor(viewVersion, stage, connections, timeout, logger);
         new Thread(executor.Work) { IsBackground = true, Name = $"stage of view {viewVersion}" }.Start();
         return executor;
     }
 
-    /// <summary>A view has one stream of steps. False if it had it already.</summary>
+    /// <summary>A view has one stream of steps. False if it has had it.</summary>
     public bool TryOpen() => Interlocked.Exchange(ref _opened, 1) == 0;
 
     /// <summary>Connects to the next stage, if there is one, and to the other ranks of this one. Null when steps can come.</summary>
@@ -81,7 +86,7 @@ sealed partial class StageExecutor : IAsyncDisposable
         if (!await _queue.AddAsync(work, cancellation)) Perform(work);
     }
 
-    /// <summary>The view is over. Steps that wait are answered with the reason; the one that runs, runs to its end.</summary>
+    /// <summary>The view is over. Steps that wait are answered with the reason. The one that runs still runs to its end.</summary>
     public void End(StepFailure reason)
     {
         if (Interlocked.CompareExchange(ref _ending, reason, null) is not null) return;
@@ -150,12 +155,29 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         switch (work)
         {
-            case StageWork.RunStep step: Answer(step.StepId, _ending ?? TryRun(step)); break;
+            case StageWork.RunStep step when _ending is null: RunInScope(step); break;
+            case StageWork.RunStep step: Answer(step.StepId, _ending); break;
             case StageWork.RefuseStep step: Answer(step.StepId, _ending ?? step.Failure); break;
             case StageWork.EndSequences ended when _ending is null:
-                foreach (var id in ended.SequenceIds) _stage.End(id);
+                foreach (var id in ended.SequenceIds) End(id);
                 break;
         }
+    }
+
+    void End(ulong sequenceId)
+    {
+        _stage.End(sequenceId);
+        _sequences.End(sequenceId);
+    }
+
+    void RunInScope(StageWork.RunStep step)
+    {
+        _sequences.Begin(step);
+        using var activity = _sequences.StartActivity(_viewVersion, step);
+        if (TryRun(step) is not { } failure) return;
+        activity?.SetStatus(ActivityStatusCode.Error, failure.Message);
+        using var requests = _logger.BeginRequestScope(_sequences.RequestIds(step.Step));
+        Answer(step.StepId, failure);
     }
 
     void Answer(ulong stepId, StepFailure? failure)
@@ -181,6 +203,7 @@ sealed partial class StageExecutor : IAsyncDisposable
         }
         catch (Exception e)
         {
+            using var requests = _logger.BeginRequestScope(_sequences.RequestIds(step.Step));
             LogStepBroke(e, step.StepId, _viewVersion);
             return new StepFailure(Reason.Internal, $"{e.GetType().Name} in step {step.StepId}: see this worker's log");
         }
@@ -196,39 +219,56 @@ sealed partial class StageExecutor : IAsyncDisposable
         var timings = StepReplies.Timings(step.Rows, begun, arrived, Stopwatch.GetTimestamp(), Group?.Exchange);
         return outcome switch
         {
-            StepOutcome.Completed completed => Deliver(step, completed.Samples, timings),
+            StepOutcome.Completed completed => Deliver(step, _sequences.WithProblems(step.Step, completed), timings),
             StepOutcome.Refused refused => new StepFailure(Reason.BadStep, refused.Reason),
             StepOutcome.Failed failed => new StepFailure(Reason.Internal, failed.Reason),
             _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
         };
     }
 
-    StepFailure? Deliver(StageWork.RunStep step, IReadOnlyList<SequenceSamples> samples, Wire.StepTimings timings)
+    StepFailure? Deliver(StageWork.RunStep step, StepOutcome.Completed outcome, Wire.StepTimings timings)
     {
+        foreach (var failure in outcome.Failures) Log(failure);
         foreach (var next in _next)
         {
             if (next.Post(step.StepId, step.Rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
             timings.ActivationBytes += (ulong)next.LastBytes;
         }
-        // Before the network's threads run: what they find of the links comes after the answer.
+        // Replied before the network's threads run: what they then find out about the streams comes after the answer.
         Reply(_stage.Shape.HasHead && (Group is null || Group.Shape.Rank == 0)
-            ? StepReplies.Result(_viewVersion, step.StepId, samples, timings)
+            ? StepReplies.Result(_viewVersion, step.StepId, outcome, timings)
             : StepReplies.Done(_viewVersion, step.StepId, timings));
         LetNetworkRun();
         return null;
     }
 
     /// <summary>
-    /// Where this thread has a processor to itself and the network's threads have the same one, they would wait for a whole slice of the next
-    /// step, and everybody else for what this one gave.
+    /// The network's threads may have the same processor as this one. Without a yield they would wait for a whole time slice of the next step,
+    /// and the next stage would wait for this step's output.
     /// </summary>
     static void LetNetworkRun() => Thread.Yield();
 
-    void OnLinkFailed(ulong stepId, string problem) => Answer(stepId, new StepFailure(Reason.PeerLost, problem));
+    void Log(SequenceFailure failure)
+    {
+        if (!_sequences.IsNews(failure)) return;
+        using var request = _logger.BeginRequestScope(_sequences.RequestId(failure.SequenceId));
+        LogSequenceFailed(failure.SequenceId, _viewVersion, failure.Reason);
+    }
+
+    void OnStreamFailed(ulong stepId, string problem) => Answer(stepId, new StepFailure(Reason.PeerLost, problem));
 
     void Reply(Wire.StepReply reply)
     {
         if (!_replies.Writer.TryWrite(reply) && _ending is null)
             End(new StepFailure(Reason.Internal, $"the coordinator left {MaxReplies} replies unread"));
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Step {StepId} of view {ViewVersion} failed: {Reason}, {Problem}")]
+    partial void LogStepFailed(ulong stepId, ulong viewVersion, StepFailed.Types.Reason reason, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Sequence {SequenceId} of view {ViewVersion} cannot go on: {Problem}")]
+    partial void LogSequenceFailed(ulong sequenceId, ulong viewVersion, string problem);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Step {StepId} of view {ViewVersion} broke")]
+    partial void LogStepBroke(Exception exception, ulong stepId, ulong viewVersion);
 }

@@ -1,6 +1,15 @@
+using System.Diagnostics;
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Worker.Activations;
+using LlamaCluster.Worker.Ranks;
 
 namespace LlamaCluster.Worker.Execution;
+
+/// <summary>What joins a stage to the other workers of a view.</summary>
+/// <param name="Inbox">For activations of the stage before. Null on the first stage.</param>
+/// <param name="Group">The other ranks of the stage. Null if there are none.</param>
+/// <param name="Next">To those workers of the next stage that this one feeds.</param>
+sealed record StageConnections(ActivationInbox? Inbox, RankGroup? Group, IReadOnlyList<ActivationSender> Next);
 
 /// <summary>What a stage's thread is asked to do, in order of arrival.</summary>
 abstract record StageWork
@@ -8,10 +17,19 @@ abstract record StageWork
     StageWork() { }
 
     /// <param name="Rows">Of all chunks together; within the limits of the view.</param>
-    public sealed record RunStep(ulong StepId, Step Step, int Rows) : StageWork;
+    public sealed record RunStep(ulong StepId, Step Step, int Rows) : StageWork
+    {
+        /// <summary>Which requests the step's new sequences belong to, as far as that was said.</summary>
+        public IReadOnlyList<SequenceRequest> Requests { get; init; } = [];
+    }
 
-    /// <summary>A step that cannot be run, answered when its turn comes.</summary>
+    /// <summary>A step that cannot be run. It is answered when its turn comes.</summary>
     public sealed record RefuseStep(ulong StepId, StepFailure Failure) : StageWork;
 
     public sealed record EndSequences(IReadOnlyList<ulong> SequenceIds) : StageWork;
 }
+
+/// <summary>The client's request that a sequence belongs to, for logs and traces.</summary>
+/// <param name="RequestId">"": not known.</param>
+/// <param name="Trace">Default: not traced.</param>
+sealed record SequenceRequest(ulong SequenceId, string RequestId, ActivityContext Trace);

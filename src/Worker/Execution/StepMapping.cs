@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
@@ -6,40 +8,85 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Execution;
 
 /// <summary>
-/// Steps as the stage takes them. Checked here is what decides how much is allocated and what the stage cannot know; what it knows
-/// (its sequences, its blocks, the vocabulary) it checks itself.
+/// Steps as the stage takes them. Checked here is what decides how much is allocated, and the facts of each new sequence. What the stage
+/// knows itself (its sequences, its blocks) it checks itself.
+/// <para>
+/// A step that contradicts itself is refused as a whole. Bad facts of one sequence fail that sequence only: it starts with a problem.
+/// </para>
 /// </summary>
 static class StepMapping
 {
+    const int MaxRequestId = 128;
+
     /// <param name="maxRows">The most positions that a step may bring in this view.</param>
+    /// <param name="vocabularySize">V of the model.</param>
     /// <param name="histories">What has come for the step's new sequences.</param>
     /// <exception cref="InvalidMessageException">One line: which field of which sequence, and what is wrong with it.</exception>
-    public static StageWork.RunStep ToWork(this Wire.StepPlan plan, int maxRows, HistoryParts histories)
+    public static StageWork.RunStep ToWork(this Wire.StepPlan plan, int maxRows, int vocabularySize, HistoryParts histories)
     {
         Field.Count("chunks", plan.Chunks.Count, 1, maxRows);
         Field.Count("new_sequences", plan.NewSequences.Count, 0, maxRows);
-        long rows = 0;
-        foreach (var chunk in plan.Chunks)
-            rows += Field.Count($"count of sequence {chunk.SequenceId}", chunk.Count, 1, maxRows);
         Field.Count("copies", plan.Copies.Count, 0, maxRows);
-        var step = new Step([.. plan.NewSequences.Select(facts => ToStart(facts, histories))], [.. plan.Chunks.Select(ToChunk)])
+        long rows = 0;
+        foreach (var chunk in plan.Chunks) rows += Field.Count($"count of sequence {chunk.SequenceId}", chunk.Count, 1, maxRows);
+        var step = new Step([.. plan.NewSequences.Select(facts => ToStart(facts, vocabularySize, histories))], [.. plan.Chunks.Select(ToChunk)])
         {
             Copies = [.. plan.Copies.Select(copy => new BlockCopy(copy.Source, copy.Target))],
         };
-        return new StageWork.RunStep(plan.StepId, step, Field.Count("positions of all chunks", rows, 1, maxRows));
+        return new StageWork.RunStep(plan.StepId, step, Field.Count("positions of all chunks", rows, 1, maxRows))
+        {
+            Requests = [.. plan.NewSequences.Select(ToRequest).OfType<SequenceRequest>()],
+        };
     }
 
     static Chunk ToChunk(Wire.SequenceChunk chunk) => new(
         chunk.SequenceId, chunk.Start, chunk.Count, chunk.Tokens.ToArray(), chunk.NewBlocks.ToArray(), chunk.SampleCount, chunk.TokenMask.Memory);
 
-    static SequenceStart ToStart(Wire.SequenceFacts facts, HistoryParts histories)
+    static SequenceStart ToStart(Wire.SequenceFacts facts, int vocabularySize, HistoryParts histories)
     {
-        var field = $"of sequence {facts.SequenceId}";
-        if (facts.LoraId != 0) throw new InvalidMessageException($"lora_id {field} is {facts.LoraId}; this worker has no adapters");
-        return new SequenceStart(
-            facts.SequenceId,
-            facts.Sampling is null ? new SamplingOptions() : SamplingMapping.ToOptions(facts.Sampling, field),
-            Field.Count($"prompt_length {field}", facts.PromptLength, 0, int.MaxValue),
-            histories.Take(facts.SequenceId));
+        var history = histories.Take(facts.SequenceId);
+        var sampling = facts.Sampling?.ToOptions() ?? new SamplingOptions();
+        // With a problem, nothing of the bad facts may reach the stage.
+        return FirstProblem(facts, sampling, vocabularySize) is { } problem
+            ? new SequenceStart(facts.SequenceId, new SamplingOptions(), 0, []) { Problem = problem }
+            : new SequenceStart(facts.SequenceId, sampling, (int)facts.PromptLength, history);
     }
+
+    static string? FirstProblem(Wire.SequenceFacts facts, SamplingOptions sampling, int vocabularySize) =>
+        facts.LoraId != 0 ? $"lora_id is {facts.LoraId}; this worker has no adapters"
+        : facts.PromptLength > int.MaxValue ? $"prompt_length is {facts.PromptLength}, more than {int.MaxValue}"
+        : !IsRequestId(facts.RequestId) ? $"request_id must be at most {MaxRequestId} visible ASCII characters"
+        : SamplingRanges.FirstProblem(sampling, vocabularySize);
+
+    /// <summary>Null where the facts name no request.</summary>
+    static SequenceRequest? ToRequest(Wire.SequenceFacts facts)
+    {
+        var requestId = IsRequestId(facts.RequestId) ? facts.RequestId : "";
+        // A trace that cannot be read is no reason not to serve.
+        var traced = ActivityContext.TryParse(facts.TraceParent, traceState: null, isRemote: true, out var trace);
+        return traced || requestId.Length > 0 ? new SequenceRequest(facts.SequenceId, requestId, trace) : null;
+    }
+
+    static bool IsRequestId(string text) => text.Length <= MaxRequestId && !text.AsSpan().ContainsAnyExceptInRange('!', '~');
+}
+
+/// <summary>Histories of sequences that a coming step will introduce. They come in parts, so that no message is too large.</summary>
+/// <param name="maxSequences">The most sequences that may have a history here before they are introduced.</param>
+/// <param name="maxLength">The most tokens of one history.</param>
+sealed class HistoryParts(int maxSequences, int maxLength)
+{
+    readonly Dictionary<ulong, List<int>> _parts = [];
+
+    /// <exception cref="InvalidMessageException">There are more sequences or tokens than there may be.</exception>
+    public void Add(Wire.HistoryPart part)
+    {
+        ref var tokens = ref CollectionsMarshal.GetValueRefOrAddDefault(_parts, part.SequenceId, out var known);
+        if (!known) tokens = [];
+        Field.Count("sequences with a history", _parts.Count, 1, maxSequences);
+        Field.Count($"history of sequence {part.SequenceId}", (long)tokens!.Count + part.Tokens.Count, 1, maxLength);
+        tokens.AddRange(part.Tokens);
+    }
+
+    /// <summary>The tokens that came for a sequence. They are forgotten here.</summary>
+    public IReadOnlyList<int> Take(ulong sequenceId) => _parts.Remove(sequenceId, out var tokens) ? tokens : [];
 }

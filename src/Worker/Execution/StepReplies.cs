@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
-using LlamaCluster.Worker.Links.Sums;
+using LlamaCluster.Worker.Activations;
+using LlamaCluster.Worker.Ranks;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Execution;
@@ -20,16 +21,23 @@ static class StepReplies
     public static Wire.StepReply Done(ulong viewVersion, ulong stepId, Wire.StepTimings timings) =>
         new() { Done = new Wire.StepDone { ViewVersion = viewVersion, StepId = stepId, Timings = timings } };
 
-    public static Wire.StepReply Result(ulong viewVersion, ulong stepId, IReadOnlyList<SequenceSamples> samples, Wire.StepTimings timings) => new()
+    public static Wire.StepReply Result(ulong viewVersion, ulong stepId, StepOutcome.Completed outcome, Wire.StepTimings timings) => new()
     {
-        Result = new Wire.StepResult { ViewVersion = viewVersion, StepId = stepId, Sequences = { samples.Select(ToMessage) }, Timings = timings },
+        Result = new Wire.StepResult
+        {
+            ViewVersion = viewVersion,
+            StepId = stepId,
+            Sequences = { outcome.Samples.Select(ToMessage) },
+            Timings = timings,
+            Failed = { outcome.Failures.Select(failure => new Wire.SequenceFailed { SequenceId = failure.SequenceId, Message = failure.Reason }) },
+        },
     };
 
     /// <param name="begun">When the stage turned to the step (<see cref="Stopwatch.GetTimestamp"/>).</param>
     /// <param name="arrived">When its activations were there.</param>
     /// <param name="computed">When it was done.</param>
     /// <param name="exchange">With the other ranks, between the last two; null where there are none.</param>
-    public static Wire.StepTimings Timings(int rows, long begun, long arrived, long computed, LinkExchange? exchange)
+    public static Wire.StepTimings Timings(int rows, long begun, long arrived, long computed, RankExchange? exchange)
     {
         var synchronised = (ulong)(exchange?.Spent.TotalMicroseconds ?? 0);
         return new()

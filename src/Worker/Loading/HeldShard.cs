@@ -1,4 +1,8 @@
+using LlamaCluster.Model.Config;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Execution;
+using LlamaCluster.Worker.Models;
+using LlamaCluster.Worker.Orders;
 
 namespace LlamaCluster.Worker.Loading;
 
@@ -6,3 +10,16 @@ namespace LlamaCluster.Worker.Loading;
 /// <param name="KvBlockBytes">Of one block, over all layers of the shard.</param>
 /// <param name="ResidentBytes">Weights, KV cache and buffers.</param>
 sealed record HeldShard(LoadOrder Order, HeldModel Model, StageExecutor Executor, int KvBlockCount, long KvBlockBytes, long ResidentBytes);
+
+/// <summary>The weights that this worker has in memory, and where they came from.</summary>
+/// <param name="Slice">Of the layers, which they are.</param>
+/// <param name="Source">"local PATH", "cache PATH" or "coordinator".</param>
+sealed record HeldModel(IShardModel Weights, TensorSlice Slice, string Digest, string Source) : IDisposable
+{
+    /// <summary>Whether an order can be carried out with these weights as they are.</summary>
+    public bool Fits(LoadOrder order) => Digest == order.Plan.ModelDigest && Shape == order.Shape && Slice == order.Assignment.Shard.Slice;
+
+    public StageShape Shape => Weights.Shape;
+
+    public void Dispose() => Weights.Dispose();
+}

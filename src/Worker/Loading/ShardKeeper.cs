@@ -1,5 +1,8 @@
+using System.Threading.Channels;
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Worker.Orders;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Loading;
@@ -152,4 +155,23 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         model?.Dispose();
         Changed.Set();
     }
+}
+
+/// <summary>What a worker tells of itself in heartbeats and at registration.</summary>
+/// <param name="ViewVersion">The last view accepted; 0: none.</param>
+/// <param name="HeldDigest">Of the weights in memory; null: none.</param>
+sealed record ShardStatus(Wire.WorkerState State, ulong ViewVersion, string? HeldDigest, Shard? Shard, long ResidentBytes);
+
+/// <summary>Says that something changed, until whoever minds it has looked.</summary>
+sealed class StateSignal
+{
+    readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    public void Set() => _changes.Writer.TryWrite(true);
+
+    /// <summary>To be called before looking: what changes later is a new change.</summary>
+    public void Clear() => _changes.Reader.TryRead(out _);
+
+    /// <summary>Completes once there is a change that was not cleared.</summary>
+    public Task WaitAsync(CancellationToken cancellation) => _changes.Reader.WaitToReadAsync(cancellation).AsTask();
 }

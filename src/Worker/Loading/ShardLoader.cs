@@ -2,9 +2,12 @@ using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.Execution;
-using LlamaCluster.Worker.Links;
-using LlamaCluster.Worker.Links.Ranks;
+using LlamaCluster.Worker.Models;
+using LlamaCluster.Worker.Orders;
+using LlamaCluster.Worker.Peers;
+using LlamaCluster.Worker.Ranks;
 using LlamaCluster.Worker.Sources;
 using Microsoft.Extensions.Logging;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
@@ -44,7 +47,7 @@ sealed partial class ShardLoader(
         };
         var blockBytes = held.Weights.BytesPerBlock(stageOptions);
         var taken = held.Weights.Bytes + held.Weights.BufferBytes(stageOptions) + LinkBytes(order, shape);
-        var (blocks, problem) = KvBudget.Decide(memory.Bytes, taken, blockBytes, order.KvBlockCount, order.MaxSequenceLength);
+        var (blocks, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, blockBytes, order.KvBlockCount, order.MaxSequenceLength);
         if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
 
         var group = order.Assignment.Shard.Slice.IsWhole ? null : new RankGroup(Ranks(order, held), order.Plan.Ranks(order.Assignment.Stage), caller);
@@ -52,7 +55,7 @@ sealed partial class ShardLoader(
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
         var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, timeout));
-        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageLinks(inbox, group, [.. next]), timeout, logger);
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
         return new HeldShard(order, held, executor, blocks, blockBytes, resident);
@@ -80,8 +83,13 @@ sealed partial class ShardLoader(
 
     static void CheckStepRows(LlamaConfig config, LoadOrder order)
     {
-        var most = StepRowLimit.Of(config, order.ActivationType);
+        var most = ShardLimits.StepRows(config, order.ActivationType);
         if (order.MaxStepRows > most)
             throw new RpcException(new Status(StatusCode.FailedPrecondition, $"max_step_rows is {order.MaxStepRows}; with a model as wide as this one it is at most {most}"));
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "View {ViewVersion}, stage {Stage}: {Shard} ready, {WeightBytes} bytes of weights, {KvBlocks} KV blocks, {ResidentBytes} bytes in all, kernels {InstructionSet}, {Threads} threads, from {Source}")]
+    partial void LogLoaded(
+        ulong viewVersion, int stage, string shard, long weightBytes, int kvBlocks, long residentBytes, string instructionSet, int threads, string source);
 }

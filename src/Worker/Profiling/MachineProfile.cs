@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Profiling;
@@ -21,4 +23,28 @@ sealed record MachineProfile(double ReadBytes, double MultiplyAdds, double HostR
     };
 
     static bool IsRate(double value) => value > 0 && double.IsFinite(value);
+}
+
+/// <summary>Multiply-adds per second with weights of one type; see ProductPace in membership.proto.</summary>
+sealed record TypePace(string Type, double OneRow, double ManyRows);
+
+/// <summary>Tells machines apart, and what on them makes measurements comparable.</summary>
+static class Hardware
+{
+    /// <summary>The same for all processes of a running machine, in containers too: the kernel makes it anew at each start.</summary>
+    public static string HostId { get; } = FirstLine("/proc/sys/kernel/random/boot_id") ?? Environment.MachineName;
+
+    /// <summary>Which numbers are measured, and how.</summary>
+    const int Method = 2;
+
+    /// <summary>A name for measurements of these threads on this kind of machine by this software: 32 hex digits.</summary>
+    public static string MeasurementKey(int threads, string instructionSet, string softwareVersion)
+    {
+        var cpu = File.Exists("/proc/cpuinfo") ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) : null;
+        var memory = FirstLine("/proc/meminfo");
+        var text = string.Join('\n', Method, Environment.MachineName, cpu, memory, Environment.ProcessorCount, threads, instructionSet, softwareVersion);
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
+    }
+
+    static string? FirstLine(string file) => File.Exists(file) && File.ReadLines(file).FirstOrDefault() is { Length: > 0 } line ? line.Trim() : null;
 }

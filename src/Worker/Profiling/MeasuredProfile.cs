@@ -1,5 +1,5 @@
+using LlamaCluster.Kernels;
 using LlamaCluster.Protos;
-using LlamaCluster.Worker.Loading;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.Profiling;
@@ -8,7 +8,7 @@ namespace LlamaCluster.Worker.Profiling;
 /// This machine's profile, measured once for each number of threads and version of the software, and kept on disk. Workers of one machine measure one after
 /// the other, and use what another has measured.
 /// </summary>
-sealed partial class MeasuredProfile(LlamaLoader loader, ProfileCache cache, TimeProvider time, ILogger<MeasuredProfile> logger) : IProfileSource
+sealed partial class MeasuredProfile(ComputeThreads threads, ProfileCache cache, TimeProvider time, ILogger<MeasuredProfile> logger) : IProfileSource
 {
     /// <summary>After so long, a measurement that others may disturb is better than none.</summary>
     static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
@@ -18,7 +18,7 @@ sealed partial class MeasuredProfile(LlamaLoader loader, ProfileCache cache, Tim
     public async Task<Profile> GetAsync(CancellationToken cancellation)
     {
         var version = typeof(MeasuredProfile).Assembly.GetName().Version?.ToString(3) ?? "";
-        var key = Hardware.MeasurementKey(loader.Threads, loader.InstructionSet, version);
+        var key = Hardware.MeasurementKey(threads.Count, KernelWidths.Chosen.ToString().ToLowerInvariant(), version);
         var profile = cache.TryRead(key) ?? await MeasureAsync(key, cancellation);
         return profile.ToMessage(Hardware.HostId);
     }
@@ -28,8 +28,8 @@ sealed partial class MeasuredProfile(LlamaLoader loader, ProfileCache cache, Tim
         using var alone = await LockAsync(cancellation);
         if (cache.TryRead(key) is { } others) return others;
         var start = time.GetTimestamp();
-        var profile = await Task.Run(loader.Measure, cancellation);
-        LogMeasured(time.GetElapsedTime(start).TotalSeconds, loader.Threads, profile.ReadBytes / 1e9, profile.HostReadBytes / 1e9, profile.MultiplyAdds / 1e9);
+        var profile = await Task.Run(() => MachineMeasurement.Run(threads), cancellation);
+        LogMeasured(time.GetElapsedTime(start).TotalSeconds, threads.Count, profile.ReadBytes / 1e9, profile.HostReadBytes / 1e9, profile.MultiplyAdds / 1e9);
         cache.Write(key, profile);
         return profile;
     }
@@ -40,4 +40,19 @@ sealed partial class MeasuredProfile(LlamaLoader loader, ProfileCache cache, Tim
             if (cache.TryLock() is { } held) return held;
         return null;
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Measured this machine in {Seconds:0.0} s with {Threads} threads: reads {Read:0.0} GB/s (all processors {HostRead:0.0}), {MultiplyAdds:0} G multiply-adds/s")]
+    partial void LogMeasured(double seconds, int threads, double read, double hostRead, double multiplyAdds);
+}
+
+/// <summary>What the worker tells the coordinator of this machine's speed.</summary>
+interface IProfileSource
+{
+    Task<Profile> GetAsync(CancellationToken cancellation);
+}
+
+/// <summary>Nothing is measured; the coordinator takes the worker to be like the others.</summary>
+sealed class NoProfile : IProfileSource
+{
+    public Task<Profile> GetAsync(CancellationToken cancellation) => Task.FromResult(new Profile());
 }

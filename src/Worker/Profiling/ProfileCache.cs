@@ -63,4 +63,10 @@ sealed partial class ProfileCache(string folder, TimeProvider time, ILogger<Prof
     }
 
     string PathOf(string key) => Path.Combine(folder, $"{key}.json");
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The measurements in {Path} cannot be used and are made again: {Problem}")]
+    partial void LogDamaged(string path, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Measurements cannot be kept in {Folder}: {Problem}")]
+    partial void LogNotKept(string folder, string problem);
 }

@@ -4,7 +4,6 @@ using Grpc.Net.Client;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.Loading;
 using Microsoft.Extensions.Logging;
 using Wire = LlamaCluster.Protos;
@@ -12,8 +11,8 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Registration;
 
 /// <summary>
-/// Keeps the worker in the cluster for as long as it lives: registers, sends heartbeats, and starts over when the coordinator goes away
-/// or has forgotten it. What the worker holds is not touched by that: a coordinator that comes back finds it still loaded.
+/// Keeps the worker in the cluster for as long as it lives. It registers, sends heartbeats, and starts over when the coordinator goes away or
+/// has forgotten it. The worker keeps its shard meanwhile: a coordinator that comes back finds it still loaded.
 /// </summary>
 sealed partial class MembershipLoop(
     PeerChannels channels, Uri coordinator, WorkerCard card, ShardKeeper shards, TimeProvider time, ILogger<MembershipLoop> logger) : IDisposable
@@ -39,20 +38,20 @@ sealed partial class MembershipLoop(
                 if (!await TryGiveUpModelAsync(cancellation)) return $"the coordinator at {coordinator} refused this worker: {e.Status.Detail}";
                 LogModelGivenUp(e.Status.Detail);
             }
-            catch (Exception e) when (IsAway(e) && !cancellation.IsCancellationRequested)
+            catch (Exception e) when (IsTransient(e) && !cancellation.IsCancellationRequested)
             {
                 var pause = _backoff.Next();
-                LogAway(coordinator, RpcProblem.Describe(e), pause.TotalSeconds);
+                LogNotRegistered(coordinator, RpcProblem.Describe(e), pause.TotalSeconds);
                 await Task.WhenAny(Task.Delay(pause, time, cancellation));
             }
-            catch (Exception e) when (IsAway(e))
+            catch (Exception e) when (IsTransient(e))
             {
                 LogStopped();
             }
         return null;
     }
 
-    /// <summary>Tells the coordinator that this worker leaves, and waits until no plan counts on it. The heartbeats go on meanwhile.</summary>
+    /// <summary>Tells the coordinator that this worker leaves, and waits until no plan counts on it. Heartbeats go on meanwhile.</summary>
     public async Task DrainAsync(TimeSpan timeout)
     {
         if (_worker is not { } worker) return;
@@ -62,7 +61,7 @@ sealed partial class MembershipLoop(
             await Client.DrainAsync(request, deadline: DateTime.UtcNow + timeout);
             LogDrained();
         }
-        catch (Exception e) when (IsAway(e))
+        catch (Exception e) when (IsTransient(e))
         {
             LogNotDrained(RpcProblem.Describe(e));
         }
@@ -71,10 +70,10 @@ sealed partial class MembershipLoop(
     public void Dispose() => _channel.Dispose();
 
     /// <summary>
-    /// A coordinator whose name is not known (yet), a call that failed (while it is written to, as an IOException), was answered with
-    /// nonsense, or not in time.
+    /// Whether the coordinator may do better later. Its name may not be known yet; a call may have failed (with an IOException while it was
+    /// written to), been answered with nonsense, or not been answered in time.
     /// </summary>
-    static bool IsAway(Exception e) =>
+    static bool IsTransient(Exception e) =>
         e is SocketException or RpcException or IOException or InvalidMessageException or TimeoutException or OperationCanceledException;
 
     async Task<Registered> RegisterAsync(CancellationToken cancellation)
@@ -87,7 +86,7 @@ sealed partial class MembershipLoop(
         return registered;
     }
 
-    /// <summary>One heartbeat an interval, and one at once when the worker's state changes; each must be answered before the timeout.</summary>
+    /// <summary>Sends one heartbeat an interval, and one at once when the worker's state changes. Each must be answered before the timeout.</summary>
     async Task BeatAsync(Registered registered, CancellationToken cancellation)
     {
         using var call = Client.Heartbeat(cancellationToken: cancellation);
@@ -119,11 +118,54 @@ sealed partial class MembershipLoop(
         };
     }
 
-    /// <summary>A coordinator with another model is no reason to leave for a worker that only kept what an earlier one had given it.</summary>
+    /// <summary>
+    /// Gives up the model that an earlier coordinator assigned, if the present one serves another. False if the worker's operator chose the
+    /// model: then this worker is of no use here.
+    /// </summary>
     async Task<bool> TryGiveUpModelAsync(CancellationToken cancellation)
     {
         if (card.OwnDigest is not null || shards.Status.HeldDigest is null) return false;
         await shards.UnloadAsync(cancellation);
         return true;
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Registered as {Worker} with the coordinator at {Coordinator}; reachable at {Address}")]
+    partial void LogRegistered(WorkerId worker, Uri coordinator, Uri address);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Not registered with the coordinator at {Coordinator}: {Problem}; trying again in {Seconds:0.0} s")]
+    partial void LogNotRegistered(Uri coordinator, string problem, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Gave up the model it held, and registers without: {Reason}")]
+    partial void LogModelGivenUp(string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Heartbeats stopped")]
+    partial void LogStopped();
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The coordinator let this worker go")]
+    partial void LogDrained();
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Leaving although the coordinator did not let this worker go: {Problem}")]
+    partial void LogNotDrained(string problem);
+}
+
+/// <summary>
+/// Pauses between attempts. They double from a fifth of a second to five seconds. A random part of each, up to a fifth, is left out, so that
+/// many workers do not call at once.
+/// </summary>
+sealed class Backoff(Random random)
+{
+    static readonly TimeSpan Shortest = TimeSpan.FromSeconds(0.2);
+    static readonly TimeSpan Longest = TimeSpan.FromSeconds(5);
+
+    TimeSpan _next = Shortest;
+
+    public TimeSpan Next()
+    {
+        var pause = _next * (1 - random.NextDouble() / 5);
+        _next = _next * 2 > Longest ? Longest : _next * 2;
+        return pause;
+    }
+
+    /// <summary>To be called after a success: the next failure is a first one.</summary>
+    public void Reset() => _next = Shortest;
 }

@@ -1,8 +1,10 @@
+using System.Net;
+using System.Net.Sockets;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
-using LlamaCluster.Worker.Hosting;
+using LlamaCluster.Protos;
 using LlamaCluster.Worker.Loading;
 using Wire = LlamaCluster.Protos;
 
@@ -33,4 +35,42 @@ sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, 
         HeldShard = status.Shard?.ToMessage(),
         ViewVersion = status.ViewVersion,
     };
+}
+
+/// <summary>What the coordinator answered to a registration.</summary>
+/// <param name="Interval">How often it wants a heartbeat.</param>
+/// <param name="Timeout">After how long without one it gives the worker up, and the worker the stream.</param>
+sealed record Registered(WorkerId Worker, TimeSpan Interval, TimeSpan Timeout)
+{
+    const int LongestMilliseconds = 600_000;
+
+    /// <exception cref="InvalidMessageException">A field is out of range.</exception>
+    public static Registered Read(RegisterReply reply)
+    {
+        var interval = Field.Count("heartbeat_interval_milliseconds", reply.HeartbeatIntervalMilliseconds, 1, LongestMilliseconds);
+        var timeout = Field.Count("heartbeat_timeout_milliseconds", reply.HeartbeatTimeoutMilliseconds, interval + 1, LongestMilliseconds);
+        return new Registered(Field.Worker("worker_id", reply.WorkerId), TimeSpan.FromMilliseconds(interval), TimeSpan.FromMilliseconds(timeout));
+    }
+}
+
+/// <summary>The address that a worker tells others to reach it by.</summary>
+static class AnnouncedAddress
+{
+    /// <param name="bound">What the server listens on, with the real port.</param>
+    /// <exception cref="SocketException">It listens on a wildcard, and no network leads to the coordinator.</exception>
+    public static async Task<Uri> OfAsync(ListenAddress bound, Uri coordinator, CancellationToken cancellation)
+    {
+        var address = bound.IsWildcard ? await TowardsAsync(coordinator, cancellation) : bound.EndPoint.Address;
+        return new Uri($"{bound.Scheme}://{new IPEndPoint(address, bound.EndPoint.Port)}");
+    }
+
+    // Connecting a UDP socket sends nothing; it only makes the system choose the address it would send from.
+    static async Task<IPAddress> TowardsAsync(Uri coordinator, CancellationToken cancellation)
+    {
+        var targets = await Dns.GetHostAddressesAsync(coordinator.DnsSafeHost, cancellation);
+        if (targets.Length == 0) throw new SocketException((int)SocketError.HostNotFound);
+        using var socket = new Socket(targets[0].AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        await socket.ConnectAsync(targets[0], coordinator.Port, cancellation);
+        return ((IPEndPoint)socket.LocalEndPoint!).Address;
+    }
 }

@@ -6,7 +6,8 @@ using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Models;
+using LlamaCluster.Worker.Orders;
 using Microsoft.Extensions.Logging;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
 using Wire = LlamaCluster.Protos;
@@ -111,4 +112,7 @@ sealed partial class RemoteModels(
         var complete = config with { RopeScaling = new RopeScaling.Factors(divisors) };
         return LlamaConfigRules.FirstProblem(complete) is { } problem ? throw new InvalidMessageException($"{info.Name}: {problem}") : complete;
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Fetching weights broke off, attempt {Attempt} of {Attempts}: {Problem}")]
+    partial void LogTryAgain(int attempt, int attempts, string problem);
 }

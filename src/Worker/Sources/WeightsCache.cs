@@ -78,4 +78,7 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
             ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
             : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Cached weights {Path} are damaged ({Problem}): fetching them again")]
+    partial void LogDamaged(string path, string problem);
 }

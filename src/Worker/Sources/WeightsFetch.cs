@@ -82,3 +82,6 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
         if (Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, chunk.Data.Span) != chunk.Crc32C) throw new FetchException($"the checksum of a chunk of {name} does not agree, at byte {chunk.Offset}");
     }
 }
+
+/// <summary>A chunk of weights arrived damaged, out of order, or not at all. One line; worth another try, from the first tensor that is not whole.</summary>
+sealed class FetchException(string message) : Exception(message);

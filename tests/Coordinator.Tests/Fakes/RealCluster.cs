@@ -1,5 +1,6 @@
 using LlamaCluster.Testing;
 using LlamaCluster.Worker;
+using LlamaCluster.Worker.Hosting;
 
 namespace LlamaCluster.Coordinator.Tests.Fakes;
 

@@ -42,9 +42,9 @@ public sealed class MembershipServiceTests : IAsyncLifetime
 
     public static TheoryData<string, Action<RegisterRequest>, StatusCode, string> Refused => new()
     {
-        { "older version", r => r.ProtocolVersion = 1, StatusCode.FailedPrecondition, $"the coordinator speaks protocol version {ProtocolVersion.Current}, the worker 1: run the same release on both" },
-        { "newer version", r => r.ProtocolVersion = ProtocolVersion.Current + 1, StatusCode.FailedPrecondition, $"the worker {ProtocolVersion.Current + 1}: run the same release" },
-        { "no version", r => r.ProtocolVersion = 0, StatusCode.FailedPrecondition, "protocol version" },
+        { "older version", r => r.ProtocolVersion = 1, StatusCode.Unimplemented, $"the coordinator speaks protocol version {ProtocolVersion.Current}, the worker 1: run the same release on both" },
+        { "newer version", r => r.ProtocolVersion = ProtocolVersion.Current + 1, StatusCode.Unimplemented, $"the worker {ProtocolVersion.Current + 1}: run the same release" },
+        { "no version", r => r.ProtocolVersion = 0, StatusCode.Unimplemented, "protocol version" },
         { "other model", r => r.ModelDigest = new string('a', 64), StatusCode.FailedPrecondition, "the worker has aaaaaaaaaaaa:" },
         { "digest", r => r.ModelDigest = "sha", StatusCode.InvalidArgument, "model_digest" },
         { "no address", r => r.Address = "", StatusCode.InvalidArgument, "address" },

@@ -1,10 +1,12 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing.Models;
+using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.Execution;
-using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Tests.Fakes;
-using Microsoft.Extensions.Logging.Abstractions;
 using static LlamaCluster.Protos.StepFailed.Types;
 using Wire = LlamaCluster.Protos;
 
@@ -15,7 +17,15 @@ public class StageExecutorTests
 {
     static readonly StageOptions Options = new() { KvBlockCount = 1, MaxStepRows = 4, MaxSequenceLength = 16 };
 
+    const ulong View = 1;
+
+    static readonly ActivityContext[] Traces =
+    [
+        .. Enumerable.Range(0, 2).Select(_ => new ActivityContext(ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded, isRemote: true)),
+    ];
+
     readonly FakeModel _model = new() { LiveStages = 1 };
+    readonly LogLines _log = new();
 
     [Fact]
     public async Task Replies_ThatNobodyReads_EndTheView()
@@ -71,13 +81,86 @@ public class StageExecutorTests
         Assert.Equal(0, _model.LiveStages);
     }
 
+    [Fact]
+    public async Task Sequences_ThatCannotGoOn_AreTheStepsFailuresAndItsOthersGetTheirTokens()
+    {
+        _model.OnRun = _ => new StepOutcome.Completed([Sample(1), Sample(3)]) { Failures = [new SequenceFailure(2, "row 0 is not finite")] };
+        await using var executor = Start();
+        await executor.SubmitAsync(Step(1, new SequenceStart(3, new SamplingOptions(), 0, []) { Problem = "temperature is NaN" }), CancellationToken.None);
+        await executor.SubmitAsync(Step(2), CancellationToken.None);
+        for (var step = 1; step <= 2; step++)
+        {
+            var result = (await ReplyAsync(executor)).Result;
+            Assert.Equal([1UL], result.Sequences.Select(sequence => sequence.SequenceId));
+            Assert.Equal([(2UL, "row 0 is not finite"), (3UL, "temperature is NaN")], result.Failed.Select(failed => (failed.SequenceId, failed.Message)));
+        }
+        Assert.Equal(2, _log.Lines.Count);
+        Assert.Contains("Sequence 2 of view 1 cannot go on: row 0 is not finite [request req-2]", _log.Lines);
+        Assert.Contains("Sequence 3 of view 1 cannot go on: temperature is NaN", _log.Lines);
+    }
+
+    [Fact]
+    public async Task Sequence_ThatIsEnded_LeavesItsProblemBehind()
+    {
+        await using var executor = Start();
+        await executor.SubmitAsync(Step(1, new SequenceStart(1, new SamplingOptions(), 0, []) { Problem = "lora_id is 1" }), CancellationToken.None);
+        Assert.Equal(1UL, Assert.Single((await ReplyAsync(executor)).Result.Failed).SequenceId);
+        await executor.SubmitAsync(new StageWork.EndSequences([1]), CancellationToken.None);
+        await executor.SubmitAsync(Step(2), CancellationToken.None);
+        Assert.Empty((await ReplyAsync(executor)).Result.Failed);
+    }
+
+    [Fact]
+    public async Task Step_ThatFails_IsLoggedWithItsRequests()
+    {
+        _model.OnRun = _ => new StepOutcome.Refused("sequence 9 is unknown");
+        await using var executor = Start();
+        await executor.SubmitAsync(Step(1), CancellationToken.None);
+        Assert.NotNull((await ReplyAsync(executor)).Failed);
+        Assert.Equal("Step 1 of view 1 failed: BadStep, sequence 9 is unknown [request req-1, req-2]", Assert.Single(_log.Lines));
+    }
+
+    [Fact]
+    public async Task Steps_WhereSomebodyListens_AreTracedWithTheirRequests()
+    {
+        var activities = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name == "LlamaCluster.Worker",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = activity =>
+            {
+                if (activity.GetTagItem("llamacluster.view") is View) activities.Enqueue(activity);
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+        await using (var executor = Start())
+        {
+            await executor.SubmitAsync(Step(1), CancellationToken.None);
+            await executor.SubmitAsync(new StageWork.RunStep(2, new Step([], [ChunkOf(1)]), 1), CancellationToken.None);
+            await ReplyAsync(executor);
+            await ReplyAsync(executor);
+        }
+        Assert.Equal(2, activities.Count);
+        Assert.Equal([Traces[0].SpanId, Traces[1].SpanId], activities.First().Links.Select(link => link.Context.SpanId));
+        Assert.Equal(Traces[0].SpanId, activities.Last().ParentSpanId);
+    }
+
     StageExecutor Start()
     {
         var stage = new FakeStage(_model, SyntheticModel.Small.Config, StageShape.Whole(3), Options, exchange: null);
-        return StageExecutor.Start(1, stage, new StageLinks(null, null, []), TimeSpan.FromSeconds(20), NullLogger.Instance);
+        return StageExecutor.Start(View, stage, new StageConnections(null, null, []), TimeSpan.FromSeconds(20), _log);
     }
 
-    static StageWork.RunStep Step(ulong id) => new(id, new Step([], [new Chunk(1, 0, 1, new[] { 5 }, default, 1, default)]), 1);
+    /// <summary>A step of the sequences 1 to 3, of which the first two belong to requests.</summary>
+    static StageWork.RunStep Step(ulong id, params SequenceStart[] starts) => new(id, new Step(starts, [ChunkOf(1), ChunkOf(2), ChunkOf(3)]), 3)
+    {
+        Requests = [new SequenceRequest(1, "req-1", Traces[0]), new SequenceRequest(2, "req-2", Traces[1])],
+    };
+
+    static Chunk ChunkOf(ulong sequence) => new(sequence, 0, 1, new[] { 5 }, default, 1, default);
+
+    static SequenceSamples Sample(ulong sequence) => new(sequence, [new SampledToken(7, -0.5f, [])], []);
 
     static Task<Wire.StepReply> ReplyAsync(StageExecutor executor) => Deadline.Within(executor.Replies.ReadAsync().AsTask(), "a reply");
 }

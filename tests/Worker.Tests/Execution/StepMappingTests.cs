@@ -10,6 +10,7 @@ namespace LlamaCluster.Worker.Tests.Execution;
 public class StepMappingTests
 {
     const int MaxRows = 10;
+    const int Vocabulary = 100;
 
     readonly HistoryParts _histories = new(MaxRows, 16);
 
@@ -34,7 +35,7 @@ public class StepMappingTests
 
         _histories.Add(new Wire.HistoryPart { SequenceId = 7, Tokens = { 1 } });
         _histories.Add(new Wire.HistoryPart { SequenceId = 7, Tokens = { 2 } });
-        var work = plan.ToWork(MaxRows, _histories);
+        var work = plan.ToWork(MaxRows, Vocabulary, _histories);
 
         Assert.Equal((4UL, 4), (work.StepId, work.Rows));
         var start = Assert.Single(work.Step.NewSequences);
@@ -63,22 +64,60 @@ public class StepMappingTests
         { "chunks", plan => plan.Chunks.AddRange(Enumerable.Repeat(new Wire.SequenceChunk { Count = 1 }, MaxRows)) },
         { "new_sequences", plan => plan.NewSequences.AddRange(Enumerable.Repeat(new Wire.SequenceFacts(), MaxRows + 1)) },
         { "copies", plan => plan.Copies.AddRange(Enumerable.Repeat(new Wire.BlockCopy(), MaxRows + 1)) },
-        { "lora_id", plan => plan.NewSequences[0].LoraId = 1 },
-        { "prompt_length", plan => plan.NewSequences[0].PromptLength = uint.MaxValue },
-        { "top_logprobs", plan => plan.NewSequences[0].Sampling.TopLogprobs = int.MaxValue },
-        { "top_logprobs", plan => plan.NewSequences[0].Sampling.TopLogprobs = -2 },
     };
 
     [Theory]
     [MemberData(nameof(Wrong))]
     public void ToWork_OneFieldWrong_NamesIt(string named, Action<Wire.StepPlan> change)
     {
-        var plan = new Wire.StepPlan
-        {
-            NewSequences = { new Wire.SequenceFacts { SequenceId = 1, Sampling = TestPipeline.Greedy } },
-            Chunks = { new Wire.SequenceChunk { SequenceId = 1, Count = 1, Tokens = { 5 } } },
-        };
+        var plan = OneSequence();
         change(plan);
-        Assert.Contains(named, Assert.Throws<InvalidMessageException>(() => plan.ToWork(MaxRows, _histories)).Message);
+        Assert.Contains(named, Assert.Throws<InvalidMessageException>(() => plan.ToWork(MaxRows, Vocabulary, _histories)).Message);
     }
+
+    public static TheoryData<string, Action<Wire.SequenceFacts>> BadFacts => new()
+    {
+        { "lora_id", facts => facts.LoraId = 1 },
+        { "prompt_length", facts => facts.PromptLength = uint.MaxValue },
+        { "top_logprobs", facts => facts.Sampling.TopLogprobs = int.MaxValue },
+        { "top_logprobs", facts => facts.Sampling.TopLogprobs = -2 },
+        { "temperature", facts => facts.Sampling.Temperature = float.NaN },
+        { "top_p", facts => facts.Sampling.TopP = 0 },
+        { "logit_bias", facts => facts.Sampling.LogitBias.Add(Vocabulary, 1) },
+        { "request_id", facts => facts.RequestId = "two words" },
+        { "request_id", facts => facts.RequestId = new string('x', 129) },
+    };
+
+    [Theory]
+    [MemberData(nameof(BadFacts))]
+    public void ToWork_BadFactsOfASequence_AreItsProblemAndNobodyElses(string named, Action<Wire.SequenceFacts> change)
+    {
+        var plan = OneSequence();
+        plan.NewSequences.Add(new Wire.SequenceFacts { SequenceId = 2, PromptLength = 3, Sampling = TestPipeline.Greedy });
+        change(plan.NewSequences[0]);
+        var starts = plan.ToWork(MaxRows, Vocabulary, _histories).Step.NewSequences;
+        Assert.Contains(named, starts[0].Problem);
+        Assert.Null(SamplingRanges.FirstProblem(starts[0].Sampling, Vocabulary));
+        Assert.Equal((null, 3), (starts[1].Problem, starts[1].PromptLength));
+    }
+
+    [Fact]
+    public void ToWork_RequestsAndTraces_AreKnownWhereTheyAreGood()
+    {
+        const string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        var plan = OneSequence();
+        (plan.NewSequences[0].RequestId, plan.NewSequences[0].TraceParent) = ("req-1", trace);
+        plan.NewSequences.Add(new Wire.SequenceFacts { SequenceId = 2, RequestId = "req-2", TraceParent = "nonsense" });
+        plan.NewSequences.Add(new Wire.SequenceFacts { SequenceId = 3 });
+        var requests = plan.ToWork(MaxRows, Vocabulary, _histories).Requests;
+        Assert.Equal([(1UL, "req-1"), (2UL, "req-2")], requests.Select(request => (request.SequenceId, request.RequestId)));
+        Assert.Equal("b7ad6b7169203331", requests[0].Trace.SpanId.ToString());
+        Assert.Equal(default, requests[1].Trace);
+    }
+
+    static Wire.StepPlan OneSequence() => new()
+    {
+        NewSequences = { new Wire.SequenceFacts { SequenceId = 1, Sampling = TestPipeline.Greedy } },
+        Chunks = { new Wire.SequenceChunk { SequenceId = 1, Count = 1, Tokens = { 5 } } },
+    };
 }

@@ -1,6 +1,5 @@
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Tests.Fakes;
 using static LlamaCluster.Protos.StepFailed.Types;
 using Wire = LlamaCluster.Protos;

@@ -2,7 +2,7 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Model.Weights;
-using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Models;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 

@@ -2,7 +2,7 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Sequences;
-using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Models;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 

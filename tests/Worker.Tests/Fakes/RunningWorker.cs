@@ -1,5 +1,6 @@
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Hosting;
+using LlamaCluster.Worker.Models;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Wire = LlamaCluster.Protos;

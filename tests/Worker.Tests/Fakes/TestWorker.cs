@@ -1,6 +1,7 @@
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Hosting;
+using LlamaCluster.Worker.Models;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Wire = LlamaCluster.Protos;

@@ -116,6 +116,22 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     }
 
     [Fact]
+    public async Task Refusal_OfTheVersion_IsLoggedAndTriedAgainAfterAPause_WithoutGivingUpTheModel()
+    {
+        var (worker, port) = await LoadedAndAloneAsync();
+        await using var end = worker;
+        var refusals = 0;
+        await using var other = await FakeCoordinator.StartAsync(port: port);
+        other.Membership.OnRegister = _ =>
+        {
+            if (refusals++ < 2) throw new RpcException(new Status(StatusCode.Unimplemented, "the coordinator speaks protocol version 3, the worker 2"));
+        };
+        Assert.Equal(Wire.WorkerState.Ready, (await BeatAsync(other)).State);
+        Assert.Equal(1, worker.Model.LiveWeights);
+        Assert.Equal(2, worker.Log.Lines.Count(line => line.Contains("the coordinator speaks protocol version 3, the worker 2; trying again in ")));
+    }
+
+    [Fact]
     public async Task Refusal_OfTheModel_EndsTheWorkerWithOneLine()
     {
         await using var coordinator = await FakeCoordinator.StartAsync();

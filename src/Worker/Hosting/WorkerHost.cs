@@ -1,0 +1,213 @@
+using System.Net;
+using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Kernels;
+using LlamaCluster.Primitives;
+using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Models;
+using LlamaCluster.Worker.Peers;
+using LlamaCluster.Worker.Profiling;
+using LlamaCluster.Worker.Registration;
+using LlamaCluster.Worker.Services;
+using LlamaCluster.Worker.Sources;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Worker.Hosting;
+
+/// <summary>
+/// A worker process: serves Assignments, Steps, Activations and Health, and keeps itself registered with the coordinator. It stops on
+/// SIGTERM and SIGINT: it tells the coordinator, waits a little to be let go, and closes its streams.
+/// </summary>
+public sealed partial class WorkerHost : IAsyncDisposable
+{
+    const int Done = 0;
+    const int Failed = 1;
+
+    /// <summary>For calls that do not end by themselves when the worker closes its streams.</summary>
+    static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(2);
+
+    readonly WebApplication _app;
+    readonly WorkerOptions _options;
+    readonly ILogger _logger;
+    ListenAddress? _bound;
+    int _stopped;
+
+    WorkerHost(WebApplication app, WorkerOptions options) =>
+        (_app, _options, _logger) = (app, options, app.Services.GetRequiredService<ILogger<WorkerHost>>());
+
+    /// <summary>Where it listens, with the real port. Known once it is started.</summary>
+    public Uri Address => Bound.Uri;
+
+    internal IServiceProvider Services => _app.Services;
+
+    ListenAddress Bound => _bound ?? throw new InvalidOperationException("the worker is not started");
+
+    /// <exception cref="ArgumentException">An option is not allowed; the message is one line (see <see cref="WorkerOptionsRules"/>).</exception>
+    /// <exception cref="IOException">A certificate cannot be used.</exception>
+    public static WorkerHost Create(WorkerOptions options) => Create(options, services => services
+        .AddSingleton<IModelLoader, LlamaLoader>()
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(provider, options.ProfileFolder ?? ProfileCache.DefaultRoot))
+        .AddSingleton<IProfileSource, MeasuredProfile>());
+
+    /// <param name="addModel">Adds the <see cref="IModelLoader"/>, and may replace other services, as <see cref="IProfileSource"/>.</param>
+    internal static WorkerHost Create(WorkerOptions options, Action<IServiceCollection> addModel)
+    {
+        if (WorkerOptionsRules.FirstProblem(options) is { } problem) throw new ArgumentException(problem);
+        var tls = options.Tls is null ? null : ClusterTls.Load(options.Tls);
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        // Why it cannot start is told in one line of our own.
+        builder.Logging.UseOneLineConsole().AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.UseClusterRpcLimits();
+            kestrel.Listen(ListenAddress.Parse(options.Listen).EndPoint, listen => listen.UseClusterRpc(tls));
+        });
+        AddServices(builder.Services, options);
+        if (tls is not null) builder.Services.AddSingleton(_ => tls);
+        addModel(builder.Services);
+        var app = builder.Build();
+        app.MapClusterRpc(options.GrpcReflection);
+        app.MapGrpcService<AssignmentsService>();
+        app.MapGrpcService<StepsService>();
+        app.MapGrpcService<ActivationsService>();
+        app.MapGrpcService<ReduceService>();
+        app.MapGrpcService<LinksService>();
+        return new WorkerHost(app, options);
+    }
+
+    /// <summary>Starts to listen.</summary>
+    /// <exception cref="IOException">The address cannot be listened on.</exception>
+    public async Task StartAsync(CancellationToken cancellation = default)
+    {
+        await _app.StartAsync(cancellation);
+        var bound = Service<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
+        _bound = ListenAddress.Parse(bound);
+    }
+
+    /// <summary>Starts, if it is not started yet, and works until it is told to stop, by a signal or by the token.</summary>
+    /// <returns>The exit code: 0, or 1 if it cannot work, with one line in the log that says why.</returns>
+    public async Task<int> RunAsync(CancellationToken cancellation = default)
+    {
+        try
+        {
+            var (canWork, ownDigest) = await PrepareAsync(cancellation);
+            if (!canWork) return Failed;
+            if (_options.ExitWhenInputCloses) InputWatch.Start(Console.OpenStandardInput(), () => Environment.Exit(Done));
+            return await StayRegisteredAsync(ownDigest, cancellation);
+        }
+        finally
+        {
+            await StopAsync();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        await _app.DisposeAsync();
+    }
+
+    static void AddServices(IServiceCollection services, WorkerOptions options) => services
+        .AddClusterRpc(options.GrpcReflection)
+        .AddSingleton(options)
+        .AddSingleton(TimeProvider.System)
+        .AddSingleton(WorkerMemory.Of(options))
+        .AddSingleton<WorkerLifetime>()
+        .AddSingleton(_ => new ComputeThreads(options.Threads > 0 ? options.Threads : Environment.ProcessorCount))
+        .AddSingleton<PeerChannels>()
+        .AddSingleton<RankCaller>()
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(provider, options.CacheFolder ?? WeightsCache.DefaultRoot))
+        .AddSingleton<IProfileSource, NoProfile>()
+        .AddSingleton<LocalModels>()
+        .AddSingleton<RemoteModels>()
+        .AddSingleton<ModelSource>()
+        .AddSingleton<ShardLoader>()
+        .AddSingleton<ShardKeeper>();
+
+    /// <summary>Listens, and opens the operator's model, if there is one. Logs why, if the worker cannot work.</summary>
+    async Task<(bool CanWork, string? OwnDigest)> PrepareAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            if (_bound is null) await StartAsync(cancellation);
+            return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
+        }
+        catch (Exception e) when (e is IOException or ModelFormatException)
+        {
+            LogFailed(e.Message);
+            return (false, null);
+        }
+    }
+
+    async Task<int> StayRegisteredAsync(string? ownDigest, CancellationToken cancellation)
+    {
+        var model = Service<IModelLoader>();
+        var profile = await Service<IProfileSource>().GetAsync(cancellation);
+        var name = _options.Name.Length > 0 ? _options.Name : Dns.GetHostName();
+        var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, profile, ownDigest);
+        using var membership = new MembershipLoop(
+            Service<PeerChannels>(), _options.Coordinator, card, Service<ShardKeeper>(), Service<TimeProvider>(), Service<ILogger<MembershipLoop>>());
+        using var beating = new CancellationTokenSource();
+        var member = membership.RunAsync(beating.Token);
+        if (await Task.WhenAny(member, ToldToStopAsync(cancellation)) != member)
+        {
+            Service<WorkerLifetime>().Leave();
+            await membership.DrainAsync(_options.DrainTimeout);
+        }
+        await beating.CancelAsync();
+        if (await member is not { } refusal) return Done;
+        LogFailed(refusal);
+        return Failed;
+    }
+
+    async Task ToldToStopAsync(CancellationToken cancellation)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _app.Lifetime.ApplicationStopping);
+        var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = stop.Token.Register(told.SetResult);
+        await told.Task;
+    }
+
+    async Task StopAsync()
+    {
+        if (Interlocked.Exchange(ref _stopped, 1) != 0) return;
+        Service<WorkerLifetime>().Close();
+        Service<Readiness>().Close();
+        await _app.StopAsync(CancellationToken.None);
+    }
+
+    T Service<T>() where T : notnull => _app.Services.GetRequiredService<T>();
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The worker cannot go on: {Problem}")]
+    partial void LogFailed(string problem);
+}
+
+/// <summary>
+/// Notices that the process at the other end of stdin is gone, however it went: a pipe ends with the last process that can write to it,
+/// also when that one was killed with no chance to say goodbye.
+/// </summary>
+static class InputWatch
+{
+    /// <summary>Reads the stream on a thread of its own, throwing away what comes, and calls <paramref name="closed"/> once at its end.</summary>
+    public static void Start(Stream input, Action closed) => new Thread(() =>
+    {
+        var buffer = new byte[256];
+        try
+        {
+            while (input.Read(buffer) > 0) { }
+        }
+        finally
+        {
+            closed();
+        }
+    })
+    { IsBackground = true, Name = "input watch" }.Start();
+}

@@ -1,0 +1,92 @@
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Planning.Plans;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Orders;
+
+/// <summary>What the coordinator wants this worker to hold: an AssignRequest that was checked.</summary>
+/// <param name="Assignment">This worker's part of the plan.</param>
+/// <param name="ModelPath">Where the coordinator has the model; it may not exist on this machine. Null: not said.</param>
+/// <param name="WeightsAddress">Who streams the weights; null: the coordinator this worker is registered with.</param>
+/// <param name="KvBlockCount">Null: as many as memory allows.</param>
+/// <param name="ActivationType">How activations travel to the next stage.</param>
+/// <param name="SumType">How partial sums travel between the ranks of a stage.</param>
+sealed record LoadOrder(
+    ClusterPlan Plan,
+    ShardAssignment Assignment,
+    string? ModelPath,
+    Uri? WeightsAddress,
+    int? KvBlockCount,
+    KvType KvType,
+    int MaxStepRows,
+    int MaxSequenceLength,
+    Wire.ActivationType ActivationType,
+    Wire.ActivationType SumType)
+{
+    /// <summary>What the coordinator grants the steps of other stages. Default: nothing is said.</summary>
+    public TimeSpan StepTimeout { get; init; }
+
+    public StageShape Shape { get; } = new(Assignment.Shard.Layers.First, Assignment.Shard.Layers.Count, Plan.LayerCount);
+
+    /// <summary>
+    /// The workers that take this one's activations. All ranks of a stage hold the same ones, so each rank r of n feeds the ranks r, r + n,
+    /// r + 2n... of the next stage: nothing travels twice to anybody.
+    /// </summary>
+    public IEnumerable<ShardAssignment> Next
+    {
+        get
+        {
+            var stage = Assignment.Stage + 1;
+            var (rank, ranks) = (Assignment.Shard.Slice.Rank, Assignment.Shard.Slice.RankCount);
+            return stage == Plan.StageCount ? [] : [.. Plan.Ranks(stage).ToArray().Where(next => next.Shard.Slice.Rank % ranks == rank)];
+        }
+    }
+}
+
+/// <summary>Checks an AssignRequest in full, before anything of what the worker holds is touched.</summary>
+static class LoadOrderMapping
+{
+    const int MaxPathLength = 4096;
+    const int MaxStepRows = 1 << 16;
+    const int MaxSequenceLength = 1 << 27;
+    const int MaxMilliseconds = 24 * 60 * 60 * 1000;
+
+    /// <exception cref="InvalidMessageException">A field is out of range, or the plan is none, or this worker is not in it.</exception>
+    public static LoadOrder ToOrder(this Wire.AssignRequest request)
+    {
+        var plan = Field.Required("plan", request.Plan).ToPlan();
+        var assignment = plan.Find(Field.Worker("worker_id", request.WorkerId))
+            ?? throw new InvalidMessageException($"worker_id {request.WorkerId} has no assignment in the plan");
+        return new LoadOrder(
+            plan,
+            assignment,
+            Field.Text("model_path", request.ModelPath, MaxPathLength) is { Length: > 0 } path ? path : null,
+            request.WeightsAddress.Length > 0 ? Field.Address("weights_address", request.WeightsAddress) : null,
+            Field.Count("kv_block_count", request.KvBlockCount, 0, int.MaxValue) is > 0 and var blocks ? blocks : null,
+            ToKvType(request.KvType),
+            Field.Count("max_step_rows", request.MaxStepRows, 1, MaxStepRows),
+            Field.Count("max_sequence_length", request.MaxSequenceLength, 1, MaxSequenceLength),
+            ToActivationType("activation_type", request.ActivationType),
+            ToActivationType("sum_type", request.SumType))
+        {
+            StepTimeout = TimeSpan.FromMilliseconds(Field.Count("step_timeout_milliseconds", request.StepTimeoutMilliseconds, 0, MaxMilliseconds)),
+        };
+    }
+
+    static KvType ToKvType(Wire.KvType type) => type switch
+    {
+        Wire.KvType.F32 => KvType.F32,
+        Wire.KvType.F16 or Wire.KvType.Unspecified => KvType.F16,
+        Wire.KvType.Q80 => KvType.Q8_0,
+        _ => throw new InvalidMessageException($"kv_type {(int)type} is unknown"),
+    };
+
+    static Wire.ActivationType ToActivationType(string field, Wire.ActivationType type) => type switch
+    {
+        Wire.ActivationType.F32 or Wire.ActivationType.Unspecified => Wire.ActivationType.F32,
+        Wire.ActivationType.Bf16 or Wire.ActivationType.Q8 => type,
+        _ => throw new InvalidMessageException($"{field} {(int)type} is unknown"),
+    };
+}

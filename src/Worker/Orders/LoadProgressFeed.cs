@@ -1,0 +1,58 @@
+using System.Threading.Channels;
+using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Orders;
+
+/// <summary>
+/// News of a shard being loaded, from the thread that loads to the stream that tells. Each phase is told when it begins; then at most
+/// every 100 ms, or every 64 MiB if that comes first. A reader that is slow misses old news, never the last.
+/// </summary>
+sealed class LoadProgressFeed(ulong viewVersion, string modelDigest, TimeProvider time) : IProgress<long>
+{
+    const long NewsBytes = 64 << 20;
+
+    static readonly TimeSpan NewsInterval = TimeSpan.FromMilliseconds(100);
+
+    readonly Channel<Wire.LoadProgress> _news = Channel.CreateBounded<Wire.LoadProgress>(
+        new BoundedChannelOptions(16) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+    readonly Lock _lock = new();
+    Wire.LoadProgress _last = new() { ViewVersion = viewVersion, ModelDigest = modelDigest };
+    long _lastTime;
+
+    public IAsyncEnumerable<Wire.LoadProgress> ReadAllAsync(CancellationToken cancellation) => _news.Reader.ReadAllAsync(cancellation);
+
+    /// <param name="source">"local PATH", "cache PATH" or "coordinator"; "" while it is not known.</param>
+    public void Begin(Phase phase, long bytesTotal, string source = "") => Tell(news =>
+    {
+        (news.Phase, news.BytesDone, news.BytesTotal) = (phase, 0, (ulong)bytesTotal);
+        if (source.Length > 0) news.Source = source;
+    });
+
+    /// <summary>How many bytes of the phase are done so far.</summary>
+    public void Report(long value)
+    {
+        lock (_lock)
+            if (value - (long)_last.BytesDone < NewsBytes && time.GetElapsedTime(_lastTime) < NewsInterval) return;
+        Tell(news => news.BytesDone = (ulong)value);
+    }
+
+    public void Ready(string source, int kvBlockCount, long kvBlockBytes, long residentBytes) => Tell(news =>
+    {
+        (news.Phase, news.Source, news.BytesDone) = (Phase.Ready, source, news.BytesTotal);
+        (news.KvBlockCount, news.KvBlockBytes, news.ResidentBytes) = ((uint)kvBlockCount, (ulong)kvBlockBytes, (ulong)residentBytes);
+    });
+
+    public void Complete() => _news.Writer.TryComplete();
+
+    void Tell(Action<Wire.LoadProgress> change)
+    {
+        lock (_lock)
+        {
+            var news = _last.Clone();
+            change(news);
+            (_last, _lastTime) = (news, time.GetTimestamp());
+            _news.Writer.TryWrite(news);
+        }
+    }
+}

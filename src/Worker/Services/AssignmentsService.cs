@@ -1,0 +1,69 @@
+using Grpc.Core;
+using LlamaCluster.Primitives;
+using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Orders;
+using Microsoft.Extensions.Logging;
+using Wire = LlamaCluster.Protos;
+
+namespace LlamaCluster.Worker.Services;
+
+/// <summary>Takes orders to load a shard, and tells how it goes until it is ready.</summary>
+sealed partial class AssignmentsService(ShardKeeper shards, TimeProvider time, ILogger<AssignmentsService> logger) : Wire.Assignments.AssignmentsBase
+{
+    public override async Task Assign(Wire.AssignRequest request, IServerStreamWriter<Wire.LoadProgress> responses, ServerCallContext context)
+    {
+        var order = request.ToOrder();
+        var progress = new LoadProgressFeed(order.Plan.ViewVersion, order.Plan.ModelDigest, time);
+        var loading = LoadAsync(order, progress, context.CancellationToken);
+        try
+        {
+            await foreach (var news in progress.ReadAllAsync(context.CancellationToken))
+                await responses.WriteAsync(news, context.CancellationToken);
+        }
+        finally
+        {
+            await loading;
+        }
+    }
+
+    async Task LoadAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        try
+        {
+            await shards.ReplaceAsync(order, progress, cancellation);
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested && shards.ViewVersion > order.Plan.ViewVersion)
+        {
+            throw new RpcException(new Status(StatusCode.Aborted, $"view {order.Plan.ViewVersion} was replaced by view {shards.ViewVersion} while it was loading"));
+        }
+        catch (Exception e) when (LoadFailures.ToStatus(e) is { } status)
+        {
+            LogLoadFailed(order.Plan.ViewVersion, status.Detail);
+            throw new RpcException(status);
+        }
+        finally
+        {
+            progress.Complete();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Could not load the shard of view {ViewVersion}: {Problem}")]
+    partial void LogLoadFailed(ulong viewVersion, string problem);
+}
+
+/// <summary>
+/// What can go wrong while loading through no fault of the program, as a status with one line. Never UNAVAILABLE: that would say that
+/// this worker is gone, where it is alive and may do better the next time (ABORTED).
+/// </summary>
+static class LoadFailures
+{
+    /// <summary>Null for what is a bug.</summary>
+    public static Status? ToStatus(Exception e) => e switch
+    {
+        RpcException rpc => rpc.Status,
+        ModelFormatException => new Status(StatusCode.DataLoss, e.Message),
+        OutOfMemoryException => new Status(StatusCode.ResourceExhausted, "this machine has not the memory that the shard takes"),
+        TimeoutException or IOException or UnauthorizedAccessException => new Status(StatusCode.Aborted, e.Message),
+        _ => null,
+    };
+}
