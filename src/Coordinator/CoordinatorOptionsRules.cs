@@ -40,6 +40,9 @@ public static class CoordinatorOptionsRules
         CheckRange(nameof(engine.MaxPromptRows), engine.MaxPromptRows, 1, engine.MaxStepRows);
         CheckRange("--max-running", engine.MaxRunning, 1, engine.MaxStepRows - 1);
         CheckRange("--max-waiting", engine.MaxWaiting, 0, 100_000);
+        if (engine.MaxWaitingPerClient is { } perClient) CheckRange(nameof(engine.MaxWaitingPerClient), perClient, 1, 100_000);
+        CheckRange(nameof(engine.MaxWait), engine.MaxWait);
+        CheckRange(nameof(engine.MaxUnreadTokens), engine.MaxUnreadTokens, 16, 1_000_000);
         if (engine.KvTokens is { } tokens) CheckRange(nameof(engine.KvTokens), tokens, 16, 1 << 30);
         if (engine.KvType is not (KvType.F32 or KvType.F16 or KvType.Q80)) throw new InvalidOptionsException($"KvType is {engine.KvType}; it must be F32, F16 or Q80");
         if (engine.ActivationType is not (ActivationType.F32 or ActivationType.Bf16 or ActivationType.Q8))

@@ -17,6 +17,15 @@ public sealed record EngineOptions
     /// <summary>Sequences that wait, beyond as many as may run; more are refused. 0 to 100000, default 512.</summary>
     public int MaxWaiting { get; init; } = 512;
 
+    /// <summary>Of these, sequences of one client. 1 to 100000; null, the default: a quarter of <see cref="MaxWaiting"/>.</summary>
+    public int? MaxWaitingPerClient { get; init; }
+
+    /// <summary>A sequence whose turn does not come within this time is refused. 1 ms to 24 h, default 10 min.</summary>
+    public TimeSpan MaxWait { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>A sequence whose reader has left so many events unread is paused until the reader catches up. 16 to 1000000, default 4096.</summary>
+    public int MaxUnreadTokens { get; init; } = 4096;
+
     /// <summary>Whether requests share the KV of the prefixes that they have in common; default true.</summary>
     public bool CachePrefixes { get; init; } = true;
 

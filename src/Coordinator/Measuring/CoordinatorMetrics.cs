@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using LlamaCluster.Coordinator.Scheduling;
@@ -16,6 +17,7 @@ public sealed class CoordinatorMetrics : IDisposable
     public const string StageBusy = "llamacluster.stage.busy";
     public const string StageTag = "stage";
     public const string RankTag = "rank";
+    public const string ReplicaTag = "replica";
     public const string TensorSync = "llamacluster.stage.tensor_sync";
     public const string TensorSyncSent = "llamacluster.stage.tensor_sync.sent";
     public const string ActivationsSent = "llamacluster.stage.activations.sent";
@@ -40,8 +42,8 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Histogram<double> _sync;
     readonly Counter<long> _syncSent;
     readonly Counter<long> _activationsSent;
-    volatile Levels _levels = Levels.None;
-    (long Preemptions, long Queried, long Hit, long Drafted, long Accepted) _counted;
+    readonly ConcurrentDictionary<string, Levels> _levels = [];   // of each replica
+    readonly ConcurrentDictionary<string, Counts> _counted = [];   // of each replica's present view
 
     public CoordinatorMetrics(IMeterFactory meters)
     {
@@ -63,32 +65,32 @@ public sealed class CoordinatorMetrics : IDisposable
         _sync = _meter.CreateHistogram<double>(TensorSync, "s", "What a rank of a stage spent in exchanges with the others for one step.");
         _syncSent = _meter.CreateCounter<long>(TensorSyncSent, "By", "Payload that a rank of a stage sent to the others.");
         _activationsSent = _meter.CreateCounter<long>(ActivationsSent, "By", "Payload of activations that a rank of a stage sent to the next stage.");
-        _meter.CreateObservableGauge("llamacluster.queue.length", () => _levels.Waiting, "{sequence}", "Sequences that wait for KV blocks.");
-        _meter.CreateObservableGauge("llamacluster.sequences.running", () => _levels.Running, "{sequence}", "Sequences that hold KV blocks.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => _levels.BlocksHeld, "{block}", "KV blocks that sequences hold.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.cached", () => _levels.BlocksCached, "{block}", "KV blocks that no sequence holds but that a prefix can be found in.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => _levels.BlocksFree, "{block}", "KV blocks that hold nothing.");
+        _meter.CreateObservableGauge("llamacluster.queue.length", () => Each(levels => levels.Waiting), "{sequence}", "Sequences that wait for KV blocks.");
+        _meter.CreateObservableGauge("llamacluster.sequences.running", () => Each(levels => levels.Running), "{sequence}", "Sequences that hold KV blocks.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => Each(levels => levels.BlocksHeld), "{block}", "KV blocks that sequences hold.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.cached", () => Each(levels => levels.BlocksCached), "{block}", "KV blocks that no sequence holds but that a prefix can be found in.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => Each(levels => levels.BlocksFree), "{block}", "KV blocks that hold nothing.");
     }
 
-    public void StepReturned(ScheduledStep step)
+    public void StepReturned(string replica, ScheduledStep step)
     {
-        _steps.Add(1);
-        _rows.Add(step.Rows);
+        _steps.Add(1, Of(replica));
+        _rows.Add(step.Rows, Of(replica));
     }
 
-    public void Generated(int tokens) => _generated.Add(tokens);
+    public void Generated(string replica, int tokens) => _generated.Add(tokens, Of(replica));
 
     /// <param name="outcome">stop, length, failed, refused or cancelled.</param>
-    public void SequenceEnded(string outcome) => _sequences.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+    public void SequenceEnded(string replica, string outcome) => _sequences.Add(1, Of(replica), new KeyValuePair<string, object?>("outcome", outcome));
 
     /// <param name="code">The error's: what the client was told.</param>
     public void RequestRefused(string code) => _refusals.Add(1, new KeyValuePair<string, object?>("code", code));
 
-    public void ViewReady() => _views.Add(1);
+    public void ViewReady(string replica) => _views.Add(1, Of(replica));
 
-    public void StageRan(int stage, int rank, StepTimings timings)
+    public void StageRan(string replica, int stage, int rank, StepTimings timings)
     {
-        var tags = new TagList { { StageTag, stage }, { RankTag, rank } };
+        var tags = new TagList { { ReplicaTag, replica }, { StageTag, stage }, { RankTag, rank } };
         _busy.Add(timings.ComputeMicroseconds * Microsecond, tags);
         _compute.Record(timings.ComputeMicroseconds * Microsecond, tags);
         _wait.Record(timings.WaitMicroseconds * Microsecond, tags);
@@ -98,29 +100,36 @@ public sealed class CoordinatorMetrics : IDisposable
     }
 
     /// <param name="scheduler">Null while no view is ready.</param>
-    public void Observe(StepScheduler? scheduler)
+    public void Observe(string replica, StepScheduler? scheduler)
     {
         if (scheduler is null)
         {
-            (_levels, _counted) = (Levels.None, default);
+            (_levels[replica], _counted[replica]) = (Levels.None, default);
             return;
         }
         var pool = scheduler.Pool;
-        _levels = new Levels(scheduler.WaitingCount, scheduler.RunningCount, pool.Held, pool.Cached, pool.Free);
-        var now = (scheduler.Preemptions, scheduler.QueriedTokens, scheduler.HitTokens, scheduler.DraftedTokens, scheduler.AcceptedTokens);
-        if (now == _counted) return;
-        _preemptions.Add(now.Preemptions - _counted.Preemptions);
-        _queriedTokens.Add(now.QueriedTokens - _counted.Queried);
-        _hitTokens.Add(now.HitTokens - _counted.Hit);
-        _draftedTokens.Add(now.DraftedTokens - _counted.Drafted);
-        _acceptedTokens.Add(now.AcceptedTokens - _counted.Accepted);
-        _counted = now;
+        _levels[replica] = new Levels(scheduler.WaitingCount, scheduler.RunningCount, pool.Held, pool.Cached, pool.Free);
+        var now = new Counts(scheduler.Preemptions, scheduler.QueriedTokens, scheduler.HitTokens, scheduler.DraftedTokens, scheduler.AcceptedTokens);
+        var before = _counted.GetValueOrDefault(replica);
+        if (now == before) return;
+        _preemptions.Add(now.Preemptions - before.Preemptions, Of(replica));
+        _queriedTokens.Add(now.Queried - before.Queried, Of(replica));
+        _hitTokens.Add(now.Hit - before.Hit, Of(replica));
+        _draftedTokens.Add(now.Drafted - before.Drafted, Of(replica));
+        _acceptedTokens.Add(now.Accepted - before.Accepted, Of(replica));
+        _counted[replica] = now;
     }
 
     public void Dispose() => _meter.Dispose();
 
+    static KeyValuePair<string, object?> Of(string replica) => new(ReplicaTag, replica);
+
+    IEnumerable<Measurement<int>> Each(Func<Levels, int> value) => _levels.Select(levels => new Measurement<int>(value(levels.Value), Of(levels.Key)));
+
     /// <summary>A worker may say anything; what counts down is no counter.</summary>
     static long Bytes(ulong said) => (long)Math.Min(said, long.MaxValue);
+
+    readonly record struct Counts(long Preemptions, long Queried, long Hit, long Drafted, long Accepted);
 
     sealed record Levels(int Waiting, int Running, int BlocksHeld, int BlocksCached, int BlocksFree)
     {
