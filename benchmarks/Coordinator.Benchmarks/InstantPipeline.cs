@@ -28,13 +28,15 @@ sealed class InstantPipeline(int kvBlocks) : IPipeline
         StepMessages.Of(step, ViewVersion, ++_lastStep, Stages);
         var result = new StepResult { StepId = _lastStep };
         foreach (var chunk in step.Chunks)
-            if (chunk.SampleCount > 0) result.Sequences.Add(new SequenceResult { SequenceId = chunk.Sequence.Id, Tokens = { Sampled } });
+            if (chunk.SampleCount > 0) result.Sequences.Add(new SequenceResult { SequenceId = chunk.Run.Id, Tokens = { Sampled } });
         return Task.FromResult<StepReturn>(new StepReturn.Completed(result.ToResults(step, VocabularySize)));
     }
 
     public void End(IReadOnlyList<ulong> sequences)
     {
     }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     public void Abort(PipelineFailure failure) => throw new InvalidOperationException(failure.Message);
 }

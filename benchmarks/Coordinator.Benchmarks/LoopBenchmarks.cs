@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using BenchmarkDotNet.Attributes;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Coordinator.Replicas;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using Microsoft.Extensions.DependencyInjection;
@@ -24,13 +25,13 @@ public class LoopBenchmarks
     {
         using var metrics = new CoordinatorMetrics(Meters);
         using var stop = new CancellationTokenSource();
-        var loop = new GenerationLoop(
-            new EngineOptions { MaxRunning = Sequences }, new ModelIdentity("model", "digest"), metrics, NullLogger<GenerationLoop>.Instance);
-        loop.Attach(new InstantPipeline(kvBlocks: 4096));
+        var replica = new Replica(
+            "replica-0", new EngineOptions { MaxRunning = Sequences }, new ModelIdentity("model", "digest"), metrics, TimeProvider.System, NullLogger<Replica>.Instance);
+        replica.Attach(new InstantPipeline(kvBlocks: 4096));
         for (var i = 0; i < Sequences; i++)
-            loop.Submit(new SequenceRequest([i, 7], new SamplingOptions(), Tokens, new HashSet<int>()) { Client = $"{i % 8}" });
-        var drained = loop.DrainAsync("done");
-        var running = loop.RunAsync(stop.Token);
+            replica.Submit([new SequenceRequest([i, 7], new SamplingOptions(), Tokens, new HashSet<int>()) { Client = $"{i % 8}" }]);
+        var drained = replica.DrainAsync("done");
+        var running = replica.RunAsync(stop.Token);
         await drained;
         await stop.CancelAsync();
         await running;

@@ -19,6 +19,15 @@ public sealed record EngineOptions
     /// <summary>The most sequences that wait for one of the <see cref="MaxRunning"/> places; more are refused. 0 to 100000, default 512.</summary>
     public int MaxWaiting { get; init; } = 512;
 
+    /// <summary>Of these, sequences of one client. 1 to 100000; null, the default: a quarter of <see cref="MaxWaiting"/>.</summary>
+    public int? MaxWaitingPerClient { get; init; }
+
+    /// <summary>A sequence whose turn does not come within this time is refused. 1 ms to 24 h, default 10 min.</summary>
+    public TimeSpan MaxWait { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>A sequence whose reader has left so many events unread is paused until the reader catches up. 16 to 1000000, default 4096.</summary>
+    public int MaxUnreadTokens { get; init; } = 4096;
+
     /// <summary>Whether requests share the KV cache of the prefixes that they have in common. Default true.</summary>
     public bool CachePrefixes { get; init; } = true;
 
@@ -56,6 +65,9 @@ public sealed class EngineOptionsValidator : IValidateOptions<EngineOptions>
         ?? Problem(nameof(options.MaxPromptRows), options.MaxPromptRows, 1, options.MaxStepRows)
         ?? Problem("--max-running", options.MaxRunning, 1, options.MaxStepRows - 1)
         ?? Problem("--max-waiting", options.MaxWaiting, 0, 100_000)
+        ?? (options.MaxWaitingPerClient is { } perClient ? Problem(nameof(options.MaxWaitingPerClient), perClient, 1, 100_000) : null)
+        ?? Problem(nameof(options.MaxWait), options.MaxWait)
+        ?? Problem(nameof(options.MaxUnreadTokens), options.MaxUnreadTokens, 16, 1_000_000)
         ?? (options.KvTokens is { } tokens ? Problem(nameof(options.KvTokens), tokens, 16, 1 << 30) : null)
         ?? (options.KvType is KvType.F32 or KvType.F16 or KvType.Q80 ? null : $"KvType is {options.KvType}; it must be F32, F16 or Q80")
         ?? (IsAllowed(options.ActivationType) ? null : $"ActivationType is {options.ActivationType}; it must be F32, Bf16 or Q8")

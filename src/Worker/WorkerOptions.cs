@@ -1,6 +1,7 @@
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Worker;

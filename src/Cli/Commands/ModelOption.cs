@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 
 namespace LlamaCluster.Cli.Commands;

@@ -4,8 +4,7 @@ using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Formats.Inspection;
+using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Models;
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Models;
 

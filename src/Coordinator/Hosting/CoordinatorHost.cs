@@ -5,6 +5,7 @@ using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Replicas;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Planning.Plans;
@@ -125,11 +126,11 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton<WorkerRegistry>()
             .AddSingleton<LinkMeter>()
             .AddSingleton<MemberMetrics>()
-            .AddSingleton<ShardLoader>()
-            .AddSingleton<ViewBuilder>()
-            .AddSingleton<GenerationLoop>()
-            .AddSingleton<IGenerationEngine, GenerationEngine>()
-            .AddHostedService<GenerationService>()
+            .AddSingleton<AssignmentCaller>()
+            .AddSingleton<IViewStages, ViewStages>()
+            .AddSingleton(provider => ActivatorUtilities.CreateInstance<Replica>(provider, "replica-0"))
+            .AddSingleton<IGenerationEngine, ReplicaRouter>()
+            .AddHostedService<ReplicaService>()
             .AddHostedService<ClusterSupervisor>()
             .AddOpenAiApi();
     }

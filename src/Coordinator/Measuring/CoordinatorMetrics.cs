@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using LlamaCluster.Protos;
@@ -6,7 +7,7 @@ namespace LlamaCluster.Coordinator.Measuring;
 
 /// <summary>
 /// The coordinator's metrics, with names and units as OpenTelemetry recommends. Counters count what has happened; nothing is estimated or
-/// predicted. Safe for concurrent use, except that only one loop may call <see cref="Observe"/>.
+/// predicted. Safe for concurrent use, except that only a replica's own loop may call <see cref="Observe"/> with its name.
 /// </summary>
 public sealed class CoordinatorMetrics : IDisposable
 {
@@ -18,6 +19,7 @@ public sealed class CoordinatorMetrics : IDisposable
     public const string StageBusy = "llamacluster.stage.busy";
     public const string StageTag = "stage";
     public const string RankTag = "rank";
+    public const string ReplicaTag = "replica";
     public const string TensorSync = "llamacluster.stage.tensor_sync";
     public const string TensorSyncSent = "llamacluster.stage.tensor_sync.sent";
     public const string ActivationsSent = "llamacluster.stage.activations.sent";
@@ -42,8 +44,7 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Histogram<double> _sync;
     readonly Counter<long> _syncSent;
     readonly Counter<long> _activationsSent;
-    readonly Lock _observing = new();
-    SchedulerReadout _last;
+    readonly ConcurrentDictionary<string, SchedulerReadout> _last = [];   // by replica
 
     public CoordinatorMetrics(IMeterFactory meters)
     {
@@ -65,41 +66,33 @@ public sealed class CoordinatorMetrics : IDisposable
         _sync = _meter.CreateHistogram<double>(TensorSync, "s", "Time that a rank of a stage spent in exchanges with the other ranks for one step.");
         _syncSent = _meter.CreateCounter<long>(TensorSyncSent, "By", "Payload that a rank of a stage sent to the other ranks.");
         _activationsSent = _meter.CreateCounter<long>(ActivationsSent, "By", "Activations that a rank of a stage sent to the next stage.");
-        _meter.CreateObservableGauge("llamacluster.queue.length", () => Last.Waiting, "{sequence}", "Sequences that wait for KV blocks.");
-        _meter.CreateObservableGauge("llamacluster.sequences.running", () => Last.Running, "{sequence}", "Sequences that hold KV blocks.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => Last.BlocksHeld, "{block}", "KV blocks that sequences hold.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.cached", () => Last.BlocksCached, "{block}", "KV blocks that no sequence holds and that keep a prefix for later requests.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => Last.BlocksFree, "{block}", "KV blocks that hold nothing.");
-    }
-
-    SchedulerReadout Last
-    {
-        get
-        {
-            lock (_observing) return _last;
-        }
+        _meter.CreateObservableGauge("llamacluster.queue.length", () => Each(readout => readout.Waiting), "{sequence}", "Sequences that wait for KV blocks.");
+        _meter.CreateObservableGauge("llamacluster.sequences.running", () => Each(readout => readout.Running), "{sequence}", "Sequences that hold KV blocks.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => Each(readout => readout.BlocksHeld), "{block}", "KV blocks that sequences hold.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.cached", () => Each(readout => readout.BlocksCached), "{block}", "KV blocks that no sequence holds and that keep a prefix for later requests.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => Each(readout => readout.BlocksFree), "{block}", "KV blocks that hold nothing.");
     }
 
     /// <param name="rows">Token positions that the step computed.</param>
-    public void StepReturned(int rows)
+    public void StepReturned(string replica, int rows)
     {
-        _steps.Add(1);
-        _rows.Add(rows);
+        _steps.Add(1, Of(replica));
+        _rows.Add(rows, Of(replica));
     }
 
-    public void Generated(int tokens) => _generated.Add(tokens);
+    public void Generated(string replica, int tokens) => _generated.Add(tokens, Of(replica));
 
     /// <param name="outcome">"stop", "length", "failed", "refused" or "cancelled".</param>
-    public void SequenceEnded(string outcome) => _sequences.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+    public void SequenceEnded(string replica, string outcome) => _sequences.Add(1, Of(replica), new KeyValuePair<string, object?>("outcome", outcome));
 
     /// <param name="code">The error code that the client received.</param>
     public void RequestRefused(string code) => _refusals.Add(1, new KeyValuePair<string, object?>("code", code));
 
-    public void ViewReady() => _views.Add(1);
+    public void ViewReady(string replica) => _views.Add(1, Of(replica));
 
-    public void StageRan(int stage, int rank, StepTimings timings)
+    public void StageRan(string replica, int stage, int rank, StepTimings timings)
     {
-        var tags = new TagList { { StageTag, stage }, { RankTag, rank } };
+        var tags = new TagList { { ReplicaTag, replica }, { StageTag, stage }, { RankTag, rank } };
         _busy.Add(timings.ComputeMicroseconds * Microsecond, tags);
         _compute.Record(timings.ComputeMicroseconds * Microsecond, tags);
         _wait.Record(timings.WaitMicroseconds * Microsecond, tags);
@@ -108,27 +101,31 @@ public sealed class CoordinatorMetrics : IDisposable
         if (timings.ActivationBytes > 0) _activationsSent.Add(Bytes(timings.ActivationBytes), tags);
     }
 
-    /// <summary>Takes over the levels, and adds what the scheduler has counted since the last call.</summary>
+    /// <summary>Takes over a replica's levels, and adds what its scheduler has counted since the last call.</summary>
     /// <param name="readout">Null while no view is ready: levels are 0, and the next scheduler counts from 0.</param>
-    public void Observe(SchedulerReadout? readout)
+    public void Observe(string replica, SchedulerReadout? readout)
     {
-        var (before, now) = (_last, readout ?? default);
+        var (before, now) = (_last.GetValueOrDefault(replica), readout ?? default);
         if (before == now) return;
-        lock (_observing) _last = now;
+        _last[replica] = now;
         if (readout is null) return;
-        Add(_preemptions, now.Preemptions - before.Preemptions);
-        Add(_queriedTokens, now.QueriedTokens - before.QueriedTokens);
-        Add(_hitTokens, now.HitTokens - before.HitTokens);
-        Add(_draftedTokens, now.DraftedTokens - before.DraftedTokens);
-        Add(_acceptedTokens, now.AcceptedTokens - before.AcceptedTokens);
+        Add(_preemptions, now.Preemptions - before.Preemptions, replica);
+        Add(_queriedTokens, now.QueriedTokens - before.QueriedTokens, replica);
+        Add(_hitTokens, now.HitTokens - before.HitTokens, replica);
+        Add(_draftedTokens, now.DraftedTokens - before.DraftedTokens, replica);
+        Add(_acceptedTokens, now.AcceptedTokens - before.AcceptedTokens, replica);
     }
 
     public void Dispose() => _meter.Dispose();
 
-    static void Add(Counter<long> counter, long count)
+    static void Add(Counter<long> counter, long count, string replica)
     {
-        if (count > 0) counter.Add(count);
+        if (count > 0) counter.Add(count, Of(replica));
     }
+
+    static KeyValuePair<string, object?> Of(string replica) => new(ReplicaTag, replica);
+
+    IEnumerable<Measurement<int>> Each(Func<SchedulerReadout, int> value) => _last.Select(last => new Measurement<int>(value(last.Value), Of(last.Key)));
 
     /// <summary>A worker may report any number, and one above long.MaxValue would count backwards.</summary>
     static long Bytes(ulong reported) => (long)Math.Min(reported, long.MaxValue);

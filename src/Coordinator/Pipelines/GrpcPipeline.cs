@@ -8,32 +8,33 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Coordinator.Pipelines;
 
 /// <summary>
-/// The workers of one view, over one stream each. A step is complete when the first rank of the last stage has sampled: it cannot do so
-/// before all others have run it. Replies of other views and of steps that are not under way are dropped.
+/// The workers of one view, with one stream of steps to each. A step is complete when the first rank of the last stage has sampled, because
+/// it cannot sample before all others have run the step. Replies of other views, and of steps that are not under way, are dropped.
 /// <para>
-/// Failures are laid at the right door: a worker that says it lost another is believed only after a moment in which that other one may
-/// be seen to be gone; a step that takes too long is the fault of the first stage that has not reported it done.
+/// The right worker must be blamed for a failure. When a worker says that it lost another one, it is believed only after a moment in which
+/// that other one may turn out to be gone. When a step takes too long, the first stage that has not reported it done is at fault.
 /// </para>
 /// </summary>
 public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 {
     readonly PipelineOptions _options;
-    readonly StageLink[] _links;
+    readonly StepStream[] _streams;
     readonly CoordinatorMetrics _metrics;
+    readonly TimeProvider _time;
     readonly ILogger _logger;
     readonly ITimer _stepDeadline;
     readonly ITimer _blame;
     readonly TaskCompletionSource<PipelineFailure> _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     readonly Lock _lock = new();
-    readonly Queue<StepInFlight> _inFlight = new();   // by _lock, as are the fields below
+    readonly Queue<StepInFlight> _inFlight = new();   // guarded by _lock, as are the fields below
     ulong _lastStep;
     PipelineFailure? _failure;
     PipelineFailure? _suspicion;
 
-    GrpcPipeline(PipelineOptions options, StageLink[] links, CoordinatorMetrics metrics, TimeProvider time, ILogger logger)
+    GrpcPipeline(PipelineOptions options, StepStream[] streams, CoordinatorMetrics metrics, TimeProvider time, ILogger logger)
     {
-        (_options, _links, _metrics, _logger) = (options, links, metrics, logger);
+        (_options, _streams, _metrics, _time, _logger) = (options, streams, metrics, time, logger);
         _stepDeadline = time.CreateTimer(_ => OnStepLate(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _blame = time.CreateTimer(_ => OnBlameDue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -52,16 +53,16 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     {
         using var deadline = new CancellationTokenSource(options.Deadlines.Open, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
-        StageLink[] links = [.. options.Workers.Select(worker => new StageLink(worker, channels.Open(worker.Assignment.Address)))];
-        var failures = await Task.WhenAll(links.Select(link => link.OpenAsync(options.Plan.ViewVersion, options.Plan.ModelDigest, ends.Token)));
+        StepStream[] streams = [.. options.Workers.Select(worker => new StepStream(worker, channels.Open(worker.Assignment.Address)))];
+        var failures = await Task.WhenAll(streams.Select(stream => stream.OpenAsync(options.Plan.ViewVersion, options.Plan.ModelDigest, ends.Token)));
         if (failures.OfType<PipelineFailure>().OrderByDescending(failure => failure.WorkerLost).FirstOrDefault() is { } failure)
         {
-            foreach (var link in links) await link.DisposeAsync();
+            foreach (var stream in streams) await stream.DisposeAsync();
             cancellation.ThrowIfCancellationRequested();
             return new PipelineOpening.Failed(failure);
         }
-        var pipeline = new GrpcPipeline(options, links, metrics, time, logger);
-        foreach (var link in links) link.Start(pipeline.OnReply, pipeline.Abort);
+        var pipeline = new GrpcPipeline(options, streams, metrics, time, logger);
+        foreach (var stream in streams) stream.Start(pipeline.OnReply, pipeline.Abort);
         return new PipelineOpening.Opened(pipeline);
     }
 
@@ -72,12 +73,12 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             if (_failure is not null) return Task.FromResult<StepReturn>(new StepReturn.Lost(_failure));
             var pending = new StepInFlight(++_lastStep, step);
             _inFlight.Enqueue(pending);
-            if (_inFlight.Count == 1) StartDeadline();
+            if (_inFlight.Count == 1) RestartDeadline();
             if (step.Ended.Count > 0) End(step.Ended);
             foreach (var history in StepMessages.HistoriesOf(step, ViewVersion))
-                foreach (var link in _links.Where(link => link.Worker.Stage == StageCount - 1)) link.Send(history);
+                foreach (var stream in _streams.Where(stream => stream.Worker.Stage == StageCount - 1)) stream.Send(history);
             var requests = StepMessages.Of(step, ViewVersion, pending.Id, StageCount);
-            foreach (var link in _links) link.Send(requests[link.Worker.Stage]);
+            foreach (var stream in _streams) stream.Send(requests[stream.Worker.Stage]);
             return pending.Returned;
         }
     }
@@ -86,7 +87,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     {
         var request = new StepRequest { Ended = new SequencesEnded { ViewVersion = ViewVersion, SequenceIds = { sequences } } };
         lock (_lock)
-            foreach (var link in _links) link.Send(request);
+            foreach (var stream in _streams) stream.Send(request);
     }
 
     public void Abort(PipelineFailure failure)
@@ -108,37 +109,37 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Abort(new PipelineFailure(null, WorkerLost: false, $"view {ViewVersion} was closed"));
-        foreach (var link in _links) await link.DisposeAsync();
+        foreach (var stream in _streams) await stream.DisposeAsync();
         await _stepDeadline.DisposeAsync();
         await _blame.DisposeAsync();
     }
 
-    void OnReply(StageLink link, StepReply reply)
+    void OnReply(StepStream stream, StepReply reply)
     {
         switch (reply)
         {
-            case { Result: { } result } when result.ViewVersion == ViewVersion: OnResult(link, result); break;
-            case { Done: { } done } when done.ViewVersion == ViewVersion: OnDone(link, done.StepId, done.Timings); break;
-            case { Failed: { } failed }: OnFailed(link.Worker, failed); break;
-            default: LogDropped(link.Worker, reply.KindCase); break;
+            case { Result: { } result } when result.ViewVersion == ViewVersion: OnResult(stream, result); break;
+            case { Done: { } done } when done.ViewVersion == ViewVersion: OnDone(stream, done.StepId, done.Timings); break;
+            case { Failed: { } failed }: OnFailed(stream.Worker, failed); break;
+            default: LogDropped(stream.Worker, reply.KindCase); break;
         }
     }
 
-    void OnResult(StageLink link, StepResult result)
+    void OnResult(StepStream stream, StepResult result)
     {
         StepInFlight? step;
         lock (_lock)
         {
-            if (!_inFlight.TryPeek(out step) || result.StepId < step.Id || !Samples(link.Worker))
+            if (!_inFlight.TryPeek(out step) || result.StepId < step.Id || !Samples(stream.Worker))
             {
-                LogDropped(link.Worker, StepReply.KindOneofCase.Result);
+                LogDropped(stream.Worker, StepReply.KindOneofCase.Result);
                 return;
             }
             if (result.StepId == step.Id) _inFlight.Dequeue();
             if (_inFlight.Count == 0) StopDeadline();
-            else StartDeadline();
+            else RestartDeadline();
         }
-        OnDone(link, result.StepId, result.Timings);
+        OnDone(stream, result.StepId, result.Timings);
         try
         {
             if (result.StepId > step.Id) throw new InvalidMessageException($"step {result.StepId} came back before step {step.Id}");
@@ -146,16 +147,16 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         }
         catch (InvalidMessageException e)
         {
-            var failure = link.Worker.Failed(e.Message);
+            var failure = stream.Worker.Failed(e.Message);
             Abort(failure);
             step.Return(new StepReturn.Lost(failure));
         }
     }
 
-    void OnDone(StageLink link, ulong stepId, StepTimings? timings)
+    void OnDone(StepStream stream, ulong stepId, StepTimings? timings)
     {
-        lock (_lock) link.DoneUpTo = Math.Max(link.DoneUpTo, stepId);
-        if (timings is not null) _metrics.StageRan(link.Worker.Stage, link.Worker.Rank, timings);
+        lock (_lock) stream.DoneUpTo = Math.Max(stream.DoneUpTo, stepId);
+        if (timings is not null) _metrics.StageRan(_options.Replica, stream.Worker.Stage, stream.Worker.Rank, timings);
     }
 
     void OnFailed(StageWorker worker, StepFailed failed)
@@ -178,21 +179,39 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     void OnBlameDue() => Abort(_suspicion!);
 
+    /// <summary>The timer has fired. Its step may have returned in the meantime, so the age of the step that is the oldest now is what counts.</summary>
     void OnStepLate()
     {
         PipelineFailure failure;
         lock (_lock)
         {
             if (!_inFlight.TryPeek(out var oldest)) return;
-            var late = _links.First(link => link.DoneUpTo < oldest.Id).Worker;
+            var left = _options.Deadlines.Step - _time.GetElapsedTime(oldest.OldestSince);
+            if (left > TimeSpan.Zero)
+            {
+                _stepDeadline.Change(left, Timeout.InfiniteTimeSpan);
+                return;
+            }
+            var late = (_streams.FirstOrDefault(stream => stream.DoneUpTo < oldest.Id) ?? _streams.First(stream => Samples(stream.Worker))).Worker;
             failure = late.Lost($"it has not answered step {oldest.Id} for {_options.Deadlines.Step.TotalSeconds:0.###} s");
         }
         Abort(failure);
     }
 
-    void StartDeadline() => _stepDeadline.Change(_options.Deadlines.Step, Timeout.InfiniteTimeSpan);
+    /// <summary>Another step is the oldest one under way; its time begins now.</summary>
+    void RestartDeadline()
+    {
+        _inFlight.Peek().OldestSince = _time.GetTimestamp();
+        _stepDeadline.Change(_options.Deadlines.Step, Timeout.InfiniteTimeSpan);
+    }
 
     void StopDeadline() => _stepDeadline.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "View {ViewVersion} is over: {Reason}")]
+    partial void LogFailed(ulong viewVersion, string reason);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Dropped a {Kind} of {Worker} that nothing waits for")]
+    partial void LogDropped(StageWorker worker, StepReply.KindOneofCase kind);
 
     sealed class StepInFlight(ulong id, ScheduledStep step)
     {
@@ -201,6 +220,9 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         public ulong Id => id;
 
         public ScheduledStep Step => step;
+
+        /// <summary>When the step became the oldest one under way, as a timestamp.</summary>
+        public long OldestSince { get; set; }
 
         public Task<StepReturn> Returned => _returned.Task;
 

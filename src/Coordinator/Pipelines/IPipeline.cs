@@ -1,12 +1,13 @@
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Coordinator.Pipelines;
 
 /// <summary>
-/// All stages of one view, ready to run steps. Works until its first failure and never again: then every step under way or
-/// still to come returns <see cref="StepReturn.Lost"/>, and going on takes another view.
+/// All stages of one view, ready to run steps. A pipeline works until its first failure and never again: then every step that is under way
+/// or still to come returns <see cref="StepReturn.Lost"/>, and going on takes another view.
 /// </summary>
-public interface IPipeline
+public interface IPipeline : IAsyncDisposable
 {
     ulong ViewVersion { get; }
 
@@ -20,8 +21,8 @@ public interface IPipeline
     Task<PipelineFailure> Lost { get; }
 
     /// <summary>
-    /// Sends a step off and returns its result when it is there. Steps run, and return, in the order in which they were sent. The task
-    /// never faults and always completes, at the latest when the deadline for a step is over.
+    /// Sends a step off. The workers run steps in the order in which they were sent. The task never faults and always completes, at the
+    /// latest when the deadline for a step is over. The tasks of several steps may complete in any order; the caller sorts them.
     /// </summary>
     Task<StepReturn> ExecuteAsync(ScheduledStep step);
 
@@ -30,4 +31,58 @@ public interface IPipeline
 
     /// <summary>Fails the pipeline for a reason that it cannot see itself.</summary>
     void Abort(PipelineFailure failure);
+}
+
+/// <summary>How a step came back.</summary>
+public abstract record StepReturn
+{
+    StepReturn() { }
+
+    /// <param name="Results">One per chunk of the step, in order.</param>
+    public sealed record Completed(IReadOnlyList<ChunkResult> Results) : StepReturn;
+
+    /// <summary>The step did not come back; the pipeline has failed.</summary>
+    public sealed record Lost(PipelineFailure Failure) : StepReturn;
+}
+
+/// <summary>Why a view is over.</summary>
+/// <param name="Worker">The worker at fault, where that is known.</param>
+/// <param name="WorkerLost">That worker does not answer any more, as opposed to having answered that something failed.</param>
+/// <param name="Message">One line for people: which worker (name and address) and what happened to it.</param>
+public sealed record PipelineFailure(WorkerId? Worker, bool WorkerLost, string Message);
+
+/// <summary>Whether the workers of a view took up their streams of steps.</summary>
+public abstract record PipelineOpening
+{
+    PipelineOpening() { }
+
+    /// <param name="Pipeline">Whoever opened it disposes of it.</param>
+    public sealed record Opened(IPipeline Pipeline) : PipelineOpening;
+
+    public sealed record Failed(PipelineFailure Failure) : PipelineOpening;
+}
+
+/// <summary>What a pipeline is made of.</summary>
+/// <param name="Replica">The name of the replica that it belongs to, for measurements.</param>
+/// <param name="Workers">In stage order, then rank order, as in the plan.</param>
+/// <param name="VocabularySize">V: sampled ids are below it.</param>
+public sealed record PipelineOptions(
+    string Replica, ClusterPlan Plan, IReadOnlyList<StageWorker> Workers, int KvBlocks, int VocabularySize, ClusterDeadlines Deadlines);
+
+/// <summary>A worker with the part it has in a view.</summary>
+/// <param name="Name">For people.</param>
+public sealed record StageWorker(ShardAssignment Assignment, string Name)
+{
+    public WorkerId Id => Assignment.Worker;
+
+    public int Stage => Assignment.Stage;
+
+    public int Rank => Assignment.Shard.Slice.Rank;
+
+    public PipelineFailure Lost(string how) => new(Id, WorkerLost: true, $"{this} was lost: {how}");
+
+    public PipelineFailure Failed(string how) => new(Id, WorkerLost: false, $"{this} failed: {how}");
+
+    /// <summary>"worker NAME (ADDRESS)"</summary>
+    public override string ToString() => $"worker {Name} ({PeerAddress.Format(Assignment.Address)})";
 }

@@ -1,24 +1,28 @@
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
+using BlockCopy = LlamaCluster.Protos.BlockCopy;
 
 namespace LlamaCluster.Coordinator.Pipelines;
 
 /// <summary>
-/// A step as its stages are told of it, all ranks of a stage alike. All learn which positions and blocks; token ids go to the first stage, which embeds them, and to
-/// the last, which samples; how to sample, to the last only.
+/// Makes the messages of a step. All ranks of a stage get the same one. Every stage learns the positions and the blocks. Token ids go to
+/// the first stage, which embeds them, and to the last, which samples. Sampling options go to the last stage only.
 /// </summary>
 static class StepMessages
 {
     /// <summary>Tokens of one part of a history: far below a message's budget.</summary>
     const int HistoryPartTokens = 1 << 18;
 
-    /// <summary>For the ranks of the last stage, before the step: the tokens that the sampling of its new sequences needs.</summary>
+    const int NoLogprobs = -1;
+
+    /// <summary>What the ranks of the last stage must have before the step: the tokens that the sampling of its new sequences looks back on.</summary>
     public static IEnumerable<StepRequest> HistoriesOf(ScheduledStep step, ulong viewVersion) =>
         from chunk in step.Chunks
-        where chunk.Introduces && chunk.Sequence.Sampling.NeedsHistory && chunk.Start > 0
-        from part in chunk.Sequence.TokensOf(0, chunk.Start).Chunk(HistoryPartTokens)
-        select new StepRequest { History = new HistoryPart { ViewVersion = viewVersion, SequenceId = chunk.Sequence.Id, Tokens = { part } } };
+        where chunk.Introduces && chunk.Run.Sampling.NeedsHistory && chunk.Start > 0
+        from part in chunk.Run.Tokens.Take(chunk.Start).Chunk(HistoryPartTokens)
+        select new StepRequest { History = new HistoryPart { ViewVersion = viewVersion, SequenceId = chunk.Run.Id, Tokens = { part } } };
 
     /// <returns>One message per stage; the stages in the middle share theirs.</returns>
     public static StepRequest[] Of(ScheduledStep step, ulong viewVersion, ulong stepId, int stages)
@@ -49,24 +53,44 @@ static class StepMessages
 
     static SequenceFacts FactsOf(ScheduledChunk chunk, bool sampling)
     {
-        var sequence = chunk.Sequence;
-        var facts = new SequenceFacts { SequenceId = sequence.Id, PromptLength = (uint)sequence.PromptLength };
-        if (!sampling) return facts;
-        facts.Sampling = sequence.Sampling.ToMessage();
+        var sequence = chunk.Run.Sequence;
+        var facts = new SequenceFacts
+        {
+            SequenceId = sequence.Id,
+            PromptLength = (uint)sequence.PromptLength,
+            RequestId = sequence.Request.RequestId,
+            TraceParent = sequence.Request.TraceParent,
+        };
+        if (sampling) facts.Sampling = ToMessage(sequence.Request.Sampling);
         return facts;
     }
+
+    static SamplingOptionsMessage ToMessage(SamplingOptions sampling) => new()
+    {
+        Temperature = sampling.Temperature,
+        TopK = sampling.TopK,
+        TopP = sampling.TopP,
+        MinP = sampling.MinP,
+        RepetitionPenalty = sampling.RepetitionPenalty,
+        FrequencyPenalty = sampling.FrequencyPenalty,
+        PresencePenalty = sampling.PresencePenalty,
+        Seed = sampling.Seed,
+        LogitBias = { sampling.LogitBias.ToDictionary() },
+        TopLogprobs = sampling.TopLogprobs ?? NoLogprobs,
+        PromptLogprobs = sampling.PromptLogprobs,
+    };
 
     static SequenceChunk ChunkOf(ScheduledChunk chunk, bool tokens)
     {
         var message = new SequenceChunk
         {
-            SequenceId = chunk.Sequence.Id,
+            SequenceId = chunk.Run.Id,
             Start = chunk.Start,
             Count = chunk.Count,
             SampleCount = chunk.SampleCount,
         };
         if (chunk.NewBlocks.Count > 0) message.NewBlocks.Add(chunk.NewBlocks);
-        for (var i = 0; i < chunk.Count - chunk.Drafts.Count && tokens; i++) message.Tokens.Add(chunk.Sequence.Tokens[chunk.Start + i]);
+        for (var i = 0; i < chunk.Count - chunk.Drafts.Count && tokens; i++) message.Tokens.Add(chunk.Run.Tokens[chunk.Start + i]);
         for (var i = 0; i < chunk.Drafts.Count && tokens; i++) message.Tokens.Add(chunk.Drafts[i]);
         return message;
     }

@@ -6,30 +6,39 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Pipelines;
 
-/// <summary>A result as the scheduler takes it, checked against the step that it answers.</summary>
+/// <summary>Turns the answer to a step into results for the scheduler, and checks that it answers that step.</summary>
 static class StepResultMapping
 {
+    /// <summary>Characters of a worker's reason that are passed on.</summary>
+    const int LongestReason = 500;
+
     /// <returns>One per chunk of the step, in order.</returns>
     /// <exception cref="InvalidMessageException">It does not answer this step.</exception>
     public static IReadOnlyList<ChunkResult> ToResults(this Wire.StepResult message, ScheduledStep step, int vocabularySize)
     {
         var results = new ChunkResult[step.Chunks.Count];
-        var next = 0;
+        var (next, nextFailed) = (0, 0);
         for (var i = 0; i < results.Length; i++)
         {
             var chunk = step.Chunks[i];
-            var answered = next < message.Sequences.Count && message.Sequences[next].SequenceId == chunk.Sequence.Id;
-            if (!answered && chunk.SampleCount > 0) throw new InvalidMessageException($"step {message.StepId}: no result for sequence {chunk.Sequence.Id}");
-            results[i] = answered ? Read(message.Sequences[next++], chunk, vocabularySize) : ChunkResult.Empty;
+            var id = chunk.Run.Id;
+            if (nextFailed < message.Failed.Count && message.Failed[nextFailed].SequenceId == id) results[i] = ChunkResult.Failed(OneLine(message.Failed[nextFailed++].Message));
+            else if (next < message.Sequences.Count && message.Sequences[next].SequenceId == id) results[i] = Read(message.Sequences[next++], chunk, vocabularySize);
+            else if (chunk.SampleCount == 0) results[i] = ChunkResult.Empty;
+            else throw new InvalidMessageException($"step {message.StepId}: no result for sequence {id}");
         }
-        return next == message.Sequences.Count
-            ? results
-            : throw new InvalidMessageException($"step {message.StepId}: a result for sequence {message.Sequences[next].SequenceId}, which was not asked for");
+        if (next < message.Sequences.Count)
+            throw new InvalidMessageException($"step {message.StepId}: a result for sequence {message.Sequences[next].SequenceId}, which was not asked for");
+        if (nextFailed < message.Failed.Count)
+            throw new InvalidMessageException($"step {message.StepId}: sequence {message.Failed[nextFailed].SequenceId} failed, which is not in the step");
+        return results;
     }
+
+    static string OneLine(string text) => text.Length == 0 ? "no reason was given" : text[..Math.Min(text.Length, LongestReason)].ReplaceLineEndings(" ");
 
     static ChunkResult Read(Wire.SequenceResult message, ScheduledChunk chunk, int vocabularySize)
     {
-        var (least, most, prompt) = (Math.Min(1, chunk.SampleCount), chunk.SampleCount, chunk.Sequence.Sampling.PromptLogprobs ? chunk.Count : 0);
+        var (least, most, prompt) = (Math.Min(1, chunk.SampleCount), chunk.SampleCount, chunk.Run.Sampling.PromptLogprobs ? chunk.Count : 0);
         if (message.Tokens.Count < least || message.Tokens.Count > most || message.Prompt.Count > prompt)
             throw new InvalidMessageException($"sequence {message.SequenceId}: {message.Tokens.Count} tokens, not {least} to {most}, or {message.Prompt.Count} of its prompt, more than {prompt}");
         for (var i = 0; i < message.Tokens.Count - 1; i++)

@@ -1,24 +1,24 @@
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>
-/// The KV blocks of one replica. Who holds which is known here and nowhere else. Several sequences may hold one whose content they have in common.
+/// The KV blocks of one replica. Only the pool knows who holds which. Several sequences may hold one block if they have its content in common.
 /// <para>
-/// A block that is published under the hash of a prefix can be found by it as long as it is held, and afterwards until it is used for
-/// something else: first come blocks that hold nothing worth finding, then those that were let go of the longest ago. Deterministic;
-/// not safe for concurrent use.
+/// A block that is published under the key of a prefix can be found by it as long as it is held, and afterwards until it is used for
+/// something else. Blocks that hold nothing worth finding are used first, then those that were released the longest ago. The pool is
+/// deterministic, and not safe for concurrent use.
 /// </para>
 /// </summary>
 public sealed class KvBlockPool
 {
     readonly int[] _holders;
     readonly UnheldBlocks _unheld;
-    readonly Dictionary<PrefixHash, int> _published = [];
-    readonly List<PrefixHash>?[] _hashes;   // what each block is published under: what fills it, and a prompt that ends within it
+    readonly Dictionary<PrefixCacheKey, int> _published = [];
+    readonly List<PrefixCacheKey>?[] _keys;   // what each block is published under: the prefix that fills it, and one that ends within it
 
     public KvBlockPool(int blockCount)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(blockCount, 1);
-        (_holders, _unheld, _hashes) = (new int[blockCount], new UnheldBlocks(blockCount), new List<PrefixHash>?[blockCount]);
+        (_holders, _unheld, _keys) = (new int[blockCount], new UnheldBlocks(blockCount), new List<PrefixCacheKey>?[blockCount]);
     }
 
     /// <summary><see cref="Held"/>, <see cref="Cached"/> and <see cref="Free"/> together.</summary>
@@ -27,7 +27,7 @@ public sealed class KvBlockPool
     /// <summary>Blocks that sequences hold.</summary>
     public int Held { get; private set; }
 
-    /// <summary>Blocks that nobody holds, but which can be found by a prefix.</summary>
+    /// <summary>Blocks that nobody holds but that a prefix can be found in.</summary>
     public int Cached { get; private set; }
 
     /// <summary>Blocks that hold nothing worth finding.</summary>
@@ -45,15 +45,15 @@ public sealed class KvBlockPool
         for (; count > 0; count--)
         {
             var block = _unheld.RemoveFirst();
-            Forget(block);
+            if (RemoveKeys(block)) Cached--;
             (_holders[block], Held) = (1, Held + 1);
             table.Add(block);
         }
         return true;
     }
 
-    /// <summary>The block that was published under this hash.</summary>
-    public int? Find(PrefixHash prefix) => _published.TryGetValue(prefix, out var block) ? block : null;
+    /// <summary>The block that was published under this key.</summary>
+    public int? Find(PrefixCacheKey prefix) => _published.TryGetValue(prefix, out var block) ? block : null;
 
     /// <summary>One more sequence holds a block that was found.</summary>
     public void Share(int block)
@@ -64,14 +64,23 @@ public sealed class KvBlockPool
         Held++;
     }
 
-    /// <summary>The block, which is held, can be found by a prefix whose last positions it holds. If another one already can, that one stays.</summary>
-    public void Publish(int block, PrefixHash prefix)
+    /// <summary>From now on the block, which must be held, can be found by a prefix whose last positions it holds. If another block already can, that one stays.</summary>
+    public void Publish(int block, PrefixCacheKey prefix)
     {
         if (_holders[block] == 0) throw new InvalidOperationException($"KV block {block} is published but nobody holds it");
-        if (_published.TryAdd(prefix, block)) (_hashes[block] ??= []).Add(prefix);
+        if (_published.TryAdd(prefix, block)) (_keys[block] ??= []).Add(prefix);
     }
 
-    /// <summary>Takes one hold of all blocks of <paramref name="table"/> back and empties it. Its last blocks are used again first: others build on the first.</summary>
+    /// <summary>From now on the block cannot be found by any prefix. Whoever holds it keeps it.</summary>
+    public void Unpublish(int block)
+    {
+        if (!RemoveKeys(block) || _holders[block] > 0) return;
+        Cached--;
+        _unheld.Remove(block);
+        _unheld.AddFirst(block);
+    }
+
+    /// <summary>Takes back one hold of all blocks of <paramref name="table"/> and empties it. Its last blocks are used again first, because others build on the first.</summary>
     public void Release(List<int> table)
     {
         for (var i = table.Count - 1; i >= 0; i--) Release(table[i]);
@@ -83,7 +92,7 @@ public sealed class KvBlockPool
         if (_holders[block] == 0) throw new InvalidOperationException($"KV block {block} is given back but nobody holds it");
         if (--_holders[block] > 0) return;
         Held--;
-        if (_hashes[block] is not { Count: > 0 })
+        if (_keys[block] is not { Count: > 0 })
         {
             _unheld.AddFirst(block);
             return;
@@ -92,11 +101,12 @@ public sealed class KvBlockPool
         _unheld.AddLast(block);
     }
 
-    void Forget(int block)
+    /// <returns>Whether the block had any.</returns>
+    bool RemoveKeys(int block)
     {
-        if (_hashes[block] is not { Count: > 0 } hashes) return;
-        foreach (var hash in hashes) _published.Remove(hash);
-        hashes.Clear();
-        Cached--;
+        if (_keys[block] is not { Count: > 0 } keys) return false;
+        foreach (var key in keys) _published.Remove(key);
+        keys.Clear();
+        return true;
     }
 }

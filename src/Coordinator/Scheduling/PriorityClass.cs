@@ -1,9 +1,9 @@
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>
-/// The clients of one priority. Each is served in turn so that all get the same number of positions computed while they have something
-/// to compute (the virtual token counter of https://arxiv.org/abs/2401.00588): the client that was served least comes next. Who has
-/// been away starts with as much as the least served of those present, since having asked for nothing is no claim.
+/// The clients of one priority. The client that was served least comes next, so that all get the same number of positions computed while they
+/// have something to compute (the virtual token counter of https://arxiv.org/abs/2401.00588). A client that comes back starts with as much as
+/// the least served of those present: not having asked for anything earns no claim.
 /// </summary>
 sealed class PriorityClass
 {
@@ -15,7 +15,7 @@ sealed class PriorityClass
     public ClientShare Join(string client)
     {
         var least = _clients.Values.Where(share => share.Open > 0).Select(share => share.Served).DefaultIfEmpty().Min();
-        // Who is away and has had no more than that is as good as new: so the table does not grow with clients long gone.
+        // An absent client that was served no more than the least is the same as a new one. Forgetting it keeps the table small.
         foreach (var (name, share) in _clients)
             if (share.Open == 0 && share.Served <= least) _clients.Remove(name);
         if (!_clients.TryGetValue(client, out var own)) _clients.Add(client, own = new ClientShare { Served = least });
@@ -24,7 +24,7 @@ sealed class PriorityClass
     }
 
     /// <summary>The sequence that comes next, among those first in their clients' lines.</summary>
-    public Sequence? First(Func<Sequence, bool> condition)
+    public SequenceRun? First(Func<SequenceRun, bool> condition)
     {
         ClientShare? least = null;
         foreach (var share in _clients.Values)
@@ -34,4 +34,19 @@ sealed class PriorityClass
 
     static int Order(ClientShare one, ClientShare other)
         => one.Served != other.Served ? one.Served.CompareTo(other.Served) : one.Waiting.Min!.Id.CompareTo(other.Waiting.Min!.Id);
+}
+
+/// <summary>What a client of one priority has had, and what it waits for.</summary>
+sealed class ClientShare
+{
+    static readonly IComparer<SequenceRun> ByArrival = Comparer<SequenceRun>.Create((one, other) => one.Id.CompareTo(other.Id));
+
+    /// <summary>Token positions computed for it.</summary>
+    public long Served { get; set; }
+
+    /// <summary>Its sequences that wait or run.</summary>
+    public int Open { get; set; }
+
+    /// <summary>First come, first served.</summary>
+    public SortedSet<SequenceRun> Waiting { get; } = new(ByArrival);
 }

@@ -1,13 +1,59 @@
+using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Scheduling;
 
+/// <summary>What the scheduler made of sequences that want to come in.</summary>
+public enum AddOutcome
+{
+    Queued,
+
+    /// <summary>Too many sequences wait already.</summary>
+    QueueFull,
+
+    /// <summary>Too many sequences of this client wait already.</summary>
+    ClientQueueFull,
+
+    /// <summary>The sequence could need more KV blocks than there are in all.</summary>
+    NeverFits,
+}
+
 /// <summary>One forward pass of one micro-batch.</summary>
 /// <param name="Chunks">Never empty; activation rows are in this order.</param>
 /// <param name="Copies">Blocks to be copied, in this order, before the chunks run.</param>
-/// <param name="Ended">Sequences the workers must forget before this step: their blocks may be in it under another sequence.</param>
+/// <param name="Ended">Sequences that the workers must forget before this step, because their blocks may be in it under another sequence.</param>
 public sealed record ScheduledStep(IReadOnlyList<ScheduledChunk> Chunks, IReadOnlyList<BlockCopy> Copies, IReadOnlyList<ulong> Ended)
 {
     /// <summary>B: token positions in all.</summary>
     public int Rows { get; } = Chunks.Sum(chunk => chunk.Count);
+}
+
+/// <summary>What one step computes of one sequence: positions <paramref name="Start"/> .. Start + <paramref name="Count"/>.</summary>
+/// <param name="Drafts">Guessed tokens, which stand at the last positions, behind the sequence's known ones.</param>
+/// <param name="NewBlocks">Appended to the sequence's block table on the workers before the chunk runs.</param>
+/// <param name="SampleCount">How many of the last positions are sampled from; where there are drafts, one more than those.</param>
+/// <param name="Introduces">The workers do not know the sequence yet.</param>
+public sealed record ScheduledChunk(
+    SequenceRun Run, int Start, int Count, IReadOnlyList<int> Drafts, IReadOnlyList<int> NewBlocks, int SampleCount, bool Introduces);
+
+/// <summary>What a step gave for one of its chunks.</summary>
+/// <param name="Tokens">Sampled: at least one and at most the chunk's sample count; empty if that is 0.</param>
+/// <param name="Prompt">Log-probabilities of the prompt's tokens that became known, in order, where asked for.</param>
+public sealed record ChunkResult(IReadOnlyList<SampledToken> Tokens, IReadOnlyList<SampledToken> Prompt)
+{
+    public static ChunkResult Empty { get; } = new([], []);
+
+    /// <summary>Not null: the workers cannot go on with this sequence. One line that says why.</summary>
+    public string? Failure { get; init; }
+
+    public static ChunkResult Failed(string why) => new([], []) { Failure = why };
+}
+
+/// <summary>What a returned step brought a sequence that is still wanted.</summary>
+/// <param name="Prompt">Log-probabilities of prompt tokens not delivered before.</param>
+/// <param name="Finished">Not null: the sequence has ended, its blocks are free.</param>
+public sealed record SequenceAdvance(SequenceRun Run, IReadOnlyList<SampledToken> Prompt, IReadOnlyList<SampledToken> Tokens, FinishReason? Finished)
+{
+    /// <summary>Not null: the sequence has ended because it failed, for this reason.</summary>
+    public string? Failure { get; init; }
 }

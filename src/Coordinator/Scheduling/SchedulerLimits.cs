@@ -6,18 +6,21 @@ public sealed record SchedulerLimits
     /// <summary>S: steps under way at a time, one per pipeline stage.</summary>
     public required int StepsInFlight { get; init; }
 
-    /// <summary>The most token positions of one step; what the workers' buffers are made for.</summary>
+    /// <summary>The most token positions of one step. The workers' buffers are made for it.</summary>
     public int MaxStepRows { get; init; } = 512;
 
-    /// <summary>The most prompt positions of one step, so that a long prompt holds running streams up by no more than that many rows at a time.</summary>
+    /// <summary>The most prompt positions of one step: a long prompt delays running streams by no more than that many rows at a time.</summary>
     public int MaxPromptRows { get; init; } = 128;
 
-    /// <summary>Prompts are not cut finer than this to give every stage a share: fewer rows would read the weights more often than they save.</summary>
+    /// <summary>Prompts are not cut finer than this to give every stage a share: smaller pieces would read the weights more often than they save.</summary>
     public int MinPromptRows { get; init; } = 32;
 
+    /// <summary>The most bytes of one step's message to a worker.</summary>
+    public int MaxStepBytes { get; init; } = int.MaxValue;
+
     /// <summary>
-    /// A prompt that was begun goes on until its client has been served so many positions more than another whose prompt waits: then
-    /// that one's turn comes. Less would begin many prompts and finish none; more would let a long prompt keep the others waiting.
+    /// A prompt that has begun goes on until its client has been served so many positions more than another client whose prompt waits.
+    /// Then that one's turn comes. A smaller lead would begin many prompts and finish none; a larger one would let a long prompt keep the others waiting.
     /// </summary>
     public int PromptLead { get; init; } = 512;
 
@@ -27,9 +30,11 @@ public sealed record SchedulerLimits
     /// <summary>Sequences that wait for blocks, beyond as many as can run; more are refused.</summary>
     public int MaxWaiting { get; init; } = 512;
 
+    /// <summary>Of these, sequences of one client.</summary>
+    public int MaxWaitingPerClient { get; init; } = int.MaxValue;
+
     /// <summary>
-    /// Tokens that are guessed for a greedy stream at most, to be verified by the step that computes its next one
-    /// (<see cref="Speculation.Drafter"/>); 0: none.
+    /// The most tokens that are guessed for a greedy stream, to be verified by the step that computes its next one (<see cref="Drafter"/>); 0: none.
     /// </summary>
     public int MaxDraftTokens { get; init; }
 

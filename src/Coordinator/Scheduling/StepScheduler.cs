@@ -8,45 +8,43 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// chance. Not safe for concurrent use.
 /// <para>
 /// A step takes one row of each stream that awaits its next token, but only the S-th part of all streams, so that the other stages have
-/// streams to work on too. Then come rows of prompts: those that have begun, and as long as rows are left those that wait
-/// (<see cref="WaitingLine"/> says in which order), which begin once the blocks of all their known tokens can be had. A prompt is
-/// looked up in the prefix cache when it begins, and not before what it could share has been computed. A sequence whose next token is being computed has
-/// nothing unscheduled and so is in no second step, while the chunks of one prompt may follow each other through the stages. A greedy
-/// stream's row may be followed by rows of guessed tokens (<see cref="Speculation.Drafter"/>), where that pays.
+/// streams to work on too. Then come rows of prompts: first those that have begun, then, as long as rows are left, those that wait
+/// (<see cref="WaitingLine"/> says in which order). A prompt begins when the blocks of all its known tokens can be had, and not before a prefix
+/// that it could share has been computed. A sequence whose next token is being computed has nothing unscheduled and so is in no second step,
+/// while the chunks of one prompt may follow each other through the stages. A greedy stream's row may be followed by rows of guessed tokens
+/// (<see cref="Drafter"/>), where that pays. A step ends early when its message to a worker would get too long.
 /// </para>
 /// <para>
-/// Sequences rank by priority, then by age. When a stream needs a block and there is none, the lowest in rank that is in no step gives
-/// up its blocks and waits again, to be recomputed from its tokens, as far as the prefix cache does not have them. Nobody is held up by those below,
-/// and the first in rank fits alone, so something always moves. Blocks of an ended sequence are free at once, even while a step with it is
-/// under way: workers carry out steps and ends in the order they were sent.
+/// A waiting sequence of a higher priority replaces running ones of a lower priority if there is no room for both; one of the same priority
+/// never does. Blocks of an ended sequence are free at once, even while a step with it is under way, because workers carry out steps and ends
+/// in the order they were sent. Who runs, and who gives way to whom, is kept in <see cref="RunningSequences"/>.
 /// </para>
 /// </summary>
 public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
 {
-    readonly WaitingLine _waiting = new();
-    readonly List<Sequence> _running = [];   // by rank, first to last
-    readonly SequenceBlocks _blocks = new(pool, limits.CachePrefixes);
-    List<ulong> _ended = [];
+    readonly RunningSequences _sequences = new(limits, pool);
 
     public int StepsInFlight { get; private set; }
 
-    public int WaitingCount => _waiting.Count;
+    public int WaitingCount => _sequences.WaitingCount;
 
-    public int RunningCount => _running.Count;
+    public int RunningCount => _sequences.Running.Count;
 
-    /// <summary>Sequences that hold blocks.</summary>
-    public IReadOnlyList<Sequence> Running => _running;
+    /// <summary>Sequences that hold blocks, by rank.</summary>
+    public IReadOnlyList<SequenceRun> Running => _sequences.Running;
+
+    List<SequenceRun> Runs => _sequences.Running;
 
     public KvBlockPool Pool => pool;
 
     /// <summary>Sequences that gave up their blocks to others, in all.</summary>
-    public long Preemptions { get; private set; }
+    public long Preemptions => _sequences.Preemptions;
 
     /// <summary>Tokens that were looked for in the prefix cache, in all.</summary>
-    public long QueriedTokens => _blocks.QueriedTokens;
+    public long QueriedTokens => _sequences.Cache.QueriedTokens;
 
     /// <summary>Of these, tokens that did not have to be computed.</summary>
-    public long HitTokens => _blocks.HitTokens;
+    public long HitTokens => _sequences.Cache.HitTokens;
 
     /// <summary>Tokens that were guessed, in all.</summary>
     public long DraftedTokens { get; private set; }
@@ -54,32 +52,38 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>Of these, tokens that turned out right.</summary>
     public long AcceptedTokens { get; private set; }
 
-    public AddOutcome Add(Sequence sequence)
-    {
-        if (KvBlock.CountFor(sequence.MaxPositions) > pool.Total) return AddOutcome.NeverFits;
-        if (_waiting.Count + _running.Count >= (long)limits.MaxRunning + limits.MaxWaiting) return AddOutcome.QueueFull;
-        _waiting.Enter(sequence);
-        return AddOutcome.Queued;
-    }
+    public AddOutcome Add(SequenceRun run) => Add([run]);
+
+    /// <summary>Queues all sequences of a group, or none.</summary>
+    public AddOutcome Add(IReadOnlyList<SequenceRun> group) => _sequences.Add(group);
 
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
-    public void Cancel(Sequence sequence)
+    public void Cancel(SequenceRun run)
     {
-        if (!sequence.Ended) End(sequence);
+        if (!run.Ended) _sequences.End(run);
     }
 
-    /// <summary>The next step, or null if nothing can run before a step returns or a sequence comes.</summary>
+    /// <summary>The sequence is in no further step until it is resumed. It keeps its blocks until somebody else needs them.</summary>
+    public void Pause(SequenceRun run) => run.Paused = true;
+
+    public void Resume(SequenceRun run) => _sequences.Resume(run);
+
+    /// <summary>The next step, or null if nothing can run before a step returns, a sequence comes or one is resumed.</summary>
     public ScheduledStep? Schedule()
     {
         if (StepsInFlight == limits.StepsInFlight) return null;
-        List<ScheduledChunk> chunks = [];
+        var step = new StepDraft(limits.MaxStepBytes);
+        ReplacePaused();
         var preemptions = Preemptions;
-        TakeStreams(chunks);
-        TakePrompts(chunks, limits.MaxStepRows - chunks.Sum(chunk => chunk.Count), mayBegin: Preemptions == preemptions);
-        if (chunks.Count == 0) return null;
-        foreach (var chunk in chunks) _blocks.Publish(chunk.Sequence);
+        var ahead = BeginAhead(step);
+        var rowsAhead = step.Rows;
+        TakeStreams(step, ahead);
+        // A newcomer that got less than its whole prompt has had all rows there are for prompts.
+        if (ahead is not { Unscheduled: > 0 }) TakePrompts(step, rowsAhead, mayBegin: Preemptions == preemptions);
+        if (step.IsEmpty) return null;
+        foreach (var chunk in step.Chunks) _sequences.Cache.Publish(chunk.Run);
         StepsInFlight++;
-        return new ScheduledStep(chunks, TakeCopies(chunks), TakeEnded());
+        return step.ToStep(TakeEnded());
     }
 
     /// <summary>Takes in what a step computed; <paramref name="results"/> has one entry per chunk, in order.</summary>
@@ -89,193 +93,184 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         List<SequenceAdvance> advances = new(step.Chunks.Count);
         for (var i = 0; i < step.Chunks.Count; i++)
         {
-            var sequence = step.Chunks[i].Sequence;
-            sequence.StepsInFlight--;
-            if (!sequence.Ended) advances.Add(Advance(step.Chunks[i], results[i]));
+            var run = step.Chunks[i].Run;
+            run.StepsInFlight--;
+            if (!run.Ended) advances.Add(results[i].Failure is { } why ? Fail(run, why) : Advance(step.Chunks[i], results[i]));
         }
         return advances;
     }
 
     /// <summary>Sequences that the workers know but which have ended or were preempted since this was last asked, by a step or by hand.</summary>
-    public IReadOnlyList<ulong> TakeEnded()
+    public IReadOnlyList<ulong> TakeEnded() => _sequences.TakeEnded();
+
+    /// <summary>If the next in line finds no room, paused sequences make it.</summary>
+    void ReplacePaused()
     {
-        if (_ended.Count == 0) return [];
-        var ended = _ended;
-        _ended = [];
-        return ended;
+        if (_sequences.AnyInLine && Runs.Exists(run => run.Paused) && _sequences.NextInLine() is { } next && !_sequences.HasRoomFor(next)) _sequences.TryClearFor(next, other => other.Paused);
     }
 
-    void TakeStreams(List<ScheduledChunk> chunks)
+    /// <summary>
+    /// Begins the next in line at the cost of running sequences of a lower priority, if it finds no room otherwise. This happens before the
+    /// streams are taken, while those sequences are in no step; the newcomer's rows are taken at once, so that nobody else gets its blocks.
+    /// </summary>
+    SequenceRun? BeginAhead(StepDraft step)
     {
-        var share = DivideUp(_running.Count(sequence => sequence.Unscheduled <= 1), limits.StepsInFlight);
+        if (!_sequences.AnyInLine || Runs.Count == 0 || _sequences.NextInLine() is not { } next || Runs[^1].Priority <= next.Priority) return null;
+        if (FirstBegun() is { } begun && !ComesBefore(next, begun)) return null;
+        if (_sequences.HasRoomFor(next) || !_sequences.TryClearFor(next, other => other.Paused || other.Priority > next.Priority) || !_sequences.TryBegin(next)) return null;
+        Take(step, next, Math.Min(PromptRows(limits.MaxStepRows - Runs.Count), next.Unscheduled), []);
+        return next;
+    }
+
+    /// <param name="ahead">A sequence that is in the step already.</param>
+    void TakeStreams(StepDraft step, SequenceRun? ahead)
+    {
+        var streams = 0;
+        foreach (var run in Runs)
+            if (run is { Unscheduled: <= 1, Paused: false }) streams++;
+        var share = DivideUp(streams, limits.StepsInFlight);
         var rows = share + Math.Min(limits.MaxPromptRows, PendingTokens());
         var draftRows = limits.MaxStepRows - rows;
-        for (var i = 0; i < _running.Count && chunks.Count < share; i++)
+        for (var (i, taken) = (0, 0); i < Runs.Count && taken < share; i++)
         {
-            if (_running[i].Unscheduled != 1 || !TryMakeRoom(_running[i])) continue;
-            var drafts = Draft(_running[i], rows, draftRows);
+            var run = Runs[i];
+            if (run.Unscheduled != 1 || run.Paused || run == ahead) continue;
+            if (!step.HasRoomFor(run, 1 + limits.MaxDraftTokens, 1 + limits.MaxDraftTokens)) return;
+            if (!_sequences.TryGrow(run)) continue;
+            var drafts = Draft(run, rows, draftRows);
             draftRows -= drafts.Length;
-            chunks.Add(Take(_running[i], 1, drafts));
+            Take(step, run, 1, drafts);
+            taken++;
         }
     }
 
     /// <summary>Guesses a stream's next tokens, as far as there is room that nobody else asks for.</summary>
-    /// <param name="rows">Of the step, without drafts.</param>
-    /// <param name="draftRows">Left for drafts.</param>
-    int[] Draft(Sequence sequence, long rows, long draftRows)
+    /// <param name="rows">Rows of the step without drafts.</param>
+    /// <param name="draftRows">Rows that are left for drafts.</param>
+    int[] Draft(SequenceRun run, long rows, long draftRows)
     {
-        if (limits.MaxDraftTokens == 0 || !sequence.Sampling.IsGreedy) return [];
+        if (limits.MaxDraftTokens == 0 || !run.Sampling.IsGreedy) return [];
         // The last token is sampled but never run, and the one before it is sampled with the draft.
-        var most = (int)Math.Min(Math.Min(limits.MaxDraftTokens, draftRows), sequence.MaxTokens - sequence.GeneratedLength - 1);
-        var room = sequence.Blocks.Count * KvBlock.Positions - sequence.Scheduled - 1;
-        if (most > room && pool.Available <= _running.Count) most = room;
+        var most = (int)Math.Min(Math.Min(limits.MaxDraftTokens, draftRows), run.MaxTokens - run.Sequence.GeneratedLength - 1);
+        var room = run.Blocks.Count * KvBlock.Positions - run.Scheduled - 1;
+        if (most > room && pool.Available <= Runs.Count) most = room;
         if (most <= 0) return [];
-        var drafts = sequence.Drafter.Draft(sequence.Tokens, rows, most);
-        return _blocks.TryGrow(sequence, sequence.Scheduled + 1 + drafts.Length) ? drafts : [];
+        var drafts = run.Drafter.Draft(run.Tokens, rows, most);
+        return _sequences.Cache.TryGrow(run, run.Scheduled + 1 + drafts.Length) ? drafts : [];
     }
 
-    long PendingTokens() => _waiting.Tokens + _running.Sum(sequence => sequence.Unscheduled > 1 ? sequence.Unscheduled : 0);
+    /// <summary>Known tokens of all prompts, whether they have begun or wait, that no step has been given yet.</summary>
+    long PendingTokens()
+    {
+        var tokens = _sequences.WaitingTokens;
+        foreach (var run in Runs)
+            if (IsPrompt(run)) tokens += run.Unscheduled;
+        return tokens;
+    }
 
-    /// <param name="mayBegin">Not where a stream has just taken others' blocks: they would ask for them back.</param>
-    void TakePrompts(List<ScheduledChunk> chunks, int rowsLeft, bool mayBegin)
+    /// <summary>How many prompt rows this step is to have: a share for each stage that is free, within the limits.</summary>
+    int PromptRows(int rowsLeft)
     {
         var share = Math.Max(limits.MinPromptRows, DivideUp(PendingTokens(), limits.StepsInFlight - StepsInFlight));
-        var rows = (int)Math.Min(rowsLeft, Math.Min(limits.MaxPromptRows, share));
+        return (int)Math.Min(rowsLeft, Math.Min(limits.MaxPromptRows, share));
+    }
+
+    /// <param name="rowsAhead">Prompt rows that are in the step already.</param>
+    /// <param name="mayBegin">No if somebody has just given up blocks in this step: whoever began now would take the blocks that were needed.</param>
+    void TakePrompts(StepDraft step, int rowsAhead, bool mayBegin)
+    {
+        var rows = PromptRows(Math.Min(limits.MaxStepRows - step.Rows, limits.MaxPromptRows - rowsAhead));
         while (rows > 0)
         {
             var next = FirstBegun();
-            if (mayBegin && _waiting.First(waiting => !_blocks.AwaitsPrefix(waiting)) is { } first && (next is null || ComesBefore(first, next)))
+            if (mayBegin && _sequences.NextInLine() is { } first && (next is null || ComesBefore(first, next)))
             {
-                if (!(mayBegin = TryBegin(first))) continue;
+                if (!step.HasRoomFor(first, rows, KvBlock.CountFor(first.Tokens.Count))) return;
+                if (!(mayBegin = _sequences.TryBegin(first))) continue;
                 next = first;
             }
-            if (next is null) return;
-            chunks.Add(Take(next, Math.Min(rows, next.Unscheduled), []));
-            rows -= chunks[^1].Count;
+            else if (next is null || !step.HasRoomFor(next, rows, next.Blocks.Count - next.BlocksAnnounced)) return;
+            var count = Math.Min(rows, next.Unscheduled);
+            Take(step, next, count, []);
+            rows -= count;
         }
     }
 
-    /// <summary>Of the prompts that have begun, the one to go on with.</summary>
-    Sequence? FirstBegun()
+    /// <summary>The prompt to go on with among those that have begun.</summary>
+    SequenceRun? FirstBegun()
     {
-        Sequence? first = null;
-        foreach (var sequence in _running)
-            if (sequence.Unscheduled > 1 && (first is null || (sequence.Priority == first.Priority && sequence.Share.Served < first.Share.Served))) first = sequence;
+        SequenceRun? first = null;
+        foreach (var run in Runs)
+            if (IsPrompt(run) && (first is null || (run.Priority == first.Priority && run.Share.Served < first.Share.Served))) first = run;
         return first;
     }
 
-    bool ComesBefore(Sequence waiting, Sequence begun) => waiting.Priority == begun.Priority
+    bool ComesBefore(SequenceRun waiting, SequenceRun begun) => waiting.Priority == begun.Priority
         ? waiting.Share.Served + limits.PromptLead < begun.Share.Served
         : waiting.Priority < begun.Priority;
 
-    bool TryBegin(Sequence sequence)
+    /// <param name="count">How many known tokens.</param>
+    static void Take(StepDraft step, SequenceRun run, int count, int[] drafts)
     {
-        // Beside its own, one block for each that runs, or the newcomer would soon be preempted for their growth.
-        if (_running.Count >= limits.MaxRunning || !_blocks.TryBegin(sequence, spare: _running.Count)) return false;
-        _waiting.Remove(sequence);
-        _running.Insert(_running.FindLastIndex(other => Outranks(other, sequence)) + 1, sequence);
-        return true;
+        var start = run.Scheduled;
+        // Blocks that were announced for drafts which turned out wrong are still there.
+        var blocks = Math.Max(run.BlocksAnnounced, KvBlock.CountFor(start + count + drafts.Length));
+        step.Add(new ScheduledChunk(
+            run, start, count + drafts.Length, drafts,
+            NewBlocks: blocks == run.BlocksAnnounced ? [] : run.Blocks.GetRange(run.BlocksAnnounced, blocks - run.BlocksAnnounced),
+            SampleCount: start + count == run.Tokens.Count && run.MaxTokens > 0 ? 1 + drafts.Length : 0,
+            Introduces: !run.Announced));
+        run.Scheduled += count;
+        run.StepsInFlight++;
+        run.BlocksAnnounced = blocks;
+        run.Announced = true;
+        run.Share.Served += count;
     }
 
-    /// <summary>Sees to it that the sequence has a block for its next position, at the cost of those below.</summary>
-    bool TryMakeRoom(Sequence sequence)
+    SequenceAdvance Fail(SequenceRun run, string why)
     {
-        while (!_blocks.TryGrow(sequence, sequence.Scheduled + 1))
-        {
-            if (_running.FindLast(other => Outranks(sequence, other) && other.StepsInFlight == 0) is not { } victim) return false;
-            Preempt(victim);
-        }
-        return true;
-    }
-
-    /// <param name="count">Of known tokens.</param>
-    ScheduledChunk Take(Sequence sequence, int count, int[] drafts)
-    {
-        var start = sequence.Scheduled;
-        // Those of drafts that were wrong are there already.
-        var blocks = Math.Max(sequence.BlocksAnnounced, KvBlock.CountFor(start + count + drafts.Length));
-        var chunk = new ScheduledChunk(
-            sequence, start, count + drafts.Length, drafts,
-            NewBlocks: blocks == sequence.BlocksAnnounced ? [] : sequence.Blocks.GetRange(sequence.BlocksAnnounced, blocks - sequence.BlocksAnnounced),
-            SampleCount: start + count == sequence.Tokens.Count && sequence.MaxTokens > 0 ? 1 + drafts.Length : 0,
-            Introduces: !sequence.Announced);
-        sequence.Scheduled += count;
-        sequence.StepsInFlight++;
-        sequence.BlocksAnnounced = blocks;
-        sequence.Announced = true;
-        sequence.Share.Served += count;
-        return chunk;
-    }
-
-    static List<BlockCopy> TakeCopies(List<ScheduledChunk> chunks)
-    {
-        List<BlockCopy> copies = [];
-        foreach (var chunk in chunks)
-        {
-            if (chunk.Sequence.Copy is { } copy) copies.Add(copy);
-            chunk.Sequence.Copy = null;
-        }
-        return copies;
+        _sequences.Cache.Unpublish(run);
+        _sequences.End(run);
+        return new SequenceAdvance(run, [], [], null) { Failure = why };
     }
 
     SequenceAdvance Advance(ScheduledChunk chunk, ChunkResult result)
     {
-        var sequence = chunk.Sequence;
-        FinishReason? finished = sequence.MaxTokens == 0 && chunk.Start + chunk.Count == sequence.PromptLength ? FinishReason.Length : null;
+        var (run, sequence) = (chunk.Run, chunk.Run.Sequence);
+        FinishReason? finished = run.MaxTokens == 0 && chunk.Start + chunk.Count == sequence.PromptLength ? FinishReason.Length : null;
         if (chunk.Drafts.Count > 0) Verify(chunk, result.Tokens.Count - 1);
         var taken = 0;
         while (taken < result.Tokens.Count && finished is null)
         {
             var token = result.Tokens[taken++].Id;
-            sequence.Append(token);
-            if (sequence.StopIds.Contains(token)) finished = FinishReason.Stop;
-            else if (sequence.GeneratedLength == sequence.MaxTokens) finished = FinishReason.Length;
+            run.Tokens.Append(token);
+            if (sequence.Request.StopIds.Contains(token)) finished = FinishReason.Stop;
+            else if (sequence.GeneratedLength == run.MaxTokens) finished = FinishReason.Length;
         }
-        if (finished is not null) End(sequence);
+        if (finished is not null) _sequences.End(run);
         var tokens = taken == result.Tokens.Count ? result.Tokens : [.. result.Tokens.Take(taken)];
-        return new SequenceAdvance(sequence, NewPromptTokens(sequence, result.Prompt), tokens, finished);
+        return new SequenceAdvance(run, NewPromptTokens(run, result.Prompt), tokens, finished);
     }
 
     /// <summary>Drafts that were right have been computed as if they had been known.</summary>
     void Verify(ScheduledChunk chunk, int accepted)
     {
-        chunk.Sequence.Scheduled += accepted;
-        chunk.Sequence.Drafter.Verified(chunk.Drafts.Count, accepted);
+        chunk.Run.Scheduled += accepted;
+        chunk.Run.Drafter.Verified(chunk.Drafts.Count, accepted);
         (DraftedTokens, AcceptedTokens) = (DraftedTokens + chunk.Drafts.Count, AcceptedTokens + accepted);
     }
 
-    /// <summary>A sequence that was preempted while its prompt ran reports the prompt's beginning again; it is not delivered twice.</summary>
-    static IReadOnlyList<SampledToken> NewPromptTokens(Sequence sequence, IReadOnlyList<SampledToken> reported)
+    /// <summary>A sequence that was preempted while its prompt ran reports the prompt's beginning again. It must not be delivered twice.</summary>
+    static IReadOnlyList<SampledToken> NewPromptTokens(SequenceRun run, IReadOnlyList<SampledToken> reported)
     {
-        var known = Math.Clamp(sequence.PromptDelivered - sequence.PromptReported, 0, reported.Count);
-        sequence.PromptReported += reported.Count;
-        sequence.PromptDelivered = Math.Max(sequence.PromptDelivered, sequence.PromptReported);
+        var sequence = run.Sequence;
+        var known = Math.Clamp(sequence.PromptDelivered - run.PromptReported, 0, reported.Count);
+        run.PromptReported += reported.Count;
+        sequence.PromptDelivered = Math.Max(sequence.PromptDelivered, run.PromptReported);
         return known == 0 ? reported : [.. reported.Skip(known)];
     }
 
-    void Preempt(Sequence sequence)
-    {
-        Preemptions++;
-        StopRunning(sequence);
-        (sequence.Scheduled, sequence.PromptReported, sequence.Announced) = (0, 0, false);
-        _waiting.Add(sequence);
-    }
-
-    void End(Sequence sequence)
-    {
-        if (!_waiting.Remove(sequence)) StopRunning(sequence);
-        _waiting.Leave(sequence);
-        sequence.Ended = true;
-    }
-
-    void StopRunning(Sequence sequence)
-    {
-        _running.Remove(sequence);
-        _blocks.Release(sequence);
-        if (sequence.Announced) _ended.Add(sequence.Id);
-    }
-
-    static bool Outranks(Sequence one, Sequence other) => one.Priority == other.Priority ? one.Id < other.Id : one.Priority < other.Priority;
+    static bool IsPrompt(SequenceRun run) => run is { Unscheduled: > 1, Paused: false };
 
     static long DivideUp(long value, int parts) => (value + parts - 1) / parts;
 }

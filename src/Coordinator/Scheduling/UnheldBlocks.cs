@@ -1,11 +1,11 @@
 namespace LlamaCluster.Coordinator.Scheduling;
 
-/// <summary>Blocks that nobody holds, in the order in which they are to be used again. Every operation takes the same short time.</summary>
+/// <summary>The blocks that nobody holds, in the order in which they are to be used again. Every operation takes constant time.</summary>
 sealed class UnheldBlocks
 {
     const int None = -1;
 
-    // A ring of blocks, joined by an end that is no block.
+    // A linked ring of blocks. The entry at _end is no block; it joins the last block to the first.
     readonly int[] _next;
     readonly int[] _previous;
     readonly int _end;

@@ -4,46 +4,52 @@ namespace LlamaCluster.Coordinator.Scheduling;
 sealed class WaitingLine
 {
     readonly SortedDictionary<int, PriorityClass> _classes = [];
+    readonly Dictionary<string, int> _ofClient = [];   // how many wait, of each client that has any
 
     public int Count { get; private set; }
 
     /// <summary>Known tokens of all that wait.</summary>
     public long Tokens { get; private set; }
 
-    /// <summary>A new sequence of a client. It counts for its client until <see cref="Leave"/>, whether it waits or runs.</summary>
-    public void Enter(Sequence sequence)
+    /// <summary>How many sequences of a client wait, in all priorities.</summary>
+    public int CountOf(string client) => _ofClient.GetValueOrDefault(client);
+
+    /// <summary>Takes in a new sequence. It counts for its client until <see cref="Leave"/>, whether it waits or runs.</summary>
+    public void Enter(SequenceRun run)
     {
-        if (!_classes.TryGetValue(sequence.Priority, out var its)) _classes.Add(sequence.Priority, its = new PriorityClass());
-        sequence.Share = its.Join(sequence.Client);
-        Add(sequence);
+        if (!_classes.TryGetValue(run.Priority, out var its)) _classes.Add(run.Priority, its = new PriorityClass());
+        run.Share = its.Join(run.Client);
+        Add(run);
     }
 
-    /// <summary>It waits again, at the place it came in.</summary>
-    public void Add(Sequence sequence)
+    /// <summary>A sequence that ran waits again, at the place it came in.</summary>
+    public void Add(SequenceRun run)
     {
-        sequence.Share.Waiting.Add(sequence);
+        run.Share.Waiting.Add(run);
+        _ofClient[run.Client] = CountOf(run.Client) + 1;
         Count++;
-        Tokens += sequence.Tokens.Count;
+        Tokens += run.Tokens.Count;
     }
 
-    /// <summary>It waits no longer.</summary>
-    public bool Remove(Sequence sequence)
+    /// <summary>A sequence waits no longer.</summary>
+    public bool Remove(SequenceRun run)
     {
-        if (!sequence.Share.Waiting.Remove(sequence)) return false;
+        if (!run.Share.Waiting.Remove(run)) return false;
+        if (--_ofClient[run.Client] is var left && left == 0) _ofClient.Remove(run.Client);
         Count--;
-        Tokens -= sequence.Tokens.Count;
+        Tokens -= run.Tokens.Count;
         return true;
     }
 
-    /// <summary>It has ended.</summary>
-    public void Leave(Sequence sequence)
+    /// <summary>A sequence has ended.</summary>
+    public void Leave(SequenceRun run)
     {
-        sequence.Share.Open--;
-        if (_classes[sequence.Priority].IsEmpty) _classes.Remove(sequence.Priority);
+        run.Share.Open--;
+        if (_classes[run.Priority].IsEmpty) _classes.Remove(run.Priority);
     }
 
-    /// <summary>The sequence that comes next, of those that are first in their client's line and meet a condition.</summary>
-    public Sequence? First(Func<Sequence, bool> condition)
+    /// <summary>The sequence that comes next. Only those that are first in their client's line and meet the condition are considered.</summary>
+    public SequenceRun? First(Func<SequenceRun, bool> condition)
     {
         foreach (var its in _classes.Values)
             if (its.First(condition) is { } first) return first;

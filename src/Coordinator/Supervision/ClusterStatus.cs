@@ -1,8 +1,26 @@
 using System.Collections.Immutable;
-using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Protos;
+using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Coordinator.Supervision;
+
+public enum ClusterPhase
+{
+    /// <summary>For workers, for memory, or for the end of a pause after a failure.</summary>
+    Waiting,
+
+    /// <summary>Workers load their shards.</summary>
+    Loading,
+
+    Ready,
+
+    /// <summary>A worker wants to leave: what runs may finish, nothing new is taken.</summary>
+    Draining,
+
+    Stopping,
+}
 
 /// <summary>How far the cluster is, at one moment. Immutable.</summary>
 /// <param name="Reason">One line for people: what it waits for, and what went wrong before; empty when ready.</param>
@@ -18,6 +36,18 @@ public sealed record ClusterStatus(ClusterPhase Phase, ulong ViewVersion, string
     public PlanOutcome.Planned? Plan { get; init; }
 
     public bool IsReady => Phase == ClusterPhase.Ready;
+}
 
-    public EngineStatus ToEngineStatus() => new(IsReady, Reason, ViewVersion);
+/// <summary>How far a worker is with loading its shard.</summary>
+/// <param name="WorkerName">For people.</param>
+/// <param name="BytesTotal">0 while unknown.</param>
+/// <param name="Source">Where the weights come from: "local PATH", "cache PATH" or "coordinator"; empty while unknown.</param>
+public sealed record ShardProgress(
+    WorkerId Worker, string WorkerName, Uri Address, int Stage, Shard Shard, LoadProgress.Types.Phase Phase, long BytesDone, long BytesTotal, string Source)
+{
+    /// <summary>Bytes of one KV block over all layers of the shard; 0 until it is ready.</summary>
+    public long KvBlockBytes { get; init; }
+
+    /// <summary>0 to 1.</summary>
+    public double Fraction => Phase == LoadProgress.Types.Phase.Ready ? 1 : BytesTotal <= 0 ? 0 : Math.Clamp((double)BytesDone / BytesTotal, 0, 1);
 }

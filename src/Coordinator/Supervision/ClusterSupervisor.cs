@@ -5,6 +5,7 @@ using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Coordinator.Replicas;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Primitives;
@@ -14,11 +15,12 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Coordinator.Supervision;
 
 /// <summary>
-/// Brings the cluster up and keeps it up, one view after the other: waits for workers, plans, has them load, opens the pipeline, lends it
-/// to the generation loop until something ends it, and begins again. Plans are adopted and statuses made here and nowhere else.
+/// Brings the cluster up and keeps it up, one view after the other: waits for workers, measures, plans, has the workers load, opens the
+/// pipeline, attaches it to the replica until something ends it, and begins again. An attempt that throws is a failed attempt: it is logged
+/// and tried again after a pause, and never ends the coordinator. Plans are adopted and statuses made here and nowhere else.
 /// </summary>
 public sealed partial class ClusterSupervisor(
-    SupervisorOptions options, WorkerRegistry registry, LinkMeter links, ViewBuilder builder, GenerationLoop loop, Latest<ClusterStatus> status,
+    SupervisorOptions options, WorkerRegistry registry, IViewStages stages, Replica replica, Latest<ClusterStatus> status,
     Readiness readiness, CoordinatorMetrics metrics, TimeProvider time, ILogger<ClusterSupervisor> logger) : BackgroundService
 {
     /// <summary>A plan that leaves room for less KV than a short conversation is none.</summary>
@@ -34,7 +36,7 @@ public sealed partial class ClusterSupervisor(
             for (var pause = options.Deadlines.FirstRetry; ; pause = Min(pause * 2, options.Deadlines.LongestRetry))
             {
                 var workers = await WaitForWorkersAsync(stopping);
-                var end = await RunViewAsync(workers, stopping);
+                var end = await TryViewAsync(workers, stopping);
                 if (end.WasReady) pause = options.Deadlines.FirstRetry;
                 _trouble = end.Reason;
                 await WaitBeforeNextAsync(workers, end.NeedsOtherWorkers ? null : pause, stopping);
@@ -57,11 +59,25 @@ public sealed partial class ClusterSupervisor(
         }
     }
 
-    /// <summary>One attempt: plan, load, open, serve. Whatever it made is gone when it returns.</summary>
+    /// <summary>One attempt. Whatever goes wrong in it, the next one is made.</summary>
+    async Task<ViewEnd> TryViewAsync(IReadOnlyList<Member> members, CancellationToken stopping)
+    {
+        try
+        {
+            return await RunViewAsync(members, stopping);
+        }
+        catch (Exception e) when (e is not OperationCanceledException || !stopping.IsCancellationRequested)
+        {
+            LogBroke(e);
+            return new ViewEnd($"the attempt at a view failed ({e.GetType().Name}); the coordinator's log says more", WasReady: false, NeedsOtherWorkers: false);
+        }
+    }
+
+    /// <summary>Measures, plans, builds and serves. Whatever it made is gone when it returns.</summary>
     async Task<ViewEnd> RunViewAsync(IReadOnlyList<Member> members, CancellationToken stopping)
     {
-        var measured = await links.MeasureAsync(members, stopping);
-        switch (ClusterPlanner.Plan(RequestFor(members) with { Links = measured }))
+        var measured = await stages.MeasureAsync(members, stopping);
+        switch (stages.Plan(RequestFor(members) with { Links = measured }))
         {
             case PlanOutcome.Planned planned:
                 using (var over = CancellationTokenSource.CreateLinkedTokenSource(stopping))
@@ -102,7 +118,7 @@ public sealed partial class ClusterSupervisor(
     /// <summary>Builds the pipeline; gives up as soon as one of its workers is lost.</summary>
     async Task<PipelineOpening> BuildAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, MemberWatch watch, CancellationTokenSource over)
     {
-        var building = builder.BuildAsync(planned, members, (reason, shards) => Report(ClusterPhase.Loading, reason, shards), over.Token);
+        var building = LoadAndOpenAsync(planned, members, over.Token);
         if (await Task.WhenAny(building, watch.Lost) == building) return await building;
         var failure = await watch.Lost;
         await over.CancelAsync();
@@ -111,16 +127,24 @@ public sealed partial class ClusterSupervisor(
         return new PipelineOpening.Failed(failure);
     }
 
-    /// <summary>Lends the pipeline to the generation loop until it fails, a worker is lost, or one wants to leave and could.</summary>
-    async Task<PipelineFailure> ServeAsync(PlanOutcome.Planned planned, GrpcPipeline pipeline, MemberWatch watch, CancellationToken stopping)
+    async Task<PipelineOpening> LoadAndOpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, CancellationToken cancellation)
+        => await stages.LoadAsync(planned, members, (reason, shards) => Report(ClusterPhase.Loading, reason, shards), cancellation) switch
+        {
+            LoadOutcome.Loaded loaded => await stages.OpenAsync(planned, members, loaded.KvBlocks, cancellation),
+            LoadOutcome.Failed failed => new PipelineOpening.Failed(failed.Failure),
+            var other => throw new InvalidOperationException($"unknown outcome {other}"),
+        };
+
+    /// <summary>Attaches the pipeline to the replica until it fails, a worker is lost, or one wants to leave and could.</summary>
+    async Task<PipelineFailure> ServeAsync(PlanOutcome.Planned planned, IPipeline pipeline, MemberWatch watch, CancellationToken stopping)
     {
         var end = new PipelineFailure(null, WorkerLost: false, "the coordinator is stopping");
         try
         {
-            loop.Attach(pipeline);
+            replica.Attach(pipeline);
             _trouble = "";
-            Report(ClusterPhase.Ready, "", status.Value.Shards, planned);
-            metrics.ViewReady();
+            Report(ClusterPhase.Ready, "", status.Value.Shards, planned, pipeline.KvBlocks * KvBlock.Positions);
+            metrics.ViewReady(replica.Name);
             LogReady(pipeline.ViewVersion, pipeline.StageCount, pipeline.KvBlocks);
             var ended = await Task.WhenAny(pipeline.Lost, watch.Lost, watch.Leaving);
             if (ended == watch.Leaving) ended = await Task.WhenAny(pipeline.Lost, watch.Lost, DrainAsync(await watch.Leaving, stopping));
@@ -130,7 +154,7 @@ public sealed partial class ClusterSupervisor(
         {
             Report(stopping.IsCancellationRequested ? ClusterPhase.Stopping : ClusterPhase.Waiting, end.Message);
             pipeline.Abort(end);
-            loop.Detach(pipeline, end.Message);
+            replica.Detach(pipeline, end.Message);
         }
     }
 
@@ -138,7 +162,7 @@ public sealed partial class ClusterSupervisor(
     async Task<PipelineFailure> DrainAsync(PipelineFailure leaving, CancellationToken cancellation)
     {
         Report(ClusterPhase.Draining, leaving.Message, status.Value.Shards);
-        await Task.WhenAny(loop.DrainAsync(leaving.Message), Task.Delay(options.Deadlines.Drain, time, cancellation));
+        await Task.WhenAny(replica.DrainAsync(leaving.Message), Task.Delay(options.Deadlines.Drain, time, cancellation));
         return leaving;
     }
 
@@ -177,14 +201,30 @@ public sealed partial class ClusterSupervisor(
         };
     }
 
-    void Report(ClusterPhase phase, string reason, ImmutableArray<ShardProgress>? shards = null, PlanOutcome.Planned? plan = null)
+    void Report(ClusterPhase phase, string reason, ImmutableArray<ShardProgress>? shards = null, PlanOutcome.Planned? plan = null, int? positions = null)
     {
         var before = status.Value.Phase;
         var full = _trouble.Length == 0 || reason.Length == 0 ? reason : $"{_trouble}; {reason}";
         status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? []) { Trouble = _trouble, Plan = plan });
+        replica.Status = new EngineStatus(phase == ClusterPhase.Ready, full, registry.Snapshot.ViewVersion) { MaxPositions = positions };
         readiness.Set(phase == ClusterPhase.Ready);
         if (full.Length > 0 && (phase != before || phase == ClusterPhase.Waiting)) LogStatus(phase, full);
     }
 
     static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Phase}: {Reason}")]
+    partial void LogStatus(ClusterPhase phase, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "View {ViewVersion} is planned, {KvBlocks} KV blocks: {Stages}")]
+    partial void LogPlanned(ulong viewVersion, int kvBlocks, string stages);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Choice}; predicted {Milliseconds:0.00} ms for a token of one stream, limited by {Limit}")]
+    partial void LogPrediction(string choice, double milliseconds, string limit);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "View {ViewVersion} is ready: {Stages} stages, {KvBlocks} KV blocks")]
+    partial void LogReady(ulong viewVersion, int stages, int kvBlocks);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The attempt at a view failed with an exception; the next one follows")]
+    partial void LogBroke(Exception exception);
 }

@@ -2,7 +2,6 @@ using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Formats.HuggingFace;
-using LlamaCluster.Model.Formats.HuggingFace.Tokenizers;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;

@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Orders;
 using Microsoft.Extensions.Logging;

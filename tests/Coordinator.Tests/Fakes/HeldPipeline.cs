@@ -35,6 +35,8 @@ sealed class HeldPipeline(int stages, int kvBlocks) : IPipeline
 
     public void Abort(PipelineFailure failure) => throw new InvalidOperationException(failure.Message);
 
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
     /// <summary>The next step that was sent off.</summary>
     public Task<(ScheduledStep Step, TaskCompletionSource<StepReturn> Return)> NextAsync() => _steps.Reader.ReadAsync().AsTask().Soon("the next step");
 

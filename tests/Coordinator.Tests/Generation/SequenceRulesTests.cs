@@ -25,8 +25,8 @@ public sealed class SequenceRulesTests
         { With(new() { FrequencyPenalty = float.PositiveInfinity }), "frequency_penalty" },
         { With(new() { PresencePenalty = float.NaN }), "presence_penalty" },
         { With(new() { TopLogprobs = 2000 }), "top_logprobs" },
-        { With(new() { LogitBias = new Dictionary<int, float> { [100] = 1 } }), "logit_bias of token id 100" },
-        { With(new() { LogitBias = new Dictionary<int, float> { [3] = float.NaN } }), "logit_bias of token id 3" },
+        { With(new() { LogitBias = new Dictionary<int, float> { [100] = 1 } }), "logit_bias has token 100" },
+        { With(new() { LogitBias = new Dictionary<int, float> { [3] = float.NaN } }), "logit_bias of token 3" },
     };
 
     [Theory]

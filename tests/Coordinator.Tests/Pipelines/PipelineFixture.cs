@@ -52,18 +52,18 @@ sealed class PipelineFixture : IAsyncDisposable
             worker.Id, worker.Address, worker.Stage!.Number, new Shard(new LayerRange(worker.Stage.Number, 1), slice))).ToList();
         var plan = ClusterPlan.Create(View, "model", new string('0', 64), assignments[^1].Stage + 1, assignments);
         StageWorker[] workers = [.. assignments.Zip(Workers, (assignment, worker) => new StageWorker(assignment, worker.Name))];
-        var options = new PipelineOptions(plan, workers, KvBlocks, Vocabulary, Deadlines);
+        var options = new PipelineOptions("replica-0", plan, workers, KvBlocks, Vocabulary, Deadlines);
         var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
         return GrpcPipeline.OpenAsync(options, new PeerChannels(), metrics, Time, NullLogger.Instance, cancellation);
     }
 
-    public async Task<GrpcPipeline> OpenedAsync()
+    public async Task<IPipeline> OpenedAsync()
         => Assert.IsType<PipelineOpening.Opened>(await OpenAsync().Soon()).Pipeline;
 
     public async Task<PipelineFailure> FailedAsync()
         => Assert.IsType<PipelineOpening.Failed>(await OpenAsync().Soon()).Failure;
 
-    public Sequence Add(ulong id, int[] prompt, int maxTokens = 5, SamplingOptions? sampling = null)
+    public SequenceRun Add(ulong id, int[] prompt, int maxTokens = 5, SamplingOptions? sampling = null)
     {
         var sequence = TestSequence.Of(id, prompt, maxTokens, sampling);
         Assert.Equal(AddOutcome.Queued, Scheduler.Add(sequence));

@@ -37,7 +37,7 @@ public sealed class FairnessTests
         var scheduler = new StepScheduler(
             new SchedulerLimits { StepsInFlight = load.Stages, MaxPromptRows = MaxPromptRows, MinPromptRows = 8, MaxRunning = MaxRunning, MaxWaiting = 1000, PromptLead = load.PromptLead },
             new KvBlockPool(1000));
-        List<Sequence> all = [];
+        List<SequenceRun> all = [];
         foreach (var (number, client) in load.Clients.Index())
             for (var i = 0; i < client.Sequences; i++)
                 all.Add(TestSequence.Of((ulong)all.Count + 1, new SequenceRequest([.. Enumerable.Repeat(1000 + all.Count, client.Length)], new SamplingOptions(), client.Tokens, new HashSet<int>()) { Client = $"{number}" }));
@@ -68,7 +68,7 @@ public sealed class FairnessTests
         var small = Of(3, 10, "few");
         scheduler.Add(small);
         var rows = step.Rows;
-        for (; step.Chunks.All(chunk => chunk.Sequence != small); rows += step.Rows)
+        for (; step.Chunks.All(chunk => chunk.Run != small); rows += step.Rows)
         {
             scheduler.Complete(step, [.. step.Chunks.Select(_ => ChunkResult.Empty)]);
             step = scheduler.Schedule()!;
@@ -100,12 +100,12 @@ public sealed class FairnessTests
         List<ulong> order = [];
         while (scheduler.Schedule() is { } step)
         {
-            order.AddRange(step.Chunks.Where(chunk => chunk.Introduces).Select(chunk => chunk.Sequence.Id));
+            order.AddRange(step.Chunks.Where(chunk => chunk.Introduces).Select(chunk => chunk.Run.Id));
             scheduler.Complete(step, [.. step.Chunks.Select(_ => new ChunkResult([new SampledToken(5, -1, [])], []))]);
         }
         Assert.Equal([3, 5, 1, 2, 4], order);
     }
 
-    static Sequence Of(ulong id, int length, string client, int priority = 0) => TestSequence.Of(id,
+    static SequenceRun Of(ulong id, int length, string client, int priority = 0) => TestSequence.Of(id,
         new SequenceRequest([.. Enumerable.Repeat(1000 + (int)id, length)], new SamplingOptions(), 1, new HashSet<int>()) { Client = client, Priority = priority });
 }

@@ -65,5 +65,5 @@ public sealed class KvBlockPoolPropertyTests
         }
     }
 
-    static PrefixHash Hash(int prefix) => new((UInt128)prefix, 0);
+    static PrefixCacheKey Hash(int prefix) => new((UInt128)prefix, 0);
 }

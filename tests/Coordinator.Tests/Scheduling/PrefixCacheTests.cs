@@ -26,7 +26,7 @@ public sealed class PrefixCacheTests
         Finish(Add(prompt));
         var again = Add(prompt);
         var step = _scheduler.Schedule()!;
-        Assert.Equal(cached, again.CachedTokens);
+        Assert.Equal(cached, again.Sequence.CachedTokens);
         Assert.Equal((cached, length - cached, 1), (step.Chunks[0].Start, step.Chunks[0].Count, step.Chunks[0].SampleCount));
         Assert.Equal(copies, step.Copies.Count);
         Assert.All(step.Copies, copy => Assert.Equal(step.Chunks[0].NewBlocks[^1], copy.Target));
@@ -37,12 +37,12 @@ public sealed class PrefixCacheTests
     {
         var choices = Enumerable.Range(0, 8).Select(_ => Add(Prompt(100))).ToList();
         var first = _scheduler.Schedule()!;
-        Assert.Equal((choices[0], 100), (Assert.Single(first.Chunks).Sequence, first.Rows));
+        Assert.Equal((choices[0], 100), (Assert.Single(first.Chunks).Run, first.Rows));
         Return(first);
         var second = _scheduler.Schedule()!;
         Assert.Equal(8, second.Rows);   // the first one's second token, and the last token of the prompt of each other
         Assert.Equal(7, second.Copies.Count);
-        Assert.All(choices[1..], choice => Assert.Equal(99, choice.CachedTokens));
+        Assert.All(choices[1..], choice => Assert.Equal(99, choice.Sequence.CachedTokens));
         Assert.Equal(6 + 8, _pool.Held);
     }
 
@@ -50,17 +50,17 @@ public sealed class PrefixCacheTests
     public void Who_begins_like_another_that_is_being_computed_waits_for_it_and_others_do_not()
     {
         _scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 2, MaxPromptRows = 50 }, _pool);
-        Sequence first = Add(Prompt(200)), alike = Add([.. Prompt(160), 1, 2, 3]), other = Add(Prompt(20, kind: 1), client: "b"), below = Add(Prompt(200), priority: -1, client: "c");
-        List<(Sequence Sequence, int Start)> chunks = [];
+        SequenceRun first = Add(Prompt(200)), alike = Add([.. Prompt(160), 1, 2, 3]), other = Add(Prompt(20, kind: 1), client: "b"), below = Add(Prompt(200), priority: -1, client: "c");
+        List<(SequenceRun Run, int Start)> chunks = [];
         for (var i = 0; i < 8; i++)
         {
             var step = _scheduler.Schedule()!;
-            chunks.AddRange(step.Chunks.Select(chunk => (chunk.Sequence, chunk.Start)));
+            chunks.AddRange(step.Chunks.Select(chunk => (chunk.Run, chunk.Start)));
             Return(step);
         }
         Assert.Equal((below, 0), chunks[0]);   // it comes before the others in priority, and waits for none of them
-        Assert.Contains((other, 0), chunks.TakeWhile(chunk => chunk.Sequence != alike));
-        Assert.Equal((199, 160), (first.CachedTokens, alike.CachedTokens));
+        Assert.Contains((other, 0), chunks.TakeWhile(chunk => chunk.Run != alike));
+        Assert.Equal((199, 160), (first.Sequence.CachedTokens, alike.Sequence.CachedTokens));
     }
 
     [Fact]
@@ -71,7 +71,7 @@ public sealed class PrefixCacheTests
         var alike = Add(Prompt(300));
         _scheduler.Cancel(first);
         Return(step);
-        Assert.Equal((alike, 128), _scheduler.Schedule()!.Chunks.Select(chunk => (chunk.Sequence, chunk.Start)).Single());
+        Assert.Equal((alike, 128), _scheduler.Schedule()!.Chunks.Select(chunk => (chunk.Run, chunk.Start)).Single());
     }
 
     [Fact]
@@ -81,7 +81,7 @@ public sealed class PrefixCacheTests
         Finish(first);
         var turn = Add([.. first.Tokens, 1, 2, 3]);
         _scheduler.Schedule();
-        Assert.Equal(48, turn.CachedTokens);   // the 50th token was never computed
+        Assert.Equal(48, turn.Sequence.CachedTokens);   // the 50th token was never computed
     }
 
     [Fact]
@@ -91,7 +91,7 @@ public sealed class PrefixCacheTests
         Finish(Add(Prompt(40)));
         var sequence = Add(Prompt(40), sampling: scored);
         Assert.Equal(40, _scheduler.Schedule()!.Rows);
-        Assert.Equal(0, sequence.CachedTokens);
+        Assert.Equal(0, sequence.Sequence.CachedTokens);
         Assert.Equal(40, _scheduler.QueriedTokens);   // the first one's; the other did not ask
         _scheduler.Cancel(sequence);
     }
@@ -104,7 +104,7 @@ public sealed class PrefixCacheTests
         Finish(other);
         var mine = Add(Prompt(40), salt: "mine");
         Finish(mine);
-        Assert.Equal((0, 39), (other.CachedTokens, mine.CachedTokens));
+        Assert.Equal((0, 39), (other.Sequence.CachedTokens, mine.Sequence.CachedTokens));
     }
 
     [Fact]
@@ -121,8 +121,8 @@ public sealed class PrefixCacheTests
         int CachedOf(int kind)
         {
             var prompt = Prompt(64, kind);
-            var chain = PrefixChain.Of(PrefixHash.Root(TestSequence.Digest, ""), prompt);
-            return Enumerable.Range(1, 4).TakeWhile(blocks => pool.Find(chain.HashOf(prompt, blocks * 16)) is not null).Count();
+            var keys = TestSequence.Of(1, prompt).Keys;
+            return Enumerable.Range(1, 4).TakeWhile(blocks => pool.Find(keys.Of(blocks * 16)) is not null).Count();
         }
     }
 
@@ -133,7 +133,7 @@ public sealed class PrefixCacheTests
         Finish(Add(Prompt(40), maxTokens: 1));
         var again = Add(Prompt(40), maxTokens: 1);
         Finish(again);
-        Assert.Equal(32, again.CachedTokens);
+        Assert.Equal(32, again.Sequence.CachedTokens);
     }
 
     [Fact]
@@ -156,14 +156,14 @@ public sealed class PrefixCacheTests
         Assert.Equal(400 + (32 * 20), rows);   // of 32 * 420: 92 % less
     }
 
-    Sequence Add(int[] prompt, int maxTokens = 5, SamplingOptions? sampling = null, int priority = 0, string client = "", string salt = "")
+    SequenceRun Add(int[] prompt, int maxTokens = 5, SamplingOptions? sampling = null, int priority = 0, string client = "", string salt = "")
     {
         var sequence = TestSequence.Of(++_lastId, new SequenceRequest(prompt, sampling ?? new SamplingOptions(), maxTokens, new HashSet<int>()) { Priority = priority, Client = client, CacheSalt = salt });
         Assert.Equal(AddOutcome.Queued, _scheduler.Add(sequence));
         return sequence;
     }
 
-    void Finish(Sequence sequence)
+    void Finish(SequenceRun sequence)
     {
         while (!sequence.Ended) Return(_scheduler.Schedule()!);
     }

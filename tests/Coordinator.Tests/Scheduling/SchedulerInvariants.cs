@@ -10,7 +10,7 @@ static class SchedulerInvariants
     /// <param name="before">Those that ran, with the steps that each was in.</param>
     /// <param name="all">That have not been refused.</param>
     /// <param name="cachePrefixes">Then who waits for a prefix lets others go first.</param>
-    public static void CheckOrder(IReadOnlyDictionary<Sequence, int> before, IReadOnlyList<Sequence> after, IEnumerable<Sequence> all, bool cachePrefixes)
+    public static void CheckOrder(IReadOnlyDictionary<SequenceRun, int> before, IReadOnlyList<SequenceRun> after, IEnumerable<SequenceRun> all, bool cachePrefixes)
     {
         foreach (var preempted in before.Keys.Except(after))
             Assert.All(after, other => Assert.True(Rank(other).CompareTo(Rank(preempted)) < 0 || before[other] > 0, $"{preempted.Id} gave way before {other.Id}"));
@@ -20,7 +20,7 @@ static class SchedulerInvariants
             Assert.DoesNotContain(waiting, other => other.Client == begun.Client && other.Priority == begun.Priority && other.Id < begun.Id);
             if (!cachePrefixes) Assert.DoesNotContain(waiting, other => other.Priority < begun.Priority);
         }
-        static (int, ulong) Rank(Sequence sequence) => (sequence.Priority, sequence.Id);
+        static (int, ulong) Rank(SequenceRun sequence) => (sequence.Priority, sequence.Id);
     }
 
     /// <summary>Blocks are accounted for, once each.</summary>

@@ -19,9 +19,9 @@ sealed class Simulation
     readonly Dictionary<ulong, Client> _clients = [];
     readonly int[][] _expected;
 
-    sealed class Client(Sequence sequence, Workload.Arrival arrival)
+    sealed class Client(SequenceRun sequence, Workload.Arrival arrival)
     {
-        public Sequence Sequence => sequence;
+        public SequenceRun Sequence => sequence;
 
         public Workload.Arrival Arrival => arrival;
 
@@ -119,7 +119,7 @@ sealed class Simulation
     {
         foreach (var advance in _scheduler.Complete(step, [.. step.Chunks.Select(Result)]))
         {
-            var client = _clients[advance.Sequence.Id];
+            var client = _clients[advance.Run.Id];
             Assert.Null(client.Finished);
             client.Prompt.AddRange(advance.Prompt.Select(token => token.Id));
             client.Tokens.AddRange(advance.Tokens.Select(token => token.Id));
@@ -129,10 +129,10 @@ sealed class Simulation
 
     ChunkResult Result(ScheduledChunk chunk)
     {
-        var (sequence, end) = (chunk.Sequence, chunk.Start + chunk.Count);
+        var (sequence, end) = (chunk.Run, chunk.Start + chunk.Count);
         List<SampledToken> prompt = [];
         if (sequence.Sampling.PromptLogprobs)
-            for (var position = Math.Max(1, chunk.Start); position < Math.Min(end, sequence.PromptLength); position++)
+            for (var position = Math.Max(1, chunk.Start); position < Math.Min(end, sequence.Sequence.PromptLength); position++)
                 prompt.Add(new SampledToken(sequence.Tokens[position], -1, []));
         return new ChunkResult([.. Sampled(chunk, _expected[sequence.Id - 1]).Select(id => new SampledToken(id, -1, []))], prompt);
     }
@@ -140,7 +140,7 @@ sealed class Simulation
     /// <summary>What follows the last known token and then each draft, up to the first that is wrong.</summary>
     static IEnumerable<int> Sampled(ScheduledChunk chunk, int[] expected)
     {
-        var next = chunk.Start + chunk.Count - chunk.SampleCount + 1 - chunk.Sequence.PromptLength;
+        var next = chunk.Start + chunk.Count - chunk.SampleCount + 1 - chunk.Run.Sequence.PromptLength;
         for (var i = 0; i < chunk.SampleCount; i++, next++)
         {
             yield return expected[next];
@@ -167,6 +167,6 @@ sealed class Simulation
         Assert.Equal(stops ? FinishReason.Stop : FinishReason.Length, client.Finished);
         Assert.Equal(_expected[client.Sequence.Id - 1], client.Tokens);
         Assert.Equal(arrival.PromptLogprobs ? arrival.Prompt[1..] : [], client.Prompt);
-        Assert.InRange(client.Sequence.CachedTokens!.Value, 0, arrival.PromptLogprobs || !_load.CachePrefixes ? 0 : arrival.PromptLength - 1);
+        Assert.InRange(client.Sequence.Sequence.CachedTokens!.Value, 0, arrival.PromptLogprobs || !_load.CachePrefixes ? 0 : arrival.PromptLength - 1);
     }
 }

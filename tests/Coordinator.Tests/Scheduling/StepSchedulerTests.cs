@@ -70,7 +70,7 @@ public sealed class StepSchedulerTests
         {
             Return(scheduler, step);
             step = scheduler.Schedule()!;
-            Assert.Same(stream, step.Chunks[0].Sequence);
+            Assert.Same(stream, step.Chunks[0].Run);
             Assert.InRange(step.Rows, 2, 1 + 128);
         }
     }
@@ -98,12 +98,12 @@ public sealed class StepSchedulerTests
     {
         // Two sequences of 16 positions and one spare block: both ask for a second block when they pass their 16th token.
         var scheduler = Scheduler(stages: 1, blocks: 3);
-        Sequence older = Sequence(1, promptLength: 15, maxTokens: 4), younger = Sequence(2, promptLength: 15, maxTokens: 19);
+        SequenceRun older = Sequence(1, promptLength: 15, maxTokens: 4), younger = Sequence(2, promptLength: 15, maxTokens: 19);
         scheduler.Add(older);
         scheduler.Add(younger);
         for (var i = 0; i < 2; i++) Return(scheduler, scheduler.Schedule()!);
         var contested = scheduler.Schedule()!;
-        Assert.Same(older, contested.Chunks[0].Sequence);
+        Assert.Same(older, contested.Chunks[0].Run);
         while (!older.Ended)
         {
             Return(scheduler, contested);
@@ -111,7 +111,7 @@ public sealed class StepSchedulerTests
         }
         while (scheduler.Schedule() is { } step) Return(scheduler, step);
         Assert.True(younger.Ended);
-        Assert.Equal(19, younger.GeneratedLength);
+        Assert.Equal(19, younger.Sequence.GeneratedLength);
         Assert.Equal(3, scheduler.Pool.Available);
     }
 
@@ -155,7 +155,7 @@ public sealed class StepSchedulerTests
     static StepScheduler Scheduler(int stages, int blocks = 100, int waiting = 100, int running = 100)
         => new(new SchedulerLimits { StepsInFlight = stages, MaxRunning = running, MaxWaiting = waiting }, new KvBlockPool(blocks));
 
-    static Sequence Sequence(ulong id, int promptLength, int maxTokens = 10)
+    static SequenceRun Sequence(ulong id, int promptLength, int maxTokens = 10)
         => TestSequence.Of(id, [.. Enumerable.Repeat(1000 + (int)id, promptLength)], maxTokens, null, 7);
 
     static SampledToken Token(int id) => new(id, -1, []);

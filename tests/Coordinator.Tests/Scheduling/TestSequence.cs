@@ -9,9 +9,13 @@ static class TestSequence
 {
     public const string Digest = "test";
 
-    public static Sequence Of(ulong id, IReadOnlyList<int> prompt, int maxTokens = 10, SamplingOptions? sampling = null, params int[] stopIds)
+    public static SequenceRun Of(ulong id, IReadOnlyList<int> prompt, int maxTokens = 10, SamplingOptions? sampling = null, params int[] stopIds)
         => Of(id, new SequenceRequest(prompt, sampling ?? new SamplingOptions(), maxTokens, stopIds.ToHashSet()));
 
-    public static Sequence Of(ulong id, SequenceRequest request)
-        => new(id, request, PrefixChain.Of(PrefixHash.Root(Digest, request.CacheSalt), [.. request.Prompt]));
+    public static SequenceRun Of(ulong id, SequenceRequest request)
+    {
+        var keys = new PromptKeys(PrefixCacheKey.Root(Digest, request.CacheSalt), request.Prompt);
+        keys.Compute();
+        return new SequenceRun(new Sequence(id, request, TimeProvider.System), keys);
+    }
 }

@@ -20,7 +20,7 @@ sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
     {
         End(step.Ended);
         Assert.InRange(step.Rows, 1, limits.MaxStepRows);
-        Assert.Equal(step.Chunks.Count, step.Chunks.DistinctBy(chunk => chunk.Sequence.Id).Count());
+        Assert.Equal(step.Chunks.Count, step.Chunks.DistinctBy(chunk => chunk.Run.Id).Count());
         foreach (var (source, target) in step.Copies) Assert.Null(_kv.Copy(source, target));
         foreach (var chunk in step.Chunks) Run(chunk);
     }
@@ -36,7 +36,7 @@ sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
 
     void Run(ScheduledChunk chunk)
     {
-        var id = chunk.Sequence.Id;
+        var id = chunk.Run.Id;
         if (chunk.Introduces) Assert.True(_sequences.TryAdd(id, (chunk.Start, 0, [])), $"sequence {id} is introduced twice");
         Assert.True(_sequences.TryGetValue(id, out var known), $"sequence {id} is not known");
         Assert.InRange(chunk.Start, known.Position - known.Drafts, known.Position);
@@ -46,8 +46,8 @@ sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
         var end = chunk.Start + chunk.Count;
         // One more may be left of drafts that were wrong.
         Assert.InRange(known.Blocks.Count, KvBlock.CountFor(end), KvBlock.CountFor(end) + 1);
-        Assert.InRange(end, 1, chunk.Sequence.MaxPositions);
-        int[] tokens = [.. chunk.Sequence.TokensOf(0, end - chunk.Drafts.Count), .. chunk.Drafts];
+        Assert.InRange(end, 1, chunk.Run.Sequence.MaxPositions);
+        int[] tokens = [.. chunk.Run.Tokens.Take(end - chunk.Drafts.Count), .. chunk.Drafts];
         if (chunk.Introduces && chunk.Start > 0) Assert.Equal(FakeModel.Kv(tokens.Take(chunk.Start)), _kv.At(known.Blocks, chunk.Start - 1));
         Assert.Equal(FakeModel.Kv(tokens), _kv.Write(known.Blocks, chunk.Start, tokens.Skip(chunk.Start), out var problem));
         Assert.Null(problem);

@@ -18,7 +18,7 @@ public sealed class ClusterSupervisorTests
     public async Task A_cluster_is_ready_when_all_workers_have_loaded(int workers)
     {
         await using var cluster = await TestCluster.StartReadyAsync(workers);
-        Assert.Equal(new EngineStatus(true, "", 1), cluster.Engine.Status);
+        Assert.Equal(new EngineStatus(true, "", 1) { MaxPositions = 2048 * 16 }, cluster.Engine.Status);
         Assert.Equal(Enumerable.Range(0, workers), cluster.Host.Status.Value.Shards.Select(shard => shard.Stage));
         Assert.All(cluster.Host.Status.Value.Shards, shard => Assert.Equal((1.0, Phase.Ready), (shard.Fraction, shard.Phase)));
         Assert.Equal(FakeModel.Continue(Prompt, 10), await cluster.TokensAsync(TestCluster.Request(Prompt)));

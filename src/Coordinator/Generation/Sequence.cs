@@ -1,0 +1,74 @@
+using System.Collections;
+
+namespace LlamaCluster.Coordinator.Generation;
+
+/// <summary>
+/// One prompt and what was generated for it, what of that was delivered, and when it came. A sequence does not depend on the view that runs
+/// it: with its tokens, its KV can be computed again, after a preemption or on other workers. What the scheduler of one view keeps of it is
+/// a <c>SequenceRun</c>.
+/// </summary>
+/// <param name="id">Grows with arrival: the lower, the older.</param>
+/// <param name="time">What the timestamps are taken from.</param>
+public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider time)
+{
+    readonly DateTimeOffset _arrived = time.GetUtcNow();
+    long? _begun;
+    long? _firstToken;
+    long? _lastToken;
+
+    public ulong Id => id;
+
+    public SequenceRequest Request => request;
+
+    /// <summary>All known tokens: the prompt's, then the generated ones.</summary>
+    public TokenHistory Tokens { get; } = new(request.Prompt);
+
+    public int PromptLength => Tokens.PromptLength;
+
+    public int GeneratedLength => Tokens.Count - Tokens.PromptLength;
+
+    /// <summary>The most KV positions it can come to fill: the last token is sampled but never run.</summary>
+    public int MaxPositions => (int)Math.Min(int.MaxValue, PromptLength + (long)Math.Max(0, request.MaxTokens - 1));
+
+    /// <summary>How many of the prompt's tokens had their KV when the sequence first began; null before.</summary>
+    public int? CachedTokens { get; internal set; }
+
+    /// <summary>Log-probabilities of the prompt that were delivered.</summary>
+    public int PromptDelivered { get; internal set; }
+
+    /// <summary>When it was submitted, as a timestamp.</summary>
+    public long Submitted { get; } = time.GetTimestamp();
+
+    /// <summary>Its first step has been sent to the workers.</summary>
+    public bool HasBegun => _begun is not null;
+
+    public SequenceTimes Times => new(_arrived, Since(_begun), Since(_firstToken), Since(_lastToken));
+
+    internal void Begin(long now) => _begun ??= now;
+
+    internal void Generated(long now) => (_firstToken, _lastToken) = (_firstToken ?? now, now);
+
+    TimeSpan? Since(long? timestamp) => timestamp is { } at ? time.GetElapsedTime(Submitted, at) : null;
+}
+
+/// <summary>The tokens of a sequence: the prompt's, which are not copied, and those that were generated.</summary>
+public sealed class TokenHistory(IReadOnlyList<int> prompt) : IReadOnlyList<int>
+{
+    readonly List<int> _generated = [];
+
+    public int PromptLength { get; } = prompt.Count;
+
+    public int Count { get; private set; } = prompt.Count;
+
+    public int this[int position] => position < PromptLength ? prompt[position] : _generated[position - PromptLength];
+
+    public void Append(int token)
+    {
+        _generated.Add(token);
+        Count++;
+    }
+
+    public IEnumerator<int> GetEnumerator() => prompt.Concat(_generated).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+}

@@ -1,0 +1,124 @@
+using System.Threading.Channels;
+using Grpc.Core;
+using Grpc.Net.Client;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Pipelines;
+
+/// <summary>The stream of steps to one worker. Requests go out in the order in which they are sent.</summary>
+sealed class StepStream : IAsyncDisposable
+{
+    readonly StageWorker _worker;
+    readonly GrpcChannel _channel;
+    readonly CancellationTokenSource _closing = new();
+    readonly AsyncDuplexStreamingCall<StepRequest, StepReply> _call;
+
+    // Bounded by the steps in flight and the sequences that have ended since they were sent.
+    readonly Channel<StepRequest> _outbox = Channel.CreateUnbounded<StepRequest>(new UnboundedChannelOptions { SingleReader = true });
+    Task _running = Task.CompletedTask;
+
+    public StepStream(StageWorker worker, GrpcChannel channel)
+    {
+        (_worker, _channel) = (worker, channel);
+        _call = new Steps.StepsClient(channel).Run(cancellationToken: _closing.Token);
+    }
+
+    public StageWorker Worker => _worker;
+
+    /// <summary>The last step that the worker has reported done. Guarded by the lock of the pipeline.</summary>
+    public ulong DoneUpTo { get; set; }
+
+    /// <summary>The handshake: makes sure that both sides mean the same shard of the same view and model.</summary>
+    /// <returns>Null when the worker takes steps.</returns>
+    public async Task<PipelineFailure?> OpenAsync(ulong viewVersion, string modelDigest, CancellationToken cancellation)
+    {
+        try
+        {
+            var open = new OpenSteps { ViewVersion = viewVersion, ModelDigest = modelDigest, WorkerId = _worker.Id.Value };
+            // Writing to a call that is over fails in one of several ways; reading from it tells why it is over.
+            await _call.RequestStream.WriteAsync(new StepRequest { Open = open }, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!await _call.ResponseStream.MoveNext(cancellation)) return _worker.Failed("it ended the stream of steps at once");
+            return _call.ResponseStream.Current switch
+            {
+                { Opened: { } opened } when opened.ViewVersion == viewVersion && opened.Stage == _worker.Stage => null,
+                { Opened: { } other } => _worker.Failed($"it opened stage {other.Stage} of view {other.ViewVersion}, not stage {_worker.Stage} of view {viewVersion}"),
+                { Failed: { } failed } => _worker.Failed(failed.Message),
+                var other => _worker.Failed($"it answered the handshake with {other.KindCase}"),
+            };
+        }
+        catch (RpcException e)
+        {
+            return e.ToFailure(_worker);
+        }
+        catch (OperationCanceledException)
+        {
+            return _worker.Lost("it did not open its stream of steps in time");
+        }
+    }
+
+    /// <param name="onReply">Called for one reply after the other.</param>
+    /// <param name="onEnd">Called once, when the stream is over, whatever ended it.</param>
+    public void Start(Action<StepStream, StepReply> onReply, Action<PipelineFailure> onEnd) => _running = RunAsync(onReply, onEnd);
+
+    public void Send(StepRequest request) => _outbox.Writer.TryWrite(request);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _closing.CancelAsync();
+        await _running;
+        _call.Dispose();
+        _channel.Dispose();
+        _closing.Dispose();
+    }
+
+    async Task RunAsync(Action<StepStream, StepReply> onReply, Action<PipelineFailure> onEnd)
+    {
+        var (reading, writing) = (ReadAsync(onReply), WriteAsync());
+        onEnd(await await Task.WhenAny(reading, writing));
+        await _closing.CancelAsync();
+        await Task.WhenAll(reading, writing);
+    }
+
+    Task<PipelineFailure> ReadAsync(Action<StepStream, StepReply> onReply) => UntilBroken(async () =>
+    {
+        while (await _call.ResponseStream.MoveNext(_closing.Token)) onReply(this, _call.ResponseStream.Current);
+    });
+
+    Task<PipelineFailure> WriteAsync() => UntilBroken(async () =>
+    {
+        try
+        {
+            await foreach (var request in _outbox.Reader.ReadAllAsync(_closing.Token)) await _call.RequestStream.WriteAsync(request, _closing.Token);
+        }
+        catch (InvalidOperationException)
+        {
+            await Task.Delay(Timeout.Infinite, _closing.Token);   // the call is over: its reader knows why
+        }
+    });
+
+    async Task<PipelineFailure> UntilBroken(Func<Task> work)
+    {
+        try
+        {
+            await work();
+            return _worker.Failed("it ended the stream of steps");
+        }
+        catch (RpcException e)
+        {
+            return e.ToFailure(_worker);
+        }
+        catch (OperationCanceledException)
+        {
+            return _closing.IsCancellationRequested ? _worker.Failed("the stream of steps was closed") : _worker.Lost("its connection broke");
+        }
+        catch (IOException)
+        {
+            return _worker.Lost("its connection broke");   // a write only learns that the connection broke, not why
+        }
+        catch (Exception e)
+        {
+            // Whatever it is, the stream is dead, and whoever waits for steps must be told.
+            return _worker.Failed($"the stream of steps broke: {e.GetType().Name}: {e.Message.ReplaceLineEndings(" ")}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.Threading.Channels;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Planning.Plans;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Coordinator.Replicas;
+
+/// <summary>
+/// One copy of the model, spread over workers, with the sequences that it runs. A replica outlives its views: the supervisor attaches one
+/// pipeline after the other. This class is what others see of it, from any thread; each call is a message to the replica's loop.
+/// </summary>
+public sealed class Replica(
+    string name, EngineOptions options, ModelIdentity model, CoordinatorMetrics metrics, TimeProvider time, ILogger<Replica> logger)
+{
+    // Bounded by the open requests, the steps in flight and the views. The loop waits for nobody, so it is emptied at once.
+    readonly Channel<LoopMessage> _inbox = Channel.CreateUnbounded<LoopMessage>(new UnboundedChannelOptions { SingleReader = true });
+    volatile EngineStatus _status = new(false, "the coordinator is starting", 0);
+
+    /// <summary>Stands at everything that is measured of this replica.</summary>
+    public string Name => name;
+
+    /// <summary>Whether it takes sequences. The supervisor says so.</summary>
+    public EngineStatus Status
+    {
+        get => _status;
+        set => _status = value;
+    }
+
+    /// <summary>Runs until cancelled. Then every open sequence fails, and so does every later one.</summary>
+    public async Task RunAsync(CancellationToken stopping)
+    {
+        await using var loop = new ReplicaLoop(name, options, _inbox, metrics, time, logger);
+        await loop.RunAsync(stopping);
+    }
+
+    /// <summary>Sequences run on this pipeline from now on.</summary>
+    public void Attach(IPipeline pipeline) => _inbox.Writer.TryWrite(new LoopMessage.Attach(pipeline));
+
+    /// <summary>Sequences that still run on this pipeline fail, and later ones too, until another is attached.</summary>
+    /// <param name="reason">One line for clients.</param>
+    public void Detach(IPipeline pipeline, string reason) => _inbox.Writer.TryWrite(new LoopMessage.Detach(pipeline, reason));
+
+    /// <summary>Takes no new sequences until the next pipeline is attached.</summary>
+    /// <returns>Completes when no sequence is open any more.</returns>
+    public Task DrainAsync(string reason)
+    {
+        var drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return _inbox.Writer.TryWrite(new LoopMessage.Drain(reason, drained)) ? drained.Task : Task.CompletedTask;
+    }
+
+    /// <summary>Queues sequences together: all are taken on, or all are refused.</summary>
+    /// <returns>One stream per request, in order. Each must be read to its end or abandoned.</returns>
+    internal IReadOnlyList<SequenceStream> Submit(IReadOnlyList<SequenceRequest> requests)
+    {
+        Dictionary<(IReadOnlyList<int> Prompt, string Salt), PromptKeys> keys = [];   // lists are the same if they are the same object
+        List<SequenceStream> streams = [];
+        foreach (var request in requests)
+        {
+            if (!keys.TryGetValue((request.Prompt, request.CacheSalt), out var its))
+                keys.Add((request.Prompt, request.CacheSalt), its = new PromptKeys(PrefixCacheKey.Root(model.Digest, request.CacheSalt), request.Prompt));
+            streams.Add(new SequenceStream(request, its, Wake));
+        }
+        if (!_inbox.Writer.TryWrite(new LoopMessage.Submit(streams)))
+            foreach (var stream in streams) stream.Refuse("the coordinator is stopping", Refusal.NotReady);
+        return streams;
+    }
+
+    /// <summary>Nobody reads the stream any more. Does nothing if it has ended.</summary>
+    internal void Abandon(SequenceStream stream) => _inbox.Writer.TryWrite(new LoopMessage.Abandon(stream));
+
+    /// <summary>Something that the loop waits for has happened outside of it.</summary>
+    internal void Wake() => _inbox.Writer.TryWrite(LoopMessage.Wake.Instance);
+}

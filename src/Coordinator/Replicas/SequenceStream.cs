@@ -1,0 +1,82 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Scheduling;
+
+namespace LlamaCluster.Coordinator.Replicas;
+
+/// <summary>
+/// A request on its way through a replica's loop, and the events that it gives. The loop never waits for a reader. A reader that falls far
+/// behind has its sequence paused, so the events between them are bounded: by the limit, and by what the steps under way may add.
+/// </summary>
+/// <param name="keys">The keys of the request's prompt, which other streams may share.</param>
+/// <param name="wake">Called when the loop waits for the reader and the reader has caught up.</param>
+sealed class SequenceStream(SequenceRequest request, PromptKeys keys, Action wake)
+{
+    readonly Channel<SequenceEvent> _events = Channel.CreateUnbounded<SequenceEvent>(new UnboundedChannelOptions { SingleReader = true });
+    bool _begun;
+    int _written;
+    int _read;
+    int _waitedFor;   // the events that may be unread when the loop is to be woken, and 1; 0: the loop does not wait
+
+    public SequenceRequest Request => request;
+
+    public PromptKeys Keys => keys;
+
+    /// <summary>The sequence in the view that runs it; null before the scheduler has taken it.</summary>
+    public SequenceRun? Run { get; set; }
+
+    /// <summary>Its place among those whose first turn is waited for. Used by the loop only.</summary>
+    public LinkedListNode<SequenceStream>? Arrival { get; set; }
+
+    /// <summary>Events that nobody has read yet.</summary>
+    public int Unread => Volatile.Read(ref _written) - Volatile.Read(ref _read);
+
+    public async IAsyncEnumerable<SequenceEvent> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await foreach (var next in _events.Reader.ReadAllAsync(cancellation))
+        {
+            Interlocked.Increment(ref _read);
+            if (Volatile.Read(ref _waitedFor) is > 0 and var most && Unread < most && Interlocked.Exchange(ref _waitedFor, 0) > 0) wake();
+            yield return next;
+        }
+    }
+
+    /// <summary>Has the loop woken as soon as at most so many events are unread, which may be now.</summary>
+    public void WakeAt(int unread)
+    {
+        Interlocked.Exchange(ref _waitedFor, unread + 1);
+        // The reader may have read the last event just before.
+        if (Unread <= unread && Interlocked.Exchange(ref _waitedFor, 0) > 0) wake();
+    }
+
+    public void Report(SequenceAdvance advance)
+    {
+        if (advance.Failure is { } why)
+        {
+            Fail($"the sequence failed: {why}", retryable: false);
+            return;
+        }
+        if (!_begun) Write(new SequenceEvent.Begun(advance.Run.Sequence.CachedTokens ?? 0));
+        _begun = true;
+        if (advance.Prompt.Count > 0) Write(new SequenceEvent.Prompt(advance.Prompt));
+        foreach (var token in advance.Tokens) Write(new SequenceEvent.Token(token));
+        if (advance.Finished is { } reason) EndWith(new SequenceEvent.Finished(reason) { Times = advance.Run.Sequence.Times });
+    }
+
+    public void Refuse(string message, Refusal why) => EndWith(new SequenceEvent.Refused(message, why));
+
+    public void Fail(string message, bool retryable) => EndWith(new SequenceEvent.Failed(message, retryable));
+
+    void EndWith(SequenceEvent last)
+    {
+        Write(last);
+        _events.Writer.TryComplete();
+    }
+
+    void Write(SequenceEvent happened)
+    {
+        Volatile.Write(ref _written, _written + 1);
+        _events.Writer.TryWrite(happened);
+    }
+}

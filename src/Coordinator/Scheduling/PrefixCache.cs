@@ -1,0 +1,182 @@
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Coordinator.Scheduling;
+
+/// <summary>
+/// Gives sequences their blocks, and with them the KV that others have computed for the same tokens.
+/// <para>
+/// Others can find a block as soon as the step that fills it is scheduled. All stages carry out steps, and the ends of sequences, in the order
+/// in which they were scheduled. So a sequence that begins in a later step finds the block filled, even if the first step is still under way
+/// here, and even if the sequence that computed it was cancelled meanwhile. If a step fails, its view ends, and the pool with it. If a
+/// sequence fails, its blocks cannot be found any more. The blocks of a step are published after the step is put together, so none is
+/// shared within it.
+/// </para>
+/// <para>
+/// Only full blocks are shared, and nobody writes to a full block, because a sequence's next position is never in one. Where two prompts are
+/// equal to their end (n choices of one prompt, or the same request again), all KV but that of the last token is there, and the block in which
+/// the last token stands is copied. The last known token is always computed, for its logits.
+/// </para>
+/// </summary>
+sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
+{
+    const int BlockSize = KvBlock.Positions;
+
+    /// <summary>Prefixes that sequences which have begun are about to compute.</summary>
+    readonly Dictionary<PrefixCacheKey, SequenceRun> _underWay = [];
+
+    /// <summary>Tokens that were looked for in the cache, in all.</summary>
+    public long QueriedTokens { get; private set; }
+
+    /// <summary>Of these, tokens that did not have to be computed.</summary>
+    public long HitTokens { get; private set; }
+
+    /// <summary>
+    /// Another sequence, of the same or a higher priority, is about to compute what this one could begin with. Waiting for it is cheaper than
+    /// computing it twice.
+    /// </summary>
+    public bool AwaitsPrefix(SequenceRun run)
+    {
+        if (run.AwaitedPrefix is not { } awaited || !IsUnderWay(awaited, run))
+            run.AwaitedPrefix = IsCacheable(run) ? LastUnderWay(run) : null;
+        return run.AwaitedPrefix is not null;
+    }
+
+    /// <summary>Gives a sequence blocks for all its known tokens, and lets it go on behind the tokens whose KV is there already.</summary>
+    /// <param name="spare">Blocks that must be left for others.</param>
+    public bool TryBegin(SequenceRun run, int spare)
+    {
+        var match = IsCacheable(run) ? Find(run) : PrefixMatch.None;
+        // The source of a copy is held for a moment. A sequence that needs all blocks cannot have that one too.
+        if (!TryTake(run, match, spare) && (match.Partial is null || !TryTake(run, match with { Partial = null }, spare))) return false;
+        run.Sequence.CachedTokens ??= run.Scheduled;
+        if (!cachePrefixes) return true;
+        if (IsCacheable(run)) (QueriedTokens, HitTokens) = (QueriedTokens + run.Tokens.Count, HitTokens + run.Scheduled);
+        run.PublishedBlocks = run.Scheduled / BlockSize;
+        run.PartialEnd = run.Tokens.Count % BlockSize > 1 ? run.Tokens.Count : null;
+        foreach (var prefix in Unpublished(run))
+            if (pool.Find(prefix) is null) _underWay.TryAdd(prefix, run);
+        return true;
+    }
+
+    /// <summary>
+    /// Says whether a sequence could begin if its victims gave up their blocks.
+    /// </summary>
+    /// <param name="spare">Blocks that must be left for others.</param>
+    public bool CouldBegin(SequenceRun run, IEnumerable<SequenceRun> victims, int spare)
+    {
+        var found = IsCacheable(run) ? Find(run).Blocks : [];
+        Dictionary<int, int> holds = [];   // how many holds of each block the victims would give up
+        foreach (var victim in victims)
+            foreach (var block in victim.Blocks) holds[block] = holds.GetValueOrDefault(block) + 1;
+        var freed = holds.Count(hold => pool.HoldersOf(hold.Key) == hold.Value);
+        // Blocks that the sequence would share cannot be given out to it.
+        var shared = found.Count(block => pool.HoldersOf(block) == holds.GetValueOrDefault(block));
+        return KvBlock.CountFor(run.Tokens.Count) - found.Count + spare <= pool.Available + freed - shared;
+    }
+
+    /// <summary>Sees to it that a sequence has blocks for so many positions.</summary>
+    public bool TryGrow(SequenceRun run, int positions) => pool.TryAllocate(KvBlock.CountFor(positions) - run.Blocks.Count, run.Blocks);
+
+    /// <summary>What has been scheduled of a sequence can be found from now on.</summary>
+    public void Publish(SequenceRun run)
+    {
+        if (!cachePrefixes) return;
+        for (; (run.PublishedBlocks + 1) * BlockSize <= run.Scheduled; run.PublishedBlocks++)
+            Publish(run, (run.PublishedBlocks + 1) * BlockSize);
+        if (run.PartialEnd is not { } end || end > run.Scheduled) return;
+        Publish(run, end);
+        run.PartialEnd = null;
+    }
+
+    /// <summary>Takes a sequence's blocks back, even if it has not computed all that it was given them for.</summary>
+    public void Release(SequenceRun run)
+    {
+        if (_underWay.Count > 0)
+            foreach (var prefix in Unpublished(run)) EndUnderWay(run, prefix);
+        pool.Release(run.Blocks);
+    }
+
+    /// <summary>
+    /// The numbers that a sequence has run on may be bad: nothing of it can be found any more. A sequence that shares some of its blocks
+    /// fails by itself if they are bad.
+    /// </summary>
+    public void Unpublish(SequenceRun run)
+    {
+        foreach (var block in run.Blocks) pool.Unpublish(block);
+        if (run.CopiedFrom is var (key, source) && pool.Find(key) == source) pool.Unpublish(source);
+    }
+
+    /// <summary>The log-probabilities of a prompt's tokens are only known when the prompt is computed.</summary>
+    bool IsCacheable(SequenceRun run) => cachePrefixes && !run.Sampling.PromptLogprobs;
+
+    PrefixMatch Find(SequenceRun run)
+    {
+        List<int> blocks = [];
+        var (most, rest) = Math.DivRem(run.Tokens.Count - 1, BlockSize);
+        while (blocks.Count < most && pool.Find(run.Keys.Of((blocks.Count + 1) * BlockSize)) is { } block) blocks.Add(block);
+        return new PrefixMatch(blocks, blocks.Count == most && rest > 0 ? pool.Find(run.Keys.Of(run.Tokens.Count)) : null);
+    }
+
+    PrefixCacheKey? LastUnderWay(SequenceRun run)
+    {
+        if (_underWay.Count == 0) return null;
+        PrefixCacheKey? last = null;
+        foreach (var prefix in Prefixes(run, BlockSize, run.Tokens.Count))
+        {
+            if (pool.Find(prefix) is not null) continue;
+            if (!IsUnderWay(prefix, run)) break;
+            last = prefix;
+        }
+        return last;
+    }
+
+    bool IsUnderWay(PrefixCacheKey prefix, SequenceRun awaiting) => _underWay.TryGetValue(prefix, out var other) && !other.Paused && other.Priority <= awaiting.Priority;
+
+    static IEnumerable<PrefixCacheKey> Unpublished(SequenceRun run) => Prefixes(run, (run.PublishedBlocks + 1) * BlockSize, run.PartialEnd);
+
+    static IEnumerable<PrefixCacheKey> Prefixes(SequenceRun run, int firstEnd, int? partialEnd)
+    {
+        for (var end = firstEnd; end <= run.Tokens.Count; end += BlockSize) yield return run.Keys.Of(end);
+        if (partialEnd is { } partial) yield return run.Keys.Of(partial);
+    }
+
+    bool TryTake(SequenceRun run, PrefixMatch match, int spare)
+    {
+        foreach (var block in match.Blocks) pool.Share(block);
+        run.Blocks.AddRange(match.Blocks);
+        if (match.Partial is { } held) pool.Share(held);   // or it could be given out a line below
+        var own = KvBlock.CountFor(run.Tokens.Count) - match.Blocks.Count;
+        var taken = own + spare <= pool.Available && pool.TryAllocate(own, run.Blocks);
+        if (match.Partial is { } source) pool.Release(source);
+        if (!taken)
+        {
+            pool.Release(run.Blocks);
+            return false;
+        }
+        run.BlocksAnnounced = 0;
+        run.Scheduled = match.Partial is null ? match.Blocks.Count * BlockSize : run.Tokens.Count - 1;
+        run.Copy = match.Partial is { } from ? new BlockCopy(from, run.Blocks[match.Blocks.Count]) : null;
+        run.CopiedFrom = match.Partial is { } origin ? (run.Keys.Of(run.Tokens.Count), origin) : null;
+        return true;
+    }
+
+    void Publish(SequenceRun run, int end)
+    {
+        var key = run.Keys.Of(end);
+        pool.Publish(run.Blocks[(end - 1) / BlockSize], key);
+        EndUnderWay(run, key);
+    }
+
+    void EndUnderWay(SequenceRun run, PrefixCacheKey prefix)
+    {
+        if (_underWay.TryGetValue(prefix, out var other) && other == run) _underWay.Remove(prefix);
+    }
+
+    /// <summary>What of a sequence's KV is there already.</summary>
+    /// <param name="Blocks">Full blocks from its beginning, to be shared.</param>
+    /// <param name="Partial">The block after them, if it holds all known tokens but the last: to be copied, since the sequence will write to it.</param>
+    readonly record struct PrefixMatch(IReadOnlyList<int> Blocks, int? Partial)
+    {
+        public static PrefixMatch None { get; } = new([], null);
+    }
+}

@@ -1,0 +1,69 @@
+using System.Collections.Immutable;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Planning;
+using LlamaCluster.Planning.Profiles;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Coordinator.Supervision;
+
+/// <summary>What an attempt at a view consists of, in order: measure, plan, build. Then the supervisor serves with what was built.</summary>
+public interface IViewStages
+{
+    /// <summary>How fast the members' hosts reach each other, as far as that could be measured.</summary>
+    Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation);
+
+    PlanOutcome Plan(PlanRequest request);
+
+    /// <summary>Has the workers of a plan load their shards.</summary>
+    /// <param name="members">Those of the plan, and maybe others.</param>
+    /// <param name="report">See <see cref="LoadingBoard"/>.</param>
+    Task<LoadOutcome> LoadAsync(
+        PlanOutcome.Planned planned, IReadOnlyList<Member> members, Action<string, ImmutableArray<ShardProgress>> report, CancellationToken cancellation);
+
+    /// <summary>Opens the streams of steps to workers that have loaded.</summary>
+    Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation);
+}
+
+/// <summary>How an attempt at a view ended.</summary>
+/// <param name="Reason">One line for people.</param>
+/// <param name="WasReady">It served before it ended.</param>
+/// <param name="NeedsOtherWorkers">Trying again with the same workers is of no use.</param>
+sealed record ViewEnd(string Reason, bool WasReady, bool NeedsOtherWorkers);
+
+/// <summary>The stages of a view on real workers.</summary>
+/// <param name="replica">The replica that the views are of.</param>
+public sealed class ViewStages(
+    SupervisorOptions options, Replicas.Replica replica, LinkMeter links, AssignmentCaller assignments, PeerChannels channels, CoordinatorMetrics metrics, TimeProvider time,
+    ILogger<GrpcPipeline> logger) : IViewStages
+{
+    public Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
+        => links.MeasureAsync(members, cancellation);
+
+    public PlanOutcome Plan(PlanRequest request) => ClusterPlanner.Plan(request);
+
+    public Task<LoadOutcome> LoadAsync(
+        PlanOutcome.Planned planned, IReadOnlyList<Member> members, Action<string, ImmutableArray<ShardProgress>> report, CancellationToken cancellation)
+    {
+        var workers = WorkersOf(planned, members);
+        var board = new LoadingBoard(workers, report);
+        var request = new LoadRequest(planned.Plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, StepTimeOf(planned));
+        return assignments.LoadAsync(
+            request, [.. workers.Select(worker => (worker, members.First(member => member.Id == worker.Id).CoordinatorAddress))], board.Update, cancellation);
+    }
+
+    public Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation)
+    {
+        var stepTime = StepTimeOf(planned);
+        var deadlines = options.Deadlines.Step < stepTime ? options.Deadlines with { Step = stepTime } : options.Deadlines;
+        var pipeline = new PipelineOptions(replica.Name, planned.Plan, WorkersOf(planned, members), kvBlocks, options.VocabularySize, deadlines);
+        return GrpcPipeline.OpenAsync(pipeline, channels, metrics, time, logger, cancellation);
+    }
+
+    static TimeSpan StepTimeOf(PlanOutcome.Planned planned) => ClusterDeadlines.OfSteps(planned.Pipeline.Prediction.FullStepSeconds);
+
+    static StageWorker[] WorkersOf(PlanOutcome.Planned planned, IReadOnlyList<Member> members)
+        => [.. planned.Plan.Assignments.Select(part => new StageWorker(part, members.First(member => member.Id == part.Worker).Name))];
+}
