@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Cli.Commands;
-using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Hosting;
 
 namespace LlamaCluster.Cli.Up;
