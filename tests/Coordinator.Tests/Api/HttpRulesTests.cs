@@ -1,5 +1,9 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
+using LlamaCluster.Coordinator.Api.Choices;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
 
@@ -93,5 +97,45 @@ public sealed class HttpRulesTests : IAsyncLifetime
         using var response = await _api.Http.SendAsync(request);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Contains("sessions are not supported yet", await response.Content.ReadAsStringAsync());
+    }
+
+    [Theory]
+    [InlineData(400)]
+    [InlineData(404)]
+    [InlineData(414)]
+    [InlineData(503)]
+    public async Task An_error_without_a_body_gets_one_in_OpenAIs_shape(int status)
+    {
+        await using var api = await ApiHost.StartAsync(more: app => app.Map("/bare", http =>
+        {
+            http.Response.StatusCode = status;
+            return Task.CompletedTask;
+        }));
+        var error = (await api.GetAsync("/bare", status)).GetProperty("error");
+        Assert.Equal(status < 500 ? "invalid_request_error" : "server_error", error.GetProperty("type").GetString());
+    }
+
+    [Fact]
+    public async Task A_proxy_on_this_machine_says_whose_request_it_passes_on()
+    {
+        async Task<string> ClientOfAsync(string? forwarded)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = ApiHost.JsonContent(Requests.Completion()) };
+            if (forwarded is not null) request.Headers.Add("X-Forwarded-For", forwarded);
+            using var response = await _api.Http.SendAsync(request);
+            return _api.Engine.Requests[^1].Client;
+        }
+        string[] clients = [await ClientOfAsync(null), await ClientOfAsync("10.0.0.7"), await ClientOfAsync("10.0.0.8")];
+        Assert.Equal(3, clients.Distinct().Count());
+        Assert.Equal(clients[1], await ClientOfAsync("10.0.0.8, 10.0.0.7")); // the last address is the one that the proxy itself saw
+    }
+
+    [Fact]
+    public void A_request_is_known_by_its_id_and_its_trace()
+    {
+        using var activity = new Activity("request").SetIdFormat(ActivityIdFormat.W3C).Start();
+        var origin = RequestOrigin.Of(new DefaultHttpContext { TraceIdentifier = "trace-7" }, user: null);
+        Assert.Equal(("trace-7", activity.Id), (origin.RequestId, origin.TraceParent));
+        Assert.StartsWith("00-", origin.TraceParent);
     }
 }
