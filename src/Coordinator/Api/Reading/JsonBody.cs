@@ -23,7 +23,7 @@ static class JsonBody
     {
         if (MediaTypeError(request) is { } wrongType) return wrongType;
         if (request.ContentLength > ApiLimits.BodyBytes) return ApiError.TooLarge(ApiLimits.BodyBytes);
-        if (request.HttpContext.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } kestrel) kestrel.MinDataRate = SlowestBody;
+        if (HttpProtocol.IsHttp11(request.Protocol) && request.HttpContext.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } kestrel) kestrel.MinDataRate = SlowestBody;
         var body = request.BodyReader;
         while (true)
         {
