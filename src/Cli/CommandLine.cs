@@ -1,13 +1,18 @@
 using System.CommandLine;
+using LlamaCluster.Cli.Bench;
+using LlamaCluster.Cli.CapacityPlanning;
+using LlamaCluster.Cli.Chat;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cli.Models;
+using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli;
 
 /// <summary>
-/// The `llamacluster` command line. Results go to stdout, everything else to stderr; exit 0 done, 1 failed, 2 wrong usage; an error is one
-/// line. This is the one place where an exception becomes that line.
+/// The `llamacluster` command line. Results go to stdout, everything else to stderr. An error is one line, and this is the one place where an
+/// exception becomes that line. Exit codes: 0 done, 1 failed, 2 wrong usage.
 /// </summary>
 public static class CommandLine
 {
@@ -23,7 +28,7 @@ public static class CommandLine
         }
         try
         {
-            // The commands that run for long mind signals themselves.
+            // Commands that run for long handle signals themselves.
             return await parsed.InvokeAsync(new() { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }
         catch (InvalidOptionsException wrong)

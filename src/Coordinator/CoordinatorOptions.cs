@@ -1,39 +1,77 @@
+using System.Net;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Plans;
+using Microsoft.Extensions.Options;
+using static LlamaCluster.Coordinator.OptionRange;
 
 namespace LlamaCluster.Coordinator;
 
-/// <summary>What the operator says of a coordinator. <see cref="CoordinatorOptionsRules"/> has the ranges.</summary>
+/// <summary>What an operator decides about a coordinator.</summary>
 public sealed record CoordinatorOptions
 {
     /// <summary>A .gguf file (the first part of a split one) or a Hugging Face folder.</summary>
     public required string ModelPath { get; init; }
 
-    /// <summary>Where clients reach the HTTP API; port 0 takes a free one.</summary>
+    /// <summary>Where clients reach the HTTP API. Port 0 takes a free one.</summary>
     public string Listen { get; init; } = "http://127.0.0.1:8080";
 
-    /// <summary>Where workers reach the coordinator; port 0 takes a free one.</summary>
+    /// <summary>Where workers reach the coordinator. Port 0 takes a free one.</summary>
     public string GrpcListen { get; init; } = "http://127.0.0.1:0";
 
-    /// <summary>Workers to wait for before the model is loaded; those that come on top are spare. 1 to 1024, default 2.</summary>
+    /// <summary>Workers to wait for before the model is loaded; any further ones are spare. 1 to 1024, default 2.</summary>
     public int Workers { get; init; } = 2;
 
-    /// <summary>Workers that share each stage; where they do not divide evenly, fewer share the last one. 1 to 256, default 1; null: as the planner finds best from what workers and links measured.</summary>
+    /// <summary>
+    /// Workers that share each stage; if they do not divide evenly, fewer share the last one. 1 to 256, default 1. Null: the planner
+    /// chooses, from what workers and links measured.
+    /// </summary>
     public int? TensorParallel { get; init; } = 1;
 
-    /// <summary>What plans are to be good at. Default: the tokens per second of several streams.</summary>
+    /// <summary>What plans optimise. Default: the tokens per second of <see cref="Streams"/> streams together.</summary>
     public PlanObjective Objective { get; init; } = PlanObjective.Throughput;
 
-    /// <summary>Streams at a time that plans are to be good for, where the tokens per second of several count. 1 to 4096, default 8.</summary>
+    /// <summary>How many streams at a time plans are optimised for, with <see cref="PlanObjective.Throughput"/>. 1 to 4096, default 8.</summary>
     public int Streams { get; init; } = 8;
 
-    /// <summary>The most tokens of one sequence, prompt and answer. 2 to the model's own context length, which is the default.</summary>
+    /// <summary>The most tokens of one sequence, prompt and answer together. 2 to the model's own context length; null: that length.</summary>
     public int? ContextLength { get; init; }
 
-    /// <summary>Certificates for all traffic between the cluster's processes, not for the API. Default: none, all of it is plain.</summary>
+    /// <summary>Certificates for all traffic between the cluster's processes; the API is not encrypted. Null, the default: nothing is.</summary>
     public TlsFiles? Tls { get; init; }
+
+    /// <summary>Whether the gRPC address answers server reflection, so that tools such as grpcurl can list and call its services. Default false.</summary>
+    public bool GrpcReflection { get; init; }
 
     public EngineOptions Engine { get; init; } = new();
 
     public ClusterDeadlines Deadlines { get; init; } = new();
+}
+
+/// <summary>All that can be checked before the model is opened; names the first wrong value.</summary>
+public sealed class CoordinatorOptionsValidator(IValidateOptions<EngineOptions> engine, IValidateOptions<ClusterDeadlines> deadlines) : IValidateOptions<CoordinatorOptions>
+{
+    public ValidateOptionsResult Validate(string? name, CoordinatorOptions options)
+    {
+        if (FirstProblem(options) is { } problem) return ValidateOptionsResult.Fail(problem);
+        var ofEngine = engine.Validate(name, options.Engine);
+        return ofEngine.Failed ? ofEngine : deadlines.Validate(name, options.Deadlines);
+    }
+
+    static string? FirstProblem(CoordinatorOptions options) =>
+        ListenProblem("--listen", options.Listen, "http")
+        ?? ListenProblem("--grpc-listen", options.GrpcListen, options.Tls is null ? "http" : "https")
+        ?? Problem("--workers", options.Workers, 1, 1024)
+        ?? (options.TensorParallel is { } ranks ? Problem("--tensor-parallel", ranks, 1, RankShares.MaxRanks) : null)
+        ?? Problem("--streams", options.Streams, 1, 4096)
+        ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null);
+
+    static string? ListenProblem(string name, string value, string scheme)
+    {
+        var valid = Uri.TryCreate(value, UriKind.Absolute, out var uri)
+            && uri is { PathAndQuery: "/", UserInfo: "", Fragment: "" } && uri.Scheme == scheme
+            && (uri.Host == "localhost" || IPAddress.TryParse(uri.DnsSafeHost, out _));
+        return valid ? null : $"{name} is '{value}'; it must be like {scheme}://127.0.0.1:8080: an IP address (0.0.0.0 for all) or localhost, and a port";
+    }
 }

@@ -1,42 +1,65 @@
 using LlamaCluster.Protos;
+using Microsoft.Extensions.Options;
+using static LlamaCluster.Coordinator.OptionRange;
 
 namespace LlamaCluster.Coordinator;
 
-/// <summary>How much the cluster takes on at a time.</summary>
+/// <summary>How much the cluster computes at a time, and in which number formats.</summary>
 public sealed record EngineOptions
 {
-    /// <summary>The most token positions of one step; the workers' buffers are made for it. 2 to 65536, default 512.</summary>
+    /// <summary>The most token positions of one step; the workers' buffers have this size. 2 to 65536, default 512.</summary>
     public int MaxStepRows { get; init; } = 512;
 
-    /// <summary>The most prompt positions of one step: how long a prompt may hold running streams up. 1 to <see cref="MaxStepRows"/>, default 128.</summary>
+    /// <summary>The most prompt positions of one step. Fewer keep running streams smoother, more read prompts faster. 1 to <see cref="MaxStepRows"/>, default 128.</summary>
     public int MaxPromptRows { get; init; } = 128;
 
-    /// <summary>Sequences that run at a time. 1 to <see cref="MaxStepRows"/> - 1, default 64.</summary>
+    /// <summary>The most sequences that run at a time. 1 to <see cref="MaxStepRows"/> - 1, default 64.</summary>
     public int MaxRunning { get; init; } = 64;
 
-    /// <summary>Sequences that wait, beyond as many as may run; more are refused. 0 to 100000, default 512.</summary>
+    /// <summary>The most sequences that wait for one of the <see cref="MaxRunning"/> places; more are refused. 0 to 100000, default 512.</summary>
     public int MaxWaiting { get; init; } = 512;
 
-    /// <summary>Whether requests share the KV of the prefixes that they have in common; default true.</summary>
+    /// <summary>Whether requests share the KV cache of the prefixes that they have in common. Default true.</summary>
     public bool CachePrefixes { get; init; } = true;
 
     /// <summary>
-    /// Whether the next tokens of greedy streams are guessed from their own text and verified several at a time, where that seems faster. It
-    /// changes no text. Default true.
+    /// Whether greedy streams guess their next tokens from their own text and verify several in one step, where that is expected to be
+    /// faster. The text stays the same. Default true.
     /// </summary>
     public bool Speculate { get; init; } = true;
 
     /// <summary>
-    /// Token positions that all sequences together may keep in the KV cache. Null: what <see cref="MaxRunning"/> sequences of the full
-    /// context need, at most 65536 or one full context, whichever is more. Less where a worker's memory does not suffice.
+    /// Token positions that the KV cache holds for all sequences together. 16 to 2^30. Null, the default: what <see cref="MaxRunning"/>
+    /// sequences of the full context need, limited to 65536 or one full context, whichever is larger. A worker with too little memory
+    /// lowers it.
     /// </summary>
     public int? KvTokens { get; init; }
 
+    /// <summary>F32, F16 or Q80. Default F16.</summary>
     public KvType KvType { get; init; } = KvType.F16;
 
-    /// <summary>How activations travel from stage to stage.</summary>
+    /// <summary>The format of activations on their way from stage to stage: F32, Bf16 or Q8. Default F32.</summary>
     public ActivationType ActivationType { get; init; } = ActivationType.F32;
 
-    /// <summary>How partial sums travel between the ranks of a stage.</summary>
+    /// <summary>The format of partial sums between the ranks of a stage: F32, Bf16 or Q8. Default F32.</summary>
     public ActivationType SumType { get; init; } = ActivationType.F32;
+}
+
+/// <summary>The ranges of <see cref="EngineOptions"/>; names the first wrong value.</summary>
+public sealed class EngineOptionsValidator : IValidateOptions<EngineOptions>
+{
+    public ValidateOptionsResult Validate(string? name, EngineOptions options)
+        => FirstProblem(options) is { } problem ? ValidateOptionsResult.Fail(problem) : ValidateOptionsResult.Success;
+
+    static string? FirstProblem(EngineOptions options) =>
+        Problem(nameof(options.MaxStepRows), options.MaxStepRows, 2, 65536)
+        ?? Problem(nameof(options.MaxPromptRows), options.MaxPromptRows, 1, options.MaxStepRows)
+        ?? Problem("--max-running", options.MaxRunning, 1, options.MaxStepRows - 1)
+        ?? Problem("--max-waiting", options.MaxWaiting, 0, 100_000)
+        ?? (options.KvTokens is { } tokens ? Problem(nameof(options.KvTokens), tokens, 16, 1 << 30) : null)
+        ?? (options.KvType is KvType.F32 or KvType.F16 or KvType.Q80 ? null : $"KvType is {options.KvType}; it must be F32, F16 or Q80")
+        ?? (IsAllowed(options.ActivationType) ? null : $"ActivationType is {options.ActivationType}; it must be F32, Bf16 or Q8")
+        ?? (IsAllowed(options.SumType) ? null : $"--sum-type is {options.SumType}; it must be f32, bf16 or q8");
+
+    static bool IsAllowed(ActivationType type) => type is ActivationType.F32 or ActivationType.Bf16 or ActivationType.Q8;
 }

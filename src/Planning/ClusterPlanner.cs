@@ -1,12 +1,13 @@
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Planning;
 
 /// <summary>
-/// Plans a view of registered workers with <see cref="PipelinePlanner"/>: all of them have part in it, but for those beyond the model's layers.
-/// It makes room for as many KV blocks as are wanted, if there is a plan that can, else for one stream of the full context at least, else for what there is.
+/// Plans a view of the registered workers with <see cref="PipelinePlanner"/>. Every worker is used, unless there are more workers than layers.
+/// The plan has room for the wanted number of KV blocks if possible, else for at least one stream of the full context, else for at least the minimum.
 /// Pure and deterministic.
 /// </summary>
 public static class ClusterPlanner
@@ -34,7 +35,7 @@ public static class ClusterPlanner
         }
     }
 
-    static int ContextOf(PlanRequest request) => request.Context ?? request.Footprint.Sizes.ContextLength;
+    static int ContextOf(PlanRequest request) => request.Context ?? request.Footprint.ContextLength;
 
     static PlanningProblem ProblemOf(PlanRequest request, MeasuredCluster cluster, int kvBlocks) => new(
         request.Footprint,
@@ -55,7 +56,7 @@ public static class ClusterPlanner
                 cluster.Members[worker].Id, cluster.Members[worker].Address, index, new Shard(stage.Layers, new TensorSlice(rank, stage.Shares))))),
         ]);
 
-    /// <summary>As many as are wanted, or as the tightest worker has room for.</summary>
+    /// <summary>The wanted number, or what the worker with the least memory has room for.</summary>
     static int KvBlocks(PlanRequest request, PlanningProblem problem, PlannedPipeline pipeline)
     {
         var blocks = (double)request.KvBlocks;

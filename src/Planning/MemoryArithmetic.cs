@@ -1,6 +1,7 @@
 using System.Globalization;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Planning;
 
@@ -25,7 +26,7 @@ static class MemoryArithmetic
         return $"{line}: in whole layers of {Gigabytes(middle)} (the first with the embedding: {Gigabytes(first)}) there is no way to share them out";
     }
 
-    /// <summary>By all workers together. Where layers are alike, each worker has one of its own.</summary>
+    /// <summary>The weights that all workers hold together. If layers share weights, each worker holds one layer.</summary>
     static double HeldBytes(ModelFootprint model, int workers) =>
         model.LayersAreAlike ? model.Bytes - (model.LayerCount - Math.Min(workers, model.LayerCount)) * model.Layers[0].Bytes : model.Bytes;
 

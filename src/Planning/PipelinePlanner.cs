@@ -1,15 +1,14 @@
 using System.Globalization;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Planning.Predictions;
 using LlamaCluster.Planning.Search;
 
 namespace LlamaCluster.Planning;
 
 /// <summary>
-/// Decides which workers share which layers: predicts what a token costs from what was measured of workers and links (<see cref="Costs"/>),
-/// and searches stages, ranks and ranges for the least (<see cref="Search.SchemeSearch"/>). Only what fits every worker's memory,
-/// with the KV cache that is asked for, is a plan. Pure and deterministic.
+/// Decides which workers share which layers. It predicts the cost of a token from measurements of workers and links (namespace Costs), and searches
+/// stages, ranks and ranges for the least cost (<see cref="SchemeSearch"/>). A plan must fit every worker's memory together with the KV cache that
+/// is asked for. Pure and deterministic.
 /// </summary>
 public static class PipelinePlanner
 {

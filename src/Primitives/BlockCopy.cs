@@ -1,4 +1,4 @@
 namespace LlamaCluster.Primitives;
 
-/// <summary>Block <paramref name="Target"/> is to hold what block <paramref name="Source"/> holds, in every layer.</summary>
+/// <summary>An order to copy KV block <paramref name="Source"/> to block <paramref name="Target"/>, in every layer.</summary>
 public readonly record struct BlockCopy(int Source, int Target);

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace LlamaCluster.Primitives;
 
-/// <summary>How text that comes out of a file stands in an error message: on one line and of bounded length, whatever it holds.</summary>
+/// <summary>Prepares text from a file for an error message: on one line and of bounded length, whatever the text contains.</summary>
 public static class ErrorText
 {
     const int MaxName = 80;
@@ -14,7 +14,7 @@ public static class ErrorText
     /// <summary>A name, without quotes.</summary>
     public static string Show(string name) => Show(name, MaxName);
 
-    /// <summary>Another component's message, which may repeat parts of the file.</summary>
+    /// <summary>Another component's message, which may quote parts of the file.</summary>
     public static string Sentence(string message) => Show(message, MaxSentence).TrimEnd('.');
 
     static string Show(string text, int maxLength)

@@ -4,8 +4,9 @@ namespace LlamaCluster.Primitives;
 /// <param name="First">From 0.</param>
 public readonly record struct IndexRange(int First, int Count)
 {
-    /// <summary>The one after the last.</summary>
+    /// <summary>The index after the last one.</summary>
     public int End => checked(First + Count);
 
-    public bool IsWithin(int total) => First >= 0 && Count >= 1 && Count <= total - First;
+    /// <summary>Whether the range is not empty and lies within 0 to <paramref name="total"/>.</summary>
+    public bool IsWithin(int total) => First >= 0 && Count >= 1 && (long)First + Count <= total;
 }

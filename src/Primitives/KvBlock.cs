@@ -6,6 +6,6 @@ public static class KvBlock
     /// <summary>Positions that a block holds.</summary>
     public const int Positions = 16;
 
-    /// <summary>How many blocks hold so many positions.</summary>
+    /// <summary>The number of blocks that a number of positions needs.</summary>
     public static int CountFor(int positions) => (positions + Positions - 1) / Positions;
 }

@@ -3,7 +3,7 @@ namespace LlamaCluster.Primitives;
 /// <summary>How the next token is chosen from the logits. The defaults choose the most probable token.</summary>
 public sealed record SamplingOptions
 {
-    /// <summary>Below this, the most probable token is chosen.</summary>
+    /// <summary>Below this temperature, the most probable token is chosen.</summary>
     const float LeastTemperature = 1e-5f;
 
     /// <summary>0: greedy.</summary>
@@ -23,13 +23,13 @@ public sealed record SamplingOptions
     /// <summary>Divides (or multiplies, if negative) the logits of tokens seen in prompt or output; 1: off.</summary>
     public float RepetitionPenalty { get; init; } = 1;
 
-    /// <summary>Subtracted from a token's logit once per time it was generated.</summary>
+    /// <summary>Subtracted from a token's logit for each time that it was generated.</summary>
     public float FrequencyPenalty { get; init; }
 
     /// <summary>Subtracted from a token's logit if it was generated at all.</summary>
     public float PresencePenalty { get; init; }
 
-    /// <summary>With the position, the only source of randomness: the same seed and tokens give the same choice on any worker.</summary>
+    /// <summary>Seed and position are the only sources of randomness: the same seed and tokens give the same choice on any worker.</summary>
     public ulong Seed { get; init; }
 
     /// <summary>Added to the logits of these ids, after penalties.</summary>
@@ -41,6 +41,6 @@ public sealed record SamplingOptions
     /// <summary>Report log-probabilities of the prompt's own tokens as well.</summary>
     public bool PromptLogprobs { get; init; }
 
-    /// <summary>A penalty is on: a token's score depends on which came before it.</summary>
+    /// <summary>Whether a penalty is on, so that scores depend on the earlier tokens.</summary>
     public bool NeedsHistory => this is not { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0 };
 }

@@ -2,17 +2,17 @@ using System.Globalization;
 
 namespace LlamaCluster.Primitives;
 
-/// <summary>The values that an option may have. NaN is in no range.</summary>
-/// <param name="Name">As clients spell it.</param>
+/// <summary>The range of values that an option may have. NaN is in no range.</summary>
+/// <param name="Name">The option's name in the API.</param>
 /// <param name="ExcludesLeast">The value must be above <paramref name="Least"/>.</param>
-public readonly record struct OptionRange(string Name, float Least, float Most, bool ExcludesLeast = false)
+public readonly record struct SamplingRange(string Name, float Least, float Most, bool ExcludesLeast = false)
 {
     public bool Contains(float value) => value <= Most && (ExcludesLeast ? value > Least : value >= Least);
 
-    /// <summary>Null if the value is in the range; else one line: option, value and range.</summary>
+    /// <summary>One line with option, value and range; null if the value is in the range.</summary>
     public string? Problem(float value) => Contains(value) ? null : Problem(Name, value);
 
-    /// <summary>The line for an option of another name that has this range too.</summary>
+    /// <summary>The same line for an option of another name with the same range; does not check the value.</summary>
     public string Problem(string name, float value) => string.Create(CultureInfo.InvariantCulture, $"{name} is {value}; it must be {this}");
 
     /// <summary>"from 0 to 1", "above 0 and at most 1".</summary>
@@ -22,30 +22,30 @@ public readonly record struct OptionRange(string Name, float Least, float Most, 
 }
 
 /// <summary>
-/// What sampling options may be: the one table that the HTTP API, the engine and the workers ask. Within these ranges no score overflows.
-/// Values are judged as the 32-bit floats that they become.
+/// The allowed ranges of sampling options. The HTTP API, the engine and the workers all use this one table. Within these ranges no score overflows.
+/// Values are checked as 32-bit floats, the form in which they are used.
 /// </summary>
 public static class SamplingRanges
 {
     /// <summary>The most alternatives that may be reported per token.</summary>
     public const int MaxTopLogprobs = 20;
 
-    public static OptionRange Temperature { get; } = new("temperature", 0, 2);
+    public static SamplingRange Temperature { get; } = new("temperature", 0, 2);
 
-    public static OptionRange TopP { get; } = new("top_p", 0, 1, ExcludesLeast: true);
+    public static SamplingRange TopP { get; } = new("top_p", 0, 1, ExcludesLeast: true);
 
-    public static OptionRange MinP { get; } = new("min_p", 0, 1);
+    public static SamplingRange MinP { get; } = new("min_p", 0, 1);
 
-    public static OptionRange RepetitionPenalty { get; } = new("repetition_penalty", 0.01f, 10);
+    public static SamplingRange RepetitionPenalty { get; } = new("repetition_penalty", 0.01f, 10);
 
-    public static OptionRange FrequencyPenalty { get; } = new("frequency_penalty", -2, 2);
+    public static SamplingRange FrequencyPenalty { get; } = new("frequency_penalty", -2, 2);
 
-    public static OptionRange PresencePenalty { get; } = new("presence_penalty", -2, 2);
+    public static SamplingRange PresencePenalty { get; } = new("presence_penalty", -2, 2);
 
-    public static OptionRange LogitBias { get; } = new("logit_bias", -100, 100);
+    public static SamplingRange LogitBias { get; } = new("logit_bias", -100, 100);
 
-    /// <summary>What is wrong first: option, value and range. Null if nothing is.</summary>
-    /// <param name="vocabularySize">V: ids are below it.</param>
+    /// <summary>One line about the first option that is out of range: option, value and range. Null if all are in range.</summary>
+    /// <param name="vocabularySize">V: every token id is below it.</param>
     public static string? FirstProblem(SamplingOptions options, int vocabularySize) =>
         Temperature.Problem(options.Temperature)
         ?? (options.TopK >= 0 ? null : $"top_k is {options.TopK}; it must be 0 or more")

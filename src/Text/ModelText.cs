@@ -39,3 +39,20 @@ public sealed class ModelText
     // Bos and eos are control tokens, whose bytes are their written form.
     string? WrittenForm(int? id) => id is { } token ? Encoding.UTF8.GetString(Tokenizer.BytesOf(token).Span) : null;
 }
+
+/// <summary>A chat template that is not read yet.</summary>
+/// <param name="Origin">The file and field that it comes from, for messages.</param>
+public sealed record TemplateSource(string Text, string Origin)
+{
+    public ChatTemplate Parse()
+    {
+        try
+        {
+            return ChatTemplate.Parse(Text);
+        }
+        catch (ChatTemplateException e)
+        {
+            throw new ModelFormatException($"{Origin}: {ErrorText.Sentence(e.Message)}", e);
+        }
+    }
+}

@@ -75,7 +75,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         if (tls is not null) builder.Services.AddSingleton(_ => tls);
         addModel(builder.Services);
         var app = builder.Build();
-        app.MapGrpcService<HealthService>();
+        app.MapClusterRpc(options.GrpcReflection);
         app.MapGrpcService<AssignmentsService>();
         app.MapGrpcService<StepsService>();
         app.MapGrpcService<ActivationsService>();
@@ -117,12 +117,11 @@ public sealed partial class WorkerHost : IAsyncDisposable
     }
 
     static void AddServices(IServiceCollection services, WorkerOptions options) => services
-        .AddClusterRpc()
+        .AddClusterRpc(options.GrpcReflection)
         .AddSingleton(options)
         .AddSingleton(TimeProvider.System)
         .AddSingleton(WorkerMemory.Of(options))
         .AddSingleton<WorkerLifetime>()
-        .AddSingleton<Readiness>()
         .AddSingleton<PeerChannels>()
         .AddSingleton<RankCaller>()
         .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(provider, options.CacheFolder ?? WeightsCache.DefaultRoot))

@@ -39,6 +39,9 @@ public sealed record WorkerOptions
     /// <summary>What ranks of a stage exchange their partial sums over. Default: whatever is faster, measured when they connect.</summary>
     public PeerLinkPreference PeerLink { get; init; } = PeerLinkPreference.Auto;
 
+    /// <summary>Offer the reflection service, by which tools like grpcurl list the services of this port. Default: no.</summary>
+    public bool GrpcReflection { get; init; }
+
     /// <summary>Certificates for all traffic of the cluster. Default: none, all of it is plain.</summary>
     public TlsFiles? Tls { get; init; }
 

@@ -1,3 +1,5 @@
+using LlamaCluster.Cli.Commands;
+
 namespace LlamaCluster.Cli.Tests;
 
 /// <summary>What a command line did in this process.</summary>

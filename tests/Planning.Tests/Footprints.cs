@@ -1,6 +1,8 @@
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Planning.Tests;
@@ -20,9 +22,14 @@ static class Footprints
     /// <summary>Layers of one type of weights with the given bytes, an embedding and head of next to nothing.</summary>
     public static ModelFootprint OfLayers(IEnumerable<long> layerBytes, long headBytes = 0, long embeddingBytes = 0)
     {
-        var sizes = new ModelSizes(HiddenSize: 64, HeadCount: 2, KvHeadCount: 2, FfnSize: 64, VocabularySize: 32, ContextLength: 2048, TiedEmbeddings: false);
+        var split = new SplitSizes { HeadCount = 2, KvHeadCount = 2, FfnSize = 64, VocabularySize = 32, ColumnBlock = 32 };
         TypedWeights Weights(long bytes) => new("Q4_0", bytes * 32 / 18.0, bytes);
         LayerFootprint[] layers = [.. layerBytes.Select(bytes => new LayerFootprint([Weights(bytes / 2)], [Weights(bytes - bytes / 2)], 0))];
-        return new ModelFootprint("made up", sizes, layers, Weights(embeddingBytes), Weights(headBytes), KvBlockBytes: 1000, ColumnBlock: 32);
+        return new ModelFootprint("made up", split, layers, Weights(embeddingBytes), Weights(headBytes), KvBlockBytes: 1000)
+        {
+            HiddenSize = 64,
+            ContextLength = 2048,
+            TiedEmbeddings = false,
+        };
     }
 }

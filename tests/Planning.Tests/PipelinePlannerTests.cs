@@ -3,9 +3,9 @@ using FsCheck.Fluent;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
-using LlamaCluster.Planning.Predictions;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Planning.Search;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Planning.Tests;
 
@@ -170,7 +170,7 @@ public sealed class PipelinePlannerTests
     {
         var all = Enumerable.Range(0, problem.Cluster.Workers.Count).ToArray();
         return from schemes in Sequences(all)
-               where SchemeRules.Allow(new PlanScheme(schemes), problem)
+               where new PlanScheme(schemes).IsAllowed(problem)
                from stages in Fitting(byMemory: false, schemes) is { Count: > 0 } byPace ? byPace : Fitting(byMemory: true, schemes)
                select stages;
 

@@ -1,8 +1,10 @@
+using LlamaCluster.Testing.Models;
+
 namespace LlamaCluster.Testing;
 
 /// <summary>
-/// Files that tests read: the repository's own (models/demo, tests/Fixtures), which are always there, and those of the folder
-/// "shared" beside the repository (or at LLAMACLUSTER_SHARED), which may not be.
+/// Files that tests read: the repository's own (models/demo, tests/Fixtures), which are always there, and others of the folder
+/// "shared" beside the repository (or at LLAMACLUSTER_SHARED), which may be missing.
 /// </summary>
 public static class SharedFiles
 {
@@ -12,9 +14,16 @@ public static class SharedFiles
 
     public static string Fixture(string name) => Path.Combine(Repository, "tests", "Fixtures", name);
 
-    /// <summary>The full path of a file of the shared folder, whether it exists or not.</summary>
-    public static string Shared(string relative) => Path.Combine(
-        Environment.GetEnvironmentVariable("LLAMACLUSTER_SHARED") ?? Path.Combine(Repository, "..", "shared"), relative);
+    /// <summary>
+    /// The full path of a file such as models/stories260K.gguf: in the repository, else in tests/Fixtures, else in the shared folder, where it may
+    /// be missing.
+    /// </summary>
+    public static string Shared(string relative)
+    {
+        if (relative == DemoF16.Name) return DemoF16.Path;
+        var own = new[] { Path.Combine(Repository, relative), Fixture(relative) }.FirstOrDefault(File.Exists);
+        return own ?? Path.Combine(Environment.GetEnvironmentVariable("LLAMACLUSTER_SHARED") ?? Path.Combine(Repository, "..", "shared"), relative);
+    }
 
     static string FindRepository()
     {

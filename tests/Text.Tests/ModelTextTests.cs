@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Testing;
+using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests;
 

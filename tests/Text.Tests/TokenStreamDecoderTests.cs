@@ -1,5 +1,6 @@
 using System.Text;
 using LlamaCluster.Text.Tests.Tokenization;
+using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests;
 

@@ -1,7 +1,9 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Kernels;
 using LlamaCluster.Planning;
@@ -10,7 +12,7 @@ using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>A coordinator in this process and worker processes beside it, with just the KV cache that the streams need. Nothing that dies is started again.</summary>
+/// <summary>A coordinator in this process and worker processes, with just the KV cache that the streams need. A worker that dies is not restarted.</summary>
 sealed class BenchCluster : IAsyncDisposable
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -18,7 +20,7 @@ sealed class BenchCluster : IAsyncDisposable
     readonly CoordinatorHost _coordinator;
     readonly LoadingView _view;
 
-    /// <summary>Where no measurement of this machine is: it may have been a busier one when it was measured last.</summary>
+    /// <summary>An empty folder, so that this machine is measured now. An older measurement may be from a busier time.</summary>
     readonly DirectoryInfo _profiles = Directory.CreateTempSubdirectory("llamacluster-bench-");
 
     readonly List<WorkerProcess> _workers = [];
@@ -31,17 +33,17 @@ sealed class BenchCluster : IAsyncDisposable
 
     public string ModelName => _coordinator.Model.Name;
 
-    /// <summary>Of the view that serves.</summary>
+    /// <summary>The shards of the current view.</summary>
     public IReadOnlyList<ShardProgress> Shards => _coordinator.Status.Value.Shards;
 
     public IMeterFactory Meters => _coordinator.Meters;
 
-    /// <summary>What is served.</summary>
-    /// <exception cref="CommandFailedException">Nothing is.</exception>
+    /// <summary>The plan that the cluster runs.</summary>
+    /// <exception cref="CommandFailedException">The cluster was lost and runs none.</exception>
     public PlanOutcome.Planned Plan => _coordinator.Status.Value.Plan ?? throw new CommandFailedException("the cluster was lost");
 
     /// <summary>Starts everything and waits until the model is loaded.</summary>
-    /// <exception cref="CommandFailedException">It cannot be loaded by these workers.</exception>
+    /// <exception cref="CommandFailedException">These workers cannot load the model.</exception>
     public static async Task<BenchCluster> StartAsync(ClusterBenchOptions options, TextWriter error, CancellationToken cancellation)
     {
         var cluster = new BenchCluster(CoordinatorHost.Create(ToCoordinator(options)), LoadingView.For(error));
@@ -59,8 +61,8 @@ sealed class BenchCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Does something that needs all workers.</summary>
-    /// <exception cref="CommandFailedException">One of them ended meanwhile.</exception>
+    /// <summary>Does work that needs all workers.</summary>
+    /// <exception cref="CommandFailedException">A worker ended meanwhile.</exception>
     public async Task<T> WithWorkersAsync<T>(Func<CancellationToken, Task<T>> work, CancellationToken cancellation)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -71,7 +73,7 @@ sealed class BenchCluster : IAsyncDisposable
         throw new CommandFailedException(await _ended.Task);
     }
 
-    /// <summary>Of each worker.</summary>
+    /// <summary>The peak of each worker.</summary>
     public IReadOnlyList<long> PeakResidentBytes() => [.. _workers.Select(worker => worker.PeakResidentBytes)];
 
     public async ValueTask DisposeAsync()
@@ -89,8 +91,8 @@ sealed class BenchCluster : IAsyncDisposable
     {
         var load = options.Load;
         var usual = new EngineOptions();
-        // What a text of no meaning repeats says nothing about how well texts can be guessed, so nothing is.
-        // A spare block a stream: the scheduler admits no sequence without one.
+        // Random texts say nothing about how well real texts can be guessed, so speculation is off.
+        // One spare block per stream: the scheduler admits no sequence without one.
         var kvTokens = checked(load.Concurrency * (KvBlock.CountFor(load.Positions) + 1) * KvBlock.Positions);
         return new CoordinatorOptions
         {
@@ -106,8 +108,8 @@ sealed class BenchCluster : IAsyncDisposable
     }
 
     /// <summary>
-    /// The first one alone, for it measures the machine for all of them. They get stages and ranks in the order of their names, so that those that are pinned and compute at the same
-    /// time are on different processors.
+    /// Starts the first worker alone, because it measures the machine for all of them. Workers get stages and ranks in the order of their names, so that
+    /// pinned workers that compute at the same time are on different processors.
     /// </summary>
     async Task<int> StartWorkersAsync(int count, BenchOptions load, CancellationToken cancellation)
     {

@@ -3,10 +3,12 @@ using System.Text.Json;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>What was measured. Rates are per second; of several streams together unless it is said otherwise.</summary>
-/// <param name="MemoryBytesPerSecond">Plain reads of memory by as many threads as computed: in one process in turn with the steps, of a cluster before and after them.</param>
-/// <param name="WeightBytesPerSecond">Weights, as they are stored, that decoding read.</param>
-/// <param name="PeakResidentBytes">Of all processes together.</param>
+/// <summary>The results of a benchmark. Rates are per second, and count all streams together unless the name says otherwise.</summary>
+/// <param name="MemoryBytesPerSecond">
+/// Plain reads of memory by as many threads as computed. One process reads in turn with its steps. A cluster's reads are measured before and after the round.
+/// </param>
+/// <param name="WeightBytesPerSecond">Stored bytes of the weights that decoding read.</param>
+/// <param name="PeakResidentBytes">All processes together.</param>
 sealed record BenchReport(
     double PrefillTokensPerSecond,
     double DecodeTokensPerSecond,
@@ -16,13 +18,13 @@ sealed record BenchReport(
     double WeightBytesPerSecond,
     long PeakResidentBytes)
 {
-    /// <summary>What only a cluster has; null where one process was measured.</summary>
+    /// <summary>Figures that only a cluster has; null if one process was measured.</summary>
     public ClusterFigures? Cluster { get; init; }
 
-    /// <summary>Weights, as they are stored, that loading read and packed; null where that is not measured.</summary>
+    /// <summary>Stored bytes of the weights that loading read and packed; null if that was not measured.</summary>
     public double? LoadBytesPerSecond { get; init; }
 
-    /// <param name="weightBytes">Weights that a step reads.</param>
+    /// <param name="weightBytes">Stored bytes of the weights that a step reads.</param>
     public static BenchReport Of(BenchOptions options, BenchRound round, BandwidthUse use, long weightBytes, long peakResidentBytes)
     {
         var stepsPerSecond = (options.GenerateTokens - 1) / round.Decode.TotalSeconds;
@@ -36,7 +38,7 @@ sealed record BenchReport(
             peakResidentBytes);
     }
 
-    /// <param name="weightBytes">Weights that a step reads, in all stages together.</param>
+    /// <param name="weightBytes">Stored bytes of the weights that a step reads, in all stages together.</param>
     public static BenchReport Of(BenchOptions options, ClusterRound round, long weightBytes, double memoryBytesPerSecond, ClusterFigures figures) => new(
         (double)options.Concurrency * options.PromptTokens / round.Prefill.TotalSeconds,
         round.TokensPerSecond,

@@ -1,11 +1,18 @@
 using System.Diagnostics;
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>Streams that are read and go on together. Prompts are pseudo-random ids, the same ones in each round; no id stops a stream.</summary>
+/// <summary>The times of one round in this process.</summary>
+/// <param name="Prefill">The time until every stream has its first token.</param>
+/// <param name="FirstToken">The time until a stream has its first token, if all arrive at the same moment; the mean over the streams.</param>
+/// <param name="Decode">The time of all steps after those of the prompts.</param>
+sealed record BenchRound(TimeSpan Prefill, TimeSpan FirstToken, TimeSpan Decode);
+
+/// <summary>Streams that one pipeline computes together. Prompts are pseudo-random ids, the same in each round. No id ends a stream.</summary>
 sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int vocabularySize)
 {
     static readonly SamplingOptions Greedy = new();
@@ -19,8 +26,8 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
     /// <summary>KV blocks of all streams together.</summary>
     public static int Blocks(BenchOptions options) => checked(options.Concurrency * BlocksFor(options.Positions));
 
-    /// <param name="afterStep">Told the time of each step that decoded.</param>
-    /// <exception cref="CommandFailedException">The weights give numbers that are not finite.</exception>
+    /// <param name="afterStep">Called with the time of each step that decoded.</param>
+    /// <exception cref="CommandFailedException">The weights produce numbers that are not finite.</exception>
     public BenchRound Run(Action<TimeSpan>? afterStep, CancellationToken cancellation)
     {
         var start = Stopwatch.GetTimestamp();
@@ -40,8 +47,8 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
         return new BenchRound(prefill, firstTokens / options.Concurrency, decode);
     }
 
-    /// <summary>Computes the prompts one after the other, in steps as full as can be.</summary>
-    /// <returns>The sum of the times after which the streams had their first tokens.</returns>
+    /// <summary>Computes the prompts one after the other, in steps with as many rows as possible.</summary>
+    /// <returns>The sum over the streams of the time until the first token.</returns>
     TimeSpan Read(long start, CancellationToken cancellation)
     {
         var sum = TimeSpan.Zero;
@@ -79,12 +86,25 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
     {
         var samples = pipeline.Run(step) switch
         {
+            StepOutcome.Completed { Failures: [var failure, ..] } => throw new CommandFailedException(failure.Reason),
             StepOutcome.Completed completed => completed.Samples,
-            StepOutcome.Failed failed => throw new CommandFailedException(failed.Reason),
             var other => throw new InvalidOperationException($"a step ended as {other}"),
         };
         foreach (var sample in samples) _lastTokens[(int)sample.SequenceId] = sample.Tokens[0].Id;
     }
 
     static int BlocksFor(int positions) => (positions + KvBlock.Positions - 1) / KvBlock.Positions;
+}
+
+/// <summary>Prompts of pseudo-random token ids; the same seed gives the same prompts.</summary>
+static class BenchPrompts
+{
+    /// <summary>One prompt for each stream.</summary>
+    public static int[][] Make(BenchOptions options, int vocabularySize, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, options.Concurrency).Select(_ => Make(random, options.PromptTokens, vocabularySize))];
+    }
+
+    static int[] Make(Random random, int length, int vocabularySize) => [.. Enumerable.Range(0, length).Select(_ => random.Next(vocabularySize))];
 }

@@ -4,12 +4,12 @@ using LlamaCluster.Model.Formats;
 namespace LlamaCluster.Cli.Bench;
 
 /// <summary>
-/// Measures a whole cluster: worker processes, the coordinator in this one as `up` has it, and clients that stream completions over HTTP. Rounds
-/// to warm up, and one that counts; each has other prompts.
+/// Measures a whole cluster: worker processes, the coordinator in this process as in `up`, and clients that stream completions over HTTP. Some rounds
+/// warm up, and one round counts. Each round has other prompts.
 /// </summary>
 sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
 {
-    /// <summary>The runtime goes on compiling what it finds in use, beside the work that is to be measured, for about so long.</summary>
+    /// <summary>For about so long the runtime compiles the code that it finds in use, which would disturb a measurement.</summary>
     static readonly TimeSpan WarmUpTime = TimeSpan.FromSeconds(10);
 
     /// <exception cref="CommandFailedException">The cluster did not come up, or did not answer every request in full.</exception>
@@ -39,7 +39,7 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
             new ApiStreams(client, cluster.ModelName, options.Load.GenerateTokens, meter).RunAsync(BenchPrompts.Make(options.Load, weights.Config.VocabularySize, number), cancellation);
 
         var rounds = await WarmUpAsync(Round);
-        // What plain reads need of memory is no part of what a coordinator needs.
+        // Taken before the plain reads, because their buffers are not memory that a coordinator needs.
         var peak = process.PeakWorkingSet64;
         reads.Measure();
         var counted = await Round(rounds + 1);
@@ -54,7 +54,7 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
         return BenchReport.Of(options.Load, counted, BenchWeightBytes.PerStep(weights), reads.By(AllThreads), figures);
     }
 
-    /// <returns>How many rounds it took.</returns>
+    /// <returns>The number of rounds.</returns>
     static async Task<int> WarmUpAsync(Func<int, Task> round)
     {
         var begun = Stopwatch.GetTimestamp();

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
@@ -10,12 +11,12 @@ using LlamaCluster.Model.Sequences;
 namespace LlamaCluster.Cli.Bench;
 
 /// <summary>
-/// Measures a model in this process: a round to warm up, so that all code is compiled, one that counts, and one whose steps take turns with plain reads of
-/// memory.
+/// Measures a model in this process. The first round warms up, so that all code is compiled. The second round counts. In the third round steps
+/// take turns with plain reads of memory.
 /// </summary>
 static class LocalBench
 {
-    /// <exception cref="CommandFailedException">The model has no room for the streams, or this machine none for the model.</exception>
+    /// <exception cref="CommandFailedException">The streams are longer than the model's context, or this machine has too little memory.</exception>
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
     public static BenchReport Run(IModelWeights weights, BenchOptions options, TextWriter error, CancellationToken cancellation)
     {
@@ -37,7 +38,7 @@ static class LocalBench
         streams.Run(afterStep: null, cancellation);
         var round = streams.Run(afterStep: null, cancellation);
 
-        // Taken before there is a buffer to read, which is no part of what a model needs.
+        // Taken before the buffer for plain reads exists, because it is not memory that a model needs.
         using var process = Process.GetCurrentProcess();
         var peak = process.PeakWorkingSet64;
         using var use = new BandwidthUse(threads);

@@ -1,25 +1,30 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Weights;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>What a report has on one stage of a cluster.</summary>
-/// <param name="Threads">Of all its ranks.</param>
+/// <summary>The part of a report about one stage of a cluster.</summary>
+/// <param name="Threads">All ranks together.</param>
 /// <param name="MemoryBytesPerSecond">Plain reads of memory by as many threads.</param>
 sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double MemoryBytesPerSecond)
 {
-    /// <summary>What a step takes the stage: computing, and exchanging what its ranks computed.</summary>
+    /// <summary>The stage's time for a step: computing, and exchanging sums between its ranks.</summary>
     double StepSeconds => Load.ComputeSeconds + Load.SyncSeconds;
 
-    /// <summary>A layer's part of a step by the bytes that are read for it: the head is no layer, and has its part too.</summary>
+    /// <summary>A layer's part of a step, in proportion to its bytes. The output head takes part of the step too and is not a layer.</summary>
     public double SecondsPerLayer => StepSeconds * Facts.LayerBytes / Facts.WeightBytes;
 
     public double WeightBytesPerSecond => Facts.WeightBytes / StepSeconds;
 
     public double FractionOfMemory => WeightBytesPerSecond / MemoryBytesPerSecond;
 
-    /// <summary>What a token takes in the KV pools of all ranks together.</summary>
+    /// <summary>The size of a token in the KV pools of all ranks together.</summary>
     public double KvBytesPerToken => (double)Facts.KvBlockBytes / KvBlock.Positions;
 
     public JsonNode Json() => new JsonObject
@@ -52,4 +57,49 @@ sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double
     string Sync => Load.SyncSeconds > 0 ? Line($" and {Load.SyncSeconds * 1e3:F2} ms of exchanges between its ranks") : "";
 
     static string Line(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
+
+/// <summary>The layers, ranks and sizes of a stage.</summary>
+/// <param name="WeightBytes">Stored bytes of the weights that a step reads, all ranks together.</param>
+/// <param name="LayerBytes">The mean of these bytes per layer.</param>
+/// <param name="KvBlockBytes">The size of one KV block in all layers of the stage, as its ranks report it, all ranks together.</param>
+sealed record StageFacts(LayerRange Layers, int Ranks, long WeightBytes, double LayerBytes, long KvBlockBytes)
+{
+    /// <summary>The stages in order.</summary>
+    /// <param name="shards">All shards of a view that is ready.</param>
+    public static IReadOnlyList<StageFacts> Of(IEnumerable<ShardProgress> shards, IModelWeights weights) =>
+        [.. shards.GroupBy(shard => shard.Stage).OrderBy(stage => stage.Key).Select(stage => Of([.. stage], weights))];
+
+    static StageFacts Of(IReadOnlyList<ShardProgress> ranks, IModelWeights weights)
+    {
+        var layers = ranks[0].Shard.Layers;
+        var shape = new StageShape(layers.First, layers.Count, weights.Config.LayerCount);
+        return new StageFacts(
+            layers, ranks.Count, BenchWeightBytes.PerStep(weights, shape), (double)BenchWeightBytes.OfLayers(weights, shape) / layers.Count, ranks.Sum(rank => rank.KvBlockBytes));
+    }
+}
+
+/// <summary>The stored bytes of weights that a benchmark loads, and that it reads for a step.</summary>
+static class BenchWeightBytes
+{
+    /// <summary>Held in memory by one process that runs all layers.</summary>
+    public static long Loaded(IModelWeights weights) =>
+        ShardParts.Held(weights, Whole(weights), StageSlice.Whole(weights.Config)).Of(weights.Tensors).Sum(part => part.Bytes);
+
+    /// <summary>Read for a step by all stages together.</summary>
+    public static long PerStep(IModelWeights weights) => PerStep(weights, Whole(weights));
+
+    /// <summary>Read for a step by a stage. An embedding that is not the head too does not count: a step reads one row of it per token.</summary>
+    public static long PerStep(IModelWeights weights, StageShape shape) => TensorsOf(weights, shape)
+        .Where(tensor => tensor.Name != LlamaTensors.Embedding || (weights.Config.TiedEmbeddings && shape.HasHead))
+        .Sum(tensor => tensor.Bytes);
+
+    /// <summary>The bytes of the stage's layers, without embedding and head.</summary>
+    public static long OfLayers(IModelWeights weights, StageShape shape) => Enumerable.Range(shape.FirstLayer, shape.LayerCount)
+        .SelectMany(layer => LlamaTensors.OfLayer(weights.Config, layer))
+        .Sum(tensor => weights.Find(tensor.Name)!.Bytes);
+
+    static StageShape Whole(IModelWeights weights) => StageShape.Whole(weights.Config.LayerCount);
+
+    static IReadOnlyList<TensorInfo> TensorsOf(IModelWeights weights, StageShape shape) => ShardWeights.TensorsOf(weights.Tensors, shape, weights.Config);
 }

@@ -1,9 +1,10 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using LlamaCluster.Coordinator.Measuring;
 
 namespace LlamaCluster.Cli.Bench;
 
-/// <summary>Follows a coordinator's own metrics: what it generated, in how many steps, for how long its stages computed, and what they sent.</summary>
+/// <summary>Sums up a coordinator's own metrics: generated tokens, steps, and each stage's computing time and sent bytes.</summary>
 sealed class StageMeter : IDisposable
 {
     readonly MeterListener _listener = new();
@@ -12,7 +13,7 @@ sealed class StageMeter : IDisposable
     long _steps;
     long _tokens;
 
-    /// <param name="meters">The coordinator's.</param>
+    /// <param name="meters">The coordinator's meters.</param>
     public StageMeter(IMeterFactory meters)
     {
         _listener.InstrumentPublished = (instrument, listener) =>
@@ -24,7 +25,7 @@ sealed class StageMeter : IDisposable
         _listener.Start();
     }
 
-    /// <summary>All so far.</summary>
+    /// <summary>The sums so far.</summary>
     public StageReading Read()
     {
         lock (_lock) return new StageReading(TimeProvider.System.GetTimestamp(), _steps, _tokens, [.. _stages.Values]);
@@ -45,7 +46,7 @@ sealed class StageMeter : IDisposable
             }
     }
 
-    /// <summary>The ranks of a stage compute at the same time: the first one's time is the stage's.</summary>
+    /// <summary>The ranks of a stage compute at the same time, so the first rank's time stands for the stage.</summary>
     void CountTime(string instrument, double seconds, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         var (stage, rank) = PlaceOf(tags);
@@ -67,5 +68,54 @@ sealed class StageMeter : IDisposable
             if (name == CoordinatorMetrics.StageTag) stage = (int)value!;
             else if (name == CoordinatorMetrics.RankTag) rank = (int)value!;
         return (stage, rank);
+    }
+}
+
+/// <summary>A stage's sums at a moment, or between two moments.</summary>
+/// <param name="BusySeconds">The time that its first rank computed.</param>
+/// <param name="SyncSeconds">The time that its first rank exchanged sums with the other ranks.</param>
+/// <param name="ActivationBytes">Sent to the next stage by all its ranks together.</param>
+/// <param name="SyncBytes">Sent to the other ranks by its first rank.</param>
+readonly record struct StageTotals(double BusySeconds, double SyncSeconds, long ActivationBytes, long SyncBytes)
+{
+    public static StageTotals operator +(StageTotals a, StageTotals b) =>
+        new(a.BusySeconds + b.BusySeconds, a.SyncSeconds + b.SyncSeconds, a.ActivationBytes + b.ActivationBytes, a.SyncBytes + b.SyncBytes);
+
+    public static StageTotals operator -(StageTotals a, StageTotals b) =>
+        new(a.BusySeconds - b.BusySeconds, a.SyncSeconds - b.SyncSeconds, a.ActivationBytes - b.ActivationBytes, a.SyncBytes - b.SyncBytes);
+}
+
+/// <summary>A cluster's sums at a moment.</summary>
+/// <param name="Timestamp">The moment (<see cref="Stopwatch.GetTimestamp"/>).</param>
+/// <param name="Tokens">Generated tokens.</param>
+sealed record StageReading(long Timestamp, long Steps, long Tokens, IReadOnlyList<StageTotals> Stages)
+{
+    /// <summary>The differences to an earlier reading.</summary>
+    public (double Seconds, long Steps, long Tokens, StageLoad[] Stages) Since(StageReading earlier)
+    {
+        var seconds = Stopwatch.GetElapsedTime(earlier.Timestamp, Timestamp).TotalSeconds;
+        var (steps, tokens) = (Steps - earlier.Steps, Tokens - earlier.Tokens);
+        return (seconds, steps, tokens, [.. Stages.Select((totals, stage) => StageLoad.Of(
+            stage, totals - earlier.Stages.ElementAtOrDefault(stage), seconds, steps, tokens))]);
+    }
+}
+
+/// <summary>A stage's work while all streams decoded. Times and bytes are means.</summary>
+/// <param name="BusyFraction">The part of the time in which it computed, including time in which other programs had its processor.</param>
+/// <param name="ComputeSeconds">Computing, per step.</param>
+/// <param name="SyncSeconds">Exchanges between the ranks of the stage, per step; 0 with one rank.</param>
+/// <param name="PauseSeconds">The pause between two steps: waiting for the coordinator or for activations, and sending.</param>
+/// <param name="ActivationBytes">Sent to the next stage per token, by all ranks together.</param>
+/// <param name="SyncBytes">Sent by the first rank to the other ranks per token.</param>
+sealed record StageLoad(
+    int Stage, double BusyFraction, double ComputeSeconds, double SyncSeconds, double PauseSeconds, double ActivationBytes, double SyncBytes)
+{
+    /// <param name="totals">The stage's sums over the given time, steps and tokens of the cluster.</param>
+    public static StageLoad Of(int stage, StageTotals totals, double seconds, long steps, long tokens)
+    {
+        var (busy, sync) = (totals.BusySeconds, totals.SyncSeconds);
+        return new StageLoad(
+            stage, busy / seconds, busy / steps, sync / steps, Math.Max(0, seconds - busy - sync) / steps,
+            (double)totals.ActivationBytes / tokens, (double)totals.SyncBytes / tokens);
     }
 }

@@ -3,13 +3,14 @@ using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlamaCluster.Cli.Commands;
 
 namespace LlamaCluster.Cli.Chat;
 
-/// <summary>The HTTP API, as far as a chat needs it. What goes wrong is a <see cref="CommandFailedException"/>.</summary>
+/// <summary>A client of the HTTP API, as far as a chat needs it. Every failure is a <see cref="CommandFailedException"/>.</summary>
 sealed class ChatClient : IDisposable
 {
-    /// <summary>How long a connection may take; answers take as long as they take.</summary>
+    /// <summary>The time limit for a connection. Answers have no time limit.</summary>
     static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
 
     readonly HttpClient _http;
@@ -22,7 +23,7 @@ sealed class ChatClient : IDisposable
         if (session is not null) _http.DefaultRequestHeaders.Add("X-Session-Id", session);
     }
 
-    /// <summary>The name of the model that is served.</summary>
+    /// <summary>Asks for the name of the model that is served.</summary>
     public async Task<string> ModelAsync(CancellationToken cancellation)
     {
         using var response = await SendAsync(new(HttpMethod.Get, "/v1/models"), cancellation);
@@ -30,7 +31,7 @@ sealed class ChatClient : IDisposable
         return (models?["data"] is JsonArray { Count: > 0 } data ? data[0]?["id"]?.GetValue<string>() : null) ?? throw new CommandFailedException($"{_url} serves no model");
     }
 
-    /// <summary>The pieces of the answer to a conversation.</summary>
+    /// <summary>Yields the pieces of the answer to a conversation as they arrive.</summary>
     public async IAsyncEnumerable<string> AnswerAsync(string model, JsonArray messages, [EnumeratorCancellation] CancellationToken cancellation)
     {
         var body = new JsonObject { ["model"] = model, ["messages"] = messages.DeepClone(), ["stream"] = true };
@@ -75,7 +76,7 @@ sealed class ChatClient : IDisposable
         }
         catch (JsonException)
         {
-            return null; // some other server's page
+            return null;   // a page of some other server
         }
     }
 }

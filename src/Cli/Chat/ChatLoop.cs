@@ -1,11 +1,30 @@
+using System.CommandLine;
 using System.Text;
 using System.Text.Json.Nodes;
+using LlamaCluster.Cli.Commands;
 
 namespace LlamaCluster.Cli.Chat;
 
+/// <summary>`chat`: a conversation in the terminal, over the HTTP API.</summary>
+static class ChatCommand
+{
+    public static Command Create(TextReader input)
+    {
+        var url = UrlOption.Create("--url", "the API's address", otherwise: "http://127.0.0.1:8080");
+        var session = new Option<string?>("--session") { HelpName = "ID", Description = "the name of a conversation that the cluster keeps" };
+        var command = new Command("chat", "Chat in the terminal. /reset begins anew, /exit ends; Ctrl-C stops an answer.") { url, session };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            using var client = new ChatClient(parsed.GetRequiredValue(url), parsed.GetValue(session));
+            return await new ChatLoop(client, input, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
+        });
+        return command;
+    }
+}
+
 /// <summary>
-/// Reads a line, prints the answer, and again. A question that failed is taken out of the conversation; where nobody watches (input that is
-/// piped in) it ends the chat. Ctrl-C stops the answer that is being written, or else the chat.
+/// Reads a line, prints the answer, and repeats. A question that failed is removed from the conversation; with piped input it ends the chat. Ctrl-C
+/// stops the current answer, or the chat if there is none.
 /// </summary>
 sealed class ChatLoop(ChatClient client, TextReader input, TextWriter output, TextWriter error)
 {
@@ -62,7 +81,7 @@ sealed class ChatLoop(ChatClient client, TextReader input, TextWriter output, Te
         }
     }
 
-    /// <returns>The answer, as far as it was let come.</returns>
+    /// <returns>The answer, or the part of it that came before Ctrl-C.</returns>
     async Task<string> PrintAnswerAsync(string model, CancellationToken cancellation)
     {
         var answer = new StringBuilder();

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats.Quantization;
 
 namespace LlamaCluster.Cli.Commands;
 
-/// <summary>--model, which every command has that needs a model.</summary>
+/// <summary>--model, for every command that needs a model.</summary>
 static class ModelOption
 {
     const string Demo = "models/demo/llamacluster-demo-5m-q8_0.gguf";
@@ -17,16 +19,60 @@ static class ModelOption
     /// <summary>The path that was given, or that of the demo model.</summary>
     public static string PathOf(ParseResult parsed, Option<string?> option) => parsed.GetValue(option) ?? FindDemo();
 
-    /// <summary>The same, quantised if that was asked for.</summary>
-    /// <exception cref="InvalidOptionsException">There is no such type to quantise to.</exception>
+    /// <summary>The path that was given, or that of the demo model, with the quantisation that was asked for.</summary>
+    /// <exception cref="InvalidOptionsException">The quantisation type is unknown.</exception>
     public static string PathOf(ParseResult parsed, Option<string?> option, Option<string?> quantize) => QuantizeOption.PathOf(parsed, quantize, PathOf(parsed, option));
 
-    /// <summary>The demo model is in the repository, within which the program runs or was built.</summary>
+    /// <summary>Looks in the working folder, the program's folder, and all folders above them: the demo model is in the repository.</summary>
     static string FindDemo()
     {
         foreach (var start in new[] { Environment.CurrentDirectory, AppContext.BaseDirectory })
             for (var folder = new DirectoryInfo(start); folder is not null; folder = folder.Parent)
                 if (Path.Combine(folder.FullName, Demo) is var path && File.Exists(path)) return path;
         throw new CommandFailedException($"no {Demo} in or above {Environment.CurrentDirectory}; give --model PATH");
+    }
+}
+
+/// <summary>--quantize, for every command that loads weights.</summary>
+static class QuantizeOption
+{
+    public static Option<string?> Create() => new("--quantize")
+    {
+        HelpName = QuantizationRules.TargetNames.Replace(", ", "|"),
+        Description = "round weights that are stored as F32, F16 or BF16 to this type while they are loaded",
+    };
+
+    /// <summary>The path of the model in the form that the loader understands.</summary>
+    /// <exception cref="InvalidOptionsException">The quantisation type is unknown.</exception>
+    public static string PathOf(ParseResult parsed, Option<string?> option, string model)
+    {
+        if (parsed.GetValue(option) is not { } name) return model;
+        return QuantizationRules.FindTarget(name) is { } target
+            ? new QuantizedModelPath(model, target).ToString()
+            : throw new InvalidOptionsException($"--quantize is {name}; it must be one of {QuantizationRules.TargetNames}");
+    }
+}
+
+/// <summary>--shape, for commands that need no weights: the sizes of a model.</summary>
+static class ShapeOption
+{
+    /// <param name="what">What the command does with a shape.</param>
+    public static Option<string?> Create(string what) => new("--shape")
+    {
+        HelpName = "NAME|hidden=..,..",
+        Description = $"{what}: {string.Join(", ", ModelShape.PresetNames)} or hidden=2048,layers=16,ffn=8192,heads=32,kv-heads=8,vocab=32000",
+    };
+
+    /// <exception cref="InvalidOptionsException">The shape is not valid.</exception>
+    public static ModelShape Parse(string shape)
+    {
+        try
+        {
+            return ModelShape.Parse(shape);
+        }
+        catch (FormatException wrong)
+        {
+            throw new InvalidOptionsException($"--shape: {wrong.Message}");
+        }
     }
 }

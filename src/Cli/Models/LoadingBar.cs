@@ -2,10 +2,10 @@ using Spectre.Console;
 
 namespace LlamaCluster.Cli.Models;
 
-/// <summary>Shows on standard error how far a long piece of work is, where that is a terminal.</summary>
+/// <summary>Shows the progress of long work on standard error, if that is a terminal.</summary>
 static class LoadingBar
 {
-    /// <summary>Runs the work, which reports how much of the total is done: bytes, chunks or whatever it counts.</summary>
+    /// <summary>Runs the work, which reports how much of <paramref name="total"/> is done, in bytes, chunks or other units.</summary>
     public static T Show<T>(TextWriter error, string what, long total, Func<IProgress<long>?, T> work)
     {
         if (!ReferenceEquals(error, Console.Error) || Console.IsErrorRedirected) return work(null);

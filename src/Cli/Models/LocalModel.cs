@@ -1,3 +1,4 @@
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Local;
@@ -6,7 +7,7 @@ using LlamaCluster.Text;
 
 namespace LlamaCluster.Cli.Models;
 
-/// <summary>A model with its text, loaded into this process. Weights that make no numbers are a <see cref="CommandFailedException"/>.</summary>
+/// <summary>A model with its tokenizer and template, loaded into this process. Numbers that are not finite are a <see cref="CommandFailedException"/>.</summary>
 sealed class LocalModel : IDisposable
 {
     readonly string _path;
@@ -21,8 +22,8 @@ sealed class LocalModel : IDisposable
 
     public ModelText Text { get; }
 
-    /// <summary>Loads it; a terminal sees how far it is.</summary>
-    /// <param name="contextFor">Positions that a sequence will need; memory is taken for no more. At most the model's context.</param>
+    /// <summary>Loads a model, with a progress bar on a terminal.</summary>
+    /// <param name="contextFor">The positions to allocate for, at most the model's context.</param>
     /// <exception cref="ModelFormatException">Files are missing, damaged or not supported.</exception>
     public static LocalModel Load(string path, ModelText text, Func<LlamaConfig, int> contextFor, TextWriter error, CancellationToken cancellation)
     {
@@ -33,7 +34,7 @@ sealed class LocalModel : IDisposable
         return new LocalModel(path, text, generator);
     }
 
-    /// <summary>See <see cref="LocalGenerator.Generate"/>; the model's own ids end the text.</summary>
+    /// <summary>See <see cref="LocalGenerator.Generate"/>; the model's own stop ids end the text.</summary>
     public IEnumerable<SampledToken> Generate(IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, CancellationToken cancellation)
     {
         using var tokens = _generator.Generate(prompt, sampling, maxTokens, Text.Tokenizer.StopIds, cancellation).GetEnumerator();

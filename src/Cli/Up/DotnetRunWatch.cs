@@ -1,8 +1,8 @@
 namespace LlamaCluster.Cli.Up;
 
 /// <summary>
-/// `dotnet run` stands between a user and this process, and passes on signals only while it lives. Where this process was started by it and
-/// it is killed, this one must end too. On Linux; elsewhere, and where something else is the parent, there is nothing to watch.
+/// Watches `dotnet run` if it is the parent of this process. It passes signals on only while it lives, so this process must end if its parent is killed.
+/// Only Linux has the files to watch; elsewhere, and with any other parent, this does nothing.
 /// </summary>
 sealed class DotnetRunWatch : IDisposable
 {
@@ -25,7 +25,7 @@ sealed class DotnetRunWatch : IDisposable
 
     public void Dispose() => _timer?.Dispose();
 
-    /// <summary>Second field after the name, which is in parentheses and may hold anything (proc_pid_stat(5)).</summary>
+    /// <summary>The second field after the name. The name is in parentheses and may contain any character (proc_pid_stat(5)).</summary>
     static int ParentId()
     {
         var stat = File.ReadAllText("/proc/self/stat");
@@ -41,7 +41,7 @@ sealed class DotnetRunWatch : IDisposable
         }
         catch (IOException)
         {
-            return false; // gone already, or hidden from this user
+            return false;   // it has ended, or this user may not see it
         }
     }
 }

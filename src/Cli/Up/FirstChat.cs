@@ -1,11 +1,12 @@
 using System.Net.Http.Json;
+using LlamaCluster.Cli.Commands;
 
 namespace LlamaCluster.Cli.Up;
 
-/// <summary>A chat over the API before anybody waits for one: what only requests use is compiled and in the caches then. What is answered does not matter.</summary>
+/// <summary>Sends one chat to the API before anybody waits for one, so that code that only requests use is compiled. The answer does not matter.</summary>
 static class FirstChat
 {
-    /// <summary>A model that needs longer would not gain by it.</summary>
+    /// <summary>A model that needs longer than this gains nothing from a first chat.</summary>
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <exception cref="CommandFailedException">Nobody answers at this address.</exception>
@@ -26,7 +27,7 @@ static class FirstChat
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            return;   // too slow a model: it is ready nevertheless
+            return;   // the model is slow, but ready
         }
     }
 }

@@ -1,12 +1,15 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Primitives;
+using LlamaCluster.Coordinator.Hosting;
 
 namespace LlamaCluster.Cli.Up;
 
 /// <summary>
-/// A cluster on this machine: a coordinator in this process, worker processes beside it. When chat works, stdout gets its one line. It ends
-/// with SIGINT or SIGTERM, or when all workers have died for good.
+/// Runs a cluster on this machine: a coordinator in this process, and worker processes. When chat works, it writes its one line to stdout. It ends
+/// with SIGINT or SIGTERM, or when no worker is left and none will be restarted.
 /// </summary>
 sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
 {
@@ -18,7 +21,7 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
         using var launcher = DotnetRunWatch.Start(told.Cancel);
         using var view = LoadingView.For(error);
         await using var coordinator = CoordinatorHost.Create(options.Coordinator);
-        await Listening.StartAsync(coordinator, options.Coordinator, told.Token);
+        await CoordinatorCommand.StartAsync(coordinator, options.Coordinator, told.Token);
         await using var workers = new WorkerFleet(options, coordinator.GrpcAddress, view.Log, told.Token);
         var exitCode = await ServeAsync(coordinator, workers, view, told);
         await coordinator.StopAsync(CancellationToken.None);
@@ -49,10 +52,19 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
     async Task AnnounceAsync(CoordinatorHost coordinator, LoadingView view, CancellationToken stopping)
     {
         do await view.FollowUntilReadyAsync(coordinator.Status, stopping);
-        while (!await FirstToken.ComesAsync(coordinator.Engine, stopping));
+        while (!await FirstTokenComesAsync(coordinator.Engine, stopping));
         await FirstChat.HoldAsync(coordinator.ApiAddress, coordinator.Model.Name, stopping);
         output.WriteLine($"ready {coordinator.ApiAddress.GetLeftPart(UriPartial.Authority)} model={coordinator.Model.Name}");
         output.Flush();
+    }
+
+    /// <summary>The proof that a cluster works: one token, through all stages.</summary>
+    static async Task<bool> FirstTokenComesAsync(IGenerationEngine engine, CancellationToken cancellation)
+    {
+        var request = new SequenceRequest([0], new SamplingOptions(), MaxTokens: 1, StopIds: new HashSet<int>());
+        await foreach (var happened in engine.GenerateAsync(request, cancellation))
+            if (happened is SequenceEvent.Finished) return true;
+        return false;
     }
 
     static PosixSignalRegistration StopOn(PosixSignal signal, CancellationTokenSource told) => PosixSignalRegistration.Create(signal, context =>

@@ -3,12 +3,12 @@ using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Up;
 
-/// <summary>Keeps a number of worker processes running: says when one has died and starts another in its place.</summary>
+/// <summary>Keeps a number of worker processes running: it reports when one has died and starts another in its place.</summary>
 sealed class WorkerFleet : IAsyncDisposable
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    /// <summary>Ctrl-C reaches workers as well as this process, in any order: so long it may take until this one knows.</summary>
+    /// <summary>Ctrl-C reaches the workers and this process in any order. This process learns of it within this time.</summary>
     static readonly TimeSpan SignalSpread = TimeSpan.FromMilliseconds(500);
 
     readonly Uri _coordinator;
@@ -18,7 +18,7 @@ sealed class WorkerFleet : IAsyncDisposable
     readonly CancellationToken _stopping;
     readonly CancellationTokenSource _closing = new();
 
-    /// <param name="stopping">Cancelled when the cluster is told to stop: workers that end then have not died.</param>
+    /// <param name="stopping">Cancelled when the cluster is told to stop. Workers that end after that are not restarted.</param>
     public WorkerFleet(UpOptions options, Uri coordinator, TextWriter log, CancellationToken stopping)
     {
         (_options, _coordinator, _log, _stopping) = (options, coordinator, log, stopping);
@@ -73,5 +73,29 @@ sealed class WorkerFleet : IAsyncDisposable
         {
             return true;
         }
+    }
+}
+
+/// <summary>
+/// Decides when a worker that died is restarted. Each pause is twice as long as the last, because the cause may persist. After a few restarts there
+/// are no more. A worker that lived for long starts again with the first pause.
+/// </summary>
+sealed class RestartPolicy
+{
+    public const int MostRestarts = 5;
+
+    public static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+
+    /// <summary>A worker that lived this long did not die because of how it was started.</summary>
+    public static readonly TimeSpan LongLife = TimeSpan.FromMinutes(1);
+
+    /// <summary>Restarts since it last lived long.</summary>
+    public int Restarts { get; private set; }
+
+    /// <returns>The pause before the next start; null: do not restart.</returns>
+    public TimeSpan? NextPause(TimeSpan lived)
+    {
+        if (lived >= LongLife) Restarts = 0;
+        return Restarts == MostRestarts ? null : FirstPause * (1 << Restarts++);
     }
 }

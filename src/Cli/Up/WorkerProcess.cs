@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Reflection;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Kernels;
 using LlamaCluster.Worker.Links;
@@ -6,8 +7,8 @@ using LlamaCluster.Worker.Links;
 namespace LlamaCluster.Cli.Up;
 
 /// <summary>
-/// One worker process. It holds the read end of a pipe to this process as its stdin, and ends when that closes: however this process goes,
-/// the system closes its end, so no worker outlives it.
+/// One worker process. Its stdin is a pipe from this process, and it ends when that pipe closes. The system closes the pipe however this process
+/// ends, so no worker outlives it.
 /// </summary>
 sealed class WorkerProcess : IDisposable
 {
@@ -17,7 +18,7 @@ sealed class WorkerProcess : IDisposable
 
     public int Id => _process.Id;
 
-    /// <summary>The most memory that it had at a time; what is known of it when it has ended is 0.</summary>
+    /// <summary>The peak memory of the process; 0 after it has ended.</summary>
     public long PeakResidentBytes
     {
         get
@@ -29,8 +30,8 @@ sealed class WorkerProcess : IDisposable
 
     /// <param name="memory">Bytes that it may use.</param>
     /// <param name="writeLine">Takes each line that the worker writes.</param>
-    /// <param name="processors">The only ones that it may use; null: all.</param>
-    /// <param name="profiles">The folder of its measurements; null: the usual one.</param>
+    /// <param name="processors">The processors that it may use; null: all.</param>
+    /// <param name="profiles">The folder of its measurements; null: the default folder.</param>
     public static WorkerProcess Start(
         string name, Uri coordinator, int threads, long memory, Action<string> writeLine, PeerLinkPreference peerLink = PeerLinkPreference.Auto,
         IReadOnlyList<int>? processors = null, string? profiles = null)
@@ -63,7 +64,7 @@ sealed class WorkerProcess : IDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>Lets it end by itself for so long, then ends it.</summary>
+    /// <summary>Asks the process to end, waits for <paramref name="patience"/>, and then kills it.</summary>
     public async Task StopAsync(TimeSpan patience)
     {
         _process.StandardInput.Close();
@@ -80,4 +81,15 @@ sealed class WorkerProcess : IDisposable
     }
 
     public void Dispose() => _process.Dispose();
+}
+
+/// <summary>Describes how to start this program once more: its own executable, or the dotnet host with its assembly.</summary>
+static class OwnProgram
+{
+    public static ProcessStartInfo With(IEnumerable<string> arguments)
+    {
+        var path = Environment.ProcessPath ?? throw new CommandFailedException("the system does not say where this program is, so no worker can be started");
+        var hosted = Path.GetFileNameWithoutExtension(path) == "dotnet";
+        return new ProcessStartInfo(path, hosted ? [Assembly.GetExecutingAssembly().Location, .. arguments] : arguments) { UseShellExecute = false };
+    }
 }

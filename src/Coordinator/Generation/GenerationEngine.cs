@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator.Supervision;
 
 namespace LlamaCluster.Coordinator.Generation;

@@ -4,23 +4,48 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
-/// <summary>The coordinator's two doors: what the API serves is not to be had where the workers call, nor the other way round.</summary>
-sealed class Listeners(CoordinatorOptions options, ClusterTls? tls)
+/// <summary>
+/// The coordinator's two listening addresses and their limits. The API is not served on the workers' address, and the workers' services
+/// are not served on the API's.
+/// </summary>
+sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : IConfigureOptions<KestrelServerOptions>
 {
+    /// <summary>
+    /// Kestrel counts the connections of each listener by itself and closes any beyond this number. 4096 workers may be registered, with
+    /// a connection for membership and one for weights each.
+    /// </summary>
+    public const int MaxConnections = 10_000;
+
+    /// <summary>Calls at a time on one gRPC connection. A worker has a handful.</summary>
+    public const int MaxStreamsPerConnection = 100;
+
+    /// <summary>A client that is slower to send its request headers is disconnected.</summary>
+    public static readonly TimeSpan RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+
+    /// <summary>A connection without requests is closed after this time. Longer than the usual 60 s of proxies, so that they close first and never write to a closed one.</summary>
+    public static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(130);
+
     ListenOptions? _api;
     ListenOptions? _rpc;
 
-    /// <summary>With the port that was taken, once the server has started.</summary>
+    /// <summary>With the port that was taken. Known once the server has started.</summary>
     public Uri ApiAddress => AddressOf(_api, "http");
 
+    /// <inheritdoc cref="ApiAddress"/>
     public Uri RpcAddress => AddressOf(_rpc, tls is null ? "http" : "https");
 
     public void Configure(KestrelServerOptions kestrel)
     {
         kestrel.UseClusterRpcLimits();
+        kestrel.Limits.MaxConcurrentConnections = MaxConnections;
+        kestrel.Limits.MaxConcurrentUpgradedConnections = 0;   // nothing here upgrades, to WebSockets or anything else
+        kestrel.Limits.RequestHeadersTimeout = RequestHeadersTimeout;
+        kestrel.Limits.KeepAliveTimeout = KeepAliveTimeout;
+        kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.Listen(Parse(options.Listen), listen =>
         {
             _api = Open(listen, ListenerKind.Api);
@@ -33,7 +58,7 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls)
         });
     }
 
-    /// <summary>Answers 404 where an endpoint is asked for at the other door.</summary>
+    /// <summary>Answers 404 if a request came in on one listener but asks for an endpoint of the other.</summary>
     public static void Separate(IApplicationBuilder app) => app.Use((http, next) =>
     {
         var asked = http.GetEndpoint()?.Metadata.GetMetadata<ListenerMetadata>();
@@ -62,3 +87,16 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls)
     static Uri AddressOf(ListenOptions? listen, string scheme)
         => new($"{scheme}://{listen?.IPEndPoint ?? throw new InvalidOperationException("the coordinator has not been started")}");
 }
+
+/// <summary>One of the two listeners.</summary>
+enum ListenerKind
+{
+    /// <summary>HTTP/1.1, for clients of the API. HTTP/2 would need TLS to be negotiated.</summary>
+    Api,
+
+    /// <summary>HTTP/2, with the cluster's TLS if it has any, for workers and operators' tools.</summary>
+    Rpc,
+}
+
+/// <summary>On an endpoint: the listener that serves it. On a connection: the listener that accepted it.</summary>
+sealed record ListenerMetadata(ListenerKind Kind);

@@ -1,18 +1,19 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Planning;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
-/// <summary>What planning needs to know of a model, from its config and tensor table.</summary>
+/// <summary>Computes what planning needs to know of a model from the model's config and tensor table.</summary>
 public static class ModelFootprints
 {
     public static ModelFootprint Of(IModelWeights weights, KvType kvType) =>
         Of(weights.Name, weights.Config, weights.Tensors, kvType) with { LayersAreAlike = weights.LayersAreAlike };
 
-    /// <param name="tensors">All that the config asks for.</param>
+    /// <param name="tensors">All tensors that the config asks for.</param>
     public static ModelFootprint Of(string name, LlamaConfig config, IReadOnlyList<TensorInfo> tensors, KvType kvType)
     {
         var byName = tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
@@ -20,12 +21,22 @@ public static class ModelFootprints
         var head = byName[config.TiedEmbeddings ? LlamaTensors.Embedding : LlamaTensors.Output];
         var kvValues = 2L * config.KvHeadCount * config.HeadSize * KvBlock.Positions;
         return new ModelFootprint(
-            name, SizesOf(config), [.. layers], WeightsOf(byName[LlamaTensors.Embedding]), WeightsOf(head), KvBytes(kvType, kvValues),
-            Enumerable.Range(0, config.LayerCount).Max(layer => byName[LlamaTensors.OfLayer(layer, LlamaTensors.Down)].ColumnBlock));
+            name, SplitOf(config, byName), [.. layers], WeightsOf(byName[LlamaTensors.Embedding]), WeightsOf(head), KvBytes(kvType, kvValues))
+        {
+            HiddenSize = config.HiddenSize,
+            ContextLength = config.ContextLength,
+            TiedEmbeddings = config.TiedEmbeddings,
+        };
     }
 
-    static ModelSizes SizesOf(LlamaConfig config) => new(
-        config.HiddenSize, config.HeadCount, config.KvHeadCount, config.FfnSize, config.VocabularySize, config.ContextLength, config.TiedEmbeddings);
+    static SplitSizes SplitOf(LlamaConfig config, Dictionary<string, TensorInfo> tensors) => new()
+    {
+        HeadCount = config.HeadCount,
+        KvHeadCount = config.KvHeadCount,
+        FfnSize = config.FfnSize,
+        VocabularySize = config.VocabularySize,
+        ColumnBlock = Enumerable.Range(0, config.LayerCount).Max(layer => tensors[LlamaTensors.OfLayer(layer, LlamaTensors.Down)].ColumnBlock),
+    };
 
     static LayerFootprint LayerOf(LlamaConfig config, int layer, Dictionary<string, TensorInfo> tensors)
     {
@@ -42,7 +53,7 @@ public static class ModelFootprints
 
     static TypedWeights WeightsOf(TensorInfo tensor) => new(tensor.Type.ToString(), (double)tensor.Rows * tensor.Columns, tensor.Bytes);
 
-    /// <param name="values">Keys and values.</param>
+    /// <param name="values">The number of keys and values together.</param>
     static long KvBytes(KvType type, long values) => type switch
     {
         KvType.F32 => values * 4,

@@ -1,44 +1,57 @@
+using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
-/// <summary>The model that a coordinator serves, and what follows from it and the options.</summary>
+/// <summary>The model that a coordinator serves, and what each part of the coordinator needs to know of it.</summary>
 sealed class OpenedModel : IDisposable
 {
     const int LongestName = 200;
 
-    /// <summary>KV positions that are made room for where nothing else is said; see <see cref="EngineOptions.KvTokens"/>.</summary>
+    /// <summary>The default size of the KV cache in positions; see <see cref="EngineOptions.KvTokens"/>.</summary>
     const int UsualKvTokens = 65536;
 
-    OpenedModel(string name, IModelWeights files, string digest, int contextLength)
+    OpenedModel(IModelWeights files, string path, int contextLength)
     {
-        Identity = new ModelIdentity(CleanName(name), digest);
-        Weights = new ServedWeights(files, Identity.Name, digest);
         ContextLength = contextLength;
+        Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest());
+        Weights = new ServedWeights(files, Identity.Name, Identity.Digest);
+        var text = ModelTextReader.Open(path);
+        (var template, TemplateProblem) = Parse(text.TemplateSource);
+        Served = new ServedModel(
+            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path));
     }
 
     public ModelIdentity Identity { get; }
 
+    /// <summary>For the Weights service, which sends it to workers that lack the files.</summary>
     public ServedWeights Weights { get; }
 
+    /// <summary>For the API.</summary>
+    public ServedModel Served { get; }
+
+    /// <summary>Why the model's chat template cannot be used; null if it can, or if there is none.</summary>
+    public string? TemplateProblem { get; }
+
+    /// <summary>The most tokens of one sequence.</summary>
     public int ContextLength { get; }
 
     public int VocabularySize => Weights.Files.Config.VocabularySize;
 
-    /// <exception cref="ModelFormatException">The files are no model that can be served.</exception>
-    /// <exception cref="InvalidOptionsException">An option does not go with the model.</exception>
+    /// <exception cref="ModelFormatException">The files are missing, damaged or of an unknown format.</exception>
+    /// <exception cref="InvalidOptionsException">More context was asked for than the model has.</exception>
     public static OpenedModel Open(CoordinatorOptions options)
     {
         var files = ModelFiles.Open(options.ModelPath);
         try
         {
-            return new OpenedModel(
-                ModelFiles.IdOf(options.ModelPath), files, files.ComputeDigest(), CoordinatorOptionsRules.ContextLength(options, files.Config.ContextLength));
+            return new OpenedModel(files, options.ModelPath, ContextLengthOf(options, files.Config.ContextLength));
         }
         catch
         {
@@ -59,10 +72,30 @@ sealed class OpenedModel : IDisposable
 
     public void Dispose() => Weights.Files.Dispose();
 
-    /// <summary>A file may be called anything; it goes into plans, logs and answers.</summary>
+    /// <param name="modelContextLength">The longest sequence that the model was made for.</param>
+    internal static int ContextLengthOf(CoordinatorOptions options, int modelContextLength)
+    {
+        if (options.ContextLength is not { } asked) return modelContextLength;
+        return OptionRange.Problem("--context", asked, 2, modelContextLength) is { } problem ? throw new InvalidOptionsException(problem) : asked;
+    }
+
+    /// <summary>A file can have any name, and the name goes into plans, logs and answers.</summary>
     static string CleanName(string name)
     {
         var clean = new string([.. name.Where(letter => !char.IsControl(letter)).Take(LongestName)]).Trim();
         return clean.Length == 0 ? "model" : clean;
+    }
+
+    /// <summary>A template that cannot be read is no reason not to start: the model still completes texts.</summary>
+    static (ChatTemplate? Template, string? Problem) Parse(string? source)
+    {
+        try
+        {
+            return (source is null ? null : ChatTemplate.Parse(source), null);
+        }
+        catch (ChatTemplateException e)
+        {
+            return (null, e.Message);
+        }
     }
 }

@@ -1,16 +1,18 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Measuring;
 
-/// <summary>What the coordinator counts. Names and units as OpenTelemetry wants them; every number is of something that happened.</summary>
+/// <summary>
+/// The coordinator's metrics, with names and units as OpenTelemetry recommends. Counters count what has happened; nothing is estimated or
+/// predicted. Safe for concurrent use, except that only one loop may call <see cref="Observe"/>.
+/// </summary>
 public sealed class CoordinatorMetrics : IDisposable
 {
     public const string MeterName = "LlamaCluster.Coordinator";
 
-    // Names that others read these numbers by.
+    // The instruments and tags that `bench` reads.
     public const string Steps = "llamacluster.steps";
     public const string GeneratedTokens = "llamacluster.tokens.generated";
     public const string StageBusy = "llamacluster.stage.busy";
@@ -40,8 +42,8 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Histogram<double> _sync;
     readonly Counter<long> _syncSent;
     readonly Counter<long> _activationsSent;
-    volatile Levels _levels = Levels.None;
-    (long Preemptions, long Queried, long Hit, long Drafted, long Accepted) _counted;
+    readonly Lock _observing = new();
+    SchedulerReadout _last;
 
     public CoordinatorMetrics(IMeterFactory meters)
     {
@@ -50,38 +52,47 @@ public sealed class CoordinatorMetrics : IDisposable
         _rows = _meter.CreateCounter<long>("llamacluster.step.rows", "{token}", "Token positions computed, of prompts and generated ones.");
         _generated = _meter.CreateCounter<long>(GeneratedTokens, "{token}", "Tokens sampled for sequences that were still wanted.");
         _sequences = _meter.CreateCounter<long>("llamacluster.sequences", "{sequence}", "Sequences that ended, by outcome.");
-        _refusals = _meter.CreateCounter<long>("llamacluster.requests.refused", "{request}", "Completion requests that were not taken on, because the cluster was not ready, busy or too small, by error code.");
+        _refusals = _meter.CreateCounter<long>("llamacluster.requests.refused", "{request}", "Completion requests that were refused because the cluster was not ready, busy or too small, by error code.");
         _preemptions = _meter.CreateCounter<long>("llamacluster.preemptions", "{sequence}", "Sequences that gave up their KV blocks to others.");
         _queriedTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.queries", "{token}", "Known tokens of sequences that began and may share KV.");
-        _hitTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.hits", "{token}", "Of these, tokens whose KV was there already.");
-        _draftedTokens = _meter.CreateCounter<long>("llamacluster.speculation.drafted", "{token}", "Tokens that were guessed, to be verified beside a sampled one.");
-        _acceptedTokens = _meter.CreateCounter<long>("llamacluster.speculation.accepted", "{token}", "Of these, tokens that turned out right.");
+        _hitTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.hits", "{token}", "Queried tokens whose KV was in the cache.");
+        _draftedTokens = _meter.CreateCounter<long>("llamacluster.speculation.drafted", "{token}", "Tokens that were guessed and verified in one step with a sampled one.");
+        _acceptedTokens = _meter.CreateCounter<long>("llamacluster.speculation.accepted", "{token}", "Drafted tokens that turned out right.");
         _views = _meter.CreateCounter<long>("llamacluster.views", "{view}", "Plans that became ready.");
-        _busy = _meter.CreateCounter<double>(StageBusy, "s", "Time in which a stage computed: its rate is the share of the time in which it is busy.");
-        _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "What a stage computed for one step.");
-        _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "What a stage waited for activations of one step.");
-        _sync = _meter.CreateHistogram<double>(TensorSync, "s", "What a rank of a stage spent in exchanges with the others for one step.");
-        _syncSent = _meter.CreateCounter<long>(TensorSyncSent, "By", "Payload that a rank of a stage sent to the others.");
-        _activationsSent = _meter.CreateCounter<long>(ActivationsSent, "By", "Payload of activations that a rank of a stage sent to the next stage.");
-        _meter.CreateObservableGauge("llamacluster.queue.length", () => _levels.Waiting, "{sequence}", "Sequences that wait for KV blocks.");
-        _meter.CreateObservableGauge("llamacluster.sequences.running", () => _levels.Running, "{sequence}", "Sequences that hold KV blocks.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => _levels.BlocksHeld, "{block}", "KV blocks that sequences hold.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.cached", () => _levels.BlocksCached, "{block}", "KV blocks that no sequence holds but that a prefix can be found in.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => _levels.BlocksFree, "{block}", "KV blocks that hold nothing.");
+        _busy = _meter.CreateCounter<double>(StageBusy, "s", "Time in which a stage computed. Its rate is the share of time in which the stage is busy.");
+        _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "Time in which a stage computed for one step.");
+        _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "Time in which a stage waited for the activations of one step.");
+        _sync = _meter.CreateHistogram<double>(TensorSync, "s", "Time that a rank of a stage spent in exchanges with the other ranks for one step.");
+        _syncSent = _meter.CreateCounter<long>(TensorSyncSent, "By", "Payload that a rank of a stage sent to the other ranks.");
+        _activationsSent = _meter.CreateCounter<long>(ActivationsSent, "By", "Activations that a rank of a stage sent to the next stage.");
+        _meter.CreateObservableGauge("llamacluster.queue.length", () => Last.Waiting, "{sequence}", "Sequences that wait for KV blocks.");
+        _meter.CreateObservableGauge("llamacluster.sequences.running", () => Last.Running, "{sequence}", "Sequences that hold KV blocks.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => Last.BlocksHeld, "{block}", "KV blocks that sequences hold.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.cached", () => Last.BlocksCached, "{block}", "KV blocks that no sequence holds and that keep a prefix for later requests.");
+        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => Last.BlocksFree, "{block}", "KV blocks that hold nothing.");
     }
 
-    public void StepReturned(ScheduledStep step)
+    SchedulerReadout Last
+    {
+        get
+        {
+            lock (_observing) return _last;
+        }
+    }
+
+    /// <param name="rows">Token positions that the step computed.</param>
+    public void StepReturned(int rows)
     {
         _steps.Add(1);
-        _rows.Add(step.Rows);
+        _rows.Add(rows);
     }
 
     public void Generated(int tokens) => _generated.Add(tokens);
 
-    /// <param name="outcome">stop, length, failed, refused or cancelled.</param>
+    /// <param name="outcome">"stop", "length", "failed", "refused" or "cancelled".</param>
     public void SequenceEnded(string outcome) => _sequences.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 
-    /// <param name="code">The error's: what the client was told.</param>
+    /// <param name="code">The error code that the client received.</param>
     public void RequestRefused(string code) => _refusals.Add(1, new KeyValuePair<string, object?>("code", code));
 
     public void ViewReady() => _views.Add(1);
@@ -97,33 +108,43 @@ public sealed class CoordinatorMetrics : IDisposable
         if (timings.ActivationBytes > 0) _activationsSent.Add(Bytes(timings.ActivationBytes), tags);
     }
 
-    /// <param name="scheduler">Null while no view is ready.</param>
-    public void Observe(StepScheduler? scheduler)
+    /// <summary>Takes over the levels, and adds what the scheduler has counted since the last call.</summary>
+    /// <param name="readout">Null while no view is ready: levels are 0, and the next scheduler counts from 0.</param>
+    public void Observe(SchedulerReadout? readout)
     {
-        if (scheduler is null)
-        {
-            (_levels, _counted) = (Levels.None, default);
-            return;
-        }
-        var pool = scheduler.Pool;
-        _levels = new Levels(scheduler.WaitingCount, scheduler.RunningCount, pool.Held, pool.Cached, pool.Free);
-        var now = (scheduler.Preemptions, scheduler.QueriedTokens, scheduler.HitTokens, scheduler.DraftedTokens, scheduler.AcceptedTokens);
-        if (now == _counted) return;
-        _preemptions.Add(now.Preemptions - _counted.Preemptions);
-        _queriedTokens.Add(now.QueriedTokens - _counted.Queried);
-        _hitTokens.Add(now.HitTokens - _counted.Hit);
-        _draftedTokens.Add(now.DraftedTokens - _counted.Drafted);
-        _acceptedTokens.Add(now.AcceptedTokens - _counted.Accepted);
-        _counted = now;
+        var (before, now) = (_last, readout ?? default);
+        if (before == now) return;
+        lock (_observing) _last = now;
+        if (readout is null) return;
+        Add(_preemptions, now.Preemptions - before.Preemptions);
+        Add(_queriedTokens, now.QueriedTokens - before.QueriedTokens);
+        Add(_hitTokens, now.HitTokens - before.HitTokens);
+        Add(_draftedTokens, now.DraftedTokens - before.DraftedTokens);
+        Add(_acceptedTokens, now.AcceptedTokens - before.AcceptedTokens);
     }
 
     public void Dispose() => _meter.Dispose();
 
-    /// <summary>A worker may say anything; what counts down is no counter.</summary>
-    static long Bytes(ulong said) => (long)Math.Min(said, long.MaxValue);
-
-    sealed record Levels(int Waiting, int Running, int BlocksHeld, int BlocksCached, int BlocksFree)
+    static void Add(Counter<long> counter, long count)
     {
-        public static Levels None { get; } = new(0, 0, 0, 0, 0);
+        if (count > 0) counter.Add(count);
     }
+
+    /// <summary>A worker may report any number, and one above long.MaxValue would count backwards.</summary>
+    static long Bytes(ulong reported) => (long)Math.Min(reported, long.MaxValue);
+}
+
+/// <summary>A scheduler's state: how much there is of everything now, and what it has counted since it began.</summary>
+public readonly record struct SchedulerReadout
+{
+    public int Waiting { get; init; }
+    public int Running { get; init; }
+    public int BlocksHeld { get; init; }
+    public int BlocksCached { get; init; }
+    public int BlocksFree { get; init; }
+    public long Preemptions { get; init; }
+    public long QueriedTokens { get; init; }
+    public long HitTokens { get; init; }
+    public long DraftedTokens { get; init; }
+    public long AcceptedTokens { get; init; }
 }

@@ -9,65 +9,76 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Coordinator.Measuring;
 
 /// <summary>
-/// Has workers on different hosts measure their ways to each other, one pair of hosts after the other so that they do not disturb
-/// each other, and keeps the results. Of many hosts not all pairs are measured: the planner takes the rest to be like those. Not safe for concurrent use.
+/// Asks workers to measure the network links between their hosts, and remembers the results for later plans. Pairs of hosts are measured
+/// one after the other, because measurements at the same time would disturb each other. In a cluster of many hosts only some pairs are
+/// measured; the planner assumes that the others are similar. Not safe for concurrent use.
 /// </summary>
 public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, ILogger<LinkMeter> logger)
 {
-    /// <summary>All pairs of 12 hosts.</summary>
-    public const int MostPairs = 66;
+    /// <summary>The most pairs of hosts to measure: all pairs of 12 hosts.</summary>
+    public const int MaxPairs = 66;
 
-    /// <summary>For all pairs together: then the plan is made with what is known.</summary>
-    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
+    /// <summary>For all pairs together. After it the plan is made with the links that were measured until then.</summary>
+    public static readonly TimeSpan TotalDeadline = TimeSpan.FromSeconds(10);
 
     /// <summary>For one pair.</summary>
-    public static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(4);
+    public static readonly TimeSpan PairDeadline = TimeSpan.FromSeconds(4);
 
-    /// <summary>What measures in time has more.</summary>
-    const double LeastBytesPerSecond = 1e3;
+    /// <summary>A slower link could not have sent the measurement's data within <see cref="PairDeadline"/>, so a lower result is wrong.</summary>
+    const double MinBytesPerSecond = 1e3;
 
-    readonly Dictionary<(WorkerId From, WorkerId To), Link> _known = [];
+    readonly Dictionary<(WorkerId From, WorkerId To), Link> _measured = [];
 
-    /// <summary>Round trips and bandwidths between hosts, by their ids, as far as they could be measured.</summary>
+    /// <summary>Measures the links that are not known yet.</summary>
+    /// <returns>The link of each pair of hosts, by their ids. Pairs that could not be measured are missing.</returns>
     public async Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
     {
-        using var longest = new CancellationTokenSource(Longest, time);
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(longest.Token, cancellation);
-        var firsts = members.DistinctBy(HostOf).ToList();
-        var pairs = firsts.SelectMany((from, index) => firsts.Skip(index + 1).Select((to, between) => (From: from, To: to, Distance: between)));
-        Forget(members);
+        using var deadline = new CancellationTokenSource(TotalDeadline, time);
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        ForgetAllBut(members);
         Dictionary<(string, string), Link> links = [];
-        foreach (var (from, to, _) in pairs.OrderBy(pair => pair.Distance).Take(MostPairs))
-            if (await LinkOfAsync(from, to, over.Token) is { } link) links[(HostOf(from), HostOf(to))] = link;
+        foreach (var (from, to) in Pairs(members))
+            if (await LinkBetweenAsync(from, to, ends.Token) is { } link) links[(HostOf(from), HostOf(to))] = link;
         cancellation.ThrowIfCancellationRequested();
         return links;
     }
 
-    /// <summary>What is known of workers that are gone: they do not come back under their ids.</summary>
-    void Forget(IReadOnlyList<Member> present)
+    /// <summary>
+    /// One worker speaks for each host. Neighbours in the list come first, then hosts two places apart, and so on, so that as many hosts
+    /// as possible are in some pair where not all pairs are taken.
+    /// </summary>
+    static IEnumerable<(Member From, Member To)> Pairs(IReadOnlyList<Member> members)
     {
-        var ids = present.Select(member => member.Id).ToHashSet();
-        foreach (var pair in _known.Keys.Where(pair => !ids.Contains(pair.From) || !ids.Contains(pair.To)).ToList()) _known.Remove(pair);
+        Member[] speakers = [.. members.DistinctBy(HostOf)];
+        var all = speakers.SelectMany((from, index) => speakers.Skip(index + 1).Select((to, between) => (From: from, To: to, Distance: between)));
+        return all.OrderBy(pair => pair.Distance).Take(MaxPairs).Select(pair => (pair.From, pair.To));
     }
 
-    async Task<Link?> LinkOfAsync(Member from, Member to, CancellationToken cancellation)
+    /// <summary>A worker that has gone never comes back under its id, so its links will not be asked for again.</summary>
+    void ForgetAllBut(IReadOnlyList<Member> present)
     {
-        if (_known.TryGetValue((from.Id, to.Id), out var known)) return known;
+        var ids = present.Select(member => member.Id).ToHashSet();
+        foreach (var pair in _measured.Keys.Where(pair => !ids.Contains(pair.From) || !ids.Contains(pair.To)).ToList()) _measured.Remove(pair);
+    }
+
+    async Task<Link?> LinkBetweenAsync(Member from, Member to, CancellationToken cancellation)
+    {
+        if (_measured.TryGetValue((from.Id, to.Id), out var known)) return known;
         if (cancellation.IsCancellationRequested) return null;
-        using var deadline = new CancellationTokenSource(CallDeadline, time);
+        using var deadline = new CancellationTokenSource(PairDeadline, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         try
         {
             using var channel = channels.Open(from.Address);
             var request = new MeasureLinkRequest { Address = PeerAddress.Format(to.Address) };
             var reply = await new Links.LinksClient(channel).MeasureAsync(request, cancellationToken: ends.Token);
-            if (!IsSound(reply))
+            if (!IsPossible(reply))
             {
                 LogNotMeasured(from, to, $"it answered {reply}");
                 return null;
             }
             LogMeasured(from, to, 1e6 * reply.RoundTripSeconds, reply.BytesPerSecond / 1e6);
-            return _known[(from.Id, to.Id)] = new Link(reply.RoundTripSeconds, reply.BytesPerSecond);
+            return _measured[(from.Id, to.Id)] = new Link(reply.RoundTripSeconds, reply.BytesPerSecond);
         }
         catch (Exception e) when (e is RpcException or OperationCanceledException)
         {
@@ -76,10 +87,16 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
         }
     }
 
-    /// <summary>Whether a link can be like that which was measured within the deadline.</summary>
-    static bool IsSound(MeasureLinkReply reply) =>
-        reply.RoundTripSeconds > 0 && reply.RoundTripSeconds <= CallDeadline.TotalSeconds
-        && reply.BytesPerSecond >= LeastBytesPerSecond && double.IsFinite(reply.BytesPerSecond);
+    /// <summary>Whether a link with these numbers could have been measured within the deadline. A worker may answer anything.</summary>
+    static bool IsPossible(MeasureLinkReply reply) =>
+        reply.RoundTripSeconds > 0 && reply.RoundTripSeconds <= PairDeadline.TotalSeconds
+        && reply.BytesPerSecond >= MinBytesPerSecond && double.IsFinite(reply.BytesPerSecond);
 
     static string HostOf(Member member) => member.ToCandidate().Host;
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "From {From} to {To}: round trip {Microseconds:0} us, {Megabytes:0} MB/s")]
+    partial void LogMeasured(Member from, Member to, double microseconds, double megabytes);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The link from {From} to {To} is not measured: {Problem}")]
+    partial void LogNotMeasured(Member from, Member to, string problem);
 }

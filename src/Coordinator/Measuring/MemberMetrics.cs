@@ -4,7 +4,7 @@ using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Coordinator.Measuring;
 
-/// <summary>What the workers that are here have measured of themselves.</summary>
+/// <summary>Gauges of what the present workers have measured about their machines, one value per worker.</summary>
 public sealed class MemberMetrics : IDisposable
 {
     readonly Meter _meter;
@@ -16,10 +16,15 @@ public sealed class MemberMetrics : IDisposable
         Observe("llamacluster.worker.multiply_add.rate", "{multiply_add}/s", "Products of many rows with Q4_0 weights by a worker's threads.", capabilities => capabilities.MultiplyAddsPerSecond);
         Observe("llamacluster.worker.memory", "By", "What a worker may use for weights, KV cache and buffers.", capabilities => capabilities.MemoryBytes);
 
-        void Observe(string name, string unit, string description, Func<MachineFacts, double> value) => _meter.CreateObservableGauge(
-            name, () => registry.Snapshot.Members.Where(member => !member.IsLost && value(member.Capabilities.Machine) > 0).Select(member => new Measurement<double>(
-                value(member.Capabilities.Machine), new KeyValuePair<string, object?>("worker", member.Id.Value))), unit, description);
+        void Observe(string name, string unit, string description, Func<MachineFacts, double> value)
+            => _meter.CreateObservableGauge(name, () => ValuesOf(registry.Snapshot, value), unit, description);
     }
 
     public void Dispose() => _meter.Dispose();
+
+    /// <summary>A worker that is lost, or has not measured this, has no value.</summary>
+    static IEnumerable<Measurement<double>> ValuesOf(MembershipSnapshot snapshot, Func<MachineFacts, double> value) =>
+        from member in snapshot.Members
+        where !member.IsLost && value(member.Capabilities.Machine) > 0
+        select new Measurement<double>(value(member.Capabilities.Machine), new KeyValuePair<string, object?>("worker", member.Id.Value));
 }

@@ -5,7 +5,7 @@ using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Membership;
 
-/// <summary>Members from registrations, with every field checked, and as messages.</summary>
+/// <summary>Between members and their messages. Every field that a worker sends is checked here.</summary>
 static class MemberMapping
 {
     const int MaxNameLength = 128;
@@ -14,10 +14,12 @@ static class MemberMapping
     const int MaxThreads = 1 << 16;
     const long MaxMemory = 1L << 56;
 
-    /// <summary>A hostile heartbeat must not use the view versions up.</summary>
+    /// <summary>New plans count on from the highest version that a worker reported, so one bad heartbeat must not bring the counter to its end.</summary>
     const ulong MaxViewVersion = 1UL << 53;
 
-    /// <exception cref="InvalidMessageException">A field is not what it may be.</exception>
+    /// <param name="coordinator">Where this worker reaches the coordinator.</param>
+    /// <returns>The member, once it has an id.</returns>
+    /// <exception cref="InvalidMessageException">A field has a value that is not allowed.</exception>
     public static Func<WorkerId, Member> Read(RegisterRequest request, Uri coordinator)
     {
         var address = Field.Address("address", request.Address);

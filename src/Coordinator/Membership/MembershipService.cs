@@ -9,7 +9,10 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Membership;
 
-/// <summary>The membership protocol, for workers and for operators' tools; callers are not trusted to be either.</summary>
+/// <summary>
+/// The membership protocol, for workers and operators' tools. Anyone who reaches the port may call it, so every field is checked before
+/// it is used.
+/// </summary>
 public sealed partial class MembershipService(
     WorkerRegistry registry, ModelIdentity model, ClusterDeadlines deadlines, IHostApplicationLifetime lifetime, ILogger<MembershipService> logger)
     : Wire.Membership.MembershipBase
@@ -18,7 +21,7 @@ public sealed partial class MembershipService(
 
     public override Task<RegisterReply> Register(RegisterRequest request, ServerCallContext context)
     {
-        // Taken in as another process it would end the view, and the sequences that are given time to finish.
+        // A worker that registers again counts as a new process. That would end the view, and with it the sequences that still have time to finish.
         if (lifetime.ApplicationStopping.IsCancellationRequested) throw new RpcException(new Status(StatusCode.Unavailable, "the coordinator is stopping"));
         if (request.ProtocolVersion != ProtocolVersion.Current)
             throw Refuse(context, StatusCode.FailedPrecondition,
@@ -76,7 +79,10 @@ public sealed partial class MembershipService(
     public override Task<ListWorkersReply> ListWorkers(ListWorkersRequest request, ServerCallContext context)
         => Task.FromResult(registry.Snapshot.ToMessage());
 
-    /// <summary>As the worker itself wrote it when it called: right behind any address translation and for any listening address.</summary>
+    /// <summary>
+    /// The coordinator's address as the worker wrote it to make this call. It is right whatever the coordinator listens on, and behind
+    /// address translation too.
+    /// </summary>
     static Uri CoordinatorAddress(ServerCallContext context)
     {
         var scheme = context.GetHttpContext().Request.Scheme;
@@ -90,4 +96,7 @@ public sealed partial class MembershipService(
         LogRefused(context.Peer, reason);
         return new RpcException(new Status(code, reason));
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Refused to register the worker that called from {Peer}: {Reason}")]
+    partial void LogRefused(string peer, string reason);
 }

@@ -1,17 +1,19 @@
 using System.Collections.Immutable;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
+using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Membership;
 
-/// <summary>Who is in the cluster, and what is assigned to whom, at one moment. Immutable.</summary>
-/// <param name="ViewVersion">Of the newest plan there ever was; only grows.</param>
-/// <param name="Members">In the order of registration; the last lost ones among them.</param>
+/// <summary>Who is in the cluster at one moment, and what is assigned to whom. Immutable.</summary>
+/// <param name="ViewVersion">The version of the newest plan there ever was; it only grows.</param>
+/// <param name="Members">In the order of registration, with the last few lost ones among them.</param>
 /// <param name="Plan">The plan in force; null while there is none.</param>
 public sealed record MembershipSnapshot(ulong ViewVersion, ImmutableArray<Member> Members, ClusterPlan? Plan)
 {
     public static MembershipSnapshot Empty { get; } = new(0, [], null);
 
-    /// <summary>Those that a plan may include.</summary>
+    /// <summary>The members that a new plan may include.</summary>
     public IEnumerable<Member> Usable => Members.Where(member => member.State == MemberState.Alive);
 
     public Member? Find(WorkerId id) => Members.FirstOrDefault(member => member.Id == id);
@@ -20,4 +22,56 @@ public sealed record MembershipSnapshot(ulong ViewVersion, ImmutableArray<Member
     public Member? FindPresent(WorkerId id) => Find(id) is { IsLost: false } member ? member : null;
 
     public bool IsAssigned(WorkerId id) => Plan?.Find(id) is not null;
+}
+
+/// <summary>A worker as the coordinator knows it. Immutable.</summary>
+/// <param name="Name">For people; not unique.</param>
+/// <param name="Address">Where the coordinator and other workers reach it.</param>
+public sealed record Member(WorkerId Id, string Name, Uri Address)
+{
+    public MemberState State { get; init; } = MemberState.Joining;
+
+    /// <summary>Where this worker reaches the coordinator: the address that it registered at.</summary>
+    public required Uri CoordinatorAddress { get; init; }
+
+    public WorkerCapabilities Capabilities { get; init; } = WorkerCapabilities.Unknown;
+
+    /// <summary>Why it is lost; empty while it is not.</summary>
+    public string Loss { get; init; } = "";
+
+    /// <summary>The state that its last heartbeat reported: idle, loading or ready.</summary>
+    public WorkerState Reported { get; init; } = WorkerState.Idle;
+
+    /// <summary>The highest view version that its heartbeats reported. A new plan needs a higher one, or the worker would take it for an old plan.</summary>
+    public ulong ViewVersion { get; init; }
+
+    public bool IsLost => State == MemberState.Lost;
+
+    /// <summary>What planning needs to know of it.</summary>
+    public CandidateWorker ToCandidate() => new(Id, Name, Address, Capabilities.Machine);
+
+    /// <summary>For people: "worker NAME (ADDRESS)".</summary>
+    public override string ToString() => $"worker {Name} ({PeerAddress.Format(Address)})";
+}
+
+public enum MemberState
+{
+    /// <summary>Registered, but without a heartbeat yet. No plan includes it.</summary>
+    Joining,
+
+    /// <summary>Sends heartbeats. Plans may include it.</summary>
+    Alive,
+
+    /// <summary>Wants to leave. It still works, but no new plan includes it.</summary>
+    Draining,
+
+    /// <summary>Gone. It stays in the list for a while so that people can see it.</summary>
+    Lost,
+}
+
+/// <summary>What a worker says that it can do.</summary>
+public sealed record WorkerCapabilities(
+    MachineFacts Machine, string SoftwareVersion, string InstructionSet, IReadOnlyList<string> TensorTypes, IReadOnlyList<ActivationType> ActivationTypes)
+{
+    public static WorkerCapabilities Unknown { get; } = new(MachineFacts.Unknown, "", "", [], []);
 }

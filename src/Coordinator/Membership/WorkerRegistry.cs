@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Logging;
@@ -5,21 +6,24 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Coordinator.Membership;
 
 /// <summary>
-/// Who is in the cluster. A worker registers, and counts from its first heartbeat on; it is lost when its stream breaks, when it gives no
-/// sign of life for the timeout, when another process registers at its address, or when whoever talks to it says so. A lost worker never
-/// comes back under its id: it registers again. Safe for concurrent use.
+/// Who is in the cluster. A worker registers, and plans may include it from its first heartbeat on. It is lost when its heartbeat stream
+/// breaks, when no heartbeat comes within the timeout, when another process registers at its address, or when a part of the coordinator
+/// that talks to it says so. A lost worker never comes back under its old id; it registers again. Safe for concurrent use.
 /// </summary>
 public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvider time, ILogger<WorkerRegistry> logger) : IDisposable
 {
-    /// <summary>More are refused, so that nobody can fill the coordinator's memory with registrations.</summary>
+    /// <summary>Further registrations are refused, so that nobody can fill the coordinator's memory with them.</summary>
     public const int MaxMembers = 4096;
 
-    /// <summary>How many lost members stay in sight.</summary>
+    /// <summary>How many lost members the snapshot keeps, for people to see.</summary>
     public const int MaxLost = 16;
 
     readonly Latest<MembershipSnapshot> _members = new(MembershipSnapshot.Empty);
     readonly Lock _changing = new();
+
+    /// <summary>For each member that is not lost, the timer that a heartbeat restarts.</summary>
     readonly Dictionary<WorkerId, ITimer> _silence = [];
+
     int _lastId;
 
     public MembershipSnapshot Snapshot => _members.Value;
@@ -27,8 +31,8 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
     public Task<MembershipSnapshot> WaitAsync(Func<MembershipSnapshot, bool> condition, CancellationToken cancellation)
         => _members.WaitAsync(condition, cancellation);
 
-    /// <summary>Takes a worker in, under a new id; one that was registered at the same address is lost.</summary>
-    /// <returns>Null if there are too many.</returns>
+    /// <summary>Adds a worker under a new id. A member with the same address is lost from then on.</summary>
+    /// <returns>Null if <see cref="MaxMembers"/> are registered.</returns>
     public Member? Register(Func<WorkerId, Member> describe)
     {
         lock (_changing)
@@ -45,8 +49,8 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
         }
     }
 
-    /// <summary>A sign of life.</summary>
-    /// <returns>False: no such worker, or it was held for lost; it has to register again.</returns>
+    /// <summary>Takes note of a heartbeat.</summary>
+    /// <returns>False if the worker is unknown or lost; it has to register again.</returns>
     public bool TryBeat(WorkerId id, WorkerState reported, ulong viewVersion)
     {
         lock (_changing)
@@ -63,7 +67,8 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
         }
     }
 
-    /// <summary>The worker is in no new plan from now on. False: no such worker.</summary>
+    /// <summary>From now on no new plan includes the worker.</summary>
+    /// <returns>False if the worker is unknown or lost.</returns>
     public bool TryDrain(WorkerId id)
     {
         lock (_changing)
@@ -76,7 +81,7 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
         }
     }
 
-    /// <summary>Does nothing if the worker is lost already.</summary>
+    /// <summary>Does nothing if the worker is unknown or already lost.</summary>
     public void MarkLost(WorkerId id, string reason)
     {
         lock (_changing)
@@ -91,7 +96,8 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
         }
     }
 
-    /// <summary>The plan is in force from now on; its view version is above all before it.</summary>
+    /// <summary>Puts the plan into force.</summary>
+    /// <exception cref="InvalidOperationException">Its view version is not above all earlier ones.</exception>
     public void Adopt(ClusterPlan plan)
     {
         lock (_changing)
@@ -102,7 +108,7 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
         }
     }
 
-    /// <summary>No plan is in force any more: nobody holds a shard of it.</summary>
+    /// <summary>Ends the plan in force: no worker is assigned any more.</summary>
     public void Dismiss() => _members.Update(snapshot => snapshot.Plan is null ? snapshot : snapshot with { Plan = null });
 
     public void Dispose()
@@ -126,4 +132,16 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
         var surplus = snapshot.Members.Count(member => member.IsLost) - MaxLost;
         return surplus <= 0 ? snapshot : snapshot with { Members = snapshot.Members.RemoveRange(snapshot.Members.Where(member => member.IsLost).Take(surplus)) };
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} at {Address} registered as {Worker}")]
+    partial void LogRegistered(WorkerId worker, string name, Uri address);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} ({Worker}) wants to leave")]
+    partial void LogDraining(WorkerId worker, string name);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} ({Worker}) has left")]
+    partial void LogLeft(WorkerId worker, string name);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Worker {Name} ({Worker}) is lost: {Reason}")]
+    partial void LogLost(WorkerId worker, string name, string reason);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;

@@ -1,5 +1,6 @@
-using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Coordinator.Supervision;
 

@@ -1,7 +1,60 @@
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Weights;
 
-/// <summary>The model's files and what they were found to be.</summary>
+/// <summary>The model's files, which the Weights service sends to workers that lack them.</summary>
 /// <param name="Digest">See <see cref="IModelWeights.ComputeDigest"/>.</param>
-public sealed record ServedWeights(IModelWeights Files, string Name, string Digest);
+public sealed record ServedWeights(IModelWeights Files, string Name, string Digest)
+{
+    /// <summary>What a worker needs to know before it can ask for tensors: the model's config, and each tensor's name, type and shape.</summary>
+    public ModelDescription Describe() => new()
+    {
+        ModelDigest = Digest,
+        ModelName = Name,
+        Config = ToMessage(Files.Config),
+        Tensors =
+        {
+            Files.Tensors.Select(tensor => new TensorDescription
+            {
+                Name = tensor.Name,
+                Type = (uint)tensor.Type,
+                Rows = (ulong)tensor.Rows,
+                Columns = (ulong)tensor.Columns,
+            }),
+        },
+    };
+
+    static LlamaConfigMessage ToMessage(LlamaConfig config) => new()
+    {
+        LayerCount = (uint)config.LayerCount,
+        HiddenSize = (uint)config.HiddenSize,
+        FfnSize = (uint)config.FfnSize,
+        HeadCount = (uint)config.HeadCount,
+        KvHeadCount = (uint)config.KvHeadCount,
+        HeadSize = (uint)config.HeadSize,
+        VocabularySize = (uint)config.VocabularySize,
+        ContextLength = (uint)config.ContextLength,
+        RmsEpsilon = config.RmsEpsilon,
+        RopeTheta = config.RopeTheta,
+        RopeDimensionCount = (uint)config.RopeDimensionCount,
+        RopeScaling = config.RopeScaling is { } scaling ? ToMessage(scaling) : null,
+        TiedEmbeddings = config.TiedEmbeddings,
+    };
+
+    static RopeScalingMessage ToMessage(RopeScaling scaling) => scaling switch
+    {
+        RopeScaling.Linear linear => new() { Kind = RopeScalingMessage.Types.Kind.Linear, Factor = linear.Factor },
+        RopeScaling.Llama3 llama3 => new()
+        {
+            Kind = RopeScalingMessage.Types.Kind.Llama3,
+            Factor = llama3.Factor,
+            LowFrequencyFactor = llama3.LowFrequencyFactor,
+            HighFrequencyFactor = llama3.HighFrequencyFactor,
+            OriginalContextLength = (uint)llama3.OriginalContextLength,
+        },
+        RopeScaling.Factors => new() { Kind = RopeScalingMessage.Types.Kind.Factors },   // the factors are a tensor, and workers fetch it like any other
+        _ => throw new ArgumentOutOfRangeException(nameof(scaling), scaling, "unknown RoPE scaling"),
+    };
+}

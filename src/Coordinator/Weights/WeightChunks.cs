@@ -1,15 +1,17 @@
+using System.IO.Hashing;
 using Google.Protobuf;
 using LlamaCluster.Cluster;
-using LlamaCluster.Cluster.Checksums;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Weights;
 
-/// <summary>The bytes of a part of a tensor, of any size, in messages.</summary>
+/// <summary>Cuts a part of a tensor into messages. A tensor can have gigabytes, a message has at most <see cref="MessageBudgets.FramePayload"/> bytes of it.</summary>
 static class WeightChunks
 {
-    /// <summary>Row after row. A chunk's data is valid until the next one is asked for.</summary>
+    /// <summary>
+    /// Goes through the part row by row. A chunk's data is valid only until the next chunk is taken, because all chunks share one buffer.
+    /// </summary>
     public static IEnumerable<WeightChunk> Of(IModelWeights files, TensorPart part)
     {
         var rowsAtOnce = Math.Min(part.RowCount, Math.Max(1, MessageBudgets.FramePayload / part.RowBytes));
@@ -19,14 +21,14 @@ static class WeightChunks
             var piece = part.Piece(row, Math.Min(rowsAtOnce, part.RowCount - row));
             var read = buffer.AsMemory(0, (int)piece.Bytes);
             files.ReadPart(piece, read.Span);
-            for (var offset = 0; offset < read.Length; offset += MessageBudgets.FramePayload)   // more than once only for a very long row
+            for (var offset = 0; offset < read.Length; offset += MessageBudgets.FramePayload)   // more than one pass only if a single row exceeds a message
             {
                 var data = read[offset..Math.Min(read.Length, offset + MessageBudgets.FramePayload)];
                 yield return new WeightChunk
                 {
                     Offset = (ulong)(row * part.RowBytes + offset),
                     Data = UnsafeByteOperations.UnsafeWrap(data),
-                    Crc32C = Crc32C.Compute(data.Span),
+                    Crc32C = Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, data.Span),
                     LastOfTensor = row + rowsAtOnce >= part.RowCount && offset + data.Length == read.Length,
                 };
             }

@@ -7,19 +7,19 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Weights;
 
-/// <summary>Gives workers without the model's files the parts of tensors that their shards need.</summary>
+/// <summary>Sends workers that lack the model's files the parts of tensors that their shards need.</summary>
 public sealed class WeightsService(ServedWeights weights, IHostApplicationLifetime lifetime) : Wire.Weights.WeightsBase
 {
     public override Task<ModelDescription> Describe(DescribeModelRequest request, ServerCallContext context)
     {
         CheckDigest(request.ModelDigest);
-        return Task.FromResult(ModelDescriptions.Describe(weights));
+        return Task.FromResult(weights.Describe());
     }
 
     public override async Task Fetch(FetchRequest request, IServerStreamWriter<WeightChunk> chunks, ServerCallContext context)
     {
         CheckDigest(request.ModelDigest);
-        var parts = request.Tensors.Select(Find).ToList();   // all are checked before the first byte is sent
+        var parts = request.Tensors.Select(Find).ToList();   // all of them are checked before the first byte is sent
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         for (var index = 0; index < parts.Count; index++)
             foreach (var chunk in WeightChunks.Of(weights.Files, parts[index]))
@@ -35,6 +35,7 @@ public sealed class WeightsService(ServedWeights weights, IHostApplicationLifeti
             throw new RpcException(new Status(StatusCode.FailedPrecondition, $"model {digest} is not served here; {weights.Digest} ({weights.Name}) is"));
     }
 
+    /// <exception cref="InvalidMessageException">There is no such tensor, or it has no such rows or columns.</exception>
     TensorPart Find(TensorRows asked)
     {
         if (weights.Files.Find(asked.Name) is not { } tensor) throw new InvalidMessageException("tensors: there is no tensor of this name in the model");
@@ -44,6 +45,6 @@ public sealed class WeightsService(ServedWeights weights, IHostApplicationLifeti
         return problem is null ? part : throw new InvalidMessageException($"tensors: {problem}");
     }
 
-    /// <summary>What is too great for a long is too great for any tensor.</summary>
+    /// <summary>A number above long.MaxValue is out of range for every tensor, as long.MaxValue is.</summary>
     static long Index(ulong asked) => (long)Math.Min(asked, long.MaxValue);
 }

@@ -64,7 +64,10 @@ public sealed unsafe class PagedAttention : IDisposable
     }
 
     /// <summary>Puts the rows' keys and values [B, G, E] into their blocks.</summary>
-    /// <returns>Whether all of them are finite; if not, the rows must not be attended to.</returns>
+    /// <returns>
+    /// Whether all of them are finite. Those that are not leave in the pool what was there (finite numbers, of whatever sequence): what rows attend to
+    /// there must not be used.
+    /// </returns>
     public bool Store(ComputeThreads threads, int layer, ReadOnlySpan<float> keys, ReadOnlySpan<float> values)
     {
         CheckLength(keys.Length, _rows * (long)_kvHeads * _headSize, nameof(keys));

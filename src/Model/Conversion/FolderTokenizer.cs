@@ -1,11 +1,11 @@
 using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
-using LlamaCluster.Model.Formats.HuggingFace.Tokenizers;
+using LlamaCluster.Model.Formats.HuggingFace;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Tokenization;
-using LlamaCluster.Text.Tokenization.SentencePiece;
+using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Model.Conversion;
 

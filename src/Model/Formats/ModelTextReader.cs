@@ -1,5 +1,5 @@
 using LlamaCluster.Model.Formats.Gguf;
-using LlamaCluster.Model.Formats.HuggingFace.Tokenizers;
+using LlamaCluster.Model.Formats.HuggingFace;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Primitives;

@@ -18,7 +18,7 @@ namespace LlamaCluster.Model.Inference;
 /// </para>
 /// </summary>
 sealed class ForwardPass(
-    LlamaConfig config, ShardWeights weights, StageBuffers buffers, PagedAttention attention, ComputeThreads threads, IRankExchange exchange)
+    LlamaConfig config, ShardWeights weights, StageBuffers buffers, PagedAttention attention, RowDamage damage, ComputeThreads threads, IRankExchange exchange)
 {
     readonly float[] _frequencies = RopeFrequencies.Of(config);
     readonly SharedBlocks _sharedBlocks = new(exchange, buffers.MaxRows);
@@ -31,21 +31,19 @@ sealed class ForwardPass(
     }
 
     /// <summary>
-    /// x[B, D] goes through the stage's layers; each row is a position of a sequence. Where keys or values are not finite, those rows of x are not
-    /// finite afterwards, on all ranks.
+    /// x[B, D] goes through the stage's layers; each row is a position of a sequence. Where keys or values are not finite on any rank, those rows
+    /// of x are not finite afterwards, on all ranks. Rows of other sequences do not notice.
     /// </summary>
-    /// <returns>Null, or the index of the first layer at which keys or values of this rank were not finite.</returns>
-    public int? RunLayers(ReadOnlySpan<AttentionChunk> chunks)
+    public void RunLayers(ReadOnlySpan<AttentionChunk> chunks)
     {
-        int? damaged = null;
         attention.Begin(chunks);
+        damage.Begin(buffers.Rows);
         SetAngles(chunks);
         for (var layer = 0; layer < weights.Layers.Count; layer++)
         {
-            if (!Attend(weights.Layers[layer], layer)) damaged ??= layer;
+            Attend(weights.Layers[layer], layer);
             FeedForward(weights.Layers[layer]);
         }
-        return damaged;
     }
 
     /// <summary>logits[S, V] = norm(h[S, D]) . head^T, of the rows that have been copied to the buffer's head rows, for the ids that are the rank's.</summary>
@@ -60,7 +58,7 @@ sealed class ForwardPass(
         return logits;
     }
 
-    bool Attend(LayerWeights layer, int index)
+    void Attend(LayerWeights layer, int index)
     {
         var x = buffers.Stream;     // [B, D]
         var h = buffers.Normed;     // [B, D]
@@ -77,10 +75,9 @@ sealed class ForwardPass(
         Rope.Rotate(threads, k, slice.KvHeads.Count, config.HeadSize, buffers.Cosines, buffers.Sines);
 
         var stored = attention.Store(threads, index, k, v);
-        if (stored) attention.Attend(threads, index, q, a);     // a = softmax(q . k / sqrt(E)) . v
-        else SpoilRows(k, v, a);
+        attention.Attend(threads, index, q, a);                 // a = softmax(q . k / sqrt(E)) . v
+        if (!stored) damage.Spoil(index, x, k, v, a);
         AddToStream(layer.AttentionOutput, a, slice.Heads.Count * config.HeadSize);
-        return stored;
     }
 
     void FeedForward(LayerWeights layer)
@@ -117,21 +114,6 @@ sealed class ForwardPass(
             var y = buffers.Part(part);
             exchange.CompleteSum(y);
             Residual.Add(threads, buffers.Stream, config.HiddenSize, part.First, part.Count, y);
-        }
-    }
-
-    /// <summary>
-    /// Rows of a[B, H, E] whose keys or values are not finite become so, and are told to the other ranks by their sum: all must go on together
-    /// to the step's end, where they find it.
-    /// </summary>
-    void SpoilRows(ReadOnlySpan<float> k, ReadOnlySpan<float> v, Span<float> a)
-    {
-        a.Clear();
-        var (keys, queries) = (k.Length / buffers.Rows, a.Length / buffers.Rows);
-        for (var row = 0; row < buffers.Rows; row++)
-        {
-            var finite = !float.IsNaN(Softmax.MaxOfFinite(k.Slice(row * keys, keys))) && !float.IsNaN(Softmax.MaxOfFinite(v.Slice(row * keys, keys)));
-            if (!finite) a.Slice(row * queries, queries).Fill(float.NaN);
         }
     }
 

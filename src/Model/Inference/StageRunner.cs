@@ -22,6 +22,7 @@ public sealed class StageRunner : IStage
     readonly KvPool _pool;
     readonly PagedAttention _attention;
     readonly StageBuffers _buffers;
+    readonly RowDamage _damage;
     readonly ForwardPass _forward;
     readonly SequenceTable _sequences;
     readonly StepSampler? _sampler;
@@ -45,7 +46,8 @@ public sealed class StageRunner : IStage
         _pool = new KvPool(new KvBlockLayout(options.KvType, slice.KvHeads.Count, config.HeadSize), shape.LayerCount, options.KvBlockCount);
         _attention = new PagedAttention(_pool, slice.Heads.Count, options.MaxStepRows, options.MaxSequenceLength, threads.Count);
         _buffers = new StageBuffers(config, shape, slice, weights.WidestMatrix, options.MaxStepRows);
-        _forward = new ForwardPass(config, weights, _buffers, _attention, threads, exchange);
+        _damage = new RowDamage(shape, options.MaxStepRows);
+        _forward = new ForwardPass(config, weights, _buffers, _attention, _damage, threads, exchange);
         _sequences = new SequenceTable(config, shape, options);
         _sampler = shape.HasHead ? new StepSampler(config, _buffers, _forward, slice.Vocabulary, exchange) : null;
         _chunks = new AttentionChunk[options.MaxStepRows];
@@ -74,12 +76,12 @@ public sealed class StageRunner : IStage
 
         for (var i = 0; i < step.Copies.Count; i++) _pool.Copy(step.Copies[i].Source, step.Copies[i].Target);
         var chunks = Begin(step);
-        var damaged = _forward.RunLayers(chunks);
-        if (BadRow(_buffers.Stream) is { } row) return NotFinite(step, row, damaged);
-        if (_sampler is not null) return _sampler.Run(step.Chunks, _sequences);
+        _forward.RunLayers(chunks);
+        FindDamage(step);
+        if (_sampler is not null) return Completed(step, _sampler.Run(step.Chunks, _sequences));
 
         for (var i = 0; i < step.Chunks.Count; i++) _sequences[step.Chunks[i].SequenceId].Advance(step.Chunks[i], accepted: null);
-        return NoSamples;
+        return Completed(step, []);
     }
 
     public void End(ulong sequenceId) => _sequences.End(sequenceId);
@@ -91,7 +93,7 @@ public sealed class StageRunner : IStage
         _pool.Dispose();
     }
 
-    /// <summary>Lays out the rows, and fills in those that come from tokens.</summary>
+    /// <summary>Lays out the rows, and fills in those that come from tokens. Those of sequences known to be damaged become zeros.</summary>
     ReadOnlySpan<AttentionChunk> Begin(Step step)
     {
         var rows = 0;
@@ -107,26 +109,42 @@ public sealed class StageRunner : IStage
             for (var i = 0; i < step.Chunks.Count; i++)
                 _forward.Embed(step.Chunks[i].Tokens.Span, _chunks[i].FirstRow);
         }
+        for (var i = 0; i < step.Chunks.Count; i++)
+            if (_sequences[step.Chunks[i].SequenceId].IsDamaged) Rows(_chunks[i].FirstRow, _chunks[i].Rows).Clear();
         return _chunks.AsSpan(0, step.Chunks.Count);
     }
 
-    /// <summary>The first row with a number that is not finite.</summary>
-    int? BadRow(ReadOnlySpan<float> rows)
+    /// <summary>
+    /// Finds the sequences that this step has damaged. All ranks find the same ones, since they have the same activations. Rows of damaged sequences
+    /// become NaN, from the first bad one on, so that the next stage finds them too.
+    /// </summary>
+    void FindDamage(Step step)
     {
-        if (!float.IsNaN(Softmax.MaxOfFinite(rows))) return null;
-        var width = rows.Length / _buffers.Rows;
-        var row = 0;
-        while (!float.IsNaN(Softmax.MaxOfFinite(rows.Slice(row * width, width)))) row++;
-        return row;
+        var allFinite = RowDamage.IsFinite(_buffers.Stream);
+        for (var i = 0; i < step.Chunks.Count; i++)
+        {
+            var (chunk, rows) = (step.Chunks[i], _chunks[i]);
+            if (_sequences[chunk.SequenceId].IsDamaged) Rows(rows.FirstRow, rows.Rows).Fill(float.NaN);
+            else if (!allFinite && _damage.First(_buffers.Stream, rows.FirstRow, rows.Rows) is { } row)
+            {
+                var position = chunk.Start + row - rows.FirstRow;
+                _sequences.Damage(chunk, position, $"{_damage.Place(row)} are not finite at position {position}");
+                Rows(row, rows.FirstRow + rows.Rows - row).Fill(float.NaN);
+            }
+        }
     }
 
-    /// <param name="damaged">The layer whose keys or values were not finite, if they came from this rank.</param>
-    StepOutcome NotFinite(Step step, int row, int? damaged)
+    StepOutcome Completed(Step step, IReadOnlyList<SequenceSamples> samples)
     {
-        var what = damaged is { } layer ? $"keys or values of layer {Shape.FirstLayer + layer}" : $"activations after layer {Shape.FirstLayer + Shape.LayerCount - 1}";
-        var chunk = 0;
-        while (chunk + 1 < step.Chunks.Count && _chunks[chunk + 1].FirstRow <= row) chunk++;
-        var position = _chunks[chunk].Start + row - _chunks[chunk].FirstRow;
-        return new StepOutcome.Failed($"sequence {step.Chunks[chunk].SequenceId}: {what} are not finite at position {position}");
+        List<SequenceFailure>? failures = null;
+        for (var i = 0; i < step.Chunks.Count; i++)
+        {
+            var id = step.Chunks[i].SequenceId;
+            if (_sequences[id].Failure is { } reason) (failures ??= []).Add(new SequenceFailure(id, reason));
+        }
+        if (failures is not null) return new StepOutcome.Completed(samples) { Failures = failures };
+        return samples.Count == 0 ? NoSamples : new StepOutcome.Completed(samples);
     }
+
+    Span<float> Rows(int first, int count) => _buffers.Stream.Slice(first * _config.HiddenSize, count * _config.HiddenSize);
 }

@@ -11,7 +11,7 @@ namespace LlamaCluster.Model.Inference;
 
 /// <summary>
 /// The last stage's part of a step: the rows that are asked for become logits, some at a time, and those become tokens. Each rank has the logits of
-/// its own ids; the ranks tell each other what choosing takes (<see cref="RankScores"/>), and rank 0 chooses.
+/// its own ids; where there are several, they tell each other what choosing takes (<see cref="ScoreTable"/>), and rank 0 chooses.
 /// </summary>
 sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass forward, IndexRange vocabulary, IRankExchange exchange)
 {
@@ -24,8 +24,11 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
     readonly List<SampledToken> _prompt = [];
     readonly List<SequenceSamples> _results = [];
 
-    /// <summary>Samples what the chunks ask for, and moves their sequences on. Ranks other than 0 have no samples to give.</summary>
-    public StepOutcome Run(IReadOnlyList<Chunk> chunks, SequenceTable sequences)
+    /// <summary>
+    /// Samples what the chunks ask for, and moves their sequences on. Ranks other than 0 have no samples to give. A sequence whose logits are not
+    /// finite fails, and has no samples either.
+    /// </summary>
+    public IReadOnlyList<SequenceSamples> Run(IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
         ListRows(chunks, sequences);
         _results.Clear();
@@ -38,12 +41,12 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             for (; next < _rows.Count && _rows[next].Chunk == c; next++)
             {
                 var row = next % buffers.LogitRows;
-                if (row == 0 && PrepareRows(next, chunks, sequences) is { } problem) return new StepOutcome.Failed(problem);
-                if (exchange.Rank == 0) Choose(row, _rows[next], chunk, sequence);
+                if (row == 0) PrepareRows(next, chunks, sequences);
+                if (exchange.Rank == 0 && sequence.Failure is null) Choose(row, _rows[next], chunk, sequence);
             }
             Finish(chunk, sequence, c, chunks);
         }
-        return new StepOutcome.Completed([.. _results]);
+        return _results.Count == 0 ? [] : [.. _results];
     }
 
     void ListRows(IReadOnlyList<Chunk> chunks, SequenceTable sequences)
@@ -53,6 +56,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         for (var c = 0; c < chunks.Count; firstRow += chunks[c++].Count)
         {
             var (chunk, sequence) = (chunks[c], sequences[chunks[c].SequenceId]);
+            if (sequence.Failure is not null) continue;
             var end = chunk.Start + chunk.Count;
             if (sequence.Sampling.PromptLogprobs)
             {
@@ -69,8 +73,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
     }
 
     /// <summary>Computes logits[S, V] of as many rows as there is room for, from <paramref name="first"/> on, and lets the ranks agree on what they say.</summary>
-    /// <returns>Null, or in one line which logits are not finite; the same on all ranks.</returns>
-    string? PrepareRows(int first, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
+    void PrepareRows(int first, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
         var count = Math.Min(buffers.LogitRows, _rows.Count - first);
         var h = buffers.HeadRows(count);
@@ -82,42 +85,47 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         }
         forward.Head(count);
         ExchangeScores(CollectionsMarshal.AsSpan(_rows).Slice(first, count), chunks, sequences);
+        // Every rank knows of all ranks' logits whether they are finite: all fail the same sequences.
         for (var i = 0; i < count; i++)
-            if (!_sampler.IsFinite(i)) return $"sequence {chunks[_rows[first + i].Chunk].SequenceId}: the logits after position {_rows[first + i].Position} are not finite";
+            if (!_sampler.IsFinite(i)) sequences[chunks[_rows[first + i].Chunk].SequenceId].Fail($"logits after position {_rows[first + i].Position} are not finite");
         ExchangeDrawn(CollectionsMarshal.AsSpan(_rows).Slice(first, count), chunks, sequences);
-        return null;
     }
 
     void ExchangeScores(ReadOnlySpan<LogitRow> rows, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
-        _message.ResetWrittenCount();
+        var own = _sampler.Scores[exchange.Rank];
+        own.Clear();
         for (var i = 0; i < rows.Length; i++)
         {
             var (row, chunk) = (rows[i], chunks[rows[i].Chunk]);
             var sequence = sequences[chunk.SequenceId];
-            if (row.Sample < 0) _own.Describe(Logits(i), chunk.Tokens.Span[row.Position + 1 - chunk.Start], sequence.Sampling.TopLogprobs ?? 0, _message);
-            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), _message);
+            if (row.Sample < 0) _own.Describe(Logits(i), chunk.Tokens.Span[row.Position + 1 - chunk.Start], sequence.Sampling.TopLogprobs ?? 0, own);
+            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), own);
         }
+        if (exchange.RankCount == 1) return;
+
+        _message.ResetWrittenCount();
+        own.Write(_message);
         exchange.AllGather(_message.WrittenSpan);
-        for (var rank = 0; rank < exchange.RankCount; rank++) _sampler.Scores.Take(rank, exchange.Gathered(rank), rows.Length);
+        for (var rank = 0; rank < exchange.RankCount; rank++)
+            if (rank != exchange.Rank) _sampler.Scores[rank].Read(exchange.Gathered(rank), rows.Length);
     }
 
     /// <summary>For rows that draw from all ids: the rank that has the point says which id it is.</summary>
     void ExchangeDrawn(ReadOnlySpan<LogitRow> rows, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
-        _message.ResetWrittenCount();
         var any = false;
         for (var i = 0; i < rows.Length; i++)
         {
             var (row, chunk) = (rows[i], chunks[rows[i].Chunk]);
             var sequence = sequences[chunk.SequenceId];
             _drawn[i] = ScoredId.None;
-            if (row.Sample < 0 || !Sampler.DrawsFromAll(sequence.Sampling)) continue;
+            if (row.Sample < 0 || sequence.Failure is not null || !Sampler.DrawsFromAll(sequence.Sampling)) continue;
             any = true;
             var (rank, rest) = _sampler.FindDrawn(i, sequence.Sampling, row.Position + 1);
             if (rank == exchange.Rank) _drawn[i] = _own.Draw(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), rest);
         }
-        if (!any) return;
+        if (!any || exchange.RankCount == 1) return;
 
         var bytes = MemoryMarshal.AsBytes(_drawn.AsSpan(0, rows.Length));
         exchange.AllGather(bytes);
@@ -126,7 +134,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             if (exchange.Gathered(rank).Length != bytes.Length) throw new RankLostException(rank, $"rank {rank} drew {exchange.Gathered(rank).Length / Unsafe.SizeOf<ScoredId>()} ids, not {rows.Length}");
             var drawn = MemoryMarshal.Cast<byte, ScoredId>(exchange.Gathered(rank));
             for (var i = 0; i < rows.Length; i++)
-                if (_sampler.Scores.CheckId(rank, drawn[i]).Id >= 0) _drawn[i] = drawn[i];
+                if (_sampler.Scores[rank].CheckId(drawn[i]).Id >= 0) _drawn[i] = drawn[i];
         }
     }
 
@@ -168,13 +176,13 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         // Drafts too: the next chunk begins behind those that were accepted, and takes the others out.
         if (sequence.History is { } history) history.Add(chunk.Tokens.Span[(history.Count - chunk.Start)..]);
         KeepLastRow(chunk, sequence, index, chunks);
-        if (_tokens.Count > 0 || _prompt.Count > 0) _results.Add(new SequenceSamples(sequence.Id, [.. _tokens], [.. _prompt]));
-        sequence.Advance(chunk, accepted: exchange.Rank == 0 ? Math.Max(0, _tokens.Count - 1) : null);
+        if (sequence.Failure is null && (_tokens.Count > 0 || _prompt.Count > 0)) _results.Add(new SequenceSamples(sequence.Id, [.. _tokens], [.. _prompt]));
+        sequence.Advance(chunk, accepted: exchange.Rank == 0 && sequence.Failure is null ? Math.Max(0, _tokens.Count - 1) : null);
     }
 
     void KeepLastRow(Chunk chunk, SequenceState sequence, int index, IReadOnlyList<Chunk> chunks)
     {
-        if (!sequence.Sampling.PromptLogprobs || chunk.Start + chunk.Count >= sequence.PromptLength)
+        if (sequence.Failure is not null || !sequence.Sampling.PromptLogprobs || chunk.Start + chunk.Count >= sequence.PromptLength)
         {
             sequence.LastRow = null;
             return;

@@ -11,6 +11,7 @@ public sealed class LocalGenerator : IDisposable
     readonly ComputeThreads _threads;
     readonly LocalPipeline _pipeline;
     readonly int _rowsPerStep;
+    readonly int _vocabularySize;
     readonly int[] _blocks;
     ulong _lastSequence;
 
@@ -20,6 +21,7 @@ public sealed class LocalGenerator : IDisposable
     public LocalGenerator(IModelWeights source, LocalGeneratorOptions options, IProgress<long>? bytesLoaded = null, CancellationToken cancellation = default)
     {
         ContextLength = options.ContextLength ?? source.Config.ContextLength;
+        _vocabularySize = source.Config.VocabularySize;
         _rowsPerStep = Math.Min(options.MaxStepRows, ContextLength);
         _blocks = [.. Enumerable.Range(0, (ContextLength + KvBlock.Positions - 1) / KvBlock.Positions)];
         var stageOptions = new StageOptions
@@ -107,6 +109,7 @@ public sealed class LocalGenerator : IDisposable
     /// <summary>Computes the tokens of a new sequence, some at a time.</summary>
     List<SequenceSamples> Read(ulong id, IReadOnlyList<int> tokens, SamplingOptions sampling, bool sampleLast, CancellationToken cancellation)
     {
+        if (SamplingRanges.FirstProblem(sampling, _vocabularySize) is { } problem) throw new ArgumentException($"sequence {id}: {problem}", nameof(sampling));
         if (tokens.Count == 0) throw new ArgumentException("there are no tokens", nameof(tokens));
         var samples = new List<SequenceSamples>();
         for (var start = 0; start < tokens.Count; start += _rowsPerStep)
@@ -130,9 +133,9 @@ public sealed class LocalGenerator : IDisposable
 
     IReadOnlyList<SequenceSamples> Run(Step step) => _pipeline.Run(step) switch
     {
+        StepOutcome.Completed { Failures: [var failure, ..] } => throw new InvalidOperationException(failure.Reason),
         StepOutcome.Completed completed => completed.Samples,
         StepOutcome.Refused refused => throw new ArgumentException(refused.Reason),
-        StepOutcome.Failed failed => throw new InvalidOperationException(failed.Reason),
         var other => throw new InvalidOperationException($"a step ended as {other}"),
     };
 }

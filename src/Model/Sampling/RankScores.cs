@@ -1,6 +1,3 @@
-using System.Buffers;
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Primitives;
 
@@ -18,15 +15,15 @@ sealed class RankScores(int vocabularySize, IndexRange own)
 
     readonly float[] _scores = new float[own.Count];
     readonly ScoreBlocks _blocks = new(own.Count);
-    readonly CandidateHeap _ids = new(own.Count);
+    readonly ScoreHeap _ids = new(own.Count);
 
     /// <summary>Says what the row's next token may be.</summary>
     /// <param name="logits">Of the rank's ids.</param>
     /// <param name="history">The tokens before the one to choose; null where no penalty is on.</param>
     /// <param name="mask">Of all ids; empty: all are allowed.</param>
-    public void Describe(ReadOnlySpan<float> logits, SamplingOptions options, TokenHistory? history, ReadOnlySpan<byte> mask, ArrayBufferWriter<byte> message)
+    public void Describe(ReadOnlySpan<float> logits, SamplingOptions options, TokenHistory? history, ReadOnlySpan<byte> mask, ScoreTable table)
     {
-        var head = DescribeLogits(logits, options.TopLogprobs, message, out var place);
+        var head = DescribeLogits(logits, options.TopLogprobs, table);
         if (!float.IsNaN(head.MaxLogit))
         {
             var scores = Score(logits, options, history, mask);
@@ -36,19 +33,19 @@ sealed class RankScores(int vocabularySize, IndexRange own)
             if (!options.IsGreedy && !float.IsNegativeInfinity(_blocks.Max))
             {
                 if (ScoreFilter.NeedsSum(options, vocabularySize)) head = head with { ScoreSum = Softmax.SumOfExp(scores, _blocks.Max, 1 / options.Temperature) };
-                if (ScoreFilter.IsNeeded(options)) head = head with { CandidateCount = WriteCandidates(scores, logits, options, head.ScoreSum, message) };
+                if (ScoreFilter.IsNeeded(options)) head = head with { CandidateCount = AddCandidates(scores, logits, options, head.ScoreSum, table) };
             }
         }
-        MemoryMarshal.Write(Writable(message, place), head);
+        table.Complete(head);
     }
 
     /// <summary>Says how probable the row's next token, which is known, is.</summary>
-    public void Describe(ReadOnlySpan<float> logits, int known, int topLogprobs, ArrayBufferWriter<byte> message)
+    public void Describe(ReadOnlySpan<float> logits, int known, int topLogprobs, ScoreTable table)
     {
-        var head = DescribeLogits(logits, topLogprobs, message, out var place);
+        var head = DescribeLogits(logits, topLogprobs, table);
         var index = known - own.First;
         if ((uint)index < (uint)own.Count) head = head with { Chosen = new ScoredId(known, logits[index], logits[index]) };
-        MemoryMarshal.Write(Writable(message, place), head);
+        table.Complete(head);
     }
 
     /// <summary>Goes through the rank's probabilities up to a point, where nothing is filtered.</summary>
@@ -72,19 +69,16 @@ sealed class RankScores(int vocabularySize, IndexRange own)
         return At(last, scores, logits); // the sum over all was rounded up
     }
 
-    /// <summary>Leaves room for the head, and writes the ids with the greatest logits behind it.</summary>
-    RowScores DescribeLogits(ReadOnlySpan<float> logits, int? topLogprobs, ArrayBufferWriter<byte> message, out int place)
+    /// <summary>What log-probabilities take: the ids with the greatest logits go to the table.</summary>
+    RowScores DescribeLogits(ReadOnlySpan<float> logits, int? topLogprobs, ScoreTable table)
     {
-        place = message.WrittenCount;
-        message.GetSpan(Unsafe.SizeOf<RowScores>());
-        message.Advance(Unsafe.SizeOf<RowScores>());
         var max = Softmax.MaxOfFinite(logits);
         if (float.IsNaN(max)) return new RowScores { MaxLogit = max, Chosen = ScoredId.None };
         var sum = topLogprobs is null ? 0 : Softmax.SumOfExp(logits, max);
-        return new RowScores { MaxLogit = max, LogitSum = sum, Chosen = ScoredId.None, TopCount = WriteTop(logits, topLogprobs ?? 0, message) };
+        return new RowScores { MaxLogit = max, LogitSum = sum, Chosen = ScoredId.None, TopCount = AddTop(logits, topLogprobs ?? 0, table) };
     }
 
-    int WriteTop(ReadOnlySpan<float> logits, int count, ArrayBufferWriter<byte> message)
+    int AddTop(ReadOnlySpan<float> logits, int count, ScoreTable table)
     {
         if (count == 0) return 0;
         count = Math.Min(count, logits.Length);
@@ -95,24 +89,24 @@ sealed class RankScores(int vocabularySize, IndexRange own)
         for (var i = 0; i < count; i++)
         {
             var (id, logit) = _ids.RankNext();
-            Write(message, new ScoredId(own.First + id, logit, logit));
+            table.Add(new ScoredId(own.First + id, logit, logit));
         }
         return count;
     }
 
-    int WriteCandidates(ReadOnlySpan<float> scores, ReadOnlySpan<float> logits, SamplingOptions options, float sum, ArrayBufferWriter<byte> message)
+    int AddCandidates(ReadOnlySpan<float> scores, ReadOnlySpan<float> logits, SamplingOptions options, float sum, ScoreTable table)
     {
         _ids.Clear();
         _blocks.Collect(scores, ScoreFilter.Floor(options, _blocks, sum, vocabularySize), _ids);
         var topK = ScoreFilter.TopK(options, vocabularySize);
         if (topK == 0 || topK >= _ids.Count)
         {
-            for (var i = 0; i < _ids.Count; i++) Write(message, At(_ids.Id(i), scores, logits));
+            for (var i = 0; i < _ids.Count; i++) table.Add(At(_ids.Id(i), scores, logits));
             return _ids.Count;
         }
         // The floor is one of blocks: more ids reach it than are wanted, all of them where there are fewer blocks.
         _ids.Heapify();
-        for (var i = 0; i < topK; i++) Write(message, At(_ids.RankNext().Id, scores, logits));
+        for (var i = 0; i < topK; i++) table.Add(At(_ids.RankNext().Id, scores, logits));
         return topK;
     }
 
@@ -126,12 +120,4 @@ sealed class RankScores(int vocabularySize, IndexRange own)
     }
 
     ScoredId At(int index, ReadOnlySpan<float> scores, ReadOnlySpan<float> logits) => new(own.First + index, scores[index], logits[index]);
-
-    static void Write(ArrayBufferWriter<byte> message, ScoredId id)
-    {
-        MemoryMarshal.Write(message.GetSpan(Unsafe.SizeOf<ScoredId>()), id);
-        message.Advance(Unsafe.SizeOf<ScoredId>());
-    }
-
-    static Span<byte> Writable(ArrayBufferWriter<byte> message, int place) => MemoryMarshal.AsMemory(message.WrittenMemory[place..]).Span;
 }

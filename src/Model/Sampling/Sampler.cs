@@ -19,8 +19,8 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     readonly ScoreFilter _filter = new(vocabularySize);
     readonly List<ScoredId> _top = [];
 
-    /// <summary>What the ranks have said.</summary>
-    public GatheredScores Scores { get; } = new(rankCount, maxRows, vocabularySize);
+    /// <summary>What each rank says about its ids.</summary>
+    public ScoreTable[] Scores { get; } = [.. Enumerable.Range(0, rankCount).Select(rank => new ScoreTable(rank, maxRows, vocabularySize))];
 
     /// <summary>Every id that is not impossible may be drawn: which one is found by the rank that has it.</summary>
     public static bool DrawsFromAll(SamplingOptions options) => !options.IsGreedy && !ScoreFilter.IsNeeded(options);
@@ -41,7 +41,7 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     public bool IsFinite(int row)
     {
         for (var rank = 0; rank < rankCount; rank++)
-            if (float.IsNaN(Scores.Of(rank, row).MaxLogit)) return false;
+            if (float.IsNaN(Scores[rank][row].MaxLogit)) return false;
         return true;
     }
 
@@ -54,8 +54,8 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
         var last = 0;
         for (var rank = 0; rank < rankCount; rank++)
         {
-            var scale = Weight(Scores.Of(rank, row).MaxScore, max, options.Temperature);
-            var own = scale * (double)Scores.Of(rank, row).ScoreSum;
+            var scale = Weight(Scores[rank][row].MaxScore, max, options.Temperature);
+            var own = scale * (double)Scores[rank][row].ScoreSum;
             if (own > rest) return (rank, rest / scale);
             rest -= own;
             if (own > 0) last = rank;
@@ -75,7 +75,7 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     public SampledToken Score(int row, int topLogprobs)
     {
         for (var rank = 0; rank < rankCount; rank++)
-            if (Scores.Of(rank, row).Chosen is { Id: >= 0 } known) return Report(row, known, topLogprobs);
+            if (Scores[rank][row].Chosen is { Id: >= 0 } known) return Report(row, known, topLogprobs);
         throw new InvalidOperationException("no rank has the token's id");
     }
 
@@ -83,7 +83,7 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     {
         var best = ScoredId.None;
         for (var rank = 0; rank < rankCount; rank++)
-            if (Scores.Of(rank, row).Chosen is var chosen && chosen.Score > best.Score) best = chosen;
+            if (Scores[rank][row].Chosen is var chosen && chosen.Score > best.Score) best = chosen;
         return best;
     }
 
@@ -93,7 +93,7 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
         _filter.Apply(Scores, row, max, ScoreFilter.NeedsSum(options, vocabularySize) ? ScoreSum(row, max, options.Temperature) : double.NaN, options);
         var id = _filter.Id(IndexAt(_filter.Weights, random * Sum(_filter.Weights)));
         for (var rank = 0; rank < rankCount; rank++)
-            foreach (var candidate in Scores.Candidates(rank, row))
+            foreach (var candidate in Scores[rank].Candidates(row))
                 if (candidate.Id == id) return candidate;
         throw new InvalidOperationException($"id {id} was drawn, but is no candidate");
     }
@@ -102,7 +102,7 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     {
         var logSum = LogSum(row);
         _top.Clear();
-        for (var rank = 0; rank < rankCount; rank++) _top.AddRange(Scores.Top(rank, row));
+        for (var rank = 0; rank < rankCount; rank++) _top.AddRange(Scores[rank].Top(row));
         _top.Sort((a, b) => a.Logit != b.Logit ? b.Logit.CompareTo(a.Logit) : a.Id.CompareTo(b.Id));
         var top = new TokenLogprob[Math.Min(count, _top.Count)];
         for (var i = 0; i < top.Length; i++) top[i] = new(_top[i].Id, (float)(_top[i].Logit - logSum));
@@ -113,16 +113,16 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     double LogSum(int row)
     {
         var max = float.NegativeInfinity;
-        for (var rank = 0; rank < rankCount; rank++) max = MathF.Max(max, Scores.Of(rank, row).MaxLogit);
+        for (var rank = 0; rank < rankCount; rank++) max = MathF.Max(max, Scores[rank][row].MaxLogit);
         var sum = 0.0;
-        for (var rank = 0; rank < rankCount; rank++) sum += Math.Exp(Scores.Of(rank, row).MaxLogit - max) * Scores.Of(rank, row).LogitSum;
+        for (var rank = 0; rank < rankCount; rank++) sum += Math.Exp(Scores[rank][row].MaxLogit - max) * Scores[rank][row].LogitSum;
         return max + Math.Log(sum);
     }
 
     float MaxScore(int row)
     {
         var max = float.NegativeInfinity;
-        for (var rank = 0; rank < rankCount; rank++) max = MathF.Max(max, Scores.Of(rank, row).MaxScore);
+        for (var rank = 0; rank < rankCount; rank++) max = MathF.Max(max, Scores[rank][row].MaxScore);
         return max;
     }
 
@@ -131,7 +131,7 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     {
         var sum = 0.0;
         for (var rank = 0; rank < rankCount; rank++)
-            sum += Weight(Scores.Of(rank, row).MaxScore, max, temperature) * (double)Scores.Of(rank, row).ScoreSum;
+            sum += Weight(Scores[rank][row].MaxScore, max, temperature) * (double)Scores[rank][row].ScoreSum;
         return sum;
     }
 

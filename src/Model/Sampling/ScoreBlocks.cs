@@ -39,7 +39,7 @@ sealed class ScoreBlocks(int vocabularySize)
     }
 
     /// <summary>Takes all ids whose score is at least <paramref name="floor"/>, in order; none whose score is -infinity.</summary>
-    public void Collect(ReadOnlySpan<float> scores, float floor, CandidateHeap candidates)
+    public void Collect(ReadOnlySpan<float> scores, float floor, ScoreHeap candidates)
     {
         floor = MathF.Max(floor, float.MinValue);
         for (var block = 0; block < _maxima.Length; block++)

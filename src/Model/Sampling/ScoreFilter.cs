@@ -12,7 +12,7 @@ sealed class ScoreFilter(int vocabularySize)
     /// <summary>top_p looks for its ids a little below where they must be, since the sum it reckons with is rounded.</summary>
     const float Slack = 1e-3f;
 
-    readonly CandidateHeap _candidates = new(vocabularySize);
+    readonly ScoreHeap _candidates = new(vocabularySize);
     readonly float[] _weights = new float[vocabularySize];
 
     public int Count { get; private set; }
@@ -54,12 +54,12 @@ sealed class ScoreFilter(int vocabularySize)
 
     /// <param name="max">The greatest score of all ranks.</param>
     /// <param name="sum">Of e^((score - max) / temperature) over all ids, if it is needed; else NaN.</param>
-    public void Apply(GatheredScores scores, int row, float max, double sum, SamplingOptions options)
+    public void Apply(ReadOnlySpan<ScoreTable> ranks, int row, float max, double sum, SamplingOptions options)
     {
         var floor = MinPFloor(options, max);
         _candidates.Clear();
-        for (var rank = 0; rank < scores.RankCount; rank++)
-            foreach (var candidate in scores.Candidates(rank, row))
+        foreach (var scores in ranks)
+            foreach (var candidate in scores.Candidates(row))
                 if (candidate.Score >= floor) _candidates.Add(candidate.Id, candidate.Score);
         Keep(TopK(options, vocabularySize), max, sum, options);
     }

@@ -7,4 +7,8 @@ namespace LlamaCluster.Model.Sequences;
 /// <param name="History">
 /// The tokens before the first chunk's start. Needed on the last stage only, where a penalty is on; else it may be empty.
 /// </param>
-public sealed record SequenceStart(ulong SequenceId, SamplingOptions Sampling, int PromptLength, IReadOnlyList<int> History);
+public sealed record SequenceStart(ulong SequenceId, SamplingOptions Sampling, int PromptLength, IReadOnlyList<int> History)
+{
+    /// <summary>Why the sequence cannot run, in one line: its facts are bad. Null as a rule. Its chunks are answered with a failure.</summary>
+    public string? Problem { get; init; }
+}

@@ -31,11 +31,26 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
 
     public bool IsNew => LatestStart == int.MaxValue;
 
+    /// <summary>Why the sequence cannot go on, from the first failure on; null while all is well. It stays known, and in its steps, until it is ended.</summary>
+    public string? Failure { get; private set; }
+
+    /// <summary>Some of its keys or values are not finite. Its rows are zeros until the step's end, so that they harm nobody and cost no more than others.</summary>
+    public bool IsDamaged { get; private set; }
+
     /// <summary>The step that last had a chunk of this sequence.</summary>
     public long LastStep { get; set; }
 
     /// <summary>x[D] of the last position of a prompt's part, from which the next part's first token is scored.</summary>
     public float[]? LastRow { get; set; }
+
+    /// <summary>The sequence gives no samples any more. What it computes is right as far as it goes.</summary>
+    public void Fail(string reason) => Failure ??= reason;
+
+    public void Damage(string reason)
+    {
+        IsDamaged = true;
+        Fail(reason);
+    }
 
     public bool HasRoomFor(int blocks) => blocks <= _blocks.Length - BlockCount;
 

@@ -12,7 +12,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
 {
     readonly Dictionary<ulong, SequenceState> _sequences = [];
     readonly BlockStates _blocks = new(options.KvBlockCount);
-    readonly Stack<(int Block, int Filled)> _overwritten = [];
+    readonly Stack<(int Block, int Filled, int Sound)> _overwritten = [];
     readonly StepRules _rules = new(config, shape, options);
     readonly int _maxBlocks = BlocksFor(options.MaxSequenceLength);
     long _stepNumber;
@@ -37,8 +37,20 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
 
         for (var i = extended - 1; i >= 0; i--) Shorten(step.Chunks[i]);
         for (var i = 0; i < started; i++) _sequences.Remove(step.NewSequences[i].SequenceId);
-        while (_overwritten.TryPop(out var before)) _blocks.SetFilled(before.Block, before.Filled);
+        while (_overwritten.TryPop(out var before)) _blocks.Fill(before.Block, before.Filled, before.Sound);
         return problem;
+    }
+
+    /// <summary>The chunk's numbers are not finite from <paramref name="position"/> on: its sequence fails, and so does any that reads these positions later.</summary>
+    public void Damage(Chunk chunk, int position, string reason)
+    {
+        var sequence = _sequences[chunk.SequenceId];
+        sequence.Damage(reason);
+        for (var i = position / KvBlock.Positions; i < sequence.BlockCount; i++)
+        {
+            var block = sequence.Blocks[i];
+            _blocks.Fill(block, _blocks.FilledOf(block), Math.Min(_blocks.SoundOf(block), Math.Max(0, position - (i * KvBlock.Positions))));
+        }
     }
 
     public void End(ulong id)
@@ -59,8 +71,8 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
             if (!_blocks.Knows(source) || !_blocks.Knows(target)) return $"block {source} is to be copied to block {target}; {AllBlocks}";
             if (_blocks.FilledOf(source) == 0) return $"block {source} is to be copied, but it holds nothing";
             if (_blocks.HoldersOf(target) > 0 || target == source) return $"block {source} is to be copied over block {target}, which is in use";
-            _overwritten.Push((target, _blocks.FilledOf(target)));
-            _blocks.SetFilled(target, _blocks.FilledOf(source));
+            _overwritten.Push((target, _blocks.FilledOf(target), _blocks.SoundOf(target)));
+            _blocks.Fill(target, _blocks.FilledOf(source), _blocks.SoundOf(source));
         }
         return null;
     }
@@ -73,7 +85,9 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
             if (_rules.StartProblem(facts) is { } problem) return problem;
             var history = shape.HasHead && facts.Sampling.NeedsHistory ? new TokenHistory(facts.PromptLength) : null;
             history?.Add([.. facts.History]);
-            if (!_sequences.TryAdd(facts.SequenceId, new SequenceState(facts, _maxBlocks, history)))
+            var sequence = new SequenceState(facts, _maxBlocks, history);
+            if (_rules.FactProblem(facts) is { } factProblem) sequence.Fail(factProblem);
+            if (!_sequences.TryAdd(facts.SequenceId, sequence))
                 return $"sequence {facts.SequenceId} is introduced, but it is known already";
         }
         return null;
@@ -157,8 +171,26 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
     {
         var sequence = _sequences[chunk.SequenceId];
         sequence.History?.Truncate(chunk.Start);
+        if (sequence.IsNew) CheckPrefix(chunk, sequence);
         for (var i = chunk.Start / KvBlock.Positions; i < sequence.BlockCount; i++)
-            _blocks.SetFilled(sequence.Blocks[i], Math.Clamp(chunk.Start + chunk.Count - (i * KvBlock.Positions), 0, KvBlock.Positions));
+        {
+            var block = sequence.Blocks[i];
+            var filled = Math.Clamp(chunk.Start + chunk.Count - (i * KvBlock.Positions), 0, KvBlock.Positions);
+            var before = Math.Clamp(chunk.Start - (i * KvBlock.Positions), 0, KvBlock.Positions);
+            _blocks.Fill(block, filled, sequence.IsDamaged ? Math.Min(_blocks.SoundOf(block), before) : filled);
+        }
+    }
+
+    /// <summary>A new sequence that takes over keys and values from one that was damaged is damaged too.</summary>
+    void CheckPrefix(Chunk chunk, SequenceState sequence)
+    {
+        for (var first = 0; first < chunk.Start; first += KvBlock.Positions)
+        {
+            var sound = _blocks.SoundOf(sequence.Blocks[first / KvBlock.Positions]);
+            if (sound >= Math.Min(chunk.Start - first, KvBlock.Positions)) continue;
+            sequence.Damage($"the keys or values that it takes over are not finite at position {first + sound}");
+            return;
+        }
     }
 
     void Shorten(Chunk chunk)

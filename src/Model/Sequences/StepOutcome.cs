@@ -8,7 +8,10 @@ public abstract record StepOutcome
     /// <param name="Samples">On the last stage, one per chunk that was sampled from or reports its prompt, in chunk order; else empty.</param>
     public sealed record Completed(IReadOnlyList<SequenceSamples> Samples) : StepOutcome
     {
-        /// <summary>Sequences that cannot go on, in chunk order; the others are not affected.</summary>
+        /// <summary>
+        /// The step's sequences that cannot go on, as far as this stage knows, in chunk order. The others are not affected. Activations that leave
+        /// a stage are NaN where their sequence is damaged, so that later stages find it too: the last stage knows of all.
+        /// </summary>
         public IReadOnlyList<SequenceFailure> Failures { get; init; } = [];
     }
 
@@ -16,11 +19,14 @@ public abstract record StepOutcome
     /// <param name="Reason">One line: which sequence, which field, what is wrong with it.</param>
     public sealed record Refused(string Reason) : StepOutcome;
 
-    /// <summary>The step ran, but its numbers are not finite (damaged weights or activations). Its sequences cannot go on.</summary>
-    /// <param name="Reason">One line: which sequence, which position.</param>
+    /// <summary>The step as a whole cannot be completed, through no fault of its sequences. A <see cref="Inference.StageRunner"/> has no such outcome.</summary>
+    /// <param name="Reason">One line.</param>
     public sealed record Failed(string Reason) : StepOutcome;
 }
 
-/// <summary>A sequence whose facts are bad or whose numbers are not finite. It has no samples, and answers so to each of its chunks until it is ended.</summary>
+/// <summary>
+/// A sequence whose facts are bad or whose numbers are not finite (damaged weights or activations). It has no samples, and each of its chunks is
+/// answered with the same failure until the sequence is ended.
+/// </summary>
 /// <param name="Reason">One line: what is wrong, and where.</param>
 public sealed record SequenceFailure(ulong SequenceId, string Reason);

@@ -25,12 +25,14 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
     public string? StartProblem(SequenceStart facts)
     {
         if (facts.PromptLength < 1) return $"sequence {facts.SequenceId} has a prompt of {facts.PromptLength} tokens";
-        if (shape.HasHead && SamplingRanges.FirstProblem(facts.Sampling, config.VocabularySize) is { } problem)
-            return $"sequence {facts.SequenceId}: {problem}";
         foreach (var token in facts.History)
             if (!IsToken(token)) return $"sequence {facts.SequenceId}: history has token {token}; {Tokens}";
         return null;
     }
+
+    /// <summary>What is wrong with a sequence's facts without contradicting anything: the sequence fails, and the step is run.</summary>
+    public string? FactProblem(SequenceStart facts) =>
+        facts.Problem ?? (shape.HasHead ? SamplingRanges.FirstProblem(facts.Sampling, config.VocabularySize) : null);
 
     public string? ChunkProblem(Chunk chunk, SequenceState sequence) =>
         PositionProblem(chunk, sequence) ?? TokenProblem(chunk) ?? SampleProblem(chunk) ?? HistoryProblem(chunk, sequence);

@@ -2,14 +2,15 @@ using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Planning.Costs;
 
-/// <summary>What it takes to bring numbers from workers to workers.</summary>
+/// <summary>How long it takes to send numbers between workers.</summary>
 sealed class GroupNetwork(ClusterProfile cluster, Overheads overheads)
 {
     /// <summary>
-    /// One sum over all ranks: two exchange theirs whole; more first give each rank its part of everyone's, then everyone the sums.
+    /// One sum over all ranks. Two ranks exchange all their partial sums. More ranks take two rounds: each rank first receives its part from
+    /// all others and adds it up, and then sends the result to all others.
     /// </summary>
-    /// <param name="bytes">Of one rank's partial sums.</param>
-    /// <param name="crowding">How much longer the ranks' processors take for their part.</param>
+    /// <param name="bytes">The partial sums of one rank.</param>
+    /// <param name="crowding">The factor by which the ranks' processors take longer.</param>
     public double SumSeconds(int[] ranks, double bytes, double crowding)
     {
         if (ranks.Length == 1) return 0;
@@ -17,11 +18,11 @@ sealed class GroupNetwork(ClusterProfile cluster, Overheads overheads)
         return rounds * (crowding * ProgramSeconds(ranks) + RoundSeconds(ranks, part, crowding));
     }
 
-    /// <summary>All ranks get all of what each has a part of.</summary>
+    /// <summary>Every rank has one part and receives the parts of all others.</summary>
     public double GatherSeconds(int[] ranks, double bytes, double crowding) =>
         ranks.Length == 1 ? 0 : crowding * ProgramSeconds(ranks) + RoundSeconds(ranks, bytes / ranks.Length, crowding);
 
-    /// <summary>All ranks of a stage hold its output: each sends it to a part of the next one's ranks.</summary>
+    /// <summary>Activations from one stage to the next. All ranks of a stage hold its output, and each sends it to some of the next stage's ranks.</summary>
     public TimeParts Hop(int[] from, int[] to, double bytes)
     {
         var way = 0.0;
@@ -42,7 +43,7 @@ sealed class GroupNetwork(ClusterProfile cluster, Overheads overheads)
         };
     }
 
-    /// <summary>From the coordinator to the first stage and from the last stage back.</summary>
+    /// <summary>The way from the coordinator to the first stage and from the last stage back.</summary>
     public TimeParts Step(int[] first, int[] last) => new()
     {
         Transfer = cluster.ToCoordinator(first[0]).OneWaySeconds + cluster.ToCoordinator(last[0]).OneWaySeconds,
@@ -51,7 +52,7 @@ sealed class GroupNetwork(ClusterProfile cluster, Overheads overheads)
 
     double ProgramSeconds(int[] ranks) => overheads.ExchangeSeconds + (ranks.Length - 2) * overheads.PeerSeconds;
 
-    /// <summary>Every rank sends a part to every other; ranks of one host share its way to the others, and its processors do what there is no network for.</summary>
+    /// <summary>Every rank sends a part to every other. Ranks of one host share its network link; between ranks of one host its processors copy.</summary>
     double RoundSeconds(int[] ranks, double part, double crowding)
     {
         var (way, slowest) = (0.0, 0.0);

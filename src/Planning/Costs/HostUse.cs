@@ -2,15 +2,15 @@ using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Planning.Costs;
 
-/// <summary>How many workers of a host are at work at the same time, and what that does to them.</summary>
-/// <param name="Workers">Of all stages that are at work.</param>
-/// <param name="Crowding">How much longer everything takes where there are more threads than processors; 1 at least.</param>
-/// <param name="Slowdown">How much longer products take that wait for processors: threads of one core share its units.</param>
+/// <summary>How many workers of a host work at the same time, and how much that slows them down.</summary>
+/// <param name="Workers">The host's workers in all stages that work at the same time.</param>
+/// <param name="Crowding">The factor by which everything takes longer where there are more threads than processors; at least 1.</param>
+/// <param name="Slowdown">The factor by which products that wait for processors take longer: threads of one core share its units.</param>
 readonly record struct HostUse(int Workers, double Crowding, double Slowdown)
 {
     /// <summary>
-    /// Of each host. With one step under way one stage works at a time; with several, as many stages, and where a host has part in more, in those
-    /// in which it has most.
+    /// The use of each host. As many stages work at the same time as steps are in flight. If a host has workers in more stages than that, the stages
+    /// with most of its workers count.
     /// </summary>
     /// <param name="stages">Workers of each stage.</param>
     /// <param name="stepsInFlight">At least 1.</param>
@@ -25,7 +25,7 @@ readonly record struct HostUse(int Workers, double Crowding, double Slowdown)
     {
         var crowding = Math.Max(1, host.Processors == 0 ? 1 : Math.Max(
             (double)parts.Sum(part => ThreadsOf(cluster, part)) / host.Processors,
-            // Ranks of a stage wait for each other: a processor's second turn counts whole, even where others have but one.
+            // Ranks of a stage wait for each other: if one processor has two turns, all of them take as long as two.
             parts.Max(part => (ThreadsOf(cluster, part) + host.Processors - 1) / host.Processors)));
         var rates = parts.Sum(part => part.Sum(worker => cluster.Workers[worker].MultiplyAddsPerSecond));
         return new HostUse(parts.Sum(part => part.Length), crowding, Math.Max(crowding, host.MultiplyAddsPerSecond == 0 ? 1 : rates / host.MultiplyAddsPerSecond));

@@ -4,10 +4,10 @@ using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Planning.Costs;
 
-/// <summary>Everything that a plan depends on, and what of it is often asked for. Immutable, and safe for concurrent use.</summary>
+/// <summary>Everything that a plan depends on, with sums that are often needed. Immutable, and safe for concurrent use.</summary>
 public sealed class PlanningProblem
 {
-    /// <summary>More ranks exchange more than they gain, and a search would take longer for them.</summary>
+    /// <summary>More ranks exchange more data than they save work, and they would make a search slow.</summary>
     const int MostRanks = 64;
 
     readonly double[] _attentionBytes, _feedForwardBytes, _normBytes;
@@ -16,8 +16,7 @@ public sealed class PlanningProblem
     public PlanningProblem(ModelFootprint model, ClusterProfile cluster, PlanGoal goal, Overheads overheads)
     {
         (Model, Cluster, Goal, Overheads) = (model, cluster, goal, overheads);
-        SplitSizes = model.SplitSizes;
-        RankLimit = Math.Min(MostRanks, TensorSplit.MaxRanks(SplitSizes));
+        RankLimit = Math.Min(MostRanks, TensorSplit.MaxRanks(model.Split));
         MaxRanks = Math.Min(RankLimit, cluster.Workers.Count);
         _attentionBytes = Sums(model.Layers.Select(layer => layer.AttentionBytes));
         _feedForwardBytes = Sums(model.Layers.Select(layer => layer.FeedForwardBytes));
@@ -32,33 +31,81 @@ public sealed class PlanningProblem
 
     public Overheads Overheads { get; }
 
-    public SplitSizes SplitSizes { get; }
-
-    /// <summary>The most workers that may share a stage of this model, if there are so many.</summary>
+    /// <summary>The most workers that could share a stage of this model, however many workers there are.</summary>
     public int RankLimit { get; }
 
-    /// <summary>The most of these workers that may share a stage.</summary>
+    /// <summary>The most workers of this cluster that may share a stage.</summary>
     public int MaxRanks { get; }
 
-    /// <summary>What each rank has.</summary>
+    /// <summary>The part of the model that each rank has.</summary>
     public RankFractions[] FractionsOf(RankShares shares) => _fractions.GetOrAdd(shares, wanted =>
     {
-        var split = TensorSplit.Create(SplitSizes, wanted);
-        return [.. Enumerable.Range(0, wanted.Count).Select(rank => RankFractions.Of(split[rank], Model.Sizes))];
+        var split = TensorSplit.Create(Model.Split, wanted);
+        return [.. Enumerable.Range(0, wanted.Count).Select(rank => RankFractions.Of(split[rank], Model.Split))];
     });
 
-    /// <summary>What a worker holds of layers' weights.</summary>
+    /// <summary>The bytes of a range of layers in a worker's memory.</summary>
     public (double Attention, double FeedForward, double Norms) LayerBytes(int first, int count)
     {
         var end = first + (Model.LayersAreAlike ? Math.Min(1, count) : count);
         return (_attentionBytes[end] - _attentionBytes[first], _feedForwardBytes[end] - _feedForwardBytes[first], _normBytes[end] - _normBytes[first]);
     }
 
-    /// <summary>The sum of those before each, and of all.</summary>
+    /// <summary>Prefix sums: element i is the sum of the first i values.</summary>
     static double[] Sums(IEnumerable<double> values)
     {
         List<double> sums = [0];
         foreach (var value in values) sums.Add(sums[^1] + value);
         return [.. sums];
     }
+}
+
+/// <summary>A rank's part of a model, each from 0 to 1.</summary>
+/// <param name="Attention">Q, K, V and O together.</param>
+/// <param name="Kv">The KV cache.</param>
+public readonly record struct RankFractions(double Attention, double Kv, double FeedForward, double Vocabulary)
+{
+    public static RankFractions Of(RankSlice slice, SplitSizes model)
+    {
+        var (heads, kvHeads) = ((double)model.HeadCount, (double)model.KvHeadCount);
+        return new RankFractions(
+            (slice.Heads.Count + slice.KvHeads.Count) / (heads + kvHeads),
+            slice.KvHeads.Count / kvHeads,
+            (double)slice.Ffn.Count / model.FfnSize,
+            (double)slice.Vocabulary.Count / model.VocabularySize);
+    }
+}
+
+/// <summary>
+/// What the programs themselves add to the times of processors, memory and network. The defaults were fitted to runs of this release on
+/// one machine with two processors (docs/scaling.md says how and how well). They differ between machines far less than bandwidths do.
+/// </summary>
+public sealed record Overheads
+{
+    /// <summary>The share of a plain read's bandwidth at which products would read weights if processors took no time.</summary>
+    public double WeightReading { get; init; } = 0.97;
+
+    /// <summary>The share of a plain read's bandwidth at which attention reads keys and values.</summary>
+    public double KvReading { get; init; } = 0.5;
+
+    /// <summary>A layer's norms and rotations, and its threads waiting for each other.</summary>
+    public double LayerSeconds { get; init; } = 20e-6;
+
+    /// <summary>The cost of a token's logits beyond the head's product, for each vocabulary entry.</summary>
+    public double LogitSeconds { get; init; } = 0.3e-9;
+
+    /// <summary>Scheduling a step, sending it to the workers and receiving the result, over the shortest link.</summary>
+    public double StepSeconds { get; init; } = 1e-3;
+
+    /// <summary>Handing activations from a stage to the next, beyond the network: the sender's and the receiver's work.</summary>
+    public double HopSeconds { get; init; } = 1e-3;
+
+    /// <summary>One exchange between ranks, beyond the network; it includes waiting for the slower rank.</summary>
+    public double ExchangeSeconds { get; init; } = 50e-6;
+
+    /// <summary>Each further peer that a rank of a larger group exchanges with.</summary>
+    public double PeerSeconds { get; init; } = 8e-6;
+
+    /// <summary>Resident bytes for each stored byte of weights: packing aligns and pads.</summary>
+    public double Resident { get; init; } = 1.05;
 }

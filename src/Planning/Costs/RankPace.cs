@@ -2,17 +2,17 @@ using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Planning.Costs;
 
-/// <summary>How long one worker takes for parts of a model, with what else goes on on its host.</summary>
+/// <summary>How long one worker takes for parts of a model while its neighbours on the host work too.</summary>
 sealed class RankPace
 {
     readonly Overheads _overheads;
     readonly WorkerProfile _worker;
     readonly HostUse _use;
 
-    /// <summary>Seconds in which plain reads take a byte from memory, while others of the host read too.</summary>
+    /// <summary>Seconds per byte of plain reads while other workers of the host read too.</summary>
     readonly double _secondsPerByte;
 
-    /// <param name="use">Of the worker's host.</param>
+    /// <param name="use">The use of the worker's host.</param>
     public RankPace(ClusterProfile cluster, int worker, HostUse use, Overheads overheads)
     {
         (_worker, _use, _overheads) = (cluster.Workers[worker], use, overheads);
@@ -21,8 +21,8 @@ sealed class RankPace
     }
 
     /// <summary>
-    /// Products of some rows with weights. Weights come while processors multiply, but not all of the time: what memory and what processors take
-    /// adds up like the sides of a right angle, which is what products were measured to do.
+    /// Products of some rows with weights. Reading and multiplying overlap in part. Measurements fit the hypotenuse of the two times: the root of the sum of
+    /// their squares.
     /// </summary>
     public TimeParts Product(TypedWeights weights, double fraction, int rows)
     {
@@ -35,9 +35,9 @@ sealed class RankPace
         return reading >= arithmetic ? new TimeParts { Weights = both } : new TimeParts { Arithmetic = both };
     }
 
-    /// <summary>Attention's reading of that many bytes of keys and values.</summary>
+    /// <summary>Attention that reads so many bytes of keys and values.</summary>
     public TimeParts Attend(double bytes) => new() { Attention = bytes * _secondsPerByte / _overheads.KvReading };
 
-    /// <summary>Work that takes <paramref name="seconds"/> on processors that have nothing else to do.</summary>
+    /// <summary>Work that takes <paramref name="seconds"/> on idle processors.</summary>
     public TimeParts Program(double seconds) => new() { Program = seconds * _use.Crowding };
 }

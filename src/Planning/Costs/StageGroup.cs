@@ -1,17 +1,26 @@
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Planning.Costs;
 
-/// <summary>Workers that share a stage, with what each has of every layer, and what that weighs in their memories.</summary>
+/// <summary>A worker's memory by its uses, in bytes.</summary>
+/// <param name="Weights">The loaded weights.</param>
+/// <param name="Kv">The KV cache of its layers and heads.</param>
+public readonly record struct RankMemory(double Weights, double Kv, double Buffers)
+{
+    public double Total => Weights + Kv + Buffers;
+}
+
+/// <summary>Workers that share a stage, with each one's part of every layer, and the memory that it takes.</summary>
 sealed class StageGroup
 {
     readonly PlanningProblem _problem;
     readonly RankFractions[] _fractions;
 
-    /// <summary>Of ranks with the same part and the same memory, one.</summary>
+    /// <summary>The ranks whose memory is limited; one for all ranks with the same part and the same memory.</summary>
     readonly int[] _limitedRanks;
 
-    /// <summary>By first layer, as far as it was asked for: the most layers from there that every rank has memory for.</summary>
+    /// <summary>By first layer, computed on demand: the most layers from there that every rank has memory for.</summary>
     readonly int?[] _mostLayers;
 
     public StageGroup(PlanningProblem problem, int[] workers, RankShares shares, string kind)
@@ -23,18 +32,18 @@ sealed class StageGroup
         _mostLayers = new int?[problem.Model.LayerCount];
     }
 
-    public static StageGroup Of(PlanningProblem problem, int[] workers, RankShares shares) => new(problem, workers, shares, GroupKind.Of(problem.Cluster, workers));
+    public static StageGroup Of(PlanningProblem problem, int[] workers, RankShares shares) => new(problem, workers, shares, problem.Cluster.GroupKindOf(workers));
 
     public int[] Workers { get; }
 
     public RankShares Shares { get; }
 
-    /// <summary>The same for groups that are alike in all but which of several like workers they have.</summary>
+    /// <summary>Groups of like workers have the same; see <see cref="ClusterProfile.GroupKindOf"/>.</summary>
     public string Kind { get; }
 
     public IReadOnlyList<RankFractions> Fractions => _fractions;
 
-    /// <summary>Every rank has memory for its part of these layers, with what comes with the first and the last, and for the KV cache.</summary>
+    /// <summary>Whether every rank has memory for its part of these layers (with embedding and head where they belong) and for the KV cache.</summary>
     public bool Holds(int first, int count) => count <= (_mostLayers[first] ??= MostLayers(first));
 
     public RankMemory MemoryOf(int rank, int first, int count)
@@ -44,13 +53,13 @@ sealed class StageGroup
         var (attention, feedForward, norms) = _problem.LayerBytes(first, count);
         var weights = attention * share.Attention + feedForward * share.FeedForward + norms;
         if (embeds) weights += model.Embedding.Bytes;
-        // A tied head is rows of the embedding, where that is.
-        if (hasHead && !(embeds && model.Sizes.TiedEmbeddings)) weights += model.Head.Bytes * share.Vocabulary;
+        // A tied head needs no memory beside the embedding.
+        if (hasHead && !(embeds && model.TiedEmbeddings)) weights += model.Head.Bytes * share.Vocabulary;
         var kv = (double)_problem.Goal.KvBlocks * model.KvBlockBytes * count * share.Kv;
         return new RankMemory(weights * _problem.Overheads.Resident, kv, _problem.Goal.BufferBytes);
     }
 
-    /// <summary>Found by halving, for more layers never take less.</summary>
+    /// <summary>A binary search: more layers never take less memory.</summary>
     int MostLayers(int first)
     {
         var (held, tooMany) = (0, _problem.Model.LayerCount - first + 1);

@@ -1,9 +1,11 @@
+using LlamaCluster.Planning.Profiles;
+
 namespace LlamaCluster.Planning.Costs;
 
-/// <summary>How long a group takes for any range of layers, for steps of one load. Sums over layers are made once.</summary>
+/// <summary>How long a group takes for any range of layers, for steps of one load. Sums over layers are computed once.</summary>
 sealed class StageTimes
 {
-    /// <summary>Candidates and normaliser that a rank tells of a row of logits.</summary>
+    /// <summary>The candidates and the normaliser that a rank sends for each row of logits.</summary>
     const double CandidateBytes = 1024;
 
     readonly PlanningProblem _problem;
@@ -11,7 +13,7 @@ sealed class StageTimes
     readonly long[] _wholeSums;
     readonly TimeParts _head;
 
-    /// <param name="uses">Of each of the group's hosts.</param>
+    /// <param name="uses">The use of each of the group's hosts.</param>
     public StageTimes(PlanningProblem problem, StageGroup group, StepLoad load, IReadOnlyDictionary<int, HostUse> uses)
     {
         _problem = problem;
@@ -19,7 +21,7 @@ sealed class StageTimes
         var paces = group.Workers.Select(worker => new RankPace(problem.Cluster, worker, UseOf(worker), problem.Overheads)).ToArray();
         var crowding = group.Workers.Max(worker => UseOf(worker).Crowding);
         HostUse UseOf(int worker) => uses[problem.Cluster.Workers[worker].Host];
-        var sums = 2 * network.SumSeconds(group.Workers, load.Rows * problem.Model.Sizes.HiddenSize * problem.Goal.SumBytes, crowding);
+        var sums = 2 * network.SumSeconds(group.Workers, load.Rows * problem.Model.HiddenSize * problem.Goal.SumBytes, crowding);
         TimeParts LayerOn(int rank, LayerFootprint layer) => LayerOf(paces[rank], layer, group.Fractions[rank], load) + new TimeParts { Exchange = sums };
 
         var byKind = problem.Model.LayerKinds.Distinct().ToDictionary(kind => kind, kind => Slowest(group, rank => LayerOn(rank, problem.Model.Layers[kind])));
@@ -37,7 +39,7 @@ sealed class StageTimes
         return first + count == _problem.Model.LayerCount ? layers + _head : layers;
     }
 
-    /// <summary>In whole picoseconds, of which each layer has as many wherever it stands.</summary>
+    /// <summary>The same in whole picoseconds: a layer has the same time in every range, without rounding errors.</summary>
     public long PicosecondsOf(int first, int count)
     {
         var layers = _wholeSums[first + count] - _wholeSums[first];
@@ -59,7 +61,7 @@ sealed class StageTimes
 
     TimeParts HeadOf(RankPace pace, RankFractions share, StepLoad load) =>
         pace.Product(_problem.Model.Head, share.Vocabulary, load.SampledRows)
-        + pace.Program(load.SampledRows * share.Vocabulary * _problem.Model.Sizes.VocabularySize * _problem.Overheads.LogitSeconds);
+        + pace.Program(load.SampledRows * share.Vocabulary * _problem.Model.Split.VocabularySize * _problem.Overheads.LogitSeconds);
 
     static TimeParts Slowest(StageGroup group, Func<int, TimeParts> time) =>
         Enumerable.Range(0, group.Workers.Length).Select(time).MaxBy(parts => parts.Total);

@@ -1,6 +1,16 @@
 namespace LlamaCluster.Planning.Costs;
 
-/// <summary>Where a time goes, in seconds.</summary>
+/// <summary>The size of a step.</summary>
+/// <param name="Rows">B: token positions.</param>
+/// <param name="SampledRows">Rows that need logits.</param>
+/// <param name="Positions">Positions that each row attends to.</param>
+public readonly record struct StepLoad(int Rows, int SampledRows, int Positions)
+{
+    /// <summary>One token of each stream.</summary>
+    public static StepLoad Decode(int streams, int positions) => new(streams, streams, positions);
+}
+
+/// <summary>A time by its causes, in seconds.</summary>
 /// <param name="Weights">Products that wait for memory.</param>
 /// <param name="Arithmetic">Products that wait for the processor.</param>
 /// <param name="Attention">Reading keys and values.</param>
@@ -11,7 +21,7 @@ public readonly record struct TimeParts(double Weights, double Arithmetic, doubl
 {
     const double PicosecondsPerSecond = 1e12;
 
-    /// <summary>The total, in whole ones: sums of these are the same in any order.</summary>
+    /// <summary>The total as a whole number, so that sums are the same in any order.</summary>
     public long Picoseconds => (long)Math.Round(Total * PicosecondsPerSecond);
 
     public double Total => Weights + Arithmetic + Attention + Exchange + Transfer + Program;

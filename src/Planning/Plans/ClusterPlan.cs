@@ -2,7 +2,7 @@ namespace LlamaCluster.Planning.Plans;
 
 /// <summary>
 /// The assignment of a model's shards to the workers of one replica. Immutable, and valid by construction (see
-/// <see cref="PlanRules"/>): any other assignment is another plan with a higher view version.
+/// <see cref="PlanRules"/>). A different assignment is a new plan with a higher view version.
 /// </summary>
 public sealed class ClusterPlan
 {
@@ -17,7 +17,7 @@ public sealed class ClusterPlan
         _byWorker = assignments.ToDictionary(a => a.Worker);
     }
 
-    /// <summary>From 1; grows with every plan that a coordinator makes.</summary>
+    /// <summary>Starts at 1 and grows with every plan that a coordinator makes.</summary>
     public ulong ViewVersion { get; }
 
     public string ModelName { get; }
@@ -46,3 +46,7 @@ public sealed class ClusterPlan
     /// <summary>A worker's part; null if it has none.</summary>
     public ShardAssignment? Find(WorkerId worker) => _byWorker.GetValueOrDefault(worker);
 }
+
+/// <summary>One worker's part in a plan.</summary>
+/// <param name="Address">Where other workers reach it: http or https, host and port.</param>
+public sealed record ShardAssignment(WorkerId Worker, Uri Address, int Stage, Shard Shard);

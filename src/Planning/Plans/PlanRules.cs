@@ -1,8 +1,8 @@
 namespace LlamaCluster.Planning.Plans;
 
 /// <summary>
-/// What makes a list of assignments a plan: stages 0, 1, 2... each with ranks 0, 1, 2... that are complete, hold the same layers and know the same shares;
-/// the stages' ranges, one after the other, cover every layer of the model exactly once; no worker and no address stands there twice.
+/// The rules that make a list of assignments a plan. Stages are numbered 0, 1, 2... and each has all of its ranks 0, 1, 2... The ranks of a stage hold
+/// the same layers and know the same shares. The stages' ranges, in order, cover every layer once. No worker and no address occurs twice.
 /// </summary>
 public static class PlanRules
 {
@@ -10,7 +10,7 @@ public static class PlanRules
     public const int MaxAssignments = 4_096;
     public const int MaxNameLength = 256;
 
-    /// <summary>The first rule that is broken, in one line; null if none is.</summary>
+    /// <summary>One line about the first broken rule; null if all rules hold.</summary>
     public static string? FirstProblem(
         ulong viewVersion, string modelName, string modelDigest, int layerCount, IReadOnlyList<ShardAssignment> assignments)
     {

@@ -3,25 +3,51 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Planning.Plans;
 
+/// <summary>The sizes of a model that a tensor group divides.</summary>
+public sealed record SplitSizes
+{
+    /// <summary>H, a multiple of G.</summary>
+    public required int HeadCount { get; init; }
+
+    /// <summary>G.</summary>
+    public required int KvHeadCount { get; init; }
+
+    /// <summary>F.</summary>
+    public required int FfnSize { get; init; }
+
+    /// <summary>V.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>Columns per quantisation block of the layers' down matrices: 256, 32, or 1 for floats.</summary>
+    public required int ColumnBlock { get; init; }
+}
+
+/// <summary>What one rank of a tensor group holds of every layer of its stage, and of the output head.</summary>
+/// <param name="Heads">Query heads: rows of Q, columns of O. Whole groups that share a KV head, or a part of one group.</param>
+/// <param name="KvHeads">The KV heads of these query heads: rows of K and V. With more ranks than KV heads, several ranks hold the same KV head.</param>
+/// <param name="Ffn">Rows of gate and up, columns of down.</param>
+/// <param name="Vocabulary">Rows of the head.</param>
+public sealed record RankSlice(IndexRange Heads, IndexRange KvHeads, IndexRange Ffn, IndexRange Vocabulary);
+
 /// <summary>
 /// All arithmetic of splitting layers over the ranks of a tensor group. Immutable and pure: the same sizes and shares give the same slices on
-/// every machine. Slices are in rank order, not empty, and cover everything once, but for KV heads that several ranks need.
+/// every machine. Slices are in rank order and not empty. They cover everything once, except KV heads, which several ranks may need.
 /// <para>
-/// Each rank's part is as near its share as the units allow (see <see cref="Apportionment"/>). Units are KV heads with their query heads; with
-/// more ranks than KV heads, the query heads of each (see <see cref="HeadDivision"/>). Of the feed-forward they are whole quantisation
-/// blocks; where there are fewer of these than ranks, <see cref="FineColumns"/> columns. Of the head they are <see cref="RowGroup.Rows"/> rows.
+/// Each rank's part is as close to its share as the units allow (see <see cref="Apportionment"/>). Attention is divided by KV heads with their
+/// query heads, or by query heads if there are more ranks than KV heads. The feed-forward is divided by whole quantisation blocks, or by
+/// <see cref="FineColumns"/> columns if there are fewer blocks than ranks. The output head is divided by <see cref="RowGroup.Rows"/> rows.
 /// </para>
 /// </summary>
 public sealed class TensorSplit
 {
-    /// <summary>The smallest number of columns that a matrix product takes together.</summary>
+    /// <summary>The smallest number of columns that a matrix product handles as a unit.</summary>
     public const int FineColumns = 32;
 
     readonly RankSlice[] _slices;
 
     TensorSplit(SplitSizes sizes, RankShares shares)
     {
-        var heads = HeadDivision.Divide(sizes.HeadCount, sizes.KvHeadCount, shares);
+        var heads = Apportionment.DivideHeads(sizes.HeadCount, sizes.KvHeadCount, shares);
         var ffn = Divide(sizes.FfnSize, ColumnsCutTogether(sizes, shares.Count), shares);
         var vocabulary = Divide(sizes.VocabularySize, RowGroup.Rows, shares);
         var group = sizes.HeadCount / sizes.KvHeadCount;
@@ -31,19 +57,19 @@ public sealed class TensorSplit
 
     public int RankCount => _slices.Length;
 
-    /// <summary>The greatest number of which every rank's first query head is a multiple; 0: there is one rank.</summary>
+    /// <summary>Every rank's first query head is a multiple of this, the greatest such number; 0 if there is one rank.</summary>
     public int HeadUnit { get; }
 
-    /// <summary>The greatest number of which every rank's first feed-forward column is a multiple; 0: there is one rank.</summary>
+    /// <summary>Every rank's first feed-forward column is a multiple of this, the greatest such number; 0 if there is one rank.</summary>
     public int FfnUnit { get; }
 
     public RankSlice this[int rank] => _slices[rank];
 
-    /// <summary>How many ranks can share a model of these sizes; at least 1.</summary>
+    /// <summary>The most ranks that can share a model of these sizes; at least 1.</summary>
     public static int MaxRanks(SplitSizes sizes) => Math.Min(
         RankShares.MaxRanks, Math.Min(sizes.HeadCount, Math.Min(Units(sizes.FfnSize, FineColumns), Units(sizes.VocabularySize, RowGroup.Rows))));
 
-    /// <summary>Why there is no such split, in one line; null if there is.</summary>
+    /// <summary>One line that says why the split is impossible; null if it is possible.</summary>
     public static string? FirstProblem(SplitSizes sizes, RankShares shares)
     {
         if (SizeProblem(sizes) is { } problem) return problem;
@@ -55,7 +81,7 @@ public sealed class TensorSplit
             : null;
     }
 
-    /// <param name="problem">Why there is no such split, in one line.</param>
+    /// <param name="problem">One line that says why the split is impossible.</param>
     public static bool TryCreate(
         SplitSizes sizes, RankShares shares, [NotNullWhen(true)] out TensorSplit? split, [NotNullWhen(false)] out string? problem)
     {
@@ -64,7 +90,7 @@ public sealed class TensorSplit
         return split is not null;
     }
 
-    /// <exception cref="ArgumentException">There is no such split; the message says why.</exception>
+    /// <exception cref="ArgumentException">The split is impossible; the message says why.</exception>
     public static TensorSplit Create(SplitSizes sizes, RankShares shares) =>
         TryCreate(sizes, shares, out var split, out var problem) ? split : throw new ArgumentException(problem, nameof(shares));
 
@@ -84,7 +110,7 @@ public sealed class TensorSplit
         return ranks <= Units(sizes.FfnSize, block) ? block : FineColumns;
     }
 
-    /// <summary>Consecutive ranges of whole units, of which the last one may be shorter.</summary>
+    /// <summary>Consecutive ranges of whole units; the last unit may be shorter.</summary>
     static IndexRange[] Divide(int total, int unit, RankShares shares)
     {
         var first = 0;

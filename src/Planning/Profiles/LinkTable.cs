@@ -1,13 +1,21 @@
 namespace LlamaCluster.Planning.Profiles;
 
-/// <summary>The links between hosts, within each, and from each to the coordinator. Immutable.</summary>
+/// <summary>The network between two places. The time that programs add is in the planner's overheads, not here.</summary>
+/// <param name="RoundTripSeconds">For a small message.</param>
+/// <param name="BytesPerSecond">One way.</param>
+public readonly record struct Link(double RoundTripSeconds, double BytesPerSecond)
+{
+    public double OneWaySeconds => RoundTripSeconds / 2;
+}
+
+/// <summary>The links between hosts, within each host, and from each host to the coordinator. Immutable.</summary>
 public sealed class LinkTable
 {
     readonly Link[] _coordinator;
     readonly Link[,] _between;
 
-    /// <param name="between">Of two different hosts, or of a host to itself; asked once for each pair.</param>
-    /// <param name="coordinator">From a host to the coordinator.</param>
+    /// <param name="between">The link of two different hosts, or within a host; called once for each pair.</param>
+    /// <param name="coordinator">The link from a host to the coordinator.</param>
     public LinkTable(int hosts, Func<int, int, Link> between, Func<int, Link> coordinator)
     {
         _coordinator = [.. Enumerable.Range(0, hosts).Select(coordinator)];
@@ -23,7 +31,7 @@ public sealed class LinkTable
 
     public Link ToCoordinator(int host) => _coordinator[host];
 
-    /// <summary>The two hosts could change places and nobody would see it.</summary>
+    /// <summary>Whether the two hosts are interchangeable: all their links are the same.</summary>
     public bool AreAlike(int a, int b)
     {
         if (_coordinator[a] != _coordinator[b] || _between[a, a] != _between[b, b]) return false;

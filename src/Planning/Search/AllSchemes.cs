@@ -3,18 +3,18 @@ using LlamaCluster.Planning.Costs;
 namespace LlamaCluster.Planning.Search;
 
 /// <summary>
-/// Every scheme of a small cluster, but of those that differ only in which of several like workers, or like hosts, they take, one. A scheme may
+/// Enumerates every scheme of a small cluster. Schemes that differ only in the choice among like workers, or like hosts, are listed once. A scheme may
 /// leave workers out, unless the goal says otherwise.
 /// </summary>
 static class AllSchemes
 {
     public static IEnumerable<PlanScheme> Of(PlanningProblem problem) =>
-        Extend(problem, [], new bool[problem.Cluster.Workers.Count]).Where(scheme => SchemeRules.Allow(scheme, problem));
+        Extend(problem, [], new bool[problem.Cluster.Workers.Count]).Where(scheme => scheme.IsAllowed(problem));
 
     static IEnumerable<PlanScheme> Extend(PlanningProblem problem, IReadOnlyList<int[]> stages, bool[] used)
     {
         if (stages.Count > 0) yield return new PlanScheme(stages);
-        if (stages.Count == problem.Model.LayerCount || (stages.Count > 0 && !SchemeRules.AllowsRanks(problem, stages[^1].Length, isLast: false))) yield break;
+        if (stages.Count == problem.Model.LayerCount || (stages.Count > 0 && !PlanScheme.AllowsRanks(problem, stages[^1].Length, isLast: false))) yield break;
         foreach (var group in NextGroups(problem, used))
         {
             var taken = (bool[])used.Clone();
@@ -26,10 +26,10 @@ static class AllSchemes
     static IEnumerable<int[]> NextGroups(PlanningProblem problem, bool[] used)
     {
         foreach (var group in Choose(problem, used, host: 0, [], []))
-            if (SchemeRules.AllowsRanks(problem, group.Count, isLast: true)) yield return [.. group];
+            if (PlanScheme.AllowsRanks(problem, group.Count, isLast: true)) yield return [.. group];
     }
 
-    /// <param name="picks">What was taken of each host before, as counts of each of its kinds of workers.</param>
+    /// <param name="picks">What was taken from each earlier host: the number of workers of each of its kinds.</param>
     static IEnumerable<IReadOnlyList<int>> Choose(PlanningProblem problem, bool[] used, int host, IReadOnlyList<int> chosen, IReadOnlyList<int[]> picks)
     {
         var cluster = problem.Cluster;
@@ -48,7 +48,7 @@ static class AllSchemes
         }
     }
 
-    /// <summary>Of like hosts that are still whole, a later one gives no more than an earlier one.</summary>
+    /// <summary>Among like hosts of which nothing was used yet, a later one gives no more workers than an earlier one.</summary>
     static int[]? LimitOf(PlanningProblem problem, bool[] used, int host, IReadOnlyList<int[]> picks)
     {
         bool IsWhole(int other) => problem.Cluster.WorkersOf(other).All(worker => !used[worker]);
@@ -58,7 +58,7 @@ static class AllSchemes
         return null;
     }
 
-    /// <summary>All vectors from the given one down to zero, so that of like schemes the one in the workers' own order comes first.</summary>
+    /// <summary>All vectors from the given one down to zero. In this order, the first of several like schemes has the workers in their own order.</summary>
     static IEnumerable<int[]> Counts(int[] most)
     {
         if (most.Length == 0) return [[]];

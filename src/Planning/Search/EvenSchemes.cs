@@ -4,13 +4,13 @@ using LlamaCluster.Planning.Profiles;
 namespace LlamaCluster.Planning.Search;
 
 /// <summary>
-/// The schemes of a large cluster in which all stages of a kind of workers have as many ranks, but for one with those that are over: for one kind of workers all of them, for
-/// several kinds some, from which a search can go on, and those in which all stages have as many ranks, of whatever kinds. The latter are all there is where no host
-/// is quite like another, as where every link was measured.
+/// Schemes of a large cluster in which all stages of one kind of workers have equally many ranks, except a last stage with the remainder. With one kind of
+/// workers these are all such schemes. With several kinds they are some, as starting points of a search, and also schemes with equally many ranks in all stages
+/// whatever the kinds. Only the latter remain useful where no host is quite like another, for example where every link was measured.
 /// </summary>
 static class EvenSchemes
 {
-    /// <summary>With more kinds than this, all stages have as many ranks.</summary>
+    /// <summary>With more kinds than this, all stages have equally many ranks.</summary>
     const int MostKinds = 3;
 
     public static IReadOnlyList<PlanScheme> Of(PlanningProblem problem)
@@ -21,7 +21,7 @@ static class EvenSchemes
               from stages in Enumerable.Range(1, Math.Min(problem.Model.LayerCount, DivideUp(kinds[0].Length, ranks)))
               select new PlanScheme([.. Cut(kinds[0], ranks, stages)])
             : OfSeveral(problem, kinds).Concat(OfAnyKinds(problem));
-        return [.. schemes.Where(scheme => SchemeRules.Allow(scheme, problem))];
+        return [.. schemes.Where(scheme => scheme.IsAllowed(problem))];
     }
 
     static IEnumerable<PlanScheme> OfSeveral(PlanningProblem problem, IReadOnlyList<int[]> kinds)
@@ -40,7 +40,7 @@ static class EvenSchemes
         }
     }
 
-    /// <summary>Groups of workers that are near each other; with and without those that are over.</summary>
+    /// <summary>Groups of workers that are near each other, with and without the remainder.</summary>
     static IEnumerable<PlanScheme> OfAnyKinds(PlanningProblem problem)
     {
         var workers = HostsByNearness(problem.Cluster).SelectMany(problem.Cluster.WorkersOf).ToArray();
@@ -49,7 +49,7 @@ static class EvenSchemes
                select new PlanScheme([.. Cut(workers, ranks, Math.Min(stages, problem.Model.LayerCount))]);
     }
 
-    /// <summary>After the first host always the one that is nearest to the last, of equally near ones the first.</summary>
+    /// <summary>Starts with the first host, and goes on to the nearest host that is left; the first one among equally near ones.</summary>
     static IEnumerable<int> HostsByNearness(ClusterProfile cluster)
     {
         var left = Enumerable.Range(0, cluster.Hosts.Count).ToList();
@@ -79,7 +79,7 @@ static class EvenSchemes
         return all ? Enumerable.Range(1, most) : Steps(most);
     }
 
-    /// <summary>1, 2, 4, 8... and the most.</summary>
+    /// <summary>1, 2, 4, 8... and <paramref name="most"/>.</summary>
     static IEnumerable<int> Steps(int most)
     {
         for (var step = 1; step < most; step *= 2) yield return step;
@@ -88,13 +88,13 @@ static class EvenSchemes
 
     static int DivideUp(int value, int parts) => (value + parts - 1) / parts;
 
-    /// <summary>No more stages than layers: what is over is left out.</summary>
+    /// <summary>No more stages than layers; further stages are dropped.</summary>
     static PlanScheme Cut(IReadOnlyList<int[]> kinds, int[] ranks, int[] stages, int layers) =>
         new([.. kinds.SelectMany((kind, index) => Cut(kind, ranks[index], stages[index])).Take(layers)]);
 
     static IEnumerable<int[]> Cut(int[] workers, int ranks, int stages) => workers.Chunk(ranks).Take(stages);
 
-    /// <summary>Like workers on like hosts, host after host.</summary>
+    /// <summary>Groups of like workers on like hosts, in the order of hosts.</summary>
     static IReadOnlyList<int[]> KindsOf(PlanningProblem problem)
     {
         var cluster = problem.Cluster;

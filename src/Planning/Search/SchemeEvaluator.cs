@@ -3,21 +3,21 @@ using LlamaCluster.Planning.Costs;
 namespace LlamaCluster.Planning.Search;
 
 /// <summary>
-/// What a scheme can reach: divides its layers in the best way, but for <see cref="Precision"/>, and says what a token costs then. Counts its
+/// Finds the cost of a scheme: divides its layers in the best way, within <see cref="Precision"/>, and computes what a token costs then. Counts its
 /// work. Not safe for concurrent use.
 /// </summary>
 sealed class SchemeEvaluator(PlanningProblem problem)
 {
-    /// <summary>A division may cost so much more than the best one.</summary>
+    /// <summary>A division may cost more than the best one by this fraction.</summary>
     public const double Precision = 1e-4;
 
     readonly StageGroups _groups = new(problem);
     readonly SchemeFlows _flows = new(problem);
 
-    /// <summary>Divisions of layers that were computed, each O(S (L - S)^2).</summary>
+    /// <summary>The number of divisions of layers that were computed, each O(S (L - S)^2).</summary>
     public int Divisions { get; private set; }
 
-    /// <param name="ceiling">A cost above which the scheme is of no interest.</param>
+    /// <param name="ceiling">A scheme that costs more is of no interest.</param>
     /// <returns>Null if the model does not fit, or the cost is above the ceiling.</returns>
     public SchemeCost? Evaluate(PlanScheme scheme, long ceiling = long.MaxValue)
     {
@@ -25,7 +25,7 @@ sealed class SchemeEvaluator(PlanningProblem problem)
         {
             StageGroup[] groups = [.. scheme.Stages.Select(stage => _groups.Of(stage, byMemory))];
             var flow = FlowOf(groups);
-            if (Divide(groups, flow, long.MaxValue) is not { } shortest) continue;   // shares by pace do not fit: by memory they may
+            if (Divide(groups, flow, long.MaxValue) is not { } shortest) continue;   // shares by pace do not fit; shares by memory may
             return LeastCycle(groups, flow, shortest, ceiling) is { } division && division.Cycle <= ceiling
                 ? new SchemeCost(scheme, groups, division.Counts, division.Cycle)
                 : null;
@@ -33,13 +33,13 @@ sealed class SchemeEvaluator(PlanningProblem problem)
         return null;
     }
 
-    /// <summary>What no division of the scheme's layers can be below: as if layers could be cut, and the head cost nothing.</summary>
+    /// <summary>A cost that no division of the scheme's layers is below. It assumes that layers can be cut, and that the head costs nothing.</summary>
     public long LowerBound(PlanScheme scheme)
     {
         var flow = FlowOf([.. scheme.Stages.Select(stage => _groups.Of(stage, byMemory: false))]);
         var kinds = problem.Model.LayerKinds.CountBy(kind => kind).ToList();
         var stages = flow.Stages.CountBy(stage => stage).ToList();
-        // A layer's work is its time on the stage that is best for it. No stage does more work per second than with the layers it is best at.
+        // A layer's work is its time on the stage that is fastest for it. A stage works at its highest rate with the layers that it is best at.
         var work = kinds.ToDictionary(kind => kind.Key, kind => stages.Min(stage => stage.Key.PicosecondsOfLayer(kind.Key)));
         var rate = stages.Sum(stage => stage.Value * kinds.Max(kind => (double)work[kind.Key] / stage.Key.PicosecondsOfLayer(kind.Key)));
         var all = kinds.Sum(kind => kind.Value * work[kind.Key]);
@@ -50,11 +50,11 @@ sealed class SchemeEvaluator(PlanningProblem problem)
         _flows.OfStreams(groups, problem.Goal.Objective == PlanObjective.Throughput ? problem.Goal.Concurrency : 1);
 
     /// <summary>
-    /// The division whose cycle is the shortest. The lower a bound is set on the slowest stage, the longer is the way through all of them;
-    /// the best is where both count the same, which is found by halving.
+    /// The division with the shortest cycle. A lower bound on the slowest stage makes the way through all stages longer. The best division is where
+    /// both limit the cycle equally; a binary search finds it.
     /// </summary>
-    /// <param name="shortest">The division with the shortest way.</param>
-    /// <returns>Null if all are above the ceiling.</returns>
+    /// <param name="shortest">The division with the shortest way through all stages.</param>
+    /// <returns>Null if every division costs more than the ceiling.</returns>
     LayerCounts? LeastCycle(StageGroup[] groups, SchemeFlow flow, LayerCounts shortest, long ceiling)
     {
         if (shortest.IsBoundByWay) return shortest;
@@ -73,7 +73,7 @@ sealed class SchemeEvaluator(PlanningProblem problem)
     }
 
     /// <param name="bound">No stage may take longer.</param>
-    /// <returns>The division with the shortest way through all stages; of equals, the one whose stages are most alike.</returns>
+    /// <returns>The division with the shortest way through all stages; among equal ones, the one with the most equal stages.</returns>
     LayerCounts? Divide(StageGroup[] groups, SchemeFlow flow, long bound)
     {
         Divisions++;
@@ -84,7 +84,7 @@ sealed class SchemeEvaluator(PlanningProblem problem)
         return best is var (counts, _) ? LayerCounts.Of(counts, flow) : null;
     }
 
-    /// <summary>The least time that the slowest stage can be made to take.</summary>
+    /// <summary>The least time of the slowest stage, over all divisions.</summary>
     long LeastBottleneck(StageGroup[] groups, SchemeFlow flow)
     {
         Divisions++;
@@ -94,6 +94,6 @@ sealed class SchemeEvaluator(PlanningProblem problem)
             Math.Max)!.Value.Cost;
     }
 
-    /// <summary>A little less, so that no rounding makes a bound of it that is none.</summary>
+    /// <summary>A little less than the value, so that rounding cannot make the bound too high.</summary>
     static long Below(double picoseconds) => (long)(picoseconds * (1 - 1e-9)) - 1;
 }

@@ -2,15 +2,15 @@ using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Planning.Search;
 
-/// <summary>Schemes that differ from one in a stage or two.</summary>
+/// <summary>Lists the neighbours of a scheme: schemes that differ from it in one or two stages.</summary>
 static class SchemeMoves
 {
-    /// <summary>Those that a goal allows; of those that differ only in which of several like workers they take, one.</summary>
+    /// <summary>The neighbours that the goal allows. Those that differ only in the choice among like workers are listed once.</summary>
     public static IEnumerable<PlanScheme> From(PlanScheme scheme, PlanningProblem problem)
     {
         HashSet<string> seen = [KeyOf(scheme.Stages, problem)];
         foreach (var stages in All(scheme.Stages, Unused(scheme, problem)))
-            if (new PlanScheme(stages) is var near && SchemeRules.Allow(near, problem) && seen.Add(KeyOf(stages, problem))) yield return near;
+            if (new PlanScheme(stages) is var near && near.IsAllowed(problem) && seen.Add(KeyOf(stages, problem))) yield return near;
     }
 
     static IEnumerable<IReadOnlyList<int[]>> All(IReadOnlyList<int[]> stages, IReadOnlyList<int> unused)
@@ -39,7 +39,7 @@ static class SchemeMoves
     static IReadOnlyList<int[]> Replace(IReadOnlyList<int[]> stages, int first, int count, params int[][] by) =>
         [.. stages.Take(first), .. by, .. stages.Skip(first + count)];
 
-    /// <summary>Of each kind of workers the first that has no stage.</summary>
+    /// <summary>The first unused worker of each kind.</summary>
     static IReadOnlyList<int> Unused(PlanScheme scheme, PlanningProblem problem)
     {
         var used = scheme.Stages.SelectMany(stage => stage).ToHashSet();
@@ -52,5 +52,5 @@ static class SchemeMoves
     }
 
     static string KeyOf(IReadOnlyList<int[]> stages, PlanningProblem problem) =>
-        string.Join(';', stages.Select(stage => GroupKind.Of(problem.Cluster, stage)));
+        string.Join(';', stages.Select(stage => problem.Cluster.GroupKindOf(stage)));
 }

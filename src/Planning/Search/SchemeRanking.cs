@@ -1,6 +1,6 @@
 namespace LlamaCluster.Planning.Search;
 
-/// <summary>The best scheme so far, and the best one of another shape. Schemes that cannot be either are passed over by their lower bound.</summary>
+/// <summary>Keeps the best scheme so far, and the best one of another shape. Schemes whose lower bound is too high for both are skipped.</summary>
 sealed class SchemeRanking(SchemeEvaluator evaluator)
 {
     public SchemeCost? Best { get; private set; }
@@ -9,8 +9,8 @@ sealed class SchemeRanking(SchemeEvaluator evaluator)
 
     public int Considered { get; private set; }
 
-    /// <summary>Of equals, those with fewer workers come first, then those that were named first.</summary>
-    /// <param name="onlyBetter">Only what would be the best is of interest.</param>
+    /// <summary>Among equal costs, fewer workers win, and then the scheme that comes first.</summary>
+    /// <param name="onlyBetter">Only a new best scheme is of interest, not a new runner-up.</param>
     public void Consider(IReadOnlyList<PlanScheme> schemes, bool onlyBetter = false)
     {
         Considered += schemes.Count;

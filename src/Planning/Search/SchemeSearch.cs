@@ -2,20 +2,27 @@ using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Planning.Search;
 
+/// <summary>The result of a search.</summary>
+/// <param name="RunnerUp">The best scheme of another shape; null if there is none.</param>
+/// <param name="IsExact">Every scheme was considered.</param>
+/// <param name="Considered">The number of schemes that were considered.</param>
+/// <param name="Divisions">The number of divisions of layers that were computed for them.</param>
+sealed record SearchResult(SchemeCost Best, SchemeCost? RunnerUp, bool IsExact, int Considered, int Divisions);
+
 /// <summary>
-/// Finds the best scheme for a problem. Where there are few schemes, all of them are looked at, so that the best one is found for certain; where
-/// there are more, those in which all stages of a kind of workers are alike, and from the best of these on, step by step, those that differ a
-/// little, until none is better. Deterministic; its work is bounded by counts, not by time.
+/// Finds the best scheme for a problem. If there are few schemes it compares all of them, and the result is exact. Otherwise it compares even schemes
+/// (see <see cref="EvenSchemes"/>) and climbs from the best of them: it compares the neighbours of the best scheme so far, again and again, until none
+/// is better. Deterministic; its work is bounded by counts, not by time.
 /// </summary>
 sealed class SchemeSearch(PlanningProblem problem)
 {
-    /// <summary>Up to so many schemes, all are looked at: any cluster of 5 workers, or 12 that are alike.</summary>
+    /// <summary>Up to this number of schemes, all are compared: any cluster of 5 workers, or 12 that are alike.</summary>
     public const int MostForAll = 6_000;
 
-    /// <summary>Of more workers, even if all are alike, there are more schemes than that.</summary>
+    /// <summary>More workers have more schemes than that, even if all workers are alike.</summary>
     const int MostWorkersForAll = 16;
 
-    /// <summary>Schemes that are looked at when there are more.</summary>
+    /// <summary>The most neighbours that climbing compares.</summary>
     public const int MostSteps = 400;
 
     readonly SchemeEvaluator _evaluator = new(problem);

@@ -3,7 +3,7 @@ using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Planning.Search;
 
-/// <summary>Makes groups of workers; ranks that are not alike get shares by their pace, or by their memory. Not safe for concurrent use.</summary>
+/// <summary>Makes groups of workers. Ranks that are not alike get shares by their pace, or by their memory. Not safe for concurrent use.</summary>
 sealed class StageGroups(PlanningProblem problem)
 {
     const int FinestShare = 1000;
@@ -11,10 +11,10 @@ sealed class StageGroups(PlanningProblem problem)
     readonly Dictionary<string, RankShares> _shares = [];
     readonly Dictionary<(int Worker, int Host), double> _paces = [];
 
-    /// <param name="byMemory">Shares in proportion to memory in place of pace.</param>
+    /// <param name="byMemory">Shares are in proportion to memory in place of pace.</param>
     public StageGroup Of(int[] workers, bool byMemory)
     {
-        var kind = GroupKind.Of(problem.Cluster, workers);
+        var kind = problem.Cluster.GroupKindOf(workers);
         var key = $"{kind} {byMemory}";
         if (!_shares.TryGetValue(key, out var shares)) _shares[key] = shares = SharesOf(workers, byMemory);
         return new StageGroup(problem, workers, shares, kind);
@@ -31,7 +31,7 @@ sealed class StageGroups(PlanningProblem problem)
 
     double MemoryOf(int worker) => Math.Max(0, problem.Cluster.Workers[worker].MemoryBytes - (double)problem.Goal.BufferBytes);
 
-    /// <summary>Layers per picosecond that a worker would do alone on its host, at the load that the goal is about.</summary>
+    /// <summary>Layers per picosecond of a worker that is alone on its host, at the goal's load.</summary>
     double PaceOf(int worker)
     {
         var cluster = problem.Cluster;

@@ -1,5 +1,12 @@
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlamaCluster.Text.Templates.Builtins;
+using LlamaCluster.Text.Templates.Nodes;
+using LlamaCluster.Text.Templates.Runtime;
+using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates;
 
@@ -9,21 +16,81 @@ public sealed record ChatTemplateInput
     /// <summary><c>messages</c>: an array of objects with at least <c>role</c> and mostly <c>content</c>, as in the OpenAI API.</summary>
     public required JsonNode Messages { get; init; }
 
-    /// <summary><c>tools</c>: an array of tool definitions as in the OpenAI API; none where null.</summary>
+    /// <summary><c>tools</c>: an array of tool definitions as in the OpenAI API; null if there are none.</summary>
     public JsonNode? Tools { get; init; }
 
-    /// <summary><c>add_generation_prompt</c>: end with the words that open the assistant's turn.</summary>
+    /// <summary><c>add_generation_prompt</c>: end the prompt with the words that open the assistant's turn.</summary>
     public bool AddGenerationPrompt { get; init; } = true;
 
-    /// <summary><c>bos_token</c>: the text of the token that opens every sequence; empty where the model has none.</summary>
+    /// <summary><c>bos_token</c>: the text of the token that opens every sequence; empty if the model has none.</summary>
     public string BosToken { get; init; } = "";
 
-    /// <summary><c>eos_token</c>: the text of the token that ends a sequence; empty where the model has none.</summary>
+    /// <summary><c>eos_token</c>: the text of the token that ends a sequence; empty if the model has none.</summary>
     public string EosToken { get; init; } = "";
 
     /// <summary>The clock that <c>strftime_now</c> reads.</summary>
     public required DateTimeOffset Now { get; init; }
 
-    /// <summary>Further variables by name, such as <c>date_string</c> or <c>builtin_tools</c>. They win over those above.</summary>
+    /// <summary>Further variables by name, such as <c>date_string</c> or <c>builtin_tools</c>. They override the ones above.</summary>
     public IReadOnlyDictionary<string, JsonNode?> Variables { get; init; } = ImmutableDictionary<string, JsonNode?>.Empty;
+}
+
+/// <summary>The names that a template can use, built from its input.</summary>
+/// <param name="Scope">The input's variables; behind them the functions of the language.</param>
+/// <param name="Characters">Size of the input as JSON, in bytes.</param>
+sealed record TemplateVariables(Scope Scope, long Characters)
+{
+    // The JSON is read back at once, so nothing needs escaping.
+    static readonly JsonSerializerOptions Unescaped = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public static TemplateVariables Of(ChatTemplateInput input)
+    {
+        var functions = new Scope(null);
+        foreach (var function in Functions.All) functions.Set(function.Name, function);
+        var scope = new Scope(functions);
+        long characters = 0;
+        Set("messages", input.Messages);
+        Set("tools", input.Tools);
+        Set("documents", null);
+        scope.Set("add_generation_prompt", BooleanValue.Of(input.AddGenerationPrompt));
+        scope.Set("bos_token", new StringValue(input.BosToken));
+        scope.Set("eos_token", new StringValue(input.EosToken));
+        foreach (var (name, node) in input.Variables) Set(name, node);
+        return new TemplateVariables(scope, characters);
+
+        void Set(string name, JsonNode? node)
+        {
+            try
+            {
+                var json = JsonSerializer.SerializeToUtf8Bytes(node, Unescaped);
+                characters += json.Length;
+                using var document = JsonDocument.Parse(json);
+                scope.Set(name, ValueOf(document.RootElement));
+            }
+            catch (Exception failure) when (failure is JsonException or InvalidOperationException or TemplateFault)
+            {
+                throw new ChatTemplateException($"the variable '{name}' cannot be used: {failure.Message}", line: 1, raisedByTemplate: false, failure);
+            }
+        }
+    }
+
+    static Value ValueOf(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.Object => new DictionaryValue(element.EnumerateObject().Select(property =>
+            KeyValuePair.Create<Value, Value>(new StringValue(property.Name), ValueOf(property.Value)))),
+        JsonValueKind.Array => new ListValue([.. element.EnumerateArray().Select(ValueOf)]),
+        JsonValueKind.String => new StringValue(element.GetString()!),
+        JsonValueKind.Number => Number(element),
+        JsonValueKind.True => BooleanValue.True,
+        JsonValueKind.False => BooleanValue.False,
+        _ => NoneValue.Instance,
+    };
+
+    /// <summary>As in Python, a number written with a point or an exponent is a float; any other number is an integer.</summary>
+    static Value Number(JsonElement element)
+    {
+        var written = element.GetRawText();
+        if (written.AsSpan().IndexOfAny('.', 'e', 'E') >= 0) return new FloatValue(double.Parse(written, CultureInfo.InvariantCulture));
+        return element.TryGetInt64(out var integer) ? new IntegerValue(integer) : throw new TemplateFault($"{written} does not fit a 64-bit integer");
+    }
 }

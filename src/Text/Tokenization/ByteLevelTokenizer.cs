@@ -1,5 +1,4 @@
-using LlamaCluster.Text.Tokenization.Merging;
-using LlamaCluster.Text.Tokenization.Splitting;
+using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Text.Tokenization;
 

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Text;
-using LlamaCluster.Text.Tokenization.Merging;
+using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Text.Tokenization;
 
@@ -92,5 +92,47 @@ sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, 
             merger.Append(Tokens.Plain.TryFind(word.Slice(at, width), out var id) ? id : -1, at, width);
             at += width;
         }
+    }
+}
+
+/// <summary>Where a SentencePiece vocabulary puts a space that the text does not have, so that its first word looks like any other.</summary>
+enum SpacePrefix
+{
+    Never,
+
+    /// <summary>At the start of the text, unless it starts with an added token.</summary>
+    TextStart,
+
+    /// <summary>At the start of the text and after each added token.</summary>
+    EachSegment,
+}
+
+/// <summary>What a SentencePiece vocabulary does about spaces.</summary>
+/// <param name="PrefixIfAbsent">
+/// No prefix where the text starts with a space already. A text with and one without that space then have the same ids, and
+/// decoding gives the one without.
+/// </param>
+/// <param name="SplitsWords">No token has a space other than as its first character.</param>
+readonly record struct SpaceRules(SpacePrefix Prefix, bool PrefixIfAbsent = false, bool SplitsWords = false);
+
+/// <summary>
+/// Two symbols merge if their text together is a token; the one with the highest score goes first. What SentencePiece does
+/// (https://github.com/google/sentencepiece, <c>bpe_model.cc</c>), and llama.cpp with GGUF's scores.
+/// </summary>
+readonly struct MergesByScore(TokenIndex tokens, uint[] priorities) : IMergeRule
+{
+    public bool TryMerge(ReadOnlySpan<byte> text, in Symbol left, in Symbol right, out uint priority, out int id)
+    {
+        var found = tokens.TryFind(text.Slice(left.Start, left.Length + right.Length), out id);
+        priority = found ? priorities[id] : 0;
+        return found;
+    }
+
+    /// <summary>An integer that is the less the higher the score is. The score must be finite.</summary>
+    public static uint Priority(float score)
+    {
+        var bits = BitConverter.SingleToUInt32Bits(score + 0f); // + 0: minus zero is zero
+        var ascending = (int)bits < 0 ? ~bits : bits | 0x8000_0000;
+        return ~ascending;
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Text.Tokenization;
 

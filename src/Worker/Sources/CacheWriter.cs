@@ -1,4 +1,4 @@
-using LlamaCluster.Cluster.Checksums;
+using System.IO.Hashing;
 using LlamaCluster.Model.Formats;
 using Microsoft.Win32.SafeHandles;
 
@@ -13,7 +13,7 @@ sealed class CacheWriter : IDisposable
     readonly string _path;
     readonly string _temporary;
     readonly SafeFileHandle _file;
-    uint _crc = Crc32C.Empty;
+    readonly Crc32 _crc = new(Crc32ParameterSet.Crc32C);
 
     public CacheWriter(string path, TensorPart part)
     {
@@ -29,7 +29,7 @@ sealed class CacheWriter : IDisposable
     public async ValueTask AppendAsync(ReadOnlyMemory<byte> data, CancellationToken cancellation)
     {
         await RandomAccess.WriteAsync(_file, data, Length, cancellation);
-        _crc = Crc32C.Append(_crc, data.Span);
+        _crc.Append(data.Span);
         Length += data.Length;
     }
 
@@ -37,7 +37,7 @@ sealed class CacheWriter : IDisposable
     public CachedTensor Commit()
     {
         if (Length != Part.Bytes) throw new InvalidOperationException($"{Length} of {Part.Bytes} bytes of {Part.Tensor.Name} are written");
-        RandomAccess.Write(_file, CachedTensor.Trailer(_crc), Length);
+        RandomAccess.Write(_file, CachedTensor.Trailer(_crc.GetCurrentHashAsUInt32()), Length);
         _file.Dispose();
         File.Move(_temporary, _path, overwrite: true);
         return CachedTensor.Open(_path, Part);

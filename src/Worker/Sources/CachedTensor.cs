@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using LlamaCluster.Cluster.Checksums;
+using System.IO.Hashing;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using Microsoft.Win32.SafeHandles;
@@ -44,18 +44,18 @@ sealed class CachedTensor : IDisposable
         var length = RandomAccess.GetLength(_file);
         if (length != expected) return $"{length} bytes, not {expected}";
         var buffer = new byte[CheckedAtOnce];
-        var crc = Crc32C.Empty;
+        var crc = new Crc32(Crc32ParameterSet.Crc32C);
         for (long done = 0; done < Part.Bytes;)
         {
             cancellation.ThrowIfCancellationRequested();
             var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, Part.Bytes - done));
             Read(done, piece);
-            crc = Crc32C.Append(crc, piece);
+            crc.Append(piece);
             done += piece.Length;
         }
         var trailer = new byte[TrailerBytes];
         Read(Part.Bytes, trailer);
-        return trailer.AsSpan().SequenceEqual(Trailer(crc)) ? null : "the checksum does not agree";
+        return trailer.AsSpan().SequenceEqual(Trailer(crc.GetCurrentHashAsUInt32())) ? null : "the checksum does not agree";
     }
 
     /// <param name="wanted">Of the tensor that this is a part of; must be within this part.</param>

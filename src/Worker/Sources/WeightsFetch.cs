@@ -1,6 +1,6 @@
+using System.IO.Hashing;
 using Grpc.Core;
 using LlamaCluster.Cluster;
-using LlamaCluster.Cluster.Checksums;
 using LlamaCluster.Model.Formats;
 using Wire = LlamaCluster.Protos;
 
@@ -79,6 +79,6 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
         if (chunk.Data.Length is 0 or > MessageBudgets.FramePayload || chunk.Data.Length > left)
             throw new FetchException($"a chunk of {name} has {chunk.Data.Length} bytes, where {left} are left and a chunk has at most {MessageBudgets.FramePayload}");
         if (chunk.LastOfTensor != (chunk.Data.Length == left)) throw new FetchException($"the end of {name} is marked in the wrong place");
-        if (Crc32C.Compute(chunk.Data.Span) != chunk.Crc32C) throw new FetchException($"the checksum of a chunk of {name} does not agree, at byte {chunk.Offset}");
+        if (Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, chunk.Data.Span) != chunk.Crc32C) throw new FetchException($"the checksum of a chunk of {name} does not agree, at byte {chunk.Offset}");
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Threading.Channels;
 using LlamaCluster.Cli.Up;
+using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Planning.Plans;

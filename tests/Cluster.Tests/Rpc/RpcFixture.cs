@@ -29,19 +29,21 @@ public sealed class RpcFixture : IAsyncLifetime
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.Services.AddSingleton(Readiness).AddClusterRpc();
+        builder.Services.AddSingleton(Readiness).AddClusterRpc(reflection: true);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.UseClusterRpcLimits();
             kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
         });
         _app = builder.Build();
-        _app.MapGrpcService<HealthService>();
+        _app.MapClusterRpc(reflection: true);
         _app.MapGrpcService<FailingService>();
         await _app.StartAsync();
         var address = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
         Channel = new PeerChannels().Open(new Uri(address));
     }
+
+    public Task StopAsync() => _app.StopAsync();
 
     public async Task DisposeAsync()
     {

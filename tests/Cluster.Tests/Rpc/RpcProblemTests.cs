@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using Grpc.Core;
+using Grpc.Health.V1;
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Protos.Health;
 
 namespace LlamaCluster.Cluster.Tests.Rpc;
 

@@ -94,7 +94,7 @@ public sealed class SettingsTests : IAsyncLifetime
 
     public static TheoryData<string> Ranges => [.. ByName.Keys];
 
-    static readonly Dictionary<string, (OptionRange Range, Func<SamplingOptions, float> Read)> ByName = new()
+    static readonly Dictionary<string, (SamplingRange Range, Func<SamplingOptions, float> Read)> ByName = new()
     {
         ["temperature"] = (SamplingRanges.Temperature, sampling => sampling.Temperature),
         ["top_p"] = (SamplingRanges.TopP, sampling => sampling.TopP),
@@ -143,7 +143,7 @@ public sealed class SettingsTests : IAsyncLifetime
         Assert.Equal(message, error.GetProperty("message").GetString());
     }
 
-    async Task AssertOutOfRangeAsync(string name, string written, OptionRange range)
+    async Task AssertOutOfRangeAsync(string name, string written, SamplingRange range)
     {
         var error = (await _api.PostAsync("/v1/completions", Body(name, written), 400)).GetProperty("error");
         var field = name == "logit_bias" ? "logit_bias.7" : name;

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Primitives;

@@ -50,7 +50,7 @@ public sealed class LinkMeterTests : IAsyncLifetime
     {
         var links = await Meter().MeasureAsync([.. Enumerable.Range(0, 40).Select(host => Worker($"{host}", host))], CancellationToken.None).Soon();
 
-        Assert.Equal(LinkMeter.MostPairs, links.Count);
+        Assert.Equal(LinkMeter.MaxPairs, links.Count);
         Assert.Equal(40, links.Keys.SelectMany(pair => (string[])[pair.Item1, pair.Item2]).Distinct().Count());
     }
 
@@ -63,7 +63,7 @@ public sealed class LinkMeterTests : IAsyncLifetime
         var measuring = Meter().MeasureAsync([Worker("a", 1), Worker("b", 2) with { Address = silent.Address }, Worker("c", 3)], CancellationToken.None);
 
         await asked.WaitAsync().Soon();
-        _time.Advance(LinkMeter.CallDeadline);
+        _time.Advance(LinkMeter.PairDeadline);
 
         Assert.Equal([("a", "b"), ("a", "c")], (await measuring.Soon()).Keys.Order());
     }
@@ -75,10 +75,10 @@ public sealed class LinkMeterTests : IAsyncLifetime
         _worker.OnMeasure = (_, cancellation) => SilenceAsync(asked, cancellation);
         var measuring = Meter().MeasureAsync([.. Enumerable.Range(0, 12).Select(host => Worker($"{host}", host))], CancellationToken.None);
 
-        for (var passed = TimeSpan.Zero; passed < LinkMeter.Longest; passed += LinkMeter.CallDeadline)
+        for (var passed = TimeSpan.Zero; passed < LinkMeter.TotalDeadline; passed += LinkMeter.PairDeadline)
         {
             await asked.WaitAsync().Soon();
-            _time.Advance(LinkMeter.CallDeadline);
+            _time.Advance(LinkMeter.PairDeadline);
         }
 
         Assert.Empty(await measuring.Soon());

@@ -42,7 +42,8 @@ public sealed class MembershipServiceTests : IAsyncLifetime
 
     public static TheoryData<string, Action<RegisterRequest>, StatusCode, string> Refused => new()
     {
-        { "version", r => r.ProtocolVersion = 2, StatusCode.FailedPrecondition, "protocol version 1, the worker 2" },
+        { "older version", r => r.ProtocolVersion = 1, StatusCode.FailedPrecondition, $"the coordinator speaks protocol version {ProtocolVersion.Current}, the worker 1: run the same release on both" },
+        { "newer version", r => r.ProtocolVersion = ProtocolVersion.Current + 1, StatusCode.FailedPrecondition, $"the worker {ProtocolVersion.Current + 1}: run the same release" },
         { "no version", r => r.ProtocolVersion = 0, StatusCode.FailedPrecondition, "protocol version" },
         { "other model", r => r.ModelDigest = new string('a', 64), StatusCode.FailedPrecondition, "the worker has aaaaaaaaaaaa:" },
         { "digest", r => r.ModelDigest = "sha", StatusCode.InvalidArgument, "model_digest" },
@@ -95,8 +96,8 @@ public sealed class MembershipServiceTests : IAsyncLifetime
     public async Task A_registration_of_nothing_is_refused_and_does_no_harm()
     {
         await Assert.ThrowsAsync<RpcException>(() => _client.RegisterAsync(new RegisterRequest()).ResponseAsync.Soon());
-        await Assert.ThrowsAsync<RpcException>(() => _client.RegisterAsync(new RegisterRequest { ProtocolVersion = 1 }).ResponseAsync.Soon());
-        var least = new RegisterRequest { ProtocolVersion = 1, Address = "http://h:1" };
+        await Assert.ThrowsAsync<RpcException>(() => _client.RegisterAsync(new RegisterRequest { ProtocolVersion = ProtocolVersion.Current }).ResponseAsync.Soon());
+        var least = new RegisterRequest { ProtocolVersion = ProtocolVersion.Current, Address = "http://h:1" };
         Assert.Equal("w1", (await _client.RegisterAsync(least).ResponseAsync.Soon()).WorkerId);
     }
 

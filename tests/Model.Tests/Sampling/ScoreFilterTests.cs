@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Runtime.InteropServices;
 using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Model.Sampling;
 using LlamaCluster.Primitives;
@@ -76,28 +74,25 @@ public sealed class ScoreFilterTests
     static ScoreFilter Filter(float[] scores, SamplingOptions options)
     {
         IndexRange[] ranges = scores.Length < 32 ? [new(0, scores.Length)] : [new(0, 16), new(16, scores.Length - 16)];
-        var gathered = new GatheredScores(ranges.Length, 1, scores.Length);
+        var tables = new ScoreTable[ranges.Length];
         var (max, sum) = (scores.Max(), 0.0);
         foreach (var (rank, range) in ranges.Index())
         {
-            var message = new ArrayBufferWriter<byte>();
+            tables[rank] = new ScoreTable(rank, 1, scores.Length);
             var blocks = new ScoreBlocks(range.Count);
             var own = scores.AsSpan(range.First, range.Count);
             blocks.Set(own);
             var ownSum = Softmax.SumOfExp(own, blocks.Max, 1 / options.Temperature);
             sum += ownSum * Math.Exp((blocks.Max - max) / options.Temperature);
-            var ids = new CandidateHeap(range.Count);
+            var ids = new ScoreHeap(range.Count);
             if (!float.IsNegativeInfinity(blocks.Max)) blocks.Collect(own, ScoreFilter.Floor(options, blocks, ownSum, scores.Length), ids);
-            Write(message, new RowScores { CandidateCount = ids.Count });
-            for (var i = 0; i < ids.Count; i++) Write(message, new ScoredId(range.First + ids.Id(i), own[ids.Id(i)], 0));
-            gathered.Take(rank, message.WrittenSpan, rows: 1);
+            for (var i = 0; i < ids.Count; i++) tables[rank].Add(new ScoredId(range.First + ids.Id(i), own[ids.Id(i)], 0));
+            tables[rank].Complete(new RowScores { CandidateCount = ids.Count });
         }
         var filter = new ScoreFilter(scores.Length);
-        filter.Apply(gathered, 0, max, ScoreFilter.NeedsSum(options, scores.Length) ? sum : double.NaN, options);
+        filter.Apply(tables, 0, max, ScoreFilter.NeedsSum(options, scores.Length) ? sum : double.NaN, options);
         return filter;
     }
-
-    static void Write<T>(ArrayBufferWriter<byte> message, T value) where T : unmanaged => message.Write(MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)));
 
     static bool IsBorderline(double[] scores, SamplingOptions options, int expected)
     {

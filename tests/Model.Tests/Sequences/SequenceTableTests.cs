@@ -225,14 +225,18 @@ public sealed class SequenceTableTests
             _ => options with { LogitBias = new Dictionary<int, float> { [3] = value } },
         };
         using var stage = new TestStage();
-        Assert.StartsWith($"sequence 7: {field} is ", stage.Refuse(StepOf(Facts(7, options), ChunkOf(7, 0, Four, [3]))));
+        var failure = Assert.Single(Assert.IsType<StepOutcome.Completed>(stage.Runner.Run(StepOf(Facts(7, options), ChunkOf(7, 0, Four, [3])))).Failures);
+        Assert.Equal(7UL, failure.SequenceId);
+        Assert.StartsWith($"{field} is ", failure.Reason);
     }
 
     [Fact]
     public void A_biased_token_must_be_one_of_the_model()
     {
         var options = new SamplingOptions { LogitBias = new Dictionary<int, float> { [20] = 1 } };
-        CheckRefused("sequence 7: logit_bias has token 20; ids are from 0 to 19", StepOf(Facts(7, options), ChunkOf(7, 0, Four, [3])));
+        using var stage = new TestStage();
+        var outcome = Assert.IsType<StepOutcome.Completed>(stage.Runner.Run(StepOf(Facts(7, options), ChunkOf(7, 0, Four, [3]))));
+        Assert.Equal([new SequenceFailure(7, "logit_bias has token 20; ids are from 0 to 19")], outcome.Failures);
     }
 
     static void CheckRefused(string reason, Step step)

@@ -9,7 +9,7 @@ public sealed class StageGroupTests
     public void A_tied_head_needs_nothing_beside_the_embedding_however_many_ranks_share_it()
     {
         var model = Footprints.Of("llama-3.2-1b");
-        Assert.True(model.Sizes.TiedEmbeddings);
+        Assert.True(model.TiedEmbeddings);
         var problem = new PlanningProblem(model, Clusters.Alike(2, Clusters.Fast), PlanGoal.Of(PlanObjective.Latency, 16, 1), new Overheads { Resident = 1 });
         double WeightsOf(int[] workers) => StageGroup.Of(problem, workers, RankShares.Equal(workers.Length)).MemoryOf(0, 0, model.LayerCount).Weights;
 

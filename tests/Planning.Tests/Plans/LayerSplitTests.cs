@@ -1,6 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
-using LlamaCluster.Planning.Plans;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Planning.Tests.Plans;
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using LlamaCluster.Text.Templates;
+using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Tests.Templates;
 

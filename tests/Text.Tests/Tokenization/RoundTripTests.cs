@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Testing;
+using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization;
 

@@ -1,7 +1,7 @@
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Testing;
-using LlamaCluster.Text.Tokenization.SentencePiece;
+using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Text.Tests.Tokenization;
 

@@ -1,6 +1,6 @@
+using System.IO.Hashing;
 using Google.Protobuf;
 using Grpc.Core;
-using LlamaCluster.Cluster.Checksums;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using Kind = LlamaCluster.Protos.RopeScalingMessage.Types.Kind;
@@ -56,7 +56,7 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
                     TensorIndex = (uint)index,
                     Offset = (ulong)offset,
                     Data = ByteString.CopyFrom(piece),
-                    Crc32C = Crc32C.Compute(piece),
+                    Crc32C = Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, piece),
                     LastOfTensor = offset + piece.Length == data.Length,
                 };
                 OnChunk(chunk, number++);

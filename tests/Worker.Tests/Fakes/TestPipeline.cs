@@ -1,6 +1,7 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Testing;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Fakes;

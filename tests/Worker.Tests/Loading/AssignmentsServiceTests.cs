@@ -1,9 +1,9 @@
 using Grpc.Core;
+using Grpc.Health.V1;
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Protos.Health;
 using LlamaCluster.Worker.Links;
 using LlamaCluster.Worker.Tests.Fakes;
-using static LlamaCluster.Protos.Health.HealthCheckResponse.Types;
+using static Grpc.Health.V1.HealthCheckResponse.Types;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
 using Wire = LlamaCluster.Protos;
 
@@ -179,5 +179,5 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
     });
 
     static async Task<ServingStatus> HealthAsync(TestWorker worker) =>
-        (await new Health.HealthClient(worker.Channel).CheckAsync(new HealthCheckRequest { Service = HealthService.Ready }, deadline: Deadline.Call)).Status;
+        (await new Health.HealthClient(worker.Channel).CheckAsync(new HealthCheckRequest { Service = ClusterHealth.Ready }, deadline: Deadline.Call)).Status;
 }

@@ -2,6 +2,7 @@ using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Testing;
 using LlamaCluster.Worker.Loading;
 using Wire = LlamaCluster.Protos;
 

@@ -26,14 +26,15 @@ public static class OpenAiApi
     static readonly string[] Get = [HttpMethods.Get, HttpMethods.Head];
     static readonly string[] Post = [HttpMethods.Post];
 
-    /// <summary>Needs an <see cref="IGenerationEngine"/> among the services; takes a <see cref="TimeProvider"/> of theirs if there is one.</summary>
-    public static IServiceCollection AddOpenAiApi(this IServiceCollection services, ServedModel model)
+    public static IServiceCollection AddOpenAiApi(this IServiceCollection services, ServedModel model) => services.AddSingleton(model).AddOpenAiApi();
+
+    /// <summary>Needs an <see cref="IGenerationEngine"/> and a <see cref="ServedModel"/> among the services; takes a <see cref="TimeProvider"/> of theirs if there is one.</summary>
+    public static IServiceCollection AddOpenAiApi(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<CoordinatorMetrics>();
         return services
             .AddMetrics()
-            .AddSingleton(model)
             .AddSingleton<PromptEncoder>()
             .AddSingleton<CompletionResponder>();
     }

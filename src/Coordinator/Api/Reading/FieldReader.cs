@@ -62,10 +62,10 @@ sealed class FieldReader
 
     public int? Count(string name, int least, int most) => (int?)Integer(name, least, most);
 
-    public float? Number(OptionRange range) => Number(range.Name, range);
+    public float? Number(SamplingRange range) => Number(range.Name, range);
 
     /// <summary>A number, judged as the 32-bit float that it becomes.</summary>
-    public float? Number(string name, OptionRange range)
+    public float? Number(string name, SamplingRange range)
     {
         if (Find(name) is not { } found) return null;
         if (found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out var number) && range.Contains((float)number)) return (float)number;

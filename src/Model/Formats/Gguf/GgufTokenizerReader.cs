@@ -1,7 +1,7 @@
 using System.Text;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Tokenization;
-using LlamaCluster.Text.Tokenization.Merging;
+using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Model.Formats.Gguf;
 

@@ -1,12 +1,14 @@
+using System.Globalization;
+using System.Text;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>The functions every template can call: Jinja2's, and those that transformers adds.</summary>
+/// <summary>The functions that every template can call: those of Jinja2 and those that transformers adds.</summary>
 static class Functions
 {
-    static readonly FunctionValue[] All =
+    public static readonly IReadOnlyList<FunctionValue> All =
     [
         new("range", Range),
         new("dict", (context, arguments) => new DictionaryValue(Entries(context, arguments, "dict"))),
@@ -17,14 +19,7 @@ static class Functions
             TimeFormat.Format(context.Now, arguments.Bind("strftime_now", "format")[0].Required("strftime_now", "format").AsText("strftime_now")))),
     ];
 
-    public static Scope NewScope()
-    {
-        var scope = new Scope(null);
-        foreach (var function in All) scope.Set(function.Name, function);
-        return scope;
-    }
-
-    static Value Range(RenderContext context, CallArguments arguments)
+    static Value Range(ValueContext context, CallArguments arguments)
     {
         var bound = arguments.Bind("range", "start", "stop", "step");
         var first = bound[0].Required("range", "stop").AsInteger("range");
@@ -37,15 +32,15 @@ static class Functions
         return new RangeValue(start, stop, step, (int)count);
     }
 
-    static Value Namespace(RenderContext context, CallArguments arguments)
+    static Value Namespace(ValueContext context, CallArguments arguments)
     {
         var attributes = new Dictionary<string, Value>();
         foreach (var (key, value) in Entries(context, arguments, "namespace")) attributes[key.AsText("namespace")] = value;
         return new NamespaceValue(attributes);
     }
 
-    /// <summary>What <c>dict(mapping or pairs, name=value...)</c> holds.</summary>
-    static IEnumerable<KeyValuePair<Value, Value>> Entries(RenderContext context, CallArguments arguments, string function)
+    /// <summary>The entries of <c>dict(mapping or pairs, name=value...)</c>.</summary>
+    static IEnumerable<KeyValuePair<Value, Value>> Entries(ValueContext context, CallArguments arguments, string function)
     {
         if (arguments.Positional.Count > 1) throw new TemplateFault($"{function} expected at most 1 argument, got {arguments.Positional.Count}");
         var source = arguments.Positional.Count == 0 ? [] : arguments.Positional[0] is DictionaryValue given ? given.Entries
@@ -54,6 +49,80 @@ static class Functions
         foreach (var (name, value) in arguments.Named) yield return new(new StringValue(name), value);
     }
 
-    static KeyValuePair<Value, Value> Pair(RenderContext context, Value value, string function) =>
+    static KeyValuePair<Value, Value> Pair(ValueContext context, Value value, string function) =>
         context.Elements(value).Take(3).ToArray() is [var key, var item] ? new(key, item) : throw new TemplateFault($"{function}() wants pairs of a key and a value");
+}
+
+/// <summary>Writes times by Python's strftime codes, with English names. %z and %Z give nothing, as for a time without a zone.</summary>
+static class TimeFormat
+{
+    public static string Format(DateTimeOffset time, string format)
+    {
+        var text = new StringBuilder();
+        for (var at = 0; at < format.Length; at++)
+        {
+            if (format[at] != '%' || at + 1 == format.Length)
+            {
+                text.Append(format[at]);
+                continue;
+            }
+            var code = format[++at];
+            // GNU's flags: no padding, padding with blanks, or padding with zeros.
+            var flag = code is '-' or '_' or '0' && at + 1 < format.Length ? code : '\0';
+            if (flag != '\0') code = format[++at];
+            text.Append(Pad(Field(time.DateTime, code), flag));
+        }
+        return text.ToString();
+    }
+
+    static string Pad(string field, char flag)
+    {
+        if (flag is '\0' or '0' || !field.All(char.IsAsciiDigit)) return field;
+        var digits = field.TrimStart('0', ' ');
+        if (digits.Length == 0) digits = "0";
+        return flag == '-' ? digits : digits.PadLeft(field.Length);
+    }
+
+    static string Field(DateTime time, char code) => code switch
+    {
+        'a' => Name(time, "ddd"),
+        'A' => Name(time, "dddd"),
+        'b' or 'h' => Name(time, "MMM"),
+        'B' => Name(time, "MMMM"),
+        'c' => Format(time, "%a %b %e %H:%M:%S %Y"),
+        'C' => $"{time.Year / 100:00}",
+        'd' => $"{time.Day:00}",
+        'D' or 'x' => Format(time, "%m/%d/%y"),
+        'e' => $"{time.Day,2}",
+        'f' => $"{time.Ticks % TimeSpan.TicksPerSecond / 10:000000}",
+        'F' => Format(time, "%Y-%m-%d"),
+        'g' => $"{ISOWeek.GetYear(time) % 100:00}",
+        'G' => $"{ISOWeek.GetYear(time)}",
+        'H' => $"{time.Hour:00}",
+        'I' => $"{(time.Hour + 11) % 12 + 1:00}",
+        'j' => $"{time.DayOfYear:000}",
+        'm' => $"{time.Month:00}",
+        'M' => $"{time.Minute:00}",
+        'n' => "\n",
+        'p' => time.Hour < 12 ? "AM" : "PM",
+        'r' => Format(time, "%I:%M:%S %p"),
+        'R' => Format(time, "%H:%M"),
+        'S' => $"{time.Second:00}",
+        't' => "\t",
+        'T' or 'X' => Format(time, "%H:%M:%S"),
+        'u' => $"{((int)time.DayOfWeek + 6) % 7 + 1}",
+        'U' => $"{(time.DayOfYear + 6 - (int)time.DayOfWeek) / 7:00}",
+        'V' => $"{ISOWeek.GetWeekOfYear(time):00}",
+        'w' => $"{(int)time.DayOfWeek}",
+        'W' => $"{(time.DayOfYear + 6 - ((int)time.DayOfWeek + 6) % 7) / 7:00}",
+        'y' => $"{time.Year % 100:00}",
+        'Y' => $"{time.Year}",
+        'z' or 'Z' => "",
+        '%' => "%",
+        _ => throw new TemplateFault($"the time code '%{code}' is not supported"),
+    };
+
+    static string Name(DateTime time, string format) => time.ToString(format, CultureInfo.InvariantCulture);
+
+    static string Format(DateTime time, string format) => Format(new DateTimeOffset(time, TimeSpan.Zero), format);
 }

@@ -4,7 +4,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Filters that make numbers.</summary>
+/// <summary>Filters whose result is a number.</summary>
 static class NumberFilters
 {
     public static readonly KeyValuePair<string, Filter>[] All =
@@ -16,7 +16,7 @@ static class NumberFilters
         new("sum", Sum),
     ];
 
-    static Value ToInteger(RenderContext context, Value value, CallArguments arguments)
+    static Value ToInteger(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("int", "default", "base");
         var radix = bound[1]?.AsCount("int") ?? 10;
@@ -29,7 +29,7 @@ static class NumberFilters
             : throw new TemplateFault($"{FloatText.Repr(number.Value)} does not fit a 64-bit integer");
     }
 
-    static Value ToFloat(RenderContext context, Value value, CallArguments arguments)
+    static Value ToFloat(ValueContext context, Value value, CallArguments arguments)
     {
         var fallback = arguments.Bind("float", "default")[0] ?? new FloatValue(0);
         if (value is UndefinedValue undefined) throw undefined.Fault();
@@ -37,7 +37,7 @@ static class NumberFilters
         return value is StringValue text && NumberText.ParseFloat(text.Text) is { } parsed ? new FloatValue(parsed) : fallback;
     }
 
-    static Value Absolute(RenderContext context, Value value, CallArguments arguments)
+    static Value Absolute(ValueContext context, Value value, CallArguments arguments)
     {
         arguments.Bind("abs");
         return value switch
@@ -49,7 +49,7 @@ static class NumberFilters
         };
     }
 
-    static Value Round(RenderContext context, Value value, CallArguments arguments)
+    static Value Round(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("round", "precision", "method");
         var decimals = bound[0]?.AsCount("round") ?? 0;
@@ -64,14 +64,14 @@ static class NumberFilters
         return new FloatValue((method == "ceil" ? Math.Ceiling(number * scale) : Math.Floor(number * scale)) / scale);
     }
 
-    static Value Sum(RenderContext context, Value value, CallArguments arguments)
+    static Value Sum(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("sum", "attribute", "start");
         var path = bound[0] is null or NoneValue ? null : AttributePath.Of(bound[0]!);
         var sum = bound[1] ?? new IntegerValue(0);
         if (sum is StringValue) throw new TemplateFault("sum() can't sum strings; use join");
         foreach (var element in context.Elements(value))
-            sum = Arithmetic.Apply("+", sum, path?.Read(context, element) ?? element, context);
+            sum = Arithmetic.Apply("+", sum, path?.Read(element) ?? element, context);
         return sum;
     }
 }

@@ -4,7 +4,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Filters that compare elements: by default text in lower case, and by an attribute where one is named.</summary>
+/// <summary>Filters that compare elements. By default text is compared in lower case. Where an attribute is named, it is compared instead.</summary>
 static class OrderFilters
 {
     public static readonly KeyValuePair<string, Filter>[] All =
@@ -17,27 +17,27 @@ static class OrderFilters
         new("groupby", GroupBy),
     ];
 
-    static Value Sort(RenderContext context, Value value, CallArguments arguments)
+    static Value Sort(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("sort", "reverse", "case_sensitive", "attribute");
-        // Several attributes are separated by commas, the first decides first.
+        // Several attributes are separated by commas; the first one has precedence.
         var keys = bound[2] is StringValue names
             ? names.Text.Split(',').Select(name => Key(context, bound[1], new StringValue(name))).ToList()
             : [Key(context, bound[1], bound[2])];
         return context.ListOf(Sorted(context, context.Elements(value), keys, bound[0]?.IsTrue ?? false));
     }
 
-    static Value DictionarySort(RenderContext context, Value value, CallArguments arguments)
+    static Value DictionarySort(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("dictsort", "case_sensitive", "by", "reverse");
         var by = bound[1] is null ? "key" : bound[1]!.AsText("dictsort");
         if (by is not ("key" or "value")) throw new TemplateFault("dictsort() sorts by 'key' or 'value'");
         if (value is not DictionaryValue dictionary) throw new TemplateFault($"dictsort() wants a mapping, not '{value.TypeName}'");
         var key = Key(context, bound[0], new IntegerValue(by == "key" ? 0 : 1));
-        return context.ListOf(Sorted(context, DictionaryMethods.Items(dictionary), [key], bound[2]?.IsTrue ?? false));
+        return context.ListOf(Sorted(context, dictionary.Items(), [key], bound[2]?.IsTrue ?? false));
     }
 
-    static Value Unique(RenderContext context, Value value, CallArguments arguments)
+    static Value Unique(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("unique", "case_sensitive", "attribute");
         var key = Key(context, bound[0], bound[1]);
@@ -51,7 +51,7 @@ static class OrderFilters
         }
     }
 
-    static Value Extreme(RenderContext context, Value value, CallArguments arguments, string name, int sign)
+    static Value Extreme(ValueContext context, Value value, CallArguments arguments, string name, int sign)
     {
         var bound = arguments.Bind(name, "case_sensitive", "attribute");
         var key = Key(context, bound[0], bound[1]);
@@ -61,12 +61,12 @@ static class OrderFilters
         return best ?? new UndefinedValue("No aggregated item, sequence was empty.");
     }
 
-    static Value GroupBy(RenderContext context, Value value, CallArguments arguments)
+    static Value GroupBy(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("groupby", "attribute", "default", "case_sensitive");
         var path = AttributePath.Of(bound[0].Required("groupby", "attribute"));
         var fallback = bound[1] is NoneValue ? null : bound[1];
-        Value Group(Value element) => path.Read(context, element, fallback);
+        Value Group(Value element) => path.Read(element, fallback);
         Value GroupKey(Value element) => Folded(context, Group(element), bound[2]?.IsTrue ?? false);
         var groups = new List<Value>();
         var members = new List<Value>();
@@ -85,18 +85,18 @@ static class OrderFilters
         }
     }
 
-    static Func<Value, Value> Key(RenderContext context, Value? caseSensitive, Value? attribute)
+    static Func<Value, Value> Key(ValueContext context, Value? caseSensitive, Value? attribute)
     {
         var isCaseSensitive = caseSensitive?.IsTrue ?? false;
         var path = attribute is null or NoneValue ? null : AttributePath.Of(attribute);
-        return element => Folded(context, path?.Read(context, element) ?? element, isCaseSensitive);
+        return element => Folded(context, path?.Read(element) ?? element, isCaseSensitive);
     }
 
-    static Value Folded(RenderContext context, Value value, bool isCaseSensitive) =>
+    static Value Folded(ValueContext context, Value value, bool isCaseSensitive) =>
         !isCaseSensitive && value is StringValue text ? context.Text(text.Text.ToLowerInvariant()) : value;
 
-    /// <summary>A stable sort; in reverse, equal elements keep their order too.</summary>
-    static IEnumerable<Value> Sorted(RenderContext context, IEnumerable<Value> elements, IReadOnlyList<Func<Value, Value>> keys, bool reverse)
+    /// <summary>A stable sort. Equal elements keep their order in reverse too.</summary>
+    static IEnumerable<Value> Sorted(ValueContext context, IEnumerable<Value> elements, IReadOnlyList<Func<Value, Value>> keys, bool reverse)
     {
         var keyed = elements.Select(element => (Element: element, Keys: keys.Select(key => key(element)).ToArray())).ToArray();
         var order = Comparer<(Value Element, Value[] Keys)>.Create((x, y) =>

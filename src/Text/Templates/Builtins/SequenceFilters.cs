@@ -3,7 +3,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Filters of lists, mappings and whatever can be iterated.</summary>
+/// <summary>Filters for lists, mappings and anything else that can be iterated.</summary>
 static class SequenceFilters
 {
     public static readonly KeyValuePair<string, Filter>[] All =
@@ -23,26 +23,26 @@ static class SequenceFilters
         new("slice", Slice),
     ];
 
-    static Value Length(RenderContext context, Value value, CallArguments arguments)
+    static Value Length(ValueContext context, Value value, CallArguments arguments)
     {
         arguments.Bind("length");
         return new IntegerValue(value.Count ?? throw new TemplateFault($"object of type '{value.TypeName}' has no len()"));
     }
 
-    static Value First(RenderContext context, Value value, CallArguments arguments)
+    static Value First(ValueContext context, Value value, CallArguments arguments)
     {
         arguments.Bind("first");
         return context.Elements(value).FirstOrDefault() ?? new UndefinedValue("No first item, sequence was empty.");
     }
 
-    static Value Last(RenderContext context, Value value, CallArguments arguments)
+    static Value Last(ValueContext context, Value value, CallArguments arguments)
     {
         arguments.Bind("last");
         if (value is GeneratorValue) throw new TemplateFault("'generator' object is not reversible");
         return context.Elements(value).LastOrDefault() ?? new UndefinedValue("No last item, sequence was empty.");
     }
 
-    static Value Join(RenderContext context, Value value, CallArguments arguments)
+    static Value Join(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("join", "d", "attribute");
         var separator = bound[0] is null ? "" : context.TextOf(bound[0]!);
@@ -53,23 +53,23 @@ static class SequenceFilters
         {
             if (!isFirst) output.Append(separator);
             isFirst = false;
-            (attribute?.Read(context, element) ?? element).WriteText(output);
+            (attribute?.Read(element) ?? element).WriteText(output);
         }
         return new StringValue(output.ToString());
     }
 
-    static Value Items(RenderContext context, Value value, CallArguments arguments)
+    static Value Items(ValueContext context, Value value, CallArguments arguments)
     {
         arguments.Bind("items");
         return value switch
         {
             UndefinedValue => new GeneratorValue(value, []),
-            DictionaryValue dictionary => new GeneratorValue(value, DictionaryMethods.Items(dictionary)),
+            DictionaryValue dictionary => new GeneratorValue(value, dictionary.Items()),
             _ => throw new TemplateFault("can only get item pairs from a mapping"),
         };
     }
 
-    static Value Reverse(RenderContext context, Value value, CallArguments arguments)
+    static Value Reverse(ValueContext context, Value value, CallArguments arguments)
     {
         arguments.Bind("reverse");
         if (value is StringValue text) return text.Pick(length => SliceRange.Of(null, null, -1, length), context);
@@ -78,20 +78,20 @@ static class SequenceFilters
         return new GeneratorValue(value, reversed.Items);
     }
 
-    static Value Default(RenderContext context, Value value, CallArguments arguments)
+    static Value Default(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("default", "default_value", "boolean");
         var isMissing = value is UndefinedValue || (bound[1]?.IsTrue == true && !value.IsTrue);
         return isMissing ? bound[0] ?? new StringValue("") : value;
     }
 
-    static Value Attribute(RenderContext context, Value value, CallArguments arguments)
+    static Value Attribute(ValueContext context, Value value, CallArguments arguments)
     {
         var name = arguments.Bind("attr", "name")[0].Required("attr", "name").AsText("attr");
-        return value.GetAttribute(name) ?? UndefinedValue.Missing(value, new StringValue(name));
+        return Members.Find(value, name) ?? UndefinedValue.Missing(value, new StringValue(name));
     }
 
-    static Value Batch(RenderContext context, Value value, CallArguments arguments)
+    static Value Batch(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("batch", "linecount", "fill_with");
         var size = bound[0].Required("batch", "linecount").AsCount("batch");
@@ -106,7 +106,7 @@ static class SequenceFilters
         }
     }
 
-    static Value Slice(RenderContext context, Value value, CallArguments arguments)
+    static Value Slice(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("slice", "slices", "fill_with");
         var count = bound[0].Required("slice", "slices").AsCount("slice");

@@ -1,13 +1,12 @@
-using LlamaCluster.Text.Templates.Operations;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Methods that find text in text or cut it up.</summary>
+/// <summary>Methods that search text or split it.</summary>
 static partial class StringMethods
 {
-    /// <summary>The lines of a text by Python's splitlines(), which knows more line breaks than \n.</summary>
+    /// <summary>The lines of a text as Python's splitlines() gives them; it knows more line breaks than \n.</summary>
     public static IEnumerable<string> Lines(string text, bool keepEnds)
     {
         for (var start = 0; start < text.Length;)
@@ -20,13 +19,13 @@ static partial class StringMethods
         }
     }
 
-    static Value SplitLines(RenderContext context, StringValue self, CallArguments arguments)
+    static Value SplitLines(ValueContext context, StringValue self, CallArguments arguments)
     {
         var keepEnds = arguments.Bind("splitlines", "keepends")[0]?.IsTrue ?? false;
         return context.ListOf(Lines(self.Text, keepEnds).Select(context.Text));
     }
 
-    static Value Split(RenderContext context, StringValue self, CallArguments arguments, bool fromEnd)
+    static Value Split(ValueContext context, StringValue self, CallArguments arguments, bool fromEnd)
     {
         var bound = arguments.Bind("split", "sep", "maxsplit");
         var cuts = bound[1]?.AsInteger("split") ?? -1;
@@ -87,7 +86,7 @@ static partial class StringMethods
         }
     }
 
-    static Value Partition(RenderContext context, StringValue self, CallArguments arguments, bool fromEnd)
+    static Value Partition(ValueContext context, StringValue self, CallArguments arguments, bool fromEnd)
     {
         var separator = arguments.Bind("partition", "sep")[0].Required("partition", "sep").AsText("partition");
         if (separator.Length == 0) throw new TemplateFault("empty separator");
@@ -97,7 +96,7 @@ static partial class StringMethods
         return new TupleValue(context.Text(self.Text[..at]), context.Text(separator), context.Text(self.Text[(at + separator.Length)..]));
     }
 
-    static Value StartsOrEnds(RenderContext context, StringValue self, CallArguments arguments, bool atEnd)
+    static Value StartsOrEnds(ValueContext context, StringValue self, CallArguments arguments, bool atEnd)
     {
         var name = atEnd ? "endswith" : "startswith";
         var bound = arguments.Bind(name, "prefix", "start", "end");
@@ -109,11 +108,11 @@ static partial class StringMethods
             : text.StartsWith(candidate.AsText(name), StringComparison.Ordinal)));
     }
 
-    static Value Index(RenderContext context, StringValue self, CallArguments arguments, string name, bool fromEnd) =>
+    static Value Index(ValueContext context, StringValue self, CallArguments arguments, string name, bool fromEnd) =>
         Find(context, self, arguments, name, fromEnd) is var at && at >= 0 ? new IntegerValue(at) : throw new TemplateFault("substring not found");
 
-    /// <summary>The index, in code points, of a text within this one; -1 if it is not there.</summary>
-    static int Find(RenderContext context, StringValue self, CallArguments arguments, string name, bool fromEnd)
+    /// <summary>The index, in code points, of a text in this one; -1 if it is not found.</summary>
+    static int Find(ValueContext context, StringValue self, CallArguments arguments, string name, bool fromEnd)
     {
         var bound = arguments.Bind(name, "sub", "start", "end");
         var part = Part(context, self, bound[1], bound[2]);
@@ -123,7 +122,7 @@ static partial class StringMethods
         return SliceRange.Of(Bound(bound[1]), null, null, self.Count!.Value).Start + part.CodePointsIn(at);
     }
 
-    static Value Count(RenderContext context, StringValue self, CallArguments arguments)
+    static Value Count(ValueContext context, StringValue self, CallArguments arguments)
     {
         var bound = arguments.Bind("count", "sub", "start", "end");
         var part = Part(context, self, bound[1], bound[2]);
@@ -131,7 +130,7 @@ static partial class StringMethods
         return new IntegerValue(wanted.Length == 0 ? part.Count!.Value + 1 : part.Text.AsSpan().Count(wanted));
     }
 
-    static StringValue Part(RenderContext context, StringValue self, Value? start, Value? end) => start is null && end is null ? self
+    static StringValue Part(ValueContext context, StringValue self, Value? start, Value? end) => start is null && end is null ? self
         : (StringValue)self.Pick(length => SliceRange.Of(Bound(start), Bound(end), null, length), context);
 
     static long? Bound(Value? bound) => bound is null or NoneValue ? null : bound.AsInteger("a slice");

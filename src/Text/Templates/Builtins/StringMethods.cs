@@ -7,10 +7,10 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>The methods of text, which are Python's.</summary>
+/// <summary>The methods of text, as in Python.</summary>
 static partial class StringMethods
 {
-    delegate Value Method(RenderContext context, StringValue self, CallArguments arguments);
+    delegate Value Method(ValueContext context, StringValue self, CallArguments arguments);
 
     static readonly FrozenDictionary<string, Method> ByName = new Dictionary<string, Method>
     {
@@ -61,7 +61,7 @@ static partial class StringMethods
 
     public static bool IsUpper(string text) => HasCase(text, Rune.IsUpper);
 
-    static Value Call(Method method, RenderContext context, StringValue self, CallArguments arguments)
+    static Value Call(Method method, ValueContext context, StringValue self, CallArguments arguments)
     {
         context.Budget.SpendOnText(self.Text.Length);
         return method(context, self, arguments);
@@ -87,7 +87,7 @@ static partial class StringMethods
 
     static Method Every(string name, Func<Rune, bool> holds) => Asking(name, text => text.Length > 0 && text.EnumerateRunes().All(holds));
 
-    static Value Strip(RenderContext context, StringValue self, CallArguments arguments, bool atStart, bool atEnd)
+    static Value Strip(ValueContext context, StringValue self, CallArguments arguments, bool atStart, bool atEnd)
     {
         var characters = arguments.Bind("strip", "chars")[0];
         var text = self.Text;
@@ -102,19 +102,19 @@ static partial class StringMethods
         return context.Text(text);
     }
 
-    static Value RemovePrefix(RenderContext context, StringValue self, CallArguments arguments)
+    static Value RemovePrefix(ValueContext context, StringValue self, CallArguments arguments)
     {
         var prefix = arguments.Bind("removeprefix", "prefix")[0].Required("removeprefix", "prefix").AsText("removeprefix");
         return self.Text.StartsWith(prefix, StringComparison.Ordinal) ? context.Text(self.Text[prefix.Length..]) : self;
     }
 
-    static Value RemoveSuffix(RenderContext context, StringValue self, CallArguments arguments)
+    static Value RemoveSuffix(ValueContext context, StringValue self, CallArguments arguments)
     {
         var suffix = arguments.Bind("removesuffix", "suffix")[0].Required("removesuffix", "suffix").AsText("removesuffix");
         return self.Text.EndsWith(suffix, StringComparison.Ordinal) ? context.Text(self.Text[..^suffix.Length]) : self;
     }
 
-    static Value Replace(RenderContext context, StringValue self, CallArguments arguments)
+    static Value Replace(ValueContext context, StringValue self, CallArguments arguments)
     {
         var bound = arguments.Bind("replace", "old", "new", "count");
         var old = bound[0].Required("replace", "old").AsText("replace");
@@ -123,7 +123,7 @@ static partial class StringMethods
         var output = new BoundedText(context.Budget);
         var text = self.Text;
         var written = 0;
-        // An empty text is found before every character and at the end.
+        // Empty text is found before every character and at the end.
         for (var at = text.IndexOf(old, StringComparison.Ordinal); at >= 0 && left != 0; left--)
         {
             context.Budget.Spend(1);
@@ -136,7 +136,7 @@ static partial class StringMethods
         return new StringValue(output.ToString());
     }
 
-    static Value Join(RenderContext context, StringValue self, CallArguments arguments)
+    static Value Join(ValueContext context, StringValue self, CallArguments arguments)
     {
         var output = new BoundedText(context.Budget);
         var index = 0;
@@ -149,19 +149,19 @@ static partial class StringMethods
         return new StringValue(output.ToString());
     }
 
-    static Value Pad(RenderContext context, StringValue self, CallArguments arguments, string name)
+    static Value Pad(ValueContext context, StringValue self, CallArguments arguments, string name)
     {
         var bound = arguments.Bind(name, "width", "fillchar");
         var fill = bound[1] is null ? " " : bound[1]!.AsText(name);
         if (fill.Length != 1) throw new TemplateFault($"{name}() fills with one character");
         long width = bound[0].Required(name, "width").AsInteger(name), missing = Math.Max(width - self.Count!.Value, 0);
-        // Where it cannot be even, Python puts the odd blank left if the width is odd.
+        // If the padding cannot be even, Python puts the extra character on the left when the width is odd.
         var left = name == "ljust" ? 0 : name == "rjust" ? missing : missing / 2 + (missing & width & 1);
         context.Budget.MakeText(self.Text.Length + missing);
         return new StringValue(new string(fill[0], (int)left) + self.Text + new string(fill[0], (int)(missing - left)));
     }
 
-    static Value FillWithZeros(RenderContext context, StringValue self, CallArguments arguments)
+    static Value FillWithZeros(ValueContext context, StringValue self, CallArguments arguments)
     {
         var width = arguments.Bind("zfill", "width")[0].Required("zfill", "width").AsInteger("zfill");
         var missing = Math.Max(width - self.Count!.Value, 0);

@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using LlamaCluster.Text.Templates.Expressions;
 using LlamaCluster.Text.Templates.Operations;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
@@ -7,9 +6,9 @@ using LlamaCluster.Text.Templates.Values;
 namespace LlamaCluster.Text.Templates.Builtins;
 
 /// <summary>A test: whether the value before <c>is</c> has a property.</summary>
-delegate bool Test(RenderContext context, Value value, CallArguments arguments);
+delegate bool Test(ValueContext context, Value value, CallArguments arguments);
 
-/// <summary>The tests by name, which are Jinja2's.</summary>
+/// <summary>The tests by name, as in Jinja2.</summary>
 static class Tests
 {
     static readonly FrozenDictionary<string, Test> ByName = new Dictionary<string, Test>
@@ -66,14 +65,14 @@ static class Tests
     };
 
     static Test Comparing(string operation) => (context, value, arguments) =>
-        ComparisonExpression.Holds(operation, value, Single(operation, arguments), context);
+        Comparison.Holds(operation, value, Single(operation, arguments), context);
 
     static Value Single(string name, CallArguments arguments) => arguments.Bind(name, "other")[0].Required(name, "other");
 
-    static double? Remainder(Value value, Value divisor, RenderContext context) =>
+    static double? Remainder(Value value, Value divisor, ValueContext context) =>
         Arithmetic.Apply("%", value, divisor, context).TryGetNumber(out var rest) ? rest : null;
 
-    /// <summary>Python's <c>is</c>: the same object; for plain values, which Python shares at its own discretion, the same type and value.</summary>
+    /// <summary>Python's <c>is</c>: whether both are the same object. Python may share plain values, so for those it is the same type and value.</summary>
     static bool IsSame(Value left, Value right) => ReferenceEquals(left, right) || (left, right) switch
     {
         (StringValue a, StringValue b) => a.Text == b.Text,

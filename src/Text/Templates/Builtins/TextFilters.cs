@@ -4,7 +4,7 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Builtins;
 
-/// <summary>Filters that make text.</summary>
+/// <summary>Filters whose result is text, or is about text.</summary>
 static class TextFilters
 {
     public static readonly KeyValuePair<string, Filter>[] All =
@@ -21,25 +21,25 @@ static class TextFilters
         new("format", Format),
         new("escape", Escape),
         new("e", Escape),
-        new("forceescape", (context, value, _) => new StringValue(context.Text(Markup.Escape(new StringValue(context.TextOf(value)))).Text, isMarkup: true)),
+        new("forceescape", (context, value, _) => new StringValue(context.Text(new StringValue(context.TextOf(value)).Escape()).Text, isMarkup: true)),
         new("safe", (context, value, _) => new StringValue(context.TextOf(value), isMarkup: true)),
         new("wordcount", (context, value, _) => new IntegerValue(CountWords(context.TextOf(value)))),
         new("truncate", Truncate),
         new("tojson", ToJson),
     ];
 
-    static StringValue AsString(RenderContext context, Value value) => value as StringValue ?? context.Text(context.TextOf(value));
+    static StringValue AsString(ValueContext context, Value value) => value as StringValue ?? context.Text(context.TextOf(value));
 
-    static Value Call(RenderContext context, Value value, string method, CallArguments arguments) =>
+    static Value Call(ValueContext context, Value value, string method, CallArguments arguments) =>
         StringMethods.Find(AsString(context, value), method)!.Call(context, arguments);
 
-    static Value Trim(RenderContext context, Value value, CallArguments arguments)
+    static Value Trim(ValueContext context, Value value, CallArguments arguments)
     {
         var characters = arguments.Bind("trim", "chars")[0];
         return Call(context, value, "strip", characters is null ? CallArguments.None : new CallArguments([characters]));
     }
 
-    static Value Replace(RenderContext context, Value value, CallArguments arguments)
+    static Value Replace(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("replace", "old", "new", "count");
         var (old, replacement) = (bound[0].Required("replace", "old"), bound[1].Required("replace", "new"));
@@ -47,7 +47,7 @@ static class TextFilters
         return Call(context, value, "replace", new CallArguments(bound[2] is null or NoneValue ? texts : [.. texts, bound[2]!]));
     }
 
-    static Value Indent(RenderContext context, Value value, CallArguments arguments)
+    static Value Indent(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("indent", "width", "first", "blank");
         var text = value is UndefinedValue undefined ? throw undefined.Fault() : value.AsText("indent");
@@ -64,7 +64,7 @@ static class TextFilters
         return new StringValue(output.ToString());
     }
 
-    static Value Format(RenderContext context, Value value, CallArguments arguments)
+    static Value Format(ValueContext context, Value value, CallArguments arguments)
     {
         if (arguments.Named.Count > 0 && arguments.Positional.Count > 0) throw new TemplateFault("format() takes values in order or by name, not both");
         Value values = arguments.Named.Count == 0 ? new TupleValue([.. arguments.Positional])
@@ -72,13 +72,13 @@ static class TextFilters
         return PercentFormat.Apply(AsString(context, value), values, context);
     }
 
-    static Value Escape(RenderContext context, Value value, CallArguments arguments)
+    static Value Escape(ValueContext context, Value value, CallArguments arguments)
     {
         arguments.Bind("escape");
-        return new StringValue(context.Text(Markup.Escape(AsString(context, value))).Text, isMarkup: true);
+        return new StringValue(context.Text(AsString(context, value).Escape()).Text, isMarkup: true);
     }
 
-    /// <summary>Runs of letters, digits and underscores.</summary>
+    /// <summary>Counts the runs of letters, digits and underscores.</summary>
     static int CountWords(string text)
     {
         var count = 0;
@@ -89,7 +89,7 @@ static class TextFilters
         static bool IsInWord(char character) => char.IsLetterOrDigit(character) || character == '_';
     }
 
-    static Value Truncate(RenderContext context, Value value, CallArguments arguments)
+    static Value Truncate(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("truncate", "length", "killwords", "end", "leeway");
         var text = AsString(context, value);
@@ -102,7 +102,7 @@ static class TextFilters
         return context.Text(kept + end.Text);
     }
 
-    static Value ToJson(RenderContext context, Value value, CallArguments arguments)
+    static Value ToJson(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("tojson", "ensure_ascii", "indent", "separators", "sort_keys");
         var indent = bound[1] switch

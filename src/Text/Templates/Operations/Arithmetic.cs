@@ -3,10 +3,10 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Operations;
 
-/// <summary>The operators + - * / // % ** by Python's rules: true division gives a float, remainders have the divisor's sign.</summary>
+/// <summary>The operators + - * / // % ** by Python's rules: <c>/</c> gives a float, and a remainder has the divisor's sign.</summary>
 static class Arithmetic
 {
-    public static Value Apply(string operation, Value left, Value right, RenderContext context)
+    public static Value Apply(string operation, Value left, Value right, ValueContext context)
     {
         if ((left as UndefinedValue ?? right as UndefinedValue) is { } undefined) throw undefined.Fault();
         try
@@ -37,14 +37,14 @@ static class Arithmetic
         _ => throw new TemplateFault($"bad operand type for unary +: '{value.TypeName}'"),
     };
 
-    static Value? Join(string operation, Value left, Value right, RenderContext context)
+    static Value? Join(string operation, Value left, Value right, ValueContext context)
     {
         if (operation == "%" && left is StringValue format) return PercentFormat.Apply(format, right, context);
         if (operation != "+") return null;
         switch (left, right)
         {
             case (StringValue a, StringValue b) when a.IsMarkup || b.IsMarkup:
-                return new StringValue(context.Text(Markup.Escape(a) + Markup.Escape(b)).Text, isMarkup: true);
+                return new StringValue(context.Text(a.Escape() + b.Escape()).Text, isMarkup: true);
             case (StringValue a, StringValue b):
                 context.Budget.MakeText((long)a.Text.Length + b.Text.Length);
                 return new StringValue(a.Text + b.Text);
@@ -58,7 +58,7 @@ static class Arithmetic
         }
     }
 
-    static Value? Repeat(string operation, Value left, Value right, RenderContext context)
+    static Value? Repeat(string operation, Value left, Value right, ValueContext context)
     {
         if (operation != "*") return null;
         if (right is StringValue or SequenceValue) (left, right) = (right, left);

@@ -3,9 +3,22 @@ using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Templates.Operations;
 
-/// <summary>Equality, order and membership as Python has them.</summary>
+/// <summary>Equality, order and membership by Python's rules.</summary>
 static class Comparison
 {
+    /// <summary>Whether one comparison is true. Comparison operators use it, and so do tests such as <c>is gt 3</c> and <c>select("in", list)</c>.</summary>
+    public static bool Holds(string operation, Value left, Value right, ValueContext context) => operation switch
+    {
+        "==" => AreEqual(left, right, context.Budget),
+        "!=" => !AreEqual(left, right, context.Budget),
+        "in" => Contains(right, left, context),
+        "not in" => !Contains(right, left, context),
+        "<" => Compare(left, right, operation, context.Budget) < 0,
+        "<=" => Compare(left, right, operation, context.Budget) <= 0,
+        ">" => Compare(left, right, operation, context.Budget) > 0,
+        _ => Compare(left, right, operation, context.Budget) >= 0,
+    };
+
     public static bool AreEqual(Value left, Value right, Budget budget)
     {
         budget.Spend(1);
@@ -34,7 +47,7 @@ static class Comparison
         }
     }
 
-    /// <summary>Less than 0, 0 or more than 0; null where an operand is not a number. Text goes by code points, sequences item by item.</summary>
+    /// <summary>Negative, zero or positive; null if an operand is NaN. Text is compared by code points, sequences item by item.</summary>
     public static int? Compare(Value left, Value right, string operation, Budget budget)
     {
         budget.Spend(1);
@@ -46,7 +59,7 @@ static class Comparison
             ?? new TemplateFault($"'{operation}' not supported between instances of '{left.TypeName}' and '{right.TypeName}'");
     }
 
-    public static bool Contains(Value container, Value element, RenderContext context)
+    public static bool Contains(Value container, Value element, ValueContext context)
     {
         switch (container)
         {
@@ -70,7 +83,7 @@ static class Comparison
         budget.SpendOnText(Math.Min(left.Length, right.Length));
         var at = left.AsSpan().CommonPrefixLength(right);
         if (at == left.Length || at == right.Length) return left.Length.CompareTo(right.Length);
-        // A surrogate stands for a code point above every other unit.
+        // A surrogate belongs to a code point above all others.
         bool leftHigh = char.IsSurrogate(left[at]), rightHigh = char.IsSurrogate(right[at]);
         return leftHigh == rightHigh ? left[at].CompareTo(right[at]) : leftHigh ? 1 : -1;
     }

@@ -5,15 +5,15 @@ using LlamaCluster.Text.Templates.Values;
 namespace LlamaCluster.Text.Templates.Operations;
 
 /// <summary>
-/// Values as Python's <c>json.dumps</c> writes them, which is what transformers' <c>tojson</c> does: nothing is escaped for HTML, and
-/// characters outside ASCII stay as they are unless <c>ensure_ascii</c> is asked for.
+/// Writes values as Python's <c>json.dumps</c> does, like the <c>tojson</c> of transformers. Nothing is escaped for HTML, and characters
+/// outside ASCII stay as they are unless <c>ensure_ascii</c> is asked for.
 /// </summary>
 /// <param name="Output">Where the text goes.</param>
-/// <param name="Indent">What one level is indented by; null for one line.</param>
-/// <param name="ItemSeparator">Between elements.</param>
-/// <param name="KeySeparator">Between a key and its value.</param>
-/// <param name="SortKeys">Order the keys of each object.</param>
-/// <param name="EnsureAscii">Escape all that is not ASCII.</param>
+/// <param name="Indent">Indentation of one level; null to write everything on one line.</param>
+/// <param name="ItemSeparator">Text between elements.</param>
+/// <param name="KeySeparator">Text between a key and its value.</param>
+/// <param name="SortKeys">Sort the keys of each object.</param>
+/// <param name="EnsureAscii">Escape everything that is not ASCII.</param>
 sealed record JsonText(BoundedText Output, string? Indent, string ItemSeparator, string KeySeparator, bool SortKeys, bool EnsureAscii)
 {
     public void Write(Value value, int level = 0)

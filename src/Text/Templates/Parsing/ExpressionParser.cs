@@ -1,13 +1,13 @@
-using LlamaCluster.Text.Templates.Expressions;
+using LlamaCluster.Text.Templates.Nodes;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Parsing;
 
 /// <summary>
-/// Reads expressions by Jinja2's grammar, loosest binding first: if-else, or, and, not, comparisons, + -, ~, * / // %, **, signs,
+/// Reads expressions by Jinja2's grammar. The loosest binding comes first: if-else, or, and, not, comparisons, + -, ~, * / // %, **, signs,
 /// and last what follows a value: attributes, items, calls, filters and tests.
 /// </summary>
-sealed partial class ExpressionParser(TokenReader tokens)
+sealed partial class ExpressionParser(SyntaxTokenReader tokens)
 {
     static readonly string[] Comparisons = ["==", "!=", "<", "<=", ">", ">="];
 
@@ -16,13 +16,13 @@ sealed partial class ExpressionParser(TokenReader tokens)
 
     readonly List<TemplateFault> _unknown = [];
 
-    /// <summary>Above 0 within a branch that may not be taken: an unknown filter or test there is a fault only if it is.</summary>
+    /// <summary>Above 0 inside a branch that may not be taken. An unknown filter or test there is a fault only when the branch is taken.</summary>
     public int Conditional { get; set; }
 
-    /// <summary>The first unknown filter or test that is certain to be met.</summary>
+    /// <summary>The first unknown filter or test that every rendering meets.</summary>
     public TemplateFault? Unknown => _unknown.FirstOrDefault();
 
-    /// <summary>One level of brackets, operators or blocks deeper; as many as the source has are walked by recursion.</summary>
+    /// <summary>Goes one level deeper into brackets, operators or blocks. The depth is limited because parsing and rendering recurse.</summary>
     public void Descend()
     {
         if (++_depth > TemplateLimits.SourceDepth) throw new TemplateFault($"nested deeper than {TemplateLimits.SourceDepth} levels", tokens.Current.Line);
@@ -30,7 +30,7 @@ sealed partial class ExpressionParser(TokenReader tokens)
 
     public void Ascend() => _depth--;
 
-    /// <summary>Starts to note the names that are mentioned, for a macro.</summary>
+    /// <summary>Starts to collect the names that a macro mentions.</summary>
     public void StartNames() => _mentioned.Push([]);
 
     public IReadOnlySet<string> EndNames()
@@ -40,7 +40,7 @@ sealed partial class ExpressionParser(TokenReader tokens)
         return names;
     }
 
-    /// <summary>An expression; without <paramref name="withCondition"/> an <c>if</c> after it is not part of it.</summary>
+    /// <summary>Reads an expression. Without <paramref name="withCondition"/> an <c>if</c> after it is not part of it.</summary>
     public Expression Parse(bool withCondition = true)
     {
         Descend();
@@ -49,7 +49,7 @@ sealed partial class ExpressionParser(TokenReader tokens)
         return expression;
     }
 
-    /// <summary>An expression, or several with commas between, which make a tuple.</summary>
+    /// <summary>Reads an expression, or a tuple of several with commas between them.</summary>
     public Expression ParseTuple(bool withCondition = true, bool mayBeEmpty = false)
     {
         var line = tokens.Current.Line;
@@ -65,7 +65,7 @@ sealed partial class ExpressionParser(TokenReader tokens)
         return isTuple || items.Count == 0 ? new SequenceExpression(line, items, isTuple: true) : items[0];
     }
 
-    bool AtTupleEnd() => tokens.Current.Kind is TokenKind.OutputEnd or TokenKind.TagEnd || tokens.Current.IsOperator(")");
+    bool AtTupleEnd() => tokens.Current.Kind is SyntaxTokenKind.OutputEnd or SyntaxTokenKind.TagEnd || tokens.Current.IsOperator(")");
 
     Expression ParseConditional()
     {
@@ -120,7 +120,7 @@ sealed partial class ExpressionParser(TokenReader tokens)
 
     string? TakeComparison()
     {
-        if (tokens.Current.Kind == TokenKind.Operator && Comparisons.Contains(tokens.Current.Text)) return tokens.Take().Text;
+        if (tokens.Current.Kind == SyntaxTokenKind.Operator && Comparisons.Contains(tokens.Current.Text)) return tokens.Take().Text;
         if (tokens.SkipName("in")) return "in";
         if (!tokens.Current.IsName("not") || !tokens.Following.IsName("in")) return null;
         tokens.Take();
@@ -145,7 +145,7 @@ sealed partial class ExpressionParser(TokenReader tokens)
     Expression ParseChain(Func<Expression> parseOperand, params ReadOnlySpan<string> operations)
     {
         var left = parseOperand();
-        while (tokens.Current.Kind == TokenKind.Operator && operations.Contains(tokens.Current.Text))
+        while (tokens.Current.Kind == SyntaxTokenKind.Operator && operations.Contains(tokens.Current.Text))
         {
             var operation = tokens.Take();
             left = new ArithmeticExpression(operation.Line, operation.Text, left, parseOperand());

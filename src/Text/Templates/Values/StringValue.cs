@@ -1,14 +1,10 @@
-using LlamaCluster.Text.Templates.Builtins;
-using LlamaCluster.Text.Templates.Operations;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Values;
 
-/// <summary>
-/// Text. As in Python, lengths and indices count code points, not UTF-16 units.
-/// </summary>
+/// <summary>Text. As in Python, lengths and indices count code points, not UTF-16 units.</summary>
 /// <param name="text">The text.</param>
-/// <param name="isMarkup">Escaped or declared safe: <c>+</c> escapes what is joined to it.</param>
+/// <param name="isMarkup">The text was escaped or declared safe; <c>+</c> escapes what is joined to it.</param>
 sealed class StringValue(string text, bool isMarkup = false) : Value
 {
     readonly bool _hasSurrogates = text.AsSpan().ContainsAnyInRange('\ud800', '\udfff');
@@ -23,7 +19,7 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
 
     public override int? Count => CodePointsIn(Text.Length);
 
-    /// <summary>Code points among the first UTF-16 units of the text.</summary>
+    /// <summary>How many code points the first <paramref name="units"/> UTF-16 units of the text make.</summary>
     public int CodePointsIn(int units)
     {
         if (!_hasSurrogates) return units;
@@ -37,8 +33,6 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
         for (var at = 0; at < Text.Length; at += UnitsAt(at)) yield return new StringValue(Text.Substring(at, UnitsAt(at)));
     }
 
-    public override Value? GetAttribute(string name) => StringMethods.Find(this, name);
-
     public override Value? GetItem(Value key)
     {
         if (!key.TryGetInteger(out var index)) return null;
@@ -51,7 +45,7 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
         return new StringValue(Text.Substring(at, UnitsAt(at)));
     }
 
-    public override Value Pick(Func<int, SliceRange> rangeOf, RenderContext context)
+    public override Value Pick(Func<int, SliceRange> rangeOf, ValueContext context)
     {
         context.Budget.SpendOnText(Text.Length);
         var characters = _hasSurrogates ? Text.EnumerateRunes().ToArray() : null;
@@ -63,6 +57,10 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
             else picked.Append(characters[range[i]].ToString());
         return new StringValue(picked.ToString());
     }
+
+    /// <summary>The text escaped for HTML; unchanged if it is markup already. Some templates escape, although prompts are not HTML.</summary>
+    public string Escape() => IsMarkup ? Text
+        : Text.Replace("&", "&amp;").Replace(">", "&gt;").Replace("<", "&lt;").Replace("'", "&#39;").Replace("\"", "&#34;");
 
     public override void WriteText(BoundedText output) => output.Append(Text);
 

@@ -1,6 +1,7 @@
 using System.Text;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization.Gguf;
 

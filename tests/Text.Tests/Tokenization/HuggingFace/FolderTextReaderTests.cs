@@ -1,6 +1,7 @@
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
+using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization.HuggingFace;
 

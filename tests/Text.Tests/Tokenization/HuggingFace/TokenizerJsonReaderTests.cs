@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
+using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization.HuggingFace;
 

@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Links;
@@ -12,7 +13,7 @@ public class GroupShapeTests
 
     public static TheoryData<string, Action<RankHello>> Differences => new()
     {
-        { "protocol_version is 99 there and 1 here", hello => hello.ProtocolVersion = 99 },
+        { $"protocol_version is 99 there and {ProtocolVersion.Current} here", hello => hello.ProtocolVersion = 99 },
         { "view_version is 6 there and 5 here", hello => hello.ViewVersion = 6 },
         { "model_digest is bad there", hello => hello.ModelDigest = "bad" },
         { "stage is 2 there and 1 here", hello => hello.Stage = 2 },

@@ -1,0 +1,56 @@
+using LlamaCluster.Cli.Commands;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Profiles;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Cli.CapacityPlanning;
+
+/// <summary>What `plan` is asked, apart from the cluster.</summary>
+/// <param name="Positions">Per stream.</param>
+/// <param name="RanksPerStage">Null: the planner chooses.</param>
+sealed record PlanQuestion(PlannedModel Model, PlanObjective Objective, int Positions, int Streams, int? RanksPerStage)
+{
+    public PlanningProblem On(ClusterDescription cluster) => On(cluster, goal => goal);
+
+    public PlanningProblem On(ClusterDescription cluster, Func<PlanGoal, PlanGoal> change) => new(Model.Footprint, cluster.ToProfile(), change(Goal), new Overheads());
+
+    PlanGoal Goal => PlanGoal.Of(Objective, Positions, Streams) with
+    {
+        RanksPerStage = RanksPerStage,
+        PromptRows = new EngineOptions().MaxPromptRows,
+        BufferBytes = Model.BufferBytes,
+    };
+}
+
+/// <summary>The model to plan for, from a file's headers, or from a shape with a quantisation. No weights are read.</summary>
+/// <param name="BufferBytes">What a worker needs besides weights and KV cache.</param>
+sealed record PlannedModel(ModelFootprint Footprint, long BufferBytes)
+{
+    const string UsualMix = "q4_k_m";
+
+    /// <exception cref="ModelFormatException">Files are missing, damaged or not supported.</exception>
+    public static PlannedModel OfFile(string path)
+    {
+        using var weights = ModelFiles.Open(path);
+        return Of(ModelFootprints.Of(weights, KvType.F16), weights.Config);
+    }
+
+    /// <param name="mix">One of <see cref="TensorMix.Names"/>; null: q4_k_m.</param>
+    /// <exception cref="InvalidOptionsException">The shape or the mix is unknown.</exception>
+    /// <exception cref="ModelFormatException">A matrix of this shape cannot be stored in its type.</exception>
+    public static PlannedModel OfShape(string text, string? mix)
+    {
+        var (shape, name) = (ShapeOption.Parse(text), mix ?? UsualMix);
+        var tensors = TensorMix.TensorsOf(shape.Config, name)
+            ?? throw new InvalidOptionsException($"--quant is {name}; it must be one of {string.Join(", ", TensorMix.Names)}");
+        return Of(ModelFootprints.Of($"{shape.Name} {name.ToLowerInvariant()}", shape.Config, tensors, KvType.F16), shape.Config);
+    }
+
+    static PlannedModel Of(ModelFootprint footprint, LlamaConfig config) => new(
+        footprint, StageMemory.BufferBytes(config, StageShape.Whole(config.LayerCount), new EngineOptions().MaxStepRows));
+}

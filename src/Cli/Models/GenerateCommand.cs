@@ -1,0 +1,128 @@
+using System.CommandLine;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using LlamaCluster.Cli.Commands;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
+
+namespace LlamaCluster.Cli.Models;
+
+/// <summary>`generate`: answers a prompt with a model in this process, without a network.</summary>
+static class GenerateCommand
+{
+    public static Command Create()
+    {
+        var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
+        var prompt = new Option<string>("--prompt") { HelpName = "TEXT", Description = "a question, or with --raw the text to go on from", Required = true };
+        var maxTokens = new Option<int>("--max-tokens") { HelpName = "N", Description = "the most tokens to generate", DefaultValueFactory = _ => 64 };
+        var temperature = new Option<float>("--temperature") { HelpName = "T", Description = "0 takes the most probable token each time", DefaultValueFactory = _ => 0 };
+        var seed = new Option<ulong?>("--seed") { HelpName = "N", Description = "with a temperature: the same seed, the same answer; without it a new one each time" };
+        var logprobs = new Option<int?>("--logprobs") { HelpName = "K", Description = $"with --json: the K most probable tokens of each step, up to {SamplingRanges.MaxTopLogprobs}" };
+        var raw = new Option<bool>("--raw") { Description = "no chat template: the text as it stands, special tokens in it recognised, bos added where the model asks for it" };
+        var json = new Option<bool>("--json") { Description = "print one JSON object with ids, text and log-probabilities" };
+        var command = new Command("generate", "Answer a prompt in this process, without a network.") { model, quantize, prompt, maxTokens, temperature, seed, logprobs, raw, json };
+        command.SetAction((parsed, cancellation) =>
+        {
+            if (parsed.GetValue(logprobs) is not null && !parsed.GetValue(json)) throw new InvalidOptionsException("--logprobs needs --json");
+            var limit = NumberOption.Check("--max-tokens", parsed.GetValue(maxTokens), 1, int.MaxValue);
+            var sampling = Checked(new SamplingOptions
+            {
+                Temperature = parsed.GetValue(temperature),
+                Seed = parsed.GetValue(seed) ?? (ulong)Random.Shared.NextInt64(),
+                TopLogprobs = parsed.GetValue(json) ? NumberOption.Check("--logprobs", parsed.GetValue(logprobs) ?? 0, 0, SamplingRanges.MaxTopLogprobs) : null,
+            });
+            var path = ModelOption.PathOf(parsed, model, quantize);
+            var text = ModelTextReader.Open(path);
+            var ids = Encode(text, path, parsed.GetRequiredValue(prompt), parsed.GetValue(raw));
+            using var local = LocalModel.Load(path, text, config => ContextFor(ids.Count, limit, config.ContextLength), parsed.InvocationConfiguration.Error, cancellation);
+            var tokens = local.Generate(ids, sampling, limit, cancellation);
+            var output = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(json)) output.WriteLine(GenerationJson.Write(ids, [.. tokens], text.Tokenizer));
+            else Print(tokens, text.Tokenizer, output);
+            return Task.FromResult(ExitCode.Done);
+        });
+        return command;
+    }
+
+    static SamplingOptions Checked(SamplingOptions sampling) =>
+        SamplingRanges.FirstProblem(sampling, int.MaxValue) is { } problem ? throw new InvalidOptionsException($"--{problem}") : sampling;
+
+    static List<int> Encode(ModelText text, string path, string prompt, bool raw)
+    {
+        // A chat template writes bos itself.
+        var ids = text.Tokenizer.Encode(raw ? prompt : ChatPrompt.Render(text, path, prompt), addSpecial: raw, parseSpecial: true);
+        return ids.Count > 0 ? ids : throw new CommandFailedException("--prompt is empty, and the model starts with no token of its own: give it some text");
+    }
+
+    static int ContextFor(int promptLength, int limit, int most) => promptLength < most ? (int)Math.Min((long)promptLength + limit, most)
+        : throw new CommandFailedException($"--prompt has {promptLength} tokens; fewer than {most} fit the model's context: shorten it");
+
+    static void Print(IEnumerable<SampledToken> tokens, ITokenizer tokenizer, TextWriter output)
+    {
+        var decoder = new TokenStreamDecoder(tokenizer);
+        foreach (var token in tokens)
+        {
+            output.Write(decoder.Append(token.Id));
+            output.Flush();
+        }
+        output.WriteLine(decoder.Flush());
+    }
+}
+
+/// <summary>The output of `generate --json`.</summary>
+static class GenerationJson
+{
+    static readonly JsonWriterOptions Style = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>If an id ended the text, <c>tokens</c> contains it and <c>text</c> does not.</summary>
+    public static string Write(IReadOnlyList<int> prompt, IReadOnlyList<SampledToken> tokens, ITokenizer tokenizer)
+    {
+        using var bytes = new MemoryStream();
+        using (var json = new Utf8JsonWriter(bytes, Style))
+        {
+            json.WriteStartObject();
+            WriteIds(json, "prompt_tokens", prompt);
+            WriteIds(json, "tokens", tokens.Select(token => token.Id));
+            json.WriteString("text", TextOf(tokens, tokenizer));
+            json.WriteString("finish_reason", tokens.Count > 0 && tokenizer.StopIds.Contains(tokens[^1].Id) ? "stop" : "length");
+            json.WriteStartArray("logprobs");
+            foreach (var token in tokens) WriteStep(json, token);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(bytes.ToArray());
+    }
+
+    static string TextOf(IReadOnlyList<SampledToken> tokens, ITokenizer tokenizer)
+    {
+        var decoder = new TokenStreamDecoder(tokenizer);
+        return string.Concat(tokens.Select(token => decoder.Append(token.Id))) + decoder.Flush();
+    }
+
+    static void WriteStep(Utf8JsonWriter json, SampledToken token)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("id", token.Id);
+        json.WriteNumber("logprob", token.Logprob);
+        json.WriteStartArray("top");
+        foreach (var (id, logprob) in token.Top)
+        {
+            json.WriteStartArray();
+            json.WriteNumberValue(id);
+            json.WriteNumberValue(logprob);
+            json.WriteEndArray();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    static void WriteIds(Utf8JsonWriter json, string name, IEnumerable<int> ids)
+    {
+        json.WriteStartArray(name);
+        foreach (var id in ids) json.WriteNumberValue(id);
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,111 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using LlamaCluster.Cli.Commands;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Inspection;
+
+namespace LlamaCluster.Cli.Models;
+
+/// <summary>`inspect`: shows what a model's headers say. No weights are read.</summary>
+static class InspectCommand
+{
+    public static Command Create()
+    {
+        var model = ModelOption.Create();
+        var json = new Option<bool>("--json") { Description = "print one JSON object" };
+        var command = new Command("inspect", "Show a model's facts, its tensors by type, bytes per layer, and KV bytes per token.") { model, json };
+        command.SetAction(parsed =>
+        {
+            var path = ModelOption.PathOf(parsed, model);
+            using var weights = ModelFiles.Open(path);
+            var facts = ModelFacts.Of(weights);
+            if (parsed.GetValue(json)) parsed.InvocationConfiguration.Output.WriteLine(InspectionReport.Json(facts));
+            else InspectionReport.Print(facts, parsed.InvocationConfiguration.Output);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+}
+
+/// <summary>The output of `inspect`, as text or JSON.</summary>
+static class InspectionReport
+{
+    const int NameWidth = 22;
+
+    public static void Print(ModelFacts facts, TextWriter output)
+    {
+        var config = facts.Config;
+        Line("model", facts.Name);
+        Line("parameters", Number(facts.Parameters));
+        Line("layers", $"{config.LayerCount}");
+        Line("hidden", $"{config.HiddenSize}");
+        Line("ffn", $"{config.FfnSize}");
+        Line("heads", $"{config.HeadCount}");
+        Line("kv heads", $"{config.KvHeadCount}");
+        Line("head size", $"{config.HeadSize}");
+        Line("vocabulary", $"{config.VocabularySize}");
+        Line("context", $"{config.ContextLength}");
+        Line("rms epsilon", string.Create(CultureInfo.InvariantCulture, $"{config.RmsEpsilon}"));
+        Line("rope", Rope(config));
+        Line("head", config.TiedEmbeddings ? "the embedding (tied)" : "its own");
+        output.WriteLine();
+        foreach (var type in facts.Types) Line($"tensors {type.Type}", $"{type.Count,5}  {Bytes(type.Bytes)}");
+        Line("tensors", $"{facts.Types.Sum(type => type.Count),5}  {Bytes(facts.Bytes)}");
+        output.WriteLine();
+        Line("embedding", Bytes(facts.EmbeddingBytes));
+        foreach (var (name, bytes) in LayerRuns(facts.LayerBytes)) Line(name, Bytes(bytes));
+        Line("norm and head", Bytes(facts.HeadBytes));
+        output.WriteLine();
+        foreach (var (type, bytes) in facts.KvBytesPerToken) Line($"KV per token, {type}", Bytes(bytes));
+
+        void Line(string name, string value) => output.WriteLine($"{name.PadRight(NameWidth)}{value}");
+    }
+
+    public static string Json(ModelFacts facts) => JsonSerializer.Serialize(new
+    {
+        name = facts.Name,
+        parameters = facts.Parameters,
+        layers = facts.Config.LayerCount,
+        hidden = facts.Config.HiddenSize,
+        ffn = facts.Config.FfnSize,
+        heads = facts.Config.HeadCount,
+        kv_heads = facts.Config.KvHeadCount,
+        head_size = facts.Config.HeadSize,
+        vocabulary = facts.Config.VocabularySize,
+        context = facts.Config.ContextLength,
+        rms_epsilon = facts.Config.RmsEpsilon,
+        rope_theta = facts.Config.RopeTheta,
+        rope_scaled = facts.Config.RopeScaling is not null,
+        tied_embeddings = facts.Config.TiedEmbeddings,
+        bytes = facts.Bytes,
+        types = facts.Types.Select(type => new { type = type.Type.ToString(), count = type.Count, bytes = type.Bytes }),
+        embedding_bytes = facts.EmbeddingBytes,
+        layer_bytes = facts.LayerBytes,
+        head_bytes = facts.HeadBytes,
+        kv_bytes_per_token = facts.KvBytesPerToken.ToDictionary(pair => pair.Key.ToString(), pair => pair.Value),
+    });
+
+    /// <summary>Consecutive layers of the same size share a line.</summary>
+    static IEnumerable<(string Name, long Bytes)> LayerRuns(IReadOnlyList<long> layers)
+    {
+        for (var first = 0; first < layers.Count;)
+        {
+            var last = first;
+            while (last + 1 < layers.Count && layers[last + 1] == layers[first]) last++;
+            yield return (last == first ? $"layer {first}" : $"layers {first}-{last}, each", layers[first]);
+            first = last + 1;
+        }
+    }
+
+    static string Rope(LlamaConfig config)
+    {
+        var rope = string.Create(CultureInfo.InvariantCulture, $"theta {config.RopeTheta}, {config.RopeDimensionCount} of {config.HeadSize} dimensions");
+        return config.RopeScaling is null ? rope : $"{rope}, scaled ({config.RopeScaling.GetType().Name})";
+    }
+
+    static string Bytes(long bytes) => $"{Number(bytes),16} bytes";
+
+    static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
+}

@@ -1,8 +1,0 @@
-namespace LlamaCluster.Cli.Planning;
-
-enum SweepSubject
-{
-    Workers,
-    RoundTrip,
-    Bandwidth,
-}

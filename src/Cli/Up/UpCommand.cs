@@ -1,0 +1,44 @@
+using System.CommandLine;
+using LlamaCluster.Cli.Commands;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Worker.Links;
+
+namespace LlamaCluster.Cli.Up;
+
+/// <summary>`up`: starts a whole cluster on this machine.</summary>
+static class UpCommand
+{
+    public static Command Create()
+    {
+        var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
+        var workers = new Option<int>("--workers") { HelpName = "N", Description = "worker processes", DefaultValueFactory = _ => 2 };
+        var (tensorParallel, sumType, peerLink) = (TensorOptions.Parallel(), TensorOptions.SumType(), TensorOptions.PeerLink());
+        var threads = new Option<int?>("--threads-per-worker") { HelpName = "K", Description = "compute threads of each worker; without it the processors are shared out" };
+        var port = new Option<int>("--port") { HelpName = "PORT", Description = "port of the API on 127.0.0.1; 0 takes a free one", DefaultValueFactory = _ => 8080 };
+        var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
+        var queue = new QueueOptions();
+        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context };
+        foreach (var option in queue.All) command.Add(option);
+        command.SetAction((parsed, cancellation) =>
+        {
+            var count = parsed.GetValue(workers);
+            var options = new UpOptions(
+                new CoordinatorOptions
+                {
+                    ModelPath = ModelOption.PathOf(parsed, model, quantize),
+                    Listen = $"http://127.0.0.1:{NumberOption.Check("--port", parsed.GetValue(port), 0, ushort.MaxValue)}",
+                    Workers = count,
+                    TensorParallel = parsed.GetValue(tensorParallel),
+                    ContextLength = parsed.GetValue(context),
+                    Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
+                },
+                parsed.GetValue(threads) is { } given ? NumberOption.Check("--threads-per-worker", given, 1, 4096) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
+                parsed.GetValue(peerLink));
+            return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
+        });
+        return command;
+    }
+}
+
+/// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
+sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink);

@@ -1,0 +1,55 @@
+using System.CommandLine;
+using LlamaCluster.Cli.Commands;
+using LlamaCluster.Coordinator;
+using LlamaCluster.Worker;
+
+namespace LlamaCluster.Cli.Up;
+
+/// <summary>`worker`: holds and runs one shard of the model that the coordinator serves.</summary>
+static class WorkerCommand
+{
+    public const string ExitWhenInputCloses = "--exit-when-input-closes";
+    public const string Profiles = "--profiles";
+
+    public static Command Create()
+    {
+        var coordinator = UrlOption.Create("--coordinator", "the coordinator's gRPC address");
+        var listen = new Option<string?>("--listen") { HelpName = "URL", Description = "where the coordinator and other workers reach this one; without it any port of 127.0.0.1" };
+        var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
+        var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = "where weights are kept that the coordinator sent" };
+        var profiles = new Option<string?>(Profiles) { HelpName = "DIR", Description = "where measurements of this machine are kept for a week; into an empty one it is measured anew" };
+        var memory = new Option<long?>("--memory") { HelpName = "BYTES", Description = "for weights, KV cache and buffers; without it nine tenths of what is free: several workers of one machine need it" };
+        var model = new Option<string?>("--model") { HelpName = "PATH", Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched" };
+        var quantize = QuantizeOption.Create();
+        var name = new Option<string>("--name") { HelpName = "NAME", Description = "for people, and for the order in which workers get layers; without it the machine's", DefaultValueFactory = _ => "" };
+        var peerLink = TensorOptions.PeerLink();
+        var tls = new TlsOptions();
+        var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses) { Hidden = true, Description = "end with the process that holds the other end of stdin" };
+        var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, profiles, memory, model, quantize, name, peerLink, exitWhenInputCloses };
+        foreach (var option in tls.All) command.Add(option);
+        command.SetAction((parsed, cancellation) => RunAsync(
+            new WorkerOptions
+            {
+                Coordinator = parsed.GetRequiredValue(coordinator),
+                Listen = parsed.GetValue(listen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:0",
+                Threads = parsed.GetValue(threads),
+                CacheFolder = parsed.GetValue(cache),
+                ProfileFolder = parsed.GetValue(profiles),
+                MemoryBytes = parsed.GetValue(memory),
+                ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
+                Name = parsed.GetRequiredValue(name),
+                PeerLink = parsed.GetValue(peerLink),
+                Tls = tls.Read(parsed),
+                ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),
+            },
+            cancellation));
+        return command;
+    }
+
+    static async Task<int> RunAsync(WorkerOptions options, CancellationToken cancellation)
+    {
+        if (WorkerOptionsRules.FirstProblem(options) is { } problem) throw new InvalidOptionsException(problem);
+        await using var host = WorkerHost.Create(options);
+        return await host.RunAsync(cancellation);
+    }
+}

@@ -1,0 +1,157 @@
+using System.Diagnostics.Metrics;
+using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Api.Endpoints;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Coordinator.Weights;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace LlamaCluster.Coordinator.Hosting;
+
+/// <summary>
+/// A coordinator process: the HTTP API on one address, the workers' gRPC services on another. It stops on SIGTERM and SIGINT: running
+/// sequences have a moment to finish, then all connections are closed.
+/// </summary>
+public sealed partial class CoordinatorHost : IAsyncDisposable
+{
+    /// <summary>For closing connections, after the time that running sequences have.</summary>
+    static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(3);
+
+    readonly WebApplication _app;
+    readonly Listeners _listeners;
+
+    CoordinatorHost(WebApplication app, Listeners listeners) => (_app, _listeners) = (app, listeners);
+
+    /// <summary>Where clients reach the API, with the port that was taken. Known once the host has started.</summary>
+    public Uri ApiAddress => _listeners.ApiAddress;
+
+    /// <summary>Where workers reach the coordinator, with the port that was taken. Known once the host has started.</summary>
+    public Uri GrpcAddress => _listeners.RpcAddress;
+
+    /// <summary>Who has registered.</summary>
+    public WorkerRegistry Members => Services.GetRequiredService<WorkerRegistry>();
+
+    public ModelIdentity Model => Services.GetRequiredService<ModelIdentity>();
+
+    public IGenerationEngine Engine => Services.GetRequiredService<IGenerationEngine>();
+
+    /// <summary>The scope of this coordinator's meters. A listener tells by it which of several coordinators in a process a number is from.</summary>
+    public IMeterFactory Meters => Services.GetRequiredService<IMeterFactory>();
+
+    /// <summary>The cluster's state, and news of it: who loads what, when it is ready, what went wrong.</summary>
+    public Latest<ClusterStatus> Status => Services.GetRequiredService<Latest<ClusterStatus>>();
+
+    internal IServiceProvider Services => _app.Services;
+
+    /// <summary>Checks the options, opens the model and prepares everything. Nothing listens yet.</summary>
+    /// <exception cref="InvalidOptionsException">An option is out of range.</exception>
+    /// <exception cref="ModelFormatException">The model cannot be opened.</exception>
+    /// <exception cref="IOException">A certificate cannot be used.</exception>
+    public static CoordinatorHost Create(CoordinatorOptions options) => Create(options, TimeProvider.System);
+
+    internal static CoordinatorHost Create(CoordinatorOptions options, TimeProvider time)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton(time);
+        builder.Logging.UseOneLineConsole();
+        builder.WebHost.UseKestrelCore();
+        AddServices(builder.Services, options);
+        WebApplication? app = null;
+        try
+        {
+            app = builder.Build();   // configures the listeners, so wrong options and certificates fail here, before the model is opened
+            var model = app.Services.GetRequiredService<OpenedModel>();
+            var listeners = app.Services.GetRequiredService<Listeners>();
+            Map(app, options);
+            LogServing(app.Logger, model.Identity.Name, model.Identity.Digest, model.ContextLength);
+            if (model.TemplateProblem is { } problem) LogTemplate(app.Logger, problem);
+            return new CoordinatorHost(app, listeners);
+        }
+        catch (Exception e)
+        {
+            (app as IDisposable)?.Dispose();
+            if (e is OptionsValidationException wrong) throw new InvalidOptionsException(wrong.Message);
+            throw;
+        }
+    }
+
+    /// <summary>Starts to listen, and to wait for workers.</summary>
+    /// <exception cref="IOException">An address cannot be listened on.</exception>
+    public Task StartAsync(CancellationToken cancellation = default) => _app.StartAsync(cancellation);
+
+    /// <summary>Starts, and serves until a signal or the token stops it.</summary>
+    public Task RunAsync(CancellationToken cancellation = default) => _app.RunAsync(cancellation);
+
+    /// <summary>Lets running sequences finish for a moment, then closes all connections.</summary>
+    public Task StopAsync(CancellationToken cancellation = default) => _app.StopAsync(cancellation);
+
+    /// <summary>Completes when the host was told to stop and has stopped.</summary>
+    public Task WaitForShutdownAsync(CancellationToken cancellation = default) => _app.WaitForShutdownAsync(cancellation);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+    }
+
+    static void AddServices(IServiceCollection services, CoordinatorOptions options)
+    {
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
+        if (options.Tls is { } files) services.AddSingleton(_ => ClusterTls.Load(files));
+        services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection)
+            .AddValidated(options)
+            .AddSingleton<Listeners>()
+            .AddSingleton<IConfigureOptions<KestrelServerOptions>>(provider => provider.GetRequiredService<Listeners>())
+            .AddSingleton(provider => OpenedModel.Open(provider.GetRequiredService<CoordinatorOptions>()))
+            .AddSingleton(provider => ModelOf(provider).Identity)
+            .AddSingleton(provider => ModelOf(provider).Weights)
+            .AddSingleton(provider => ModelOf(provider).Served)
+            .AddSingleton(provider => ModelOf(provider).ToSupervisorOptions(options))
+            .AddSingleton(provider => new SequenceRules(ModelOf(provider).VocabularySize, ModelOf(provider).ContextLength))
+            .AddSingleton(new Latest<ClusterStatus>(ClusterStatus.Starting))
+            .AddSingleton<PeerChannels>()
+            .AddSingleton<CoordinatorMetrics>()
+            .AddSingleton<WorkerRegistry>()
+            .AddSingleton<LinkMeter>()
+            .AddSingleton<MemberMetrics>()
+            .AddSingleton<ShardLoader>()
+            .AddSingleton<ViewBuilder>()
+            .AddSingleton<GenerationLoop>()
+            .AddSingleton<IGenerationEngine, GenerationEngine>()
+            .AddHostedService<GenerationService>()
+            .AddHostedService<ClusterSupervisor>()
+            .AddOpenAiApi();
+    }
+
+    static OpenedModel ModelOf(IServiceProvider provider) => provider.GetRequiredService<OpenedModel>();
+
+    static void Map(WebApplication app, CoordinatorOptions options)
+    {
+        app.UseWhen(http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi());
+        Listeners.Separate(app);
+        app.Services.GetRequiredService<MemberMetrics>();   // observes from its creation on
+        var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));
+        rpc.MapGrpcService<MembershipService>();
+        rpc.MapGrpcService<WeightsService>();
+        rpc.MapClusterRpc(options.GrpcReflection);
+        app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Api)).MapOpenAiApi();
+        app.Lifetime.ApplicationStopping.Register(app.Services.GetRequiredService<Readiness>().Close);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Serving {Model} ({Digest}), {ContextLength} tokens of context")]
+    static partial void LogServing(ILogger logger, string model, string digest, int contextLength);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Chat is refused, completions work: the model's chat template cannot be read: {Problem}")]
+    static partial void LogTemplate(ILogger logger, string problem);
+}

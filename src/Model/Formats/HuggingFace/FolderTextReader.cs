@@ -1,0 +1,70 @@
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
+using LlamaCluster.Text.Templates;
+using LlamaCluster.Text.Tokenization;
+using LlamaCluster.Text.Tokenization.Vocabularies;
+
+namespace LlamaCluster.Model.Formats.HuggingFace;
+
+/// <summary>
+/// Makes the tokenizer of a Hugging Face folder: from tokenizer.json, else from tokenizer.model, and from the small files beside it.
+/// </summary>
+sealed class FolderTextReader(string folder)
+{
+    readonly TextSettings _settings = new(folder);
+
+    public ModelText Read() =>
+        new(ReadTokenizer(), _settings.ChatTemplate(), _settings.SpecialToken("bos_token"), _settings.SpecialToken("eos_token"));
+
+    Tokenizer ReadTokenizer()
+    {
+        var json = Path.Combine(folder, "tokenizer.json");
+        if (File.Exists(json)) return new TokenizerJsonReader(TokenizerJson.Read(json), _settings).Read();
+        var model = Path.Combine(folder, "tokenizer.model");
+        if (File.Exists(model)) return new SentencePieceReader(model, _settings).Read();
+        throw new ModelFormatException($"{folder}: has neither tokenizer.json nor tokenizer.model");
+    }
+}
+
+/// <summary>
+/// Bos, eos, the ids that generation stops on and what is put round a text, from all files of a folder that say something of them.
+/// The rules are those of the transformers library: the tokenizers of Llama 1 and 2 (class LlamaTokenizer) add bos and no eos unless
+/// told otherwise; for others tokenizer.json's post-processor decides unless tokenizer_config.json does.
+/// </summary>
+sealed class FolderSpecialIds(TextSettings settings, TokenSet tokens)
+{
+    /// <summary>What the vocabulary file itself says, if it does.</summary>
+    public int? DefaultBos { get; init; }
+
+    public int? DefaultEos { get; init; }
+
+    /// <summary>The tokenizer is one of Llama 1's and 2's.</summary>
+    public required bool IsLlama2 { get; init; }
+
+    /// <param name="before">What tokenizer.json's post-processor puts before a text.</param>
+    /// <param name="after">And after it.</param>
+    public SpecialIds Read(int[] before, int[] after)
+    {
+        var bos = settings.SpecialId("bos_token", tokens) ?? First("bos_token_id") ?? DefaultBos;
+        var eos = settings.SpecialId("eos_token", tokens) ?? First("eos_token_id") ?? DefaultEos;
+        var addBos = settings.AddIf("add_bos_token", bos) ?? (IsLlama2 ? bos is not null : null);
+        var addEos = settings.AddIf("add_eos_token", eos) ?? (IsLlama2 ? false : null);
+        return new SpecialIds
+        {
+            Bos = bos,
+            Eos = eos,
+            Stops = settings.Ids("eos_token_id", tokens.Vocabulary).Concat(StopTokens.Of(tokens.Added)).Concat(eos is { } end ? [end] : []).ToHashSet(),
+            Before = Adjust(before, addBos, bos),
+            After = Adjust(after, addEos, eos),
+        };
+    }
+
+    static int[] Adjust(int[] ids, bool? add, int? special) => (add, special) switch
+    {
+        (true, { } id) => ids.Contains(id) ? ids : [id],
+        (false, { } id) => [.. ids.Where(other => other != id)],
+        _ => ids,
+    };
+
+    int? First(string field) => settings.Ids(field, tokens.Vocabulary).Select(id => (int?)id).FirstOrDefault();
+}

@@ -1,0 +1,148 @@
+using System.Text;
+using System.Text.Json;
+using LlamaCluster.Primitives;
+using LlamaCluster.Text;
+using LlamaCluster.Text.Templates;
+using LlamaCluster.Text.Tokenization.Vocabularies;
+
+namespace LlamaCluster.Model.Formats.HuggingFace;
+
+/// <summary>
+/// What the small files of a Hugging Face folder say about text: tokenizer_config.json, special_tokens_map.json,
+/// generation_config.json, config.json, added_tokens.json and the chat template. Any of them may be missing.
+/// </summary>
+sealed class TextSettings
+{
+    readonly string _folder;
+    readonly JsonFields? _tokenizerConfig;
+    readonly JsonFields? _specialTokensMap;
+    readonly JsonFields? _generationConfig;
+    readonly JsonFields? _config;
+
+    public TextSettings(string folder)
+    {
+        _folder = folder;
+        _tokenizerConfig = Find("tokenizer_config.json");
+        _specialTokensMap = Find("special_tokens_map.json");
+        _generationConfig = Find("generation_config.json");
+        _config = Find("config.json");
+    }
+
+    /// <summary>Each part of a text between special tokens gets a space in front, not only the first; the default.</summary>
+    public bool IsLegacy => _tokenizerConfig?.FindBoolean("legacy") ?? true;
+
+    /// <summary>The files were made for a Python class of Llama 1's and 2's tokenizers, of whatever variant.</summary>
+    public bool IsForLlama2 => _tokenizerConfig?.FindString("tokenizer_class") is
+        "LlamaTokenizer" or "LlamaTokenizerFast" or "CodeLlamaTokenizer" or "CodeLlamaTokenizerFast";
+
+    /// <summary>Rows of the model's embedding: there may not be more tokens.</summary>
+    public int? RowCount => _config?.FindInt32("vocab_size");
+
+    /// <summary>A special token's written form.</summary>
+    /// <param name="role"><c>bos_token</c>, <c>eos_token</c>...</param>
+    public string? SpecialToken(string role) => TextOf(_tokenizerConfig, role) ?? TextOf(_specialTokensMap, role);
+
+    /// <summary>A special token's id; null if the files do not name it.</summary>
+    public int? SpecialId(string role, TokenSet tokens)
+    {
+        if (SpecialToken(role) is not { } written) return null;
+        if (tokens.Find(written) is { } id) return id;
+        var file = TextOf(_tokenizerConfig, role) is null ? _specialTokensMap! : _tokenizerConfig!;
+        throw file.Error(role, $"is {ErrorText.Quote(written)}, which is no token");
+    }
+
+    /// <summary>Whether the files ask for a special token to be put at an end of a text; null if they do not say.</summary>
+    /// <param name="field"><c>add_bos_token</c> or <c>add_eos_token</c></param>
+    public bool? AddIf(string field, int? id)
+    {
+        var add = _tokenizerConfig?.FindBoolean(field);
+        return add is not true || id is not null ? add : throw _tokenizerConfig!.Error(field, "is true, but no file says which token that is");
+    }
+
+    /// <summary>The ids that generation_config.json and then config.json have for a special token. Refuses one that is no token.</summary>
+    /// <param name="field"><c>bos_token_id</c> or <c>eos_token_id</c></param>
+    public IEnumerable<int> Ids(string field, Vocabulary vocabulary)
+    {
+        foreach (var fields in new[] { _generationConfig, _config }.OfType<JsonFields>())
+            foreach (var id in fields.FindInt32s(field) ?? [])
+                yield return vocabulary.KindOf(id) is not TokenKind.None ? id : throw fields.Error(field, $"is {id}, which is the id of no token");
+    }
+
+    /// <summary>Tokens added to a tokenizer.model: tokenizer_config.json's added_tokens_decoder, else added_tokens.json.</summary>
+    public IEnumerable<AddedToken> AddedTokens()
+    {
+        if (_tokenizerConfig?.FindObject("added_tokens_decoder") is { } decoder)
+            return decoder.Objects().Select(token => AddedTokenFields.Read(token.Fields, ParseId(decoder, token.Name)));
+        if (Find("added_tokens.json") is not { } ids) return [];
+        string[] roles = ["bos_token", "eos_token", "unk_token", "pad_token"];
+        var special = roles.Select(SpecialToken).ToHashSet();
+        return ids.Int32s().Select(token => new AddedToken(token.Number, token.Name) { IsSpecial = special.Contains(token.Name) });
+    }
+
+    /// <summary>chat_template.jinja, else tokenizer_config.json's chat_template (of several the default); null if there is none.</summary>
+    public TemplateSource? ChatTemplate()
+    {
+        const string Field = "chat_template";
+        var file = Path.Combine(_folder, "chat_template.jinja");
+        if (File.Exists(file)) return new TemplateSource(TextFile.Read(file), file);
+        var text = _tokenizerConfig?.KindOf(Field) is JsonValueKind.Array ? DefaultTemplate(_tokenizerConfig, Field) : _tokenizerConfig?.FindString(Field);
+        return text is null ? null : new TemplateSource(text, $"{_tokenizerConfig!.Path}: {Field}");
+    }
+
+    static string DefaultTemplate(JsonFields config, string field) =>
+        config.FindObjects(field)!.FirstOrDefault(template => template.GetString("name") == "default")?.GetString("template")
+        ?? throw config.Error(field, "has no template named 'default'");
+
+    JsonFields? Find(string name)
+    {
+        var path = Path.Combine(_folder, name);
+        return File.Exists(path) ? JsonFile.Read(path) : null;
+    }
+
+    static string? TextOf(JsonFields? fields, string role) => fields?.KindOf(role) is JsonValueKind.Object
+        ? fields.GetObject(role).GetString("content")
+        : fields?.FindString(role);
+
+    static int ParseId(JsonFields decoder, string id) =>
+        int.TryParse(id, out var value) ? value : throw decoder.Error(id, "is no id");
+}
+
+/// <summary>Reads a text file of bounded size.</summary>
+static class TextFile
+{
+    const int MaxBytes = 4 << 20;
+
+    static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    public static string Read(string path)
+    {
+        using var file = ModelFile.Open(path);
+        if (file.Length > MaxBytes) throw file.Error($"has {file.Length} bytes, more than the {MaxBytes} allowed");
+        var bytes = new byte[file.Length];
+        file.Read(0, bytes);
+        try
+        {
+            return StrictUtf8.GetString(bytes);
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw file.Error("is not UTF-8", e);
+        }
+    }
+}
+
+/// <summary>
+/// Reads an added token as tokenizer.json and tokenizer_config.json describe it. Its field <c>normalized</c> asks to look for the
+/// token after spaces were replaced and one was put in front, which finds it only behind a space: an old mistake of many
+/// files, corrected later. Every token is looked for in the text as it is written, as llama.cpp does.
+/// </summary>
+static class AddedTokenFields
+{
+    public static AddedToken Read(JsonFields fields, int id) => new(id, fields.GetString("content"))
+    {
+        IsSpecial = fields.FindBoolean("special") ?? false,
+        StripsLeft = fields.FindBoolean("lstrip") ?? false,
+        StripsRight = fields.FindBoolean("rstrip") ?? false,
+        SingleWord = fields.FindBoolean("single_word") ?? false,
+    };
+}

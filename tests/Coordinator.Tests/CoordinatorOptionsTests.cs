@@ -1,0 +1,67 @@
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Primitives;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Coordinator.Tests;
+
+/// <summary>What is wrong with options, as an operator reads it: <see cref="CoordinatorHost.Create(CoordinatorOptions)"/> says it before it opens the model.</summary>
+public sealed class CoordinatorOptionsTests
+{
+    /// <summary>There is no such file, so options that are allowed get as far as the model and no further.</summary>
+    static readonly CoordinatorOptions Usual = new() { ModelPath = "model.gguf" };
+
+    public static TheoryData<CoordinatorOptions, string> Wrong => new()
+    {
+        { Usual with { Listen = "8080" }, "--listen is '8080'" },
+        { Usual with { Listen = "https://127.0.0.1:1" }, "--listen is 'https://127.0.0.1:1'" },
+        { Usual with { Listen = "http://127.0.0.1:1/path" }, "--listen is" },
+        { Usual with { GrpcListen = "http://my-host:1" }, "--grpc-listen is 'http://my-host:1'" },
+        { Usual with { Workers = 0 }, "--workers is 0; it must be from 1 to 1024" },
+        { Usual with { Streams = 0 }, "--streams is 0; it must be from 1 to 4096" },
+        { Usual with { Workers = 1025 }, "--workers is 1025" },
+        { Usual with { TensorParallel = 0 }, "--tensor-parallel is 0" },
+        { Usual with { TensorParallel = 257 }, "--tensor-parallel is 257; it must be from 1 to 256" },
+        { Usual with { GrpcListen = "https://127.0.0.1:1" }, "it must be like http://" },
+        { Usual with { Tls = new TlsFiles("a", "b", "c"), GrpcListen = "http://127.0.0.1:1" }, "it must be like https://" },
+        { Usual with { Engine = new() { SumType = ActivationType.Unspecified } }, "--sum-type is Unspecified" },
+        { Usual with { ContextLength = 1 }, "--context is 1" },
+        { Usual with { Engine = new() { MaxStepRows = 1 } }, "MaxStepRows is 1; it must be from 2 to 65536" },
+        { Usual with { Engine = new() { MaxPromptRows = 513 } }, "MaxPromptRows is 513; it must be from 1 to 512" },
+        { Usual with { Engine = new() { MaxRunning = 512 } }, "--max-running is 512; it must be from 1 to 511" },
+        { Usual with { Engine = new() { MaxWaiting = -1 } }, "--max-waiting is -1" },
+        { Usual with { Engine = new() { KvTokens = 15 } }, "KvTokens is 15" },
+        { Usual with { Engine = new() { KvType = KvType.Unspecified } }, "KvType is Unspecified" },
+        { Usual with { Engine = new() { ActivationType = (ActivationType)9 } }, "ActivationType is 9" },
+        { Usual with { Deadlines = new() { Step = TimeSpan.Zero } }, "Step is 00:00:00" },
+        { Usual with { Deadlines = new() { HeartbeatTimeout = TimeSpan.FromSeconds(1) } }, "HeartbeatTimeout is 00:00:01; it must be above HeartbeatInterval" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void A_value_out_of_range_is_named_with_what_is_allowed(CoordinatorOptions options, string message)
+    {
+        var error = Assert.Throws<InvalidOptionsException>(() => CoordinatorHost.Create(options));
+        Assert.Contains(message, error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:8080")]
+    [InlineData("http://0.0.0.0:80")]
+    [InlineData("http://localhost:0")]
+    [InlineData("http://[::1]:9000")]
+    public void Addresses_to_listen_on(string listen) => Assert.Throws<ModelFormatException>(() => CoordinatorHost.Create(Usual with { Listen = listen, GrpcListen = listen }));
+
+    [Theory]
+    [InlineData(null, 512)]
+    [InlineData(100, 100)]
+    [InlineData(512, 512)]
+    public void The_context_is_the_models_or_shorter(int? asked, int expected)
+        => Assert.Equal(expected, OpenedModel.ContextLengthOf(Usual with { ContextLength = asked }, 512));
+
+    [Fact]
+    public void The_context_is_not_longer_than_the_models()
+        => Assert.Contains("--context is 513; it must be from 2 to 512",
+            Assert.Throws<InvalidOptionsException>(() => OpenedModel.ContextLengthOf(Usual with { ContextLength = 513 }, 512)).Message);
+}

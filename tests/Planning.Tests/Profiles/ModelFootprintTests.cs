@@ -1,0 +1,75 @@
+using System.Globalization;
+using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Quantization;
+using LlamaCluster.Planning.Costs;
+using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
+using LlamaCluster.Primitives;
+using LlamaCluster.Protos;
+
+namespace LlamaCluster.Planning.Tests.Profiles;
+
+public sealed class ModelFootprintTests
+{
+    const string Path = "shape:hidden=64,layers=6,ffn=96,heads=4,vocab=80";
+
+    [Fact]
+    public void Layers_that_are_alike_take_the_memory_of_one_and_the_time_of_all()
+    {
+        var (each, once) = (Of(Path), Of($"{Path};share-layer-weights"));
+        var layer = each.Layers[0].Bytes;
+
+        Assert.Equal(WeightBytes(each, 1, 4) - 3 * layer, WeightBytes(once, 1, 4), 1e-6);
+        Assert.Equal(WeightBytes(each, 0, 6) - 5 * layer, WeightBytes(once, 0, 6), 1e-6);
+        Assert.Equal(each.Bytes, once.Bytes);
+    }
+
+    /// <summary>405B: 126 layers of 1.79 GB, an embedding and a head of 1.18 GB.</summary>
+    [Theory]
+    [InlineData("", 228.31)]
+    [InlineData(";share-layer-weights", 7.74)]
+    public void What_does_not_fit_is_reckoned_with_what_workers_would_hold(string field, double gigabytes)
+    {
+        var goal = PlanGoal.Of(PlanObjective.Latency, 16, 1) with { UsesAll = true, RanksPerStage = 1 };
+        var problem = new PlanningProblem(
+            Of($"shape:llama-3.1-405b;type=q4_0{field}"), Clusters.Alike(3, Clusters.Fast, memory: 1_000_000_000), goal, new Overheads { Resident = 1 });
+
+        var refused = Assert.IsType<PipelineOutcome.Refused>(PipelinePlanner.Plan(problem));
+
+        Assert.StartsWith(string.Create(CultureInfo.InvariantCulture, $"the model does not fit: {gigabytes} GB of weights + 0.01 GB of KV cache"), refused.Reason);
+    }
+
+    [Fact]
+    public void Parts_are_summed_by_type_and_like_layers_are_one_kind()
+    {
+        var model = Footprints.Of("llama-3.1-8b", "q4_k_m");
+        Assert.Equal(["Q4_K", "Q6_K"], model.Layers[0].FeedForward.Select(weights => weights.Type));
+        Assert.Equal(["Q4_K"], model.Layers[4].FeedForward.Select(weights => weights.Type));
+        Assert.Equal([0, 4], model.LayerKinds.Distinct());
+        Assert.Equal(2 * 8 * 128 * 16 * 2, model.KvBlockBytes);
+        Assert.Equal(256, model.Split.ColumnBlock);
+    }
+
+    /// <summary>As workers divide them: what other tensors are stored in does not matter to these.</summary>
+    [Fact]
+    public void Only_the_feed_forwards_blocks_bound_its_division()
+    {
+        var config = ModelShape.Parse("hidden=256,layers=2,ffn=512,heads=8,vocab=512").Config;
+        TensorInfo[] tensors = [.. TensorMix.TensorsOf(config, "q4_0")!.Select(tensor => tensor.Name == LlamaTensors.Output ? tensor with { Type = TensorType.Q6_K } : tensor)];
+        Assert.Equal(32, ModelFootprints.Of("mixed", config, tensors, KvType.F16).Split.ColumnBlock);
+    }
+
+    static double WeightBytes(ModelFootprint model, int first, int count)
+    {
+        var problem = new PlanningProblem(model, Clusters.Alike(1, Clusters.Fast), PlanGoal.Of(PlanObjective.Latency, 16, 1), new Overheads { Resident = 1 });
+        return StageGroup.Of(problem, [0], RankShares.Whole).MemoryOf(0, first, count).Weights;
+    }
+
+    static ModelFootprint Of(string path)
+    {
+        using var weights = ModelFiles.Open(path);
+        return ModelFootprints.Of(weights, KvType.F16);
+    }
+}
