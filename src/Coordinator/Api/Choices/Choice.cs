@@ -135,7 +135,10 @@ static class PromptScores
         return places;
     }
 
-    /// <summary>Bytes of the text that the token stands for: none for a bos that the text does not show, all but the space that SentencePiece puts in front.</summary>
+    /// <summary>
+    /// How many bytes of the text the token stands for. A bos that the text does not show has none; the space that SentencePiece puts in front
+    /// does not count.
+    /// </summary>
     static int LengthIn(ReadOnlySpan<byte> text, ReadOnlySpan<byte> token)
     {
         if (text.StartsWith(token)) return token.Length;

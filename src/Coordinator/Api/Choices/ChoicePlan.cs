@@ -20,7 +20,10 @@ sealed record RequestOrigin(string Client, string RequestId, string? TraceParent
     public static RequestOrigin Of(HttpContext http, string? user) => new(ClientOf(http, user), http.TraceIdentifier, Activity.Current?.Id);
 
     static string ClientOf(HttpContext http, string? user)
-        => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', http.Request.Headers.Authorization, http.Connection.RemoteIpAddress, user))));
+    {
+        var names = string.Join('\n', http.Request.Headers.Authorization, http.Connection.RemoteIpAddress, user);
+        return Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(names)));
+    }
 }
 
 /// <summary>One choice of a response: a sequence, and what to make of its tokens.</summary>

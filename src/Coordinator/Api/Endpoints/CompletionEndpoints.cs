@@ -42,7 +42,8 @@ sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, Pr
         var choices = new ChoicePlan(request, RequestOrigin.Of(http, settings.User), model.ContextLength).Make(prompts);
         var run = new GenerationRun(engine, model.Tokenizer, choices);
         var envelope = new ResponseEnvelope(
-            $"{form.IdPrefix}{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model, form, settings.Sampling.TopLogprobs is not null, settings.IncludeUsage);
+            $"{form.IdPrefix}{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model, form,
+            Scored: settings.Sampling.TopLogprobs is not null, UsageInChunks: settings.IncludeUsage);
         var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
         var unsent = settings.Stream
             ? await new StreamedAnswer(http, run, envelope, time).SendAsync(choices.Count, promptTokens)
@@ -62,7 +63,8 @@ sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, Pr
         var choices = Enumerable.Range(0, count).Select(_ => new WholeChoice()).ToArray();
         await foreach (var delta in run.RunAsync(http.RequestAborted)) choices[delta.Index].Add(delta);
         if (run.Error is { } error) return error;
-        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => envelope.WriteWhole(json, choices, new(promptTokens, run.CompletionTokens, run.CachedTokens)));
+        var usage = new Usage(promptTokens, run.CompletionTokens, run.CachedTokens);
+        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => envelope.WriteWhole(json, choices, usage));
         return null;
     }
 }
