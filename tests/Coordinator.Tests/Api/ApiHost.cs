@@ -1,9 +1,14 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Testing;
+using LlamaCluster.Text;
+using LlamaCluster.Text.Templates;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
@@ -28,15 +33,17 @@ sealed class ApiHost : IAsyncDisposable
 
     public HttpClient Http { get; }
 
-    public static async Task<ApiHost> StartAsync(ServedModel? model = null)
+    /// <param name="more">Adds endpoints that are not the API's own.</param>
+    public static async Task<ApiHost> StartAsync(ServedModel? model = null, TimeProvider? time = null, Action<WebApplication>? more = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders();
         var engine = new ScriptedEngine();
-        builder.Services.AddSingleton<IGenerationEngine>(engine).AddOpenAiApi(model ?? DemoModel.Served);
+        builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton<IGenerationEngine>(engine).AddOpenAiApi(model ?? DemoModel.Served);
         var app = builder.Build();
         app.UseOpenAiApi();
+        more?.Invoke(app);
         app.MapOpenAiApi();
         await app.StartAsync();
         return new(app, engine);
@@ -81,5 +88,34 @@ sealed class ApiHost : IAsyncDisposable
         Assert.True(status == (int)response.StatusCode, $"expected {status}, got {(int)response.StatusCode}: {body}");
         Assert.Equal("application/json", response.Content.Headers.ContentType?.MediaType);
         return JsonDocument.Parse(body).RootElement;
+    }
+}
+
+/// <summary>The demo model's words, without its weights.</summary>
+static class DemoModel
+{
+    public const string Name = "demo";
+    public const int Context = 512;
+    public const int EndOfTurn = 2047;
+
+    public static ModelText Text { get; } = ModelTextReader.Open(SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf"));
+
+    public static ServedModel Served { get; } = new(
+        Name, "sha256:0123456789abcdef", Context, Text.Tokenizer, ChatTemplate.Parse(Text.TemplateSource!), Text.BosText ?? "", Text.EosText ?? "",
+        new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
+}
+
+/// <summary>Bodies of requests that are right but for what a test adds.</summary>
+static class Requests
+{
+    public static string Chat(string more = "{}") => Join("""{"messages":[{"role":"user","content":"Hi"}]}""", more);
+
+    public static string Completion(string more = "{}") => Join("""{"prompt":"Hi"}""", more);
+
+    static string Join(string body, string more)
+    {
+        var joined = JsonNode.Parse(body)!.AsObject();
+        foreach (var (name, value) in JsonNode.Parse(more)!.AsObject()) joined[name] = value?.DeepClone();
+        return joined.ToJsonString();
     }
 }

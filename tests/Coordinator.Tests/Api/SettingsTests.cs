@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
 
@@ -89,4 +91,67 @@ public sealed class SettingsTests : IAsyncLifetime
         var text = (await _api.PostAsync("/detokenize", $$"""{"tokens":{{JsonSerializer.Serialize(_api.Engine.Requests[1].Prompt)}}}""", 200)).GetProperty("prompt").GetString();
         Assert.Contains("assistant<|end_header_id|>\n\nHello.<|eot_id|>", text);
     }
+
+    public static TheoryData<string> Ranges => [.. ByName.Keys];
+
+    static readonly Dictionary<string, (SamplingRange Range, Func<SamplingOptions, float> Read)> ByName = new()
+    {
+        ["temperature"] = (SamplingRanges.Temperature, sampling => sampling.Temperature),
+        ["top_p"] = (SamplingRanges.TopP, sampling => sampling.TopP),
+        ["min_p"] = (SamplingRanges.MinP, sampling => sampling.MinP),
+        ["repetition_penalty"] = (SamplingRanges.RepetitionPenalty, sampling => sampling.RepetitionPenalty),
+        ["frequency_penalty"] = (SamplingRanges.FrequencyPenalty, sampling => sampling.FrequencyPenalty),
+        ["presence_penalty"] = (SamplingRanges.PresencePenalty, sampling => sampling.PresencePenalty),
+        ["logit_bias"] = (SamplingRanges.LogitBias, sampling => sampling.LogitBias[7]),
+    };
+
+    /// <summary>Values on both sides of each edge, and doubles that are none as floats.</summary>
+    [Theory]
+    [MemberData(nameof(Ranges))]
+    public async Task A_sampling_option_has_the_range_of_the_one_table_as_the_float_that_it_becomes(string name)
+    {
+        var (range, read) = ByName[name];
+        double[] values =
+        [
+            range.Least, MathF.BitDecrement(range.Least), MathF.BitIncrement(range.Least), range.Most, MathF.BitDecrement(range.Most), MathF.BitIncrement(range.Most),
+            Math.BitIncrement(range.Most), Math.BitDecrement(range.Least), 1e-50, -1e-50, 1e-46, -0.0, 0.005, 1, 1e39, -1e300,
+        ];
+        foreach (var value in values)
+        {
+            var written = value.ToString("R", CultureInfo.InvariantCulture);
+            if (range.Contains((float)value))
+            {
+                await _api.PostAsync("/v1/completions", Body(name, written), 200);
+                Assert.Equal((float)value, read(_api.Engine.Requests[^1].Sampling));
+            }
+            else
+            {
+                await AssertOutOfRangeAsync(name, written, range);
+            }
+        }
+        await AssertOutOfRangeAsync(name, "1e400", range);
+        await AssertOutOfRangeAsync(name, "\"NaN\"", range);
+        await _api.PostAsync("/v1/completions", Body(name, "NaN"), 400);
+    }
+
+    [Theory]
+    [InlineData("""{"top_p":1e-50}""", "'top_p' must be a number greater than 0 and at most 1, not 1e-50.")]
+    [InlineData("""{"repetition_penalty":0.005}""", "'repetition_penalty' must be a number between 0.01 and 10, not 0.005.")]
+    public async Task A_value_that_no_sampler_can_use_is_refused_with_its_range(string more, string message)
+    {
+        var error = (await _api.PostAsync("/v1/completions", $$"""{"prompt":"x",{{more[1..]}}""", 400)).GetProperty("error");
+        Assert.Equal(message, error.GetProperty("message").GetString());
+    }
+
+    async Task AssertOutOfRangeAsync(string name, string written, SamplingRange range)
+    {
+        var error = (await _api.PostAsync("/v1/completions", Body(name, written), 400)).GetProperty("error");
+        var field = name == "logit_bias" ? "logit_bias.7" : name;
+        Assert.Equal(field, error.GetProperty("param").GetString());
+        var (least, most) = (range.Least.ToString(CultureInfo.InvariantCulture), range.Most.ToString(CultureInfo.InvariantCulture));
+        var between = range.ExcludesLeast ? $"greater than {least} and at most {most}" : $"between {least} and {most}";
+        Assert.Equal($"'{field}' must be a number {between}, not {written}.", error.GetProperty("message").GetString());
+    }
+
+    static string Body(string name, string value) => name == "logit_bias" ? $$$"""{"prompt":"x","logit_bias":{"7":{{{value}}}}}""" : $$"""{"prompt":"x","{{name}}":{{value}}}""";
 }

@@ -1,3 +1,5 @@
+using System.Text;
+using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
@@ -111,4 +113,43 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     }
 
     static int Characters(string text) => text.Length - text.Count(char.IsLowSurrogate);
+}
+
+/// <summary>Places the log-probabilities of an echoed prompt in its text.</summary>
+static class PromptScores
+{
+    /// <param name="scored">The prompt's tokens from the second on.</param>
+    public static IReadOnlyList<TokenScore> Place(EncodedPrompt prompt, IReadOnlyList<SampledToken> scored, ITokenizer tokenizer)
+    {
+        var text = Encoding.UTF8.GetBytes(prompt.Text);
+        var places = new List<TokenScore>(prompt.Ids.Count);
+        var (at, characters) = (0, 0);
+        foreach (var (index, id) in prompt.Ids.Index())
+        {
+            var token = index == 0 ? new SampledToken(id, float.NaN, []) : scored[index - 1];
+            places.Add(new(token, characters, Known: index > 0));
+            var length = LengthIn(text.AsSpan(at), tokenizer.BytesOf(id).Span);
+            characters += CharactersBegun(text.AsSpan(at, length));
+            at += length;
+        }
+        return places;
+    }
+
+    /// <summary>
+    /// How many bytes of the text the token stands for. A bos that the text does not show has none; the space that SentencePiece puts in front
+    /// does not count.
+    /// </summary>
+    static int LengthIn(ReadOnlySpan<byte> text, ReadOnlySpan<byte> token)
+    {
+        if (text.StartsWith(token)) return token.Length;
+        return token is [(byte)' ', .. var rest] && text.StartsWith(rest) ? rest.Length : 0;
+    }
+
+    static int CharactersBegun(ReadOnlySpan<byte> utf8)
+    {
+        var count = 0;
+        foreach (var unit in utf8)
+            if ((unit & 0xC0) != 0x80) count++;
+        return count;
+    }
 }

@@ -1,5 +1,10 @@
+using System.Text.Json;
+using LlamaCluster.Coordinator.Api.Choices;
+using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Measuring;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
@@ -18,4 +23,48 @@ sealed class CompletionsEndpoint(ServedModel model, CompletionResponder responde
     readonly CompletionForm _form = new(model.Tokenizer);
 
     public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, body => CompletionRequestRules.Read(body, model), "prompt", _form);
+}
+
+/// <summary>The way of a completion from its body to its answer, whole or as a stream.</summary>
+sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, PromptEncoder encoder, CoordinatorMetrics metrics, TimeProvider time)
+{
+    /// <param name="promptField">The field that the prompts come in, for errors.</param>
+    /// <returns>The error to answer with; null if the answer has been sent, or has begun to be.</returns>
+    public async Task<ApiError?> AnswerAsync(HttpContext http, Func<JsonElement, ApiOutcome<CompletionRequest>> rules, string promptField, IResponseForm form)
+    {
+        if ((await JsonBody.ReadAsync(http, rules)).Failed(out var badRequest, out var request)) return badRequest;
+        // Asked before prompts are encoded, which is work. The engine refuses what comes to it after it has stopped being ready.
+        if (engine.Status is { Ready: false } status) return Counted(ApiError.NotReady(status.Reason));
+        if ((await encoder.EncodeAsync(request, promptField, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
+            return badPrompt.Status == StatusCodes.Status503ServiceUnavailable ? Counted(badPrompt) : badPrompt;
+
+        var settings = request.Settings;
+        var choices = new ChoicePlan(request, RequestOrigin.Of(http, settings.User), model.ContextLength).Make(prompts);
+        var run = new GenerationRun(engine, model.Tokenizer, choices);
+        var envelope = new ResponseEnvelope(
+            $"{form.IdPrefix}{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model, form,
+            Scored: settings.Sampling.TopLogprobs is not null, UsageInChunks: settings.IncludeUsage);
+        var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
+        var unsent = settings.Stream
+            ? await new StreamedAnswer(http, run, envelope, time).SendAsync(choices.Count, promptTokens)
+            : await SendWholeAsync(http, run, envelope, choices.Count, promptTokens);
+        if (run is { Refused: true, Error: { } error }) Counted(error);
+        return unsent;
+    }
+
+    ApiError Counted(ApiError refusal)
+    {
+        metrics.RequestRefused(refusal.Code!);
+        return refusal;
+    }
+
+    static async Task<ApiError?> SendWholeAsync(HttpContext http, GenerationRun run, ResponseEnvelope envelope, int count, int promptTokens)
+    {
+        var choices = Enumerable.Range(0, count).Select(_ => new WholeChoice()).ToArray();
+        await foreach (var delta in run.RunAsync(http.RequestAborted)) choices[delta.Index].Add(delta);
+        if (run.Error is { } error) return error;
+        var usage = new Usage(promptTokens, run.CompletionTokens, run.CachedTokens);
+        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => envelope.WriteWhole(json, choices, usage));
+        return null;
+    }
 }

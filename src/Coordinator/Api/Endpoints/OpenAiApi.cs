@@ -28,7 +28,10 @@ public static class OpenAiApi
 
     public static IServiceCollection AddOpenAiApi(this IServiceCollection services, ServedModel model) => services.AddSingleton(model).AddOpenAiApi();
 
-    /// <summary>Needs an <see cref="IGenerationEngine"/> and a <see cref="ServedModel"/> among the services; takes a <see cref="TimeProvider"/> of theirs if there is one.</summary>
+    /// <summary>
+    /// Needs an <see cref="IGenerationEngine"/> and a <see cref="ServedModel"/> among the services; takes a <see cref="TimeProvider"/> of theirs
+    /// if there is one.
+    /// </summary>
     public static IServiceCollection AddOpenAiApi(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);

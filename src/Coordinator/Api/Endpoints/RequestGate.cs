@@ -39,7 +39,7 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
 
     /// <summary>The client's own id, if it is short and plain.</summary>
     static string? ReadId(HttpRequest request)
-        => request.Headers.TryGetValue(RequestId, out var given) && given is [{ Length: > 0 and <= LongestRequestId } id] && id.All(letter => letter is > ' ' and <= '~') ? id : null;
+        => request.Headers[RequestId] is [{ Length: > 0 and <= LongestRequestId } id] && id.All(letter => letter is > ' ' and <= '~') ? id : null;
 
     static ApiError NoSessions() => ApiError.Unsupported(SessionId, $"The header '{SessionId}' is not supported: sessions are not supported yet.");
 

@@ -69,8 +69,10 @@ sealed class FieldReader
     {
         if (Find(name) is not { } found) return null;
         if (found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out var number) && range.Contains((float)number)) return (float)number;
-        Refuse(name, string.Create(CultureInfo.InvariantCulture,
-            $"'{PathOf(name)}' must be a number {(range.ExcludesLeast ? "greater than" : "between")} {range.Least} and {(range.ExcludesLeast ? "at most " : "")}{range.Most}, not {JsonText.Excerpt(found)}."));
+        var between = range.ExcludesLeast
+            ? string.Create(CultureInfo.InvariantCulture, $"greater than {range.Least} and at most {range.Most}")
+            : string.Create(CultureInfo.InvariantCulture, $"between {range.Least} and {range.Most}");
+        Refuse(name, $"'{PathOf(name)}' must be a number {between}, not {JsonText.Excerpt(found)}.");
         return null;
     }
 
@@ -140,8 +142,9 @@ sealed class FieldReader
         {
             if (_first.Error is not null) return;
             var name = JsonText.NameOf(property);
-            if (name is null || !_read.Contains(name))
-                _first.Add(ApiError.Invalid(name is null ? null : PathOf(name), $"Unknown field: {JsonText.Shorten(PathOf(name ?? "(no Unicode text)"))}.", "unknown_parameter"));
+            if (name is not null && _read.Contains(name)) continue;
+            var message = $"Unknown field: {JsonText.Shorten(PathOf(name ?? "(no Unicode text)"))}.";
+            _first.Add(ApiError.Invalid(name is null ? null : PathOf(name), message, "unknown_parameter"));
         }
     }
 }

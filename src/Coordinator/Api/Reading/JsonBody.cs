@@ -23,7 +23,9 @@ static class JsonBody
     {
         if (MediaTypeError(request) is { } wrongType) return wrongType;
         if (request.ContentLength > ApiLimits.BodyBytes) return ApiError.TooLarge(ApiLimits.BodyBytes);
-        if (request.HttpContext.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } kestrel) kestrel.MinDataRate = SlowestBody;
+        // A rate per request is a matter of HTTP/1.1; the feature refuses it elsewhere.
+        if (HttpProtocol.IsHttp11(request.Protocol) && request.HttpContext.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } reading)
+            reading.MinDataRate = SlowestBody;
         var body = request.BodyReader;
         while (true)
         {

@@ -77,7 +77,8 @@ static class ChatRequestRules
                 message.Refuse("role", $"'{message.PathOf("role")}': the role '{role}' is not supported yet: tool calls.");
                 return role;
             default:
-                message.Refuse("role", $"'{message.PathOf("role")}' must be system, developer, user or assistant, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
+                message.Refuse("role",
+                    $"'{message.PathOf("role")}' must be system, developer, user or assistant, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
                 return role;
         }
     }
@@ -103,7 +104,8 @@ static class ChatRequestRules
         var type = part.Text("type");
         if (type != "text")
         {
-            part.Refuse("type", $"'{part.PathOf("type")}' must be \"text\", not {(type is null ? "missing" : $"'{JsonText.Shorten(type)}'")}: this is a text model.");
+            part.Refuse("type",
+                $"'{part.PathOf("type")}' must be \"text\", not {(type is null ? "missing" : $"'{JsonText.Shorten(type)}'")}: this is a text model.");
             return null;
         }
         var text = part.Text("text");

@@ -58,6 +58,7 @@ static class CompletionRequestRules
     static void CheckSequences(FieldReader fields, int prompts, int choices)
     {
         if (prompts * choices > ApiLimits.Sequences)
-            fields.Refuse("n", $"{prompts} prompts with {choices} choices each are {prompts * choices} sequences; the most allowed in a request is {ApiLimits.Sequences}.");
+            fields.Refuse("n",
+                $"{prompts} prompts with {choices} choices each are {prompts * choices} sequences; the most allowed in a request is {ApiLimits.Sequences}.");
     }
 }

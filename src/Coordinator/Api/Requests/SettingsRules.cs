@@ -5,7 +5,10 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
-/// <summary>Reads <see cref="GenerationSettings"/>: OpenAI's fields and the usual ones beyond (vLLM's and llama.cpp's names), in the ranges of <see cref="SamplingRanges"/>.</summary>
+/// <summary>
+/// Reads <see cref="GenerationSettings"/>: OpenAI's fields, and the usual ones beyond by vLLM's and llama.cpp's names. Sampling options have
+/// the ranges of <see cref="SamplingRanges"/>.
+/// </summary>
 static class SettingsRules
 {
     /// <param name="topLogprobs">Alternatives per token, which chat and plain completions spell differently; null for no log-probabilities.</param>
@@ -88,7 +91,8 @@ static class SettingsRules
     {
         var text = JsonText.Of(element) ?? "";
         if (text.Length is 0 or > ApiLimits.StopLength)
-            fields.Refuse("stop", $"'stop' must be a text, or texts, of 1 to {ApiLimits.StopLength} characters; number {index + 1} is {JsonText.Excerpt(element)}.");
+            fields.Refuse("stop",
+                $"'stop' must be a text, or texts, of 1 to {ApiLimits.StopLength} characters; number {index + 1} is {JsonText.Excerpt(element)}.");
         return text;
     }
 

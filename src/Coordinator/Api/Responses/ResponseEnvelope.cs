@@ -5,6 +5,36 @@ using LlamaCluster.Coordinator.Generation;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
 
+/// <summary>How one of OpenAI's two completion endpoints writes a choice: an element of "choices" without its index and finish_reason.</summary>
+interface IResponseForm
+{
+    string IdPrefix { get; }
+
+    /// <summary>"object" of a whole response.</summary>
+    string WholeObject { get; }
+
+    /// <summary>"object" of a chunk of a stream.</summary>
+    string ChunkObject { get; }
+
+    /// <summary>A stream begins with a chunk per choice that has no text yet.</summary>
+    bool OpensStreams { get; }
+
+    void WriteOpening(Utf8JsonWriter json);
+
+    void WriteDelta(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored);
+
+    void WriteWhole(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored);
+}
+
+/// <summary>Log-probabilities in JSON, which has no infinity.</summary>
+static class Logprob
+{
+    /// <summary>OpenAI's word for "impossible".</summary>
+    const float Impossible = -9999;
+
+    public static float Finite(float logprob) => float.IsFinite(logprob) ? logprob : Impossible;
+}
+
 /// <summary>Tokens of a request. A prompt counts once, however many choices continue it; an answer counts with the stop id that ended it.</summary>
 /// <param name="CachedTokens">How many of the prompts' tokens were not computed again.</param>
 readonly record struct Usage(int PromptTokens, int CompletionTokens, int CachedTokens)

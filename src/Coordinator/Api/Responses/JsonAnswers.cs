@@ -1,7 +1,32 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
+
+/// <summary>A whole response of one JSON value.</summary>
+static class JsonResponse
+{
+    public static async Task WriteAsync(HttpResponse response, int status, Action<Utf8JsonWriter> write)
+    {
+        response.StatusCode = status;
+        response.ContentType = "application/json";
+        await using (var json = new Utf8JsonWriter(response.BodyWriter, JsonStyle.Writer)) write(json);
+        await response.BodyWriter.FlushAsync(response.HttpContext.RequestAborted);
+    }
+
+    public static Task WriteAsync(HttpResponse response, ApiError error)
+    {
+        if (error.RetryAfter is { } wait) response.Headers.RetryAfter = ((int)Math.Ceiling(wait.TotalSeconds)).ToString();
+        return WriteAsync(response, error.Status, error.WriteTo);
+    }
+}
+
+static class JsonStyle
+{
+    /// <summary>Text beyond ASCII as it is: no response is ever part of a web page.</summary>
+    public static readonly JsonWriterOptions Writer = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+}
 
 /// <summary>Server-sent events whose data is one JSON object each, flushed one by one.</summary>
 sealed class SseStream(HttpResponse response) : IDisposable
