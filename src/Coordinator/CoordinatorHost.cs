@@ -58,7 +58,8 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <exception cref="IOException">A certificate cannot be used.</exception>
     public static CoordinatorHost Create(CoordinatorOptions options) => Create(options, TimeProvider.System);
 
-    internal static CoordinatorHost Create(CoordinatorOptions options, TimeProvider time)
+    /// <param name="change">Puts other services in the place of the usual ones.</param>
+    internal static CoordinatorHost Create(CoordinatorOptions options, TimeProvider time, Action<IServiceCollection>? change = null)
     {
         CoordinatorOptionsRules.Check(options);
         var model = OpenedModel.Open(options);
@@ -66,7 +67,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         try
         {
             tls = options.Tls is null ? null : ClusterTls.Load(options.Tls);
-            return Create(options, tls, model, ModelWords.Open(options.ModelPath, model.Identity, model.ContextLength), time);
+            return Create(options, tls, model, ModelWords.Open(options.ModelPath, model.Identity, model.ContextLength), time, change);
         }
         catch
         {
@@ -76,7 +77,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         }
     }
 
-    static CoordinatorHost Create(CoordinatorOptions options, ClusterTls? tls, OpenedModel model, ModelWords words, TimeProvider time)
+    static CoordinatorHost Create(CoordinatorOptions options, ClusterTls? tls, OpenedModel model, ModelWords words, TimeProvider time, Action<IServiceCollection>? change)
     {
         var listeners = new Listeners(options, tls);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -86,6 +87,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         AddServices(builder.Services, options, model, time);
         if (tls is not null) builder.Services.AddSingleton(_ => tls);
         builder.Services.AddOpenAiApi(words.Served);
+        change?.Invoke(builder.Services);
         var app = builder.Build();
         Map(app);
         LogServing(app.Logger, model.Identity.Name, model.Identity.Digest, model.ContextLength);
