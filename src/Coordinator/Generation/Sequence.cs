@@ -9,9 +9,9 @@ namespace LlamaCluster.Coordinator.Generation;
 /// </summary>
 /// <param name="id">Grows with arrival: the lower, the older.</param>
 /// <param name="time">What the timestamps are taken from.</param>
-public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider time)
+/// <param name="submitted">When it was submitted, as a timestamp; null: now.</param>
+public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider time, long? submitted = null)
 {
-    readonly DateTimeOffset _arrived = time.GetUtcNow();
     long? _begun;
     long? _firstToken;
     long? _lastToken;
@@ -37,12 +37,12 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
     public int PromptDelivered { get; internal set; }
 
     /// <summary>When it was submitted, as a timestamp.</summary>
-    public long Submitted { get; } = time.GetTimestamp();
+    public long Submitted { get; } = submitted ?? time.GetTimestamp();
 
     /// <summary>Its first step has been sent to the workers.</summary>
     public bool HasBegun => _begun is not null;
 
-    public SequenceTimes Times => new(_arrived, Since(_begun), Since(_firstToken), Since(_lastToken));
+    public SequenceTimes Times => new(time.GetUtcNow() - time.GetElapsedTime(Submitted), Since(_begun), Since(_firstToken), Since(_lastToken));
 
     internal void Begin(long now) => _begun ??= now;
 

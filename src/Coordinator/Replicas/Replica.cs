@@ -57,11 +57,12 @@ public sealed class Replica(
     {
         Dictionary<(IReadOnlyList<int> Prompt, string Salt), PromptKeys> keys = [];   // lists are the same if they are the same object
         List<SequenceStream> streams = [];
+        var submitted = time.GetTimestamp();
         foreach (var request in requests)
         {
             if (!keys.TryGetValue((request.Prompt, request.CacheSalt), out var its))
                 keys.Add((request.Prompt, request.CacheSalt), its = new PromptKeys(PrefixCacheKey.Root(model.Digest, request.CacheSalt), request.Prompt));
-            streams.Add(new SequenceStream(request, its, Wake));
+            streams.Add(new SequenceStream(request, its, submitted, Wake));
         }
         if (!_inbox.Writer.TryWrite(new LoopMessage.Submit(streams)))
             foreach (var stream in streams) stream.Refuse("the coordinator is stopping", Refusal.NotReady);

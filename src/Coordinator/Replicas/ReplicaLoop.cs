@@ -127,7 +127,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             return;
         }
         var scheduler = _view.Scheduler;
-        foreach (var stream in streams) stream.Run = new SequenceRun(new Sequence(++_lastSequence, Fit(stream.Request), _time), stream.Keys);
+        foreach (var stream in streams) stream.Run = new SequenceRun(new Sequence(++_lastSequence, Fit(stream.Request), _time, stream.Submitted), stream.Keys);
         switch (scheduler.Add([.. streams.Select(stream => stream.Run!)]))
         {
             case AddOutcome.Queued:

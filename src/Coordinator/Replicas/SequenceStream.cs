@@ -10,8 +10,9 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// behind has its sequence paused, so the events between them are bounded: by the limit, and by what the steps under way may add.
 /// </summary>
 /// <param name="keys">The keys of the request's prompt, which other streams may share.</param>
+/// <param name="submitted">When it was submitted, as a timestamp.</param>
 /// <param name="wake">Called when the loop waits for the reader and the reader has caught up.</param>
-sealed class SequenceStream(SequenceRequest request, PromptKeys keys, Action wake)
+sealed class SequenceStream(SequenceRequest request, PromptKeys keys, long submitted, Action wake)
 {
     readonly Channel<SequenceEvent> _events = Channel.CreateUnbounded<SequenceEvent>(new UnboundedChannelOptions { SingleReader = true });
     bool _begun;
@@ -22,6 +23,8 @@ sealed class SequenceStream(SequenceRequest request, PromptKeys keys, Action wak
     public SequenceRequest Request => request;
 
     public PromptKeys Keys => keys;
+
+    public long Submitted => submitted;
 
     /// <summary>The sequence in the view that runs it; null before the scheduler has taken it.</summary>
     public SequenceRun? Run { get; set; }

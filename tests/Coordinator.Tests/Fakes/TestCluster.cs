@@ -46,9 +46,10 @@ sealed class TestCluster : IAsyncDisposable
         },
     };
 
-    public static async Task<TestCluster> StartAsync(CoordinatorOptions? options = null)
+    /// <param name="change">What is to be put in the place of the coordinator's own services.</param>
+    public static async Task<TestCluster> StartAsync(CoordinatorOptions? options = null, Action<IServiceCollection>? change = null)
     {
-        var host = CoordinatorHost.Create(options ?? Options);
+        var host = CoordinatorHost.Create(options ?? Options, TimeProvider.System, change);
         await host.StartAsync();
         return new TestCluster(host);
     }

@@ -1,5 +1,6 @@
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Coordinator.Tests.Scheduling;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
@@ -152,6 +153,66 @@ public sealed class GrpcPipelineTests
     }
 
     [Fact]
+    public async Task A_timer_that_fires_late_does_not_end_a_step_that_has_just_become_the_oldest()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(1);
+        var clock = new KeptTimers(fixture.Time);
+        fixture.Clock = clock;
+        await using var pipeline = await fixture.OpenedAsync();
+        var stepDeadline = clock.Callbacks[^2];   // the last one is for the suspicion
+        fixture.Add(1, [3], maxTokens: 3);
+        var first = fixture.Scheduler.Schedule()!;
+        fixture.Scheduler.Complete(first, Assert.IsType<StepReturn.Completed>(await pipeline.ExecuteAsync(first).Soon()).Results);
+        fixture.Time.Advance(fixture.Deadlines.Step - TimeSpan.FromSeconds(1));
+        var held = fixture.Workers[0].HoldSteps();
+        var second = pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!);
+        await held.Reached;
+
+        stepDeadline();   // as if it had fired for the first step, and only now got the lock
+        Assert.False(pipeline.Lost.IsCompleted);
+        fixture.Time.Advance(fixture.Deadlines.Step - TimeSpan.FromSeconds(1));
+        Assert.False(pipeline.Lost.IsCompleted);
+        fixture.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Contains("has not answered step 2", Assert.IsType<StepReturn.Lost>(await second.Soon()).Failure.Message);
+        held.Go();
+    }
+
+    [Fact]
+    public async Task A_sequence_that_failed_fails_alone()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(2);
+        fixture.Workers[1].OnStep = (_, usual) =>
+        {
+            usual.Result.Sequences.RemoveAt(1);
+            usual.Result.Failed.Add(new SequenceFailed { SequenceId = 2, Message = "logits are\nnot finite" });
+            return FakeWorker.Send(usual);
+        };
+        await using var pipeline = await fixture.OpenedAsync();
+        for (var id = 1; id <= 3; id++) fixture.Add((ulong)id, [id, 4, 5]);
+        var results = Assert.IsType<StepReturn.Completed>(await pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!).Soon()).Results;
+        Assert.Equal([null, "logits are not finite", null], results.Select(result => result.Failure));
+        Assert.Equal([1, 0, 1], results.Select(result => result.Tokens.Count));
+    }
+
+    [Fact]
+    public async Task Every_stage_is_told_the_request_id_and_the_trace()
+    {
+        await using var fixture = await PipelineFixture.WithWorkersAsync(3);
+        var told = new System.Collections.Concurrent.ConcurrentBag<(string, string)>();
+        foreach (var worker in fixture.Workers)
+            worker.OnStep = (plan, usual) =>
+            {
+                foreach (var facts in plan.NewSequences) told.Add((facts.RequestId, facts.TraceParent));
+                return FakeWorker.Send(usual);
+            };
+        await using var pipeline = await fixture.OpenedAsync();
+        const string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        fixture.Scheduler.Add(TestSequence.Of(1, TestCluster.Request([3]) with { RequestId = "req_7", TraceParent = trace }));
+        await pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!).Soon();
+        Assert.Equal(Enumerable.Repeat(("req_7", trace), 3), told);
+    }
+
+    [Fact]
     public async Task Who_says_that_another_is_gone_is_not_blamed_if_that_other_is_seen_to_be_gone()
     {
         await using var fixture = await PipelineFixture.WithWorkersAsync(2);
@@ -192,6 +253,8 @@ public sealed class GrpcPipelineTests
     [InlineData("too many")]
     [InlineData("top")]
     [InlineData("early")]
+    [InlineData("other failed")]
+    [InlineData("failed and answered")]
     public async Task A_result_that_does_not_answer_the_step_is_a_failure(string how)
     {
         await using var fixture = await PipelineFixture.WithWorkersAsync(1);
@@ -206,6 +269,8 @@ public sealed class GrpcPipelineTests
                 case "too many": sequences[0].Tokens.Add(sequences[0].Tokens[0].Clone()); break;
                 case "top": sequences[0].Tokens[0].TopIds.Add(1); break;
                 case "early": usual.Result.StepId++; break;
+                case "other failed": usual.Result.Failed.Add(new SequenceFailed { SequenceId = 77 }); break;
+                case "failed and answered": usual.Result.Failed.Add(new SequenceFailed { SequenceId = 1 }); break;
             }
             return FakeWorker.Send(usual);
         };
@@ -258,5 +323,23 @@ public sealed class GrpcPipelineTests
         Assert.All(messages, message => Assert.Contains(message, failure.Message));
         Assert.DoesNotContain('\n', failure.Message);
         Assert.Same(failure, await pipeline.Lost.Soon());
+    }
+
+    /// <summary>A clock that lets a test call what its timers call, whenever it likes.</summary>
+    sealed class KeptTimers(TimeProvider clock) : TimeProvider
+    {
+        public List<Action> Callbacks { get; } = [];
+
+        public override long TimestampFrequency => clock.TimestampFrequency;
+
+        public override long GetTimestamp() => clock.GetTimestamp();
+
+        public override DateTimeOffset GetUtcNow() => clock.GetUtcNow();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Callbacks.Add(() => callback(state));
+            return clock.CreateTimer(callback, state, dueTime, period);
+        }
     }
 }

@@ -27,6 +27,9 @@ sealed class PipelineFixture : IAsyncDisposable
 
     public ManualTimeProvider Time { get; } = new();
 
+    /// <summary>What the pipeline is given for a clock, if not <see cref="Time"/> itself.</summary>
+    public TimeProvider? Clock { get; set; }
+
     public ClusterDeadlines Deadlines { get; } = new();
 
     public List<FakeWorker> Workers { get; } = [];
@@ -54,7 +57,7 @@ sealed class PipelineFixture : IAsyncDisposable
         StageWorker[] workers = [.. assignments.Zip(Workers, (assignment, worker) => new StageWorker(assignment, worker.Name))];
         var options = new PipelineOptions("replica-0", plan, workers, KvBlocks, Vocabulary, Deadlines);
         var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
-        return GrpcPipeline.OpenAsync(options, new PeerChannels(), metrics, Time, NullLogger.Instance, cancellation);
+        return GrpcPipeline.OpenAsync(options, new PeerChannels(), metrics, Clock ?? Time, NullLogger.Instance, cancellation);
     }
 
     public async Task<IPipeline> OpenedAsync()

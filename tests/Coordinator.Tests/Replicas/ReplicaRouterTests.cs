@@ -178,6 +178,58 @@ public sealed class ReplicaRouterTests
         }
     }
 
+    [Fact]
+    public async Task Sequences_that_are_asked_for_together_get_what_each_would_get_alone()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(2);
+        var streams = cluster.Engine.GenerateTogether([.. Enumerable.Range(0, 4).Select(_ => TestCluster.Request(Prompt, 30))]);
+        using var cancelled = new CancellationTokenSource();
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => { await foreach (var _ in streams[0].WithCancellation(cancelled.Token)) { } });
+        var answers = await Task.WhenAll(streams.Skip(1).Select(stream => stream.ToListAsync().AsTask())).Soon();
+        Assert.All(answers, events => Assert.Equal(FakeModel.Continue(Prompt, 30), events.OfType<SequenceEvent.Token>().Select(token => token.Sampled.Id)));
+        await AssertAllFreeAsync(cluster);
+    }
+
+    [Fact]
+    public async Task One_that_workers_would_not_take_keeps_all_out_that_come_with_it()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(1);
+        foreach (var stream in cluster.Engine.GenerateTogether([TestCluster.Request(Prompt), TestCluster.Request([2048])]))
+            Assert.IsType<SequenceEvent.Failed>(Assert.Single(await stream.ToListAsync().AsTask().Soon()));
+    }
+
+    [Fact]
+    public async Task A_cluster_with_less_kv_than_one_context_takes_a_request_that_names_no_limit()
+    {
+        await using var cluster = await TestCluster.StartAsync(TestCluster.Options with { Workers = 1 });
+        await cluster.JoinAsync(worker => worker.KvBlocks = 4);
+        await cluster.ReadyAsync();
+        Assert.Equal(64, cluster.Engine.Status.MaxPositions);
+        Assert.Equal(62, (await cluster.TokensAsync(TestCluster.Request(Prompt, 509) with { MaxTokensIsDefault = true })).Length);
+    }
+
+    [Fact]
+    public async Task A_sequence_that_a_worker_cannot_go_on_with_fails_alone()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(2);
+        cluster.Workers[1].OnStep = (plan, usual) =>
+        {
+            foreach (var chunk in plan.Chunks.Where(chunk => chunk.Tokens.Contains(77)))
+            {
+                usual.Result.Failed.Add(new Protos.SequenceFailed { SequenceId = chunk.SequenceId, Message = "row 0 is not finite" });
+                usual.Result.Sequences.Remove(usual.Result.Sequences.First(result => result.SequenceId == chunk.SequenceId));
+            }
+            return FakeWorker.Send(usual);
+        };
+        var good = Enumerable.Range(0, 4).Select(i => cluster.TokensAsync(TestCluster.Request([5, 6 + i], 3))).ToList();
+        var bad = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => cluster.GenerateAsync(TestCluster.Request([5, 77], 40)))).Soon();
+        Assert.All(bad, events => Assert.Equal([new SequenceEvent.Failed("the sequence failed: row 0 is not finite", Retryable: false)], events));
+        for (var i = 0; i < good.Count; i++) Assert.Equal(FakeModel.Continue([5, 6 + i], 3), await good[i]);
+        Assert.True(cluster.Engine.Status is { Ready: true, ViewVersion: 1 });
+        await AssertAllFreeAsync(cluster);
+    }
+
     /// <summary>No worker keeps anything of any sequence, as soon as the last message about it is through.</summary>
     static async Task AssertAllFreeAsync(TestCluster cluster)
     {

@@ -20,13 +20,11 @@ public sealed class ReplicaTests : IAsyncLifetime
     readonly HeldPipeline _pipeline = new(stages: 1, kvBlocks: 4);
     Replica _replica = null!;
     readonly ManualTimeProvider _time = new();
-    Task _running = null!;
+    Task _running = Task.CompletedTask;
 
     public Task InitializeAsync()
     {
-        var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
-        _replica = new Replica("replica-0", new EngineOptions(), new ModelIdentity("model", "digest"), metrics, _time, NullLogger<Replica>.Instance);
-        _running = _replica.RunAsync(_stop.Token);
+        Start(new EngineOptions());
         _replica.Attach(_pipeline);
         return Task.CompletedTask;
     }
@@ -102,6 +100,140 @@ public sealed class ReplicaTests : IAsyncLifetime
         var events = await next.ReadAllAsync(CancellationToken.None).ToListAsync().AsTask().Soon();
         Assert.Equal([new SequenceEvent.Begun(0), new SequenceEvent.Finished(FinishReason.Length)], [events[0], events[^1]]);
     }
+
+    [Fact]
+    public async Task A_sequence_that_failed_ends_with_an_error_and_the_others_go_on()
+    {
+        var pipeline = Attach(stages: 1, kvBlocks: 64);
+        SequenceStream failing = Submit(TestCluster.Request([3, 4], maxTokens: 5)), other = Submit(TestCluster.Request([5, 6], maxTokens: 2));
+        for (var step = await pipeline.NextAsync(); ; step = await pipeline.NextAsync())
+        {
+            step.Return.SetResult(new StepReturn.Completed([.. step.Step.Chunks.Select(chunk => chunk.Run == failing.Run
+                ? ChunkResult.Failed("logits are not finite") : new ChunkResult([new SampledToken(5, -1, [])], []))]));
+            if (step.Step.Chunks.Any(chunk => chunk.Run.Id == other.Run!.Id && chunk.Start == 2)) break;
+        }
+        Assert.Equal([new SequenceEvent.Failed("the sequence failed: logits are not finite", Retryable: false)], await EventsAsync(failing));
+        Assert.Equal(new SequenceEvent.Finished(FinishReason.Length), (await EventsAsync(other))[^1]);
+    }
+
+    [Fact]
+    public async Task Who_does_not_begin_in_time_is_refused()
+    {
+        Start(new EngineOptions { MaxRunning = 1, MaxWait = TimeSpan.FromSeconds(30) });
+        var pipeline = Attach(stages: 1, kvBlocks: 64);
+        var running = Submit(TestCluster.Request([3], maxTokens: 50));
+        var step = await pipeline.NextAsync();
+        var waiting = Submit(TestCluster.Request([4], maxTokens: 5));
+        await TakenInAsync();
+        _time.Advance(TimeSpan.FromSeconds(10));
+        var later = Submit(TestCluster.Request([5], maxTokens: 5));
+        await TakenInAsync();
+        _time.Advance(TimeSpan.FromSeconds(20));
+        var refused = Assert.IsType<SequenceEvent.Refused>(Assert.Single(await EventsAsync(waiting)));
+        Assert.Equal((Refusal.WaitedTooLong, "the request waited 30 s for its turn; send it again later"), (refused.Why, refused.Message));
+        await TakenInAsync();
+        Assert.Equal(0, later.Unread);
+        _time.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(Refusal.WaitedTooLong, Assert.IsType<SequenceEvent.Refused>(Assert.Single(await EventsAsync(later))).Why);
+        Assert.Equal(4, running.Unread);   // it began, and has three tokens so far
+
+        // When the next step comes, the loop has taken in all that was told it before.
+        async Task TakenInAsync()
+        {
+            HeldPipeline.Return(step);
+            step = await pipeline.NextAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_reader_far_behind_has_its_sequence_paused_until_it_reads_again()
+    {
+        Start(new EngineOptions { MaxUnreadTokens = 16 });
+        var pipeline = Attach(stages: 1, kvBlocks: 64);
+        var slow = Submit(TestCluster.Request([3], maxTokens: 60));
+        for (var i = 0; i < 16; i++) HeldPipeline.Return(await pipeline.NextAsync());   // 17 events, with the first
+        var other = Submit(TestCluster.Request([4], maxTokens: 3));
+        for (var i = 0; i < 3; i++)
+        {
+            var step = await pipeline.NextAsync();
+            Assert.Equal([other.Run!.Id], step.Step.Chunks.Select(chunk => chunk.Run.Id));
+            HeldPipeline.Return(step);
+        }
+        Assert.Equal(5, (await EventsAsync(other)).Count);
+        Assert.Equal(17, slow.Unread);
+        var reading = EventsAsync(slow);
+        for (var i = 16; i < 60; i++) HeldPipeline.Return(await pipeline.NextAsync());
+        Assert.Equal(62, (await reading).Count);
+    }
+
+    [Fact]
+    public async Task Many_choices_of_one_prompt_come_in_together_with_its_keys_computed_once()
+    {
+        Start(new EngineOptions { MaxRunning = 2, MaxWaiting = 6, MaxWaitingPerClient = 6 });
+        var pipeline = Attach(stages: 1, kvBlocks: 1000);
+        int[] prompt = [.. Enumerable.Range(3, 5000)];
+        var choices = _replica.Submit([.. Enumerable.Range(0, 5).Select(_ => TestCluster.Request(prompt, maxTokens: 1))]);
+        Assert.Single(choices.Select(choice => choice.Keys).Distinct());
+        await pipeline.NextAsync();
+        var tooMany = _replica.Submit([.. Enumerable.Range(0, 4).Select(_ => TestCluster.Request(prompt, maxTokens: 1))]);
+        foreach (var stream in tooMany) Assert.Equal(Refusal.QueueFull, Assert.IsType<SequenceEvent.Refused>(Assert.Single(await EventsAsync(stream))).Why);
+        Assert.False(tooMany[0].Keys.AreKnown);   // nothing was computed for what was refused
+        var fitting = _replica.Submit([.. Enumerable.Range(0, 3).Select(_ => TestCluster.Request(prompt, maxTokens: 1))]);
+        var crowd = Submit(TestCluster.Request([3], maxTokens: 1));
+        Assert.Equal(Refusal.QueueFull, Assert.IsType<SequenceEvent.Refused>(Assert.Single(await EventsAsync(crowd))).Why);
+        Assert.All(fitting, stream => Assert.Equal(0, stream.Unread));
+    }
+
+    [Fact]
+    public async Task The_times_of_a_sequence_come_with_its_end()
+    {
+        var pipeline = Attach(stages: 1, kvBlocks: 64);
+        var held = Submit(TestCluster.Request([.. Enumerable.Range(3, 128)], maxTokens: 0));
+        var first = await pipeline.NextAsync();
+        var stream = Submit(TestCluster.Request([3], maxTokens: 3));
+        _replica.Abandon(held);
+        Assert.Equal(held.Run!.Id, await pipeline.EndedAsync());
+        _time.Advance(TimeSpan.FromSeconds(1));
+        HeldPipeline.Return(first);
+        for (var i = 0; i < 3; i++)
+        {
+            var step = await pipeline.NextAsync();
+            _time.Advance(TimeSpan.FromSeconds(2));
+            HeldPipeline.Return(step);
+        }
+        var times = Assert.IsType<SequenceEvent.Finished>((await EventsAsync(stream))[^1]).Times!;
+        Assert.Equal((1.0, 3.0, 7.0), (times.Begun!.Value.TotalSeconds, times.FirstToken!.Value.TotalSeconds, times.LastToken!.Value.TotalSeconds));
+        Assert.Equal(new DateTimeOffset(2025, 11, 22, 0, 0, 0, TimeSpan.Zero), times.Submitted);
+    }
+
+    [Theory]
+    [InlineData(40, 25)]
+    [InlineData(64, 1)]
+    public async Task Nobody_asked_for_more_tokens_than_fit_where_the_limit_is_a_default(int prompt, int expected)
+    {
+        var request = TestCluster.Request([.. Enumerable.Range(3, prompt)], maxTokens: 1000);
+        Assert.Equal(Refusal.TooLarge, Assert.IsType<SequenceEvent.Refused>(Assert.Single(await EventsAsync(Submit(request)))).Why);
+        var stream = Submit(request with { MaxTokensIsDefault = true });
+        for (var i = 0; i < expected; i++) HeldPipeline.Return(await _pipeline.NextAsync());
+        var events = await EventsAsync(stream);
+        Assert.Equal((expected, new SequenceEvent.Finished(FinishReason.Length)), (events.OfType<SequenceEvent.Token>().Count(), events[^1]));
+    }
+
+    void Start(EngineOptions options)
+    {
+        var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
+        _replica = new Replica("replica-0", options, new ModelIdentity("model", "digest"), metrics, _time, NullLogger<Replica>.Instance);
+        _running = Task.WhenAll(_running, _replica.RunAsync(_stop.Token));
+    }
+
+    HeldPipeline Attach(int stages, int kvBlocks)
+    {
+        var pipeline = new HeldPipeline(stages, kvBlocks);
+        _replica.Attach(pipeline);
+        return pipeline;
+    }
+
+    static Task<List<SequenceEvent>> EventsAsync(SequenceStream stream) => stream.ReadAllAsync(CancellationToken.None).ToListAsync().AsTask().Soon("the sequence ends");
 
     SequenceStream Submit(SequenceRequest request) => Assert.Single(_replica.Submit([request]));
 }

@@ -137,6 +137,49 @@ public sealed class PrefixCacheTests
     }
 
     [Fact]
+    public void Nothing_that_a_failed_sequence_has_run_on_is_found_again()
+    {
+        Finish(Add(Prompt(16)));   // what both begin with
+        var failing = Add(Prompt(70));
+        var step = _scheduler.Schedule()!;
+        var sharing = Add(Prompt(64), maxTokens: 1);
+        var advance = Assert.Single(_scheduler.Complete(step, [ChunkResult.Failed("not finite")]));
+        Assert.Equal((failing, "not finite", null), (advance.Run, advance.Failure, advance.Finished));
+        Assert.Equal((true, 0), (failing.Ended, _pool.Held));
+        Assert.Equal(0, _pool.Cached);
+        Finish(sharing);
+        Assert.Equal(0, sharing.Sequence.CachedTokens);
+        var again = Add(Prompt(64), maxTokens: 1);
+        Finish(again);
+        Assert.Equal(63, again.Sequence.CachedTokens);   // what was computed anew
+    }
+
+    [Fact]
+    public void A_sequence_that_copied_a_bad_block_takes_its_source_out_of_the_cache()
+    {
+        Finish(Add(Prompt(20), maxTokens: 1));
+        var copying = Add(Prompt(20));
+        var step = _scheduler.Schedule()!;
+        Assert.Single(step.Copies);
+        _scheduler.Complete(step, [ChunkResult.Failed("not finite")]);
+        var again = Add(Prompt(20));
+        Finish(again);
+        Assert.Equal((19, 0), (copying.Sequence.CachedTokens, again.Sequence.CachedTokens));
+    }
+
+    [Fact]
+    public void Who_shares_a_block_of_a_failed_sequence_goes_on_and_so_does_the_step()
+    {
+        SequenceRun failing = Add(Prompt(40)), other = Add(Prompt(30, kind: 1), client: "b");
+        var step = _scheduler.Schedule()!;
+        Assert.Equal(2, step.Chunks.Count);
+        _scheduler.Complete(step, [.. step.Chunks.Select(chunk => chunk.Run == failing ? ChunkResult.Failed("not finite") : new ChunkResult([new SampledToken(5, -1, [])], []))]);
+        Assert.Equal([other], _scheduler.Running);
+        Finish(other);
+        Assert.Equal(5, other.Sequence.GeneratedLength);
+    }
+
+    [Fact]
     public void Thirty_two_requests_with_a_common_prefix_save_almost_all_of_the_work()
     {
         _scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 2 }, new KvBlockPool(1000));
