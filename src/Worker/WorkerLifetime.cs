@@ -1,8 +1,8 @@
 namespace LlamaCluster.Worker;
 
 /// <summary>
-/// The end of the worker, in two steps: it is leaving (the coordinator is told, steps still run), then it closes its streams. The web
-/// host's own tokens come too early for the first or, waiting for streams to end by themselves, too late for the second.
+/// The end of the worker, in two steps. First it is leaving: the coordinator is told, and steps still run. Then it closes its streams. The web
+/// host's own tokens do not fit: one comes before the first step, the other only after all streams have ended by themselves.
 /// </summary>
 sealed class WorkerLifetime : IDisposable
 {

@@ -5,13 +5,13 @@ namespace LlamaCluster.Worker;
 /// <summary>How much memory this worker may use for weights, KV cache and buffers.</summary>
 public sealed record WorkerMemory(long Bytes)
 {
-    /// <summary>What is left for the runtime, the network's buffers and other programs.</summary>
+    /// <summary>The rest is for the runtime, the network's buffers and other programs.</summary>
     const double Share = 0.9;
 
-    /// <summary>As the operator says; else a share of what the machine, or the container's limit, has available now.</summary>
+    /// <summary>What the operator says. Else a share of what is available now on the machine, within the container's limit.</summary>
     public static WorkerMemory Of(WorkerOptions options) => new(options.MemoryBytes ?? OfEach(workers: 1));
 
-    /// <summary>Bytes for each of several workers that are about to be started on this machine: none of them can know of the others.</summary>
+    /// <summary>Bytes for each of several workers that will be started on this machine. None of them can know about the others.</summary>
     public static long OfEach(int workers) => (long)(Share * Math.Min(Limit(), Available()) / workers);
 
     // Respects a container's limit.

@@ -39,7 +39,7 @@ public sealed record WorkerOptions
     /// <summary>Exit at once when stdin ends, so that a worker never outlives the process that started it. Default: no.</summary>
     public bool ExitWhenInputCloses { get; init; }
 
-    /// <summary>What ranks of a stage exchange their partial sums over. Default: whatever is faster, measured when they connect.</summary>
+    /// <summary>How ranks of a stage exchange their partial sums. Default: by the faster link, measured when they connect.</summary>
     public PeerLinkPreference PeerLink { get; init; } = PeerLinkPreference.Auto;
 
     /// <summary>Offer the reflection service, by which tools like grpcurl list the services of this port. Default: no.</summary>
@@ -49,8 +49,9 @@ public sealed record WorkerOptions
     public TlsFiles? Tls { get; init; }
 
     /// <summary>
-    /// The longest that another process may keep a step, a link or a stream of weights waiting. A dead one is noticed sooner, by the end of
-    /// its connection. Steps get more where the coordinator expects them to be slow. Default 120 s: the stage before may be computing a long prompt.
+    /// The longest that another process may keep a step, a link or a stream of weights waiting. A dead process is noticed sooner, by the end of
+    /// its connection. Steps get more time where the coordinator expects them to be slow. Default 120 s: the stage before may be computing a
+    /// long prompt.
     /// </summary>
     public TimeSpan PeerTimeout { get; init; } = TimeSpan.FromSeconds(120);
 
@@ -61,16 +62,16 @@ public sealed record WorkerOptions
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(25);
 }
 
-/// <summary>What ranks of a stage exchange their partial sums over.</summary>
+/// <summary>How ranks of a stage exchange their partial sums.</summary>
 public enum PeerLinkPreference
 {
-    /// <summary>Whatever is faster between the two; measured when they connect.</summary>
+    /// <summary>By the faster one of the two, measured when they connect.</summary>
     Auto,
 
-    /// <summary>A gRPC stream: the same port as everything else.</summary>
+    /// <summary>By a gRPC stream, on the same port as everything else.</summary>
     Grpc,
 
-    /// <summary>A TCP connection of its own, on a port that the other rank names.</summary>
+    /// <summary>By a direct TCP connection, on a port that the other rank names.</summary>
     Tcp,
 }
 

@@ -5,10 +5,9 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Cluster.Activations;
 
 /// <summary>
-/// Activation rows as bytes between stages, little-endian, row after row. f32 is exact; bf16 halves the bytes (rounded to nearest
-/// even); q8 takes about 1.1 bytes a value: 32 values at a time share one f32 scale and are rounded to int8, the last block of a
-/// row may be shorter, so that a row's bytes never depend on the rows beside it. Nothing is allocated. Like the kernels, the codec
-/// runs on little-endian machines only.
+/// Activation rows as bytes between stages, little-endian, row after row. f32 is exact. bf16 halves the bytes (rounded to nearest even). q8
+/// takes about 1.1 bytes a value: blocks of 32 values share one f32 scale and are rounded to int8. The last block of a row may be shorter, so
+/// that a row's bytes never depend on the rows beside it. Nothing is allocated. Like the kernels, the codec runs on little-endian machines only.
 /// </summary>
 public static class ActivationCodec
 {

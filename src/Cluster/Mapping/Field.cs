@@ -2,7 +2,7 @@ using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Cluster.Mapping;
 
-/// <summary>Reads the fields of messages: each gives the value in the type that the rest of the program uses, or says what is wrong with it.</summary>
+/// <summary>Reads fields of messages. Each method gives the value in the type that the program uses, or says what is wrong with it.</summary>
 public static class Field
 {
     /// <exception cref="InvalidMessageException">The value is outside <paramref name="least"/>..<paramref name="most"/>.</exception>

@@ -7,9 +7,9 @@ using System.Security.Cryptography.X509Certificates;
 namespace LlamaCluster.Cluster.Rpc;
 
 /// <summary>
-/// TLS between the processes of a cluster, both ways: each shows its certificate and takes only a peer whose certificate was issued by the
-/// cluster's own authority. That makes a member; the name in the certificate is not looked at, since workers are reached by whatever
-/// address they have today. So the authority must be one that issues for this cluster only.
+/// TLS between the processes of a cluster, both ways. Each process shows its certificate, and takes only a peer whose certificate was issued by
+/// the cluster's own authority. The name in the certificate is not checked, because workers are reached by whatever address they have today. So
+/// the authority must issue certificates for this cluster only.
 /// </summary>
 public sealed class ClusterTls : IDisposable
 {
@@ -36,7 +36,7 @@ public sealed class ClusterTls : IDisposable
         return new ClusterTls(own, chain, authorities);
     }
 
-    /// <param name="host">For the server to know which of its names is meant.</param>
+    /// <param name="host">Tells the server which of its names is meant.</param>
     public SslClientAuthenticationOptions ForClient(string host) => new()
     {
         TargetHost = host,

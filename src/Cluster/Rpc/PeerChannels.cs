@@ -4,15 +4,15 @@ using Grpc.Net.Client;
 namespace LlamaCluster.Cluster.Rpc;
 
 /// <summary>
-/// The one place where connections to other processes are made. http addresses are spoken to in plain HTTP/2 (h2c), https ones
-/// with TLS; what a peer's certificate must be, and which one this process shows, <see cref="ClusterTls"/> says.
+/// The one place where gRPC channels to other processes are made. http addresses get plain HTTP/2 (h2c), https ones TLS. <see cref="ClusterTls"/>
+/// says what a peer's certificate must be, and which one this process shows.
 /// </summary>
-/// <param name="tls">Null: the cluster has none, and https addresses are checked as anywhere else.</param>
+/// <param name="tls">Null: the cluster has no TLS of its own. https addresses are then checked as on the web.</param>
 public sealed class PeerChannels(ClusterTls? tls = null)
 {
     /// <summary>
-    /// A channel of its own (so its own connection: bulk on one never delays another), to be disposed of by the caller. It connects at
-    /// the first call.
+    /// A new channel with a connection of its own, so that bulk on one never delays another. The caller disposes of it. It connects at the
+    /// first call.
     /// </summary>
     public GrpcChannel Open(Uri address) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
     {

@@ -7,8 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Cluster.Rpc;
 
 /// <summary>
-/// Turns what a service throws into a status: a message that breaks the protocol is INVALID_ARGUMENT, a caller that went away is
-/// CANCELLED, an <see cref="RpcException"/> says it itself, and anything else is a bug, which is logged and answered INTERNAL.
+/// Turns what a service throws into a status. A message that breaks the protocol is INVALID_ARGUMENT, a caller that went away is CANCELLED, and
+/// an <see cref="RpcException"/> has its own. Anything else is a bug, which is logged and answered INTERNAL.
 /// </summary>
 public sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logger) : Interceptor
 {
@@ -84,7 +84,7 @@ public sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logger)
     partial void LogFailed(Exception exception, string method, string peer);
 }
 
-/// <summary>What went wrong with a call, for people: one line, as close to the cause as is known.</summary>
+/// <summary>Says in one line why a call failed, as close to the cause as is known.</summary>
 public static class RpcProblem
 {
     public static string Describe(Exception e) => e switch

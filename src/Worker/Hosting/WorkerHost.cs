@@ -22,8 +22,8 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Worker.Hosting;
 
 /// <summary>
-/// A worker process: serves Assignments, Steps, Activations and Health, and keeps itself registered with the coordinator. It stops on
-/// SIGTERM and SIGINT: it tells the coordinator, waits a little to be let go, and closes its streams.
+/// A worker process. It serves the coordinator and the other workers, and keeps itself registered with the coordinator. On SIGTERM or SIGINT it
+/// tells the coordinator, waits for a while to be let go, closes its streams, and stops.
 /// </summary>
 public sealed partial class WorkerHost : IAsyncDisposable
 {
@@ -62,7 +62,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         if (WorkerOptionsRules.FirstProblem(options) is { } problem) throw new ArgumentException(problem);
         var tls = options.Tls is null ? null : ClusterTls.Load(options.Tls);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        // Why it cannot start is told in one line of our own.
+        // The worker logs one line of its own if it cannot start.
         builder.Logging.UseOneLineConsole().AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -132,7 +132,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton<ShardLoader>()
         .AddSingleton<ShardKeeper>();
 
-    /// <summary>Listens, and opens the operator's model, if there is one. Logs why, if the worker cannot work.</summary>
+    /// <summary>Listens, and opens the operator's model if there is one. If that fails, logs why.</summary>
     async Task<(bool CanWork, string? OwnDigest)> PrepareAsync(CancellationToken cancellation)
     {
         try
@@ -191,8 +191,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
 }
 
 /// <summary>
-/// Notices that the process at the other end of stdin is gone, however it went: a pipe ends with the last process that can write to it,
-/// also when that one was killed with no chance to say goodbye.
+/// Notices that the process at the other end of stdin is gone. A pipe ends with the last process that can write to it, even if that process was
+/// killed.
 /// </summary>
 static class InputWatch
 {

@@ -7,12 +7,12 @@ using LlamaCluster.Worker.Orders;
 namespace LlamaCluster.Worker.Loading;
 
 /// <summary>A shard that is loaded for a view, and what runs it.</summary>
-/// <param name="KvBlockBytes">Of one block, over all layers of the shard.</param>
+/// <param name="KvBlockBytes">Bytes of one block, over all layers of the shard.</param>
 /// <param name="ResidentBytes">Weights, KV cache and buffers.</param>
 sealed record HeldShard(LoadOrder Order, HeldModel Model, StageExecutor Executor, int KvBlockCount, long KvBlockBytes, long ResidentBytes);
 
 /// <summary>The weights that this worker has in memory, and where they came from.</summary>
-/// <param name="Slice">Of the layers, which they are.</param>
+/// <param name="Slice">Which slice of the layers they are.</param>
 /// <param name="Source">"local PATH", "cache PATH" or "coordinator".</param>
 sealed record HeldModel(IShardModel Weights, TensorSlice Slice, string Digest, string Source) : IDisposable
 {

@@ -8,12 +8,12 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Loading;
 
 /// <summary>
-/// Keeps the worker's one shard, and sees to it that it only ever moves to a higher view: an order that is not newer than the last one
-/// accepted is refused, a newer one cancels the loading of an older one. Between two views the weights stay if they fit the new order.
+/// Keeps the worker's one shard, which only ever moves to a higher view. An order that is not newer than the last accepted one is refused. A
+/// newer one cancels the loading of an older one. Weights that fit the new order stay in memory.
 /// </summary>
 sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime lifetime) : IAsyncDisposable
 {
-    /// <summary>How long a step that is running may delay a new view, if more was not granted to it.</summary>
+    /// <summary>How long a running step may delay a new view. Its order may grant more.</summary>
     static readonly TimeSpan StepDeadline = TimeSpan.FromMinutes(1);
 
     readonly Lock _lock = new();
@@ -32,7 +32,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
     }
 
-    /// <summary>The last view accepted; 0: none.</summary>
+    /// <summary>The last view that was accepted. 0: none.</summary>
     public ulong ViewVersion
     {
         get
@@ -56,11 +56,11 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
     }
 
-    /// <summary>Set whenever <see cref="Status"/> has become another one.</summary>
+    /// <summary>Set whenever <see cref="Status"/> has changed.</summary>
     public StateSignal Changed { get; } = new();
 
-    /// <summary>Loads what the order says, in place of whatever the worker holds.</summary>
-    /// <exception cref="RpcException">Why not, as a status.</exception>
+    /// <summary>Loads the shard of an order, in place of the one that the worker holds.</summary>
+    /// <exception cref="RpcException">It cannot be loaded. The status says why.</exception>
     /// <exception cref="TimeoutException">A step of the view before does not end.</exception>
     /// <exception cref="OperationCanceledException">The caller gave up, or a newer order came.</exception>
     public async Task ReplaceAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
@@ -109,7 +109,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         lock (_lock)
         {
             if (view <= _view) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"view {view} is not above {_view}, the last one accepted here"));
-            // Its callbacks run elsewhere, not under this lock.
+            // Asynchronous, so that its callbacks do not run under this lock.
             _ = _loading?.CancelAsync();
             (_view, _loading) = (view, loading);
         }
@@ -157,21 +157,21 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
     }
 }
 
-/// <summary>What a worker tells of itself in heartbeats and at registration.</summary>
-/// <param name="ViewVersion">The last view accepted; 0: none.</param>
-/// <param name="HeldDigest">Of the weights in memory; null: none.</param>
+/// <summary>What a worker says about its shard in heartbeats and at registration.</summary>
+/// <param name="ViewVersion">The last view that was accepted. 0: none.</param>
+/// <param name="HeldDigest">The model of the weights in memory. Null: none.</param>
 sealed record ShardStatus(Wire.WorkerState State, ulong ViewVersion, string? HeldDigest, Shard? Shard, long ResidentBytes);
 
-/// <summary>Says that something changed, until whoever minds it has looked.</summary>
+/// <summary>A flag that says that something has changed since it was last cleared.</summary>
 sealed class StateSignal
 {
     readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     public void Set() => _changes.Writer.TryWrite(true);
 
-    /// <summary>To be called before looking: what changes later is a new change.</summary>
+    /// <summary>To be called before one looks: whatever changes later sets the flag again.</summary>
     public void Clear() => _changes.Reader.TryRead(out _);
 
-    /// <summary>Completes once there is a change that was not cleared.</summary>
+    /// <summary>Completes once the flag is set.</summary>
     public Task WaitAsync(CancellationToken cancellation) => _changes.Reader.WaitToReadAsync(cancellation).AsTask();
 }

@@ -14,7 +14,7 @@ using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
 
 namespace LlamaCluster.Worker.Loading;
 
-/// <summary>Carries out an order: finds the weights, packs them, and sets up what runs them.</summary>
+/// <summary>Carries out an order: finds the weights, packs them, and starts the stage.</summary>
 sealed partial class ShardLoader(
     ModelSource source, IModelLoader model, PeerChannels channels, RankCaller caller, WorkerOptions options, WorkerMemory memory,
     ILogger<ShardLoader> logger)
@@ -27,7 +27,7 @@ sealed partial class ShardLoader(
         CheckStepRows(opened.Weights.Config, order);
         var slice = order.SliceOf(opened.Weights.Config, opened.Weights.Tensors);
         progress.Begin(Phase.Loading, model.BytesToLoad(opened.Weights, order.Shape, slice), opened.Source);
-        // A thread of its own: packing blocks for minutes, and the pool's threads serve the network.
+        // On a thread of its own: packing takes minutes, and the pool's threads serve the network.
         var weights = await Task.Factory.StartNew(
             () => model.Load(opened.Weights, order.Shape, slice, progress, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         return new HeldModel(weights, order.Assignment.Shard.Slice, order.Plan.ModelDigest, opened.Source);

@@ -6,23 +6,23 @@ using LlamaCluster.Model.Sequences;
 
 namespace LlamaCluster.Worker.Models;
 
-/// <summary>What the worker needs of the model's code, and can be tested without: packed weights out of stored ones.</summary>
+/// <summary>What the worker needs of the model's code: it turns stored weights into packed ones. Tests put a fake in its place.</summary>
 interface IModelLoader
 {
     /// <summary>The kernels' width on this machine, e.g. "avx512".</summary>
     string InstructionSet { get; }
 
-    /// <summary>That share the work of a step.</summary>
+    /// <summary>How many threads share the work of a step.</summary>
     int Threads { get; }
 
     /// <summary>The parts of <paramref name="all"/> that a rank of a stage needs.</summary>
     IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config);
 
-    /// <summary>Stored bytes that <see cref="Load"/> reads.</summary>
+    /// <summary>How many stored bytes <see cref="Load"/> reads.</summary>
     long BytesToLoad(IModelWeights weights, StageShape shape, StageSlice slice);
 
     /// <summary>Reads and packs a rank's parts of a stage's tensors. Blocks the calling thread for as long as it takes.</summary>
-    /// <param name="bytesLoaded">Told how many stored bytes are done so far.</param>
+    /// <param name="bytesLoaded">Gets how many stored bytes are done so far.</param>
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
     IShardModel Load(IModelWeights weights, StageShape shape, StageSlice slice, IProgress<long> bytesLoaded, CancellationToken cancellation);
 }
@@ -34,16 +34,16 @@ interface IShardModel : IDisposable
 
     StageShape Shape { get; }
 
-    /// <summary>Of weights in memory.</summary>
+    /// <summary>Bytes of weights in memory.</summary>
     long Bytes { get; }
 
-    /// <summary>What one KV block takes, over all layers of the shard.</summary>
+    /// <summary>Bytes of one KV block, over all layers of the shard.</summary>
     long BytesPerBlock(StageOptions options);
 
-    /// <summary>What a stage's buffers take.</summary>
+    /// <summary>Bytes of a stage's buffers.</summary>
     long BufferBytes(StageOptions options);
 
-    /// <summary>One stage at a time.</summary>
-    /// <param name="exchange">How it meets the other ranks; null where there are none.</param>
+    /// <summary>Makes the stage of one view. There is one at a time.</summary>
+    /// <param name="exchange">How it exchanges sums with the other ranks. Null where there are none.</param>
     IStage CreateStage(StageOptions options, IRankExchange? exchange);
 }

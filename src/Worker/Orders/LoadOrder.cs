@@ -8,8 +8,8 @@ namespace LlamaCluster.Worker.Orders;
 
 /// <summary>What the coordinator wants this worker to hold: an AssignRequest that was checked.</summary>
 /// <param name="Assignment">This worker's part of the plan.</param>
-/// <param name="ModelPath">Where the coordinator has the model; it may not exist on this machine. Null: not said.</param>
-/// <param name="WeightsAddress">Who streams the weights; null: the coordinator this worker is registered with.</param>
+/// <param name="ModelPath">Where the coordinator has the model. This machine may have no such file. Null: not said.</param>
+/// <param name="WeightsAddress">Who streams the weights. Null: the coordinator that this worker is registered with.</param>
 /// <param name="KvBlockCount">Null: as many as memory allows.</param>
 /// <param name="ActivationType">How activations travel to the next stage.</param>
 /// <param name="SumType">How partial sums travel between the ranks of a stage.</param>
@@ -25,14 +25,14 @@ sealed record LoadOrder(
     Wire.ActivationType ActivationType,
     Wire.ActivationType SumType)
 {
-    /// <summary>What the coordinator grants the steps of other stages. Default: nothing is said.</summary>
+    /// <summary>The longest that the coordinator expects a step to wait for other stages. Zero: not said.</summary>
     public TimeSpan StepTimeout { get; init; }
 
     public StageShape Shape { get; } = new(Assignment.Shard.Layers.First, Assignment.Shard.Layers.Count, Plan.LayerCount);
 
     /// <summary>
-    /// The workers that take this one's activations. All ranks of a stage hold the same ones, so each rank r of n feeds the ranks r, r + n,
-    /// r + 2n... of the next stage: nothing travels twice to anybody.
+    /// The workers that this one sends its activations to. All ranks of a stage hold the same activations, so rank r of n feeds the ranks r,
+    /// r + n, r + 2n... of the next stage. Each of those gets them once.
     /// </summary>
     public IEnumerable<ShardAssignment> Next
     {
@@ -45,7 +45,7 @@ sealed record LoadOrder(
     }
 }
 
-/// <summary>Checks an AssignRequest in full, before anything of what the worker holds is touched.</summary>
+/// <summary>Checks an AssignRequest in full, before the worker gives up anything that it holds.</summary>
 static class LoadOrderMapping
 {
     const int MaxPathLength = 4096;
@@ -53,7 +53,7 @@ static class LoadOrderMapping
     const int MaxSequenceLength = 1 << 27;
     const int MaxMilliseconds = 24 * 60 * 60 * 1000;
 
-    /// <exception cref="InvalidMessageException">A field is out of range, or the plan is none, or this worker is not in it.</exception>
+    /// <exception cref="InvalidMessageException">A field is out of range, the plan breaks a rule, or this worker is not in it.</exception>
     public static LoadOrder ToOrder(this Wire.AssignRequest request)
     {
         var plan = Field.Required("plan", request.Plan).ToPlan();

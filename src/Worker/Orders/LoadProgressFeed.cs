@@ -5,8 +5,8 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Orders;
 
 /// <summary>
-/// News of a shard being loaded, from the thread that loads to the stream that tells. Each phase is told when it begins; then at most
-/// every 100 ms, or every 64 MiB if that comes first. A reader that is slow misses old news, never the last.
+/// Progress of a shard that is being loaded, from the thread that loads to the stream that reports. There is a message when a phase begins, and
+/// then one every 100 ms or every 64 MiB, whichever comes first. A slow reader misses old messages, but never the last one.
 /// </summary>
 sealed class LoadProgressFeed(ulong viewVersion, string modelDigest, TimeProvider time) : IProgress<long>
 {
@@ -29,7 +29,7 @@ sealed class LoadProgressFeed(ulong viewVersion, string modelDigest, TimeProvide
         if (source.Length > 0) news.Source = source;
     });
 
-    /// <summary>How many bytes of the phase are done so far.</summary>
+    /// <summary>Reports how many bytes of the phase are done so far.</summary>
     public void Report(long value)
     {
         lock (_lock)

@@ -7,11 +7,11 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Worker.Orders;
 
-/// <summary>A worker's slice in numbers: what the shares of a plan come to for the model at hand.</summary>
+/// <summary>Turns the shares of a plan into a rank's exact slice of the model at hand.</summary>
 static class RankSlicing
 {
-    /// <param name="tensors">Of the stage's layers at least.</param>
-    /// <exception cref="RpcException">FAILED_PRECONDITION: the model cannot be split so; the status says why.</exception>
+    /// <param name="tensors">Those of the stage's layers, at least.</param>
+    /// <exception cref="RpcException">FAILED_PRECONDITION: the model cannot be split so. The status says why.</exception>
     public static StageSlice SliceOf(this LoadOrder order, LlamaConfig config, IReadOnlyList<TensorInfo> tensors)
     {
         var (rank, shares) = order.Assignment.Shard.Slice;
@@ -32,7 +32,9 @@ static class RankSlicing
         };
     }
 
-    /// <summary>All ranks must come to the same, wherever each has the weights from: only what every rank of the stage knows counts.</summary>
+    /// <summary>
+    /// All ranks must come to the same slices, wherever each has its weights from. So this uses only what every rank of the stage knows.
+    /// </summary>
     static SplitSizes Sizes(LlamaConfig config, StageShape shape, IReadOnlyList<TensorInfo> tensors) => new()
     {
         HeadCount = config.HeadCount,

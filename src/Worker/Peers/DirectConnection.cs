@@ -5,11 +5,11 @@ using LlamaCluster.Cluster.Rpc;
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
-/// A TCP connection between two ranks on which the one that called has said the token that it was given: TLS first, if the cluster has it,
-/// then 8 bytes by which to know the protocol and the token; one byte comes back.
+/// A TCP connection between two ranks, beside their gRPC stream. The handshake: TLS if the cluster has it; then the caller sends 8 bytes that
+/// name the protocol, and the one-time token that it was given over gRPC; then one byte comes back.
 /// </summary>
-/// <param name="Connection">The connection itself.</param>
-/// <param name="Stream">What is spoken on it: the connection, or TLS over it.</param>
+/// <param name="Connection">The TCP connection.</param>
+/// <param name="Stream">What is read and written: the connection, or TLS over it.</param>
 sealed record DirectConnection(PeerSocket Connection, Stream Stream) : IDisposable
 {
     public const int TokenBytes = 32;
@@ -18,9 +18,9 @@ sealed record DirectConnection(PeerSocket Connection, Stream Stream) : IDisposab
 
     static ReadOnlySpan<byte> Greeting => "LLMRANK1"u8;
 
-    /// <summary>Connects to where a direct connection was offered.</summary>
-    /// <param name="timeout">Of the direct connection's later reads and writes; the handshake's deadline is the token's.</param>
-    /// <exception cref="IOException">It cannot be reached, or does not take the token.</exception>
+    /// <summary>Connects to the port that another rank offered.</summary>
+    /// <param name="timeout">Of later reads and writes. The handshake's deadline is <paramref name="cancellation"/>.</param>
+    /// <exception cref="IOException">The port cannot be reached, or the other rank does not take the token.</exception>
     public static async Task<DirectConnection> DialAsync(
         string host, int port, ReadOnlyMemory<byte> token, ClusterTls? tls, TimeSpan timeout, CancellationToken cancellation)
     {
@@ -42,9 +42,9 @@ sealed record DirectConnection(PeerSocket Connection, Stream Stream) : IDisposab
         }
     }
 
-    /// <summary>Hears a caller out.</summary>
-    /// <param name="claim">Whether what it said is the token, and the first time so.</param>
-    /// <returns>Null if it is not the one; it is hung up on then.</returns>
+    /// <summary>Answers a caller's handshake.</summary>
+    /// <param name="claim">Whether the bytes are the token, and nobody came with it before.</param>
+    /// <returns>Null if the caller is not the rank that the token was given to. The socket is closed then.</returns>
     public static async Task<DirectConnection?> AnswerAsync(Socket socket, Func<ReadOnlyMemory<byte>, bool> claim, ClusterTls? tls, TimeSpan timeout, CancellationToken cancellation)
     {
         DirectConnection? taken = null;
@@ -53,7 +53,7 @@ sealed record DirectConnection(PeerSocket Connection, Stream Stream) : IDisposab
             var opened = Over(socket, tls, timeout);
             if (opened.Stream is SslStream secure) await secure.AuthenticateAsServerAsync(tls!.ForServer(), cancellation);
             var said = new byte[Greeting.Length + TokenBytes];
-            // What begins wrong is not worth waiting for.
+            // A caller that begins wrong is not waited for.
             await opened.Stream.ReadExactlyAsync(said.AsMemory(0, Greeting.Length), cancellation);
             if (!said.AsSpan(0, Greeting.Length).SequenceEqual(Greeting)) return null;
             await opened.Stream.ReadExactlyAsync(said.AsMemory(Greeting.Length), cancellation);

@@ -9,12 +9,12 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
-/// A port that is open for as long as it takes one rank to come through it with the token that it was told over gRPC. Whoever else comes is
-/// hung up on at once; whoever comes and says nothing, when the offer ends. Few are heard at a time.
+/// A port that is open until one rank has connected with the token that it was told over gRPC, or the offer has expired. A caller without the
+/// token is hung up on at once. A caller that says nothing is hung up on when the offer ends. Few callers are answered at a time.
 /// </summary>
 sealed partial class DirectListener : IAsyncDisposable
 {
-    /// <summary>Heard at a time.</summary>
+    /// <summary>Callers that are answered at a time.</summary>
     public const int MaxCallers = 8;
 
     readonly TcpListener _listener;
@@ -39,11 +39,11 @@ sealed partial class DirectListener : IAsyncDisposable
 
     public DirectOffer Offer => new() { Port = (uint)((IPEndPoint)_listener.LocalEndpoint).Port, Token = Google.Protobuf.ByteString.CopyFrom(_token) };
 
-    /// <summary>Completes with the direct connection, which is the caller's, or null: nobody came in time.</summary>
+    /// <summary>Completes with the connection, which whoever awaits this then owns. Null: nobody came in time.</summary>
     public Task<DirectConnection?> Accepted => _accepted.Task;
 
     /// <param name="address">Where the other rank reached this process.</param>
-    /// <param name="timeout">Of the direct connection's reads and writes.</param>
+    /// <param name="timeout">Of the connection's reads and writes.</param>
     /// <exception cref="SocketException">No port is free there.</exception>
     public static DirectListener Open(IPAddress address, ClusterTls? tls, TimeSpan timeout, ILogger logger, CancellationToken closing)
     {
@@ -52,7 +52,7 @@ sealed partial class DirectListener : IAsyncDisposable
         return new DirectListener(listener, tls, timeout, logger, closing);
     }
 
-    /// <summary>Closes the port, and waits until everybody who was heard is gone.</summary>
+    /// <summary>Closes the port, and waits until all callers are answered or hung up on.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
@@ -70,7 +70,7 @@ sealed partial class DirectListener : IAsyncDisposable
             while (true)
             {
                 await _places.WaitAsync(_closing.Token);
-                _ = HearAsync(await AcceptAsync());
+                _ = AnswerAsync(await AcceptAsync());
             }
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException)
@@ -96,8 +96,8 @@ sealed partial class DirectListener : IAsyncDisposable
         }
     }
 
-    /// <summary>Holds one of the places for as long as it takes.</summary>
-    async Task HearAsync(Socket caller)
+    /// <summary>Answers one caller. It holds one of the places meanwhile.</summary>
+    async Task AnswerAsync(Socket caller)
     {
         var from = caller.RemoteEndPoint;
         try

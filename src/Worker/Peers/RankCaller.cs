@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
-/// Links this rank to a lower one: says hello over gRPC, tries the direct connection that the other one offers, measures both and chooses. See
-/// reduce.proto; <see cref="ReduceService"/> is the other side.
+/// Links this rank to a lower one. It says hello over gRPC, tries the direct connection that the other rank offers, measures both, and chooses.
+/// See reduce.proto. ReduceService is the other side.
 /// </summary>
 sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, ILogger<RankCaller> logger, ClusterTls? tls = null)
 {
@@ -23,7 +23,7 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
         GrpcPeerLink? stream = null;
         try
         {
-            // Not the caller's token: the stream outlives the call.
+            // Without the token: the stream lives on when this method has returned.
             var call = new Reduce.ReduceClient(channel).Exchange();
             await call.RequestStream.WriteAsync(new RankMessage { Hello = shape.ToHello(options.PeerLink) }, cancellation);
             if (!await call.ResponseStream.MoveNext(cancellation)) throw new PeerLinkException($"{name} ended the stream instead of saying hello");
@@ -49,7 +49,7 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
         return link;
     }
 
-    /// <summary>What either of the two insists on.</summary>
+    /// <summary>The kind of link that one of the two ranks insists on. Unspecified: the faster one.</summary>
     PeerLinkType Wanted(RankHello hello) => options.PeerLink switch
     {
         PeerLinkPreference.Grpc => PeerLinkType.Grpc,
@@ -62,7 +62,7 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
     {
         if (hello.Direct is not { } offer) return (null, "no direct connection was offered");
         if (offer.Port is 0 or > ushort.MaxValue || offer.Token.Length != DirectConnection.TokenBytes) throw new PeerLinkException($"{name} offered a direct connection that can be none");
-        // Where packets to the port are dropped there is time left for the stream.
+        // A firewall may drop packets to the port. Then there must be time left to use the stream.
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         deadline.CancelAfter(RpcSettings.ConnectTimeout);
         try
@@ -76,7 +76,7 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
         }
     }
 
-    /// <summary>On a thread of its own, as the ranks' exchanges will be.</summary>
+    /// <summary>Measures and chooses on a thread of its own, as the ranks' exchanges will run on one.</summary>
     /// <returns>The direct connection, if that is what was chosen.</returns>
     async Task<TcpPeerLink?> ChooseAsync(
         GroupShape shape, PeerLinkType wanted, GrpcPeerLink stream, TcpPeerLink? direct, string why, CancellationToken cancellation)
@@ -118,12 +118,12 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
 }
 
 /// <summary>
-/// The link that two ranks chose, and the stream on which they chose it: where a direct connection is used, the stream beside it tells, by its
-/// end, that the other rank has left the view or is gone.
+/// The link that two ranks chose, with the gRPC stream on which they chose it. Where they use a direct connection, the end of the stream beside
+/// it says that the other rank has left the view or is gone.
 /// </summary>
 /// <param name="stream">Owned.</param>
-/// <param name="direct">What is used instead, owned too; null: the stream itself.</param>
-/// <param name="connection">What the stream runs on; null where that is not this process's to close.</param>
+/// <param name="direct">What is used instead. Owned. Null: the stream itself is used.</param>
+/// <param name="connection">What the stream runs on. Null where this process does not own that.</param>
 sealed class ChosenLink(GrpcPeerLink stream, TcpPeerLink? direct, IDisposable? connection) : IPeerLink
 {
     readonly IPeerLink _used = direct is null ? stream : direct;
@@ -136,7 +136,7 @@ sealed class ChosenLink(GrpcPeerLink stream, TcpPeerLink? direct, IDisposable? c
     /// <summary>Completes when the link is over, whatever ended it.</summary>
     public Task Ended => stream.Ended;
 
-    /// <summary>From now on the end of the stream is the end of the link.</summary>
+    /// <summary>From now on the link ends with the stream.</summary>
     public void Watch() => _watching = WatchAsync();
 
     public void Send(in LinkHeader header, ReadOnlySpan<byte> payload) => _used.Send(header, payload);

@@ -5,15 +5,17 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Worker.Profiling;
 
 /// <summary>
-/// Measures a machine in about a second: plain reads of memory, and products of one row and of many with each common type, their weights in a cache; and what
-/// all processors of the host do together, for the worker may not have them to itself. It goes in rounds, of which the best counts: what else the machine does, like starting other workers, seldom lasts
-/// through all of them.
+/// Measures a machine in about a second: plain reads of memory, and products of one row and of many rows with each common tensor type, with
+/// weights that fit in a cache. It measures the same with all processors of the host, because other workers may share them.
+/// <para>
+/// The measurement goes in rounds, and the best one counts. What disturbs it, like the start of other workers, seldom lasts through all rounds.
+/// </para>
 /// </summary>
 sealed class MachineMeasurement : IDisposable
 {
     const int Rounds = 4;
 
-    /// <summary>Of half of it, some processors find a part in their last cache.</summary>
+    /// <summary>Half as many would be too few: some processors would find a part of them in their last cache.</summary>
     const long BufferBytes = 256 << 20;
 
     const int Rows = 2048;
@@ -23,17 +25,17 @@ sealed class MachineMeasurement : IDisposable
     static readonly TimeSpan ReadTime = TimeSpan.FromMilliseconds(30);
     static readonly TimeSpan ProductTime = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>Those that models in use are made of; the others are taken to be like Q4_0.</summary>
+    /// <summary>The types of models in use. The planner takes other types to be like Q4_0.</summary>
     static readonly TensorType[] Types = [TensorType.Q4_0, TensorType.Q8_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K, TensorType.F16];
 
-    /// <summary>All of the host, also those that this process is kept from: its neighbours may have them.</summary>
+    /// <summary>All processors of the host, even those that this process may not use: other workers may use them.</summary>
     readonly int[] _processors = Processors.Online();
 
     readonly List<IDisposable> _owned = [];
     readonly RepeatedRate _read;
     readonly IReadOnlyList<(TensorType Type, RepeatedRate OneRow, RepeatedRate ManyRows)> _products;
 
-    /// <summary>By threads on all processors; null if the worker's threads are as many.</summary>
+    /// <summary>Measured by threads on all processors. Null if the worker has as many threads.</summary>
     readonly (RepeatedRate Read, RepeatedRate Multiply)? _host;
 
     MachineMeasurement(ComputeThreads threads)
@@ -100,10 +102,10 @@ sealed class MachineMeasurement : IDisposable
     }
 }
 
-/// <summary>A rate that is measured in several rounds; the best of all counts.</summary>
-/// <param name="pass">Does once what is measured, and says how long it took.</param>
+/// <summary>A rate that is measured in several rounds, of which the best counts.</summary>
+/// <param name="pass">Does the measured work once, and returns how long it took.</param>
 /// <param name="amount">Bytes or multiply-adds of a pass.</param>
-/// <param name="duration">Of a round.</param>
+/// <param name="duration">How long a round takes.</param>
 sealed class RepeatedRate(Func<TimeSpan> pass, double amount, TimeSpan duration)
 {
     TimeSpan _best = TimeSpan.MaxValue;

@@ -4,10 +4,10 @@ using LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Profiling;
 
-/// <summary>What was measured of this machine: rates per second, of the worker's threads unless it says host.</summary>
+/// <summary>Measured rates of this machine, per second. They are those of the worker's threads, unless the name says host.</summary>
 sealed record MachineProfile(double ReadBytes, double MultiplyAdds, double HostReadBytes, double HostMultiplyAdds, int HostProcessors, IReadOnlyList<TypePace> Paces)
 {
-    /// <summary>Numbers that a machine may have; what is read from a file need not.</summary>
+    /// <summary>Whether a machine can have these numbers. A file may hold others.</summary>
     public bool IsSound => IsRate(ReadBytes) && IsRate(MultiplyAdds) && IsRate(HostReadBytes) && IsRate(HostMultiplyAdds) && HostProcessors is > 0 and < 1 << 16
         && Paces is { Count: < 100 } && Paces.All(pace => pace is { Type.Length: > 0 and < 32 } && IsRate(pace.OneRow) && IsRate(pace.ManyRows));
 
@@ -28,16 +28,16 @@ sealed record MachineProfile(double ReadBytes, double MultiplyAdds, double HostR
 /// <summary>Multiply-adds per second with weights of one type; see ProductPace in membership.proto.</summary>
 sealed record TypePace(string Type, double OneRow, double ManyRows);
 
-/// <summary>Tells machines apart, and what on them makes measurements comparable.</summary>
+/// <summary>Names for this machine, and for measurements on it that can be compared.</summary>
 static class Hardware
 {
-    /// <summary>The same for all processes of a running machine, in containers too: the kernel makes it anew at each start.</summary>
+    /// <summary>The same for all processes of a running machine, in containers too. The kernel makes a new one at each start.</summary>
     public static string HostId { get; } = FirstLine("/proc/sys/kernel/random/boot_id") ?? Environment.MachineName;
 
-    /// <summary>Which numbers are measured, and how.</summary>
+    /// <summary>Grows when other numbers are measured, or in another way.</summary>
     const int Method = 2;
 
-    /// <summary>A name for measurements of these threads on this kind of machine by this software: 32 hex digits.</summary>
+    /// <summary>A name for measurements with these threads, on this kind of machine, by this software: 32 hex digits.</summary>
     public static string MeasurementKey(int threads, string instructionSet, string softwareVersion)
     {
         var cpu = File.Exists("/proc/cpuinfo") ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) : null;

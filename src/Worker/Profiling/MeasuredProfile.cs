@@ -5,12 +5,12 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Worker.Profiling;
 
 /// <summary>
-/// This machine's profile, measured once for each number of threads and version of the software, and kept on disk. Workers of one machine measure one after
-/// the other, and use what another has measured.
+/// This machine's profile. It is measured once for each number of threads and version of the software, and kept on disk. Workers of one machine
+/// measure one after the other, and use what another has measured.
 /// </summary>
 sealed partial class MeasuredProfile(ComputeThreads threads, ProfileCache cache, TimeProvider time, ILogger<MeasuredProfile> logger) : IProfileSource
 {
-    /// <summary>After so long, a measurement that others may disturb is better than none.</summary>
+    /// <summary>After so long it measures without the lock: a disturbed measurement is better than none.</summary>
     static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
 
     static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
@@ -45,13 +45,13 @@ sealed partial class MeasuredProfile(ComputeThreads threads, ProfileCache cache,
     partial void LogMeasured(double seconds, int threads, double read, double hostRead, double multiplyAdds);
 }
 
-/// <summary>What the worker tells the coordinator of this machine's speed.</summary>
+/// <summary>Gives the speed of this machine, as the worker tells it to the coordinator.</summary>
 interface IProfileSource
 {
     Task<Profile> GetAsync(CancellationToken cancellation);
 }
 
-/// <summary>Nothing is measured; the coordinator takes the worker to be like the others.</summary>
+/// <summary>Nothing is measured. The coordinator then takes the worker to be like the others.</summary>
 sealed class NoProfile : IProfileSource
 {
     public Task<Profile> GetAsync(CancellationToken cancellation) => Task.FromResult(new Profile());

@@ -5,12 +5,12 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Worker.Profiling;
 
 /// <summary>
-/// Measurements on disk, one file each: FOLDER/KEY.json. A file that is damaged, or older than <see cref="Longest"/>, counts as not there. Written beside and
-/// moved into place, so that nobody reads half a file.
+/// Measurements on disk, one file each: FOLDER/KEY.json. A file that is damaged or older than <see cref="Longest"/> counts as missing. A file is
+/// written under a temporary name and then moved, so that nobody reads half a file.
 /// </summary>
 sealed partial class ProfileCache(string folder, TimeProvider time, ILogger<ProfileCache> logger)
 {
-    /// <summary>A machine that was busy when it was measured is not held to be slow for ever.</summary>
+    /// <summary>How long a measurement counts. A machine that was busy when it was measured must not look slow for ever.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(7);
 
     public static string DefaultRoot => Path.Combine(Path.GetDirectoryName(WeightsCache.DefaultRoot)!, "profiles");
@@ -31,7 +31,7 @@ sealed partial class ProfileCache(string folder, TimeProvider time, ILogger<Prof
         return null;
     }
 
-    /// <summary>Not being able to is no reason not to work.</summary>
+    /// <summary>Keeps a measurement. If that fails, it is logged, and the worker works without.</summary>
     public void Write(string key, MachineProfile profile)
     {
         var temporary = Path.Combine(folder, $"{key}.{Guid.NewGuid():N}.part");
@@ -47,8 +47,8 @@ sealed partial class ProfileCache(string folder, TimeProvider time, ILogger<Prof
         }
     }
 
-    /// <summary>Held by one process of this machine at a time, so that measurements do not disturb each other.</summary>
-    /// <returns>Null if another one has it; to be disposed of.</returns>
+    /// <summary>Takes a lock that one process of this machine has at a time, so that measurements do not disturb each other.</summary>
+    /// <returns>To be disposed of. Null if another process has the lock.</returns>
     public IDisposable? TryLock()
     {
         try

@@ -10,10 +10,10 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Registration;
 
-/// <summary>What a worker says of itself when it registers.</summary>
+/// <summary>What a worker says about itself when it registers.</summary>
 /// <param name="Bound">Where it listens.</param>
-/// <param name="Profile">What was measured; empty if nothing was.</param>
-/// <param name="OwnDigest">Of the model it was started with; null: none.</param>
+/// <param name="Profile">Measured rates. Empty if nothing was measured.</param>
+/// <param name="OwnDigest">The model that it was started with. Null: none.</param>
 sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, int Threads, string InstructionSet, Wire.Profile Profile, string? OwnDigest)
 {
     public Wire.RegisterRequest ToRequest(Uri address, ShardStatus status) => new()
@@ -39,7 +39,7 @@ sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, 
 
 /// <summary>What the coordinator answered to a registration.</summary>
 /// <param name="Interval">How often it wants a heartbeat.</param>
-/// <param name="Timeout">After how long without one it gives the worker up, and the worker the stream.</param>
+/// <param name="Timeout">After so long without one, the coordinator gives up the worker. After so long without an answer, the worker gives up the stream.</param>
 sealed record Registered(WorkerId Worker, TimeSpan Interval, TimeSpan Timeout)
 {
     const int LongestMilliseconds = 600_000;

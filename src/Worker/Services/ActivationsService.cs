@@ -7,8 +7,8 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Services;
 
 /// <summary>
-/// Receives the activations of the stage before: frames go to the inbox of the view that they name, whole steps are acknowledged. A
-/// frame that cannot be used is answered with a refusal, which ends the stream.
+/// Receives the activations of the stage before. Frames go to the inbox of the view that they name. Whole steps are acknowledged. A frame that
+/// cannot be used is answered with a refusal, which ends the stream.
 /// </summary>
 sealed partial class ActivationsService(ShardKeeper shards, WorkerLifetime lifetime, ILogger<ActivationsService> logger)
     : Wire.Activations.ActivationsBase
@@ -25,7 +25,7 @@ sealed partial class ActivationsService(ShardKeeper shards, WorkerLifetime lifet
             await RefuseAsync(frames.Current, "this worker waits for no activations", acks, context);
             return;
         }
-        // A stream of another view is none of this inbox's links, so its end is no news either.
+        // Checked before the inbox counts the stream: the end of another view's stream must not look like a lost sender.
         if (ActivationFrameRules.FirstProblem(frames.Current, inbox.Shape) is { } problem)
         {
             await RefuseAsync(frames.Current, problem, acks, context);

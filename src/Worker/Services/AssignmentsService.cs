@@ -52,17 +52,17 @@ sealed partial class AssignmentsService(ShardKeeper shards, TimeProvider time, I
 }
 
 /// <summary>
-/// What can go wrong while loading through no fault of the program, as a status with one line. Never UNAVAILABLE: that would say that
-/// this worker is gone, where it is alive and may do better the next time (ABORTED).
+/// Errors of loading that are no bugs, as a status with one line. The status is never UNAVAILABLE, which would say that this worker is gone.
+/// It is alive and may do better the next time (ABORTED).
 /// </summary>
 static class LoadFailures
 {
-    /// <summary>Null for what is a bug.</summary>
+    /// <summary>Null for a bug.</summary>
     public static Status? ToStatus(Exception e) => e switch
     {
         RpcException rpc => rpc.Status,
         ModelFormatException => new Status(StatusCode.DataLoss, e.Message),
-        OutOfMemoryException => new Status(StatusCode.ResourceExhausted, "this machine has not the memory that the shard takes"),
+        OutOfMemoryException => new Status(StatusCode.ResourceExhausted, "this machine has less memory than the shard takes"),
         TimeoutException or IOException or UnauthorizedAccessException => new Status(StatusCode.Aborted, e.Message),
         _ => null,
     };

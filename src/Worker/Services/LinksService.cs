@@ -8,11 +8,11 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Services;
 
-/// <summary>Measures this worker's ways to others, and answers those who measure theirs to it.</summary>
+/// <summary>Measures the network between this worker and others, and answers workers that measure it to this one.</summary>
 sealed class LinksService(PeerChannels channels, WorkerLifetime lifetime) : Wire.Links.LinksBase
 {
-    /// <summary>A measurement sends about half as many.</summary>
-    public const int MostProbes = 64;
+    /// <summary>The most probes of a stream. A measurement sends about half as many.</summary>
+    public const int MaxProbes = 64;
 
     static readonly Wire.LinkProbe Answer = new();
 
@@ -39,7 +39,7 @@ sealed class LinksService(PeerChannels channels, WorkerLifetime lifetime) : Wire
         ends.CancelAfter(NetworkMeasurement.Deadline);
         for (var count = 1; await probes.MoveNext(ends.Token); count++)
         {
-            if (count > MostProbes) throw new InvalidMessageException($"more than {MostProbes} probes on a stream");
+            if (count > MaxProbes) throw new InvalidMessageException($"more than {MaxProbes} probes on a stream");
             if (probes.Current.Payload.Length > MessageBudgets.FramePayload)
                 throw new InvalidMessageException($"a probe of {probes.Current.Payload.Length} bytes, more than {MessageBudgets.FramePayload}");
             await answers.WriteAsync(Answer, ends.Token);
@@ -48,20 +48,20 @@ sealed class LinksService(PeerChannels channels, WorkerLifetime lifetime) : Wire
 }
 
 /// <summary>
-/// Round trips of nothing, then large messages one after the other: as many as a slow link carries in a fraction of a second. The best of each
-/// counts: whatever else the machines do can only slow one down.
+/// Measures the network to another worker: round trips of empty messages first, then large messages, as many as a slow network carries in a
+/// fraction of a second. The best of each counts, because other work on the machines can only slow one down.
 /// </summary>
 static class NetworkMeasurement
 {
-    /// <summary>For all of it, the connection too.</summary>
+    /// <summary>For the whole measurement, connecting included.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(3);
 
     const int WarmUps = 4;
     const int RoundTrips = 20;
     const int FirstBytes = 64 << 10;
-    const int MostLarge = 8;
+    const int MaxLarge = 8;
 
-    /// <summary>More large messages follow until this is over.</summary>
+    /// <summary>Large messages are sent for so long.</summary>
     static readonly TimeSpan Enough = TimeSpan.FromMilliseconds(60);
 
     /// <exception cref="RpcException">The other worker does not answer as it should.</exception>
@@ -81,10 +81,10 @@ static class NetworkMeasurement
         var best = 0.0;
         var bytes = FirstBytes;
         var start = Stopwatch.GetTimestamp();
-        for (var i = 0; i < MostLarge && (i < 2 || Stopwatch.GetElapsedTime(start) < Enough); i++)
+        for (var i = 0; i < MaxLarge && (i < 2 || Stopwatch.GetElapsedTime(start) < Enough); i++)
         {
             var trip = await TripAsync(call, bytes, cancellation);
-            // What a probe takes beyond one without payload is its way through the link; on a fast one that is little.
+            // The time beyond an empty probe's is the payload's. On a fast network that difference is small and noisy, so it is bounded.
             best = Math.Max(best, bytes / Math.Max(trip - roundTrip, trip / 4));
             if (Stopwatch.GetElapsedTime(start) < Enough) bytes = MessageBudgets.FramePayload;
         }

@@ -12,8 +12,8 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Worker.Services;
 
 /// <summary>
-/// Takes calls of higher ranks of the same stage: answers the hello, opens the listener to a direct connection, echoes probes and hands the link that the
-/// caller chose to the view's <see cref="RankGroup"/>. See reduce.proto; <see cref="RankCaller"/> is the other side.
+/// Takes the calls of higher ranks of the same stage. It answers the hello, offers a direct connection, echoes probes, and hands the link that
+/// the caller chose to the view's <see cref="RankGroup"/>. See reduce.proto. <see cref="RankCaller"/> is the other side.
 /// </summary>
 sealed partial class ReduceService(
     ShardKeeper shards, WorkerOptions options, WorkerLifetime lifetime, ILogger<ReduceService> logger, ClusterTls? tls = null) : Reduce.ReduceBase
@@ -66,7 +66,9 @@ sealed partial class ReduceService(
             : group;
     }
 
-    /// <summary>Where the caller reached this worker. Null if one of the two wants no direct connection, or none can be had.</summary>
+    /// <summary>
+    /// Listens on the address at which the caller reached this worker. Null if one of the two wants no direct connection, or no port is free.
+    /// </summary>
     DirectListener? TryListen(RankHello hello, ServerCallContext context, CancellationToken cancellation)
     {
         if (options.PeerLink == PeerLinkPreference.Grpc || hello.Link == PeerLinkType.Grpc) return null;
@@ -93,7 +95,7 @@ sealed partial class ReduceService(
             await using var giveUp = deadline.Token.Register(() => stream.Close($"{stream.Peer}: it has not chosen a link in time"));
             var echoing = listener is null ? Task.CompletedTask : EchoOnDirectAsync(listener, stream.Peer, opened => direct = opened, deadline.Token);
             var chosen = await OnThread(() => LinkTiming.Echo(stream));
-            // Whoever chose the direct connection has measured it: nobody comes through the listener any more.
+            // A caller that chose the direct connection has measured it before. So nobody connects any more.
             if (listener is not null) await listener.DisposeAsync();
             await echoing;
             if (chosen == PeerLinkType.Tcp && direct is null) throw new PeerLinkException($"{stream.Peer} chose a direct connection that it has not opened");

@@ -13,9 +13,9 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Services;
 
 /// <summary>
-/// The coordinator's stream of steps for one view: a handshake that checks that both mean the same shard of the same model, then steps
-/// down and replies up. When the stream ends the view is over; when the view is over the stream goes on, so that the coordinator can hear
-/// from all stages before it makes up its mind.
+/// The coordinator's stream of steps for one view. A handshake checks that both mean the same shard of the same model. Then steps come down and
+/// replies go up. When the stream ends, the view is over. When the view is over, the stream goes on, so that the coordinator can hear from all
+/// stages before it decides what to do.
 /// </summary>
 sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, ILogger<StepsService> logger) : Wire.Steps.StepsBase
 {
@@ -80,7 +80,7 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         await Task.WhenAll(ReadAsync(shard, requests, over.Token), WriteAsync(shard.Executor.Replies, replies, over));
     }
 
-    /// <summary>When the coordinator ends the stream the view is over, and then the replies end too.</summary>
+    /// <summary>Reads until the coordinator ends the stream. Then the view is over, and the replies end too.</summary>
     async Task ReadAsync(HeldShard shard, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
     {
         var view = shard.Order.Plan.ViewVersion;
@@ -115,7 +115,7 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
             }
     }
 
-    /// <summary>When the replies end, because a new view replaced this one, there is nothing more to read.</summary>
+    /// <summary>Writes until the replies end, because a new view replaced this one. Then nothing more is read either.</summary>
     static async Task WriteAsync(ChannelReader<Wire.StepReply> from, IServerStreamWriter<Wire.StepReply> to, CancellationTokenSource over)
     {
         try

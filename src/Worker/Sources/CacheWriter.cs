@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// Writes a file of the cache under a name of its own, and gives it its real name when it is whole: another worker on this machine
-/// never sees half a file, and when two write the same one, the later takes the earlier's place with the same content.
+/// Writes a file of the cache under a temporary name, and gives it its real name when it is whole. So another worker on this machine never sees
+/// half a file. When two workers write the same file, the later one replaces the earlier one with the same content.
 /// </summary>
 sealed class CacheWriter : IDisposable
 {
@@ -23,7 +23,7 @@ sealed class CacheWriter : IDisposable
 
     public TensorPart Part { get; }
 
-    /// <summary>Bytes so far.</summary>
+    /// <summary>Bytes written so far.</summary>
     public long Length { get; private set; }
 
     public async ValueTask AppendAsync(ReadOnlyMemory<byte> data, CancellationToken cancellation)
@@ -33,7 +33,7 @@ sealed class CacheWriter : IDisposable
         Length += data.Length;
     }
 
-    /// <summary>All bytes are here: the file gets its trailer and its name.</summary>
+    /// <summary>Ends a file that has all its bytes: writes the trailer and gives it its name.</summary>
     public CachedTensor Commit()
     {
         if (Length != Part.Bytes) throw new InvalidOperationException($"{Length} of {Part.Bytes} bytes of {Part.Tensor.Name} are written");
@@ -43,7 +43,7 @@ sealed class CacheWriter : IDisposable
         return CachedTensor.Open(_path, Part);
     }
 
-    /// <summary>What was not committed goes away.</summary>
+    /// <summary>Deletes the file if it was not committed.</summary>
     public void Dispose()
     {
         _file.Dispose();

@@ -37,7 +37,7 @@ sealed class CachedTensor : IDisposable
         return trailer;
     }
 
-    /// <summary>Reads all of it. Null if it is whole; else what is wrong with it.</summary>
+    /// <summary>Reads all of the file. Null if it is whole. Else what is wrong with it.</summary>
     public string? FirstProblem(CancellationToken cancellation)
     {
         var expected = Part.Bytes + TrailerBytes;
@@ -58,7 +58,7 @@ sealed class CachedTensor : IDisposable
         return trailer.AsSpan().SequenceEqual(Trailer(crc.GetCurrentHashAsUInt32())) ? null : "the checksum does not agree";
     }
 
-    /// <param name="wanted">Of the tensor that this is a part of; must be within this part.</param>
+    /// <param name="wanted">A part of the same tensor. It must be within this part.</param>
     public void ReadPart(TensorPart wanted, Span<byte> destination)
     {
         wanted.Check(destination.Length);

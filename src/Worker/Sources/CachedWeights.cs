@@ -3,7 +3,7 @@ using LlamaCluster.Model.Formats;
 
 namespace LlamaCluster.Worker.Sources;
 
-/// <summary>The parts of tensors of one shard, out of the cache: a model of which only these can be read.</summary>
+/// <summary>A model of which only one shard's parts of tensors can be read, from the cache.</summary>
 sealed class CachedWeights : IModelWeights
 {
     readonly string _digest;
@@ -38,7 +38,7 @@ sealed class CachedWeights : IModelWeights
         cached.ReadPart(part, destination);
     }
 
-    /// <summary>That of the whole model, under which its tensors were fetched; a shard's tensors alone do not give it.</summary>
+    /// <summary>The digest of the whole model, under which its tensors were fetched. A shard's tensors alone do not give it.</summary>
     public string ComputeDigest(CancellationToken cancellation = default) => _digest;
 
     public void Dispose()
@@ -69,8 +69,8 @@ sealed class CachedTensors(WeightsCache cache, string digest) : IDisposable
         _tensors.Add(tensor.Part, tensor);
     }
 
-    /// <summary>Opens those parts that the cache has whole, which takes reading them.</summary>
-    /// <returns>The other ones.</returns>
+    /// <summary>Opens the parts that the cache has. Each is read through to check it.</summary>
+    /// <returns>The parts that are missing.</returns>
     public IReadOnlyList<TensorPart> TakeWhatIsThere(IReadOnlyList<TensorPart> parts, IProgress<long> bytesChecked, CancellationToken cancellation)
     {
         cache.RemoveAbandoned(digest);

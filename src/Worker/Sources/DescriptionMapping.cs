@@ -11,8 +11,8 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// A model's description from the network. Only tensors that a Llama of the described config consists of are taken, with the shapes it
-/// asks for: names become file names and shapes sizes, so nothing else is let through.
+/// Reads a model's description from the network. It takes only the tensors that a Llama of the described config has, with the shapes that the
+/// config asks for. Nothing else is let through, because names become file names and shapes become sizes.
 /// </summary>
 static class DescriptionMapping
 {

@@ -26,7 +26,7 @@ sealed record OpenedModel(IModelWeights Weights, string Source) : IDisposable
 /// <summary>Models in this machine's file system.</summary>
 sealed partial class LocalModels(ILogger<LocalModels> logger)
 {
-    /// <summary>Opens the model if it is there and is the one wanted; what is wrong with it is logged, for there may be another source.</summary>
+    /// <summary>Opens the model at a path if it is the one wanted. Else logs why not, and there may be another source.</summary>
     public async Task<OpenedModel?> TryOpenAsync(string path, string digest, CancellationToken cancellation)
     {
         if (!ModelFiles.Exist(path)) return null;

@@ -15,16 +15,16 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// Models that this machine has no file of: asks the Weights service what the model is, then brings exactly the parts of tensors that the
-/// shard needs into the cache, where they stay for the next time. What is there already and whole is not fetched again.
+/// Opens models that this machine has no file of. It asks the Weights service what the model is, and fetches exactly the parts of tensors that
+/// the shard needs into the cache. They stay there for the next time: a part that is there and whole is not fetched again.
 /// </summary>
 sealed partial class RemoteModels(
     WeightsCache cache, IModelLoader loader, PeerChannels channels, WorkerOptions options, ILogger<RemoteModels> logger)
 {
-    /// <summary>Calls before giving up; each goes on after the last tensor that is whole.</summary>
+    /// <summary>Calls before it gives up. Each goes on after the last tensor that is whole.</summary>
     const int Attempts = 3;
 
-    /// <exception cref="RpcException">The weights cannot be had; the status says why.</exception>
+    /// <exception cref="RpcException">The weights cannot be fetched. The status says why.</exception>
     public async Task<OpenedModel> OpenAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
     {
         var (plan, address) = (order.Plan, order.WeightsAddress ?? options.Coordinator);
@@ -82,7 +82,7 @@ sealed partial class RemoteModels(
         for (var attempt = 1; ; attempt++)
             try
             {
-                // Counted anew in each attempt: a part that broke off is fetched from its start.
+                // Counted anew in each attempt, because a part that broke off is fetched from its start.
                 var done = total - missing.Sum(part => part.Bytes);
                 await foreach (var cached in fetch.RunAsync(missing, bytes => progress.Report(done += bytes), cancellation))
                     tensors.AddFetched(cached);

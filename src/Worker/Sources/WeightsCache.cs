@@ -5,17 +5,17 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// Parts of tensors that were fetched once, on disk: ROOT/DIGEST/TENSOR.FIRST-COUNT of rows, then .FIRST-COUNT of columns if not all. Workers of one machine may share a root. A file is read
-/// through and checked before it is used again; a damaged one is deleted.
+/// Parts of tensors that were fetched, on disk. A file is ROOT/DIGEST/TENSOR.FIRST-COUNT (rows), with another .FIRST-COUNT (columns) if the rows
+/// are not whole. Workers of one machine may share a root. A file is read through and checked before it is used again. A damaged one is deleted.
 /// </summary>
 sealed partial class WeightsCache(string root, TimeProvider time, ILogger<WeightsCache> logger)
 {
     public const string TemporarySuffix = ".part";
 
-    /// <summary>A temporary file that nobody has written to for so long was left behind by a worker that died.</summary>
+    /// <summary>A temporary file that was not written to for so long was left behind by a worker that died.</summary>
     static readonly TimeSpan Abandoned = TimeSpan.FromDays(1);
 
-    /// <summary>Where the user's programs keep what they can get again.</summary>
+    /// <summary>In the user's cache folder, for files that programs can get again.</summary>
     public static string DefaultRoot => Path.Combine(UserCacheFolder(), "llamacluster", "weights");
 
     public string FolderOf(string digest) => ModelIdentity.IsDigest(digest)

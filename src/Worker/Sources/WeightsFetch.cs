@@ -7,13 +7,13 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// One Fetch call: asks for parts and takes them chunk by chunk, each of which must be the very next one, into the cache. A chunk is
-/// never kept in memory longer than it takes to write it.
+/// One Fetch call. It asks for parts and writes them to the cache chunk by chunk. Each chunk must be the next one in order, and is kept in
+/// memory no longer than it takes to write it.
 /// </summary>
 /// <param name="silence">The longest time that may pass without a chunk.</param>
 sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache, ulong viewVersion, string digest, TimeSpan silence)
 {
-    /// <param name="arrived">Told of each chunk's length.</param>
+    /// <param name="arrived">Gets each chunk's length.</param>
     /// <returns>The parts as they become whole, in the order asked for.</returns>
     /// <exception cref="FetchException">The stream is not what was asked for.</exception>
     /// <exception cref="RpcException">The call failed.</exception>
@@ -83,5 +83,8 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
     }
 }
 
-/// <summary>A chunk of weights arrived damaged, out of order, or not at all. One line; worth another try, from the first tensor that is not whole.</summary>
+/// <summary>
+/// A chunk of weights arrived damaged, out of order, or not at all. The message is one line. It is worth another try, from the first tensor
+/// that is not whole.
+/// </summary>
 sealed class FetchException(string message) : Exception(message);

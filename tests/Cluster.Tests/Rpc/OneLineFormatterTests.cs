@@ -17,4 +17,16 @@ public class OneLineFormatterTests
         Assert.Matches(@"^\d\d:\d\d:\d\d\.\d\d\d ", text.ToString());
         Assert.Equal(expected, text.ToString()[13..]);
     }
+
+    [Fact]
+    public void Write_InARequestScope_NamesTheRequestsAndNoOtherScope()
+    {
+        using var text = new StringWriter { NewLine = "\n" };
+        var scopes = new LoggerExternalScopeProvider();
+        using var web = scopes.Push("connection 7");
+        using var request = scopes.Push(new RequestScope("a, b"));
+        var entry = new LogEntry<string>(LogLevel.Error, "LlamaCluster.Worker", default, "failed", null, (state, _) => state);
+        new OneLineFormatter(TimeProvider.System).Write(entry, scopes, text);
+        Assert.Equal("fail Worker: failed [request a, b]\n", text.ToString()[13..]);
+    }
 }

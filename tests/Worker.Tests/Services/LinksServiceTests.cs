@@ -43,7 +43,7 @@ public sealed class LinksServiceTests
 
     [Theory]
     [InlineData(1, MessageBudgets.FramePayload + 1)]
-    [InlineData(LinksService.MostProbes + 1, 0)]
+    [InlineData(LinksService.MaxProbes + 1, 0)]
     public async Task Too_much_ends_the_stream(int probes, int bytes)
     {
         await using var one = await TestWorker.StartAsync();
