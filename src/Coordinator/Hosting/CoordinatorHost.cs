@@ -61,13 +61,15 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <exception cref="IOException">A certificate cannot be used.</exception>
     public static CoordinatorHost Create(CoordinatorOptions options) => Create(options, TimeProvider.System);
 
-    internal static CoordinatorHost Create(CoordinatorOptions options, TimeProvider time)
+    /// <param name="change">Puts other services in the place of the usual ones.</param>
+    internal static CoordinatorHost Create(CoordinatorOptions options, TimeProvider time, Action<IServiceCollection>? change = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(time);
         builder.Logging.UseOneLineConsole();
         builder.WebHost.UseKestrelCore();
         AddServices(builder.Services, options);
+        change?.Invoke(builder.Services);
         WebApplication? app = null;
         try
         {

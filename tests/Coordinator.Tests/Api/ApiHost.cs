@@ -6,6 +6,7 @@ using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Testing;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Templates;

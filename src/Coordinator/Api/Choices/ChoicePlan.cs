@@ -53,6 +53,9 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
             Priority = _settings.Priority,
             Client = origin.Client,
             CacheSalt = _settings.CacheSalt,
+            MaxTokensIsDefault = _settings.MaxTokens is null,
+            RequestId = origin.RequestId,
+            TraceParent = origin.TraceParent ?? "",
         };
         return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0);
     }

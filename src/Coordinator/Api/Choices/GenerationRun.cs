@@ -52,7 +52,8 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
         var events = Channel.CreateBounded<(Choice Choice, SequenceEvent Happened)>(new BoundedChannelOptions(EventsAhead) { SingleReader = true });
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var endings = _choices.ToDictionary(choice => choice, _ => CancellationTokenSource.CreateLinkedTokenSource(leaving.Token));
-        var pumps = _choices.Select(choice => PumpAsync(choice, events.Writer, endings[choice].Token)).ToArray();
+        var streams = engine.GenerateTogether([.. _choices.Select(choice => choice.Request.Sequence)]);
+        var pumps = _choices.Zip(streams, (choice, stream) => PumpAsync(choice, stream, events.Writer, endings[choice].Token)).ToArray();
         var closing = CloseAfterAsync(pumps, events.Writer);
         try
         {
@@ -94,6 +95,8 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     {
         Refusal.NotReady => ApiError.NotReady(refused.Message),
         Refusal.QueueFull => ApiError.Busy(refused.Message),
+        Refusal.ClientQueueFull => ApiError.ClientBusy(refused.Message),
+        Refusal.WaitedTooLong => ApiError.WaitedTooLong(refused.Message),
         Refusal.TooLarge => ApiError.TooMuchKv(refused.Message),
         _ => throw new InvalidOperationException($"no answer is known for a sequence refused as {refused.Why}"),
     };
@@ -103,11 +106,11 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
         if (!_choices.All(choice => choice.Finished)) Error = ApiError.Internal("The engine ended a sequence without saying why.");
     }
 
-    async Task PumpAsync(Choice choice, ChannelWriter<(Choice, SequenceEvent)> events, CancellationToken ending)
+    static async Task PumpAsync(Choice choice, IAsyncEnumerable<SequenceEvent> stream, ChannelWriter<(Choice, SequenceEvent)> events, CancellationToken ending)
     {
         try
         {
-            await foreach (var happened in engine.GenerateAsync(choice.Request.Sequence, ending))
+            await foreach (var happened in stream.WithCancellation(ending))
                 await events.WriteAsync((choice, happened), ending);
         }
         catch (OperationCanceledException) when (ending.IsCancellationRequested)
