@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Formats.HuggingFace;
 using LlamaCluster.Model.Formats.HuggingFace.Tokenizers;
-using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
