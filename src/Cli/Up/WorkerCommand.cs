@@ -24,9 +24,9 @@ static class WorkerCommand
         var quantize = QuantizeOption.Create();
         var name = new Option<string>("--name") { HelpName = "NAME", Description = "for people, and for the order in which workers get layers; without it the machine's", DefaultValueFactory = _ => "" };
         var peerLink = TensorOptions.PeerLink();
-        var tls = new TlsOptions();
+        var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses) { Hidden = true, Description = "end with the process that holds the other end of stdin" };
-        var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, profiles, memory, model, quantize, name, peerLink, exitWhenInputCloses };
+        var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, profiles, memory, model, quantize, name, peerLink, reflection, exitWhenInputCloses };
         foreach (var option in tls.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new WorkerOptions
@@ -41,6 +41,7 @@ static class WorkerCommand
                 Name = parsed.GetRequiredValue(name),
                 PeerLink = parsed.GetValue(peerLink),
                 Tls = tls.Read(parsed),
+                GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),
             },
             cancellation));

@@ -79,10 +79,10 @@ readonly unsafe struct AttentionScratch
     /// <summary>[N, 64] weights times value scales, of the scale group at work.</summary>
     public float* ScaledWeights { get; }
 
-    /// <summary>Of the partitions done.</summary>
+    /// <summary>State over the partitions that are done.</summary>
     public AttentionState Total { get; }
 
-    /// <summary>Of the partition at work.</summary>
+    /// <summary>State of the partition at work.</summary>
     public AttentionState Part { get; }
 
     /// <summary>Floats that this takes.</summary>

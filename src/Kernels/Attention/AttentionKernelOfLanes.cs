@@ -17,7 +17,7 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
     readonly int _headSize = layout.HeadSize;
     readonly float _queryFactor = MathF.Sqrt(TKv.Unit);
 
-    /// <summary>Of what <see cref="KeyScores{TLanes, TKv}"/> gives for queries times <see cref="_queryFactor"/>.</summary>
+    /// <summary>Turns what <see cref="KeyScores{TLanes, TKv}"/> gives, for queries times <see cref="_queryFactor"/>, into q . k / sqrt(E).</summary>
     readonly float _scale = MathF.Sqrt(TKv.Unit) / MathF.Sqrt(layout.HeadSize);
 
     readonly int _paddedSize = layout.PaddedHeadSize;

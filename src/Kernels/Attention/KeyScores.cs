@@ -8,7 +8,7 @@ namespace LlamaCluster.Kernels.Attention;
 /// order (of scaled numbers, group by group): how many queries and blocks are taken at a time changes no bit. Enough of them are taken that the
 /// multipliers need not wait for one another's results.
 /// </summary>
-/// <param name="layout">Of the head tiles.</param>
+/// <param name="layout">Layout of the head tiles.</param>
 sealed unsafe class KeyScores<TLanes, TKv>(KvBlockLayout layout)
     where TLanes : unmanaged, IFloatLanes<TLanes>
     where TKv : struct, IKvFormat

@@ -8,7 +8,7 @@ namespace LlamaCluster.Kernels.Attention;
 /// Sums of values / <see cref="IKvFormat.Unit"/>, each with its weight. One lane is one dimension of the head, and positions are added in order: how many
 /// queries and dimensions are taken at a time changes no bit.
 /// </summary>
-/// <param name="layout">Of the head tiles.</param>
+/// <param name="layout">Layout of the head tiles.</param>
 sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
     where TLanes : unmanaged, IFloatLanes<TLanes>
     where TKv : struct, IKvFormat

@@ -12,7 +12,7 @@ static class StoredBits
     [MethodImpl(AggressiveInlining)]
     public static ushort Half(ReadOnlySpan<byte> stored, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(stored[offset..]);
 
-    /// <summary>Of each of 16 bytes, the bits of <paramref name="mask"/> after a shift to the right.</summary>
+    /// <summary>Shifts each of 16 bytes to the right, and keeps the bits of <paramref name="mask"/>.</summary>
     [MethodImpl(AggressiveInlining)]
     public static Vector128<byte> Field(ReadOnlySpan<byte> bytes, int shift, byte mask) =>
         (Vector128.Create(bytes[..16]) >>> shift) & Vector128.Create(mask);

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
-using LlamaCluster.Kernels.Formats;
 using static System.Runtime.CompilerServices.MethodImplOptions;
 using V = System.Runtime.Intrinsics.Vector256<byte>;
 

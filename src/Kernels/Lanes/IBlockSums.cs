@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using LlamaCluster.Kernels.Formats;
 
 namespace LlamaCluster.Kernels.Lanes;
 

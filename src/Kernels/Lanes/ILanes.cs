@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using LlamaCluster.Kernels.Formats;
 
 namespace LlamaCluster.Kernels.Lanes;
 

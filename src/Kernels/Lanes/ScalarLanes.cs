@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using LlamaCluster.Kernels.Formats;
 using static System.BitConverter;
 using static System.Runtime.CompilerServices.MethodImplOptions;
 using V = uint;

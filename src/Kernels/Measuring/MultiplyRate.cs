@@ -27,7 +27,7 @@ public sealed class MultiplyRate : IDisposable
         _input.Set(threads, new float[batch * columns], batch, columns);
     }
 
-    /// <summary>Of one product.</summary>
+    /// <summary>Multiplications of one product.</summary>
     public double MultiplyAdds { get; }
 
     /// <summary>The time of one product.</summary>

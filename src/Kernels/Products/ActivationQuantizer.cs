@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
 
 namespace LlamaCluster.Kernels.Products;

@@ -1,4 +1,3 @@
-using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
 
 namespace LlamaCluster.Kernels.Products;

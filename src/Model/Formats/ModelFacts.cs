@@ -9,7 +9,7 @@ public sealed record TensorTypeFacts(TensorType Type, int Count, long Bytes);
 
 /// <summary>What <c>llamacluster inspect</c> shows of a model, from its headers alone.</summary>
 /// <param name="Parameters">Numbers in all tensors; those of a tied head count once. RoPE's divisors are no parameters.</param>
-/// <param name="Bytes">Of all tensors as they are stored.</param>
+/// <param name="Bytes">Bytes of all tensors as they are stored.</param>
 /// <param name="Types">By tensor type, the type with most bytes first.</param>
 /// <param name="LayerBytes">[L], stored bytes of each layer.</param>
 /// <param name="EmbeddingBytes">Stored bytes of the embedding, which is the head too if it is tied.</param>

@@ -3,7 +3,6 @@ using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Weights;
 

@@ -4,8 +4,9 @@ using LlamaCluster.Model.Config;
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>
-/// The step's rows whose numbers are not finite, and where this rank saw it first. A damaged row stays so to the end of the stage: its part of the
-/// next sum is NaN, and what is not finite in the residual stream never becomes finite again. So every rank finds the same rows at the end.
+/// Finds the step's rows whose numbers are not finite, and remembers where this rank noticed each first. A damaged row stays so to the end of the
+/// stage: its part of the next sum is NaN, and what is not finite in the residual stream never becomes finite again. So every rank finds the same
+/// rows at the end.
 /// </summary>
 sealed class RowDamage(StageShape shape, int maxRows)
 {

@@ -1,15 +1,14 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Products;
-using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Weights;
 
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>
-/// Where two ranks have columns of one block of a matrix, its activations are scaled by the greatest of both, as one worker would scale them: so
-/// they become the same integers. That takes a message more; models whose ranks can be cut between blocks, as all large ones can, do without.
+/// Two ranks may have columns of the same block of a matrix. The block's activations are then scaled by the greatest value of both ranks, as one
+/// worker would scale them, so that they become the same integers. This costs one more message. Large models can be cut between blocks and need none.
 /// </summary>
 sealed class SharedBlocks(IRankExchange exchange, int maxRows)
 {

@@ -1,6 +1,5 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Sequences;

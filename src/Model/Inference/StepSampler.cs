@@ -78,7 +78,9 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         }
     }
 
-    /// <summary>Computes logits[S, V] of as many rows as there is room for, from <paramref name="first"/> on, and lets the ranks agree on what they say.</summary>
+    /// <summary>
+    /// Computes logits[S, V] of as many rows as there is room for, from <paramref name="first"/> on. The ranks tell each other what they find in them.
+    /// </summary>
     void PrepareRows(int first, IReadOnlyList<Chunk> chunks, SequenceTable sequences)
     {
         var count = Math.Min(buffers.LogitRows, _rows.Count - first);
@@ -93,7 +95,10 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         ExchangeScores(CollectionsMarshal.AsSpan(_rows).Slice(first, count), chunks, sequences);
         // Every rank knows of all ranks' logits whether they are finite: all fail the same sequences.
         for (var i = 0; i < count; i++)
-            if (!_sampler.IsFinite(i)) sequences[chunks[_rows[first + i].Chunk].SequenceId].Fail($"logits after position {_rows[first + i].Position} are not finite");
+        {
+            var row = _rows[first + i];
+            if (!_sampler.IsFinite(i)) sequences[chunks[row.Chunk].SequenceId].Fail($"logits after position {row.Position} are not finite");
+        }
         ExchangeDrawn(CollectionsMarshal.AsSpan(_rows).Slice(first, count), chunks, sequences);
     }
 
@@ -144,7 +149,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         }
     }
 
-    /// <summary>Those of the rank's ids.</summary>
+    /// <summary>[V] logits of a row, for the rank's ids.</summary>
     ReadOnlySpan<float> Logits(int row) => buffers.Logits(row + 1)[(row * vocabulary.Count)..];
 
     Span<float> Row(int row) => buffers.Stream.Slice(row * config.HiddenSize, config.HiddenSize);

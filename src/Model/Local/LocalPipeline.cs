@@ -8,7 +8,7 @@ using LlamaCluster.Model.Weights;
 namespace LlamaCluster.Model.Local;
 
 /// <summary>A stage of a pipeline in this process.</summary>
-/// <param name="Slices">Of the ranks that share it, in their order; none: it is not split.</param>
+/// <param name="Slices">Slices of the ranks that share the stage, in the order of ranks; none: the stage is not split.</param>
 public sealed record LocalStagePlan(StageShape Shape, IReadOnlyList<StageSlice> Slices)
 {
     /// <summary>Stages of nearly the same number of layers, not split.</summary>
@@ -42,7 +42,7 @@ public sealed class LocalPipeline : IDisposable
         Load(source, LocalStagePlan.Even(source.Config.LayerCount, stages), options, threads, bytesLoaded, cancellation);
 
     /// <param name="stages">Cover all layers in order.</param>
-    /// <param name="threads">Of stages that are not split; must outlive the pipeline.</param>
+    /// <param name="threads">Threads of stages that are not split; must outlive the pipeline.</param>
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
     public static LocalPipeline Load(
         IModelWeights source, IReadOnlyList<LocalStagePlan> stages, StageOptions options, ComputeThreads threads,

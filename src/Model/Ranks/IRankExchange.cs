@@ -45,8 +45,8 @@ public interface IRankExchange
 }
 
 /// <summary>
-/// A rank of the tensor group is gone, silent for too long, or says what it cannot. The step cannot be completed, and the stage is of no use any more:
-/// its sequences are half computed.
+/// A rank of the tensor group is gone, has been silent for too long, or sent a message that makes no sense. The step cannot be completed, and the
+/// stage cannot be used any more: its sequences are half computed.
 /// </summary>
 /// <param name="rank">Which one, where it is known; else -1.</param>
 /// <param name="message">One line.</param>

@@ -4,10 +4,10 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Model.Sampling;
 
 /// <summary>
-/// The ids of one rank: what the others must know of their logits, so that together they choose as one would who had all. Holds buffers of the
-/// size of the rank's vocabulary; one caller at a time.
+/// Looks at the logits of one rank's ids, and puts into a <see cref="ScoreTable"/> what choosing a token takes: with the tables of all ranks, the same
+/// token is chosen as by one rank that has all ids. Holds buffers of the size of the rank's vocabulary; one caller at a time.
 /// </summary>
-/// <param name="vocabularySize">Of all ranks.</param>
+/// <param name="vocabularySize">V of all ranks together.</param>
 /// <param name="own">The rank's ids.</param>
 sealed class RankScores(int vocabularySize, IndexRange own)
 {
@@ -18,9 +18,9 @@ sealed class RankScores(int vocabularySize, IndexRange own)
     readonly ScoreHeap _ids = new(own.Count);
 
     /// <summary>Says what the row's next token may be.</summary>
-    /// <param name="logits">Of the rank's ids.</param>
+    /// <param name="logits">Logits of the rank's ids.</param>
     /// <param name="history">The tokens before the one to choose; null where no penalty is on.</param>
-    /// <param name="mask">Of all ids; empty: all are allowed.</param>
+    /// <param name="mask">One bit for each id of all ranks; empty: all ids are allowed.</param>
     public void Describe(ReadOnlySpan<float> logits, SamplingOptions options, TokenHistory? history, ReadOnlySpan<byte> mask, ScoreTable table)
     {
         var head = DescribeLogits(logits, options.TopLogprobs, table);
@@ -48,8 +48,8 @@ sealed class RankScores(int vocabularySize, IndexRange own)
         table.Complete(head);
     }
 
-    /// <summary>Goes through the rank's probabilities up to a point, where nothing is filtered.</summary>
-    /// <param name="rest">Of the sum of e^((score - greatest) / temperature); beyond it: the last id that is not impossible.</param>
+    /// <summary>Draws from all of the rank's ids, where nothing is filtered: adds up their weights in order until they exceed a point.</summary>
+    /// <param name="rest">The point, as a part of the sum of e^((score - greatest) / temperature). Beyond the sum: the last id that is possible.</param>
     public ScoredId Draw(ReadOnlySpan<float> logits, SamplingOptions options, TokenHistory? history, ReadOnlySpan<byte> mask, double rest)
     {
         var scores = Score(logits, options, history, mask);

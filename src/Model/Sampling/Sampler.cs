@@ -4,13 +4,13 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Model.Sampling;
 
 /// <summary>
-/// Chooses tokens from what all ranks say of their ids (<see cref="RankScores"/>). What happens, in order:
+/// Chooses tokens from what all ranks say about their ids (<see cref="RankScores"/>). What happens, in order:
 /// <list type="number">
 /// <item>log-probabilities to report: the log-softmax of the logits as the model gave them, as OpenAI and vLLM (raw_logprobs) do;</item>
 /// <item>repetition, frequency and presence penalties, then logit_bias, then the token mask (<see cref="Penalties"/>, <see cref="TokenMask"/>);</item>
 /// <item>if greedy (temperature below 1e-5): the greatest score, of equal ones the lowest id;</item>
 /// <item>otherwise temperature, min_p, top_k, top_p (<see cref="ScoreFilter"/>), and a draw with the random number of seed and position. Where
-/// nothing is filtered, the ids are gone through in their order, and the rank that has the point says which it is (<see cref="FindDrawn"/>).</item>
+/// nothing is filtered, the draw takes all ids in their order, and the rank with the id at the drawn point names it (<see cref="FindDrawn"/>).</item>
 /// </list>
 /// Holds buffers of the vocabulary's size; one caller at a time.
 /// </summary>
@@ -22,10 +22,10 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     /// <summary>What each rank says about its ids.</summary>
     public ScoreTable[] Scores { get; } = [.. Enumerable.Range(0, rankCount).Select(rank => new ScoreTable(rank, maxRows, vocabularySize))];
 
-    /// <summary>Every id that is not impossible may be drawn: which one is found by the rank that has it.</summary>
+    /// <summary>Whether the row draws from all ids, unfiltered. The rank that has the drawn id finds it.</summary>
     public static bool DrawsFromAll(SamplingOptions options) => !options.IsGreedy && !ScoreFilter.IsNeeded(options);
 
-    /// <summary>Where the weights, added one by one, go beyond <paramref name="limit"/>; where rounding keeps them below it, the last that is not 0.</summary>
+    /// <summary>The index at which the sum of the weights exceeds <paramref name="limit"/>; if rounding keeps it below, the last weight that is not 0.</summary>
     public static int IndexAt(ReadOnlySpan<float> weights, double limit)
     {
         var sum = 0.0;
@@ -45,8 +45,8 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
         return true;
     }
 
-    /// <summary>Which rank has the id to be drawn from all, and how far into its probabilities. The same bits on every rank.</summary>
-    /// <param name="position">Of the token to choose.</param>
+    /// <summary>Finds the rank that has the drawn id, and the point within that rank's weights. Gives the same bits on every rank.</summary>
+    /// <param name="position">Position of the token to choose.</param>
     public (int Rank, double Point) FindDrawn(int row, SamplingOptions options, int position)
     {
         var max = MaxScore(row);
@@ -64,7 +64,7 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
     }
 
     /// <param name="drawn">What the rank that <see cref="FindDrawn"/> names has found, if the row draws from all ids.</param>
-    /// <param name="position">Of the token to choose.</param>
+    /// <param name="position">Position of the token to choose.</param>
     public SampledToken Sample(int row, SamplingOptions options, ScoredId drawn, int position)
     {
         var chosen = options.IsGreedy ? Best(row) : DrawsFromAll(options) ? drawn : Draw(row, options, CounterRandom.Next(options.Seed, position));

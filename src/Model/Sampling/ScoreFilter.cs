@@ -4,22 +4,24 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Model.Sampling;
 
 /// <summary>
-/// Which ids remain to be drawn from, and their weights, after temperature, min_p, top_k and top_p, in this order (vLLM's). Each filter works on
-/// what the one before has left, with probabilities that sum to 1 there. Of equal scores the lower id comes first.
+/// Narrows the ids down to those that may be drawn, and weighs them. Temperature, min_p, top_k and top_p apply in this order, as in vLLM. Each filter
+/// works on what the one before has left, and takes the probabilities of the remaining ids to sum to 1. Among equal scores the lower id comes first.
 /// </summary>
 sealed class ScoreFilter(int vocabularySize)
 {
-    /// <summary>top_p looks for its ids a little below where they must be, since the sum it reckons with is rounded.</summary>
+    /// <summary>Lowers the score from which ids are collected for top_p. The sum behind that score is rounded, and no id may be missed.</summary>
     const float Slack = 1e-3f;
 
     readonly ScoreHeap _candidates = new(vocabularySize);
     readonly float[] _weights = new float[vocabularySize];
 
+    /// <summary>How many ids remain.</summary>
     public int Count { get; private set; }
 
+    /// <summary>The id that <see cref="Weights"/> has at this index.</summary>
     public int Id(int index) => Ranked ? _candidates.OfRank(index).Id : _candidates.Id(index);
 
-    /// <summary>In proportion to probability; [Count].</summary>
+    /// <summary>[Count] weights of the remaining ids, in proportion to their probabilities.</summary>
     public ReadOnlySpan<float> Weights => _weights.AsSpan(0, Count);
 
     bool Ranked => _candidates.Ranked > 0;
@@ -27,33 +29,36 @@ sealed class ScoreFilter(int vocabularySize)
     /// <summary>Whether any of the filters is on.</summary>
     public static bool IsNeeded(SamplingOptions options) => options is not { TopK: 0, TopP: 1, MinP: 0 };
 
-    /// <summary>Whether top_p reckons with the sum over all ids, or nothing is filtered and the draw does.</summary>
+    /// <summary>
+    /// Whether the sum of weights over all ids is needed: by top_p where no filter comes before it, or by the draw where nothing is filtered.
+    /// </summary>
     public static bool NeedsSum(SamplingOptions options, int vocabularySize) =>
         !IsNeeded(options) || (options.TopP < 1 && options.MinP == 0 && TopK(options, vocabularySize) == 0);
 
-    /// <summary>How many ids top_k leaves at the most; 0: all of them.</summary>
+    /// <summary>The most ids that top_k leaves; 0: it is off, or leaves them all.</summary>
     public static int TopK(SamplingOptions options, int vocabularySize) => options.TopK < vocabularySize ? options.TopK : 0;
 
     /// <summary>
-    /// A score that all ids reach which may remain when the ids of all ranks are put together. A rank's own greatest score and sum are not above
-    /// those of all, and neither is what follows from them.
+    /// The score from which a rank must report its ids. Every id that the filters may keep, once the ids of all ranks are put together, has at least
+    /// this score: the floor is computed from the rank's own greatest score and sum, which are not above those of all ranks.
     /// </summary>
-    /// <param name="blocks">Of a rank's scores.</param>
-    /// <param name="sum">Of a rank's e^((score - greatest) / temperature), if it is needed.</param>
-    /// <param name="vocabularySize">Of all ranks.</param>
+    /// <param name="blocks">The rank's scores.</param>
+    /// <param name="sum">The rank's sum of e^((score - greatest) / temperature), if it is needed.</param>
+    /// <param name="vocabularySize">V of all ranks together.</param>
     public static float Floor(SamplingOptions options, ScoreBlocks blocks, float sum, int vocabularySize)
     {
         var floor = MinPFloor(options, blocks.Max);
         var topK = TopK(options, vocabularySize);
         if (topK > 0) return MathF.Max(floor, blocks.ReachedBy(topK));
-        // What top_p's set can be made of: all others together have less than the 1 - p that is left out.
+        // An id below this score has less than (1 - p) / V of the sum. All such ids together have less than the 1 - p that top_p leaves out.
         if (NeedsSum(options, vocabularySize))
             return blocks.Max + (options.Temperature * (float)(Math.Log((1 - options.TopP) * (double)sum / vocabularySize) - Slack));
         return floor;
     }
 
+    /// <summary>Filters the candidates of all ranks for one row.</summary>
     /// <param name="max">The greatest score of all ranks.</param>
-    /// <param name="sum">Of e^((score - max) / temperature) over all ids, if it is needed; else NaN.</param>
+    /// <param name="sum">The sum of e^((score - max) / temperature) over all ids, if it is needed; else NaN.</param>
     public void Apply(ReadOnlySpan<ScoreTable> ranks, int row, float max, double sum, SamplingOptions options)
     {
         var floor = MinPFloor(options, max);
@@ -86,7 +91,7 @@ sealed class ScoreFilter(int vocabularySize)
         return Softmax.Exp(Weights, max, 1 / temperature, _weights.AsSpan(0, Count));
     }
 
-    /// <summary>Keeps all, not ranked.</summary>
+    /// <summary>Keeps all candidates, in the order they came.</summary>
     /// <returns>The sum of their weights.</returns>
     double WeighAll(float max, float temperature)
     {
@@ -94,7 +99,7 @@ sealed class ScoreFilter(int vocabularySize)
         return Softmax.Exp(_candidates.Scores, max, 1 / temperature, _weights.AsSpan(0, Count));
     }
 
-    /// <summary>Keeps the best ids until their weights sum to <paramref name="enough"/>, of those ranked if there are any.</summary>
+    /// <summary>Keeps the best ids until their weights sum to <paramref name="enough"/>. If top_k has ranked ids, only those are considered.</summary>
     void KeepMostProbable(double enough, float max, float temperature)
     {
         var limit = Ranked ? Count : _candidates.Count;

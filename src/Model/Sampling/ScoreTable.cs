@@ -15,14 +15,16 @@ readonly record struct ScoredId(int Id, float Score, float Logit)
     public static ScoredId None { get; } = new(-1, float.NegativeInfinity, float.NegativeInfinity);
 }
 
-/// <summary>What one rank says about its ids for one row of logits. Travels between ranks as it is, little-endian, followed by the ids that it counts.</summary>
+/// <summary>What one rank says about its ids for one row of logits. Travels between ranks, little-endian, followed by the ids that it counts.</summary>
 /// <param name="MaxLogit">The greatest logit; NaN where not all are finite.</param>
 /// <param name="LogitSum">The sum of e^(logit - MaxLogit); 0 where no log-probability is asked for.</param>
 /// <param name="MaxScore">The greatest score after penalties, bias and mask; -infinity where none of the ids is allowed.</param>
 /// <param name="ScoreSum">The sum of e^((score - MaxScore) / temperature); 0 where it does not matter.</param>
 /// <param name="Chosen">The lowest id with the greatest score; where the token is known, that one or none.</param>
 /// <param name="TopCount">How many ids with the greatest logits follow, best first.</param>
-/// <param name="CandidateCount">How many ids follow then: all that may be drawn where scores are filtered. They ascend, or with top_k may stand best first.</param>
+/// <param name="CandidateCount">
+/// How many ids follow then: all that may be drawn where scores are filtered. They ascend, or with top_k may stand best first.
+/// </param>
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
 readonly record struct RowScores(
     float MaxLogit, float LogitSum, float MaxScore, float ScoreSum, ScoredId Chosen, int TopCount, int CandidateCount);

@@ -31,10 +31,13 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
 
     public bool IsNew => LatestStart == int.MaxValue;
 
-    /// <summary>Why the sequence cannot go on, from the first failure on; null while all is well. It stays known, and in its steps, until it is ended.</summary>
+    /// <summary>Why the sequence cannot go on; null while all is well. The first reason stays, and the sequence stays known, until it is ended.</summary>
     public string? Failure { get; private set; }
 
-    /// <summary>Some of its keys or values are not finite. Its rows are zeros until the step's end, so that they harm nobody and cost no more than others.</summary>
+    /// <summary>
+    /// Some of the sequence's keys or values are not finite. In later steps its rows are zeros, which harm nobody and cost no more than others, and
+    /// become NaN at the end.
+    /// </summary>
     public bool IsDamaged { get; private set; }
 
     /// <summary>The step that last had a chunk of this sequence.</summary>

@@ -41,7 +41,9 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         return problem;
     }
 
-    /// <summary>The chunk's numbers are not finite from <paramref name="position"/> on: its sequence fails, and so does any that reads these positions later.</summary>
+    /// <summary>
+    /// The chunk's numbers are not finite from <paramref name="position"/> on: its sequence fails, and so does any that reads these positions later.
+    /// </summary>
     public void Damage(Chunk chunk, int position, string reason)
     {
         var sequence = _sequences[chunk.SequenceId];

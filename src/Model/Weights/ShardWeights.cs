@@ -41,7 +41,7 @@ public sealed class ShardWeights : IDisposable
     /// <summary>[V, D], on the stage that embeds.</summary>
     internal PackedMatrix? Embedding { get; }
 
-    /// <summary>Those of the stage, its first one first; one and the same where the model's layers are alike.</summary>
+    /// <summary>The stage's layers in order. Where the model's layers are alike, all of them are the same object.</summary>
     internal IReadOnlyList<LayerWeights> Layers { get; }
 
     /// <summary>[D], on the stage with the head.</summary>

@@ -27,8 +27,8 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
     public long VectorBytes { get; private set; }
 
     /// <summary>The rank's part of a matrix, which <see cref="Run"/> will fill.</summary>
-    /// <param name="rows">Of the whole matrix.</param>
-    /// <param name="columns">Of the whole matrix.</param>
+    /// <param name="rows">Rows of the whole matrix.</param>
+    /// <param name="columns">Columns of the whole matrix.</param>
     public PackedMatrix Matrix(string name, int rows, int columns) => Matrix(Find(name, rows, columns));
 
     /// <summary>The rank's columns of a matrix, which <see cref="Run"/> will fill.</summary>
@@ -120,7 +120,7 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
         }
     }
 
-    /// <param name="FirstRow">Of the matrix.</param>
+    /// <param name="FirstRow">First row within the matrix.</param>
     readonly record struct Piece(TensorPart Part, PackedMatrix Matrix, int FirstRow);
 
     struct Job : IComputeJob

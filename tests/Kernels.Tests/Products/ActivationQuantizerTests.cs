@@ -1,4 +1,3 @@
-using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
 using LlamaCluster.Kernels.Products;
 using LlamaCluster.Kernels.Tests.Twins;

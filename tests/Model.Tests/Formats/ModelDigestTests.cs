@@ -1,5 +1,4 @@
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Primitives;

@@ -1,4 +1,3 @@
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Model.Tests.Formats;

@@ -198,8 +198,9 @@ public sealed class FailedSequenceTests
 
     static StageOptions Options(KvType kvType) => new() { KvBlockCount = 24, KvType = kvType, MaxStepRows = 64, MaxSequenceLength = 64 };
 
-    static string Describe(SequenceSamples samples) =>
-        $"{samples.SequenceId != 0}: {string.Join(' ', samples.Tokens.Concat(samples.Prompt).Select(token => $"{token.Id} {token.Logprob:R} [{string.Join(' ', token.Top.Select(top => $"{top.Id} {top.Logprob:R}"))}]"))}";
+    static string Describe(SequenceSamples samples) => string.Join(' ', samples.Tokens.Concat(samples.Prompt).Select(Describe));
+
+    static string Describe(SampledToken token) => $"{token.Id} {token.Logprob:R} [{string.Join(' ', token.Top.Select(top => $"{top.Id} {top.Logprob:R}"))}]";
 
     static IReadOnlyList<LocalStagePlan> PlanOf(LlamaConfig config, string plan)
     {

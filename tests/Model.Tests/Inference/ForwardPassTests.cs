@@ -1,6 +1,5 @@
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Model.Inference;

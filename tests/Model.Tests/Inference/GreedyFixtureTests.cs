@@ -1,5 +1,4 @@
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Primitives;

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;

@@ -1,4 +1,3 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;

@@ -1,6 +1,5 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;

@@ -1,7 +1,6 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;

@@ -6,7 +6,7 @@ namespace LlamaCluster.Model.Tests.Sampling;
 
 public sealed class SamplerTests
 {
-    static readonly SamplingOptions[] Mixtures =
+    internal static readonly SamplingOptions[] Mixtures =
     [
         new() { Temperature = 1 },
         new() { Temperature = 0.5f },
@@ -200,31 +200,6 @@ public sealed class SamplerTests
         Assert.InRange(differing, 0, 1);
     }
 
-    /// <summary>A rank alone is read where it put what it has to say; with others, from its message. Both give the same bits.</summary>
-    [Theory]
-    [MemberData(nameof(MixtureIndexes))]
-    public void Messages_change_no_bit(int mixture)
-    {
-        const int vocabularySize = 300;
-        var options = Mixtures[mixture] with { TopLogprobs = 3 };
-        var history = HistoryOf(options, [1, 2, 3, 50], [5, 5, 6, 290]);
-        var mask = new byte[38];
-        mask.AsSpan(3).Fill(0xB5);
-        var (direct, byMessage) = (new TestSampler(vocabularySize), new TestSampler(vocabularySize) { ByMessage = true });
-        for (var i = 0; i < 500; i++)
-        {
-            var logits = TestLogits.Of(vocabularySize, i);
-            if (i % 50 == 49) logits[i % vocabularySize] = float.NaN;
-            var (own, seeded) = (i % 2 == 0 ? mask : [], options with { Seed = (ulong)i });
-            Assert.Equal(Describe(direct.Sample(logits, seeded, history, own, i)), Describe(byMessage.Sample(logits, seeded, history, own, i)));
-            Assert.Equal(Describe(direct.Score(logits, i % vocabularySize, 2)), Describe(byMessage.Score(logits, i % vocabularySize, 2)));
-        }
-        Assert.Equal(0, direct.Sent);
-        Assert.NotEqual(0, byMessage.Sent);
-
-        static string Describe(SampledToken? token) => token is null ? "not finite" : $"{token.Id} {token.Logprob:R} {string.Join(' ', token.Top)}";
-    }
-
     /// <summary>Where the best ids stand in blocks of their own, one rank finds exactly as many as are wanted, and several find more.</summary>
     [Fact]
     public void Ranks_choose_what_one_chooses_from_the_best_of_a_large_vocabulary()
@@ -296,7 +271,7 @@ public sealed class SamplerTests
         }
     }
 
-    static TokenHistory? HistoryOf(SamplingOptions options, int[] prompt, int[] output)
+    internal static TokenHistory? HistoryOf(SamplingOptions options, int[] prompt, int[] output)
     {
         if (!options.NeedsHistory) return null;
         var history = new TokenHistory(prompt.Length);

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Sampling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Tests.Sampling;
 
@@ -39,6 +40,31 @@ public sealed class ScoreTableTests
         Refused(Message((new RowScores { Chosen = new ScoredId(100, 0, 0) }, [])));
         Refused(Message((new RowScores { CandidateCount = 1 }, [new ScoredId(-1, 0, 0)])));
         Refused(Message((new RowScores { CandidateCount = 1 }, [new ScoredId(int.MaxValue, 0, 0)])));
+    }
+
+    /// <summary>A rank alone is read where it put what it has to say; with others, from its message. Both give the same bits.</summary>
+    [Theory]
+    [MemberData(nameof(SamplerTests.MixtureIndexes), MemberType = typeof(SamplerTests))]
+    public void Messages_change_no_bit(int mixture)
+    {
+        const int vocabularySize = 300;
+        var options = SamplerTests.Mixtures[mixture] with { TopLogprobs = 3 };
+        var history = SamplerTests.HistoryOf(options, [1, 2, 3, 50], [5, 5, 6, 290]);
+        var mask = new byte[38];
+        mask.AsSpan(3).Fill(0xB5);
+        var (direct, byMessage) = (new TestSampler(vocabularySize), new TestSampler(vocabularySize) { ByMessage = true });
+        for (var i = 0; i < 500; i++)
+        {
+            var logits = TestLogits.Of(vocabularySize, i);
+            if (i % 50 == 49) logits[i % vocabularySize] = float.NaN;
+            var (own, seeded) = (i % 2 == 0 ? mask : [], options with { Seed = (ulong)i });
+            Assert.Equal(Describe(direct.Sample(logits, seeded, history, own, i)), Describe(byMessage.Sample(logits, seeded, history, own, i)));
+            Assert.Equal(Describe(direct.Score(logits, i % vocabularySize, 2)), Describe(byMessage.Score(logits, i % vocabularySize, 2)));
+        }
+        Assert.Equal(0, direct.Sent);
+        Assert.NotEqual(0, byMessage.Sent);
+
+        static string Describe(SampledToken? token) => token is null ? "not finite" : $"{token.Id} {token.Logprob:R} {string.Join(' ', token.Top)}";
     }
 
     static void Refused(byte[] message)

@@ -4,7 +4,9 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Tests.Sampling;
 
-/// <summary>Ranks that share a vocabulary and sample one row at a time, exchanging their messages without a network. One rank alone needs no messages.</summary>
+/// <summary>
+/// Ranks that share a vocabulary and sample one row at a time, exchanging their messages without a network. One rank alone needs no messages.
+/// </summary>
 sealed class TestSampler
 {
     readonly IndexRange[] _ranges;

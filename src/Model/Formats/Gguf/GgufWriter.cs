@@ -81,7 +81,7 @@ public static class GgufWriter
     const int ChunkBytes = 4 << 20;
 
     /// <param name="destination">Written from its present place on; it need not be able to seek.</param>
-    /// <param name="tensors">Those of <paramref name="source"/> that the file is to hold, in the order of the file.</param>
+    /// <param name="tensors">The tensors of <paramref name="source"/> that the file is to hold, in the order of the file.</param>
     /// <param name="written">Told how many bytes of tensor data have been written so far.</param>
     public static void Write(
         Stream destination, GgufPairs metadata, IModelWeights source, IReadOnlyList<TensorInfo> tensors,

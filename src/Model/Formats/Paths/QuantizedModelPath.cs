@@ -8,7 +8,7 @@ namespace LlamaCluster.Model.Formats.Paths;
 /// A model that is quantised while it is read, written so that it can stand where a model's path does: <c>quantize:q4_0:/models/llama</c>. Every
 /// process that is given it makes the same bits, so the model's digest, over quantised rows, is the same for all and another than that of the files.
 /// </summary>
-/// <param name="Path">Of a model whose matrices are floats.</param>
+/// <param name="Path">Path of a model whose matrices are floats.</param>
 /// <param name="Target">One of <see cref="QuantizationRules.Targets"/>.</param>
 public sealed record QuantizedModelPath(string Path, TensorType Target)
 {

@@ -9,7 +9,7 @@ namespace LlamaCluster.Model.Formats.RandomNumbers;
 /// process that is given it makes the same weights, and nothing of them travels.
 /// </summary>
 /// <param name="Shape">As <see cref="ModelShape.Parse"/> takes it.</param>
-/// <param name="Type">Of all matrices.</param>
+/// <param name="Type">Type of all matrices.</param>
 /// <param name="Layers">As many of the shape's layers; null: all.</param>
 /// <param name="LayersAreAlike">One copy of a layer's weights serves for all layers of a shard.</param>
 public sealed record RandomModelPath(string Shape, TensorType Type, int? Layers = null, bool LayersAreAlike = false)

@@ -15,7 +15,7 @@ public sealed class RandomWeights : IModelWeights
     readonly Dictionary<string, int> _indices;
     readonly Dictionary<(TensorType, long), RandomPattern> _patterns;
 
-    /// <param name="type">Of all matrices; vectors are F32.</param>
+    /// <param name="type">Type of all matrices; vectors are F32.</param>
     /// <param name="layersAreAlike">Every layer has the first one's numbers.</param>
     /// <exception cref="ModelFormatException">A matrix of this shape cannot be of this type.</exception>
     public RandomWeights(ModelShape shape, TensorType type, ulong seed = 1, bool layersAreAlike = false)

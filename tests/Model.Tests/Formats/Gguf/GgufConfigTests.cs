@@ -1,5 +1,4 @@
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Testing;

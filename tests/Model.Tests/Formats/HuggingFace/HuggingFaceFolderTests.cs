@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;

@@ -1,6 +1,4 @@
-using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
-using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Text;
