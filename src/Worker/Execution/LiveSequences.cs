@@ -63,7 +63,9 @@ sealed class LiveSequences
     public Activity? StartActivity(ulong viewVersion, StageWork.RunStep work)
     {
         if (!Source.HasListeners()) return null;
-        var traces = work.Step.Chunks.Select(chunk => _requests.GetValueOrDefault(chunk.SequenceId)?.Trace ?? default).Where(trace => trace != default).Distinct().ToList();
+        var traces = work.Step.Chunks
+            .Select(chunk => _requests.GetValueOrDefault(chunk.SequenceId)?.Trace ?? default)
+            .Where(trace => trace != default).Distinct().ToList();
         var activity = traces.Count == 1
             ? Source.StartActivity("step", ActivityKind.Consumer, traces[0])
             : Source.StartActivity("step", ActivityKind.Consumer, parentContext: default, links: traces.Select(trace => new ActivityLink(trace)));

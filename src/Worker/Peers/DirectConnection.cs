@@ -45,7 +45,8 @@ sealed record DirectConnection(PeerSocket Connection, Stream Stream) : IDisposab
     /// <summary>Answers a caller's handshake.</summary>
     /// <param name="claim">Whether the bytes are the token, and nobody came with it before.</param>
     /// <returns>Null if the caller is not the rank that the token was given to. The socket is closed then.</returns>
-    public static async Task<DirectConnection?> AnswerAsync(Socket socket, Func<ReadOnlyMemory<byte>, bool> claim, ClusterTls? tls, TimeSpan timeout, CancellationToken cancellation)
+    public static async Task<DirectConnection?> AnswerAsync(
+        Socket socket, Func<ReadOnlyMemory<byte>, bool> claim, ClusterTls? tls, TimeSpan timeout, CancellationToken cancellation)
     {
         DirectConnection? taken = null;
         try

@@ -61,7 +61,8 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
     async Task<(TcpPeerLink? Link, string Why)> TryDirectAsync(RankHello hello, Uri address, string name, CancellationToken cancellation)
     {
         if (hello.Direct is not { } offer) return (null, "no direct connection was offered");
-        if (offer.Port is 0 or > ushort.MaxValue || offer.Token.Length != DirectConnection.TokenBytes) throw new PeerLinkException($"{name} offered a direct connection that can be none");
+        if (offer.Port is 0 or > ushort.MaxValue || offer.Token.Length != DirectConnection.TokenBytes)
+            throw new PeerLinkException($"{name} offered a direct connection that can be none");
         // A firewall may drop packets to the port. Then there must be time left to use the stream.
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         deadline.CancelAfter(RpcSettings.ConnectTimeout);

@@ -39,7 +39,9 @@ sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, 
 
 /// <summary>What the coordinator answered to a registration.</summary>
 /// <param name="Interval">How often it wants a heartbeat.</param>
-/// <param name="Timeout">After so long without one, the coordinator gives up the worker. After so long without an answer, the worker gives up the stream.</param>
+/// <param name="Timeout">
+/// After so long without a heartbeat the coordinator gives up the worker. After so long without an answer the worker gives up the stream.
+/// </param>
 sealed record Registered(WorkerId Worker, TimeSpan Interval, TimeSpan Timeout)
 {
     const int LongestMilliseconds = 600_000;
