@@ -1,7 +1,7 @@
 using System.Net;
 using LlamaCluster.Cluster.Rpc;
-using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
 using Microsoft.Extensions.Options;
 using static LlamaCluster.Coordinator.OptionRange;

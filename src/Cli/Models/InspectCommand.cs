@@ -1,9 +1,9 @@
 using System.CommandLine;
-using LlamaCluster.Model.Formats;
 using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Models;

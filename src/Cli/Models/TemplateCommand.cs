@@ -3,9 +3,9 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Templates;
-using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Models;
 

@@ -1,6 +1,6 @@
 using System.Text;
-using LlamaCluster.Cluster;
 using System.Text.RegularExpressions;
+using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Protos;

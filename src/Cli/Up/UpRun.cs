@@ -2,8 +2,8 @@ using System.Runtime.InteropServices;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Generation;
-using LlamaCluster.Primitives;
 using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Up;
 

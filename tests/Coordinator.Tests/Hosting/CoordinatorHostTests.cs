@@ -1,7 +1,7 @@
 using System.Net;
 using Grpc.Core;
-using Grpc.Reflection.V1Alpha;
 using Grpc.Health.V1;
+using Grpc.Reflection.V1Alpha;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Tests.Fakes;

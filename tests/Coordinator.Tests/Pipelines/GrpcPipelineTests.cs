@@ -1,3 +1,4 @@
+// Long because every way in which a step can come back, or not, is told with the same fake workers.
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Coordinator.Tests.Scheduling;

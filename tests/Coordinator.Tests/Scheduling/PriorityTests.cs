@@ -136,7 +136,7 @@ public sealed class PriorityTests
     /// <summary>Steps return in order, at most so many, and each is followed by all that can be scheduled then.</summary>
     static void Turn(StepScheduler scheduler, int returns)
     {
-        Queue<ScheduledStep> inFlight = _inFlight.GetOrCreateValue(scheduler);
+        Queue<ScheduledStep> inFlight = InFlight.GetOrCreateValue(scheduler);
         for (var i = 0; i <= returns; i++)
         {
             while (scheduler.Schedule() is { } step) inFlight.Enqueue(step);
@@ -146,5 +146,5 @@ public sealed class PriorityTests
         }
     }
 
-    static readonly System.Runtime.CompilerServices.ConditionalWeakTable<StepScheduler, Queue<ScheduledStep>> _inFlight = [];
+    static readonly System.Runtime.CompilerServices.ConditionalWeakTable<StepScheduler, Queue<ScheduledStep>> InFlight = [];
 }
