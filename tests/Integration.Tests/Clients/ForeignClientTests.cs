@@ -11,6 +11,7 @@ public sealed class ForeignClientTests
     const string Answer = "Pipeline parallelism splits a model by layers. Each worker holds some of the layers, runs them and passes the activations to the next worker.";
     const int NotFound = 5;
     const int FailedPrecondition = 9;
+    const int Unimplemented = 12;
 
     [NodeFact]
     public async Task The_npm_openai_client_works()
@@ -47,7 +48,8 @@ public sealed class ForeignClientTests
         using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
         await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
 
-        var seen = await NodeScript.RunAsync("grpc-client.mjs", new Uri(grpc).Authority, Path.Combine(SharedFiles.Repository, "src", "Protos"));
+        var seen = await NodeScript.RunAsync("grpc-client.mjs", new Uri(grpc).Authority, Path.Combine(SharedFiles.Repository, "src", "Protos"),
+            Path.Combine(SharedFiles.Repository, "tests", "Integration.Tests", "Clients"));
 
         Assert.Equal("SERVING", seen.GetProperty("alive").GetProperty("status").GetString());
         Assert.Equal("SERVING", seen.GetProperty("ready").GetProperty("status").GetString());
@@ -57,9 +59,9 @@ public sealed class ForeignClientTests
         Assert.Equal("only", listed.GetProperty("name").GetString());
         Assert.Equal("WORKER_STATE_READY", listed.GetProperty("state").GetString());
         Assert.Equal(8, listed.GetProperty("shard").GetProperty("layer_count").GetInt32());
-        AssertRefused(seen.GetProperty("older"), FailedPrecondition, "protocol version 2, the worker 1");
+        AssertRefused(seen.GetProperty("older"), Unimplemented, "protocol version 2, the worker 1");
         AssertRefused(seen.GetProperty("refused"), FailedPrecondition, "ffffffffffff");
-        AssertRefused(seen.GetProperty("garbage"), FailedPrecondition, "protocol");
+        AssertRefused(seen.GetProperty("garbage"), Unimplemented, "protocol");
     }
 
     [NodeFact]

@@ -1,11 +1,11 @@
-// Calls the coordinator's health and membership services with grpc-js. Usage: node grpc-client.mjs HOST:PORT PROTO_FOLDER
+// Calls the coordinator's health and membership services with grpc-js. Usage: node grpc-client.mjs HOST:PORT PROTO_FOLDER...
 // Prints one JSON object with what came back.
 import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 
-const [address, protoFolder] = process.argv.slice(2);
+const [address, ...protoFolders] = process.argv.slice(2);
 const definition = protoLoader.loadSync(['health.proto', 'membership.proto'], {
-  includeDirs: [protoFolder], keepCase: true, longs: String, enums: String, defaults: true,
+  includeDirs: protoFolders, keepCase: true, longs: String, enums: String, defaults: true,
 });
 const { grpc: standard, llamacluster } = grpc.loadPackageDefinition(definition);
 const deadline = () => ({ deadline: Date.now() + 20_000 });
