@@ -42,7 +42,8 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
         var tokens = request.MaxTokensIsDefault ? Math.Min(1, request.MaxTokens) : request.MaxTokens;
         if ((long)request.Prompt.Count + tokens > maxLength)
             return $"{request.Prompt.Count} prompt tokens and {tokens} to generate are more than the context of {maxLength}";
-        if (request.Sampling.LogitBias.Count > MostBiases) return $"logit_bias has {request.Sampling.LogitBias.Count} entries; at most {MostBiases} are possible";
+        if (request.Sampling.LogitBias.Count > MostBiases)
+            return $"logit_bias has {request.Sampling.LogitBias.Count} entries; at most {MostBiases} are possible";
         if (!IsPlain(request.RequestId)) return $"the request id must have at most {LongestId} visible ASCII characters";
         if (!IsPlain(request.TraceParent)) return $"the trace parent must have at most {LongestId} visible ASCII characters";
         return SamplingRanges.FirstProblem(request.Sampling, vocabularySize);

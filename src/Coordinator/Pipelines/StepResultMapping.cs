@@ -22,10 +22,14 @@ static class StepResultMapping
         {
             var chunk = step.Chunks[i];
             var id = chunk.Run.Id;
-            if (nextFailed < message.Failed.Count && message.Failed[nextFailed].SequenceId == id) results[i] = ChunkResult.Failed(OneLine(message.Failed[nextFailed++].Message));
-            else if (next < message.Sequences.Count && message.Sequences[next].SequenceId == id) results[i] = Read(message.Sequences[next++], chunk, vocabularySize);
-            else if (chunk.SampleCount == 0) results[i] = ChunkResult.Empty;
-            else throw new InvalidMessageException($"step {message.StepId}: no result for sequence {id}");
+            if (nextFailed < message.Failed.Count && message.Failed[nextFailed].SequenceId == id)
+                results[i] = ChunkResult.Failed(OneLine(message.Failed[nextFailed++].Message));
+            else if (next < message.Sequences.Count && message.Sequences[next].SequenceId == id)
+                results[i] = Read(message.Sequences[next++], chunk, vocabularySize);
+            else if (chunk.SampleCount == 0)
+                results[i] = ChunkResult.Empty;
+            else
+                throw new InvalidMessageException($"step {message.StepId}: no result for sequence {id}");
         }
         if (next < message.Sequences.Count)
             throw new InvalidMessageException($"step {message.StepId}: a result for sequence {message.Sequences[next].SequenceId}, which was not asked for");
@@ -40,10 +44,12 @@ static class StepResultMapping
     {
         var (least, most, prompt) = (Math.Min(1, chunk.SampleCount), chunk.SampleCount, chunk.Run.Sampling.PromptLogprobs ? chunk.Count : 0);
         if (message.Tokens.Count < least || message.Tokens.Count > most || message.Prompt.Count > prompt)
-            throw new InvalidMessageException($"sequence {message.SequenceId}: {message.Tokens.Count} tokens, not {least} to {most}, or {message.Prompt.Count} of its prompt, more than {prompt}");
+            throw new InvalidMessageException(
+                $"sequence {message.SequenceId}: {message.Tokens.Count} tokens, not {least} to {most}, or {message.Prompt.Count} of its prompt, more than {prompt}");
         for (var i = 0; i < message.Tokens.Count - 1; i++)
             if (message.Tokens[i].Id != chunk.Drafts[i])
-                throw new InvalidMessageException($"sequence {message.SequenceId} goes on after token {message.Tokens[i].Id}, which is not the draft {chunk.Drafts[i]}");
+                throw new InvalidMessageException(
+                    $"sequence {message.SequenceId} goes on after token {message.Tokens[i].Id}, which is not the draft {chunk.Drafts[i]}");
         return new ChunkResult(Read(message.Tokens, vocabularySize), Read(message.Prompt, vocabularySize));
     }
 

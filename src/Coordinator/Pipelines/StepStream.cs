@@ -41,7 +41,8 @@ sealed class StepStream : IAsyncDisposable
             return _call.ResponseStream.Current switch
             {
                 { Opened: { } opened } when opened.ViewVersion == viewVersion && opened.Stage == _worker.Stage => null,
-                { Opened: { } other } => _worker.Failed($"it opened stage {other.Stage} of view {other.ViewVersion}, not stage {_worker.Stage} of view {viewVersion}"),
+                { Opened: { } other } => _worker.Failed(
+                    $"it opened stage {other.Stage} of view {other.ViewVersion}, not stage {_worker.Stage} of view {viewVersion}"),
                 { Failed: { } failed } => _worker.Failed(failed.Message),
                 var other => _worker.Failed($"it answered the handshake with {other.KindCase}"),
             };

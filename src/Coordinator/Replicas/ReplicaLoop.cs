@@ -134,14 +134,17 @@ sealed partial class ReplicaLoop : IAsyncDisposable
                 Open(streams);
                 break;
             case AddOutcome.QueueFull:
-                Refuse(streams, Refusal.QueueFull, $"{scheduler.RunningCount} sequences run and {scheduler.WaitingCount} wait already; send the request again later");
+                Refuse(streams, Refusal.QueueFull,
+                    $"{scheduler.RunningCount} sequences run and {scheduler.WaitingCount} wait already; send the request again later");
                 break;
             case AddOutcome.ClientQueueFull:
-                Refuse(streams, Refusal.ClientQueueFull, "as many sequences of this client wait already as one client may have; send the request again when some of them have finished");
+                Refuse(streams, Refusal.ClientQueueFull,
+                    "as many sequences of this client wait already as one client may have; send the request again when some of them have finished");
                 break;
             case AddOutcome.NeverFits:
-                Refuse(streams, Refusal.TooLarge, $"the request may need {streams.Max(stream => stream.Run!.Sequence.MaxPositions)} positions of KV cache, but the cluster has room for "
-                    + $"{_view.Positions}; shorten the prompt or ask for fewer tokens");
+                Refuse(streams, Refusal.TooLarge,
+                    $"the request may need {streams.Max(stream => stream.Run!.Sequence.MaxPositions)} positions of KV cache, "
+                    + $"but the cluster has room for {_view.Positions}; shorten the prompt or ask for fewer tokens");
                 break;
         }
     }
@@ -237,8 +240,10 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             _metrics.Generated(_name, advance.Tokens.Count);
             stream.Report(advance);
             if (advance.Failure is { } why) LogSequenceFailed(_name, advance.Run.Id, stream.Request.RequestId, why);
-            if (advance is { Finished: null, Failure: null }) PauseIfBehind(stream);
-            else if (TryClose(stream)) _metrics.SequenceEnded(_name, advance.Failure is not null ? "failed" : advance.Finished == FinishReason.Stop ? "stop" : "length");
+            if (advance is { Finished: null, Failure: null })
+                PauseIfBehind(stream);
+            else if (TryClose(stream))
+                _metrics.SequenceEnded(_name, advance.Failure is not null ? "failed" : advance.Finished == FinishReason.Stop ? "stop" : "length");
         }
     }
 

@@ -64,7 +64,9 @@ public sealed class KvBlockPool
         Held++;
     }
 
-    /// <summary>From now on the block, which must be held, can be found by a prefix whose last positions it holds. If another block already can, that one stays.</summary>
+    /// <summary>
+    /// From now on the block, which must be held, can be found by a prefix whose last positions it holds. If another block already can, that one stays.
+    /// </summary>
     public void Publish(int block, PrefixCacheKey prefix)
     {
         if (_holders[block] == 0) throw new InvalidOperationException($"KV block {block} is published but nobody holds it");
@@ -80,7 +82,10 @@ public sealed class KvBlockPool
         _unheld.AddFirst(block);
     }
 
-    /// <summary>Takes back one hold of all blocks of <paramref name="table"/> and empties it. Its last blocks are used again first, because others build on the first.</summary>
+    /// <summary>
+    /// Takes back one hold of all blocks of <paramref name="table"/> and empties it. Its last blocks are used again first, because others build on
+    /// the first.
+    /// </summary>
     public void Release(List<int> table)
     {
         for (var i = table.Count - 1; i >= 0; i--) Release(table[i]);

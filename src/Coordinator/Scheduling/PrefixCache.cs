@@ -58,9 +58,7 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
         return true;
     }
 
-    /// <summary>
-    /// Says whether a sequence could begin if its victims gave up their blocks.
-    /// </summary>
+    /// <summary>Whether a sequence could begin if its victims gave up their blocks.</summary>
     /// <param name="spare">Blocks that must be left for others.</param>
     public bool CouldBegin(SequenceRun run, IEnumerable<SequenceRun> victims, int spare)
     {
@@ -130,7 +128,8 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
         return last;
     }
 
-    bool IsUnderWay(PrefixCacheKey prefix, SequenceRun awaiting) => _underWay.TryGetValue(prefix, out var other) && !other.Paused && other.Priority <= awaiting.Priority;
+    bool IsUnderWay(PrefixCacheKey prefix, SequenceRun awaiting)
+        => _underWay.TryGetValue(prefix, out var other) && !other.Paused && other.Priority <= awaiting.Priority;
 
     static IEnumerable<PrefixCacheKey> Unpublished(SequenceRun run) => Prefixes(run, (run.PublishedBlocks + 1) * BlockSize, run.PartialEnd);
 

@@ -14,7 +14,7 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
 {
     readonly WaitingLine _waiting = new();
     readonly List<SequenceRun> _running = [];
-    readonly HashSet<SequenceRun> _parked = [];   // paused, and preempted meanwhile
+    readonly HashSet<SequenceRun> _parked = [];   // paused, and without blocks
     List<ulong> _ended = [];
 
     /// <summary>By rank, first to last. Not to be changed by others; it is a list because the scheduler goes through it several times a step.</summary>
@@ -39,7 +39,8 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
         if (group.Any(run => KvBlock.CountFor(run.Sequence.MaxPositions) > pool.Total)) return AddOutcome.NeverFits;
         if ((long)WaitingCount + _running.Count + group.Count > (long)limits.MaxRunning + limits.MaxWaiting) return AddOutcome.QueueFull;
         foreach (var (client, count) in group.CountBy(run => run.Client))
-            if (WaitingOf(client) + count > (long)limits.MaxWaitingPerClient + Math.Max(0, limits.MaxRunning - _running.Count)) return AddOutcome.ClientQueueFull;
+            if (WaitingOf(client) + count > (long)limits.MaxWaitingPerClient + Math.Max(0, limits.MaxRunning - _running.Count))
+                return AddOutcome.ClientQueueFull;
         foreach (var run in group) _waiting.Enter(run);
         return AddOutcome.Queued;
     }
@@ -88,6 +89,12 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
             Preempt(victim);
         }
         return true;
+    }
+
+    public void Pause(SequenceRun run)
+    {
+        run.Paused = true;
+        if (_waiting.Remove(run)) _parked.Add(run);
     }
 
     public void Resume(SequenceRun run)

@@ -64,7 +64,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     }
 
     /// <summary>The sequence is in no further step until it is resumed. It keeps its blocks until somebody else needs them.</summary>
-    public void Pause(SequenceRun run) => run.Paused = true;
+    public void Pause(SequenceRun run) => _sequences.Pause(run);
 
     public void Resume(SequenceRun run) => _sequences.Resume(run);
 
@@ -106,7 +106,8 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>If the next in line finds no room, paused sequences make it.</summary>
     void ReplacePaused()
     {
-        if (_sequences.AnyInLine && Runs.Exists(run => run.Paused) && _sequences.NextInLine() is { } next && !_sequences.HasRoomFor(next)) _sequences.TryClearFor(next, other => other.Paused);
+        if (_sequences.AnyInLine && Runs.Exists(run => run.Paused) && _sequences.NextInLine() is { } next && !_sequences.HasRoomFor(next))
+            _sequences.TryClearFor(next, other => other.Paused);
     }
 
     /// <summary>
@@ -117,7 +118,8 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     {
         if (!_sequences.AnyInLine || Runs.Count == 0 || _sequences.NextInLine() is not { } next || Runs[^1].Priority <= next.Priority) return null;
         if (FirstBegun() is { } begun && !ComesBefore(next, begun)) return null;
-        if (_sequences.HasRoomFor(next) || !_sequences.TryClearFor(next, other => other.Paused || other.Priority > next.Priority) || !_sequences.TryBegin(next)) return null;
+        if (_sequences.HasRoomFor(next)) return null;
+        if (!_sequences.TryClearFor(next, other => other.Paused || other.Priority > next.Priority) || !_sequences.TryBegin(next)) return null;
         Take(step, next, Math.Min(PromptRows(limits.MaxStepRows - Runs.Count), next.Unscheduled), []);
         return next;
     }

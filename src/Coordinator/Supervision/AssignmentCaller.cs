@@ -52,7 +52,7 @@ public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadl
         LoadRequest request, IReadOnlyList<(StageWorker Worker, Uri WeightsAddress)> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var loads = workers.Select(worker => LoadAsync(worker.Worker, request.ToMessage(worker.Worker, worker.WeightsAddress), onProgress, over.Token)).ToList();
+        var loads = workers.Select(to => LoadAsync(to.Worker, request.ToMessage(to.Worker, to.WeightsAddress), onProgress, over.Token)).ToList();
         LoadOutcome outcome = new LoadOutcome.Loaded(request.KvBlocks);
         await foreach (var load in Task.WhenEach(loads))
         {

@@ -69,7 +69,8 @@ public sealed partial class ClusterSupervisor(
         catch (Exception e) when (e is not OperationCanceledException || !stopping.IsCancellationRequested)
         {
             LogBroke(e);
-            return new ViewEnd($"the attempt at a view failed ({e.GetType().Name}); the coordinator's log says more", WasReady: false, NeedsOtherWorkers: false);
+            var reason = $"the attempt at a view failed ({e.GetType().Name}); the coordinator's log says more";
+            return new ViewEnd(reason, WasReady: false, NeedsOtherWorkers: false);
         }
     }
 
@@ -84,7 +85,8 @@ public sealed partial class ClusterSupervisor(
                     try
                     {
                         LogPrediction(planned.Pipeline.Choice, 1e3 * planned.Pipeline.Prediction.OneToken.Total, planned.Pipeline.Prediction.Limit);
-                        LogPlanned(planned.Plan.ViewVersion, planned.KvBlocks, string.Join("; ", planned.Plan.Assignments.Select(part => $"stage {part.Stage}: {part.Shard} on {part.Worker}")));
+                        var parts = planned.Plan.Assignments.Select(part => $"stage {part.Stage}: {part.Shard} on {part.Worker}");
+                        LogPlanned(planned.Plan.ViewVersion, planned.KvBlocks, string.Join("; ", parts));
                         registry.Adopt(planned.Plan);
                         return await RunPlanAsync(planned, members, over);
                     }

@@ -30,7 +30,8 @@ sealed class MemberWatch
 
     static async Task<PipelineFailure> WatchForLeavingAsync(WorkerRegistry registry, ClusterPlan plan, CancellationToken cancellation)
     {
-        Member? FirstLeaving(MembershipSnapshot now) => now.Members.FirstOrDefault(member => member.State == MemberState.Draining && plan.Find(member.Id) is not null);
+        Member? FirstLeaving(MembershipSnapshot now)
+            => now.Members.FirstOrDefault(member => member.State == MemberState.Draining && plan.Find(member.Id) is not null);
         var snapshot = await registry.WaitAsync(now => FirstLeaving(now) is not null, cancellation);
         var member = FirstLeaving(snapshot)!;
         return new PipelineFailure(member.Id, WorkerLost: false, $"{member} is leaving");

@@ -3,6 +3,7 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Coordinator.Replicas;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Profiles;
 using Microsoft.Extensions.Logging;
@@ -36,8 +37,8 @@ sealed record ViewEnd(string Reason, bool WasReady, bool NeedsOtherWorkers);
 /// <summary>The stages of a view on real workers.</summary>
 /// <param name="replica">The replica that the views are of.</param>
 public sealed class ViewStages(
-    SupervisorOptions options, Replicas.Replica replica, LinkMeter links, AssignmentCaller assignments, PeerChannels channels, CoordinatorMetrics metrics, TimeProvider time,
-    ILogger<GrpcPipeline> logger) : IViewStages
+    SupervisorOptions options, Replica replica, LinkMeter links, AssignmentCaller assignments, PeerChannels channels, CoordinatorMetrics metrics,
+    TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
 {
     public Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
         => links.MeasureAsync(members, cancellation);

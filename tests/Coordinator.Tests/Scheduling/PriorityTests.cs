@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Primitives;
@@ -7,6 +8,9 @@ namespace LlamaCluster.Coordinator.Tests.Scheduling;
 /// <summary>Who replaces whom when there is no room for both.</summary>
 public sealed class PriorityTests
 {
+    /// <summary>The steps of each scheduler that have not returned yet.</summary>
+    static readonly ConditionalWeakTable<StepScheduler, Queue<ScheduledStep>> InFlight = [];
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -145,6 +149,4 @@ public sealed class PriorityTests
             scheduler.Complete(returned, [.. returned.Chunks.Select(chunk => new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(5, -1, [])], []))]);
         }
     }
-
-    static readonly System.Runtime.CompilerServices.ConditionalWeakTable<StepScheduler, Queue<ScheduledStep>> InFlight = [];
 }

@@ -30,6 +30,10 @@ sealed class Simulation
         public List<int> Prompt { get; } = [];
 
         public FinishReason? Finished { get; set; }
+
+        public string? Failure { get; set; }
+
+        public int Chunks { get; set; }
     }
 
     public Simulation(Workload load)
@@ -43,6 +47,7 @@ sealed class Simulation
             MinPromptRows = 8,
             MaxRunning = load.MaxRunning,
             MaxWaiting = load.MaxWaiting,
+            MaxWaitingPerClient = load.MaxWaitingPerClient,
             PromptLead = load.PromptLead,
             CachePrefixes = load.CachePrefixes,
             MaxDraftTokens = load.MaxDraftTokens,
@@ -65,12 +70,14 @@ sealed class Simulation
             foreach (var (arrival, number) in _load.Arrivals.Select((arrival, number) => (arrival, number)))
             {
                 if (arrival.AtTick == tick) Arrive((ulong)number + 1, arrival);
+                if (arrival.PausedAtTick == tick && _clients.TryGetValue((ulong)number + 1, out var paused) && !paused.Sequence.Ended) _scheduler.Pause(paused.Sequence);
+                if (arrival.PausedAtTick + arrival.PausedFor == tick && _clients.TryGetValue((ulong)number + 1, out var resumed)) _scheduler.Resume(resumed.Sequence);
                 if (arrival.CancelAtTick == tick && _clients.TryGetValue((ulong)number + 1, out var client)) _scheduler.Cancel(client.Sequence);
             }
             while (Schedule() is { } step) Execute(step);
             SchedulerInvariants.Check(_scheduler);
             _worker.End(_scheduler.TakeEnded());
-            if (_scheduler.WaitingCount + _scheduler.RunningCount > 0) Assert.NotEmpty(_inFlight);
+            if (_clients.Values.Any(client => client.Sequence is { Ended: false, Paused: false })) Assert.NotEmpty(_inFlight);
             if (_inFlight.TryDequeue(out var returned)) Update(returned);
         }
         _worker.End(_scheduler.TakeEnded());
@@ -92,8 +99,10 @@ sealed class Simulation
         });
         var fits = KvBlock.CountFor(arrival.PromptLength + Math.Max(0, arrival.MaxTokens - 1)) <= _load.Blocks;
         var queueFull = _scheduler.WaitingCount + _scheduler.RunningCount >= _load.MaxRunning + _load.MaxWaiting;
+        var waiting = _clients.Values.Count(client => client.Arrival.Client == arrival.Client && !client.Sequence.Ended && !_scheduler.Running.Contains(client.Sequence));
+        var clientFull = waiting >= _load.MaxWaitingPerClient + _load.MaxRunning - _scheduler.RunningCount;
         var outcome = _scheduler.Add(sequence);
-        Assert.Equal(!fits ? AddOutcome.NeverFits : queueFull ? AddOutcome.QueueFull : AddOutcome.Queued, outcome);
+        Assert.Equal(!fits ? AddOutcome.NeverFits : queueFull ? AddOutcome.QueueFull : clientFull ? AddOutcome.ClientQueueFull : AddOutcome.Queued, outcome);
         if (outcome == AddOutcome.Queued) _clients[id] = new Client(sequence, arrival);
     }
 
@@ -120,15 +129,18 @@ sealed class Simulation
         foreach (var advance in _scheduler.Complete(step, [.. step.Chunks.Select(Result)]))
         {
             var client = _clients[advance.Run.Id];
-            Assert.Null(client.Finished);
+            Assert.True(client is { Finished: null, Failure: null });
             client.Prompt.AddRange(advance.Prompt.Select(token => token.Id));
             client.Tokens.AddRange(advance.Tokens.Select(token => token.Id));
-            client.Finished = advance.Finished;
+            (client.Finished, client.Failure) = (advance.Finished, advance.Failure);
+            if (advance.Failure is not null) Assert.True(advance.Run is { Ended: true, Blocks.Count: 0 });
         }
     }
 
     ChunkResult Result(ScheduledChunk chunk)
     {
+        var client = _clients[chunk.Run.Id];
+        if (client.Chunks++ >= client.Arrival.FailsAfter) return ChunkResult.Failed("not finite");
         var (sequence, end) = (chunk.Run, chunk.Start + chunk.Count);
         List<SampledToken> prompt = [];
         if (sequence.Sampling.PromptLogprobs)
@@ -158,8 +170,10 @@ sealed class Simulation
     void Check(Client client)
     {
         var arrival = client.Arrival;
+        if (client.Failure is not null) Assert.NotNull(arrival.FailsAfter);
         if (client.Finished is null)
         {
+            if (client.Failure is not null) return;
             Assert.True(client.Sequence.Ended && arrival.CancelAtTick is not null, $"sequence {client.Sequence.Id} never finished");
             return;
         }

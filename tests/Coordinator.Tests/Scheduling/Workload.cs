@@ -4,14 +4,16 @@ using FsCheck.Fluent;
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
 /// <summary>A random load: what arrives, when, and how tight the cluster is.</summary>
-public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPromptRows, int MaxRunning, int MaxWaiting, int PromptLead, bool CachePrefixes, int MaxDraftTokens, Workload.Arrival[] Arrivals)
+public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPromptRows, int MaxRunning, int MaxWaiting, int MaxWaitingPerClient, int PromptLead, bool CachePrefixes, int MaxDraftTokens, Workload.Arrival[] Arrivals)
 {
     /// <param name="AtTick">A tick is one returned step, or one idle look.</param>
     /// <param name="Common">So many tokens a prompt has in common with all others of its kind; the rest is its own.</param>
     /// <param name="Variety">How many different tokens are generated: the fewer, the easier they are to guess.</param>
+    /// <param name="FailsAfter">After how many chunks that returned the workers cannot go on with it.</param>
+    /// <param name="PausedAtTick">When its reader falls behind; it catches up <paramref name="PausedFor"/> ticks later.</param>
     /// <param name="StopAfter">How many tokens until a stop id is generated.</param>
     public sealed record Arrival(
-        int AtTick, int PromptLength, int Kind, int Common, int Own, int MaxTokens, int StopAfter, int? CancelAtTick, bool PromptLogprobs, int Priority, string Client, string CacheSalt, int Variety)
+        int AtTick, int PromptLength, int Kind, int Common, int Own, int MaxTokens, int StopAfter, int? CancelAtTick, bool PromptLogprobs, int Priority, string Client, string CacheSalt, int Variety, int? FailsAfter = null, int? PausedAtTick = null, int PausedFor = 0)
     {
         public int[] Prompt { get; } = [.. Enumerable.Range(0, PromptLength).Select(position => position < Common ? 1000 + Kind : 2000 + Own)];
     }
@@ -30,7 +32,10 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
         from client in Gen.Elements("a", "b", "c")
         from salt in Gen.Frequency((6, Gen.Constant("")), (1, Gen.Constant("salt")))
         from variety in Gen.Elements(1, 2, 3, 250)
-        select new Arrival(tick, prompt, kind, common, own, tokens, stop, cancel, logprobs, priority, client, salt, variety);
+        from fails in Gen.Frequency((7, Gen.Constant<int?>(null)), (1, Gen.Choose(0, 20).Select(chunks => (int?)chunks)))
+        from paused in Gen.Frequency((5, Gen.Constant<int?>(null)), (1, Gen.Choose(0, 120).Select(at => (int?)at)))
+        from pause in Gen.Choose(1, 200)
+        select new Arrival(tick, prompt, kind, common, own, tokens, stop, cancel, logprobs, priority, client, salt, variety, fails, paused, pause);
 
     public static Arbitrary<Workload> Any { get; } = Arb.From(
         from stages in Gen.Choose(1, 5)
@@ -39,12 +44,13 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
         from rows in Gen.Choose(running + 1, running + 130)
         from promptRows in Gen.Choose(1, 130)
         from waiting in Gen.Choose(1, 40)
+        from perClient in Gen.Choose(1, 40)
         from lead in Gen.Choose(0, 300)
         from cache in Gen.Frequency((5, Gen.Constant(true)), (1, Gen.Constant(false)))
         from drafts in Gen.Frequency((1, Gen.Constant(0)), (3, Gen.Choose(1, 9)))
         from count in Gen.Choose(1, 40)
         from arrivals in Gen.ArrayOf(EachArrival, count)
-        select new Workload(stages, blocks, rows, promptRows, running, waiting, lead, cache, drafts, arrivals), Shrink);
+        select new Workload(stages, blocks, rows, promptRows, running, waiting, perClient, lead, cache, drafts, arrivals), Shrink);
 
     static IEnumerable<Workload> Shrink(Workload load)
     {
@@ -52,5 +58,5 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
     }
 
     public override string ToString() =>
-        $"stages {Stages}, blocks {Blocks}, rows {MaxStepRows}/{MaxPromptRows}, running {MaxRunning}, waiting {MaxWaiting}, lead {PromptLead}, cache {CachePrefixes}, drafts {MaxDraftTokens}: {string.Join(" ", (object[])Arrivals)}";
+        $"stages {Stages}, blocks {Blocks}, rows {MaxStepRows}/{MaxPromptRows}, running {MaxRunning}, waiting {MaxWaiting}/{MaxWaitingPerClient}, lead {PromptLead}, cache {CachePrefixes}, drafts {MaxDraftTokens}: {string.Join(" ", (object[])Arrivals)}";
 }
