@@ -26,7 +26,10 @@ sealed class OpenedModel : IDisposable
         var text = ModelTextReader.Open(path);
         (var template, TemplateProblem) = Parse(text.TemplateSource);
         Served = new ServedModel(
-            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path));
+            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path))
+        {
+            LongestContext = files.Config.ContextLength,
+        };
     }
 
     public ModelIdentity Identity { get; }
