@@ -45,6 +45,9 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     public static ApiError TooLarge(int limit)
         => new(413, InvalidRequest, $"The request body is larger than {limit} bytes.", Code: "request_too_large");
 
+    public static ApiError TooSlow(int rate)
+        => new(408, InvalidRequest, $"The request body came more slowly than {rate} bytes per second.", Code: "request_timeout");
+
     public static ApiError WrongMediaType(string message) => new(415, InvalidRequest, message, Code: "unsupported_media_type");
 
     public static ApiError ContextExceeded(string param, string message) => Invalid(param, message, "context_length_exceeded");

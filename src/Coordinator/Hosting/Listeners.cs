@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Api;
 using Microsoft.AspNetCore.Builder;
@@ -51,6 +52,7 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         kestrel.Limits.MaxRequestLineSize = ApiLimits.HeadSlack * ApiLimits.TargetBytes;
         kestrel.Limits.MaxRequestHeadersTotalSize = ApiLimits.HeadSlack * ApiLimits.HeaderBytes;
         kestrel.Limits.MaxRequestHeaderCount = ApiLimits.HeadSlack * ApiLimits.Headers;
+        kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;   // takes all bytes; browsers send it
         ListenForApi(kestrel);
         kestrel.Listen(Parse(options.GrpcListen), listen =>
         {

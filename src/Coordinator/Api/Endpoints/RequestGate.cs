@@ -31,9 +31,12 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
         }
         catch (BadHttpRequestException bad) when (!http.Response.HasStarted)
         {
-            await JsonResponse.WriteAsync(http.Response, bad.StatusCode == StatusCodes.Status413PayloadTooLarge
-                ? ApiError.TooLarge(ApiLimits.BodyBytes)
-                : ApiError.Invalid(null, bad.Message) with { Status = bad.StatusCode });
+            await JsonResponse.WriteAsync(http.Response, bad.StatusCode switch
+            {
+                StatusCodes.Status413PayloadTooLarge => ApiError.TooLarge(ApiLimits.BodyBytes),
+                StatusCodes.Status408RequestTimeout => ApiError.TooSlow(ApiLimits.BodyBytesPerSecond),
+                var status => ApiError.Invalid(null, bad.Message) with { Status = status },
+            });
         }
         catch (Exception bug)
         {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
@@ -21,7 +22,19 @@ static class JsonBody
         // A rate per request is a matter of HTTP/1.1; the feature refuses it elsewhere.
         if (HttpProtocol.IsHttp11(request.Protocol) && request.HttpContext.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } reading)
             reading.MinDataRate = SlowestBody;
-        var body = request.BodyReader;
+        try
+        {
+            return await ReadAsync(request.BodyReader, cancellation);
+        }
+        catch (IOException wrong) when (wrong is not Microsoft.AspNetCore.Http.BadHttpRequestException)
+        {
+            // The server says so of lengths of chunks that no integer holds. If the connection broke, nobody reads this.
+            return ApiError.Invalid(null, $"The request body cannot be read: {wrong.Message}");
+        }
+    }
+
+    static async Task<ApiOutcome<JsonDocument>> ReadAsync(PipeReader body, CancellationToken cancellation)
+    {
         while (true)
         {
             var read = await body.ReadAsync(cancellation);
