@@ -26,7 +26,8 @@ public sealed class ApiOptionsValidator : IValidateOptions<ApiOptions>
 {
     public ValidateOptionsResult Validate(string? name, ApiOptions options)
         => options.CorsOrigins.FirstOrDefault(origin => !IsOrigin(origin)) is { } wrong
-            ? ValidateOptionsResult.Fail($"--cors-origins has '{wrong}'; an origin is like https://chat.example.com (scheme, host and perhaps a port), or {ApiOptions.AnyOrigin} for all")
+            ? ValidateOptionsResult.Fail(
+                $"--cors-origins has '{wrong}'; an origin is like https://chat.example.com, or {ApiOptions.AnyOrigin} for all")
             : ValidateOptionsResult.Success;
 
     static bool IsOrigin(string origin) => origin == ApiOptions.AnyOrigin

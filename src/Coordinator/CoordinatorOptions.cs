@@ -52,7 +52,8 @@ public sealed record CoordinatorOptions
 }
 
 /// <summary>All that can be checked before the model is opened; names the first wrong value.</summary>
-public sealed class CoordinatorOptionsValidator(IValidateOptions<ApiOptions> api, IValidateOptions<EngineOptions> engine, IValidateOptions<ClusterDeadlines> deadlines)
+public sealed class CoordinatorOptionsValidator(
+    IValidateOptions<ApiOptions> api, IValidateOptions<EngineOptions> engine, IValidateOptions<ClusterDeadlines> deadlines)
     : IValidateOptions<CoordinatorOptions>
 {
     public ValidateOptionsResult Validate(string? name, CoordinatorOptions options)

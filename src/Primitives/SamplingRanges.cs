@@ -62,7 +62,8 @@ public static class SamplingRanges
     static string? EndProblem(SamplingOptions options, int vocabularySize)
     {
         if (options.MinTokens < 0) return $"min_tokens is {options.MinTokens}; it must be 0 or more";
-        if (options.MinTokens > 0 && options.EndIds.Count >= vocabularySize) return $"min_tokens holds back {options.EndIds.Count} ids; there are {vocabularySize}";
+        if (options.MinTokens > 0 && options.EndIds.Count >= vocabularySize)
+            return $"min_tokens holds back {options.EndIds.Count} ids; there are {vocabularySize}";
         foreach (var id in options.EndIds)
             if ((uint)id >= (uint)vocabularySize) return $"min_tokens holds back token {id}; ids are from 0 to {vocabularySize - 1}";
         return null;

@@ -141,7 +141,8 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     static void Map(WebApplication app, CoordinatorOptions options)
     {
-        app.UseWhen(http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi(Listeners.IsOwnMachineOnly(options.Listen)));
+        app.UseWhen(
+            http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi(Listeners.IsOwnMachineOnly(options.Listen)));
         Listeners.Separate(app);
         app.Services.GetRequiredService<MemberMetrics>();   // observes from its creation on
         var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));

@@ -164,7 +164,9 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         return history;
     }
 
-    /// <summary>The ids that may be chosen; empty: all. While an answer has fewer tokens than it must have, those that would end it are not among them.</summary>
+    /// <summary>
+    /// The ids that may be chosen; empty: all. While an answer has fewer tokens than it must have, those that would end it are not among them.
+    /// </summary>
     ReadOnlySpan<byte> MaskOf(LogitRow row, Chunk chunk, SequenceState sequence)
     {
         var bytes = chunk.TokenMask.Length / chunk.SampleCount;

@@ -86,7 +86,8 @@ public sealed class AddressTests : IAsyncLifetime
 
     async Task<JsonElement> PostAsync(string path)
     {
-        using var response = await _api.Http.PostAsync($"{_api.Http.BaseAddress!.ToString().TrimEnd('/')}{path}", new StringContent("{}", Encoding.UTF8, "application/json"));
+        var url = $"{_api.Http.BaseAddress!.ToString().TrimEnd('/')}{path}";
+        using var response = await _api.Http.PostAsync(url, new StringContent("{}", Encoding.UTF8, "application/json"));
         Assert.Equal(404, (int)response.StatusCode);
         return JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
     }

@@ -43,7 +43,8 @@ sealed class ApiHost : IAsyncDisposable
         builder.Logging.ClearProviders();
         if (log is not null) builder.Logging.AddProvider(log);
         var engine = new ScriptedEngine();
-        builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton(options ?? new ApiOptions()).AddSingleton<IGenerationEngine>(engine).AddOpenAiApi(model ?? DemoModel.Served);
+        builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton(options ?? new ApiOptions()).AddSingleton<IGenerationEngine>(engine);
+        builder.Services.AddOpenAiApi(model ?? DemoModel.Served);
         var app = builder.Build();
         app.UseOpenAiApi(ownMachineOnly: true);
         more?.Invoke(app);

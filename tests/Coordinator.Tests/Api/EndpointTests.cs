@@ -89,7 +89,8 @@ public sealed class EndpointTests : IAsyncLifetime
     {
         foreach (var (method, path) in new[] { (HttpMethod.Get, "/health"), (HttpMethod.Post, "/v1/completions") })
         {
-            using var request = new HttpRequestMessage(method, path) { Headers = { { "X-Session-Id", "s" }, { "X-Session-Affinity", "a" }, { "OpenAI-Organization", "o" } } };
+            using var request = new HttpRequestMessage(method, path);
+            foreach (var name in new[] { "X-Session-Id", "X-Session-Affinity", "OpenAI-Organization" }) request.Headers.Add(name, "a");
             if (method == HttpMethod.Post) request.Content = ApiHost.JsonContent(Requests.Completion());
             using var response = await _api.Http.SendAsync(request);
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);

@@ -155,7 +155,7 @@ public sealed class RefusalTests : IAsyncLifetime
     [Fact]
     public async Task A_body_that_is_not_UTF_8_is_refused_wherever_the_wrong_bytes_are()
     {
-        foreach (var body in new[] { "{\"prompt\":\"#\"}", "{\"prompt\":\"a\",\"temperature\":\"#\"}", "{\"prompt\":\"a\",\"#\":1}", "{\"prompt\":\"a\",\"stop\":[\"#\"]}" })
+        foreach (var body in new[] { """{"prompt":"#"}""", """{"prompt":"a","top_p":"#"}""", """{"prompt":"a","#":1}""", """{"prompt":"a","stop":["#"]}""" })
         {
             byte[] bytes = [.. Encoding.UTF8.GetBytes(body).Select(letter => letter == '#' ? (byte)0xFF : letter)];
             using var response = await _api.Http.PostAsync(Completions, new ByteArrayContent(bytes) { Headers = { ContentType = new("application/json") } });

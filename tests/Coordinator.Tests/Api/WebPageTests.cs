@@ -7,7 +7,8 @@ public sealed class WebPageTests : IAsyncLifetime
 {
     ApiHost _api = null!;
 
-    public async Task InitializeAsync() => _api = await ApiHost.StartAsync(options: new() { CorsOrigins = ["https://chat.example.com/", "http://intranet:3000"] });
+    public async Task InitializeAsync()
+        => _api = await ApiHost.StartAsync(options: new() { CorsOrigins = ["https://chat.example.com/", "http://intranet:3000"] });
 
     public async Task DisposeAsync() => await _api.DisposeAsync();
 
@@ -70,7 +71,8 @@ public sealed class WebPageTests : IAsyncLifetime
     public async Task An_error_that_comes_before_the_pages_turn_can_be_read_too()
     {
         _api.Engine.Script = _ => throw new InvalidOperationException("bug");
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = ApiHost.JsonContent(Requests.Completion()), Headers = { { "Origin", "http://localhost:3000" } } };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = ApiHost.JsonContent(Requests.Completion()) };
+        request.Headers.Add("Origin", "http://localhost:3000");
         using var response = await _api.Http.SendAsync(request);
         Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
         Assert.True(response.Headers.Contains("Access-Control-Allow-Origin"));
@@ -114,5 +116,6 @@ public sealed class WebPageTests : IAsyncLifetime
     static Task<HttpResponseMessage> AskAsync(ApiHost api, string origin, string path = "/v1/models")
         => api.Http.SendAsync(new HttpRequestMessage(HttpMethod.Get, path) { Headers = { { "Origin", origin } } });
 
-    static Task<HttpResponseMessage> HostAsync(ApiHost api, string host) => api.Http.SendAsync(new HttpRequestMessage(HttpMethod.Get, "/health") { Headers = { Host = host } });
+    static Task<HttpResponseMessage> HostAsync(ApiHost api, string host)
+        => api.Http.SendAsync(new HttpRequestMessage(HttpMethod.Get, "/health") { Headers = { Host = host } });
 }

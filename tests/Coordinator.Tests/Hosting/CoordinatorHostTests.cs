@@ -122,7 +122,8 @@ public sealed class CoordinatorHostTests
         await cluster.JoinAsync(worker => worker.KvBlocks = 4);
         await cluster.ReadyAsync();
         using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
-        var answer = await http.PostAsync("/v1/completions", new StringContent($$"""{"prompt":[5,6,7],"temperature":0,"ignore_eos":true{{more}}}""", null, "application/json"));
+        var request = $$"""{"prompt":[5,6,7],"temperature":0,"ignore_eos":true{{more}}}""";
+        var answer = await http.PostAsync("/v1/completions", new StringContent(request, null, "application/json"));
         var body = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.IsSuccessStatusCode, body);
         Assert.Contains("\"total_tokens\":64", body);

@@ -11,6 +11,9 @@ public sealed class AgentTests
 {
     const int Context = 32_768;
 
+    /// <summary>Instructions of some 9 kB, as agents send them.</summary>
+    static readonly string Instructions = string.Concat(Enumerable.Repeat("You help with code. Read the files, then say what you change and why.\n", 130));
+
     [Fact]
     public async Task Agents_get_an_answer_where_they_send_no_tools_and_are_told_about_tools_where_they_do()
     {
@@ -18,8 +21,9 @@ public sealed class AgentTests
         var model = WithLongContext(folder);
         await using var cluster = await LocalCluster.StartAsync("--model", model);
 
-        foreach (var (body, limit) in new[] { (Conversation("""[{"type":"text","text":"Fix the bug."}]"""), 8_000), (Conversation("\"Fix the bug.\""), 32_000), (Conversation("\"Fix the bug.\""), 64_000) })
+        foreach (var (content, limit) in new[] { ("""[{"type":"text","text":"Fix it."}]""", 8_000), ("\"Fix it.\"", 32_000), ("\"Fix it.\"", 64_000) })
         {
+            var body = Conversation(content);
             body["max_tokens"] = limit;
             using var response = await SendAsync(cluster, body);
             Assert.True(response.StatusCode == HttpStatusCode.OK, await ErrorOfAsync(response));
@@ -35,11 +39,10 @@ public sealed class AgentTests
         Assert.Contains("'tools' is not supported yet", await refused.Content.ReadAsStringAsync());
     }
 
-    /// <summary>Instructions of some 9 kB, as agents send them.</summary>
     static JsonObject Conversation(string content) => new()
     {
         ["messages"] = new JsonArray(
-            new JsonObject { ["role"] = "system", ["content"] = string.Concat(Enumerable.Repeat("You help with code. Read the files first, then say what you change and why.\n", 120)) },
+            new JsonObject { ["role"] = "system", ["content"] = Instructions },
             new JsonObject { ["role"] = "user", ["content"] = JsonNode.Parse(content) }),
         ["stream"] = true,
         ["stream_options"] = new JsonObject { ["include_usage"] = true },

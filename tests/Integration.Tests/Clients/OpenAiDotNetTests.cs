@@ -25,7 +25,8 @@ public sealed class OpenAiDotNetTests
         await foreach (var update in chat.CompleteChatStreamingAsync(messages, new ChatCompletionOptions { Temperature = 0 }))
             streamed += string.Concat(update.ContentUpdate.Select(part => part.Text));
         ChatCompletion plain = await chat.CompleteChatAsync([ChatMessage.CreateUserMessage("What is a KV cache?")]);
-        ChatCompletion longer = await chat.CompleteChatAsync(messages, new ChatCompletionOptions { Temperature = 0, MaxOutputTokenCount = 16_000, ReasoningEffortLevel = "low", StoredOutputEnabled = true });
+        var usual = new ChatCompletionOptions { Temperature = 0, MaxOutputTokenCount = 16_000, StoredOutputEnabled = true };
+        ChatCompletion longer = await chat.CompleteChatAsync(messages, usual);
         var refused = await Assert.ThrowsAsync<ClientResultException>(() => new ChatClient("another", new ApiKeyCredential("none"), options).CompleteChatAsync(messages));
 
         Assert.StartsWith("A KV cache stores the keys and values of all tokens", whole.Content[0].Text);

@@ -35,7 +35,8 @@ static class ChatRequestRules
         if (fields.Fields("chat_template_kwargs") is not { } given) return variables;
         foreach (var name in given.Names())
         {
-            if (OwnFields.Contains(name)) given.Refuse(name, $"'{given.PathOf(name)}' is not a further variable of the template: '{name}' is a field of the request.");
+            if (OwnFields.Contains(name))
+                given.Refuse(name, $"'{given.PathOf(name)}' is not a further variable of the template: '{name}' is a field of the request.");
             else if (given.Find(name) is { } value) variables[name] = JsonNode.Parse(value.GetRawText());
         }
         given.ReportUnread();

@@ -3,14 +3,21 @@ using LlamaCluster.Coordinator.Generation;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
-/// <summary>The most tokens that prompt and answer may have together, now: what the model is served with, or what the cluster's KV cache has room for.</summary>
+/// <summary>
+/// The most tokens that prompt and answer may have together, now: what the model is served with, or what the cluster's KV cache has room for.
+/// </summary>
 /// <param name="Why">What sets the limit and how to raise it, as a sentence for errors.</param>
 sealed record ContextLimit(int Tokens, string Why)
 {
     public static ContextLimit Of(ServedModel model, EngineStatus status)
     {
         if (status.MaxPositions is { } room && room < model.ContextLength)
-            return new(room, $"The cluster's KV cache has room for no more; the model is served with a context of {model.ContextLength}. More workers or more memory raise it.");
+        {
+            return new(
+                room,
+                $"The cluster's KV cache has room for no more; the model is served with a context of {model.ContextLength}. "
+                + "More workers or more memory raise it.");
+        }
         return model.LongestContext > model.ContextLength
             ? new(model.ContextLength, $"The server was started with it; the model itself takes up to {model.LongestContext} (--context).")
             : new(model.ContextLength, "For a longer one serve another model (--model).");
