@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Testing;
@@ -43,6 +46,55 @@ public class CallerKeysTests(ModelFile file) : IClassFixture<ModelFile>
         // The worker is as it was: its view runs, and the next one is taken.
         await using var pipeline = await TestPipeline.OpenAsync([worker], Plan(worker, 1));
         await TestPipeline.AssignAsync(worker, Plan(worker, 2), 0, file.Path);
+    }
+
+    [Fact]
+    public async Task A_strangers_large_message_is_refused_before_it_has_come()
+    {
+        await using var worker = await TestWorker.StartAsync();
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, worker.Host.Address.Port);
+        var connection = client.GetStream();
+        byte[] headers =
+        [
+            .. Field(":method", "POST"), .. Field(":scheme", "http"), .. Field(":authority", "worker"), .. Field("content-type", "application/grpc"),
+            .. Field(":path", $"/{Wire.Activations.Descriptor.FullName}/Send"),
+        ];
+        byte[] beginning = [0, 0, 0x40, 0, 0, .. new byte[1000]];   // of a message of 4 MiB
+        await connection.WriteAsync((byte[])[.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, .. Frame(Settings, 0, 0, []), .. Frame(Headers, EndHeaders, 1, headers), .. Frame(Data, 0, 1, beginning)]);
+
+        byte type, flags;
+        byte[] payload;
+        do (type, flags, payload) = await ReadFrameAsync(connection).Soon();
+        while (type != Headers);
+        Assert.Equal(EndHeaders | EndStream, flags);
+        Assert.Contains("grpc-status\u000216", System.Text.Encoding.Latin1.GetString(payload));
+    }
+
+    const byte Data = 0, Headers = 1, Settings = 4;
+    const byte EndStream = 1, EndHeaders = 4;
+
+    /// <summary>A header field of HTTP/2, written out (RFC 7541, 6.2.2).</summary>
+    static byte[] Field(string name, string value) =>
+        [0, (byte)name.Length, .. System.Text.Encoding.ASCII.GetBytes(name), (byte)value.Length, .. System.Text.Encoding.ASCII.GetBytes(value)];
+
+    /// <summary>A frame of HTTP/2 (RFC 9113, 4.1).</summary>
+    static byte[] Frame(byte type, byte flags, int stream, byte[] payload)
+    {
+        var head = new byte[9];
+        BinaryPrimitives.WriteInt32BigEndian(head, payload.Length << 8 | type);
+        head[4] = flags;
+        BinaryPrimitives.WriteInt32BigEndian(head.AsSpan(5), stream);
+        return [.. head, .. payload];
+    }
+
+    static async Task<(byte Type, byte Flags, byte[] Payload)> ReadFrameAsync(Stream connection)
+    {
+        var head = new byte[9];
+        await connection.ReadExactlyAsync(head);
+        var payload = new byte[BinaryPrimitives.ReadInt32BigEndian(head) >>> 8];
+        await connection.ReadExactlyAsync(payload);
+        return (head[3], head[4], payload);
     }
 
     [Fact]
