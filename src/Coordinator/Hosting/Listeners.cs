@@ -22,9 +22,6 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     /// </summary>
     public const int MaxConnections = 10_000;
 
-    /// <summary>Calls at a time on one gRPC connection. A worker has a handful.</summary>
-    public const int MaxStreamsPerConnection = 100;
-
     /// <summary>A client that is slower to send its request headers is disconnected.</summary>
     public static readonly TimeSpan RequestHeadersTimeout = TimeSpan.FromSeconds(15);
 
@@ -47,7 +44,6 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         kestrel.Limits.MaxConcurrentUpgradedConnections = 0;   // nothing here upgrades, to WebSockets or anything else
         kestrel.Limits.RequestHeadersTimeout = RequestHeadersTimeout;
         kestrel.Limits.KeepAliveTimeout = KeepAliveTimeout;
-        kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         // Above the API's own limits, which answer with a reason.
         kestrel.Limits.MaxRequestLineSize = ApiLimits.HeadSlack * ApiLimits.TargetBytes;
         kestrel.Limits.MaxRequestHeadersTotalSize = ApiLimits.HeadSlack * ApiLimits.HeaderBytes;

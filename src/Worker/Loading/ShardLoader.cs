@@ -54,7 +54,7 @@ sealed partial class ShardLoader(
         var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks }, group?.Exchange);
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
-        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, timeout));
+        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout));
         var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
@@ -65,7 +65,10 @@ sealed partial class ShardLoader(
         new(order.Plan.ViewVersion, fromStage, hiddenSize, order.ActivationType, order.MaxStepRows, order.Plan.StageCount + 1);
 
     static GroupShape Ranks(LoadOrder order, HeldModel held) => new(
-        order.Plan.ViewVersion, order.Plan.ModelDigest, order.Assignment.Stage, order.Assignment.Shard, held.Weights.Config.HiddenSize, order.MaxStepRows, order.SumType);
+        order.Plan.ViewVersion, order.Plan.ModelDigest, order.Assignment.Stage, order.Assignment.Shard, held.Weights.Config.HiddenSize, order.MaxStepRows, order.SumType)
+    {
+        Key = order.ViewKey,
+    };
 
     static long LinkBytes(LoadOrder order, ActivationShape shape)
     {

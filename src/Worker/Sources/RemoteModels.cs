@@ -19,7 +19,7 @@ namespace LlamaCluster.Worker.Sources;
 /// the shard needs into the cache. They stay there for the next time: a part that is there and whole is not fetched again.
 /// </summary>
 sealed partial class RemoteModels(
-    WeightsCache cache, IModelLoader loader, PeerChannels channels, WorkerOptions options, ILogger<RemoteModels> logger)
+    WeightsCache cache, IModelLoader loader, PeerChannels channels, ClusterOwner owner, WorkerOptions options, ILogger<RemoteModels> logger)
 {
     /// <summary>Calls before it gives up. Each goes on after the last tensor that is whole.</summary>
     const int Attempts = 3;
@@ -30,7 +30,7 @@ sealed partial class RemoteModels(
         var (plan, address) = (order.Plan, order.WeightsAddress ?? options.Coordinator);
         using var channel = channels.Open(address);
         var client = new Wire.Weights.WeightsClient(channel);
-        var fetch = new WeightsFetch(client, cache, plan.ViewVersion, plan.ModelDigest, options.PeerTimeout);
+        var fetch = new WeightsFetch(client, owner, cache, plan.ViewVersion, plan.ModelDigest, options.PeerTimeout);
         var tensors = new CachedTensors(cache, plan.ModelDigest);
         try
         {
@@ -63,10 +63,10 @@ sealed partial class RemoteModels(
         _ => null,
     };
 
-    static async Task<DescribedModel> DescribeAsync(Wire.Weights.WeightsClient client, LoadOrder order, CancellationToken cancellation)
+    async Task<DescribedModel> DescribeAsync(Wire.Weights.WeightsClient client, LoadOrder order, CancellationToken cancellation)
     {
         var request = new Wire.DescribeModelRequest { ViewVersion = order.Plan.ViewVersion, ModelDigest = order.Plan.ModelDigest };
-        var description = await client.DescribeAsync(request, deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation);
+        var description = await client.DescribeAsync(request, owner.Headers, deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation);
         return description.ToModel(order.Plan.ModelDigest);
     }
 

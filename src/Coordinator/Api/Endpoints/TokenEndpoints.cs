@@ -24,6 +24,7 @@ sealed class TokenizeEndpoint(IGenerationEngine engine, ServedModel model, Reque
     {
         fields.Model(model);
         fields.Neutral("return_token_strs", Neutral.False, "is not supported");
+        OtherFields.ReadChat(fields);   // tools and the like would be part of the prompt
         var isText = fields.Find("messages") is null;
         if (!isText && fields.Find("prompt") is not null) fields.Refuse("prompt", "'prompt' and 'messages' are two things to tokenize; give one of them.");
         RawPrompt prompt = isText ? CompletionRequestRules.ReadText(fields, "'prompt' (a text) or 'messages' is required.") : ChatRequestRules.ReadPrompt(fields);

@@ -19,6 +19,8 @@ static class SettingsRules
         var (maxTokens, maxTokensField) = ReadMaxTokens(fields, leastTokens);
         var stopIds = ReadStopIds(fields, model);
         var minTokens = ReadMinTokens(fields, maxTokens, maxTokensField);
+        if (minTokens > 0 && stopIds.Count >= model.Tokenizer.VocabularySize)
+            fields.Refuse("min_tokens", "'min_tokens' leaves no token to choose: every one of the vocabulary ends the answer.");
         var (includeUsage, continuousUsage) = ReadStreamOptions(fields, stream);
         return new()
         {
