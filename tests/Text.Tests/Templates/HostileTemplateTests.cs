@@ -90,7 +90,7 @@ public sealed class HostileTemplateTests
     [InlineData("{{ (n * 100000 ~ 'x' ~ n * 100000).strip() }}", "x")]
     [InlineData("{{ (n * 200000).strip(n) | length }}", "0")]
     [InlineData("{{ (n * 200000).lstrip(n) | length }} {{ (n * 200000).rstrip(n) | length }}", "0 0")]
-    [InlineData("{{ ('a ' * 20000).split() | length }} {{ ('a ' * 20000).rsplit(none, 3) | length }}", "20000 4")]
+    [InlineData("{{ ('a ' * 8000).split() | length }} {{ ('a ' * 20000).rsplit(none, 3) | length }}", "8000 4")]
     [InlineData("{{ ('  ' * 90000 ~ 'a').split() }} {{ ('a' ~ '  ' * 90000).rsplit() }}", "['a'] ['a']")]
     [InlineData("{% set t = '\ud83d\ude00' * 100000 ~ 'x' %}{{ t[-1] }}{{ t[100000] }}{{ t[-3:] | length }}{{ t[0] == t[-2] }}{{ t[1::50000] | length }}", "xx3True2")]
     [InlineData("{{ [1, 2, 3] | batch(2000000000) | list }}{{ [1, 2, 3] | batch(2, 0) | list }}", "[[1, 2, 3]][[1, 2], [3, 0]]")]

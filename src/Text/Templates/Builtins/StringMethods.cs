@@ -70,13 +70,19 @@ static partial class StringMethods
         return context.Changed(self.Text, change);
     };
 
-    static Method Asking(string name, Func<string, bool> holds) => (_, self, arguments) =>
+    static Method Asking(string name, Func<string, bool> holds) => (context, self, arguments) =>
     {
         arguments.Bind(name);
+        context.Budget.SpendOnLetters(self.Text.Length);
         return BooleanValue.Of(holds(self.Text));
     };
 
-    static Method Every(string name, Func<Rune, bool> holds) => Asking(name, text => text.Length > 0 && text.EnumerateRunes().All(holds));
+    static Method Every(string name, Func<Rune, bool> holds) => Asking(name, text =>
+    {
+        foreach (var rune in text.EnumerateRunes())
+            if (!holds(rune)) return false;
+        return text.Length > 0;
+    });
 
     static Value Strip(ValueContext context, StringValue self, CallArguments arguments, bool atStart, bool atEnd)
     {

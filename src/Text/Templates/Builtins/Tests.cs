@@ -31,8 +31,8 @@ static class Tests
         ["escaped"] = Plain("escaped", value => value is StringValue { IsMarkup: true }),
         ["odd"] = (context, value, _) => Remainder(value, new IntegerValue(2), context) == 1,
         ["even"] = (context, value, _) => Remainder(value, new IntegerValue(2), context) == 0,
-        ["lower"] = (context, value, _) => LetterCase.IsLower(context.TextOf(value)),
-        ["upper"] = (context, value, _) => LetterCase.IsUpper(context.TextOf(value)),
+        ["lower"] = (context, value, _) => HasCase(context, value, LetterCase.IsLower),
+        ["upper"] = (context, value, _) => HasCase(context, value, LetterCase.IsUpper),
         ["filter"] = Plain("filter", value => value is StringValue name && Filters.Exists(name.Text)),
         ["test"] = Plain("test", value => value is StringValue name && Exists(name.Text)),
         ["divisibleby"] = (context, value, arguments) => Remainder(value, Single("divisibleby", arguments), context) == 0,
@@ -65,6 +65,13 @@ static class Tests
     {
         if (value is StringValue text) context.Budget.SpendOnText(text.Text.Length);
         return ByName[Named(name)](context, value, arguments);
+    }
+
+    static bool HasCase(ValueContext context, Value value, Func<string, bool> holds)
+    {
+        var text = context.TextOf(value);
+        context.Budget.SpendOnLetters(text.Length);
+        return holds(text);
     }
 
     static Test Plain(string name, Func<Value, bool> holds) => (_, value, arguments) =>

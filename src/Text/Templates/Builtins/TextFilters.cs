@@ -23,7 +23,7 @@ static class TextFilters
         new("e", Escape),
         new("forceescape", (context, value, _) => new StringValue(new StringValue(context.TextOf(value)).Escape(context.Budget), isMarkup: true)),
         new("safe", (context, value, _) => new StringValue(context.TextOf(value), isMarkup: true)),
-        new("wordcount", (context, value, _) => new IntegerValue(CountWords(context.TextOf(value)))),
+        new("wordcount", (context, value, _) => new IntegerValue(CountWords(context.TextOf(value), context.Budget))),
         new("truncate", Truncate),
         new("tojson", ToJson),
     ];
@@ -82,8 +82,9 @@ static class TextFilters
     }
 
     /// <summary>Counts the runs of letters, digits and underscores.</summary>
-    static int CountWords(string text)
+    static int CountWords(string text, Budget budget)
     {
+        budget.SpendOnLetters(text.Length);
         var count = 0;
         for (var i = 0; i < text.Length; i++)
             if (IsInWord(text[i]) && (i == 0 || !IsInWord(text[i - 1]))) count++;

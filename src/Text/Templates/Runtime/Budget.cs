@@ -51,11 +51,12 @@ sealed class TemplateFault(string reason, int? line = null, bool raisedByTemplat
 /// </summary>
 sealed class Budget
 {
-    /// <summary>What an element of a list or mapping counts for in memory, in characters.</summary>
-    public const int ElementCharacters = 16;
+    /// <summary>What an element of a list or mapping takes in memory with its value, in characters.</summary>
+    public const int ElementCharacters = 64;
 
     // Work is counted in characters touched.
     const int StepWork = 64;
+    const int LetterWork = 4;
     const long WorkBetweenLooks = 4096 * StepWork;
 
     readonly TemplateLimits _limits;
@@ -96,6 +97,9 @@ sealed class Budget
 
     /// <summary>Counts work on text that makes no new text, such as a search.</summary>
     public void SpendOnText(long characters) => Work(characters);
+
+    /// <summary>Counts work that looks at each letter for itself, which takes longer.</summary>
+    public void SpendOnLetters(long letters) => Work(letters * LetterWork);
 
     /// <summary>Call before making text.</summary>
     public void MakeText(long characters)

@@ -8,9 +8,6 @@ namespace LlamaCluster.Text.Templates.Values;
 /// <param name="isMarkup">The text was escaped or declared safe; <c>+</c> escapes what is joined to it.</param>
 sealed class StringValue(string text, bool isMarkup = false) : Value
 {
-    // To go over a code point takes several times as long as to search or copy a character.
-    const int WalkWork = 4;
-
     readonly bool _hasSurrogates = text.AsSpan().ContainsAnyInRange('\ud800', '\udfff');
     int? _count;
 
@@ -57,7 +54,7 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
         var at = UnitOf(range.Start, context.Budget);
         if (range.Step == 1) return context.Text(Text.AsSpan(at..UnitOf(range.Start + range.Count, context.Budget)));
         context.Budget.MakeText(2L * range.Count);
-        context.Budget.SpendOnText(WalkWork * (long)range.Count * Math.Abs((long)range.Step));
+        context.Budget.SpendOnLetters(range.Count * Math.Abs((long)range.Step));
         var picked = new StringBuilder(range.Count);
         for (var i = 0; i < range.Count; i++)
         {
@@ -94,7 +91,7 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
     {
         if (!_hasSurrogates) return index;
         var fromEnd = index > CodePoints / 2;
-        budget.SpendOnText(WalkWork * (long)(fromEnd ? CodePoints - index : index));
+        budget.SpendOnLetters(fromEnd ? CodePoints - index : index);
         return fromEnd ? Move(Text.Length, index - CodePoints) : Move(0, index);
     }
 

@@ -76,6 +76,7 @@ class ValueContext(Budget budget, DateTimeOffset now)
     /// <summary>A new string value that a change of letters makes, counted; its length is that of <paramref name="text"/>.</summary>
     public StringValue Changed(string text, Func<string, string> change)
     {
+        Budget.SpendOnLetters(text.Length);
         Budget.MakeText(text.Length);
         return new StringValue(change(text));
     }

@@ -127,17 +127,19 @@ public sealed class GgufTokenizerReaderTests
     [InlineData("chatglm-bpe")]
     public void OtherNamesOfItsSplitExpressionAreReadByMergesAlone(string name)
     {
+        var same = VocabularyFile.Open(Demo(pairs => pairs.Set("tokenizer.ggml.pre", name))).Tokenizer;
+        Encoded.AssertIds(same, Recorded.PlainTexts, Recorded.Ids(Recorded.Read("llama-cpp.json")["demo"]!["plain"]!));
+
+        var (usual, other) = (Open("llama-bpe"), Open(name));
+        Assert.Equal([usual.BosId!.Value, usual.FindToken("her")!.Value], usual.Encode("her", addSpecial: true, parseSpecial: false));
+        Assert.Equal([other.FindToken("h")!.Value, other.FindToken("er")!.Value], other.Encode("her", addSpecial: true, parseSpecial: false));
+
         ITokenizer Open(string pre) => VocabularyFile.Open(Demo(pairs =>
         {
             pairs.Set("tokenizer.ggml.pre", pre);
-            pairs.Set("tokenizer.ggml.merges", ["t h", "a b"]);
+            pairs.Set("tokenizer.ggml.merges", ["e r"]);
             pairs.Remove("tokenizer.ggml.add_bos_token");
         })).Tokenizer;
-        var (usual, other) = (Open("llama-bpe"), Open(name));
-
-        Assert.Equal([usual.BosId!.Value, usual.FindToken("the")!.Value], usual.Encode("the", addSpecial: true, parseSpecial: false));
-        Assert.Equal([other.FindToken("th")!.Value, other.FindToken("e")!.Value], other.Encode("the", addSpecial: true, parseSpecial: false));
-        Assert.Equal(usual.Encode("1234567 I'll\n\n x", false, false).Count, other.Encode("1234567 I'll\n\n x", false, false).Count);
     }
 
     [Fact]
