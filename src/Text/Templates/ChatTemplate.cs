@@ -54,7 +54,8 @@ public sealed class ChatTemplate
         Render(input, _forms, new TemplateLimits(), time, cancellation);
 
     /// <summary>The prompt for messages exactly as they are.</summary>
-    internal string RenderAsGiven(ChatTemplateInput input, TemplateLimits? limits = null, TimeProvider? time = null, CancellationToken cancellation = default) =>
+    internal string RenderAsGiven(
+        ChatTemplateInput input, TemplateLimits? limits = null, TimeProvider? time = null, CancellationToken cancellation = default) =>
         Render(input, ContentForms.AsGiven, limits ?? new TemplateLimits(), time, cancellation);
 
     string Render(ChatTemplateInput input, ContentForms forms, TemplateLimits limits, TimeProvider? time, CancellationToken cancellation)

@@ -47,8 +47,10 @@ sealed class ContentForms
     {
         var forms = new ContentForms();
         foreach (var role in Roles)
-            if (Conversations.Where(roles => roles.Contains(role)).Select(roles => forms.Try(render, roles, role)).FirstOrDefault(form => form is not null) is { } found)
-                forms._byRole.Add(role, found);
+        {
+            var found = Conversations.Where(roles => roles.Contains(role)).Select(roles => forms.Try(render, roles, role));
+            if (found.FirstOrDefault(form => form is not null) is { } form) forms._byRole.Add(role, form);
+        }
         return forms;
     }
 
@@ -75,7 +77,9 @@ sealed class ContentForms
         return new DictionaryValue(message.Entries.Select(entry => entry.Key is StringValue { Text: "content" } ? new(entry.Key, changed) : entry), budget);
     }
 
-    ContentForm FormOf(string role) => _byRole.TryGetValue(role, out var form) || _byRole.TryGetValue(Roles[0], out form) ? form : ContentForm.Any;
+    ContentForm FormOf(string role) => KnownFormOf(role) ?? KnownFormOf(Roles[0]) ?? ContentForm.Any;
+
+    ContentForm? KnownFormOf(string role) => _byRole.TryGetValue(role, out var form) ? form : null;
 
     /// <summary>The form in which a role's words come out of a conversation; null if they do in neither.</summary>
     ContentForm? Try(Func<JsonArray, string?> render, string[] roles, string role)
@@ -88,7 +92,7 @@ sealed class ContentForms
 
         string? Shown(ContentForm form)
         {
-            var messages = roles.Select(other => Message(other, other == role ? Words : "a", other == role || !_byRole.ContainsKey(other) ? form : FormOf(other)));
+            var messages = roles.Select(other => other == role ? Message(role, Words, form) : Message(other, "a", KnownFormOf(other) ?? form));
             var prompt = render(new JsonArray([.. messages]));
             return prompt?.Contains(Words, StringComparison.OrdinalIgnoreCase) == true ? prompt : null;
         }
@@ -107,8 +111,8 @@ sealed class ContentForms
         foreach (var (index, part) in parts.Items.Index())
         {
             budget.Spend(1);
-            if (part is not DictionaryValue fields || !fields.TryGet(new StringValue("text"), budget, out var text) || text is not StringValue { Text: var words })
-                return null;
+            if (part is not DictionaryValue fields || !fields.TryGet(new StringValue("text"), budget, out var text)) return null;
+            if (text is not StringValue { Text: var words }) return null;
             if (fields.TryGet(new StringValue("type"), budget, out var type) && type is not StringValue { Text: "text" }) return null;
             joined.Append(index > 0 ? "\n" : "").Append(words);
         }

@@ -12,7 +12,8 @@ public sealed class PromptEncodingTests
 {
     const string Endless = "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}";
 
-    const string PartsOnly = "{% for m in messages %}<{{ m.role }}>{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}{% endfor %}";
+    const string PartsOnly =
+        "{% for m in messages %}<{{ m.role }}>{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}{% endfor %}";
 
     [Theory]
     [InlineData("\"Hello there friend\"")]
@@ -62,9 +63,29 @@ public sealed class PromptEncodingTests
         using var encoder = new PromptEncoder(With(Endless), time);
         var prompt = new RawPrompt.Chat(new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hi" }), AddGenerationPrompt: true);
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => encoder.TokenizeAsync(prompt, addSpecialTokens: false, gone.Token).WaitAsync(ApiHost.Deadline));
+        var encoding = encoder.TokenizeAsync(prompt, addSpecialTokens: false, gone.Token);
 
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => encoding.WaitAsync(ApiHost.Deadline));
         Assert.Equal([false, false, false], looks);
+    }
+
+    /// <summary>However many prompts compute, what else the coordinator does has threads to do it on.</summary>
+    [Fact]
+    public async Task RenderingsThatDoNotEndLeaveHealthAlone()
+    {
+        using var answered = new ManualResetEventSlim();
+        var time = new WatchedTime(secondsBetweenLooks: 1, onLook: () =>
+        {
+            if (!Thread.CurrentThread.IsThreadPoolThread) Assert.True(answered.Wait(ApiHost.Deadline));
+        });
+        await using var host = await ApiHost.StartAsync(With(Endless), time);
+        var hostile = Enumerable.Range(0, 44).Select(_ => host.PostAsync("/v1/chat/completions", Requests.Chat())).ToList();
+
+        await host.GetAsync("/health", 200);
+        Assert.DoesNotContain(hostile, request => request.IsCompleted);
+        answered.Set();
+
+        foreach (var response in await Task.WhenAll(hostile).WaitAsync(ApiHost.Deadline)) Assert.Equal(400, (int)response.StatusCode);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LlamaCluster.Text.Templates;
 using LlamaCluster.Text.Templates.Runtime;
+using LlamaCluster.Text.Templates.Values;
 
 namespace LlamaCluster.Text.Tests.Templates;
 
@@ -27,7 +28,7 @@ public sealed class HostileTemplateTests
     [InlineData("{% set l = ['x' * 90000] * 2000 %}{{ l | map('int') | sum }}")]
     [InlineData("{% set t = '\ud83d\ude00' * 20000 %}{% for i in range(20000) %}{{ t[i] }}{% endfor %}")]
     [InlineData("{% set t = '\ud83d\ude00' * 20000 %}{% for i in range(20000) %}{{ t[i:i+1] }}{% endfor %}")]
-    [InlineData("{% set t = '\ud83d\ude00' * 20000 %}{% for i in range(20000) %}{{ t[10000:10001:-1] }}{% endfor %}{% for i in range(20000) %}{{ t[10000] }}{% endfor %}")]
+    [InlineData("{% set t = '\ud83d\ude00' * 20000 %}{% for i in range(20000) %}{{ t[10000:9000:-1] }}{% endfor %}")]
     // Keys.
     [InlineData("{% set k = 'a' * 90000 %}{% set d = {k: 1} %}{% for i in range(3000) %}{{ d[k] }}{% endfor %}")]
     [InlineData("{% set k = 'a' * 90000 %}{% set d = {k: 1} %}{% for i in range(3000) %}{{ d.get(k) }}{% endfor %}")]
@@ -92,11 +93,11 @@ public sealed class HostileTemplateTests
     [InlineData("{{ (n * 200000).lstrip(n) | length }} {{ (n * 200000).rstrip(n) | length }}", "0 0")]
     [InlineData("{{ ('a ' * 8000).split() | length }} {{ ('a ' * 20000).rsplit(none, 3) | length }}", "8000 4")]
     [InlineData("{{ ('  ' * 90000 ~ 'a').split() }} {{ ('a' ~ '  ' * 90000).rsplit() }}", "['a'] ['a']")]
-    [InlineData("{% set t = '\ud83d\ude00' * 100000 ~ 'x' %}{{ t[-1] }}{{ t[100000] }}{{ t[-3:] | length }}{{ t[0] == t[-2] }}{{ t[1::50000] | length }}", "xx3True2")]
+    [InlineData("{% set t = s * 100000 ~ 'x' %}{{ t[-1] }}{{ t[100000] }}{{ t[-3:] | length }}{{ t[0] == t[-2] }}{{ t[1::50000] | length }}", "xx3True2")]
     [InlineData("{{ [1, 2, 3] | batch(2000000000) | list }}{{ [1, 2, 3] | batch(2, 0) | list }}", "[[1, 2, 3]][[1, 2], [3, 0]]")]
     public void WorkInProportionToTheTextIsDone(string source, string expected)
     {
-        var template = ChatTemplate.Parse("{% set n = '\\n' %}" + source);
+        var template = ChatTemplate.Parse("{% set n = '\\n' %}{% set s = '\ud83d\ude00' %}" + source);
         var before = GC.GetAllocatedBytesForCurrentThread();
 
         Assert.Equal(expected, template.RenderAsGiven(NoMessages, Tight with { Steps = 20_000 * 8 }));
@@ -110,7 +111,7 @@ public sealed class HostileTemplateTests
         var numbers = Enumerable.Range(1, 2000).Select(i => BitConverter.UInt64BitsToDouble((ulong)(0x3ff00000 + i) << 32 | (uint)(0x3ff00000 + i))).ToArray();
         Assert.Single(numbers.Select(number => number.GetHashCode()).Distinct());
 
-        var hashes = numbers.Select(number => LlamaCluster.Text.Templates.Values.KeyEquality.Instance.GetHashCode(new LlamaCluster.Text.Templates.Values.FloatValue(number)));
+        var hashes = numbers.Select(number => KeyEquality.Instance.GetHashCode(new FloatValue(number)));
 
         Assert.InRange(hashes.Distinct().Count(), 1990, 2000);
     }

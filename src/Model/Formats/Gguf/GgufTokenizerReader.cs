@@ -42,7 +42,8 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
             throw metadata.Error(Scores, $"has {scores[at]} for token {at}");
         var prefix = Boolean("tokenizer.ggml.add_space_prefix", absent: true) ? SpacePrefix.EachSegment : SpacePrefix.Never;
         var rule = new MergesByScore(tokens.Plain, Array.ConvertAll(scores, MergesByScore.Priority));
-        return new SentencePieceTokenizer<MergesByScore>(tokens, ReadSpecialIds(tokens, defaultBos: 1, defaultEos: 2, addsBos: true), rule, new SpaceRules(prefix));
+        var special = ReadSpecialIds(tokens, defaultBos: 1, defaultEos: 2, addsBos: true);
+        return new SentencePieceTokenizer<MergesByScore>(tokens, special, rule, new SpaceRules(prefix));
     }
 
     ByteLevelTokenizer ReadByteLevel()
@@ -50,11 +51,13 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
         if (!metadata.TryGetString("tokenizer.ggml.pre", out var split))
             throw metadata.Error("tokenizer.ggml.pre", "is missing: convert the model again with a converter that writes it");
         var isLlama3 = Llama3Rules.Contains(split);
-        if (!isLlama3 && !Llama3Splits.Contains(split))
-            throw metadata.Error("tokenizer.ggml.pre", $"is {ErrorText.Quote(split)}, which is not supported; {string.Join(", ", [.. Llama3Rules, .. Llama3Splits])} are");
+        string[] known = [.. Llama3Rules, .. Llama3Splits];
+        if (!known.Contains(split))
+            throw metadata.Error("tokenizer.ggml.pre", $"is {ErrorText.Quote(split)}, which is not supported; {string.Join(", ", known)} are");
         RefuseTrue("tokenizer.ggml.add_space_prefix", "a byte-level tokenizer with a space in front is not supported");
         var tokens = ReadTokens(TokenSpelling.ByteLevel);
-        return new ByteLevelTokenizer(tokens, ReadSpecialIds(tokens, defaultBos: null, defaultEos: null, addsBos: isLlama3), ReadMerges(tokens), wholeFirst: isLlama3);
+        var special = ReadSpecialIds(tokens, defaultBos: null, defaultEos: null, addsBos: isLlama3);
+        return new ByteLevelTokenizer(tokens, special, ReadMerges(tokens), wholeFirst: isLlama3);
     }
 
     TokenSet ReadTokens(TokenSpelling spelling)

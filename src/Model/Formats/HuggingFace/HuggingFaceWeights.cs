@@ -130,7 +130,8 @@ sealed class HuggingFaceWeights : StoredWeights
         if (config.TiedEmbeddings) tensors.Remove(LlamaTensors.Output);
         else if (!tensors.ContainsKey(LlamaTensors.Output))
             throw new ModelFormatException(
-                $"{folder}: tensor {HuggingFaceNames.Head} is missing: a model whose head is its embedding says so in config.json, with tie_word_embeddings: true");
+                $"{folder}: tensor {HuggingFaceNames.Head} is missing: a model whose head is its embedding says so in config.json, "
+                + "with tie_word_embeddings: true");
         var problem = LlamaTensorRules.FirstProblem(
             config, tensors.Values.ToDictionary(t => t.Info.Name, t => t.Info, StringComparer.Ordinal), HuggingFaceNames.FromGguf);
         return problem is null ? [.. tensors.Values] : throw new ModelFormatException($"{folder}: {problem}");

@@ -14,8 +14,8 @@ static class Functions
         new("namespace", Namespace),
         new("raise_exception", (context, arguments) => throw new TemplateFault(
             context.TextOf(arguments.Bind("raise_exception", "message")[0].Required("raise_exception", "message")), raisedByTemplate: true)),
-        new("strftime_now", (context, arguments) => new StringValue(
-            TimeFormat.Format(context.Now, arguments.Bind("strftime_now", "format")[0].Required("strftime_now", "format").AsText("strftime_now"), context.Budget))),
+        new("strftime_now", (context, arguments) => new StringValue(TimeFormat.Format(
+            context.Now, arguments.Bind("strftime_now", "format")[0].Required("strftime_now", "format").AsText("strftime_now"), context.Budget))),
     ];
 
     static Value Range(ValueContext context, CallArguments arguments)

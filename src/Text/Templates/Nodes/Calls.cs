@@ -31,7 +31,8 @@ sealed record ArgumentList(
         {
             budget.MakeElements(1);
             KeyEquality.Pay(key, budget);
-            if (!named.TryAdd(key.AsText("**"), argument)) throw new TemplateFault($"got multiple values for keyword argument {ErrorText.Quote(key.AsText("**"))}");
+            var name = key.AsText("**");
+            if (!named.TryAdd(name, argument)) throw new TemplateFault($"got multiple values for keyword argument {ErrorText.Quote(name)}");
         }
     }
 }

@@ -44,7 +44,8 @@ static class Arithmetic
         switch (left, right)
         {
             case (StringValue a, StringValue b) when a.IsMarkup || b.IsMarkup:
-                return new StringValue(new BoundedText(context.Budget).Append(a.Escape(context.Budget)).Append(b.Escape(context.Budget)).ToString(), isMarkup: true);
+                var escaped = new BoundedText(context.Budget).Append(a.Escape(context.Budget)).Append(b.Escape(context.Budget));
+                return new StringValue(escaped.ToString(), isMarkup: true);
             case (StringValue a, StringValue b):
                 context.Budget.MakeText((long)a.Text.Length + b.Text.Length);
                 return new StringValue(a.Text + b.Text);

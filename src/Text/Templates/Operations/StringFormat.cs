@@ -42,7 +42,8 @@ static partial class PercentFormat
     static string Convert(Match match, Value value, ValueContext context)
     {
         var flags = match.Groups["flags"].Value;
-        var type = match.Groups["type"].Length > 0 ? match.Groups["type"].Value[0] : throw new TemplateFault($"format {ErrorText.Quote(match.Value)} is not supported");
+        var type = match.Groups["type"].Length > 0 ? match.Groups["type"].Value[0]
+            : throw new TemplateFault($"format {ErrorText.Quote(match.Value)} is not supported");
         var left = flags.Contains('-');
         var spec = new FormatSpec(
             flags.Contains('0') && !left && type is not ('s' or 'r') ? '0' : ' ',

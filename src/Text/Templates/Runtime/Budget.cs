@@ -11,7 +11,9 @@ sealed record TemplateLimits
     /// <summary>Characters of text touched that are allowed beyond <see cref="Steps"/> for each character of the input.</summary>
     public int TouchesPerInputCharacter { get; init; } = 8;
 
-    /// <summary>Characters of all text made during the rendering, including the result. An element of a list counts as <see cref="Budget.ElementCharacters"/>.</summary>
+    /// <summary>
+    /// Characters of all text made during the rendering, including the result. An element of a list counts as <see cref="Budget.ElementCharacters"/>.
+    /// </summary>
     public long Characters { get; init; } = 16 << 20;
 
     /// <summary>Further characters allowed for each character of the input, because templates trim, join and copy long messages.</summary>

@@ -109,7 +109,7 @@ public sealed class HuggingFaceFolderTests : IDisposable
     public void AFileThatIsNotThereIsNotMistakenForAnother() => BadModel.AssertRefused(_folder.File("model.safetensors"), "no such file");
 
     [Theory]
-    [InlineData("lm_head.weight", "tensor lm_head.weight is missing: a model whose head is its embedding says so in config.json, with tie_word_embeddings: true")]
+    [InlineData("lm_head.weight", "lm_head.weight is missing: a model whose head is its embedding says so in config.json, with tie_word_embeddings: true")]
     [InlineData("model.norm.weight", "tensor model.norm.weight is missing")]
     [InlineData("model.embed_tokens.weight", "tensor model.embed_tokens.weight is missing")]
     [InlineData("model.layers.1.mlp.up_proj.weight", "tensor model.layers.1.mlp.up_proj.weight is missing")]
