@@ -26,13 +26,11 @@ public abstract record LoadOutcome
 /// <param name="StepTimeout">What every worker is to grant the steps of the others.</param>
 public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlocks, int MaxSequenceLength, EngineOptions Engine, TimeSpan StepTimeout)
 {
-    /// <param name="weightsAddress">Where this worker reaches the coordinator's Weights service.</param>
-    public AssignRequest ToMessage(StageWorker worker, Uri weightsAddress) => new()
+    public AssignRequest ToMessage(StageWorker worker) => new()
     {
         Plan = Plan.ToMessage(),
         WorkerId = worker.Id.Value,
         ModelPath = ModelPath,
-        WeightsAddress = PeerAddress.Format(weightsAddress),
         KvBlockCount = (uint)KvBlocks,
         KvType = Engine.KvType,
         MaxStepRows = (uint)Engine.MaxStepRows,
@@ -46,13 +44,13 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
 /// <summary>Calls all workers of a plan, at the same time, to load their shards. The first failure ends the loading for all.</summary>
 public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadlines deadlines, TimeProvider time, ILogger<AssignmentCaller> logger)
 {
-    /// <param name="workers">In stage order, each with where it reaches this coordinator.</param>
+    /// <param name="workers">In stage order.</param>
     /// <param name="onProgress">Called for any worker at any time, also for several at once.</param>
     public async Task<LoadOutcome> LoadAsync(
-        LoadRequest request, IReadOnlyList<(StageWorker Worker, Uri WeightsAddress)> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
+        LoadRequest request, IReadOnlyList<StageWorker> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var loads = workers.Select(to => LoadAsync(to.Worker, request.ToMessage(to.Worker, to.WeightsAddress), onProgress, over.Token)).ToList();
+        var loads = workers.Select(worker => LoadAsync(worker, request.ToMessage(worker), onProgress, over.Token)).ToList();
         LoadOutcome outcome = new LoadOutcome.Loaded(request.KvBlocks);
         await foreach (var load in Task.WhenEach(loads))
         {

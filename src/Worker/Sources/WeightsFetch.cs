@@ -2,6 +2,7 @@ using System.IO.Hashing;
 using Grpc.Core;
 using LlamaCluster.Cluster;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Planning.Plans;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Sources;
@@ -25,33 +26,27 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
         for (var index = 0; index < parts.Count; index++)
         {
             using var writer = cache.Create(digest, parts[index]);
+            var announced = "";
             while (writer.Length < writer.Part.Bytes)
             {
                 var chunk = await NextAsync(call.ResponseStream, waiting, cancellation);
                 Check(chunk, (uint)index, writer);
                 await writer.AppendAsync(chunk.Data.Memory, cancellation);
                 arrived(chunk.Data.Length);
+                announced = chunk.PartHash;
             }
+            if (writer.Hash != announced)
+                throw new FetchException(
+                    $"the bytes of {writer.Part.Tensor.Name} that came are not those that the coordinator has on record (their hash is {writer.Hash}, not {Shown(announced)}): "
+                    + "its model file is damaged or was changed; put the right file there, and start the coordinator again");
             yield return writer.Commit();
         }
     }
 
-    Wire.FetchRequest Request(IReadOnlyList<TensorPart> parts) => new()
-    {
-        ViewVersion = viewVersion,
-        ModelDigest = digest,
-        Tensors =
-        {
-            parts.Select(part => new Wire.TensorRows
-            {
-                Name = part.Tensor.Name,
-                FirstRow = (ulong)part.FirstRow,
-                RowCount = (ulong)part.RowCount,
-                FirstColumn = (ulong)part.FirstColumn,
-                ColumnCount = (ulong)part.ColumnCount,
-            }),
-        },
-    };
+    Wire.FetchRequest Request(IReadOnlyList<TensorPart> parts) =>
+        new() { ViewVersion = viewVersion, ModelDigest = digest, Tensors = { parts.Select(CoordinatorWeights.ToMessage) } };
+
+    static string Shown(string hash) => ModelIdentity.IsDigest(hash) ? hash : "known";
 
     async Task<Wire.WeightChunk> NextAsync(IAsyncStreamReader<Wire.WeightChunk> chunks, CancellationTokenSource waiting, CancellationToken cancellation)
     {
