@@ -11,7 +11,10 @@ public static unsafe partial class FileNumbers
     const int ResultBytes = 256;
     const int InodeOffset = 32;
 
-    /// <summary>The number of the file within its file system: another one where a file was put in the place of one that had the same name. 0: the system does not say.</summary>
+    /// <summary>
+    /// The number of the file within its file system: another one where a file was put in the place of one that had the same name. 0: the system does
+    /// not say.
+    /// </summary>
     public static ulong Inode(string path)
     {
         if (!OperatingSystem.IsLinux()) return 0;

@@ -24,7 +24,10 @@ public sealed record WorkerOptions
     /// <summary>Where fetched weights are kept. Default: llamacluster/weights in the user's cache folder.</summary>
     public string? CacheFolder { get; init; }
 
-    /// <summary>How big the cache of fetched weights may get, in bytes, for all models. Weights that are in use count, and are never removed. Default: as big as leaves a tenth of the disk free.</summary>
+    /// <summary>
+    /// How big the cache of fetched weights may get, in bytes, for all models. Weights that are in use count, and are never removed. Default: as big as
+    /// leaves a tenth of the disk free, or 32 GiB where that is less.
+    /// </summary>
     public long? CacheBytes { get; init; }
 
     /// <summary>

@@ -18,7 +18,8 @@ static class UpCommand
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
         var trustDigest = WorkerCommand.TrustDigestOption();
         var queue = new QueueOptions();
-        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, trustDigest };
+        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context };
+        command.Add(trustDigest);
         foreach (var option in queue.All) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {

@@ -53,7 +53,8 @@ sealed class OpenedModel : IDisposable
         var files = ModelFiles.Open(options.ModelPath);
         try
         {
-            return new OpenedModel(files, new PartHashes(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger)), options.ModelPath, ContextLengthOf(options, files.Config.ContextLength));
+            var hashes = new PartHashes(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger));
+            return new OpenedModel(files, hashes, options.ModelPath, ContextLengthOf(options, files.Config.ContextLength));
         }
         catch
         {

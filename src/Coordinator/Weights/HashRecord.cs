@@ -59,7 +59,8 @@ public sealed partial class HashRecord
     /// <summary>Writes all of the hashes. If that fails, it is logged, and they are made again by the next process.</summary>
     public void Write(IEnumerable<KeyValuePair<string, string>> hashes)
     {
-        var content = JsonSerializer.SerializeToUtf8Bytes(new Content(_files, new SortedDictionary<string, string>(hashes.ToDictionary(), StringComparer.Ordinal)), Json);
+        var ordered = new SortedDictionary<string, string>(hashes.ToDictionary(), StringComparer.Ordinal);
+        var content = JsonSerializer.SerializeToUtf8Bytes(new Content(_files, ordered), Json);
         var problems = new List<string>();
         foreach (var place in _places)
         {

@@ -28,7 +28,8 @@ public static class PartHash
         var done = 0L;
         try
         {
-            Parallel.For(0, part.PieceCount, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation }, () => Array.Empty<byte>(), (index, _, buffer) =>
+            var parallel = new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation };
+            Parallel.For(0, part.PieceCount, parallel, () => Array.Empty<byte>(), (index, _, buffer) =>
             {
                 var piece = part.PieceAt(index);
                 if (buffer.Length < piece.Bytes) buffer = GC.AllocateUninitializedArray<byte>((int)piece.Bytes);

@@ -18,7 +18,8 @@ sealed record HeldShard(LoadOrder Order, HeldModel Model, StageExecutor Executor
 /// <param name="Source">"local PATH", "cache PATH" or "coordinator".</param>
 /// <param name="Parts">What the shard is made of.</param>
 /// <param name="Entries">Keeps the shard's entries of the cache in use, so that they are there when the worker starts again. Null: it has none.</param>
-sealed record HeldModel(IShardModel Weights, TensorSlice Slice, string Digest, string Source, IReadOnlyList<TensorPart> Parts, IDisposable? Entries) : IDisposable
+sealed record HeldModel(
+    IShardModel Weights, TensorSlice Slice, string Digest, string Source, IReadOnlyList<TensorPart> Parts, IDisposable? Entries) : IDisposable
 {
     /// <summary>Whether an order asks for these weights as they are.</summary>
     public bool Fits(LoadOrder order) => Digest == order.Plan.ModelDigest && Shape == order.Shape && Slice == order.Assignment.Shard.Slice;

@@ -33,41 +33,45 @@ sealed partial class ShardLoader(
     /// <exception cref="RpcException">It cannot be loaded. The status says why.</exception>
     public async Task<HeldModel> LoadAsync(LoadOrder order, HeldParts parts, LoadProgressFeed progress, CancellationToken cancellation)
     {
-        using var coordinator = new CoordinatorWeights(channels, options, order.Plan);
+        using var coordinator = new CoordinatorWeights(channels, options, order);
         var (refused, problems) = (new HashSet<string>(), new List<string>());
-        for (var mendings = 0; ;)
+        while (true)
         {
-            var opened = await OpenAsync(order, coordinator, refused, problems, progress, cancellation);
+            OpenedModel? opened = null;
+            HeldModel? held = null;
             try
             {
-                var attempt = await TryLoadAsync(opened, order, parts.Loaded, progress, cancellation);
-                for (; attempt.Problem is not null && opened.LocalPath is null && mendings < Mendings; mendings++)
-                    attempt = await TryLoadAsync(opened, order, parts.Loaded, progress, cancellation);
-                if (attempt.Model is { } model)
-                {
-                    if (opened.LocalPath is not null) opened.Dispose();
-                    return model;
-                }
-                problems.Add(attempt.Problem!);
-                LogRefused(attempt.Problem!);
-                if (opened.LocalPath is not { } path) throw new RpcException(new Status(StatusCode.DataLoss, string.Join("; ", problems)));
-                refused.Add(path);
+                progress.Begin(Phase.Opening, 0);
+                opened = await source.OpenAsync(order, coordinator, refused, progress, cancellation);
+                (held, var problem) = await TryLoadAsync(opened, order, parts.Loaded, progress, cancellation);
+                for (var mendings = 0; problem is not null && opened.LocalPath is null && mendings < Mendings; mendings++)
+                    (held, problem) = await TryLoadAsync(opened, order, parts.Loaded, progress, cancellation);
+                if (held is not null) return held;
+                LogRefused(problem!);
+                problems.Add(problem!);
             }
-            catch
+            catch (RpcException e) when (problems.Count > 0)
             {
-                opened.Dispose();
-                throw;
+                throw new RpcException(new Status(e.StatusCode, string.Join("; ", [.. problems, e.Status.Detail])));
             }
-            opened.Dispose();
+            finally
+            {
+                if (held?.Entries is null) opened?.Dispose();
+            }
+            if (opened.LocalPath is not { } path) throw new RpcException(new Status(StatusCode.DataLoss, string.Join("; ", problems)));
+            refused.Add(path);
         }
     }
 
-    /// <summary>Whether the weights in memory are still those that the coordinator serves: it may be another process by now, with another file. If not, the shard can only be taken apart.</summary>
+    /// <summary>
+    /// Whether the weights in memory are still those that the coordinator serves: it may be another process by now, with another file. If not, the
+    /// shard can only be taken apart.
+    /// </summary>
     public async Task<bool> IsRightAsync(LoadOrder order, HeldModel held, HeldParts parts, LoadProgressFeed progress, CancellationToken cancellation)
     {
         TensorPart[] hashed = [.. held.Parts.Where(part => parts.Loaded.Find(part) is { Hash: not null })];
         if (hashed.Length == 0) return true;
-        using var coordinator = new CoordinatorWeights(channels, options, order.Plan);
+        using var coordinator = new CoordinatorWeights(channels, options, order);
         progress.Begin(Phase.Verifying, hashed.Sum(part => part.Bytes), held.Source);
         var wrong = WrongParts(hashed, parts.Loaded, await coordinator.HashesAsync(hashed, progress, cancellation));
         if (wrong.Length == 0) return true;
@@ -98,23 +102,7 @@ sealed partial class ShardLoader(
         return new HeldShard(order, held, executor, blocks, blockBytes, resident);
     }
 
-    /// <returns>The source to try next.</returns>
-    /// <exception cref="RpcException">There is none. The status says what is wrong with those that there were.</exception>
-    async Task<OpenedModel> OpenAsync(
-        LoadOrder order, CoordinatorWeights coordinator, HashSet<string> refused, List<string> problems, LoadProgressFeed progress, CancellationToken cancellation)
-    {
-        progress.Begin(Phase.Opening, 0);
-        try
-        {
-            return await source.OpenAsync(order, coordinator, refused, progress, cancellation);
-        }
-        catch (RpcException e) when (problems.Count > 0)
-        {
-            throw new RpcException(new Status(e.StatusCode, string.Join("; ", [.. problems, e.Status.Detail])));
-        }
-    }
-
-    /// <returns>The model. Or, in one line, what is wrong with the weights; what was wrong with a cache is mended then, and with a file is not.</returns>
+    /// <returns>The weights. Or, in one line, what is wrong with the weights; what was wrong with a cache is mended then, and with a file is not.</returns>
     async Task<(HeldModel? Model, string? Problem)> TryLoadAsync(
         OpenedModel opened, LoadOrder order, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation)
     {
@@ -141,7 +129,8 @@ sealed partial class ShardLoader(
                 verifying.Begin(bytes);
                 if (await ProblemAsync(opened, parts, loaded, hashes, weights) is { } problem) return (null, problem);
             }
-            return (new HeldModel(weights, order.Assignment.Shard.Slice, order.Plan.ModelDigest, opened.Source, parts, opened.LocalPath is null ? opened : null), null);
+            var entries = opened.LocalPath is null ? opened : null;
+            return (new HeldModel(weights, order.Assignment.Shard.Slice, order.Plan.ModelDigest, opened.Source, parts, entries), null);
         }
         catch (ModelFormatException e)
         {
@@ -176,8 +165,9 @@ sealed partial class ShardLoader(
         weights.Dispose();
         loaded.Remove(wrong);
         opened.Refuse(wrong);
-        return $"{file}: tensor {first.Name}{(wrong.Length > 1 ? $" and {wrong.Length - 1} others hold" : " holds")} other bytes than the coordinator's model, although both have the same digest: "
-            + "it is another tuning of the model, or damaged; put the coordinator's file there, or start the worker without it";
+        var tensors = wrong.Length > 1 ? $"tensor {first.Name} and {wrong.Length - 1} others hold" : $"tensor {first.Name} holds";
+        return $"{file}: {tensors} other bytes than the coordinator's model, although both have the same digest: it is another tuning of the model, or damaged; "
+            + "put the coordinator's file there, or start the worker without it";
     }
 
     static TensorPart[] WrongParts(IReadOnlyList<TensorPart> parts, LoadedParts loaded, IReadOnlyDictionary<TensorPart, string> hashes) =>
@@ -230,7 +220,8 @@ sealed partial class ShardLoader(
     [LoggerMessage(Level = LogLevel.Error, Message = "Weights are refused: {Problem}")]
     partial void LogRefused(string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The coordinator's model is another one by now: {Count} parts in memory have other bytes, {Tensor} first; loading anew")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "The coordinator's model is another one by now: {Count} parts in memory have other bytes, {Tensor} first; loading anew")]
     partial void LogOutdated(int count, string tensor);
 
     [LoggerMessage(Level = LogLevel.Information, Message =

@@ -23,7 +23,9 @@ interface IModelLoader
     ShardMemory MemoryOf(IModelWeights weights, StageShape shape, StageSlice slice, StageOptions options);
 
     /// <summary>Reads and packs a rank's parts of a stage's tensors. Blocks the calling thread for as long as it takes.</summary>
-    /// <param name="parts">What is in memory already, of the same model. Gets what is read, also if the loading breaks off. Parts of no use for this shard are freed.</param>
+    /// <param name="parts">
+    /// What is in memory already, of the same model. Gets what is read, also if the loading breaks off. Parts of no use for this shard are freed.
+    /// </param>
     /// <param name="hashes">Whether what is read is hashed.</param>
     /// <param name="bytesLoaded">Gets how many stored bytes are done so far.</param>
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>

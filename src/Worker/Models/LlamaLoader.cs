@@ -24,7 +24,8 @@ sealed class LlamaLoader(ComputeThreads threads) : IModelLoader
         StageMemory.KvBytesPerBlock(weights.Config, shape, slice, options.KvType));
 
     public IShardModel Load(
-        IModelWeights weights, StageShape shape, StageSlice slice, LoadedParts parts, bool hashes, IProgress<long> bytesLoaded, CancellationToken cancellation) =>
+        IModelWeights weights, StageShape shape, StageSlice slice, LoadedParts parts, bool hashes, IProgress<long> bytesLoaded,
+        CancellationToken cancellation) =>
         new LlamaShard(weights.Config, ShardWeights.Load(weights, shape, slice, threads, parts, hashes, bytesLoaded, cancellation), shape, threads);
 
     sealed class LlamaShard(LlamaConfig config, ShardWeights weights, StageShape shape, ComputeThreads threads) : IShardModel

@@ -3,19 +3,33 @@ using LlamaCluster.Planning.Plans;
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>How big the cache of weights may get.</summary>
-/// <param name="Bytes">Null: as big as leaves a tenth of the disk free.</param>
+/// <param name="Bytes">Null: as big as leaves a tenth of the disk free, or 32 GiB where that is less.</param>
 sealed record CacheLimit(long? Bytes);
+
+/// <summary>The disk that the cache is on.</summary>
+readonly record struct DiskSpace(long Free, long Total)
+{
+    const int Shares = 10;
+    const long MostSpared = 32L << 30;
+
+    /// <summary>What the cache leaves free where nobody says how big it may get.</summary>
+    public long Spared => Math.Min(Total / Shares, MostSpared);
+
+    public static DiskSpace Of(string folder)
+    {
+        var drive = new DriveInfo(Path.GetFullPath(folder));
+        return new DiskSpace(drive.AvailableFreeSpace, drive.TotalSize);
+    }
+}
 
 /// <summary>
 /// Removes entries of the cache, of whatever model, in the order in which they were last used, until what is to come fits. An entry that any worker
 /// of this machine has open is in use and stays. Looks only at folders named by a digest and at files named by a hash: a root that holds other
 /// things keeps them.
 /// </summary>
-/// <param name="limit">Null: a tenth of the disk stays free where that can be had.</param>
-sealed class CacheEviction(string root, long? limit)
+/// <param name="limit">Null: see <see cref="CacheLimit"/>.</param>
+sealed class CacheEviction(string root, long? limit, DiskSpace disk)
 {
-    const int DiskShares = 10;
-
     /// <summary>How many entries were removed.</summary>
     public int Removed { get; private set; }
 
@@ -26,8 +40,7 @@ sealed class CacheEviction(string root, long? limit)
     {
         List<Entry> entries = [.. Entries().OrderBy(entry => entry.Used)];
         var used = entries.Sum(entry => entry.Bytes);
-        var drive = new DriveInfo(Path.GetFullPath(root));
-        var most = limit ?? used + drive.AvailableFreeSpace - drive.TotalSize / DiskShares;
+        var most = limit ?? used + disk.Free - disk.Spared;
         foreach (var entry in entries)
         {
             if (used - RemovedBytes + bytes <= most) break;
@@ -36,7 +49,7 @@ sealed class CacheEviction(string root, long? limit)
         used -= RemovedBytes;
         if (limit is not null && bytes > 0 && used + bytes > most)
             return $"{bytes} bytes of weights do not fit in --weights-cache-size {limit}, of which {used} are in use at {root}";
-        var free = drive.AvailableFreeSpace;
+        var free = disk.Free + RemovedBytes;
         return bytes <= free ? null : $"{bytes} bytes of weights do not fit in the {free} free bytes at {root}; --cache names another folder";
     }
 

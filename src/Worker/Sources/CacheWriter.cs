@@ -38,7 +38,9 @@ sealed class CacheWriter : IDisposable
         Length += data.Length;
     }
 
-    /// <summary>Ends an entry that has all its bytes: writes the trailer and names it by the hash of what was written, and by nothing that anyone says.</summary>
+    /// <summary>
+    /// Ends an entry that has all its bytes: writes the trailer, and names it by the hash of what was written, not by one that anyone says.
+    /// </summary>
     public CachedTensor Commit()
     {
         RandomAccess.Write(_file, CachedTensor.Trailer(Part, Hash), Length);

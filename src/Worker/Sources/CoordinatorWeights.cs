@@ -4,6 +4,7 @@ using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Worker.Orders;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Sources;
@@ -12,11 +13,13 @@ namespace LlamaCluster.Worker.Sources;
 /// The Weights service of the coordinator that this worker is registered with, asked for one model. It is never another one: what this worker keeps
 /// under a model's digest, and what it compares its own files with, is what its own coordinator says.
 /// </summary>
-sealed class CoordinatorWeights(PeerChannels channels, WorkerOptions options, ClusterPlan plan) : IDisposable
+sealed class CoordinatorWeights(PeerChannels channels, WorkerOptions options, LoadOrder order) : IDisposable
 {
     readonly GrpcChannel _channel = channels.Open(options.Coordinator);
 
-    public string Digest => plan.ModelDigest;
+    public string Digest => order.Plan.ModelDigest;
+
+    ulong ViewVersion => order.Plan.ViewVersion;
 
     Wire.Weights.WeightsClient Client => new(_channel);
 
@@ -32,21 +35,22 @@ sealed class CoordinatorWeights(PeerChannels channels, WorkerOptions options, Cl
     /// <exception cref="RpcException">It does not describe the model. The status says why.</exception>
     public Task<DescribedModel> DescribeAsync(CancellationToken cancellation) => AskAsync(async () =>
     {
-        var request = new Wire.DescribeModelRequest { ViewVersion = plan.ViewVersion, ModelDigest = Digest };
+        var request = new Wire.DescribeModelRequest { ViewVersion = ViewVersion, ModelDigest = Digest };
         return (await Client.DescribeAsync(request, deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation)).ToModel(Digest);
     }, cancellation);
 
     /// <summary>What parts of the model must hash to. The coordinator may have to read them first; it tells meanwhile how far it is.</summary>
     /// <param name="progress">Gets how many bytes are done so far.</param>
     /// <exception cref="RpcException">It does not say. The status says why.</exception>
-    public Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation) =>
+    public Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(
+        IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation) =>
         AskAsync<IReadOnlyDictionary<TensorPart, string>>(async () =>
         {
             var hashes = new Dictionary<TensorPart, string>();
             if (parts.Count == 0) return hashes;
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-            using var call = Client.Hash(
-                new Wire.HashRequest { ViewVersion = plan.ViewVersion, ModelDigest = Digest, Tensors = { parts.Select(ToMessage) } }, cancellationToken: waiting.Token);
+            var request = new Wire.HashRequest { ViewVersion = ViewVersion, ModelDigest = Digest, Tensors = { parts.Select(ToMessage) } };
+            using var call = Client.Hash(request, cancellationToken: waiting.Token);
             var done = 0L;
             foreach (var (index, part) in parts.Index())
             {
@@ -59,7 +63,7 @@ sealed class CoordinatorWeights(PeerChannels channels, WorkerOptions options, Cl
         }, cancellation);
 
     /// <summary>One call that fetches parts into the cache; see <see cref="WeightsFetch"/>.</summary>
-    public WeightsFetch Fetch(WeightsCache cache) => new(Client, cache, plan.ViewVersion, Digest, options.PeerTimeout);
+    public WeightsFetch Fetch(WeightsCache cache) => new(Client, cache, order, options.PeerTimeout);
 
     /// <summary>Does work that calls the coordinator, and gives its failures one form.</summary>
     public async Task<T> AskAsync<T>(Func<Task<T>> work, CancellationToken cancellation)
@@ -105,8 +109,9 @@ sealed class CoordinatorWeights(PeerChannels channels, WorkerOptions options, Cl
     /// <returns>Null while the hash is not known.</returns>
     string? Read(Wire.HashReply reply, uint index, TensorPart part, long done, IProgress<long> progress)
     {
-        if (reply.ViewVersion != plan.ViewVersion) throw new FetchException($"a hash is of view {reply.ViewVersion}, not {plan.ViewVersion}");
-        if (reply.TensorIndex != index) throw new FetchException($"the hash of tensor {reply.TensorIndex} came where that of {index} ({part.Tensor.Name}) is next");
+        if (reply.ViewVersion != ViewVersion) throw new FetchException($"a hash is of view {reply.ViewVersion}, not {ViewVersion}");
+        if (reply.TensorIndex != index)
+            throw new FetchException($"the hash of tensor {reply.TensorIndex} came where that of {index} ({part.Tensor.Name}) is next");
         if (reply.PartHash.Length > 0) return Field.Digest("part_hash", reply.PartHash);
         progress.Report(done + (long)Math.Min(reply.BytesRead, (ulong)part.Bytes));
         return null;

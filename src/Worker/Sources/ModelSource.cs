@@ -39,7 +39,8 @@ abstract class OpenedModel : IDisposable
     public abstract Task ObtainAsync(IReadOnlyList<TensorPart> parts, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation);
 
     /// <summary>What parts must hash to, as the coordinator says.</summary>
-    public abstract Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation);
+    public abstract Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(
+        IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation);
 
     /// <summary>Takes note that parts hold other bytes than they must.</summary>
     public abstract void Refuse(IReadOnlyList<TensorPart> parts);
@@ -60,7 +61,8 @@ sealed partial class LocalModels(WorkerOptions options, ILogger<LocalModels> log
         try
         {
             var (weights, found) = await OpenAsync(path, cancellation);
-            if (found == digest) return new LocalModel(weights, path, coordinator, isCompared: !options.TrustDigest && weights.FileOf(weights.Tensors[0]) is not null);
+            var isCompared = !options.TrustDigest && weights.FileOf(weights.Tensors[0]) is not null;
+            if (found == digest) return new LocalModel(weights, path, coordinator, isCompared);
             weights.Dispose();
             LogOtherModel(path, found, digest);
         }
@@ -110,10 +112,12 @@ sealed partial class LocalModels(WorkerOptions options, ILogger<LocalModels> log
 
         public override bool IsCompared => isCompared;
 
-        public override Task ObtainAsync(IReadOnlyList<TensorPart> parts, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation) => Task.CompletedTask;
+        public override Task ObtainAsync(IReadOnlyList<TensorPart> parts, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation) =>
+            Task.CompletedTask;
 
         public override Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(
-            IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation) => coordinator.HashesAsync(parts, progress, cancellation);
+            IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation) =>
+            coordinator.HashesAsync(parts, progress, cancellation);
 
         // The file is the operator's: it stays as it is, and the worker looks elsewhere.
         public override void Refuse(IReadOnlyList<TensorPart> parts) { }

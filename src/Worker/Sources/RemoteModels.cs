@@ -70,7 +70,8 @@ sealed partial class RemoteModels(WeightsCache cache, ILogger<RemoteModels> logg
             var divisors = new float[factors.Tensor.Columns];
             RowDecoder.Decode(factors.Tensor.Type, stored, divisors);
             var complete = weights.Config with { RopeScaling = new RopeScaling.Factors(divisors) };
-            if (LlamaConfigRules.FirstProblem(complete) is { } problem) throw new RpcException(new Status(StatusCode.DataLoss, $"{factors.Tensor.Name}: {problem}"));
+            if (LlamaConfigRules.FirstProblem(complete) is { } problem)
+                throw new RpcException(new Status(StatusCode.DataLoss, $"{factors.Tensor.Name}: {problem}"));
             weights.Complete(complete);
         }
 
@@ -88,7 +89,8 @@ sealed partial class RemoteModels(WeightsCache cache, ILogger<RemoteModels> logg
         }
 
         public override Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(
-            IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation) => Task.FromResult<IReadOnlyDictionary<TensorPart, string>>(_hashes);
+            IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation) =>
+            Task.FromResult<IReadOnlyDictionary<TensorPart, string>>(_hashes);
 
         public override void Refuse(IReadOnlyList<TensorPart> parts)
         {
@@ -98,7 +100,8 @@ sealed partial class RemoteModels(WeightsCache cache, ILogger<RemoteModels> logg
 
         public override bool TryMend(CancellationToken cancellation)
         {
-            var damaged = weights.Cached.Select(cached => (Entry: cached, Problem: cached.DataProblem(cancellation))).Where(entry => entry.Problem is not null).ToList();
+            var checkedEntries = weights.Cached.Select(cached => (Entry: cached, Problem: cached.DataProblem(cancellation)));
+            var damaged = checkedEntries.Where(entry => entry.Problem is not null).ToList();
             foreach (var (entry, problem) in damaged) Remove(entry, problem!);
             return damaged.Count > 0;
         }
@@ -116,7 +119,8 @@ sealed partial class RemoteModels(WeightsCache cache, ILogger<RemoteModels> logg
         {
             _cache.RemoveAbandoned(coordinator.Digest);
             var entries = _cache.EntriesOf(coordinator.Digest);
-            TensorPart[] unsure = [.. parts.Where(part => !_hashes.ContainsKey(part) && (entries.Contains(WeightsCache.NameOf(part)) || loaded.Find(part) is { Hash: not null }))];
+            bool IsHere(TensorPart part) => entries.Contains(WeightsCache.NameOf(part)) || loaded.Find(part) is { Hash: not null };
+            TensorPart[] unsure = [.. parts.Where(part => !_hashes.ContainsKey(part) && IsHere(part))];
             foreach (var (part, hash) in await coordinator.HashesAsync(unsure, progress, cancellation)) _hashes[part] = hash;
             foreach (var part in parts)
                 if (weights.CachedPart(part) is null && _hashes.TryGetValue(part, out var hash) && _cache.TryOpen(coordinator.Digest, part, hash) is { } cached)

@@ -85,7 +85,7 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
     public string? MakeRoom(string digest, long bytes)
     {
         ReadyFolder(digest);
-        var eviction = new CacheEviction(root, limit?.Bytes);
+        var eviction = new CacheEviction(root, limit?.Bytes, DiskSpace.Of(root));
         var problem = eviction.MakeRoom(bytes);
         if (eviction.Removed > 0) LogEvicted(eviction.Removed, eviction.RemovedBytes, root);
         return problem;
@@ -101,7 +101,8 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
 
     /// <summary>Whether a file's name ends with a hash.</summary>
     internal static bool IsEntry(string name) =>
-        name.Length > ModelIdentity.DigestLength + 1 && name[^(ModelIdentity.DigestLength + 1)] == '.' && ModelIdentity.IsDigest(name[^ModelIdentity.DigestLength..]);
+        name.Length > ModelIdentity.DigestLength + 1 && name[^(ModelIdentity.DigestLength + 1)] == '.'
+        && ModelIdentity.IsDigest(name[^ModelIdentity.DigestLength..]);
 
     string PathOf(string digest, TensorPart part, string hash) => Path.Combine(FolderOf(digest), $"{NameOf(part)}.{hash}");
 

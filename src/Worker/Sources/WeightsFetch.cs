@@ -2,7 +2,7 @@ using System.IO.Hashing;
 using Grpc.Core;
 using LlamaCluster.Cluster;
 using LlamaCluster.Model.Formats;
-using LlamaCluster.Planning.Plans;
+using LlamaCluster.Worker.Orders;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Sources;
@@ -12,7 +12,7 @@ namespace LlamaCluster.Worker.Sources;
 /// memory no longer than it takes to write it.
 /// </summary>
 /// <param name="silence">The longest time that may pass without a chunk.</param>
-sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache, ulong viewVersion, string digest, TimeSpan silence)
+sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache, LoadOrder order, TimeSpan silence)
 {
     /// <param name="arrived">Gets each chunk's length.</param>
     /// <returns>The parts as they become whole, in the order asked for.</returns>
@@ -25,7 +25,7 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
         using var call = client.Fetch(Request(parts), cancellationToken: waiting.Token);
         for (var index = 0; index < parts.Count; index++)
         {
-            using var writer = cache.Create(digest, parts[index]);
+            using var writer = cache.Create(order.Plan.ModelDigest, parts[index]);
             var announced = "";
             while (writer.Length < writer.Part.Bytes)
             {
@@ -35,18 +35,17 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
                 arrived(chunk.Data.Length);
                 announced = chunk.PartHash;
             }
-            if (writer.Hash != announced)
-                throw new FetchException(
-                    $"the bytes of {writer.Part.Tensor.Name} that came are not those that the coordinator has on record (their hash is {writer.Hash}, not {Shown(announced)}): "
-                    + "its model file is damaged or was changed; put the right file there, and start the coordinator again");
+            if (writer.Hash != announced) throw OtherBytes(writer.Part.Tensor.Name);
             yield return writer.Commit();
         }
     }
 
     Wire.FetchRequest Request(IReadOnlyList<TensorPart> parts) =>
-        new() { ViewVersion = viewVersion, ModelDigest = digest, Tensors = { parts.Select(CoordinatorWeights.ToMessage) } };
+        new() { ViewVersion = order.Plan.ViewVersion, ModelDigest = order.Plan.ModelDigest, Tensors = { parts.Select(CoordinatorWeights.ToMessage) } };
 
-    static string Shown(string hash) => ModelIdentity.IsDigest(hash) ? hash : "known";
+    FetchException OtherBytes(string tensor) => new(
+        $"the bytes of {tensor} that came do not hash to what the coordinator has on record: {order.ModelPath ?? "its model"} is damaged there, or was changed; "
+        + "put the right file there and start the coordinator again");
 
     async Task<Wire.WeightChunk> NextAsync(IAsyncStreamReader<Wire.WeightChunk> chunks, CancellationTokenSource waiting, CancellationToken cancellation)
     {
@@ -68,7 +67,7 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
     void Check(Wire.WeightChunk chunk, uint index, CacheWriter writer)
     {
         var (name, left) = (writer.Part.Tensor.Name, writer.Part.Bytes - writer.Length);
-        if (chunk.ViewVersion != viewVersion) throw new FetchException($"a chunk is of view {chunk.ViewVersion}, not {viewVersion}");
+        if (chunk.ViewVersion != order.Plan.ViewVersion) throw new FetchException($"a chunk is of view {chunk.ViewVersion}, not {order.Plan.ViewVersion}");
         if (chunk.TensorIndex != index || chunk.Offset != (ulong)writer.Length)
             throw new FetchException($"byte {chunk.Offset} of tensor {chunk.TensorIndex} came where byte {writer.Length} of tensor {index} ({name}) is next");
         if (chunk.Data.Length is 0 or > MessageBudgets.FramePayload || chunk.Data.Length > left)

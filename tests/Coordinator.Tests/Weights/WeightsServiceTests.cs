@@ -125,12 +125,15 @@ public sealed class WeightsServiceTests : IAsyncLifetime
     public async Task Hashes_come_in_the_order_asked_for_and_are_those_of_what_is_sent()
     {
         var (big, small) = (_files.Find(BigTensor)!, _files.Find("blk.0.attn_norm.weight")!);
-        var request = new HashRequest { ViewVersion = 9, ModelDigest = _cluster.Host.Model.Digest, Tensors = { Request((small.Name, 0, 1), (BigTensor, 3, (ulong)big.Rows - 5)).Tensors } };
+        var tensors = Request((small.Name, 0, 1), (BigTensor, 3, (ulong)big.Rows - 5)).Tensors;
+        var request = new HashRequest { ViewVersion = 9, ModelDigest = _cluster.Host.Model.Digest, Tensors = { tensors } };
         var said = new List<HashReply>();
         using var call = _client.Hash(request);
         while (await call.ResponseStream.MoveNext(CancellationToken.None).Soon())
             if (call.ResponseStream.Current is { PartHash.Length: > 0 } reply) said.Add(reply);
-        Assert.Equal([(9ul, 0u, HashOf(TensorPart.Whole(small))), (9ul, 1u, HashOf(TensorPart.Rows(big, 3, big.Rows - 5)))], said.Select(reply => (reply.ViewVersion, reply.TensorIndex, reply.PartHash)));
+        Assert.Equal(
+            [(9ul, 0u, HashOf(TensorPart.Whole(small))), (9ul, 1u, HashOf(TensorPart.Rows(big, 3, big.Rows - 5)))],
+            said.Select(reply => (reply.ViewVersion, reply.TensorIndex, reply.PartHash)));
     }
 
     [Theory]

@@ -14,7 +14,8 @@ public sealed class PartHashTests
 
     static readonly TensorInfo Tensor = Weights.Find("blk.0.ffn_up.weight")!;
 
-    public static TheoryData<long, long, long, long> Parts => new() { { 0, 6016, 0, 512 }, { 7, 1, 0, 512 }, { 5, 5000, 32, 64 }, { 16, 1920, 0, 512 }, { 0, 1921, 0, 512 } };
+    public static TheoryData<long, long, long, long> Parts =>
+        new() { { 0, 6016, 0, 512 }, { 7, 1, 0, 512 }, { 5, 5000, 32, 64 }, { 16, 1920, 0, 512 }, { 0, 1921, 0, 512 } };
 
     [Theory]
     [MemberData(nameof(Parts))]

@@ -80,8 +80,9 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
         foreach (var (index, asked) in request.Tensors.Index())
         {
             await BeforeHash();
-            await responses.WriteAsync(new Wire.HashReply { ViewVersion = request.ViewVersion, TensorIndex = (uint)index, BytesRead = 1 }, context.CancellationToken);
-            await responses.WriteAsync(new Wire.HashReply { ViewVersion = request.ViewVersion, TensorIndex = (uint)index, PartHash = HashOf(PartOf(asked)) }, context.CancellationToken);
+            var reply = new Wire.HashReply { ViewVersion = request.ViewVersion, TensorIndex = (uint)index, BytesRead = 1 };
+            await responses.WriteAsync(reply, context.CancellationToken);
+            await responses.WriteAsync(new Wire.HashReply(reply) { PartHash = HashOf(PartOf(asked)) }, context.CancellationToken);
         }
     }
 

@@ -8,7 +8,9 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 
-/// <summary>A worker on a free port of loopback. Unless a test runs it, it serves without registering anywhere, and so has nobody to compare files with.</summary>
+/// <summary>
+/// A worker on a free port of loopback. Unless a test runs it, it serves without registering anywhere, and so has nobody to compare files with.
+/// </summary>
 sealed class TestWorker : IAsyncDisposable
 {
     static readonly Uri Nowhere = new("http://127.0.0.1:1");

@@ -10,7 +10,7 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Sources;
 
-/// <summary>A worker with a file of its own that has the right digest. The digest is a sample: the rest of the file is compared with the coordinator's.</summary>
+/// <summary>A worker with a file of its own that has the right digest, which is a sample: the rest is compared with the coordinator's.</summary>
 public sealed class ComparedFilesTests : IAsyncLifetime, IDisposable
 {
     const string Tensor = "blk.1.ffn_up.weight";
@@ -72,6 +72,18 @@ public sealed class ComparedFilesTests : IAsyncLifetime, IDisposable
         Assert.Contains($"{_path}: tensor {Tensor} holds other bytes", e.Status.Detail);
         Assert.Contains("not today", e.Status.Detail);
         Assert.DoesNotContain('\n', e.Status.Detail);
+    }
+
+    [Fact]
+    public async Task Assign_WithOneBitOfBothFilesChanged_NamesBoth()
+    {
+        ChangeOneBit();
+        Served.HashOf = part => new string('0', 64);
+        await using var worker = await StartAsync();
+        var e = await Assert.ThrowsAsync<RpcException>(() => AssignAsync(worker));
+        Assert.Contains($"{_path}: tensor blk.0.", e.Status.Detail);
+        Assert.Contains("others hold other bytes", e.Status.Detail);
+        Assert.Contains("do not hash to what the coordinator has on record: its model is damaged there", e.Status.Detail);
     }
 
     [Fact]

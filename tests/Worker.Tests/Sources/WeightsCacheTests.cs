@@ -162,7 +162,8 @@ public sealed class WeightsCacheTests : IDisposable
     {
         var entry = TensorPart.Rows(Tensor, 0, 2).Bytes + CachedTensor.TrailerBytes;
         var cache = CacheOf(4 * entry);
-        string[] paths = [await WrittenAsync(Rows(0)), await WrittenAsync(Rows(1), new string('e', 64)), await WrittenAsync(Rows(2)), await WrittenAsync(Rows(3))];
+        var ofOther = await WrittenAsync(Rows(1), new string('e', 64));
+        string[] paths = [await WrittenAsync(Rows(0)), ofOther, await WrittenAsync(Rows(2)), await WrittenAsync(Rows(3))];
         foreach (var (index, path) in paths.Index()) File.SetLastAccessTimeUtc(path, DateTime.UtcNow.AddHours(index - 10));
         cache.TryOpen(Digest, Rows(0), HashOf(Rows(0)))!.Dispose();
 
@@ -201,12 +202,21 @@ public sealed class WeightsCacheTests : IDisposable
     }
 
     [Fact]
-    public async Task MakeRoom_WithoutALimit_KeepsWhatADiskWithRoomHas()
+    public async Task MakeRoom_WithoutALimit_LeavesATenthOfTheDiskFreeWhereItCan()
     {
         var entry = await WrittenAsync(Rows(0));
-        Assert.Null(_cache.MakeRoom(Digest, 1));
+        Assert.Null(new CacheEviction(_folder.Path, null, new DiskSpace(Free: 150, Total: 1000)).MakeRoom(50));
         Assert.True(File.Exists(entry));
-        Assert.Contains("--cache names another folder", _cache.MakeRoom(Digest, long.MaxValue / 4));
+        using (_cache.TryOpen(Digest, Rows(0), HashOf(Rows(0))))
+        {
+            Assert.Null(new CacheEviction(_folder.Path, null, new DiskSpace(Free: 150, Total: 1000)).MakeRoom(51));
+            Assert.Equal(
+                $"151 bytes of weights do not fit in the 150 free bytes at {_folder.Path}; --cache names another folder",
+                new CacheEviction(_folder.Path, null, new DiskSpace(Free: 150, Total: 1000)).MakeRoom(151));
+        }
+        Assert.Null(new CacheEviction(_folder.Path, null, new DiskSpace(Free: 150, Total: 1000)).MakeRoom(51));
+        Assert.False(File.Exists(entry));
+        Assert.Equal(32L << 30, new DiskSpace(0, 1L << 50).Spared);
     }
 
     [Fact]
