@@ -117,7 +117,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddValidated(options)
             .AddSingleton<Listeners>()
             .AddSingleton<IConfigureOptions<KestrelServerOptions>>(provider => provider.GetRequiredService<Listeners>())
-            .AddSingleton(provider => OpenedModel.Open(provider.GetRequiredService<CoordinatorOptions>()))
+            .AddSingleton(provider => OpenedModel.Open(provider.GetRequiredService<CoordinatorOptions>(), provider.GetRequiredService<ILogger<HashRecord>>()))
             .AddSingleton(provider => ModelOf(provider).Identity)
             .AddSingleton(provider => ModelOf(provider).Weights)
             .AddSingleton(provider => ModelOf(provider).Served)

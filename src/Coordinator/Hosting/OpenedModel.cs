@@ -6,6 +6,8 @@ using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Templates;
+using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
@@ -17,11 +19,11 @@ sealed class OpenedModel : IDisposable
     /// <summary>The default size of the KV cache in positions; see <see cref="EngineOptions.KvTokens"/>.</summary>
     const int UsualKvTokens = 65536;
 
-    OpenedModel(IModelWeights files, string path, int contextLength)
+    OpenedModel(IModelWeights files, PartHashes hashes, string path, int contextLength)
     {
         ContextLength = contextLength;
         Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest());
-        Weights = new ServedWeights(files, Identity.Name, Identity.Digest);
+        Weights = new ServedWeights(files, Identity.Name, Identity.Digest, hashes);
         var text = ModelTextReader.Open(path);
         Served = new ServedModel(
             Identity.Name, Identity.Digest, contextLength, text.Tokenizer, text.TemplateProblem is null ? text.Template : null,
@@ -43,12 +45,13 @@ sealed class OpenedModel : IDisposable
 
     /// <exception cref="ModelFormatException">The files are missing, damaged or of an unknown format.</exception>
     /// <exception cref="InvalidOptionsException">More context was asked for than the model has.</exception>
-    public static OpenedModel Open(CoordinatorOptions options)
+    public static OpenedModel Open(CoordinatorOptions options, ILogger<HashRecord> logger)
     {
         var files = ModelFiles.Open(options.ModelPath);
         try
         {
-            return new OpenedModel(files, options.ModelPath, ContextLengthOf(options, files.Config.ContextLength));
+            var hashes = new PartHashes(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger));
+            return new OpenedModel(files, hashes, options.ModelPath, ContextLengthOf(options, files.Config.ContextLength));
         }
         catch
         {
@@ -67,7 +70,11 @@ sealed class OpenedModel : IDisposable
             ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine, options.Deadlines);
     }
 
-    public void Dispose() => Weights.Files.Dispose();
+    public void Dispose()
+    {
+        Weights.Hashes.Dispose();
+        Weights.Files.Dispose();
+    }
 
     /// <param name="modelContextLength">The longest sequence that the model was made for.</param>
     internal static int ContextLengthOf(CoordinatorOptions options, int modelContextLength)

@@ -53,7 +53,8 @@ public sealed class RemoteModelsTests : IAsyncLifetime, IDisposable
             var tensor = _weights.Find(name)!;
             var data = new byte[tensor.Bytes];
             _weights.ReadRows(tensor, 0, data);
-            Assert.Equal(data, File.ReadAllBytes(Path.Combine(Folder, $"{name}.0-{tensor.Rows}"))[..data.Length]);
+            var hash = PartHash.Compute(_weights, TensorPart.Whole(tensor), 1, null, CancellationToken.None);
+            Assert.Equal(data, File.ReadAllBytes(Path.Combine(Folder, $"{name}.0-{tensor.Rows}.{hash}"))[..data.Length]);
         }
     }
 
@@ -64,6 +65,7 @@ public sealed class RemoteModelsTests : IAsyncLifetime, IDisposable
         await using var second = await StartAsync();
         var news = await AssignAsync([second], second);
         Assert.Single(Served.Requests);
+        Assert.Single(Served.HashRequests);
         Assert.Equal($"cache {Folder}", news[^1].Source);
         Assert.DoesNotContain(news, n => n.Phase == Phase.Fetching);
     }
@@ -73,25 +75,99 @@ public sealed class RemoteModelsTests : IAsyncLifetime, IDisposable
     [InlineData("cut off")]
     [InlineData("empty")]
     [InlineData("too long")]
+    [InlineData("another entry's")]
+    [InlineData("folder")]
+    [InlineData("link to itself")]
     public async Task Assign_WithADamagedFileInTheCache_FetchesThatOneAgain(string damage)
     {
         await using (var first = await StartAsync()) await AssignAsync([first], first);
-        var path = Path.Combine(Folder, "blk.1.ffn_up.weight.0-96");
+        var path = Entry("blk.1.ffn_up.weight");
         var content = File.ReadAllBytes(path);
+        File.Delete(path);
         if (damage == "one bit") content[1234] ^= 4;
-        File.WriteAllBytes(path, damage switch
-        {
-            "cut off" => content[..^1],
-            "empty" => [],
-            "too long" => [.. content, 0],
-            _ => content,
-        });
+        if (damage == "folder") Directory.CreateDirectory(path);
+        else if (damage == "link to itself") File.CreateSymbolicLink(path, path);
+        else
+            File.WriteAllBytes(path, damage switch
+            {
+                "cut off" => content[..^1],
+                "empty" => [],
+                "too long" => [.. content, 0],
+                "another entry's" => File.ReadAllBytes(Entry("blk.1.ffn_gate.weight")),
+                _ => content,
+            });
 
         await using var second = await StartAsync();
         var news = await AssignAsync([second], second);
 
         Assert.Equal(["blk.1.ffn_up.weight"], Served.Requests[1]);
         Assert.Equal("coordinator", news[^1].Source);
+        await using var third = await StartAsync();
+        Assert.Equal($"cache {Folder}", (await AssignAsync([third], third))[^1].Source);
+    }
+
+    /// <summary>The bytes that stand under the right name hash to something else than their name says, though the entry says that all is well.</summary>
+    [Fact]
+    public async Task Assign_WithForgedBytesInTheCache_FetchesTheRightOnes()
+    {
+        await using (var first = await StartAsync()) await AssignAsync([first], first);
+        var path = Entry("blk.1.ffn_up.weight");
+        var (content, other) = (File.ReadAllBytes(path), File.ReadAllBytes(Entry("blk.1.ffn_gate.weight")));
+        File.WriteAllBytes(path, [.. other[..^CachedTensor.TrailerBytes], .. content[^CachedTensor.TrailerBytes..]]);
+        await using var second = await StartAsync();
+        await AssignAsync([second], second);
+        Assert.Equal(["blk.1.ffn_up.weight"], Served.Requests[1]);
+        Assert.Equal(content, File.ReadAllBytes(path));
+    }
+
+    /// <summary>What another coordinator sent under the same digest has names of its own, and is not taken for what this one serves.</summary>
+    [Fact]
+    public async Task Assign_AfterAnotherCoordinatorFilledTheCache_FetchesTheRightOnes()
+    {
+        using var poison = (_model with { Seed = 99 }).Weights();
+        await using (var stranger = await FakeCoordinator.StartAsync(poison, digest: Served.Digest))
+        await using (var misled = await TestWorker.StartAsync(options => options with { Coordinator = stranger.Address, CacheFolder = _cache.Path }))
+            await AssignAsync([misled], misled);
+
+        await using var worker = await StartAsync();
+        Assert.Equal("coordinator", (await AssignAsync([worker], worker))[^1].Source);
+        var matrices = _weights.Tensors.Where(tensor => tensor.Name.StartsWith("blk.", StringComparison.Ordinal) && tensor.Rows > 1).Select(tensor => tensor.Name);
+        Assert.Empty(matrices.Except(Served.Requests.Single()));
+    }
+
+    [Fact]
+    public async Task Assign_AShardThatDoesNotFit_IsRefusedBeforeAnythingIsFetched()
+    {
+        await using var worker = await StartAsync(options => options with { MemoryBytes = 100_000 });
+        var e = await Assert.ThrowsAsync<RpcException>(() => AssignAsync([worker], worker));
+        Assert.Equal(StatusCode.ResourceExhausted, e.StatusCode);
+        Assert.Contains("do not fit in the 100000 bytes", e.Status.Detail);
+        Assert.Empty(Served.Requests);
+    }
+
+    [Fact]
+    public async Task Assign_AShardLargerThanTheCacheMayBe_IsRefusedBeforeAnythingIsFetched()
+    {
+        await using var worker = await StartAsync(options => options with { CacheBytes = 1000 });
+        var e = await Assert.ThrowsAsync<RpcException>(() => AssignAsync([worker], worker));
+        Assert.Equal(StatusCode.ResourceExhausted, e.StatusCode);
+        Assert.Contains("--weights-cache-size 1000", e.Status.Detail);
+        Assert.Empty(Served.Requests);
+    }
+
+    [Fact]
+    public async Task Assign_OfMoreLayers_FetchesOnlyThoseAndKeepsTheOthersEntriesInUse()
+    {
+        await using var worker = await StartAsync();
+        await using var other = await TestWorker.StartAsync();
+        await AssignAsync([worker, other], worker);
+        await AssignAsync([worker], worker, view: 2);
+        Assert.All(Served.Requests[1], name => Assert.StartsWith("blk.2.", name));
+        Assert.Equal(3, worker.Model.Read.Count(name => name.EndsWith(".ffn_up.weight", StringComparison.Ordinal)));
+
+        var eviction = new CacheEviction(_cache.Path, 1, DiskSpace.Of(_cache.Path));
+        eviction.MakeRoom(0);
+        Assert.Equal(0, eviction.Removed);
     }
 
     [Fact]
@@ -131,6 +207,8 @@ public sealed class RemoteModelsTests : IAsyncLifetime, IDisposable
         { "has 0 bytes", chunk => chunk.Data = Google.Protobuf.ByteString.Empty },
         { "bytes, where", chunk => chunk.Data = Google.Protobuf.ByteString.CopyFrom(new byte[500_000]) },
         { "view 77", chunk => chunk.ViewVersion = 77 },
+        { "do not hash to what the coordinator has on record", chunk => chunk.PartHash = new string('0', 64) },
+        { "do not hash to what the coordinator has on record", chunk => chunk.PartHash = "" },
         { "marked in the wrong place", chunk => chunk.LastOfTensor = !chunk.LastOfTensor },
     };
 
@@ -226,13 +304,19 @@ public sealed class RemoteModelsTests : IAsyncLifetime, IDisposable
     {
         using var folder = new TempFolder();
         var path = _model.WriteGguf(folder.File("copy.gguf"));
-        await using var worker = await TestWorker.StartAsync(options => options with { Coordinator = _coordinator.Address, CacheFolder = _cache.Path, ModelPath = path });
+        await using var worker = await StartAsync(options => options with { ModelPath = path, TrustDigest = false });
         var news = await AssignAsync([worker], worker);
         Assert.Equal($"local {path}", news[^1].Source);
         Assert.Empty(Served.Requests);
     }
 
-    Task<TestWorker> StartAsync() => TestWorker.StartAsync(options => options with { Coordinator = _coordinator.Address, CacheFolder = _cache.Path });
+    string Entry(string tensor) => Directory.GetFileSystemEntries(Folder, $"{tensor}.*").Single();
+
+    Task<TestWorker> StartAsync(Func<WorkerOptions, WorkerOptions>? change = null) => TestWorker.StartAsync(options =>
+    {
+        var usual = options with { Coordinator = _coordinator.Address, CacheFolder = _cache.Path };
+        return change?.Invoke(usual) ?? usual;
+    });
 
     Task<IReadOnlyList<Wire.LoadProgress>> AssignAsync(IReadOnlyList<TestWorker> stages, TestWorker worker, ulong view = 1) => TestPipeline.AssignAsync(
         worker, TestPipeline.PlanOf(stages, Served.Digest, 3, view), stages.ToList().IndexOf(worker), "");
