@@ -21,10 +21,10 @@ static class CoordinatorCommand
         var streams = new Option<int>("--streams") { HelpName = "N", Description = "with --objective throughput: as many at a time as plans are to be good for", DefaultValueFactory = _ => new CoordinatorOptions { ModelPath = "" }.Streams };
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
         var (tls, reflection) = (new TlsOptions(), ReflectionOption());
-        var queue = new QueueOptions();
+        var (queue, api) = (new QueueOptions(), new HttpApiOptions());
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, reflection };
         foreach (var option in tls.All) command.Add(option);
-        foreach (var option in queue.All) command.Add(option);
+        foreach (var option in queue.All.Concat(api.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {
@@ -38,6 +38,7 @@ static class CoordinatorCommand
                 ContextLength = parsed.GetValue(context),
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
+                Api = api.Read(parsed),
                 Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
             },
             parsed.InvocationConfiguration.Error,

@@ -17,10 +17,10 @@ static class UpCommand
         var port = new Option<int>("--port") { HelpName = "PORT", Description = "port of the API on 127.0.0.1; 0 takes a free one", DefaultValueFactory = _ => 8080 };
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
         var trustDigest = WorkerCommand.TrustDigestOption();
-        var queue = new QueueOptions();
+        var (queue, api) = (new QueueOptions(), new HttpApiOptions());
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context };
         command.Add(trustDigest);
-        foreach (var option in queue.All) command.Add(option);
+        foreach (var option in queue.All.Concat(api.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -32,6 +32,7 @@ static class UpCommand
                     Workers = count,
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
+                    Api = api.Read(parsed),
                     Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
                 },
                 parsed.GetValue(threads) is { } given ? NumberOption.Check("--threads-per-worker", given, 1, 4096) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),

@@ -26,6 +26,9 @@ public sealed record ServedModel(
     /// </summary>
     public string? TemplateProblem { get; init; }
 
+    /// <summary>The longest context that the model was made for. It may be served with a shorter one.</summary>
+    public int LongestContext { get; init; } = ContextLength;
+
     /// <summary>OpenAI's system_fingerprint: equal for equal weights.</summary>
     public string Fingerprint { get; } = $"fp_{Digest[(Digest.LastIndexOf(':') + 1)..][..Math.Min(10, Digest.Length - Digest.LastIndexOf(':') - 1)]}";
 

@@ -146,7 +146,8 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     static void Map(WebApplication app, CoordinatorOptions options)
     {
-        app.UseWhen(http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi());
+        app.UseWhen(
+            http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi(Listeners.IsOwnMachineOnly(options.Listen)));
         Listeners.Separate(app);
         app.UseClusterRpcRules();
         app.Services.GetRequiredService<MemberMetrics>();   // observes from its creation on

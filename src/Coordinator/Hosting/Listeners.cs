@@ -1,5 +1,7 @@
 using System.Net;
+using System.Text;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Api;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
@@ -42,17 +44,21 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         kestrel.Limits.MaxConcurrentUpgradedConnections = 0;   // nothing here upgrades, to WebSockets or anything else
         kestrel.Limits.RequestHeadersTimeout = RequestHeadersTimeout;
         kestrel.Limits.KeepAliveTimeout = KeepAliveTimeout;
-        kestrel.Listen(Parse(options.Listen), listen =>
-        {
-            _api = Open(listen, ListenerKind.Api);
-            listen.Protocols = HttpProtocols.Http1;
-        });
+        // Above the API's own limits, which answer with a reason.
+        kestrel.Limits.MaxRequestLineSize = ApiLimits.HeadSlack * ApiLimits.TargetBytes;
+        kestrel.Limits.MaxRequestHeadersTotalSize = ApiLimits.HeadSlack * ApiLimits.HeaderBytes;
+        kestrel.Limits.MaxRequestHeaderCount = ApiLimits.HeadSlack * ApiLimits.Headers;
+        kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;   // takes all bytes; browsers send it
+        ListenForApi(kestrel);
         kestrel.Listen(Parse(options.GrpcListen), listen =>
         {
             listen.UseClusterRpc(tls);
             _rpc = Open(listen, ListenerKind.Rpc);
         });
     }
+
+    /// <summary>Whether an address to listen on can be reached from this machine only.</summary>
+    public static bool IsOwnMachineOnly(string listen) => IPAddress.IsLoopback(Parse(listen).Address);
 
     /// <summary>Answers 404 if a request came in on one listener but asks for an endpoint of the other.</summary>
     public static void Separate(IApplicationBuilder app) => app.Use((http, next) =>
@@ -62,6 +68,20 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         http.Response.StatusCode = StatusCodes.Status404NotFound;
         return Task.CompletedTask;
     });
+
+    /// <summary>localhost is looked up as either of the two loopback addresses, so it means both; of a free port there is one only.</summary>
+    void ListenForApi(KestrelServerOptions kestrel)
+    {
+        void Configure(ListenOptions listen)
+        {
+            _api = Open(listen, ListenerKind.Api);
+            listen.Protocols = HttpProtocols.Http1;
+        }
+
+        var uri = new Uri(options.Listen);
+        if (uri is { Host: "localhost", Port: not 0 }) kestrel.ListenLocalhost(uri.Port, Configure);
+        else kestrel.Listen(Parse(options.Listen), Configure);
+    }
 
     static ListenOptions Open(ListenOptions listen, ListenerKind kind)
     {

@@ -27,7 +27,11 @@ sealed class OpenedModel : IDisposable
         var text = ModelTextReader.Open(path);
         Served = new ServedModel(
             Identity.Name, Identity.Digest, contextLength, text.Tokenizer, text.TemplateProblem is null ? text.Template : null,
-            text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path)) { TemplateProblem = text.TemplateProblem };
+            text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path))
+        {
+            LongestContext = files.Config.ContextLength,
+            TemplateProblem = text.TemplateProblem,
+        };
     }
 
     public ModelIdentity Identity { get; }

@@ -60,7 +60,7 @@ public sealed class PromptEncodingTests
             looks.Add(Thread.CurrentThread.IsThreadPoolThread);
             if (looks.Count == 3) gone.Cancel();
         });
-        using var encoder = new PromptEncoder(With(Endless), time);
+        using var encoder = new PromptEncoder(With(Endless), new ApiOptions(), time);
         var prompt = new RawPrompt.Chat(new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hi" }), AddGenerationPrompt: true);
 
         var encoding = encoder.TokenizeAsync(prompt, addSpecialTokens: false, gone.Token);
@@ -91,7 +91,7 @@ public sealed class PromptEncodingTests
     [Fact]
     public async Task ThePlaceOfAnEndedRenderingIsFree()
     {
-        using var encoder = new PromptEncoder(With("{{ raise_exception('no') }}"), TimeProvider.System);
+        using var encoder = new PromptEncoder(With("{{ raise_exception('no') }}"), new ApiOptions(), TimeProvider.System);
         var prompt = new RawPrompt.Chat(new JsonArray(), AddGenerationPrompt: true);
 
         for (var i = 0; i < 3 * ApiLimits.EncodingsAtATime; i++)

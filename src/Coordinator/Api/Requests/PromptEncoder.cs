@@ -14,10 +14,8 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 /// to a number and a time. A rendering ends when its request is gone or its time is over.
 /// </para>
 /// </summary>
-sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
+sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider time) : IDisposable
 {
-    readonly ContextRules _rules = new(model);
-
     readonly ConcurrencyLimiter _turns = new(new ConcurrencyLimiterOptions
     {
         PermitLimit = ApiLimits.EncodingsAtATime,
@@ -29,8 +27,9 @@ sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
 
     /// <summary>All prompts of a request, each encoded once and checked to fit the context.</summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
-    public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, CancellationToken cancellation)
-        => InTurnAsync(() => EncodeAll(request, field, cancellation), cancellation);
+    /// <param name="limit">The context that they must fit.</param>
+    public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)
+        => InTurnAsync(() => EncodeAll(request, field, new ContextRules(model, limit, options.StrictMaxTokens), cancellation), cancellation);
 
     /// <summary>The ids of a text or a conversation, however many they are.</summary>
     public Task<ApiOutcome<List<int>>> TokenizeAsync(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
@@ -46,28 +45,28 @@ sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
         _threads.Dispose();
     }
 
-    ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field, CancellationToken cancellation)
+    ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
     {
         var encoded = new EncodedPrompt[request.Prompts.Count];
         foreach (var (index, prompt) in request.Prompts.Index())
         {
             cancellation.ThrowIfCancellationRequested();
-            if (EncodeToFit(prompt, request, field, cancellation).Failed(out var error, out encoded[index]!)) return error;
+            if (EncodeToFit(prompt, request, field, rules, cancellation).Failed(out var error, out encoded[index]!)) return error;
         }
         return encoded;
     }
 
     /// <summary>Lengths are checked as soon as they are known, before work is done on what is too long.</summary>
-    ApiOutcome<EncodedPrompt> EncodeToFit(RawPrompt prompt, CompletionRequest request, string field, CancellationToken cancellation)
+    ApiOutcome<EncodedPrompt> EncodeToFit(RawPrompt prompt, CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
     {
         if (prompt is RawPrompt.Tokens tokens)
-            return _rules.Check(tokens.Ids, request.Settings, field) is { } wrong
+            return rules.Check(tokens.Ids, request.Settings, field) is { } wrong
                 ? wrong
                 : new EncodedPrompt(request.Echo ? Detokenize(tokens.Ids) : "", tokens.Ids);
         if (TextOf(prompt, cancellation).Failed(out var refused, out var text)) return refused;
-        if (_rules.CheckText(text, field) is { } tooLong) return tooLong;
+        if (rules.CheckText(text, field) is { } tooLong) return tooLong;
         var ids = Tokenize(text, request.AddSpecialTokens);
-        return _rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text, ids);
+        return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text, ids);
     }
 
     ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
@@ -109,6 +108,7 @@ sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
                 AddGenerationPrompt = chat.AddGenerationPrompt,
                 BosToken = model.BosText,
                 EosToken = model.EosText,
+                Variables = chat.Variables,
                 Now = time.GetLocalNow(),
             }, time, cancellation);
         }
@@ -140,42 +140,5 @@ sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
         {
             return null;
         }
-    }
-}
-
-/// <summary>Prompt and answer must fit the context together.</summary>
-sealed class ContextRules(ServedModel model)
-{
-    /// <summary>
-    /// Refuses a text that cannot fit, whatever tokens it becomes, without encoding it. White space is not counted, because some tokens
-    /// take in all of it that stands beside them.
-    /// </summary>
-    public ApiError? CheckText(string text, string field)
-    {
-        var most = (model.ContextLength - 1L) * model.LongestToken;
-        if (Encoding.UTF8.GetByteCount(text) <= most) return null;
-        var bytes = Encoding.UTF8.GetByteCount(text) - text.Where(char.IsWhiteSpace).Sum(space => Encoding.UTF8.GetByteCount([space]));
-        if (bytes <= most) return null;
-        var least = (bytes + model.LongestToken - 1) / model.LongestToken;
-        return ApiError.ContextExceeded(field,
-            $"This model's maximum context length is {model.ContextLength} tokens, but the prompt has {bytes} bytes besides white space. They are {least} tokens "
-            + $"or more, as no token has more than {model.LongestToken} bytes, which leaves no room for an answer. Shorten the prompt.");
-    }
-
-    public ApiError? Check(IReadOnlyList<int> prompt, GenerationSettings settings, string field)
-    {
-        var context = model.ContextLength;
-        if (prompt.Count == 0)
-            return ApiError.Invalid(field, $"'{field}' is empty: the model needs at least one token to continue.");
-        if (prompt.Count >= context)
-            return ApiError.ContextExceeded(field,
-                $"This model's maximum context length is {context} tokens, but the prompt has {prompt.Count}, which leaves no room for an answer. "
-                + "Shorten the prompt.");
-        if (settings.MaxTokens is { } asked && (long)prompt.Count + asked > context)
-            return ApiError.ContextExceeded(field,
-                $"This model's maximum context length is {context} tokens, but {(long)prompt.Count + asked} were asked for: {prompt.Count} in the prompt "
-                + $"and {asked} for the answer ('{settings.MaxTokensField}'). Shorten the prompt or lower '{settings.MaxTokensField}' "
-                + $"to at most {context - prompt.Count}.");
-        return null;
     }
 }
