@@ -23,9 +23,12 @@ sealed class OpenedModel : IDisposable
         Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest());
         Weights = new ServedWeights(files, Identity.Name, Identity.Digest);
         var text = ModelTextReader.Open(path);
+        var template = text.TemplateProblem is null ? text.Template : null;
         Served = new ServedModel(
-            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, text.TemplateProblem is null ? text.Template : null,
-            text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path)) { TemplateProblem = text.TemplateProblem };
+            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path))
+        {
+            TemplateProblem = text.TemplateProblem,
+        };
     }
 
     public ModelIdentity Identity { get; }

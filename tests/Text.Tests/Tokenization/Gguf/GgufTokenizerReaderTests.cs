@@ -177,6 +177,15 @@ public sealed class GgufTokenizerReaderTests
     }
 
     [Fact]
+    public void MoreTypesAndScoresThanTokensAreLeftOut()
+    {
+        var pairs = SentencePiece(pairs => pairs.Set(Types, [.. Enumerable.Repeat(1, 3), .. Enumerable.Repeat(6, 256), .. Enumerable.Repeat(1, 700)]));
+        pairs.Set("tokenizer.ggml.scores", new float[950]);
+
+        Assert.Equal(900, VocabularyFile.Open(pairs).Tokenizer.VocabularySize);
+    }
+
+    [Fact]
     public void RefusesTypesAndMergesThatDoNotFit()
     {
         const string Merges = "tokenizer.ggml.merges";
