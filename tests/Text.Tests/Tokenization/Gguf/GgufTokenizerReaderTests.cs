@@ -179,10 +179,11 @@ public sealed class GgufTokenizerReaderTests
     [Fact]
     public void MoreTypesAndScoresThanTokensAreLeftOut()
     {
-        var pairs = SentencePiece(pairs => pairs.Set(Types, [.. Enumerable.Repeat(1, 3), .. Enumerable.Repeat(6, 256), .. Enumerable.Repeat(1, 700)]));
-        pairs.Set("tokenizer.ggml.scores", new float[950]);
+        var moreTypes = Demo(pairs => pairs.Set(Types, [.. Enumerable.Repeat(1, 2060)]));
+        var moreScores = SentencePiece(pairs => pairs.Set("tokenizer.ggml.scores", new float[950]));
 
-        Assert.Equal(900, VocabularyFile.Open(pairs).Tokenizer.VocabularySize);
+        Assert.Equal(2048, VocabularyFile.Open(moreTypes).Tokenizer.VocabularySize);
+        Assert.Equal(900, VocabularyFile.Open(moreScores).Tokenizer.VocabularySize);
     }
 
     [Fact]
