@@ -25,9 +25,9 @@ sealed class OpenedModel : IDisposable
         Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest());
         Weights = new ServedWeights(files, Identity.Name, Identity.Digest, hashes);
         var text = ModelTextReader.Open(path);
+        var template = text.TemplateProblem is null ? text.Template : null;
         Served = new ServedModel(
-            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, text.TemplateProblem is null ? text.Template : null,
-            text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path))
+            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path))
         {
             LongestContext = files.Config.ContextLength,
             TemplateProblem = text.TemplateProblem,

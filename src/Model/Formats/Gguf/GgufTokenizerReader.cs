@@ -37,7 +37,7 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
         RefuseTrue("tokenizer.ggml.remove_extra_whitespaces", "a tokenizer that drops spaces is not supported");
         var tokens = ReadTokens(TokenSpelling.SentencePiece);
         var scores = metadata.GetSingles(Scores);
-        if (scores.Length != tokens.Vocabulary.Count) throw DiffersFromTokens(Scores, scores.Length, tokens.Vocabulary.Count);
+        if (scores.Length < tokens.Vocabulary.Count) throw DiffersFromTokens(Scores, scores.Length, tokens.Vocabulary.Count);
         if (Array.FindIndex(scores, score => !float.IsFinite(score)) is >= 0 and var at)
             throw metadata.Error(Scores, $"has {scores[at]} for token {at}");
         var prefix = Boolean("tokenizer.ggml.add_space_prefix", absent: true) ? SpacePrefix.EachSegment : SpacePrefix.Never;
@@ -64,7 +64,7 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
     {
         var tokens = metadata.GetStrings(Tokens);
         var types = metadata.GetInt32s(Types);
-        if (types.Length != tokens.Length) throw DiffersFromTokens(Types, types.Length, tokens.Length);
+        if (types.Length < tokens.Length) throw DiffersFromTokens(Types, types.Length, tokens.Length);
         if (metadata.TryGetInt32("llama.vocab_size", out var rows) && tokens.Length > rows)
             throw metadata.Error(Tokens, $"has {tokens.Length} tokens but llama.vocab_size is {rows}");
 

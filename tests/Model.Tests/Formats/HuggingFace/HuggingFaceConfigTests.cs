@@ -115,6 +115,15 @@ public sealed class HuggingFaceConfigTests : IDisposable
         Assert.Equal(1e6f, config.RopeTheta);
     }
 
+    [Theory]
+    [InlineData("""{"rope_scaling": {}}""")]
+    [InlineData("""{"rope_parameters": {"rope_theta": 10000.0}}""")]
+    public void RopeSettingsThatSayNothingAreNoScaling(string change) => Assert.Equal(Read(Llama2), Read(With(Llama2, change)));
+
+    [Fact]
+    public void AWholeFloatIsAnInteger() =>
+        Assert.Equal(Read(Llama2), Read(With(Llama2, """{"hidden_size": 8192.0, "vocab_size": 3.2e4, "max_position_embeddings": 4096.0}""")));
+
     [Fact]
     public void LinearScalingIsRead() =>
         Assert.Equal(new RopeScaling.Linear(8), Read(With(Llama2, """{"rope_scaling": {"type": "linear", "factor": 8}}""")).RopeScaling);

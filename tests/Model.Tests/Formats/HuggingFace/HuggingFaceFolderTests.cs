@@ -68,7 +68,17 @@ public sealed class HuggingFaceFolderTests : IDisposable
         BadModel.AssertRefused(_folder.Path, "has no model.safetensors: give a GGUF file or a folder with a Hugging Face model");
 
         File.WriteAllText(_folder.File("pytorch_model.bin"), "");
-        BadModel.AssertRefused(_folder.Path, "has PyTorch files but no model.safetensors: convert the model to safetensors");
+        BadModel.AssertRefused(_folder.Path, "has PyTorch files but no model.safetensors: convert the model to Hugging Face's format");
+    }
+
+    [Fact]
+    public void AFolderOfAnotherKindSaysWhatItIs()
+    {
+        File.WriteAllText(_folder.File("consolidated.00.pth"), "x");
+        BadModel.AssertRefused(_folder.Path, "has PyTorch files but no config.json: convert the model to Hugging Face's format with safetensors");
+
+        File.WriteAllText(_folder.File("adapter_config.json"), "{}");
+        BadModel.AssertRefused(_folder.Path, "has no config.json, but an adapter: merge it into the model that it was made for, and give that");
     }
 
     [Fact]

@@ -177,6 +177,16 @@ public sealed class GgufTokenizerReaderTests
     }
 
     [Fact]
+    public void MoreTypesAndScoresThanTokensAreLeftOut()
+    {
+        var moreTypes = Demo(pairs => pairs.Set(Types, [.. Enumerable.Repeat(1, 2060)]));
+        var moreScores = SentencePiece(pairs => pairs.Set("tokenizer.ggml.scores", new float[950]));
+
+        Assert.Equal(2048, VocabularyFile.Open(moreTypes).Tokenizer.VocabularySize);
+        Assert.Equal(900, VocabularyFile.Open(moreScores).Tokenizer.VocabularySize);
+    }
+
+    [Fact]
     public void RefusesTypesAndMergesThatDoNotFit()
     {
         const string Merges = "tokenizer.ggml.merges";
