@@ -15,7 +15,10 @@ public static class MessageBudgets
     /// <summary>Bytes of a StepPlan or a ModelDescription.</summary>
     public const int Message = 4 << 20;
 
-    /// <summary>What gRPC accepts: the largest budget and room for the fields around a payload.</summary>
+    /// <summary>Bytes of a message to a method that anyone may call: Register, ListWorkers, Confirm, health.</summary>
+    public const int FromAnyone = 64 << 10;
+
+    /// <summary>What gRPC accepts from callers with a key: the largest budget and room for the fields around a payload.</summary>
     public const int Received = Message + (64 << 10);
 
     /// <summary>D at most: one row of f32 activations must fit in a message.</summary>

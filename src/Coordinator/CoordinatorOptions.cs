@@ -44,6 +44,12 @@ public sealed record CoordinatorOptions
     /// <summary>Whether the gRPC address answers server reflection, so that tools such as grpcurl can list and call its services. Default false.</summary>
     public bool GrpcReflection { get; init; }
 
+    /// <summary>
+    /// Where the cluster's id and this coordinator's epoch are kept, by one coordinator at a time. Null, the default: nothing is kept, and each
+    /// start is a new cluster, which workers of another join as newcomers.
+    /// </summary>
+    public string? DataFolder { get; init; }
+
     public EngineOptions Engine { get; init; } = new();
 
     public ClusterDeadlines Deadlines { get; init; } = new();

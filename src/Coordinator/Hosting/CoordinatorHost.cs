@@ -58,7 +58,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <summary>Checks the options, opens the model and prepares everything. Nothing listens yet.</summary>
     /// <exception cref="InvalidOptionsException">An option is out of range.</exception>
     /// <exception cref="ModelFormatException">The model cannot be opened.</exception>
-    /// <exception cref="IOException">A certificate cannot be used.</exception>
+    /// <exception cref="IOException">A certificate or the data folder cannot be used.</exception>
     public static CoordinatorHost Create(CoordinatorOptions options) => Create(options, TimeProvider.System);
 
     /// <param name="change">Puts other services in the place of the usual ones.</param>
@@ -74,6 +74,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         try
         {
             app = builder.Build();   // configures the listeners, so wrong options and certificates fail here, before the model is opened
+            app.Services.GetRequiredService<ClusterOwnership>();
             var model = app.Services.GetRequiredService<OpenedModel>();
             var listeners = app.Services.GetRequiredService<Listeners>();
             Map(app, options);
@@ -112,7 +113,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     {
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
         if (options.Tls is { } files) services.AddSingleton(_ => ClusterTls.Load(files));
-        services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection)
+        services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection).AddLargeMessages<WeightsService>()
             .AddValidated(options)
             .AddSingleton<Listeners>()
             .AddSingleton<IConfigureOptions<KestrelServerOptions>>(provider => provider.GetRequiredService<Listeners>())
@@ -125,7 +126,11 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton(new Latest<ClusterStatus>(ClusterStatus.Starting))
             .AddSingleton<PeerChannels>()
             .AddSingleton<CoordinatorMetrics>()
+            .AddSingleton<Pulse>()
+            .AddSingleton(_ => ClusterOwnership.Take(options.DataFolder))
             .AddSingleton<WorkerRegistry>()
+            .AddSingleton<ICallerKeys, RegisteredWorkers>()
+            .AddSingleton<IWorkerConfirmation, WorkerConfirmation>()
             .AddSingleton<LinkMeter>()
             .AddSingleton<MemberMetrics>()
             .AddSingleton<AssignmentCaller>()
@@ -143,6 +148,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     {
         app.UseWhen(http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi());
         Listeners.Separate(app);
+        app.UseClusterRpcRules();
         app.Services.GetRequiredService<MemberMetrics>();   // observes from its creation on
         var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));
         rpc.MapGrpcService<MembershipService>();

@@ -20,9 +20,6 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     /// </summary>
     public const int MaxConnections = 10_000;
 
-    /// <summary>Calls at a time on one gRPC connection. A worker has a handful.</summary>
-    public const int MaxStreamsPerConnection = 100;
-
     /// <summary>A client that is slower to send its request headers is disconnected.</summary>
     public static readonly TimeSpan RequestHeadersTimeout = TimeSpan.FromSeconds(15);
 
@@ -45,7 +42,6 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         kestrel.Limits.MaxConcurrentUpgradedConnections = 0;   // nothing here upgrades, to WebSockets or anything else
         kestrel.Limits.RequestHeadersTimeout = RequestHeadersTimeout;
         kestrel.Limits.KeepAliveTimeout = KeepAliveTimeout;
-        kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.Listen(Parse(options.Listen), listen =>
         {
             _api = Open(listen, ListenerKind.Api);

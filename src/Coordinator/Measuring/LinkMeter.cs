@@ -78,8 +78,8 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
         try
         {
             using var channel = channels.Open(from.Address);
-            var request = new MeasureLinkRequest { Address = PeerAddress.Format(to.Address) };
-            var reply = await new Links.LinksClient(channel).MeasureAsync(request, cancellationToken: ends.Token);
+            var request = new MeasureLinkRequest { Address = PeerAddress.Format(to.Address), Key = to.Key.For(PeerKey.LinkMeter).ToMessage() };
+            var reply = await new Links.LinksClient(channel).MeasureAsync(request, from.Key.ToHeaders(), cancellationToken: ends.Token);
             if (!IsPossible(reply))
             {
                 LogNotMeasured(from, to, $"it answered {reply}");

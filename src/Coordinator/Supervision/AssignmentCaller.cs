@@ -24,8 +24,12 @@ public abstract record LoadOutcome
 /// <param name="ModelPath">Where the coordinator has the model; workers on this machine, or with the same mounts, find it there.</param>
 /// <param name="KvBlocks">KV blocks that each worker is to make room for.</param>
 /// <param name="StepTimeout">What every worker is to grant the steps of the others.</param>
-public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlocks, int MaxSequenceLength, EngineOptions Engine, TimeSpan StepTimeout)
+/// <param name="Epoch">Of the coordinator (see ClusterOwnership).</param>
+public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlocks, int MaxSequenceLength, EngineOptions Engine, TimeSpan StepTimeout, ulong Epoch)
 {
+    /// <summary>What the workers of this view show each other.</summary>
+    readonly PeerKey _viewKey = PeerKey.Create();
+
     public AssignRequest ToMessage(StageWorker worker) => new()
     {
         Plan = Plan.ToMessage(),
@@ -38,6 +42,8 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
         ActivationType = Engine.ActivationType,
         SumType = Engine.SumType,
         StepTimeoutMilliseconds = (uint)StepTimeout.TotalMilliseconds,
+        Epoch = Epoch,
+        ViewKey = _viewKey.ToMessage(),
     };
 }
 
@@ -69,7 +75,7 @@ public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadl
         using var channel = channels.Open(worker.Assignment.Address);
         try
         {
-            using var call = new Assignments.AssignmentsClient(channel).Assign(request, cancellationToken: ends.Token);
+            using var call = new Assignments.AssignmentsClient(channel).Assign(request, worker.Key.ToHeaders(), cancellationToken: ends.Token);
             var phase = Phase.Unspecified;
             while (await call.ResponseStream.MoveNext(ends.Token))
             {

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Hosting;
@@ -7,7 +8,8 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Weights;
 
-/// <summary>Sends workers that lack the model's files the parts of tensors that their shards need.</summary>
+/// <summary>Sends registered workers that lack the model's files the parts of tensors that their shards need, and tells what parts hash to.</summary>
+[CalledBy(Caller.RegisteredWorker)]
 public sealed class WeightsService(ServedWeights weights, IHostApplicationLifetime lifetime, TimeProvider time) : Wire.Weights.WeightsBase
 {
     /// <summary>How often a worker that waits for a hash is told that it is being made.</summary>

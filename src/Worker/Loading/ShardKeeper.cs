@@ -25,6 +25,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
     HeldModel? _model;
     HeldShard? _current;
     ulong _view;
+    PeerKey? _viewKey;
 
     /// <summary>The shard that is ready, if one is.</summary>
     public HeldShard? Current
@@ -41,6 +42,15 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         get
         {
             lock (_lock) return _view;
+        }
+    }
+
+    /// <summary>What workers of the last accepted view show. Null: none was accepted.</summary>
+    public PeerKey? ViewKey
+    {
+        get
+        {
+            lock (_lock) return _viewKey;
         }
     }
 
@@ -69,7 +79,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
     public async Task ReplaceAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
     {
         using var loading = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.Closing);
-        Accept(order.Plan.ViewVersion, loading);
+        Accept(order, loading);
         try
         {
             await _turn.WaitAsync(loading.Token);
@@ -90,6 +100,13 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
     }
 
+    /// <summary>The worker belongs to another cluster now, which counts its views from the start. What it holds stays.</summary>
+    public void ForgetViews()
+    {
+        lock (_lock) _view = 0;
+        Changed.Set();
+    }
+
     /// <summary>Gives up weights that no coordinator wants.</summary>
     public async Task UnloadAsync(CancellationToken cancellation)
     {
@@ -108,14 +125,15 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
 
     public async ValueTask DisposeAsync() => await UnloadAsync(CancellationToken.None);
 
-    void Accept(ulong view, CancellationTokenSource loading)
+    void Accept(LoadOrder order, CancellationTokenSource loading)
     {
+        var view = order.Plan.ViewVersion;
         lock (_lock)
         {
             if (view <= _view) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"view {view} is not above {_view}, the last one accepted here"));
             // Asynchronous, so that its callbacks do not run under this lock.
             _ = _loading?.CancelAsync();
-            (_view, _loading) = (view, loading);
+            (_view, _viewKey, _loading) = (view, order.ViewKey, loading);
         }
         Changed.Set();
     }

@@ -19,7 +19,7 @@ namespace LlamaCluster.Worker.Loading;
 
 /// <summary>Carries out an order: finds the weights, packs them, and starts the stage.</summary>
 sealed partial class ShardLoader(
-    ModelSource source, IModelLoader model, PeerChannels channels, RankCaller caller, WorkerOptions options, WorkerMemory memory,
+    ModelSource source, IModelLoader model, PeerChannels channels, ClusterOwner owner, RankCaller caller, WorkerOptions options, WorkerMemory memory,
     ILogger<ShardLoader> logger)
 {
     /// <summary>How often a shard is loaded again because entries of the cache turned out to be damaged.</summary>
@@ -33,7 +33,7 @@ sealed partial class ShardLoader(
     /// <exception cref="RpcException">It cannot be loaded. The status says why.</exception>
     public async Task<HeldModel> LoadAsync(LoadOrder order, HeldParts parts, LoadProgressFeed progress, CancellationToken cancellation)
     {
-        using var coordinator = new CoordinatorWeights(channels, options, order);
+        using var coordinator = new CoordinatorWeights(channels, owner, options, order);
         var (refused, problems) = (new HashSet<string>(), new List<string>());
         while (true)
         {
@@ -71,7 +71,7 @@ sealed partial class ShardLoader(
     {
         TensorPart[] hashed = [.. held.Parts.Where(part => parts.Loaded.Find(part) is { Hash: not null })];
         if (hashed.Length == 0) return true;
-        using var coordinator = new CoordinatorWeights(channels, options, order);
+        using var coordinator = new CoordinatorWeights(channels, owner, options, order);
         progress.Begin(Phase.Verifying, hashed.Sum(part => part.Bytes), held.Source);
         var wrong = WrongParts(hashed, parts.Loaded, await coordinator.HashesAsync(hashed, progress, cancellation));
         if (wrong.Length == 0) return true;
@@ -95,7 +95,7 @@ sealed partial class ShardLoader(
         var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks }, group?.Exchange);
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
-        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, timeout));
+        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout));
         var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
@@ -194,7 +194,10 @@ sealed partial class ShardLoader(
         new(order.Plan.ViewVersion, fromStage, hiddenSize, order.ActivationType, order.MaxStepRows, order.Plan.StageCount + 1);
 
     static GroupShape Ranks(LoadOrder order, HeldModel held) => new(
-        order.Plan.ViewVersion, order.Plan.ModelDigest, order.Assignment.Stage, order.Assignment.Shard, held.Weights.Config.HiddenSize, order.MaxStepRows, order.SumType);
+        order.Plan.ViewVersion, order.Plan.ModelDigest, order.Assignment.Stage, order.Assignment.Shard, held.Weights.Config.HiddenSize, order.MaxStepRows, order.SumType)
+    {
+        Key = order.ViewKey,
+    };
 
     static long LinkBytes(LoadOrder order, ActivationShape shape)
     {

@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Planning.Plans;
@@ -25,6 +26,12 @@ sealed record LoadOrder(
 {
     /// <summary>The longest that the coordinator expects a step to wait for other stages. Zero: not said.</summary>
     public TimeSpan StepTimeout { get; init; }
+
+    /// <summary>Of the coordinator that gives the order.</summary>
+    public ulong Epoch { get; init; }
+
+    /// <summary>What the workers of the view show each other.</summary>
+    public required PeerKey ViewKey { get; init; }
 
     public StageShape Shape { get; } = new(Assignment.Shard.Layers.First, Assignment.Shard.Layers.Count, Plan.LayerCount);
 
@@ -68,6 +75,8 @@ static class LoadOrderMapping
             ToActivationType("activation_type", request.ActivationType),
             ToActivationType("sum_type", request.SumType))
         {
+            Epoch = request.Epoch,
+            ViewKey = PeerKey.Read("view_key", request.ViewKey),
             StepTimeout = TimeSpan.FromMilliseconds(Field.Count("step_timeout_milliseconds", request.StepTimeoutMilliseconds, 0, MaxMilliseconds)),
         };
     }

@@ -13,7 +13,7 @@ namespace LlamaCluster.Worker.Sources;
 /// The Weights service of the coordinator that this worker is registered with, asked for one model. It is never another one: what this worker keeps
 /// under a model's digest, and what it compares its own files with, is what its own coordinator says.
 /// </summary>
-sealed class CoordinatorWeights(PeerChannels channels, WorkerOptions options, LoadOrder order) : IDisposable
+sealed class CoordinatorWeights(PeerChannels channels, ClusterOwner owner, WorkerOptions options, LoadOrder order) : IDisposable
 {
     readonly GrpcChannel _channel = channels.Open(options.Coordinator);
 
@@ -36,7 +36,8 @@ sealed class CoordinatorWeights(PeerChannels channels, WorkerOptions options, Lo
     public Task<DescribedModel> DescribeAsync(CancellationToken cancellation) => AskAsync(async () =>
     {
         var request = new Wire.DescribeModelRequest { ViewVersion = ViewVersion, ModelDigest = Digest };
-        return (await Client.DescribeAsync(request, deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation)).ToModel(Digest);
+        var deadline = DateTime.UtcNow + RpcSettings.CallDeadline;
+        return (await Client.DescribeAsync(request, owner.Headers, deadline, cancellation)).ToModel(Digest);
     }, cancellation);
 
     /// <summary>What parts of the model must hash to. The coordinator may have to read them first; it tells meanwhile how far it is.</summary>
@@ -50,7 +51,7 @@ sealed class CoordinatorWeights(PeerChannels channels, WorkerOptions options, Lo
             if (parts.Count == 0) return hashes;
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             var request = new Wire.HashRequest { ViewVersion = ViewVersion, ModelDigest = Digest, Tensors = { parts.Select(ToMessage) } };
-            using var call = Client.Hash(request, cancellationToken: waiting.Token);
+            using var call = Client.Hash(request, owner.Headers, cancellationToken: waiting.Token);
             var done = 0L;
             foreach (var (index, part) in parts.Index())
             {
@@ -63,7 +64,7 @@ sealed class CoordinatorWeights(PeerChannels channels, WorkerOptions options, Lo
         }, cancellation);
 
     /// <summary>One call that fetches parts into the cache; see <see cref="WeightsFetch"/>.</summary>
-    public WeightsFetch Fetch(WeightsCache cache) => new(Client, cache, order, options.PeerTimeout);
+    public WeightsFetch Fetch(WeightsCache cache) => new(Client, owner, cache, order, options.PeerTimeout);
 
     /// <summary>Does work that calls the coordinator, and gives its failures one form.</summary>
     public async Task<T> AskAsync<T>(Func<Task<T>> work, CancellationToken cancellation)

@@ -12,7 +12,7 @@ namespace LlamaCluster.Worker.Sources;
 /// memory no longer than it takes to write it.
 /// </summary>
 /// <param name="silence">The longest time that may pass without a chunk.</param>
-sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache, LoadOrder order, TimeSpan silence)
+sealed class WeightsFetch(Wire.Weights.WeightsClient client, ClusterOwner owner, WeightsCache cache, LoadOrder order, TimeSpan silence)
 {
     /// <param name="arrived">Gets each chunk's length.</param>
     /// <returns>The parts as they become whole, in the order asked for.</returns>
@@ -22,7 +22,7 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
         IReadOnlyList<TensorPart> parts, Action<int> arrived, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
     {
         using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        using var call = client.Fetch(Request(parts), cancellationToken: waiting.Token);
+        using var call = client.Fetch(Request(parts), owner.Headers, cancellationToken: waiting.Token);
         for (var index = 0; index < parts.Count; index++)
         {
             using var writer = cache.Create(order.Plan.ModelDigest, parts[index]);

@@ -118,7 +118,7 @@ public sealed class CoordinatorHostTests
     {
         await using var host = CoordinatorHost.Create(TestCluster.Options);
         var limits = host.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
-        Assert.Equal((Listeners.MaxConnections, Listeners.MaxStreamsPerConnection), (limits.MaxConcurrentConnections, limits.Http2.MaxStreamsPerConnection));
+        Assert.Equal((Listeners.MaxConnections, RpcSettings.MaxStreamsPerConnection), (limits.MaxConcurrentConnections, limits.Http2.MaxStreamsPerConnection));
         Assert.Equal((Listeners.RequestHeadersTimeout, Listeners.KeepAliveTimeout), (limits.RequestHeadersTimeout, limits.KeepAliveTimeout));
     }
 

@@ -1,5 +1,6 @@
 using System.IO.Hashing;
 using Grpc.Core;
+using Grpc.Core.Interceptors;
 using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Formats;
@@ -20,7 +21,12 @@ public sealed class WeightsServiceTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _cluster = await TestCluster.StartAsync();
-        _client = new Client(_cluster.Channel);
+        var worker = await _cluster.JoinAsync();
+        _client = new Client(_cluster.Channel.Intercept(headers =>
+        {
+            foreach (var header in worker.Headers) headers.Add(header);
+            return headers;
+        }));
     }
 
     public async Task DisposeAsync()

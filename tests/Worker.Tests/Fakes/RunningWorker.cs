@@ -48,7 +48,7 @@ sealed class RunningWorker : IAsyncDisposable
     {
         using var channel = new PeerChannels().Open(Address);
         var plan = TestPipeline.PlanOf([Address], file.Digest, file.Layers, view);
-        using var call = new Wire.Assignments.AssignmentsClient(channel).Assign(TestPipeline.Assignment(plan, 0, file.Path), deadline: Deadline.Call);
+        using var call = new Wire.Assignments.AssignmentsClient(channel.WithKeys(_host)).Assign(TestPipeline.Assignment(plan, 0, file.Path), deadline: Deadline.Call);
         while (await call.ResponseStream.MoveNext(CancellationToken.None)) { }
     }
 

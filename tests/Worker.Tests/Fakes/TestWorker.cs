@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Worker.Hosting;
@@ -19,6 +20,7 @@ sealed class TestWorker : IAsyncDisposable
     {
         (Host, Model, Log) = (host, model, log);
         Channel = new PeerChannels().Open(host.Address);
+        Calls = Channel.WithKeys(host);
     }
 
     public WorkerHost Host { get; }
@@ -27,13 +29,17 @@ sealed class TestWorker : IAsyncDisposable
 
     public LogLines Log { get; }
 
+    /// <summary>Without any key, as a stranger would call.</summary>
     public GrpcChannel Channel { get; }
 
-    public Wire.Assignments.AssignmentsClient Assignments => new(Channel);
+    /// <summary>With the key that each service takes.</summary>
+    public CallInvoker Calls { get; }
 
-    public Wire.Steps.StepsClient Steps => new(Channel);
+    public Wire.Assignments.AssignmentsClient Assignments => new(Calls);
 
-    public Wire.Activations.ActivationsClient Activations => new(Channel);
+    public Wire.Steps.StepsClient Steps => new(Calls);
+
+    public Wire.Activations.ActivationsClient Activations => new(Calls);
 
     public static async Task<TestWorker> StartAsync(Func<WorkerOptions, WorkerOptions>? change = null, bool realModel = false)
     {

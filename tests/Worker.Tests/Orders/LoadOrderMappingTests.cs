@@ -5,6 +5,7 @@ using LlamaCluster.Planning.Plans;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Orders;
+using LlamaCluster.Worker.Tests.Fakes;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Orders;
@@ -50,6 +51,7 @@ public class LoadOrderMappingTests
         { "max_step_rows", request => request.MaxStepRows = uint.MaxValue },
         { "max_sequence_length", request => request.MaxSequenceLength = 0 },
         { "sum_type", request => request.SumType = (Wire.ActivationType)99 },
+        { "view_key", request => request.ViewKey = Google.Protobuf.ByteString.Empty },
         { "step_timeout_milliseconds", request => request.StepTimeoutMilliseconds = uint.MaxValue },
         { "activation_type", request => request.ActivationType = (Wire.ActivationType)99 },
     };
@@ -96,5 +98,7 @@ public class LoadOrderMappingTests
         MaxSequenceLength = 4096,
         ActivationType = Wire.ActivationType.Bf16,
         StepTimeoutMilliseconds = 900_000,
+        Epoch = 5,
+        ViewKey = TestKeys.View.ToMessage(),
     };
 }

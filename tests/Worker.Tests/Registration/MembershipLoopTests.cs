@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Rpc;
 using Grpc.Core;
 using LlamaCluster.Cluster;
 using LlamaCluster.Planning.Plans;
@@ -18,7 +19,7 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
         Assert.Equal((ProtocolVersion.Current, "tester", PeerAddress.Format(worker.Address)), (request.ProtocolVersion, request.Name, request.Address));
         Assert.Equal((12345UL, 1u, "fake"), (request.Capabilities.MemoryBytes, request.Capabilities.Threads, request.Capabilities.InstructionSet));
         Assert.Contains("Q8_0", request.Capabilities.TensorTypes);
-        Assert.Equal((file.Digest, null, 0UL), (request.ModelDigest, request.HeldShard, request.ViewVersion));
+        Assert.Equal((file.Digest, null, PeerKey.Length), (request.ModelDigest, request.HeldShard, request.Key.Length));
     }
 
     [Fact]
@@ -71,7 +72,7 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
         await using var again = await FakeCoordinator.StartAsync(port: port);
 
         var request = await Deadline.Within(again.Membership.Registrations.Reader.ReadAsync().AsTask(), "a registration", () => $"; the worker's log: {worker.Log}");
-        Assert.Equal((file.Digest, 8UL, 6u), (request.ModelDigest, request.ViewVersion, request.HeldShard.LayerCount));
+        Assert.Equal((file.Digest, 6u), (request.ModelDigest, request.HeldShard.LayerCount));
         await BeatAsync(again);
         Assert.Equal(1, worker.Model.LiveWeights);
     }
