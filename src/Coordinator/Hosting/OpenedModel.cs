@@ -25,9 +25,9 @@ sealed class OpenedModel : IDisposable
         Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest());
         Weights = new ServedWeights(files, Identity.Name, Identity.Digest, hashes);
         var text = ModelTextReader.Open(path);
-        (var template, TemplateProblem) = Parse(text.TemplateSource);
         Served = new ServedModel(
-            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path));
+            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, text.TemplateProblem is null ? text.Template : null,
+            text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path)) { TemplateProblem = text.TemplateProblem };
     }
 
     public ModelIdentity Identity { get; }
@@ -37,9 +37,6 @@ sealed class OpenedModel : IDisposable
 
     /// <summary>For the API.</summary>
     public ServedModel Served { get; }
-
-    /// <summary>Why the model's chat template cannot be used; null if it can, or if there is none.</summary>
-    public string? TemplateProblem { get; }
 
     /// <summary>The most tokens of one sequence.</summary>
     public int ContextLength { get; }
@@ -91,18 +88,5 @@ sealed class OpenedModel : IDisposable
     {
         var clean = new string([.. name.Where(letter => !char.IsControl(letter)).Take(LongestName)]).Trim();
         return clean.Length == 0 ? "model" : clean;
-    }
-
-    /// <summary>A template that cannot be read is no reason not to start: the model still completes texts.</summary>
-    static (ChatTemplate? Template, string? Problem) Parse(string? source)
-    {
-        try
-        {
-            return (source is null ? null : ChatTemplate.Parse(source), null);
-        }
-        catch (ChatTemplateException e)
-        {
-            return (null, e.Message);
-        }
     }
 }

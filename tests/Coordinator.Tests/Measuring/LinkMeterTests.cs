@@ -160,7 +160,6 @@ public sealed class LinkMeterTests : IAsyncLifetime
 
     Member Worker(string host, int number) => new(new WorkerId($"w{number}"), $"worker{number}", _worker.Address)
     {
-        CoordinatorAddress = new Uri("http://127.0.0.1:1"),
         Key = PeerKey.Create(),
         Capabilities = WorkerCapabilities.Unknown with { Machine = MachineFacts.Unknown with { HostId = host } },
     };

@@ -62,9 +62,12 @@ static class HuggingFaceFolder
         throw index.Error(MapName, $"says that tensor {ErrorText.Quote(missing)} is in {ErrorText.Quote(name)}, but it is not");
     }
 
-    static ModelFormatException Missing(string folder, string name)
+    /// <summary>The error for a folder without one of its files, with what to give instead.</summary>
+    public static ModelFormatException Missing(string folder, string name)
     {
-        if (Directory.EnumerateFiles(folder, "*.gguf").Order(StringComparer.Ordinal).FirstOrDefault() is { } gguf)
+        // Beside a model that also sees, its other half lies as a GGUF file.
+        if (Directory.EnumerateFiles(folder, "*.gguf").Where(file => !Path.GetFileName(file).StartsWith("mmproj", StringComparison.OrdinalIgnoreCase))
+                .Order(StringComparer.Ordinal).FirstOrDefault() is { } gguf)
             return new($"{folder}: has no {name}: give the GGUF file in it, such as {gguf}");
         return name == SingleName && Directory.EnumerateFiles(folder, "*.bin").Any()
             ? new($"{folder}: has PyTorch files but no {name}: convert the model to safetensors")

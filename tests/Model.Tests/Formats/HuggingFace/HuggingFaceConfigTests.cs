@@ -63,7 +63,7 @@ public sealed class HuggingFaceConfigTests : IDisposable
 
     public static TheoryData<string, string> NotJson => new()
     {
-        { "", "the file is not valid JSON" },
+        { "", "is empty, or no ordinary file" },
         { "[1]", "the file is not a JSON object" },
         { "{\"a\": 1, \"a\": 2}", "the file is not valid JSON" },
         { "{\"a\": " + new string('[', 10_000) + new string(']', 10_000) + "}", "the file is not valid JSON" },

@@ -1,6 +1,9 @@
 using System.Text;
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
+using LlamaCluster.Testing;
+using LlamaCluster.Testing.Models;
 
 namespace LlamaCluster.Text.Tests.Tokenization.Gguf;
 
@@ -97,6 +100,56 @@ public sealed class GgufTokenizerReaderTests
         Assert.DoesNotContain(the, changed.Encode("the", addSpecial: false, parseSpecial: false));
         Assert.Equal(0, changed.BytesOf(the).Length);
         Encoded.AssertRoundTrip(changed, "in the end"u8);
+    }
+
+    /// <summary>Names that llama.cpp gives Llama 3's split expression and its two other rules.</summary>
+    [Theory]
+    [InlineData("llama3")]
+    [InlineData("llama-v3")]
+    [InlineData("falcon3")]
+    [InlineData("falcon-h1")]
+    [InlineData("pixtral")]
+    [InlineData("midm-2.0")]
+    [InlineData("lfm2")]
+    [InlineData("jina-v5-nano")]
+    public void OtherNamesOfLlama3sRulesAreTheSame(string name)
+    {
+        var tokenizer = VocabularyFile.Open(Demo(pairs => pairs.Set("tokenizer.ggml.pre", name))).Tokenizer;
+
+        Encoded.AssertIds(tokenizer, Recorded.PlainTexts, Recorded.Ids(Recorded.Read("llama-cpp.json")["demo"]!["plain"]!));
+    }
+
+    /// <summary>Names that llama.cpp gives the same expression, but neither whole words first nor bos by default.</summary>
+    [Theory]
+    [InlineData("smaug-bpe")]
+    [InlineData("dbrx")]
+    [InlineData("glm4")]
+    [InlineData("chatglm-bpe")]
+    public void OtherNamesOfItsSplitExpressionAreReadByMergesAlone(string name)
+    {
+        var same = VocabularyFile.Open(Demo(pairs => pairs.Set("tokenizer.ggml.pre", name))).Tokenizer;
+        Encoded.AssertIds(same, Recorded.PlainTexts, Recorded.Ids(Recorded.Read("llama-cpp.json")["demo"]!["plain"]!));
+
+        var (usual, other) = (Open("llama-bpe"), Open(name));
+        Assert.Equal([usual.BosId!.Value, usual.FindToken("her")!.Value], usual.Encode("her", addSpecial: true, parseSpecial: false));
+        Assert.Equal([other.FindToken("h")!.Value, other.FindToken("er")!.Value], other.Encode("her", addSpecial: true, parseSpecial: false));
+
+        ITokenizer Open(string pre) => VocabularyFile.Open(Demo(pairs =>
+        {
+            pairs.Set("tokenizer.ggml.pre", pre);
+            pairs.Set("tokenizer.ggml.merges", ["e r"]);
+            pairs.Remove("tokenizer.ggml.add_bos_token");
+        })).Tokenizer;
+    }
+
+    [Fact]
+    public void ALaterPartOfASplitFileSaysWhichIsTheFirst()
+    {
+        using var folder = new TempFolder();
+        SyntheticModel.Small.WriteGguf(folder.File("model.gguf"), parts: 3);
+        var error = Assert.Throws<ModelFormatException>(() => ModelTextReader.Open(folder.File("model-00002-of-00003.gguf")));
+
+        Assert.EndsWith($"is part 2 of 3: give the first part, {folder.File("model-00001-of-00003.gguf")}", error.Message);
     }
 
     [Theory]
