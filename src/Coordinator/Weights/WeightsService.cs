@@ -8,7 +8,7 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Weights;
 
-/// <summary>Sends registered workers that lack the model's files the parts of tensors that their shards need.</summary>
+/// <summary>Sends registered workers that lack the model's files the parts of tensors that their shards need, and tells what parts hash to.</summary>
 [CalledBy(Caller.RegisteredWorker)]
 public sealed class WeightsService(ServedWeights weights, IHostApplicationLifetime lifetime, TimeProvider time) : Wire.Weights.WeightsBase
 {

@@ -36,7 +36,8 @@ sealed class CoordinatorWeights(PeerChannels channels, ClusterOwner owner, Worke
     public Task<DescribedModel> DescribeAsync(CancellationToken cancellation) => AskAsync(async () =>
     {
         var request = new Wire.DescribeModelRequest { ViewVersion = ViewVersion, ModelDigest = Digest };
-        return (await Client.DescribeAsync(request, owner.Headers, deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation)).ToModel(Digest);
+        var deadline = DateTime.UtcNow + RpcSettings.CallDeadline;
+        return (await Client.DescribeAsync(request, owner.Headers, deadline, cancellation)).ToModel(Digest);
     }, cancellation);
 
     /// <summary>What parts of the model must hash to. The coordinator may have to read them first; it tells meanwhile how far it is.</summary>

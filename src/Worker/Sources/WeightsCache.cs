@@ -111,7 +111,7 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
     {
         var folder = FolderOf(digest);
         Directory.CreateDirectory(root);
-        if (!Directory.Exists(folder)) File.Delete(folder);
+        if (!Directory.Exists(folder) && (File.Exists(folder) || new FileInfo(folder).LinkTarget is not null)) File.Delete(folder);
         Directory.CreateDirectory(folder);
         return folder;
     }
