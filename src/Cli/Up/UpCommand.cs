@@ -16,8 +16,10 @@ static class UpCommand
         var threads = new Option<int?>("--threads-per-worker") { HelpName = "K", Description = "compute threads of each worker; without it the processors are shared out" };
         var port = new Option<int>("--port") { HelpName = "PORT", Description = "port of the API on 127.0.0.1; 0 takes a free one", DefaultValueFactory = _ => 8080 };
         var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
+        var trustDigest = WorkerCommand.TrustDigestOption();
         var (queue, api) = (new QueueOptions(), new HttpApiOptions());
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context };
+        command.Add(trustDigest);
         foreach (var option in queue.All.Concat(api.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
@@ -34,7 +36,8 @@ static class UpCommand
                     Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
                 },
                 parsed.GetValue(threads) is { } given ? NumberOption.Check("--threads-per-worker", given, 1, 4096) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
-                parsed.GetValue(peerLink));
+                parsed.GetValue(peerLink),
+                parsed.GetValue(trustDigest));
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
         return command;
@@ -42,4 +45,5 @@ static class UpCommand
 }
 
 /// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
-sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink);
+/// <param name="TrustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
+sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, bool TrustDigest = false);

@@ -11,6 +11,7 @@ static class WorkerCommand
 {
     public const string ExitWhenInputCloses = "--exit-when-input-closes";
     public const string Profiles = "--profiles";
+    public const string TrustDigest = "--trust-digest";
 
     public static Command Create()
     {
@@ -18,16 +19,22 @@ static class WorkerCommand
         var listen = new Option<string?>("--listen") { HelpName = "URL", Description = "where the coordinator and other workers reach this one; without it any port of 127.0.0.1" };
         var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
         var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = "where weights are kept that the coordinator sent" };
+        var cacheSize = new Option<long?>("--weights-cache-size")
+        {
+            HelpName = "BYTES",
+            Description = "how big that cache may get: what was not used for longest goes first; without it a tenth of the disk stays free, or 32 GiB if that is less",
+        };
         var profiles = new Option<string?>(Profiles) { HelpName = "DIR", Description = "where measurements of this machine are kept for a week; into an empty one it is measured anew" };
         var memory = new Option<long?>("--memory") { HelpName = "BYTES", Description = "for weights, KV cache and buffers; without it nine tenths of what is free: several workers of one machine need it" };
         var model = new Option<string?>("--model") { HelpName = "PATH", Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched" };
         var quantize = QuantizeOption.Create();
+        var trustDigest = TrustDigestOption();
         var name = new Option<string>("--name") { HelpName = "NAME", Description = "for people, and for the order in which workers get layers; without it the machine's", DefaultValueFactory = _ => "" };
         var peerLink = TensorOptions.PeerLink();
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses) { Hidden = true, Description = "end with the process that holds the other end of stdin" };
         var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, profiles, memory, model, quantize, name, peerLink, reflection, exitWhenInputCloses };
-        foreach (var option in tls.All) command.Add(option);
+        foreach (var option in tls.All.Append(cacheSize).Append(trustDigest)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new WorkerOptions
             {
@@ -35,9 +42,11 @@ static class WorkerCommand
                 Listen = parsed.GetValue(listen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:0",
                 Threads = parsed.GetValue(threads),
                 CacheFolder = parsed.GetValue(cache),
+                CacheBytes = parsed.GetValue(cacheSize),
                 ProfileFolder = parsed.GetValue(profiles),
                 MemoryBytes = parsed.GetValue(memory),
                 ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
+                TrustDigest = parsed.GetValue(trustDigest),
                 Name = parsed.GetRequiredValue(name),
                 PeerLink = parsed.GetValue(peerLink),
                 Tls = tls.Read(parsed),
@@ -47,6 +56,9 @@ static class WorkerCommand
             cancellation));
         return command;
     }
+
+    public static Option<bool> TrustDigestOption() =>
+        new(TrustDigest) { Description = "take model files by their digest, a sample, and do not compare all of what is read with the coordinator's model" };
 
     static async Task<int> RunAsync(WorkerOptions options, CancellationToken cancellation)
     {

@@ -79,7 +79,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             var listeners = app.Services.GetRequiredService<Listeners>();
             Map(app, options);
             LogServing(app.Logger, model.Identity.Name, model.Identity.Digest, model.ContextLength);
-            if (model.TemplateProblem is { } problem) LogTemplate(app.Logger, problem);
+            if (model.Served.TemplateProblem is { } problem) LogTemplate(app.Logger, problem);
             return new CoordinatorHost(app, listeners);
         }
         catch (Exception e)
@@ -117,7 +117,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddValidated(options)
             .AddSingleton<Listeners>()
             .AddSingleton<IConfigureOptions<KestrelServerOptions>>(provider => provider.GetRequiredService<Listeners>())
-            .AddSingleton(provider => OpenedModel.Open(provider.GetRequiredService<CoordinatorOptions>()))
+            .AddSingleton(provider => OpenedModel.Open(provider.GetRequiredService<CoordinatorOptions>(), provider.GetRequiredService<ILogger<HashRecord>>()))
             .AddSingleton(provider => ModelOf(provider).Identity)
             .AddSingleton(provider => ModelOf(provider).Weights)
             .AddSingleton(provider => ModelOf(provider).Served)

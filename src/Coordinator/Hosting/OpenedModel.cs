@@ -7,6 +7,7 @@ using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates;
+using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
@@ -18,17 +19,18 @@ sealed class OpenedModel : IDisposable
     /// <summary>The default size of the KV cache in positions; see <see cref="EngineOptions.KvTokens"/>.</summary>
     const int UsualKvTokens = 65536;
 
-    OpenedModel(IModelWeights files, string path, int contextLength)
+    OpenedModel(IModelWeights files, PartHashes hashes, string path, int contextLength)
     {
         ContextLength = contextLength;
         Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest());
-        Weights = new ServedWeights(files, Identity.Name, Identity.Digest);
+        Weights = new ServedWeights(files, Identity.Name, Identity.Digest, hashes);
         var text = ModelTextReader.Open(path);
-        (var template, TemplateProblem) = Parse(text.TemplateSource);
+        var template = text.TemplateProblem is null ? text.Template : null;
         Served = new ServedModel(
             Identity.Name, Identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path))
         {
             LongestContext = files.Config.ContextLength,
+            TemplateProblem = text.TemplateProblem,
         };
     }
 
@@ -40,9 +42,6 @@ sealed class OpenedModel : IDisposable
     /// <summary>For the API.</summary>
     public ServedModel Served { get; }
 
-    /// <summary>Why the model's chat template cannot be used; null if it can, or if there is none.</summary>
-    public string? TemplateProblem { get; }
-
     /// <summary>The most tokens of one sequence.</summary>
     public int ContextLength { get; }
 
@@ -50,12 +49,13 @@ sealed class OpenedModel : IDisposable
 
     /// <exception cref="ModelFormatException">The files are missing, damaged or of an unknown format.</exception>
     /// <exception cref="InvalidOptionsException">More context was asked for than the model has.</exception>
-    public static OpenedModel Open(CoordinatorOptions options)
+    public static OpenedModel Open(CoordinatorOptions options, ILogger<HashRecord> logger)
     {
         var files = ModelFiles.Open(options.ModelPath);
         try
         {
-            return new OpenedModel(files, options.ModelPath, ContextLengthOf(options, files.Config.ContextLength));
+            var hashes = new PartHashes(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger));
+            return new OpenedModel(files, hashes, options.ModelPath, ContextLengthOf(options, files.Config.ContextLength));
         }
         catch
         {
@@ -74,7 +74,11 @@ sealed class OpenedModel : IDisposable
             ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine, options.Deadlines);
     }
 
-    public void Dispose() => Weights.Files.Dispose();
+    public void Dispose()
+    {
+        Weights.Hashes.Dispose();
+        Weights.Files.Dispose();
+    }
 
     /// <param name="modelContextLength">The longest sequence that the model was made for.</param>
     internal static int ContextLengthOf(CoordinatorOptions options, int modelContextLength)
@@ -88,18 +92,5 @@ sealed class OpenedModel : IDisposable
     {
         var clean = new string([.. name.Where(letter => !char.IsControl(letter)).Take(LongestName)]).Trim();
         return clean.Length == 0 ? "model" : clean;
-    }
-
-    /// <summary>A template that cannot be read is no reason not to start: the model still completes texts.</summary>
-    static (ChatTemplate? Template, string? Problem) Parse(string? source)
-    {
-        try
-        {
-            return (source is null ? null : ChatTemplate.Parse(source), null);
-        }
-        catch (ChatTemplateException e)
-        {
-            return (null, e.Message);
-        }
     }
 }

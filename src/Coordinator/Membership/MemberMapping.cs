@@ -17,10 +17,9 @@ static class MemberMapping
 
     const int MaxInstanceBytes = 64;
 
-    /// <param name="coordinator">Where this worker reaches the coordinator.</param>
     /// <returns>The member, once it has an id.</returns>
     /// <exception cref="InvalidMessageException">A field has a value that is not allowed.</exception>
-    public static Func<WorkerId, Member> Read(RegisterRequest request, Uri coordinator)
+    public static Func<WorkerId, Member> Read(RegisterRequest request)
     {
         var address = Field.Address("address", request.Address);
         if (address.Host is "0.0.0.0" or "[::]" or "*" or "+") throw new InvalidMessageException("address is a wildcard; it must be where others reach this worker");
@@ -31,7 +30,6 @@ static class MemberMapping
         Field.Count("instance_id", request.InstanceId.Length, 0, MaxInstanceBytes);
         return id => new Member(id, name.Length == 0 ? id.Value : name, address)
         {
-            CoordinatorAddress = coordinator,
             Capabilities = capabilities,
             Key = key,
             InstanceId = Convert.ToHexStringLower(request.InstanceId.Span),

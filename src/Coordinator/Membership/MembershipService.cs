@@ -32,7 +32,7 @@ public sealed partial class MembershipService(
         if (digest.Length > 0 && digest != model.Digest)
             throw Refuse(context, StatusCode.FailedPrecondition,
                 $"the coordinator serves model {model.Digest[..ShownDigits]} ({model.Name}), the worker has {digest[..ShownDigits]}: start it with the same model, or with none");
-        var announced = MemberMapping.Read(request, CoordinatorAddress(context));
+        var announced = MemberMapping.Read(request);
         await ConfirmAsync(announced(new WorkerId("new")), context);
         var member = registry.Register(announced)
             ?? throw Refuse(context, StatusCode.ResourceExhausted, $"{WorkerRegistry.MaxMembers} workers are registered; no more are taken in");
@@ -83,18 +83,6 @@ public sealed partial class MembershipService(
 
     public override Task<ListWorkersReply> ListWorkers(ListWorkersRequest request, ServerCallContext context)
         => Task.FromResult(registry.Snapshot.ToMessage());
-
-    /// <summary>
-    /// The coordinator's address as the worker wrote it to make this call. It is right whatever the coordinator listens on, and behind
-    /// address translation too.
-    /// </summary>
-    static Uri CoordinatorAddress(ServerCallContext context)
-    {
-        var scheme = context.GetHttpContext().Request.Scheme;
-        return PeerAddress.TryParse($"{scheme}://{context.Host}", out var address)
-            ? address
-            : throw new InvalidMessageException("the call's :authority is not host:port, so the worker's way to the coordinator is unknown");
-    }
 
     /// <summary>The worker whose key the call shows.</summary>
     static WorkerId Speaker(ServerCallContext context) => Field.Worker(PeerKey.WorkerHeader, context.GetHttpContext().Request.Headers[PeerKey.WorkerHeader].ToString());

@@ -35,9 +35,6 @@ public sealed record Member(WorkerId Id, string Name, Uri Address)
 {
     public MemberState State { get; init; } = MemberState.Joining;
 
-    /// <summary>Where this worker reaches the coordinator: the address that it registered at.</summary>
-    public required Uri CoordinatorAddress { get; init; }
-
     public WorkerCapabilities Capabilities { get; init; } = WorkerCapabilities.Unknown;
 
     /// <summary>Why it is lost; empty while it is not.</summary>

@@ -30,13 +30,11 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
     /// <summary>What the workers of this view show each other.</summary>
     readonly PeerKey _viewKey = PeerKey.Create();
 
-    /// <param name="weightsAddress">Where this worker reaches the coordinator's Weights service.</param>
-    public AssignRequest ToMessage(StageWorker worker, Uri weightsAddress) => new()
+    public AssignRequest ToMessage(StageWorker worker) => new()
     {
         Plan = Plan.ToMessage(),
         WorkerId = worker.Id.Value,
         ModelPath = ModelPath,
-        WeightsAddress = PeerAddress.Format(weightsAddress),
         KvBlockCount = (uint)KvBlocks,
         KvType = Engine.KvType,
         MaxStepRows = (uint)Engine.MaxStepRows,
@@ -52,13 +50,13 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
 /// <summary>Calls all workers of a plan, at the same time, to load their shards. The first failure ends the loading for all.</summary>
 public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadlines deadlines, TimeProvider time, ILogger<AssignmentCaller> logger)
 {
-    /// <param name="workers">In stage order, each with where it reaches this coordinator.</param>
+    /// <param name="workers">In stage order.</param>
     /// <param name="onProgress">Called for any worker at any time, also for several at once.</param>
     public async Task<LoadOutcome> LoadAsync(
-        LoadRequest request, IReadOnlyList<(StageWorker Worker, Uri WeightsAddress)> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
+        LoadRequest request, IReadOnlyList<StageWorker> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var loads = workers.Select(to => LoadAsync(to.Worker, request.ToMessage(to.Worker, to.WeightsAddress), onProgress, over.Token)).ToList();
+        var loads = workers.Select(worker => LoadAsync(worker, request.ToMessage(worker), onProgress, over.Token)).ToList();
         LoadOutcome outcome = new LoadOutcome.Loaded(request.KvBlocks);
         await foreach (var load in Task.WhenEach(loads))
         {

@@ -53,8 +53,7 @@ public sealed class ViewStages(
         var board = new LoadingBoard(workers, report);
         var request = new LoadRequest(
             planned.Plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, StepTimeOf(planned), ownership.Epoch);
-        return assignments.LoadAsync(
-            request, [.. workers.Select(worker => (worker, members.First(member => member.Id == worker.Id).CoordinatorAddress))], board.Update, cancellation);
+        return assignments.LoadAsync(request, workers, board.Update, cancellation);
     }
 
     public Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation)

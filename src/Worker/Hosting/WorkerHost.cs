@@ -137,7 +137,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton(_ => new ComputeThreads(options.Threads > 0 ? options.Threads : Environment.ProcessorCount))
         .AddSingleton<PeerChannels>()
         .AddSingleton<RankCaller>()
-        .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(provider, options.CacheFolder ?? WeightsCache.DefaultRoot))
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(
+            provider, options.CacheFolder ?? WeightsCache.DefaultRoot, new CacheLimit(options.CacheBytes)))
         .AddSingleton<IProfileSource, NoProfile>()
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()

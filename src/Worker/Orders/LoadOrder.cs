@@ -10,7 +10,6 @@ namespace LlamaCluster.Worker.Orders;
 /// <summary>What the coordinator wants this worker to hold: an AssignRequest that was checked.</summary>
 /// <param name="Assignment">This worker's part of the plan.</param>
 /// <param name="ModelPath">Where the coordinator has the model. This machine may have no such file. Null: not said.</param>
-/// <param name="WeightsAddress">Who streams the weights. Null: the coordinator that this worker is registered with.</param>
 /// <param name="KvBlockCount">Null: as many as memory allows.</param>
 /// <param name="ActivationType">How activations travel to the next stage.</param>
 /// <param name="SumType">How partial sums travel between the ranks of a stage.</param>
@@ -18,7 +17,6 @@ sealed record LoadOrder(
     ClusterPlan Plan,
     ShardAssignment Assignment,
     string? ModelPath,
-    Uri? WeightsAddress,
     int? KvBlockCount,
     KvType KvType,
     int MaxStepRows,
@@ -70,7 +68,6 @@ static class LoadOrderMapping
             plan,
             assignment,
             Field.Text("model_path", request.ModelPath, MaxPathLength) is { Length: > 0 } path ? path : null,
-            request.WeightsAddress.Length > 0 ? Field.Address("weights_address", request.WeightsAddress) : null,
             Field.Count("kv_block_count", request.KvBlockCount, 0, int.MaxValue) is > 0 and var blocks ? blocks : null,
             ToKvType(request.KvType),
             Field.Count("max_step_rows", request.MaxStepRows, 1, MaxStepRows),

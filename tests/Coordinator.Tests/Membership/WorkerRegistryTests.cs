@@ -157,7 +157,7 @@ public sealed class WorkerRegistryTests : IDisposable
     public void There_is_a_bound_on_registrations()
     {
         for (var i = 0; i < WorkerRegistry.MaxMembers; i++) Register($"a{i}", $"http://127.0.0.1:{1 + i}");
-        Assert.Null(_registry.Register(id => new Member(id, "late", new Uri("http://127.0.0.1:9999")) { CoordinatorAddress = new Uri("http://c:1"), Key = PeerKey.Create() }));
+        Assert.Null(_registry.Register(id => new Member(id, "late", new Uri("http://127.0.0.1:9999")) { Key = PeerKey.Create() }));
     }
 
     [Fact]
@@ -173,7 +173,7 @@ public sealed class WorkerRegistryTests : IDisposable
     Member Register(string name, string address = "http://127.0.0.1:1234", string instance = "")
     {
         var key = PeerKey.Create();
-        return _registry.Register(id => new Member(id, name, new Uri(address)) { CoordinatorAddress = new Uri("http://127.0.0.1:1"), Key = key, InstanceId = instance })!;
+        return _registry.Register(id => new Member(id, name, new Uri(address)) { Key = key, InstanceId = instance })!;
     }
 
     bool Beat(WorkerId id) => _registry.TryBeat(id, WorkerState.Idle);

@@ -60,7 +60,6 @@ public sealed class ClusterSupervisorTests
         Assert.All(assigned, request =>
         {
             Assert.Equal(TestCluster.Options.ModelPath, request.ModelPath);
-            Assert.Equal(cluster.Host.GrpcAddress.ToString().TrimEnd('/'), request.WeightsAddress);
             Assert.Equal((512u, 512u), (request.MaxStepRows, request.MaxSequenceLength));
             Assert.Equal((KvType.F16, ActivationType.F32), (request.KvType, request.ActivationType));
             Assert.Equal(2048u, request.KvBlockCount);   // 64 sequences of 512 positions

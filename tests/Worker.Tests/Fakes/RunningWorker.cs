@@ -31,7 +31,7 @@ sealed class RunningWorker : IAsyncDisposable
     public static async Task<RunningWorker> StartAsync(FakeCoordinator coordinator, Func<WorkerOptions, WorkerOptions>? change = null)
     {
         var (model, log) = (new FakeModel(), new LogLines());
-        var options = new WorkerOptions { Coordinator = coordinator.Address, Threads = 1, MemoryBytes = 1L << 30 };
+        var options = new WorkerOptions { Coordinator = coordinator.Address, Threads = 1, MemoryBytes = 1L << 30, TrustDigest = coordinator.Served is null };
         var host = WorkerHost.Create(change?.Invoke(options) ?? options, services => services
             .AddSingleton<IModelLoader>(model)
             .AddLogging(logging => logging.ClearProviders().AddProvider(log)));

@@ -9,7 +9,9 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 
-/// <summary>A worker on a free port of loopback. Unless a test runs it, it serves without registering anywhere.</summary>
+/// <summary>
+/// A worker on a free port of loopback. Unless a test runs it, it serves without registering anywhere, and so has nobody to compare files with.
+/// </summary>
 sealed class TestWorker : IAsyncDisposable
 {
     static readonly Uri Nowhere = new("http://127.0.0.1:1");
@@ -49,7 +51,7 @@ sealed class TestWorker : IAsyncDisposable
 
     public static WorkerHost Create(FakeModel model, Func<WorkerOptions, WorkerOptions>? change = null, LogLines? log = null, bool realModel = false)
     {
-        var options = new WorkerOptions { Coordinator = Nowhere, Threads = 1, MemoryBytes = 1L << 30 };
+        var options = new WorkerOptions { Coordinator = Nowhere, Threads = 1, MemoryBytes = 1L << 30, TrustDigest = true };
         return WorkerHost.Create(change?.Invoke(options) ?? options, services =>
         {
             if (realModel) services.AddSingleton<IModelLoader, LlamaLoader>();

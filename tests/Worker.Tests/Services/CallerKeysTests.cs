@@ -57,8 +57,8 @@ public class CallerKeysTests(ModelFile file) : IClassFixture<ModelFile>
         var connection = client.GetStream();
         byte[] headers =
         [
-            .. Field(":method", "POST"), .. Field(":scheme", "http"), .. Field(":authority", "worker"), .. Field("content-type", "application/grpc"),
-            .. Field(":path", $"/{Wire.Activations.Descriptor.FullName}/Send"),
+            .. Field(":method", "POST"), .. Field(":scheme", "http"), .. Field(":authority", "worker"),
+            .. Field(":path", $"/{Wire.Activations.Descriptor.FullName}/Send"), .. Field("content-type", "application/grpc"),
         ];
         byte[] beginning = [0, 0, 0x40, 0, 0, .. new byte[1000]];   // of a message of 4 MiB
         await connection.WriteAsync((byte[])[.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, .. Frame(Settings, 0, 0, []), .. Frame(Headers, EndHeaders, 1, headers), .. Frame(Data, 0, 1, beginning)]);

@@ -10,7 +10,8 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 /// llama.cpp and vLLM, the API treats whoever may send requests as the prompt's author. A service that puts strangers' text into messages
 /// must take markers such as "&lt;|eot_id|&gt;" out of it first, or send token ids to /v1/completions.
 /// <para>
-/// Rendering and encoding cost processor time, so only a few requests do it at a time. Others wait for their turn, up to a number and a time.
+/// Rendering and encoding cost processor time, so only a few requests do it at a time, on threads of their own. Others wait for their turn, up
+/// to a number and a time. A rendering ends when its request is gone or its time is over.
 /// </para>
 /// </summary>
 sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider time) : IDisposable
@@ -22,45 +23,54 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
     });
 
+    readonly EncodingThreads _threads = new(ApiLimits.EncodingsAtATime);
+
     /// <summary>All prompts of a request, each encoded once and checked to fit the context.</summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
     /// <param name="limit">The context that they must fit.</param>
     public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)
-        => InTurnAsync(() => EncodeAll(request, field, new ContextRules(model, limit, options.StrictMaxTokens)), cancellation);
+        => InTurnAsync(() => EncodeAll(request, field, new ContextRules(model, limit, options.StrictMaxTokens), cancellation), cancellation);
 
     /// <summary>The ids of a text or a conversation, however many they are.</summary>
     public Task<ApiOutcome<List<int>>> TokenizeAsync(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
-        => InTurnAsync(() => Tokenize(prompt, addSpecialTokens), cancellation);
+        => InTurnAsync(() => Tokenize(prompt, addSpecialTokens, cancellation), cancellation);
 
     /// <summary>The ids' text, control tokens as they are written; bytes that are not UTF-8 become U+FFFD.</summary>
     public Task<ApiOutcome<string>> DetokenizeAsync(IReadOnlyList<int> ids, CancellationToken cancellation)
         => InTurnAsync<string>(() => Detokenize(ids), cancellation);
 
-    public void Dispose() => _turns.Dispose();
+    public void Dispose()
+    {
+        _turns.Dispose();
+        _threads.Dispose();
+    }
 
-    ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field, ContextRules rules)
+    ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
     {
         var encoded = new EncodedPrompt[request.Prompts.Count];
         foreach (var (index, prompt) in request.Prompts.Index())
-            if (EncodeToFit(prompt, request, field, rules).Failed(out var error, out encoded[index]!)) return error;
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (EncodeToFit(prompt, request, field, rules, cancellation).Failed(out var error, out encoded[index]!)) return error;
+        }
         return encoded;
     }
 
     /// <summary>Lengths are checked as soon as they are known, before work is done on what is too long.</summary>
-    ApiOutcome<EncodedPrompt> EncodeToFit(RawPrompt prompt, CompletionRequest request, string field, ContextRules rules)
+    ApiOutcome<EncodedPrompt> EncodeToFit(RawPrompt prompt, CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
     {
         if (prompt is RawPrompt.Tokens tokens)
             return rules.Check(tokens.Ids, request.Settings, field) is { } wrong
                 ? wrong
                 : new EncodedPrompt(request.Echo ? Detokenize(tokens.Ids) : "", tokens.Ids);
-        if (TextOf(prompt).Failed(out var refused, out var text)) return refused;
+        if (TextOf(prompt, cancellation).Failed(out var refused, out var text)) return refused;
         if (rules.CheckText(text, field) is { } tooLong) return tooLong;
         var ids = Tokenize(text, request.AddSpecialTokens);
         return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text, ids);
     }
 
-    ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens)
-        => TextOf(prompt).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
+    ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
+        => TextOf(prompt, cancellation).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
 
     List<int> Tokenize(string text, bool addSpecialTokens)
     {
@@ -76,18 +86,20 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
     }
 
-    ApiOutcome<string> TextOf(RawPrompt prompt) => prompt switch
+    ApiOutcome<string> TextOf(RawPrompt prompt, CancellationToken cancellation) => prompt switch
     {
         RawPrompt.Text text => text.Written,
         RawPrompt.Tokens tokens => Detokenize(tokens.Ids),
-        RawPrompt.Chat chat => Render(chat),
+        RawPrompt.Chat chat => Render(chat, cancellation),
         _ => throw new InvalidOperationException($"a prompt cannot be {prompt.GetType().Name}"),
     };
 
-    ApiOutcome<string> Render(RawPrompt.Chat chat)
+    ApiOutcome<string> Render(RawPrompt.Chat chat, CancellationToken cancellation)
     {
         if (model.Template is null)
-            return ApiError.Invalid("messages", $"The model '{model.Name}' has no chat template; use /v1/completions.");
+            return ApiError.Invalid("messages", model.TemplateProblem is { } problem
+                ? $"The chat template of the model '{model.Name}' cannot be read ({problem}); use /v1/completions, or mend the template."
+                : $"The model '{model.Name}' has no chat template; use /v1/completions.");
         try
         {
             return model.Template.Render(new ChatTemplateInput
@@ -98,7 +110,7 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
                 EosToken = model.EosText,
                 Variables = chat.Variables,
                 Now = time.GetLocalNow(),
-            });
+            }, time, cancellation);
         }
         catch (ChatTemplateException refusal)
         {
@@ -110,7 +122,7 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     {
         using var turn = await TakeTurnAsync(cancellation);
         return turn is { IsAcquired: true }
-            ? await Task.Run(work, cancellation)
+            ? await _threads.RunAsync(work)
             : ApiError.Overloaded("too many prompts wait to be encoded. Send the request again later.");
     }
 
