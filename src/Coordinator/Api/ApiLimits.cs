@@ -6,6 +6,9 @@ static class ApiLimits
     /// <summary>Bytes of a request body; a longer one is answered 413.</summary>
     public const int BodyBytes = 4 * 1024 * 1024;
 
+    /// <summary>Bytes of the bodies that all requests hold at a time; one more is answered 503.</summary>
+    public const int BodyBytesOfAll = 32 * 1024 * 1024;
+
     /// <summary>Bytes per second at which a body must arrive, on average, after <see cref="BodyGrace"/>; a slower one is answered 408.</summary>
     public const int BodyBytesPerSecond = 16 * 1024;
 

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Api.Endpoints;
+using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
@@ -33,6 +34,8 @@ sealed class ApiHost : IAsyncDisposable
     public ScriptedEngine Engine { get; }
 
     public HttpClient Http { get; }
+
+    public BodyBudget Bodies => _app.Services.GetRequiredService<BodyBudget>();
 
     /// <param name="more">Adds endpoints that are not the API's own.</param>
     public static async Task<ApiHost> StartAsync(

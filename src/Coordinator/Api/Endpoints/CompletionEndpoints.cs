@@ -44,6 +44,7 @@ sealed class CompletionResponder(
         var least = limit.Tokens - prompts.Max(prompt => prompt.Ids.Count);
         if (settings.MaxTokens > least) RequestReader.AddAdjusted(http.Response, settings.MaxTokensField, least);
         var choices = new ChoicePlan(request, RequestOrigin.Of(http, settings.User), limit.Tokens).Make(prompts);
+        RequestReader.Release(http);
         var run = new GenerationRun(engine, model.Tokenizer, choices);
         var envelope = new ResponseEnvelope(
             $"{form.IdPrefix}{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model, form,

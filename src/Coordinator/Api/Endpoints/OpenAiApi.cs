@@ -43,6 +43,7 @@ public static class OpenAiApi
             .AddMetrics()
             .AddCors()
             .AddSingleton<AllowedOrigins>()
+            .AddSingleton<BodyBudget>()
             .AddSingleton<RequestReader>()
             .AddSingleton<PromptEncoder>()
             .AddSingleton<CompletionResponder>();

@@ -15,16 +15,18 @@ static class JsonBody
     static readonly JsonDocumentOptions Strict = new() { MaxDepth = ApiLimits.JsonDepth, AllowDuplicateProperties = false };
     static readonly JsonDocumentOptions WithDuplicates = Strict with { AllowDuplicateProperties = true };
 
-    public static async Task<ApiOutcome<JsonDocument>> ReadAsync(HttpRequest request, CancellationToken cancellation)
+    /// <param name="lease">Grows with the body.</param>
+    public static async Task<ApiOutcome<JsonDocument>> ReadAsync(HttpRequest request, BodyLease lease, CancellationToken cancellation)
     {
         if (MediaTypeError(request) is { } wrongType) return wrongType;
         if (request.ContentLength > ApiLimits.BodyBytes) return ApiError.TooLarge(ApiLimits.BodyBytes);
+        if (!lease.TryGrow(request.ContentLength ?? 0)) return TooMuchAtOnce;
         // A rate per request is a matter of HTTP/1.1; the feature refuses it elsewhere.
         if (HttpProtocol.IsHttp11(request.Protocol) && request.HttpContext.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } reading)
             reading.MinDataRate = SlowestBody;
         try
         {
-            return await ReadAsync(request.BodyReader, cancellation);
+            return await ReadAsync(request.BodyReader, lease, cancellation);
         }
         catch (IOException wrong) when (wrong is not Microsoft.AspNetCore.Http.BadHttpRequestException)
         {
@@ -33,7 +35,7 @@ static class JsonBody
         }
     }
 
-    static async Task<ApiOutcome<JsonDocument>> ReadAsync(PipeReader body, CancellationToken cancellation)
+    static async Task<ApiOutcome<JsonDocument>> ReadAsync(PipeReader body, BodyLease lease, CancellationToken cancellation)
     {
         while (true)
         {
@@ -42,6 +44,11 @@ static class JsonBody
             {
                 body.AdvanceTo(read.Buffer.End);
                 return ApiError.TooLarge(ApiLimits.BodyBytes);
+            }
+            if (!lease.TryGrow(read.Buffer.Length))
+            {
+                body.AdvanceTo(read.Buffer.End);
+                return TooMuchAtOnce;
             }
             if (read.IsCompleted)
             {
@@ -52,6 +59,8 @@ static class JsonBody
             body.AdvanceTo(read.Buffer.Start, read.Buffer.End);
         }
     }
+
+    static ApiError TooMuchAtOnce => ApiError.Overloaded("the requests that it reads now are too large together. Send the request again later.");
 
     static ApiError? MediaTypeError(HttpRequest request)
     {

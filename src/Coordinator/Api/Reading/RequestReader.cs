@@ -8,7 +8,7 @@ namespace LlamaCluster.Coordinator.Api.Reading;
 /// Reads the bodies of requests by the rules of their addresses, and tells clients and operators what of them has no effect: in a header of
 /// the answer, and in the log once for each name.
 /// </summary>
-sealed partial class RequestReader(ApiOptions options, ILogger<RequestReader> logger)
+sealed partial class RequestReader(ApiOptions options, BodyBudget budget, ILogger<RequestReader> logger)
 {
     /// <summary>Header of an answer: fields of the request that have no effect.</summary>
     public const string Ignored = "X-LlamaCluster-Ignored";
@@ -21,10 +21,16 @@ sealed partial class RequestReader(ApiOptions options, ILogger<RequestReader> lo
 
     readonly ConcurrentDictionary<string, bool> _logged = new(StringComparer.Ordinal);
 
-    /// <summary>Reads a body and applies <paramref name="rules"/> to it. Nothing of the JSON is kept, because an answer may take long.</summary>
+    /// <summary>
+    /// Reads a body and applies <paramref name="rules"/> to it. Nothing of the JSON is kept, because an answer may take long. The body counts against
+    /// the <see cref="BodyBudget"/> until the request ends, or until <see cref="Release"/>.
+    /// </summary>
     public async Task<ApiOutcome<T>> ReadAsync<T>(HttpContext http, Func<FieldReader, T> rules) where T : class
     {
-        if ((await JsonBody.ReadAsync(http.Request, http.RequestAborted)).Failed(out var error, out var body)) return error;
+        var lease = budget.Begin();
+        http.Response.RegisterForDispose(lease);
+        http.Features.Set(lease);
+        if ((await JsonBody.ReadAsync(http.Request, lease, http.RequestAborted)).Failed(out var error, out var body)) return error;
         using (body)
         {
             var findings = new Findings(options.StrictFields);
@@ -35,6 +41,9 @@ sealed partial class RequestReader(ApiOptions options, ILogger<RequestReader> lo
             return findings.Error is { } wrong ? wrong : request;
         }
     }
+
+    /// <summary>What was made of the request's body is not needed any more, although the answer goes on.</summary>
+    public static void Release(HttpContext http) => http.Features.Get<BodyLease>()?.Dispose();
 
     /// <summary>Says that a field was read as another value.</summary>
     public static void AddAdjusted(HttpResponse response, string field, int value)
