@@ -23,10 +23,12 @@ public sealed class SamplingEdgeTests
             var least = range.ExcludesLeast ? float.BitIncrement(range.Least) : range.Least;
             await ExpectAsync(cluster, HttpStatusCode.OK, $"\"{range.Name}\":{least:R}");
             await ExpectAsync(cluster, HttpStatusCode.OK, $"\"{range.Name}\":{range.Most:R}");
-            await ExpectAsync(cluster, HttpStatusCode.BadRequest, $"\"{range.Name}\":{(range.ExcludesLeast ? range.Least : float.BitDecrement(range.Least)):R}", range.Name);
+            await ExpectAsync(cluster, HttpStatusCode.BadRequest, $"\"{range.Name}\":{float.BitDecrement(range.Least):R}", range.Name);
             await ExpectAsync(cluster, HttpStatusCode.BadRequest, $"\"{range.Name}\":{float.BitIncrement(range.Most):R}", range.Name);
         }
         await ExpectAsync(cluster, HttpStatusCode.BadRequest, "\"top_p\":1e-50", "top_p");
+        await ExpectAsync(cluster, HttpStatusCode.OK, "\"top_p\":0");
+        await ExpectAsync(cluster, HttpStatusCode.OK, "\"min_tokens\":3,\"stop_token_ids\":[5]", "\"completion_tokens\":3");
         await ExpectAsync(cluster, HttpStatusCode.BadRequest, "\"repetition_penalty\":0.005", "repetition_penalty");
         await ExpectAsync(cluster, HttpStatusCode.OK, "\"top_k\":-1,\"seed\":-9223372036854775808");
         await ExpectAsync(cluster, HttpStatusCode.OK, "\"top_k\":2147483647,\"seed\":9223372036854775807");
