@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 
@@ -33,7 +34,7 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
 
     async Task<BenchReport> MeasureAsync(BenchCluster cluster, IModelWeights weights, IReadOnlyList<StageFacts> facts, PlainReads reads, CancellationToken cancellation)
     {
-        using var client = new HttpClient { BaseAddress = cluster.ApiAddress, Timeout = Timeout.InfiniteTimeSpan };
+        using var client = new HttpClient(HttpHandlers.Direct()) { BaseAddress = cluster.ApiAddress, Timeout = Timeout.InfiniteTimeSpan };
         using var meter = new StageMeter(cluster.Meters);
         using var process = Process.GetCurrentProcess();
         Task<ClusterRound> Round(int number) =>

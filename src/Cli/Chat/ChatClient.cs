@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cluster.Rpc;
 
 namespace LlamaCluster.Cli.Chat;
 
@@ -19,7 +20,9 @@ sealed class ChatClient : IDisposable
     public ChatClient(Uri url, string? session)
     {
         _url = url;
-        _http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = ConnectTimeout }) { BaseAddress = url, Timeout = Timeout.InfiniteTimeSpan };
+        var handler = HttpHandlers.ForUsersAddress();
+        handler.ConnectTimeout = ConnectTimeout;
+        _http = new HttpClient(handler) { BaseAddress = url, Timeout = Timeout.InfiniteTimeSpan };
         if (session is not null) _http.DefaultRequestHeaders.Add("X-Session-Id", session);
     }
 
