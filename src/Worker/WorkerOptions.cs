@@ -21,10 +21,10 @@ public sealed record WorkerOptions
     /// <summary>Compute threads. Default 0: one for each processor this process may use.</summary>
     public int Threads { get; init; }
 
-    /// <summary>Where fetched weights are kept. Default: llamacluster/weights in the user's cache folder.</summary>
+    /// <summary>Where fetched weights are kept. Default: see <see cref="CacheRoot"/>.</summary>
     public string? CacheFolder { get; init; }
 
-    /// <summary>Where measurements of this machine are kept. Default: llamacluster/profiles in the user's cache folder.</summary>
+    /// <summary>Where measurements of this machine are kept. Default: see <see cref="CacheRoot"/>.</summary>
     public string? ProfileFolder { get; init; }
 
     /// <summary>Bytes for weights, KV cache and buffers. Default: nine tenths of what is available at start.</summary>

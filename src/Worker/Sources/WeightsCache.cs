@@ -15,9 +15,6 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
     /// <summary>A temporary file that was not written to for so long was left behind by a worker that died.</summary>
     static readonly TimeSpan Abandoned = TimeSpan.FromDays(1);
 
-    /// <summary>In the user's cache folder, for files that programs can get again.</summary>
-    public static string DefaultRoot => Path.Combine(UserCacheFolder(), "llamacluster", "weights");
-
     public string FolderOf(string digest) => ModelIdentity.IsDigest(digest)
         ? Path.Combine(root, digest)
         : throw new ArgumentException($"{digest} is not a digest", nameof(digest));
@@ -69,14 +66,6 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
     {
         var columns = part.HasWholeRows ? "" : $".{part.FirstColumn}-{part.ColumnCount}";
         return Path.Combine(FolderOf(digest), $"{part.Tensor.Name}.{part.FirstRow}-{part.RowCount}{columns}");
-    }
-
-    static string UserCacheFolder()
-    {
-        if (Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } folder) return folder;
-        return OperatingSystem.IsWindows()
-            ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Cached weights {Path} are damaged ({Problem}): fetching them again")]
