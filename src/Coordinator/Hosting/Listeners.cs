@@ -1,4 +1,4 @@
-using System.Net;
+using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -29,14 +29,25 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     /// <summary>A connection without requests is closed after this time. Longer than the usual 60 s of proxies, so that they close first and never write to a closed one.</summary>
     public static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(130);
 
+    readonly ListenAddress _apiWanted = ListenAddress.Parse(options.Listen);
+    readonly ListenAddress _rpcWanted = ListenAddress.Parse(options.GrpcListen);
+
     ListenOptions? _api;
     ListenOptions? _rpc;
 
     /// <summary>With the port that was taken. Known once the server has started.</summary>
-    public Uri ApiAddress => AddressOf(_api, "http");
+    public Uri ApiAddress => AddressOf(_api, _apiWanted);
 
     /// <inheritdoc cref="ApiAddress"/>
-    public Uri RpcAddress => AddressOf(_rpc, tls is null ? "http" : "https");
+    public Uri RpcAddress => AddressOf(_rpc, _rpcWanted);
+
+    /// <summary>Takes both addresses, before the server starts.</summary>
+    /// <exception cref="IOException">One cannot be listened on.</exception>
+    public void Open(ListenSockets sockets)
+    {
+        sockets.Open(_apiWanted);
+        sockets.Open(_rpcWanted);
+    }
 
     public void Configure(KestrelServerOptions kestrel)
     {
@@ -46,12 +57,12 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         kestrel.Limits.RequestHeadersTimeout = RequestHeadersTimeout;
         kestrel.Limits.KeepAliveTimeout = KeepAliveTimeout;
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
-        kestrel.Listen(Parse(options.Listen), listen =>
+        kestrel.Listen(_apiWanted.EndPoint, listen =>
         {
             _api = Open(listen, ListenerKind.Api);
             listen.Protocols = HttpProtocols.Http1;
         });
-        kestrel.Listen(Parse(options.GrpcListen), listen =>
+        kestrel.Listen(_rpcWanted.EndPoint, listen =>
         {
             listen.UseClusterRpc(tls);
             _rpc = Open(listen, ListenerKind.Rpc);
@@ -78,14 +89,8 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         return listen;
     }
 
-    static IPEndPoint Parse(string listen)
-    {
-        var uri = new Uri(listen);
-        return new IPEndPoint(uri.Host == "localhost" ? IPAddress.Loopback : IPAddress.Parse(uri.DnsSafeHost), uri.Port);
-    }
-
-    static Uri AddressOf(ListenOptions? listen, string scheme)
-        => new($"{scheme}://{listen?.IPEndPoint ?? throw new InvalidOperationException("the coordinator has not been started")}");
+    static Uri AddressOf(ListenOptions? listen, ListenAddress wanted)
+        => (wanted with { EndPoint = listen?.IPEndPoint ?? throw new InvalidOperationException("the coordinator has not been started") }).Uri;
 }
 
 /// <summary>One of the two listeners.</summary>

@@ -53,7 +53,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <exception cref="IOException">A certificate cannot be used.</exception>
     public static WorkerHost Create(WorkerOptions options) => Create(options, services => services
         .AddSingleton<IModelLoader, LlamaLoader>()
-        .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(provider, options.ProfileFolder ?? ProfileCache.DefaultRoot))
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(provider, options.ProfileFolder ?? provider.GetRequiredService<CacheRoot>().Profiles))
         .AddSingleton<IProfileSource, MeasuredProfile>());
 
     /// <param name="addModel">Adds the <see cref="IModelLoader"/>, and may replace other services, as <see cref="IProfileSource"/>.</param>
@@ -87,6 +87,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <exception cref="IOException">The address cannot be listened on.</exception>
     public async Task StartAsync(CancellationToken cancellation = default)
     {
+        Service<ListenSockets>().Open(ListenAddress.Parse(_options.Listen));
         await _app.StartAsync(cancellation);
         var bound = Service<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
         _bound = ListenAddress.Parse(bound);
@@ -96,11 +97,11 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <returns>The exit code: 0, or 1 if it cannot work, with one line in the log that says why.</returns>
     public async Task<int> RunAsync(CancellationToken cancellation = default)
     {
+        if (_options.ExitWhenInputCloses) FollowParent();
         try
         {
             var (canWork, ownDigest) = await PrepareAsync(cancellation);
             if (!canWork) return Failed;
-            if (_options.ExitWhenInputCloses) InputWatch.Start(Console.OpenStandardInput(), () => Environment.Exit(Done));
             return await StayRegisteredAsync(ownDigest, cancellation);
         }
         finally
@@ -117,14 +118,16 @@ public sealed partial class WorkerHost : IAsyncDisposable
 
     static void AddServices(IServiceCollection services, WorkerOptions options) => services
         .AddClusterRpc(options.GrpcReflection)
+        .AddListenSockets()
         .AddSingleton(options)
         .AddSingleton(TimeProvider.System)
         .AddSingleton(WorkerMemory.Of(options))
+        .AddSingleton(_ => CacheRoot.Find())
         .AddSingleton<WorkerLifetime>()
         .AddSingleton(_ => new ComputeThreads(options.Threads > 0 ? options.Threads : Environment.ProcessorCount))
         .AddSingleton<PeerChannels>()
         .AddSingleton<RankCaller>()
-        .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(provider, options.CacheFolder ?? WeightsCache.DefaultRoot))
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(provider, options.CacheFolder ?? provider.GetRequiredService<CacheRoot>().Weights))
         .AddSingleton<IProfileSource, NoProfile>()
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()
@@ -138,6 +141,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         try
         {
             if (_bound is null) await StartAsync(cancellation);
+            TellCaches();
             return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
         }
         catch (Exception e) when (e is IOException or ModelFormatException)
@@ -145,6 +149,22 @@ public sealed partial class WorkerHost : IAsyncDisposable
             LogFailed(e.Message);
             return (false, null);
         }
+    }
+
+    /// <summary>From now on this process ends when the one that started it has ended. The first way also ends a process that is frozen.</summary>
+    static void FollowParent()
+    {
+        ParentDeath.EndsThisProcess();
+        InputWatch.Start(Console.OpenStandardInput(), () => Environment.Exit(Done));
+    }
+
+    /// <exception cref="IOException">There is no folder for them.</exception>
+    void TellCaches()
+    {
+        if (_options is { CacheFolder: not null, ProfileFolder: not null }) return;
+        var root = Service<CacheRoot>();
+        LogCaches(_options.CacheFolder ?? root.Weights, _options.ProfileFolder ?? root.Profiles);
+        if (root.Why.Length > 0) LogUnusualCaches(root.Folder, root.Why);
     }
 
     async Task<int> StayRegisteredAsync(string? ownDigest, CancellationToken cancellation)
@@ -186,28 +206,12 @@ public sealed partial class WorkerHost : IAsyncDisposable
 
     T Service<T>() where T : notnull => _app.Services.GetRequiredService<T>();
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "Weights are kept in {Weights}, measurements in {Profiles}")]
+    partial void LogCaches(string weights, string profiles);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Caches are in {Folder}, because {Why}; --cache and --profiles choose other folders")]
+    partial void LogUnusualCaches(string folder, string why);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "The worker cannot go on: {Problem}")]
     partial void LogFailed(string problem);
-}
-
-/// <summary>
-/// Notices that the process at the other end of stdin is gone. A pipe ends with the last process that can write to it, even if that process was
-/// killed.
-/// </summary>
-static class InputWatch
-{
-    /// <summary>Reads the stream on a thread of its own, throwing away what comes, and calls <paramref name="closed"/> once at its end.</summary>
-    public static void Start(Stream input, Action closed) => new Thread(() =>
-    {
-        var buffer = new byte[256];
-        try
-        {
-            while (input.Read(buffer) > 0) { }
-        }
-        finally
-        {
-            closed();
-        }
-    })
-    { IsBackground = true, Name = "input watch" }.Start();
 }
