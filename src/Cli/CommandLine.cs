@@ -22,7 +22,8 @@ public static class CommandLine
         var parsed = Root(input, bytes ?? ByteStreams.OfConsole()).Parse(args);
         if (parsed.Errors.Count > 0)
         {
-            var problem = parsed.UnmatchedTokens is [var unknown, ..] ? $"unknown: '{unknown}'." : parsed.Errors[0].Message;
+            var first = parsed.Errors[0];
+            var problem = parsed.UnmatchedTokens is [var unknown, ..] ? $"unknown: '{unknown}'." : ValueProblem.Of(first) ?? first.Message;
             error.WriteLine($"error: {OneLine(problem)} Try: {CommandOf(parsed)} --help");
             return ExitCode.WrongUsage;
         }
@@ -43,7 +44,9 @@ public static class CommandLine
         }
     }
 
-    static RootCommand Root(TextReader input, ByteStreams bytes) => new("Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.")
+    const string About = "Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.";
+
+    internal static RootCommand Root(TextReader input, ByteStreams bytes) => new(About)
     {
         UpCommand.Create(),
         CoordinatorCommand.Create(),

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Cli.CapacityPlanning;

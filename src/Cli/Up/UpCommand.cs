@@ -13,11 +13,24 @@ static class UpCommand
         var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
         var workers = new Option<int>("--workers") { HelpName = "N", Description = "worker processes", DefaultValueFactory = _ => 2 };
         var (tensorParallel, sumType, peerLink) = (TensorOptions.Parallel(), TensorOptions.SumType(), TensorOptions.PeerLink());
-        var threads = new Option<int?>("--threads-per-worker") { HelpName = "K", Description = "compute threads of each worker; without it the processors are shared out" };
+        var threads = new Option<int?>("--threads-per-worker")
+        {
+            HelpName = "K",
+            Description = "compute threads of each worker; without it the processors are shared out",
+        };
         var port = new Option<int>("--port") { HelpName = "PORT", Description = "port of the API on 127.0.0.1; 0 takes a free one", DefaultValueFactory = _ => 8080 };
-        var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
+        var context = CoordinatorCommand.ContextOption();
+        var restartLimit = new Option<int>("--restart-limit")
+        {
+            HelpName = "N",
+            Description = "how often in a row a worker that dies within a minute is started again before `up` ends; pauses grow from 1 s to 60 s",
+            DefaultValueFactory = _ => RestartPolicy.UsualLimit,
+        };
         var queue = new QueueOptions();
-        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context };
+        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
+        {
+            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit,
+        };
         foreach (var option in queue.All) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
@@ -32,8 +45,11 @@ static class UpCommand
                     ContextLength = parsed.GetValue(context),
                     Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
                 },
-                parsed.GetValue(threads) is { } given ? NumberOption.Check("--threads-per-worker", given, 1, 4096) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
-                parsed.GetValue(peerLink));
+                parsed.GetValue(threads) is { } given
+                    ? NumberOption.Check("--threads-per-worker", given, 1, 4096)
+                    : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
+                parsed.GetValue(peerLink),
+                NumberOption.Check("--restart-limit", parsed.GetValue(restartLimit), 0, int.MaxValue));
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
         return command;
@@ -41,4 +57,5 @@ static class UpCommand
 }
 
 /// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
-sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink);
+/// <param name="RestartLimit">See <see cref="RestartPolicy"/>.</param>
+sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit);

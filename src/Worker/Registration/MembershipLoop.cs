@@ -30,13 +30,7 @@ sealed partial class MembershipLoop(
         while (!cancellation.IsCancellationRequested)
             try
             {
-                var registered = await RegisterAsync(cancellation);
-                await BeatAsync(registered, cancellation);
-            }
-            catch (RpcException e) when (e.StatusCode == StatusCode.FailedPrecondition)
-            {
-                if (!await TryGiveUpModelAsync(cancellation)) return $"the coordinator at {coordinator} refused this worker: {e.Status.Detail}";
-                LogModelGivenUp(e.Status.Detail);
+                if (await BeMemberAsync(cancellation) is { } refusal) return refusal;
             }
             catch (Exception e) when (IsTransient(e) && !cancellation.IsCancellationRequested)
             {
@@ -75,6 +69,22 @@ sealed partial class MembershipLoop(
     /// </summary>
     static bool IsTransient(Exception e) =>
         e is SocketException or RpcException or IOException or InvalidMessageException or TimeoutException or OperationCanceledException;
+
+    /// <summary>Registers, and sends heartbeats for as long as that works.</summary>
+    /// <returns>Why the coordinator will never take this worker; null if it may the next time.</returns>
+    async Task<string?> BeMemberAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            await BeatAsync(await RegisterAsync(cancellation), cancellation);
+        }
+        catch (RpcException e) when (e.StatusCode == StatusCode.FailedPrecondition)
+        {
+            if (!await TryGiveUpModelAsync(cancellation)) return $"the coordinator at {coordinator} refused this worker: {e.Status.Detail}";
+            LogModelGivenUp(e.Status.Detail);
+        }
+        return null;
+    }
 
     async Task<Registered> RegisterAsync(CancellationToken cancellation)
     {

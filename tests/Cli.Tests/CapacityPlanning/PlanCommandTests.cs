@@ -48,6 +48,23 @@ public sealed class PlanCommandTests
     }
 
     [Fact]
+    public async Task The_KV_type_counts_in_the_memory()
+    {
+        async Task<double> MemoryAsync(string type)
+        {
+            var run = await CommandRun.OfAsync(
+                "", "plan", "--shape", "llama-3.1-8b", "--cluster", ClusterOf("four-servers"), "--context", "131072", "--json", "--kv-type", type);
+            Assert.Equal((0, ""), (run.ExitCode, run.Error));
+            return JsonNode.Parse(run.Output)!["stages"]!.AsArray().SelectMany(stage => stage!["workers"]!.AsArray()).Sum(worker => (double)worker!["memory_bytes"]!);
+        }
+
+        var half = await MemoryAsync("f16");
+        const double kvOfF16 = 131_072.0 * 32 * 2 * 8 * 128 * 2;
+        Assert.Equal(kvOfF16, await MemoryAsync("f32") - half, kvOfF16 * 0.01);
+        Assert.Equal(kvOfF16 * 15 / 32, half - await MemoryAsync("q8_0"), kvOfF16 * 0.01);
+    }
+
+    [Fact]
     public async Task A_models_headers_are_enough()
     {
         var run = await CommandRun.OfAsync("", "plan", "--model", SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf"), "--cluster", ClusterOf(Desktops));

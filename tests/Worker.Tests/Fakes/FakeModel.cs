@@ -36,6 +36,9 @@ sealed class FakeModel : IModelLoader
 
     public Action<ulong> OnEnd { get; set; } = _ => { };
 
+    /// <summary>Called when weights are given up.</summary>
+    public Action OnForget { get; set; } = () => { };
+
     public IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config) =>
         [.. new ShardParts(config, shape, slice).Of(all).Where(part => part.Tensor.Name.StartsWith("blk.", StringComparison.Ordinal))];
 
