@@ -12,7 +12,9 @@ sealed record CachePlaces(string? CacheHome, string? Home, string System, string
 {
     public static CachePlaces OfThisProcess() => OperatingSystem.IsWindows()
         ? new(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), null, "", Path.GetTempPath(), Environment.UserName)
-        : new(Environment.GetEnvironmentVariable("XDG_CACHE_HOME"), Environment.GetEnvironmentVariable("HOME"), "/var/cache", Path.GetTempPath(), Environment.UserName);
+        : new(
+            Environment.GetEnvironmentVariable("XDG_CACHE_HOME"), Environment.GetEnvironmentVariable("HOME"), "/var/cache", Path.GetTempPath(),
+            Environment.UserName);
 }
 
 /// <summary>
@@ -55,7 +57,8 @@ public sealed record CacheRoot(string Folder, string Why)
         root = Path.Combine(parent, name);
         var problem = Path.IsPathFullyQualified(parent) ? WriteProblem(root) : "it is not a full path";
         if (problem is null) return true;
-        reasons.Add(setting.Length > 0 ? $"{setting} is {parent}, but nothing can be written to {root}: {problem}" : $"nothing can be written to {root}: {problem}");
+        var given = setting.Length > 0 ? $"{setting} is {parent}, but " : "";
+        reasons.Add($"{given}nothing can be written to {root}: {problem}");
         return false;
     }
 
@@ -89,7 +92,8 @@ public sealed record CacheRoot(string Folder, string Why)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"there is no folder to keep caches in ({Sentence(reasons)}; {e.Message.ReplaceLineEndings(" ")}): give --cache DIR and --profiles DIR");
+            var all = $"{Sentence(reasons)}; {e.Message.ReplaceLineEndings(" ")}";
+            throw new IOException($"there is no folder to keep caches in ({all}): give --cache DIR and --profiles DIR");
         }
     }
 

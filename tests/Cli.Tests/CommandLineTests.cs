@@ -55,7 +55,7 @@ public sealed class CommandLineTests
     [InlineData("worker", "--coordinator")]
     [InlineData("worker --coordinator http://127.0.0.1:1 --memory 0", "--memory is 0")]
     [InlineData("worker --coordinator http://127.0.0.1:1 --model /nowhere", "/nowhere")]
-    [InlineData("worker --coordinator http://127.0.0.1:1 --memory 8XB", "--memory is '8XB'; it must be a number of bytes such as 8000000000, or one with a unit")]
+    [InlineData("worker --coordinator http://127.0.0.1:1 --memory 8XB", "--memory is '8XB'; it must be a number of bytes such as 8000000000, or one with")]
     [InlineData("worker --coordinator http://127.0.0.1:1 --memory 99999999999GB", "such as 8GB or 7.5GiB")]
     [InlineData("worker --coordinator http://127.0.0.1:1 --memory=-1", "--memory is '-1'")]
     [InlineData("up --restart-limit -1", "--restart-limit is -1; it must be from 0 to 2147483647")]

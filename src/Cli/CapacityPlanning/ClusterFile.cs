@@ -46,7 +46,9 @@ static class ClusterFile
             : throw new CommandFailedException($"{path}: has {stream.Documents.Count} documents, not one");
     }
 
-    /// <summary>Reads the events of the text one after the other. What builds nodes of them needs more of the stack for each level, and the stack ends.</summary>
+    /// <summary>
+    /// Reads the events of the text one after the other. What builds nodes of them needs more of the stack for each level, and the stack ends.
+    /// </summary>
     static void CheckDepth(string path, string text)
     {
         var parser = new Parser(new StringReader(text));

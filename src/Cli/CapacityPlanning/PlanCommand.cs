@@ -51,10 +51,11 @@ static class PlanCommand
         command.SetAction(parsed =>
         {
             var planned = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant), KvTypeOption.ToWire(parsed.GetValue(kvType)));
+            var longest = planned.Footprint.ContextLength;
             var question = new PlanQuestion(
                 planned,
                 ObjectiveOption.Parse(parsed.GetRequiredValue(objective)),
-                NumberOption.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, planned.Footprint.ContextLength), 2, planned.Footprint.ContextLength),
+                NumberOption.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, longest), 2, longest),
                 NumberOption.Check("--concurrency", parsed.GetValue(concurrency), 1, MaxStreams),
                 parsed.GetValue(ranks) is { } given ? NumberOption.Check("--tensor-parallel", given, 1, MaxStreams) : null);
             var (described, output) = (ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.InvocationConfiguration.Output);

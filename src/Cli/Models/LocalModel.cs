@@ -42,7 +42,9 @@ sealed class LocalFiles : IDisposable
     public void Dispose() => Weights.Dispose();
 }
 
-/// <summary>A model with its tokenizer and template, loaded into this process. Numbers that are not finite are a <see cref="CommandFailedException"/>.</summary>
+/// <summary>
+/// A model with its tokenizer and template, loaded into this process. Numbers that are not finite are a <see cref="CommandFailedException"/>.
+/// </summary>
 sealed class LocalModel : IDisposable
 {
     readonly string _path;
@@ -98,7 +100,9 @@ sealed class LocalModel : IDisposable
     }
 }
 
-/// <summary>The memory that a model takes in this process, reckoned before anything is allocated: the system ends a process that takes more than there is.</summary>
+/// <summary>
+/// The memory that a model takes in this process, reckoned before anything is allocated: the system ends a process that takes more than there is.
+/// </summary>
 /// <param name="WeightBytes">As stored; what layers share counts once.</param>
 /// <param name="KvBlocks">Each of 16 positions.</param>
 sealed record MemoryNeed(string Model, double WeightBytes, long KvBlocks, double KvBlockBytes, double BufferBytes)

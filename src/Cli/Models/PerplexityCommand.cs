@@ -31,8 +31,7 @@ static class PerplexityCommand
             var error = parsed.InvocationConfiguration.Error;
             using var local = Load(ModelOption.PathOf(parsed, model, quantize), length, parsed.GetValue(kvType), error, cancellation);
             var score = Perplexity.Measure(local, text, length, error, cancellation);
-            parsed.InvocationConfiguration.Output.WriteLine(parsed.GetValue(json) ? Json(score) : string.Create(
-                CultureInfo.InvariantCulture, $"perplexity {score.Value:F4} +/- {score.StandardError:F4}, {score.ScoredTokens} tokens of {score.Chunks} chunks"));
+            parsed.InvocationConfiguration.Output.WriteLine(parsed.GetValue(json) ? Json(score) : Text(score));
             return Task.FromResult(ExitCode.Done);
         });
         return command;
@@ -46,6 +45,9 @@ static class PerplexityCommand
             ? LocalModel.Load(files, length, kvType, "give a smaller --context", error, cancellation)
             : throw new CommandFailedException($"--context is {length}; {path} is made for at most {most} tokens");
     }
+
+    static string Text(Perplexity score) => string.Create(
+        CultureInfo.InvariantCulture, $"perplexity {score.Value:F4} +/- {score.StandardError:F4}, {score.ScoredTokens} tokens of {score.Chunks} chunks");
 
     static string Json(Perplexity score) => JsonSerializer.Serialize(new
     {
@@ -71,7 +73,8 @@ sealed record Perplexity(double Value, double StandardError, int Chunks, long Sc
         var chunks = tokens.Count / chunkLength;
         if (chunks < 2)
             throw new CommandFailedException(
-                $"the text has {tokens.Count} tokens; two chunks of --context {chunkLength} need {2L * chunkLength}: give a longer text or a smaller --context");
+                $"the text has {tokens.Count} tokens; two chunks of --context {chunkLength} need {2L * chunkLength}:"
+                + " give a longer text or a smaller --context");
         var startsWithBos = model.Text.Tokenizer.BosId is { } bos && tokens[0] == bos;
         return LoadingBar.Show(error, "scoring", chunks, done =>
         {

@@ -41,7 +41,8 @@ static class TemplateCommand
     {
         try
         {
-            return JsonNode.Parse(File.ReadAllBytes(file), documentOptions: Strict) as JsonArray ?? throw new CommandFailedException($"{file}: holds no JSON array");
+            return JsonNode.Parse(File.ReadAllBytes(file), documentOptions: Strict) as JsonArray
+                ?? throw new CommandFailedException($"{file}: holds no JSON array");
         }
         catch (JsonException failure)
         {

@@ -88,8 +88,8 @@ static class CoordinatorCommand
     {
         await using var host = CoordinatorHost.Create(options);
         await host.StartAsync(cancellation);
-        error.WriteLine(
-            $"listening api={host.ApiAddress.GetLeftPart(UriPartial.Authority)} grpc={host.GrpcAddress.GetLeftPart(UriPartial.Authority)} model={host.Model.Name}");
+        var (api, grpc) = (host.ApiAddress.GetLeftPart(UriPartial.Authority), host.GrpcAddress.GetLeftPart(UriPartial.Authority));
+        error.WriteLine($"listening api={api} grpc={grpc} model={host.Model.Name}");
         await host.WaitForShutdownAsync(cancellation);
         return ExitCode.Done;
     }

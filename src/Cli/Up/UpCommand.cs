@@ -18,7 +18,12 @@ static class UpCommand
             HelpName = "K",
             Description = "compute threads of each worker; without it the processors are shared out",
         };
-        var port = new Option<int>("--port") { HelpName = "PORT", Description = "port of the API on 127.0.0.1; 0 takes a free one", DefaultValueFactory = _ => 8080 };
+        var port = new Option<int>("--port")
+        {
+            HelpName = "PORT",
+            Description = "port of the API on 127.0.0.1; 0 takes a free one",
+            DefaultValueFactory = _ => 8080,
+        };
         var context = CoordinatorCommand.ContextOption();
         var restartLimit = new Option<int>("--restart-limit")
         {

@@ -10,6 +10,7 @@ namespace LlamaCluster.Cli.Up;
 static class WorkerCommand
 {
     public const string ExitWhenInputCloses = "--exit-when-input-closes";
+    public const string ExitWithParentThread = "--exit-with-parent-thread";
     public const string Profiles = "--profiles";
 
     const string UsualFolders = "without it in XDG_CACHE_HOME, HOME/.cache, /var/cache or the temporary files, the first that can be written to";
@@ -45,10 +46,20 @@ static class WorkerCommand
         };
         var peerLink = TensorOptions.PeerLink();
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
-        var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses) { Hidden = true, Description = "end with the process that started this one and holds the other end of stdin" };
+        var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses)
+        {
+            Hidden = true,
+            Description = "end with the process that holds the other end of stdin",
+        };
+        var exitWithParentThread = new Option<bool>(ExitWithParentThread)
+        {
+            Hidden = true,
+            Description = "end with the thread that started this process",
+        };
         var command = new Command("worker", "Hold one shard of the model and run it.")
         {
             coordinator, listen, threads, cache, profiles, memory, model, quantize, name, peerLink, reflection, exitWhenInputCloses,
+            exitWithParentThread,
         };
         foreach (var option in tls.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
@@ -66,6 +77,7 @@ static class WorkerCommand
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),
+                ExitWithParentThread = parsed.GetValue(exitWithParentThread),
             },
             cancellation));
         return command;

@@ -46,7 +46,8 @@ sealed class WorkerProcess : IDisposable
         var start = OwnProgram.With(
         [
             "worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", "--memory", $"{memory}",
-            TensorOptions.PeerLinkName, link, .. profiles is null ? Array.Empty<string>() : [WorkerCommand.Profiles, profiles], WorkerCommand.ExitWhenInputCloses,
+            TensorOptions.PeerLinkName, link, .. profiles is null ? Array.Empty<string>() : [WorkerCommand.Profiles, profiles],
+            WorkerCommand.ExitWhenInputCloses, WorkerCommand.ExitWithParentThread,
         ]);
         (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
         var process = new Process { StartInfo = start };

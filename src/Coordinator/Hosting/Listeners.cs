@@ -26,7 +26,10 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     /// <summary>A client that is slower to send its request headers is disconnected.</summary>
     public static readonly TimeSpan RequestHeadersTimeout = TimeSpan.FromSeconds(15);
 
-    /// <summary>A connection without requests is closed after this time. Longer than the usual 60 s of proxies, so that they close first and never write to a closed one.</summary>
+    /// <summary>
+    /// A connection without requests is closed after this time. Longer than the usual 60 s of proxies, so that they close first and never write to a
+    /// closed one.
+    /// </summary>
     public static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(130);
 
     readonly ListenAddress _apiWanted = ListenAddress.Parse(options.Listen);

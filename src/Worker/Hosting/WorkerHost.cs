@@ -53,7 +53,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <exception cref="IOException">A certificate cannot be used.</exception>
     public static WorkerHost Create(WorkerOptions options) => Create(options, services => services
         .AddSingleton<IModelLoader, LlamaLoader>()
-        .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(provider, options.ProfileFolder ?? provider.GetRequiredService<CacheRoot>().Profiles))
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(
+            provider, options.ProfileFolder ?? provider.GetRequiredService<CacheRoot>().Profiles))
         .AddSingleton<IProfileSource, MeasuredProfile>());
 
     /// <param name="addModel">Adds the <see cref="IModelLoader"/>, and may replace other services, as <see cref="IProfileSource"/>.</param>
@@ -97,7 +98,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <returns>The exit code: 0, or 1 if it cannot work, with one line in the log that says why.</returns>
     public async Task<int> RunAsync(CancellationToken cancellation = default)
     {
-        if (_options.ExitWhenInputCloses) FollowParent();
+        if (_options.ExitWithParentThread) ParentDeath.EndsThisProcess();
+        if (_options.ExitWhenInputCloses) InputWatch.Start(Console.OpenStandardInput(), () => Environment.Exit(Done));
         try
         {
             var (canWork, ownDigest) = await PrepareAsync(cancellation);
@@ -127,7 +129,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton(_ => new ComputeThreads(options.Threads > 0 ? options.Threads : Environment.ProcessorCount))
         .AddSingleton<PeerChannels>()
         .AddSingleton<RankCaller>()
-        .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(provider, options.CacheFolder ?? provider.GetRequiredService<CacheRoot>().Weights))
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(
+            provider, options.CacheFolder ?? provider.GetRequiredService<CacheRoot>().Weights))
         .AddSingleton<IProfileSource, NoProfile>()
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()
@@ -149,13 +152,6 @@ public sealed partial class WorkerHost : IAsyncDisposable
             LogFailed(e.Message);
             return (false, null);
         }
-    }
-
-    /// <summary>From now on this process ends when the one that started it has ended. The first way also ends a process that is frozen.</summary>
-    static void FollowParent()
-    {
-        ParentDeath.EndsThisProcess();
-        InputWatch.Start(Console.OpenStandardInput(), () => Environment.Exit(Done));
     }
 
     /// <exception cref="IOException">There is no folder for them.</exception>

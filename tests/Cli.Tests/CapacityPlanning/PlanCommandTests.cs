@@ -34,7 +34,8 @@ public sealed class PlanCommandTests
     [Fact]
     public async Task Json_is_one_object_with_stages_memory_and_predictions()
     {
-        var run = await CommandRun.OfAsync("", "plan", "--shape", "llama-3.1-70b", "--cluster", ClusterOf("four-servers"), "--concurrency", "4", "--context", "4096", "--json");
+        var run = await CommandRun.OfAsync(
+            "", "plan", "--shape", "llama-3.1-70b", "--cluster", ClusterOf("four-servers"), "--concurrency", "4", "--context", "4096", "--json");
 
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
         var plan = JsonNode.Parse(run.Output)!;
@@ -55,7 +56,8 @@ public sealed class PlanCommandTests
             var run = await CommandRun.OfAsync(
                 "", "plan", "--shape", "llama-3.1-8b", "--cluster", ClusterOf("four-servers"), "--context", "131072", "--json", "--kv-type", type);
             Assert.Equal((0, ""), (run.ExitCode, run.Error));
-            return JsonNode.Parse(run.Output)!["stages"]!.AsArray().SelectMany(stage => stage!["workers"]!.AsArray()).Sum(worker => (double)worker!["memory_bytes"]!);
+            var workers = JsonNode.Parse(run.Output)!["stages"]!.AsArray().SelectMany(stage => stage!["workers"]!.AsArray());
+            return workers.Sum(worker => (double)worker!["memory_bytes"]!);
         }
 
         var half = await MemoryAsync("f16");
@@ -105,10 +107,12 @@ public sealed class PlanCommandTests
     {
         using var folder = new TempFolder();
         var run = await CommandRun.OfAsync(
-            "", "plan", "--shape", "llama-3.1-8b", "--cluster", ClusterOf("eight-fast-machines"), "--sweep", "link=10us..100ms", "--svg", folder.File("links.svg"), "--json");
+            "", "plan", "--shape", "llama-3.1-8b", "--cluster", ClusterOf("eight-fast-machines"), "--sweep", "link=10us..100ms",
+            "--svg", folder.File("links.svg"), "--json");
 
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
-        var best = JsonNode.Parse(run.Output)!["points"]!.AsArray().Where(point => (string)point!["series"]! == "best").Select(point => (string)point!["ranks_of_stages"]!).ToList();
+        var points = JsonNode.Parse(run.Output)!["points"]!.AsArray();
+        var best = points.Where(point => (string)point!["series"]! == "best").Select(point => (string)point!["ranks_of_stages"]!).ToList();
         Assert.NotEqual("1", best[0]);
         Assert.Equal("1", best[^1]);
         Assert.StartsWith("<svg ", await File.ReadAllTextAsync(folder.File("links.svg")));

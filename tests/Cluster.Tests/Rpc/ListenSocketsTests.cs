@@ -22,7 +22,8 @@ public sealed class ListenSocketsTests
     public void Open_AnotherMachinesAddress_IsOneLineThatSaysWhatToDo()
     {
         using var sockets = new ListenSockets();
-        var problem = Assert.Throws<IOException>(() => sockets.Open(ListenAddress.Parse("http://192.0.2.1:0"))).Message;   // an address for documents (RFC 5737)
+        var forDocuments = ListenAddress.Parse("http://192.0.2.1:0");   // RFC 5737: no machine's own
+        var problem = Assert.Throws<IOException>(() => sockets.Open(forDocuments)).Message;
         Assert.StartsWith("cannot listen on http://192.0.2.1:0: this machine has no such address", problem);
         Assert.DoesNotContain('\n', problem);
     }

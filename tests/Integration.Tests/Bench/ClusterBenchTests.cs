@@ -5,6 +5,12 @@ namespace LlamaCluster.Integration.Tests.Bench;
 
 public sealed class ClusterBenchTests
 {
+    static readonly string[] Keys =
+    [
+        "prefill_tokens_per_second", "decode_tokens_per_second", "time_to_first_token_seconds", "fraction_of_memory_bandwidth", "peak_rss_bytes",
+        "decode_steps_per_second", "predicted_inter_token_latency_seconds",
+    ];
+
     const string Tiny = "hidden=64,layers=4,ffn=96,heads=4,kv-heads=2,vocab=80";
 
     [Theory]
@@ -12,11 +18,12 @@ public sealed class ClusterBenchTests
     [InlineData(3, 2, 2, "--concurrency", "2", "--shape", Tiny, "--share-layer-weights", "--pin", "--generate-tokens", "60")]
     public async Task A_cluster_of_processes_is_measured(int workers, int ranks, int stages, params string[] args)
     {
-        await using var bench = CliProcess.Start(["bench", "--json", "--workers", $"{workers}", "--tensor-parallel", $"{ranks}", "--threads-per-worker", "1", .. args]);
+        await using var bench = CliProcess.Start(
+            ["bench", "--json", "--workers", $"{workers}", "--tensor-parallel", $"{ranks}", "--threads-per-worker", "1", .. args]);
         var report = JsonNode.Parse(await bench.OutputLineAsync())!.AsObject();
 
         Assert.Equal(0, await bench.ExitAsync());
-        foreach (var key in new[] { "prefill_tokens_per_second", "decode_tokens_per_second", "time_to_first_token_seconds", "fraction_of_memory_bandwidth", "peak_rss_bytes", "decode_steps_per_second", "predicted_inter_token_latency_seconds" })
+        foreach (var key in Keys)
             Assert.InRange((double)report[key]!, double.Epsilon, double.MaxValue);
         CheckStages([.. report["stages"]!.AsArray()], stages, ranks);
         Assert.Equal((double)report["kv_bytes_per_token"]!, report["stages"]!.AsArray().Sum(stage => (double)stage!["kv_bytes_per_token"]!));
