@@ -37,7 +37,8 @@ public static class CommandLine
             error.WriteLine($"error: {OneLine(wrong.Message)}");
             return ExitCode.WrongUsage;
         }
-        catch (Exception failure) when (failure is CommandFailedException or ModelFormatException or IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (
+            failure is CommandFailedException or ModelFormatException or IOException or UnauthorizedAccessException or TimeoutException or OutOfMemoryException)
         {
             error.WriteLine($"error: {OneLine(failure.Message)}");
             return ExitCode.Failed;
