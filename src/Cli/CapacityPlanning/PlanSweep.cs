@@ -71,23 +71,23 @@ static class SweepReport
 
     public static string Json(PlanQuestion question, ClusterDescription cluster, SweepAxis axis, IReadOnlyList<SweepPoint> points) =>
         JsonSerializer.Serialize(new
-    {
-        predicted = true,
-        model = question.Model.Footprint.Name,
-        cluster = cluster.Name,
-        objective = question.Objective.ToString().ToLowerInvariant(),
-        concurrency = question.Streams,
-        axis = Column(axis),
-        points = points.Select(point => new
         {
-            value = point.Value,
-            series = point.Series,
-            seconds_per_token = point.SecondsPerToken,
-            tokens_per_second = point.TokensPerSecond,
-            ranks_of_stages = point.Shape,
-            limit = point.Limit,
-        }),
-    });
+            predicted = true,
+            model = question.Model.Footprint.Name,
+            cluster = cluster.Name,
+            objective = question.Objective.ToString().ToLowerInvariant(),
+            concurrency = question.Streams,
+            axis = Column(axis),
+            points = points.Select(point => new
+            {
+                value = point.Value,
+                series = point.Series,
+                seconds_per_token = point.SecondsPerToken,
+                tokens_per_second = point.TokensPerSecond,
+                ranks_of_stages = point.Shape,
+                limit = point.Limit,
+            }),
+        });
 
     static string Column(SweepAxis axis) => axis.Subject switch
     {
