@@ -3,7 +3,7 @@ namespace LlamaCluster.Cluster;
 /// <summary>The version of the protocols in src/Protos. Processes of different versions do not work together: Register refuses.</summary>
 public static class ProtocolVersion
 {
-    public const uint Current = 2;
+    public const uint Current = 3;
 }
 
 /// <summary>How big the messages of the protocols may get. Both hosts refuse what is bigger.</summary>
@@ -15,7 +15,10 @@ public static class MessageBudgets
     /// <summary>Bytes of a StepPlan or a ModelDescription.</summary>
     public const int Message = 4 << 20;
 
-    /// <summary>What gRPC accepts: the largest budget and room for the fields around a payload.</summary>
+    /// <summary>Bytes of a message to a method that anyone may call: Register, ListWorkers, Confirm, health.</summary>
+    public const int FromAnyone = 64 << 10;
+
+    /// <summary>What gRPC accepts from callers with a key: the largest budget and room for the fields around a payload.</summary>
     public const int Received = Message + (64 << 10);
 
     /// <summary>D at most: one row of f32 activations must fit in a message.</summary>

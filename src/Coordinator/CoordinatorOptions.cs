@@ -14,7 +14,7 @@ public sealed record CoordinatorOptions
     /// <summary>A .gguf file (the first part of a split one) or a Hugging Face folder.</summary>
     public required string ModelPath { get; init; }
 
-    /// <summary>Where clients reach the HTTP API. Port 0 takes a free one.</summary>
+    /// <summary>Where clients reach the HTTP API. Port 0 takes a free one. localhost means both 127.0.0.1 and [::1], with port 0 only the former.</summary>
     public string Listen { get; init; } = "http://127.0.0.1:8080";
 
     /// <summary>Where workers reach the coordinator. Port 0 takes a free one.</summary>
@@ -44,18 +44,29 @@ public sealed record CoordinatorOptions
     /// <summary>Whether the gRPC address answers server reflection, so that tools such as grpcurl can list and call its services. Default false.</summary>
     public bool GrpcReflection { get; init; }
 
+    /// <summary>
+    /// Where the cluster's id and this coordinator's epoch are kept, by one coordinator at a time. Null, the default: nothing is kept, and each
+    /// start is a new cluster, which workers of another join as newcomers.
+    /// </summary>
+    public string? DataFolder { get; init; }
+
+    public ApiOptions Api { get; init; } = new();
+
     public EngineOptions Engine { get; init; } = new();
 
     public ClusterDeadlines Deadlines { get; init; } = new();
 }
 
 /// <summary>All that can be checked before the model is opened; names the first wrong value.</summary>
-public sealed class CoordinatorOptionsValidator(IValidateOptions<EngineOptions> engine, IValidateOptions<ClusterDeadlines> deadlines)
+public sealed class CoordinatorOptionsValidator(
+    IValidateOptions<ApiOptions> api, IValidateOptions<EngineOptions> engine, IValidateOptions<ClusterDeadlines> deadlines)
     : IValidateOptions<CoordinatorOptions>
 {
     public ValidateOptionsResult Validate(string? name, CoordinatorOptions options)
     {
         if (FirstProblem(options) is { } problem) return ValidateOptionsResult.Fail(problem);
+        var ofApi = api.Validate(name, options.Api);
+        if (ofApi.Failed) return ofApi;
         var ofEngine = engine.Validate(name, options.Engine);
         return ofEngine.Failed ? ofEngine : deadlines.Validate(name, options.Deadlines);
     }

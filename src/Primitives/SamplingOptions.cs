@@ -38,6 +38,12 @@ public sealed record SamplingOptions
     /// <summary>How many alternatives to report per token; 0: the chosen token's log-probability only; null: none.</summary>
     public int? TopLogprobs { get; init; }
 
+    /// <summary>As many tokens are chosen before one of <see cref="EndIds"/> may be.</summary>
+    public int MinTokens { get; init; }
+
+    /// <summary>Ids that may not be chosen before; without <see cref="MinTokens"/> none.</summary>
+    public IReadOnlyList<int> EndIds { get; init; } = [];
+
     /// <summary>Report log-probabilities of the prompt's own tokens as well.</summary>
     public bool PromptLogprobs { get; init; }
 

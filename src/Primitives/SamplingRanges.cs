@@ -55,7 +55,19 @@ public static class SamplingRanges
         ?? FrequencyPenalty.Problem(options.FrequencyPenalty)
         ?? PresencePenalty.Problem(options.PresencePenalty)
         ?? (options.TopLogprobs is null or >= 0 and <= MaxTopLogprobs ? null : $"top_logprobs is {options.TopLogprobs}; it must be from 0 to {MaxTopLogprobs}")
-        ?? BiasProblem(options.LogitBias, vocabularySize);
+        ?? BiasProblem(options.LogitBias, vocabularySize)
+        ?? EndProblem(options, vocabularySize);
+
+    /// <summary>Some id must be left that may be chosen.</summary>
+    static string? EndProblem(SamplingOptions options, int vocabularySize)
+    {
+        if (options.MinTokens < 0) return $"min_tokens is {options.MinTokens}; it must be 0 or more";
+        if (options.MinTokens > 0 && options.EndIds.Count >= vocabularySize)
+            return $"min_tokens holds back {options.EndIds.Count} ids; there are {vocabularySize}";
+        foreach (var id in options.EndIds)
+            if ((uint)id >= (uint)vocabularySize) return $"min_tokens holds back token {id}; ids are from 0 to {vocabularySize - 1}";
+        return null;
+    }
 
     static string? BiasProblem(IReadOnlyDictionary<int, float> biases, int vocabularySize)
     {

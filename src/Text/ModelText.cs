@@ -7,7 +7,8 @@ namespace LlamaCluster.Text;
 /// <summary>What a model knows about text: its tokenizer and its chat template. Immutable and safe for concurrent use.</summary>
 public sealed class ModelText
 {
-    readonly Lazy<ChatTemplate?> _template;
+    readonly TemplateSource? _source;
+    readonly Lazy<(ChatTemplate? Template, ChatTemplateException? Problem)> _template;
 
     /// <param name="template">Null if the model has none.</param>
     /// <param name="bosText">Bos as the model's files write it; null to take the spelling of its token.</param>
@@ -15,20 +16,25 @@ public sealed class ModelText
     public ModelText(ITokenizer tokenizer, TemplateSource? template, string? bosText = null, string? eosText = null)
     {
         Tokenizer = tokenizer;
-        TemplateSource = template?.Text;
+        _source = template;
         BosText = bosText ?? WrittenForm(tokenizer.BosId);
         EosText = eosText ?? WrittenForm(tokenizer.EosId);
-        _template = new Lazy<ChatTemplate?>(() => template?.Parse());
+        _template = new Lazy<(ChatTemplate?, ChatTemplateException?)>(() => Parse(template?.Text));
     }
 
     public ITokenizer Tokenizer { get; }
 
     /// <summary>The model's chat template; null if it has none. It is parsed on first use, because tokenizing does not need it.</summary>
     /// <exception cref="ModelFormatException">The template cannot be parsed.</exception>
-    public ChatTemplate? Template => _template.Value;
+    public ChatTemplate? Template => _template.Value.Problem is { } problem
+        ? throw new ModelFormatException($"{_source!.Origin}: {ErrorText.Sentence(problem.Message)}", problem)
+        : _template.Value.Template;
+
+    /// <summary>Why the chat template cannot be read, in one line that does not name the file; null if it can, or if the model has none.</summary>
+    public string? TemplateProblem => _template.Value.Problem?.Message;
 
     /// <summary>The chat template's Jinja source; null if the model has none.</summary>
-    public string? TemplateSource { get; }
+    public string? TemplateSource => _source?.Text;
 
     /// <summary>Bos as it is written, for the template; null if the model has none.</summary>
     public string? BosText { get; }
@@ -36,23 +42,22 @@ public sealed class ModelText
     /// <summary>Eos as it is written, for the template; null if the model has none.</summary>
     public string? EosText { get; }
 
+    static (ChatTemplate? Template, ChatTemplateException? Problem) Parse(string? source)
+    {
+        try
+        {
+            return (source is null ? null : ChatTemplate.Parse(source), null);
+        }
+        catch (ChatTemplateException problem)
+        {
+            return (null, problem);
+        }
+    }
+
     // Bos and eos are control tokens, whose bytes are their written form.
     string? WrittenForm(int? id) => id is { } token ? Encoding.UTF8.GetString(Tokenizer.BytesOf(token).Span) : null;
 }
 
 /// <summary>A chat template that is not parsed yet.</summary>
 /// <param name="Origin">The file and field that it comes from, for messages.</param>
-public sealed record TemplateSource(string Text, string Origin)
-{
-    public ChatTemplate Parse()
-    {
-        try
-        {
-            return ChatTemplate.Parse(Text);
-        }
-        catch (ChatTemplateException e)
-        {
-            throw new ModelFormatException($"{Origin}: {ErrorText.Sentence(e.Message)}", e);
-        }
-    }
-}
+public sealed record TemplateSource(string Text, string Origin);

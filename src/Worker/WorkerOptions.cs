@@ -24,6 +24,18 @@ public sealed record WorkerOptions
     /// <summary>Where fetched weights are kept. Default: see <see cref="CacheRoot"/>.</summary>
     public string? CacheFolder { get; init; }
 
+    /// <summary>
+    /// How big the cache of fetched weights may get, in bytes, for all models. Weights that are in use count, and are never removed. Default: as big as
+    /// leaves a tenth of the disk free, or 32 GiB where that is less.
+    /// </summary>
+    public long? CacheBytes { get; init; }
+
+    /// <summary>
+    /// Take files of this machine by the model's digest alone, which is a sample of it, and do not compare what is read with what the coordinator's
+    /// model hashes to. Default: compare. That waits for the coordinator where it has to read its model for it, once.
+    /// </summary>
+    public bool TrustDigest { get; init; }
+
     /// <summary>Where measurements of this machine are kept. Default: see <see cref="CacheRoot"/>.</summary>
     public string? ProfileFolder { get; init; }
 
@@ -98,6 +110,7 @@ public static class WorkerOptionsRules
         : ListenAddress.FirstProblem(options.Listen, tls: options.Tls is not null) is { } problem ? $"--listen is '{options.Listen}'; {problem}"
         : options.Threads is < 0 or > MaxThreads ? $"--threads is {options.Threads}; it must be from 1 to {MaxThreads}, or 0 for one a processor"
         : options.MemoryBytes is < 1 ? $"--memory is {options.MemoryBytes}; it must be a number of bytes from 1"
+        : options.CacheBytes is < 1 ? $"--weights-cache-size is {options.CacheBytes}; it must be a number of bytes from 1"
         : options.Name.Length > MaxNameLength || options.Name.Any(char.IsControl)
             ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
         : options.ModelPath is { } path && !ModelFiles.Exist(path) ? $"--model is '{path}'; there is no such file or folder"

@@ -26,6 +26,8 @@ public sealed class CoordinatorOptionsTests
         { Usual with { Tls = new TlsFiles("a", "b", "c"), GrpcListen = "http://127.0.0.1:1" }, "it must be like https://" },
         { Usual with { Engine = new() { SumType = ActivationType.Unspecified } }, "--sum-type is Unspecified" },
         { Usual with { ContextLength = 1 }, "--context is 1" },
+        { Usual with { Api = new() { CorsOrigins = ["https://good.example", "bad.example"] } }, "--cors-origins has 'bad.example'; an origin is like" },
+        { Usual with { Api = new() { CorsOrigins = ["https://chat.example.com/path"] } }, "--cors-origins has 'https://chat.example.com/path'" },
         { Usual with { Engine = new() { MaxStepRows = 1 } }, "MaxStepRows is 1; it must be from 2 to 65536" },
         { Usual with { Engine = new() { MaxPromptRows = 513 } }, "MaxPromptRows is 513; it must be from 1 to 512" },
         { Usual with { Engine = new() { MaxRunning = 512 } }, "--max-running is 512; it must be from 1 to 511" },

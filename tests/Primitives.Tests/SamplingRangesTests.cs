@@ -91,6 +91,17 @@ public sealed class SamplingRangesTests
         allowed ? null : $"logit_bias has token {id}; ids are from 0 to 99",
         SamplingRanges.FirstProblem(new SamplingOptions { LogitBias = new Dictionary<int, float> { [id] = 1 } }, Vocabulary));
 
+    [Theory]
+    [InlineData(0, 0, 0, null)]
+    [InlineData(int.MaxValue, 99, 1, null)]
+    [InlineData(1, 0, Vocabulary - 1, null)]
+    [InlineData(-1, 0, 1, "min_tokens is -1; it must be 0 or more")]
+    [InlineData(1, 100, 1, "min_tokens holds back token 100; ids are from 0 to 99")]
+    [InlineData(0, -1, 1, "min_tokens holds back token -1; ids are from 0 to 99")]
+    [InlineData(1, 0, Vocabulary, "min_tokens holds back 100 ids; there are 100")]
+    public void What_min_tokens_holds_back_is_of_the_vocabulary_and_leaves_something(int tokens, int firstId, int count, string? problem) => Assert.Equal(
+        problem, SamplingRanges.FirstProblem(new SamplingOptions { MinTokens = tokens, EndIds = [.. Enumerable.Range(firstId, count)] }, Vocabulary));
+
     [Fact]
     public void The_first_problem_is_the_one_that_is_told()
     {

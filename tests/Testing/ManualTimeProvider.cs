@@ -55,6 +55,17 @@ public sealed class ManualTimeProvider : TimeProvider
         lock (_lock) _now = target;
     }
 
+    /// <summary>Time passes while the process is frozen: no timer fires until it wakes. Then each that is due fires once.</summary>
+    public void Freeze(TimeSpan by)
+    {
+        lock (_lock)
+        {
+            _now += by;
+            foreach (var timer in _timers.Where(timer => timer.Due < _now && timer.Period is not null)) timer.Due = _now;
+        }
+        Advance(TimeSpan.Zero);
+    }
+
     ManualTimer? TakeDue(DateTimeOffset target)
     {
         lock (_lock)

@@ -6,6 +6,7 @@ using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Models;
@@ -91,7 +92,7 @@ public class DemoModelTests
     }
 
     [Fact]
-    public void BufferBytes_OfAStage_AreWhatItTakes()
+    public void BufferBytes_OfAStage_AreWhatItTakesAndWhatWasForeseen()
     {
         using var weights = ModelFiles.Open(Path);
         using var threads = new ComputeThreads(1);
@@ -99,8 +100,11 @@ public class DemoModelTests
         foreach (var rows in new[] { 1, 7, 512 })
         {
             var shape = StageShape.Whole(8);
-            using var shard = loader.Load(weights, shape, StageSlice.Whole(weights.Config), new Progress<long>(), default);
+            using var parts = new LoadedParts();
+            using var shard = loader.Load(weights, shape, StageSlice.Whole(weights.Config), parts, hashes: false, new Progress<long>(), default);
             var options = new StageOptions { KvBlockCount = 3, MaxStepRows = rows, MaxSequenceLength = 512 };
+            var foreseen = loader.MemoryOf(weights, shape, StageSlice.Whole(weights.Config), options);
+            Assert.Equal(new ShardMemory(shard.Bytes, shard.BufferBytes(options), shard.BytesPerBlock(options)), foreseen);
             using var stage = Assert.IsType<StageRunner>(shard.CreateStage(options, exchange: null));
             var buffers = stage.Bytes - 3 * shard.BytesPerBlock(options);
             Assert.InRange(shard.BufferBytes(options), buffers, buffers + buffers / 4);

@@ -18,6 +18,7 @@ public class WorkerOptionsRulesTests
         { "it must be https", Right with { Tls = new TlsFiles("a", "b", "c") } },
         { "--threads", Right with { Threads = -1 } },
         { "--memory", Right with { MemoryBytes = 0 } },
+        { "--weights-cache-size", Right with { CacheBytes = 0 } },
         { "--name", Right with { Name = "two\nlines" } },
         { "--model", Right with { ModelPath = "/nowhere/model.gguf" } },
         { "PeerTimeout", Right with { PeerTimeout = TimeSpan.Zero } },

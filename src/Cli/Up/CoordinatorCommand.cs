@@ -44,13 +44,13 @@ static class CoordinatorCommand
         };
         var context = ContextOption();
         var (tls, reflection) = (new TlsOptions(), ReflectionOption());
-        var queue = new QueueOptions();
+        var (queue, api) = (new QueueOptions(), new HttpApiOptions());
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
         {
             model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, reflection,
         };
         foreach (var option in tls.All) command.Add(option);
-        foreach (var option in queue.All) command.Add(option);
+        foreach (var option in queue.All.Concat(api.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {
@@ -64,6 +64,7 @@ static class CoordinatorCommand
                 ContextLength = parsed.GetValue(context),
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
+                Api = api.Read(parsed),
                 Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
             },
             parsed.InvocationConfiguration.Error,

@@ -31,12 +31,13 @@ static class UpCommand
             Description = "how often in a row a worker that dies within a minute is started again before `up` ends; pauses grow from 1 s to 60 s",
             DefaultValueFactory = _ => RestartPolicy.UsualLimit,
         };
-        var queue = new QueueOptions();
+        var trustDigest = WorkerCommand.TrustDigestOption();
+        var (queue, api) = (new QueueOptions(), new HttpApiOptions());
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
         {
-            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit,
+            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit, trustDigest,
         };
-        foreach (var option in queue.All) command.Add(option);
+        foreach (var option in queue.All.Concat(api.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -48,13 +49,15 @@ static class UpCommand
                     Workers = count,
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
+                    Api = api.Read(parsed),
                     Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
                 },
                 parsed.GetValue(threads) is { } given
                     ? NumberOption.Check("--threads-per-worker", given, 1, 4096)
                     : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
                 parsed.GetValue(peerLink),
-                NumberOption.Check("--restart-limit", parsed.GetValue(restartLimit), 0, int.MaxValue));
+                NumberOption.Check("--restart-limit", parsed.GetValue(restartLimit), 0, int.MaxValue),
+                parsed.GetValue(trustDigest));
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
         return command;
@@ -63,4 +66,5 @@ static class UpCommand
 
 /// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
 /// <param name="RestartLimit">See <see cref="RestartPolicy"/>.</param>
-sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit);
+/// <param name="TrustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
+sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest);

@@ -12,6 +12,7 @@ static class WorkerCommand
     public const string ExitWhenInputCloses = "--exit-when-input-closes";
     public const string ExitWithParentThread = "--exit-with-parent-thread";
     public const string Profiles = "--profiles";
+    public const string TrustDigest = "--trust-digest";
 
     const string UsualFolders = "without it in XDG_CACHE_HOME, HOME/.cache, /var/cache or the temporary files, the first that can be written to";
 
@@ -25,6 +26,9 @@ static class WorkerCommand
         };
         var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
         var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = $"where weights are kept that the coordinator sent; {UsualFolders}" };
+        var cacheSize = SizeOption.Create(
+            "--weights-cache-size",
+            "how big that cache may get: what was not used for longest goes first; without it a tenth of the disk stays free, or 32 GiB if that is less");
         var profiles = new Option<string?>(Profiles)
         {
             HelpName = "DIR",
@@ -38,6 +42,7 @@ static class WorkerCommand
             Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched",
         };
         var quantize = QuantizeOption.Create();
+        var trustDigest = TrustDigestOption();
         var name = new Option<string>("--name")
         {
             HelpName = "NAME",
@@ -58,8 +63,8 @@ static class WorkerCommand
         };
         var command = new Command("worker", "Hold one shard of the model and run it.")
         {
-            coordinator, listen, threads, cache, profiles, memory, model, quantize, name, peerLink, reflection, exitWhenInputCloses,
-            exitWithParentThread,
+            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, reflection,
+            exitWhenInputCloses, exitWithParentThread,
         };
         foreach (var option in tls.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
@@ -69,9 +74,11 @@ static class WorkerCommand
                 Listen = parsed.GetValue(listen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:0",
                 Threads = parsed.GetValue(threads),
                 CacheFolder = parsed.GetValue(cache),
+                CacheBytes = parsed.GetValue(cacheSize),
                 ProfileFolder = parsed.GetValue(profiles),
                 MemoryBytes = parsed.GetValue(memory),
                 ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
+                TrustDigest = parsed.GetValue(trustDigest),
                 Name = parsed.GetRequiredValue(name),
                 PeerLink = parsed.GetValue(peerLink),
                 Tls = tls.Read(parsed),
@@ -82,6 +89,9 @@ static class WorkerCommand
             cancellation));
         return command;
     }
+
+    public static Option<bool> TrustDigestOption() =>
+        new(TrustDigest) { Description = "take model files by their digest, a sample, and do not compare all of what is read with the coordinator's model" };
 
     static async Task<int> RunAsync(WorkerOptions options, CancellationToken cancellation)
     {

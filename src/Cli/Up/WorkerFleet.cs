@@ -58,7 +58,8 @@ sealed class WorkerFleet : IAsyncDisposable
         while (!_closing.IsCancellationRequested)
         {
             using var worker = WorkerProcess.Start(
-                name, _coordinator, _options.ThreadsPerWorker, _memory, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink);
+                name, _coordinator, _options.ThreadsPerWorker, _memory, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink,
+                trustDigest: _options.TrustDigest);
             var started = Stopwatch.GetTimestamp();
             var exit = worker.WaitForExitAsync();
             if (await Task.WhenAny(exit, IsCancelledWithinAsync(_closing.Token, Timeout.InfiniteTimeSpan)) != exit)

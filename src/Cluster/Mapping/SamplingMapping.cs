@@ -25,6 +25,8 @@ public static class SamplingMapping
         LogitBias = { sampling.LogitBias.ToDictionary() },
         TopLogprobs = sampling.TopLogprobs ?? NoLogprobs,
         PromptLogprobs = sampling.PromptLogprobs,
+        MinTokens = sampling.MinTokens,
+        EndIds = { sampling.EndIds },
     };
 
     public static SamplingOptions ToOptions(this SamplingOptionsMessage message) => new()
@@ -40,5 +42,7 @@ public static class SamplingMapping
         LogitBias = new Dictionary<int, float>(message.LogitBias),
         TopLogprobs = message.TopLogprobs == NoLogprobs ? null : message.TopLogprobs,
         PromptLogprobs = message.PromptLogprobs,
+        MinTokens = message.MinTokens,
+        EndIds = [.. message.EndIds],
     };
 }

@@ -33,7 +33,7 @@ sealed class RequestScope(string requestIds) : List<KeyValuePair<string, object?
 
 /// <summary>
 /// <c>12:34:56.789 warn Worker.Registration.MembershipLoop: what happened [request 5f3a]</c>. An exception that is logged is a bug or a dead
-/// peer. It follows on lines of its own.
+/// peer. It follows on lines of its own. Events of one kind that come in floods are thinned out (see <see cref="LogThrottle"/>).
 /// </summary>
 sealed class OneLineFormatter(TimeProvider time) : ConsoleFormatter(FormatterName)
 {
@@ -41,8 +41,11 @@ sealed class OneLineFormatter(TimeProvider time) : ConsoleFormatter(FormatterNam
 
     const string Ours = "LlamaCluster.";
 
+    readonly LogThrottle _throttle = new(time);
+
     public override void Write<TState>(in LogEntry<TState> entry, IExternalScopeProvider? scopes, TextWriter text)
     {
+        if (!_throttle.TryTake(entry.Category, entry.EventId.Id, out var note)) return;
         text.Write(time.GetLocalNow().ToString("HH:mm:ss.fff ", CultureInfo.InvariantCulture));
         text.Write(Level(entry.LogLevel));
         text.Write(' ');
@@ -54,7 +57,7 @@ sealed class OneLineFormatter(TimeProvider time) : ConsoleFormatter(FormatterNam
         {
             if (scope is RequestScope requests) line.Write($" [{requests}]");
         }, text);
-        text.WriteLine();
+        text.WriteLine(note);
         if (entry.Exception is not null) text.WriteLine(entry.Exception);
     }
 

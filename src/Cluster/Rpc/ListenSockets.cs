@@ -18,8 +18,9 @@ public sealed class ListenSockets : IConfigureOptions<SocketTransportOptions>, I
     readonly Dictionary<EndPoint, Queue<Socket>> _open = [];
 
     /// <summary>Begins to listen.</summary>
+    /// <param name="ifThereIs">The machine may have no such address. Then the server is left to find that out.</param>
     /// <exception cref="IOException">It cannot; the message is one line that says why, and what to do.</exception>
-    public void Open(ListenAddress address)
+    public void Open(ListenAddress address, bool ifThereIs = false)
     {
         Socket? socket = null;
         try
@@ -30,6 +31,7 @@ public sealed class ListenSockets : IConfigureOptions<SocketTransportOptions>, I
         catch (SocketException e)
         {
             socket?.Dispose();
+            if (ifThereIs && e.SocketErrorCode is SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported) return;
             throw new IOException($"cannot listen on {address.Uri.GetLeftPart(UriPartial.Authority)}: {Describe(e)}", e);
         }
         if (!_open.TryGetValue(address.EndPoint, out var sockets)) _open[address.EndPoint] = sockets = new Queue<Socket>();

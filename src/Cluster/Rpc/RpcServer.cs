@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Cluster.Rpc;
 
@@ -17,7 +18,8 @@ public static class RpcSettings
 
     public static readonly TimeSpan PingDelay = TimeSpan.FromSeconds(10);
 
-    public static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(10);
+    /// <summary>Longer than a virtual machine is paused as a rule: a peer that was frozen for 20 s still has its connections when it wakes.</summary>
+    public static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>For calls that only ask or tell something: Register, Describe, Check.</summary>
     public static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(10);
@@ -29,24 +31,46 @@ public static class RpcSettings
     public const int StreamWindow = 8 << 20;
 
     public const int ConnectionWindow = 16 << 20;
+
+    /// <summary>Calls at a time on one connection. The coordinator and each worker make a handful.</summary>
+    public const int MaxStreamsPerConnection = 32;
 }
 
 /// <summary>What both hosts set up to serve gRPC on the cluster's port.</summary>
 public static class RpcServer
 {
-    /// <summary>gRPC with the cluster's message sizes, one place where exceptions become statuses, and the health service.</summary>
+    /// <summary>
+    /// gRPC with one place where exceptions become statuses, and the health service. A service takes small messages only, unless
+    /// <see cref="AddLargeMessages{TService}"/> names it.
+    /// </summary>
     /// <param name="reflection">Whether tools may ask which services there are; see <see cref="MapClusterRpc"/>.</param>
     public static IServiceCollection AddClusterRpc(this IServiceCollection services, bool reflection = false)
     {
         services.AddSingleton<StatusInterceptor>();
         services.AddGrpc(options =>
         {
-            options.MaxReceiveMessageSize = MessageBudgets.Received;
+            options.MaxReceiveMessageSize = MessageBudgets.FromAnyone;
             options.MaxSendMessageSize = MessageBudgets.Received;
             options.Interceptors.Add<StatusInterceptor>();
         });
+        // The interceptor logs bugs. What is left are the messages that cannot be read, which have a line of their own (see GrpcStatus).
+        services.AddLogging(logging => logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None));
         if (reflection) services.AddGrpcReflection();
         return services.AddClusterHealth();
+    }
+
+    /// <summary>Lets a service take messages of the cluster's full size. All its methods must say who may call them (<see cref="CalledByAttribute"/>).</summary>
+    public static IServiceCollection AddLargeMessages<TService>(this IServiceCollection services) where TService : class
+    {
+        services.AddGrpc().AddServiceOptions<TService>(options => options.MaxReceiveMessageSize = MessageBudgets.Received);
+        return services;
+    }
+
+    /// <summary>What happens to a call before its service gets it. To be called before services are mapped.</summary>
+    public static void UseClusterRpcRules(this IApplicationBuilder app)
+    {
+        app.UseUnreadableMessageStatus();
+        app.UseCallerRules();
     }
 
     /// <summary>The services that every process of the cluster has: health, and reflection where it is wanted.</summary>
@@ -61,6 +85,7 @@ public static class RpcServer
     {
         kestrel.AddServerHeader = false;
         var http2 = kestrel.Limits.Http2;
+        http2.MaxStreamsPerConnection = RpcSettings.MaxStreamsPerConnection;
         http2.KeepAlivePingDelay = RpcSettings.PingDelay;
         http2.KeepAlivePingTimeout = RpcSettings.PingTimeout;
         http2.InitialStreamWindowSize = RpcSettings.StreamWindow;

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
 using LlamaCluster.Cluster.Mapping;
@@ -67,6 +68,9 @@ public sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logger)
             case InvalidMessageException:
                 LogInvalidMessage(context.Method, context.Peer, e.Message);
                 return new RpcException(new Status(StatusCode.InvalidArgument, e.Message));
+            case InvalidProtocolBufferException:
+                LogInvalidMessage(context.Method, context.Peer, GrpcStatus.Unreadable);
+                return new RpcException(new Status(StatusCode.InvalidArgument, GrpcStatus.Unreadable));
             case OperationCanceledException or IOException when context.CancellationToken.IsCancellationRequested:
                 return new RpcException(new Status(StatusCode.Cancelled, "the caller went away"));
             case OperationCanceledException:

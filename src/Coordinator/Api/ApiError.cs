@@ -25,14 +25,28 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     public static ApiError UnknownModel(string asked, string served)
         => new(404, InvalidRequest, $"The model '{asked}' does not exist here; this cluster serves '{served}'.", "model", "model_not_found");
 
-    public static ApiError UnknownPath(string method, string path)
-        => new(404, InvalidRequest, $"Unknown address: {method} {path}.", Code: "unknown_url");
+    /// <param name="asked">Method and path.</param>
+    /// <param name="hint">A sentence: where to go instead.</param>
+    public static ApiError UnknownPath(string asked, string hint)
+        => new(404, InvalidRequest, $"Unknown address: {asked}. {hint}", Code: "unknown_url");
+
+    /// <summary>The request line or the headers are longer than the API takes.</summary>
+    public static ApiError LongHead(int status, string message) => new(status, InvalidRequest, message, Code: "request_head_too_large");
+
+    /// <summary>A name of this server that it does not go by: perhaps a page of that site, which must not reach a server of this machine.</summary>
+    public static ApiError ForeignHost(string host)
+        => new(403, InvalidRequest,
+            $"The Host header names '{host}', but this server is for callers of its own machine: call it as localhost or by its address, "
+            + "or start it with --cors-origins for that host.", Code: "forbidden_host");
 
     public static ApiError WrongMethod(string method, string path, string allowed)
         => new(405, InvalidRequest, $"{method} is not allowed for {path}; use {allowed}.", Code: "method_not_allowed");
 
     public static ApiError TooLarge(int limit)
         => new(413, InvalidRequest, $"The request body is larger than {limit} bytes.", Code: "request_too_large");
+
+    public static ApiError TooSlow(int rate)
+        => new(408, InvalidRequest, $"The request body came more slowly than {rate} bytes per second.", Code: "request_timeout");
 
     public static ApiError WrongMediaType(string message) => new(415, InvalidRequest, message, Code: "unsupported_media_type");
 

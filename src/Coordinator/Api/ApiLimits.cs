@@ -9,6 +9,21 @@ static class ApiLimits
     /// <summary>Bytes per second at which a body must arrive, on average, after <see cref="BodyGrace"/>; a slower one is answered 408.</summary>
     public const int BodyBytesPerSecond = 16 * 1024;
 
+    /// <summary>Bytes of a request's path and query; a longer one is answered 414.</summary>
+    public const int TargetBytes = 8 * 1024;
+
+    /// <summary>Bytes of all headers of a request; more are answered 431.</summary>
+    public const int HeaderBytes = 32 * 1024;
+
+    /// <summary>Headers of a request; more are answered 431.</summary>
+    public const int Headers = 100;
+
+    /// <summary>
+    /// What the server reads of a request's head is so many times as much: up to here an answer has a body that says why. What is longer still
+    /// the server refuses by itself, without a body.
+    /// </summary>
+    public const int HeadSlack = 2;
+
     /// <summary>Nesting of a body's JSON.</summary>
     public const int JsonDepth = 32;
 

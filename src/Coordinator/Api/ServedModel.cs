@@ -7,7 +7,7 @@ namespace LlamaCluster.Coordinator.Api;
 /// <param name="Name">The name clients ask for.</param>
 /// <param name="Digest">Hex digest of the model's content, with or without an algorithm in front ("sha256:...").</param>
 /// <param name="ContextLength">Most tokens that prompt and answer may have together.</param>
-/// <param name="Template">Null where the model has none; chat is then refused.</param>
+/// <param name="Template">Null where the model has none, or none that can be read; chat is then refused.</param>
 /// <param name="BosText">How the token that begins a text is written; empty if there is none.</param>
 /// <param name="EosText">How the token that ends a text is written; empty if there is none.</param>
 /// <param name="Created">When the model's files were last changed, as far as that is known.</param>
@@ -21,6 +21,14 @@ public sealed record ServedModel(
     string EosText,
     DateTimeOffset Created)
 {
+    /// <summary>
+    /// Why the model's chat template cannot be read; null if it can, or if there is none. It is no reason not to start: the model still completes texts.
+    /// </summary>
+    public string? TemplateProblem { get; init; }
+
+    /// <summary>The longest context that the model was made for. It may be served with a shorter one.</summary>
+    public int LongestContext { get; init; } = ContextLength;
+
     /// <summary>OpenAI's system_fingerprint: equal for equal weights.</summary>
     public string Fingerprint { get; } = $"fp_{Digest[(Digest.LastIndexOf(':') + 1)..][..Math.Min(10, Digest.Length - Digest.LastIndexOf(':') - 1)]}";
 

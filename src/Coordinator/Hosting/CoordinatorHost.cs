@@ -59,7 +59,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <summary>Checks the options, opens the model and prepares everything. Nothing listens yet.</summary>
     /// <exception cref="InvalidOptionsException">An option is out of range.</exception>
     /// <exception cref="ModelFormatException">The model cannot be opened.</exception>
-    /// <exception cref="IOException">A certificate cannot be used.</exception>
+    /// <exception cref="IOException">A certificate or the data folder cannot be used.</exception>
     public static CoordinatorHost Create(CoordinatorOptions options) => Create(options, TimeProvider.System);
 
     /// <param name="change">Puts other services in the place of the usual ones.</param>
@@ -75,6 +75,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         try
         {
             app = builder.Build();   // configures the listeners, so wrong options and certificates fail here, before the model is opened
+            app.Services.GetRequiredService<ClusterOwnership>();
             var model = app.Services.GetRequiredService<OpenedModel>();
             var listeners = app.Services.GetRequiredService<Listeners>();
             Map(app, options);
@@ -94,7 +95,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     {
         _listeners.Open(Services.GetRequiredService<ListenSockets>());
         LogServing(_app.Logger, _model.Identity.Name, _model.Identity.Digest, _model.ContextLength);
-        if (_model.TemplateProblem is { } problem) LogTemplate(_app.Logger, problem);
+        if (_model.Served.TemplateProblem is { } problem) LogTemplate(_app.Logger, problem);
         return _app.StartAsync(cancellation);
     }
 
@@ -114,11 +115,11 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     {
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
         if (options.Tls is { } files) services.AddSingleton(_ => ClusterTls.Load(files));
-        services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection).AddListenSockets()
+        services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection).AddLargeMessages<WeightsService>().AddListenSockets()
             .AddValidated(options)
             .AddSingleton<Listeners>()
             .AddSingleton<IConfigureOptions<KestrelServerOptions>>(provider => provider.GetRequiredService<Listeners>())
-            .AddSingleton(provider => OpenedModel.Open(provider.GetRequiredService<CoordinatorOptions>()))
+            .AddSingleton(provider => OpenedModel.Open(provider.GetRequiredService<CoordinatorOptions>(), provider.GetRequiredService<ILogger<HashRecord>>()))
             .AddSingleton(provider => ModelOf(provider).Identity)
             .AddSingleton(provider => ModelOf(provider).Weights)
             .AddSingleton(provider => ModelOf(provider).Served)
@@ -127,7 +128,11 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton(new Latest<ClusterStatus>(ClusterStatus.Starting))
             .AddSingleton<PeerChannels>()
             .AddSingleton<CoordinatorMetrics>()
+            .AddSingleton<Pulse>()
+            .AddSingleton(_ => ClusterOwnership.Take(options.DataFolder))
             .AddSingleton<WorkerRegistry>()
+            .AddSingleton<ICallerKeys, RegisteredWorkers>()
+            .AddSingleton<IWorkerConfirmation, WorkerConfirmation>()
             .AddSingleton<LinkMeter>()
             .AddSingleton<MemberMetrics>()
             .AddSingleton<AssignmentCaller>()
@@ -143,8 +148,10 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     static void Map(WebApplication app, CoordinatorOptions options)
     {
-        app.UseWhen(http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi());
+        app.UseWhen(
+            http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi(Listeners.IsOwnMachineOnly(options.Listen)));
         Listeners.Separate(app);
+        app.UseClusterRpcRules();
         app.Services.GetRequiredService<MemberMetrics>();   // observes from its creation on
         var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));
         rpc.MapGrpcService<MembershipService>();

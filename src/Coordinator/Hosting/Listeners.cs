@@ -1,5 +1,8 @@
+using System.Net;
+using System.Text;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Api;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
@@ -20,9 +23,6 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     /// </summary>
     public const int MaxConnections = 10_000;
 
-    /// <summary>Calls at a time on one gRPC connection. A worker has a handful.</summary>
-    public const int MaxStreamsPerConnection = 100;
-
     /// <summary>A client that is slower to send its request headers is disconnected.</summary>
     public static readonly TimeSpan RequestHeadersTimeout = TimeSpan.FromSeconds(15);
 
@@ -38,6 +38,9 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     ListenOptions? _api;
     ListenOptions? _rpc;
 
+    /// <summary>The API listens on both loopback addresses.</summary>
+    bool IsLocalhost => _apiWanted.EndPoint.Port != 0 && new Uri(options.Listen).Host == "localhost";
+
     /// <summary>With the port that was taken. Known once the server has started.</summary>
     public Uri ApiAddress => AddressOf(_api, _apiWanted);
 
@@ -49,6 +52,7 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     public void Open(ListenSockets sockets)
     {
         sockets.Open(_apiWanted);
+        if (IsLocalhost) sockets.Open(_apiWanted with { EndPoint = new IPEndPoint(IPAddress.IPv6Loopback, _apiWanted.EndPoint.Port) }, ifThereIs: true);
         sockets.Open(_rpcWanted);
     }
 
@@ -59,18 +63,21 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         kestrel.Limits.MaxConcurrentUpgradedConnections = 0;   // nothing here upgrades, to WebSockets or anything else
         kestrel.Limits.RequestHeadersTimeout = RequestHeadersTimeout;
         kestrel.Limits.KeepAliveTimeout = KeepAliveTimeout;
-        kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
-        kestrel.Listen(_apiWanted.EndPoint, listen =>
-        {
-            _api = Open(listen, ListenerKind.Api);
-            listen.Protocols = HttpProtocols.Http1;
-        });
+        // Above the API's own limits, which answer with a reason.
+        kestrel.Limits.MaxRequestLineSize = ApiLimits.HeadSlack * ApiLimits.TargetBytes;
+        kestrel.Limits.MaxRequestHeadersTotalSize = ApiLimits.HeadSlack * ApiLimits.HeaderBytes;
+        kestrel.Limits.MaxRequestHeaderCount = ApiLimits.HeadSlack * ApiLimits.Headers;
+        kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;   // takes all bytes; browsers send it
+        ListenForApi(kestrel);
         kestrel.Listen(_rpcWanted.EndPoint, listen =>
         {
             listen.UseClusterRpc(tls);
             _rpc = Open(listen, ListenerKind.Rpc);
         });
     }
+
+    /// <summary>Whether an address to listen on can be reached from this machine only.</summary>
+    public static bool IsOwnMachineOnly(string listen) => ListenAddress.Parse(listen).IsLoopback;
 
     /// <summary>Answers 404 if a request came in on one listener but asks for an endpoint of the other.</summary>
     public static void Separate(IApplicationBuilder app) => app.Use((http, next) =>
@@ -80,6 +87,19 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         http.Response.StatusCode = StatusCodes.Status404NotFound;
         return Task.CompletedTask;
     });
+
+    /// <summary>localhost is looked up as either of the two loopback addresses, so it means both; of a free port there is one only.</summary>
+    void ListenForApi(KestrelServerOptions kestrel)
+    {
+        void Configure(ListenOptions listen)
+        {
+            _api = Open(listen, ListenerKind.Api);
+            listen.Protocols = HttpProtocols.Http1;
+        }
+
+        if (IsLocalhost) kestrel.ListenLocalhost(_apiWanted.EndPoint.Port, Configure);
+        else kestrel.Listen(_apiWanted.EndPoint, Configure);
+    }
 
     static ListenOptions Open(ListenOptions listen, ListenerKind kind)
     {

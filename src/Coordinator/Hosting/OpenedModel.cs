@@ -8,6 +8,7 @@ using LlamaCluster.Planning;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates;
+using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
@@ -19,15 +20,19 @@ sealed class OpenedModel : IDisposable
     /// <summary>The default size of the KV cache in positions; see <see cref="EngineOptions.KvTokens"/>.</summary>
     const int UsualKvTokens = 65536;
 
-    OpenedModel(IModelWeights files, string path, int contextLength)
+    OpenedModel(IModelWeights files, PartHashes hashes, string path, int contextLength)
     {
         ContextLength = contextLength;
         Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest());
-        Weights = new ServedWeights(files, Identity.Name, Identity.Digest);
+        Weights = new ServedWeights(files, Identity.Name, Identity.Digest, hashes);
         var text = ModelTextReader.Open(path);
-        (var template, TemplateProblem) = Parse(text.TemplateSource);
+        var template = text.TemplateProblem is null ? text.Template : null;
         Served = new ServedModel(
-            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path));
+            Identity.Name, Identity.Digest, contextLength, text.Tokenizer, template, text.BosText ?? "", text.EosText ?? "", ModelFiles.ChangedAt(path))
+        {
+            LongestContext = files.Config.ContextLength,
+            TemplateProblem = text.TemplateProblem,
+        };
     }
 
     public ModelIdentity Identity { get; }
@@ -38,9 +43,6 @@ sealed class OpenedModel : IDisposable
     /// <summary>For the API.</summary>
     public ServedModel Served { get; }
 
-    /// <summary>Why the model's chat template cannot be used; null if it can, or if there is none.</summary>
-    public string? TemplateProblem { get; }
-
     /// <summary>The most tokens of one sequence.</summary>
     public int ContextLength { get; }
 
@@ -48,7 +50,7 @@ sealed class OpenedModel : IDisposable
 
     /// <exception cref="ModelFormatException">The files are missing, damaged or of an unknown format.</exception>
     /// <exception cref="InvalidOptionsException">More context was asked for than the model has, or more ranks than can share it.</exception>
-    public static OpenedModel Open(CoordinatorOptions options)
+    public static OpenedModel Open(CoordinatorOptions options, ILogger<HashRecord> logger)
     {
         var files = ModelFiles.Open(options.ModelPath);
         try
@@ -56,7 +58,8 @@ sealed class OpenedModel : IDisposable
             var contextLength = ContextLengthOf(options, files.Config.ContextLength);
             if (options.TensorParallel is { } ranks && PipelinePlanner.RankProblem(ModelFootprints.Of(files, options.Engine.KvType), ranks) is { } problem)
                 throw new InvalidOptionsException(problem);
-            return new OpenedModel(files, options.ModelPath, contextLength);
+            var hashes = new PartHashes(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger));
+            return new OpenedModel(files, hashes, options.ModelPath, contextLength);
         }
         catch
         {
@@ -75,7 +78,11 @@ sealed class OpenedModel : IDisposable
             options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine, options.Deadlines);
     }
 
-    public void Dispose() => Weights.Files.Dispose();
+    public void Dispose()
+    {
+        Weights.Hashes.Dispose();
+        Weights.Files.Dispose();
+    }
 
     /// <param name="modelContextLength">The longest sequence that the model was made for.</param>
     internal static int ContextLengthOf(CoordinatorOptions options, int modelContextLength)
@@ -89,18 +96,5 @@ sealed class OpenedModel : IDisposable
     {
         var clean = new string([.. name.Where(letter => !char.IsControl(letter)).Take(LongestName)]).Trim();
         return clean.Length == 0 ? "model" : clean;
-    }
-
-    /// <summary>A template that cannot be read is no reason not to start: the model still completes texts.</summary>
-    static (ChatTemplate? Template, string? Problem) Parse(string? source)
-    {
-        try
-        {
-            return (source is null ? null : ChatTemplate.Parse(source), null);
-        }
-        catch (ChatTemplateException e)
-        {
-            return (null, e.Message);
-        }
     }
 }

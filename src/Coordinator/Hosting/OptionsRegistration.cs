@@ -10,11 +10,13 @@ static class OptionsRegistration
     {
         services.AddOptions<CoordinatorOptions>().ValidateOnStart();
         return services
+            .AddSingleton<IValidateOptions<ApiOptions>, ApiOptionsValidator>()
             .AddSingleton<IValidateOptions<EngineOptions>, EngineOptionsValidator>()
             .AddSingleton<IValidateOptions<ClusterDeadlines>, ClusterDeadlinesValidator>()
             .AddSingleton<IValidateOptions<CoordinatorOptions>, CoordinatorOptionsValidator>()
             .AddSingleton<IOptionsFactory<CoordinatorOptions>>(provider => new Given(options, provider.GetServices<IValidateOptions<CoordinatorOptions>>()))
             .AddSingleton(provider => provider.GetRequiredService<IOptions<CoordinatorOptions>>().Value)
+            .AddSingleton(provider => provider.GetRequiredService<CoordinatorOptions>().Api)
             .AddSingleton(provider => provider.GetRequiredService<CoordinatorOptions>().Engine)
             .AddSingleton(provider => provider.GetRequiredService<CoordinatorOptions>().Deadlines);
     }

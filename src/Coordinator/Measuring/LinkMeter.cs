@@ -11,7 +11,8 @@ namespace LlamaCluster.Coordinator.Measuring;
 /// <summary>
 /// Asks workers to measure the network links between their hosts, and remembers the results for later plans. Pairs of hosts are measured
 /// one after the other, because measurements at the same time would disturb each other. In a cluster of many hosts only some pairs are
-/// measured; the planner assumes that the others are similar. Not safe for concurrent use.
+/// measured; the planner assumes that the others are similar. A measurement is of the way between two addresses and counts for a while, whatever
+/// workers come and go there meanwhile. Not safe for concurrent use.
 /// </summary>
 public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, ILogger<LinkMeter> logger)
 {
@@ -24,10 +25,16 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
     /// <summary>For one pair.</summary>
     public static readonly TimeSpan PairDeadline = TimeSpan.FromSeconds(4);
 
+    /// <summary>How long a measurement counts. A link that was busy when it was measured must not look slow for ever.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromHours(1);
+
     /// <summary>A slower link could not have sent the measurement's data within <see cref="PairDeadline"/>, so a lower result is wrong.</summary>
     const double MinBytesPerSecond = 1e3;
 
-    readonly Dictionary<(WorkerId From, WorkerId To), Link> _measured = [];
+    /// <summary>The most measurements that are kept from one plan to the next.</summary>
+    const int MaxKept = 16 * MaxPairs;
+
+    readonly Dictionary<LinkKey, (Link Link, long At)> _measured = [];
 
     /// <summary>Measures the links that are not known yet.</summary>
     /// <returns>The link of each pair of hosts, by their ids. Pairs that could not be measured are missing.</returns>
@@ -35,7 +42,7 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
     {
         using var deadline = new CancellationTokenSource(TotalDeadline, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
-        ForgetAllBut(members);
+        ForgetOld();
         Dictionary<(string, string), Link> links = [];
         foreach (var (from, to) in Pairs(members))
             if (await LinkBetweenAsync(from, to, ends.Token) is { } link) links[(HostOf(from), HostOf(to))] = link;
@@ -54,31 +61,34 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
         return all.OrderBy(pair => pair.Distance).Take(MaxPairs).Select(pair => (pair.From, pair.To));
     }
 
-    /// <summary>A worker that has gone never comes back under its id, so its links will not be asked for again.</summary>
-    void ForgetAllBut(IReadOnlyList<Member> present)
+    void ForgetOld()
     {
-        var ids = present.Select(member => member.Id).ToHashSet();
-        foreach (var pair in _measured.Keys.Where(pair => !ids.Contains(pair.From) || !ids.Contains(pair.To)).ToList()) _measured.Remove(pair);
+        var surplus = _measured.Count - MaxKept;
+        foreach (var (key, (_, at)) in _measured.OrderBy(pair => pair.Value.At).ToList())
+            if (surplus-- > 0 || time.GetElapsedTime(at) >= Longest) _measured.Remove(key);
     }
 
     async Task<Link?> LinkBetweenAsync(Member from, Member to, CancellationToken cancellation)
     {
-        if (_measured.TryGetValue((from.Id, to.Id), out var known)) return known;
+        var key = new LinkKey(HostOf(from), from.Address.Host, HostOf(to), to.Address.Host);
+        if (_measured.TryGetValue(key, out var known)) return known.Link;
         if (cancellation.IsCancellationRequested) return null;
         using var deadline = new CancellationTokenSource(PairDeadline, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
         try
         {
             using var channel = channels.Open(from.Address);
-            var request = new MeasureLinkRequest { Address = PeerAddress.Format(to.Address) };
-            var reply = await new Links.LinksClient(channel).MeasureAsync(request, cancellationToken: ends.Token);
+            var request = new MeasureLinkRequest { Address = PeerAddress.Format(to.Address), Key = to.Key.For(PeerKey.LinkMeter).ToMessage() };
+            var reply = await new Links.LinksClient(channel).MeasureAsync(request, from.Key.ToHeaders(), cancellationToken: ends.Token);
             if (!IsPossible(reply))
             {
                 LogNotMeasured(from, to, $"it answered {reply}");
                 return null;
             }
             LogMeasured(from, to, 1e6 * reply.RoundTripSeconds, reply.BytesPerSecond / 1e6);
-            return _measured[(from.Id, to.Id)] = new Link(reply.RoundTripSeconds, reply.BytesPerSecond);
+            var link = new Link(reply.RoundTripSeconds, reply.BytesPerSecond);
+            _measured[key] = (link, time.GetTimestamp());
+            return link;
         }
         catch (Exception e) when (e is RpcException or OperationCanceledException)
         {
@@ -93,6 +103,9 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
         && reply.BytesPerSecond >= MinBytesPerSecond && double.IsFinite(reply.BytesPerSecond);
 
     static string HostOf(Member member) => member.ToCandidate().Host;
+
+    /// <summary>Not the ports: a worker that starts again may have another one, and the way is the same.</summary>
+    readonly record struct LinkKey(string FromHost, string FromAddress, string ToHost, string ToAddress);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "From {From} to {To}: round trip {Microseconds:0} us, {Megabytes:0} MB/s")]
     partial void LogMeasured(Member from, Member to, double microseconds, double megabytes);

@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
@@ -14,27 +15,30 @@ static class MemberMapping
     const int MaxThreads = 1 << 16;
     const long MaxMemory = 1L << 56;
 
-    /// <summary>New plans count on from the highest version that a worker reported, so one bad heartbeat must not bring the counter to its end.</summary>
-    const ulong MaxViewVersion = 1UL << 53;
+    const int MaxInstanceBytes = 64;
 
-    /// <param name="coordinator">Where this worker reaches the coordinator.</param>
     /// <returns>The member, once it has an id.</returns>
     /// <exception cref="InvalidMessageException">A field has a value that is not allowed.</exception>
-    public static Func<WorkerId, Member> Read(RegisterRequest request, Uri coordinator)
+    public static Func<WorkerId, Member> Read(RegisterRequest request)
     {
         var address = Field.Address("address", request.Address);
         if (address.Host is "0.0.0.0" or "[::]" or "*" or "+") throw new InvalidMessageException("address is a wildcard; it must be where others reach this worker");
         var name = Field.Text("name", request.Name, MaxNameLength);
         var capabilities = Read(request.Capabilities ?? new Capabilities(), request.Profile ?? new Profile());
         request.HeldShard?.ToShard();
-        return id => new Member(id, name.Length == 0 ? id.Value : name, address) { CoordinatorAddress = coordinator, Capabilities = capabilities };
+        var key = PeerKey.Read("key", request.Key);
+        Field.Count("instance_id", request.InstanceId.Length, 0, MaxInstanceBytes);
+        return id => new Member(id, name.Length == 0 ? id.Value : name, address)
+        {
+            Capabilities = capabilities,
+            Key = key,
+            InstanceId = Convert.ToHexStringLower(request.InstanceId.Span),
+        };
     }
 
     public static WorkerState ReadState(WorkerState state) => Enum.IsDefined(state) && state is not (WorkerState.Unspecified or WorkerState.Lost)
         ? state
         : throw new InvalidMessageException($"state is {(int)state}, not IDLE, LOADING, READY or DRAINING");
-
-    public static ulong ReadViewVersion(ulong version) => version <= MaxViewVersion ? version : throw new InvalidMessageException($"view_version is {version}");
 
     public static ListWorkersReply ToMessage(this MembershipSnapshot snapshot) => new()
     {

@@ -1,6 +1,7 @@
 using Grpc.Core;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Hosting;
@@ -10,16 +11,17 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Coordinator.Membership;
 
 /// <summary>
-/// The membership protocol, for workers and operators' tools. Anyone who reaches the port may call it, so every field is checked before
-/// it is used.
+/// The membership protocol, for workers and operators' tools. Anyone who reaches the port may register, so every field is checked before
+/// it is used, and the worker is called back at the address that it announced. What else a worker says needs the key of its registration.
 /// </summary>
 public sealed partial class MembershipService(
-    WorkerRegistry registry, ModelIdentity model, ClusterDeadlines deadlines, IHostApplicationLifetime lifetime, ILogger<MembershipService> logger)
+    WorkerRegistry registry, IWorkerConfirmation confirmation, ClusterOwnership ownership, ModelIdentity model, ClusterDeadlines deadlines,
+    IHostApplicationLifetime lifetime, ILogger<MembershipService> logger)
     : Wire.Membership.MembershipBase
 {
     const int ShownDigits = 12;
 
-    public override Task<RegisterReply> Register(RegisterRequest request, ServerCallContext context)
+    public override async Task<RegisterReply> Register(RegisterRequest request, ServerCallContext context)
     {
         // A worker that registers again counts as a new process. That would end the view, and with it the sequences that still have time to finish.
         if (lifetime.ApplicationStopping.IsCancellationRequested) throw new RpcException(new Status(StatusCode.Unavailable, "the coordinator is stopping"));
@@ -30,47 +32,50 @@ public sealed partial class MembershipService(
         if (digest.Length > 0 && digest != model.Digest)
             throw Refuse(context, StatusCode.FailedPrecondition,
                 $"the coordinator serves model {model.Digest[..ShownDigits]} ({model.Name}), the worker has {digest[..ShownDigits]}: start it with the same model, or with none");
-        var announced = MemberMapping.Read(request, CoordinatorAddress(context));
+        var announced = MemberMapping.Read(request);
+        await ConfirmAsync(announced(new WorkerId("new")), context);
         var member = registry.Register(announced)
             ?? throw Refuse(context, StatusCode.ResourceExhausted, $"{WorkerRegistry.MaxMembers} workers are registered; no more are taken in");
-        return Task.FromResult(new RegisterReply
+        return new RegisterReply
         {
             WorkerId = member.Id.Value,
             ViewVersion = registry.Snapshot.ViewVersion,
             HeartbeatIntervalMilliseconds = (uint)deadlines.HeartbeatInterval.TotalMilliseconds,
             HeartbeatTimeoutMilliseconds = (uint)deadlines.HeartbeatTimeout.TotalMilliseconds,
-        });
+            ClusterId = ownership.ClusterId,
+            Epoch = ownership.Epoch,
+        };
     }
 
+    [CalledBy(Caller.RegisteredWorker)]
     public override async Task Heartbeat(
         IAsyncStreamReader<HeartbeatRequest> requests, IServerStreamWriter<HeartbeatReply> replies, ServerCallContext context)
     {
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
-        WorkerId? speaker = null;
+        var speaker = Speaker(context);
+        var key = registry.Snapshot.FindPresent(speaker)?.Key ?? throw Unknown(speaker);
         try
         {
             while (await requests.MoveNext(ends.Token))
             {
                 var beat = requests.Current;
-                var id = Field.Worker("worker_id", beat.WorkerId);
-                if (id != (speaker ?? id)) throw new InvalidMessageException($"worker_id is {id}, but this stream is {speaker}'s");
-                if (!registry.TryBeat(id, MemberMapping.ReadState(beat.State), MemberMapping.ReadViewVersion(beat.ViewVersion)))
-                    throw new RpcException(new Status(StatusCode.NotFound, $"worker {id} is not registered (any more): register again"));
-                speaker = id;
+                CheckSpeaker(beat.WorkerId, context);
+                if (!registry.TryBeat(speaker, MemberMapping.ReadState(beat.State))) throw Unknown(speaker);
                 var reply = new HeartbeatReply { ViewVersion = registry.Snapshot.ViewVersion, SequenceNumber = beat.SequenceNumber };
                 await replies.WriteAsync(reply, ends.Token);
             }
         }
         finally
         {
-            if (speaker is { } lost && !lifetime.ApplicationStopping.IsCancellationRequested) registry.MarkLost(lost, "its heartbeat stream ended");
+            if (!lifetime.ApplicationStopping.IsCancellationRequested) registry.HeartbeatsEnded(speaker, key);
         }
     }
 
+    [CalledBy(Caller.RegisteredWorker)]
     public override async Task<DrainReply> Drain(DrainRequest request, ServerCallContext context)
     {
-        var id = Field.Worker("worker_id", request.WorkerId);
-        if (!registry.TryDrain(id)) throw new RpcException(new Status(StatusCode.NotFound, $"worker {id} is not registered"));
+        var id = CheckSpeaker(request.WorkerId, context);
+        if (!registry.TryDrain(id)) throw Unknown(id);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         var snapshot = await registry.WaitAsync(now => !now.IsAssigned(id), ends.Token);
         return new DrainReply { ViewVersion = snapshot.ViewVersion };
@@ -79,16 +84,25 @@ public sealed partial class MembershipService(
     public override Task<ListWorkersReply> ListWorkers(ListWorkersRequest request, ServerCallContext context)
         => Task.FromResult(registry.Snapshot.ToMessage());
 
-    /// <summary>
-    /// The coordinator's address as the worker wrote it to make this call. It is right whatever the coordinator listens on, and behind
-    /// address translation too.
-    /// </summary>
-    static Uri CoordinatorAddress(ServerCallContext context)
+    /// <summary>The worker whose key the call shows.</summary>
+    static WorkerId Speaker(ServerCallContext context) => Field.Worker(PeerKey.WorkerHeader, context.GetHttpContext().Request.Headers[PeerKey.WorkerHeader].ToString());
+
+    /// <summary>A worker speaks for itself only.</summary>
+    static WorkerId CheckSpeaker(string named, ServerCallContext context)
     {
-        var scheme = context.GetHttpContext().Request.Scheme;
-        return PeerAddress.TryParse($"{scheme}://{context.Host}", out var address)
-            ? address
-            : throw new InvalidMessageException("the call's :authority is not host:port, so the worker's way to the coordinator is unknown");
+        var (id, speaker) = (Field.Worker("worker_id", named), Speaker(context));
+        return id == speaker ? id : throw new InvalidMessageException($"worker_id is {id}, but the call shows the key of {speaker}");
+    }
+
+    static RpcException Unknown(WorkerId id) => new(new Status(StatusCode.NotFound, $"worker {id} is not registered (any more): register again"));
+
+    async Task ConfirmAsync(Member announced, ServerCallContext context)
+    {
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
+        if (await confirmation.FirstProblemAsync(announced.Address, announced.Key, ends.Token) is not { } problem) return;
+        registry.NoteUnreachable(announced.Name, announced.Address, problem);
+        throw Refuse(context, StatusCode.Unavailable,
+            $"the coordinator cannot reach this worker at {PeerAddress.Format(announced.Address)}: {problem}; start it with --listen and an address that the coordinator reaches");
     }
 
     RpcException Refuse(ServerCallContext context, StatusCode code, string reason)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
@@ -12,6 +13,9 @@ namespace LlamaCluster.Coordinator.Membership;
 public sealed record MembershipSnapshot(ulong ViewVersion, ImmutableArray<Member> Members, ClusterPlan? Plan)
 {
     public static MembershipSnapshot Empty { get; } = new(0, [], null);
+
+    /// <summary>Workers that would register, but cannot be reached where they say that they are. The last few, oldest first.</summary>
+    public ImmutableArray<UnreachableWorker> Unreachable { get; init; } = [];
 
     /// <summary>The members that a new plan may include.</summary>
     public IEnumerable<Member> Usable => Members.Where(member => member.State == MemberState.Alive);
@@ -31,9 +35,6 @@ public sealed record Member(WorkerId Id, string Name, Uri Address)
 {
     public MemberState State { get; init; } = MemberState.Joining;
 
-    /// <summary>Where this worker reaches the coordinator: the address that it registered at.</summary>
-    public required Uri CoordinatorAddress { get; init; }
-
     public WorkerCapabilities Capabilities { get; init; } = WorkerCapabilities.Unknown;
 
     /// <summary>Why it is lost; empty while it is not.</summary>
@@ -42,8 +43,11 @@ public sealed record Member(WorkerId Id, string Name, Uri Address)
     /// <summary>The state that its last heartbeat reported: idle, loading or ready.</summary>
     public WorkerState Reported { get; init; } = WorkerState.Idle;
 
-    /// <summary>The highest view version that its heartbeats reported. A new plan needs a higher one, or the worker would take it for an old plan.</summary>
-    public ulong ViewVersion { get; init; }
+    /// <summary>What it and the coordinator show each other in their calls.</summary>
+    public required PeerKey Key { get; init; }
+
+    /// <summary>The same for as long as its process lives. Empty: not said.</summary>
+    public string InstanceId { get; init; } = "";
 
     public bool IsLost => State == MemberState.Lost;
 
@@ -52,6 +56,15 @@ public sealed record Member(WorkerId Id, string Name, Uri Address)
 
     /// <summary>For people: "worker NAME (ADDRESS)".</summary>
     public override string ToString() => $"worker {Name} ({PeerAddress.Format(Address)})";
+}
+
+/// <summary>A worker that was not taken in, because it cannot be called back.</summary>
+/// <param name="Since">When it tried last, as a timestamp.</param>
+public sealed record UnreachableWorker(string Name, Uri Address, string Problem, long Since)
+{
+    /// <summary>One line for people, with what to do.</summary>
+    public override string ToString() =>
+        $"worker {Name} cannot be reached at {PeerAddress.Format(Address)}: {Problem}; start it with --listen and an address that the coordinator reaches";
 }
 
 public enum MemberState

@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Logging;
@@ -8,9 +9,12 @@ namespace LlamaCluster.Coordinator.Membership;
 /// <summary>
 /// Who is in the cluster. A worker registers, and plans may include it from its first heartbeat on. It is lost when its heartbeat stream
 /// breaks, when no heartbeat comes within the timeout, when another process registers at its address, or when a part of the coordinator
-/// that talks to it says so. A lost worker never comes back under its old id; it registers again. Safe for concurrent use.
+/// that talks to it says so. A lost worker never comes back under its old id; it registers again. Only silence counts that this process was
+/// awake to hear (<see cref="Pulse"/>). Safe for concurrent use.
 /// </summary>
-public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvider time, ILogger<WorkerRegistry> logger) : IDisposable
+/// <param name="ownership">Views count on from those of earlier epochs.</param>
+public sealed partial class WorkerRegistry(
+    ClusterDeadlines deadlines, ClusterOwnership ownership, Pulse pulse, TimeProvider time, ILogger<WorkerRegistry> logger) : IDisposable
 {
     /// <summary>Further registrations are refused, so that nobody can fill the coordinator's memory with them.</summary>
     public const int MaxMembers = 4096;
@@ -18,53 +22,93 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
     /// <summary>How many lost members the snapshot keeps, for people to see.</summary>
     public const int MaxLost = 16;
 
-    readonly Latest<MembershipSnapshot> _members = new(MembershipSnapshot.Empty);
+    /// <summary>How many unreachable workers the snapshot keeps.</summary>
+    public const int MaxUnreachable = 8;
+
+    /// <summary>A worker that cannot be reached tries again every few seconds. One that has not for so long is not mentioned any more.</summary>
+    public static readonly TimeSpan UnreachableFor = TimeSpan.FromSeconds(30);
+
+    readonly Latest<MembershipSnapshot> _members = new(MembershipSnapshot.Empty with { ViewVersion = ownership.ViewsBefore });
     readonly Lock _changing = new();
 
-    /// <summary>For each member that is not lost, the timer that a heartbeat restarts.</summary>
-    readonly Dictionary<WorkerId, ITimer> _silence = [];
+    /// <summary>For each member that is not lost: how long it has been silent.</summary>
+    readonly Dictionary<WorkerId, Silence> _silence = [];
 
     int _lastId;
+
+    TimeSpan SilenceAllowed => deadlines.HeartbeatTimeout;
+
+    TimeProvider Clock => time;
+
+    Pulse Pulse => pulse;
 
     public MembershipSnapshot Snapshot => _members.Value;
 
     public Task<MembershipSnapshot> WaitAsync(Func<MembershipSnapshot, bool> condition, CancellationToken cancellation)
         => _members.WaitAsync(condition, cancellation);
 
-    /// <summary>Adds a worker under a new id. A member with the same address is lost from then on.</summary>
+    /// <summary>
+    /// Adds a worker under a new id. A member with the same address is lost from then on, unless it is the same process: that one keeps its
+    /// id and its part of the plan.
+    /// </summary>
     /// <returns>Null if <see cref="MaxMembers"/> are registered.</returns>
     public Member? Register(Func<WorkerId, Member> describe)
     {
         lock (_changing)
         {
-            if (Snapshot.Members.Count(member => !member.IsLost) >= MaxMembers) return null;
-            var member = describe(new WorkerId($"w{++_lastId}"));
-            foreach (var older in Snapshot.Members.Where(older => !older.IsLost && older.Address == member.Address))
+            var present = Snapshot.Members.Where(member => !member.IsLost).ToList();
+            var member = describe(new WorkerId($"w{_lastId + 1}"));
+            if (present.Find(older => older.Address == member.Address) is { InstanceId.Length: > 0 } same && same.InstanceId == member.InstanceId)
+                return Resume(same, describe(same.Id));
+            if (present.Count >= MaxMembers) return null;
+            _lastId++;
+            foreach (var older in present.Where(older => older.Address == member.Address))
                 MarkLost(older.Id, $"another process registered at its address, as {member.Id}");
-            _members.Update(snapshot => snapshot with { Members = snapshot.Members.Add(member) });
-            var silence = deadlines.HeartbeatTimeout;
-            _silence[member.Id] = time.CreateTimer(_ => MarkLost(member.Id, $"no heartbeat for {silence.TotalSeconds:0.###} s"), null, silence, Timeout.InfiniteTimeSpan);
+            _members.Update(snapshot => Reached(snapshot, member.Address) with { Members = snapshot.Members.Add(member) });
+            _silence[member.Id] = new Silence(this, member.Id);
             LogRegistered(member.Id, member.Name, member.Address);
             return member;
         }
     }
 
+    /// <summary>Takes note that a worker would register but cannot be called back. It is forgotten when it has not tried for some time.</summary>
+    public void NoteUnreachable(string name, Uri address, string problem)
+    {
+        bool Remains(UnreachableWorker other) => other.Address != address && time.GetElapsedTime(other.Since) < UnreachableFor;
+        var added = new UnreachableWorker(name, address, problem, time.GetTimestamp());
+        _members.Update(snapshot => snapshot with { Unreachable = [.. snapshot.Unreachable.Where(Remains).TakeLast(MaxUnreachable - 1), added] });
+    }
+
+    /// <summary>Whether this is the key of a member that is not lost.</summary>
+    public bool IsKeyOf(WorkerId id, string? shownKey) => Snapshot.FindPresent(id) is { } member && member.Key.Matches(shownKey);
+
     /// <summary>Takes note of a heartbeat.</summary>
     /// <returns>False if the worker is unknown or lost; it has to register again.</returns>
-    public bool TryBeat(WorkerId id, WorkerState reported, ulong viewVersion)
+    public bool TryBeat(WorkerId id, WorkerState reported)
     {
         lock (_changing)
         {
-            if (!_silence.TryGetValue(id, out var timer)) return false;
-            timer.Change(deadlines.HeartbeatTimeout, Timeout.InfiniteTimeSpan);
-            Change(id, member => member.State != MemberState.Joining && member.Reported == reported && member.ViewVersion >= viewVersion ? member : member with
+            if (!_silence.TryGetValue(id, out var silence)) return false;
+            silence.Broken();
+            Change(id, member => member.State != MemberState.Joining && member.Reported == reported ? member : member with
             {
                 State = member.State == MemberState.Joining ? MemberState.Alive : member.State,
                 Reported = reported,
-                ViewVersion = Math.Max(member.ViewVersion, viewVersion),
             });
             return true;
         }
+    }
+
+    /// <summary>
+    /// The worker's heartbeat stream is over, so it is lost. Only if this process has just been frozen, the worker may have given the stream up
+    /// for that reason: it has the usual time to register again.
+    /// </summary>
+    /// <param name="key">Of the registration that the stream belonged to. If there was another since, the stream means nothing.</param>
+    public void HeartbeatsEnded(WorkerId id, PeerKey key)
+    {
+        if (Snapshot.FindPresent(id) is not { } member || member.Key != key) return;
+        if (pulse.AwakeFor >= deadlines.HeartbeatTimeout) MarkLost(id, "its heartbeat stream ended");
+        else LogStreamEndedAfterBreak(id, member.Name);
     }
 
     /// <summary>From now on no new plan includes the worker.</summary>
@@ -86,8 +130,8 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
     {
         lock (_changing)
         {
-            if (!_silence.Remove(id, out var timer)) return;
-            timer.Dispose();
+            if (!_silence.Remove(id, out var silence)) return;
+            silence.Dispose();
             var (member, assigned) = (Snapshot.Find(id)!, Snapshot.IsAssigned(id));
             Change(id, _ => member with { State = MemberState.Lost, Loss = reason });
             _members.Update(ForgetOldestLost);
@@ -115,9 +159,19 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
     {
         lock (_changing)
         {
-            foreach (var timer in _silence.Values) timer.Dispose();
+            foreach (var silence in _silence.Values) silence.Dispose();
             _silence.Clear();
         }
+    }
+
+    Member Resume(Member same, Member again)
+    {
+        var resumed = again with { State = same.State, Reported = same.Reported };
+        Change(same.Id, _ => resumed);
+        _members.Update(snapshot => Reached(snapshot, same.Address));
+        _silence[same.Id].Broken();
+        LogResumed(same.Id, same.Name);
+        return resumed;
     }
 
     void Change(WorkerId id, Func<Member, Member> change) => _members.Update(snapshot =>
@@ -126,6 +180,9 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
         var changed = change(old);
         return ReferenceEquals(old, changed) ? snapshot : snapshot with { Members = snapshot.Members.Replace(old, changed) };
     });
+
+    static MembershipSnapshot Reached(MembershipSnapshot snapshot, Uri address) =>
+        snapshot with { Unreachable = snapshot.Unreachable.RemoveAll(other => other.Address == address) };
 
     static MembershipSnapshot ForgetOldestLost(MembershipSnapshot snapshot)
     {
@@ -136,6 +193,12 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} at {Address} registered as {Worker}")]
     partial void LogRegistered(WorkerId worker, string name, Uri address);
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} ({Worker}) registered again; it keeps its part of the plan")]
+    partial void LogResumed(WorkerId worker, string name);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The heartbeat stream of worker {Name} ({Worker}) ended while this process was frozen; it may register again")]
+    partial void LogStreamEndedAfterBreak(WorkerId worker, string name);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} ({Worker}) wants to leave")]
     partial void LogDraining(WorkerId worker, string name);
 
@@ -144,4 +207,38 @@ public sealed partial class WorkerRegistry(ClusterDeadlines deadlines, TimeProvi
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Worker {Name} ({Worker}) is lost: {Reason}")]
     partial void LogLost(WorkerId worker, string name, string reason);
+
+    /// <summary>How long a member has sent nothing. When that is too long, the member is lost. Used under the lock.</summary>
+    sealed class Silence : IDisposable
+    {
+        readonly WorkerRegistry _registry;
+        readonly WorkerId _worker;
+        readonly ITimer _timer;
+        long _since;
+
+        public Silence(WorkerRegistry registry, WorkerId worker)
+        {
+            (_registry, _worker) = (registry, worker);
+            _timer = registry.Clock.CreateTimer(_ => Due(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            Broken();
+        }
+
+        public void Broken()
+        {
+            _since = _registry.Clock.GetTimestamp();
+            _timer.Change(_registry.SilenceAllowed, Timeout.InfiniteTimeSpan);
+        }
+
+        public void Dispose() => _timer.Dispose();
+
+        void Due()
+        {
+            lock (_registry._changing)
+            {
+                var left = _registry.Pulse.Left(_registry.SilenceAllowed, _since);
+                if (left > TimeSpan.Zero) _timer.Change(left, Timeout.InfiniteTimeSpan);
+                else _registry.MarkLost(_worker, $"no heartbeat for {_registry.SilenceAllowed.TotalSeconds:0.###} s");
+            }
+        }
+    }
 }

@@ -20,6 +20,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     readonly PipelineOptions _options;
     readonly StepStream[] _streams;
     readonly CoordinatorMetrics _metrics;
+    readonly Pulse _pulse;
     readonly TimeProvider _time;
     readonly ILogger _logger;
     readonly ITimer _stepDeadline;
@@ -32,9 +33,9 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     PipelineFailure? _failure;
     PipelineFailure? _suspicion;
 
-    GrpcPipeline(PipelineOptions options, StepStream[] streams, CoordinatorMetrics metrics, TimeProvider time, ILogger logger)
+    GrpcPipeline(PipelineOptions options, StepStream[] streams, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger logger)
     {
-        (_options, _streams, _metrics, _time, _logger) = (options, streams, metrics, time, logger);
+        (_options, _streams, _metrics, _pulse, _time, _logger) = (options, streams, metrics, pulse, time, logger);
         _stepDeadline = time.CreateTimer(_ => OnStepLate(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _blame = time.CreateTimer(_ => OnBlameDue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -49,7 +50,8 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     /// <summary>Opens the streams to all workers of a plan that they have loaded.</summary>
     public static async Task<PipelineOpening> OpenAsync(
-        PipelineOptions options, PeerChannels channels, CoordinatorMetrics metrics, TimeProvider time, ILogger logger, CancellationToken cancellation)
+        PipelineOptions options, PeerChannels channels, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger logger,
+        CancellationToken cancellation)
     {
         using var deadline = new CancellationTokenSource(options.Deadlines.Open, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
@@ -61,7 +63,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             cancellation.ThrowIfCancellationRequested();
             return new PipelineOpening.Failed(failure);
         }
-        var pipeline = new GrpcPipeline(options, streams, metrics, time, logger);
+        var pipeline = new GrpcPipeline(options, streams, metrics, pulse, time, logger);
         foreach (var stream in streams) stream.Start(pipeline.OnReply, pipeline.Abort);
         return new PipelineOpening.Opened(pipeline);
     }
@@ -179,14 +181,17 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     void OnBlameDue() => Abort(_suspicion!);
 
-    /// <summary>The timer has fired. Its step may have returned in the meantime, so the age of the step that is the oldest now is what counts.</summary>
+    /// <summary>
+    /// The timer has fired. Its step may have returned in the meantime, so the age of the step that is the oldest now is what counts, without the
+    /// time in which this process was frozen.
+    /// </summary>
     void OnStepLate()
     {
         PipelineFailure failure;
         lock (_lock)
         {
             if (!_inFlight.TryPeek(out var oldest)) return;
-            var left = _options.Deadlines.Step - _time.GetElapsedTime(oldest.OldestSince);
+            var left = _pulse.Left(_options.Deadlines.Step, oldest.OldestSince);
             if (left > TimeSpan.Zero)
             {
                 _stepDeadline.Change(left, Timeout.InfiniteTimeSpan);

@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Planning.Plans;
 
@@ -71,7 +72,8 @@ public sealed record PipelineOptions(
 
 /// <summary>A worker with the part it has in a view.</summary>
 /// <param name="Name">For people.</param>
-public sealed record StageWorker(ShardAssignment Assignment, string Name)
+/// <param name="Key">Of its registration; the coordinator shows it in its calls.</param>
+public sealed record StageWorker(ShardAssignment Assignment, string Name, PeerKey Key)
 {
     public WorkerId Id => Assignment.Worker;
 

@@ -1,6 +1,5 @@
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
-using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 using BlockCopy = LlamaCluster.Protos.BlockCopy;
 
@@ -14,8 +13,6 @@ static class StepMessages
 {
     /// <summary>Tokens of one part of a history: far below a message's budget.</summary>
     const int HistoryPartTokens = 1 << 18;
-
-    const int NoLogprobs = -1;
 
     /// <summary>What the ranks of the last stage must have before the step: the tokens that the sampling of its new sequences looks back on.</summary>
     public static IEnumerable<StepRequest> HistoriesOf(ScheduledStep step, ulong viewVersion) =>
@@ -61,24 +58,9 @@ static class StepMessages
             RequestId = sequence.Request.RequestId,
             TraceParent = sequence.Request.TraceParent,
         };
-        if (sampling) facts.Sampling = ToMessage(sequence.Request.Sampling);
+        if (sampling) facts.Sampling = sequence.Request.Sampling.ToMessage();
         return facts;
     }
-
-    static SamplingOptionsMessage ToMessage(SamplingOptions sampling) => new()
-    {
-        Temperature = sampling.Temperature,
-        TopK = sampling.TopK,
-        TopP = sampling.TopP,
-        MinP = sampling.MinP,
-        RepetitionPenalty = sampling.RepetitionPenalty,
-        FrequencyPenalty = sampling.FrequencyPenalty,
-        PresencePenalty = sampling.PresencePenalty,
-        Seed = sampling.Seed,
-        LogitBias = { sampling.LogitBias.ToDictionary() },
-        TopLogprobs = sampling.TopLogprobs ?? NoLogprobs,
-        PromptLogprobs = sampling.PromptLogprobs,
-    };
 
     static SequenceChunk ChunkOf(ScheduledChunk chunk, bool tokens)
     {

@@ -20,7 +20,7 @@ sealed class StepStream : IAsyncDisposable
     public StepStream(StageWorker worker, GrpcChannel channel)
     {
         (_worker, _channel) = (worker, channel);
-        _call = new Steps.StepsClient(channel).Run(cancellationToken: _closing.Token);
+        _call = new Steps.StepsClient(channel).Run(worker.Key.ToHeaders(), cancellationToken: _closing.Token);
     }
 
     public StageWorker Worker => _worker;

@@ -18,14 +18,15 @@ public sealed class Replica(
     // Bounded by the open requests, the steps in flight and the views. The loop waits for nobody, so it is emptied at once.
     readonly Channel<LoopMessage> _inbox = Channel.CreateUnbounded<LoopMessage>(new UnboundedChannelOptions { SingleReader = true });
     volatile EngineStatus _status = new(false, "the coordinator is starting", 0);
+    volatile string? _endsFor;
 
     /// <summary>Stands at everything that is measured of this replica.</summary>
     public string Name => name;
 
-    /// <summary>Whether it takes sequences. The supervisor says so.</summary>
+    /// <summary>Whether it takes sequences. The supervisor says so, until the replica is drained for good.</summary>
     public EngineStatus Status
     {
-        get => _status;
+        get => _endsFor is { } reason ? _status with { Ready = false, Reason = reason } : _status;
         set => _status = value;
     }
 
@@ -44,11 +45,13 @@ public sealed class Replica(
     public void Detach(IPipeline pipeline, string reason) => _inbox.Writer.TryWrite(new LoopMessage.Detach(pipeline, reason));
 
     /// <summary>Takes no new sequences until the next pipeline is attached.</summary>
+    /// <param name="forGood">Not even then: the process is stopping.</param>
     /// <returns>Completes when no sequence is open any more.</returns>
-    public Task DrainAsync(string reason)
+    public Task DrainAsync(string reason, bool forGood = false)
     {
+        if (forGood) _endsFor = reason;
         var drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        return _inbox.Writer.TryWrite(new LoopMessage.Drain(reason, drained)) ? drained.Task : Task.CompletedTask;
+        return _inbox.Writer.TryWrite(new LoopMessage.Drain(reason, forGood, drained)) ? drained.Task : Task.CompletedTask;
     }
 
     /// <summary>Queues sequences together: all are taken on, or all are refused.</summary>

@@ -24,7 +24,8 @@ abstract record LoopMessage
     public sealed record Detach(IPipeline Pipeline, string Reason) : LoopMessage;
 
     /// <summary>Take nothing new; say when nothing runs any more.</summary>
-    public sealed record Drain(string Reason, TaskCompletionSource Drained) : LoopMessage;
+    /// <param name="ForGood">Not even when another pipeline is attached: the process is stopping.</param>
+    public sealed record Drain(string Reason, bool ForGood, TaskCompletionSource Drained) : LoopMessage;
 
     /// <summary>Look again: a prompt's keys are known, a reader has caught up, or time has passed.</summary>
     public sealed record Wake : LoopMessage
@@ -55,7 +56,8 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     ReplicaView? _view;
     ulong _lastSequence;
     string? _refusal = "no model is loaded yet";
-    TaskCompletionSource? _drained;
+    bool _refusesForGood;
+    readonly List<TaskCompletionSource> _drains = [];   // who waits until nothing runs any more
 
     public ReplicaLoop(string name, EngineOptions options, Channel<LoopMessage> inbox, CoordinatorMetrics metrics, TimeProvider time, ILogger logger)
     {
@@ -112,11 +114,29 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             case LoopMessage.Submit { Streams: var streams }: Submit(streams); break;
             case LoopMessage.Abandon { Stream: var stream }: Abandon(stream); break;
             case LoopMessage.Return returned when returned.View == _view: Return(returned); break;
-            case LoopMessage.Attach { Pipeline: var pipeline }: (_view, _refusal) = (new ReplicaView(pipeline, _options, _inbox.Writer), null); break;
+            case LoopMessage.Attach { Pipeline: var pipeline }: Attach(pipeline); break;
             case LoopMessage.Detach detach when detach.Pipeline == _view?.Pipeline: LeaveView(detach.Reason); break;
-            case LoopMessage.Drain drain: (_refusal, _drained) = (drain.Reason, drain.Drained); break;
+            case LoopMessage.Drain drain: Drain(drain); break;
         }
-        if (_open.Count == 0) _drained?.TrySetResult();
+        if (_open.Count == 0) TellDrained();
+    }
+
+    void Attach(IPipeline pipeline)
+    {
+        _view = new ReplicaView(pipeline, _options, _inbox.Writer);
+        if (!_refusesForGood) _refusal = null;
+    }
+
+    void Drain(LoopMessage.Drain drain)
+    {
+        if (!_refusesForGood) (_refusal, _refusesForGood) = (drain.Reason, drain.ForGood);
+        _drains.Add(drain.Drained);
+    }
+
+    void TellDrained()
+    {
+        foreach (var drained in _drains) drained.TrySetResult();
+        _drains.Clear();
     }
 
     void Submit(IReadOnlyList<SequenceStream> streams)
@@ -257,7 +277,8 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     /// <summary>The view's pipeline is of no use any more: every sequence ends with the reason.</summary>
     void LeaveView(string reason)
     {
-        (_view, _refusal) = (null, reason);
+        _view = null;
+        if (!_refusesForGood) _refusal = reason;
         foreach (var stream in _open.Values)
         {
             stream.Fail($"{reason}, and the request with it; {Again}", retryable: true);
@@ -266,7 +287,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         _open.Clear();
         _behind.Clear();
         _arrivals.Clear();
-        _drained?.TrySetResult();
+        TellDrained();
         _metrics.Observe(_name, null);
     }
 

@@ -20,7 +20,7 @@ public sealed class ReplicaService(Replica replica, ClusterDeadlines deadlines, 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        await Task.WhenAny(replica.DrainAsync("the coordinator is stopping"), Task.Delay(deadlines.Shutdown, time, enough.Token));
+        await Task.WhenAny(replica.DrainAsync("the coordinator is stopping", forGood: true), Task.Delay(deadlines.Shutdown, time, enough.Token));
         await enough.CancelAsync();
         await _stopping.CancelAsync();
         await _running;

@@ -55,7 +55,7 @@ sealed class StepDraft(int maxBytes)
     static long BytesOfFacts(SequenceRun run)
     {
         var request = run.Sequence.Request;
-        return FactsBytes + CopyBytes + ((long)request.Sampling.LogitBias.Count * BiasBytes)
+        return FactsBytes + CopyBytes + ((long)request.Sampling.LogitBias.Count * BiasBytes) + ((long)request.Sampling.EndIds.Count * TokenBytes)
             + TextBytes + request.RequestId.Length + TextBytes + request.TraceParent.Length;
     }
 }

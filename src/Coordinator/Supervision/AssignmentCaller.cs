@@ -24,15 +24,17 @@ public abstract record LoadOutcome
 /// <param name="ModelPath">Where the coordinator has the model; workers on this machine, or with the same mounts, find it there.</param>
 /// <param name="KvBlocks">KV blocks that each worker is to make room for.</param>
 /// <param name="StepTimeout">What every worker is to grant the steps of the others.</param>
-public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlocks, int MaxSequenceLength, EngineOptions Engine, TimeSpan StepTimeout)
+/// <param name="Epoch">Of the coordinator (see ClusterOwnership).</param>
+public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlocks, int MaxSequenceLength, EngineOptions Engine, TimeSpan StepTimeout, ulong Epoch)
 {
-    /// <param name="weightsAddress">Where this worker reaches the coordinator's Weights service.</param>
-    public AssignRequest ToMessage(StageWorker worker, Uri weightsAddress) => new()
+    /// <summary>What the workers of this view show each other.</summary>
+    readonly PeerKey _viewKey = PeerKey.Create();
+
+    public AssignRequest ToMessage(StageWorker worker) => new()
     {
         Plan = Plan.ToMessage(),
         WorkerId = worker.Id.Value,
         ModelPath = ModelPath,
-        WeightsAddress = PeerAddress.Format(weightsAddress),
         KvBlockCount = (uint)KvBlocks,
         KvType = Engine.KvType,
         MaxStepRows = (uint)Engine.MaxStepRows,
@@ -40,19 +42,21 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
         ActivationType = Engine.ActivationType,
         SumType = Engine.SumType,
         StepTimeoutMilliseconds = (uint)StepTimeout.TotalMilliseconds,
+        Epoch = Epoch,
+        ViewKey = _viewKey.ToMessage(),
     };
 }
 
 /// <summary>Calls all workers of a plan, at the same time, to load their shards. The first failure ends the loading for all.</summary>
 public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadlines deadlines, TimeProvider time, ILogger<AssignmentCaller> logger)
 {
-    /// <param name="workers">In stage order, each with where it reaches this coordinator.</param>
+    /// <param name="workers">In stage order.</param>
     /// <param name="onProgress">Called for any worker at any time, also for several at once.</param>
     public async Task<LoadOutcome> LoadAsync(
-        LoadRequest request, IReadOnlyList<(StageWorker Worker, Uri WeightsAddress)> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
+        LoadRequest request, IReadOnlyList<StageWorker> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var loads = workers.Select(to => LoadAsync(to.Worker, request.ToMessage(to.Worker, to.WeightsAddress), onProgress, over.Token)).ToList();
+        var loads = workers.Select(worker => LoadAsync(worker, request.ToMessage(worker), onProgress, over.Token)).ToList();
         LoadOutcome outcome = new LoadOutcome.Loaded(request.KvBlocks);
         await foreach (var load in Task.WhenEach(loads))
         {
@@ -71,7 +75,7 @@ public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadl
         using var channel = channels.Open(worker.Assignment.Address);
         try
         {
-            using var call = new Assignments.AssignmentsClient(channel).Assign(request, cancellationToken: ends.Token);
+            using var call = new Assignments.AssignmentsClient(channel).Assign(request, worker.Key.ToHeaders(), cancellationToken: ends.Token);
             var phase = Phase.Unspecified;
             while (await call.ResponseStream.MoveNext(ends.Token))
             {

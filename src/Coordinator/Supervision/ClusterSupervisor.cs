@@ -57,8 +57,9 @@ public sealed partial class ClusterSupervisor(
         {
             Member[] usable = [.. registry.Snapshot.Usable];
             if (usable.Length >= options.Workers) return usable[..options.Workers];
-            Report(ClusterPhase.Waiting, $"waiting for workers: {usable.Length} of {options.Workers} are here");
-            await registry.WaitAsync(now => now.Usable.Count() != usable.Length, stopping);
+            var unreachable = registry.Snapshot.Unreachable;
+            Report(ClusterPhase.Waiting, string.Join("; ", [$"waiting for workers: {usable.Length} of {options.Workers} are here", .. unreachable.Select(worker => worker.ToString())]));
+            await registry.WaitAsync(now => now.Usable.Count() != usable.Length || now.Unreachable != unreachable, stopping);
         }
     }
 
@@ -192,8 +193,7 @@ public sealed partial class ClusterSupervisor(
 
     PlanRequest RequestFor(IReadOnlyList<Member> members)
     {
-        // Above what the workers know of, too: they may have served a coordinator before this one.
-        var view = Math.Max(registry.Snapshot.ViewVersion, members.Max(member => member.ViewVersion)) + 1;
+        var view = registry.Snapshot.ViewVersion + 1;
         // By name, not as they came: who is started again gets the layers again that it had, and may still hold.
         CandidateWorker[] workers = [.. members.OrderBy(member => member.Name, StringComparer.Ordinal).Select(member => member.ToCandidate())];
         var leastKv = Math.Min(options.KvBlocks, KvBlock.CountFor(MinKvTokens));

@@ -5,6 +5,7 @@ using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Replicas;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
 using Microsoft.Extensions.Logging;
 
@@ -37,8 +38,8 @@ sealed record ViewEnd(string Reason, bool WasReady, bool NeedsOtherWorkers);
 /// <summary>The stages of a view on real workers.</summary>
 /// <param name="replica">The replica that the views are of.</param>
 public sealed class ViewStages(
-    SupervisorOptions options, Replica replica, LinkMeter links, AssignmentCaller assignments, PeerChannels channels, CoordinatorMetrics metrics,
-    TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
+    SupervisorOptions options, ClusterOwnership ownership, Replica replica, LinkMeter links, AssignmentCaller assignments, PeerChannels channels,
+    CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
 {
     public Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
         => links.MeasureAsync(members, cancellation);
@@ -50,9 +51,9 @@ public sealed class ViewStages(
     {
         var workers = WorkersOf(planned, members);
         var board = new LoadingBoard(workers, report);
-        var request = new LoadRequest(planned.Plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, StepTimeOf(planned));
-        return assignments.LoadAsync(
-            request, [.. workers.Select(worker => (worker, members.First(member => member.Id == worker.Id).CoordinatorAddress))], board.Update, cancellation);
+        var request = new LoadRequest(
+            planned.Plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, StepTimeOf(planned), ownership.Epoch);
+        return assignments.LoadAsync(request, workers, board.Update, cancellation);
     }
 
     public Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation)
@@ -60,11 +61,13 @@ public sealed class ViewStages(
         var stepTime = StepTimeOf(planned);
         var deadlines = options.Deadlines.Step < stepTime ? options.Deadlines with { Step = stepTime } : options.Deadlines;
         var pipeline = new PipelineOptions(replica.Name, planned.Plan, WorkersOf(planned, members), kvBlocks, options.VocabularySize, deadlines);
-        return GrpcPipeline.OpenAsync(pipeline, channels, metrics, time, logger, cancellation);
+        return GrpcPipeline.OpenAsync(pipeline, channels, metrics, pulse, time, logger, cancellation);
     }
 
     static TimeSpan StepTimeOf(PlanOutcome.Planned planned) => ClusterDeadlines.OfSteps(planned.Pipeline.Prediction.FullStepSeconds);
 
     static StageWorker[] WorkersOf(PlanOutcome.Planned planned, IReadOnlyList<Member> members)
-        => [.. planned.Plan.Assignments.Select(part => new StageWorker(part, members.First(member => member.Id == part.Worker).Name))];
+        => [.. planned.Plan.Assignments.Select(part => StageWorkerOf(part, members.First(member => member.Id == part.Worker)))];
+
+    static StageWorker StageWorkerOf(ShardAssignment part, Member member) => new(part, member.Name, member.Key);
 }

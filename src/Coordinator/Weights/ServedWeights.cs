@@ -6,7 +6,8 @@ namespace LlamaCluster.Coordinator.Weights;
 
 /// <summary>The model's files, which the Weights service sends to workers that lack them.</summary>
 /// <param name="Digest">See <see cref="IModelWeights.ComputeDigest"/>.</param>
-public sealed record ServedWeights(IModelWeights Files, string Name, string Digest)
+/// <param name="Hashes">What its parts hash to.</param>
+public sealed record ServedWeights(IModelWeights Files, string Name, string Digest, PartHashes Hashes)
 {
     /// <summary>What a worker needs to know before it can ask for tensors: the model's config, and each tensor's name, type and shape.</summary>
     public ModelDescription Describe() => new()

@@ -10,10 +10,13 @@ namespace LlamaCluster.Coordinator.Weights;
 static class WeightChunks
 {
     /// <summary>
-    /// Goes through the part row by row. A chunk's data is valid only until the next chunk is taken, because all chunks share one buffer.
+    /// Goes through the part row by row. A chunk's data is valid only until the next chunk is taken, because all chunks share one buffer. The last one
+    /// says what the part hashes to.
     /// </summary>
-    public static IEnumerable<WeightChunk> Of(IModelWeights files, TensorPart part)
+    /// <param name="hash">The part's hash. Null: not known, and made of what is read.</param>
+    public static IEnumerable<WeightChunk> Of(IModelWeights files, TensorPart part, string? hash)
     {
+        using var hasher = hash is null ? new PartHasher(part) : null;
         var rowsAtOnce = Math.Min(part.RowCount, Math.Max(1, MessageBudgets.FramePayload / part.RowBytes));
         var buffer = new byte[checked((int)(rowsAtOnce * part.RowBytes))];
         for (var row = 0L; row < part.RowCount; row += rowsAtOnce)
@@ -24,12 +27,15 @@ static class WeightChunks
             for (var offset = 0; offset < read.Length; offset += MessageBudgets.FramePayload)   // more than one pass only if a single row exceeds a message
             {
                 var data = read[offset..Math.Min(read.Length, offset + MessageBudgets.FramePayload)];
+                hasher?.Append(data.Span);
+                var last = row + rowsAtOnce >= part.RowCount && offset + data.Length == read.Length;
                 yield return new WeightChunk
                 {
                     Offset = (ulong)(row * part.RowBytes + offset),
                     Data = UnsafeByteOperations.UnsafeWrap(data),
                     Crc32C = Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, data.Span),
-                    LastOfTensor = row + rowsAtOnce >= part.RowCount && offset + data.Length == read.Length,
+                    LastOfTensor = last,
+                    PartHash = last ? hash ?? hasher!.Finish() : "",
                 };
             }
         }

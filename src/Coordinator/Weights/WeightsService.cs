@@ -1,5 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Hosting;
@@ -7,9 +8,13 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Weights;
 
-/// <summary>Sends workers that lack the model's files the parts of tensors that their shards need.</summary>
-public sealed class WeightsService(ServedWeights weights, IHostApplicationLifetime lifetime) : Wire.Weights.WeightsBase
+/// <summary>Sends registered workers that lack the model's files the parts of tensors that their shards need, and tells what parts hash to.</summary>
+[CalledBy(Caller.RegisteredWorker)]
+public sealed class WeightsService(ServedWeights weights, IHostApplicationLifetime lifetime, TimeProvider time) : Wire.Weights.WeightsBase
 {
+    /// <summary>How often a worker that waits for a hash is told that it is being made.</summary>
+    static readonly TimeSpan News = TimeSpan.FromSeconds(2);
+
     public override Task<ModelDescription> Describe(DescribeModelRequest request, ServerCallContext context)
     {
         CheckDigest(request.ModelDigest);
@@ -21,12 +26,43 @@ public sealed class WeightsService(ServedWeights weights, IHostApplicationLifeti
         CheckDigest(request.ModelDigest);
         var parts = request.Tensors.Select(Find).ToList();   // all of them are checked before the first byte is sent
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
-        for (var index = 0; index < parts.Count; index++)
-            foreach (var chunk in WeightChunks.Of(weights.Files, parts[index]))
+        try
+        {
+            foreach (var (index, part) in parts.Index())
+                foreach (var chunk in WeightChunks.Of(weights.Files, part, weights.Hashes.Find(part)))
+                {
+                    (chunk.ViewVersion, chunk.TensorIndex) = (request.ViewVersion, (uint)index);
+                    if (chunk.LastOfTensor) weights.Hashes.Learn(part, chunk.PartHash);
+                    await chunks.WriteAsync(chunk, ends.Token);
+                }
+        }
+        finally
+        {
+            weights.Hashes.Keep();
+        }
+    }
+
+    public override async Task Hash(HashRequest request, IServerStreamWriter<HashReply> replies, ServerCallContext context)
+    {
+        CheckDigest(request.ModelDigest);
+        var parts = request.Tensors.Select(Find).ToList();
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
+        try
+        {
+            foreach (var (index, part) in parts.Index())
             {
-                (chunk.ViewVersion, chunk.TensorIndex) = (request.ViewVersion, (uint)index);
-                await chunks.WriteAsync(chunk, ends.Token);
+                var read = new ReadSoFar();
+                var reply = new HashReply { ViewVersion = request.ViewVersion, TensorIndex = (uint)index };
+                var hash = weights.Hashes.GetAsync(part, read, ends.Token);
+                while (await Task.WhenAny(hash, Task.Delay(News, time, ends.Token)) != hash)
+                    await replies.WriteAsync(new HashReply(reply) { BytesRead = (ulong)read.Bytes }, ends.Token);
+                await replies.WriteAsync(new HashReply(reply) { BytesRead = (ulong)part.Bytes, PartHash = await hash }, ends.Token);
             }
+        }
+        finally
+        {
+            weights.Hashes.Keep();
+        }
     }
 
     void CheckDigest(string digest)
@@ -47,4 +83,14 @@ public sealed class WeightsService(ServedWeights weights, IHostApplicationLifeti
 
     /// <summary>A number above long.MaxValue is out of range for every tensor, as long.MaxValue is.</summary>
     static long Index(ulong asked) => (long)Math.Min(asked, long.MaxValue);
+}
+
+/// <summary>How much of a part was read, from any thread.</summary>
+sealed class ReadSoFar : IProgress<long>
+{
+    long _bytes;
+
+    public long Bytes => Volatile.Read(ref _bytes);
+
+    public void Report(long value) => Volatile.Write(ref _bytes, value);
 }

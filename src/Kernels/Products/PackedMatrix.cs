@@ -31,6 +31,10 @@ public sealed unsafe class PackedMatrix : IDisposable
         _groups = new NativeBuffer<byte>(checked(Groups * GroupBytes));
     }
 
+    /// <summary>The resident size of such a matrix, without making it.</summary>
+    public static long BytesOf(TensorType type, long rows, int columns) =>
+        checked((rows + RowGroup.Rows - 1) / RowGroup.Rows * MatrixLayouts.For(type).GroupBytes(columns));
+
     public TensorType Type { get; }
 
     /// <summary>R.</summary>

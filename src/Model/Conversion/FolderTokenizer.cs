@@ -69,7 +69,7 @@ sealed class FolderTokenizer(string folder, int vocabularySize)
 
     void WriteSentencePiece(GgufPairs pairs, TokenSet tokens)
     {
-        var model = SentencePieceModel.Read(File.ReadAllBytes(_modelPath), problem => new ModelFormatException($"{_modelPath}: {problem}"));
+        var model = SentencePieceReader.ReadModel(_modelPath);
         pairs.Set("tokenizer.ggml.model", "llama");
         WriteTokens(pairs, tokens, Enumerable.Range(0, model.Pieces.Count).Select(id => (id, model.Written(id))));
         var scores = new float[vocabularySize];

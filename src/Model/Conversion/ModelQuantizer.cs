@@ -72,7 +72,7 @@ public sealed class ModelQuantizer : IDisposable
 
     static GgufPairs CopyOf(string path)
     {
-        using var source = GgufFile.Open(path);
+        using var source = GgufParts.OpenFirst(path);
         var pairs = new GgufPairs();
         foreach (var key in source.Metadata.Values.Keys)
             if (!key.StartsWith("split.", StringComparison.Ordinal) && key != "general.alignment") pairs.Copy(source.Metadata, key);

@@ -21,6 +21,9 @@ public interface IModelWeights : IDisposable
 
     TensorInfo? Find(string name);
 
+    /// <summary>The file that holds a tensor's bytes. Null if they are in no file, as those of random weights.</summary>
+    string? FileOf(TensorInfo tensor) => null;
+
     /// <summary>All layers have the same numbers, so that one copy in memory serves for all of a shard's. Only made-up models are such.</summary>
     bool LayersAreAlike => false;
 
@@ -100,6 +103,9 @@ sealed record StoredTensor(TensorInfo Info, ModelFile File, long Offset);
 /// <param name="ColumnCount">Whole blocks.</param>
 public sealed record TensorPart(TensorInfo Tensor, long FirstRow, long RowCount, long FirstColumn, long ColumnCount)
 {
+    /// <summary>About what is read at a time: enough for a disk, and little beside a matrix.</summary>
+    const int PieceBytes = 1 << 20;
+
     public bool HasWholeRows => ColumnCount == Tensor.Columns;
 
     /// <summary>Bytes of a row of the part.</summary>
@@ -121,6 +127,15 @@ public sealed record TensorPart(TensorInfo Tensor, long FirstRow, long RowCount,
         var start = first / block * block;
         return new(tensor, 0, tensor.Rows, start, ((first + count + block - 1) / block * block) - start);
     }
+
+    /// <summary>Rows of a piece: whole row groups of about a mebibyte together. A part's last piece may have fewer.</summary>
+    public int PieceRows => (int)Math.Max(1, PieceBytes / RowBytes / RowGroup.Rows) * RowGroup.Rows;
+
+    /// <summary>How many pieces the part is read and hashed in.</summary>
+    public int PieceCount => (int)((RowCount + PieceRows - 1) / PieceRows);
+
+    /// <summary>One of the part's pieces, counted from 0.</summary>
+    public TensorPart PieceAt(int index) => Piece((long)index * PieceRows, Math.Min(PieceRows, RowCount - (long)index * PieceRows));
 
     /// <summary>Some rows of the part.</summary>
     /// <param name="first">Counted from the part's first.</param>

@@ -58,18 +58,20 @@ public static class LlamaTensors
 static class LlamaTensorRules
 {
     /// <summary>What is wrong first, as a clause that names the tensor; null if nothing is.</summary>
-    public static string? FirstProblem(LlamaConfig config, IReadOnlyDictionary<string, TensorInfo> tensors)
+    /// <param name="nameInFiles">What the model's files call a tensor of a GGUF name; null where they have these names.</param>
+    public static string? FirstProblem(LlamaConfig config, IReadOnlyDictionary<string, TensorInfo> tensors, Func<string, string>? nameInFiles = null)
     {
+        var nameOf = nameInFiles ?? (name => name);
         HashSet<string> expected = new(StringComparer.Ordinal);
         foreach (var shape in LlamaTensors.Of(config))
         {
-            if (!tensors.TryGetValue(shape.Name, out var tensor)) return $"tensor {shape.Name} is missing";
+            if (!tensors.TryGetValue(shape.Name, out var tensor)) return $"tensor {nameOf(shape.Name)} is missing";
             if (tensor.Rows != shape.Rows || tensor.Columns != shape.Columns)
-                return $"tensor {shape.Name} has shape [{tensor.Rows}, {tensor.Columns}]; the config asks for [{shape.Rows}, {shape.Columns}]";
+                return $"tensor {nameOf(shape.Name)} has shape [{tensor.Rows}, {tensor.Columns}]; the config asks for [{shape.Rows}, {shape.Columns}]";
             expected.Add(shape.Name);
         }
         var unknown = tensors.Keys.FirstOrDefault(name => !expected.Contains(name));
-        return unknown is null ? null : Unknown(unknown);
+        return unknown is null ? null : Unknown(nameOf(unknown));
     }
 
     static string Unknown(string name) => name.EndsWith(".bias", StringComparison.Ordinal)

@@ -32,11 +32,13 @@ sealed class ModelFile : IDisposable
     /// <summary>In bytes.</summary>
     public long Length { get; }
 
-    /// <exception cref="ModelFormatException">There is no such file, or it may not be read.</exception>
+    /// <exception cref="ModelFormatException">There is no such file, it is not an ordinary one, or it may not be read.</exception>
     public static ModelFile Open(string path)
     {
         try
         {
+            if (File.Exists(path) && !HasContent(path))
+                throw new ModelFormatException($"{path}: is empty, or no ordinary file but a pipe, a device or a socket: give a file on a disk");
             return new ModelFile(path, File.OpenHandle(path));
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
@@ -47,6 +49,15 @@ sealed class ModelFile : IDisposable
         {
             throw new ModelFormatException($"{path}: cannot be opened: {ErrorText.Sentence(e.Message)}", e);
         }
+    }
+
+    // To open a pipe is to wait for a writer, perhaps for ever, so this is asked before. Pipes, devices and sockets have no length.
+    static bool HasContent(string path)
+    {
+        var file = new FileInfo(path);
+        // What stands behind a link to an open pipe, such as /dev/stdin, has no path of its own.
+        var target = file.ResolveLinkTarget(returnFinalTarget: true) ?? file;
+        return target is FileInfo { Exists: true, Length: > 0 };
     }
 
     /// <summary>Fills <paramref name="destination"/> with the bytes from <paramref name="offset"/> on.</summary>

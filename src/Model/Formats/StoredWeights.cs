@@ -23,6 +23,8 @@ abstract class StoredWeights : IModelWeights
 
     public TensorInfo? Find(string name) => _byName.GetValueOrDefault(name)?.Info;
 
+    public string FileOf(TensorInfo tensor) => Stored(tensor).File.Path;
+
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
     {
         tensor.CheckRows(firstRow, destination.Length);

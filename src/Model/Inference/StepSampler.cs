@@ -25,6 +25,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
     readonly Sampler _sampler = new(config.VocabularySize, exchange.RankCount, buffers.LogitRows);
     readonly ScoredId[] _drawn = new ScoredId[buffers.LogitRows];
     readonly ArrayBufferWriter<byte> _message = new();
+    readonly byte[] _mask = new byte[TokenMask.Bytes(config.VocabularySize)];
     readonly List<LogitRow> _rows = [];
     readonly List<SampledToken> _tokens = [];
     readonly List<SampledToken> _prompt = [];
@@ -111,7 +112,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             var (row, chunk) = (rows[i], chunks[rows[i].Chunk]);
             var sequence = sequences[chunk.SequenceId];
             if (row.Sample < 0) _own.Describe(Logits(i), chunk.Tokens.Span[row.Position + 1 - chunk.Start], sequence.Sampling.TopLogprobs ?? 0, own);
-            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), own);
+            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk, sequence), own);
         }
         if (exchange.RankCount == 1) return;
 
@@ -134,7 +135,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             if (row.Sample < 0 || sequence.Failure is not null || !Sampler.DrawsFromAll(sequence.Sampling)) continue;
             any = true;
             var (rank, rest) = _sampler.FindDrawn(i, sequence.Sampling, row.Position + 1);
-            if (rank == exchange.Rank) _drawn[i] = _own.Draw(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk), rest);
+            if (rank == exchange.Rank) _drawn[i] = _own.Draw(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk, sequence), rest);
         }
         if (!any || exchange.RankCount == 1) return;
 
@@ -163,10 +164,19 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         return history;
     }
 
-    static ReadOnlySpan<byte> MaskOf(LogitRow row, Chunk chunk)
+    /// <summary>
+    /// The ids that may be chosen; empty: all. While an answer has fewer tokens than it must have, those that would end it are not among them.
+    /// </summary>
+    ReadOnlySpan<byte> MaskOf(LogitRow row, Chunk chunk, SequenceState sequence)
     {
         var bytes = chunk.TokenMask.Length / chunk.SampleCount;
-        return chunk.TokenMask.Span.Slice(row.Sample * bytes, bytes);
+        var given = chunk.TokenMask.Span.Slice(row.Sample * bytes, bytes);
+        if (row.Position + 1 - sequence.PromptLength >= sequence.Sampling.MinTokens) return given;
+
+        if (given.IsEmpty) _mask.AsSpan().Fill(byte.MaxValue);
+        else given.CopyTo(_mask);
+        TokenMask.Forbid(sequence.Sampling.EndIds, _mask);
+        return _mask;
     }
 
     void Choose(int index, LogitRow row, Chunk chunk, SequenceState sequence)

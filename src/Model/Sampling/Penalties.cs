@@ -40,6 +40,11 @@ static class TokenMask
         return mask[..whole].ContainsAnyExcept((byte)0) || (vocabularySize % 8 != 0 && (mask[whole] & ((1 << (vocabularySize % 8)) - 1)) != 0);
     }
 
+    public static void Forbid(IReadOnlyList<int> ids, Span<byte> mask)
+    {
+        for (var i = 0; i < ids.Count; i++) mask[ids[i] / 8] &= (byte)~(1 << (ids[i] % 8));
+    }
+
     /// <summary>Scores of other ids become -infinity.</summary>
     public static void Apply(ReadOnlySpan<byte> mask, Span<float> scores)
     {

@@ -68,10 +68,6 @@ public abstract record StepOutcome
     /// <summary>The step contradicts what the stage knows: a bug of its sender. Nothing was changed.</summary>
     /// <param name="Reason">One line: which sequence, which field, what is wrong with it.</param>
     public sealed record Refused(string Reason) : StepOutcome;
-
-    /// <summary>The step as a whole cannot be completed, through no fault of its sequences. A <see cref="Inference.StageRunner"/> has no such outcome.</summary>
-    /// <param name="Reason">One line.</param>
-    public sealed record Failed(string Reason) : StepOutcome;
 }
 
 /// <summary>

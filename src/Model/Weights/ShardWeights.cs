@@ -10,8 +10,12 @@ public sealed class ShardWeights : IDisposable
 {
     readonly IReadOnlyList<PackedMatrix> _matrices;
 
-    ShardWeights(WeightLoader loader, IModelWeights source, StageShape shape, StageSlice slice)
+    /// <summary>Where the parts go when these weights do. Null: somebody else keeps them.</summary>
+    readonly LoadedParts? _owned;
+
+    ShardWeights(WeightLoader loader, IModelWeights source, StageShape shape, StageSlice slice, LoadedParts? owned)
     {
+        _owned = owned;
         var config = source.Config;
         Slice = slice;
         if (shape.Embeds) Embedding = loader.Matrix(LlamaTensors.Embedding, config.VocabularySize, config.HiddenSize);
@@ -78,29 +82,52 @@ public sealed class ShardWeights : IDisposable
     public static ShardWeights Load(
         IModelWeights source, StageShape shape, StageSlice slice, ComputeThreads threads, IProgress<long>? bytesLoaded, CancellationToken cancellation)
     {
-        if (slice.FirstProblem(source.Config) is { } problem) throw new ArgumentException(problem, nameof(slice));
-        var loader = new WeightLoader(source, ShardParts.Held(source, shape, slice), bytesLoaded, cancellation);
+        var parts = new LoadedParts();
         try
         {
-            var weights = new ShardWeights(loader, source, shape, slice);
-            loader.Run(threads);
-            return weights;
+            return Load(source, shape, slice, threads, parts, ownsParts: true, hashes: false, bytesLoaded, cancellation);
         }
         catch
         {
-            foreach (var matrix in loader.Matrices) matrix.Dispose();
+            parts.Dispose();
             throw;
         }
     }
+
+    /// <summary>
+    /// As above, with what is in memory already. Parts that are not of this shard are freed first. Parts that were read stay, whatever becomes of the
+    /// others, and outlive the shard.
+    /// </summary>
+    /// <param name="parts">Of the same model.</param>
+    /// <param name="hashes">Whether what is read is hashed.</param>
+    public static ShardWeights Load(
+        IModelWeights source, StageShape shape, StageSlice slice, ComputeThreads threads, LoadedParts parts, bool hashes, IProgress<long>? bytesLoaded,
+        CancellationToken cancellation) =>
+        Load(source, shape, slice, threads, parts, ownsParts: false, hashes, bytesLoaded, cancellation);
 
     /// <summary>As above, for the only rank of a stage.</summary>
     public static ShardWeights Load(
         IModelWeights source, StageShape shape, ComputeThreads threads, IProgress<long>? bytesLoaded, CancellationToken cancellation) =>
         Load(source, shape, StageSlice.Whole(source.Config), threads, bytesLoaded, cancellation);
 
-    public void Dispose()
+    /// <summary>The resident size of parts, before they are loaded.</summary>
+    public static long BytesOf(IEnumerable<TensorPart> parts) => parts.Sum(part => part.Tensor.Rows == 1
+        ? sizeof(float) * part.ColumnCount
+        : PackedMatrix.BytesOf(part.Tensor.Type, part.RowCount, (int)part.ColumnCount));
+
+    public void Dispose() => _owned?.Dispose();
+
+    static ShardWeights Load(
+        IModelWeights source, StageShape shape, StageSlice slice, ComputeThreads threads, LoadedParts parts, bool ownsParts, bool hashes,
+        IProgress<long>? bytesLoaded, CancellationToken cancellation)
     {
-        foreach (var matrix in _matrices) matrix.Dispose();
+        if (slice.FirstProblem(source.Config) is { } problem) throw new ArgumentException(problem, nameof(slice));
+        var needed = ShardParts.Held(source, shape, slice);
+        parts.KeepOnly(needed.Of(source.Tensors));
+        using var loader = new WeightLoader(source, needed, parts, hashes, bytesLoaded, cancellation);
+        var weights = new ShardWeights(loader, source, shape, slice, ownsParts ? parts : null);
+        loader.Run(threads);
+        return weights;
     }
 
     static LayerWeights Layer(WeightLoader loader, LlamaConfig config, StageSlice slice, int layer)

@@ -8,14 +8,15 @@ namespace LlamaCluster.Model.Weights;
 
 /// <summary>
 /// Reads a rank's parts of tensors into packed matrices: first all are asked for, which allocates them, then <see cref="Run"/> fills them, piece by
-/// piece on all threads.
+/// piece on all threads. What is in memory already is taken from there. A part that is whole is kept, even if a later one fails.
 /// </summary>
-sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long>? bytesLoaded, CancellationToken cancellation)
+/// <param name="loaded">Gets each part once it is whole.</param>
+/// <param name="hashes">Whether what is read is hashed.</param>
+sealed class WeightLoader(
+    IModelWeights source, ShardParts parts, LoadedParts loaded, bool hashes, IProgress<long>? bytesLoaded, CancellationToken cancellation) : IDisposable
 {
-    /// <summary>About what one thread reads at a time: enough for a disk, and little beside a matrix.</summary>
-    const int PieceBytes = 1 << 20;
-
     readonly List<PackedMatrix> _matrices = [];
+    readonly List<MatrixLoad> _loads = [];
     readonly List<Piece> _pieces = [];
     readonly Lock _progress = new();
     long _bytesLoaded;
@@ -43,13 +44,19 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
     /// <summary>A vector, read at once.</summary>
     public float[] Vector(string name, int length)
     {
-        var tensor = Find(name, 1, length).Tensor;
-        var stored = new byte[tensor.RowBytes];
-        source.ReadRows(tensor, 0, stored);
-        var values = new float[length];
-        RowDecoder.Decode(tensor.Type, stored, values);
-        if (values.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue)) throw Damaged(tensor, "a weight is infinite or not a number");
+        var part = Find(name, 1, length);
         VectorBytes += length * sizeof(float);
+        if (loaded.Find(part) is { Vector: { } known })
+        {
+            Count(part.Bytes);
+            return known;
+        }
+        var stored = new byte[part.Bytes];
+        source.ReadRows(part.Tensor, 0, stored);
+        var values = new float[length];
+        RowDecoder.Decode(part.Tensor.Type, stored, values);
+        if (values.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue)) throw Damaged(part.Tensor, "a weight is infinite or not a number");
+        loaded.Add(new LoadedPart(part, null, values, hashes ? HashOf(stored) : null));
         Count(stored.Length);
         return values;
     }
@@ -58,6 +65,12 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
     {
         var job = new Job { Loader = this };
         threads.Run(ref job);
+    }
+
+    /// <summary>Frees the matrices that did not become whole.</summary>
+    public void Dispose()
+    {
+        foreach (var load in _loads.Where(load => !load.IsWhole)) load.Matrix.Dispose();
     }
 
     /// <summary>The part of a tensor that this rank needs, after a look at the tensor's shape.</summary>
@@ -71,13 +84,17 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
 
     PackedMatrix Matrix(TensorPart part)
     {
-        var rows = (int)part.RowCount;
-        var matrix = new PackedMatrix(part.Tensor.Type, rows, (int)part.ColumnCount);
-        _matrices.Add(matrix);
-        var pieceRows = (int)Math.Max(1, PieceBytes / part.RowBytes / RowGroup.Rows) * RowGroup.Rows;
-        for (var first = 0; first < rows; first += pieceRows)
-            _pieces.Add(new Piece(part.Piece(first, Math.Min(pieceRows, rows - first)), matrix, first));
-        return matrix;
+        if (loaded.Find(part) is { Matrix: { } known })
+        {
+            _matrices.Add(known);
+            Count(part.Bytes);
+            return known;
+        }
+        var load = new MatrixLoad(part, new PackedMatrix(part.Tensor.Type, (int)part.RowCount, (int)part.ColumnCount), hashes);
+        _loads.Add(load);
+        _matrices.Add(load.Matrix);
+        for (var index = 0; index < part.PieceCount; index++) _pieces.Add(new Piece(load, index));
+        return load.Matrix;
     }
 
     void LoadPieces()
@@ -85,14 +102,16 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
         byte[] stored = [];
         while (!_stopped)
         {
-            var index = Interlocked.Increment(ref _taken) - 1;
-            if (index >= _pieces.Count) return;
+            var taken = Interlocked.Increment(ref _taken) - 1;
+            if (taken >= _pieces.Count) return;
             cancellation.ThrowIfCancellationRequested();
-            var (part, matrix, firstRow) = _pieces[index];
-            var bytes = checked((int)part.Bytes);
+            var (load, index) = _pieces[taken];
+            var piece = load.Part.PieceAt(index);
+            var bytes = checked((int)piece.Bytes);
             if (stored.Length < bytes) stored = GC.AllocateUninitializedArray<byte>(bytes);
-            source.ReadPart(part, stored.AsSpan(0, bytes));
-            Pack(part.Tensor, matrix, firstRow, stored.AsSpan(0, bytes));
+            source.ReadPart(piece, stored.AsSpan(0, bytes));
+            Pack(piece.Tensor, load.Matrix, index * load.Part.PieceRows, stored.AsSpan(0, bytes));
+            if (load.EndPiece(index, stored.AsSpan(0, bytes)) is { } whole) loaded.Add(whole);
             Count(bytes);
         }
     }
@@ -111,7 +130,7 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
 
     ModelFormatException Damaged(TensorInfo tensor, string what) => new($"{source.Name}: tensor {tensor.Name} is damaged: {what}");
 
-    void Count(int bytes)
+    void Count(long bytes)
     {
         lock (_progress)
         {
@@ -120,8 +139,34 @@ sealed class WeightLoader(IModelWeights source, ShardParts parts, IProgress<long
         }
     }
 
-    /// <param name="FirstRow">First row within the matrix.</param>
-    readonly record struct Piece(TensorPart Part, PackedMatrix Matrix, int FirstRow);
+    static string HashOf(ReadOnlySpan<byte> vector)
+    {
+        Span<byte> hash = stackalloc byte[PartHash.PieceHashBytes];
+        PartHash.HashPiece(vector, 0, hash);
+        return PartHash.Of(hash);
+    }
+
+    readonly record struct Piece(MatrixLoad Load, int Index);
+
+    /// <summary>A matrix that is being filled.</summary>
+    sealed class MatrixLoad(TensorPart part, PackedMatrix matrix, bool hashes)
+    {
+        readonly byte[]? _pieceHashes = hashes ? new byte[part.PieceCount * PartHash.PieceHashBytes] : null;
+        int _left = part.PieceCount;
+
+        public TensorPart Part => part;
+
+        public PackedMatrix Matrix => matrix;
+
+        public bool IsWhole => Volatile.Read(ref _left) == 0;
+
+        /// <returns>The whole part, if this was its last piece.</returns>
+        public LoadedPart? EndPiece(int index, ReadOnlySpan<byte> stored)
+        {
+            if (_pieceHashes is not null) PartHash.HashPiece(stored, index, _pieceHashes);
+            return Interlocked.Decrement(ref _left) == 0 ? new LoadedPart(part, matrix, null, _pieceHashes is null ? null : PartHash.Of(_pieceHashes)) : null;
+        }
+    }
 
     struct Job : IComputeJob
     {

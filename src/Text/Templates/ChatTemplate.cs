@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using LlamaCluster.Text.Templates.Nodes;
 using LlamaCluster.Text.Templates.Parsing;
 using LlamaCluster.Text.Templates.Runtime;
@@ -16,11 +17,19 @@ namespace LlamaCluster.Text.Templates;
 /// </remarks>
 public sealed class ChatTemplate
 {
+    // So little that even a hostile template is soon through with all of them.
+    static readonly TemplateLimits TrialLimits = new() { Steps = 20_000, Characters = 1 << 16 };
+
     readonly Body _body;
+    readonly ContentForms _forms;
 
-    ChatTemplate(Body body) => _body = body;
+    ChatTemplate(Body body)
+    {
+        _body = body;
+        _forms = ContentForms.Find(TryRender);
+    }
 
-    /// <summary>Parses a template.</summary>
+    /// <summary>Parses a template, and finds out by trial in which form it reads the content of messages.</summary>
     /// <exception cref="ChatTemplateException">The template cannot be read.</exception>
     public static ChatTemplate Parse(string source)
     {
@@ -34,16 +43,26 @@ public sealed class ChatTemplate
         }
     }
 
-    /// <summary>The prompt for a conversation.</summary>
+    /// <summary>
+    /// The prompt for a conversation. Content of messages may be a text or a list of text parts; the template gets it in the form that it reads.
+    /// </summary>
     /// <exception cref="ChatTemplateException">
-    /// The template refuses the conversation, does something that is not possible, or exceeds its limits on output, steps or recursion.
+    /// The template refuses the conversation, does something that is not possible, or exceeds its limits on output, steps, recursion or time.
     /// </exception>
-    public string Render(ChatTemplateInput input) => Render(input, new TemplateLimits());
+    /// <exception cref="OperationCanceledException">Nobody waits for the prompt any more.</exception>
+    public string Render(ChatTemplateInput input, TimeProvider? time = null, CancellationToken cancellation = default) =>
+        Render(input, _forms, new TemplateLimits(), time, cancellation);
 
-    internal string Render(ChatTemplateInput input, TemplateLimits limits)
+    /// <summary>The prompt for messages exactly as they are.</summary>
+    internal string RenderAsGiven(
+        ChatTemplateInput input, TemplateLimits? limits = null, TimeProvider? time = null, CancellationToken cancellation = default) =>
+        Render(input, ContentForms.AsGiven, limits ?? new TemplateLimits(), time, cancellation);
+
+    string Render(ChatTemplateInput input, ContentForms forms, TemplateLimits limits, TimeProvider? time, CancellationToken cancellation)
     {
-        var variables = TemplateVariables.Of(input);
-        var context = new RenderContext(new Budget(limits, variables.Characters), new Scope(variables.Scope), input.Now);
+        var json = TemplateVariables.Serialize(input);
+        var budget = new Budget(limits, json.Sum(variable => (long)variable.Json.Length), time, cancellation);
+        var context = new RenderContext(budget, new Scope(TemplateVariables.Of(input, json, forms, budget)), input.Now);
         try
         {
             _body.Render(context);
@@ -52,6 +71,18 @@ public sealed class ChatTemplate
         catch (TemplateFault fault)
         {
             throw new ChatTemplateException(fault.Message, fault.Line ?? context.Line, fault.RaisedByTemplate, fault);
+        }
+    }
+
+    string? TryRender(JsonArray messages)
+    {
+        try
+        {
+            return RenderAsGiven(new ChatTemplateInput { Messages = messages, Now = DateTimeOffset.UnixEpoch }, TrialLimits);
+        }
+        catch (ChatTemplateException)
+        {
+            return null;
         }
     }
 }
@@ -63,6 +94,9 @@ public sealed class ChatTemplate
 public sealed class ChatTemplateException(string reason, int line, bool raisedByTemplate, Exception? inner = null)
     : Exception($"chat template, line {line}: {OneLine(reason)}", inner)
 {
+    // A template can raise with the whole conversation as its words.
+    const int LongestReason = 1000;
+
     /// <summary>What went wrong, in one line without the place: for <c>raise_exception</c> the template's own words.</summary>
     public string Reason { get; } = OneLine(reason);
 
@@ -72,5 +106,5 @@ public sealed class ChatTemplateException(string reason, int line, bool raisedBy
     /// <summary>The template itself refused its input, for example because roles do not alternate: the caller's fault, not the model's.</summary>
     public bool RaisedByTemplate { get; } = raisedByTemplate;
 
-    static string OneLine(string text) => text.ReplaceLineEndings(" ");
+    static string OneLine(string text) => (text.Length <= LongestReason ? text : $"{text.AsSpan(0, LongestReason)}...").ReplaceLineEndings(" ");
 }

@@ -36,55 +36,76 @@ public sealed record ChatTemplateInput
 }
 
 /// <summary>The names that a template can use, built from its input.</summary>
-/// <param name="Scope">The input's variables; behind them the functions of the language.</param>
-/// <param name="Characters">Size of the input as JSON, in bytes.</param>
-sealed record TemplateVariables(Scope Scope, long Characters)
+static class TemplateVariables
 {
     // The JSON is read back at once, so nothing needs escaping.
     static readonly JsonSerializerOptions Unescaped = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static TemplateVariables Of(ChatTemplateInput input)
+    /// <summary>What the input holds as JSON, by name. Its size is what the limits of a rendering grow with.</summary>
+    public static IReadOnlyList<(string Name, byte[] Json)> Serialize(ChatTemplateInput input) =>
+    [
+        Serialize("messages", input.Messages), Serialize("tools", input.Tools), Serialize("documents", null),
+        .. input.Variables.Select(variable => Serialize(variable.Key, variable.Value)),
+    ];
+
+    /// <summary>The input's variables; behind them the functions of the language.</summary>
+    public static Scope Of(ChatTemplateInput input, IReadOnlyList<(string Name, byte[] Json)> variables, ContentForms forms, Budget budget)
     {
         var functions = new Scope(null);
         foreach (var function in Functions.All) functions.Set(function.Name, function);
         var scope = new Scope(functions);
-        long characters = 0;
-        Set("messages", input.Messages);
-        Set("tools", input.Tools);
-        Set("documents", null);
         scope.Set("add_generation_prompt", BooleanValue.Of(input.AddGenerationPrompt));
         scope.Set("bos_token", new StringValue(input.BosToken));
         scope.Set("eos_token", new StringValue(input.EosToken));
-        foreach (var (name, node) in input.Variables) Set(name, node);
-        return new TemplateVariables(scope, characters);
+        foreach (var (name, json) in variables) scope.Set(name, Read(name, json, name == "messages" ? forms : ContentForms.AsGiven, budget));
+        return scope;
+    }
 
-        void Set(string name, JsonNode? node)
+    static (string Name, byte[] Json) Serialize(string name, JsonNode? node)
+    {
+        try
         {
-            try
-            {
-                var json = JsonSerializer.SerializeToUtf8Bytes(node, Unescaped);
-                characters += json.Length;
-                using var document = JsonDocument.Parse(json);
-                scope.Set(name, ValueOf(document.RootElement));
-            }
-            catch (Exception failure) when (failure is JsonException or InvalidOperationException or TemplateFault)
-            {
-                throw new ChatTemplateException($"the variable '{name}' cannot be used: {failure.Message}", line: 1, raisedByTemplate: false, failure);
-            }
+            return (name, JsonSerializer.SerializeToUtf8Bytes(node, Unescaped));
+        }
+        catch (Exception failure) when (failure is JsonException or InvalidOperationException)
+        {
+            throw Unusable(name, failure);
         }
     }
 
-    static Value ValueOf(JsonElement element) => element.ValueKind switch
+    static Value Read(string name, byte[] json, ContentForms forms, Budget budget)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json);
+            return forms.Apply(ValueOf(document.RootElement, budget), budget);
+        }
+        catch (Exception failure) when (failure is JsonException or InvalidOperationException or TemplateFault)
+        {
+            throw Unusable(name, failure);
+        }
+    }
+
+    static ChatTemplateException Unusable(string name, Exception failure) =>
+        new($"the variable '{name}' cannot be used: {failure.Message}", line: 1, raisedByTemplate: false, failure);
+
+    static Value ValueOf(JsonElement element, Budget budget) => element.ValueKind switch
     {
         JsonValueKind.Object => new DictionaryValue(element.EnumerateObject().Select(property =>
-            KeyValuePair.Create<Value, Value>(new StringValue(property.Name), ValueOf(property.Value)))),
-        JsonValueKind.Array => new ListValue([.. element.EnumerateArray().Select(ValueOf)]),
+            KeyValuePair.Create<Value, Value>(new StringValue(property.Name), ValueOf(property.Value, budget))), budget),
+        JsonValueKind.Array => List(element, budget),
         JsonValueKind.String => new StringValue(element.GetString()!),
         JsonValueKind.Number => Number(element),
         JsonValueKind.True => BooleanValue.True,
         JsonValueKind.False => BooleanValue.False,
         _ => NoneValue.Instance,
     };
+
+    static ListValue List(JsonElement array, Budget budget)
+    {
+        budget.MakeElements(array.GetArrayLength());
+        return new ListValue([.. array.EnumerateArray().Select(element => ValueOf(element, budget))]);
+    }
 
     /// <summary>As in Python, a number written with a point or an exponent is a float; any other number is an integer.</summary>
     static Value Number(JsonElement element)

@@ -6,8 +6,9 @@ namespace LlamaCluster.Text.Tokenization;
 
 /// <summary>
 /// SentencePiece's BPE with byte fallback, as in Llama 1 and 2: a space may be put in front, characters are merged over the whole
-/// text, and a character without a token becomes the tokens of its bytes. U+2581 in the text, which SentencePiece itself would take for
-/// a space, becomes its bytes too, and so does invalid UTF-8. Any bytes therefore come back exactly.
+/// text, and a character without a token becomes the tokens of its bytes, as does invalid UTF-8. U+2581 in the text, with which such a
+/// vocabulary writes a space, is taken for a space, and comes back as one; all else comes back exactly. SentencePiece, llama.cpp and
+/// tokenizers do the same.
 /// </summary>
 /// <param name="wholeFirst">Whether a text that is a token becomes that token, whatever the merges say ("ignore_merges").</param>
 sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, TRule rule, SpaceRules spaces, bool wholeFirst = false)
@@ -23,17 +24,36 @@ sealed class SentencePieceTokenizer<TRule>(TokenSet tokens, SpecialIds special, 
 
     protected override void EncodePlain(ReadOnlySpan<byte> text, bool startsText, List<int> ids)
     {
+        var hasMarks = Tokens.MarksSpaces && text.IndexOf(TokenSpellings.SpaceMark) >= 0;
         var wanted = spaces.Prefix is SpacePrefix.EachSegment || spaces.Prefix is SpacePrefix.TextStart && startsText;
-        if (!wanted || spaces.PrefixIfAbsent && text[0] == Space)
+        var startsWithSpace = text[0] == Space || hasMarks && text.StartsWith(TokenSpellings.SpaceMark);
+        var isPrefixed = wanted && !(spaces.PrefixIfAbsent && startsWithSpace);
+        if (!isPrefixed && !hasMarks)
         {
             EncodeWords(text, ids);
             return;
         }
-        var prefixed = ArrayPool<byte>.Shared.Rent(text.Length + 1);
-        prefixed[0] = Space;
-        text.CopyTo(prefixed.AsSpan(1));
-        EncodeWords(prefixed.AsSpan(0, text.Length + 1), ids);
-        ArrayPool<byte>.Shared.Return(prefixed);
+        var copy = ArrayPool<byte>.Shared.Rent(text.Length + 1);
+        var length = 0;
+        if (isPrefixed) copy[length++] = Space;
+        length += CopyWithSpaces(text, copy.AsSpan(length));
+        EncodeWords(copy.AsSpan(0, length), ids);
+        ArrayPool<byte>.Shared.Return(copy);
+    }
+
+    /// <summary>Copies a text with a space for each mark; returns the length of the copy.</summary>
+    int CopyWithSpaces(ReadOnlySpan<byte> text, Span<byte> copy)
+    {
+        var length = 0;
+        while (Tokens.MarksSpaces && text.IndexOf(TokenSpellings.SpaceMark) is >= 0 and var at)
+        {
+            text[..at].CopyTo(copy[length..]);
+            copy[length + at] = Space;
+            length += at + 1;
+            text = text[(at + TokenSpellings.SpaceMark.Length)..];
+        }
+        text.CopyTo(copy[length..]);
+        return length + text.Length;
     }
 
     void EncodeWords(ReadOnlySpan<byte> text, List<int> ids)

@@ -17,8 +17,9 @@ namespace LlamaCluster.Worker.Activations;
 /// the stage computes the next step while this one travels. The receiver acknowledges whole steps. At most
 /// <see cref="ActivationShape.MaxSteps"/> may be unacknowledged. The first error ends the stream for good, and with it the view.
 /// </summary>
+/// <param name="key">The view's, which the peer takes.</param>
 /// <param name="timeout">The longest that the peer may take to accept a frame, or to acknowledge a step when no more may be under way.</param>
-sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShape shape, TimeSpan timeout) : IAsyncDisposable
+sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShape shape, PeerKey key, TimeSpan timeout) : IAsyncDisposable
 {
     /// <summary>One is filled, one is sent, and two may wait. More would only hide that the next stage is slower.</summary>
     public const int Buffers = 4;
@@ -47,7 +48,7 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
     /// <exception cref="OperationCanceledException">It did not answer in time, or the caller gave up.</exception>
     public async Task ConnectAsync(CancellationToken cancellation)
     {
-        _call = new Wire.Activations.ActivationsClient(_channel).Send(cancellationToken: _stopping.Token);
+        _call = new Wire.Activations.ActivationsClient(_channel).Send(key.ToHeaders(), cancellationToken: _stopping.Token);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         deadline.CancelAfter(RpcSettings.CallDeadline);
         await _call.ResponseHeadersAsync.WaitAsync(deadline.Token);

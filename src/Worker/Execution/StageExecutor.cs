@@ -221,7 +221,6 @@ sealed partial class StageExecutor : IAsyncDisposable
         {
             StepOutcome.Completed completed => Deliver(step, _sequences.WithProblems(step.Step, completed), timings),
             StepOutcome.Refused refused => new StepFailure(Reason.BadStep, refused.Reason),
-            StepOutcome.Failed failed => new StepFailure(Reason.Internal, failed.Reason),
             _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
         };
     }

@@ -33,6 +33,9 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <summary>For calls that do not end by themselves when the worker closes its streams.</summary>
     static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(2);
 
+    /// <summary>Those of the coordinator, of the stage before and of the ranks beside it; a cluster has at most 1024 workers.</summary>
+    const int MaxConnections = 4096;
+
     readonly WebApplication _app;
     readonly WorkerOptions _options;
     readonly ILogger _logger;
@@ -69,13 +72,16 @@ public sealed partial class WorkerHost : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.UseClusterRpcLimits();
+            kestrel.Limits.MaxConcurrentConnections = MaxConnections;
             kestrel.Listen(ListenAddress.Parse(options.Listen).EndPoint, listen => listen.UseClusterRpc(tls));
         });
         AddServices(builder.Services, options);
         if (tls is not null) builder.Services.AddSingleton(_ => tls);
         addModel(builder.Services);
         var app = builder.Build();
+        app.UseClusterRpcRules();
         app.MapClusterRpc(options.GrpcReflection);
+        app.MapGrpcService<IdentityService>();
         app.MapGrpcService<AssignmentsService>();
         app.MapGrpcService<StepsService>();
         app.MapGrpcService<ActivationsService>();
@@ -121,6 +127,13 @@ public sealed partial class WorkerHost : IAsyncDisposable
     static void AddServices(IServiceCollection services, WorkerOptions options) => services
         .AddClusterRpc(options.GrpcReflection)
         .AddListenSockets()
+        .AddLargeMessages<AssignmentsService>()
+        .AddLargeMessages<StepsService>()
+        .AddLargeMessages<ActivationsService>()
+        .AddLargeMessages<ReduceService>()
+        .AddLargeMessages<LinksService>()
+        .AddSingleton<ClusterOwner>()
+        .AddSingleton<ICallerKeys, WorkerCallerKeys>()
         .AddSingleton(options)
         .AddSingleton(TimeProvider.System)
         .AddSingleton(WorkerMemory.Of(options))
@@ -130,7 +143,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton<PeerChannels>()
         .AddSingleton<RankCaller>()
         .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(
-            provider, options.CacheFolder ?? provider.GetRequiredService<CacheRoot>().Weights))
+            provider, options.CacheFolder ?? provider.GetRequiredService<CacheRoot>().Weights, new CacheLimit(options.CacheBytes)))
         .AddSingleton<IProfileSource, NoProfile>()
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()
@@ -170,7 +183,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         var name = _options.Name.Length > 0 ? _options.Name : Dns.GetHostName();
         var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, profile, ownDigest);
         using var membership = new MembershipLoop(
-            Service<PeerChannels>(), _options.Coordinator, card, Service<ShardKeeper>(), Service<TimeProvider>(), Service<ILogger<MembershipLoop>>());
+            Service<PeerChannels>(), _options.Coordinator, card, Service<ClusterOwner>(), Service<ShardKeeper>(), Service<TimeProvider>(), Service<ILogger<MembershipLoop>>());
         using var beating = new CancellationTokenSource();
         var member = membership.RunAsync(beating.Token);
         if (await Task.WhenAny(member, ToldToStopAsync(cancellation)) != member)

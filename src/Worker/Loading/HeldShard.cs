@@ -1,4 +1,6 @@
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Models;
@@ -11,15 +13,28 @@ namespace LlamaCluster.Worker.Loading;
 /// <param name="ResidentBytes">Weights, KV cache and buffers.</param>
 sealed record HeldShard(LoadOrder Order, HeldModel Model, StageExecutor Executor, int KvBlockCount, long KvBlockBytes, long ResidentBytes);
 
-/// <summary>The weights that this worker has in memory, and where they came from.</summary>
+/// <summary>The weights of a shard that this worker has in memory, and where they came from.</summary>
 /// <param name="Slice">Which slice of the layers they are.</param>
 /// <param name="Source">"local PATH", "cache PATH" or "coordinator".</param>
-sealed record HeldModel(IShardModel Weights, TensorSlice Slice, string Digest, string Source) : IDisposable
+/// <param name="Parts">What the shard is made of.</param>
+/// <param name="Entries">Keeps the shard's entries of the cache in use, so that they are there when the worker starts again. Null: it has none.</param>
+sealed record HeldModel(
+    IShardModel Weights, TensorSlice Slice, string Digest, string Source, IReadOnlyList<TensorPart> Parts, IDisposable? Entries) : IDisposable
 {
-    /// <summary>Whether an order can be carried out with these weights as they are.</summary>
+    /// <summary>Whether an order asks for these weights as they are.</summary>
     public bool Fits(LoadOrder order) => Digest == order.Plan.ModelDigest && Shape == order.Shape && Slice == order.Assignment.Shard.Slice;
 
     public StageShape Shape => Weights.Shape;
 
-    public void Dispose() => Weights.Dispose();
+    public void Dispose()
+    {
+        Weights.Dispose();
+        Entries?.Dispose();
+    }
+}
+
+/// <summary>The parts of one model that this worker has in memory, of a shard, of the one before, or of one whose loading broke off.</summary>
+sealed record HeldParts(string Digest, LoadedParts Loaded) : IDisposable
+{
+    public void Dispose() => Loaded.Dispose();
 }

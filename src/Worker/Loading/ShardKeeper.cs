@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Orders;
 using Wire = LlamaCluster.Protos;
@@ -9,7 +10,8 @@ namespace LlamaCluster.Worker.Loading;
 
 /// <summary>
 /// Keeps the worker's one shard, which only ever moves to a higher view. An order that is not newer than the last accepted one is refused. A
-/// newer one cancels the loading of an older one. Weights that fit the new order stay in memory.
+/// newer one cancels the loading of an older one. Whatever parts of the model are in memory stay there for as long as orders ask for them, also if
+/// the loading of a shard breaks off, on this worker or on another.
 /// </summary>
 sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime lifetime) : IAsyncDisposable
 {
@@ -19,9 +21,11 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
     readonly Lock _lock = new();
     readonly SemaphoreSlim _turn = new(1);
     CancellationTokenSource? _loading;
+    HeldParts? _parts;
     HeldModel? _model;
     HeldShard? _current;
     ulong _view;
+    PeerKey? _viewKey;
 
     /// <summary>The shard that is ready, if one is.</summary>
     public HeldShard? Current
@@ -41,6 +45,15 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
     }
 
+    /// <summary>What workers of the last accepted view show. Null: none was accepted.</summary>
+    public PeerKey? ViewKey
+    {
+        get
+        {
+            lock (_lock) return _viewKey;
+        }
+    }
+
     public ShardStatus Status
     {
         get
@@ -51,7 +64,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
                     : _current is not null ? Wire.WorkerState.Ready
                     : _loading is not null ? Wire.WorkerState.Loading
                     : Wire.WorkerState.Idle;
-                return new ShardStatus(state, _view, _model?.Digest, _current?.Order.Assignment.Shard, _current?.ResidentBytes ?? _model?.Weights.Bytes ?? 0);
+                return new ShardStatus(state, _view, _parts?.Digest, _current?.Order.Assignment.Shard, _current?.ResidentBytes ?? _parts?.Loaded.Bytes ?? 0);
             }
         }
     }
@@ -66,7 +79,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
     public async Task ReplaceAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
     {
         using var loading = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.Closing);
-        Accept(order.Plan.ViewVersion, loading);
+        Accept(order, loading);
         try
         {
             await _turn.WaitAsync(loading.Token);
@@ -87,6 +100,13 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
     }
 
+    /// <summary>The worker belongs to another cluster now, which counts its views from the start. What it holds stays.</summary>
+    public void ForgetViews()
+    {
+        lock (_lock) _view = 0;
+        Changed.Set();
+    }
+
     /// <summary>Gives up weights that no coordinator wants.</summary>
     public async Task UnloadAsync(CancellationToken cancellation)
     {
@@ -95,6 +115,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         {
             await EndViewAsync();
             Forget();
+            Free();
         }
         finally
         {
@@ -104,14 +125,15 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
 
     public async ValueTask DisposeAsync() => await UnloadAsync(CancellationToken.None);
 
-    void Accept(ulong view, CancellationTokenSource loading)
+    void Accept(LoadOrder order, CancellationTokenSource loading)
     {
+        var view = order.Plan.ViewVersion;
         lock (_lock)
         {
             if (view <= _view) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"view {view} is not above {_view}, the last one accepted here"));
             // Asynchronous, so that its callbacks do not run under this lock.
             _ = _loading?.CancelAsync();
-            (_view, _loading) = (view, loading);
+            (_view, _viewKey, _loading) = (view, order.ViewKey, loading);
         }
         Changed.Set();
     }
@@ -119,11 +141,12 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
     async Task ReplaceInTurnAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
     {
         await EndViewAsync();
-        if (_model is { } held && !held.Fits(order)) Forget();
+        if (_model is { } held && !(held.Fits(order) && await loader.IsRightAsync(order, held, _parts!, progress, cancellation))) Forget();
+        if (_parts is { } other && other.Digest != order.Plan.ModelDigest) Free();
         if (_model is null)
         {
-            var loaded = await loader.LoadAsync(order, progress, cancellation);
-            lock (_lock) _model = loaded;
+            lock (_lock) _parts ??= new HeldParts(order.Plan.ModelDigest, new LoadedParts());
+            _model = await loader.LoadAsync(order, _parts, progress, cancellation);
         }
         var shard = loader.Open(order, _model);
         lock (_lock) _current = shard;
@@ -148,11 +171,19 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         lock (_lock) _current = null;
     }
 
+    /// <summary>Takes the shard apart. Its parts stay.</summary>
     void Forget()
     {
-        HeldModel? model;
-        lock (_lock) (model, _model) = (_model, null);
-        model?.Dispose();
+        _model?.Dispose();
+        _model = null;
+        Changed.Set();
+    }
+
+    void Free()
+    {
+        HeldParts? parts;
+        lock (_lock) (parts, _parts) = (_parts, null);
+        parts?.Dispose();
         Changed.Set();
     }
 }

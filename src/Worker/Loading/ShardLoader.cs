@@ -1,7 +1,10 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Model.Weights;
+using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Models;
@@ -16,21 +19,65 @@ namespace LlamaCluster.Worker.Loading;
 
 /// <summary>Carries out an order: finds the weights, packs them, and starts the stage.</summary>
 sealed partial class ShardLoader(
-    ModelSource source, IModelLoader model, PeerChannels channels, RankCaller caller, WorkerOptions options, WorkerMemory memory,
+    ModelSource source, IModelLoader model, PeerChannels channels, ClusterOwner owner, RankCaller caller, WorkerOptions options, WorkerMemory memory,
     ILogger<ShardLoader> logger)
 {
-    public async Task<HeldModel> LoadAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    /// <summary>How often a shard is loaded again because entries of the cache turned out to be damaged.</summary>
+    const int Mendings = 3;
+
+    /// <summary>
+    /// Reads what is missing of a shard, in parts that hash to what the coordinator says. A file that holds other bytes is given up for the next source; an
+    /// entry of the cache that does is fetched again.
+    /// </summary>
+    /// <param name="parts">What is in memory already. What is read is added, also if the loading fails.</param>
+    /// <exception cref="RpcException">It cannot be loaded. The status says why.</exception>
+    public async Task<HeldModel> LoadAsync(LoadOrder order, HeldParts parts, LoadProgressFeed progress, CancellationToken cancellation)
     {
-        progress.Begin(Phase.Opening, 0);
-        using var opened = await source.OpenAsync(order, progress, cancellation);
-        CheckLayers(opened, order);
-        CheckStepRows(opened.Weights.Config, order);
-        var slice = order.SliceOf(opened.Weights.Config, opened.Weights.Tensors);
-        progress.Begin(Phase.Loading, model.BytesToLoad(opened.Weights, order.Shape, slice), opened.Source);
-        // On a thread of its own: packing takes minutes, and the pool's threads serve the network.
-        var weights = await Task.Factory.StartNew(
-            () => model.Load(opened.Weights, order.Shape, slice, progress, cancellation), cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        return new HeldModel(weights, order.Assignment.Shard.Slice, order.Plan.ModelDigest, opened.Source);
+        using var coordinator = new CoordinatorWeights(channels, owner, options, order);
+        var (refused, problems) = (new HashSet<string>(), new List<string>());
+        while (true)
+        {
+            OpenedModel? opened = null;
+            HeldModel? held = null;
+            try
+            {
+                progress.Begin(Phase.Opening, 0);
+                opened = await source.OpenAsync(order, coordinator, refused, progress, cancellation);
+                (held, var problem) = await TryLoadAsync(opened, order, parts.Loaded, progress, cancellation);
+                for (var mendings = 0; problem is not null && opened.LocalPath is null && mendings < Mendings; mendings++)
+                    (held, problem) = await TryLoadAsync(opened, order, parts.Loaded, progress, cancellation);
+                if (held is not null) return held;
+                LogRefused(problem!);
+                problems.Add(problem!);
+            }
+            catch (RpcException e) when (problems.Count > 0)
+            {
+                throw new RpcException(new Status(e.StatusCode, string.Join("; ", [.. problems, e.Status.Detail])));
+            }
+            finally
+            {
+                if (held?.Entries is null) opened?.Dispose();
+            }
+            if (opened.LocalPath is not { } path) throw new RpcException(new Status(StatusCode.DataLoss, string.Join("; ", problems)));
+            refused.Add(path);
+        }
+    }
+
+    /// <summary>
+    /// Whether the weights in memory are still those that the coordinator serves: it may be another process by now, with another file. If not, the
+    /// shard can only be taken apart.
+    /// </summary>
+    public async Task<bool> IsRightAsync(LoadOrder order, HeldModel held, HeldParts parts, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        TensorPart[] hashed = [.. held.Parts.Where(part => parts.Loaded.Find(part) is { Hash: not null })];
+        if (hashed.Length == 0) return true;
+        using var coordinator = new CoordinatorWeights(channels, owner, options, order);
+        progress.Begin(Phase.Verifying, hashed.Sum(part => part.Bytes), held.Source);
+        var wrong = WrongParts(hashed, parts.Loaded, await coordinator.HashesAsync(hashed, progress, cancellation));
+        if (wrong.Length == 0) return true;
+        LogOutdated(wrong.Length, wrong[0].Tensor.Name);
+        parts.Loaded.Remove(wrong);
+        return false;
     }
 
     /// <summary>Allocates KV cache and buffers, and starts the stage's thread.</summary>
@@ -38,13 +85,7 @@ sealed partial class ShardLoader(
     public HeldShard Open(LoadOrder order, HeldModel held)
     {
         var shape = Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage);
-        var stageOptions = new StageOptions
-        {
-            KvBlockCount = 1,
-            KvType = order.KvType,
-            MaxStepRows = order.MaxStepRows,
-            MaxSequenceLength = order.MaxSequenceLength,
-        };
+        var stageOptions = OptionsOf(order);
         var blockBytes = held.Weights.BytesPerBlock(stageOptions);
         var taken = held.Weights.Bytes + held.Weights.BufferBytes(stageOptions) + LinkBytes(order, shape);
         var (blocks, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, blockBytes, order.KvBlockCount, order.MaxSequenceLength);
@@ -54,18 +95,109 @@ sealed partial class ShardLoader(
         var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks }, group?.Exchange);
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
-        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, timeout));
+        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout));
         var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
         return new HeldShard(order, held, executor, blocks, blockBytes, resident);
     }
 
+    /// <returns>The weights. Or, in one line, what is wrong with the weights; what was wrong with a cache is mended then, and with a file is not.</returns>
+    async Task<(HeldModel? Model, string? Problem)> TryLoadAsync(
+        OpenedModel opened, LoadOrder order, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        var config = opened.Weights.Config;
+        CheckLayers(opened, order);
+        CheckStepRows(config, order);
+        var slice = order.SliceOf(config, opened.Weights.Tensors);
+        CheckMemory(opened.Weights, order, slice);
+        var parts = model.PartsOf(opened.Weights, order.Shape, slice);
+        await opened.ObtainAsync(parts, loaded, progress, cancellation);
+        using var given = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var verifying = new VerifyingProgress(progress);
+        var hashes = opened.IsCompared ? opened.HashesAsync(parts, verifying, given.Token) : null;   // while the weights are read
+        try
+        {
+            var bytes = parts.Sum(part => part.Bytes);
+            progress.Begin(Phase.Loading, bytes, opened.Source);
+            // On a thread of its own: packing takes minutes, and the pool's threads serve the network.
+            var weights = await Task.Factory.StartNew(
+                () => model.Load(opened.Weights, order.Shape, slice, loaded, opened.IsCompared, progress, cancellation),
+                cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            if (hashes is not null)
+            {
+                verifying.Begin(bytes);
+                if (await ProblemAsync(opened, parts, loaded, hashes, weights) is { } problem) return (null, problem);
+            }
+            var entries = opened.LocalPath is null ? opened : null;
+            return (new HeldModel(weights, order.Assignment.Shard.Slice, order.Plan.ModelDigest, opened.Source, parts, entries), null);
+        }
+        catch (ModelFormatException e)
+        {
+            // The numbers in it are impossible. Bytes that the cache lost are fetched again; a file's are not read again.
+            if (opened.LocalPath is null && !await Task.Run(() => opened.TryMend(cancellation), cancellation)) throw;
+            return (null, e.Message);
+        }
+        finally
+        {
+            await given.CancelAsync();
+            if (hashes is not null) await ((Task)hashes).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Compares what was read with what it must hash to. Parts that are wrong are freed, and <paramref name="weights"/> with them.</summary>
+    static async Task<string?> ProblemAsync(
+        OpenedModel opened, IReadOnlyList<TensorPart> parts, LoadedParts loaded, Task<IReadOnlyDictionary<TensorPart, string>> hashes, IShardModel weights)
+    {
+        TensorPart[] wrong;
+        try
+        {
+            wrong = WrongParts(parts, loaded, await hashes);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+        if (wrong.Length == 0) return null;
+        var first = wrong[0].Tensor;
+        var file = opened.Weights.FileOf(first);
+        weights.Dispose();
+        loaded.Remove(wrong);
+        opened.Refuse(wrong);
+        var tensors = wrong.Length > 1 ? $"tensor {first.Name} and {wrong.Length - 1} others hold" : $"tensor {first.Name} holds";
+        return $"{file}: {tensors} other bytes than the coordinator's model, although both have the same digest: it is another tuning of the model, or damaged; "
+            + "put the coordinator's file there, or start the worker without it";
+    }
+
+    static TensorPart[] WrongParts(IReadOnlyList<TensorPart> parts, LoadedParts loaded, IReadOnlyDictionary<TensorPart, string> hashes) =>
+        [.. parts.Where(part => hashes.TryGetValue(part, out var right) && loaded.Find(part) is { Hash: { } found } && found != right)];
+
+    /// <summary>Refuses what will not fit before any of it is fetched or read.</summary>
+    void CheckMemory(IModelWeights weights, LoadOrder order, StageSlice slice)
+    {
+        var needed = model.MemoryOf(weights, order.Shape, slice, OptionsOf(order));
+        var taken = needed.Weights + needed.Buffers + LinkBytes(order, Activations(order, weights.Config.HiddenSize, order.Assignment.Stage));
+        var (_, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, needed.KvBlock, order.KvBlockCount, order.MaxSequenceLength);
+        if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
+    }
+
+    static StageOptions OptionsOf(LoadOrder order) => new()
+    {
+        KvBlockCount = 1,
+        KvType = order.KvType,
+        MaxStepRows = order.MaxStepRows,
+        MaxSequenceLength = order.MaxSequenceLength,
+    };
+
     static ActivationShape Activations(LoadOrder order, int hiddenSize, int fromStage) =>
         new(order.Plan.ViewVersion, fromStage, hiddenSize, order.ActivationType, order.MaxStepRows, order.Plan.StageCount + 1);
 
     static GroupShape Ranks(LoadOrder order, HeldModel held) => new(
-        order.Plan.ViewVersion, order.Plan.ModelDigest, order.Assignment.Stage, order.Assignment.Shard, held.Weights.Config.HiddenSize, order.MaxStepRows, order.SumType);
+        order.Plan.ViewVersion, order.Plan.ModelDigest, order.Assignment.Stage, order.Assignment.Shard, held.Weights.Config.HiddenSize, order.MaxStepRows, order.SumType)
+    {
+        Key = order.ViewKey,
+    };
 
     static long LinkBytes(LoadOrder order, ActivationShape shape)
     {
@@ -88,8 +220,32 @@ sealed partial class ShardLoader(
             throw new RpcException(new Status(StatusCode.FailedPrecondition, $"max_step_rows is {order.MaxStepRows}; with a model as wide as this one it is at most {most}"));
     }
 
+    [LoggerMessage(Level = LogLevel.Error, Message = "Weights are refused: {Problem}")]
+    partial void LogRefused(string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "The coordinator's model is another one by now: {Count} parts in memory have other bytes, {Tensor} first; loading anew")]
+    partial void LogOutdated(int count, string tensor);
+
     [LoggerMessage(Level = LogLevel.Information, Message =
         "View {ViewVersion}, stage {Stage}: {Shard} ready, {WeightBytes} bytes of weights, {KvBlocks} KV blocks, {ResidentBytes} bytes in all, kernels {InstructionSet}, {Threads} threads, from {Source}")]
     partial void LogLoaded(
         ulong viewVersion, int stage, string shard, long weightBytes, int kvBlocks, long residentBytes, string instructionSet, int threads, string source);
+}
+
+/// <summary>How far the coordinator is with its hashes: told only once there is nothing else to wait for.</summary>
+sealed class VerifyingProgress(LoadProgressFeed progress) : IProgress<long>
+{
+    volatile bool _begun;
+
+    public void Begin(long bytes)
+    {
+        progress.Begin(Phase.Verifying, bytes);
+        _begun = true;
+    }
+
+    public void Report(long value)
+    {
+        if (_begun) progress.Report(value);
+    }
 }

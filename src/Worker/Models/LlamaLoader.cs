@@ -15,14 +15,18 @@ sealed class LlamaLoader(ComputeThreads threads) : IModelLoader
 
     public int Threads => threads.Count;
 
-    public IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config) =>
-        new ShardParts(config, shape, slice).Of(all);
+    public IReadOnlyList<TensorPart> PartsOf(IModelWeights weights, StageShape shape, StageSlice slice) =>
+        ShardParts.Held(weights, shape, slice).Of(weights.Tensors);
 
-    public long BytesToLoad(IModelWeights weights, StageShape shape, StageSlice slice) =>
-        ShardParts.Held(weights, shape, slice).Of(weights.Tensors).Sum(part => part.Bytes);
+    public ShardMemory MemoryOf(IModelWeights weights, StageShape shape, StageSlice slice, StageOptions options) => new(
+        ShardWeights.BytesOf(PartsOf(weights, shape, slice)),
+        StageMemory.BufferBytes(weights.Config, shape, slice, options.MaxStepRows),
+        StageMemory.KvBytesPerBlock(weights.Config, shape, slice, options.KvType));
 
-    public IShardModel Load(IModelWeights weights, StageShape shape, StageSlice slice, IProgress<long> bytesLoaded, CancellationToken cancellation) =>
-        new LlamaShard(weights.Config, ShardWeights.Load(weights, shape, slice, threads, bytesLoaded, cancellation), shape, threads);
+    public IShardModel Load(
+        IModelWeights weights, StageShape shape, StageSlice slice, LoadedParts parts, bool hashes, IProgress<long> bytesLoaded,
+        CancellationToken cancellation) =>
+        new LlamaShard(weights.Config, ShardWeights.Load(weights, shape, slice, threads, parts, hashes, bytesLoaded, cancellation), shape, threads);
 
     sealed class LlamaShard(LlamaConfig config, ShardWeights weights, StageShape shape, ComputeThreads threads) : IShardModel
     {

@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Planning.Plans;
@@ -9,7 +10,6 @@ namespace LlamaCluster.Worker.Orders;
 /// <summary>What the coordinator wants this worker to hold: an AssignRequest that was checked.</summary>
 /// <param name="Assignment">This worker's part of the plan.</param>
 /// <param name="ModelPath">Where the coordinator has the model. This machine may have no such file. Null: not said.</param>
-/// <param name="WeightsAddress">Who streams the weights. Null: the coordinator that this worker is registered with.</param>
 /// <param name="KvBlockCount">Null: as many as memory allows.</param>
 /// <param name="ActivationType">How activations travel to the next stage.</param>
 /// <param name="SumType">How partial sums travel between the ranks of a stage.</param>
@@ -17,7 +17,6 @@ sealed record LoadOrder(
     ClusterPlan Plan,
     ShardAssignment Assignment,
     string? ModelPath,
-    Uri? WeightsAddress,
     int? KvBlockCount,
     KvType KvType,
     int MaxStepRows,
@@ -27,6 +26,12 @@ sealed record LoadOrder(
 {
     /// <summary>The longest that the coordinator expects a step to wait for other stages. Zero: not said.</summary>
     public TimeSpan StepTimeout { get; init; }
+
+    /// <summary>Of the coordinator that gives the order.</summary>
+    public ulong Epoch { get; init; }
+
+    /// <summary>What the workers of the view show each other.</summary>
+    public required PeerKey ViewKey { get; init; }
 
     public StageShape Shape { get; } = new(Assignment.Shard.Layers.First, Assignment.Shard.Layers.Count, Plan.LayerCount);
 
@@ -63,7 +68,6 @@ static class LoadOrderMapping
             plan,
             assignment,
             Field.Text("model_path", request.ModelPath, MaxPathLength) is { Length: > 0 } path ? path : null,
-            request.WeightsAddress.Length > 0 ? Field.Address("weights_address", request.WeightsAddress) : null,
             Field.Count("kv_block_count", request.KvBlockCount, 0, int.MaxValue) is > 0 and var blocks ? blocks : null,
             ToKvType(request.KvType),
             Field.Count("max_step_rows", request.MaxStepRows, 1, MaxStepRows),
@@ -71,6 +75,8 @@ static class LoadOrderMapping
             ToActivationType("activation_type", request.ActivationType),
             ToActivationType("sum_type", request.SumType))
         {
+            Epoch = request.Epoch,
+            ViewKey = PeerKey.Read("view_key", request.ViewKey),
             StepTimeout = TimeSpan.FromMilliseconds(Field.Count("step_timeout_milliseconds", request.StepTimeoutMilliseconds, 0, MaxMilliseconds)),
         };
     }

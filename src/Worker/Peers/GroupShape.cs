@@ -1,5 +1,6 @@
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Protos;
 using Shard = LlamaCluster.Planning.Plans.Shard;
 
@@ -12,6 +13,9 @@ namespace LlamaCluster.Worker.Peers;
 /// <param name="SumType">How partial sums travel.</param>
 sealed record GroupShape(ulong ViewVersion, string ModelDigest, int Stage, Shard Shard, int HiddenSize, int MaxStepRows, ActivationType SumType)
 {
+    /// <summary>What the ranks show each other: the view's.</summary>
+    public required PeerKey Key { get; init; }
+
     public int Rank => Shard.Slice.Rank;
 
     public int RankCount => Shard.Slice.RankCount;

@@ -24,7 +24,7 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
         try
         {
             // Without the token: the stream lives on when this method has returned.
-            var call = new Reduce.ReduceClient(channel).Exchange();
+            var call = new Reduce.ReduceClient(channel).Exchange(shape.Key.ToHeaders());
             await call.RequestStream.WriteAsync(new RankMessage { Hello = shape.ToHello(options.PeerLink) }, cancellation);
             if (!await call.ResponseStream.MoveNext(cancellation)) throw new PeerLinkException($"{name} ended the stream instead of saying hello");
             if (call.ResponseStream.Current.Hello is not { } hello) throw new PeerLinkException($"{name} sent something else than a hello");

@@ -15,7 +15,8 @@ namespace LlamaCluster.Worker.Registration;
 /// has forgotten it. The worker keeps its shard meanwhile: a coordinator that comes back finds it still loaded.
 /// </summary>
 sealed partial class MembershipLoop(
-    PeerChannels channels, Uri coordinator, WorkerCard card, ShardKeeper shards, TimeProvider time, ILogger<MembershipLoop> logger) : IDisposable
+    PeerChannels channels, Uri coordinator, WorkerCard card, ClusterOwner owner, ShardKeeper shards, TimeProvider time, ILogger<MembershipLoop> logger)
+    : IDisposable
 {
     readonly GrpcChannel _channel = channels.Open(coordinator);
     readonly Backoff _backoff = new(Random.Shared);
@@ -30,19 +31,31 @@ sealed partial class MembershipLoop(
         while (!cancellation.IsCancellationRequested)
             try
             {
-                if (await BeMemberAsync(cancellation) is { } refusal) return refusal;
+                var registered = await RegisterAsync(cancellation);
+                await BeatAsync(registered, cancellation);
             }
-            catch (Exception e) when (IsTransient(e) && !cancellation.IsCancellationRequested)
+            catch (RpcException e) when (e.StatusCode == StatusCode.FailedPrecondition)
             {
-                var pause = _backoff.Next();
-                LogNotRegistered(coordinator, RpcProblem.Describe(e), pause.TotalSeconds);
-                await Task.WhenAny(Task.Delay(pause, time, cancellation));
+                if (card.OwnDigest is not null || shards.Status.HeldDigest is null) return $"the coordinator at {coordinator} refused this worker: {e.Status.Detail}";
+                await GiveUpModelAsync(e.Status.Detail, cancellation);
             }
             catch (Exception e) when (IsTransient(e))
             {
-                LogStopped();
+                await PauseAsync(RpcProblem.Describe(e), cancellation);
             }
         return null;
+    }
+
+    async Task PauseAsync(string problem, CancellationToken cancellation)
+    {
+        if (cancellation.IsCancellationRequested)
+        {
+            LogStopped();
+            return;
+        }
+        var pause = _backoff.Next();
+        LogNotRegistered(coordinator, problem, pause.TotalSeconds);
+        await Task.WhenAny(Task.Delay(pause, time, cancellation));
     }
 
     /// <summary>Tells the coordinator that this worker leaves, and waits until no plan counts on it. Heartbeats go on meanwhile.</summary>
@@ -52,7 +65,7 @@ sealed partial class MembershipLoop(
         var request = new Wire.DrainRequest { WorkerId = worker.Value, ViewVersion = shards.ViewVersion };
         try
         {
-            await Client.DrainAsync(request, deadline: DateTime.UtcNow + timeout);
+            await Client.DrainAsync(request, owner.Headers, deadline: DateTime.UtcNow + timeout);
             LogDrained();
         }
         catch (Exception e) when (IsTransient(e))
@@ -70,27 +83,14 @@ sealed partial class MembershipLoop(
     static bool IsTransient(Exception e) =>
         e is SocketException or RpcException or IOException or InvalidMessageException or TimeoutException or OperationCanceledException;
 
-    /// <summary>Registers, and sends heartbeats for as long as that works.</summary>
-    /// <returns>Why the coordinator will never take this worker; null if it may the next time.</returns>
-    async Task<string?> BeMemberAsync(CancellationToken cancellation)
-    {
-        try
-        {
-            await BeatAsync(await RegisterAsync(cancellation), cancellation);
-        }
-        catch (RpcException e) when (e.StatusCode == StatusCode.FailedPrecondition)
-        {
-            if (!await TryGiveUpModelAsync(cancellation)) return $"the coordinator at {coordinator} refused this worker: {e.Status.Detail}";
-            LogModelGivenUp(e.Status.Detail);
-        }
-        return null;
-    }
-
     async Task<Registered> RegisterAsync(CancellationToken cancellation)
     {
         var address = await AnnouncedAddress.OfAsync(card.Bound, coordinator, cancellation);
-        var reply = await Client.RegisterAsync(card.ToRequest(address, shards.Status), deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation);
+        var request = card.ToRequest(address, shards.Status);
+        (request.Key, request.InstanceId) = (owner.Begin().ToMessage(), owner.InstanceId);
+        var reply = await Client.RegisterAsync(request, deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation);
         var registered = Registered.Read(reply);
+        if (owner.Complete(registered.Worker, registered.ClusterId, registered.Epoch)) shards.ForgetViews();
         _worker = registered.Worker;
         LogRegistered(registered.Worker, coordinator, address);
         return registered;
@@ -99,7 +99,7 @@ sealed partial class MembershipLoop(
     /// <summary>Sends one heartbeat an interval, and one at once when the worker's state changes. Each must be answered before the timeout.</summary>
     async Task BeatAsync(Registered registered, CancellationToken cancellation)
     {
-        using var call = Client.Heartbeat(cancellationToken: cancellation);
+        using var call = Client.Heartbeat(owner.Headers, cancellationToken: cancellation);
         using var timer = new PeriodicTimer(registered.Interval, time);
         var (tick, change) = (Task.CompletedTask, Task.CompletedTask);
         for (ulong number = 1; ; number++)
@@ -129,14 +129,20 @@ sealed partial class MembershipLoop(
     }
 
     /// <summary>
-    /// Gives up the model that an earlier coordinator assigned, if the present one serves another. False if the worker's operator chose the
-    /// model: then this worker is of no use here.
+    /// Gives up the model that an earlier coordinator assigned, because the present one serves another. A step of the old view may still run;
+    /// then the next attempt to register gives it up.
     /// </summary>
-    async Task<bool> TryGiveUpModelAsync(CancellationToken cancellation)
+    async Task GiveUpModelAsync(string reason, CancellationToken cancellation)
     {
-        if (card.OwnDigest is not null || shards.Status.HeldDigest is null) return false;
-        await shards.UnloadAsync(cancellation);
-        return true;
+        try
+        {
+            await shards.UnloadAsync(cancellation);
+            LogModelGivenUp(reason);
+        }
+        catch (Exception e) when (IsTransient(e))
+        {
+            await PauseAsync(RpcProblem.Describe(e), cancellation);
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Registered as {Worker} with the coordinator at {Coordinator}; reachable at {Address}")]

@@ -33,7 +33,6 @@ sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, 
         Profile = Profile,
         ModelDigest = OwnDigest ?? status.HeldDigest ?? "",
         HeldShard = status.Shard?.ToMessage(),
-        ViewVersion = status.ViewVersion,
     };
 }
 
@@ -42,16 +41,20 @@ sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, 
 /// <param name="Timeout">
 /// After so long without a heartbeat the coordinator gives up the worker. After so long without an answer the worker gives up the stream.
 /// </param>
-sealed record Registered(WorkerId Worker, TimeSpan Interval, TimeSpan Timeout)
+/// <param name="ClusterId">The cluster that the coordinator owns. "": it does not say.</param>
+sealed record Registered(WorkerId Worker, TimeSpan Interval, TimeSpan Timeout, string ClusterId, ulong Epoch)
 {
     const int LongestMilliseconds = 600_000;
+    const int LongestClusterId = 64;
 
     /// <exception cref="InvalidMessageException">A field is out of range.</exception>
     public static Registered Read(RegisterReply reply)
     {
         var interval = Field.Count("heartbeat_interval_milliseconds", reply.HeartbeatIntervalMilliseconds, 1, LongestMilliseconds);
         var timeout = Field.Count("heartbeat_timeout_milliseconds", reply.HeartbeatTimeoutMilliseconds, interval + 1, LongestMilliseconds);
-        return new Registered(Field.Worker("worker_id", reply.WorkerId), TimeSpan.FromMilliseconds(interval), TimeSpan.FromMilliseconds(timeout));
+        return new Registered(
+            Field.Worker("worker_id", reply.WorkerId), TimeSpan.FromMilliseconds(interval), TimeSpan.FromMilliseconds(timeout),
+            Field.Text("cluster_id", reply.ClusterId, LongestClusterId), reply.Epoch);
     }
 }
 

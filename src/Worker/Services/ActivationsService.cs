@@ -1,4 +1,5 @@
 using Grpc.Core;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.Loading;
 using Microsoft.Extensions.Logging;
@@ -10,6 +11,7 @@ namespace LlamaCluster.Worker.Services;
 /// Receives the activations of the stage before. Frames go to the inbox of the view that they name. Whole steps are acknowledged. A frame that
 /// cannot be used is answered with a refusal, which ends the stream.
 /// </summary>
+[CalledBy(Caller.SameView)]
 sealed partial class ActivationsService(ShardKeeper shards, WorkerLifetime lifetime, ILogger<ActivationsService> logger)
     : Wire.Activations.ActivationsBase
 {

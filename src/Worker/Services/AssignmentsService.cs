@@ -1,4 +1,5 @@
 using Grpc.Core;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Orders;
@@ -8,11 +9,15 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Services;
 
 /// <summary>Takes orders to load a shard, and tells how it goes until it is ready.</summary>
-sealed partial class AssignmentsService(ShardKeeper shards, TimeProvider time, ILogger<AssignmentsService> logger) : Wire.Assignments.AssignmentsBase
+[CalledBy(Caller.Coordinator)]
+sealed partial class AssignmentsService(ShardKeeper shards, ClusterOwner owner, TimeProvider time, ILogger<AssignmentsService> logger)
+    : Wire.Assignments.AssignmentsBase
 {
     public override async Task Assign(Wire.AssignRequest request, IServerStreamWriter<Wire.LoadProgress> responses, ServerCallContext context)
     {
         var order = request.ToOrder();
+        if (order.Epoch != owner.Epoch)
+            throw new RpcException(new Status(StatusCode.FailedPrecondition, $"the order is of epoch {order.Epoch}; this worker belongs to epoch {owner.Epoch}"));
         var progress = new LoadProgressFeed(order.Plan.ViewVersion, order.Plan.ModelDigest, time);
         var loading = LoadAsync(order, progress, context.CancellationToken);
         try

@@ -16,15 +16,16 @@ sealed class LinksService(PeerChannels channels, WorkerLifetime lifetime) : Wire
 
     static readonly Wire.LinkProbe Answer = new();
 
+    [CalledBy(Caller.Coordinator)]
     public override async Task<Wire.MeasureLinkReply> Measure(Wire.MeasureLinkRequest request, ServerCallContext context)
     {
-        var address = Field.Address("address", request.Address);
+        var (address, key) = (Field.Address("address", request.Address), PeerKey.Read("key", request.Key));
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.Closing);
         ends.CancelAfter(NetworkMeasurement.Deadline);
         try
         {
             using var channel = channels.Open(address);
-            var (roundTrip, bytesPerSecond) = await NetworkMeasurement.RunAsync(new Wire.Links.LinksClient(channel), ends.Token);
+            var (roundTrip, bytesPerSecond) = await NetworkMeasurement.RunAsync(new Wire.Links.LinksClient(channel), key, ends.Token);
             return new Wire.MeasureLinkReply { RoundTripSeconds = roundTrip, BytesPerSecond = bytesPerSecond };
         }
         catch (Exception e) when (e is RpcException or IOException or OperationCanceledException)
@@ -33,6 +34,7 @@ sealed class LinksService(PeerChannels channels, WorkerLifetime lifetime) : Wire
         }
     }
 
+    [CalledBy(Caller.LinkMeter)]
     public override async Task Echo(IAsyncStreamReader<Wire.LinkProbe> probes, IServerStreamWriter<Wire.LinkProbe> answers, ServerCallContext context)
     {
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.Closing);
@@ -64,10 +66,11 @@ static class NetworkMeasurement
     /// <summary>Large messages are sent for so long.</summary>
     static readonly TimeSpan Enough = TimeSpan.FromMilliseconds(60);
 
+    /// <param name="key">That the other worker takes for a measurement.</param>
     /// <exception cref="RpcException">The other worker does not answer as it should.</exception>
-    public static async Task<(double RoundTripSeconds, double BytesPerSecond)> RunAsync(Wire.Links.LinksClient peer, CancellationToken cancellation)
+    public static async Task<(double RoundTripSeconds, double BytesPerSecond)> RunAsync(Wire.Links.LinksClient peer, PeerKey key, CancellationToken cancellation)
     {
-        using var call = peer.Echo(cancellationToken: cancellation);
+        using var call = peer.Echo(key.ToHeaders(), cancellationToken: cancellation);
         for (var i = 0; i < WarmUps; i++) await TripAsync(call, 0, cancellation);
         var roundTrip = double.PositiveInfinity;
         for (var i = 0; i < RoundTrips; i++) roundTrip = Math.Min(roundTrip, await TripAsync(call, 0, cancellation));

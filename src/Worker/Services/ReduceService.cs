@@ -15,6 +15,7 @@ namespace LlamaCluster.Worker.Services;
 /// Takes the calls of higher ranks of the same stage. It answers the hello, offers a direct connection, echoes probes, and hands the link that
 /// the caller chose to the view's <see cref="RankGroup"/>. See reduce.proto. <see cref="RankCaller"/> is the other side.
 /// </summary>
+[CalledBy(Caller.SameView)]
 sealed partial class ReduceService(
     ShardKeeper shards, WorkerOptions options, WorkerLifetime lifetime, ILogger<ReduceService> logger, ClusterTls? tls = null) : Reduce.ReduceBase
 {

@@ -17,6 +17,7 @@ namespace LlamaCluster.Worker.Services;
 /// replies go up. When the stream ends, the view is over. When the view is over, the stream goes on, so that the coordinator can hear from all
 /// stages before it decides what to do.
 /// </summary>
+[CalledBy(Caller.Coordinator)]
 sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, ILogger<StepsService> logger) : Wire.Steps.StepsBase
 {
     public override async Task Run(

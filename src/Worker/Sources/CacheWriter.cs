@@ -1,23 +1,23 @@
-using System.IO.Hashing;
 using LlamaCluster.Model.Formats;
 using Microsoft.Win32.SafeHandles;
 
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// Writes a file of the cache under a temporary name, and gives it its real name when it is whole. So another worker on this machine never sees
-/// half a file. When two workers write the same file, the later one replaces the earlier one with the same content.
+/// Writes an entry of the cache under a temporary name, and gives it its real name when it is whole. So another worker on this machine never sees
+/// half an entry. When two workers write the same one, the later replaces the earlier with the same content.
 /// </summary>
 sealed class CacheWriter : IDisposable
 {
-    readonly string _path;
+    readonly Func<string, string> _name;
     readonly string _temporary;
     readonly SafeFileHandle _file;
-    readonly Crc32 _crc = new(Crc32ParameterSet.Crc32C);
+    readonly PartHasher _hasher;
+    string? _hash;
 
-    public CacheWriter(string path, TensorPart part)
+    public CacheWriter(string temporary, TensorPart part, Func<string, string> name)
     {
-        (_path, Part, _temporary) = (path, part, $"{path}.{Guid.NewGuid():N}{WeightsCache.TemporarySuffix}");
+        (_temporary, Part, _name, _hasher) = (temporary, part, name, new PartHasher(part));
         _file = File.OpenHandle(_temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read | FileShare.Delete);
     }
 
@@ -26,26 +26,34 @@ sealed class CacheWriter : IDisposable
     /// <summary>Bytes written so far.</summary>
     public long Length { get; private set; }
 
+    /// <summary>The <see cref="PartHash"/> of what was written, which must be all of the part.</summary>
+    public string Hash => Length == Part.Bytes
+        ? _hash ??= _hasher.Finish()
+        : throw new InvalidOperationException($"{Length} of {Part.Bytes} bytes of {Part.Tensor.Name} are written");
+
     public async ValueTask AppendAsync(ReadOnlyMemory<byte> data, CancellationToken cancellation)
     {
         await RandomAccess.WriteAsync(_file, data, Length, cancellation);
-        _crc.Append(data.Span);
+        _hasher.Append(data.Span);
         Length += data.Length;
     }
 
-    /// <summary>Ends a file that has all its bytes: writes the trailer and gives it its name.</summary>
+    /// <summary>
+    /// Ends an entry that has all its bytes: writes the trailer, and names it by the hash of what was written, not by one that anyone says.
+    /// </summary>
     public CachedTensor Commit()
     {
-        if (Length != Part.Bytes) throw new InvalidOperationException($"{Length} of {Part.Bytes} bytes of {Part.Tensor.Name} are written");
-        RandomAccess.Write(_file, CachedTensor.Trailer(_crc.GetCurrentHashAsUInt32()), Length);
+        RandomAccess.Write(_file, CachedTensor.Trailer(Part, Hash), Length);
         _file.Dispose();
-        File.Move(_temporary, _path, overwrite: true);
-        return CachedTensor.Open(_path, Part);
+        var path = _name(Hash);
+        File.Move(_temporary, path, overwrite: true);
+        return CachedTensor.Open(path, Part, Hash);
     }
 
     /// <summary>Deletes the file if it was not committed.</summary>
     public void Dispose()
     {
+        _hasher.Dispose();
         _file.Dispose();
         File.Delete(_temporary);
     }

@@ -1,5 +1,4 @@
-using System.Buffers.Binary;
-using System.IO.Hashing;
+using System.Text;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Primitives;
 using Microsoft.Win32.SafeHandles;
@@ -7,55 +6,65 @@ using Microsoft.Win32.SafeHandles;
 namespace LlamaCluster.Worker.Sources;
 
 /// <summary>
-/// A file of the cache: the part, row by row, as it is stored, then 8 bytes, the magic number "LCT1" and the CRC-32C of the part, both
-/// little-endian. Safe for concurrent reads.
+/// An entry of the cache: the part, row by row, as it is stored, then 512 bytes of text, filled up with zeros, that say which part of which tensor
+/// it is, how long it is and what it hashes to. For as long as it is open it is in use, and no worker of this machine removes it. Safe for
+/// concurrent reads.
 /// </summary>
 sealed class CachedTensor : IDisposable
 {
-    public const int TrailerBytes = 8;
+    public const int TrailerBytes = 512;
 
-    const uint Magic = 0x3154434C;
     const int CheckedAtOnce = 1 << 20;
 
     readonly SafeFileHandle _file;
 
-    CachedTensor(string path, TensorPart part, SafeFileHandle file) => (Path, Part, _file) = (path, part, file);
+    CachedTensor(string path, TensorPart part, string hash, SafeFileHandle file) => (Path, Part, Hash, _file) = (path, part, hash, file);
 
     public string Path { get; }
 
     public TensorPart Part { get; }
 
-    /// <exception cref="IOException">The file cannot be opened.</exception>
-    public static CachedTensor Open(string path, TensorPart part) =>
-        new(path, part, File.OpenHandle(path, options: FileOptions.SequentialScan, share: FileShare.Read | FileShare.Delete));
+    /// <summary>The <see cref="PartHash"/> that the data must have.</summary>
+    public string Hash { get; }
 
-    public static byte[] Trailer(uint crc)
+    /// <exception cref="IOException">The file cannot be opened, or is being removed.</exception>
+    public static CachedTensor Open(string path, TensorPart part, string hash) =>
+        new(path, part, hash, File.OpenHandle(path, options: FileOptions.SequentialScan, share: FileShare.Read | FileShare.Delete));
+
+    public static byte[] Trailer(TensorPart part, string hash)
     {
-        var trailer = new byte[TrailerBytes];
-        BinaryPrimitives.WriteUInt32LittleEndian(trailer, Magic);
-        BinaryPrimitives.WriteUInt32LittleEndian(trailer.AsSpan(sizeof(uint)), crc);
+        var (tensor, trailer) = (part.Tensor, new byte[TrailerBytes]);
+        var text = $"llamacluster part 2\n{tensor.Name} {(int)tensor.Type} {tensor.Rows} {tensor.Columns}\n"
+            + $"{part.FirstRow} {part.RowCount} {part.FirstColumn} {part.ColumnCount}\n{part.Bytes}\n{hash}\n";
+        Encoding.UTF8.GetBytes(text, trailer);
         return trailer;
     }
 
-    /// <summary>Reads all of the file. Null if it is whole. Else what is wrong with it.</summary>
-    public string? FirstProblem(CancellationToken cancellation)
+    /// <summary>Null if the entry says that it is what it should be. Else what is wrong. Does not read the data.</summary>
+    public string? TrailerProblem()
     {
         var expected = Part.Bytes + TrailerBytes;
         var length = RandomAccess.GetLength(_file);
         if (length != expected) return $"{length} bytes, not {expected}";
+        var trailer = new byte[TrailerBytes];
+        Read(Part.Bytes, trailer);
+        return trailer.AsSpan().SequenceEqual(Trailer(Part, Hash)) ? null : "it says that it is something else";
+    }
+
+    /// <summary>Reads all of the data. Null if it has the right hash. Else what is wrong.</summary>
+    public string? DataProblem(CancellationToken cancellation)
+    {
         var buffer = new byte[CheckedAtOnce];
-        var crc = new Crc32(Crc32ParameterSet.Crc32C);
+        using var hasher = new PartHasher(Part);
         for (long done = 0; done < Part.Bytes;)
         {
             cancellation.ThrowIfCancellationRequested();
             var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, Part.Bytes - done));
             Read(done, piece);
-            crc.Append(piece);
+            hasher.Append(piece);
             done += piece.Length;
         }
-        var trailer = new byte[TrailerBytes];
-        Read(Part.Bytes, trailer);
-        return trailer.AsSpan().SequenceEqual(Trailer(crc.GetCurrentHashAsUInt32())) ? null : "the checksum does not agree";
+        return hasher.Finish() == Hash ? null : "the hash does not agree";
     }
 
     /// <param name="wanted">A part of the same tensor. It must be within this part.</param>

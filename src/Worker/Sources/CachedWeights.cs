@@ -3,27 +3,34 @@ using LlamaCluster.Model.Formats;
 
 namespace LlamaCluster.Worker.Sources;
 
-/// <summary>A model of which only one shard's parts of tensors can be read, from the cache.</summary>
-sealed class CachedWeights : IModelWeights
+/// <summary>A model whose files are elsewhere: it is described, and those parts of it can be read that are in the cache and were added here.</summary>
+sealed class CachedWeights(string name, LlamaConfig config, string digest, IReadOnlyList<TensorInfo> tensors) : IModelWeights
 {
-    readonly string _digest;
-    readonly Dictionary<string, CachedTensor> _byName;
+    readonly Dictionary<string, TensorInfo> _byName = tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+    readonly Dictionary<string, CachedTensor> _cached = new(StringComparer.Ordinal);
 
-    /// <param name="tensors">Owned from now on.</param>
-    public CachedWeights(string name, LlamaConfig config, string digest, IReadOnlyList<CachedTensor> tensors)
-    {
-        (Name, Config, _digest) = (name, config, digest);
-        Tensors = [.. tensors.Select(cached => cached.Part.Tensor)];
-        _byName = tensors.ToDictionary(cached => cached.Part.Tensor.Name, StringComparer.Ordinal);
-    }
+    public string Name => name;
 
-    public string Name { get; }
+    public LlamaConfig Config { get; private set; } = config;
 
-    public LlamaConfig Config { get; }
+    public IReadOnlyList<TensorInfo> Tensors => tensors;
 
-    public IReadOnlyList<TensorInfo> Tensors { get; }
+    /// <summary>The entries that can be read.</summary>
+    public IReadOnlyCollection<CachedTensor> Cached => _cached.Values;
 
-    public TensorInfo? Find(string name) => _byName.GetValueOrDefault(name)?.Part.Tensor;
+    public TensorInfo? Find(string name) => _byName.GetValueOrDefault(name);
+
+    public CachedTensor? CachedPart(TensorPart part) => _cached.GetValueOrDefault(part.Tensor.Name) is { } cached && cached.Part == part ? cached : null;
+
+    /// <param name="tensor">Owned from now on.</param>
+    public void Add(CachedTensor tensor) => _cached.Add(tensor.Part.Tensor.Name, tensor);
+
+    public void Remove(CachedTensor tensor) => _cached.Remove(tensor.Part.Tensor.Name);
+
+    /// <summary>Takes a config that needed a tensor's data to be complete.</summary>
+    public void Complete(LlamaConfig config) => Config = config;
+
+    public string? FileOf(TensorInfo tensor) => _cached.GetValueOrDefault(tensor.Name)?.Path;
 
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
     {
@@ -33,61 +40,16 @@ sealed class CachedWeights : IModelWeights
 
     public void ReadPart(TensorPart part, Span<byte> destination)
     {
-        if (!_byName.TryGetValue(part.Tensor.Name, out var cached) || cached.Part.Tensor != part.Tensor)
-            throw new ArgumentException($"{part.Tensor} is not among this shard's tensors of {Name}", nameof(part));
+        if (!_cached.TryGetValue(part.Tensor.Name, out var cached) || cached.Part.Tensor != part.Tensor)
+            throw new ArgumentException($"{part.Tensor} of {Name} was not fetched", nameof(part));
         cached.ReadPart(part, destination);
     }
 
     /// <summary>The digest of the whole model, under which its tensors were fetched. A shard's tensors alone do not give it.</summary>
-    public string ComputeDigest(CancellationToken cancellation = default) => _digest;
+    public string ComputeDigest(CancellationToken cancellation = default) => digest;
 
     public void Dispose()
     {
-        foreach (var cached in _byName.Values) cached.Dispose();
-    }
-}
-
-/// <summary>The tensors of a shard that are in the cache and open, while they are being gathered.</summary>
-sealed class CachedTensors(WeightsCache cache, string digest) : IDisposable
-{
-    readonly Dictionary<TensorPart, CachedTensor> _tensors = [];
-
-    public string Digest => digest;
-
-    /// <summary>Whether any of them came over the network this time.</summary>
-    public bool Fetched { get; private set; }
-
-    public IReadOnlyList<CachedTensor> All => [.. _tensors.Values];
-
-    public CachedTensor this[TensorInfo tensor] => _tensors[TensorPart.Whole(tensor)];
-
-    public bool Has(TensorPart part) => _tensors.ContainsKey(part);
-
-    public void AddFetched(CachedTensor tensor)
-    {
-        Fetched = true;
-        _tensors.Add(tensor.Part, tensor);
-    }
-
-    /// <summary>Opens the parts that the cache has. Each is read through to check it.</summary>
-    /// <returns>The parts that are missing.</returns>
-    public IReadOnlyList<TensorPart> TakeWhatIsThere(IReadOnlyList<TensorPart> parts, IProgress<long> bytesChecked, CancellationToken cancellation)
-    {
-        cache.RemoveAbandoned(digest);
-        var missing = new List<TensorPart>();
-        long done = 0;
-        foreach (var part in parts)
-        {
-            if (Has(part)) continue;
-            if (cache.TryOpen(digest, part, cancellation) is { } cached) _tensors.Add(part, cached);
-            else missing.Add(part);
-            bytesChecked.Report(done += part.Bytes);
-        }
-        return missing;
-    }
-
-    public void Dispose()
-    {
-        foreach (var tensor in _tensors.Values) tensor.Dispose();
+        foreach (var cached in _cached.Values) cached.Dispose();
     }
 }

@@ -1,5 +1,6 @@
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Orders;
 using Microsoft.Extensions.Logging;
@@ -9,31 +10,59 @@ namespace LlamaCluster.Worker.Sources;
 /// <summary>Finds the weights of an order: the worker's own model file, the coordinator's path if this machine has it too, else over the network.</summary>
 sealed class ModelSource(LocalModels local, RemoteModels remote, WorkerOptions options)
 {
-    public async Task<OpenedModel> OpenAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    /// <param name="refused">Paths that were tried for this order and hold something else.</param>
+    public async Task<OpenedModel> OpenAsync(
+        LoadOrder order, CoordinatorWeights coordinator, IReadOnlySet<string> refused, LoadProgressFeed progress, CancellationToken cancellation)
     {
-        foreach (var path in new[] { options.ModelPath, order.ModelPath }.OfType<string>().Distinct())
-            if (await local.TryOpenAsync(path, order.Plan.ModelDigest, cancellation) is { } opened) return opened;
-        return await remote.OpenAsync(order, progress, cancellation);
+        foreach (var path in new[] { options.ModelPath, order.ModelPath }.OfType<string>().Distinct().Where(path => !refused.Contains(path)))
+            if (await local.TryOpenAsync(path, order.Plan.ModelDigest, coordinator, cancellation) is { } opened) return opened;
+        return await remote.OpenAsync(coordinator, progress, cancellation);
     }
 }
 
-/// <param name="Source">"local PATH", "cache PATH" or "coordinator".</param>
-sealed record OpenedModel(IModelWeights Weights, string Source) : IDisposable
+/// <summary>A model of the right digest that is open. Only its headers were read.</summary>
+abstract class OpenedModel : IDisposable
 {
-    public void Dispose() => Weights.Dispose();
+    public abstract IModelWeights Weights { get; }
+
+    /// <summary>"local PATH", "cache PATH" or "coordinator".</summary>
+    public abstract string Source { get; }
+
+    /// <summary>The path in this machine's file system. Null: its parts are in the cache.</summary>
+    public abstract string? LocalPath { get; }
+
+    /// <summary>Whether what is read has to be hashed and compared with what the coordinator says.</summary>
+    public abstract bool IsCompared { get; }
+
+    /// <summary>Gets parts to where they can be read.</summary>
+    /// <param name="loaded">What is in memory already. It is not fetched.</param>
+    public abstract Task ObtainAsync(IReadOnlyList<TensorPart> parts, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation);
+
+    /// <summary>What parts must hash to, as the coordinator says.</summary>
+    public abstract Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(
+        IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation);
+
+    /// <summary>Takes note that parts hold other bytes than they must.</summary>
+    public abstract void Refuse(IReadOnlyList<TensorPart> parts);
+
+    /// <summary>Looks for damage after the weights could not be read. True if what was damaged is gone, and another try may do better.</summary>
+    public abstract bool TryMend(CancellationToken cancellation);
+
+    public abstract void Dispose();
 }
 
 /// <summary>Models in this machine's file system.</summary>
-sealed partial class LocalModels(ILogger<LocalModels> logger)
+sealed partial class LocalModels(WorkerOptions options, ILogger<LocalModels> logger)
 {
-    /// <summary>Opens the model at a path if it is the one wanted. Else logs why not, and there may be another source.</summary>
-    public async Task<OpenedModel?> TryOpenAsync(string path, string digest, CancellationToken cancellation)
+    /// <summary>Opens the model at a path if it has the digest that is wanted. Else logs why not, and there may be another source.</summary>
+    public async Task<OpenedModel?> TryOpenAsync(string path, string digest, CoordinatorWeights coordinator, CancellationToken cancellation)
     {
         if (!ModelFiles.Exist(path)) return null;
         try
         {
             var (weights, found) = await OpenAsync(path, cancellation);
-            if (found == digest) return new OpenedModel(weights, $"local {path}");
+            var isCompared = !options.TrustDigest && weights.FileOf(weights.Tensors[0]) is not null;
+            if (found == digest) return new LocalModel(weights, path, coordinator, isCompared);
             weights.Dispose();
             LogOtherModel(path, found, digest);
         }
@@ -72,4 +101,29 @@ sealed partial class LocalModels(ILogger<LocalModels> logger)
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Looking elsewhere for the model: {Problem}")]
     partial void LogUnusable(string problem);
+
+    sealed class LocalModel(IModelWeights weights, string path, CoordinatorWeights coordinator, bool isCompared) : OpenedModel
+    {
+        public override IModelWeights Weights => weights;
+
+        public override string Source => $"local {path}";
+
+        public override string LocalPath => path;
+
+        public override bool IsCompared => isCompared;
+
+        public override Task ObtainAsync(IReadOnlyList<TensorPart> parts, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation) =>
+            Task.CompletedTask;
+
+        public override Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(
+            IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation) =>
+            coordinator.HashesAsync(parts, progress, cancellation);
+
+        // The file is the operator's: it stays as it is, and the worker looks elsewhere.
+        public override void Refuse(IReadOnlyList<TensorPart> parts) { }
+
+        public override bool TryMend(CancellationToken cancellation) => false;
+
+        public override void Dispose() => weights.Dispose();
+    }
 }

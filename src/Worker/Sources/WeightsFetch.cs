@@ -2,6 +2,7 @@ using System.IO.Hashing;
 using Grpc.Core;
 using LlamaCluster.Cluster;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Worker.Orders;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Sources;
@@ -11,7 +12,7 @@ namespace LlamaCluster.Worker.Sources;
 /// memory no longer than it takes to write it.
 /// </summary>
 /// <param name="silence">The longest time that may pass without a chunk.</param>
-sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache, ulong viewVersion, string digest, TimeSpan silence)
+sealed class WeightsFetch(Wire.Weights.WeightsClient client, ClusterOwner owner, WeightsCache cache, LoadOrder order, TimeSpan silence)
 {
     /// <param name="arrived">Gets each chunk's length.</param>
     /// <returns>The parts as they become whole, in the order asked for.</returns>
@@ -21,37 +22,30 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
         IReadOnlyList<TensorPart> parts, Action<int> arrived, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
     {
         using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        using var call = client.Fetch(Request(parts), cancellationToken: waiting.Token);
+        using var call = client.Fetch(Request(parts), owner.Headers, cancellationToken: waiting.Token);
         for (var index = 0; index < parts.Count; index++)
         {
-            using var writer = cache.Create(digest, parts[index]);
+            using var writer = cache.Create(order.Plan.ModelDigest, parts[index]);
+            var announced = "";
             while (writer.Length < writer.Part.Bytes)
             {
                 var chunk = await NextAsync(call.ResponseStream, waiting, cancellation);
                 Check(chunk, (uint)index, writer);
                 await writer.AppendAsync(chunk.Data.Memory, cancellation);
                 arrived(chunk.Data.Length);
+                announced = chunk.PartHash;
             }
+            if (writer.Hash != announced) throw OtherBytes(writer.Part.Tensor.Name);
             yield return writer.Commit();
         }
     }
 
-    Wire.FetchRequest Request(IReadOnlyList<TensorPart> parts) => new()
-    {
-        ViewVersion = viewVersion,
-        ModelDigest = digest,
-        Tensors =
-        {
-            parts.Select(part => new Wire.TensorRows
-            {
-                Name = part.Tensor.Name,
-                FirstRow = (ulong)part.FirstRow,
-                RowCount = (ulong)part.RowCount,
-                FirstColumn = (ulong)part.FirstColumn,
-                ColumnCount = (ulong)part.ColumnCount,
-            }),
-        },
-    };
+    Wire.FetchRequest Request(IReadOnlyList<TensorPart> parts) =>
+        new() { ViewVersion = order.Plan.ViewVersion, ModelDigest = order.Plan.ModelDigest, Tensors = { parts.Select(CoordinatorWeights.ToMessage) } };
+
+    FetchException OtherBytes(string tensor) => new(
+        $"the bytes of {tensor} that came do not hash to what the coordinator has on record: {order.ModelPath ?? "its model"} is damaged there, or was changed; "
+        + "put the right file there and start the coordinator again");
 
     async Task<Wire.WeightChunk> NextAsync(IAsyncStreamReader<Wire.WeightChunk> chunks, CancellationTokenSource waiting, CancellationToken cancellation)
     {
@@ -73,7 +67,7 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, WeightsCache cache,
     void Check(Wire.WeightChunk chunk, uint index, CacheWriter writer)
     {
         var (name, left) = (writer.Part.Tensor.Name, writer.Part.Bytes - writer.Length);
-        if (chunk.ViewVersion != viewVersion) throw new FetchException($"a chunk is of view {chunk.ViewVersion}, not {viewVersion}");
+        if (chunk.ViewVersion != order.Plan.ViewVersion) throw new FetchException($"a chunk is of view {chunk.ViewVersion}, not {order.Plan.ViewVersion}");
         if (chunk.TensorIndex != index || chunk.Offset != (ulong)writer.Length)
             throw new FetchException($"byte {chunk.Offset} of tensor {chunk.TensorIndex} came where byte {writer.Length} of tensor {index} ({name}) is next");
         if (chunk.Data.Length is 0 or > MessageBudgets.FramePayload || chunk.Data.Length > left)

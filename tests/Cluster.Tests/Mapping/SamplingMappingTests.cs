@@ -24,10 +24,13 @@ public class SamplingMappingTests
             LogitBias = new Dictionary<int, float> { [3] = -100 },
             TopLogprobs = topLogprobs,
             PromptLogprobs = true,
+            MinTokens = 7,
+            EndIds = [3, 9],
         };
         var back = options.ToMessage().ToOptions();
         Assert.Equal(options.LogitBias, back.LogitBias);
-        Assert.Equal(options, back with { LogitBias = options.LogitBias });
+        Assert.Equal(options.EndIds, back.EndIds);
+        Assert.Equal(options, back with { LogitBias = options.LogitBias, EndIds = options.EndIds });
     }
 
     [Fact]

@@ -28,6 +28,13 @@ public sealed class ListenSocketsTests
         Assert.DoesNotContain('\n', problem);
     }
 
+    [Fact]
+    public void Open_AnAddressThatNeedNotBeThere_IsLeftOut()
+    {
+        using var sockets = new ListenSockets();
+        sockets.Open(ListenAddress.Parse("http://192.0.2.1:0"), ifThereIs: true);
+    }
+
     [Theory]
     [InlineData(SocketError.AccessDenied, "choose a higher one")]
     [InlineData(SocketError.AddressFamilyNotSupported, "give an IPv4 address")]

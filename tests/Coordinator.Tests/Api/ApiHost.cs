@@ -35,15 +35,18 @@ sealed class ApiHost : IAsyncDisposable
     public HttpClient Http { get; }
 
     /// <param name="more">Adds endpoints that are not the API's own.</param>
-    public static async Task<ApiHost> StartAsync(ServedModel? model = null, TimeProvider? time = null, Action<WebApplication>? more = null)
+    public static async Task<ApiHost> StartAsync(
+        ServedModel? model = null, TimeProvider? time = null, Action<WebApplication>? more = null, ApiOptions? options = null, ILoggerProvider? log = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders();
+        if (log is not null) builder.Logging.AddProvider(log);
         var engine = new ScriptedEngine();
-        builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton<IGenerationEngine>(engine).AddOpenAiApi(model ?? DemoModel.Served);
+        builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton(options ?? new ApiOptions()).AddSingleton<IGenerationEngine>(engine);
+        builder.Services.AddOpenAiApi(model ?? DemoModel.Served);
         var app = builder.Build();
-        app.UseOpenAiApi();
+        app.UseOpenAiApi(ownMachineOnly: true);
         more?.Invoke(app);
         app.MapOpenAiApi();
         await app.StartAsync();

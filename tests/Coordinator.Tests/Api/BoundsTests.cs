@@ -15,7 +15,7 @@ public sealed class BoundsTests
     const string Chat = "/v1/chat/completions";
     const string Completions = "/v1/completions";
 
-    static readonly ContextRules Rules = new(DemoModel.Served);
+    static readonly ContextRules Rules = new(DemoModel.Served, ContextLimit.Of(DemoModel.Served, new EngineStatus(true, "", 1)), strict: false);
 
     [Theory]
     [InlineData(Chat, """{"messages":[{"role":"user","content":"TEXT"}]}""", "messages")]
@@ -117,7 +117,7 @@ public sealed class BoundsTests
         await using var api = await ApiHost.StartAsync();
         using var client = new TcpClient();
         await client.ConnectAsync(api.Http.BaseAddress!.Host, api.Http.BaseAddress.Port);
-        await client.GetStream().WriteAsync("POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"prompt\""u8.ToArray());
+        await client.GetStream().WriteAsync("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"prompt\""u8.ToArray());
         using var reader = new StreamReader(client.GetStream(), Encoding.UTF8);
         var answer = await reader.ReadToEndAsync().WaitAsync(ApiHost.Deadline);
         Assert.StartsWith("HTTP/1.1 408 ", answer);

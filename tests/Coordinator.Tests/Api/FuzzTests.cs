@@ -16,6 +16,9 @@ public sealed class FuzzTests : IAsyncLifetime
         """{"messages":[{"role":"system","content":"x","name":"n"},{"role":"user","content":"Hi"}],"logprobs":true,"top_logprobs":2,"logit_bias":{"5":1},"stop":["a","b"],"seed":1,"n":2}""",
         """{"prompt":["a",[1,2]],"echo":true,"logprobs":1,"max_tokens":0,"temperature":0.5,"top_p":0.5,"top_k":3,"min_p":0.1,"repetition_penalty":1.1,"stop_token_ids":[1]}""",
         """{"prompt":"abc","best_of":1,"suffix":"","user":"u","response_format":{"type":"text"},"ignore_eos":true,"presence_penalty":1,"frequency_penalty":1}""",
+        """{"messages":[{"role":"user","content":"Hi","id":"1"}],"min_tokens":2,"repeat_penalty":1.1,"tools":[],"tool_choice":"none"}""",
+        """{"messages":[{"role":"user","content":"Hi"}],"chat_template_kwargs":{"a":[1,{"b":2}]},"service_tier":"x","store":true}""",
+        """{"prompt":"abc","stream":true,"stream_options":{"continuous_usage_stats":true},"max_completion_tokens":-1,"max_tokens":32000,"other":{}}""",
     ];
 
     static readonly string[] Values =

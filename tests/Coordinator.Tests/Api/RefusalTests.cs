@@ -1,8 +1,9 @@
+using System.Text;
 using System.Text.Json;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
 
-/// <summary>Fields that are not honoured are refused by name, in OpenAI's shape.</summary>
+/// <summary>What is wrong, or asks for what is not there, is refused by name, in OpenAI's shape.</summary>
 public sealed class RefusalTests : IAsyncLifetime
 {
     const string Chat = "/v1/chat/completions";
@@ -19,7 +20,7 @@ public sealed class RefusalTests : IAsyncLifetime
     [InlineData("""{"temperature":2.1}""", "temperature")]
     [InlineData("""{"temperature":"hot"}""", "temperature")]
     [InlineData("""{"temperature":1e999}""", "temperature")]
-    [InlineData("""{"top_p":0}""", "top_p")]
+    [InlineData("""{"top_p":-0.1}""", "top_p")]
     [InlineData("""{"top_p":1.01}""", "top_p")]
     [InlineData("""{"top_k":-2}""", "top_k")]
     [InlineData("""{"top_k":1.5}""", "top_k")]
@@ -49,12 +50,18 @@ public sealed class RefusalTests : IAsyncLifetime
     [InlineData("""{"stop_token_ids":"5"}""", "stop_token_ids")]
     [InlineData("""{"stream":"yes"}""", "stream")]
     [InlineData("""{"stream_options":{"include_usage":true}}""", "stream_options")]
-    [InlineData("""{"stream":true,"stream_options":{"other":1}}""", "stream_options.other")]
     [InlineData("""{"stream":true,"stream_options":{"include_usage":1}}""", "stream_options.include_usage")]
-    [InlineData("""{"min_tokens":3}""", "min_tokens")]
-    [InlineData("""{"store":true}""", "store")]
-    [InlineData("""{"service_tier":"flex"}""", "service_tier")]
-    [InlineData("""{"session_id":"s"}""", "session_id")]
+    [InlineData("""{"min_tokens":-1}""", "min_tokens")]
+    [InlineData("""{"min_tokens":3,"max_tokens":2}""", "min_tokens")]
+    [InlineData("""{"repeat_penalty":0}""", "repeat_penalty")]
+    [InlineData("""{"repeat_penalty":1.1,"repetition_penalty":1.2}""", "repeat_penalty")]
+    [InlineData("""{"max_tokens":-1.5}""", "max_tokens")]
+    [InlineData("""{"max_tokens":5.5}""", "max_tokens")]
+    [InlineData("""{"seed":1e30}""", "seed")]
+    [InlineData("""{"logit_bias":{"05":1}}""", "logit_bias")]
+    [InlineData("""{"guided_json":{}}""", "guided_json")]
+    [InlineData("""{"grammar":"root ::= x"}""", "grammar")]
+    [InlineData("""{"early_stopping":true}""", "early_stopping")]
     [InlineData("""{"priority":1.5}""", "priority")]
     [InlineData("""{"priority":2147483648}""", "priority")]
     [InlineData("""{"cache_salt":""}""", "cache_salt")]
@@ -64,7 +71,6 @@ public sealed class RefusalTests : IAsyncLifetime
     [InlineData("""{"include_stop_str_in_output":true}""", "include_stop_str_in_output")]
     [InlineData("""{"skip_special_tokens":false}""", "skip_special_tokens")]
     [InlineData("""{"use_beam_search":true}""", "use_beam_search")]
-    [InlineData("""{"tempreature":1}""", "tempreature")]
     public async Task Both_completions_refuse(string more, string param)
     {
         await AssertRefusedAsync(Chat, Requests.Chat(more), param);
@@ -84,8 +90,11 @@ public sealed class RefusalTests : IAsyncLifetime
     [InlineData("""{"messages":[{"role":"user","content":"Hi"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}""", "messages[1].content[0].type")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]}""", "messages[0].content[0].type")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"text"}]}]}""", "messages[0].content[0].text")]
-    [InlineData("""{"messages":[{"role":"user","content":[{"type":"text","text":"a","more":1}]}]}""", "messages[0].content[0].more")]
-    [InlineData("""{"messages":[{"role":"user","content":"Hi","weight":1}]}""", "messages[0].weight")]
+    [InlineData("""{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","tool_calls":[{"id":"c"}]}]}""", "messages[1].tool_calls")]
+    [InlineData("""{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]}]}""", "messages[1].tool_calls")]
+    [InlineData("""{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"","tool_calls":[{"id":"c"}]}]}""", "messages[1].tool_calls")]
+    [InlineData("""{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":null,"refusal":"No."}]}""", "messages[1].refusal")]
+    [InlineData("""{"messages":[{"role":"assistant","content":null,"tool_calls":[]}]}""", "messages[0].content")]
     [InlineData("""{"messages":[{"role":"assistant","content":"Hi","tool_calls":[{}]}]}""", "messages[0].tool_calls")]
     [InlineData("""{"tools":[{"type":"function"}]}""", "tools")]
     [InlineData("""{"tool_choice":"required"}""", "tool_choice")]
@@ -95,11 +104,10 @@ public sealed class RefusalTests : IAsyncLifetime
     [InlineData("""{"logprobs":true,"top_logprobs":21}""", "top_logprobs")]
     [InlineData("""{"modalities":["text","audio"]}""", "modalities")]
     [InlineData("""{"audio":{"voice":"alloy"}}""", "audio")]
-    [InlineData("""{"reasoning_effort":"high"}""", "reasoning_effort")]
-    [InlineData("""{"prediction":{"type":"content"}}""", "prediction")]
+    [InlineData("""{"chat_template_kwargs":[]}""", "chat_template_kwargs")]
+    [InlineData("""{"chat_template_kwargs":{"messages":[]}}""", "chat_template_kwargs.messages")]
     [InlineData("""{"chat_template":"x"}""", "chat_template")]
     [InlineData("""{"echo":true}""", "echo")]
-    [InlineData("""{"suffix":"x"}""", "suffix")]
     public Task Chat_refuses(string more, string param) => AssertRefusedAsync(Chat, Requests.Chat(more), param);
 
     [Theory]
@@ -117,9 +125,52 @@ public sealed class RefusalTests : IAsyncLifetime
     [InlineData("""{"logprobs":21}""", "logprobs")]
     [InlineData("""{"logprobs":true}""", "logprobs")]
     [InlineData("""{"suffix":"end"}""", "suffix")]
-    [InlineData("""{"messages":[]}""", "messages")]
-    [InlineData("""{"tools":[]}""", "tools")]
+    [InlineData("""{"logprobs":1.5}""", "logprobs")]
     public Task Completions_refuse(string more, string param) => AssertRefusedAsync(Completions, Requests.Completion(more), param);
+
+    [Theory]
+    [InlineData("""{"prompt":"a","max_tokens":5,"max_tokens":6}""", "max_tokens")]
+    [InlineData("""{"prompt":"a","stream_options":{"include_usage":true,"include_usage":true}}""", "stream_options.include_usage")]
+    [InlineData("""{"prompt":["a",{"x":1,"y":2,"\u0078":3}]}""", "prompt[1].x")]
+    public async Task A_name_that_is_there_twice_is_named(string body, string param)
+    {
+        var error = (await _api.PostAsync(Completions, body, 400)).GetProperty("error");
+        Assert.Equal((param, "duplicate_parameter"), (error.GetProperty("param").GetString(), error.GetProperty("code").GetString()));
+        Assert.Equal($"'{param}' is there more than once; give each field once.", error.GetProperty("message").GetString());
+    }
+
+    [Theory]
+    [InlineData("""{"prompt":"x","NAME":1}""", true)]
+    [InlineData("""{"prompt":"x","logit_bias":{"NAME":1}}""", false)]
+    [InlineData("""{"prompt":"x","NAME":1,"NAME":2}""", false)]
+    [InlineData("""{"prompt":"x","model":"NAME"}""", false)]
+    public async Task A_name_of_100_kB_is_not_given_back(string body, bool strict)
+    {
+        await using var api = await ApiHost.StartAsync(options: new() { StrictFields = strict });
+        using var response = await api.PostAsync(Completions, body.Replace("NAME", new string('n', 100_000)));
+        Assert.InRange((int)response.StatusCode, 400, 404);
+        Assert.InRange((await response.Content.ReadAsStringAsync()).Length, 1, 1000);
+    }
+
+    [Fact]
+    public async Task A_body_that_is_not_UTF_8_is_refused_wherever_the_wrong_bytes_are()
+    {
+        foreach (var body in new[] { """{"prompt":"#"}""", """{"prompt":"a","top_p":"#"}""", """{"prompt":"a","#":1}""", """{"prompt":"a","stop":["#"]}""" })
+        {
+            byte[] bytes = [.. Encoding.UTF8.GetBytes(body).Select(letter => letter == '#' ? (byte)0xFF : letter)];
+            using var response = await _api.Http.PostAsync(Completions, new ByteArrayContent(bytes) { Headers = { ContentType = new("application/json") } });
+            Assert.Equal(400, (int)response.StatusCode);
+            Assert.Contains("not UTF-8", await response.Content.ReadAsStringAsync());
+        }
+    }
+
+    [Fact]
+    public async Task A_byte_order_mark_is_no_part_of_a_body()
+    {
+        byte[] bytes = [0xEF, 0xBB, 0xBF, .. Encoding.UTF8.GetBytes(Requests.Completion())];
+        using var response = await _api.Http.PostAsync(Completions, new ByteArrayContent(bytes) { Headers = { ContentType = new("application/json") } });
+        Assert.Equal(200, (int)response.StatusCode);
+    }
 
     [Theory]
     [InlineData("")]
@@ -172,14 +223,15 @@ public sealed class RefusalTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Prompt_and_answer_must_fit_the_context_together()
+    public async Task Prompt_and_answer_must_fit_the_context_together_if_the_operator_wants_it_strict()
     {
+        await using var api = await ApiHost.StartAsync(options: new() { StrictMaxTokens = true });
         var ids = string.Join(',', Enumerable.Repeat(65, 500));
-        await _api.PostAsync(Completions, $$"""{"prompt":[{{ids}}],"max_tokens":12}""", 200);
-        var error = await AssertRefusedAsync(Completions, $$"""{"prompt":[{{ids}}],"max_tokens":13}""", "prompt");
-        Assert.Equal("context_length_exceeded", error.GetProperty("code").GetString());
+        await api.PostAsync(Completions, $$"""{"prompt":[{{ids}}],"max_tokens":12}""", 200);
+        var error = (await api.PostAsync(Completions, $$"""{"prompt":[{{ids}}],"max_tokens":13}""", 400)).GetProperty("error");
+        Assert.Equal(("context_length_exceeded", "prompt"), (error.GetProperty("code").GetString(), error.GetProperty("param").GetString()));
         Assert.Contains("513 were asked for: 500 in the prompt and 13 for the answer", error.GetProperty("message").GetString());
-        await AssertRefusedAsync(Completions, $$"""{"prompt":[{{ids}}],"max_tokens":2147483647}""", "prompt");
+        await api.PostAsync(Completions, $$"""{"prompt":[{{ids}}],"max_tokens":2147483647}""", 400);
     }
 
     [Fact]

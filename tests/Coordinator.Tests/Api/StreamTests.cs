@@ -178,7 +178,7 @@ public sealed class StreamTests : IAsyncLifetime
     {
         var client = new TcpClient();
         await client.ConnectAsync(_api.Http.BaseAddress!.Host, _api.Http.BaseAddress.Port);
-        var request = $"POST /v1/chat/completions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
+        var request = $"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
         await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes(request));
         return client;
     }

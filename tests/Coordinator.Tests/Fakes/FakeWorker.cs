@@ -36,6 +36,12 @@ sealed class FakeWorker : IAsyncDisposable
     /// <summary>The id it was last given.</summary>
     public WorkerId Id { get; set; } = new("fake");
 
+    /// <summary>Of its registration.</summary>
+    public PeerKey Key { get; private set; } = PeerKey.Create();
+
+    /// <summary>What its calls of the coordinator carry.</summary>
+    public Metadata Headers => Key.ToHeaders(Id);
+
     /// <summary>The highest view it was assigned; it says so in its heartbeats.</summary>
     public ulong ViewVersion { get; set; }
 
@@ -80,7 +86,7 @@ sealed class FakeWorker : IAsyncDisposable
         var worker = new FakeWorker(name);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.Services.AddSingleton(worker).AddClusterRpc();
+        builder.Services.AddSingleton(worker).AddClusterRpc().AddLargeMessages<FakeAssignments>().AddLargeMessages<FakeSteps>();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen =>
         {
             listen.Protocols = HttpProtocols.Http2;
@@ -91,6 +97,7 @@ sealed class FakeWorker : IAsyncDisposable
             });
         }));
         worker._app = builder.Build();
+        worker._app.MapGrpcService<FakeIdentity>();
         worker._app.MapGrpcService<FakeAssignments>();
         worker._app.MapGrpcService<FakeSteps>();
         worker._app.MapGrpcService<FakeLinks>();
@@ -130,13 +137,13 @@ sealed class FakeWorker : IAsyncDisposable
         while (!Dead.IsCancellationRequested)
             try
             {
-                var request = new RegisterRequest { ProtocolVersion = ProtocolVersion.Current, Name = Name, Address = PeerAddress.Format(Address) };
+                var request = new RegisterRequest { ProtocolVersion = ProtocolVersion.Current, Name = Name, Address = PeerAddress.Format(Address), Key = (Key = PeerKey.Create()).ToMessage() };
                 change?.Invoke(request);
                 var reply = await client.RegisterAsync(request, cancellationToken: Dead);
                 Id = new WorkerId(reply.WorkerId);
                 await BeatAsync(client, TimeSpan.FromMilliseconds(reply.HeartbeatIntervalMilliseconds), registered);
             }
-            catch (Exception e) when (e is RpcException { StatusCode: StatusCode.NotFound } or OperationCanceledException or IOException)
+            catch (Exception e) when (e is RpcException { StatusCode: StatusCode.NotFound or StatusCode.Unauthenticated } or OperationCanceledException or IOException)
             {
                 // forgotten, or dead
             }
@@ -149,7 +156,7 @@ sealed class FakeWorker : IAsyncDisposable
 
     async Task BeatAsync(Wire.Membership.MembershipClient client, TimeSpan interval, TaskCompletionSource registered)
     {
-        using var call = client.Heartbeat(cancellationToken: Dead);
+        using var call = client.Heartbeat(Headers, cancellationToken: Dead);
         using var timer = new PeriodicTimer(interval);
         for (ulong number = 1; ; number++)
         {

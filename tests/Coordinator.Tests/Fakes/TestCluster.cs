@@ -49,7 +49,12 @@ sealed class TestCluster : IAsyncDisposable
     /// <param name="change">What is to be put in the place of the coordinator's own services.</param>
     public static async Task<TestCluster> StartAsync(CoordinatorOptions? options = null, Action<IServiceCollection>? change = null)
     {
-        var host = CoordinatorHost.Create(options ?? Options, TimeProvider.System, change);
+        options ??= Options;
+        var host = CoordinatorHost.Create(options, TimeProvider.System, services =>
+        {
+            if (options.DataFolder is null) services.AddSingleton(new ClusterOwnership(new string('0', 32), 0));   // views count from 1
+            change?.Invoke(services);
+        });
         await host.StartAsync();
         return new TestCluster(host);
     }

@@ -113,12 +113,29 @@ public sealed class CoordinatorHostTests
         Assert.Contains("\"completion_tokens\":8", body);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData(""","max_tokens":100000""")]
+    public async Task Where_the_KV_cache_holds_less_than_one_context_requests_get_what_there_is(string more)
+    {
+        await using var cluster = await TestCluster.StartAsync(TestCluster.Options with { Workers = 1 });
+        await cluster.JoinAsync(worker => worker.KvBlocks = 4);
+        await cluster.ReadyAsync();
+        using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
+        var request = $$"""{"prompt":[5,6,7],"temperature":0,"ignore_eos":true{{more}}}""";
+        var answer = await http.PostAsync("/v1/completions", new StringContent(request, null, "application/json"));
+        var body = await answer.Content.ReadAsStringAsync();
+        Assert.True(answer.IsSuccessStatusCode, body);
+        Assert.Contains("\"total_tokens\":64", body);
+        Assert.Contains("\"max_model_len\":64", await http.GetStringAsync("/v1/models"));
+    }
+
     [Fact]
     public async Task Connections_streams_and_slow_requests_have_limits()
     {
         await using var host = CoordinatorHost.Create(TestCluster.Options);
         var limits = host.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
-        Assert.Equal((Listeners.MaxConnections, Listeners.MaxStreamsPerConnection), (limits.MaxConcurrentConnections, limits.Http2.MaxStreamsPerConnection));
+        Assert.Equal((Listeners.MaxConnections, RpcSettings.MaxStreamsPerConnection), (limits.MaxConcurrentConnections, limits.Http2.MaxStreamsPerConnection));
         Assert.Equal((Listeners.RequestHeadersTimeout, Listeners.KeepAliveTimeout), (limits.RequestHeadersTimeout, limits.KeepAliveTimeout));
     }
 

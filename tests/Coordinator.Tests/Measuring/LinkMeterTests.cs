@@ -46,6 +46,34 @@ public sealed class LinkMeterTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Workers_that_come_back_to_their_hosts_do_not_have_them_measured_again_until_it_is_long_ago()
+    {
+        var calls = 0;
+        _worker.OnMeasure = (_, _) => Task.FromResult(new MeasureLinkReply { RoundTripSeconds = 1e-3 * ++calls, BytesPerSecond = 1e8 });
+        var meter = Meter();
+        await meter.MeasureAsync([Worker("a", 1), Worker("b", 2)], CancellationToken.None).Soon();
+        await meter.MeasureAsync([], CancellationToken.None).Soon();
+        _time.Advance(LinkMeter.Longest - TimeSpan.FromSeconds(1));
+        var later = await meter.MeasureAsync([Worker("a", 3), Worker("b", 4)], CancellationToken.None).Soon();
+        Assert.Equal((1, 1e-3), (calls, later[("a", "b")].RoundTripSeconds));
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        var tooLate = await meter.MeasureAsync([Worker("a", 3), Worker("b", 4)], CancellationToken.None).Soon();
+        Assert.Equal((2, 2e-3), (calls, tooLate[("a", "b")].RoundTripSeconds));
+    }
+
+    [Fact]
+    public async Task Another_address_of_a_host_is_another_way_to_it()
+    {
+        var calls = 0;
+        _worker.OnMeasure = (_, _) => Task.FromResult(new MeasureLinkReply { RoundTripSeconds = 1e-3 * ++calls, BytesPerSecond = 1e8 });
+        var meter = Meter();
+        await meter.MeasureAsync([Worker("a", 1), Worker("b", 2)], CancellationToken.None).Soon();
+        await meter.MeasureAsync([Worker("a", 1), Worker("b", 2) with { Address = new Uri("http://10.0.0.2:81") }], CancellationToken.None).Soon();
+        Assert.Equal(2, calls);
+    }
+
+    [Fact]
     public async Task Of_many_hosts_so_many_pairs_that_each_host_is_among_them()
     {
         var links = await Meter().MeasureAsync([.. Enumerable.Range(0, 40).Select(host => Worker($"{host}", host))], CancellationToken.None).Soon();
@@ -132,7 +160,7 @@ public sealed class LinkMeterTests : IAsyncLifetime
 
     Member Worker(string host, int number) => new(new WorkerId($"w{number}"), $"worker{number}", _worker.Address)
     {
-        CoordinatorAddress = new Uri("http://127.0.0.1:1"),
+        Key = PeerKey.Create(),
         Capabilities = WorkerCapabilities.Unknown with { Machine = MachineFacts.Unknown with { HostId = host } },
     };
 

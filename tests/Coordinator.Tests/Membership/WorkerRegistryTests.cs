@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
@@ -14,7 +15,7 @@ public sealed class WorkerRegistryTests : IDisposable
     readonly ManualTimeProvider _time = new();
     readonly WorkerRegistry _registry;
 
-    public WorkerRegistryTests() => _registry = new WorkerRegistry(Deadlines, _time, NullLogger<WorkerRegistry>.Instance);
+    public WorkerRegistryTests() => _registry = new WorkerRegistry(Deadlines, ClusterOwnership.Take(null), new Pulse(_time), _time, NullLogger<WorkerRegistry>.Instance);
 
     public void Dispose() => _registry.Dispose();
 
@@ -87,20 +88,61 @@ public sealed class WorkerRegistryTests : IDisposable
     public void The_view_version_only_grows()
     {
         var worker = Register("a");
-        _registry.Adopt(PlanFor(worker, 7));
-        Assert.Throws<InvalidOperationException>(() => _registry.Adopt(PlanFor(worker, 7)));
+        var before = _registry.Snapshot.ViewVersion;
+        _registry.Adopt(PlanFor(worker, before + 7));
+        Assert.Throws<InvalidOperationException>(() => _registry.Adopt(PlanFor(worker, before + 7)));
         _registry.Dismiss();
         Assert.Null(_registry.Snapshot.Plan);
-        Assert.Equal(7ul, _registry.Snapshot.ViewVersion);
+        Assert.Equal(before + 7, _registry.Snapshot.ViewVersion);
     }
 
     [Fact]
-    public void The_highest_view_that_a_worker_knew_of_is_kept()
+    public void Who_could_not_be_heard_because_the_coordinator_was_frozen_is_not_lost()
     {
         var worker = Register("a");
-        _registry.TryBeat(worker.Id, WorkerState.Ready, 12);
-        _registry.TryBeat(worker.Id, WorkerState.Idle, 3);
-        Assert.Equal(12ul, _registry.Snapshot.Find(worker.Id)!.ViewVersion);
+        Beat(worker.Id);
+        _time.Freeze(TimeSpan.FromSeconds(20));
+        _time.Advance(TimeSpan.FromSeconds(4.9));
+        Assert.False(_registry.Snapshot.Find(worker.Id)!.IsLost);
+        _time.Advance(TimeSpan.FromSeconds(0.2));
+        Assert.Equal("no heartbeat for 5 s", _registry.Snapshot.Find(worker.Id)!.Loss);
+    }
+
+    [Fact]
+    public void A_stream_that_ended_while_the_coordinator_was_frozen_may_be_taken_up_again()
+    {
+        var worker = Register("a", instance: "1");
+        Beat(worker.Id);
+        _time.Freeze(TimeSpan.FromSeconds(20));
+        _registry.HeartbeatsEnded(worker.Id, worker.Key);
+        Assert.False(_registry.Snapshot.Find(worker.Id)!.IsLost);
+
+        var again = Register("a", instance: "1");
+        Assert.Equal((worker.Id, MemberState.Alive), (again.Id, again.State));
+        Assert.True(_registry.IsKeyOf(again.Id, again.Key.ToHeaders().GetValue(PeerKey.Header)));
+        Assert.False(_registry.IsKeyOf(again.Id, worker.Key.ToHeaders().GetValue(PeerKey.Header)));
+
+        _time.Advance(TimeSpan.FromSeconds(4));
+        Beat(again.Id);
+        _registry.HeartbeatsEnded(again.Id, worker.Key);   // the end of the old stream means nothing any more
+        Assert.False(_registry.Snapshot.Find(worker.Id)!.IsLost);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        _registry.HeartbeatsEnded(again.Id, again.Key);
+        Assert.Equal("its heartbeat stream ended", _registry.Snapshot.Find(worker.Id)!.Loss);
+    }
+
+    [Fact]
+    public void Workers_that_cannot_be_reached_are_named_until_they_are_or_give_up()
+    {
+        for (var i = 0; i < 2 * WorkerRegistry.MaxUnreachable; i++) _registry.NoteUnreachable($"a{i}", new Uri($"http://127.0.0.1:{1000 + i}"), "refused");
+        Assert.Equal(WorkerRegistry.MaxUnreachable, _registry.Snapshot.Unreachable.Length);
+        var last = _registry.Snapshot.Unreachable[^1];
+        Register(last.Name, PeerAddress.Format(last.Address));
+        Assert.DoesNotContain(last, _registry.Snapshot.Unreachable);
+        _time.Advance(WorkerRegistry.UnreachableFor);
+        _registry.NoteUnreachable("b", new Uri("http://127.0.0.1:1"), "refused");
+        Assert.Equal("worker b cannot be reached at http://127.0.0.1:1: refused; start it with --listen and an address that the coordinator reaches",
+            Assert.Single(_registry.Snapshot.Unreachable).ToString());
     }
 
     [Fact]
@@ -108,14 +150,14 @@ public sealed class WorkerRegistryTests : IDisposable
     {
         for (var i = 0; i < 3 * WorkerRegistry.MaxLost; i++) _registry.MarkLost(Register($"a{i}", $"http://127.0.0.1:{1000 + i}").Id, "gone");
         Assert.Equal(WorkerRegistry.MaxLost, _registry.Snapshot.Members.Length);
-        Assert.Equal(0, _time.SetTimers);
+        Assert.Equal(1, _time.SetTimers);   // the pulse's
     }
 
     [Fact]
     public void There_is_a_bound_on_registrations()
     {
         for (var i = 0; i < WorkerRegistry.MaxMembers; i++) Register($"a{i}", $"http://127.0.0.1:{1 + i}");
-        Assert.Null(_registry.Register(id => new Member(id, "late", new Uri("http://127.0.0.1:9999")) { CoordinatorAddress = new Uri("http://c:1") }));
+        Assert.Null(_registry.Register(id => new Member(id, "late", new Uri("http://127.0.0.1:9999")) { Key = PeerKey.Create() }));
     }
 
     [Fact]
@@ -128,10 +170,13 @@ public sealed class WorkerRegistryTests : IDisposable
         await lost.Soon();
     }
 
-    Member Register(string name, string address = "http://127.0.0.1:1234")
-        => _registry.Register(id => new Member(id, name, new Uri(address)) { CoordinatorAddress = new Uri("http://127.0.0.1:1") })!;
+    Member Register(string name, string address = "http://127.0.0.1:1234", string instance = "")
+    {
+        var key = PeerKey.Create();
+        return _registry.Register(id => new Member(id, name, new Uri(address)) { Key = key, InstanceId = instance })!;
+    }
 
-    bool Beat(WorkerId id) => _registry.TryBeat(id, WorkerState.Idle, 0);
+    bool Beat(WorkerId id) => _registry.TryBeat(id, WorkerState.Idle);
 
     static ClusterPlan PlanFor(Member worker, ulong view) => ClusterPlan.Create(
         view, "model", new string('0', 64), 1, [new ShardAssignment(worker.Id, worker.Address, 0, new Shard(new LayerRange(0, 1), TensorSlice.Whole))]);

@@ -192,7 +192,7 @@ public sealed class GrpcPipelineTests
         await using var pipeline = await fixture.OpenedAsync();
         fixture.Add(1, [3]);
         var step = pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!);
-        await fixture.Time.TimersSetAsync(2).Soon();   // the step's deadline, and the moment for the other to be seen gone
+        await fixture.Time.TimersSetAsync(3).Soon();   // the pulse, the step's deadline, and the moment for the other to be seen gone
         fixture.Time.Advance(fixture.Deadlines.Blame);
         Assert.Contains("worker worker0 (", Assert.IsType<StepReturn.Lost>(await step.Soon()).Failure.Message);
     }

@@ -21,7 +21,8 @@ public sealed class MessageBudgetTests
     {
         int[] prefix = [.. Enumerable.Range(0, 60_000).Select(position => 2_000_000_000 + position)];
         var bias = Enumerable.Range(0, biases).ToDictionary(id => 2_000_000_000 + id, _ => 1.5f);
-        var sampling = new SamplingOptions { RepetitionPenalty = 1.1f, LogitBias = bias };
+        int[] ends = [.. Enumerable.Range(2_000_000_000, 5000)];
+        var sampling = new SamplingOptions { RepetitionPenalty = 1.1f, LogitBias = bias, MinTokens = int.MaxValue, EndIds = ends };
         var scheduler = new StepScheduler(
             new SchedulerLimits { StepsInFlight = 1, MaxStepRows = 65_536, MaxPromptRows = 65_000, MaxRunning = 65, MaxStepBytes = MessageBudgets.Message, MaxDraftTokens = 7 },
             new KvBlockPool(300_000));

@@ -54,10 +54,10 @@ sealed class PipelineFixture : IAsyncDisposable
         var assignments = Workers.Zip(_slices, (worker, slice) => new ShardAssignment(
             worker.Id, worker.Address, worker.Stage!.Number, new Shard(new LayerRange(worker.Stage.Number, 1), slice))).ToList();
         var plan = ClusterPlan.Create(View, "model", new string('0', 64), assignments[^1].Stage + 1, assignments);
-        StageWorker[] workers = [.. assignments.Zip(Workers, (assignment, worker) => new StageWorker(assignment, worker.Name))];
+        StageWorker[] workers = [.. assignments.Zip(Workers, (assignment, worker) => new StageWorker(assignment, worker.Name, PeerKey.Create()))];
         var options = new PipelineOptions("replica-0", plan, workers, KvBlocks, Vocabulary, Deadlines);
         var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
-        return GrpcPipeline.OpenAsync(options, new PeerChannels(), metrics, Clock ?? Time, NullLogger.Instance, cancellation);
+        return GrpcPipeline.OpenAsync(options, new PeerChannels(), metrics, new Pulse(Clock ?? Time), Clock ?? Time, NullLogger.Instance, cancellation);
     }
 
     public async Task<IPipeline> OpenedAsync()

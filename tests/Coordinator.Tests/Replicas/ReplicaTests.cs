@@ -226,6 +226,28 @@ public sealed class ReplicaTests : IAsyncLifetime
         _running = Task.WhenAll(_running, _replica.RunAsync(_stop.Token));
     }
 
+    [Fact]
+    public async Task Everybody_who_drains_is_told()
+    {
+        var stream = Submit(TestCluster.Request([3, 4, 5], maxTokens: 4));
+        await _pipeline.NextAsync();
+        var (leaving, stopping) = (_replica.DrainAsync("a worker is leaving"), _replica.DrainAsync("the coordinator is stopping", forGood: true));
+        _replica.Abandon(stream);
+        await Task.WhenAll(leaving, stopping).Soon("both drains end");
+    }
+
+    [Fact]
+    public async Task A_view_that_gets_ready_while_the_process_stops_takes_nothing()
+    {
+        _replica.Status = new EngineStatus(true, "", 1);
+        await _replica.DrainAsync("the coordinator is stopping", forGood: true).Soon();
+        _replica.Attach(new HeldPipeline(stages: 1, kvBlocks: 64));
+        _replica.Status = new EngineStatus(true, "", 2);
+        Assert.Equal((false, "the coordinator is stopping"), (_replica.Status.Ready, _replica.Status.Reason));
+        var events = await EventsAsync(Submit(TestCluster.Request([3, 4, 5], maxTokens: 4)));
+        Assert.Contains("the coordinator is stopping", Assert.IsType<SequenceEvent.Refused>(Assert.Single(events)).Message);
+    }
+
     HeldPipeline Attach(int stages, int kvBlocks)
     {
         var pipeline = new HeldPipeline(stages, kvBlocks);

@@ -1,3 +1,4 @@
+using LlamaCluster.Coordinator.Membership;
 using Grpc.Core;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Supervision;
@@ -59,7 +60,6 @@ public sealed class ClusterSupervisorTests
         Assert.All(assigned, request =>
         {
             Assert.Equal(TestCluster.Options.ModelPath, request.ModelPath);
-            Assert.Equal(cluster.Host.GrpcAddress.ToString().TrimEnd('/'), request.WeightsAddress);
             Assert.Equal((512u, 512u), (request.MaxStepRows, request.MaxSequenceLength));
             Assert.Equal((KvType.F16, ActivationType.F32), (request.KvType, request.ActivationType));
             Assert.Equal(2048u, request.KvBlockCount);   // 64 sequences of 512 positions
@@ -194,12 +194,15 @@ public sealed class ClusterSupervisorTests
     }
 
     [Fact]
-    public async Task A_plan_is_above_every_view_that_its_workers_knew()
+    public async Task Views_of_a_coordinator_that_starts_again_are_above_those_before()
     {
-        await using var cluster = await TestCluster.StartAsync();
-        await cluster.JoinAsync(worker => worker.ViewVersion = 41);
-        await cluster.JoinAsync();
-        Assert.Equal(42ul, (await cluster.ReadyAsync()).ViewVersion);
+        using var folder = new TempFolder();
+        var options = TestCluster.Options with { Workers = 1, DataFolder = folder.Path };
+        ulong first;
+        await using (var cluster = await TestCluster.StartReadyAsync(1, options)) first = cluster.Host.Status.Value.ViewVersion;
+        await using var again = await TestCluster.StartReadyAsync(1, options);
+        Assert.Equal((ClusterOwnership.ViewsPerEpoch + 1, 2 * ClusterOwnership.ViewsPerEpoch + 1), (first, again.Host.Status.Value.ViewVersion));
+        Assert.Equal(2ul, again.Workers[0].Assigned.Last().Epoch);
     }
 
     [Fact]
@@ -211,7 +214,7 @@ public sealed class ClusterSupervisorTests
         await middle.Reached;
         var spare = await cluster.JoinAsync();
         var membership = new Protos.Membership.MembershipClient(cluster.Channel);
-        var leaving = membership.DrainAsync(new DrainRequest { WorkerId = cluster.Workers[0].Id.Value }).ResponseAsync;
+        var leaving = membership.DrainAsync(new DrainRequest { WorkerId = cluster.Workers[0].Id.Value }, cluster.Workers[0].Headers).ResponseAsync;
         await cluster.StatusAsync(status => status.Phase == ClusterPhase.Draining && status.Reason.Contains("worker0"), "it drains");
         Assert.False(leaving.IsCompleted);
         middle.Go();
@@ -230,7 +233,7 @@ public sealed class ClusterSupervisorTests
         var stuck = cluster.Workers[0].HoldSteps();
         var running = cluster.GenerateAsync(TestCluster.Request(Prompt));
         await stuck.Reached;
-        await new Protos.Membership.MembershipClient(cluster.Channel).DrainAsync(new DrainRequest { WorkerId = cluster.Workers[0].Id.Value }).ResponseAsync.Soon();
+        await new Protos.Membership.MembershipClient(cluster.Channel).DrainAsync(new DrainRequest { WorkerId = cluster.Workers[0].Id.Value }, cluster.Workers[0].Headers).ResponseAsync.Soon();
         Assert.Contains("is leaving", Assert.IsType<SequenceEvent.Failed>((await running.Soon())[^1]).Message);
         stuck.Go();
     }

@@ -18,7 +18,7 @@ public sealed class WeightChunksTests
         var end = 0UL;
         var ends = 0;
         byte[] last = [];
-        foreach (var chunk in WeightChunks.Of(weights, TensorPart.Whole(head)))
+        foreach (var chunk in WeightChunks.Of(weights, TensorPart.Whole(head), new string('a', 64)))
         {
             Assert.Equal(end, chunk.Offset);
             Assert.InRange(chunk.Data.Length, 1, MessageBudgets.FramePayload);

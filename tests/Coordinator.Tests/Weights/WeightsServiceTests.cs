@@ -1,5 +1,6 @@
 using System.IO.Hashing;
 using Grpc.Core;
+using Grpc.Core.Interceptors;
 using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Formats;
@@ -20,7 +21,12 @@ public sealed class WeightsServiceTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _cluster = await TestCluster.StartAsync();
-        _client = new Client(_cluster.Channel);
+        var worker = await _cluster.JoinAsync();
+        _client = new Client(_cluster.Channel.Intercept(headers =>
+        {
+            foreach (var header in worker.Headers) headers.Add(header);
+            return headers;
+        }));
     }
 
     public async Task DisposeAsync()
@@ -60,6 +66,8 @@ public sealed class WeightsServiceTests : IAsyncLifetime
             Assert.Equal(Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, chunk.Data.Span), chunk.Crc32C);
             data.AddRange(chunk.Data.Span);
             Assert.Equal(chunk.LastOfTensor, data.Count == (chunk.TensorIndex == 0 ? (big.Rows - 5) * big.RowBytes : small.Bytes));
+            var part = chunk.TensorIndex == 0 ? TensorPart.Rows(big, 3, big.Rows - 5) : TensorPart.Whole(small);
+            Assert.Equal(chunk.LastOfTensor ? HashOf(part) : "", chunk.PartHash);
         }
         Assert.Equal(Stored(big, 3, big.Rows - 5), received[0]);
         Assert.Equal(Stored(small, 0, 1), received[1]);
@@ -119,6 +127,32 @@ public sealed class WeightsServiceTests : IAsyncLifetime
         Assert.Contains("tensors", error.Status.Detail);
     }
 
+    [Fact]
+    public async Task Hashes_come_in_the_order_asked_for_and_are_those_of_what_is_sent()
+    {
+        var (big, small) = (_files.Find(BigTensor)!, _files.Find("blk.0.attn_norm.weight")!);
+        var tensors = Request((small.Name, 0, 1), (BigTensor, 3, (ulong)big.Rows - 5)).Tensors;
+        var request = new HashRequest { ViewVersion = 9, ModelDigest = _cluster.Host.Model.Digest, Tensors = { tensors } };
+        var said = new List<HashReply>();
+        using var call = _client.Hash(request);
+        while (await call.ResponseStream.MoveNext(CancellationToken.None).Soon())
+            if (call.ResponseStream.Current is { PartHash.Length: > 0 } reply) said.Add(reply);
+        Assert.Equal(
+            [(9ul, 0u, HashOf(TensorPart.Whole(small))), (9ul, 1u, HashOf(TensorPart.Rows(big, 3, big.Rows - 5)))],
+            said.Select(reply => (reply.ViewVersion, reply.TensorIndex, reply.PartHash)));
+    }
+
+    [Theory]
+    [InlineData("no.such.tensor", 0, 1)]
+    [InlineData(BigTensor, 0, 0)]
+    [InlineData(BigTensor, ulong.MaxValue, 2)]
+    public async Task Hashes_of_what_is_not_there_are_refused(string tensor, ulong first, ulong count)
+    {
+        using var call = _client.Hash(new HashRequest { ModelDigest = _cluster.Host.Model.Digest, Tensors = { Request((tensor, first, count)).Tensors } });
+        var error = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None).Soon());
+        Assert.Equal(StatusCode.InvalidArgument, error.StatusCode);
+    }
+
     [Theory]
     [InlineData("", StatusCode.InvalidArgument)]
     [InlineData("0000000000000000000000000000000000000000000000000000000000000000", StatusCode.FailedPrecondition)]
@@ -135,6 +169,8 @@ public sealed class WeightsServiceTests : IAsyncLifetime
         ModelDigest = _cluster.Host.Model.Digest,
         Tensors = { tensors.Select(tensor => new TensorRows { Name = tensor.Name, FirstRow = tensor.First, RowCount = tensor.Count }) },
     };
+
+    string HashOf(TensorPart part) => PartHash.Compute(_files, part, 1, null, CancellationToken.None);
 
     byte[] Stored(TensorInfo tensor, long first, long rows)
     {

@@ -39,6 +39,18 @@ public sealed class ForeignClientTests
     }
 
     [NodeFact]
+    public async Task Npm_chat_clients_get_an_answer_without_special_settings()
+    {
+        await using var cluster = await LocalCluster.StartAsync();
+        var seen = await NodeScript.RunAsync("chat-clients.mjs", cluster.Http.BaseAddress!.ToString().TrimEnd('/'), "llamacluster-demo-5m-q8_0");
+
+        Assert.Equal(["openai", "ai", "langchain", "llamaindex"], seen.EnumerateObject().Select(client => client.Name));
+        foreach (var client in seen.EnumerateObject())
+            foreach (var answer in client.Value.EnumerateObject())
+                Assert.Equal($"{client.Name} {answer.Name}: {Answer}", $"{client.Name} {answer.Name}: {answer.Value}");
+    }
+
+    [NodeFact]
     public async Task Grpc_js_calls_health_and_membership()
     {
         await using var coordinator = CliProcess.Start(

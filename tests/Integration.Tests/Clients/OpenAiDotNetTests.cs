@@ -24,12 +24,17 @@ public sealed class OpenAiDotNetTests
         var streamed = "";
         await foreach (var update in chat.CompleteChatStreamingAsync(messages, new ChatCompletionOptions { Temperature = 0 }))
             streamed += string.Concat(update.ContentUpdate.Select(part => part.Text));
+        ChatCompletion plain = await chat.CompleteChatAsync([ChatMessage.CreateUserMessage("What is a KV cache?")]);
+        var usual = new ChatCompletionOptions { Temperature = 0, MaxOutputTokenCount = 16_000, StoredOutputEnabled = true };
+        ChatCompletion longer = await chat.CompleteChatAsync(messages, usual);
         var refused = await Assert.ThrowsAsync<ClientResultException>(() => new ChatClient("another", new ApiKeyCredential("none"), options).CompleteChatAsync(messages));
 
         Assert.StartsWith("A KV cache stores the keys and values of all tokens", whole.Content[0].Text);
         Assert.Equal(ChatFinishReason.Stop, whole.FinishReason);
         Assert.All(whole.ContentTokenLogProbabilities, token => Assert.Equal(3, token.TopLogProbabilities.Count));
         Assert.Equal(whole.Content[0].Text, streamed);
+        Assert.Equal(whole.Content[0].Text, longer.Content[0].Text);
+        Assert.Equal(ChatMessageRole.Assistant, plain.Role);
         Assert.Equal(404, refused.Status);
     }
 }

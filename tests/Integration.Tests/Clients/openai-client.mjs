@@ -28,6 +28,6 @@ const result = {
   several: (await client.chat.completions.create({ ...greedy, messages, n: 3 })).choices.map(c => c.message.content),
   completion: (await client.completions.create({ ...greedy, prompt: 'LlamaCluster', max_tokens: 8, logprobs: 1, echo: true })).choices[0],
   unknownModel: await failure(() => client.chat.completions.create({ ...greedy, model: 'no-such-model', messages })),
-  negative: await failure(() => client.chat.completions.create({ ...greedy, messages, max_tokens: -1 })),
+  negative: await failure(() => client.chat.completions.create({ ...greedy, messages, max_tokens: -5 })),
 };
 console.log(JSON.stringify(result));

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Net.Sockets;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
@@ -8,6 +10,8 @@ namespace LlamaCluster.Model.Tests.Formats;
 
 public sealed class ModelFileTests : IDisposable
 {
+    static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+
     readonly TempFolder _folder = new();
 
     [Fact]
@@ -39,6 +43,57 @@ public sealed class ModelFileTests : IDisposable
         file.Read(place, bytes);
 
         Assert.Equal([1, 2, 3], bytes);
+    }
+
+    /// <summary>To open a pipe waits for a writer, so that a start would hang without a word.</summary>
+    [Fact]
+    public async Task WhatIsNoOrdinaryFileIsRefusedAtOnce()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        using (var mkfifo = Process.Start("mkfifo", _folder.File("pipe.gguf"))) await mkfifo.WaitForExitAsync().WaitAsync(Deadline);
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(_folder.File("s.gguf")));
+        File.CreateSymbolicLink(_folder.File("link.gguf"), _folder.File("pipe.gguf"));
+        File.WriteAllText(_folder.File("empty.gguf"), "");
+        foreach (var path in (string[])[_folder.File("pipe.gguf"), _folder.File("s.gguf"), _folder.File("link.gguf"), _folder.File("empty.gguf"), "/dev/zero"])
+            foreach (var open in (Func<string, IDisposable?>[])[ModelFiles.Open, given => Text(given), ModelFile.Open])
+            {
+                var opening = Task.Factory.StartNew(() => open(path), TaskCreationOptions.LongRunning);
+
+                var error = await Assert.ThrowsAsync<ModelFormatException>(() => opening.WaitAsync(Deadline));
+
+                Assert.Equal($"{path}: is empty, or no ordinary file but a pipe, a device or a socket: give a file on a disk", error.Message);
+            }
+
+        static IDisposable? Text(string path)
+        {
+            ModelTextReader.Open(path);
+            return null;
+        }
+    }
+
+    [Fact]
+    public async Task APipeAmongAModelsFilesIsRefusedToo()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        SyntheticModel.Small.WriteHuggingFace(_folder.File("model"));
+        File.Delete(_folder.File("model/config.json"));
+        using (var mkfifo = Process.Start("mkfifo", _folder.File("model/config.json"))) await mkfifo.WaitForExitAsync().WaitAsync(Deadline);
+        var opening = Task.Factory.StartNew(() => ModelFiles.Open(_folder.File("model")), TaskCreationOptions.LongRunning);
+
+        var error = await Assert.ThrowsAsync<ModelFormatException>(() => opening.WaitAsync(Deadline));
+
+        Assert.StartsWith($"{_folder.File("model/config.json")}: is empty, or no ordinary file", error.Message);
+    }
+
+    [Fact]
+    public void ALinkToAFileIsThatFile()
+    {
+        File.CreateSymbolicLink(_folder.File("link.gguf"), SyntheticModel.Small.WriteGguf(_folder.File("model.gguf")));
+
+        using var weights = ModelFiles.Open(_folder.File("link.gguf"));
+
+        Assert.NotNull(weights.Find(LlamaTensors.Output));
     }
 
     [Theory]

@@ -91,6 +91,30 @@ public sealed class StageRunnerTests
         Assert.Equal([17, 0], tokens.Select(token => token.Id));
     }
 
+    [Theory]
+    [InlineData(0f)]
+    [InlineData(1f)]
+    public void What_would_end_an_answer_is_not_chosen_before_it_has_the_tokens_that_it_must_have(float temperature)
+    {
+        var free = new SamplingOptions { Temperature = temperature, Seed = 3 };
+        var held = free with { MinTokens = 2, EndIds = [.. Enumerable.Range(0, TestModels.Vocabulary).Except([5, 11])] };
+        byte[] two = [1 << 5, 1 << (11 - 8), 0];
+        byte[] all = [0xFF, 0xFF, 0xFF];
+        using var masked = new TestStage();
+        using var stage = new TestStage();
+        int Sample(TestStage on, Step step) => on.Complete(step)[0].Tokens[0].Id;
+
+        var first = Sample(masked, StepOf(Facts(7, free, Prompt.Length), ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1, two)));
+        Assert.Equal(first, Sample(stage, StepOf(Facts(7, held, Prompt.Length), ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1))));
+
+        // With drafts: the second token is one of the two as well, the third may be any.
+        int[] drafts = [first, 5, 11];
+        var expected = masked.Complete(StepOf(null, ChunkOf(7, 20, drafts, [], sampleCount: 3, [.. two, .. all, .. all])))[0].Tokens;
+        var tokens = stage.Complete(StepOf(null, ChunkOf(7, 20, drafts, [], sampleCount: 3)))[0].Tokens;
+        Assert.Equal(expected.Select(token => token.Id), tokens.Select(token => token.Id));
+        Assert.Contains(tokens[0].Id, new[] { 5, 11 });
+    }
+
     [Fact]
     public void Prompt_log_probabilities_do_not_depend_on_chunks()
     {

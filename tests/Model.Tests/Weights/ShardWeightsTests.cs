@@ -86,6 +86,57 @@ public sealed class ShardWeightsTests
         Assert.ThrowsAny<OperationCanceledException>(() => ShardWeights.Load(source, StageShape.Whole(5), threads, null, cancellation.Token));
     }
 
+    [Fact]
+    public void Parts_in_memory_are_taken_over_and_only_the_others_are_read_and_hashed()
+    {
+        using var threads = new ComputeThreads(2);
+        using var parts = new LoadedParts();
+        using var source = new WatchedWeights(TestModels.Deep.Weights());
+        var before = Load(new StageShape(1, 2, 5));
+        var layer = before.Layers[1];
+        source.BytesRead.Clear();
+
+        var after = Load(new StageShape(2, 2, 5));
+
+        Assert.Same(layer.Query, after.Layers[0].Query);
+        Assert.Same(layer.AttentionNorm, after.Layers[0].AttentionNorm);
+        Assert.All(source.BytesRead.Keys, name => Assert.StartsWith("blk.3.", name));
+        Assert.Equal(9, source.BytesRead.Count);
+        Assert.Equal(after.Bytes, parts.Bytes);
+        var needed = new ShardParts(source.Config, new StageShape(2, 2, 5), StageSlice.Whole(source.Config)).Of(source.Tensors);
+        Assert.Equal(after.Bytes, ShardWeights.BytesOf(needed));
+        Assert.All(needed, part => Assert.Equal(PartHash.Compute(source, part, 1, null, CancellationToken.None), parts.Find(part)!.Hash));
+
+        ShardWeights Load(StageShape shape) =>
+            ShardWeights.Load(source, shape, StageSlice.Whole(source.Config), threads, parts, hashes: true, null, CancellationToken.None);
+    }
+
+    [Fact]
+    public void A_loading_that_broke_off_leaves_what_is_whole()
+    {
+        using var threads = new ComputeThreads(1);
+        using var parts = new LoadedParts();
+        using var source = new WatchedWeights(TestModels.Deep.Weights());
+        source.OnRead = name =>
+        {
+            if (name == "blk.3.ffn_gate.weight") throw new ModelFormatException("no more");
+        };
+        Assert.Throws<ModelFormatException>(Load);
+        Assert.InRange(parts.Bytes, 1, source.Tensors.Sum(tensor => tensor.Bytes) - 1);
+        source.OnRead = _ => { };
+        source.BytesRead.Clear();
+
+        Load().Dispose();
+
+        Assert.Equal(
+            ["blk.3.ffn_gate.weight", "blk.3.ffn_up.weight", "blk.3.ffn_down.weight"],
+            source.BytesRead.Keys.Where(name => name.StartsWith("blk.", StringComparison.Ordinal) && !name.StartsWith("blk.4.", StringComparison.Ordinal)));
+        Assert.DoesNotContain("token_embd.weight", source.BytesRead.Keys);
+
+        ShardWeights Load() =>
+            ShardWeights.Load(source, StageShape.Whole(5), StageSlice.Whole(source.Config), threads, parts, hashes: false, null, CancellationToken.None);
+    }
+
     static void CheckFailure(string message, Action<WatchedWeights> change)
     {
         using var threads = new ComputeThreads(2);

@@ -21,7 +21,7 @@ public sealed class RecordedTests
         var conversations = Read("conversations.json").ToDictionary(conversation => (string)conversation["name"]!);
         var records = Read("prompts.json").Where(record => (string)record["template"]! == file).ToList();
 
-        var differences = records.Select(record => Difference(record, () => template.Render(InputOf(conversations[(string)record["conversation"]!]))));
+        var differences = records.Select(record => Difference(record, () => template.RenderAsGiven(InputOf(conversations[(string)record["conversation"]!]))));
 
         Assert.Equal(conversations.Count, records.Count);
         AssertNone(differences);
@@ -35,7 +35,7 @@ public sealed class RecordedTests
         var variables = JsonNode.Parse(File.ReadAllText(SharedFiles.Fixture("templates/variables.json")))!.AsObject().ToDictionary();
         var input = new ChatTemplateInput { Messages = new JsonArray(), Now = Now, Variables = variables };
 
-        AssertNone(Read(file).Select(record => Difference(record, () => ChatTemplate.Parse((string)record["source"]!).Render(input))));
+        AssertNone(Read(file).Select(record => Difference(record, () => ChatTemplate.Parse((string)record["source"]!).RenderAsGiven(input))));
     }
 
     static ChatTemplateInput InputOf(JsonNode conversation) => new()

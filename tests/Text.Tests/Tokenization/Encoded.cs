@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using System.Text;
+using LlamaCluster.Text.Tokenization;
 
 namespace LlamaCluster.Text.Tests.Tokenization;
 
@@ -15,14 +17,17 @@ static class Encoded
         }
     }
 
-    /// <summary>Any bytes come back exactly.</summary>
+    /// <summary>Any bytes come back exactly, but for U+2581 from a tokenizer that writes spaces so: that comes back as a space.</summary>
     public static void AssertRoundTrip(ITokenizer tokenizer, ReadOnlySpan<byte> text, bool parseSpecial = true)
     {
         List<int> ids = [];
         tokenizer.Encode(text, ids, addSpecial: false, parseSpecial);
         List<byte> decoded = [];
         tokenizer.Decode([.. ids], decoded, includeControl: true);
-        var isSame = text.SequenceEqual(CollectionsMarshal.AsSpan(decoded));
+        var expected = tokenizer is Tokenizer { Tokens.MarksSpaces: true } ? Latin1(text).Replace(Latin1("\u2581"u8), " ") : Latin1(text);
+        var isSame = expected == Latin1(CollectionsMarshal.AsSpan(decoded));
         Assert.True(isSame, isSame ? "" : $"{Convert.ToHexString(text)} came back as {Convert.ToHexString([.. decoded])}");
     }
+
+    static string Latin1(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes);
 }

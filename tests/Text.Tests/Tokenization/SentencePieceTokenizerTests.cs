@@ -1,4 +1,6 @@
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.Paths;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Text.Tests.Tokenization;
 
@@ -69,6 +71,16 @@ public sealed class SentencePieceTokenizerTests
                 Encoded.AssertRoundTrip(tokenizer, System.Text.Encoding.UTF8.GetBytes(text));
             }
         }
+    }
+
+    [Fact]
+    public void ALiteralMarkIsASpaceAsLlamaCppHasIt()
+    {
+        var tokenizer = ModelTextReader.Open(SharedFiles.Fixture("models/stories260K.gguf")).Tokenizer;
+
+        // llama.cpp b9749's ids.
+        Assert.Equal([410, 410, 261], tokenizer.Encode("\u2581\u2581a", addSpecial: false, parseSpecial: false));
+        Assert.Equal(tokenizer.Encode(" once  upon a ", false, false), tokenizer.Encode("\u2581once\u2581 upon\u2581a ", false, false));
     }
 
     /// <summary>The reference's algorithm: all pairs on one list, the best first, and unused pieces divided as they were found last.</summary>

@@ -88,7 +88,7 @@ public sealed class ActivationSenderTests : IAsyncLifetime
 
     async Task ConnectAsync(TimeSpan timeout)
     {
-        _sender = new ActivationSender(new PeerChannels(), _receiver.Address, Frames.Shape, timeout);
+        _sender = new ActivationSender(new PeerChannels(), _receiver.Address, Frames.Shape, TestKeys.View, timeout);
         _sender.Failed += (stepId, problem) => _failed.SetResult((stepId, problem));
         await _sender.ConnectAsync(CancellationToken.None);
     }

@@ -64,7 +64,7 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
             if (step.Chunks[0].Start == 1) firstStageIsAhead.Set();
             return null;
         };
-        workers[1].Model.OnRun = _ => firstStageIsAhead.Wait(TimeSpan.FromSeconds(20)) ? null : new StepOutcome.Failed("the stages ran one after the other");
+        workers[1].Model.OnRun = _ => firstStageIsAhead.Wait(TimeSpan.FromSeconds(20)) ? null : new StepOutcome.Refused("the stages ran one after the other");
         await using var pipeline = await OpenAsync(workers);
         await pipeline.SendAsync(pipeline.Step(1, 0, 5));
         await pipeline.SendAsync(pipeline.Step(2, 1, 6));
@@ -107,17 +107,6 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
         Assert.Equal((3UL, Reason.BadStep), await FailureAsync(pipeline, 1));
         Assert.Equal((3UL, Reason.PeerLost), await FailureAsync(pipeline, 2));
         Assert.All(workers.All, worker => Assert.Equal((0, 1), (worker.Model.LiveStages, worker.Model.LiveWeights)));
-    }
-
-    [Fact]
-    public async Task Step_WhoseNumbersAreNotFinite_IsAnInternalFailure()
-    {
-        await using var workers = await StartAsync(1);
-        workers[0].Model.OnRun = _ => new StepOutcome.Failed("sequence 1, position 0 is not finite");
-        await using var pipeline = await OpenAsync(workers);
-        await pipeline.SendAsync(pipeline.Step(1, 0, 5));
-        var failed = (await pipeline.ReplyAsync(0)).Failed;
-        Assert.Equal((Reason.Internal, "sequence 1, position 0 is not finite"), (failed.Reason, failed.Message));
     }
 
     [Fact]
@@ -206,7 +195,7 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
     {
         await using var workers = await StartAsync(2, options => options with { PeerTimeout = TimeSpan.FromMilliseconds(200) });
         using var never = new ManualResetEventSlim();
-        workers[0].Model.OnRun = _ => never.Wait(TimeSpan.FromMilliseconds(600)) ? new StepOutcome.Failed("it was set") : null;
+        workers[0].Model.OnRun = _ => never.Wait(TimeSpan.FromMilliseconds(600)) ? new StepOutcome.Refused("it was set") : null;
         await using var pipeline = await OpenAsync(workers, request => request.StepTimeoutMilliseconds = 20_000);
         Assert.Equal(5 + file.Layers, (await pipeline.ExecuteAsync(pipeline.Step(1, 0, 5))).Sequences[0].Tokens[0].Id);
     }

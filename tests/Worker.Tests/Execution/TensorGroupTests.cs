@@ -58,7 +58,7 @@ public class TensorGroupTests(ModelFile file) : IClassFixture<ModelFile>
         {
             inStep.TrySetResult();
             dying.Wait(TimeSpan.FromSeconds(20));
-            return new StepOutcome.Failed("dead");
+            return new StepOutcome.Refused("dead");
         };
         await using var pipeline = await OpenAsync(workers, [3]);
         await pipeline.SendAsync(pipeline.Step(1, 0, 5));

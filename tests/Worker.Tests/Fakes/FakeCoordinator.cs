@@ -24,10 +24,11 @@ sealed class FakeCoordinator : IAsyncDisposable
 
     public Uri Address => new(_app.Urls.Single());
 
+    /// <param name="digest">What it says that the model's digest is; null: the right one.</param>
     /// <param name="port">0: any; another one to come back where a coordinator was.</param>
-    public static async Task<FakeCoordinator> StartAsync(IModelWeights? model = null, int port = 0)
+    public static async Task<FakeCoordinator> StartAsync(IModelWeights? model = null, int port = 0, string? digest = null)
     {
-        var (membership, weights) = (new FakeMembership(), model is null ? null : new FakeWeights(model));
+        var (membership, weights) = (new FakeMembership(), model is null ? null : new FakeWeights(model) { Digest = digest ?? model.ComputeDigest() });
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromMilliseconds(100));
         builder.Services.AddClusterRpc().AddSingleton(membership);

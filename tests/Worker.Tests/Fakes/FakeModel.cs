@@ -39,25 +39,45 @@ sealed class FakeModel : IModelLoader
     /// <summary>Called when weights are given up.</summary>
     public Action OnForget { get; set; } = () => { };
 
-    public IReadOnlyList<TensorPart> PartsOf(IReadOnlyList<TensorInfo> all, StageShape shape, StageSlice slice, LlamaConfig config) =>
-        [.. new ShardParts(config, shape, slice).Of(all).Where(part => part.Tensor.Name.StartsWith("blk.", StringComparison.Ordinal))];
+    /// <summary>Called on the loading thread before a part is read that is not in memory.</summary>
+    public Action<TensorPart, CancellationToken> OnRead { get; set; } = (_, _) => { };
 
-    public long BytesToLoad(IModelWeights weights, StageShape shape, StageSlice slice) =>
-        PartsOf(weights.Tensors, shape, slice, weights.Config).Sum(part => part.Bytes);
+    /// <summary>The tensors whose parts were read, in order, over all loads.</summary>
+    public List<string> Read { get; } = [];
 
-    public IShardModel Load(IModelWeights weights, StageShape shape, StageSlice slice, IProgress<long> bytesLoaded, CancellationToken cancellation)
+    public IReadOnlyList<TensorPart> PartsOf(IModelWeights weights, StageShape shape, StageSlice slice) =>
+        [.. new ShardParts(weights.Config, shape, slice).Of(weights.Tensors).Where(part => part.Tensor.Name.StartsWith("blk.", StringComparison.Ordinal))];
+
+    public ShardMemory MemoryOf(IModelWeights weights, StageShape shape, StageSlice slice, StageOptions options) =>
+        new(PartsOf(weights, shape, slice).Sum(part => part.Bytes), 0, FakeShardModel.BlockBytes);
+
+    public IShardModel Load(
+        IModelWeights weights, StageShape shape, StageSlice slice, LoadedParts parts, bool hashes, IProgress<long> bytesLoaded, CancellationToken cancellation)
     {
         OnLoad(cancellation);
         LoadedConfig = weights.Config;
         long done = 0;
-        foreach (var part in PartsOf(weights.Tensors, shape, slice, weights.Config))
+        var needed = PartsOf(weights, shape, slice);
+        parts.KeepOnly(needed);
+        foreach (var part in needed)
         {
             cancellation.ThrowIfCancellationRequested();
-            weights.ReadPart(part, new byte[part.Bytes]);
+            if (parts.Find(part) is null) parts.Add(ReadPart(weights, part, hashes, cancellation));
             bytesLoaded.Report(done += part.Bytes);
         }
         Interlocked.Increment(ref Loads);
         Interlocked.Increment(ref LiveWeights);
         return new FakeShardModel(this, weights.Config, shape, done);
+    }
+
+    LoadedPart ReadPart(IModelWeights weights, TensorPart part, bool hashes, CancellationToken cancellation)
+    {
+        OnRead(part, cancellation);
+        lock (Read) Read.Add(part.Tensor.Name);
+        var stored = new byte[part.Bytes];
+        weights.ReadPart(part, stored);
+        using var hasher = new PartHasher(part);
+        hasher.Append(stored);
+        return new LoadedPart(part, null, null, hashes ? hasher.Finish() : null);
     }
 }

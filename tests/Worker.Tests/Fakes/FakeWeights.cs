@@ -11,7 +11,7 @@ namespace LlamaCluster.Worker.Tests.Fakes;
 /// <summary>Serves a model's tensors as a coordinator does, in small chunks; tests may change what is sent and see what was asked for.</summary>
 sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
 {
-    public string Digest { get; } = weights.ComputeDigest();
+    public string Digest { get; init; } = weights.ComputeDigest();
 
     /// <summary>The names in each Fetch request.</summary>
     public List<string[]> Requests { get; } = [];
@@ -20,6 +20,15 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
 
     /// <summary>Called before a chunk is sent, with its number in the call.</summary>
     public Action<Wire.WeightChunk, int> OnChunk { get; set; } = (_, _) => { };
+
+    /// <summary>The names in each Hash request.</summary>
+    public List<string[]> HashRequests { get; } = [];
+
+    /// <summary>What a part hashes to, as this coordinator says.</summary>
+    public Func<TensorPart, string> HashOf { get; set; } = part => PartHash.Compute(weights, part, 1, null, CancellationToken.None);
+
+    /// <summary>Awaited before each hash is said.</summary>
+    public Func<Task> BeforeHash { get; set; } = () => Task.CompletedTask;
 
     public int ChunkBytes { get; set; } = 1000;
 
@@ -43,8 +52,7 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
         var number = 0;
         for (var index = 0; index < request.Tensors.Count; index++)
         {
-            var asked = request.Tensors[index];
-            var part = new TensorPart(weights.Find(asked.Name)!, (long)asked.FirstRow, (long)asked.RowCount, (long)asked.FirstColumn, (long)asked.ColumnCount);
+            var part = PartOf(request.Tensors[index]);
             var data = new byte[part.Bytes];
             ((IModelWeights)weights).ReadPart(part, data);
             for (var offset = 0; offset < data.Length; offset += ChunkBytes)
@@ -59,11 +67,27 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
                     Crc32C = Crc32.HashToUInt32(Crc32ParameterSet.Crc32C, piece),
                     LastOfTensor = offset + piece.Length == data.Length,
                 };
+                if (chunk.LastOfTensor) chunk.PartHash = HashOf(part);
                 OnChunk(chunk, number++);
                 await responses.WriteAsync(chunk, context.CancellationToken);
             }
         }
     }
+
+    public override async Task Hash(Wire.HashRequest request, IServerStreamWriter<Wire.HashReply> responses, ServerCallContext context)
+    {
+        lock (HashRequests) HashRequests.Add([.. request.Tensors.Select(rows => rows.Name)]);
+        foreach (var (index, asked) in request.Tensors.Index())
+        {
+            await BeforeHash();
+            var reply = new Wire.HashReply { ViewVersion = request.ViewVersion, TensorIndex = (uint)index, BytesRead = 1 };
+            await responses.WriteAsync(reply, context.CancellationToken);
+            await responses.WriteAsync(new Wire.HashReply(reply) { PartHash = HashOf(PartOf(asked)) }, context.CancellationToken);
+        }
+    }
+
+    TensorPart PartOf(Wire.TensorRows asked) =>
+        new(weights.Find(asked.Name)!, (long)asked.FirstRow, (long)asked.RowCount, (long)asked.FirstColumn, (long)asked.ColumnCount);
 
     static Wire.LlamaConfigMessage Describe(LlamaConfig config) => new()
     {

@@ -20,7 +20,7 @@ sealed class LoopbackService : IAsyncDisposable
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromMilliseconds(100));
-        builder.Services.AddClusterRpc().AddSingleton(service);
+        builder.Services.AddClusterRpc().AddLargeMessages<TService>().AddSingleton(service);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.UseClusterRpcLimits();

@@ -31,7 +31,7 @@ sealed class RunningWorker : IAsyncDisposable
     public static async Task<RunningWorker> StartAsync(FakeCoordinator coordinator, Func<WorkerOptions, WorkerOptions>? change = null)
     {
         var (model, log) = (new FakeModel(), new LogLines());
-        var options = new WorkerOptions { Coordinator = coordinator.Address, Threads = 1, MemoryBytes = 1L << 30 };
+        var options = new WorkerOptions { Coordinator = coordinator.Address, Threads = 1, MemoryBytes = 1L << 30, TrustDigest = coordinator.Served is null };
         var host = WorkerHost.Create(change?.Invoke(options) ?? options, services => services
             .AddSingleton<IModelLoader>(model)
             .AddLogging(logging => logging.ClearProviders().AddProvider(log)));
@@ -48,7 +48,7 @@ sealed class RunningWorker : IAsyncDisposable
     {
         using var channel = new PeerChannels().Open(Address);
         var plan = TestPipeline.PlanOf([Address], file.Digest, file.Layers, view);
-        using var call = new Wire.Assignments.AssignmentsClient(channel).Assign(TestPipeline.Assignment(plan, 0, file.Path), deadline: Deadline.Call);
+        using var call = new Wire.Assignments.AssignmentsClient(channel.WithKeys(_host)).Assign(TestPipeline.Assignment(plan, 0, file.Path), deadline: Deadline.Call);
         while (await call.ResponseStream.MoveNext(CancellationToken.None)) { }
     }
 

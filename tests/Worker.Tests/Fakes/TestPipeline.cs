@@ -41,6 +41,7 @@ sealed class TestPipeline : IAsyncDisposable
         MaxStepRows = 64,
         MaxSequenceLength = 512,
         ActivationType = Wire.ActivationType.F32,
+        ViewKey = TestKeys.View.ToMessage(),
     };
 
     public static async Task<TestPipeline> StartAsync(

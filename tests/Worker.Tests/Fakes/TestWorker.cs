@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Worker.Hosting;
@@ -8,7 +9,9 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 
-/// <summary>A worker on a free port of loopback. Unless a test runs it, it serves without registering anywhere.</summary>
+/// <summary>
+/// A worker on a free port of loopback. Unless a test runs it, it serves without registering anywhere, and so has nobody to compare files with.
+/// </summary>
 sealed class TestWorker : IAsyncDisposable
 {
     static readonly Uri Nowhere = new("http://127.0.0.1:1");
@@ -17,6 +20,7 @@ sealed class TestWorker : IAsyncDisposable
     {
         (Host, Model, Log) = (host, model, log);
         Channel = new PeerChannels().Open(host.Address);
+        Calls = Channel.WithKeys(host);
     }
 
     public WorkerHost Host { get; }
@@ -25,13 +29,17 @@ sealed class TestWorker : IAsyncDisposable
 
     public LogLines Log { get; }
 
+    /// <summary>Without any key, as a stranger would call.</summary>
     public GrpcChannel Channel { get; }
 
-    public Wire.Assignments.AssignmentsClient Assignments => new(Channel);
+    /// <summary>With the key that each service takes.</summary>
+    public CallInvoker Calls { get; }
 
-    public Wire.Steps.StepsClient Steps => new(Channel);
+    public Wire.Assignments.AssignmentsClient Assignments => new(Calls);
 
-    public Wire.Activations.ActivationsClient Activations => new(Channel);
+    public Wire.Steps.StepsClient Steps => new(Calls);
+
+    public Wire.Activations.ActivationsClient Activations => new(Calls);
 
     public static async Task<TestWorker> StartAsync(Func<WorkerOptions, WorkerOptions>? change = null, bool realModel = false)
     {
@@ -43,7 +51,7 @@ sealed class TestWorker : IAsyncDisposable
 
     public static WorkerHost Create(FakeModel model, Func<WorkerOptions, WorkerOptions>? change = null, LogLines? log = null, bool realModel = false)
     {
-        var options = new WorkerOptions { Coordinator = Nowhere, Threads = 1, MemoryBytes = 1L << 30 };
+        var options = new WorkerOptions { Coordinator = Nowhere, Threads = 1, MemoryBytes = 1L << 30, TrustDigest = true };
         return WorkerHost.Create(change?.Invoke(options) ?? options, services =>
         {
             if (realModel) services.AddSingleton<IModelLoader, LlamaLoader>();

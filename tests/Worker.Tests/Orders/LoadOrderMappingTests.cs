@@ -5,6 +5,7 @@ using LlamaCluster.Planning.Plans;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Orders;
+using LlamaCluster.Worker.Tests.Fakes;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Orders;
@@ -19,7 +20,7 @@ public class LoadOrderMappingTests
         var order = Request().ToOrder();
         Assert.Equal(new StageShape(4, 4, 12), order.Shape);
         Assert.Equal(new Uri("http://127.0.0.1:7002"), Assert.Single(order.Next).Address);
-        Assert.Equal(("/models/a.gguf", new Uri("http://10.0.0.1:81"), 12), (order.ModelPath, order.WeightsAddress, order.KvBlockCount));
+        Assert.Equal(("/models/a.gguf", 12), (order.ModelPath, order.KvBlockCount));
         Assert.Equal((KvType.Q8_0, 512, 4096, Wire.ActivationType.Bf16), (order.KvType, order.MaxStepRows, order.MaxSequenceLength, order.ActivationType));
         Assert.Equal(TimeSpan.FromMinutes(15), order.StepTimeout);
     }
@@ -28,9 +29,9 @@ public class LoadOrderMappingTests
     public void ToOrder_WhatIsNotSaid_HasItsDefault()
     {
         var request = Request();
-        (request.ModelPath, request.WeightsAddress, request.KvBlockCount, request.KvType, request.ActivationType, request.WorkerId) = ("", "", 0, 0, 0, "w2");
+        (request.ModelPath, request.KvBlockCount, request.KvType, request.ActivationType, request.WorkerId) = ("", 0, 0, 0, "w2");
         var order = request.ToOrder();
-        Assert.Equal((null, null, null), (order.ModelPath, order.WeightsAddress, order.KvBlockCount));
+        Assert.Equal((null, null), (order.ModelPath, order.KvBlockCount));
         Assert.Empty(order.Next);
         Assert.Equal((KvType.F16, Wire.ActivationType.F32), (order.KvType, order.ActivationType));
     }
@@ -44,13 +45,13 @@ public class LoadOrderMappingTests
         { "worker_id", request => request.WorkerId = "" },
         { "model_path", request => request.ModelPath = new string('x', 5000) },
         { "model_path", request => request.ModelPath = "a\0b" },
-        { "weights_address", request => request.WeightsAddress = "file:///etc" },
         { "kv_block_count", request => request.KvBlockCount = uint.MaxValue },
         { "kv_type", request => request.KvType = (Wire.KvType)99 },
         { "max_step_rows", request => request.MaxStepRows = 0 },
         { "max_step_rows", request => request.MaxStepRows = uint.MaxValue },
         { "max_sequence_length", request => request.MaxSequenceLength = 0 },
         { "sum_type", request => request.SumType = (Wire.ActivationType)99 },
+        { "view_key", request => request.ViewKey = Google.Protobuf.ByteString.Empty },
         { "step_timeout_milliseconds", request => request.StepTimeoutMilliseconds = uint.MaxValue },
         { "activation_type", request => request.ActivationType = (Wire.ActivationType)99 },
     };
@@ -91,12 +92,13 @@ public class LoadOrderMappingTests
             new ShardAssignment(new WorkerId($"w{stage}"), new Uri($"http://127.0.0.1:700{stage}"), stage, new Shard(range, TensorSlice.Whole)))]).ToMessage(),
         WorkerId = "w1",
         ModelPath = "/models/a.gguf",
-        WeightsAddress = "http://10.0.0.1:81",
         KvBlockCount = 12,
         KvType = Wire.KvType.Q80,
         MaxStepRows = 512,
         MaxSequenceLength = 4096,
         ActivationType = Wire.ActivationType.Bf16,
         StepTimeoutMilliseconds = 900_000,
+        Epoch = 5,
+        ViewKey = TestKeys.View.ToMessage(),
     };
 }

@@ -1,3 +1,4 @@
+using LlamaCluster.Worker.Tests.Fakes;
 using Grpc.Core;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
@@ -73,6 +74,6 @@ public sealed class RankSlicingTests
         ShardAssignment[] assignments = [.. Enumerable.Range(0, slice.RankCount).Select(rank => new ShardAssignment(
             new WorkerId($"w{rank}"), new Uri($"http://127.0.0.1:{7000 + rank}"), 0, new Shard(new LayerRange(0, 2), slice with { Rank = rank })))];
         var plan = ClusterPlan.Create(1, "random", new string('a', 64), 2, assignments);
-        return new LoadOrder(plan, assignments[slice.Rank], null, null, null, KvType.F16, 8, 64, Wire.ActivationType.F32, Wire.ActivationType.F32);
+        return new LoadOrder(plan, assignments[slice.Rank], null, null, KvType.F16, 8, 64, Wire.ActivationType.F32, Wire.ActivationType.F32) { ViewKey = TestKeys.View };
     }
 }

@@ -1,3 +1,4 @@
+using LlamaCluster.Worker.Tests.Fakes;
 using LlamaCluster.Cluster;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
@@ -46,5 +47,5 @@ public class GroupShapeTests
     }
 
     static GroupShape Rank(int rank) =>
-        new(5, new string('a', 64), 1, new Shard(new LayerRange(6, 3), new TensorSlice(rank, RankShares.Of(2, 1, 1))), 64, 512, ActivationType.F32);
+        new(5, new string('a', 64), 1, new Shard(new LayerRange(6, 3), new TensorSlice(rank, RankShares.Of(2, 1, 1))), 64, 512, ActivationType.F32) { Key = TestKeys.View };
 }

@@ -143,7 +143,7 @@ public sealed class RankCallerTests
     static Task<PeerLinkException> FailureAsync(Call call) => Assert.ThrowsAsync<PeerLinkException>(() => call.Link);
 
     static GroupShape Rank(int rank) =>
-        new(5, new string('a', 64), 1, new Shard(new LayerRange(6, 3), new TensorSlice(rank, 3)), 64, 512, ActivationType.F32);
+        new(5, new string('a', 64), 1, new Shard(new LayerRange(6, 3), new TensorSlice(rank, 3)), 64, 512, ActivationType.F32) { Key = TestKeys.View };
 
     sealed record Call(LoopbackService Service, Task<ChosenLink> Link) : IAsyncDisposable
     {

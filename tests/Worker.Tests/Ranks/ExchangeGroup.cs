@@ -1,3 +1,4 @@
+using LlamaCluster.Worker.Tests.Fakes;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Peers;
@@ -17,7 +18,7 @@ sealed class ExchangeGroup : IAsyncDisposable
     ExchangeGroup(int ranks, ActivationType type)
     {
         _exchanges = [.. Enumerable.Range(0, ranks).Select(rank => new RankExchange(
-            new GroupShape(4, new string('a', 64), 1, new Shard(new LayerRange(6, 3), new TensorSlice(rank, ranks)), 64, 512, type)))];
+            new GroupShape(4, new string('a', 64), 1, new Shard(new LayerRange(6, 3), new TensorSlice(rank, ranks)), 64, 512, type) { Key = TestKeys.View }))];
         _links = [.. _exchanges.Select(_ => new IPeerLink?[ranks])];
     }
 

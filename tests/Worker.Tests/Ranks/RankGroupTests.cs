@@ -1,3 +1,4 @@
+using LlamaCluster.Worker.Tests.Fakes;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
@@ -38,7 +39,7 @@ public sealed class RankGroupTests
         ShardAssignment[] ranks = [.. Enumerable.Range(0, 2).Select(rank => new ShardAssignment(new WorkerId($"w{rank}"), new Uri($"http://127.0.0.1:{rank}"), 0, ShardOf(rank)))];
         var options = new WorkerOptions { Coordinator = new Uri("http://127.0.0.1:1") };
         return new RankGroup(
-            new GroupShape(5, new string('a', 64), 0, ShardOf(0), 64, 512, ActivationType.F32), ranks,
+            new GroupShape(5, new string('a', 64), 0, ShardOf(0), 64, 512, ActivationType.F32) { Key = TestKeys.View }, ranks,
             new RankCaller(new PeerChannels(), options, NullLogger<RankCaller>.Instance));
     }
 

@@ -47,7 +47,40 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
         var e = await RefusedAsync(worker, Request(worker, 1));
         Assert.Equal(StatusCode.ResourceExhausted, e.StatusCode);
         Assert.Contains("one KV block of 1000 bytes do not fit in the 1000 bytes", e.Status.Detail);
-        Assert.Equal(0, worker.Model.LiveStages);
+        Assert.Equal((0, 0), (worker.Model.LiveStages, worker.Model.Loads));
+        Assert.Empty(worker.Model.Read);
+    }
+
+    [Fact]
+    public async Task Assign_LayersOfWhichSomeAreInMemory_ReadsOnlyTheOthers()
+    {
+        await using var worker = await TestWorker.StartAsync();
+        await using var other = await TestWorker.StartAsync();
+        await TestPipeline.AssignAsync(worker, TestPipeline.PlanOf([worker, other], file.Digest, file.Layers, 1), 0, file.Path);
+        worker.Model.Read.Clear();
+        await AssignAsync(worker, view: 2);
+        Assert.Equal(["3", "4", "5"], worker.Model.Read.Select(name => name.Split('.')[1]).Distinct());
+    }
+
+    [Fact]
+    public async Task Assign_AfterALoadingThatBrokeOff_GoesOnWhereItWas()
+    {
+        await using var worker = await TestWorker.StartAsync();
+        var loading = new TaskCompletionSource();
+        worker.Model.OnRead = (part, cancellation) =>
+        {
+            if (!part.Tensor.Name.StartsWith("blk.4.", StringComparison.Ordinal)) return;
+            loading.TrySetResult();
+            cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(20));
+            cancellation.ThrowIfCancellationRequested();
+        };
+        using (worker.Assignments.Assign(Request(worker, 1))) await Deadline.Within(loading.Task, "loading to come to layer 4");
+        worker.Model.OnRead = (_, _) => { };
+
+        await AssignAsync(worker, view: 2);
+
+        Assert.Equal(worker.Model.Read.Distinct(), worker.Model.Read);
+        Assert.Equal(1, worker.Model.Loads);
     }
 
     [Fact]

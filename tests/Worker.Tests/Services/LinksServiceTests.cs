@@ -1,10 +1,12 @@
 using Google.Protobuf;
 using Grpc.Core;
 using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Services;
 using LlamaCluster.Worker.Tests.Fakes;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace LlamaCluster.Worker.Tests.Services;
 
@@ -16,7 +18,7 @@ public sealed class LinksServiceTests
         await using var one = await TestWorker.StartAsync();
         await using var other = await TestWorker.StartAsync();
 
-        var reply = await Client(one).MeasureAsync(new MeasureLinkRequest { Address = PeerAddress.Format(other.Host.Address) }, deadline: Deadline.Call);
+        var reply = await Client(one).MeasureAsync(To(other, PeerAddress.Format(other.Host.Address)), deadline: Deadline.Call);
 
         Assert.InRange(reply.RoundTripSeconds, 1e-6, 3);
         Assert.InRange(reply.BytesPerSecond, 1e3, 1e12);
@@ -27,7 +29,7 @@ public sealed class LinksServiceTests
     {
         await using var one = await TestWorker.StartAsync();
 
-        var failure = await Assert.ThrowsAsync<RpcException>(() => Client(one).MeasureAsync(new MeasureLinkRequest { Address = "http://127.0.0.1:1" }, deadline: Deadline.Call).ResponseAsync);
+        var failure = await Assert.ThrowsAsync<RpcException>(() => Client(one).MeasureAsync(To(null, "http://127.0.0.1:1"), deadline: Deadline.Call).ResponseAsync);
         Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
         Assert.Contains("http://127.0.0.1:1", failure.Status.Detail);
     }
@@ -37,7 +39,7 @@ public sealed class LinksServiceTests
     {
         await using var one = await TestWorker.StartAsync();
 
-        var failure = await Assert.ThrowsAsync<RpcException>(() => Client(one).MeasureAsync(new MeasureLinkRequest { Address = "file:///etc" }, deadline: Deadline.Call).ResponseAsync);
+        var failure = await Assert.ThrowsAsync<RpcException>(() => Client(one).MeasureAsync(To(null, "file:///etc"), deadline: Deadline.Call).ResponseAsync);
         Assert.Equal(StatusCode.InvalidArgument, failure.StatusCode);
     }
 
@@ -60,5 +62,11 @@ public sealed class LinksServiceTests
         Assert.Equal(StatusCode.InvalidArgument, failure.StatusCode);
     }
 
-    static Protos.Links.LinksClient Client(TestWorker worker) => new(worker.Channel);
+    static Protos.Links.LinksClient Client(TestWorker worker) => new(worker.Calls);
+
+    static MeasureLinkRequest To(TestWorker? other, string address) => new()
+    {
+        Address = address,
+        Key = (other?.Host.Services.GetRequiredService<ClusterOwner>().Key!.For(PeerKey.LinkMeter) ?? TestKeys.View).ToMessage(),
+    };
 }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using System.Net;
 using System.Net.Sockets;
 using Google.Protobuf;
@@ -22,7 +23,8 @@ public sealed class NetworkMeasurementTests
     {
         await using var worker = await TestWorker.StartAsync();
 
-        var (roundTrip, bytesPerSecond) = await NetworkMeasurement.RunAsync(new Protos.Links.LinksClient(worker.Channel), CancellationToken.None).Soon();
+        var (roundTrip, bytesPerSecond) = await NetworkMeasurement.RunAsync(
+            new Protos.Links.LinksClient(worker.Calls), worker.Host.Services.GetRequiredService<ClusterOwner>().Key!.For(PeerKey.LinkMeter), CancellationToken.None).Soon();
 
         Assert.InRange(roundTrip, 5e-6, 0.1);
         Assert.InRange(bytesPerSecond, 5e6, 1e12);
@@ -109,8 +111,8 @@ public sealed class NetworkMeasurementTests
         listener.Start();
         var address = new Uri($"http://{listener.LocalEndpoint}");
         await using var worker = await TestWorker.StartAsync();
-        var measuring = new Protos.Links.LinksClient(worker.Channel)
-            .MeasureAsync(new MeasureLinkRequest { Address = PeerAddress.Format(address) }, deadline: Deadline.Call).ResponseAsync;
+        var measuring = new Protos.Links.LinksClient(worker.Calls)
+            .MeasureAsync(new MeasureLinkRequest { Address = PeerAddress.Format(address), Key = TestKeys.View.ToMessage() }, deadline: Deadline.Call).ResponseAsync;
 
         using var accepted = await listener.AcceptSocketAsync().Soon();
         await accepted.SendAsync(System.Text.Encoding.ASCII.GetBytes(says));
@@ -133,6 +135,6 @@ public sealed class NetworkMeasurementTests
     {
         await using var service = await LoopbackService.StartAsync(echo);
         using var channel = new PeerChannels().Open(service.Address);
-        return await NetworkMeasurement.RunAsync(new Protos.Links.LinksClient(channel), cancellation);
+        return await NetworkMeasurement.RunAsync(new Protos.Links.LinksClient(channel), TestKeys.View, cancellation);
     }
 }

@@ -26,6 +26,7 @@ public sealed class ReduceServiceTests(ModelFile file) : IClassFixture<ModelFile
     public async Task A_worker_without_a_shared_shard_says_so()
     {
         await using var lonely = await TestWorker.StartAsync();
+        await TestPipeline.AssignAsync(lonely, TestPipeline.PlanOf([lonely], file.Digest, file.Layers, view: 1), 0, file.Path);
         using var call = Call(lonely);
         await call.RequestStream.WriteAsync(new RankMessage { Hello = new RankHello() });
 
@@ -124,7 +125,7 @@ public sealed class ReduceServiceTests(ModelFile file) : IClassFixture<ModelFile
         Assert.Equal(code, failure.StatusCode);
     }
 
-    static AsyncDuplexStreamingCall<RankMessage, RankMessage> Call(TestWorker worker) => new Reduce.ReduceClient(worker.Channel).Exchange(deadline: Deadline.Call);
+    static AsyncDuplexStreamingCall<RankMessage, RankMessage> Call(TestWorker worker) => new Reduce.ReduceClient(worker.Calls).Exchange(deadline: Deadline.Call);
 
     /// <summary>What the worker itself would say.</summary>
     static RankHello HelloOf(TestWorker worker) =>

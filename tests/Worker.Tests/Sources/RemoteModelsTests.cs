@@ -53,56 +53,19 @@ public sealed class RemoteModelsTests : IAsyncLifetime, IDisposable
             var tensor = _weights.Find(name)!;
             var data = new byte[tensor.Bytes];
             _weights.ReadRows(tensor, 0, data);
-            Assert.Equal(data, File.ReadAllBytes(Path.Combine(Folder, $"{name}.0-{tensor.Rows}"))[..data.Length]);
+            var hash = PartHash.Compute(_weights, TensorPart.Whole(tensor), 1, null, CancellationToken.None);
+            Assert.Equal(data, File.ReadAllBytes(Path.Combine(Folder, $"{name}.0-{tensor.Rows}.{hash}"))[..data.Length]);
         }
     }
 
     [Fact]
-    public async Task Assign_ToAnotherWorkerWithTheSameCache_FetchesNothing()
+    public async Task Assign_AShardThatDoesNotFit_IsRefusedBeforeAnythingIsFetched()
     {
-        await using (var first = await StartAsync()) await AssignAsync([first], first);
-        await using var second = await StartAsync();
-        var news = await AssignAsync([second], second);
-        Assert.Single(Served.Requests);
-        Assert.Equal($"cache {Folder}", news[^1].Source);
-        Assert.DoesNotContain(news, n => n.Phase == Phase.Fetching);
-    }
-
-    [Theory]
-    [InlineData("one bit")]
-    [InlineData("cut off")]
-    [InlineData("empty")]
-    [InlineData("too long")]
-    public async Task Assign_WithADamagedFileInTheCache_FetchesThatOneAgain(string damage)
-    {
-        await using (var first = await StartAsync()) await AssignAsync([first], first);
-        var path = Path.Combine(Folder, "blk.1.ffn_up.weight.0-96");
-        var content = File.ReadAllBytes(path);
-        if (damage == "one bit") content[1234] ^= 4;
-        File.WriteAllBytes(path, damage switch
-        {
-            "cut off" => content[..^1],
-            "empty" => [],
-            "too long" => [.. content, 0],
-            _ => content,
-        });
-
-        await using var second = await StartAsync();
-        var news = await AssignAsync([second], second);
-
-        Assert.Equal(["blk.1.ffn_up.weight"], Served.Requests[1]);
-        Assert.Equal("coordinator", news[^1].Source);
-    }
-
-    [Fact]
-    public async Task Assign_ByTwoWorkersAtATime_GivesBothAndOneCache()
-    {
-        await using var first = await StartAsync();
-        await using var second = await StartAsync();
-        await Task.WhenAll(AssignAsync([first], first), AssignAsync([second], second));
-        await using var third = await StartAsync();
-        Assert.Equal($"cache {Folder}", (await AssignAsync([third], third))[^1].Source);
-        Assert.DoesNotContain(Directory.GetFiles(Folder), path => path.EndsWith(WeightsCache.TemporarySuffix, StringComparison.Ordinal));
+        await using var worker = await StartAsync(options => options with { MemoryBytes = 100_000 });
+        var e = await Assert.ThrowsAsync<RpcException>(() => AssignAsync([worker], worker));
+        Assert.Equal(StatusCode.ResourceExhausted, e.StatusCode);
+        Assert.Contains("do not fit in the 100000 bytes", e.Status.Detail);
+        Assert.Empty(Served.Requests);
     }
 
     [Fact]
@@ -131,6 +94,8 @@ public sealed class RemoteModelsTests : IAsyncLifetime, IDisposable
         { "has 0 bytes", chunk => chunk.Data = Google.Protobuf.ByteString.Empty },
         { "bytes, where", chunk => chunk.Data = Google.Protobuf.ByteString.CopyFrom(new byte[500_000]) },
         { "view 77", chunk => chunk.ViewVersion = 77 },
+        { "do not hash to what the coordinator has on record", chunk => chunk.PartHash = new string('0', 64) },
+        { "do not hash to what the coordinator has on record", chunk => chunk.PartHash = "" },
         { "marked in the wrong place", chunk => chunk.LastOfTensor = !chunk.LastOfTensor },
     };
 
@@ -226,13 +191,17 @@ public sealed class RemoteModelsTests : IAsyncLifetime, IDisposable
     {
         using var folder = new TempFolder();
         var path = _model.WriteGguf(folder.File("copy.gguf"));
-        await using var worker = await TestWorker.StartAsync(options => options with { Coordinator = _coordinator.Address, CacheFolder = _cache.Path, ModelPath = path });
+        await using var worker = await StartAsync(options => options with { ModelPath = path, TrustDigest = false });
         var news = await AssignAsync([worker], worker);
         Assert.Equal($"local {path}", news[^1].Source);
         Assert.Empty(Served.Requests);
     }
 
-    Task<TestWorker> StartAsync() => TestWorker.StartAsync(options => options with { Coordinator = _coordinator.Address, CacheFolder = _cache.Path });
+    Task<TestWorker> StartAsync(Func<WorkerOptions, WorkerOptions>? change = null) => TestWorker.StartAsync(options =>
+    {
+        var usual = options with { Coordinator = _coordinator.Address, CacheFolder = _cache.Path };
+        return change?.Invoke(usual) ?? usual;
+    });
 
     Task<IReadOnlyList<Wire.LoadProgress>> AssignAsync(IReadOnlyList<TestWorker> stages, TestWorker worker, ulong view = 1) => TestPipeline.AssignAsync(
         worker, TestPipeline.PlanOf(stages, Served.Digest, 3, view), stages.ToList().IndexOf(worker), "");

@@ -103,11 +103,12 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
         return taken;
     }
 
+    /// <summary>Looks for stop texts, but not in the tokens that the answer must have.</summary>
     StopMatch Match(string piece)
     {
         _decoded += piece.Length;
         if (_scored) _offset += Characters(piece);
-        var match = _stops.Append(piece);
+        var match = Tokens > request.Sequence.Sampling.MinTokens ? _stops.Append(piece) : new StopMatch(piece, null);
         _released += match.Text.Length;
         return match;
     }

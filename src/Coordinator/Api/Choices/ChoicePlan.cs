@@ -17,7 +17,8 @@ namespace LlamaCluster.Coordinator.Api.Choices;
 /// <param name="TraceParent">The W3C trace context that work on this request belongs to; null where nobody traces.</param>
 sealed record RequestOrigin(string Client, string RequestId, string? TraceParent)
 {
-    public static RequestOrigin Of(HttpContext http, string? user) => new(ClientOf(http, user), http.TraceIdentifier, Activity.Current?.Id);
+    public static RequestOrigin Of(HttpContext http, string? user)
+        => new(ClientOf(http, user), http.TraceIdentifier, Activity.Current is { IdFormat: ActivityIdFormat.W3C } traced ? traced.Id : null);
 
     static string ClientOf(HttpContext http, string? user)
     {
@@ -34,6 +35,7 @@ sealed record RequestOrigin(string Client, string RequestId, string? TraceParent
 sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IReadOnlyList<string> Stops, EncodedPrompt? Echo, bool Hidden);
 
 /// <summary>The sequences of a request: n per prompt, in the order of OpenAI's indices (all choices of the first prompt first).</summary>
+/// <param name="context">The most tokens of prompt and answer. An answer gets no more than fit, however many were asked for.</param>
 sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int context)
 {
     readonly GenerationSettings _settings = request.Settings;
@@ -45,7 +47,8 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
 
     ChoiceRequest MakeOne(int index, int promptIndex, EncodedPrompt prompt, ulong seed)
     {
-        var tokens = _settings.MaxTokens ?? context - prompt.Ids.Count;
+        var room = context - prompt.Ids.Count;
+        var tokens = Math.Min(_settings.MaxTokens ?? room, room);
         var sampling = _settings.Sampling with { Seed = seed, PromptLogprobs = request.Echo && _settings.Sampling.TopLogprobs is not null };
         // Prompts too are scored by a sequence, and a sequence makes one token at least.
         var sequence = new SequenceRequest(prompt.Ids, sampling, Math.Max(1, tokens), _settings.StopIds)

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
@@ -14,7 +13,7 @@ sealed class ChatCompletionsEndpoint(ServedModel model, CompletionResponder resp
 {
     readonly ChatForm _form = new(model.Tokenizer);
 
-    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, body => ChatRequestRules.Read(body, model), "messages", _form);
+    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, fields => ChatRequestRules.Read(fields, model), "messages", _form);
 }
 
 /// <summary>POST /v1/completions</summary>
@@ -22,31 +21,39 @@ sealed class CompletionsEndpoint(ServedModel model, CompletionResponder responde
 {
     readonly CompletionForm _form = new(model.Tokenizer);
 
-    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, body => CompletionRequestRules.Read(body, model), "prompt", _form);
+    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, fields => CompletionRequestRules.Read(fields, model), "prompt", _form);
 }
 
 /// <summary>The way of a completion from its body to its answer, whole or as a stream.</summary>
-sealed class CompletionResponder(IGenerationEngine engine, ServedModel model, PromptEncoder encoder, CoordinatorMetrics metrics, TimeProvider time)
+sealed class CompletionResponder(
+    IGenerationEngine engine, ServedModel model, RequestReader reader, PromptEncoder encoder, CoordinatorMetrics metrics, TimeProvider time)
 {
     /// <param name="promptField">The field that the prompts come in, for errors.</param>
     /// <returns>The error to answer with; null if the answer has been sent, or has begun to be.</returns>
-    public async Task<ApiError?> AnswerAsync(HttpContext http, Func<JsonElement, ApiOutcome<CompletionRequest>> rules, string promptField, IResponseForm form)
+    public async Task<ApiError?> AnswerAsync(HttpContext http, Func<FieldReader, CompletionRequest> rules, string promptField, IResponseForm form)
     {
-        if ((await JsonBody.ReadAsync(http, rules)).Failed(out var badRequest, out var request)) return badRequest;
+        if ((await reader.ReadAsync(http, rules)).Failed(out var badRequest, out var request)) return badRequest;
         // Asked before prompts are encoded, which is work. The engine refuses what comes to it after it has stopped being ready.
-        if (engine.Status is { Ready: false } status) return Counted(ApiError.NotReady(status.Reason));
-        if ((await encoder.EncodeAsync(request, promptField, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
+        var status = engine.Status;
+        if (!status.Ready) return Counted(ApiError.NotReady(status.Reason));
+        var limit = ContextLimit.Of(model, status);
+        if ((await encoder.EncodeAsync(request, promptField, limit, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
             return badPrompt.Status == StatusCodes.Status503ServiceUnavailable ? Counted(badPrompt) : badPrompt;
 
         var settings = request.Settings;
-        var choices = new ChoicePlan(request, RequestOrigin.Of(http, settings.User), model.ContextLength).Make(prompts);
+        var least = limit.Tokens - prompts.Max(prompt => prompt.Ids.Count);
+        if (settings.MaxTokens > least) RequestReader.AddAdjusted(http.Response, settings.MaxTokensField, least);
+        var choices = new ChoicePlan(request, RequestOrigin.Of(http, settings.User), limit.Tokens).Make(prompts);
         var run = new GenerationRun(engine, model.Tokenizer, choices);
         var envelope = new ResponseEnvelope(
             $"{form.IdPrefix}{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model, form,
-            Scored: settings.Sampling.TopLogprobs is not null, UsageInChunks: settings.IncludeUsage);
+            Scored: settings.Sampling.TopLogprobs is not null, UsageInChunks: settings.IncludeUsage)
+        {
+            NamesServiceTier = settings.NamesServiceTier,
+        };
         var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
         var unsent = settings.Stream
-            ? await new StreamedAnswer(http, run, envelope, time).SendAsync(choices.Count, promptTokens)
+            ? await new StreamedAnswer(http, run, envelope, promptTokens, settings.ContinuousUsage, time).SendAsync(choices.Count)
             : await SendWholeAsync(http, run, envelope, choices.Count, promptTokens);
         if (run is { Refused: true, Error: { } error }) Counted(error);
         return unsent;

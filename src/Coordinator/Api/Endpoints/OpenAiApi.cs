@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Net.Http.Headers;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
 
@@ -36,33 +37,52 @@ public static class OpenAiApi
     {
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<CoordinatorMetrics>();
+        services.TryAddSingleton(new ApiOptions());
+        services.TryAddSingleton(new EngineOptions());
         return services
             .AddMetrics()
+            .AddCors()
+            .AddSingleton<AllowedOrigins>()
+            .AddSingleton<RequestReader>()
             .AddSingleton<PromptEncoder>()
             .AddSingleton<CompletionResponder>();
     }
 
     /// <summary>
     /// Adds what every request passes through. The address of a client behind a proxy is read from X-Forwarded-For, if the proxy runs on this
-    /// machine. An error that some other part answers without a body gets one in OpenAI's shape.
+    /// machine. Pages of other origins are let in or kept out (CORS). An error that some other part answers without a body gets one in OpenAI's shape.
     /// </summary>
-    public static IApplicationBuilder UseOpenAiApi(this IApplicationBuilder app) => app
-        .UseForwardedHeaders(new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor }) // known proxies are loopback only by default
-        .UseMiddleware<RequestGate>()
-        .UseStatusCodePages(WriteBodyAsync);
+    /// <param name="ownMachineOnly">The API listens on this machine only: who names another host is refused.</param>
+    public static IApplicationBuilder UseOpenAiApi(this IApplicationBuilder app, bool ownMachineOnly)
+    {
+        var origins = app.ApplicationServices.GetRequiredService<AllowedOrigins>();
+        app.UseForwardedHeaders(new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor }) // known proxies are loopback only by default
+            .UseMiddleware<RequestGate>();
+        if (ownMachineOnly)
+            app.Use((http, next) => origins.AllowHost(http.Request.Host)
+                ? next(http)
+                : JsonResponse.WriteAsync(http.Response, ApiError.ForeignHost(JsonText.Shorten(http.Request.Host.Host))));
+        return app
+            .UseCors(policy => origins.AddTo(policy, RequestGate.RequestId, RequestReader.Ignored, RequestReader.Adjusted, HeaderNames.RetryAfter))
+            .UseStatusCodePages(WriteBodyAsync);
+    }
 
-    /// <summary>Maps all addresses, and answers 404 in OpenAI's shape for all others.</summary>
+    /// <summary>Maps all addresses, those of OpenAI's also without their /v1, and answers 404 for all others.</summary>
     public static IEndpointRouteBuilder MapOpenAiApi(this IEndpointRouteBuilder routes)
     {
-        routes.Map<ChatCompletionsEndpoint>("/v1/chat/completions", Post);
-        routes.Map<CompletionsEndpoint>("/v1/completions", Post);
-        routes.Map<ModelsEndpoint>("/v1/models", Get);
-        routes.Map<ModelsEndpoint>($"/v1/models/{{**{ModelsEndpoint.Id}}}", Get);
+        foreach (var prefix in new[] { "/v1", "" })
+        {
+            routes.Map<ChatCompletionsEndpoint>($"{prefix}/chat/completions", Post);
+            routes.Map<CompletionsEndpoint>($"{prefix}/completions", Post);
+            routes.Map<ModelsEndpoint>($"{prefix}/models", Get);
+            routes.Map<ModelsEndpoint>($"{prefix}/models/{{**{ModelsEndpoint.Id}}}", Get);
+        }
         routes.Map<TokenizeEndpoint>("/tokenize", Post);
         routes.Map<DetokenizeEndpoint>("/detokenize", Post);
         routes.Map<HealthEndpoint>("/health", Get);
         routes.Map<ReadyEndpoint>("/ready", Get);
-        routes.MapFallback("{**path}", http => JsonResponse.WriteAsync(http.Response, UnknownPath(http.Request)));
+        routes.Map<PropsEndpoint>("/props", Get);
+        routes.MapFallback("{**path}", UnknownAddress.AnswerAsync);
         return routes;
     }
 
@@ -77,21 +97,17 @@ public static class OpenAiApi
         routes.Map(pattern, http =>
         {
             http.Response.Headers.Allow = string.Join(", ", methods);
-            return JsonResponse.WriteAsync(http.Response, ApiError.WrongMethod(http.Request.Method, http.Request.Path, string.Join(" or ", methods)));
+            var asked = ApiError.WrongMethod(JsonText.Shorten(http.Request.Method), JsonText.Shorten(http.Request.Path), string.Join(" or ", methods));
+            return JsonResponse.WriteAsync(http.Response, asked);
         });
     }
 
     static Task WriteBodyAsync(StatusCodeContext context)
     {
-        var (request, status) = (context.HttpContext.Request, context.HttpContext.Response.StatusCode);
+        var status = context.HttpContext.Response.StatusCode;
+        if (status == StatusCodes.Status404NotFound) return UnknownAddress.AnswerAsync(context.HttpContext);
         var message = $"The request was answered with status {status}.";
-        return JsonResponse.WriteAsync(context.HttpContext.Response, status switch
-        {
-            StatusCodes.Status404NotFound => UnknownPath(request),
-            < 500 => ApiError.Invalid(null, message) with { Status = status },
-            _ => ApiError.Internal(message) with { Status = status },
-        });
+        var error = status < 500 ? ApiError.Invalid(null, message) : ApiError.Internal(message);
+        return JsonResponse.WriteAsync(context.HttpContext.Response, error with { Status = status });
     }
-
-    static ApiError UnknownPath(HttpRequest request) => ApiError.UnknownPath(request.Method, JsonText.Shorten(request.Path));
 }

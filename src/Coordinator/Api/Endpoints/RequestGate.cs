@@ -1,14 +1,19 @@
 using LlamaCluster.Coordinator.Api.Responses;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
 
-/// <summary>Middleware around all of the API: names the request, and is the one place where an exception becomes an answer.</summary>
+/// <summary>
+/// Middleware around all of the API: names the request, refuses one whose head is too long, and is the one place where an exception becomes an
+/// answer.
+/// </summary>
 sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logger)
 {
-    const string RequestId = "X-Request-Id";
-    const string SessionId = "X-Session-Id";
+    /// <summary>Header of requests and answers: the request's name.</summary>
+    public const string RequestId = "X-Request-Id";
+
     const int LongestRequestId = 128;
 
     public async Task InvokeAsync(HttpContext http)
@@ -17,7 +22,7 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
         http.Response.Headers[RequestId] = id;
         try
         {
-            if (http.Request.Headers.ContainsKey(SessionId)) await JsonResponse.WriteAsync(http.Response, NoSessions());
+            if (HeadProblem(http) is { } tooLong) await JsonResponse.WriteAsync(http.Response, tooLong);
             else await next(http);
         }
         catch (Exception gone) when (http.RequestAborted.IsCancellationRequested)
@@ -26,9 +31,12 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
         }
         catch (BadHttpRequestException bad) when (!http.Response.HasStarted)
         {
-            await JsonResponse.WriteAsync(http.Response, bad.StatusCode == StatusCodes.Status413PayloadTooLarge
-                ? ApiError.TooLarge(ApiLimits.BodyBytes)
-                : ApiError.Invalid(null, bad.Message) with { Status = bad.StatusCode });
+            await JsonResponse.WriteAsync(http.Response, bad.StatusCode switch
+            {
+                StatusCodes.Status413PayloadTooLarge => ApiError.TooLarge(ApiLimits.BodyBytes),
+                StatusCodes.Status408RequestTimeout => ApiError.TooSlow(ApiLimits.BodyBytesPerSecond),
+                var status => ApiError.Invalid(null, bad.Message) with { Status = status },
+            });
         }
         catch (Exception bug)
         {
@@ -41,7 +49,20 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
     static string? ReadId(HttpRequest request)
         => request.Headers[RequestId] is [{ Length: > 0 and <= LongestRequestId } id] && id.All(letter => letter is > ' ' and <= '~') ? id : null;
 
-    static ApiError NoSessions() => ApiError.Unsupported(SessionId, $"The header '{SessionId}' is not supported: sessions are not supported yet.");
+    static ApiError? HeadProblem(HttpContext http)
+    {
+        if (http.Features.Get<IHttpRequestFeature>() is { RawTarget.Length: > ApiLimits.TargetBytes })
+            return ApiError.LongHead(StatusCodes.Status414UriTooLong, $"The request's address is longer than {ApiLimits.TargetBytes} bytes.");
+        var (count, bytes) = (0, 0);
+        foreach (var (name, values) in http.Request.Headers)
+            foreach (var value in values)
+                (count, bytes) = (count + 1, bytes + name.Length + (value?.Length ?? 0));
+        return count > ApiLimits.Headers || bytes > ApiLimits.HeaderBytes
+            ? ApiError.LongHead(
+                StatusCodes.Status431RequestHeaderFieldsTooLarge,
+                $"The request has {count} headers of {bytes} bytes; the most allowed are {ApiLimits.Headers} of {ApiLimits.HeaderBytes} bytes together.")
+            : null;
+    }
 
     static async Task FailAsync(HttpContext http, ApiError error)
     {

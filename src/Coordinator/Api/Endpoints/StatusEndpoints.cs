@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Reading;
+using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
 using LlamaCluster.Coordinator.Generation;
 using Microsoft.AspNetCore.Http;
@@ -7,7 +8,7 @@ using Microsoft.AspNetCore.Http;
 namespace LlamaCluster.Coordinator.Api.Endpoints;
 
 /// <summary>GET /v1/models and /v1/models/{id}</summary>
-sealed class ModelsEndpoint(ServedModel model) : IEndpoint
+sealed class ModelsEndpoint(IGenerationEngine engine, ServedModel model) : IEndpoint
 {
     /// <summary>Route value of the second address; a model's name may have slashes.</summary>
     public const string Id = "id";
@@ -44,7 +45,7 @@ sealed class ModelsEndpoint(ServedModel model) : IEndpoint
         json.WriteString("object", "model");
         json.WriteNumber("created", model.Created.ToUnixTimeSeconds());
         json.WriteString("owned_by", "llamacluster");
-        json.WriteNumber("max_model_len", model.ContextLength);
+        json.WriteNumber("max_model_len", ContextLimit.Of(model, engine.Status).Tokens);
         json.WriteEndObject();
     }
 }
@@ -76,6 +77,28 @@ sealed class ReadyEndpoint(IGenerationEngine engine) : IEndpoint
             json.WriteStartObject();
             json.WriteBoolean("ready", status.Ready);
             if (!status.Ready) json.WriteString("reason", status.Reason);
+            json.WriteEndObject();
+        });
+        return null;
+    }
+}
+
+/// <summary>GET /props: what clients of llama.cpp's server ask for, to learn how long a conversation may get.</summary>
+sealed class PropsEndpoint(IGenerationEngine engine, ServedModel model, EngineOptions options) : IEndpoint
+{
+    public async Task<ApiError?> AnswerAsync(HttpContext http)
+    {
+        var context = ContextLimit.Of(model, engine.Status).Tokens;
+        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json =>
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("default_generation_settings");
+            json.WriteNumber("n_ctx", context);
+            json.WriteEndObject();
+            json.WriteNumber("total_slots", options.MaxRunning);
+            json.WriteString("model_alias", model.Name);
+            json.WriteString("bos_token", model.BosText);
+            json.WriteString("eos_token", model.EosText);
             json.WriteEndObject();
         });
         return null;

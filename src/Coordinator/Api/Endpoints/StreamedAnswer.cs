@@ -7,15 +7,18 @@ namespace LlamaCluster.Coordinator.Api.Endpoints;
 /// <summary>
 /// A completion sent as server-sent events. The headers go out when the engine has taken the request on, or has said nothing for
 /// <see cref="Grace"/>; until then an error still has a status of its own. While the first text is awaited, a comment goes out every
-/// <see cref="CommentEvery"/>, so that neither the client nor a proxy takes the connection for dead.
+/// <see cref="CommentEvery"/>, so that neither the client nor a proxy takes the connection for dead. The chunk that names the role comes with the
+/// first text, as vLLM and llama.cpp send it: clients take the first chunk for the first token.
 /// </summary>
-sealed class StreamedAnswer(HttpContext http, GenerationRun run, ResponseEnvelope envelope, TimeProvider time)
+/// <param name="promptTokens">Of all prompts together.</param>
+/// <param name="continuousUsage">Every chunk has the usage so far.</param>
+sealed class StreamedAnswer(HttpContext http, GenerationRun run, ResponseEnvelope envelope, int promptTokens, bool continuousUsage, TimeProvider time)
 {
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan CommentEvery = TimeSpan.FromSeconds(10);
 
     /// <returns>The error to answer with, if nothing has been sent yet.</returns>
-    public async Task<ApiError?> SendAsync(int choices, int promptTokens)
+    public async Task<ApiError?> SendAsync(int choices)
     {
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
         var grace = Task.Delay(Grace, time, leaving.Token);
@@ -35,7 +38,7 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, ResponseEnvelop
             }
             if (events is null) return run.Error ?? ApiError.Internal("No choice was made.");
             if (run.Error is { } error) await events.FailAsync(error, leaving.Token);
-            else await CloseAsync(events, new(promptTokens, run.CompletionTokens, run.CachedTokens), leaving.Token);
+            else await CloseAsync(events, leaving.Token);
             return null;
         }
         finally
@@ -58,7 +61,7 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, ResponseEnvelop
     {
         for (var index = 0; index < choices && envelope.Form.OpensStreams; index++)
         {
-            envelope.WriteOpeningChunk(events.Begin(), index);
+            envelope.WriteOpeningChunk(events.Begin(), index, SoFar);
             await events.EndAsync(cancellation);
         }
     }
@@ -67,19 +70,23 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, ResponseEnvelop
     {
         if (delta.Text.Length > 0 || delta.Scores.Count > 0)
         {
-            envelope.WriteDeltaChunk(events.Begin(), delta);
+            envelope.WriteDeltaChunk(events.Begin(), delta, SoFar);
             await events.EndAsync(cancellation);
         }
         if (delta.Finish is not { } finish) return;
-        envelope.WriteFinishChunk(events.Begin(), delta.Index, finish);
+        envelope.WriteFinishChunk(events.Begin(), delta.Index, finish, SoFar);
         await events.EndAsync(cancellation);
     }
 
-    async Task CloseAsync(SseStream events, Usage usage, CancellationToken cancellation)
+    Usage? SoFar => continuousUsage ? Now : null;
+
+    Usage Now => new(promptTokens, run.CompletionTokens, run.CachedTokens);
+
+    async Task CloseAsync(SseStream events, CancellationToken cancellation)
     {
         if (envelope.UsageInChunks)
         {
-            envelope.WriteUsageChunk(events.Begin(), usage);
+            envelope.WriteUsageChunk(events.Begin(), Now);
             await events.EndAsync(cancellation);
         }
         await events.DoneAsync(cancellation);

@@ -6,25 +6,26 @@ namespace LlamaCluster.Coordinator.Api.Reading;
 
 /// <summary>
 /// The one place that reads values of a request. A field is read with its type and range, or is refused by name. A field that no rule has
-/// read is unknown. A null counts as a field that is not there, which is what OpenAI's clients mean by it.
+/// read is reported as ignored. A null counts as a field that is not there, which is what OpenAI's clients mean by it.
 /// </summary>
 sealed class FieldReader
 {
     readonly HashSet<string> _read = [];
     readonly JsonElement _value;
     readonly string _path;
-    readonly FirstError _first;
+    readonly string _kind;   // the path without the numbers of elements
+    readonly Findings _findings;
 
-    FieldReader(JsonElement value, string path, FirstError first) => (_value, _path, _first) = (value, path, first);
+    FieldReader(JsonElement value, string path, string kind, Findings findings) => (_value, _path, _kind, _findings) = (value, path, kind, findings);
 
     /// <summary>Reader of a request's body, a JSON object.</summary>
-    public static FieldReader Of(JsonElement body) => new(body, "", new FirstError());
+    public static FieldReader Of(JsonElement body, Findings findings) => new(body, "", "", findings);
 
     /// <summary>The first thing found wrong with the request.</summary>
-    public ApiError? Error => _first.Error;
+    public ApiError? Error => _findings.Error;
 
-    /// <summary>The field's full name, for errors.</summary>
-    public string PathOf(string name) => _path.Length == 0 ? name : $"{_path}.{name}";
+    /// <summary>The field's full name, for errors. Of a name that is too long, the beginning.</summary>
+    public string PathOf(string name) => Join(_path, name);
 
     public JsonElement? Find(string name)
     {
@@ -32,7 +33,10 @@ sealed class FieldReader
         return _value.TryGetProperty(name, out var found) && found.ValueKind != JsonValueKind.Null ? found : null;
     }
 
-    public void Refuse(string name, string message) => _first.Add(ApiError.Invalid(PathOf(name), message));
+    public void Refuse(string name, string message) => _findings.Add(ApiError.Invalid(PathOf(name), message));
+
+    /// <summary>Says that a field's value was read as another one.</summary>
+    public void Adjust(string name, string value) => _findings.Adjust(Join(_kind, name), value);
 
     public string? Text(string name)
     {
@@ -55,7 +59,7 @@ sealed class FieldReader
     public long? Integer(string name, long least, long most)
     {
         if (Find(name) is not { } found) return null;
-        if (found.ValueKind == JsonValueKind.Number && found.TryGetInt64(out var number) && number >= least && number <= most) return number;
+        if (Whole(found) is { } number && number >= least && number <= most) return number;
         Refuse(name, $"'{PathOf(name)}' must be a whole number between {least} and {most}, not {JsonText.Excerpt(found)}.");
         return null;
     }
@@ -79,12 +83,12 @@ sealed class FieldReader
     public FieldReader? Fields(string name)
     {
         if (Find(name) is not { } found) return null;
-        if (found.ValueKind == JsonValueKind.Object) return new(found, PathOf(name), _first);
+        if (found.ValueKind == JsonValueKind.Object) return new(found, PathOf(name), Join(_kind, name), _findings);
         Refuse(name, $"'{PathOf(name)}' must be an object, not {JsonText.Excerpt(found)}.");
         return null;
     }
 
-    /// <summary>Names of all fields, without those that are no Unicode text.</summary>
+    /// <summary>Names of all fields, without those that are no Unicode text, which <see cref="ReportUnread"/> refuses.</summary>
     public IReadOnlyList<string> Names() => [.. _value.EnumerateObject().Select(JsonText.NameOf).OfType<string>()];
 
     /// <summary>The elements of an array of at most <paramref name="most"/>; null if the field is absent or wrong.</summary>
@@ -104,21 +108,21 @@ sealed class FieldReader
     public FieldReader? Element(string name, int index, JsonElement element)
     {
         var elementPath = $"{PathOf(name)}[{index}]";
-        if (element.ValueKind == JsonValueKind.Object) return new(element, elementPath, _first);
-        _first.Add(ApiError.Invalid(elementPath, $"'{elementPath}' must be an object, not {JsonText.Excerpt(element)}."));
+        if (element.ValueKind == JsonValueKind.Object) return new(element, elementPath, $"{Join(_kind, name)}[]", _findings);
+        _findings.Add(ApiError.Invalid(elementPath, $"'{elementPath}' must be an object, not {JsonText.Excerpt(element)}."));
         return null;
     }
 
     /// <summary>The field "model": the one model that is served, or absent.</summary>
     public void Model(ServedModel model)
     {
-        if (Text("model") is { } asked && asked != model.Name) _first.Add(ApiError.UnknownModel(JsonText.Shorten(asked), model.Name));
+        if (Text("model") is { } asked && asked != model.Name) _findings.Add(ApiError.UnknownModel(JsonText.Shorten(asked), model.Name));
     }
 
     /// <summary>An element of a list of token ids; 0 after refusing it.</summary>
     public int TokenId(string name, JsonElement element, int vocabulary)
     {
-        if (element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out var id) && id >= 0 && id < vocabulary) return id;
+        if (Whole(element) is { } id && id >= 0 && id < vocabulary) return (int)id;
         Refuse(name, $"'{PathOf(name)}' must hold token ids from 0 to {vocabulary - 1}, not {JsonText.Excerpt(element)}.");
         return 0;
     }
@@ -132,27 +136,38 @@ sealed class FieldReader
     /// <summary>Accepts a field only with a value that changes nothing.</summary>
     public void Neutral(string name, Func<JsonElement, bool> changesNothing, string reason)
     {
-        if (Find(name) is { } found && !changesNothing(found))
-            _first.Add(ApiError.Unsupported(PathOf(name), $"'{PathOf(name)}' {reason}."));
+        if (Find(name) is { } found && !changesNothing(found)) _findings.Add(Unsupported(name, reason));
     }
 
-    public void RefuseUnread()
+    /// <summary>Accepts a field with any value, and reports it as ignored where the value asks for something.</summary>
+    public void Hint(string name, Func<JsonElement, bool> changesNothing, string reason)
+    {
+        if (Find(name) is { } found && !changesNothing(found)) _findings.Ignore(Join(_kind, name), Unsupported(name, reason));
+    }
+
+    /// <summary>Reports the fields that no rule has read.</summary>
+    public void ReportUnread()
     {
         foreach (var property in _value.EnumerateObject())
         {
-            if (_first.Error is not null) return;
-            var name = JsonText.NameOf(property);
-            if (name is not null && _read.Contains(name)) continue;
-            var message = $"Unknown field: {JsonText.Shorten(PathOf(name ?? "(no Unicode text)"))}.";
-            _first.Add(ApiError.Invalid(name is null ? null : PathOf(name), message, "unknown_parameter"));
+            if (Error is not null) return;
+            if (property.Value.ValueKind == JsonValueKind.Null) continue;
+            if (JsonText.NameOf(property) is not { } name)
+                _findings.Add(ApiError.Invalid(_path.Length == 0 ? null : _path, "A field's name is no Unicode text.", "unknown_parameter"));
+            else if (!_read.Contains(name))
+                _findings.Ignore(Join(_kind, name), ApiError.Invalid(PathOf(name), $"Unknown field: {PathOf(name)}.", "unknown_parameter"));
         }
     }
-}
 
-/// <summary>The first thing found wrong with a request. Readers go on after it with default values, so that rules read as a list.</summary>
-sealed class FirstError
-{
-    public ApiError? Error { get; private set; }
+    ApiError Unsupported(string name, string reason) => ApiError.Unsupported(PathOf(name), $"'{PathOf(name)}' {reason}.");
 
-    public void Add(ApiError error) => Error ??= error;
+    static string Join(string path, string name) => path.Length == 0 ? JsonText.Shorten(name) : $"{path}.{JsonText.Shorten(name)}";
+
+    /// <summary>An integer, however it is written: 16, 16.0 and 1.6e1 are the same number in JSON.</summary>
+    static long? Whole(JsonElement element)
+    {
+        if (element.ValueKind != JsonValueKind.Number) return null;
+        if (element.TryGetInt64(out var number)) return number;
+        return element.TryGetDecimal(out var written) && decimal.IsInteger(written) && written is >= long.MinValue and <= long.MaxValue ? (long)written : null;
+    }
 }

@@ -6,26 +6,42 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Coordinator.Api.Requests;
 
 /// <summary>
-/// Reads the body of /v1/chat/completions: every field is honoured or refused by name. Messages are read into the form that chat templates
-/// take: "developer", OpenAI's newer word for "system", becomes the role that templates know; the text parts of one message are joined by
+/// Reads the body of /v1/chat/completions: every field is honoured, reported as ignored, or refused by name. Messages are read into the form
+/// that chat templates take: "developer", OpenAI's newer word for "system", becomes the role that templates know; the text parts of one message are joined by
 /// line breaks; a name is passed on, and the template decides what to do with it.
 /// </summary>
 static class ChatRequestRules
 {
-    public static ApiOutcome<CompletionRequest> Read(JsonElement body, ServedModel model)
+    /// <summary>Variables of a template that fields of the request are for.</summary>
+    static readonly string[] OwnFields = ["messages", "tools", "documents", "add_generation_prompt"];
+
+    public static CompletionRequest Read(FieldReader fields, ServedModel model)
     {
-        var fields = FieldReader.Of(body);
         fields.Model(model);
         OtherFields.ReadShared(fields);
         OtherFields.ReadChat(fields);
         var prompt = ReadPrompt(fields);
         var addSpecialTokens = fields.Flag("add_special_tokens");
         var settings = SettingsRules.Read(fields, model, ReadLogprobs(fields), leastTokens: 1);
-        fields.RefuseUnread();
-        return fields.Error is { } error ? error : new CompletionRequest([prompt], addSpecialTokens, Echo: false, settings);
+        return new CompletionRequest([prompt], addSpecialTokens, Echo: false, settings);
     }
 
-    public static RawPrompt.Chat ReadPrompt(FieldReader fields) => new(ReadMessages(fields), fields.Flag("add_generation_prompt", otherwise: true));
+    public static RawPrompt.Chat ReadPrompt(FieldReader fields)
+        => new(ReadMessages(fields), fields.Flag("add_generation_prompt", otherwise: true)) { Variables = ReadVariables(fields) };
+
+    static Dictionary<string, JsonNode?> ReadVariables(FieldReader fields)
+    {
+        var variables = new Dictionary<string, JsonNode?>();
+        if (fields.Fields("chat_template_kwargs") is not { } given) return variables;
+        foreach (var name in given.Names())
+        {
+            if (OwnFields.Contains(name))
+                given.Refuse(name, $"'{given.PathOf(name)}' is not a further variable of the template: '{name}' is a field of the request.");
+            else if (given.Find(name) is { } value) variables[name] = JsonNode.Parse(value.GetRawText());
+        }
+        given.ReportUnread();
+        return variables;
+    }
 
     static int? ReadLogprobs(FieldReader fields)
     {
@@ -52,15 +68,16 @@ static class ChatRequestRules
     static JsonNode? ReadMessage(FieldReader? message)
     {
         if (message is null) return null;
-        var read = new JsonObject { ["role"] = ReadRole(message), ["content"] = ReadContent(message) };
-        if (message.Text("name") is { } name) read["name"] = name;
+        // Before the role and the content: a turn that calls tools mostly has no content, and should be refused for what it is.
         message.Neutral("tool_calls", Neutral.EmptyList, "is not supported yet: tool calls");
-        message.Neutral("tool_call_id", Neutral.Never, "is not supported yet: tool calls");
         message.Neutral("function_call", Neutral.Never, "is not supported yet: tool calls");
         message.Neutral("refusal", Neutral.EmptyText, "is not supported");
         message.Neutral("audio", Neutral.Never, "is not supported: this is a text model");
         message.Neutral("annotations", Neutral.EmptyList, "is not supported");
-        message.RefuseUnread();
+        var read = new JsonObject { ["role"] = ReadRole(message), ["content"] = ReadContent(message) };
+        message.Neutral("tool_call_id", Neutral.EmptyText, "is not supported yet: tool calls");
+        if (message.Text("name") is { } name) read["name"] = name;
+        message.ReportUnread();
         return read;
     }
 
@@ -110,7 +127,7 @@ static class ChatRequestRules
         }
         var text = part.Text("text");
         if (text is null) part.Refuse("text", $"'{part.PathOf("text")}' is required.");
-        part.RefuseUnread();
+        part.ReportUnread();
         return text;
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using LlamaCluster.Primitives;
 
@@ -16,7 +17,11 @@ abstract record RawPrompt
 
     /// <param name="Messages">As the chat template takes them: role, content (one string) and perhaps a name.</param>
     /// <param name="AddGenerationPrompt">Open the assistant's turn after the last message.</param>
-    public sealed record Chat(JsonArray Messages, bool AddGenerationPrompt) : RawPrompt;
+    public sealed record Chat(JsonArray Messages, bool AddGenerationPrompt) : RawPrompt
+    {
+        /// <summary>Further variables of the template.</summary>
+        public IReadOnlyDictionary<string, JsonNode?> Variables { get; init; } = ImmutableDictionary<string, JsonNode?>.Empty;
+    }
 
     public sealed record Text(string Written) : RawPrompt;
 
@@ -66,4 +71,10 @@ sealed record GenerationSettings
 
     /// <summary>A stream ends with a chunk that has the usage.</summary>
     public bool IncludeUsage { get; init; }
+
+    /// <summary>Every chunk of a stream has the usage so far.</summary>
+    public bool ContinuousUsage { get; init; }
+
+    /// <summary>The answer says which service tier served it.</summary>
+    public bool NamesServiceTier { get; init; }
 }

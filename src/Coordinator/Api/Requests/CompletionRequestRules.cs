@@ -4,24 +4,27 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
-/// <summary>Reads the body of /v1/completions: every field is honoured or refused by name.</summary>
+/// <summary>Reads the body of /v1/completions: every field is honoured, reported as ignored, or refused by name.</summary>
 static class CompletionRequestRules
 {
-    public static ApiOutcome<CompletionRequest> Read(JsonElement body, ServedModel model)
+    public static CompletionRequest Read(FieldReader fields, ServedModel model)
     {
-        var fields = FieldReader.Of(body);
         fields.Model(model);
         OtherFields.ReadShared(fields);
         OtherFields.ReadCompletion(fields);
         var prompts = ReadPrompts(fields, model.Tokenizer.VocabularySize);
         var addSpecialTokens = fields.Flag("add_special_tokens", otherwise: true);
         var echo = fields.Flag("echo");
-        var topLogprobs = fields.Count("logprobs", 0, SamplingRanges.MaxTopLogprobs);
+        var topLogprobs = ReadLogprobs(fields);
         var settings = SettingsRules.Read(fields, model, topLogprobs, leastTokens: echo ? 0 : 1);
         CheckSequences(fields, prompts.Count, settings.Choices);
-        fields.RefuseUnread();
-        return fields.Error is { } error ? error : new CompletionRequest(prompts, addSpecialTokens, echo, settings);
+        return new CompletionRequest(prompts, addSpecialTokens, echo, settings);
     }
+
+    /// <summary>A number here; some clients write false, chat's way to say none.</summary>
+    static int? ReadLogprobs(FieldReader fields) => fields.Find("logprobs") is { ValueKind: JsonValueKind.False }
+        ? null
+        : fields.Count("logprobs", 0, SamplingRanges.MaxTopLogprobs);
 
     static IReadOnlyList<RawPrompt> ReadPrompts(FieldReader fields, int vocabulary) => fields.Find("prompt") is { ValueKind: JsonValueKind.Array } list
         ? ReadList(fields, list, vocabulary)

@@ -4,26 +4,42 @@ using LlamaCluster.Coordinator.Api.Reading;
 namespace LlamaCluster.Coordinator.Api.Requests;
 
 /// <summary>
-/// Fields that clients are known to send and that have no effect here. Notes of the client for itself are accepted; settings are accepted
-/// only with a value that changes nothing.
+/// Fields that clients are known to send and that have no effect here. Notes of the client for itself are accepted. Wishes that leave the
+/// meaning of an answer as it is are reported as ignored. Settings that change the meaning are accepted only with a value that changes nothing.
 /// </summary>
 static class OtherFields
 {
-    const string NotYet = "is not supported yet";
     const string Unsupported = "is not supported";
+    const string NoTools = "is not supported yet: tool calls";
+    const string NoGrammars = "is not supported yet: answers of a given form";
 
     static readonly string[] Bookkeeping = ["metadata", "prompt_cache_key", "safety_identifier"];
 
-    static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] Shared =
+    static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] Hints =
     [
-        ("store", Neutral.False, Unsupported),
+        ("store", Neutral.False, "other than false is not supported: nothing is stored"),
         ("service_tier", Neutral.Text("auto", "default"), "must be \"auto\" or \"default\": there are no other tiers"),
         ("session_id", Neutral.Never, "is not supported: sessions are not supported yet"),
-        ("min_tokens", Neutral.Zero, NotYet),
+        ("prediction", Neutral.Never, Unsupported),
+        ("reasoning_effort", Neutral.Never, "is not supported: this model does not reason apart from its answer"),
+        ("verbosity", Neutral.Never, Unsupported),
+        ("prompt_cache_retention", Neutral.Never, Unsupported),
+    ];
+
+    static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] Shared =
+    [
         ("response_format", Neutral.OfType("text"), "other than {\"type\":\"text\"} is not supported yet"),
+        ("guided_json", Neutral.Never, NoGrammars),
+        ("guided_regex", Neutral.Never, NoGrammars),
+        ("guided_choice", Neutral.Never, NoGrammars),
+        ("guided_grammar", Neutral.Never, NoGrammars),
+        ("structured_outputs", Neutral.Never, NoGrammars),
+        ("json_schema", Neutral.Never, NoGrammars),
+        ("grammar", Neutral.EmptyText, NoGrammars),
         ("prompt_logprobs", Neutral.Never, "is not supported: use 'echo' and 'logprobs' of /v1/completions"),
         ("truncate_prompt_tokens", Neutral.Never, Unsupported),
         ("use_beam_search", Neutral.False, Unsupported),
+        ("early_stopping", Neutral.False, "other than false is not supported: there is no beam search"),
         ("length_penalty", Neutral.One, Unsupported),
         ("bad_words", Neutral.EmptyList, Unsupported),
         ("allowed_token_ids", Neutral.Never, Unsupported),
@@ -36,36 +52,40 @@ static class OtherFields
 
     static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] ChatOnly =
     [
-        ("tools", Neutral.EmptyList, "is not supported yet: tool calls"),
-        ("tool_choice", Neutral.Text("none", "auto"), "is not supported yet: tool calls"),
+        ("tool_choice", Neutral.Text("none", "auto"), NoTools),
         ("parallel_tool_calls", Neutral.Boolean, "must be true or false"),
-        ("functions", Neutral.EmptyList, "is not supported yet: tool calls"),
-        ("function_call", Neutral.Text("none", "auto"), "is not supported yet: tool calls"),
+        ("function_call", Neutral.Text("none", "auto"), NoTools),
         ("modalities", Neutral.Only("text"), "other than [\"text\"] is not supported: this is a text model"),
         ("audio", Neutral.Never, "is not supported: this is a text model"),
-        ("prediction", Neutral.Never, Unsupported),
-        ("reasoning_effort", Neutral.Never, "is not supported: this model does not reason apart from its answer"),
-        ("verbosity", Neutral.Never, Unsupported),
         ("web_search_options", Neutral.Never, Unsupported),
         ("echo", Neutral.False, "is for /v1/completions only"),
         ("continue_final_message", Neutral.False, Unsupported),
         ("chat_template", Neutral.Never, "is not supported: the model's own template is used"),
-        ("chat_template_kwargs", Neutral.Never, Unsupported),
         ("documents", Neutral.EmptyList, Unsupported),
     ];
 
     public static void ReadShared(FieldReader fields)
     {
         foreach (var name in Bookkeeping) fields.Bookkeeping(name);
+        foreach (var (name, changesNothing, reason) in Hints) fields.Hint(name, changesNothing, reason);
         foreach (var (name, changesNothing, reason) in Shared) fields.Neutral(name, changesNothing, reason);
     }
 
     public static void ReadChat(FieldReader fields)
     {
+        ReadTools(fields, "tools", "tool_choice");
+        ReadTools(fields, "functions", "function_call");
         foreach (var (name, changesNothing, reason) in ChatOnly) fields.Neutral(name, changesNothing, reason);
     }
 
     public static void ReadCompletion(FieldReader fields) => fields.Neutral("suffix", Neutral.EmptyText, "is not supported: text is only continued at its end");
+
+    /// <summary>Tools that the client itself forbids to call are only reported.</summary>
+    static void ReadTools(FieldReader fields, string tools, string choice)
+    {
+        if (fields.Find(choice) is { } given && JsonText.Of(given) == "none") fields.Hint(tools, Neutral.EmptyList, NoTools);
+        else fields.Neutral(tools, Neutral.EmptyList, NoTools);
+    }
 }
 
 /// <summary>Tests for values with which an unsupported field changes nothing.</summary>
@@ -89,9 +109,10 @@ static class Neutral
 
     public static Func<JsonElement, bool> Text(params string[] allowed) => value => JsonText.Of(value) is { } text && allowed.Contains(text);
 
-    /// <summary>An object of one field, "type", of this value.</summary>
+    /// <summary>An object of one field, "type", of this value. Others may be null.</summary>
     public static Func<JsonElement, bool> OfType(string type) => value => value.ValueKind == JsonValueKind.Object
-        && value.GetPropertyCount() == 1 && value.TryGetProperty("type", out var given) && JsonText.Of(given) == type;
+        && value.EnumerateObject().All(field => field.NameEquals("type") ? JsonText.Of(field.Value) == type : field.Value.ValueKind == JsonValueKind.Null)
+        && value.TryGetProperty("type", out _);
 
     /// <summary>A list of this text alone.</summary>
     public static Func<JsonElement, bool> Only(string text) => value => value.ValueKind == JsonValueKind.Array

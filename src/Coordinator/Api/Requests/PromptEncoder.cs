@@ -10,13 +10,12 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 /// llama.cpp and vLLM, the API treats whoever may send requests as the prompt's author. A service that puts strangers' text into messages
 /// must take markers such as "&lt;|eot_id|&gt;" out of it first, or send token ids to /v1/completions.
 /// <para>
-/// Rendering and encoding cost processor time, so only a few requests do it at a time. Others wait for their turn, up to a number and a time.
+/// Rendering and encoding cost processor time, so only a few requests do it at a time, on threads of their own. Others wait for their turn, up
+/// to a number and a time. A rendering ends when its request is gone or its time is over.
 /// </para>
 /// </summary>
-sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
+sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider time) : IDisposable
 {
-    readonly ContextRules _rules = new(model);
-
     readonly ConcurrencyLimiter _turns = new(new ConcurrencyLimiterOptions
     {
         PermitLimit = ApiLimits.EncodingsAtATime,
@@ -24,44 +23,54 @@ sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
         QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
     });
 
+    readonly EncodingThreads _threads = new(ApiLimits.EncodingsAtATime);
+
     /// <summary>All prompts of a request, each encoded once and checked to fit the context.</summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
-    public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, CancellationToken cancellation)
-        => InTurnAsync(() => EncodeAll(request, field), cancellation);
+    /// <param name="limit">The context that they must fit.</param>
+    public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)
+        => InTurnAsync(() => EncodeAll(request, field, new ContextRules(model, limit, options.StrictMaxTokens), cancellation), cancellation);
 
     /// <summary>The ids of a text or a conversation, however many they are.</summary>
     public Task<ApiOutcome<List<int>>> TokenizeAsync(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
-        => InTurnAsync(() => Tokenize(prompt, addSpecialTokens), cancellation);
+        => InTurnAsync(() => Tokenize(prompt, addSpecialTokens, cancellation), cancellation);
 
     /// <summary>The ids' text, control tokens as they are written; bytes that are not UTF-8 become U+FFFD.</summary>
     public Task<ApiOutcome<string>> DetokenizeAsync(IReadOnlyList<int> ids, CancellationToken cancellation)
         => InTurnAsync<string>(() => Detokenize(ids), cancellation);
 
-    public void Dispose() => _turns.Dispose();
+    public void Dispose()
+    {
+        _turns.Dispose();
+        _threads.Dispose();
+    }
 
-    ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field)
+    ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
     {
         var encoded = new EncodedPrompt[request.Prompts.Count];
         foreach (var (index, prompt) in request.Prompts.Index())
-            if (EncodeToFit(prompt, request, field).Failed(out var error, out encoded[index]!)) return error;
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (EncodeToFit(prompt, request, field, rules, cancellation).Failed(out var error, out encoded[index]!)) return error;
+        }
         return encoded;
     }
 
     /// <summary>Lengths are checked as soon as they are known, before work is done on what is too long.</summary>
-    ApiOutcome<EncodedPrompt> EncodeToFit(RawPrompt prompt, CompletionRequest request, string field)
+    ApiOutcome<EncodedPrompt> EncodeToFit(RawPrompt prompt, CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
     {
         if (prompt is RawPrompt.Tokens tokens)
-            return _rules.Check(tokens.Ids, request.Settings, field) is { } wrong
+            return rules.Check(tokens.Ids, request.Settings, field) is { } wrong
                 ? wrong
                 : new EncodedPrompt(request.Echo ? Detokenize(tokens.Ids) : "", tokens.Ids);
-        if (TextOf(prompt).Failed(out var refused, out var text)) return refused;
-        if (_rules.CheckText(text, field) is { } tooLong) return tooLong;
+        if (TextOf(prompt, cancellation).Failed(out var refused, out var text)) return refused;
+        if (rules.CheckText(text, field) is { } tooLong) return tooLong;
         var ids = Tokenize(text, request.AddSpecialTokens);
-        return _rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text, ids);
+        return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text, ids);
     }
 
-    ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens)
-        => TextOf(prompt).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
+    ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
+        => TextOf(prompt, cancellation).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
 
     List<int> Tokenize(string text, bool addSpecialTokens)
     {
@@ -77,18 +86,20 @@ sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
         return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
     }
 
-    ApiOutcome<string> TextOf(RawPrompt prompt) => prompt switch
+    ApiOutcome<string> TextOf(RawPrompt prompt, CancellationToken cancellation) => prompt switch
     {
         RawPrompt.Text text => text.Written,
         RawPrompt.Tokens tokens => Detokenize(tokens.Ids),
-        RawPrompt.Chat chat => Render(chat),
+        RawPrompt.Chat chat => Render(chat, cancellation),
         _ => throw new InvalidOperationException($"a prompt cannot be {prompt.GetType().Name}"),
     };
 
-    ApiOutcome<string> Render(RawPrompt.Chat chat)
+    ApiOutcome<string> Render(RawPrompt.Chat chat, CancellationToken cancellation)
     {
         if (model.Template is null)
-            return ApiError.Invalid("messages", $"The model '{model.Name}' has no chat template; use /v1/completions.");
+            return ApiError.Invalid("messages", model.TemplateProblem is { } problem
+                ? $"The chat template of the model '{model.Name}' cannot be read ({problem}); use /v1/completions, or mend the template."
+                : $"The model '{model.Name}' has no chat template; use /v1/completions.");
         try
         {
             return model.Template.Render(new ChatTemplateInput
@@ -97,8 +108,9 @@ sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
                 AddGenerationPrompt = chat.AddGenerationPrompt,
                 BosToken = model.BosText,
                 EosToken = model.EosText,
+                Variables = chat.Variables,
                 Now = time.GetLocalNow(),
-            });
+            }, time, cancellation);
         }
         catch (ChatTemplateException refusal)
         {
@@ -110,7 +122,7 @@ sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
     {
         using var turn = await TakeTurnAsync(cancellation);
         return turn is { IsAcquired: true }
-            ? await Task.Run(work, cancellation)
+            ? await _threads.RunAsync(work)
             : ApiError.Overloaded("too many prompts wait to be encoded. Send the request again later.");
     }
 
@@ -128,42 +140,5 @@ sealed class PromptEncoder(ServedModel model, TimeProvider time) : IDisposable
         {
             return null;
         }
-    }
-}
-
-/// <summary>Prompt and answer must fit the context together.</summary>
-sealed class ContextRules(ServedModel model)
-{
-    /// <summary>
-    /// Refuses a text that cannot fit, whatever tokens it becomes, without encoding it. White space is not counted, because some tokens
-    /// take in all of it that stands beside them.
-    /// </summary>
-    public ApiError? CheckText(string text, string field)
-    {
-        var most = (model.ContextLength - 1L) * model.LongestToken;
-        if (Encoding.UTF8.GetByteCount(text) <= most) return null;
-        var bytes = Encoding.UTF8.GetByteCount(text) - text.Where(char.IsWhiteSpace).Sum(space => Encoding.UTF8.GetByteCount([space]));
-        if (bytes <= most) return null;
-        var least = (bytes + model.LongestToken - 1) / model.LongestToken;
-        return ApiError.ContextExceeded(field,
-            $"This model's maximum context length is {model.ContextLength} tokens, but the prompt has {bytes} bytes besides white space. They are {least} tokens "
-            + $"or more, as no token has more than {model.LongestToken} bytes, which leaves no room for an answer. Shorten the prompt.");
-    }
-
-    public ApiError? Check(IReadOnlyList<int> prompt, GenerationSettings settings, string field)
-    {
-        var context = model.ContextLength;
-        if (prompt.Count == 0)
-            return ApiError.Invalid(field, $"'{field}' is empty: the model needs at least one token to continue.");
-        if (prompt.Count >= context)
-            return ApiError.ContextExceeded(field,
-                $"This model's maximum context length is {context} tokens, but the prompt has {prompt.Count}, which leaves no room for an answer. "
-                + "Shorten the prompt.");
-        if (settings.MaxTokens is { } asked && (long)prompt.Count + asked > context)
-            return ApiError.ContextExceeded(field,
-                $"This model's maximum context length is {context} tokens, but {(long)prompt.Count + asked} were asked for: {prompt.Count} in the prompt "
-                + $"and {asked} for the answer ('{settings.MaxTokensField}'). Shorten the prompt or lower '{settings.MaxTokensField}' "
-                + $"to at most {context - prompt.Count}.");
-        return null;
     }
 }

@@ -17,34 +17,68 @@ static class SettingsRules
     {
         var stream = fields.Flag("stream");
         var (maxTokens, maxTokensField) = ReadMaxTokens(fields, leastTokens);
+        var stopIds = ReadStopIds(fields, model);
+        var minTokens = ReadMinTokens(fields, maxTokens, maxTokensField);
+        if (minTokens > 0 && stopIds.Count >= model.Tokenizer.VocabularySize)
+            fields.Refuse("min_tokens", "'min_tokens' leaves no token to choose: every one of the vocabulary ends the answer.");
+        var (includeUsage, continuousUsage) = ReadStreamOptions(fields, stream);
         return new()
         {
-            Sampling = ReadSampling(fields, model.Tokenizer.VocabularySize) with { TopLogprobs = topLogprobs },
-            Seed = fields.Integer("seed", long.MinValue, long.MaxValue),
+            Sampling = ReadSampling(fields, model.Tokenizer.VocabularySize) with
+            {
+                TopLogprobs = topLogprobs,
+                MinTokens = minTokens,
+                EndIds = minTokens == 0 ? [] : [.. stopIds],
+            },
+            Seed = ReadSeed(fields),
             Choices = ReadChoices(fields),
             MaxTokens = maxTokens,
             MaxTokensField = maxTokensField,
             Stops = ReadStops(fields),
-            StopIds = ReadStopIds(fields, model),
+            StopIds = stopIds,
             Priority = (int)(fields.Integer("priority", int.MinValue, int.MaxValue) ?? 0),
             User = fields.Text("user"),
             CacheSalt = ReadCacheSalt(fields),
             Stream = stream,
-            IncludeUsage = ReadIncludeUsage(fields, stream),
+            IncludeUsage = includeUsage,
+            ContinuousUsage = continuousUsage,
+            NamesServiceTier = fields.Find("service_tier") is not null,
         };
     }
 
     static SamplingOptions ReadSampling(FieldReader fields, int vocabulary) => new()
     {
         Temperature = fields.Number(SamplingRanges.Temperature) ?? 1,
-        TopP = fields.Number(SamplingRanges.TopP) ?? 1,
+        TopP = ReadTopP(fields) ?? 1,
         TopK = Math.Max(0, fields.Count("top_k", -1, int.MaxValue) ?? 0), // vLLM writes -1 for "all"
         MinP = fields.Number(SamplingRanges.MinP) ?? 0,
-        RepetitionPenalty = fields.Number(SamplingRanges.RepetitionPenalty) ?? 1,
+        RepetitionPenalty = ReadRepetitionPenalty(fields) ?? 1,
         FrequencyPenalty = fields.Number(SamplingRanges.FrequencyPenalty) ?? 0,
         PresencePenalty = fields.Number(SamplingRanges.PresencePenalty) ?? 0,
         LogitBias = ReadLogitBias(fields, vocabulary),
     };
+
+    /// <summary>Clients that mean "off" write 0, which no sampler can take as it stands.</summary>
+    static float? ReadTopP(FieldReader fields)
+    {
+        if (fields.Find("top_p") is not { } given || !Neutral.Zero(given)) return fields.Number(SamplingRanges.TopP);
+        fields.Adjust("top_p", "1");
+        return null;
+    }
+
+    /// <summary>vLLM's name, or llama.cpp's.</summary>
+    static float? ReadRepetitionPenalty(FieldReader fields)
+    {
+        const string llamaCpps = "repeat_penalty";
+        var penalty = fields.Number(SamplingRanges.RepetitionPenalty);
+        var other = fields.Number(llamaCpps, SamplingRanges.RepetitionPenalty);
+        if (penalty is not null && other is not null && penalty != other)
+            fields.Refuse(llamaCpps, $"'{SamplingRanges.RepetitionPenalty.Name}' and '{llamaCpps}' differ; give one of them.");
+        return penalty ?? other;
+    }
+
+    /// <summary>-1 is how llama.cpp and vLLM write that none is given.</summary>
+    static long? ReadSeed(FieldReader fields) => fields.Integer("seed", long.MinValue, long.MaxValue) is { } seed and not -1 ? seed : null;
 
     static Dictionary<int, float> ReadLogitBias(FieldReader fields, int vocabulary)
     {
@@ -55,21 +89,35 @@ static class SettingsRules
             fields.Refuse("logit_bias", $"'logit_bias' has {names.Count} entries; the most allowed is {ApiLimits.LogitBiases}.");
         foreach (var name in names.Take(ApiLimits.LogitBiases))
         {
-            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id >= vocabulary)
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id >= vocabulary || name.Length > 1 && name[0] == '0')
                 fields.Refuse("logit_bias", $"'logit_bias' names '{JsonText.Shorten(name)}', which is no token id from 0 to {vocabulary - 1}.");
             else if (entries.Number(name, SamplingRanges.LogitBias) is { } bias)
                 biases[id] = bias;
         }
+        entries.ReportUnread();
         return biases;
     }
 
     static (int? Tokens, string Field) ReadMaxTokens(FieldReader fields, int least)
     {
-        var old = fields.Count("max_tokens", least, int.MaxValue);
-        var current = fields.Count("max_completion_tokens", least, int.MaxValue);
+        var old = ReadLimit(fields, "max_tokens", least);
+        var current = ReadLimit(fields, "max_completion_tokens", least);
         if (old is not null && current is not null && old != current)
             fields.Refuse("max_tokens", $"'max_tokens' ({old}) and 'max_completion_tokens' ({current}) differ; give one of them.");
         return current is null ? (old, "max_tokens") : (current, "max_completion_tokens");
+    }
+
+    /// <summary>-1 is llama.cpp's way to write that there is no limit.</summary>
+    static int? ReadLimit(FieldReader fields, string name, int least)
+        => fields.Find(name) is { ValueKind: JsonValueKind.Number } given && given.TryGetDouble(out var number) && number == -1
+            ? null
+            : fields.Count(name, least, int.MaxValue);
+
+    static int ReadMinTokens(FieldReader fields, int? maxTokens, string maxTokensField)
+    {
+        var tokens = fields.Count("min_tokens", 0, int.MaxValue) ?? 0;
+        if (tokens > maxTokens) fields.Refuse("min_tokens", $"'min_tokens' ({tokens}) is more than '{maxTokensField}' ({maxTokens}).");
+        return tokens;
     }
 
     static int ReadChoices(FieldReader fields)
@@ -112,14 +160,13 @@ static class SettingsRules
         return salt ?? "";
     }
 
-    static bool ReadIncludeUsage(FieldReader fields, bool stream)
+    static (bool Include, bool Continuous) ReadStreamOptions(FieldReader fields, bool stream)
     {
-        if (fields.Fields("stream_options") is not { } options) return false;
+        if (fields.Fields("stream_options") is not { } options) return default;
         if (!stream) fields.Refuse("stream_options", "'stream_options' is only allowed where 'stream' is true.");
-        var include = options.Flag("include_usage");
-        options.Neutral("include_obfuscation", Neutral.False, "is not supported");
-        options.Neutral("continuous_usage_stats", Neutral.False, "is not supported");
-        options.RefuseUnread();
-        return include;
+        var usage = (options.Flag("include_usage"), options.Flag("continuous_usage_stats"));
+        options.Hint("include_obfuscation", Neutral.False, "is not supported");
+        options.ReportUnread();
+        return usage;
     }
 }

@@ -77,13 +77,19 @@ sealed class WholeChoice
 /// <param name="UsageInChunks">A stream ends with its usage; other chunks then say that they have none.</param>
 sealed record ResponseEnvelope(string Id, long Created, ServedModel Model, IResponseForm Form, bool Scored, bool UsageInChunks)
 {
-    public void WriteOpeningChunk(Utf8JsonWriter json, int index) => WriteChunk(json, index, null, Form.WriteOpening);
+    /// <summary>The request named a service tier. Whichever it was, there is one.</summary>
+    public bool NamesServiceTier { get; init; }
 
-    public void WriteDeltaChunk(Utf8JsonWriter json, ChoiceDelta delta)
-        => WriteChunk(json, delta.Index, null, json => Form.WriteDelta(json, delta.Text, delta.Scores, Scored));
+    /// <param name="soFar">What the chunk says of the usage; null: nothing.</param>
+    public void WriteOpeningChunk(Utf8JsonWriter json, int index, Usage? soFar) => WriteChunk(json, index, null, soFar, Form.WriteOpening);
 
-    public void WriteFinishChunk(Utf8JsonWriter json, int index, FinishReason finish)
-        => WriteChunk(json, index, finish, json => Form.WriteDelta(json, "", [], Scored));
+    /// <inheritdoc cref="WriteOpeningChunk"/>
+    public void WriteDeltaChunk(Utf8JsonWriter json, ChoiceDelta delta, Usage? soFar)
+        => WriteChunk(json, delta.Index, null, soFar, json => Form.WriteDelta(json, delta.Text, delta.Scores, Scored));
+
+    /// <inheritdoc cref="WriteOpeningChunk"/>
+    public void WriteFinishChunk(Utf8JsonWriter json, int index, FinishReason finish, Usage? soFar)
+        => WriteChunk(json, index, finish, soFar, json => Form.WriteDelta(json, "", [], Scored));
 
     public void WriteUsageChunk(Utf8JsonWriter json, Usage usage)
     {
@@ -105,13 +111,14 @@ sealed record ResponseEnvelope(string Id, long Created, ServedModel Model, IResp
         json.WriteEndObject();
     }
 
-    void WriteChunk(Utf8JsonWriter json, int index, FinishReason? finish, Action<Utf8JsonWriter> writeFields)
+    void WriteChunk(Utf8JsonWriter json, int index, FinishReason? finish, Usage? soFar, Action<Utf8JsonWriter> writeFields)
     {
         WriteHead(json, Form.ChunkObject);
         json.WriteStartArray("choices");
         WriteChoice(json, index, finish, writeFields);
         json.WriteEndArray();
-        if (UsageInChunks) json.WriteNull("usage");
+        if (soFar is { } usage) usage.WriteTo(json);
+        else if (UsageInChunks) json.WriteNull("usage");
         json.WriteEndObject();
     }
 
@@ -123,6 +130,7 @@ sealed record ResponseEnvelope(string Id, long Created, ServedModel Model, IResp
         json.WriteNumber("created", Created);
         json.WriteString("model", Model.Name);
         json.WriteString("system_fingerprint", Model.Fingerprint);
+        if (NamesServiceTier) json.WriteString("service_tier", "default");
     }
 
     static void WriteChoice(Utf8JsonWriter json, int index, FinishReason? finish, Action<Utf8JsonWriter> writeFields)

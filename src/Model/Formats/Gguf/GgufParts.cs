@@ -16,6 +16,24 @@ static partial class GgufParts
     const string TensorCountKey = "split.tensors.count";
     const int MaxParts = 99_999;
 
+    /// <summary>
+    /// Opens a file that is whole or the first of several. Another part, which has no metadata of the model, is refused with the name of the first.
+    /// </summary>
+    public static GgufFile OpenFirst(string path)
+    {
+        var file = GgufFile.Open(path);
+        try
+        {
+            PartCount(file);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Opens the parts after the first. The caller owns them; if one cannot be opened, none is left open.</summary>
     public static List<GgufFile> OpenRest(GgufFile first)
     {

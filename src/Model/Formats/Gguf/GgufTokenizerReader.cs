@@ -16,8 +16,14 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
     const string Types = "tokenizer.ggml.token_type";
     const string Merges = "tokenizer.ggml.merges";
 
-    /// <summary>The names that files use for Llama 3's split expression.</summary>
-    static readonly string[] Llama3Splits = ["llama-bpe", "llama3", "llama-v3"];
+    /// <summary>
+    /// Names that files have for Llama 3's rules: its split expression, words that are tokens become them whatever the merges say, and bos is put
+    /// in front unless the file says otherwise.
+    /// </summary>
+    static readonly string[] Llama3Rules = ["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"];
+
+    /// <summary>Names for the same split expression without the other two rules. Llama 3 models of June 2024 have the first of them.</summary>
+    static readonly string[] Llama3Splits = ["smaug-bpe", "dbrx", "glm4", "chatglm-bpe"];
 
     public Tokenizer Read() => metadata.GetString("tokenizer.ggml.model") switch
     {
@@ -31,30 +37,34 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
         RefuseTrue("tokenizer.ggml.remove_extra_whitespaces", "a tokenizer that drops spaces is not supported");
         var tokens = ReadTokens(TokenSpelling.SentencePiece);
         var scores = metadata.GetSingles(Scores);
-        if (scores.Length != tokens.Vocabulary.Count) throw DiffersFromTokens(Scores, scores.Length, tokens.Vocabulary.Count);
+        if (scores.Length < tokens.Vocabulary.Count) throw DiffersFromTokens(Scores, scores.Length, tokens.Vocabulary.Count);
         if (Array.FindIndex(scores, score => !float.IsFinite(score)) is >= 0 and var at)
             throw metadata.Error(Scores, $"has {scores[at]} for token {at}");
         var prefix = Boolean("tokenizer.ggml.add_space_prefix", absent: true) ? SpacePrefix.EachSegment : SpacePrefix.Never;
         var rule = new MergesByScore(tokens.Plain, Array.ConvertAll(scores, MergesByScore.Priority));
-        return new SentencePieceTokenizer<MergesByScore>(tokens, ReadSpecialIds(tokens, defaultBos: 1, defaultEos: 2), rule, new SpaceRules(prefix));
+        var special = ReadSpecialIds(tokens, defaultBos: 1, defaultEos: 2, addsBos: true);
+        return new SentencePieceTokenizer<MergesByScore>(tokens, special, rule, new SpaceRules(prefix));
     }
 
     ByteLevelTokenizer ReadByteLevel()
     {
         if (!metadata.TryGetString("tokenizer.ggml.pre", out var split))
             throw metadata.Error("tokenizer.ggml.pre", "is missing: convert the model again with a converter that writes it");
-        if (!Llama3Splits.Contains(split))
-            throw metadata.Error("tokenizer.ggml.pre", $"is {ErrorText.Quote(split)}, which is not supported; {string.Join(", ", Llama3Splits)} are");
+        var isLlama3 = Llama3Rules.Contains(split);
+        string[] known = [.. Llama3Rules, .. Llama3Splits];
+        if (!known.Contains(split))
+            throw metadata.Error("tokenizer.ggml.pre", $"is {ErrorText.Quote(split)}, which is not supported; {string.Join(", ", known)} are");
         RefuseTrue("tokenizer.ggml.add_space_prefix", "a byte-level tokenizer with a space in front is not supported");
         var tokens = ReadTokens(TokenSpelling.ByteLevel);
-        return new ByteLevelTokenizer(tokens, ReadSpecialIds(tokens, defaultBos: null, defaultEos: null), ReadMerges(tokens), wholeFirst: true);
+        var special = ReadSpecialIds(tokens, defaultBos: null, defaultEos: null, addsBos: isLlama3);
+        return new ByteLevelTokenizer(tokens, special, ReadMerges(tokens), wholeFirst: isLlama3);
     }
 
     TokenSet ReadTokens(TokenSpelling spelling)
     {
         var tokens = metadata.GetStrings(Tokens);
         var types = metadata.GetInt32s(Types);
-        if (types.Length != tokens.Length) throw DiffersFromTokens(Types, types.Length, tokens.Length);
+        if (types.Length < tokens.Length) throw DiffersFromTokens(Types, types.Length, tokens.Length);
         if (metadata.TryGetInt32("llama.vocab_size", out var rows) && tokens.Length > rows)
             throw metadata.Error(Tokens, $"has {tokens.Length} tokens but llama.vocab_size is {rows}");
 
@@ -71,7 +81,8 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
         return new TokenSet(vocabulary, plain, spelling, byteIds, added.Tokens);
     }
 
-    SpecialIds ReadSpecialIds(TokenSet tokens, int? defaultBos, int? defaultEos)
+    /// <param name="addsBos">Whether bos is put in front of a text if the file does not say.</param>
+    SpecialIds ReadSpecialIds(TokenSet tokens, int? defaultBos, int? defaultEos, bool addsBos)
     {
         var count = tokens.Vocabulary.Count;
         var bos = Id("tokenizer.ggml.bos_token_id", count) ?? (defaultBos < count ? defaultBos : null);
@@ -82,7 +93,7 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
             Bos = bos,
             Eos = eos,
             Stops = ends.OfType<int>().Concat(StopTokens.Of(tokens.Added)).ToHashSet(),
-            Before = Surrounding("tokenizer.ggml.add_bos_token", bos, absent: bos is not null),
+            Before = Surrounding("tokenizer.ggml.add_bos_token", bos, absent: addsBos && bos is not null),
             After = Surrounding("tokenizer.ggml.add_eos_token", eos, absent: false),
         };
     }

@@ -14,7 +14,7 @@ sealed class GgufWeights : StoredWeights
     /// <param name="path">The file, or the first part.</param>
     public static GgufWeights Open(string path)
     {
-        List<GgufFile> files = [GgufFile.Open(path)];
+        List<GgufFile> files = [GgufParts.OpenFirst(path)];
         try
         {
             var first = files[0];

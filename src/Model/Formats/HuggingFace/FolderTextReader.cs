@@ -10,8 +10,13 @@ sealed class FolderTextReader(string folder)
 {
     readonly TextSettings _settings = new(folder);
 
-    public ModelText Read() =>
-        new(ReadTokenizer(), _settings.ChatTemplate(), _settings.SpecialToken("bos_token"), _settings.SpecialToken("eos_token"));
+    public ModelText Read()
+    {
+        var tokenizer = ReadTokenizer();
+        var template = _settings.ChatTemplate();
+        if (template is not null) _settings.RefuseBeyondRows(template);
+        return new ModelText(tokenizer, template, _settings.SpecialToken("bos_token"), _settings.SpecialToken("eos_token"));
+    }
 
     Tokenizer ReadTokenizer()
     {
@@ -19,7 +24,7 @@ sealed class FolderTextReader(string folder)
         if (File.Exists(json)) return new TokenizerJsonReader(TokenizerJson.Read(json), _settings).Read();
         var model = Path.Combine(folder, "tokenizer.model");
         if (File.Exists(model)) return new SentencePieceReader(model, _settings).Read();
-        throw new ModelFormatException($"{folder}: has neither tokenizer.json nor tokenizer.model");
+        throw HuggingFaceFolder.Missing(folder, "tokenizer.json or tokenizer.model");
     }
 }
 

@@ -77,7 +77,9 @@ sealed class HuggingFaceRope(JsonFields config)
         RefuseOldCondensing();
         if (_settings is null) return null;
         RefusePartial(_settings);
-        return (_settings.FindString("rope_type") ?? _settings.GetString("type")) switch
+        // Settings without a type, and without a factor that a type would use, say nothing.
+        var type = _settings.FindString("rope_type") ?? (_settings.Has("factor") ? _settings.GetString("type") : _settings.FindString("type") ?? "default");
+        return type switch
         {
             "default" => null,
             "linear" => new RopeScaling.Linear(_settings.GetSingle("factor")),

@@ -62,12 +62,18 @@ static class HuggingFaceFolder
         throw index.Error(MapName, $"says that tensor {ErrorText.Quote(missing)} is in {ErrorText.Quote(name)}, but it is not");
     }
 
-    static ModelFormatException Missing(string folder, string name)
+    /// <summary>The error for a folder without one of its files, with what to give instead.</summary>
+    public static ModelFormatException Missing(string folder, string name)
     {
-        if (Directory.EnumerateFiles(folder, "*.gguf").Order(StringComparer.Ordinal).FirstOrDefault() is { } gguf)
+        // Beside a model that also sees, its other half lies as a GGUF file.
+        if (Directory.EnumerateFiles(folder, "*.gguf").Where(file => !Path.GetFileName(file).StartsWith("mmproj", StringComparison.OrdinalIgnoreCase))
+                .Order(StringComparer.Ordinal).FirstOrDefault() is { } gguf)
             return new($"{folder}: has no {name}: give the GGUF file in it, such as {gguf}");
-        return name == SingleName && Directory.EnumerateFiles(folder, "*.bin").Any()
-            ? new($"{folder}: has PyTorch files but no {name}: convert the model to safetensors")
+        if (File.Exists(Path.Combine(folder, "adapter_config.json")))
+            return new($"{folder}: has no {name}, but an adapter: merge it into the model that it was made for, and give that");
+        string[] formats = ["*.bin", "*.pt", "*.pth"];
+        return formats.Any(format => Directory.EnumerateFiles(folder, format).Any())
+            ? new($"{folder}: has PyTorch files but no {name}: convert the model to Hugging Face's format with safetensors")
             : new($"{folder}: has no {name}: give a GGUF file or a folder with a Hugging Face model");
     }
 }

@@ -7,6 +7,9 @@ namespace LlamaCluster.Model.Formats.HuggingFace;
 /// <summary>The transformers library's names of a Llama's tensors, and GGUF's for them.</summary>
 static class HuggingFaceNames
 {
+    /// <summary>The head of a model that has one of its own.</summary>
+    public const string Head = "lm_head.weight";
+
     const string LayerPrefix = "model.layers.";
 
     static readonly Dictionary<string, string> LayerParts = new(StringComparer.Ordinal)
@@ -27,9 +30,19 @@ static class HuggingFaceNames
     {
         "model.embed_tokens.weight" => LlamaTensors.Embedding,
         "model.norm.weight" => LlamaTensors.OutputNorm,
-        "lm_head.weight" => LlamaTensors.Output,
+        Head => LlamaTensors.Output,
         _ => OfLayer(name) ?? name,
     };
+
+    /// <summary>The name in a folder of what GGUF calls so: the inverse of <see cref="ToGguf"/>.</summary>
+    public static string FromGguf(string name)
+    {
+        if (name == LlamaTensors.Embedding) return "model.embed_tokens.weight";
+        if (name == LlamaTensors.OutputNorm) return "model.norm.weight";
+        if (name == LlamaTensors.Output) return Head;
+        if (name.Split('.') is not ["blk", var layer, var part, "weight"]) return name;
+        return LayerParts.FirstOrDefault(entry => entry.Value == part).Key is { } inLayer ? $"{LayerPrefix}{layer}.{inLayer}" : name;
+    }
 
     /// <summary>Tables of RoPE's frequencies that old checkpoints hold: they follow from the config.</summary>
     public static bool IsDerived(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
@@ -115,7 +128,12 @@ sealed class HuggingFaceWeights : StoredWeights
             }
         // The config decides: some tied models hold the embedding a second time.
         if (config.TiedEmbeddings) tensors.Remove(LlamaTensors.Output);
-        var problem = LlamaTensorRules.FirstProblem(config, tensors.Values.ToDictionary(t => t.Info.Name, t => t.Info, StringComparer.Ordinal));
+        else if (!tensors.ContainsKey(LlamaTensors.Output))
+            throw new ModelFormatException(
+                $"{folder}: tensor {HuggingFaceNames.Head} is missing: a model whose head is its embedding says so in config.json, "
+                + "with tie_word_embeddings: true");
+        var problem = LlamaTensorRules.FirstProblem(
+            config, tensors.Values.ToDictionary(t => t.Info.Name, t => t.Info, StringComparer.Ordinal), HuggingFaceNames.FromGguf);
         return problem is null ? [.. tensors.Values] : throw new ModelFormatException($"{folder}: {problem}");
     }
 

@@ -13,6 +13,9 @@ sealed class JsonFields(string path, string prefix, JsonElement element)
 {
     public string Path => path;
 
+    /// <summary>An object that is a field of a file's outermost object.</summary>
+    public static JsonFields Field(string path, string name, JsonElement value) => new JsonFields(path, "", default).Object(name, value);
+
     /// <summary>All fields, each of which must be an object.</summary>
     public IEnumerable<(string Name, JsonFields Fields)> Objects() =>
         element.EnumerateObject().Select(property => (NameOf(property), Object(NameOf(property), property.Value)));
@@ -83,8 +86,16 @@ sealed class JsonFields(string path, string prefix, JsonElement element)
         ? new JsonFields(path, $"{prefix}{ErrorText.Show(name)}.", value)
         : throw NotA("object", name, value);
 
-    int Int32(string name, JsonElement value) =>
-        value.ValueKind is JsonValueKind.Number && value.TryGetInt32(out var number) ? number : throw NotA("integer of 32 bits", name, value);
+    // Some programs write every number as a float, and Python's int() takes 4096.0 too.
+    int Int32(string name, JsonElement value)
+    {
+        if (value.ValueKind is JsonValueKind.Number)
+        {
+            if (value.TryGetInt32(out var number)) return number;
+            if (value.TryGetDouble(out var real) && real == (int)real) return (int)real;
+        }
+        throw NotA("integer of 32 bits", name, value);
+    }
 
     string Text(string name, JsonElement value)
     {
@@ -127,7 +138,8 @@ sealed class JsonFields(string path, string prefix, JsonElement element)
 /// <summary>Reads JSON that may be hostile: of bounded size and depth, without comments, without a name twice in one object.</summary>
 static class JsonFile
 {
-    const int MaxBytes = 64 << 20;
+    // Read into objects it takes some twenty times its size. The longest that is known, an index of 90,000 tensors, has 9 MB.
+    const int MaxBytes = 16 << 20;
     const int MaxDepth = 16;
 
     public static JsonFields Read(string path)
@@ -142,17 +154,27 @@ static class JsonFile
     /// <param name="part">What of the file this is, for errors.</param>
     public static JsonFields Parse(ModelFile file, string part, ReadOnlyMemory<byte> json)
     {
+        if (json.Length > MaxBytes) throw file.Error($"{part} has {json.Length} bytes of JSON, more than the {MaxBytes} allowed");
         if (!Utf8.IsValid(json.Span)) throw file.Error($"{part} is not UTF-8");
         try
         {
-            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
-            if (document.RootElement.ValueKind is not JsonValueKind.Object) throw file.Error($"{part} is not a JSON object");
-            return new JsonFields(file.Path, "", document.RootElement.Clone());
+            var root = ParseElement(json);
+            return root.ValueKind is JsonValueKind.Object ? new JsonFields(file.Path, "", root) : throw file.Error($"{part} is not a JSON object");
         }
         // The latter where a name has an escape that stands for half a character.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw file.Error(file.IsLfsPointer() ? ModelFile.LfsPointerProblem : $"{part} is not valid JSON: {ErrorText.Sentence(e.Message)}", e);
         }
+    }
+
+    /// <summary>A field of an object that is read piece by piece. It must be an object itself.</summary>
+    /// <exception cref="JsonException">It is not valid JSON.</exception>
+    public static JsonFields ParseField(ModelFile file, string name, ReadOnlyMemory<byte> json) => JsonFields.Field(file.Path, name, ParseElement(json));
+
+    static JsonElement ParseElement(ReadOnlyMemory<byte> json)
+    {
+        using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
+        return document.RootElement.Clone();
     }
 }

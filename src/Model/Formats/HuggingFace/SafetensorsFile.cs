@@ -9,9 +9,7 @@ namespace LlamaCluster.Model.Formats.HuggingFace;
 /// </summary>
 sealed class SafetensorsFile : IDisposable
 {
-    const string MetadataName = "__metadata__";
     const int LengthBytes = sizeof(ulong);
-    const int MaxHeaderBytes = 100 << 20;
 
     readonly ModelFile _file;
     readonly Dictionary<string, JsonFields> _entries;
@@ -23,8 +21,7 @@ sealed class SafetensorsFile : IDisposable
         var headerBytes = ReadHeaderLength();
         var json = new byte[headerBytes];
         file.Read(LengthBytes, json);
-        _entries = JsonFile.Parse(file, "the header", json).Objects().Where(e => e.Name != MetadataName)
-            .ToDictionary(e => e.Name, e => e.Fields, StringComparer.Ordinal);
+        _entries = SafetensorsHeader.Read(file, json);
         _dataStart = LengthBytes + headerBytes;
         RefuseOverlap();
     }
@@ -74,7 +71,8 @@ sealed class SafetensorsFile : IDisposable
         if (_file.IsLfsPointer()) throw _file.Error(ModelFile.LfsPointerProblem);
         if (length > (ulong)(_file.Length - LengthBytes))
             throw _file.Error($"header length is {length}, but only {_file.Length - LengthBytes} bytes follow: the file is damaged or cut short");
-        return length <= MaxHeaderBytes ? (int)length : throw _file.Error($"header length is {length}; at most {MaxHeaderBytes} is allowed");
+        return length <= SafetensorsHeader.MaxBytes ? (int)length
+            : throw _file.Error($"header length is {length}; at most {SafetensorsHeader.MaxBytes} is allowed");
     }
 
     static TensorType TypeOf(JsonFields entry) => entry.GetString("dtype") switch

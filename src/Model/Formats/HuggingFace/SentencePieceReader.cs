@@ -11,7 +11,7 @@ sealed class SentencePieceReader(string path, TextSettings settings)
 
     public Tokenizer Read()
     {
-        var model = SentencePieceModel.Read(ReadFile(), Error);
+        var model = ReadModel(path);
         var tokens = ReadTokens(model);
         var priorities = new uint[tokens.Vocabulary.Count];
         for (var id = 0; id < model.Scores.Count; id++) priorities[id] = MergesByScore.Priority(model.Scores[id]);
@@ -20,14 +20,15 @@ sealed class SentencePieceReader(string path, TextSettings settings)
             tokens, ReadSpecialIds(model, tokens), new MergesByScore(tokens.Plain, priorities), new SpaceRules(prefix));
     }
 
-    byte[] ReadFile()
+    /// <summary>The vocabulary file alone.</summary>
+    public static SentencePieceModel ReadModel(string path)
     {
         using var file = ModelFile.Open(path);
         if (file.IsLfsPointer()) throw file.Error(ModelFile.LfsPointerProblem);
         if (file.Length > MaxBytes) throw file.Error($"has {file.Length} bytes, more than the {MaxBytes} allowed");
         var bytes = new byte[file.Length];
         file.Read(0, bytes);
-        return bytes;
+        return SentencePieceModel.Read(bytes, problem => file.Error(problem));
     }
 
     TokenSet ReadTokens(SentencePieceModel model)
@@ -35,7 +36,7 @@ sealed class SentencePieceReader(string path, TextSettings settings)
         var builder = new VocabularyBuilder(TokenSpelling.SentencePiece, "pieces", Error);
         var added = new AddedTokenList("pieces", Error);
         var overlays = new Dictionary<int, AddedToken>();
-        foreach (var token in settings.AddedTokens())
+        foreach (var token in settings.WithinRows(settings.AddedTokens(), model.Pieces.Count))
             if (!overlays.TryAdd(token.Id, token)) throw Error($"two tokens are added under the id {token.Id}, one of them {ErrorText.Quote(token.Written)}");
         for (var id = 0; id < model.Pieces.Count; id++)
         {

@@ -17,6 +17,7 @@ sealed class TextSettings
     readonly JsonFields? _specialTokensMap;
     readonly JsonFields? _generationConfig;
     readonly JsonFields? _config;
+    readonly Dictionary<string, int> _beyondRows = new(StringComparer.Ordinal);
 
     public TextSettings(string folder)
     {
@@ -37,6 +38,26 @@ sealed class TextSettings
     /// <summary>Rows of the model's embedding. There may not be more tokens than rows.</summary>
     public int? RowCount => _config?.FindInt32("vocab_size");
 
+    /// <summary>
+    /// The added tokens that the model has rows for. Many fine-tuned models add one for padding without a row in the embedding: nothing can
+    /// produce it or stand in for it, so it is left out, and its written form is text like any other.
+    /// </summary>
+    /// <param name="listed">How many tokens the vocabulary itself lists.</param>
+    public List<AddedToken> WithinRows(IEnumerable<AddedToken> added, int listed)
+    {
+        var within = added.ToLookup(token => token.Id < listed || token.Id < (RowCount ?? int.MaxValue));
+        foreach (var token in within[false]) _beyondRows[token.Written] = token.Id;
+        return [.. within[true]];
+    }
+
+    /// <summary>A prompt of a model must not need what the model has no rows for.</summary>
+    public void RefuseBeyondRows(TemplateSource template)
+    {
+        foreach (var (written, id) in _beyondRows)
+            if (template.Text.Contains(written, StringComparison.Ordinal))
+                throw new ModelFormatException($"{template.Origin}: writes {ErrorText.Quote(written)}, {NoRow(id)}");
+    }
+
     /// <summary>A special token's written form.</summary>
     /// <param name="role"><c>bos_token</c>, <c>eos_token</c>...</param>
     public string? SpecialToken(string role) => TextOf(_tokenizerConfig, role) ?? TextOf(_specialTokensMap, role);
@@ -47,7 +68,9 @@ sealed class TextSettings
         if (SpecialToken(role) is not { } written) return null;
         if (tokens.Find(written) is { } id) return id;
         var file = TextOf(_tokenizerConfig, role) is null ? _specialTokensMap! : _tokenizerConfig!;
-        throw file.Error(role, $"is {ErrorText.Quote(written)}, which is no token");
+        throw file.Error(role, _beyondRows.TryGetValue(written, out var beyond)
+            ? $"is {ErrorText.Quote(written)}, {NoRow(beyond)}"
+            : $"is {ErrorText.Quote(written)}, which is no token");
     }
 
     /// <summary>Whether the files ask for a special token to be put at an end of a text; null if they do not say.</summary>
@@ -91,6 +114,8 @@ sealed class TextSettings
     static string DefaultTemplate(JsonFields config, string field) =>
         config.FindObjects(field)!.FirstOrDefault(template => template.GetString("name") == "default")?.GetString("template")
         ?? throw config.Error(field, "has no template named 'default'");
+
+    string NoRow(int id) => $"whose id {id} has no row in the embedding: config.json's vocab_size is {RowCount}";
 
     JsonFields? Find(string name)
     {

@@ -49,7 +49,7 @@ sealed class TokenizerJsonReader(TokenizerJson json, TextSettings settings)
             var isByte = hasByteTokens && TokenSpellings.TryParseByte(json.Tokens[i], out _);
             builder.Add(json.Ids[i], json.Tokens[i], isByte ? TokenKind.Byte : TokenKind.Normal);
         }
-        var added = ReadAddedTokens();
+        var added = settings.WithinRows(ReadAddedTokens(), builder.Count);
         foreach (var token in added) builder.Overlay(token);
         if (builder.Count > settings.RowCount) throw json.Error($"has ids up to {builder.Count - 1}, but config.json's vocab_size is {settings.RowCount}");
         var vocabulary = builder.Build(out var plain, out var byteIds);

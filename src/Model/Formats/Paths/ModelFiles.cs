@@ -19,12 +19,20 @@ public static partial class ModelFiles
     {
         if (RandomModelPath.Is(path)) return RandomModelPath.Parse(path).Open();
         if (QuantizedModelPath.Is(path)) return QuantizedModelPath.Parse(path).Open();
-        if (Directory.Exists(path)) return HuggingFaceWeights.Open(path);
+        return IsFolder(path) ? HuggingFaceWeights.Open(path) : GgufWeights.Open(path);
+    }
+
+    /// <summary>Whether a model stands in a folder; otherwise it is a GGUF file. A file of another format is refused with what to give in its place.</summary>
+    internal static bool IsFolder(string path)
+    {
+        if (Directory.Exists(path)) return true;
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
-            ".safetensors" or ".json" => throw new ModelFormatException($"{path}: is one file of a Hugging Face model: give the folder that it is in"),
+            _ when !File.Exists(path) => false,
+            ".safetensors" or ".json" or ".model" or ".jinja" =>
+                throw new ModelFormatException($"{path}: is one file of a Hugging Face model: give the folder that it is in"),
             ".bin" or ".pt" or ".pth" => throw new ModelFormatException($"{path}: is a PyTorch file, which is not supported: give a GGUF file or a folder with safetensors"),
-            _ => GgufWeights.Open(path),
+            _ => false,
         };
     }
 
@@ -71,8 +79,8 @@ public static class ModelTextReader
     {
         path = ModelFiles.FilesOf(path);
         if (RandomModelPath.Is(path)) return new ModelText(new LetterTokenizer(RandomModelPath.Parse(path).ToShape().Config.VocabularySize), template: null);
-        if (Directory.Exists(path)) return new FolderTextReader(path).Read();
-        using var file = GgufFile.Open(path);
+        if (ModelFiles.IsFolder(path)) return new FolderTextReader(path).Read();
+        using var file = GgufParts.OpenFirst(path);
         return FromGguf(file.Metadata);
     }
 

@@ -118,6 +118,8 @@ public sealed class QuantizedWeights : IModelWeights
 
     public TensorInfo? Find(string name) => _byName.GetValueOrDefault(name);
 
+    public string? FileOf(TensorInfo tensor) => _source.Find(tensor.Name) is { } stored ? _source.FileOf(stored) : null;
+
     /// <exception cref="ModelFormatException">The data cannot be read, or holds numbers that cannot be quantised.</exception>
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Globalization;
+using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
 
@@ -16,20 +17,33 @@ static class Filters
 
     public static bool Exists(string name) => ByName.ContainsKey(name);
 
-    public static Filter Get(string name) => ByName.TryGetValue(name, out var filter) ? filter : throw new TemplateFault($"no filter named '{name}'");
+    /// <summary>Applies a filter. A text is paid for once here, as every filter reads it from end to end.</summary>
+    public static Value Apply(string name, ValueContext context, Value value, CallArguments arguments)
+    {
+        if (!ByName.TryGetValue(name, out var filter)) throw new TemplateFault($"no filter named {ErrorText.Quote(name)}");
+        if (value is StringValue text) context.Budget.SpendOnText(text.Text.Length);
+        return filter(context, value, arguments);
+    }
 }
 
 /// <summary>An attribute as filters name it, such as <c>"function.name"</c>; a number in the path is an index.</summary>
 sealed class AttributePath(IReadOnlyList<Value> parts)
 {
-    public static AttributePath Of(Value written) => new(written is StringValue text ? [.. text.Text.Split('.').Select(Part)] : [written]);
+    public static AttributePath Of(Value written, Budget budget)
+    {
+        if (written is not StringValue text) return new([written]);
+        budget.SpendOnText(text.Text.Length);
+        budget.MakeElements(text.Text.AsSpan().Count('.') + 1);
+        return new([.. text.Text.Split('.').Select(Part)]);
+    }
 
     /// <summary>The attribute of an element. Where a part is undefined, <paramref name="fallback"/> takes its place if there is one.</summary>
-    public Value Read(Value element, Value? fallback = null)
+    public Value Read(Value element, Budget budget, Value? fallback = null)
     {
         foreach (var part in parts)
         {
-            element = Members.Item(element, part);
+            budget.Spend(1);
+            element = Members.Item(element, part, budget);
             if (element is UndefinedValue && fallback is not null) element = fallback;
         }
         return element;
@@ -54,7 +68,7 @@ static class SelectionFilters
     static Value SelectByAttribute(ValueContext context, Value value, CallArguments arguments, bool keeps)
     {
         if (arguments.Positional.Count == 0) throw new TemplateFault("missing parameter for attribute name");
-        return Select(context, value, arguments.Skip(1), AttributePath.Of(arguments.Positional[0]), keeps);
+        return Select(context, value, arguments.Skip(1, context.Budget), AttributePath.Of(arguments.Positional[0], context.Budget), keeps);
     }
 
     /// <summary>
@@ -68,12 +82,12 @@ static class SelectionFilters
         IEnumerable<Value> Selected()
         {
             if (!value.IsTrue) yield break;
-            var test = arguments.Positional.Count > 0 ? Tests.Get(arguments.Positional[0].AsText("select")) : null;
-            var further = arguments.Skip(1);
+            var test = arguments.Positional.Count > 0 ? Tests.Named(arguments.Positional[0].AsText("select")) : null;
+            var further = arguments.Skip(1, context.Budget);
             foreach (var element in context.Elements(value))
             {
-                var tested = attribute?.Read(element) ?? element;
-                if ((test?.Invoke(context, tested, further) ?? tested.IsTrue) == keeps) yield return element;
+                var tested = attribute?.Read(element, context.Budget) ?? element;
+                if ((test is not null ? Tests.Holds(test, context, tested, further) : tested.IsTrue) == keeps) yield return element;
             }
         }
     }
@@ -95,12 +109,12 @@ static class SelectionFilters
         if (arguments.Positional.Count == 0)
         {
             var bound = arguments.Bind("map", "attribute", "default");
-            var path = AttributePath.Of(bound[0] ?? throw new TemplateFault("map() needs a filter's name or an attribute"));
+            var path = AttributePath.Of(bound[0] ?? throw new TemplateFault("map() needs a filter's name or an attribute"), context.Budget);
             var fallback = bound[1] is NoneValue ? null : bound[1];
-            return element => path.Read(element, fallback);
+            return element => path.Read(element, context.Budget, fallback);
         }
-        var filter = Filters.Get(arguments.Positional[0].AsText("map"));
-        var further = arguments.Skip(1);
-        return element => filter(context, element, further);
+        var filter = arguments.Positional[0].AsText("map");
+        var further = arguments.Skip(1, context.Budget);
+        return element => Filters.Apply(filter, context, element, further);
     }
 }

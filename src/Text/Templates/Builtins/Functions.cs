@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
 
@@ -11,12 +10,12 @@ static class Functions
     public static readonly IReadOnlyList<FunctionValue> All =
     [
         new("range", Range),
-        new("dict", (context, arguments) => new DictionaryValue(Entries(context, arguments, "dict"))),
+        new("dict", (context, arguments) => new DictionaryValue(Entries(context, arguments, "dict"), context.Budget)),
         new("namespace", Namespace),
         new("raise_exception", (context, arguments) => throw new TemplateFault(
             context.TextOf(arguments.Bind("raise_exception", "message")[0].Required("raise_exception", "message")), raisedByTemplate: true)),
-        new("strftime_now", (context, arguments) => context.Text(
-            TimeFormat.Format(context.Now, arguments.Bind("strftime_now", "format")[0].Required("strftime_now", "format").AsText("strftime_now")))),
+        new("strftime_now", (context, arguments) => new StringValue(TimeFormat.Format(
+            context.Now, arguments.Bind("strftime_now", "format")[0].Required("strftime_now", "format").AsText("strftime_now"), context.Budget))),
     ];
 
     static Value Range(ValueContext context, CallArguments arguments)
@@ -35,7 +34,12 @@ static class Functions
     static Value Namespace(ValueContext context, CallArguments arguments)
     {
         var attributes = new Dictionary<string, Value>();
-        foreach (var (key, value) in Entries(context, arguments, "namespace")) attributes[key.AsText("namespace")] = value;
+        foreach (var (key, value) in Entries(context, arguments, "namespace"))
+        {
+            context.Budget.MakeElements(1);
+            KeyEquality.Pay(key, context.Budget);
+            attributes[key.AsText("namespace")] = value;
+        }
         return new NamespaceValue(attributes);
     }
 
@@ -57,9 +61,9 @@ static class Functions
 /// <summary>Writes times by Python's strftime codes, with English names. %z and %Z give nothing, as for a time without a zone.</summary>
 static class TimeFormat
 {
-    public static string Format(DateTimeOffset time, string format)
+    public static string Format(DateTimeOffset time, string format, Budget budget)
     {
-        var text = new StringBuilder();
+        var text = new BoundedText(budget);
         for (var at = 0; at < format.Length; at++)
         {
             if (format[at] != '%' || at + 1 == format.Length)
@@ -71,7 +75,8 @@ static class TimeFormat
             // GNU's flags: no padding, padding with blanks, or padding with zeros.
             var flag = code is '-' or '_' or '0' && at + 1 < format.Length ? code : '\0';
             if (flag != '\0') code = format[++at];
-            text.Append(Pad(Field(time.DateTime, code), flag));
+            budget.Spend(1);
+            text.Append(Pad(Field(time.DateTime, code, budget), flag));
         }
         return text.ToString();
     }
@@ -84,19 +89,19 @@ static class TimeFormat
         return flag == '-' ? digits : digits.PadLeft(field.Length);
     }
 
-    static string Field(DateTime time, char code) => code switch
+    static string Field(DateTime time, char code, Budget budget) => code switch
     {
         'a' => Name(time, "ddd"),
         'A' => Name(time, "dddd"),
         'b' or 'h' => Name(time, "MMM"),
         'B' => Name(time, "MMMM"),
-        'c' => Format(time, "%a %b %e %H:%M:%S %Y"),
+        'c' => Format(time, "%a %b %e %H:%M:%S %Y", budget),
         'C' => $"{time.Year / 100:00}",
         'd' => $"{time.Day:00}",
-        'D' or 'x' => Format(time, "%m/%d/%y"),
+        'D' or 'x' => Format(time, "%m/%d/%y", budget),
         'e' => $"{time.Day,2}",
         'f' => $"{time.Ticks % TimeSpan.TicksPerSecond / 10:000000}",
-        'F' => Format(time, "%Y-%m-%d"),
+        'F' => Format(time, "%Y-%m-%d", budget),
         'g' => $"{ISOWeek.GetYear(time) % 100:00}",
         'G' => $"{ISOWeek.GetYear(time)}",
         'H' => $"{time.Hour:00}",
@@ -106,11 +111,11 @@ static class TimeFormat
         'M' => $"{time.Minute:00}",
         'n' => "\n",
         'p' => time.Hour < 12 ? "AM" : "PM",
-        'r' => Format(time, "%I:%M:%S %p"),
-        'R' => Format(time, "%H:%M"),
+        'r' => Format(time, "%I:%M:%S %p", budget),
+        'R' => Format(time, "%H:%M", budget),
         'S' => $"{time.Second:00}",
         't' => "\t",
-        'T' or 'X' => Format(time, "%H:%M:%S"),
+        'T' or 'X' => Format(time, "%H:%M:%S", budget),
         'u' => $"{((int)time.DayOfWeek + 6) % 7 + 1}",
         'U' => $"{(time.DayOfYear + 6 - (int)time.DayOfWeek) / 7:00}",
         'V' => $"{ISOWeek.GetWeekOfYear(time):00}",
@@ -125,5 +130,5 @@ static class TimeFormat
 
     static string Name(DateTime time, string format) => time.ToString(format, CultureInfo.InvariantCulture);
 
-    static string Format(DateTime time, string format) => Format(new DateTimeOffset(time, TimeSpan.Zero), format);
+    static string Format(DateTime time, string format, Budget budget) => Format(new DateTimeOffset(time, TimeSpan.Zero), format, budget);
 }

@@ -11,21 +11,25 @@ namespace LlamaCluster.Text.Templates.Builtins;
 static class Members
 {
     /// <summary>An attribute as <c>value.name</c> finds it: Python's own first, then a key.</summary>
-    public static Value Attribute(Value value, string name) =>
-        Find(value, name) ?? value.GetItem(new StringValue(name)) ?? UndefinedValue.Missing(value, new StringValue(name));
+    public static Value Attribute(Value value, string name, Budget budget) =>
+        Find(value, name, budget) ?? value.GetItem(new StringValue(name), budget) ?? UndefinedValue.Missing(value, new StringValue(name));
 
     /// <summary>An element as <c>value[key]</c> finds it: a key or index first, then an attribute of that name.</summary>
-    public static Value Item(Value value, Value key) =>
-        value.GetItem(key) ?? (key is StringValue name ? Find(value, name.Text) : null) ?? UndefinedValue.Missing(value, key);
+    public static Value Item(Value value, Value key, Budget budget) =>
+        value.GetItem(key, budget) ?? (key is StringValue name ? Find(value, name.Text, budget) : null) ?? UndefinedValue.Missing(value, key);
 
     /// <summary>An attribute or method; null if there is none.</summary>
-    public static Value? Find(Value value, string name) => value.GetAttribute(name) ?? value switch
+    public static Value? Find(Value value, string name, Budget budget)
     {
-        StringValue text => StringMethods.Find(text, name),
-        SequenceValue sequence => SequenceMethod(sequence, name),
-        DictionaryValue dictionary => DictionaryMethod(dictionary, name),
-        _ => null,
-    };
+        budget.SpendOnText(name.Length); // a name can be any text that a template makes
+        return value.GetAttribute(name) ?? value switch
+        {
+            StringValue text => StringMethods.Find(text, name),
+            SequenceValue sequence => SequenceMethod(sequence, name),
+            DictionaryValue dictionary => DictionaryMethod(dictionary, name),
+            _ => null,
+        };
+    }
 
     static FunctionValue? SequenceMethod(SequenceValue self, string name) => name switch
     {
@@ -38,11 +42,15 @@ static class Members
 
     static FunctionValue? DictionaryMethod(DictionaryValue self, string name) => name switch
     {
-        "get" => new FunctionValue(name, (_, arguments) => Get(self, arguments)),
-        "items" => WithoutArguments(name, () => new DictionaryViewValue("dict_items", [.. self.Items()])),
-        "keys" => WithoutArguments(name, () => new DictionaryViewValue("dict_keys", [.. self.Entries.Keys])),
-        "values" => WithoutArguments(name, () => new DictionaryViewValue("dict_values", [.. self.Entries.Values])),
-        "copy" => WithoutArguments(name, () => self),
+        "get" => new FunctionValue(name, (context, arguments) => Get(self, arguments, context.Budget)),
+        "items" => View(name, self, "dict_items", self.Items()),
+        "keys" => View(name, self, "dict_keys", self.Keys),
+        "values" => View(name, self, "dict_values", self.Values),
+        "copy" => new FunctionValue(name, (_, arguments) =>
+        {
+            arguments.Bind(name);
+            return self;
+        }),
         "clear" or "pop" or "popitem" or "setdefault" or "update" => Refused(self, name),
         _ => null,
     };
@@ -60,19 +68,18 @@ static class Members
         return new IntegerValue(self.Items.Count(item => Comparison.AreEqual(item, wanted, context.Budget)));
     }
 
-    static Value Get(DictionaryValue self, CallArguments arguments)
+    static Value Get(DictionaryValue self, CallArguments arguments, Budget budget)
     {
         if (arguments.Named.Count > 0) throw new TemplateFault("get() takes no keyword arguments");
         var bound = arguments.Bind("get", "key", "default");
-        return self.GetItem(KeyEquality.Checked(bound[0].Required("get", "key"))) ?? bound[1] ?? NoneValue.Instance;
+        return self.TryGet(KeyEquality.Checked(bound[0].Required("get", "key"), budget), budget, out var value) ? value : bound[1] ?? NoneValue.Instance;
     }
 
-    static FunctionValue WithoutArguments(string name, Func<Value> body) => new(name, (context, arguments) =>
+    static FunctionValue View(string name, DictionaryValue self, string typeName, IEnumerable<Value> elements) => new(name, (context, arguments) =>
     {
         arguments.Bind(name);
-        var value = body();
-        context.Budget.Spend(value.Count ?? 0);
-        return value;
+        context.Budget.MakeElements(self.Entries.Count);
+        return new DictionaryViewValue(typeName, [.. elements]);
     });
 
     /// <summary>The method is there, but calling it is a fault.</summary>

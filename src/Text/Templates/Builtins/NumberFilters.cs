@@ -57,6 +57,7 @@ static class NumberFilters
         if (method is not ("common" or "ceil" or "floor")) throw new TemplateFault("round() knows the methods common, ceil and floor");
         if (!value.TryGetNumber(out var number))
             throw (value as UndefinedValue)?.Fault() ?? new TemplateFault($"type {value.TypeName} doesn't define __round__ method");
+        context.Budget.Spend(FloatText.StepsFor(Math.Clamp(decimals, -330, 330)));
         if (method == "common" && value.TryGetInteger(out var integer))
             return decimals >= 0 ? new IntegerValue(integer) : new IntegerValue((long)FloatText.Round(integer, decimals));
         if (method == "common") return new FloatValue(FloatText.Round(number, decimals));
@@ -67,11 +68,11 @@ static class NumberFilters
     static Value Sum(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("sum", "attribute", "start");
-        var path = bound[0] is null or NoneValue ? null : AttributePath.Of(bound[0]!);
+        var path = bound[0] is null or NoneValue ? null : AttributePath.Of(bound[0]!, context.Budget);
         var sum = bound[1] ?? new IntegerValue(0);
         if (sum is StringValue) throw new TemplateFault("sum() can't sum strings; use join");
         foreach (var element in context.Elements(value))
-            sum = Arithmetic.Apply("+", sum, path?.Read(element) ?? element, context);
+            sum = Arithmetic.Apply("+", sum, path?.Read(element, context.Budget) ?? element, context);
         return sum;
     }
 }

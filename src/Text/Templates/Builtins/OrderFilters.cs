@@ -21,10 +21,15 @@ static class OrderFilters
     {
         var bound = arguments.Bind("sort", "reverse", "case_sensitive", "attribute");
         // Several attributes are separated by commas; the first one has precedence.
-        var keys = bound[2] is StringValue names
-            ? names.Text.Split(',').Select(name => Key(context, bound[1], new StringValue(name))).ToList()
-            : [Key(context, bound[1], bound[2])];
+        var keys = bound[2] is StringValue names ? KeysOf(context, bound[1], names.Text) : [Key(context, bound[1], bound[2])];
         return context.ListOf(Sorted(context, context.Elements(value), keys, bound[0]?.IsTrue ?? false));
+    }
+
+    static List<Func<Value, Value>> KeysOf(ValueContext context, Value? caseSensitive, string names)
+    {
+        context.Budget.SpendOnText(names.Length);
+        context.Budget.MakeElements(names.AsSpan().Count(',') + 1);
+        return [.. names.Split(',').Select(name => Key(context, caseSensitive, new StringValue(name)))];
     }
 
     static Value DictionarySort(ValueContext context, Value value, CallArguments arguments)
@@ -47,7 +52,7 @@ static class OrderFilters
         {
             var seen = new HashSet<Value>(KeyEquality.Instance);
             foreach (var element in context.Elements(value))
-                if (seen.Add(KeyEquality.Checked(key(element)))) yield return element;
+                if (seen.Add(KeyEquality.Checked(key(element), context.Budget))) yield return element;
         }
     }
 
@@ -64,15 +69,16 @@ static class OrderFilters
     static Value GroupBy(ValueContext context, Value value, CallArguments arguments)
     {
         var bound = arguments.Bind("groupby", "attribute", "default", "case_sensitive");
-        var path = AttributePath.Of(bound[0].Required("groupby", "attribute"));
+        var path = AttributePath.Of(bound[0].Required("groupby", "attribute"), context.Budget);
         var fallback = bound[1] is NoneValue ? null : bound[1];
-        Value Group(Value element) => path.Read(element, fallback);
+        Value Group(Value element) => path.Read(element, context.Budget, fallback);
         Value GroupKey(Value element) => Folded(context, Group(element), bound[2]?.IsTrue ?? false);
         var groups = new List<Value>();
         var members = new List<Value>();
         foreach (var element in Sorted(context, context.Elements(value), [GroupKey], reverse: false))
         {
             if (members.Count > 0 && !Comparison.AreEqual(GroupKey(members[0]), GroupKey(element), context.Budget)) Close();
+            context.Budget.MakeElements(1);
             members.Add(element);
         }
         if (members.Count > 0) Close();
@@ -88,30 +94,26 @@ static class OrderFilters
     static Func<Value, Value> Key(ValueContext context, Value? caseSensitive, Value? attribute)
     {
         var isCaseSensitive = caseSensitive?.IsTrue ?? false;
-        var path = attribute is null or NoneValue ? null : AttributePath.Of(attribute);
-        return element => Folded(context, path?.Read(element) ?? element, isCaseSensitive);
+        var path = attribute is null or NoneValue ? null : AttributePath.Of(attribute, context.Budget);
+        return element => Folded(context, path?.Read(element, context.Budget) ?? element, isCaseSensitive);
     }
 
     static Value Folded(ValueContext context, Value value, bool isCaseSensitive) =>
-        !isCaseSensitive && value is StringValue text ? context.Text(text.Text.ToLowerInvariant()) : value;
+        !isCaseSensitive && value is StringValue text ? context.Changed(text.Text, lower => lower.ToLowerInvariant()) : value;
 
     /// <summary>A stable sort. Equal elements keep their order in reverse too.</summary>
     static IEnumerable<Value> Sorted(ValueContext context, IEnumerable<Value> elements, IReadOnlyList<Func<Value, Value>> keys, bool reverse)
     {
-        var keyed = elements.Select(element => (Element: element, Keys: keys.Select(key => key(element)).ToArray())).ToArray();
-        var order = Comparer<(Value Element, Value[] Keys)>.Create((x, y) =>
+        var keyed = elements.Select(element =>
+        {
+            context.Budget.MakeElements(keys.Count + 1);
+            return (Element: element, Keys: keys.Select(key => key(element)).ToArray());
+        }).ToArray();
+        return Ordering.Sort(keyed, (x, y) =>
         {
             for (var i = 0; i < x.Keys.Length; i++)
                 if (Comparison.Compare(x.Keys[i], y.Keys[i], "<", context.Budget) is { } difference and not 0) return reverse ? -difference : difference;
             return 0;
-        });
-        try
-        {
-            return [.. keyed.Order(order).Select(pair => pair.Element)];
-        }
-        catch (InvalidOperationException failure) when (failure.InnerException is TemplateFault fault)
-        {
-            throw fault;
-        }
+        }).Select(pair => pair.Element);
     }
 }

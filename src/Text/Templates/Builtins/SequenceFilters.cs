@@ -46,14 +46,14 @@ static class SequenceFilters
     {
         var bound = arguments.Bind("join", "d", "attribute");
         var separator = bound[0] is null ? "" : context.TextOf(bound[0]!);
-        var attribute = bound[1] is null or NoneValue ? null : AttributePath.Of(bound[1]!);
+        var attribute = bound[1] is null or NoneValue ? null : AttributePath.Of(bound[1]!, context.Budget);
         var output = new BoundedText(context.Budget);
         var isFirst = true;
         foreach (var element in context.Elements(value))
         {
             if (!isFirst) output.Append(separator);
             isFirst = false;
-            (attribute?.Read(element) ?? element).WriteText(output);
+            (attribute?.Read(element, context.Budget) ?? element).WriteText(output);
         }
         return new StringValue(output.ToString());
     }
@@ -88,7 +88,7 @@ static class SequenceFilters
     static Value Attribute(ValueContext context, Value value, CallArguments arguments)
     {
         var name = arguments.Bind("attr", "name")[0].Required("attr", "name").AsText("attr");
-        return Members.Find(value, name) ?? UndefinedValue.Missing(value, new StringValue(name));
+        return Members.Find(value, name, context.Budget) ?? UndefinedValue.Missing(value, new StringValue(name));
     }
 
     static Value Batch(ValueContext context, Value value, CallArguments arguments)
@@ -100,9 +100,22 @@ static class SequenceFilters
 
         IEnumerable<Value> Batches()
         {
-            foreach (var batch in context.Elements(value).Chunk(size))
-                yield return batch.Length == size || bound[1] is null or NoneValue ? new ListValue(batch)
-                    : context.ListOf([.. batch, .. Enumerable.Repeat(bound[1]!, size - batch.Length)]);
+            var batch = new List<Value>();
+            foreach (var element in context.Elements(value))
+            {
+                context.Budget.MakeElements(1);
+                batch.Add(element);
+                if (batch.Count < size) continue;
+                yield return new ListValue([.. batch]);
+                batch.Clear();
+            }
+            if (batch.Count == 0) yield break;
+            if (bound[1] is not (null or NoneValue))
+            {
+                context.Budget.MakeElements(size - batch.Count);
+                batch.AddRange(Enumerable.Repeat(bound[1]!, size - batch.Count));
+            }
+            yield return new ListValue([.. batch]);
         }
     }
 
@@ -121,7 +134,8 @@ static class SequenceFilters
             {
                 var end = start + size + (i < longer ? 1 : 0);
                 var fills = i >= longer && bound[1] is not (null or NoneValue);
-                yield return context.ListOf([.. items[start..end], .. fills ? [bound[1]!] : Array.Empty<Value>()]);
+                context.Budget.MakeElements(end - start + 1);
+                yield return new ListValue([.. items.AsSpan(start..end), .. fills ? [bound[1]!] : Array.Empty<Value>()]);
                 start = end;
             }
         }

@@ -6,15 +6,15 @@ namespace LlamaCluster.Text.Templates.Builtins;
 /// <summary>Methods that search text or split it.</summary>
 static partial class StringMethods
 {
-    /// <summary>The lines of a text as Python's splitlines() gives them; it knows more line breaks than \n.</summary>
-    public static IEnumerable<string> Lines(string text, bool keepEnds)
+    /// <summary>Where the lines of a text start and end, as Python's splitlines() gives them; it knows more line breaks than \n.</summary>
+    public static IEnumerable<(int Start, int End)> Lines(string text, bool keepEnds)
     {
         for (var start = 0; start < text.Length;)
         {
             var end = start;
             while (end < text.Length && text[end] is not ('\n' or '\r' or '\v' or '\f' or (>= '\x1c' and <= '\x1e') or '\x85' or '\u2028' or '\u2029')) end++;
             var next = end == text.Length ? end : end + 1 < text.Length && text[end] == '\r' && text[end + 1] == '\n' ? end + 2 : end + 1;
-            yield return text[start..(keepEnds ? next : end)];
+            yield return (start, keepEnds ? next : end);
             start = next;
         }
     }
@@ -22,7 +22,7 @@ static partial class StringMethods
     static Value SplitLines(ValueContext context, StringValue self, CallArguments arguments)
     {
         var keepEnds = arguments.Bind("splitlines", "keepends")[0]?.IsTrue ?? false;
-        return context.ListOf(Lines(self.Text, keepEnds).Select(context.Text));
+        return ListOf(context, self.Text, Lines(self.Text, keepEnds));
     }
 
     static Value Split(ValueContext context, StringValue self, CallArguments arguments, bool fromEnd)
@@ -32,57 +32,69 @@ static partial class StringMethods
         if (cuts < 0) cuts = long.MaxValue;
         var separator = bound[0] is null or NoneValue ? null : bound[0]!.AsText("split");
         if (separator is "") throw new TemplateFault("empty separator");
-        var parts = separator is not null ? fromEnd ? SplitFromEnd(self.Text, separator, cuts) : SplitFromStart(self.Text, separator, cuts)
-            : fromEnd ? WordsFromEnd(self.Text, cuts) : WordsFromStart(self.Text, cuts);
-        var list = context.ListOf(parts.Select(context.Text));
+        var parts = separator is null ? fromEnd ? WordsFromEnd(self.Text, cuts) : WordsFromStart(self.Text, cuts)
+            : fromEnd ? SplitFromEnd(self.Text, separator, cuts, context.Budget) : SplitFromStart(self.Text, separator, cuts, context.Budget);
+        var list = ListOf(context, self.Text, parts);
         if (fromEnd) Array.Reverse(list.Items);
         return list;
     }
 
-    static IEnumerable<string> SplitFromStart(string text, string separator, long cuts)
+    static ListValue ListOf(ValueContext context, string text, IEnumerable<(int Start, int End)> parts) =>
+        context.ListOf(parts.Select(part => context.Text(text.AsSpan(part.Start..part.End))));
+
+    static IEnumerable<(int Start, int End)> SplitFromStart(string text, string separator, long cuts, Budget budget)
     {
         var start = 0;
-        for (; cuts > 0 && text.IndexOf(separator, start, StringComparison.Ordinal) is var at && at >= 0; cuts--)
+        for (; cuts > 0 && TextSearch.IndexOf(text.AsSpan(start), separator, budget) is var at && at >= 0; cuts--)
         {
-            yield return text[start..at];
-            start = at + separator.Length;
+            yield return (start, start + at);
+            start += at + separator.Length;
         }
-        yield return text[start..];
+        yield return (start, text.Length);
     }
 
     /// <summary>The parts from the last to the first.</summary>
-    static IEnumerable<string> SplitFromEnd(string text, string separator, long cuts)
+    static IEnumerable<(int Start, int End)> SplitFromEnd(string text, string separator, long cuts, Budget budget)
     {
         var end = text.Length;
-        for (; cuts > 0 && text.AsSpan(0, end).LastIndexOf(separator) is var at && at >= 0; cuts--)
+        for (; cuts > 0 && TextSearch.LastIndexOf(text.AsSpan(0, end), separator, budget) is var at && at >= 0; cuts--)
         {
-            yield return text[(at + separator.Length)..end];
+            yield return (at + separator.Length, end);
             end = at;
         }
-        yield return text[..end];
+        yield return (0, end);
     }
 
-    static IEnumerable<string> WordsFromStart(string text, long cuts)
+    static IEnumerable<(int Start, int End)> WordsFromStart(string text, long cuts)
     {
-        for (var rest = Whitespace.TrimStart(text); rest.Length > 0; cuts--)
+        for (var start = Whitespace.SkipForward(text, 0); start < text.Length; cuts--)
         {
-            var end = 0;
-            while (end < rest.Length && !Whitespace.IsWhitespace(rest[end])) end++;
-            yield return cuts > 0 ? rest[..end] : rest;
-            if (cuts <= 0) yield break;
-            rest = Whitespace.TrimStart(rest[end..]);
+            if (cuts <= 0)
+            {
+                yield return (start, text.Length);
+                yield break;
+            }
+            var end = start;
+            while (end < text.Length && !Whitespace.IsWhitespace(text[end])) end++;
+            yield return (start, end);
+            start = Whitespace.SkipForward(text, end);
         }
     }
 
-    static IEnumerable<string> WordsFromEnd(string text, long cuts)
+    /// <summary>The words from the last to the first.</summary>
+    static IEnumerable<(int Start, int End)> WordsFromEnd(string text, long cuts)
     {
-        for (var rest = Whitespace.TrimEnd(text); rest.Length > 0; cuts--)
+        for (var end = Whitespace.SkipBackward(text, text.Length); end > 0; cuts--)
         {
-            var start = rest.Length;
-            while (start > 0 && !Whitespace.IsWhitespace(rest[start - 1])) start--;
-            yield return cuts > 0 ? rest[start..] : rest;
-            if (cuts <= 0) yield break;
-            rest = Whitespace.TrimEnd(rest[..start]);
+            if (cuts <= 0)
+            {
+                yield return (0, end);
+                yield break;
+            }
+            var start = end;
+            while (start > 0 && !Whitespace.IsWhitespace(text[start - 1])) start--;
+            yield return (start, end);
+            end = Whitespace.SkipBackward(text, start);
         }
     }
 
@@ -90,10 +102,10 @@ static partial class StringMethods
     {
         var separator = arguments.Bind("partition", "sep")[0].Required("partition", "sep").AsText("partition");
         if (separator.Length == 0) throw new TemplateFault("empty separator");
-        var at = fromEnd ? self.Text.LastIndexOf(separator, StringComparison.Ordinal) : self.Text.IndexOf(separator, StringComparison.Ordinal);
+        var at = fromEnd ? TextSearch.LastIndexOf(self.Text, separator, context.Budget) : TextSearch.IndexOf(self.Text, separator, context.Budget);
         var empty = new StringValue("");
         if (at < 0) return fromEnd ? new TupleValue(empty, empty, self) : new TupleValue(self, empty, empty);
-        return new TupleValue(context.Text(self.Text[..at]), context.Text(separator), context.Text(self.Text[(at + separator.Length)..]));
+        return new TupleValue(context.Text(self.Text.AsSpan(0, at)), context.Text(separator), context.Text(self.Text.AsSpan(at + separator.Length)));
     }
 
     static Value StartsOrEnds(ValueContext context, StringValue self, CallArguments arguments, bool atEnd)
@@ -103,9 +115,15 @@ static partial class StringMethods
         var text = Part(context, self, bound[1], bound[2]).Text;
         var wanted = bound[0].Required(name, "prefix");
         Value[] candidates = wanted is TupleValue several ? several.Items : [wanted];
-        return BooleanValue.Of(candidates.Any(candidate => atEnd
-            ? text.EndsWith(candidate.AsText(name), StringComparison.Ordinal)
-            : text.StartsWith(candidate.AsText(name), StringComparison.Ordinal)));
+        return BooleanValue.Of(candidates.Any(Fits));
+
+        bool Fits(Value candidate)
+        {
+            var part = candidate.AsText(name);
+            context.Budget.Spend(1);
+            context.Budget.SpendOnText(part.Length);
+            return atEnd ? text.EndsWith(part, StringComparison.Ordinal) : text.StartsWith(part, StringComparison.Ordinal);
+        }
     }
 
     static Value Index(ValueContext context, StringValue self, CallArguments arguments, string name, bool fromEnd) =>
@@ -117,8 +135,9 @@ static partial class StringMethods
         var bound = arguments.Bind(name, "sub", "start", "end");
         var part = Part(context, self, bound[1], bound[2]);
         var wanted = bound[0].Required(name, "sub").AsText(name);
-        var at = fromEnd ? part.Text.AsSpan().LastIndexOf(wanted) : part.Text.AsSpan().IndexOf(wanted);
+        var at = fromEnd ? TextSearch.LastIndexOf(part.Text, wanted, context.Budget) : TextSearch.IndexOf(part.Text, wanted, context.Budget);
         if (at < 0 || (part.Text.Length == 0 && bound[1] is not null && bound[1] is not NoneValue && bound[1]!.AsInteger(name) > self.Count)) return -1;
+        context.Budget.SpendOnText(at);
         return SliceRange.Of(Bound(bound[1]), null, null, self.Count!.Value).Start + part.CodePointsIn(at);
     }
 
@@ -127,7 +146,7 @@ static partial class StringMethods
         var bound = arguments.Bind("count", "sub", "start", "end");
         var part = Part(context, self, bound[1], bound[2]);
         var wanted = bound[0].Required("count", "sub").AsText("count");
-        return new IntegerValue(wanted.Length == 0 ? part.Count!.Value + 1 : part.Text.AsSpan().Count(wanted));
+        return new IntegerValue(wanted.Length == 0 ? part.Count!.Value + 1 : TextSearch.Count(part.Text, wanted, context.Budget));
     }
 
     static StringValue Part(ValueContext context, StringValue self, Value? start, Value? end) => start is null && end is null ? self

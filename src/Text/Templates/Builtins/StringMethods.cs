@@ -51,16 +51,12 @@ static partial class StringMethods
         ["isalpha"] = Every("isalpha", Rune.IsLetter),
         ["isalnum"] = Every("isalnum", rune => Rune.IsLetter(rune) || Rune.IsNumber(rune)),
         ["isspace"] = Every("isspace", rune => rune.IsBmp && Whitespace.IsWhitespace((char)rune.Value)),
-        ["islower"] = Asking("islower", IsLower),
-        ["isupper"] = Asking("isupper", IsUpper),
+        ["islower"] = Asking("islower", LetterCase.IsLower),
+        ["isupper"] = Asking("isupper", LetterCase.IsUpper),
     }.ToFrozenDictionary();
 
     public static Value? Find(StringValue self, string name) =>
         ByName.TryGetValue(name, out var method) ? new FunctionValue(name, (context, arguments) => Call(method, context, self, arguments)) : null;
-
-    public static bool IsLower(string text) => HasCase(text, Rune.IsLower);
-
-    public static bool IsUpper(string text) => HasCase(text, Rune.IsUpper);
 
     static Value Call(Method method, ValueContext context, StringValue self, CallArguments arguments)
     {
@@ -68,53 +64,66 @@ static partial class StringMethods
         return method(context, self, arguments);
     }
 
-    static bool HasCase(string text, Func<Rune, bool> isCase)
-    {
-        var cased = text.EnumerateRunes().Where(LetterCase.IsCased).ToList();
-        return cased.Count > 0 && cased.All(isCase);
-    }
-
     static Method Changing(string name, Func<string, string> change) => (context, self, arguments) =>
     {
         arguments.Bind(name);
-        return context.Text(change(self.Text));
+        return context.Changed(self.Text, change);
     };
 
-    static Method Asking(string name, Func<string, bool> holds) => (_, self, arguments) =>
+    static Method Asking(string name, Func<string, bool> holds) => (context, self, arguments) =>
     {
         arguments.Bind(name);
+        context.Budget.SpendOnLetters(self.Text.Length);
         return BooleanValue.Of(holds(self.Text));
     };
 
-    static Method Every(string name, Func<Rune, bool> holds) => Asking(name, text => text.Length > 0 && text.EnumerateRunes().All(holds));
+    static Method Every(string name, Func<Rune, bool> holds) => Asking(name, text =>
+    {
+        foreach (var rune in text.EnumerateRunes())
+            if (!holds(rune)) return false;
+        return text.Length > 0;
+    });
 
     static Value Strip(ValueContext context, StringValue self, CallArguments arguments, bool atStart, bool atEnd)
     {
         var characters = arguments.Bind("strip", "chars")[0];
         var text = self.Text;
-        if (characters is null or NoneValue)
-        {
-            if (atEnd) text = Whitespace.TrimEnd(text);
-            return context.Text(atStart ? Whitespace.TrimStart(text) : text);
-        }
-        var stripped = characters.AsText("strip").EnumerateRunes().ToHashSet();
-        while (atStart && Rune.DecodeFromUtf16(text, out var first, out var length) is OperationStatus.Done && stripped.Contains(first))
-            text = text[length..];
-        while (atEnd && Rune.DecodeLastFromUtf16(text, out var last, out var length) is OperationStatus.Done && stripped.Contains(last))
-            text = text[..^length];
-        return context.Text(text);
+        var stripped = characters is null or NoneValue ? null : RunesOf(characters.AsText("strip"), context.Budget);
+        var start = !atStart ? 0 : stripped is null ? Whitespace.SkipForward(text, 0) : SkipForward(text, stripped);
+        var end = !atEnd ? text.Length : stripped is null ? Whitespace.SkipBackward(text, text.Length) : SkipBackward(text, stripped);
+        return context.Text(text.AsSpan(start..Math.Max(start, end)));
+    }
+
+    static HashSet<Rune> RunesOf(string characters, Budget budget)
+    {
+        budget.MakeElements(characters.Length);
+        return characters.EnumerateRunes().ToHashSet();
+    }
+
+    static int SkipForward(string text, HashSet<Rune> skipped)
+    {
+        var at = 0;
+        while (Rune.DecodeFromUtf16(text.AsSpan(at), out var first, out var length) is OperationStatus.Done && skipped.Contains(first)) at += length;
+        return at;
+    }
+
+    static int SkipBackward(string text, HashSet<Rune> skipped)
+    {
+        var end = text.Length;
+        while (Rune.DecodeLastFromUtf16(text.AsSpan(0, end), out var last, out var length) is OperationStatus.Done && skipped.Contains(last)) end -= length;
+        return end;
     }
 
     static Value RemovePrefix(ValueContext context, StringValue self, CallArguments arguments)
     {
         var prefix = arguments.Bind("removeprefix", "prefix")[0].Required("removeprefix", "prefix").AsText("removeprefix");
-        return self.Text.StartsWith(prefix, StringComparison.Ordinal) ? context.Text(self.Text[prefix.Length..]) : self;
+        return self.Text.StartsWith(prefix, StringComparison.Ordinal) ? context.Text(self.Text.AsSpan(prefix.Length)) : self;
     }
 
     static Value RemoveSuffix(ValueContext context, StringValue self, CallArguments arguments)
     {
         var suffix = arguments.Bind("removesuffix", "suffix")[0].Required("removesuffix", "suffix").AsText("removesuffix");
-        return self.Text.EndsWith(suffix, StringComparison.Ordinal) ? context.Text(self.Text[..^suffix.Length]) : self;
+        return self.Text.EndsWith(suffix, StringComparison.Ordinal) ? context.Text(self.Text.AsSpan(..^suffix.Length)) : self;
     }
 
     static Value Replace(ValueContext context, StringValue self, CallArguments arguments)
@@ -127,13 +136,14 @@ static partial class StringMethods
         var text = self.Text;
         var written = 0;
         // Empty text is found before every character and at the end.
-        for (var at = text.IndexOf(old, StringComparison.Ordinal); at >= 0 && left != 0; left--)
+        for (var at = TextSearch.IndexOf(text, old, context.Budget); at >= 0 && left != 0; left--)
         {
             context.Budget.Spend(1);
             output.Append(text.AsSpan(written..at)).Append(replacement);
             written = at + old.Length;
             var next = old.Length > 0 ? written : at + (at + 1 < text.Length && char.IsSurrogatePair(text, at) ? 2 : 1);
-            at = next <= text.Length ? text.IndexOf(old, next, StringComparison.Ordinal) : -1;
+            var found = next <= text.Length ? TextSearch.IndexOf(text.AsSpan(next), old, context.Budget) : -1;
+            at = found < 0 ? -1 : next + found;
         }
         output.Append(text.AsSpan(written));
         return new StringValue(output.ToString());

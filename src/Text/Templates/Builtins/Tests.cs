@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates.Operations;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
@@ -30,12 +31,12 @@ static class Tests
         ["escaped"] = Plain("escaped", value => value is StringValue { IsMarkup: true }),
         ["odd"] = (context, value, _) => Remainder(value, new IntegerValue(2), context) == 1,
         ["even"] = (context, value, _) => Remainder(value, new IntegerValue(2), context) == 0,
-        ["lower"] = (context, value, _) => StringMethods.IsLower(context.TextOf(value)),
-        ["upper"] = (context, value, _) => StringMethods.IsUpper(context.TextOf(value)),
+        ["lower"] = (context, value, _) => HasCase(context, value, LetterCase.IsLower),
+        ["upper"] = (context, value, _) => HasCase(context, value, LetterCase.IsUpper),
         ["filter"] = Plain("filter", value => value is StringValue name && Filters.Exists(name.Text)),
         ["test"] = Plain("test", value => value is StringValue name && Exists(name.Text)),
         ["divisibleby"] = (context, value, arguments) => Remainder(value, Single("divisibleby", arguments), context) == 0,
-        ["sameas"] = (_, value, arguments) => IsSame(value, Single("sameas", arguments)),
+        ["sameas"] = (context, value, arguments) => IsSame(value, Single("sameas", arguments), context.Budget),
         ["in"] = Comparing("in"),
         ["=="] = Comparing("=="),
         ["eq"] = Comparing("=="),
@@ -56,7 +57,22 @@ static class Tests
 
     public static bool Exists(string name) => ByName.ContainsKey(name);
 
-    public static Test Get(string name) => ByName.TryGetValue(name, out var test) ? test : throw new TemplateFault($"no test named '{name}'");
+    /// <summary>A name that is known to be a test's.</summary>
+    public static string Named(string name) => Exists(name) ? name : throw new TemplateFault($"no test named {ErrorText.Quote(name)}");
+
+    /// <summary>Asks a test. A text is paid for once here, as some tests read it from end to end.</summary>
+    public static bool Holds(string name, ValueContext context, Value value, CallArguments arguments)
+    {
+        if (value is StringValue text) context.Budget.SpendOnText(text.Text.Length);
+        return ByName[Named(name)](context, value, arguments);
+    }
+
+    static bool HasCase(ValueContext context, Value value, Func<string, bool> holds)
+    {
+        var text = context.TextOf(value);
+        context.Budget.SpendOnLetters(text.Length);
+        return holds(text);
+    }
 
     static Test Plain(string name, Func<Value, bool> holds) => (_, value, arguments) =>
     {
@@ -73,9 +89,9 @@ static class Tests
         Arithmetic.Apply("%", value, divisor, context).TryGetNumber(out var rest) ? rest : null;
 
     /// <summary>Python's <c>is</c>: whether both are the same object. Python may share plain values, so for those it is the same type and value.</summary>
-    static bool IsSame(Value left, Value right) => ReferenceEquals(left, right) || (left, right) switch
+    static bool IsSame(Value left, Value right, Budget budget) => ReferenceEquals(left, right) || (left, right) switch
     {
-        (StringValue a, StringValue b) => a.Text == b.Text,
+        (StringValue, StringValue) => Comparison.AreEqual(left, right, budget),
         (IntegerValue a, IntegerValue b) => a.Integer == b.Integer,
         _ => false,
     };

@@ -13,7 +13,7 @@ static class TextFilters
         new("upper", (context, value, arguments) => Call(context, value, "upper", arguments)),
         new("lower", (context, value, arguments) => Call(context, value, "lower", arguments)),
         new("capitalize", (context, value, arguments) => Call(context, value, "capitalize", arguments)),
-        new("title", (context, value, arguments) => { arguments.Bind("title"); return context.Text(LetterCase.TitleWords(context.TextOf(value))); }),
+        new("title", (context, value, arguments) => { arguments.Bind("title"); return context.Changed(context.TextOf(value), LetterCase.TitleWords); }),
         new("trim", Trim),
         new("replace", Replace),
         new("center", (context, value, arguments) => Call(context, value, "center", arguments.Positional.Count > 0 ? arguments : new([new IntegerValue(80)]))),
@@ -21,14 +21,14 @@ static class TextFilters
         new("format", Format),
         new("escape", Escape),
         new("e", Escape),
-        new("forceescape", (context, value, _) => new StringValue(context.Text(new StringValue(context.TextOf(value)).Escape()).Text, isMarkup: true)),
+        new("forceescape", (context, value, _) => new StringValue(new StringValue(context.TextOf(value)).Escape(context.Budget), isMarkup: true)),
         new("safe", (context, value, _) => new StringValue(context.TextOf(value), isMarkup: true)),
-        new("wordcount", (context, value, _) => new IntegerValue(CountWords(context.TextOf(value)))),
+        new("wordcount", (context, value, _) => new IntegerValue(CountWords(context.TextOf(value), context.Budget))),
         new("truncate", Truncate),
         new("tojson", ToJson),
     ];
 
-    static StringValue AsString(ValueContext context, Value value) => value as StringValue ?? context.Text(context.TextOf(value));
+    static StringValue AsString(ValueContext context, Value value) => value as StringValue ?? new StringValue(context.TextOf(value));
 
     static Value Call(ValueContext context, Value value, string method, CallArguments arguments) =>
         StringMethods.Find(AsString(context, value), method)!.Call(context, arguments);
@@ -43,7 +43,7 @@ static class TextFilters
     {
         var bound = arguments.Bind("replace", "old", "new", "count");
         var (old, replacement) = (bound[0].Required("replace", "old"), bound[1].Required("replace", "new"));
-        Value[] texts = [context.Text(context.TextOf(old)), context.Text(context.TextOf(replacement))];
+        Value[] texts = [new StringValue(context.TextOf(old)), new StringValue(context.TextOf(replacement))];
         return Call(context, value, "replace", new CallArguments(bound[2] is null or NoneValue ? texts : [.. texts, bound[2]!]));
     }
 
@@ -54,12 +54,15 @@ static class TextFilters
         var indent = bound[0] is StringValue given ? given.Text : new string(' ', Math.Clamp(bound[0]?.AsCount("indent") ?? 4, 0, 1000));
         bool first = bound[1]?.IsTrue ?? false, blank = bound[2]?.IsTrue ?? false;
         var output = new BoundedText(context.Budget);
-        var lines = StringMethods.Lines(text + "\n", keepEnds: false).ToList();
-        for (var i = 0; i < lines.Count; i++)
+        context.Budget.MakeText(text.Length + 1);
+        var isFirst = true;
+        foreach (var (start, end) in StringMethods.Lines(text + "\n", keepEnds: false))
         {
-            if (i > 0) output.Append('\n');
-            if (i == 0 ? first : blank || lines[i].Length > 0) output.Append(indent);
-            output.Append(lines[i]);
+            context.Budget.Spend(1);
+            if (!isFirst) output.Append('\n');
+            if (isFirst ? first : blank || end > start) output.Append(indent);
+            output.Append(text.AsSpan(start, end - start));
+            isFirst = false;
         }
         return new StringValue(output.ToString());
     }
@@ -68,19 +71,20 @@ static class TextFilters
     {
         if (arguments.Named.Count > 0 && arguments.Positional.Count > 0) throw new TemplateFault("format() takes values in order or by name, not both");
         Value values = arguments.Named.Count == 0 ? new TupleValue([.. arguments.Positional])
-            : new DictionaryValue(arguments.Named.Select(pair => KeyValuePair.Create<Value, Value>(new StringValue(pair.Key), pair.Value)));
+            : new DictionaryValue(arguments.Named.Select(pair => KeyValuePair.Create<Value, Value>(new StringValue(pair.Key), pair.Value)), context.Budget);
         return PercentFormat.Apply(AsString(context, value), values, context);
     }
 
     static Value Escape(ValueContext context, Value value, CallArguments arguments)
     {
         arguments.Bind("escape");
-        return new StringValue(context.Text(AsString(context, value).Escape()).Text, isMarkup: true);
+        return new StringValue(AsString(context, value).Escape(context.Budget), isMarkup: true);
     }
 
     /// <summary>Counts the runs of letters, digits and underscores.</summary>
-    static int CountWords(string text)
+    static int CountWords(string text, Budget budget)
     {
+        budget.SpendOnLetters(text.Length);
         var count = 0;
         for (var i = 0; i < text.Length; i++)
             if (IsInWord(text[i]) && (i == 0 || !IsInWord(text[i - 1]))) count++;
@@ -99,7 +103,7 @@ static class TextFilters
         if (text.Count <= (long)length + leeway) return text;
         var kept = ((StringValue)text.Pick(count => SliceRange.Of(0, length - end.Count, 1, count), context)).Text;
         if (bound[1]?.IsTrue != true && kept.LastIndexOf(' ') is var space && space >= 0) kept = kept[..space];
-        return context.Text(kept + end.Text);
+        return new StringValue(new BoundedText(context.Budget).Append(kept).Append(end.Text).ToString());
     }
 
     static Value ToJson(ValueContext context, Value value, CallArguments arguments)
@@ -118,7 +122,7 @@ static class TextFilters
             _ => throw new TemplateFault("tojson() wants two texts as separators"),
         };
         var output = new BoundedText(context.Budget);
-        new JsonText(output, indent, item, key, SortKeys: bound[3]?.IsTrue ?? false, EnsureAscii: bound[0]?.IsTrue ?? false).Write(value);
+        new JsonText(output, context.Budget, indent, item, key, SortKeys: bound[3]?.IsTrue ?? false, EnsureAscii: bound[0]?.IsTrue ?? false).Write(value);
         return new StringValue(output.ToString());
     }
 }

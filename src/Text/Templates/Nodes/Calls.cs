@@ -1,3 +1,4 @@
+using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates.Builtins;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
@@ -19,15 +20,20 @@ sealed record ArgumentList(
         foreach (var (name, value) in Named)
             if (!named.TryAdd(name, value.Evaluate(context))) throw new TemplateFault($"keyword argument repeated: {name}");
         if (Spread is not null) positional.AddRange(context.Elements(Spread.Evaluate(context)));
-        if (NamedSpread is not null) AddNamed(NamedSpread.Evaluate(context), named);
+        if (NamedSpread is not null) AddNamed(NamedSpread.Evaluate(context), named, context.Budget);
         return new CallArguments(positional, named);
     }
 
-    static void AddNamed(Value value, Dictionary<string, Value> named)
+    static void AddNamed(Value value, Dictionary<string, Value> named, Budget budget)
     {
         if (value is not DictionaryValue dictionary) throw new TemplateFault($"argument after ** must be a mapping, not {value.TypeName}");
         foreach (var (key, argument) in dictionary.Entries)
-            if (!named.TryAdd(key.AsText("**"), argument)) throw new TemplateFault($"got multiple values for keyword argument '{key.AsText("**")}'");
+        {
+            budget.MakeElements(1);
+            KeyEquality.Pay(key, budget);
+            var name = key.AsText("**");
+            if (!named.TryAdd(name, argument)) throw new TemplateFault($"got multiple values for keyword argument {ErrorText.Quote(name)}");
+        }
     }
 }
 
@@ -55,16 +61,12 @@ sealed class FilterExpression(int line, Expression? target, string name, Argumen
     public Value ApplyToBlock(Value text, RenderContext context) =>
         Apply(target is FilterExpression inner ? inner.ApplyToBlock(text, context) : text, context);
 
-    Value Apply(Value value, RenderContext context)
-    {
-        if (value is StringValue text) context.Budget.SpendOnText(text.Text.Length);
-        return Filters.Get(name)(context, value, arguments.Evaluate(context));
-    }
+    Value Apply(Value value, RenderContext context) => Filters.Apply(name, context, value, arguments.Evaluate(context));
 }
 
 /// <summary><c>target is name(arguments)</c>.</summary>
 sealed class TestExpression(int line, Expression target, string name, ArgumentList arguments) : Expression(line)
 {
     protected override Value Compute(RenderContext context) =>
-        BooleanValue.Of(Tests.Get(name)(context, target.Evaluate(context), arguments.Evaluate(context)));
+        BooleanValue.Of(Tests.Holds(name, context, target.Evaluate(context), arguments.Evaluate(context)));
 }

@@ -43,6 +43,7 @@ sealed class SequenceExpression(int line, IReadOnlyList<Expression> items, bool 
 
     protected override Value Compute(RenderContext context)
     {
+        context.Budget.MakeElements(items.Count);
         var values = new Value[items.Count];
         for (var i = 0; i < values.Length; i++) values[i] = items[i].Evaluate(context);
         return isTuple ? new TupleValue(values) : new ListValue(values);
@@ -53,19 +54,19 @@ sealed class SequenceExpression(int line, IReadOnlyList<Expression> items, bool 
 sealed class DictionaryExpression(int line, IReadOnlyList<(Expression Key, Expression Value)> entries) : Expression(line)
 {
     protected override Value Compute(RenderContext context) =>
-        new DictionaryValue(entries.Select(entry => KeyValuePair.Create(entry.Key.Evaluate(context), entry.Value.Evaluate(context))));
+        new DictionaryValue(entries.Select(entry => KeyValuePair.Create(entry.Key.Evaluate(context), entry.Value.Evaluate(context))), context.Budget);
 }
 
 /// <summary><c>target.name</c>.</summary>
 sealed class AttributeExpression(int line, Expression target, string name) : Expression(line)
 {
-    protected override Value Compute(RenderContext context) => Members.Attribute(target.Evaluate(context), name);
+    protected override Value Compute(RenderContext context) => Members.Attribute(target.Evaluate(context), name, context.Budget);
 }
 
 /// <summary><c>target[key]</c>.</summary>
 sealed class ItemExpression(int line, Expression target, Expression key) : Expression(line)
 {
-    protected override Value Compute(RenderContext context) => Members.Item(target.Evaluate(context), key.Evaluate(context));
+    protected override Value Compute(RenderContext context) => Members.Item(target.Evaluate(context), key.Evaluate(context), context.Budget);
 }
 
 /// <summary><c>target[start:stop:step]</c>, each bound optional.</summary>

@@ -111,6 +111,7 @@ sealed class LoopValue(Value iterated, IEnumerator<Value> elements) : Value
 
     Value Changed(ValueContext context, CallArguments arguments)
     {
+        context.Budget.MakeElements(arguments.Positional.Count);
         var now = new TupleValue([.. arguments.Positional]);
         var changed = _changed is null || !Comparison.AreEqual(_changed, now, context.Budget);
         _changed = now;

@@ -1,3 +1,4 @@
+using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
 
@@ -43,19 +44,22 @@ sealed record MacroDefinition(
             else if (named.Remove(name, out var value)) scope.Set(name, value);
             else scope.Set(name, fallback is null ? new UndefinedValue($"parameter '{name}' was not provided") : context.EvaluateIn(scope, fallback));
         }
-        BindRest(scope, arguments.Positional, named);
+        BindRest(context.Budget, scope, arguments.Positional, named);
     }
 
-    void BindRest(Scope scope, IReadOnlyList<Value> positional, Dictionary<string, Value> named)
+    void BindRest(Budget budget, Scope scope, IReadOnlyList<Value> positional, Dictionary<string, Value> named)
     {
         if (NamesInBody.Contains("caller") && Parameters.All(parameter => parameter.Name != "caller"))
             scope.Set("caller", named.Remove("caller", out var caller) ? caller : new UndefinedValue("No caller defined"));
         if (NamesInBody.Contains("kwargs"))
-            scope.Set("kwargs", new DictionaryValue(named.Select(pair => KeyValuePair.Create<Value, Value>(new StringValue(pair.Key), pair.Value))));
+            scope.Set("kwargs", new DictionaryValue(named.Select(pair => KeyValuePair.Create<Value, Value>(new StringValue(pair.Key), pair.Value)), budget));
         else if (named.Count > 0)
-            throw new TemplateFault($"macro '{Name}' takes no keyword argument '{named.Keys.First()}'");
+            throw new TemplateFault($"macro '{Name}' takes no keyword argument {ErrorText.Quote(named.Keys.First())}");
         if (NamesInBody.Contains("varargs"))
+        {
+            budget.MakeElements(positional.Count);
             scope.Set("varargs", new TupleValue([.. positional.Skip(Parameters.Count)]));
+        }
         else if (positional.Count > Parameters.Count)
             throw new TemplateFault($"macro '{Name}' takes not more than {Parameters.Count} argument(s)");
     }

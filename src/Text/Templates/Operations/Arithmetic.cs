@@ -44,12 +44,13 @@ static class Arithmetic
         switch (left, right)
         {
             case (StringValue a, StringValue b) when a.IsMarkup || b.IsMarkup:
-                return new StringValue(context.Text(a.Escape() + b.Escape()).Text, isMarkup: true);
+                var escaped = new BoundedText(context.Budget).Append(a.Escape(context.Budget)).Append(b.Escape(context.Budget));
+                return new StringValue(escaped.ToString(), isMarkup: true);
             case (StringValue a, StringValue b):
                 context.Budget.MakeText((long)a.Text.Length + b.Text.Length);
                 return new StringValue(a.Text + b.Text);
             case (SequenceValue a, SequenceValue b) when a.GetType() == b.GetType():
-                context.Budget.Spend((long)a.Items.Length + b.Items.Length);
+                context.Budget.MakeElements((long)a.Items.Length + b.Items.Length);
                 return a.With([.. a.Items, .. b.Items]);
             case (StringValue or SequenceValue, _):
                 throw new TemplateFault($"can only concatenate {left.TypeName} (not \"{right.TypeName}\") to {left.TypeName}");
@@ -70,7 +71,7 @@ static class Arithmetic
             return new StringValue(string.Concat(Enumerable.Repeat(text.Text, text.Text.Length == 0 ? 0 : (int)times)));
         }
         var items = ((SequenceValue)left).Items;
-        context.Budget.Spend(items.Length * times);
+        context.Budget.MakeElements(items.Length * times);
         return ((SequenceValue)left).With([.. Enumerable.Repeat(items, items.Length == 0 ? 0 : (int)times).SelectMany(item => item)]);
     }
 

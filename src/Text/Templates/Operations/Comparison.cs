@@ -36,14 +36,14 @@ static class Comparison
             case (DictionaryValue a, DictionaryValue b):
                 if (a.Entries.Count != b.Entries.Count) return false;
                 foreach (var (key, value) in a.Entries)
-                    if (!b.Entries.TryGetValue(key, out var other) || !AreEqual(value, other, budget)) return false;
+                    if (!b.TryGet(key, budget, out var other) || !AreEqual(value, other, budget)) return false;
                 return true;
             case (RangeValue a, RangeValue b):
                 return a.Count == b.Count && a.Iterate().Zip(b.Iterate()).All(pair => AreEqual(pair.First, pair.Second, budget));
             case (UndefinedValue, UndefinedValue):
                 return true;
             default:
-                return KeyEquality.IsKey(left) && KeyEquality.IsKey(right) && KeyEquality.Instance.Equals(left, right);
+                return KeyEquality.IsKey(left, budget) && KeyEquality.IsKey(right, budget) && KeyEquality.Instance.Equals(left, right);
         }
     }
 
@@ -66,10 +66,9 @@ static class Comparison
             case StringValue text:
                 if (element is not StringValue part)
                     throw (element as UndefinedValue)?.Fault() ?? new TemplateFault($"'in <string>' requires string as left operand, not {element.TypeName}");
-                context.Budget.SpendOnText(text.Text.Length);
-                return text.Text.Contains(part.Text, StringComparison.Ordinal);
+                return TextSearch.IndexOf(text.Text, part.Text, context.Budget) >= 0;
             case DictionaryValue dictionary:
-                return dictionary.Entries.ContainsKey(KeyEquality.Checked(element));
+                return dictionary.TryGet(KeyEquality.Checked(element, context.Budget), context.Budget, out _);
             default:
                 if (container.Iterate() is null) throw new TemplateFault($"argument of type '{container.TypeName}' is not iterable");
                 foreach (var candidate in context.Elements(container))
@@ -78,7 +77,8 @@ static class Comparison
         }
     }
 
-    static int CompareText(string left, string right, Budget budget)
+    /// <summary>By code points, as Python orders text.</summary>
+    public static int CompareText(string left, string right, Budget budget)
     {
         budget.SpendOnText(Math.Min(left.Length, right.Length));
         var at = left.AsSpan().CommonPrefixLength(right);

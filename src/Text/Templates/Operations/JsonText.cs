@@ -9,12 +9,13 @@ namespace LlamaCluster.Text.Templates.Operations;
 /// outside ASCII stay as they are unless <c>ensure_ascii</c> is asked for.
 /// </summary>
 /// <param name="Output">Where the text goes.</param>
+/// <param name="Budget">Pays for sorting; the output pays for itself.</param>
 /// <param name="Indent">Indentation of one level; null to write everything on one line.</param>
 /// <param name="ItemSeparator">Text between elements.</param>
 /// <param name="KeySeparator">Text between a key and its value.</param>
 /// <param name="SortKeys">Sort the keys of each object.</param>
 /// <param name="EnsureAscii">Escape everything that is not ASCII.</param>
-sealed record JsonText(BoundedText Output, string? Indent, string ItemSeparator, string KeySeparator, bool SortKeys, bool EnsureAscii)
+sealed record JsonText(BoundedText Output, Budget Budget, string? Indent, string ItemSeparator, string KeySeparator, bool SortKeys, bool EnsureAscii)
 {
     public void Write(Value value, int level = 0)
     {
@@ -56,8 +57,9 @@ sealed record JsonText(BoundedText Output, string? Indent, string ItemSeparator,
     IReadOnlyCollection<KeyValuePair<Value, Value>> Entries(DictionaryValue dictionary)
     {
         if (!SortKeys) return dictionary.Entries;
-        if (!dictionary.Entries.Keys.All(key => key is StringValue)) throw new TemplateFault("tojson(sort_keys=true) wants keys that are text");
-        return [.. dictionary.Entries.OrderBy(entry => KeyText(entry.Key), StringComparer.Ordinal)];
+        Budget.MakeElements(dictionary.Entries.Count);
+        if (!dictionary.Keys.All(key => key is StringValue)) throw new TemplateFault("tojson(sort_keys=true) wants keys that are text");
+        return Ordering.Sort(dictionary.Entries, (a, b) => Comparison.CompareText(KeyText(a.Key), KeyText(b.Key), Budget));
     }
 
     void BreakLine(int level)

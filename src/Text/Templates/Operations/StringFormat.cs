@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates.Runtime;
 using LlamaCluster.Text.Templates.Values;
 
@@ -17,6 +18,7 @@ static partial class PercentFormat
         var written = 0;
         foreach (Match match in Conversion().Matches(text))
         {
+            context.Budget.Spend(1);
             output.Append(text.AsSpan(written..match.Index));
             written = match.Index + match.Length;
             if (match.ValueSpan is "%%") output.Append('%');
@@ -30,7 +32,8 @@ static partial class PercentFormat
         Value Next(Match match)
         {
             if (match.Groups["key"] is { Success: true } key)
-                return arguments is DictionaryValue named ? named.GetItem(new StringValue(key.Value)) ?? throw new TemplateFault($"no value for %({key.Value})")
+                return arguments is DictionaryValue named
+                    ? named.GetItem(new StringValue(key.Value), context.Budget) ?? throw new TemplateFault($"no value for %({ErrorText.Show(key.Value)})")
                     : throw new TemplateFault("format requires a mapping");
             return used < values.Length ? values[used++] : throw new TemplateFault("not enough arguments for format string");
         }
@@ -39,7 +42,8 @@ static partial class PercentFormat
     static string Convert(Match match, Value value, ValueContext context)
     {
         var flags = match.Groups["flags"].Value;
-        var type = match.Groups["type"].Length > 0 ? match.Groups["type"].Value[0] : throw new TemplateFault($"format '{match.Value}' is not supported");
+        var type = match.Groups["type"].Length > 0 ? match.Groups["type"].Value[0]
+            : throw new TemplateFault($"format {ErrorText.Quote(match.Value)} is not supported");
         var left = flags.Contains('-');
         var spec = new FormatSpec(
             flags.Contains('0') && !left && type is not ('s' or 'r') ? '0' : ' ',
@@ -49,7 +53,7 @@ static partial class PercentFormat
             Thousands: false,
             FormatSpec.Number(match.Groups["precision"].Value),
             type is 'r' ? 's' : type is 'i' or 'u' ? 'd' : type);
-        if (spec.Type == 's') return spec.Apply(type == 'r' ? Repr(value, context) : context.Text(context.TextOf(value)), context);
+        if (spec.Type == 's') return spec.Apply(type == 'r' ? Repr(value, context) : new StringValue(context.TextOf(value)), context);
         if (!value.TryGetNumber(out var number))
             throw (value as UndefinedValue)?.Fault() ?? new TemplateFault($"%{type} format: a number is required, not {value.TypeName}");
         if (spec.Type != 'd' || value is not FloatValue) return spec.Apply(value, context);
@@ -64,7 +68,7 @@ static partial class PercentFormat
         return new StringValue(output.ToString());
     }
 
-    [GeneratedRegex(@"%(?:%|(?:\((?<key>[^)]*)\))?(?<flags>[-+ 0#]*)(?<width>\d+)?(?:\.(?<precision>\d+))?(?<type>[sdiufFxXor])?)")]
+    [GeneratedRegex(@"%(?:%|(?:\((?<key>[^)]*)\))?(?<flags>[-+ 0#]*)(?<width>[0-9]+)?(?:\.(?<precision>[0-9]+))?(?<type>[sdiufFxXor])?)")]
     private static partial Regex Conversion();
 }
 
@@ -89,6 +93,8 @@ static class BraceFormat
             {
                 var end = text.IndexOf('}', at);
                 if (end < 0) throw new TemplateFault("expected '}' before end of format string");
+                context.Budget.Spend(1);
+                context.Budget.SpendOnText(end - at);
                 output.Append(Field(text[(at + 1)..end]));
                 at = end;
             }
@@ -106,7 +112,7 @@ static class BraceFormat
         {
             if (arguments.Named.TryGetValue(name, out var named)) return named;
             var index = name.Length == 0 ? used++ : int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var given) ? given
-                : throw new TemplateFault($"format has no argument '{name}'");
+                : throw new TemplateFault($"format has no argument {ErrorText.Quote(name)}");
             return index < arguments.Positional.Count ? arguments.Positional[index] : throw new TemplateFault($"format has no argument {index}");
         }
     }
@@ -123,7 +129,7 @@ sealed partial record FormatSpec(char Fill, char Align, char Sign, int Width, bo
     public static FormatSpec Parse(string spec)
     {
         var match = Pattern().Match(spec);
-        if (!match.Success) throw new TemplateFault($"format '{spec}' is not supported");
+        if (!match.Success) throw new TemplateFault($"format {ErrorText.Quote(spec)} is not supported");
         var zero = match.Groups["zero"].Length > 0;
         return new FormatSpec(
             match.Groups["fill"].Length > 0 ? match.Groups["fill"].Value[0] : zero ? '0' : ' ',
@@ -144,6 +150,7 @@ sealed partial record FormatSpec(char Fill, char Align, char Sign, int Width, bo
     {
         if (value is UndefinedValue undefined && Type is not ('\0' or 's')) throw undefined.Fault();
         if (value is StringValue || Type == 's' || !value.TryGetNumber(out var real)) return Pad(Text(value, context), "", '<');
+        context.Budget.Spend(FloatText.StepsFor(Precision ?? 6));
         var (sign, digits) = value.TryGetInteger(out var integer) && Type is not ('f' or 'F' or '%') ? Integer(integer) : Real(real);
         return Pad(digits, sign, '>');
     }
@@ -204,7 +211,7 @@ sealed partial record FormatSpec(char Fill, char Align, char Sign, int Width, bo
     }
 
     [GeneratedRegex(
-        @"^(?:(?<fill>.)?(?<align>[<>=^]))?(?<sign>[-+ ])?(?<zero>0)?(?<width>\d+)?(?<comma>,)?(?:\.(?<precision>\d+))?(?<type>[a-zA-Z%])?$",
+        @"^(?:(?<fill>.)?(?<align>[<>=^]))?(?<sign>[-+ ])?(?<zero>0)?(?<width>[0-9]+)?(?<comma>,)?(?:\.(?<precision>[0-9]+))?(?<type>[a-zA-Z%])?$",
         RegexOptions.Singleline)]
     private static partial Regex Pattern();
 }

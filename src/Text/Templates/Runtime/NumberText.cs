@@ -67,6 +67,9 @@ static class FloatText
         };
     }
 
+    /// <summary>What <see cref="Fixed"/> or <see cref="Round"/> with so many decimals costs: the digits are computed exactly, all with all.</summary>
+    public static long StepsFor(int decimals) => 16 + Math.Min(Math.Abs((long)decimals), 20_000) * Math.Min(Math.Abs((long)decimals), 20_000) / 4096;
+
     /// <summary>The number with a fixed count of decimals. An exact half is rounded to even.</summary>
     public static string Fixed(double number, int decimals)
     {

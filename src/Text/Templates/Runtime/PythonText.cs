@@ -9,20 +9,26 @@ static class Whitespace
 {
     public static bool IsWhitespace(char character) => char.IsWhiteSpace(character) || character is >= '\x1c' and <= '\x1f';
 
-    public static string Trim(string text) => TrimStart(TrimEnd(text));
-
-    public static string TrimStart(string text)
+    public static string Trim(string text)
     {
-        var start = 0;
-        while (start < text.Length && IsWhitespace(text[start])) start++;
-        return text[start..];
+        var start = SkipForward(text, 0);
+        return text[start..Math.Max(start, SkipBackward(text, text.Length))];
     }
 
-    public static string TrimEnd(string text)
+    public static string TrimEnd(string text) => text[..SkipBackward(text, text.Length)];
+
+    /// <summary>The first place from <paramref name="at"/> on where no white space stands.</summary>
+    public static int SkipForward(string text, int at)
     {
-        var end = text.Length;
+        while (at < text.Length && IsWhitespace(text[at])) at++;
+        return at;
+    }
+
+    /// <summary>The last place up to <paramref name="end"/> before which no white space stands.</summary>
+    public static int SkipBackward(string text, int end)
+    {
         while (end > 0 && IsWhitespace(text[end - 1])) end--;
-        return text[..end];
+        return end;
     }
 }
 
@@ -68,6 +74,24 @@ static class LetterCase
         foreach (var rune in text.EnumerateRunes())
             swapped.Append((Rune.IsUpper(rune) ? Rune.ToLowerInvariant(rune) : Rune.ToUpperInvariant(rune)).ToString());
         return swapped.ToString();
+    }
+
+    /// <summary>Whether all letters that have a case are of lower case, and there is one.</summary>
+    public static bool IsLower(string text) => HasCase(text, Rune.IsLower);
+
+    /// <summary>The same of upper case.</summary>
+    public static bool IsUpper(string text) => HasCase(text, Rune.IsUpper);
+
+    static bool HasCase(string text, Func<Rune, bool> isCase)
+    {
+        var found = false;
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (!IsCased(rune)) continue;
+            if (!isCase(rune)) return false;
+            found = true;
+        }
+        return found;
     }
 
     public static bool IsCased(Rune rune) => Rune.IsUpper(rune) || Rune.IsLower(rune) || Rune.GetUnicodeCategory(rune) == UnicodeCategory.TitlecaseLetter;

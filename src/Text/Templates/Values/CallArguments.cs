@@ -1,3 +1,4 @@
+using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Values;
@@ -28,7 +29,11 @@ sealed record CallArguments(IReadOnlyList<Value> Positional, IReadOnlyDictionary
     }
 
     /// <summary>The same arguments without the first positional values.</summary>
-    public CallArguments Skip(int count) => this with { Positional = [.. Positional.Skip(count)] };
+    public CallArguments Skip(int count, Budget budget)
+    {
+        budget.MakeElements(Positional.Count);
+        return this with { Positional = [.. Positional.Skip(count)] };
+    }
 
     /// <summary>The arguments in the order of a function's parameters; null for those not given. Too many arguments or unknown names are a fault.</summary>
     public Value?[] Bind(string function, params ReadOnlySpan<string> parameters)
@@ -40,8 +45,8 @@ sealed record CallArguments(IReadOnlyList<Value> Positional, IReadOnlyDictionary
         foreach (var (name, value) in Named)
         {
             var index = parameters.IndexOf(name);
-            if (index < 0) throw new TemplateFault($"{function}() got an unexpected keyword argument '{name}'");
-            if (bound[index] is not null) throw new TemplateFault($"{function}() got multiple values for argument '{name}'");
+            if (index < 0) throw new TemplateFault($"{function}() got an unexpected keyword argument {ErrorText.Quote(name)}");
+            if (bound[index] is not null) throw new TemplateFault($"{function}() got multiple values for argument {ErrorText.Quote(name)}");
             bound[index] = value;
         }
         return bound;

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Values;
@@ -7,13 +8,22 @@ sealed class DictionaryValue : Value
 {
     readonly OrderedDictionary<Value, Value> _entries = new(KeyEquality.Instance);
 
-    public DictionaryValue(IEnumerable<KeyValuePair<Value, Value>> entries)
+    public DictionaryValue(IEnumerable<KeyValuePair<Value, Value>> entries, Budget budget)
     {
-        foreach (var (key, value) in entries) _entries[KeyEquality.Checked(key)] = value;
+        foreach (var (key, value) in entries)
+        {
+            budget.MakeElements(1);
+            _entries[KeyEquality.Checked(key, budget)] = value;
+        }
         Depth = Nesting.Around(_entries.Values);
     }
 
-    public IReadOnlyDictionary<Value, Value> Entries => _entries;
+    /// <summary>In order. To look a key up is <see cref="TryGet"/>, which counts.</summary>
+    public IReadOnlyCollection<KeyValuePair<Value, Value>> Entries => _entries;
+
+    public IReadOnlyCollection<Value> Keys => _entries.Keys;
+
+    public IReadOnlyCollection<Value> Values => _entries.Values;
 
     public override int Depth { get; }
 
@@ -28,7 +38,14 @@ sealed class DictionaryValue : Value
     /// <summary>Each key with its value, as a pair.</summary>
     public IEnumerable<Value> Items() => _entries.Select(entry => new TupleValue(entry.Key, entry.Value));
 
-    public override Value? GetItem(Value key) => KeyEquality.IsKey(key) ? _entries.GetValueOrDefault(key) : null;
+    public override Value? GetItem(Value key, Budget budget) => KeyEquality.IsKey(key, budget) && TryGet(key, budget, out var value) ? value : null;
+
+    /// <param name="key">One that can be a key.</param>
+    public bool TryGet(Value key, Budget budget, [NotNullWhen(true)] out Value? value)
+    {
+        KeyEquality.Pay(key, budget);
+        return _entries.TryGetValue(key, out value);
+    }
 
     public override void WriteRepr(BoundedText output)
     {
@@ -90,9 +107,29 @@ sealed class KeyEquality : IEqualityComparer<Value>
 {
     public static readonly KeyEquality Instance = new();
 
-    public static bool IsKey(Value value) => IsPlain(value) || (value is TupleValue tuple && tuple.Items.All(IsPlain));
+    public static bool IsKey(Value value, Budget budget)
+    {
+        if (value is not TupleValue tuple) return IsPlain(value);
+        budget.Spend(tuple.Items.Length);
+        return tuple.Items.All(IsPlain);
+    }
 
-    public static Value Checked(Value key) => IsKey(key) ? key : throw new TemplateFault($"unhashable type: '{key.TypeName}'");
+    /// <summary>The key, if it can be one; counts one look at it.</summary>
+    public static Value Checked(Value key, Budget budget)
+    {
+        if (!IsKey(key, budget)) throw new TemplateFault($"unhashable type: '{key.TypeName}'");
+        Pay(key, budget);
+        return key;
+    }
+
+    /// <summary>Counts what it takes to hash a key and to compare it with another: a long text is read to its end.</summary>
+    public static void Pay(Value key, Budget budget)
+    {
+        budget.Spend(1);
+        if (key is StringValue text) budget.SpendOnText(2L * text.Text.Length);
+        else if (key is TupleValue tuple)
+            foreach (var item in tuple.Items) Pay(item, budget);
+    }
 
     public bool Equals(Value? x, Value? y) => (x, y) switch
     {
@@ -107,8 +144,11 @@ sealed class KeyEquality : IEqualityComparer<Value>
     {
         StringValue text => text.Text.GetHashCode(),
         TupleValue tuple => tuple.Items.Aggregate(tuple.Items.Length, (hash, item) => HashCode.Combine(hash, GetHashCode(item))),
-        _ => value.TryGetNumber(out var number) ? number.GetHashCode() : 0,
+        // Mixed, because a number's own hash code is no secret, and keys that share one make a mapping slow. Plus zero, so that -0.0 is 0.
+        _ => value.TryGetNumber(out var number) ? HashCode.Combine((int)(Bits(number) >> 32), (int)Bits(number)) : 0,
     };
+
+    static long Bits(double number) => BitConverter.DoubleToInt64Bits(number + 0.0);
 
     static bool IsPlain(Value value) => value is StringValue or NoneValue or UndefinedValue || value.TryGetNumber(out _);
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Values;
@@ -36,7 +37,7 @@ sealed class UndefinedValue(string reason) : Value
 
     public override Value GetAttribute(string name) => throw Fault();
 
-    public override Value GetItem(Value key) => throw Fault();
+    public override Value GetItem(Value key, Budget budget) => throw Fault();
 
     public override Value Pick(Func<int, SliceRange> rangeOf, ValueContext context) => throw Fault();
 
@@ -46,8 +47,8 @@ sealed class UndefinedValue(string reason) : Value
 
     static string Describe(Value key) => key switch
     {
-        StringValue text => text.Text,
-        IntegerValue integer => integer.Integer.ToString(),
+        StringValue text => ErrorText.Show(text.Text),
+        IntegerValue integer => integer.Integer.ToString(CultureInfo.InvariantCulture),
         _ => $"of type {key.TypeName}",
     };
 }

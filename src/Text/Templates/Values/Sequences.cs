@@ -34,7 +34,7 @@ abstract class SequenceValue : Value
 
     public override IEnumerable<Value> Iterate() => Items;
 
-    public override Value? GetItem(Value key)
+    public override Value? GetItem(Value key, Budget budget)
     {
         if (!key.TryGetInteger(out var index)) return null;
         if (index < 0) index += Items.Length;
@@ -44,7 +44,7 @@ abstract class SequenceValue : Value
     public override Value Pick(Func<int, SliceRange> rangeOf, ValueContext context)
     {
         var range = rangeOf(Items.Length);
-        context.Budget.Spend(range.Count);
+        context.Budget.MakeElements(range.Count);
         var picked = new Value[range.Count];
         for (var i = 0; i < picked.Length; i++) picked[i] = Items[range[i]];
         return With(picked);
@@ -128,7 +128,7 @@ sealed class RangeValue(long start, long stop, long step, int count) : Value
         for (var i = 0; i < count; i++) yield return At(i);
     }
 
-    public override Value? GetItem(Value key)
+    public override Value? GetItem(Value key, Budget budget)
     {
         if (!key.TryGetInteger(out var index)) return null;
         if (index < 0) index += count;

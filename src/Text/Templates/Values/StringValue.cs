@@ -1,3 +1,4 @@
+using System.Text;
 using LlamaCluster.Text.Templates.Runtime;
 
 namespace LlamaCluster.Text.Templates.Values;
@@ -8,6 +9,7 @@ namespace LlamaCluster.Text.Templates.Values;
 sealed class StringValue(string text, bool isMarkup = false) : Value
 {
     readonly bool _hasSurrogates = text.AsSpan().ContainsAnyInRange('\ud800', '\udfff');
+    int? _count;
 
     public string Text { get; } = text;
 
@@ -17,7 +19,10 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
 
     public override bool IsTrue => Text.Length > 0;
 
-    public override int? Count => CodePointsIn(Text.Length);
+    public override int? Count => CodePoints;
+
+    // Counted once, so the cost is part of having made the text.
+    int CodePoints => _count ??= CodePointsIn(Text.Length);
 
     /// <summary>How many code points the first <paramref name="units"/> UTF-16 units of the text make.</summary>
     public int CodePointsIn(int units)
@@ -33,34 +38,42 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
         for (var at = 0; at < Text.Length; at += UnitsAt(at)) yield return new StringValue(Text.Substring(at, UnitsAt(at)));
     }
 
-    public override Value? GetItem(Value key)
+    public override Value? GetItem(Value key, Budget budget)
     {
         if (!key.TryGetInteger(out var index)) return null;
-        var count = CodePointsIn(Text.Length);
-        if (index < 0) index += count;
-        if (index < 0 || index >= count) return null;
-        if (!_hasSurrogates) return new StringValue(Text[(int)index].ToString());
-        var at = 0;
-        for (var skipped = 0; skipped < index; skipped++) at += UnitsAt(at);
+        if (index < 0) index += CodePoints;
+        if (index < 0 || index >= CodePoints) return null;
+        var at = UnitOf((int)index, budget);
         return new StringValue(Text.Substring(at, UnitsAt(at)));
     }
 
     public override Value Pick(Func<int, SliceRange> rangeOf, ValueContext context)
     {
-        context.Budget.SpendOnText(Text.Length);
-        var characters = _hasSurrogates ? Text.EnumerateRunes().ToArray() : null;
-        var range = rangeOf(characters?.Length ?? Text.Length);
-        if (characters is null && range.Step == 1) return context.Text(Text.Substring(range.Start, range.Count));
-        var picked = new BoundedText(context.Budget);
+        var range = rangeOf(CodePoints);
+        if (range.Count == 0) return new StringValue("");
+        var at = UnitOf(range.Start, context.Budget);
+        if (range.Step == 1) return context.Text(Text.AsSpan(at..UnitOf(range.Start + range.Count, context.Budget)));
+        context.Budget.MakeText(2L * range.Count);
+        context.Budget.SpendOnLetters(range.Count * Math.Abs((long)range.Step));
+        var picked = new StringBuilder(range.Count);
         for (var i = 0; i < range.Count; i++)
-            if (characters is null) picked.Append(Text[range[i]]);
-            else picked.Append(characters[range[i]].ToString());
+        {
+            picked.Append(Text, at, UnitsAt(at));
+            if (i + 1 < range.Count) at = Move(at, range.Step);
+        }
         return new StringValue(picked.ToString());
     }
 
     /// <summary>The text escaped for HTML; unchanged if it is markup already. Some templates escape, although prompts are not HTML.</summary>
-    public string Escape() => IsMarkup ? Text
-        : Text.Replace("&", "&amp;").Replace(">", "&gt;").Replace("<", "&lt;").Replace("'", "&#39;").Replace("\"", "&#34;");
+    public string Escape(Budget budget)
+    {
+        if (IsMarkup) return Text;
+        var escaped = new BoundedText(budget);
+        var rest = Text.AsSpan();
+        for (; rest.IndexOfAny("&<>'\"") is >= 0 and var at; rest = rest[(at + 1)..])
+            escaped.Append(rest[..at]).Append(rest[at] switch { '&' => "&amp;", '<' => "&lt;", '>' => "&gt;", '\'' => "&#39;", _ => "&#34;" });
+        return escaped.Append(rest).ToString();
+    }
 
     public override void WriteText(BoundedText output) => output.Append(Text);
 
@@ -72,6 +85,24 @@ sealed class StringValue(string text, bool isMarkup = false) : Value
     }
 
     public override string ToString() => Text;
+
+    /// <summary>The UTF-16 unit where a code point starts, or the text's length. With surrogates it is counted from the nearer end.</summary>
+    int UnitOf(int index, Budget budget)
+    {
+        if (!_hasSurrogates) return index;
+        var fromEnd = index > CodePoints / 2;
+        budget.SpendOnLetters(fromEnd ? CodePoints - index : index);
+        return fromEnd ? Move(Text.Length, index - CodePoints) : Move(0, index);
+    }
+
+    /// <summary>The unit that stands so many code points later, or earlier if their number is negative.</summary>
+    int Move(int at, int codePoints)
+    {
+        if (!_hasSurrogates) return at + codePoints;
+        for (; codePoints > 0; codePoints--) at += UnitsAt(at);
+        for (; codePoints < 0; codePoints++) at -= at > 1 && char.IsLowSurrogate(Text[at - 1]) && char.IsHighSurrogate(Text[at - 2]) ? 2 : 1;
+        return at;
+    }
 
     int UnitsAt(int at) => char.IsHighSurrogate(Text[at]) && at + 1 < Text.Length && char.IsLowSurrogate(Text[at + 1]) ? 2 : 1;
 }

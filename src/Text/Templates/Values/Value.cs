@@ -36,7 +36,7 @@ abstract class Value
     public virtual Value? GetAttribute(string name) => null;
 
     /// <summary>The element of a key or index; null if there is none.</summary>
-    public virtual Value? GetItem(Value key) => null;
+    public virtual Value? GetItem(Value key, Budget budget) => null;
 
     /// <summary>The elements at the given indices, as a slice gives them; null if the value cannot be sliced.</summary>
     public virtual Value? Pick(Func<int, SliceRange> rangeOf, ValueContext context) => null;
@@ -67,10 +67,18 @@ class ValueContext(Budget budget, DateTimeOffset now)
     public DateTimeOffset Now { get; } = now;
 
     /// <summary>A new string value, counted.</summary>
-    public StringValue Text(string text)
+    public StringValue Text(ReadOnlySpan<char> text)
     {
         Budget.MakeText(text.Length);
-        return new StringValue(text);
+        return new StringValue(text.ToString());
+    }
+
+    /// <summary>A new string value that a change of letters makes, counted; its length is that of <paramref name="text"/>.</summary>
+    public StringValue Changed(string text, Func<string, string> change)
+    {
+        Budget.SpendOnLetters(text.Length);
+        Budget.MakeText(text.Length);
+        return new StringValue(change(text));
     }
 
     /// <summary>What Python's str() gives for a value.</summary>
@@ -98,7 +106,7 @@ class ValueContext(Budget budget, DateTimeOffset now)
         var list = new List<Value>();
         foreach (var element in elements)
         {
-            Budget.Spend(1);
+            Budget.MakeElements(1);
             list.Add(element);
         }
         return new ListValue([.. list]);

@@ -30,6 +30,9 @@ sealed class TokenSet
 
     public IReadOnlyList<AddedToken> Added { get; }
 
+    /// <summary>Whether the vocabulary writes a space as U+2581.</summary>
+    public bool MarksSpaces => _spelling is TokenSpelling.SentencePiece;
+
     /// <summary>The token of a byte.</summary>
     public int ByteId(byte value) => _byteIds[value];
 

@@ -17,7 +17,7 @@ enum TokenSpelling
 
 static class TokenSpellings
 {
-    static ReadOnlySpan<byte> SpaceMark => "\u2581"u8;
+    public static ReadOnlySpan<byte> SpaceMark => "\u2581"u8;
 
     /// <summary>Turns the written form of a normal token into the bytes that it stands for. Everything else then works on raw text.</summary>
     /// <param name="raw">At least as long as <paramref name="written"/>.</param>

@@ -14,7 +14,7 @@ public sealed class GgufHeaderReaderTests : IDisposable
         get
         {
             TheoryData<string, byte[], string> lies = new();
-            Add("empty", new RawGguf(), "ends inside the magic number");
+            Add("empty", new RawGguf(), "is empty, or no ordinary file");
             Add("other magic", new RawGguf().Ascii("ggjt").UInt32(3), "is not a GGUF file: it does not begin with 'GGUF'");
             Add("git lfs pointer", new RawGguf().Ascii("version https://git-lfs.github.com/spec/v1"), "is a Git LFS pointer");
             Add("magic only", new RawGguf().Ascii("GGUF"), "ends inside version");

@@ -63,7 +63,7 @@ public sealed class HuggingFaceConfigTests : IDisposable
 
     public static TheoryData<string, string> NotJson => new()
     {
-        { "", "the file is not valid JSON" },
+        { "", "is empty, or no ordinary file" },
         { "[1]", "the file is not a JSON object" },
         { "{\"a\": 1, \"a\": 2}", "the file is not valid JSON" },
         { "{\"a\": " + new string('[', 10_000) + new string(']', 10_000) + "}", "the file is not valid JSON" },
@@ -114,6 +114,15 @@ public sealed class HuggingFaceConfigTests : IDisposable
         Assert.Null(config.RopeScaling);
         Assert.Equal(1e6f, config.RopeTheta);
     }
+
+    [Theory]
+    [InlineData("""{"rope_scaling": {}}""")]
+    [InlineData("""{"rope_parameters": {"rope_theta": 10000.0}}""")]
+    public void RopeSettingsThatSayNothingAreNoScaling(string change) => Assert.Equal(Read(Llama2), Read(With(Llama2, change)));
+
+    [Fact]
+    public void AWholeFloatIsAnInteger() =>
+        Assert.Equal(Read(Llama2), Read(With(Llama2, """{"hidden_size": 8192.0, "vocab_size": 3.2e4, "max_position_embeddings": 4096.0}""")));
 
     [Fact]
     public void LinearScalingIsRead() =>

@@ -68,7 +68,17 @@ public sealed class HuggingFaceFolderTests : IDisposable
         BadModel.AssertRefused(_folder.Path, "has no model.safetensors: give a GGUF file or a folder with a Hugging Face model");
 
         File.WriteAllText(_folder.File("pytorch_model.bin"), "");
-        BadModel.AssertRefused(_folder.Path, "has PyTorch files but no model.safetensors: convert the model to safetensors");
+        BadModel.AssertRefused(_folder.Path, "has PyTorch files but no model.safetensors: convert the model to Hugging Face's format");
+    }
+
+    [Fact]
+    public void AFolderOfAnotherKindSaysWhatItIs()
+    {
+        File.WriteAllText(_folder.File("consolidated.00.pth"), "x");
+        BadModel.AssertRefused(_folder.Path, "has PyTorch files but no config.json: convert the model to Hugging Face's format with safetensors");
+
+        File.WriteAllText(_folder.File("adapter_config.json"), "{}");
+        BadModel.AssertRefused(_folder.Path, "has no config.json, but an adapter: merge it into the model that it was made for, and give that");
     }
 
     [Fact]
@@ -89,6 +99,7 @@ public sealed class HuggingFaceFolderTests : IDisposable
     public void AFileOfAFolderSaysWhatToGive(string name, string expected)
     {
         Write(shards: 1);
+        File.AppendAllText(_folder.File(name), "x");
 
         BadModel.AssertRefused(_folder.File(name), expected);
     }
@@ -96,10 +107,31 @@ public sealed class HuggingFaceFolderTests : IDisposable
     [Theory]
     [InlineData("model.layers.1.self_attn.q_proj.bias", "is a bias; models with biases are not supported")]
     [InlineData("model.layers.1.block_sparse_moe.gate.weight", "is not one of a Llama model of this config")]
-    [InlineData("model.layers.3.input_layernorm.weight", "'blk.3.attn_norm.weight' is not one of a Llama model of this config")]
+    [InlineData("model.layers.3.input_layernorm.weight", "'model.layers.3.input_layernorm.weight' is not one of a Llama model of this config")]
     public void ATensorThatIsNoLlamasIsRefused(string name, string expected)
     {
         WriteWith(name);
+
+        BadModel.AssertRefused(_folder.Path, expected);
+    }
+
+    [Fact]
+    public void AFileThatIsNotThereIsNotMistakenForAnother() => BadModel.AssertRefused(_folder.File("model.safetensors"), "no such file");
+
+    [Theory]
+    [InlineData("lm_head.weight", "lm_head.weight is missing: a model whose head is its embedding says so in config.json, with tie_word_embeddings: true")]
+    [InlineData("model.norm.weight", "tensor model.norm.weight is missing")]
+    [InlineData("model.embed_tokens.weight", "tensor model.embed_tokens.weight is missing")]
+    [InlineData("model.layers.1.mlp.up_proj.weight", "tensor model.layers.1.mlp.up_proj.weight is missing")]
+    public void AMissingTensorIsNamedAsTheFolderNamesIt(string name, string expected)
+    {
+        Write(shards: 1);
+        var file = _folder.File("model.safetensors");
+        var bytes = File.ReadAllBytes(file);
+        var length = (int)BitConverter.ToUInt64(bytes);
+        var header = JsonNode.Parse(bytes.AsSpan(8, length))!.AsObject();
+        header.Remove(name);
+        File.WriteAllBytes(file, [.. new SafetensorsBuilder().Build(header.ToJsonString()), .. bytes[(8 + length)..]]);
 
         BadModel.AssertRefused(_folder.Path, expected);
     }

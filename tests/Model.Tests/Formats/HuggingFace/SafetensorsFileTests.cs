@@ -1,5 +1,8 @@
 using System.Buffers.Binary;
+using System.Text;
 using System.Text.Json.Nodes;
+using LlamaCluster.Model.Formats.Paths;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 
@@ -62,15 +65,32 @@ public sealed class SafetensorsFileTests : IDisposable
         WriteFolder();
         using (var file = File.OpenWrite(Path))
         {
-            file.Write(BitConverter.GetBytes(200L << 20));
+            file.Write(BitConverter.GetBytes(100L << 20));
             file.SetLength(300L << 20);
         }
 
-        BadModel.AssertRefused(_folder.File("model"), Path, "header length is 209715200; at most 104857600 is allowed");
+        BadModel.AssertRefused(_folder.File("model"), Path, "header length is 104857600; at most 16777216 is allowed");
+    }
+
+    /// <summary>As large as may be, of entries that say nothing: it costs itself and little more, where objects for all of it would cost 400 MB.</summary>
+    [Fact]
+    public void ALongHeaderCostsLittleMoreThanItself()
+    {
+        const int Bytes = 16 << 20;
+        WriteFolder();
+        var header = new StringBuilder("{\"__metadata__\":{\"a\":[").AppendJoin(',', Enumerable.Repeat("0", 4 << 20)).Append("]}");
+        for (var i = 0; header.Length < Bytes - 20; i++) header.Append($",\"{i}\":{{}}");
+        File.WriteAllBytes(Path, new SafetensorsBuilder().Build(header.Append('}').ToString()));
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var error = Assert.Throws<ModelFormatException>(() => ModelFiles.Open(_folder.File("model")).Dispose());
+
+        Assert.Contains("the header has more than 65536 tensors", error.Message);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 5L * Bytes);
     }
 
     [Theory]
-    [InlineData("", "is cut short: it has no header")]
+    [InlineData("", "is empty, or no ordinary file")]
     [InlineData("short", "is cut short: it has no header")]
     [InlineData("version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer, not the file itself")]
     public void WhatIsNotSafetensorsIsRefused(string text, string expected) => AssertRefused(System.Text.Encoding.ASCII.GetBytes(text), expected);
@@ -78,7 +98,9 @@ public sealed class SafetensorsFileTests : IDisposable
     [Theory]
     [InlineData("[]", "the header is not a JSON object")]
     [InlineData("{\"a\": 1}", "a is 1; expected an object")]
-    [InlineData("{\"a\": {}, \"a\": {}}", "the header is not valid JSON")]
+    [InlineData("{\"a\": {}, \"a\": {}}", "tensor 'a' is there twice")]
+    [InlineData("{\"a\": {\"b\": 1, \"b\": 1}}", "the header is not valid JSON")]
+    [InlineData("{} x", "the header is not valid JSON")]
     [InlineData("{\"\\udc00\": {}}", "the header is not valid JSON")]
     public void AHeaderOfAnotherFormIsRefused(string header, string expected) => AssertRefused(new SafetensorsBuilder().Build(header), expected);
 

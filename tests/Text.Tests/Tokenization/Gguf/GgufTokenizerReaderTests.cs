@@ -1,6 +1,9 @@
 using System.Text;
 using LlamaCluster.Model.Formats.Gguf;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
+using LlamaCluster.Testing;
+using LlamaCluster.Testing.Models;
 
 namespace LlamaCluster.Text.Tests.Tokenization.Gguf;
 
@@ -99,6 +102,56 @@ public sealed class GgufTokenizerReaderTests
         Encoded.AssertRoundTrip(changed, "in the end"u8);
     }
 
+    /// <summary>Names that llama.cpp gives Llama 3's split expression and its two other rules.</summary>
+    [Theory]
+    [InlineData("llama3")]
+    [InlineData("llama-v3")]
+    [InlineData("falcon3")]
+    [InlineData("falcon-h1")]
+    [InlineData("pixtral")]
+    [InlineData("midm-2.0")]
+    [InlineData("lfm2")]
+    [InlineData("jina-v5-nano")]
+    public void OtherNamesOfLlama3sRulesAreTheSame(string name)
+    {
+        var tokenizer = VocabularyFile.Open(Demo(pairs => pairs.Set("tokenizer.ggml.pre", name))).Tokenizer;
+
+        Encoded.AssertIds(tokenizer, Recorded.PlainTexts, Recorded.Ids(Recorded.Read("llama-cpp.json")["demo"]!["plain"]!));
+    }
+
+    /// <summary>Names that llama.cpp gives the same expression, but neither whole words first nor bos by default.</summary>
+    [Theory]
+    [InlineData("smaug-bpe")]
+    [InlineData("dbrx")]
+    [InlineData("glm4")]
+    [InlineData("chatglm-bpe")]
+    public void OtherNamesOfItsSplitExpressionAreReadByMergesAlone(string name)
+    {
+        var same = VocabularyFile.Open(Demo(pairs => pairs.Set("tokenizer.ggml.pre", name))).Tokenizer;
+        Encoded.AssertIds(same, Recorded.PlainTexts, Recorded.Ids(Recorded.Read("llama-cpp.json")["demo"]!["plain"]!));
+
+        var (usual, other) = (Open("llama-bpe"), Open(name));
+        Assert.Equal([usual.BosId!.Value, usual.FindToken("her")!.Value], usual.Encode("her", addSpecial: true, parseSpecial: false));
+        Assert.Equal([other.FindToken("h")!.Value, other.FindToken("er")!.Value], other.Encode("her", addSpecial: true, parseSpecial: false));
+
+        ITokenizer Open(string pre) => VocabularyFile.Open(Demo(pairs =>
+        {
+            pairs.Set("tokenizer.ggml.pre", pre);
+            pairs.Set("tokenizer.ggml.merges", ["e r"]);
+            pairs.Remove("tokenizer.ggml.add_bos_token");
+        })).Tokenizer;
+    }
+
+    [Fact]
+    public void ALaterPartOfASplitFileSaysWhichIsTheFirst()
+    {
+        using var folder = new TempFolder();
+        SyntheticModel.Small.WriteGguf(folder.File("model.gguf"), parts: 3);
+        var error = Assert.Throws<ModelFormatException>(() => ModelTextReader.Open(folder.File("model-00002-of-00003.gguf")));
+
+        Assert.EndsWith($"is part 2 of 3: give the first part, {folder.File("model-00001-of-00003.gguf")}", error.Message);
+    }
+
     [Theory]
     [InlineData("tokenizer.ggml.model", "wpm", "tokenizer.ggml.model is 'wpm', which is not supported")]
     [InlineData("tokenizer.ggml.pre", "qwen2", "tokenizer.ggml.pre is 'qwen2', which is not supported")]
@@ -121,6 +174,16 @@ public sealed class GgufTokenizerReaderTests
             default: pairs.Remove(key); break;
         }
         AssertRefused(pairs, problem);
+    }
+
+    [Fact]
+    public void MoreTypesAndScoresThanTokensAreLeftOut()
+    {
+        var moreTypes = Demo(pairs => pairs.Set(Types, [.. Enumerable.Repeat(1, 2060)]));
+        var moreScores = SentencePiece(pairs => pairs.Set("tokenizer.ggml.scores", new float[950]));
+
+        Assert.Equal(2048, VocabularyFile.Open(moreTypes).Tokenizer.VocabularySize);
+        Assert.Equal(900, VocabularyFile.Open(moreScores).Tokenizer.VocabularySize);
     }
 
     [Fact]

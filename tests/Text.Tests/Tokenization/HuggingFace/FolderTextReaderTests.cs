@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
@@ -88,7 +89,7 @@ public sealed class FolderTextReaderTests
     [InlineData("special_tokens_map.json", """{"eos_token": "<x>"}""", "special_tokens_map.json: eos_token is '<x>', which is no token")]
     [InlineData("generation_config.json", """{"eos_token_id": 2048}""", "generation_config.json: eos_token_id is 2048, which is the id of no token")]
     [InlineData("generation_config.json", """{"eos_token_id": ["x"]}""", "generation_config.json: eos_token_id is a string; expected an integer")]
-    [InlineData("config.json", """{"vocab_size": 2047}""", "tokenizer.json: has ids up to 2047, but config.json's vocab_size is 2047")]
+    [InlineData("config.json", """{"vocab_size": 2042}""", "tokenizer.json: has ids up to 2042, but config.json's vocab_size is 2042")]
     public void RefusesWhatDoesNotFit(string file, string content, string problem)
     {
         var error = Assert.Throws<ModelFormatException>(() => Open((file, content)));
@@ -119,7 +120,70 @@ public sealed class FolderTextReaderTests
     public void RefusesAFolderWithoutTokenizer()
     {
         using var folder = new TempFolder();
-        Assert.EndsWith("has neither tokenizer.json nor tokenizer.model", Assert.Throws<ModelFormatException>(() => ModelTextReader.Open(folder.Path)).Message);
+        AssertMissing("give a GGUF file or a folder with a Hugging Face model");
+
+        File.WriteAllText(folder.File("mmproj-model.gguf"), "x");
+        File.WriteAllText(folder.File("model.gguf"), "x");
+        AssertMissing($"give the GGUF file in it, such as {folder.File("model.gguf")}");
+
+        void AssertMissing(string advice) => Assert.Equal(
+            $"{folder.Path}: has no tokenizer.json or tokenizer.model: {advice}",
+            Assert.Throws<ModelFormatException>(() => ModelTextReader.Open(folder.Path)).Message);
+    }
+
+    [Theory]
+    [InlineData("tokenizer.json", "is one file of a Hugging Face model: give the folder that it is in")]
+    [InlineData("model.safetensors", "is one file of a Hugging Face model: give the folder that it is in")]
+    [InlineData("tokenizer.model", "is one file of a Hugging Face model: give the folder that it is in")]
+    [InlineData("pytorch_model.bin", "is a PyTorch file, which is not supported: give a GGUF file or a folder with safetensors")]
+    public void AFileOfAFolderSaysWhatToGive(string name, string expected)
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(folder.File(name), "x");
+        Assert.Equal($"{folder.File(name)}: {expected}", Assert.Throws<ModelFormatException>(() => ModelTextReader.Open(folder.File(name))).Message);
+    }
+
+    [Fact]
+    public void AnAddedTokenWithoutARowIsTextLikeAnyOther()
+    {
+        var tokenizer = OpenWith("<|pad|>", ("config.json", """{"vocab_size": 2048}""")).Tokenizer;
+
+        Assert.Equal(2048, tokenizer.VocabularySize);
+        Assert.Null(tokenizer.FindToken("<|pad|>"));
+        Assert.All(tokenizer.Encode("a<|pad|>b", addSpecial: false, parseSpecial: true), id => Assert.InRange(id, 0, 2042));
+        var withRow = OpenWith("<|pad|>", ("config.json", """{"vocab_size": 2049}""")).Tokenizer;
+        Assert.Equal([2048], withRow.Encode("<|pad|>", addSpecial: false, parseSpecial: true));
+    }
+
+    [Theory]
+    [InlineData("""{"eos_token": "<|im_end|>"}""", "tokenizer_config.json: eos_token is '<|im_end|>', whose id 2048")]
+    [InlineData("""{"chat_template": "{{ messages[0].content }}<|im_end|>"}""", "tokenizer_config.json: chat_template: writes '<|im_end|>', whose id 2048")]
+    public void ATokenWithoutARowThatIsNeededIsRefused(string config, string expected)
+    {
+        var error = Assert.Throws<ModelFormatException>(() =>
+            OpenWith("<|im_end|>", ("config.json", """{"vocab_size": 2048}"""), ("tokenizer_config.json", config)));
+
+        Assert.EndsWith($"{expected} has no row in the embedding: config.json's vocab_size is 2048", error.Message);
+    }
+
+    [Fact]
+    public void ATemplateThatCannotBeReadKeepsItsReason()
+    {
+        var broken = Open(("tokenizer_config.json", """{"chat_template": "{% if %}"}"""));
+        Assert.Equal("chat template, line 1: expected an expression, found '%}'", broken.TemplateProblem);
+        Assert.Null(Open(("tokenizer_config.json", """{"chat_template": "one"}""")).TemplateProblem);
+        Assert.Null(Open().TemplateProblem);
+    }
+
+    /// <summary>The demo model's tokenizer with one special token more, 2048.</summary>
+    static ModelText OpenWith(string token, params (string Name, string Content)[] others)
+    {
+        var json = JsonNode.Parse(File.ReadAllText(SharedFiles.Demo("hf/tokenizer.json")))!;
+        json["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = 2048, ["content"] = token, ["special"] = true });
+        using var folder = new TempFolder();
+        File.WriteAllText(folder.File("tokenizer.json"), json.ToJsonString());
+        foreach (var (name, content) in others) File.WriteAllText(folder.File(name), content);
+        return ModelTextReader.Open(folder.Path);
     }
 
     static ModelText Open(params (string Name, string Content)[] others)

@@ -73,6 +73,15 @@ public sealed class SentencePieceReaderTests
     }
 
     [Fact]
+    public void AnAddedTokenWithoutARowIsTextLikeAnyOther()
+    {
+        var tokenizer = Open(Model, ("config.json", """{"vocab_size": 900}"""), ("added_tokens.json", """{"<pad>": 900}""")).Tokenizer;
+
+        Assert.Equal(900, tokenizer.VocabularySize);
+        Assert.DoesNotContain(900, tokenizer.Encode("<pad>", addSpecial: true, parseSpecial: true));
+    }
+
+    [Fact]
     public void RefusesTokensThatDoNotFit()
     {
         AssertRefused("tokenizer.model: pieces: token 1 is not '<x>'", Model, ("tokenizer_config.json", """{"added_tokens_decoder": {"1": {"content": "<x>"}}}"""));

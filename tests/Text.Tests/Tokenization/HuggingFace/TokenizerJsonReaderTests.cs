@@ -111,7 +111,7 @@ public sealed class TokenizerJsonReaderTests
     }
 
     [Theory]
-    [InlineData("", "is not valid JSON")]
+    [InlineData("", "is empty, or no ordinary file")]
     [InlineData("[]", "the file is not a JSON object")]
     [InlineData("{}", "model is missing")]
     [InlineData("""{"model": 1}""", "model is 1; expected an object")]

@@ -1,6 +1,6 @@
 using LlamaCluster.Testing;
 
-namespace LlamaCluster.Worker.Tests;
+namespace LlamaCluster.Cluster.Tests;
 
 public sealed class CacheRootTests : IDisposable
 {

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace LlamaCluster.Worker;
+namespace LlamaCluster.Cluster;
 
 /// <summary>What decides where caches are kept; a test has its own.</summary>
 /// <param name="CacheHome">XDG_CACHE_HOME, or null.</param>
@@ -18,7 +18,7 @@ sealed record CachePlaces(string? CacheHome, string? Home, string System, string
 }
 
 /// <summary>
-/// The folder for what this program can get again: weights that were fetched, and measurements. It is the first of these that can be written to:
+/// The folder for what this program can get again: weights that were fetched, hashes and measurements. It is the first of these that can be written to:
 /// XDG_CACHE_HOME, .cache in the home folder, /var/cache, a folder of the user's own among the temporary files. Never one relative to the working folder.
 /// </summary>
 /// <param name="Why">Why it is not in the usual place, in one line; empty if it is.</param>
@@ -29,6 +29,8 @@ public sealed record CacheRoot(string Folder, string Why)
     public string Weights => Path.Combine(Folder, "weights");
 
     public string Profiles => Path.Combine(Folder, "profiles");
+
+    public string Hashes => Path.Combine(Folder, "hashes");
 
     /// <summary>Finds the folder, and makes it if it is not there.</summary>
     /// <exception cref="IOException">No folder can be written to; the message says what to do.</exception>

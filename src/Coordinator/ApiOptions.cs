@@ -1,0 +1,35 @@
+using Microsoft.Extensions.Options;
+
+namespace LlamaCluster.Coordinator;
+
+/// <summary>How strict the HTTP API is, and which web pages may call it.</summary>
+public sealed record ApiOptions
+{
+    /// <summary>The entry of <see cref="CorsOrigins"/> that stands for all.</summary>
+    public const string AnyOrigin = "*";
+
+    /// <summary>Whether a field that has no effect is refused instead of reported. Default false.</summary>
+    public bool StrictFields { get; init; }
+
+    /// <summary>Whether an answer length that the context has no room for is refused instead of lowered. Default false.</summary>
+    public bool StrictMaxTokens { get; init; }
+
+    /// <summary>
+    /// Origins whose pages may call the API beside those of this machine, such as https://chat.example.com, or "*" for all. Their hosts are
+    /// also names by which the API may be called where it listens on this machine only. Default: none.
+    /// </summary>
+    public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+}
+
+/// <summary>The values of <see cref="ApiOptions"/>; names the first wrong one.</summary>
+public sealed class ApiOptionsValidator : IValidateOptions<ApiOptions>
+{
+    public ValidateOptionsResult Validate(string? name, ApiOptions options)
+        => options.CorsOrigins.FirstOrDefault(origin => !IsOrigin(origin)) is { } wrong
+            ? ValidateOptionsResult.Fail(
+                $"--cors-origins has '{wrong}'; an origin is like https://chat.example.com, or {ApiOptions.AnyOrigin} for all")
+            : ValidateOptionsResult.Success;
+
+    static bool IsOrigin(string origin) => origin == ApiOptions.AnyOrigin
+        || (Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri is { PathAndQuery: "/" or "", UserInfo: "", Fragment: "", Host.Length: > 0 });
+}

@@ -1,0 +1,75 @@
+using System.Security.Cryptography;
+using Google.Protobuf;
+using Grpc.Core;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Planning.Plans;
+
+namespace LlamaCluster.Worker;
+
+/// <summary>
+/// The coordinator that this worker is registered with: it owns the cluster, and it alone may give orders. The worker and the coordinator show each
+/// other the key of the registration. A coordinator with a lower epoch of the same cluster is an older one that has been replaced. Safe for
+/// concurrent use.
+/// </summary>
+sealed class ClusterOwner
+{
+    readonly Lock _lock = new();
+    PeerKey? _key;
+    WorkerId? _worker;
+    string _clusterId = "";
+    ulong _epoch;
+
+    /// <summary>The same for as long as this process lives.</summary>
+    public ByteString InstanceId { get; } = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(16));
+
+    /// <summary>Of the registration under way or in force. Null: there was none yet.</summary>
+    public PeerKey? Key
+    {
+        get
+        {
+            lock (_lock) return _key;
+        }
+    }
+
+    public ulong Epoch
+    {
+        get
+        {
+            lock (_lock) return _epoch;
+        }
+    }
+
+    /// <summary>What this worker's calls to the coordinator carry.</summary>
+    public Metadata Headers
+    {
+        get
+        {
+            lock (_lock) return _key?.ToHeaders(_worker) ?? [];
+        }
+    }
+
+    /// <summary>A registration begins. Earlier keys are worth nothing from now on.</summary>
+    public PeerKey Begin()
+    {
+        lock (_lock)
+        {
+            _worker = null;
+            return _key = PeerKey.Create();
+        }
+    }
+
+    /// <summary>The coordinator has taken this worker in.</summary>
+    /// <returns>Whether it is another cluster than the one before.</returns>
+    /// <exception cref="RpcException">ABORTED: this worker knows a newer coordinator of the same cluster.</exception>
+    public bool Complete(WorkerId worker, string clusterId, ulong epoch)
+    {
+        lock (_lock)
+        {
+            if (clusterId == _clusterId && epoch < _epoch)
+                throw new RpcException(new Status(StatusCode.Aborted, $"its epoch {epoch} of cluster {clusterId} is over: this worker has met epoch {_epoch}"));
+            var isOther = clusterId != _clusterId;
+            (_worker, _clusterId, _epoch) = (worker, clusterId, epoch);
+            return isOther;
+        }
+    }
+}
