@@ -22,7 +22,8 @@ public static class CommandLine
         var parsed = Root(input, bytes ?? ByteStreams.OfConsole()).Parse(args);
         if (parsed.Errors.Count > 0)
         {
-            var problem = parsed.UnmatchedTokens is [var unknown, ..] ? $"unknown: '{unknown}'." : parsed.Errors[0].Message;
+            var first = parsed.Errors[0];
+            var problem = parsed.UnmatchedTokens is [var unknown, ..] ? $"unknown: '{unknown}'." : ValueProblem.Of(first) ?? first.Message;
             error.WriteLine($"error: {OneLine(problem)} Try: {CommandOf(parsed)} --help");
             return ExitCode.WrongUsage;
         }
@@ -36,14 +37,17 @@ public static class CommandLine
             error.WriteLine($"error: {OneLine(wrong.Message)}");
             return ExitCode.WrongUsage;
         }
-        catch (Exception failure) when (failure is CommandFailedException or ModelFormatException or IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (
+            failure is CommandFailedException or ModelFormatException or IOException or UnauthorizedAccessException or TimeoutException or OutOfMemoryException)
         {
             error.WriteLine($"error: {OneLine(failure.Message)}");
             return ExitCode.Failed;
         }
     }
 
-    static RootCommand Root(TextReader input, ByteStreams bytes) => new("Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.")
+    const string About = "Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.";
+
+    internal static RootCommand Root(TextReader input, ByteStreams bytes) => new(About)
     {
         UpCommand.Create(),
         CoordinatorCommand.Create(),

@@ -1,4 +1,4 @@
-using System.Net;
+using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
@@ -72,18 +72,12 @@ public sealed class CoordinatorOptionsValidator(
     }
 
     static string? FirstProblem(CoordinatorOptions options) =>
-        ListenProblem("--listen", options.Listen, "http")
-        ?? ListenProblem("--grpc-listen", options.GrpcListen, options.Tls is null ? "http" : "https")
+        ListenProblem("--listen", options.Listen, ListenAddress.FirstProblem(options.Listen, Uri.UriSchemeHttp))
+        ?? ListenProblem("--grpc-listen", options.GrpcListen, ListenAddress.FirstProblem(options.GrpcListen, tls: options.Tls is not null))
         ?? Problem("--workers", options.Workers, 1, 1024)
         ?? (options.TensorParallel is { } ranks ? Problem("--tensor-parallel", ranks, 1, RankShares.MaxRanks) : null)
         ?? Problem("--streams", options.Streams, 1, 4096)
         ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null);
 
-    static string? ListenProblem(string name, string value, string scheme)
-    {
-        var valid = Uri.TryCreate(value, UriKind.Absolute, out var uri)
-            && uri is { PathAndQuery: "/", UserInfo: "", Fragment: "" } && uri.Scheme == scheme
-            && (uri.Host == "localhost" || IPAddress.TryParse(uri.DnsSafeHost, out _));
-        return valid ? null : $"{name} is '{value}'; it must be like {scheme}://127.0.0.1:8080: an IP address (0.0.0.0 for all) or localhost, and a port";
-    }
+    static string? ListenProblem(string name, string value, string? problem) => problem is null ? null : $"{name} is '{value}'; {problem}";
 }

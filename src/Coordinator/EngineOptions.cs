@@ -10,7 +10,9 @@ public sealed record EngineOptions
     /// <summary>The most token positions of one step; the workers' buffers have this size. 2 to 65536, default 512.</summary>
     public int MaxStepRows { get; init; } = 512;
 
-    /// <summary>The most prompt positions of one step. Fewer keep running streams smoother, more read prompts faster. 1 to <see cref="MaxStepRows"/>, default 128.</summary>
+    /// <summary>
+    /// The most prompt positions of one step. Fewer keep running streams smoother, more read prompts faster. 1 to <see cref="MaxStepRows"/>, default 128.
+    /// </summary>
     public int MaxPromptRows { get; init; } = 128;
 
     /// <summary>The most sequences that run at a time. 1 to <see cref="MaxStepRows"/> - 1, default 64.</summary>
@@ -69,7 +71,7 @@ public sealed class EngineOptionsValidator : IValidateOptions<EngineOptions>
         ?? Problem(nameof(options.MaxWait), options.MaxWait)
         ?? Problem(nameof(options.MaxUnreadTokens), options.MaxUnreadTokens, 16, 1_000_000)
         ?? (options.KvTokens is { } tokens ? Problem(nameof(options.KvTokens), tokens, 16, 1 << 30) : null)
-        ?? (options.KvType is KvType.F32 or KvType.F16 or KvType.Q80 ? null : $"KvType is {options.KvType}; it must be F32, F16 or Q80")
+        ?? (options.KvType is KvType.F32 or KvType.F16 or KvType.Q80 ? null : $"--kv-type is {options.KvType}; it must be f32, f16 or q8_0")
         ?? (IsAllowed(options.ActivationType) ? null : $"ActivationType is {options.ActivationType}; it must be F32, Bf16 or Q8")
         ?? (IsAllowed(options.SumType) ? null : $"--sum-type is {options.SumType}; it must be f32, bf16 or q8");
 

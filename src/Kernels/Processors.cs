@@ -54,7 +54,8 @@ public static unsafe partial class Processors
             {
                 failure = ExceptionDispatchInfo.Capture(e);
             }
-        });
+        })
+        { IsBackground = true };
         thread.Start();
         thread.Join();
         failure?.Throw();

@@ -1,6 +1,7 @@
 using System.Globalization;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Planning.Search;
 
 namespace LlamaCluster.Planning;
@@ -20,12 +21,21 @@ public static class PipelinePlanner
         return new PipelineOutcome.Planned(new PlannedPipeline(stages, PlanPredictor.Predict(problem, stages), ChoiceOf(problem, found)));
     }
 
+    /// <summary>Why so many workers cannot share a stage of the model, however many there are, in one line; null if they can.</summary>
+    public static string? RankProblem(ModelFootprint model, int ranks)
+    {
+        var most = PlanningProblem.RankLimitOf(model);
+        if (ranks <= most) return null;
+        var why = ranks <= RankShares.MaxRanks ? TensorSplit.FirstProblem(model.Split, RankShares.Equal(ranks)) : null;
+        return $"--tensor-parallel is {ranks}; a stage of {model.Name} can be shared by at most {most}: {why ?? "more would exchange more than they save"}";
+    }
+
     static string? FirstProblem(PlanningProblem problem)
     {
         var (workers, goal) = (problem.Cluster.Workers.Count, problem.Goal);
         if (workers == 0) return "there are no workers";
         if (goal.RanksPerStage is not { } ranks) return null;
-        if (ranks > problem.RankLimit) return $"--tensor-parallel is {ranks}; a stage of {problem.Model.Name} can be shared by at most {problem.RankLimit}";
+        if (RankProblem(problem.Model, ranks) is { } tooMany) return tooMany;
         return ranks > workers && !goal.UsesAll ? $"--tensor-parallel is {ranks}, but there are only {workers} workers" : null;
     }
 

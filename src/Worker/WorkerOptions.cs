@@ -21,7 +21,7 @@ public sealed record WorkerOptions
     /// <summary>Compute threads. Default 0: one for each processor this process may use.</summary>
     public int Threads { get; init; }
 
-    /// <summary>Where fetched weights are kept. Default: llamacluster/weights in the user's cache folder.</summary>
+    /// <summary>Where fetched weights are kept. Default: see <see cref="CacheRoot"/>.</summary>
     public string? CacheFolder { get; init; }
 
     /// <summary>
@@ -36,7 +36,7 @@ public sealed record WorkerOptions
     /// </summary>
     public bool TrustDigest { get; init; }
 
-    /// <summary>Where measurements of this machine are kept. Default: llamacluster/profiles in the user's cache folder.</summary>
+    /// <summary>Where measurements of this machine are kept. Default: see <see cref="CacheRoot"/>.</summary>
     public string? ProfileFolder { get; init; }
 
     /// <summary>Bytes for weights, KV cache and buffers. Default: nine tenths of what is available at start.</summary>
@@ -50,6 +50,12 @@ public sealed record WorkerOptions
 
     /// <summary>Exit at once when stdin ends, so that a worker never outlives the process that started it. Default: no.</summary>
     public bool ExitWhenInputCloses { get; init; }
+
+    /// <summary>
+    /// Have the system end this process with the thread that started it, even while it is frozen (Linux). For those whose thread lives as long as the
+    /// worker is to live. Default: no.
+    /// </summary>
+    public bool ExitWithParentThread { get; init; }
 
     /// <summary>How ranks of a stage exchange their partial sums. Default: by the faster link, measured when they connect.</summary>
     public PeerLinkPreference PeerLink { get; init; } = PeerLinkPreference.Auto;
@@ -98,12 +104,15 @@ public static class WorkerOptionsRules
     /// <summary>The first value that is not allowed, in one line: the option, the value and what is allowed. Null if all are.</summary>
     public static string? FirstProblem(WorkerOptions options) =>
         !PeerAddress.IsValid(options.Coordinator) ? $"--coordinator is '{options.Coordinator}'; it must be like http://10.0.0.1:8081"
-        : options.Coordinator.Scheme != SchemeOf(options) ? $"--coordinator is '{options.Coordinator}'; it must be {SchemeOf(options)}: the cluster has TLS everywhere or nowhere (--tls-cert, --tls-key, --tls-ca)"
+        : options.Coordinator.Scheme != SchemeOf(options)
+            ? $"--coordinator is '{options.Coordinator}'; it must be {SchemeOf(options)}: the cluster has TLS everywhere or nowhere"
+                + " (--tls-cert, --tls-key, --tls-ca)"
         : ListenAddress.FirstProblem(options.Listen, tls: options.Tls is not null) is { } problem ? $"--listen is '{options.Listen}'; {problem}"
         : options.Threads is < 0 or > MaxThreads ? $"--threads is {options.Threads}; it must be from 1 to {MaxThreads}, or 0 for one a processor"
         : options.MemoryBytes is < 1 ? $"--memory is {options.MemoryBytes}; it must be a number of bytes from 1"
         : options.CacheBytes is < 1 ? $"--weights-cache-size is {options.CacheBytes}; it must be a number of bytes from 1"
-        : options.Name.Length > MaxNameLength || options.Name.Any(char.IsControl) ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
+        : options.Name.Length > MaxNameLength || options.Name.Any(char.IsControl)
+            ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
         : options.ModelPath is { } path && !ModelFiles.Exist(path) ? $"--model is '{path}'; there is no such file or folder"
         : TimeProblem(nameof(options.PeerTimeout), options.PeerTimeout) ?? TimeProblem(nameof(options.DrainTimeout), options.DrainTimeout);
 

@@ -9,6 +9,15 @@ sealed record TypeUse(string Project, string FromNamespace, string From, string 
     public override string ToString() => $"{FromNamespace}.{From} uses {ToNamespace}.{To}";
 }
 
+/// <summary>A method or constructor that the code of a type calls, of whatever assembly.</summary>
+/// <param name="From">The outermost type whose code it is.</param>
+/// <param name="Type">The full name of the type that has the method.</param>
+/// <param name="Method"><c>.ctor</c> for a constructor.</param>
+sealed record MethodCall(string From, string Type, string Method, int Parameters)
+{
+    public override string ToString() => $"{From} calls {Type}.{Method}";
+}
+
 /// <summary>Reads the compiled assemblies of src: what the compiler saw, whatever the sources look like.</summary>
 static class CompiledTypes
 {
@@ -23,8 +32,20 @@ static class CompiledTypes
 
     static readonly Lazy<IReadOnlyList<TypeUse>> AllUses = new(() => [.. Assemblies.Value.SelectMany(UsesIn).Distinct()]);
 
+    static readonly Lazy<IReadOnlyList<MethodCall>> AllCalls = new(() =>
+    [
+        .. from assembly in Assemblies.Value
+           from type in assembly.MainModule.GetAllTypes()
+           from method in type.Methods.Where(method => method.HasBody)
+           from called in method.Body.Instructions.Select(instruction => instruction.Operand).OfType<MethodReference>()
+           select new MethodCall(Outermost(type).FullName, called.DeclaringType.GetElementType().FullName, called.Name, called.Parameters.Count),
+    ]);
+
     /// <summary>Uses of one type of the product by another, within a project and across.</summary>
     public static IReadOnlyList<TypeUse> Uses => AllUses.Value;
+
+    /// <summary>All calls in the product's code.</summary>
+    public static IReadOnlyList<MethodCall> Calls => AllCalls.Value;
 
     /// <summary>The projects of src that the project's assembly refers to.</summary>
     public static IReadOnlySet<string> ReferencesOf(string project) => Assemblies.Value

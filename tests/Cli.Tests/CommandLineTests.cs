@@ -1,17 +1,24 @@
+using LlamaCluster.Cli.Commands;
+
 namespace LlamaCluster.Cli.Tests;
 
 public sealed class CommandLineTests
 {
     [Theory]
-    [InlineData("up", "--model PATH --workers N --tensor-parallel T --sum-type f32|bf16|q8 --peer-link auto|grpc|tcp --threads-per-worker K --port PORT --context N")]
-    [InlineData("worker", "--coordinator URL --listen URL --threads K --cache DIR --memory BYTES --peer-link auto|grpc|tcp --tls-cert FILE --tls-key FILE --tls-ca FILE")]
-    [InlineData("coordinator", "--model PATH --listen URL --grpc-listen URL --workers N --tensor-parallel T --sum-type f32|bf16|q8 --tls-cert FILE --tls-key FILE --tls-ca FILE")]
+    [InlineData("up", "--model PATH --workers N --tensor-parallel T --sum-type f32|bf16|q8 --peer-link auto|grpc|tcp --threads-per-worker K --port PORT")]
+    [InlineData("up", "--context N --kv-type f16|f32|q8_0 --restart-limit N")]
+    [InlineData("worker", "--coordinator URL --listen URL --threads K --cache DIR --profiles DIR --memory BYTES --peer-link auto|grpc|tcp")]
+    [InlineData("worker", "--tls-cert FILE --tls-key FILE --tls-ca FILE")]
+    [InlineData("coordinator", "--model PATH --listen URL --grpc-listen URL --workers N --tensor-parallel T --sum-type f32|bf16|q8 --kv-type f16|f32|q8_0")]
+    [InlineData("coordinator", "--tls-cert FILE --tls-key FILE --tls-ca FILE")]
+    [InlineData("bench", "--kv-type f16|f32|q8_0")]
+    [InlineData("plan", "--kv-type f16|f32|q8_0")]
     [InlineData("chat", "--url URL --session ID")]
-    [InlineData("generate", "--model PATH --prompt TEXT --max-tokens N --temperature T --seed N --logprobs K")]
+    [InlineData("generate", "--model PATH --kv-type f16|f32|q8_0 --prompt TEXT --max-tokens N --temperature T --seed N --logprobs K")]
     [InlineData("tokenize", "--model PATH --text TEXT")]
     [InlineData("template", "--model PATH --messages FILE.json --tools FILE.json")]
     [InlineData("inspect", "--model PATH")]
-    [InlineData("perplexity", "--model PATH --file TEXT --context N")]
+    [InlineData("perplexity", "--model PATH --kv-type f16|f32|q8_0 --file TEXT --context N")]
     [InlineData("quantize", "--model PATH --to q8_0|q6_k|q4_k|q4_0 --out FILE.gguf")]
     public async Task Help_lists_the_options_of_the_contract(string command, string options)
     {
@@ -48,7 +55,15 @@ public sealed class CommandLineTests
     [InlineData("worker", "--coordinator")]
     [InlineData("worker --coordinator http://127.0.0.1:1 --memory 0", "--memory is 0")]
     [InlineData("worker --coordinator http://127.0.0.1:1 --model /nowhere", "/nowhere")]
-    [InlineData("coordinator --workers many", "'many'")]
+    [InlineData("worker --coordinator http://127.0.0.1:1 --memory 8XB", "--memory is '8XB'; it must be a number of bytes such as 8000000000, or one with")]
+    [InlineData("worker --coordinator http://127.0.0.1:1 --memory 99999999999GB", "such as 8GB or 7.5GiB")]
+    [InlineData("worker --coordinator http://127.0.0.1:1 --memory=-1", "--memory is '-1'")]
+    [InlineData("up --restart-limit -1", "--restart-limit is -1; it must be from 0 to 2147483647")]
+    [InlineData("up --kv-type f64", "--kv-type is 'f64'; it must be f16, f32, q8_0")]
+    [InlineData("up --workers 99999999999", "--workers is '99999999999'; it must be a whole number such as 4, at most 2147483647")]
+    [InlineData("coordinator --workers many", "--workers is 'many'; it must be a whole number such as 4")]
+    [InlineData("generate --prompt a --temperature warm", "--temperature is 'warm'; it must be a number such as 0.7")]
+    [InlineData("generate --prompt a --seed x", "--seed is 'x'; it must be a whole number from 0 to 18446744073709551615")]
     [InlineData("coordinator --workers 0", "--workers is 0")]
     [InlineData("coordinator --listen nowhere", "--listen is 'nowhere'")]
     [InlineData("coordinator --context 1", "--context is 1")]
@@ -58,6 +73,23 @@ public sealed class CommandLineTests
         Assert.Equal(2, run.ExitCode);
         Assert.Equal("", run.Output);
         Assert.Contains(expected, Assert.Single(run.Error.TrimEnd().Split('\n')));
+    }
+
+    /// <summary>The parser's own words would name a type of .NET.</summary>
+    [Fact]
+    public async Task Every_option_with_numbers_or_words_of_its_own_names_itself_and_the_value()
+    {
+        var root = CommandLine.Root(TextReader.Null, new ByteStreams(Stream.Null, Stream.Null));
+        var options = root.Subcommands.SelectMany(command => command.Options.Select(option => (Command: command.Name, Option: option)));
+        var typed = options.Where(pair => pair.Option.ValueType is { IsValueType: true } type && type != typeof(bool)).ToList();
+        Assert.InRange(typed.Count, 30, int.MaxValue);
+        foreach (var (command, option) in typed)
+        {
+            var run = await CommandRun.OfAsync("", command, $"{option.Name}=no-such-value");
+            Assert.Equal(2, run.ExitCode);
+            Assert.DoesNotContain("System.", run.ErrorLine);
+            if (!run.ErrorLine.Contains("is required")) Assert.Contains($"{option.Name} is 'no-such-value'; it must be ", run.ErrorLine);
+        }
     }
 
     [Fact]

@@ -14,7 +14,7 @@ public sealed class CoordinatorOptionsTests
     public static TheoryData<CoordinatorOptions, string> Wrong => new()
     {
         { Usual with { Listen = "8080" }, "--listen is '8080'" },
-        { Usual with { Listen = "https://127.0.0.1:1" }, "--listen is 'https://127.0.0.1:1'" },
+        { Usual with { Listen = "https://127.0.0.1:1" }, "--listen is 'https://127.0.0.1:1'; it must be like http://" },
         { Usual with { Listen = "http://127.0.0.1:1/path" }, "--listen is" },
         { Usual with { GrpcListen = "http://my-host:1" }, "--grpc-listen is 'http://my-host:1'" },
         { Usual with { Workers = 0 }, "--workers is 0; it must be from 1 to 1024" },
@@ -22,7 +22,7 @@ public sealed class CoordinatorOptionsTests
         { Usual with { Workers = 1025 }, "--workers is 1025" },
         { Usual with { TensorParallel = 0 }, "--tensor-parallel is 0" },
         { Usual with { TensorParallel = 257 }, "--tensor-parallel is 257; it must be from 1 to 256" },
-        { Usual with { GrpcListen = "https://127.0.0.1:1" }, "it must be like http://" },
+        { Usual with { GrpcListen = "https://127.0.0.1:1" }, "https needs a certificate: give --tls-cert" },
         { Usual with { Tls = new TlsFiles("a", "b", "c"), GrpcListen = "http://127.0.0.1:1" }, "it must be like https://" },
         { Usual with { Engine = new() { SumType = ActivationType.Unspecified } }, "--sum-type is Unspecified" },
         { Usual with { ContextLength = 1 }, "--context is 1" },
@@ -33,7 +33,7 @@ public sealed class CoordinatorOptionsTests
         { Usual with { Engine = new() { MaxRunning = 512 } }, "--max-running is 512; it must be from 1 to 511" },
         { Usual with { Engine = new() { MaxWaiting = -1 } }, "--max-waiting is -1" },
         { Usual with { Engine = new() { KvTokens = 15 } }, "KvTokens is 15" },
-        { Usual with { Engine = new() { KvType = KvType.Unspecified } }, "KvType is Unspecified" },
+        { Usual with { Engine = new() { KvType = KvType.Unspecified } }, "--kv-type is Unspecified" },
         { Usual with { Engine = new() { ActivationType = (ActivationType)9 } }, "ActivationType is 9" },
         { Usual with { Deadlines = new() { Step = TimeSpan.Zero } }, "Step is 00:00:00" },
         { Usual with { Deadlines = new() { HeartbeatTimeout = TimeSpan.FromSeconds(1) } }, "HeartbeatTimeout is 00:00:01; it must be above HeartbeatInterval" },

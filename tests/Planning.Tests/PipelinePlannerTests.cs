@@ -13,6 +13,18 @@ public sealed class PipelinePlannerTests
 {
     static readonly Config Checks = Config.QuickThrowOnFailure.WithReplay(20261122, 1);
 
+    [Theory]
+    [InlineData("hidden=36,layers=2,ffn=50,heads=6,kv-heads=3,vocab=512", 3, "at most 2: 3 ranks cannot share a feed-forward of 50, each at least 32 columns")]
+    [InlineData("hidden=256,layers=2,ffn=512,heads=8,vocab=512", 9, "at most 8: 9 ranks cannot share 8 query heads")]
+    [InlineData("llama-3.1-405b", 65, "at most 64: more would exchange more than they save")]
+    [InlineData("llama-3.1-405b", 257, "at most 64: more would exchange more than they save")]
+    public void Ranks_that_can_never_share_a_stage_are_refused_with_the_arithmetic(string shape, int ranks, string problem)
+    {
+        var model = Footprints.Of(shape, "f16");
+        Assert.Equal($"--tensor-parallel is {ranks}; a stage of {shape} can be shared by {problem}", PipelinePlanner.RankProblem(model, ranks));
+        Assert.Null(PipelinePlanner.RankProblem(model, 2));
+    }
+
     [Fact]
     public void A_plan_covers_all_layers_once_and_no_worker_twice() => Prop.ForAll(Problems(6), problem =>
     {

@@ -103,7 +103,14 @@ sealed class BenchCluster : IAsyncDisposable
             TensorParallel = options.TensorParallel,
             Streams = load.Concurrency,
             ContextLength = load.Positions,
-            Engine = usual with { Speculate = false, KvTokens = kvTokens, MaxRunning = Math.Max(usual.MaxRunning, load.Concurrency), MaxWaiting = Math.Max(usual.MaxWaiting, load.Concurrency) },
+            Engine = usual with
+            {
+                Speculate = false,
+                KvTokens = kvTokens,
+                KvType = KvTypeOption.ToWire(load.KvType),
+                MaxRunning = Math.Max(usual.MaxRunning, load.Concurrency),
+                MaxWaiting = Math.Max(usual.MaxWaiting, load.Concurrency),
+            },
         };
     }
 
@@ -119,9 +126,11 @@ sealed class BenchCluster : IAsyncDisposable
         for (var i = 0; i < count; i++)
         {
             var name = $"worker-{(i + 1).ToString(digits, CultureInfo.InvariantCulture)}";
-            int[]? own = processors.Length == 0 ? null : [.. Enumerable.Range(i * load.Threads, load.Threads).Select(thread => processors[thread % processors.Length]).Distinct()];
+            var threads = Enumerable.Range(i * load.Threads, load.Threads);
+            int[]? own = processors.Length == 0 ? null : [.. threads.Select(thread => processors[thread % processors.Length]).Distinct()];
             var worker = WorkerProcess.Start(
-                name, _coordinator.GrpcAddress, load.Threads, memory, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own, profiles: _profiles.FullName);
+                name, _coordinator.GrpcAddress, load.Threads, memory, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own,
+                profiles: _profiles.FullName);
             _workers.Add(worker);
             _watches.Add(WatchAsync(name, worker));
             if (i == 0) await _coordinator.Members.WaitAsync(now => now.Usable.Any(), cancellation);

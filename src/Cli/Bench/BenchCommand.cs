@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
@@ -22,14 +23,54 @@ static class BenchCommand
     static readonly Option<string?> Model = ModelOption.Create();
     static readonly Option<string?> Shape = ShapeOption.Create("random weights in place of a model");
     static readonly Option<int?> Layers = new("--layers") { HelpName = "N", Description = "with --shape: only N of its layers" };
-    static readonly Option<bool> ShareLayers = new("--share-layer-weights") { Description = "with --shape: all layers of a shard use one copy of a layer's weights, so that a large shape runs in little memory" };
-    static readonly Option<string?> Quant = new("--quant") { HelpName = "TYPE", Description = "the type of the matrices; without it a model's own, and q4_0 for a shape" };
-    static readonly Option<int> Workers = new("--workers") { HelpName = "N", Description = "worker processes; 0: everything in this process", DefaultValueFactory = _ => 0 };
-    static readonly Option<int> TensorParallel = new("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage", DefaultValueFactory = _ => 1 };
-    static readonly Option<int?> Threads = new("--threads-per-worker") { HelpName = "K", Description = "compute threads, of each worker if there are any; without it the processors are shared out" };
-    static readonly Option<bool> Pin = new("--pin") { Description = "hold each worker, or without workers each thread but the first, on processors of its own (Linux)" };
+
+    static readonly Option<bool> ShareLayers = new("--share-layer-weights")
+    {
+        Description = "with --shape: all layers of a shard use one copy of a layer's weights, so that a large shape runs in little memory",
+    };
+
+    static readonly Option<string?> Quant = new("--quant")
+    {
+        HelpName = "TYPE",
+        Description = "the type of the matrices; without it a model's own, and q4_0 for a shape",
+    };
+
+    static readonly Option<KvType> Kv = KvTypeOption.Create();
+
+    static readonly Option<int> Workers = new("--workers")
+    {
+        HelpName = "N",
+        Description = "worker processes; 0: everything in this process",
+        DefaultValueFactory = _ => 0,
+    };
+
+    static readonly Option<int> TensorParallel = new("--tensor-parallel")
+    {
+        HelpName = "T",
+        Description = "workers that share each stage",
+        DefaultValueFactory = _ => 1,
+    };
+
+    static readonly Option<int?> Threads = new("--threads-per-worker")
+    {
+        HelpName = "K",
+        Description = "compute threads, of each worker if there are any; without it the processors are shared out",
+    };
+
+    static readonly Option<bool> Pin = new("--pin")
+    {
+        Description = "hold each worker, or without workers each thread but the first, on processors of its own (Linux)",
+    };
+
     static readonly Option<int> Prompt = new("--prompt-tokens") { HelpName = "N", Description = "the length of each prompt", DefaultValueFactory = _ => 128 };
-    static readonly Option<int> Generate = new("--generate-tokens") { HelpName = "N", Description = "the tokens that each stream generates, 2 at least: the first is the prompt's", DefaultValueFactory = _ => 32 };
+
+    static readonly Option<int> Generate = new("--generate-tokens")
+    {
+        HelpName = "N",
+        Description = "the tokens that each stream generates, 2 at least: the first is the prompt's",
+        DefaultValueFactory = _ => 32,
+    };
+
     static readonly Option<int> Concurrency = new("--concurrency") { HelpName = "N", Description = "streams at a time", DefaultValueFactory = _ => 1 };
     static readonly Option<bool> Json = new("--json") { Description = "print one JSON object" };
 
@@ -37,7 +78,7 @@ static class BenchCommand
     {
         var command = new Command("bench", "Measure prefill, decode, latencies and memory, in this process or in a cluster of N worker processes.")
         {
-            Model, Shape, Layers, ShareLayers, Quant, Workers, TensorParallel, Threads, Pin, Prompt, Generate, Concurrency, Json,
+            Model, Shape, Layers, ShareLayers, Quant, Kv, Workers, TensorParallel, Threads, Pin, Prompt, Generate, Concurrency, Json,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -59,7 +100,8 @@ static class BenchCommand
         var path = shape is null
             ? PathOf(ModelOption.PathOf(parsed, Model), quant)
             : PathOfShape(shape, parsed.GetValue(Layers), quant, parsed.GetValue(ShareLayers));
-        if (workers > 0) return new ClusterBench(new ClusterBenchOptions(path, workers, parsed.GetValue(TensorParallel), load), error).RunAsync(cancellation);
+        var ranks = parsed.GetValue(TensorParallel);
+        if (workers > 0) return new ClusterBench(new ClusterBenchOptions(path, workers, ranks, load), error).RunAsync(cancellation);
         using var weights = ModelFiles.Open(path);
         return Task.FromResult(LocalBench.Run(weights, load, error, cancellation));
     }
@@ -83,7 +125,8 @@ static class BenchCommand
     static TensorType TypeOf(string name, IReadOnlyList<TensorType> possible) =>
         RandomModelPath.FindType(name) is { } type && possible.Contains(type)
             ? type
-            : throw new InvalidOptionsException($"--quant is {name}; it must be one of {string.Join(", ", possible.Select(type => type.ToString().ToLowerInvariant()))}");
+            : throw new InvalidOptionsException(
+                $"--quant is {name}; it must be one of {string.Join(", ", possible.Select(type => type.ToString().ToLowerInvariant()))}");
 
     static void CheckTogether(ParseResult parsed, int workers)
     {
@@ -95,8 +138,11 @@ static class BenchCommand
     }
 
     static BenchOptions LoadOf(ParseResult parsed, int workers) => new(
-        parsed.GetValue(Threads) is { } threads ? NumberOption.Check("--threads-per-worker", threads, 1, MaxThreads) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, workers)),
+        parsed.GetValue(Threads) is { } threads
+            ? NumberOption.Check("--threads-per-worker", threads, 1, MaxThreads)
+            : Math.Max(1, Environment.ProcessorCount / Math.Max(1, workers)),
         parsed.GetValue(Pin),
+        parsed.GetValue(Kv),
         NumberOption.Check("--prompt-tokens", parsed.GetValue(Prompt), 1, MaxTokens),
         NumberOption.Check("--generate-tokens", parsed.GetValue(Generate), 2, MaxTokens),
         NumberOption.Check("--concurrency", parsed.GetValue(Concurrency), 1, workers == 0 ? BenchStreams.StepRows : BenchStreams.StepRows - 1));
@@ -105,10 +151,11 @@ static class BenchCommand
 /// <summary>The load of a benchmark, and its threads.</summary>
 /// <param name="Threads">Threads of this process, or of each worker.</param>
 /// <param name="Pin">Threads, or workers, have processors of their own.</param>
+/// <param name="KvType">How keys and values are kept.</param>
 /// <param name="PromptTokens">Per stream.</param>
 /// <param name="GenerateTokens">Per stream. The first token comes from the prompt's last step, each other one from a step of its own.</param>
 /// <param name="Concurrency">Streams that decode at the same time; in this process all in one step.</param>
-sealed record BenchOptions(int Threads, bool Pin, int PromptTokens, int GenerateTokens, int Concurrency)
+sealed record BenchOptions(int Threads, bool Pin, KvType KvType, int PromptTokens, int GenerateTokens, int Concurrency)
 {
     /// <summary>Positions per stream.</summary>
     public int Positions => checked(PromptTokens + GenerateTokens);
@@ -117,7 +164,8 @@ sealed record BenchOptions(int Threads, bool Pin, int PromptTokens, int Generate
     public void CheckContext(IModelWeights weights)
     {
         if (Positions > weights.Config.ContextLength)
-            throw new CommandFailedException($"--prompt-tokens and --generate-tokens are {Positions} together; {weights.Name} is made for at most {weights.Config.ContextLength}");
+            throw new CommandFailedException(
+                $"--prompt-tokens and --generate-tokens are {Positions} together; {weights.Name} is made for at most {weights.Config.ContextLength}");
     }
 }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 
@@ -31,13 +32,17 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
 
     int ThreadsOf(StageFacts stage) => stage.Ranks * options.Load.Threads;
 
-    async Task<BenchReport> MeasureAsync(BenchCluster cluster, IModelWeights weights, IReadOnlyList<StageFacts> facts, PlainReads reads, CancellationToken cancellation)
+    async Task<BenchReport> MeasureAsync(
+        BenchCluster cluster, IModelWeights weights, IReadOnlyList<StageFacts> facts, PlainReads reads, CancellationToken cancellation)
     {
-        using var client = new HttpClient { BaseAddress = cluster.ApiAddress, Timeout = Timeout.InfiniteTimeSpan };
+        using var client = new HttpClient(HttpHandlers.Direct()) { BaseAddress = cluster.ApiAddress, Timeout = Timeout.InfiniteTimeSpan };
         using var meter = new StageMeter(cluster.Meters);
         using var process = Process.GetCurrentProcess();
-        Task<ClusterRound> Round(int number) =>
-            new ApiStreams(client, cluster.ModelName, options.Load.GenerateTokens, meter).RunAsync(BenchPrompts.Make(options.Load, weights.Config.VocabularySize, number), cancellation);
+        Task<ClusterRound> Round(int number)
+        {
+            var prompts = BenchPrompts.Make(options.Load, weights.Config.VocabularySize, number);
+            return new ApiStreams(client, cluster.ModelName, options.Load.GenerateTokens, meter).RunAsync(prompts, cancellation);
+        }
 
         var rounds = await WarmUpAsync(Round);
         // Taken before the plain reads, because their buffers are not memory that a coordinator needs.
@@ -51,7 +56,8 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
         var stages = facts.Zip(counted.Stages, (stage, load) => new StageFigures(stage, load, ThreadsOf(stage), reads.By(ThreadsOf(stage))));
         var figures = new ClusterFigures(
             counted.FirstToken, counted.BetweenTokens, counted.StepsPerSecond, [.. stages],
-            PredictionCheck.Of(cluster.Plan, options.Load, counted.BetweenTokens, reads.By(options.Load.Threads), reads.By(HostThreads)), cluster.PeakResidentBytes(), peak);
+            PredictionCheck.Of(cluster.Plan, options.Load, counted.BetweenTokens, reads.By(options.Load.Threads), reads.By(HostThreads)),
+            cluster.PeakResidentBytes(), peak);
         return BenchReport.Of(options.Load, counted, BenchWeightBytes.PerStep(weights), reads.By(AllThreads), figures);
     }
 

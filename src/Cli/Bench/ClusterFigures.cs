@@ -38,7 +38,8 @@ sealed record ClusterFigures(
 
     public IEnumerable<string> Lines() =>
     [
-        Line($"  workers    {string.Join(", ", WorkerPeakBytes.Select(bytes => Line($"{bytes / 1e6:F0}")))} MB at most; the coordinator with the clients {CoordinatorPeakBytes / 1e6:F0} MB"),
+        Line($"  workers    {string.Join(", ", WorkerPeakBytes.Select(bytes => Line($"{bytes / 1e6:F0}")))} MB at most;")
+            + Line($" the coordinator with the clients {CoordinatorPeakBytes / 1e6:F0} MB"),
         Line($"first token  {Seconds(FirstToken)}"),
         Line($"next token   {Seconds(BetweenTokens)}"),
         Prediction.Line(),
@@ -57,7 +58,8 @@ sealed record ClusterFigures(
 /// <param name="Prefill">The time until every stream had its first token.</param>
 /// <param name="TokensPerSecond">All streams together, while all of them decoded. The later parameters are of the same time.</param>
 sealed record ClusterRound(
-    TimeSpan Prefill, TimeSpan MeanFirstToken, Percentiles FirstToken, Percentiles BetweenTokens, double TokensPerSecond, double StepsPerSecond, IReadOnlyList<StageLoad> Stages)
+    TimeSpan Prefill, TimeSpan MeanFirstToken, Percentiles FirstToken, Percentiles BetweenTokens, double TokensPerSecond, double StepsPerSecond,
+    IReadOnlyList<StageLoad> Stages)
 {
     public static ClusterRound Of(IReadOnlyList<StreamTimes> streams, StageReading from, StageReading to)
     {
@@ -113,13 +115,15 @@ sealed record PredictionCheck(double PredictedSeconds, double PredictedAtReadsSe
         double SecondsOn(ClusterProfile profile)
         {
             var goal = problem.Goal with { Concurrency = load.Concurrency, Positions = load.PromptTokens + load.GenerateTokens / 2 };
-            return PlanPredictor.Predict(new PlanningProblem(problem.Model, profile, goal, problem.Overheads), planned.Pipeline.Stages).Streams[^1].SecondsPerToken;
+            var loaded = new PlanningProblem(problem.Model, profile, goal, problem.Overheads);
+            return PlanPredictor.Predict(loaded, planned.Pipeline.Stages).Streams[^1].SecondsPerToken;
         }
         return new PredictionCheck(SecondsOn(cluster), SecondsOn(asRead), betweenTokens.P50);
     }
 
     public string Line() => FormattableString.Invariant(
-        $"predicted    {PredictedSeconds:F4} s ({Words(Error)}); at the memory's speed around the round {PredictedAtReadsSeconds:F4} s ({Words(ErrorAtReads)})");
+        $"predicted    {PredictedSeconds:F4} s ({Words(Error)});")
+        + FormattableString.Invariant($" at the memory's speed around the round {PredictedAtReadsSeconds:F4} s ({Words(ErrorAtReads)})");
 
     static string Words(double error) => FormattableString.Invariant($"{Math.Abs(error):P0} {(error < 0 ? "below" : "above")} the p50");
 }

@@ -2,11 +2,10 @@ using System.Diagnostics;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Models;
 using LlamaCluster.Kernels;
-using LlamaCluster.Kernels.Attention;
-using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Bench;
 
@@ -28,7 +27,13 @@ static class LocalBench
 
     static BenchReport Measure(IModelWeights weights, BenchOptions options, ComputeThreads threads, TextWriter error, CancellationToken cancellation)
     {
-        var stage = new StageOptions { KvBlockCount = BenchStreams.Blocks(options), MaxStepRows = BenchStreams.StepRows, MaxSequenceLength = options.Positions };
+        var stage = new StageOptions
+        {
+            KvBlockCount = BenchStreams.Blocks(options),
+            KvType = options.KvType,
+            MaxStepRows = BenchStreams.StepRows,
+            MaxSequenceLength = options.Positions,
+        };
         var start = Stopwatch.GetTimestamp();
         using var pipeline = LoadingBar.Show(
             error, $"loading {weights.Name}", BenchWeightBytes.Loaded(weights),
@@ -43,17 +48,16 @@ static class LocalBench
         var peak = process.PeakWorkingSet64;
         using var use = new BandwidthUse(threads);
         streams.Run(use.AfterStep, cancellation);
-        return BenchReport.Of(options, round, use, BenchWeightBytes.PerStep(weights), peak) with { LoadBytesPerSecond = BenchWeightBytes.Loaded(weights) / load.TotalSeconds };
+        return BenchReport.Of(options, round, use, BenchWeightBytes.PerStep(weights), peak) with
+        {
+            LoadBytesPerSecond = BenchWeightBytes.Loaded(weights) / load.TotalSeconds,
+        };
     }
 
     static void CheckMemory(IModelWeights weights, BenchOptions options)
     {
-        var shape = StageShape.Whole(weights.Config.LayerCount);
-        var needed = checked(BenchWeightBytes.Loaded(weights)
-            + BenchStreams.Blocks(options) * StageMemory.KvBytesPerBlock(weights.Config, shape, KvType.F16)
-            + StageMemory.BufferBytes(weights.Config, shape, BenchStreams.StepRows));
-        var available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        if (needed > available)
-            throw new CommandFailedException($"{weights.Name} needs {needed} bytes of memory and this machine has {available}: take a smaller model or shape, or fewer --layers");
+        var need = MemoryNeed.Of(weights, BenchStreams.Blocks(options), options.KvType, BenchStreams.StepRows);
+        if (need.Problem(WorkerMemory.Free(), "give a smaller shape, fewer --layers, or fewer tokens or streams") is { } problem)
+            throw new CommandFailedException(problem);
     }
 }

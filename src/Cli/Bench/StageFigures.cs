@@ -49,9 +49,12 @@ sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double
 
     public IEnumerable<string> Lines() =>
     [
-        Line($"stage {Load.Stage,-6} {Facts.Layers}{(Facts.Ranks > 1 ? $" on {Facts.Ranks} ranks" : "")}: busy {Load.BusyFraction:P1}, a step takes {Load.ComputeSeconds * 1e3:F2} ms{Sync}, the pause after it {Load.PauseSeconds * 1e3:F2} ms"),
-        Line($"  {SecondsPerLayer * 1e3:F2} ms a layer, {WeightBytesPerSecond / 1e9:F2} GB/s of weights, {FractionOfMemory:P0} of the {MemoryBytesPerSecond / 1e9:F2} GB/s of plain reads by {Threads} {(Threads == 1 ? "thread" : "threads")}"),
-        Line($"  a token: {Load.ActivationBytes:F0} bytes to the next stage, {Load.SyncBytes:F0} bytes from a rank to the others, {KvBytesPerToken:F0} bytes of KV cache"),
+        Line($"stage {Load.Stage,-6} {Facts.Layers}{(Facts.Ranks > 1 ? $" on {Facts.Ranks} ranks" : "")}: busy {Load.BusyFraction:P1},")
+            + Line($" a step takes {Load.ComputeSeconds * 1e3:F2} ms{Sync}, the pause after it {Load.PauseSeconds * 1e3:F2} ms"),
+        Line($"  {SecondsPerLayer * 1e3:F2} ms a layer, {WeightBytesPerSecond / 1e9:F2} GB/s of weights, {FractionOfMemory:P0} of the")
+            + Line($" {MemoryBytesPerSecond / 1e9:F2} GB/s of plain reads by {Threads} {(Threads == 1 ? "thread" : "threads")}"),
+        Line($"  a token: {Load.ActivationBytes:F0} bytes to the next stage, {Load.SyncBytes:F0} bytes from a rank to the others,")
+            + Line($" {KvBytesPerToken:F0} bytes of KV cache"),
     ];
 
     string Sync => Load.SyncSeconds > 0 ? Line($" and {Load.SyncSeconds * 1e3:F2} ms of exchanges between its ranks") : "";
@@ -75,7 +78,8 @@ sealed record StageFacts(LayerRange Layers, int Ranks, long WeightBytes, double 
         var layers = ranks[0].Shard.Layers;
         var shape = new StageShape(layers.First, layers.Count, weights.Config.LayerCount);
         return new StageFacts(
-            layers, ranks.Count, BenchWeightBytes.PerStep(weights, shape), (double)BenchWeightBytes.OfLayers(weights, shape) / layers.Count, ranks.Sum(rank => rank.KvBlockBytes));
+            layers, ranks.Count, BenchWeightBytes.PerStep(weights, shape), (double)BenchWeightBytes.OfLayers(weights, shape) / layers.Count,
+            ranks.Sum(rank => rank.KvBlockBytes));
     }
 }
 

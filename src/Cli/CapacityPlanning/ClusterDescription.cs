@@ -11,7 +11,8 @@ sealed record ClusterDescription(string Name, IReadOnlyList<WorkerKind> Kinds, L
         var hosts = Kinds.SelectMany(kind => Enumerable.Range(1, kind.Hosts).Select(number => (Kind: kind, Name: $"{kind.Name}-{number}"))).ToList();
         var workers = hosts.SelectMany((host, index) => Enumerable.Range(1, host.Kind.PerHost).Select(number => new WorkerProfile(
             host.Kind.PerHost == 1 ? host.Name : $"{host.Name}.{number}",
-            index, host.Kind.MemoryBytes, host.Kind.Threads, host.Kind.ReadBytesPerSecond, host.Kind.MultiplyAddsPerSecond, new Dictionary<string, ProductPace>())));
+            index, host.Kind.MemoryBytes, host.Kind.Threads, host.Kind.ReadBytesPerSecond, host.Kind.MultiplyAddsPerSecond,
+            new Dictionary<string, ProductPace>())));
         Link OuterOf(int host) => hosts[host].Kind.Outer ?? hosts[host].Kind.Inner;
         Link Between(int a, int b) => a == b ? hosts[a].Kind.Inner : Slower(OuterOf(a), OuterOf(b));
         return new ClusterProfile(
@@ -64,12 +65,20 @@ static class Devices
 
     public static IReadOnlyList<Device> All { get; } =
     [
-        new("epyc-9654", 96, 460.8e9, Avx512InHalves),      // 12 x DDR5-4800; https://www.amd.com/en/products/processors/server/epyc/4th-generation-9004-and-8004-series/amd-epyc-9654.html
-        new("epyc-7763", 64, 204.8e9, Avx2),                // 8 x DDR4-3200; https://www.amd.com/en/products/processors/server/epyc/7003-series/amd-epyc-7763.html
-        new("xeon-8480+", 56, 307.2e9, Avx512),             // 8 x DDR5-4800; https://www.intel.com/content/www/us/en/products/sku/231746/intel-xeon-platinum-8480-processor-105m-cache-2-00-ghz/specifications.html
-        new("ryzen-7950x", 16, 83.2e9, Avx512InHalves),     // 2 x DDR5-5200; https://www.amd.com/en/products/processors/desktops/ryzen/7000-series/amd-ryzen-9-7950x.html
-        new("core-i5-12400", 6, 76.8e9, Avx2),              // 2 x DDR5-4800; https://www.intel.com/content/www/us/en/products/sku/134586/intel-core-i512400-processor-18m-cache-up-to-4-40-ghz/specifications.html
-        new("raspberry-pi-5", 4, 17.1e9, Narrow),           // 32 bits of LPDDR4X-4267; https://datasheets.raspberrypi.com/rpi5/raspberry-pi-5-product-brief.pdf
+        // 12 x DDR5-4800; https://www.amd.com/en/products/processors/server/epyc/4th-generation-9004-and-8004-series/amd-epyc-9654.html
+        new("epyc-9654", 96, 460.8e9, Avx512InHalves),
+        // 8 x DDR4-3200; https://www.amd.com/en/products/processors/server/epyc/7003-series/amd-epyc-7763.html
+        new("epyc-7763", 64, 204.8e9, Avx2),
+        // 8 x DDR5-4800;
+        // https://www.intel.com/content/www/us/en/products/sku/231746/intel-xeon-platinum-8480-processor-105m-cache-2-00-ghz/specifications.html
+        new("xeon-8480+", 56, 307.2e9, Avx512),
+        // 2 x DDR5-5200; https://www.amd.com/en/products/processors/desktops/ryzen/7000-series/amd-ryzen-9-7950x.html
+        new("ryzen-7950x", 16, 83.2e9, Avx512InHalves),
+        // 2 x DDR5-4800;
+        // https://www.intel.com/content/www/us/en/products/sku/134586/intel-core-i512400-processor-18m-cache-up-to-4-40-ghz/specifications.html
+        new("core-i5-12400", 6, 76.8e9, Avx2),
+        // 32 bits of LPDDR4X-4267; https://datasheets.raspberrypi.com/rpi5/raspberry-pi-5-product-brief.pdf
+        new("raspberry-pi-5", 4, 17.1e9, Narrow),
     ];
 
     public static Device? Find(string name) => All.FirstOrDefault(device => device.Name == name);

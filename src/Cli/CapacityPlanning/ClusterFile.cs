@@ -1,6 +1,7 @@
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Planning.Profiles;
 using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
@@ -11,6 +12,7 @@ namespace LlamaCluster.Cli.CapacityPlanning;
 static class ClusterFile
 {
     const long MaxBytes = 1 << 20;
+    const int MaxDepth = 16;
     const int MaxHosts = 1024;
     const int MaxPerHost = 64;
     const int MaxThreads = 4096;
@@ -22,12 +24,14 @@ static class ClusterFile
     public static ClusterDescription Read(string path)
     {
         if (!File.Exists(path)) throw new CommandFailedException($"{path}: no such file");
-        if (new FileInfo(path).Length > MaxBytes) throw new CommandFailedException($"{path}: larger than {MaxBytes} bytes; a cluster is described in a few lines");
+        if (new FileInfo(path).Length > MaxBytes)
+            throw new CommandFailedException($"{path}: larger than {MaxBytes} bytes; a cluster is described in a few lines");
         var stream = new YamlStream();
         try
         {
-            using var text = File.OpenText(path);
-            stream.Load(text);
+            var text = File.ReadAllText(path);
+            CheckDepth(path, text);
+            stream.Load(new StringReader(text));
         }
         catch (YamlException wrong)
         {
@@ -42,6 +46,20 @@ static class ClusterFile
             : throw new CommandFailedException($"{path}: has {stream.Documents.Count} documents, not one");
     }
 
+    /// <summary>
+    /// Reads the events of the text one after the other. What builds nodes of them needs more of the stack for each level, and the stack ends.
+    /// </summary>
+    static void CheckDepth(string path, string text)
+    {
+        var parser = new Parser(new StringReader(text));
+        for (var depth = 0; parser.MoveNext();)
+        {
+            if (parser.Current is MappingStart or SequenceStart && ++depth > MaxDepth)
+                throw YamlMap.At(path, parser.Current.Start, $"lists and mappings are nested more than {MaxDepth} deep; a cluster needs 4");
+            if (parser.Current is MappingEnd or SequenceEnd) depth--;
+        }
+    }
+
     static ClusterDescription Read(YamlMap map, string fileName)
     {
         var name = map.Text("name") ?? fileName;
@@ -50,8 +68,10 @@ static class ClusterFile
         var described = map.List("workers", "a kind of workers");
         var kinds = described.Select(kind => KindOf(kind, network)).ToList();
         map.End();
-        if (kinds.Sum(kind => kind.Hosts) > 1 && kinds.FindIndex(kind => kind.Outer is null) is >= 0 and var alone) throw described[alone].Missing("network, its own or the cluster's");
-        if (kinds.GroupBy(kind => kind.Name).FirstOrDefault(same => same.Count() > 1) is { } twice) throw map.Wrong($"two kinds of workers are called {twice.Key}");
+        if (kinds.Sum(kind => kind.Hosts) > 1 && kinds.FindIndex(kind => kind.Outer is null) is >= 0 and var alone)
+            throw described[alone].Missing("network, its own or the cluster's");
+        if (kinds.GroupBy(kind => kind.Name).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw map.Wrong($"two kinds of workers are called {twice.Key}");
         if (kinds.Sum(kind => kind.Hosts * kind.PerHost) > MaxHosts) throw map.Wrong($"more than {MaxHosts} workers");
         return new ClusterDescription(name, kinds, coordinator);
     }
@@ -86,7 +106,8 @@ static class ClusterFile
     static Link? LinkOf(YamlMap? map)
     {
         if (map is null) return null;
-        var link = new Link(map.Required("round_trip", key => map.Number(key, Quantity.Time)), map.Required("bandwidth", key => map.Number(key, Quantity.Bandwidth)));
+        var roundTrip = map.Required("round_trip", key => map.Number(key, Quantity.Time));
+        var link = new Link(roundTrip, map.Required("bandwidth", key => map.Number(key, Quantity.Bandwidth)));
         map.End();
         return link;
     }

@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
+using LlamaCluster.Protos;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
 
@@ -17,23 +18,44 @@ static class PlanCommand
     {
         var model = new Option<string?>("--model") { HelpName = "PATH", Description = "a .gguf file (first part if split) or a Hugging Face folder" };
         var shape = ShapeOption.Create("a shape in place of a model");
-        var quant = new Option<string?>("--quant") { HelpName = "TYPE", Description = $"with --shape: the type of the matrices, {string.Join(", ", TensorMix.Names)}; without it q4_k_m" };
-        var cluster = new Option<string>("--cluster") { HelpName = "FILE.yaml", Description = "the workers, hosts and links; docs/scaling.md has the format", Required = true };
-        var objective = ObjectiveOption.Create("latency");
+        var quant = new Option<string?>("--quant")
+        {
+            HelpName = "TYPE",
+            Description = $"with --shape: the type of the matrices, {string.Join(", ", TensorMix.Names)}; without it q4_k_m",
+        };
+        var cluster = new Option<string>("--cluster")
+        {
+            HelpName = "FILE.yaml",
+            Description = "the workers, hosts and links; docs/scaling.md has the format",
+            Required = true,
+        };
+        var (objective, kvType) = (ObjectiveOption.Create("latency"), KvTypeOption.Create());
         var context = new Option<int?>("--context") { HelpName = "N", Description = "positions of each stream; without it 8192 or the model's own limit" };
         var concurrency = new Option<int>("--concurrency") { HelpName = "C", Description = "streams at a time", DefaultValueFactory = _ => 1 };
-        var ranks = new Option<int?>("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage; without it as the planner finds best" };
-        var sweep = new Option<string?>("--sweep") { HelpName = "AXIS=FIRST..LAST", Description = $"plan for many clusters and print CSV: {SweepAxis.Form}" };
+        var ranks = new Option<int?>("--tensor-parallel")
+        {
+            HelpName = "T",
+            Description = "workers that share each stage; without it as the planner finds best",
+        };
+        var sweep = new Option<string?>("--sweep")
+        {
+            HelpName = "AXIS=FIRST..LAST",
+            Description = $"plan for many clusters and print CSV: {SweepAxis.Form}",
+        };
         var svg = new Option<string?>("--svg") { HelpName = "FILE", Description = "with --sweep: draw a picture too" };
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
-        var command = new Command("plan", "Predict how a model is best split over a cluster, and how fast it would be. Starts nothing.") { model, shape, quant, cluster, objective, context, concurrency, ranks, sweep, svg, json };
+        var command = new Command("plan", "Predict how a model is best split over a cluster, and how fast it would be. Starts nothing.")
+        {
+            model, shape, quant, kvType, cluster, objective, context, concurrency, ranks, sweep, svg, json,
+        };
         command.SetAction(parsed =>
         {
-            var planned = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant));
+            var planned = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant), KvTypeOption.ToWire(parsed.GetValue(kvType)));
+            var longest = planned.Footprint.ContextLength;
             var question = new PlanQuestion(
                 planned,
                 ObjectiveOption.Parse(parsed.GetRequiredValue(objective)),
-                NumberOption.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, planned.Footprint.ContextLength), 2, planned.Footprint.ContextLength),
+                NumberOption.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, longest), 2, longest),
                 NumberOption.Check("--concurrency", parsed.GetValue(concurrency), 1, MaxStreams),
                 parsed.GetValue(ranks) is { } given ? NumberOption.Check("--tensor-parallel", given, 1, MaxStreams) : null);
             var (described, output) = (ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.InvocationConfiguration.Output);
@@ -73,10 +95,10 @@ static class PlanCommand
 
     static SweepAxis AxisOf(string text) => SweepAxis.Parse(text) ?? throw new InvalidOptionsException($"--sweep is {text}; it must be {SweepAxis.Form}");
 
-    static PlannedModel ModelOf(string? path, string? shape, string? quant) => (path, shape, quant) switch
+    static PlannedModel ModelOf(string? path, string? shape, string? quant, KvType kvType) => (path, shape, quant) switch
     {
-        (not null, null, null) => PlannedModel.OfFile(path),
-        (null, not null, _) => PlannedModel.OfShape(shape, quant),
+        (not null, null, null) => PlannedModel.OfFile(path, kvType),
+        (null, not null, _) => PlannedModel.OfShape(shape, quant, kvType),
         (not null, null, not null) => throw new InvalidOptionsException("--quant goes with --shape; a model has its own types"),
         (null, null, _) => throw new InvalidOptionsException("give --model or --shape"),
         _ => throw new InvalidOptionsException("--model and --shape are both given: give one"),

@@ -38,7 +38,12 @@ static class PlanJson
         seconds_per_token_by_cause = PartsOf(plan.Prediction.OneToken),
         time_to_first_token_seconds = plan.Prediction.FirstTokenSeconds,
         prompt_tokens = problem.Goal.PromptTokens,
-        streams = plan.Prediction.Streams.Select(streams => new { streams = streams.Streams, tokens_per_second = streams.TokensPerSecond, seconds_per_token = streams.SecondsPerToken }),
+        streams = plan.Prediction.Streams.Select(streams => new
+        {
+            streams = streams.Streams,
+            tokens_per_second = streams.TokensPerSecond,
+            seconds_per_token = streams.SecondsPerToken,
+        }),
         limit = plan.Prediction.Limit,
         choice = plan.Choice,
     });

@@ -18,7 +18,8 @@ sealed record PlanQuestion(PlannedModel Model, PlanObjective Objective, int Posi
 {
     public PlanningProblem On(ClusterDescription cluster) => On(cluster, goal => goal);
 
-    public PlanningProblem On(ClusterDescription cluster, Func<PlanGoal, PlanGoal> change) => new(Model.Footprint, cluster.ToProfile(), change(Goal), new Overheads());
+    public PlanningProblem On(ClusterDescription cluster, Func<PlanGoal, PlanGoal> change) =>
+        new(Model.Footprint, cluster.ToProfile(), change(Goal), new Overheads());
 
     PlanGoal Goal => PlanGoal.Of(Objective, Positions, Streams) with
     {
@@ -35,21 +36,21 @@ sealed record PlannedModel(ModelFootprint Footprint, long BufferBytes)
     const string UsualMix = "q4_k_m";
 
     /// <exception cref="ModelFormatException">Files are missing, damaged or not supported.</exception>
-    public static PlannedModel OfFile(string path)
+    public static PlannedModel OfFile(string path, KvType kvType)
     {
         using var weights = ModelFiles.Open(path);
-        return Of(ModelFootprints.Of(weights, KvType.F16), weights.Config);
+        return Of(ModelFootprints.Of(weights, kvType), weights.Config);
     }
 
     /// <param name="mix">One of <see cref="TensorMix.Names"/>; null: q4_k_m.</param>
     /// <exception cref="InvalidOptionsException">The shape or the mix is unknown.</exception>
     /// <exception cref="ModelFormatException">A matrix of this shape cannot be stored in its type.</exception>
-    public static PlannedModel OfShape(string text, string? mix)
+    public static PlannedModel OfShape(string text, string? mix, KvType kvType)
     {
         var (shape, name) = (ShapeOption.Parse(text), mix ?? UsualMix);
         var tensors = TensorMix.TensorsOf(shape.Config, name)
             ?? throw new InvalidOptionsException($"--quant is {name}; it must be one of {string.Join(", ", TensorMix.Names)}");
-        return Of(ModelFootprints.Of($"{shape.Name} {name.ToLowerInvariant()}", shape.Config, tensors, KvType.F16), shape.Config);
+        return Of(ModelFootprints.Of($"{shape.Name} {name.ToLowerInvariant()}", shape.Config, tensors, kvType), shape.Config);
     }
 
     static PlannedModel Of(ModelFootprint footprint, LlamaConfig config) => new(

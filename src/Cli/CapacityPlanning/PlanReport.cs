@@ -24,9 +24,12 @@ sealed class PlanReport(PlanQuestion question, ClusterDescription cluster, Plann
     {
         var (workers, hosts) = (problem.Cluster.Workers.Count, problem.Cluster.Hosts.Count);
         yield return "PREDICTED, not measured";
-        yield return Text($"model     {question.Model.Footprint.Name}: {question.Model.Footprint.LayerCount} layers, {question.Model.Footprint.Bytes / 1e9:0.0} GB of weights");
+        var model = question.Model.Footprint;
+        yield return Text($"model     {model.Name}: {model.LayerCount} layers, {model.Bytes / 1e9:0.0} GB of weights");
         yield return $"cluster   {cluster.Name}: {workers} {(workers == 1 ? "worker" : "workers")} on {hosts} {(hosts == 1 ? "host" : "hosts")}";
-        yield return Text($"asked     {question.Objective.ToString().ToLowerInvariant()}, {question.Streams} {(question.Streams == 1 ? "stream" : "streams")} of {question.Positions} positions each, {problem.Goal.KvBlocks * question.Model.Footprint.KvBlockBytes * question.Model.Footprint.LayerCount / 1e9:0.0} GB of KV cache");
+        var kv = problem.Goal.KvBlocks * question.Model.Footprint.KvBlockBytes * question.Model.Footprint.LayerCount;
+        yield return Text($"asked     {question.Objective.ToString().ToLowerInvariant()}, {question.Streams} {(question.Streams == 1 ? "stream" : "streams")}")
+            + Text($" of {question.Positions} positions each, {kv / 1e9:0.0} GB of KV cache");
     }
 
     IEnumerable<string> Stages()
@@ -56,14 +59,18 @@ sealed class PlanReport(PlanQuestion question, ClusterDescription cluster, Plann
     [
         ["streams", "tokens/s", "of each", "ms per token"],
         .. plan.Prediction.Streams.Select(streams => (string[])
-            [$"{streams.Streams}", Text($"{streams.TokensPerSecond:0.00}"), Text($"{1 / streams.SecondsPerToken:0.00}"), Text($"{1e3 * streams.SecondsPerToken:0.0}")]),
+            [
+                $"{streams.Streams}", Text($"{streams.TokensPerSecond:0.00}"), Text($"{1 / streams.SecondsPerToken:0.00}"),
+                Text($"{1e3 * streams.SecondsPerToken:0.0}"),
+            ]),
     ]);
 
     IEnumerable<string> Summary()
     {
         var token = plan.Prediction.OneToken;
         yield return Text($"first token   {plan.Prediction.FirstTokenSeconds:0.00} s after a prompt of {problem.Goal.PromptTokens} tokens");
-        yield return Text($"one token     {1e3 * token.Total:0.0} ms = ") + string.Join(" + ", token.Named.Where(part => part.Seconds > 0).Select(part => Text($"{part.Name} {1e3 * part.Seconds:0.0}")));
+        var parts = token.Named.Where(part => part.Seconds > 0).Select(part => Text($"{part.Name} {1e3 * part.Seconds:0.0}"));
+        yield return Text($"one token     {1e3 * token.Total:0.0} ms = ") + string.Join(" + ", parts);
         yield return $"limited by    {plan.Prediction.Limit}";
         yield return $"chosen        {plan.Choice}";
     }

@@ -16,7 +16,8 @@ static class PlanSweep
     {
         if (axis.Subject == SweepSubject.Workers && cluster.Kinds is not [{ PerHost: 1 }])
             throw new CommandFailedException($"--sweep workers needs a cluster of one kind of workers with one on each host; {cluster.Name} has others");
-        if (cluster.Kinds.Any(kind => kind.Outer is null)) throw new CommandFailedException($"--sweep needs the network between hosts; {cluster.Name} has one host and no network");
+        if (cluster.Kinds.Any(kind => kind.Outer is null))
+            throw new CommandFailedException($"--sweep needs the network between hosts; {cluster.Name} has one host and no network");
         return [.. axis.Values.SelectMany(value => At(question, axis.Apply(cluster, value), value))];
     }
 
@@ -64,27 +65,29 @@ static class SweepReport
     [
         $"{Column(axis)},series,predicted_seconds_per_token,predicted_tokens_per_second,ranks_of_stages,limit",
         .. points.Select(point => string.Create(
-            CultureInfo.InvariantCulture, $"{point.Value:R},{point.Series},{point.SecondsPerToken:R},{point.TokensPerSecond:R},{point.Shape},\"{point.Limit.Replace("\"", "\"\"")}\"")),
+            CultureInfo.InvariantCulture,
+            $"{point.Value:R},{point.Series},{point.SecondsPerToken:R},{point.TokensPerSecond:R},{point.Shape},\"{point.Limit.Replace("\"", "\"\"")}\"")),
     ];
 
-    public static string Json(PlanQuestion question, ClusterDescription cluster, SweepAxis axis, IReadOnlyList<SweepPoint> points) => JsonSerializer.Serialize(new
-    {
-        predicted = true,
-        model = question.Model.Footprint.Name,
-        cluster = cluster.Name,
-        objective = question.Objective.ToString().ToLowerInvariant(),
-        concurrency = question.Streams,
-        axis = Column(axis),
-        points = points.Select(point => new
+    public static string Json(PlanQuestion question, ClusterDescription cluster, SweepAxis axis, IReadOnlyList<SweepPoint> points) =>
+        JsonSerializer.Serialize(new
         {
-            value = point.Value,
-            series = point.Series,
-            seconds_per_token = point.SecondsPerToken,
-            tokens_per_second = point.TokensPerSecond,
-            ranks_of_stages = point.Shape,
-            limit = point.Limit,
-        }),
-    });
+            predicted = true,
+            model = question.Model.Footprint.Name,
+            cluster = cluster.Name,
+            objective = question.Objective.ToString().ToLowerInvariant(),
+            concurrency = question.Streams,
+            axis = Column(axis),
+            points = points.Select(point => new
+            {
+                value = point.Value,
+                series = point.Series,
+                seconds_per_token = point.SecondsPerToken,
+                tokens_per_second = point.TokensPerSecond,
+                ranks_of_stages = point.Shape,
+                limit = point.Limit,
+            }),
+        });
 
     static string Column(SweepAxis axis) => axis.Subject switch
     {

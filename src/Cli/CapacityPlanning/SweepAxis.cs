@@ -1,4 +1,5 @@
 using System.Globalization;
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Planning.Profiles;
 
 namespace LlamaCluster.Cli.CapacityPlanning;
@@ -65,7 +66,8 @@ sealed record SweepAxis(SweepSubject Subject, IReadOnlyList<double> Values)
     {
         if (Quantity.Parse(first, units) is not { } from || Quantity.Parse(last, units) is not { } to || from > to) return null;
         var steps = Math.Clamp((int)Math.Ceiling(Math.Log10(to / from) * StepsPerDecade), 1, MostSteps);
-        return new SweepAxis(subject, from == to ? [from] : [.. Enumerable.Range(0, steps + 1).Select(step => from * Math.Pow(to / from, (double)step / steps))]);
+        var values = Enumerable.Range(0, steps + 1).Select(step => from * Math.Pow(to / from, (double)step / steps));
+        return new SweepAxis(subject, from == to ? [from] : [.. values]);
     }
 
     static IReadOnlyList<double> Steps(int first, int last)
@@ -74,5 +76,6 @@ sealed record SweepAxis(SweepSubject Subject, IReadOnlyList<double> Values)
         return [.. Enumerable.Range(0, (last - first) / step + 1).Select(index => (double)(first + index * step))];
     }
 
-    static int? Whole(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value is >= 1 and <= MostWorkers ? value : null;
+    static int? Whole(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value is >= 1 and <= MostWorkers ? value : null;
 }

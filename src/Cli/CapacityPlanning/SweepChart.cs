@@ -26,7 +26,7 @@ sealed class SweepChart(string title, string subtitle, SweepAxis axis, IReadOnly
     public string Svg()
     {
         var svg = new StringBuilder();
-        svg.AppendLine(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" width=\"{Width}\" height=\"{Height}\" role=\"img\">");
+        Add(svg, $"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Width} {Height}" width="{Width}" height="{Height}" role="img">""");
         svg.AppendLine($"<title>{Text(title)}</title>");
         svg.AppendLine("""
             <style>
@@ -47,12 +47,15 @@ sealed class SweepChart(string title, string subtitle, SweepAxis axis, IReadOnly
         return svg.AppendLine("</svg>").ToString();
     }
 
+    static void Add(StringBuilder svg, FormattableString line) => svg.AppendLine(line.ToString(CultureInfo.InvariantCulture));
+
     void Draw(StringBuilder svg)
     {
         var (firstX, lastX) = (axis.Shown(axis.Values[0]), axis.Shown(axis.Values[^1]));
         // Points that are far slower than the best are cut off, or the best would be a flat line at the bottom.
-        var mostY = NiceStep(Math.Min(_shown.Max(point => point.Y), Room * _shown.Where(point => point.Series == PlanSweep.Best).Max(point => point.Y))) * Ticks;
-        svg.AppendLine($"<clipPath id=\"plot\"><rect x=\"{Left}\" y=\"{Top}\" width=\"{Width - Left - Right}\" height=\"{Height - Top - Bottom}\"/></clipPath>");
+        var best = _shown.Where(point => point.Series == PlanSweep.Best).Max(point => point.Y);
+        var mostY = NiceStep(Math.Min(_shown.Max(point => point.Y), Room * best)) * Ticks;
+        Add(svg, $"""<clipPath id="plot"><rect x="{Left}" y="{Top}" width="{Width - Left - Right}" height="{Height - Top - Bottom}"/></clipPath>""");
         double X(double value) => Left + (Width - Left - Right) * (lastX == firstX ? 0.5
             : axis.IsLogarithmic ? Math.Log(value / firstX) / Math.Log(lastX / firstX)
             : (value - firstX) / (lastX - firstX));
@@ -61,18 +64,26 @@ sealed class SweepChart(string title, string subtitle, SweepAxis axis, IReadOnly
         for (var tick = 0; tick <= Ticks; tick++)
         {
             var value = mostY * tick / Ticks;
-            svg.AppendLine(CultureInfo.InvariantCulture, $"<line class=\"grid\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(value):0.0}\" y2=\"{Y(value):0.0}\"/><text class=\"faint\" x=\"{Left - 8}\" y=\"{Y(value) + 4:0.0}\" text-anchor=\"end\">{value:0.###}</text>");
+            Add(svg, $"""<line class="grid" x1="{Left}" x2="{Width - Right}" y1="{Y(value):0.0}" y2="{Y(value):0.0}"/>""");
+            Add(svg, $"""<text class="faint" x="{Left - 8}" y="{Y(value) + 4:0.0}" text-anchor="end">{value:0.###}</text>""");
         }
         foreach (var value in TicksX(firstX, lastX))
-            svg.AppendLine(CultureInfo.InvariantCulture, $"<line class=\"grid\" x1=\"{X(value):0.0}\" x2=\"{X(value):0.0}\" y1=\"{Top}\" y2=\"{Height - Bottom}\"/><text class=\"faint\" x=\"{X(value):0.0}\" y=\"{Height - Bottom + 18}\" text-anchor=\"middle\">{value:0.###}</text>");
-        svg.AppendLine(CultureInfo.InvariantCulture, $"<text class=\"faint\" x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 14}\" text-anchor=\"middle\">{Text(axis.Title)}</text>");
-        svg.AppendLine(CultureInfo.InvariantCulture, $"<text class=\"faint\" x=\"16\" y=\"{Height / 2}\" text-anchor=\"middle\" transform=\"rotate(-90 16 {Height / 2})\">{(showsThroughput ? "tokens/s, all streams" : "ms per token, one stream")}</text>");
+        {
+            Add(svg, $"""<line class="grid" x1="{X(value):0.0}" x2="{X(value):0.0}" y1="{Top}" y2="{Height - Bottom}"/>""");
+            Add(svg, $"""<text class="faint" x="{X(value):0.0}" y="{Height - Bottom + 18}" text-anchor="middle">{value:0.###}</text>""");
+        }
+        var titleY = showsThroughput ? "tokens/s, all streams" : "ms per token, one stream";
+        Add(svg, $"""<text class="faint" x="{(Left + Width - Right) / 2}" y="{Height - 14}" text-anchor="middle">{Text(axis.Title)}</text>""");
+        Add(svg, $"""<text class="faint" x="16" y="{Height / 2}" text-anchor="middle" transform="rotate(-90 16 {Height / 2})">{titleY}</text>""");
         foreach (var (index, series) in Series.Index().Reverse())
         {
-            var line = string.Join(' ', _shown.Where(point => point.Series == series).Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):0.0},{Y(point.Y):0.0}")));
+            var own = _shown.Where(point => point.Series == series);
+            var line = string.Join(' ', own.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):0.0},{Y(point.Y):0.0}")));
             var legend = Top + 20 + 24 * index;
             if (line.Length > 0) svg.AppendLine($"<polyline class=\"line s{index}\" clip-path=\"url(#plot)\" points=\"{line}\"/>");
-            svg.AppendLine($"<line class=\"line s{index}\" x1=\"{Width - Right + 16}\" x2=\"{Width - Right + 44}\" y1=\"{legend}\" y2=\"{legend}\"/><text x=\"{Width - Right + 52}\" y=\"{legend + 4}\">{Text(series)}</text>");
+            var right = Width - Right;
+            Add(svg, $"""<line class="line s{index}" x1="{right + 16}" x2="{right + 44}" y1="{legend}" y2="{legend}"/>""");
+            Add(svg, $"""<text x="{right + 52}" y="{legend + 4}">{Text(series)}</text>""");
         }
     }
 

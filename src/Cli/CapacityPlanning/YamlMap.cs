@@ -32,13 +32,16 @@ sealed class YamlMap
     public string? Text(string key)
     {
         if (Take(key) is not { } node) return null;
-        return node is YamlScalarNode { Value: { Length: > 0 and <= 100 } text } && !text.Any(char.IsControl) ? text : throw At(node, $"{key} must be a text of 1 to 100 characters");
+        return node is YamlScalarNode { Value: { Length: > 0 and <= 100 } text } && !text.Any(char.IsControl)
+            ? text
+            : throw At(node, $"{key} must be a text of 1 to 100 characters");
     }
 
     public int? Count(string key, int most)
     {
         if (Take(key) is not { } node) return null;
-        return node is YamlScalarNode { Value: { } text } && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 && count <= most
+        return node is YamlScalarNode { Value: { } text } && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count)
+            && count >= 1 && count <= most
             ? count
             : throw At(node, $"{key} must be a whole number from 1 to {most}");
     }

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cluster.Rpc;
 
 namespace LlamaCluster.Cli.Chat;
 
@@ -19,7 +20,9 @@ sealed class ChatClient : IDisposable
     public ChatClient(Uri url, string? session)
     {
         _url = url;
-        _http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = ConnectTimeout }) { BaseAddress = url, Timeout = Timeout.InfiniteTimeSpan };
+        var handler = HttpHandlers.ForUsersAddress();
+        handler.ConnectTimeout = ConnectTimeout;
+        _http = new HttpClient(handler) { BaseAddress = url, Timeout = Timeout.InfiniteTimeSpan };
         if (session is not null) _http.DefaultRequestHeaders.Add("X-Session-Id", session);
     }
 
@@ -28,7 +31,8 @@ sealed class ChatClient : IDisposable
     {
         using var response = await SendAsync(new(HttpMethod.Get, "/v1/models"), cancellation);
         var models = JsonNode.Parse(await response.Content.ReadAsStringAsync(cancellation));
-        return (models?["data"] is JsonArray { Count: > 0 } data ? data[0]?["id"]?.GetValue<string>() : null) ?? throw new CommandFailedException($"{_url} serves no model");
+        var name = models?["data"] is JsonArray { Count: > 0 } data ? data[0]?["id"]?.GetValue<string>() : null;
+        return name ?? throw new CommandFailedException($"{_url} serves no model");
     }
 
     /// <summary>Yields the pieces of the answer to a conversation as they arrive.</summary>
@@ -54,7 +58,11 @@ sealed class ChatClient : IDisposable
         {
             var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
             if (response.IsSuccessStatusCode) return response;
-            using (response) throw new CommandFailedException(ErrorOf(await response.Content.ReadAsStringAsync(cancellation)) ?? $"{_url} answered {(int)response.StatusCode}");
+            using (response)
+            {
+                var problem = ErrorOf(await response.Content.ReadAsStringAsync(cancellation));
+                throw new CommandFailedException(problem ?? $"{_url} answered {(int)response.StatusCode}");
+            }
         }
         catch (HttpRequestException unreachable)
         {

@@ -4,15 +4,26 @@ using LlamaCluster.Coordinator;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker;
+using KvType = LlamaCluster.Kernels.Attention.KvType;
 
 namespace LlamaCluster.Cli.Commands;
 
 /// <summary>The certificates of a process of the cluster: three options that go together.</summary>
 sealed class TlsOptions
 {
-    readonly Option<string?> _certificate = new("--tls-cert") { HelpName = "FILE", Description = "this process's certificate (PEM), for traffic within the cluster" };
+    readonly Option<string?> _certificate = new("--tls-cert")
+    {
+        HelpName = "FILE",
+        Description = "this process's certificate (PEM), for traffic within the cluster",
+    };
+
     readonly Option<string?> _key = new("--tls-key") { HelpName = "FILE", Description = "the certificate's private key (PEM)" };
-    readonly Option<string?> _authority = new("--tls-ca") { HelpName = "FILE", Description = "the cluster's own authority (PEM): whoever has a certificate of it is a member" };
+
+    readonly Option<string?> _authority = new("--tls-ca")
+    {
+        HelpName = "FILE",
+        Description = "the cluster's own authority (PEM): whoever has a certificate of it is a member",
+    };
 
     public IEnumerable<Option> All => [_certificate, _key, _authority];
 
@@ -27,22 +38,36 @@ sealed class TlsOptions
     public static string SchemeOf(TlsFiles? files) => files is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps;
 }
 
-/// <summary>How much work the cluster accepts at a time; options of `up` and `coordinator`.</summary>
+/// <summary>How much work the cluster accepts at a time, and how it does it; options of `up` and `coordinator`.</summary>
 sealed class QueueOptions
 {
     static readonly EngineOptions Defaults = new();
 
-    readonly Option<int> _maxRunning = new("--max-running") { HelpName = "N", Description = "sequences that run at a time", DefaultValueFactory = _ => Defaults.MaxRunning };
-    readonly Option<int> _maxWaiting = new("--max-waiting") { HelpName = "N", Description = "sequences that may wait beside them; more are answered 429", DefaultValueFactory = _ => Defaults.MaxWaiting };
+    readonly Option<int> _maxRunning = new("--max-running")
+    {
+        HelpName = "N",
+        Description = "sequences that run at a time",
+        DefaultValueFactory = _ => Defaults.MaxRunning,
+    };
+
+    readonly Option<int> _maxWaiting = new("--max-waiting")
+    {
+        HelpName = "N",
+        Description = "sequences that may wait beside them; more are answered 429",
+        DefaultValueFactory = _ => Defaults.MaxWaiting,
+    };
+
+    readonly Option<KvType> _kvType = KvTypeOption.Create();
     readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "compute every prompt from its beginning" };
     readonly Option<bool> _noSpeculation = new("--no-speculation") { Description = "do not guess what greedy streams repeat of their own text" };
 
-    public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _noPrefixCache, _noSpeculation];
+    public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _kvType, _noPrefixCache, _noSpeculation];
 
     public EngineOptions Read(ParseResult parsed) => Defaults with
     {
         MaxRunning = parsed.GetValue(_maxRunning),
         MaxWaiting = parsed.GetValue(_maxWaiting),
+        KvType = KvTypeOption.ToWire(parsed.GetValue(_kvType)),
         CachePrefixes = !parsed.GetValue(_noPrefixCache),
         Speculate = !parsed.GetValue(_noSpeculation),
     };

@@ -22,7 +22,8 @@ static class ModelOption
 
     /// <summary>The path that was given, or that of the demo model, with the quantisation that was asked for.</summary>
     /// <exception cref="InvalidOptionsException">The quantisation type is unknown.</exception>
-    public static string PathOf(ParseResult parsed, Option<string?> option, Option<string?> quantize) => QuantizeOption.PathOf(parsed, quantize, PathOf(parsed, option));
+    public static string PathOf(ParseResult parsed, Option<string?> option, Option<string?> quantize) =>
+        QuantizeOption.PathOf(parsed, quantize, PathOf(parsed, option));
 
     /// <summary>Looks in the working folder, the program's folder, and all folders above them: the demo model is in the repository.</summary>
     static string FindDemo()

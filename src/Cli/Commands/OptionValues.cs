@@ -1,5 +1,9 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Kernels.Attention;
+using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Cli.Commands;
 
@@ -9,6 +13,48 @@ static class NumberOption
     /// <exception cref="InvalidOptionsException">The value is out of range.</exception>
     public static int Check(string option, int value, int least, int most)
         => value >= least && value <= most ? value : throw new InvalidOptionsException($"{option} is {value}; it must be from {least} to {most}");
+}
+
+/// <summary>Says what is wrong with a value that is none of its option's type. The library's own words name a type of .NET.</summary>
+static class ValueProblem
+{
+    /// <returns>One line that names the option, the value and what is allowed; null if the error is of another kind.</returns>
+    public static string? Of(ParseError error)
+    {
+        for (var symbol = error.SymbolResult; symbol is not null; symbol = symbol.Parent)
+            if (symbol is OptionResult { Tokens: [var token] } result && Expected(result.Option.ValueType, token.Value) is { } expected)
+                return $"{result.Option.Name} is '{token.Value}'; it must be {expected}.";
+        return null;
+    }
+
+    /// <summary>What a value of this type looks like; null if the text is one.</summary>
+    static string? Expected(Type type, string text) => Type.GetTypeCode(Nullable.GetUnderlyingType(type) ?? type) switch
+    {
+        _ when type.IsEnum => null,
+        TypeCode.Int32 => int.TryParse(text, CultureInfo.InvariantCulture, out _) ? null : $"a whole number such as 4, at most {int.MaxValue}",
+        TypeCode.UInt64 => ulong.TryParse(text, CultureInfo.InvariantCulture, out _) ? null : $"a whole number from 0 to {ulong.MaxValue}",
+        TypeCode.Single => float.TryParse(text, CultureInfo.InvariantCulture, out _) ? null : "a number such as 0.7",
+        _ => null,
+    };
+}
+
+/// <summary>An option whose value is an amount of memory: a number of bytes, alone or with a unit.</summary>
+static class SizeOption
+{
+    public static Option<long?> Create(string name, string description) => new(name)
+    {
+        HelpName = "BYTES",
+        Description = $"{description}, such as 8GB or 7.5GiB",
+        CustomParser = result =>
+        {
+            var written = result.Tokens[0].Value;
+            if (long.TryParse(written, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes)) return bytes;
+            if (Quantity.Parse(written, Quantity.Memory) is >= 1 and < long.MaxValue and var amount) return (long)amount;
+            var units = string.Join(", ", Quantity.Memory.Select(unit => unit.Unit));
+            result.AddError($"{name} is '{written}'; it must be a number of bytes such as 8000000000, or one with a unit ({units}) such as 8GB or 7.5GiB.");
+            return null;
+        },
+    };
 }
 
 /// <summary>An option with a few words to choose from.</summary>
@@ -33,6 +79,23 @@ static class EnumOption
             },
         };
     }
+}
+
+/// <summary>--kv-type, for every command that keeps keys and values or reckons with them.</summary>
+static class KvTypeOption
+{
+    public static Option<KvType> Create() => EnumOption.Create(
+        "--kv-type", "how keys and values are kept: f32 rounds nothing and takes twice as much memory as f16, q8_0 about half as much",
+        ("f16", KvType.F16), ("f32", KvType.F32), ("q8_0", KvType.Q8_0));
+
+    /// <summary>As the coordinator and the planner know it.</summary>
+    public static Wire.KvType ToWire(KvType type) => type switch
+    {
+        KvType.F32 => Wire.KvType.F32,
+        KvType.F16 => Wire.KvType.F16,
+        KvType.Q8_0 => Wire.KvType.Q80,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a KV type"),
+    };
 }
 
 /// <summary>An option whose value is the http or https address of a running process. Addresses to listen on stay text until the host parses them.</summary>

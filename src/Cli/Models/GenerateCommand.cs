@@ -4,8 +4,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
-using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 
@@ -16,15 +14,34 @@ static class GenerateCommand
 {
     public static Command Create()
     {
-        var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
+        var (model, quantize, kvType) = (ModelOption.Create(), QuantizeOption.Create(), KvTypeOption.Create());
         var prompt = new Option<string>("--prompt") { HelpName = "TEXT", Description = "a question, or with --raw the text to go on from", Required = true };
         var maxTokens = new Option<int>("--max-tokens") { HelpName = "N", Description = "the most tokens to generate", DefaultValueFactory = _ => 64 };
-        var temperature = new Option<float>("--temperature") { HelpName = "T", Description = "0 takes the most probable token each time", DefaultValueFactory = _ => 0 };
-        var seed = new Option<ulong?>("--seed") { HelpName = "N", Description = "with a temperature: the same seed, the same answer; without it a new one each time" };
-        var logprobs = new Option<int?>("--logprobs") { HelpName = "K", Description = $"with --json: the K most probable tokens of each step, up to {SamplingRanges.MaxTopLogprobs}" };
-        var raw = new Option<bool>("--raw") { Description = "no chat template: the text as it stands, special tokens in it recognised, bos added where the model asks for it" };
+        var temperature = new Option<float>("--temperature")
+        {
+            HelpName = "T",
+            Description = "0 takes the most probable token each time",
+            DefaultValueFactory = _ => 0,
+        };
+        var seed = new Option<ulong?>("--seed")
+        {
+            HelpName = "N",
+            Description = "with a temperature: the same seed, the same answer; without it a new one each time",
+        };
+        var logprobs = new Option<int?>("--logprobs")
+        {
+            HelpName = "K",
+            Description = $"with --json: the K most probable tokens of each step, up to {SamplingRanges.MaxTopLogprobs}",
+        };
+        var raw = new Option<bool>("--raw")
+        {
+            Description = "no chat template: the text as it stands, special tokens in it recognised, bos added where the model asks for it",
+        };
         var json = new Option<bool>("--json") { Description = "print one JSON object with ids, text and log-probabilities" };
-        var command = new Command("generate", "Answer a prompt in this process, without a network.") { model, quantize, prompt, maxTokens, temperature, seed, logprobs, raw, json };
+        var command = new Command("generate", "Answer a prompt in this process, without a network.")
+        {
+            model, quantize, kvType, prompt, maxTokens, temperature, seed, logprobs, raw, json,
+        };
         command.SetAction((parsed, cancellation) =>
         {
             if (parsed.GetValue(logprobs) is not null && !parsed.GetValue(json)) throw new InvalidOptionsException("--logprobs needs --json");
@@ -35,14 +52,14 @@ static class GenerateCommand
                 Seed = parsed.GetValue(seed) ?? (ulong)Random.Shared.NextInt64(),
                 TopLogprobs = parsed.GetValue(json) ? NumberOption.Check("--logprobs", parsed.GetValue(logprobs) ?? 0, 0, SamplingRanges.MaxTopLogprobs) : null,
             });
-            var path = ModelOption.PathOf(parsed, model, quantize);
-            var text = ModelTextReader.Open(path);
-            var ids = Encode(text, path, parsed.GetRequiredValue(prompt), parsed.GetValue(raw));
-            using var local = LocalModel.Load(path, text, config => ContextFor(ids.Count, limit, config.ContextLength), parsed.InvocationConfiguration.Error, cancellation);
+            using var files = LocalFiles.Open(ModelOption.PathOf(parsed, model, quantize));
+            var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+            var ids = Encode(files, parsed.GetRequiredValue(prompt), parsed.GetValue(raw));
+            var context = ContextFor(ids.Count, limit, files.Weights.Config.ContextLength);
+            using var local = LocalModel.Load(files, context, parsed.GetValue(kvType), "give a smaller --max-tokens", error, cancellation);
             var tokens = local.Generate(ids, sampling, limit, cancellation);
-            var output = parsed.InvocationConfiguration.Output;
-            if (parsed.GetValue(json)) output.WriteLine(GenerationJson.Write(ids, [.. tokens], text.Tokenizer));
-            else Print(tokens, text.Tokenizer, output);
+            if (parsed.GetValue(json)) output.WriteLine(GenerationJson.Write(ids, [.. tokens], files.Text.Tokenizer));
+            else Print(tokens, files.Text.Tokenizer, output);
             return Task.FromResult(ExitCode.Done);
         });
         return command;
@@ -51,10 +68,11 @@ static class GenerateCommand
     static SamplingOptions Checked(SamplingOptions sampling) =>
         SamplingRanges.FirstProblem(sampling, int.MaxValue) is { } problem ? throw new InvalidOptionsException($"--{problem}") : sampling;
 
-    static List<int> Encode(ModelText text, string path, string prompt, bool raw)
+    static List<int> Encode(LocalFiles files, string prompt, bool raw)
     {
         // A chat template writes bos itself.
-        var ids = text.Tokenizer.Encode(raw ? prompt : ChatPrompt.Render(text, path, prompt), addSpecial: raw, parseSpecial: true);
+        var text = raw ? prompt : ChatPrompt.Render(files.Text, files.Path, prompt);
+        var ids = files.Text.Tokenizer.Encode(text, addSpecial: raw, parseSpecial: true);
         return ids.Count > 0 ? ids : throw new CommandFailedException("--prompt is empty, and the model starts with no token of its own: give it some text");
     }
 
@@ -66,6 +84,7 @@ static class GenerateCommand
         var decoder = new TokenStreamDecoder(tokenizer);
         foreach (var token in tokens)
         {
+            if (tokenizer.StopIds.Contains(token.Id)) break;   // it ends the text, also where it has one of its own
             output.Write(decoder.Append(token.Id));
             output.Flush();
         }
@@ -100,7 +119,8 @@ static class GenerationJson
     static string TextOf(IReadOnlyList<SampledToken> tokens, ITokenizer tokenizer)
     {
         var decoder = new TokenStreamDecoder(tokenizer);
-        return string.Concat(tokens.Select(token => decoder.Append(token.Id))) + decoder.Flush();
+        var text = tokens.TakeWhile(token => !tokenizer.StopIds.Contains(token.Id)).Select(token => decoder.Append(token.Id));
+        return string.Concat(text) + decoder.Flush();
     }
 
     static void WriteStep(Utf8JsonWriter json, SampledToken token)

@@ -2,8 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Cli.Commands;
-using LlamaCluster.Model.Formats;
-using LlamaCluster.Model.Formats.Paths;
+using LlamaCluster.Kernels.Attention;
 
 namespace LlamaCluster.Cli.Models;
 
@@ -12,32 +11,43 @@ static class PerplexityCommand
 {
     public static Command Create()
     {
-        var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
+        var (model, quantize, kvType) = (ModelOption.Create(), QuantizeOption.Create(), KvTypeOption.Create());
         var file = new Option<string>("--file") { HelpName = "TEXT", Description = "a text file", Required = true };
-        var context = new Option<int>("--context") { HelpName = "N", Description = "tokens of a chunk, the second half of which is scored", DefaultValueFactory = _ => 512 };
+        var context = new Option<int>("--context")
+        {
+            HelpName = "N",
+            Description = "tokens of a chunk, the second half of which is scored",
+            DefaultValueFactory = _ => 512,
+        };
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
-        var command = new Command("perplexity", "Score a text in chunks, the second half of each, as llama-perplexity does.") { model, quantize, file, context, json };
+        var command = new Command("perplexity", "Score a text in chunks, the second half of each, as llama-perplexity does.")
+        {
+            model, quantize, kvType, file, context, json,
+        };
         command.SetAction((parsed, cancellation) =>
         {
             var length = NumberOption.Check("--context", parsed.GetValue(context), 4, int.MaxValue);
             var text = File.ReadAllBytes(parsed.GetRequiredValue(file));
             var error = parsed.InvocationConfiguration.Error;
-            using var local = Load(ModelOption.PathOf(parsed, model, quantize), length, error, cancellation);
+            using var local = Load(ModelOption.PathOf(parsed, model, quantize), length, parsed.GetValue(kvType), error, cancellation);
             var score = Perplexity.Measure(local, text, length, error, cancellation);
-            parsed.InvocationConfiguration.Output.WriteLine(parsed.GetValue(json) ? Json(score) : string.Create(
-                CultureInfo.InvariantCulture, $"perplexity {score.Value:F4} +/- {score.StandardError:F4}, {score.ScoredTokens} tokens of {score.Chunks} chunks"));
+            parsed.InvocationConfiguration.Output.WriteLine(parsed.GetValue(json) ? Json(score) : Text(score));
             return Task.FromResult(ExitCode.Done);
         });
         return command;
     }
 
-    static LocalModel Load(string path, int length, TextWriter error, CancellationToken cancellation) => LocalModel.Load(
-        path,
-        ModelTextReader.Open(path),
-        config => length <= config.ContextLength ? length
-            : throw new CommandFailedException($"--context is {length}; {path} is made for at most {config.ContextLength} tokens"),
-        error,
-        cancellation);
+    static LocalModel Load(string path, int length, KvType kvType, TextWriter error, CancellationToken cancellation)
+    {
+        using var files = LocalFiles.Open(path);
+        var most = files.Weights.Config.ContextLength;
+        return length <= most
+            ? LocalModel.Load(files, length, kvType, "give a smaller --context", error, cancellation)
+            : throw new CommandFailedException($"--context is {length}; {path} is made for at most {most} tokens");
+    }
+
+    static string Text(Perplexity score) => string.Create(
+        CultureInfo.InvariantCulture, $"perplexity {score.Value:F4} +/- {score.StandardError:F4}, {score.ScoredTokens} tokens of {score.Chunks} chunks");
 
     static string Json(Perplexity score) => JsonSerializer.Serialize(new
     {
@@ -61,7 +71,10 @@ sealed record Perplexity(double Value, double StandardError, int Chunks, long Sc
         List<int> tokens = [];
         model.Text.Tokenizer.Encode(text, tokens, addSpecial: true, parseSpecial: false);
         var chunks = tokens.Count / chunkLength;
-        if (chunks < 2) throw new CommandFailedException($"the text has {tokens.Count} tokens; two chunks of --context {chunkLength} need {2L * chunkLength}: give a longer text or a smaller --context");
+        if (chunks < 2)
+            throw new CommandFailedException(
+                $"the text has {tokens.Count} tokens; two chunks of --context {chunkLength} need {2L * chunkLength}:"
+                + " give a longer text or a smaller --context");
         var startsWithBos = model.Text.Tokenizer.BosId is { } bos && tokens[0] == bos;
         return LoadingBar.Show(error, "scoring", chunks, done =>
         {

@@ -12,10 +12,23 @@ static class QuantizeCommand
 {
     public static Command Create()
     {
-        var model = new Option<string>("--model") { HelpName = "PATH", Description = "a .gguf file (first part if split) or a Hugging Face folder", Required = true };
-        var to = new Option<string>("--to") { HelpName = QuantizationRules.TargetNames.Replace(", ", "|"), Description = "the type of the matrices; some get a finer one where it counts", Required = true };
+        var model = new Option<string>("--model")
+        {
+            HelpName = "PATH",
+            Description = "a .gguf file (first part if split) or a Hugging Face folder",
+            Required = true,
+        };
+        var to = new Option<string>("--to")
+        {
+            HelpName = QuantizationRules.TargetNames.Replace(", ", "|"),
+            Description = "the type of the matrices; some get a finer one where it counts",
+            Required = true,
+        };
         var target = new Option<string>("--out") { HelpName = "FILE.gguf", Description = "the file to write", Required = true };
-        var command = new Command("quantize", "Write a model as one GGUF file of a smaller tensor type, with its tokenizer and template.") { model, to, target };
+        var command = new Command("quantize", "Write a model as one GGUF file of a smaller tensor type, with its tokenizer and template.")
+        {
+            model, to, target,
+        };
         command.SetAction((parsed, cancellation) =>
         {
             var (source, path) = (parsed.GetRequiredValue(model), parsed.GetRequiredValue(target));

@@ -15,24 +15,34 @@ static class TemplateCommand
     public static Command Create()
     {
         var model = ModelOption.Create();
-        var messages = new Option<string>("--messages") { HelpName = "FILE.json", Description = "an array of messages, each with role and content", Required = true };
+        var messages = new Option<string>("--messages")
+        {
+            HelpName = "FILE.json",
+            Description = "an array of messages, each with role and content",
+            Required = true,
+        };
         var tools = new Option<string?>("--tools") { HelpName = "FILE.json", Description = "an array of tools, as in the OpenAI API" };
         var command = new Command("template", "Print the chat prompt of a conversation, exactly. Needs only a model's tokenizer.") { model, messages, tools };
         command.SetAction(parsed =>
         {
             var path = ModelOption.PathOf(parsed, model);
-            var prompt = ChatPrompt.Render(ModelTextReader.Open(path), path, ReadArray(parsed.GetRequiredValue(messages)), parsed.GetValue(tools) is { } file ? ReadArray(file) : null);
-            parsed.InvocationConfiguration.Output.Write(prompt);
+            var text = ModelTextReader.Open(path);
+            var given = parsed.GetValue(tools) is { } file ? ReadArray(file) : null;
+            parsed.InvocationConfiguration.Output.Write(ChatPrompt.Render(text, path, ReadArray(parsed.GetRequiredValue(messages)), given));
             return ExitCode.Done;
         });
         return command;
     }
 
+    /// <summary>A name that is there twice is an error at once, not when it is looked up.</summary>
+    static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
     static JsonArray ReadArray(string file)
     {
         try
         {
-            return JsonNode.Parse(File.ReadAllBytes(file)) as JsonArray ?? throw new CommandFailedException($"{file}: holds no JSON array");
+            return JsonNode.Parse(File.ReadAllBytes(file), documentOptions: Strict) as JsonArray
+                ?? throw new CommandFailedException($"{file}: holds no JSON array");
         }
         catch (JsonException failure)
         {

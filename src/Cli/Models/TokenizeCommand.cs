@@ -20,7 +20,10 @@ static class TokenizeCommand
         var text = new Option<string?>("--text") { HelpName = "TEXT", Description = "what to tokenize; without it standard input, byte for byte" };
         var noSpecial = new Option<bool>("--no-special") { Description = "add no bos or eos" };
         var decode = new Option<bool>("--decode") { Description = "turn a JSON array of ids back into the exact bytes" };
-        var command = new Command("tokenize", "Print the token ids of a text as a JSON array. Needs only a model's tokenizer.") { model, text, noSpecial, decode };
+        var command = new Command("tokenize", "Print the token ids of a text as a JSON array. Needs only a model's tokenizer.")
+        {
+            model, text, noSpecial, decode,
+        };
         command.SetAction(async (parsed, cancellation) =>
         {
             var tokenizer = ModelTextReader.Open(ModelOption.PathOf(parsed, model)).Tokenizer;
@@ -60,7 +63,8 @@ static class TokenizeCommand
     {
         try
         {
-            var ids = JsonSerializer.Deserialize<int[]>(json) ?? throw new CommandFailedException("--decode wants a JSON array of ids, such as [1, 2]; got null");
+            var ids = JsonSerializer.Deserialize<int[]>(json)
+                ?? throw new CommandFailedException("--decode wants a JSON array of ids, such as [1, 2]; got null");
             foreach (var id in ids)
                 if ((uint)id >= (uint)tokenizer.VocabularySize)
                     throw new CommandFailedException($"--decode got the id {id}; the model has ids from 0 to {tokenizer.VocabularySize - 1}");

@@ -13,16 +13,42 @@ static class CoordinatorCommand
     public static Command Create()
     {
         var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
-        var listen = new Option<string>("--listen") { HelpName = "URL", Description = "where clients reach the API", DefaultValueFactory = _ => "http://127.0.0.1:8080" };
-        var grpcListen = new Option<string?>("--grpc-listen") { HelpName = "URL", Description = $"where workers reach the coordinator; without it 127.0.0.1:{UsualGrpcPort}" };
-        var workers = new Option<int>("--workers") { HelpName = "N", Description = "workers to wait for before the model is loaded", DefaultValueFactory = _ => 2 };
-        var tensorParallel = new Option<int?>("--tensor-parallel") { HelpName = "T", Description = "workers that share each stage; without it as the planner finds best" };
+        var listen = new Option<string>("--listen")
+        {
+            HelpName = "URL",
+            Description = "where clients reach the API",
+            DefaultValueFactory = _ => "http://127.0.0.1:8080",
+        };
+        var grpcListen = new Option<string?>("--grpc-listen")
+        {
+            HelpName = "URL",
+            Description = $"where workers reach the coordinator; without it 127.0.0.1:{UsualGrpcPort}",
+        };
+        var workers = new Option<int>("--workers")
+        {
+            HelpName = "N",
+            Description = "workers to wait for before the model is loaded",
+            DefaultValueFactory = _ => 2,
+        };
+        var tensorParallel = new Option<int?>("--tensor-parallel")
+        {
+            HelpName = "T",
+            Description = "workers that share each stage; without it as the planner finds best",
+        };
         var (objective, sumType) = (ObjectiveOption.Create("throughput"), TensorOptions.SumType());
-        var streams = new Option<int>("--streams") { HelpName = "N", Description = "with --objective throughput: as many at a time as plans are to be good for", DefaultValueFactory = _ => new CoordinatorOptions { ModelPath = "" }.Streams };
-        var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
+        var streams = new Option<int>("--streams")
+        {
+            HelpName = "N",
+            Description = "with --objective throughput: as many at a time as plans are to be good for",
+            DefaultValueFactory = _ => new CoordinatorOptions { ModelPath = "" }.Streams,
+        };
+        var context = ContextOption();
         var (tls, reflection) = (new TlsOptions(), ReflectionOption());
         var (queue, api) = (new QueueOptions(), new HttpApiOptions());
-        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.") { model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, reflection };
+        var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
+        {
+            model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, reflection,
+        };
         foreach (var option in tls.All) command.Add(option);
         foreach (var option in queue.All.Concat(api.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
@@ -46,26 +72,25 @@ static class CoordinatorCommand
         return command;
     }
 
-    /// <exception cref="CommandFailedException">An address is taken; the message is one line.</exception>
-    public static async Task StartAsync(CoordinatorHost host, CoordinatorOptions options, CancellationToken cancellation)
+    /// <summary>--context, for those who serve.</summary>
+    public static Option<int?> ContextOption() => new("--context")
     {
-        try
-        {
-            await host.StartAsync(cancellation);
-        }
-        catch (IOException taken)
-        {
-            throw new CommandFailedException($"cannot listen on {options.Listen} and {options.GrpcListen}: {taken.Message} Stop what uses the port, or choose another one.");
-        }
-    }
+        HelpName = "N",
+        Description = "most tokens of prompt and answer; without it the model's own limit",
+    };
+
     /// <summary>--grpc-reflection, for the processes that have a gRPC address.</summary>
-    public static Option<bool> ReflectionOption() => new("--grpc-reflection") { Description = "let tools such as grpcurl ask the gRPC address for its services" };
+    public static Option<bool> ReflectionOption() => new("--grpc-reflection")
+    {
+        Description = "let tools such as grpcurl ask the gRPC address for its services",
+    };
 
     static async Task<int> RunAsync(CoordinatorOptions options, TextWriter error, CancellationToken cancellation)
     {
         await using var host = CoordinatorHost.Create(options);
-        await StartAsync(host, options, cancellation);
-        error.WriteLine($"listening api={host.ApiAddress.GetLeftPart(UriPartial.Authority)} grpc={host.GrpcAddress.GetLeftPart(UriPartial.Authority)} model={host.Model.Name}");
+        await host.StartAsync(cancellation);
+        var (api, grpc) = (host.ApiAddress.GetLeftPart(UriPartial.Authority), host.GrpcAddress.GetLeftPart(UriPartial.Authority));
+        error.WriteLine($"listening api={api} grpc={grpc} model={host.Model.Name}");
         await host.WaitForShutdownAsync(cancellation);
         return ExitCode.Done;
     }

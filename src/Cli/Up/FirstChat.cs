@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cluster.Rpc;
 
 namespace LlamaCluster.Cli.Up;
 
@@ -14,7 +15,7 @@ static class FirstChat
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         deadline.CancelAfter(Patience);
-        using var http = new HttpClient { BaseAddress = api };
+        using var http = new HttpClient(HttpHandlers.Direct()) { BaseAddress = api };
         var request = new { model, messages = new[] { new { role = "user", content = "Hello" } }, max_tokens = 2, stream = true };
         try
         {

@@ -79,7 +79,8 @@ sealed class LoadingBars : LoadingView
     public override TextWriter Log { get; }
 
     public override async Task FollowUntilReadyAsync(Latest<ClusterStatus> status, CancellationToken cancellation)
-        => await _console.Progress().AutoClear(true).Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
+        => await _console.Progress().AutoClear(true)
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
             .StartAsync(progress => FollowAsync(status, Shower(progress), cancellation));
 
     public override void Dispose()

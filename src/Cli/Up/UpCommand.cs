@@ -13,13 +13,30 @@ static class UpCommand
         var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
         var workers = new Option<int>("--workers") { HelpName = "N", Description = "worker processes", DefaultValueFactory = _ => 2 };
         var (tensorParallel, sumType, peerLink) = (TensorOptions.Parallel(), TensorOptions.SumType(), TensorOptions.PeerLink());
-        var threads = new Option<int?>("--threads-per-worker") { HelpName = "K", Description = "compute threads of each worker; without it the processors are shared out" };
-        var port = new Option<int>("--port") { HelpName = "PORT", Description = "port of the API on 127.0.0.1; 0 takes a free one", DefaultValueFactory = _ => 8080 };
-        var context = new Option<int?>("--context") { HelpName = "N", Description = "most tokens of prompt and answer; without it the model's own limit" };
+        var threads = new Option<int?>("--threads-per-worker")
+        {
+            HelpName = "K",
+            Description = "compute threads of each worker; without it the processors are shared out",
+        };
+        var port = new Option<int>("--port")
+        {
+            HelpName = "PORT",
+            Description = "port of the API on 127.0.0.1; 0 takes a free one",
+            DefaultValueFactory = _ => 8080,
+        };
+        var context = CoordinatorCommand.ContextOption();
+        var restartLimit = new Option<int>("--restart-limit")
+        {
+            HelpName = "N",
+            Description = "how often in a row a worker that dies within a minute is started again before `up` ends; pauses grow from 1 s to 60 s",
+            DefaultValueFactory = _ => RestartPolicy.UsualLimit,
+        };
         var trustDigest = WorkerCommand.TrustDigestOption();
         var (queue, api) = (new QueueOptions(), new HttpApiOptions());
-        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.") { model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context };
-        command.Add(trustDigest);
+        var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
+        {
+            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit, trustDigest,
+        };
         foreach (var option in queue.All.Concat(api.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
@@ -35,8 +52,11 @@ static class UpCommand
                     Api = api.Read(parsed),
                     Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
                 },
-                parsed.GetValue(threads) is { } given ? NumberOption.Check("--threads-per-worker", given, 1, 4096) : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
+                parsed.GetValue(threads) is { } given
+                    ? NumberOption.Check("--threads-per-worker", given, 1, 4096)
+                    : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
                 parsed.GetValue(peerLink),
+                NumberOption.Check("--restart-limit", parsed.GetValue(restartLimit), 0, int.MaxValue),
                 parsed.GetValue(trustDigest));
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
@@ -45,5 +65,6 @@ static class UpCommand
 }
 
 /// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
+/// <param name="RestartLimit">See <see cref="RestartPolicy"/>.</param>
 /// <param name="TrustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
-sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, bool TrustDigest = false);
+sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest);

@@ -1,15 +1,17 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Cli.Up;
 
 /// <summary>
 /// Runs a cluster on this machine: a coordinator in this process, and worker processes. When chat works, it writes its one line to stdout. It ends
-/// with SIGINT or SIGTERM, or when no worker is left and none will be restarted.
+/// with SIGINT or SIGTERM, or when the cluster cannot go on: a worker dies again and again, or these workers can never serve the model.
 /// </summary>
 sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
 {
@@ -21,7 +23,7 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
         using var launcher = DotnetRunWatch.Start(told.Cancel);
         using var view = LoadingView.For(error);
         await using var coordinator = CoordinatorHost.Create(options.Coordinator);
-        await CoordinatorCommand.StartAsync(coordinator, options.Coordinator, told.Token);
+        await coordinator.StartAsync(told.Token);
         await using var workers = new WorkerFleet(options, coordinator.GrpcAddress, view.Log, told.Token);
         var exitCode = await ServeAsync(coordinator, workers, view, told);
         await coordinator.StopAsync(CancellationToken.None);
@@ -33,20 +35,28 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
         try
         {
             var ready = AnnounceAsync(coordinator, view, told.Token);
-            if (await Task.WhenAny(ready, workers.AllGivenUp) == ready)
-            {
-                await ready;
-                await workers.AllGivenUp.WaitAsync(told.Token);
-            }
-            if (told.IsCancellationRequested) return ExitCode.Done;
+            var failure = await Task.WhenAny(workers.GivenUp, NeverReadyAsync(coordinator.Status, told.Token), FaultOf(ready)).WaitAsync(told.Token);
+            var reason = await failure;
             await told.CancelAsync();
-            error.WriteLine("error: no worker is left; the lines above say why each of them ended");
+            await ready.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);   // so that the view has shown its last line
+            error.WriteLine($"error: {reason}");
             return ExitCode.Failed;
         }
         catch (OperationCanceledException) when (told.IsCancellationRequested)
         {
             return ExitCode.Done;
         }
+    }
+
+    /// <summary>Completes with the reason if these workers can never serve the model. There are no others on their way.</summary>
+    static async Task<string> NeverReadyAsync(Latest<ClusterStatus> status, CancellationToken stopping)
+        => (await status.WaitAsync(now => now.NeedsOtherWorkers, stopping)).Trouble;
+
+    /// <summary>Ends as the task does, but only if that fails.</summary>
+    static async Task<string> FaultOf(Task task)
+    {
+        await task;
+        return await new TaskCompletionSource<string>().Task;
     }
 
     async Task AnnounceAsync(CoordinatorHost coordinator, LoadingView view, CancellationToken stopping)

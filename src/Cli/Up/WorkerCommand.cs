@@ -10,31 +10,63 @@ namespace LlamaCluster.Cli.Up;
 static class WorkerCommand
 {
     public const string ExitWhenInputCloses = "--exit-when-input-closes";
+    public const string ExitWithParentThread = "--exit-with-parent-thread";
     public const string Profiles = "--profiles";
     public const string TrustDigest = "--trust-digest";
+
+    const string UsualFolders = "without it in XDG_CACHE_HOME, HOME/.cache, /var/cache or the temporary files, the first that can be written to";
 
     public static Command Create()
     {
         var coordinator = UrlOption.Create("--coordinator", "the coordinator's gRPC address");
-        var listen = new Option<string?>("--listen") { HelpName = "URL", Description = "where the coordinator and other workers reach this one; without it any port of 127.0.0.1" };
-        var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
-        var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = "where weights are kept that the coordinator sent" };
-        var cacheSize = new Option<long?>("--weights-cache-size")
+        var listen = new Option<string?>("--listen")
         {
-            HelpName = "BYTES",
-            Description = "how big that cache may get: what was not used for longest goes first; without it a tenth of the disk stays free, or 32 GiB if that is less",
+            HelpName = "URL",
+            Description = "where the coordinator and other workers reach this one; without it any port of 127.0.0.1",
         };
-        var profiles = new Option<string?>(Profiles) { HelpName = "DIR", Description = "where measurements of this machine are kept for a week; into an empty one it is measured anew" };
-        var memory = new Option<long?>("--memory") { HelpName = "BYTES", Description = "for weights, KV cache and buffers; without it nine tenths of what is free: several workers of one machine need it" };
-        var model = new Option<string?>("--model") { HelpName = "PATH", Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched" };
+        var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
+        var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = $"where weights are kept that the coordinator sent; {UsualFolders}" };
+        var cacheSize = SizeOption.Create(
+            "--weights-cache-size",
+            "how big that cache may get: what was not used for longest goes first; without it a tenth of the disk stays free, or 32 GiB if that is less");
+        var profiles = new Option<string?>(Profiles)
+        {
+            HelpName = "DIR",
+            Description = $"where measurements of this machine are kept for a week; into an empty one it is measured anew; {UsualFolders}",
+        };
+        var memory = SizeOption.Create(
+            "--memory", "for weights, KV cache and buffers; without it nine tenths of what is free: several workers of one machine need it");
+        var model = new Option<string?>("--model")
+        {
+            HelpName = "PATH",
+            Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched",
+        };
         var quantize = QuantizeOption.Create();
         var trustDigest = TrustDigestOption();
-        var name = new Option<string>("--name") { HelpName = "NAME", Description = "for people, and for the order in which workers get layers; without it the machine's", DefaultValueFactory = _ => "" };
+        var name = new Option<string>("--name")
+        {
+            HelpName = "NAME",
+            Description = "for people, and for the order in which workers get layers; without it the machine's",
+            DefaultValueFactory = _ => "",
+        };
         var peerLink = TensorOptions.PeerLink();
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
-        var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses) { Hidden = true, Description = "end with the process that holds the other end of stdin" };
-        var command = new Command("worker", "Hold one shard of the model and run it.") { coordinator, listen, threads, cache, profiles, memory, model, quantize, name, peerLink, reflection, exitWhenInputCloses };
-        foreach (var option in tls.All.Append(cacheSize).Append(trustDigest)) command.Add(option);
+        var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses)
+        {
+            Hidden = true,
+            Description = "end with the process that holds the other end of stdin",
+        };
+        var exitWithParentThread = new Option<bool>(ExitWithParentThread)
+        {
+            Hidden = true,
+            Description = "end with the thread that started this process",
+        };
+        var command = new Command("worker", "Hold one shard of the model and run it.")
+        {
+            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, reflection,
+            exitWhenInputCloses, exitWithParentThread,
+        };
+        foreach (var option in tls.All) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new WorkerOptions
             {
@@ -52,6 +84,7 @@ static class WorkerCommand
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),
+                ExitWithParentThread = parsed.GetValue(exitWithParentThread),
             },
             cancellation));
         return command;

@@ -17,51 +17,65 @@ sealed class WorkerFleet : IAsyncDisposable
     readonly TextWriter _log;
     readonly CancellationToken _stopping;
     readonly CancellationTokenSource _closing = new();
+    readonly TaskCompletionSource<string> _givenUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    readonly Task _all;
 
     /// <param name="stopping">Cancelled when the cluster is told to stop. Workers that end after that are not restarted.</param>
     public WorkerFleet(UpOptions options, Uri coordinator, TextWriter log, CancellationToken stopping)
     {
         (_options, _coordinator, _log, _stopping) = (options, coordinator, log, stopping);
         _memory = WorkerMemory.OfEach(options.Coordinator.Workers);
-        AllGivenUp = Task.WhenAll(Enumerable.Range(1, options.Coordinator.Workers).Select(number => KeepAsync($"worker-{number}")));
+        _all = Task.WhenAll(Enumerable.Range(1, options.Coordinator.Workers).Select(number => KeepAsync($"worker-{number}")));
     }
 
-    /// <summary>Completes when no worker runs any more and none will be started again.</summary>
-    public Task AllGivenUp { get; }
+    /// <summary>Completes when a worker will not be started again, with the reason in one line: the cluster cannot go on without it.</summary>
+    public Task<string> GivenUp => _givenUp.Task;
 
     /// <summary>Ends the workers that still run.</summary>
     public async ValueTask DisposeAsync()
     {
         await _closing.CancelAsync();
-        await AllGivenUp;
+        await _all;
         _closing.Dispose();
     }
 
     async Task KeepAsync(string name)
     {
-        var policy = new RestartPolicy();
+        try
+        {
+            if (await RunAsync(name) is { } reason) _givenUp.TrySetResult(reason);
+        }
+        catch (Exception failure)
+        {
+            _givenUp.TrySetException(failure);   // it could not be started at all
+        }
+    }
+
+    /// <returns>Why it is not started again; null if the cluster is stopping.</returns>
+    async Task<string?> RunAsync(string name)
+    {
+        var policy = new RestartPolicy(_options.RestartLimit);
         while (!_closing.IsCancellationRequested)
         {
             using var worker = WorkerProcess.Start(
-                name, _coordinator, _options.ThreadsPerWorker, _memory, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink, trustDigest: _options.TrustDigest);
+                name, _coordinator, _options.ThreadsPerWorker, _memory, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink,
+                trustDigest: _options.TrustDigest);
             var started = Stopwatch.GetTimestamp();
             var exit = worker.WaitForExitAsync();
             if (await Task.WhenAny(exit, IsCancelledWithinAsync(_closing.Token, Timeout.InfiniteTimeSpan)) != exit)
             {
                 await worker.StopAsync(Patience);
-                return;
+                return null;
             }
             var lived = Stopwatch.GetElapsedTime(started);
-            if (await IsCancelledWithinAsync(_stopping, SignalSpread)) return;
-            var pause = policy.NextPause(lived);
-            _log.WriteLine($"{name} (process {worker.Id}) ended with exit code {await exit}; {Plan(pause, policy)}");
-            if (pause is null || await IsCancelledWithinAsync(_stopping, pause.Value)) return;
+            if (await IsCancelledWithinAsync(_stopping, SignalSpread)) return null;
+            var end = $"{name} (process {worker.Id}) ended with exit code {await exit}";
+            if (policy.NextPause(lived) is not { } pause) return $"{end}: {policy.Complaint}; its last line was: {worker.LastLine}";
+            _log.WriteLine($"{end}; it is started again in {pause.TotalSeconds:0} s ({policy.Restarts} of {_options.RestartLimit})");
+            if (await IsCancelledWithinAsync(_stopping, pause)) return null;
         }
+        return null;
     }
-
-    static string Plan(TimeSpan? pause, RestartPolicy policy) => pause is { } wait
-        ? $"it is started again in {wait.TotalSeconds:0} s ({policy.Restarts} of {RestartPolicy.MostRestarts})"
-        : $"it is not started again after {RestartPolicy.MostRestarts} times";
 
     static async Task<bool> IsCancelledWithinAsync(CancellationToken token, TimeSpan time)
     {
@@ -78,14 +92,17 @@ sealed class WorkerFleet : IAsyncDisposable
 }
 
 /// <summary>
-/// Decides when a worker that died is restarted. Each pause is twice as long as the last, because the cause may persist. After a few restarts there
-/// are no more. A worker that lived for long starts again with the first pause.
+/// Decides when a worker that died is restarted. Each pause is twice as long as the last, up to a minute, because the cause may persist. After
+/// <paramref name="limit"/> restarts there are no more. A worker that lived for long starts again with the first pause.
 /// </summary>
-sealed class RestartPolicy
+sealed class RestartPolicy(int limit)
 {
-    public const int MostRestarts = 5;
+    /// <summary>With this many the last pause begins about five minutes after the first death.</summary>
+    public const int UsualLimit = 10;
 
     public static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+
+    public static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
     /// <summary>A worker that lived this long did not die because of how it was started.</summary>
     public static readonly TimeSpan LongLife = TimeSpan.FromMinutes(1);
@@ -93,10 +110,15 @@ sealed class RestartPolicy
     /// <summary>Restarts since it last lived long.</summary>
     public int Restarts { get; private set; }
 
+    /// <summary>Why there is no restart, once there is none.</summary>
+    public string Complaint => limit == 0 ? "--restart-limit is 0" : $"it died soon after its start {limit + 1} times in a row (--restart-limit is {limit})";
+
     /// <returns>The pause before the next start; null: do not restart.</returns>
     public TimeSpan? NextPause(TimeSpan lived)
     {
         if (lived >= LongLife) Restarts = 0;
-        return Restarts == MostRestarts ? null : FirstPause * (1 << Restarts++);
+        if (Restarts == limit) return null;
+        var pause = FirstPause * (1 << Math.Min(Restarts++, 10));
+        return pause < LongestPause ? pause : LongestPause;
     }
 }

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Reflection;
 using LlamaCluster.Cli.Commands;
@@ -8,15 +9,19 @@ namespace LlamaCluster.Cli.Up;
 
 /// <summary>
 /// One worker process. Its stdin is a pipe from this process, and it ends when that pipe closes. The system closes the pipe however this process
-/// ends, so no worker outlives it.
+/// ends, so no worker outlives it. On Linux the system also ends one that is frozen.
 /// </summary>
 sealed class WorkerProcess : IDisposable
 {
     readonly Process _process;
+    readonly ManualResetEventSlim _over = new();
 
     WorkerProcess(Process process) => _process = process;
 
     public int Id => _process.Id;
+
+    /// <summary>What it wrote last; "" if nothing.</summary>
+    public string LastLine { get; private set; } = "";
 
     /// <summary>The peak memory of the process; 0 after it has ended.</summary>
     public long PeakResidentBytes
@@ -33,6 +38,7 @@ sealed class WorkerProcess : IDisposable
     /// <param name="processors">The processors that it may use; null: all.</param>
     /// <param name="trustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
     /// <param name="profiles">The folder of its measurements; null: the default folder.</param>
+    /// <exception cref="CommandFailedException">The system does not start it.</exception>
     public static WorkerProcess Start(
         string name, Uri coordinator, int threads, long memory, Action<string> writeLine, PeerLinkPreference peerLink = PeerLinkPreference.Auto,
         IReadOnlyList<int>? processors = null, string? profiles = null, bool trustDigest = false)
@@ -42,21 +48,23 @@ sealed class WorkerProcess : IDisposable
         [
             "worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", "--memory", $"{memory}",
             TensorOptions.PeerLinkName, link, .. profiles is null ? Array.Empty<string>() : [WorkerCommand.Profiles, profiles],
-            .. trustDigest ? [WorkerCommand.TrustDigest] : Array.Empty<string>(), WorkerCommand.ExitWhenInputCloses,
+            .. trustDigest ? [WorkerCommand.TrustDigest] : Array.Empty<string>(), WorkerCommand.ExitWhenInputCloses, WorkerCommand.ExitWithParentThread,
         ]);
         (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
         var process = new Process { StartInfo = start };
+        var worker = new WorkerProcess(process);
         DataReceivedEventHandler relay = (_, line) =>
         {
-            if (line.Data is { } text) writeLine(text);
+            if (line.Data is not { } text) return;
+            worker.LastLine = text;
+            writeLine(text);
         };
         process.OutputDataReceived += relay;
         process.ErrorDataReceived += relay;
-        if (processors is not null) Processors.RunOn(processors, () => process.Start());
-        else process.Start();
+        worker.Launch(processors);
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
-        return new WorkerProcess(process);
+        return worker;
     }
 
     /// <returns>Its exit code; 128 and the signal's number if it was killed.</returns>
@@ -82,7 +90,44 @@ sealed class WorkerProcess : IDisposable
         }
     }
 
-    public void Dispose() => _process.Dispose();
+    public void Dispose()
+    {
+        _over.Set();
+        _process.Dispose();
+    }
+
+    /// <summary>Starts the process on a thread that lives as long as it: to Linux the thread that starts a process is its parent.</summary>
+    void Launch(IReadOnlyList<int>? processors)
+    {
+        var started = new TaskCompletionSource();
+        void StartAndStay()
+        {
+            _process.Start();
+            started.SetResult();
+            _over.Wait();
+        }
+        new Thread(() =>
+        {
+            try
+            {
+                if (processors is null) StartAndStay();
+                else Processors.RunOn(processors, StartAndStay);
+            }
+            catch (Exception failure)
+            {
+                started.TrySetException(failure);
+            }
+        })
+        { IsBackground = true, Name = "parent of a worker" }.Start();
+        try
+        {
+            started.Task.GetAwaiter().GetResult();
+        }
+        catch (Win32Exception failure)
+        {
+            throw new CommandFailedException($"the system does not start a worker process, {_process.StartInfo.FileName}: {failure.Message}");
+        }
+    }
 }
 
 /// <summary>Describes how to start this program once more: its own executable, or the dotnet host with its assembly.</summary>

@@ -46,7 +46,8 @@ public static class PlanMapping
         var first = Field.Count("shard.first_layer", message.FirstLayer, 0, PlanRules.MaxLayers - 1);
         var count = Field.Count("shard.layer_count", message.LayerCount, 1, PlanRules.MaxLayers - first);
         var ranks = Field.Count("shard.rank_count", message.RankCount, 1, RankShares.MaxRanks);
-        return new Shard(new LayerRange(first, count), new TensorSlice(Field.Count("shard.rank", message.Rank, 0, ranks - 1), ToShares(message.RankShares, ranks)));
+        var rank = Field.Count("shard.rank", message.Rank, 0, ranks - 1);
+        return new Shard(new LayerRange(first, count), new TensorSlice(rank, ToShares(message.RankShares, ranks)));
     }
 
     static RankShares ToShares(IReadOnlyList<uint> shares, int ranks)

@@ -30,7 +30,9 @@ public sealed class ClusterTls : IDisposable
     /// <exception cref="IOException">A file cannot be read or is not what it should be; the message is one line that names it.</exception>
     public static ClusterTls Load(TlsFiles files)
     {
-        var own = Read("--tls-cert and --tls-key", $"{files.Certificate} and {files.Key}", () => WithUsableKey(X509Certificate2.CreateFromPemFile(files.Certificate, files.Key)));
+        var own = Read(
+            "--tls-cert and --tls-key", $"{files.Certificate} and {files.Key}",
+            () => WithUsableKey(X509Certificate2.CreateFromPemFile(files.Certificate, files.Key)));
         var chain = Read("--tls-cert", files.Certificate, () => All(files.Certificate));
         var authorities = Read("--tls-ca", files.Authority, () => All(files.Authority));
         return new ClusterTls(own, chain, authorities);

@@ -16,24 +16,24 @@ public sealed class PeerChannels(ClusterTls? tls = null)
     /// </summary>
     public GrpcChannel Open(Uri address) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
     {
-        HttpHandler = new SocketsHttpHandler
-        {
-            UseProxy = false,
-            UseCookies = false,
-            AllowAutoRedirect = false,
-            ActivityHeadersPropagator = null,
-            EnableMultipleHttp2Connections = true,
-            ConnectTimeout = RpcSettings.ConnectTimeout,
-            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
-            KeepAlivePingDelay = RpcSettings.PingDelay,
-            KeepAlivePingTimeout = RpcSettings.PingTimeout,
-            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-            InitialHttp2StreamWindowSize = RpcSettings.StreamWindow,
-            SslOptions = tls?.ForClient(address.DnsSafeHost) ?? new SslClientAuthenticationOptions(),
-        },
+        HttpHandler = HandlerFor(address),
         DisposeHttpClient = true,
         MaxReceiveMessageSize = MessageBudgets.Received,
         MaxSendMessageSize = MessageBudgets.Received,
         ThrowOperationCanceledOnCancellation = true,
     });
+
+    SocketsHttpHandler HandlerFor(Uri address)
+    {
+        var handler = HttpHandlers.Direct();
+        handler.EnableMultipleHttp2Connections = true;
+        handler.ConnectTimeout = RpcSettings.ConnectTimeout;
+        handler.PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan;
+        handler.KeepAlivePingDelay = RpcSettings.PingDelay;
+        handler.KeepAlivePingTimeout = RpcSettings.PingTimeout;
+        handler.KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests;
+        handler.InitialHttp2StreamWindowSize = RpcSettings.StreamWindow;
+        handler.SslOptions = tls?.ForClient(address.DnsSafeHost) ?? new SslClientAuthenticationOptions();
+        return handler;
+    }
 }

@@ -31,8 +31,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     readonly WebApplication _app;
     readonly Listeners _listeners;
+    readonly OpenedModel _model;
 
-    CoordinatorHost(WebApplication app, Listeners listeners) => (_app, _listeners) = (app, listeners);
+    CoordinatorHost(WebApplication app, Listeners listeners, OpenedModel model) => (_app, _listeners, _model) = (app, listeners, model);
 
     /// <summary>Where clients reach the API, with the port that was taken. Known once the host has started.</summary>
     public Uri ApiAddress => _listeners.ApiAddress;
@@ -43,7 +44,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <summary>Who has registered.</summary>
     public WorkerRegistry Members => Services.GetRequiredService<WorkerRegistry>();
 
-    public ModelIdentity Model => Services.GetRequiredService<ModelIdentity>();
+    public ModelIdentity Model => _model.Identity;
 
     public IGenerationEngine Engine => Services.GetRequiredService<IGenerationEngine>();
 
@@ -78,9 +79,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             var model = app.Services.GetRequiredService<OpenedModel>();
             var listeners = app.Services.GetRequiredService<Listeners>();
             Map(app, options);
-            LogServing(app.Logger, model.Identity.Name, model.Identity.Digest, model.ContextLength);
-            if (model.Served.TemplateProblem is { } problem) LogTemplate(app.Logger, problem);
-            return new CoordinatorHost(app, listeners);
+            return new CoordinatorHost(app, listeners, model);
         }
         catch (Exception e)
         {
@@ -92,10 +91,13 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     /// <summary>Starts to listen, and to wait for workers.</summary>
     /// <exception cref="IOException">An address cannot be listened on.</exception>
-    public Task StartAsync(CancellationToken cancellation = default) => _app.StartAsync(cancellation);
-
-    /// <summary>Starts, and serves until a signal or the token stops it.</summary>
-    public Task RunAsync(CancellationToken cancellation = default) => _app.RunAsync(cancellation);
+    public Task StartAsync(CancellationToken cancellation = default)
+    {
+        _listeners.Open(Services.GetRequiredService<ListenSockets>());
+        LogServing(_app.Logger, _model.Identity.Name, _model.Identity.Digest, _model.ContextLength);
+        if (_model.Served.TemplateProblem is { } problem) LogTemplate(_app.Logger, problem);
+        return _app.StartAsync(cancellation);
+    }
 
     /// <summary>Lets running sequences finish for a moment, then closes all connections.</summary>
     public Task StopAsync(CancellationToken cancellation = default) => _app.StopAsync(cancellation);
@@ -113,7 +115,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     {
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
         if (options.Tls is { } files) services.AddSingleton(_ => ClusterTls.Load(files));
-        services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection).AddLargeMessages<WeightsService>()
+        services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection).AddLargeMessages<WeightsService>().AddListenSockets()
             .AddValidated(options)
             .AddSingleton<Listeners>()
             .AddSingleton<IConfigureOptions<KestrelServerOptions>>(provider => provider.GetRequiredService<Listeners>())

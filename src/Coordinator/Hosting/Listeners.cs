@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Api;
 using Microsoft.AspNetCore.Builder;
@@ -25,17 +26,35 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     /// <summary>A client that is slower to send its request headers is disconnected.</summary>
     public static readonly TimeSpan RequestHeadersTimeout = TimeSpan.FromSeconds(15);
 
-    /// <summary>A connection without requests is closed after this time. Longer than the usual 60 s of proxies, so that they close first and never write to a closed one.</summary>
+    /// <summary>
+    /// A connection without requests is closed after this time. Longer than the usual 60 s of proxies, so that they close first and never write to a
+    /// closed one.
+    /// </summary>
     public static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(130);
+
+    readonly ListenAddress _apiWanted = ListenAddress.Parse(options.Listen);
+    readonly ListenAddress _rpcWanted = ListenAddress.Parse(options.GrpcListen);
 
     ListenOptions? _api;
     ListenOptions? _rpc;
 
+    /// <summary>The API listens on both loopback addresses.</summary>
+    bool IsLocalhost => _apiWanted.EndPoint.Port != 0 && new Uri(options.Listen).Host == "localhost";
+
     /// <summary>With the port that was taken. Known once the server has started.</summary>
-    public Uri ApiAddress => AddressOf(_api, "http");
+    public Uri ApiAddress => AddressOf(_api, _apiWanted);
 
     /// <inheritdoc cref="ApiAddress"/>
-    public Uri RpcAddress => AddressOf(_rpc, tls is null ? "http" : "https");
+    public Uri RpcAddress => AddressOf(_rpc, _rpcWanted);
+
+    /// <summary>Takes both addresses, before the server starts.</summary>
+    /// <exception cref="IOException">One cannot be listened on.</exception>
+    public void Open(ListenSockets sockets)
+    {
+        sockets.Open(_apiWanted);
+        if (IsLocalhost) sockets.Open(_apiWanted with { EndPoint = new IPEndPoint(IPAddress.IPv6Loopback, _apiWanted.EndPoint.Port) }, ifThereIs: true);
+        sockets.Open(_rpcWanted);
+    }
 
     public void Configure(KestrelServerOptions kestrel)
     {
@@ -50,7 +69,7 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         kestrel.Limits.MaxRequestHeaderCount = ApiLimits.HeadSlack * ApiLimits.Headers;
         kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;   // takes all bytes; browsers send it
         ListenForApi(kestrel);
-        kestrel.Listen(Parse(options.GrpcListen), listen =>
+        kestrel.Listen(_rpcWanted.EndPoint, listen =>
         {
             listen.UseClusterRpc(tls);
             _rpc = Open(listen, ListenerKind.Rpc);
@@ -58,7 +77,7 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     }
 
     /// <summary>Whether an address to listen on can be reached from this machine only.</summary>
-    public static bool IsOwnMachineOnly(string listen) => IPAddress.IsLoopback(Parse(listen).Address);
+    public static bool IsOwnMachineOnly(string listen) => ListenAddress.Parse(listen).IsLoopback;
 
     /// <summary>Answers 404 if a request came in on one listener but asks for an endpoint of the other.</summary>
     public static void Separate(IApplicationBuilder app) => app.Use((http, next) =>
@@ -78,9 +97,8 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
             listen.Protocols = HttpProtocols.Http1;
         }
 
-        var uri = new Uri(options.Listen);
-        if (uri is { Host: "localhost", Port: not 0 }) kestrel.ListenLocalhost(uri.Port, Configure);
-        else kestrel.Listen(Parse(options.Listen), Configure);
+        if (IsLocalhost) kestrel.ListenLocalhost(_apiWanted.EndPoint.Port, Configure);
+        else kestrel.Listen(_apiWanted.EndPoint, Configure);
     }
 
     static ListenOptions Open(ListenOptions listen, ListenerKind kind)
@@ -94,14 +112,8 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         return listen;
     }
 
-    static IPEndPoint Parse(string listen)
-    {
-        var uri = new Uri(listen);
-        return new IPEndPoint(uri.Host == "localhost" ? IPAddress.Loopback : IPAddress.Parse(uri.DnsSafeHost), uri.Port);
-    }
-
-    static Uri AddressOf(ListenOptions? listen, string scheme)
-        => new($"{scheme}://{listen?.IPEndPoint ?? throw new InvalidOperationException("the coordinator has not been started")}");
+    static Uri AddressOf(ListenOptions? listen, ListenAddress wanted)
+        => (wanted with { EndPoint = listen?.IPEndPoint ?? throw new InvalidOperationException("the coordinator has not been started") }).Uri;
 }
 
 /// <summary>One of the two listeners.</summary>

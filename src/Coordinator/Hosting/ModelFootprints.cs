@@ -48,7 +48,8 @@ public static class ModelFootprints
     static TypedWeights[] Sum(IEnumerable<TensorInfo> matrices) =>
     [
         .. matrices.GroupBy(tensor => tensor.Type).OrderBy(group => group.Key)
-            .Select(group => new TypedWeights(group.Key.ToString(), group.Sum(tensor => (double)tensor.Rows * tensor.Columns), group.Sum(tensor => tensor.Bytes))),
+            .Select(group => new TypedWeights(
+                group.Key.ToString(), group.Sum(tensor => (double)tensor.Rows * tensor.Columns), group.Sum(tensor => tensor.Bytes))),
     ];
 
     static TypedWeights WeightsOf(TensorInfo tensor) => new(tensor.Type.ToString(), (double)tensor.Rows * tensor.Columns, tensor.Bytes);

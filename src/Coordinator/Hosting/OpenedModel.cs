@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
+using LlamaCluster.Planning;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates;
@@ -48,14 +49,17 @@ sealed class OpenedModel : IDisposable
     public int VocabularySize => Weights.Files.Config.VocabularySize;
 
     /// <exception cref="ModelFormatException">The files are missing, damaged or of an unknown format.</exception>
-    /// <exception cref="InvalidOptionsException">More context was asked for than the model has.</exception>
+    /// <exception cref="InvalidOptionsException">More context was asked for than the model has, or more ranks than can share it.</exception>
     public static OpenedModel Open(CoordinatorOptions options, ILogger<HashRecord> logger)
     {
         var files = ModelFiles.Open(options.ModelPath);
         try
         {
+            var contextLength = ContextLengthOf(options, files.Config.ContextLength);
+            if (options.TensorParallel is { } ranks && PipelinePlanner.RankProblem(ModelFootprints.Of(files, options.Engine.KvType), ranks) is { } problem)
+                throw new InvalidOptionsException(problem);
             var hashes = new PartHashes(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger));
-            return new OpenedModel(files, hashes, options.ModelPath, ContextLengthOf(options, files.Config.ContextLength));
+            return new OpenedModel(files, hashes, options.ModelPath, contextLength);
         }
         catch
         {
@@ -70,8 +74,8 @@ sealed class OpenedModel : IDisposable
         var tokens = engine.KvTokens ?? Math.Max(ContextLength, Math.Min((long)engine.MaxRunning * ContextLength, UsualKvTokens));
         var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows);
         return new SupervisorOptions(
-            Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.TensorParallel, options.Objective, options.Streams,
-            ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine, options.Deadlines);
+            Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.TensorParallel,
+            options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine, options.Deadlines);
     }
 
     public void Dispose()

@@ -22,7 +22,8 @@ static class OptionsRegistration
     }
 
     /// <summary>The options are an immutable record that is complete when the host is created, so there is nothing to configure, only to validate.</summary>
-    sealed class Given(CoordinatorOptions options, IEnumerable<IValidateOptions<CoordinatorOptions>> validators) : OptionsFactory<CoordinatorOptions>([], [], validators)
+    sealed class Given(CoordinatorOptions options, IEnumerable<IValidateOptions<CoordinatorOptions>> validators)
+        : OptionsFactory<CoordinatorOptions>([], [], validators)
     {
         protected override CoordinatorOptions CreateInstance(string name) => options;
     }

@@ -29,6 +29,9 @@ public sealed partial class ClusterSupervisor(
     /// <summary>What went wrong last and is not made good yet; empty if nothing.</summary>
     string _trouble = "";
 
+    /// <summary>The trouble stays for as long as these workers are the only ones.</summary>
+    bool _needsOtherWorkers;
+
     protected override async Task ExecuteAsync(CancellationToken stopping)
     {
         try
@@ -38,7 +41,7 @@ public sealed partial class ClusterSupervisor(
                 var workers = await WaitForWorkersAsync(stopping);
                 var end = await TryViewAsync(workers, stopping);
                 if (end.WasReady) pause = options.Deadlines.FirstRetry;
-                _trouble = end.Reason;
+                (_trouble, _needsOtherWorkers) = (end.Reason, end.NeedsOtherWorkers);
                 await WaitBeforeNextAsync(workers, end.NeedsOtherWorkers ? null : pause, stopping);
             }
         }
@@ -145,7 +148,7 @@ public sealed partial class ClusterSupervisor(
         try
         {
             replica.Attach(pipeline);
-            _trouble = "";
+            (_trouble, _needsOtherWorkers) = ("", false);
             Report(ClusterPhase.Ready, "", status.Value.Shards, planned, pipeline.KvBlocks * KvBlock.Positions);
             metrics.ViewReady(replica.Name);
             LogReady(pipeline.ViewVersion, pipeline.StageCount, pipeline.KvBlocks);
@@ -207,7 +210,12 @@ public sealed partial class ClusterSupervisor(
     {
         var before = status.Value.Phase;
         var full = _trouble.Length == 0 || reason.Length == 0 ? reason : $"{_trouble}; {reason}";
-        status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? []) { Trouble = _trouble, Plan = plan });
+        status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? [])
+        {
+            Trouble = _trouble,
+            NeedsOtherWorkers = _needsOtherWorkers,
+            Plan = plan,
+        });
         replica.Status = new EngineStatus(phase == ClusterPhase.Ready, full, registry.Snapshot.ViewVersion) { MaxPositions = positions };
         readiness.Set(phase == ClusterPhase.Ready);
         if (full.Length > 0 && (phase != before || phase == ClusterPhase.Waiting)) LogStatus(phase, full);

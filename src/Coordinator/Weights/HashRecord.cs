@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using LlamaCluster.Cluster;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Planning.Plans;
 using Microsoft.Extensions.Logging;
@@ -35,14 +36,19 @@ public sealed partial class HashRecord
         _places = fallback is null ? [first + Suffix] : [first + Suffix, Path.Combine(fallback, name + Suffix)];
     }
 
-    /// <summary>The user's cache folder's place for records. Null: this user has no home.</summary>
+    /// <summary>The place for records where caches are kept. Null: nothing can be written anywhere.</summary>
     public static string? DefaultFallback
     {
         get
         {
-            var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-            var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } set ? set : home.Length > 0 ? Path.Combine(home, ".cache") : "";
-            return Path.IsPathRooted(cache) ? Path.Combine(cache, "llamacluster", "hashes") : null;
+            try
+            {
+                return CacheRoot.Find().Hashes;
+            }
+            catch (IOException)
+            {
+                return null;
+            }
         }
     }
 

@@ -16,8 +16,7 @@ public sealed class PlanningProblem
     public PlanningProblem(ModelFootprint model, ClusterProfile cluster, PlanGoal goal, Overheads overheads)
     {
         (Model, Cluster, Goal, Overheads) = (model, cluster, goal, overheads);
-        RankLimit = Math.Min(MostRanks, TensorSplit.MaxRanks(model.Split));
-        MaxRanks = Math.Min(RankLimit, cluster.Workers.Count);
+        MaxRanks = Math.Min(RankLimitOf(model), cluster.Workers.Count);
         _attentionBytes = Sums(model.Layers.Select(layer => layer.AttentionBytes));
         _feedForwardBytes = Sums(model.Layers.Select(layer => layer.FeedForwardBytes));
         _normBytes = Sums(model.Layers.Select(layer => (double)layer.NormBytes));
@@ -31,11 +30,11 @@ public sealed class PlanningProblem
 
     public Overheads Overheads { get; }
 
-    /// <summary>The most workers that could share a stage of this model, however many workers there are.</summary>
-    public int RankLimit { get; }
-
     /// <summary>The most workers of this cluster that may share a stage.</summary>
     public int MaxRanks { get; }
+
+    /// <summary>The most workers that could share a stage of a model, however many workers there are.</summary>
+    public static int RankLimitOf(ModelFootprint model) => Math.Min(MostRanks, TensorSplit.MaxRanks(model.Split));
 
     /// <summary>The part of the model that each rank has.</summary>
     public RankFractions[] FractionsOf(RankShares shares) => _fractions.GetOrAdd(shares, wanted =>

@@ -56,7 +56,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <exception cref="IOException">A certificate cannot be used.</exception>
     public static WorkerHost Create(WorkerOptions options) => Create(options, services => services
         .AddSingleton<IModelLoader, LlamaLoader>()
-        .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(provider, options.ProfileFolder ?? ProfileCache.DefaultRoot))
+        .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(
+            provider, options.ProfileFolder ?? provider.GetRequiredService<CacheRoot>().Profiles))
         .AddSingleton<IProfileSource, MeasuredProfile>());
 
     /// <param name="addModel">Adds the <see cref="IModelLoader"/>, and may replace other services, as <see cref="IProfileSource"/>.</param>
@@ -93,6 +94,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <exception cref="IOException">The address cannot be listened on.</exception>
     public async Task StartAsync(CancellationToken cancellation = default)
     {
+        Service<ListenSockets>().Open(ListenAddress.Parse(_options.Listen));
         await _app.StartAsync(cancellation);
         var bound = Service<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
         _bound = ListenAddress.Parse(bound);
@@ -102,11 +104,12 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <returns>The exit code: 0, or 1 if it cannot work, with one line in the log that says why.</returns>
     public async Task<int> RunAsync(CancellationToken cancellation = default)
     {
+        if (_options.ExitWithParentThread) ParentDeath.EndsThisProcess();
+        if (_options.ExitWhenInputCloses) InputWatch.Start(Console.OpenStandardInput(), () => Environment.Exit(Done));
         try
         {
             var (canWork, ownDigest) = await PrepareAsync(cancellation);
             if (!canWork) return Failed;
-            if (_options.ExitWhenInputCloses) InputWatch.Start(Console.OpenStandardInput(), () => Environment.Exit(Done));
             return await StayRegisteredAsync(ownDigest, cancellation);
         }
         finally
@@ -123,6 +126,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
 
     static void AddServices(IServiceCollection services, WorkerOptions options) => services
         .AddClusterRpc(options.GrpcReflection)
+        .AddListenSockets()
         .AddLargeMessages<AssignmentsService>()
         .AddLargeMessages<StepsService>()
         .AddLargeMessages<ActivationsService>()
@@ -133,12 +137,13 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton(options)
         .AddSingleton(TimeProvider.System)
         .AddSingleton(WorkerMemory.Of(options))
+        .AddSingleton(_ => CacheRoot.Find())
         .AddSingleton<WorkerLifetime>()
         .AddSingleton(_ => new ComputeThreads(options.Threads > 0 ? options.Threads : Environment.ProcessorCount))
         .AddSingleton<PeerChannels>()
         .AddSingleton<RankCaller>()
         .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(
-            provider, options.CacheFolder ?? WeightsCache.DefaultRoot, new CacheLimit(options.CacheBytes)))
+            provider, options.CacheFolder ?? provider.GetRequiredService<CacheRoot>().Weights, new CacheLimit(options.CacheBytes)))
         .AddSingleton<IProfileSource, NoProfile>()
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()
@@ -152,6 +157,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         try
         {
             if (_bound is null) await StartAsync(cancellation);
+            TellCaches();
             return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
         }
         catch (Exception e) when (e is IOException or ModelFormatException)
@@ -159,6 +165,15 @@ public sealed partial class WorkerHost : IAsyncDisposable
             LogFailed(e.Message);
             return (false, null);
         }
+    }
+
+    /// <exception cref="IOException">There is no folder for them.</exception>
+    void TellCaches()
+    {
+        if (_options is { CacheFolder: not null, ProfileFolder: not null }) return;
+        var root = Service<CacheRoot>();
+        LogCaches(_options.CacheFolder ?? root.Weights, _options.ProfileFolder ?? root.Profiles);
+        if (root.Why.Length > 0) LogUnusualCaches(root.Folder, root.Why);
     }
 
     async Task<int> StayRegisteredAsync(string? ownDigest, CancellationToken cancellation)
@@ -200,28 +215,12 @@ public sealed partial class WorkerHost : IAsyncDisposable
 
     T Service<T>() where T : notnull => _app.Services.GetRequiredService<T>();
 
+    [LoggerMessage(Level = LogLevel.Information, Message = "Weights are kept in {Weights}, measurements in {Profiles}")]
+    partial void LogCaches(string weights, string profiles);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Caches are in {Folder}, because {Why}; --cache and --profiles choose other folders")]
+    partial void LogUnusualCaches(string folder, string why);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "The worker cannot go on: {Problem}")]
     partial void LogFailed(string problem);
-}
-
-/// <summary>
-/// Notices that the process at the other end of stdin is gone. A pipe ends with the last process that can write to it, even if that process was
-/// killed.
-/// </summary>
-static class InputWatch
-{
-    /// <summary>Reads the stream on a thread of its own, throwing away what comes, and calls <paramref name="closed"/> once at its end.</summary>
-    public static void Start(Stream input, Action closed) => new Thread(() =>
-    {
-        var buffer = new byte[256];
-        try
-        {
-            while (input.Read(buffer) > 0) { }
-        }
-        finally
-        {
-            closed();
-        }
-    })
-    { IsBackground = true, Name = "input watch" }.Start();
 }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using LlamaCluster.Worker.Sources;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.Profiling;
@@ -12,8 +11,6 @@ sealed partial class ProfileCache(string folder, TimeProvider time, ILogger<Prof
 {
     /// <summary>How long a measurement counts. A machine that was busy when it was measured must not look slow for ever.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(7);
-
-    public static string DefaultRoot => Path.Combine(Path.GetDirectoryName(WeightsCache.DefaultRoot)!, "profiles");
 
     public MachineProfile? TryRead(string key)
     {

@@ -16,9 +16,6 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
     /// <summary>A temporary file that was not written to for so long was left behind by a worker that died.</summary>
     static readonly TimeSpan Abandoned = TimeSpan.FromDays(1);
 
-    /// <summary>In the user's cache folder, for files that programs can get again.</summary>
-    public static string DefaultRoot => Path.Combine(UserCacheFolder(), "llamacluster", "weights");
-
     public string FolderOf(string digest) => ModelIdentity.IsDigest(digest)
         ? Path.Combine(root, digest)
         : throw new ArgumentException($"{digest} is not a digest", nameof(digest));
@@ -147,14 +144,6 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
     {
         LogDamaged(path, problem);
         File.Delete(path);
-    }
-
-    static string UserCacheFolder()
-    {
-        if (Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } folder) return folder;
-        return OperatingSystem.IsWindows()
-            ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Cached weights {Path} are damaged ({Problem}): fetching them again")]

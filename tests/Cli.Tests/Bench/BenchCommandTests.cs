@@ -66,7 +66,7 @@ public sealed class BenchCommandTests
     [InlineData(1, "no such file", "--model", "missing.gguf")]
     [InlineData(1, "blocks of", "--shape", Tiny, "--quant", "q4_k")]
     [InlineData(1, "together", "--prompt-tokens", "512")]
-    [InlineData(1, "bytes of memory", "--shape", "llama-3.1-405b", "--quant", "f32")]
+    [InlineData(1, "GB of weights", "--shape", "llama-3.1-405b", "--quant", "f32")]
     public async Task What_cannot_be_measured_is_one_line(int exitCode, string problem, params string[] args)
     {
         var run = await CommandRun.OfAsync("", ["bench", .. args]);

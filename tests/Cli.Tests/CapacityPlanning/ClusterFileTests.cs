@@ -94,6 +94,18 @@ public sealed class ClusterFileTests
         Assert.Contains(problem, Assert.Throws<CommandFailedException>(() => ClusterFile.Read(Write(folder, text))).Message);
     }
 
+    [Theory]
+    [InlineData("[", 100_000)]
+    [InlineData("{a: ", 100_000)]
+    [InlineData("- ", 400_000)]
+    [InlineData("? ", 400_000)]
+    public void What_is_nested_too_deep_for_the_stack_is_refused(string level, int levels)
+    {
+        using var folder = new TempFolder();
+        var wrong = Assert.Throws<CommandFailedException>(() => ClusterFile.Read(Write(folder, string.Concat(Enumerable.Repeat(level, levels)))));
+        Assert.EndsWith("cluster.yaml:1: lists and mappings are nested more than 16 deep; a cluster needs 4", wrong.Message);
+    }
+
     [Fact]
     public void A_file_that_is_not_there_is_named()
         => Assert.Equal("missing.yaml: no such file", Assert.Throws<CommandFailedException>(() => ClusterFile.Read("missing.yaml")).Message);

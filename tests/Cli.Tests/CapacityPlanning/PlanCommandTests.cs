@@ -34,7 +34,8 @@ public sealed class PlanCommandTests
     [Fact]
     public async Task Json_is_one_object_with_stages_memory_and_predictions()
     {
-        var run = await CommandRun.OfAsync("", "plan", "--shape", "llama-3.1-70b", "--cluster", ClusterOf("four-servers"), "--concurrency", "4", "--context", "4096", "--json");
+        var run = await CommandRun.OfAsync(
+            "", "plan", "--shape", "llama-3.1-70b", "--cluster", ClusterOf("four-servers"), "--concurrency", "4", "--context", "4096", "--json");
 
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
         var plan = JsonNode.Parse(run.Output)!;
@@ -45,6 +46,24 @@ public sealed class PlanCommandTests
             Assert.InRange((long)worker!["memory_bytes"]!, 1, (long)worker["memory_limit_bytes"]!));
         var causes = plan["seconds_per_token_by_cause"]!.AsObject().Sum(cause => (double)cause.Value!);
         Assert.Equal((double)plan["seconds_per_token"]!, causes, 1e-9);
+    }
+
+    [Fact]
+    public async Task The_KV_type_counts_in_the_memory()
+    {
+        async Task<double> MemoryAsync(string type)
+        {
+            var run = await CommandRun.OfAsync(
+                "", "plan", "--shape", "llama-3.1-8b", "--cluster", ClusterOf("four-servers"), "--context", "131072", "--json", "--kv-type", type);
+            Assert.Equal((0, ""), (run.ExitCode, run.Error));
+            var workers = JsonNode.Parse(run.Output)!["stages"]!.AsArray().SelectMany(stage => stage!["workers"]!.AsArray());
+            return workers.Sum(worker => (double)worker!["memory_bytes"]!);
+        }
+
+        var half = await MemoryAsync("f16");
+        const double kvOfF16 = 131_072.0 * 32 * 2 * 8 * 128 * 2;
+        Assert.Equal(kvOfF16, await MemoryAsync("f32") - half, kvOfF16 * 0.01);
+        Assert.Equal(kvOfF16 * 15 / 32, half - await MemoryAsync("q8_0"), kvOfF16 * 0.01);
     }
 
     [Fact]
@@ -88,10 +107,12 @@ public sealed class PlanCommandTests
     {
         using var folder = new TempFolder();
         var run = await CommandRun.OfAsync(
-            "", "plan", "--shape", "llama-3.1-8b", "--cluster", ClusterOf("eight-fast-machines"), "--sweep", "link=10us..100ms", "--svg", folder.File("links.svg"), "--json");
+            "", "plan", "--shape", "llama-3.1-8b", "--cluster", ClusterOf("eight-fast-machines"), "--sweep", "link=10us..100ms",
+            "--svg", folder.File("links.svg"), "--json");
 
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
-        var best = JsonNode.Parse(run.Output)!["points"]!.AsArray().Where(point => (string)point!["series"]! == "best").Select(point => (string)point!["ranks_of_stages"]!).ToList();
+        var points = JsonNode.Parse(run.Output)!["points"]!.AsArray();
+        var best = points.Where(point => (string)point!["series"]! == "best").Select(point => (string)point!["ranks_of_stages"]!).ToList();
         Assert.NotEqual("1", best[0]);
         Assert.Equal("1", best[^1]);
         Assert.StartsWith("<svg ", await File.ReadAllTextAsync(folder.File("links.svg")));

@@ -40,6 +40,7 @@ public sealed class TemplateCommandTests : IDisposable
     [InlineData("{}", "holds no JSON array")]
     [InlineData("[", "is not JSON")]
     [InlineData("", "is not JSON")]
+    [InlineData("[{\"role\":\"user\",\"role\":\"user\",\"content\":\"a\"}]", "is not JSON")]
     [InlineData("[{\"content\":\"a\"}]", "chat template, line 1: 'dict object' has no attribute 'role'")]
     public async Task Messages_that_cannot_be_used_are_one_line_and_exit_code_1(string json, string expected)
     {

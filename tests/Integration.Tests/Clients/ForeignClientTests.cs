@@ -53,7 +53,8 @@ public sealed class ForeignClientTests
     [NodeFact]
     public async Task Grpc_js_calls_health_and_membership()
     {
-        await using var coordinator = CliProcess.Start("coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--workers", "1");
+        await using var coordinator = CliProcess.Start(
+            "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--workers", "1");
         var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ');
         var grpc = addresses[2]["grpc=".Length..];
         await using var worker = CliProcess.Start("worker", "--coordinator", grpc, "--name", "only", "--threads", "1");
@@ -79,7 +80,8 @@ public sealed class ForeignClientTests
     [NodeFact]
     public async Task A_client_without_proto_files_learns_the_services_by_reflection()
     {
-        await using var coordinator = CliProcess.Start("coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--grpc-reflection");
+        await using var coordinator = CliProcess.Start(
+            "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--grpc-reflection");
         var grpc = (await coordinator.ErrorLineAsync("listening api=")).Split(' ')[2]["grpc=".Length..];
 
         var seen = await NodeScript.RunAsync("grpc-reflection.mjs", new Uri(grpc).Authority);

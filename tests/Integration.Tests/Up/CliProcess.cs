@@ -25,7 +25,12 @@ sealed class CliProcess : IAsyncDisposable
     public static CliProcess Start(params string[] args) => StartUnder([], args);
 
     /// <param name="runner">A command that runs the program with its arguments; empty: none.</param>
-    public static CliProcess StartUnder(string[] runner, params string[] args)
+    public static CliProcess StartUnder(string[] runner, params string[] args) => StartWith([], runner, args);
+
+    /// <param name="environment">Variables that are set; null removes one.</param>
+    public static CliProcess StartWith(Dictionary<string, string?> environment, params string[] args) => StartWith(environment, [], args);
+
+    static CliProcess StartWith(Dictionary<string, string?> environment, string[] runner, string[] args)
     {
         string[] command = [.. runner, Path.Combine(AppContext.BaseDirectory, "llamacluster"), .. args];
         var start = new ProcessStartInfo(command[0], command[1..])
@@ -34,6 +39,7 @@ sealed class CliProcess : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        foreach (var (name, value) in environment) start.Environment[name] = value;
         var started = new CliProcess(new Process { StartInfo = start });
         started._process.OutputDataReceived += (_, line) => started.Take(line.Data, started._output.Writer);
         started._process.ErrorDataReceived += (_, line) => started.Take(line.Data, started._errors.Writer);

@@ -15,9 +15,12 @@ sealed class LocalCluster : IAsyncDisposable
 
     public HttpClient Http { get; }
 
-    public static async Task<LocalCluster> StartAsync(params string[] options)
+    public static Task<LocalCluster> StartAsync(params string[] options) => StartWithAsync([], options);
+
+    /// <param name="environment">See <see cref="CliProcess.StartWith"/>.</param>
+    public static async Task<LocalCluster> StartWithAsync(Dictionary<string, string?> environment, params string[] options)
     {
-        var process = CliProcess.Start(["up", "--port", "0", .. options]);
+        var process = CliProcess.StartWith(environment, ["up", "--port", "0", .. options]);
         try
         {
             var ready = (await process.OutputLineAsync()).Split(' ');

@@ -1,4 +1,5 @@
 using System.Net;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Integration.Tests.Up;
 
@@ -25,5 +26,16 @@ public sealed class SeparateProcessesTests
         Assert.Equal(0, await first.ExitAsync());
         await Signals.SendAsync("TERM", coordinator.Id);
         Assert.Equal(0, await coordinator.ExitAsync());
+    }
+
+    [Fact]
+    public async Task A_worker_says_where_its_caches_are()
+    {
+        using var folder = new TempFolder();
+        await using var worker = CliProcess.StartWith(
+            new() { ["XDG_CACHE_HOME"] = folder.Path }, "worker", "--coordinator", "http://127.0.0.1:1", "--threads", "1", "--memory", "1GB");
+        await worker.ErrorLineAsync($"Weights are kept in {folder.Path}/llamacluster/weights, measurements in {folder.Path}/llamacluster/profiles");
+        await Signals.SendAsync("TERM", worker.Id);
+        Assert.Equal(0, await worker.ExitAsync());
     }
 }

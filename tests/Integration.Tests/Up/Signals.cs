@@ -12,8 +12,23 @@ static class Signals
         Assert.Equal(0, kill.ExitCode);
     }
 
-    public static IReadOnlyList<Process> ChildrenOf(int process)
-        => [.. File.ReadAllText($"/proc/{process}/task/{process}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(id => Process.GetProcessById(int.Parse(id)))];
+    /// <summary>Linux keeps them by the thread that started them.</summary>
+    public static IReadOnlyList<Process> ChildrenOf(int process) =>
+    [
+        .. Directory.GetDirectories($"/proc/{process}/task").SelectMany(ChildrenOfThread).Order().Select(Process.GetProcessById),
+    ];
+
+    static IEnumerable<int> ChildrenOfThread(string thread)
+    {
+        try
+        {
+            return File.ReadAllText($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse);
+        }
+        catch (IOException)
+        {
+            return [];   // the thread has ended meanwhile
+        }
+    }
 
     public static async Task AssertGoneAsync(Process process)
     {

@@ -10,20 +10,25 @@ namespace LlamaCluster.Model.Tests.Inference;
 /// <summary>Real trained weights against what llama.cpp generated from the same files: the same ids at every step, log-probabilities close.</summary>
 public sealed class GreedyFixtureTests(ITestOutputHelper output)
 {
-    /// <summary>Of files without quantised weights, what is due to llama.cpp's own rounding left aside.</summary>
+    const string Stories = "stories260K-f32kv";
+
+    /// <summary>
+    /// Of float weights where llama.cpp too kept keys and values in f32: it is within 2e-5 of double precision then, and so must we be. This is what
+    /// the accuracy of the whole forward pass is held by.
+    /// </summary>
+    const double ExactTolerance = 1e-4;
+
+    /// <summary>Of files without quantised weights; llama.cpp attended in half precision when they were recorded.</summary>
     const double FloatTolerance = 2e-3;
+
+    /// <summary>Keys and values rounded to half precision, against recorded ones that were not.</summary>
+    const double HalfKvTolerance = 5e-3;
 
     /// <summary>Of quantised files: which of two neighbouring integers an activation is rounded to decides on differences of this size.</summary>
     const double QuantizedTolerance = 0.05;
 
-    /// <summary>
-    /// The recorded log-probabilities of this model are off by up to 4.5e-3 themselves, which
-    /// <see cref="Stories_260K_in_plain_loops"/> shows.
-    /// </summary>
-    const double StoriesTolerance = 5e-3;
-
     [SharedFact("models/stories260K.gguf")]
-    public void Stories_260K() => Check("stories260K", SharedFiles.Shared("models/stories260K.gguf"), StoriesTolerance);
+    public void Stories_260K() => Check(Stories, SharedFiles.Shared("models/stories260K.gguf"), HalfKvTolerance, ExactTolerance);
 
     [Fact]
     public void Demo_as_Hugging_Face_folder() => Check("demo-f16", SharedFiles.Demo("hf"), FloatTolerance);
@@ -43,29 +48,26 @@ public sealed class GreedyFixtureTests(ITestOutputHelper output)
     [SharedFact("models/demo/llamacluster-demo-5m-q6_k.gguf")]
     public void Demo_in_q6_k() => Check("demo-q6_k", SharedFiles.Shared("models/demo/llamacluster-demo-5m-q6_k.gguf"), QuantizedTolerance);
 
-    /// <summary>llama.cpp attends in half precision: with that in it, the reference in plain loops gives what was recorded; without it, what we give.</summary>
+    /// <summary>The recording itself, and ours, against the reference in plain loops and double precision.</summary>
     [SharedFact("models/stories260K.gguf")]
     public void Stories_260K_in_plain_loops()
     {
         using var weights = ModelFiles.Open(SharedFiles.Shared("models/stories260K.gguf"));
         using var generator = new LocalGenerator(weights, new LocalGeneratorOptions { Threads = 2, KvType = KvType.F32 });
-        var (ours, recorded, recordedHalves) = (0.0, 0.0, 0.0);
-        foreach (var expected in GreedyFixture.Read("stories260K").Cases.Take(3))
+        var (ours, recorded) = (0.0, 0.0);
+        foreach (var expected in GreedyFixture.Read(Stories).Cases.Take(3))
         {
             int[] tokens = [.. expected.PromptTokens, .. expected.Tokens];
             var first = expected.PromptTokens.Length - 1;
             var exact = Logprobs(new ReferenceModel(weights), tokens)[first..];
-            var halves = Logprobs(new ReferenceModel(weights) { HalfPrecisionAttention = true }, tokens)[first..];
             var scored = generator.Score(tokens).Skip(first).Select(token => (double)token.Logprob);
             ours = Math.Max(ours, Worst(scored, exact));
             recorded = Math.Max(recorded, Worst(expected.Steps.Select(step => step.Logprob), exact));
-            recordedHalves = Math.Max(recordedHalves, Worst(expected.Steps.Select(step => step.Logprob), halves));
         }
 
-        output.WriteLine($"from double precision: ours {ours:E1}, the recorded ones {recorded:F5}; those from double precision with attention in halves {recordedHalves:F5}");
-        Assert.InRange(ours, 0, 1e-4);
-        Assert.InRange(recorded, FloatTolerance, StoriesTolerance);
-        Assert.InRange(recordedHalves, 0, FloatTolerance);
+        output.WriteLine($"from double precision: ours {ours:E1}, the recorded ones {recorded:E1}");
+        Assert.InRange(ours, 0, ExactTolerance);
+        Assert.InRange(recorded, 0, ExactTolerance / 2);
     }
 
     /// <summary>Of each token but the first, given those before it.</summary>
@@ -74,9 +76,11 @@ public sealed class GreedyFixtureTests(ITestOutputHelper output)
 
     static double Worst(IEnumerable<double> a, IEnumerable<double> b) => a.Zip(b, (x, y) => Math.Abs(x - y)).Max();
 
-    void Check(string fixture, string path, double tolerance)
+    void Check(string fixture, string path, double tolerance) => Check(fixture, path, tolerance, tolerance);
+
+    void Check(string fixture, string path, double halfKvTolerance, double tolerance)
     {
-        foreach (var type in new[] { KvType.F16, KvType.F32 })
+        foreach (var (type, allowed) in new[] { (KvType.F16, halfKvTolerance), (KvType.F32, tolerance) })
         {
             using var source = ModelFiles.Open(path);
             using var generator = new LocalGenerator(source, new LocalGeneratorOptions { Threads = 2, KvType = type });
@@ -95,7 +99,8 @@ public sealed class GreedyFixtureTests(ITestOutputHelper output)
             }
 
             output.WriteLine($"{Path.GetFileName(path)}, KV {type}: greatest difference of the chosen ids' log-probability {chosen:F5}, of the ten best ids' {top:F5}");
-            Assert.InRange(chosen, 0, tolerance);
+            Assert.InRange(chosen, 0, allowed);
+            if (allowed == ExactTolerance) Assert.InRange(top, 0, allowed);
         }
     }
 }

@@ -33,12 +33,6 @@ sealed class ReferenceModel
         _values = [.. Enumerable.Range(0, _config.LayerCount).Select(_ => new List<double[]>())];
     }
 
-    /// <summary>
-    /// Attend as llama.cpp's flash attention does on CPUs by default: queries, keys and values in half precision, and the weighted sum of values
-    /// too, rounded to half precision after every position.
-    /// </summary>
-    public bool HalfPrecisionAttention { get; init; }
-
     /// <summary>Takes in the next token, and gives the logits [V] after it.</summary>
     public double[] Next(int token)
     {
@@ -54,9 +48,9 @@ sealed class ReferenceModel
             var position = _keys[layer].Count;
             Rotate(q, position);
             Rotate(k, position);
-            _keys[layer].Add(Kept(k));
-            _values[layer].Add(Kept(v));
-            x = Sum(x, Product(Name("attn_output"), Attention(Kept(q), layer)));
+            _keys[layer].Add(k);
+            _values[layer].Add(v);
+            x = Sum(x, Product(Name("attn_output"), Attention(q, layer)));
 
             h = Norm(x, Name("ffn_norm"));
             var gate = Product(Name("ffn_gate"), h);
@@ -102,8 +96,7 @@ sealed class ReferenceModel
         for (var head = 0; head < _config.HeadCount; head++)
         {
             var kvHead = head / (_config.HeadCount / _config.KvHeadCount);
-            if (HalfPrecisionAttention) AttendInHalves(q, output, head * size, kvHead * size, layer);
-            else Attend(q, output, head * size, kvHead * size, layer);
+            Attend(q, output, head * size, kvHead * size, layer);
         }
         return output;
     }
@@ -120,31 +113,6 @@ sealed class ReferenceModel
         for (var p = 0; p < weights.Length; p++)
             for (var e = 0; e < size; e++) output[at + e] += weights[p] / sum * _values[layer][p][kvAt + e];
     }
-
-    void AttendInHalves(double[] q, double[] output, int at, int kvAt, int layer)
-    {
-        var size = _config.HeadSize;
-        var (max, sum) = (double.NegativeInfinity, 0.0);
-        for (var p = 0; p < _keys[layer].Count; p++)
-        {
-            var score = 0.0;
-            for (var e = 0; e < size; e++) score += q[at + e] * _keys[layer][p][kvAt + e] / Math.Sqrt(size);
-            if (score > max)
-            {
-                var shrink = Math.Exp(max - score);
-                (max, sum) = (score, sum * shrink);
-                for (var e = 0; e < size; e++) output[at + e] = ToHalf(output[at + e] * shrink);
-            }
-            var weight = Math.Exp(score - max);
-            sum += weight;
-            for (var e = 0; e < size; e++) output[at + e] = ToHalf(output[at + e] + (weight * _values[layer][p][kvAt + e]));
-        }
-        for (var e = 0; e < size; e++) output[at + e] /= sum;
-    }
-
-    double[] Kept(double[] x) => HalfPrecisionAttention ? [.. x.Select(ToHalf)] : x;
-
-    static double ToHalf(double x) => (double)(Half)x;
 
     void Rotate(double[] heads, int position)
     {

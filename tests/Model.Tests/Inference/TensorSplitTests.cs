@@ -28,7 +28,7 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
     static readonly string[] Splits = ["2", "3", "5", "uneven", "stages of 2, 1 and 2"];
 
     [SharedFact("models/stories260K.gguf")]
-    public void Stories_260K() => Check("stories260K", SharedFiles.Shared("models/stories260K.gguf"), FloatTolerance);
+    public void Stories_260K() => Check("stories260K-f32kv", SharedFiles.Shared("models/stories260K.gguf"), FloatTolerance);
 
     [Fact]
     public void Demo_as_Hugging_Face_folder() => Check("demo-f16", SharedFiles.Demo("hf"), FloatTolerance);

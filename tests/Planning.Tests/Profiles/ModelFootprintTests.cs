@@ -53,6 +53,21 @@ public sealed class ModelFootprintTests
         Assert.Equal(256, model.Split.ColumnBlock);
     }
 
+    /// <summary>What a worker allocates, for heads of usual sizes.</summary>
+    [Theory]
+    [InlineData(KvType.F32, Kernels.Attention.KvType.F32)]
+    [InlineData(KvType.F16, Kernels.Attention.KvType.F16)]
+    [InlineData(KvType.Q80, Kernels.Attention.KvType.Q8_0)]
+    public void The_KV_type_decides_the_bytes_of_a_block(KvType type, Kernels.Attention.KvType kept)
+    {
+        foreach (var preset in ModelShape.PresetNames)
+        {
+            var config = ModelShape.Parse(preset).Config;
+            var footprint = ModelFootprints.Of(preset, config, TensorMix.TensorsOf(config, "q4_0")!, type);
+            Assert.Equal(StageMemory.KvBytesPerBlock(config, StageShape.Whole(1), kept), footprint.KvBlockBytes);
+        }
+    }
+
     /// <summary>As workers divide them: what other tensors are stored in does not matter to these.</summary>
     [Fact]
     public void Only_the_feed_forwards_blocks_bound_its_division()

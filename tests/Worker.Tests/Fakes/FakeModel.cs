@@ -36,6 +36,9 @@ sealed class FakeModel : IModelLoader
 
     public Action<ulong> OnEnd { get; set; } = _ => { };
 
+    /// <summary>Called when weights are given up.</summary>
+    public Action OnForget { get; set; } = () => { };
+
     /// <summary>Called on the loading thread before a part is read that is not in memory.</summary>
     public Action<TensorPart, CancellationToken> OnRead { get; set; } = (_, _) => { };
 

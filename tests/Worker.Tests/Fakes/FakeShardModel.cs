@@ -26,5 +26,9 @@ sealed class FakeShardModel(FakeModel model, LlamaConfig config, StageShape shap
         return new FakeStage(model, config, shape, options, exchange);
     }
 
-    public void Dispose() => Interlocked.Decrement(ref model.LiveWeights);
+    public void Dispose()
+    {
+        Interlocked.Decrement(ref model.LiveWeights);
+        model.OnForget();
+    }
 }

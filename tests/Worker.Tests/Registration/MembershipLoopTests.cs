@@ -161,6 +161,27 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     }
 
     [Fact]
+    public async Task Refusal_OfAModelThatCannotBeGivenUpNow_IsTriedAgain()
+    {
+        var (worker, port) = await LoadedAndAloneAsync();
+        await using var end = worker;
+        var failures = 0;
+        worker.Model.OnForget = () =>
+        {
+            if (failures++ == 0) throw new TimeoutException("a step still runs");
+        };
+
+        await using var other = await FakeCoordinator.StartAsync(port: port);
+        other.Membership.OnRegister = request =>
+        {
+            if (request.ModelDigest.Length > 0) throw new RpcException(new Status(StatusCode.FailedPrecondition, "another model is served here"));
+        };
+
+        Assert.Equal(Wire.WorkerState.Idle, (await BeatAsync(other)).State);
+        Assert.Contains(worker.Log.Lines, line => line.Contains("a step still runs; trying again in "));
+    }
+
+    [Fact]
     public async Task Stop_OfARegisteredWorker_DrainsFirst()
     {
         await using var coordinator = await FakeCoordinator.StartAsync();

@@ -1,6 +1,6 @@
-using LlamaCluster.Cli.CapacityPlanning;
+using LlamaCluster.Cli.Commands;
 
-namespace LlamaCluster.Cli.Tests.CapacityPlanning;
+namespace LlamaCluster.Cli.Tests.Commands;
 
 public sealed class QuantityTests
 {

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace LlamaCluster.Cli.CapacityPlanning;
+namespace LlamaCluster.Cli.Commands;
 
 /// <summary>Parses numbers with units, such as "384 GB", "25 Gbit/s" and "50 us", to bytes, bytes/s, seconds or multiply-adds/s.</summary>
 static partial class Quantity
@@ -37,13 +37,15 @@ static partial class Quantity
     public static double? Parse(string text, IReadOnlyList<(string Unit, double Factor)> units)
     {
         if (Form().Match(text) is not { Success: true } match) return null;
+        const NumberStyles style = NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
         var factor = units.FirstOrDefault(unit => unit.Unit == match.Groups["unit"].Value).Factor;
-        var parsed = double.TryParse(match.Groups["number"].Value, NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var number);
+        var parsed = double.TryParse(match.Groups["number"].Value, style, CultureInfo.InvariantCulture, out var number);
         return parsed && factor > 0 && number * factor is > 0 and < double.PositiveInfinity ? number * factor : null;
     }
 
     /// <summary>For people: "a number and one of B, kB, MB".</summary>
-    public static string Describe(IReadOnlyList<(string Unit, double Factor)> units) => $"a number above 0 and one of {string.Join(", ", units.Select(unit => unit.Unit))}";
+    public static string Describe(IReadOnlyList<(string Unit, double Factor)> units) =>
+        $"a number above 0 and one of {string.Join(", ", units.Select(unit => unit.Unit))}";
 
     [GeneratedRegex(@"^\s*(?<number>[0-9][0-9.]*(?:e[0-9]+)?)\s*(?<unit>[A-Za-z/]+)\s*$")]
     private static partial Regex Form();

@@ -1,0 +1,70 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace LlamaCluster.Cluster.Rpc;
+
+/// <summary>
+/// The sockets that a host listens on. The host opens them before its web server starts, so that an address that cannot be had is one line. The
+/// server would log the same exception several times with its stack, and let some of them end the process.
+/// </summary>
+public sealed class ListenSockets : IConfigureOptions<SocketTransportOptions>, IDisposable
+{
+    const int Backlog = 512;
+
+    /// <summary>Opened, and not taken by the server yet. With port 0, several may be of one address.</summary>
+    readonly Dictionary<EndPoint, Queue<Socket>> _open = [];
+
+    /// <summary>Begins to listen.</summary>
+    /// <param name="ifThereIs">The machine may have no such address. Then the server is left to find that out.</param>
+    /// <exception cref="IOException">It cannot; the message is one line that says why, and what to do.</exception>
+    public void Open(ListenAddress address, bool ifThereIs = false)
+    {
+        Socket? socket = null;
+        try
+        {
+            socket = SocketTransportOptions.CreateDefaultBoundListenSocket(address.EndPoint);
+            socket.Listen(Backlog);
+        }
+        catch (SocketException e)
+        {
+            socket?.Dispose();
+            if (ifThereIs && e.SocketErrorCode is SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported) return;
+            throw new IOException($"cannot listen on {address.Uri.GetLeftPart(UriPartial.Authority)}: {Describe(e)}", e);
+        }
+        if (!_open.TryGetValue(address.EndPoint, out var sockets)) _open[address.EndPoint] = sockets = new Queue<Socket>();
+        sockets.Enqueue(socket);
+    }
+
+    public void Configure(SocketTransportOptions options) => options.CreateBoundListenSocket = Take;
+
+    public void Dispose()
+    {
+        foreach (var socket in _open.Values.SelectMany(sockets => sockets)) socket.Dispose();
+        _open.Clear();
+    }
+
+    /// <summary>Why an address cannot be had, and what to do about it.</summary>
+    internal static string Describe(SocketException e) => e.SocketErrorCode switch
+    {
+        SocketError.AddressAlreadyInUse => "address already in use: stop what uses the port, or choose another one",
+        SocketError.AddressNotAvailable => "this machine has no such address: give one of its own, 127.0.0.1 for this machine alone, or 0.0.0.0 for all",
+        SocketError.AccessDenied => "this user may not use the port (below 1024 usually only root may): choose a higher one",
+        SocketError.AddressFamilyNotSupported => "this machine has no addresses of this kind (IPv6 may be switched off): give an IPv4 address",
+        _ => e.Message.ReplaceLineEndings(" "),
+    };
+
+    Socket Take(EndPoint endPoint) => _open.TryGetValue(endPoint, out var sockets) && sockets.TryDequeue(out var socket)
+        ? socket
+        : SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+}
+
+/// <summary>Registers <see cref="ListenSockets"/>.</summary>
+public static class ListenSocketsRegistration
+{
+    public static IServiceCollection AddListenSockets(this IServiceCollection services) => services
+        .AddSingleton<ListenSockets>()
+        .AddSingleton<IConfigureOptions<SocketTransportOptions>>(provider => provider.GetRequiredService<ListenSockets>());
+}
