@@ -13,7 +13,7 @@ public sealed class CommandLineTests
     [InlineData("coordinator", "--tls-cert FILE --tls-key FILE --tls-ca FILE")]
     [InlineData("bench", "--kv-type f16|f32|q8_0")]
     [InlineData("plan", "--kv-type f16|f32|q8_0")]
-    [InlineData("chat", "--url URL --session ID")]
+    [InlineData("chat", "--url URL")]
     [InlineData("generate", "--model PATH --kv-type f16|f32|q8_0 --prompt TEXT --max-tokens N --temperature T --seed N --logprobs K")]
     [InlineData("tokenize", "--model PATH --text TEXT")]
     [InlineData("template", "--model PATH --messages FILE.json --tools FILE.json")]

@@ -17,13 +17,12 @@ sealed class ChatClient : IDisposable
     readonly HttpClient _http;
     readonly Uri _url;
 
-    public ChatClient(Uri url, string? session)
+    public ChatClient(Uri url)
     {
         _url = url;
         var handler = HttpHandlers.ForUsersAddress();
         handler.ConnectTimeout = ConnectTimeout;
         _http = new HttpClient(handler) { BaseAddress = url, Timeout = Timeout.InfiniteTimeSpan };
-        if (session is not null) _http.DefaultRequestHeaders.Add("X-Session-Id", session);
     }
 
     /// <summary>Asks for the name of the model that is served.</summary>

@@ -11,11 +11,10 @@ static class ChatCommand
     public static Command Create(TextReader input)
     {
         var url = UrlOption.Create("--url", "the API's address", otherwise: "http://127.0.0.1:8080");
-        var session = new Option<string?>("--session") { HelpName = "ID", Description = "the name of a conversation that the cluster keeps" };
-        var command = new Command("chat", "Chat in the terminal. /reset begins anew, /exit ends; Ctrl-C stops an answer.") { url, session };
+        var command = new Command("chat", "Chat in the terminal. /reset begins anew, /exit ends; Ctrl-C stops an answer.") { url };
         command.SetAction(async (parsed, cancellation) =>
         {
-            using var client = new ChatClient(parsed.GetRequiredValue(url), parsed.GetValue(session));
+            using var client = new ChatClient(parsed.GetRequiredValue(url));
             return await new ChatLoop(client, input, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
         return command;

@@ -43,11 +43,16 @@ static class CoordinatorCommand
             DefaultValueFactory = _ => new CoordinatorOptions { ModelPath = "" }.Streams,
         };
         var context = ContextOption();
+        var dataFolder = new Option<string?>("--data-dir")
+        {
+            HelpName = "DIR",
+            Description = "where the cluster's id and this coordinator's epoch are kept; without it each start is a new cluster",
+        };
         var (tls, reflection) = (new TlsOptions(), ReflectionOption());
         var (queue, api) = (new QueueOptions(), new HttpApiOptions());
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
         {
-            model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, reflection,
+            model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, dataFolder, reflection,
         };
         foreach (var option in tls.All) command.Add(option);
         foreach (var option in queue.All.Concat(api.All)) command.Add(option);
@@ -62,6 +67,7 @@ static class CoordinatorCommand
                 Objective = ObjectiveOption.Parse(parsed.GetRequiredValue(objective)),
                 Streams = parsed.GetValue(streams),
                 ContextLength = parsed.GetValue(context),
+                DataFolder = parsed.GetValue(dataFolder),
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 Api = api.Read(parsed),

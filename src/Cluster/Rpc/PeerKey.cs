@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 using Google.Protobuf;
@@ -50,7 +51,8 @@ public sealed class PeerKey
     {
         if (shown is not { Length: 2 * Length }) return false;
         Span<byte> bytes = stackalloc byte[Length];
-        return Convert.FromHexString(shown, bytes, out _, out _) == System.Buffers.OperationStatus.Done && CryptographicOperations.FixedTimeEquals(bytes, _bytes);
+        return Convert.FromHexString(shown, bytes, out _, out _) == OperationStatus.Done
+            && CryptographicOperations.FixedTimeEquals(bytes, _bytes);
     }
 
     /// <summary>Another key, which whoever has this one can make, and which tells nothing of this one.</summary>

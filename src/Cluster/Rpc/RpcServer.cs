@@ -59,7 +59,9 @@ public static class RpcServer
         return services.AddClusterHealth();
     }
 
-    /// <summary>Lets a service take messages of the cluster's full size. All its methods must say who may call them (<see cref="CalledByAttribute"/>).</summary>
+    /// <summary>
+    /// Lets a service take messages of the cluster's full size. All its methods must say who may call them (<see cref="CalledByAttribute"/>).
+    /// </summary>
     public static IServiceCollection AddLargeMessages<TService>(this IServiceCollection services) where TService : class
     {
         services.AddGrpc().AddServiceOptions<TService>(options => options.MaxReceiveMessageSize = MessageBudgets.Received);

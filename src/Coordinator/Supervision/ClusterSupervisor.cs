@@ -43,6 +43,7 @@ public sealed partial class ClusterSupervisor(
                 if (end.WasReady) pause = options.Deadlines.FirstRetry;
                 (_trouble, _needsOtherWorkers) = (end.Reason, end.NeedsOtherWorkers);
                 await WaitBeforeNextAsync(workers, end.NeedsOtherWorkers ? null : pause, stopping);
+                if (end.NeedsOtherWorkers) _trouble = "";   // there are other workers now
             }
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)

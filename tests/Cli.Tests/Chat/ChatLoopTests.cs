@@ -10,9 +10,8 @@ public sealed class ChatLoopTests
         Assert.Equal((0, $"answer 1{Environment.NewLine}answer 2{Environment.NewLine}", ""), (run.ExitCode, run.Output, run.Error));
         Assert.Equal(
             """[{"role":"user","content":"first"},{"role":"assistant","content":"answer 1"},{"role":"user","content":"second"}]""",
-            api.Chats[1].Body["messages"]!.ToJsonString());
-        Assert.All(api.Chats, chat => Assert.Null(chat.Session));
-        Assert.All(api.Chats, chat => Assert.Equal("stub", chat.Body["model"]!.GetValue<string>()));
+            api.Chats[1]["messages"]!.ToJsonString());
+        Assert.All(api.Chats, chat => Assert.Equal("stub", chat["model"]!.GetValue<string>()));
     }
 
     [Fact]
@@ -21,16 +20,8 @@ public sealed class ChatLoopTests
         await using var api = await StubApi.StartAsync(_ => StubApi.Stream("yes"));
         var run = await CommandRun.OfAsync("first\n/reset\nsecond\n/exit\nthird\n", "chat", "--url", api.Url);
         Assert.Equal(0, run.ExitCode);
-        Assert.Equal("""[{"role":"user","content":"second"}]""", api.Chats[1].Body["messages"]!.ToJsonString());
+        Assert.Equal("""[{"role":"user","content":"second"}]""", api.Chats[1]["messages"]!.ToJsonString());
         Assert.Equal(2, api.Chats.Count);
-    }
-
-    [Fact]
-    public async Task A_session_is_named_only_where_it_is_given()
-    {
-        await using var api = await StubApi.StartAsync(_ => StubApi.Stream("yes"));
-        await CommandRun.OfAsync("hi\n", "chat", "--url", api.Url, "--session", "s1");
-        Assert.Equal("s1", Assert.Single(api.Chats).Session);
     }
 
     [Fact]

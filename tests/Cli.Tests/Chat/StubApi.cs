@@ -11,14 +11,14 @@ namespace LlamaCluster.Cli.Tests.Chat;
 sealed class StubApi : IAsyncDisposable
 {
     readonly WebApplication _app;
-    readonly ConcurrentQueue<(JsonNode Body, string? Session)> _chats = [];
+    readonly ConcurrentQueue<JsonNode> _chats = [];
 
     StubApi(WebApplication app) => _app = app;
 
     public string Url => _app.Urls.Single();
 
-    /// <summary>Bodies of the chats asked for, and their session headers.</summary>
-    public IReadOnlyList<(JsonNode Body, string? Session)> Chats => [.. _chats];
+    /// <summary>Bodies of the chats asked for.</summary>
+    public IReadOnlyList<JsonNode> Chats => [.. _chats];
 
     public static async Task<StubApi> StartAsync(Func<int, string> answer, int status = 200)
     {
@@ -30,7 +30,7 @@ sealed class StubApi : IAsyncDisposable
         app.MapGet("/v1/models", () => Results.Text("""{"object":"list","data":[{"id":"stub"}]}""", "application/json"));
         app.MapPost("/v1/chat/completions", async http =>
         {
-            api._chats.Enqueue(((await JsonNode.ParseAsync(http.Request.Body))!, http.Request.Headers["X-Session-Id"]));
+            api._chats.Enqueue((await JsonNode.ParseAsync(http.Request.Body))!);
             http.Response.StatusCode = status;
             await http.Response.WriteAsync(answer(api._chats.Count));
         });

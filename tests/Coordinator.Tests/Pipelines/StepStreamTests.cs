@@ -1,6 +1,6 @@
-using LlamaCluster.Cluster.Rpc;
 using System.Net.Sockets;
 using Grpc.Net.Client;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Testing;

@@ -1,6 +1,6 @@
-using LlamaCluster.Coordinator.Membership;
 using Grpc.Core;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Protos;

@@ -1,4 +1,3 @@
-using LlamaCluster.Worker.Tests.Fakes;
 using Grpc.Core;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
@@ -7,6 +6,7 @@ using LlamaCluster.Model.Local;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Orders;
+using LlamaCluster.Worker.Tests.Fakes;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Orders;

@@ -1,8 +1,8 @@
-using LlamaCluster.Worker.Tests.Fakes;
 using LlamaCluster.Cluster;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Peers;
+using LlamaCluster.Worker.Tests.Fakes;
 using Shard = LlamaCluster.Planning.Plans.Shard;
 
 namespace LlamaCluster.Worker.Tests.Peers;

@@ -1,8 +1,8 @@
-using LlamaCluster.Worker.Tests.Fakes;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Peers;
 using LlamaCluster.Worker.Ranks;
+using LlamaCluster.Worker.Tests.Fakes;
 using LlamaCluster.Worker.Tests.Peers;
 using Shard = LlamaCluster.Planning.Plans.Shard;
 

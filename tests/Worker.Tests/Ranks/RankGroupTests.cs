@@ -1,10 +1,10 @@
-using LlamaCluster.Worker.Tests.Fakes;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Peers;
 using LlamaCluster.Worker.Ranks;
+using LlamaCluster.Worker.Tests.Fakes;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shard = LlamaCluster.Planning.Plans.Shard;
 

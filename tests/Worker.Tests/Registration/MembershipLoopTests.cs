@@ -1,6 +1,6 @@
-using LlamaCluster.Cluster.Rpc;
 using Grpc.Core;
 using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Tests.Fakes;
 using Wire = LlamaCluster.Protos;

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.DependencyInjection;
 using System.Net;
 using System.Net.Sockets;
 using Google.Protobuf;
@@ -10,6 +9,7 @@ using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Services;
 using LlamaCluster.Worker.Tests.Fakes;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace LlamaCluster.Worker.Tests.Services;
 

@@ -1,0 +1,31 @@
+using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Coordinator.Scheduling;
+
+namespace LlamaCluster.Coordinator.Replicas;
+
+/// <summary>What the loop is told, in order.</summary>
+abstract record LoopMessage
+{
+    LoopMessage() { }
+
+    public sealed record Submit(IReadOnlyList<SequenceStream> Streams) : LoopMessage;
+
+    /// <summary>Nobody reads the stream any more.</summary>
+    public sealed record Abandon(SequenceStream Stream) : LoopMessage;
+
+    public sealed record Return(ReplicaView View, ScheduledStep Step, StepReturn How) : LoopMessage;
+
+    public sealed record Attach(IPipeline Pipeline) : LoopMessage;
+
+    public sealed record Detach(IPipeline Pipeline, string Reason) : LoopMessage;
+
+    /// <summary>Take nothing new; say when nothing runs any more.</summary>
+    /// <param name="ForGood">Not even when another pipeline is attached: the process is stopping.</param>
+    public sealed record Drain(string Reason, bool ForGood, TaskCompletionSource Drained) : LoopMessage;
+
+    /// <summary>Look again: a prompt's keys are known, a reader has caught up, or time has passed.</summary>
+    public sealed record Wake : LoopMessage
+    {
+        public static Wake Instance { get; } = new();
+    }
+}
