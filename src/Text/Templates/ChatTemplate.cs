@@ -26,10 +26,10 @@ public sealed class ChatTemplate
     ChatTemplate(Body body)
     {
         _body = body;
-        _forms = ContentForms.Find(TryRender);
+        _forms = new ContentForms(TryRender);
     }
 
-    /// <summary>Parses a template, and finds out by trial in which form it reads the content of messages.</summary>
+    /// <summary>Parses a template.</summary>
     /// <exception cref="ChatTemplateException">The template cannot be read.</exception>
     public static ChatTemplate Parse(string source)
     {
@@ -44,7 +44,8 @@ public sealed class ChatTemplate
     }
 
     /// <summary>
-    /// The prompt for a conversation. Content of messages may be a text or a list of text parts; the template gets it in the form that it reads.
+    /// The prompt for a conversation. Content of messages may be a text or a list of text parts; the template gets it in the form that it reads, which
+    /// is found out by trial.
     /// </summary>
     /// <exception cref="ChatTemplateException">
     /// The template refuses the conversation, does something that is not possible, or exceeds its limits on output, steps, recursion or time.

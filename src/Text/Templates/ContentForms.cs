@@ -20,7 +20,7 @@ enum ContentForm
 /// <summary>
 /// The form of content that a template reads, by role. Clients write content as one text or as a list of parts. Most templates know only
 /// the text; some go through parts, and find none in a text, so that the words are missing from the prompt and nobody is told. A template
-/// does not say which it is. So it is tried once, with words that are then looked for in the prompt.
+/// does not say which it is. So it is tried, once for each role that messages have, with words that are then looked for in the prompt.
 /// </summary>
 sealed class ContentForms
 {
@@ -33,7 +33,23 @@ sealed class ContentForms
     static readonly string[][] Conversations =
         [["user"], ["system", "user"], ["user", "assistant"], ["user", "assistant", "user"], ["system", "user", "assistant", "user"]];
 
-    readonly Dictionary<string, ContentForm> _byRole = [];
+    readonly Func<JsonArray, string?>? _render;
+
+    // Usual content is a text that the template reads. One trial shows that, so most processes need no other.
+    readonly Dictionary<string, Lazy<ContentForm?>> _ofTexts = [];
+    readonly Dictionary<string, Lazy<ContentForm?>> _ofParts = [];
+
+    /// <param name="render">The prompt of a conversation, which is taken as it is given; null if the template refuses it.</param>
+    public ContentForms(Func<JsonArray, string?> render)
+        : this()
+    {
+        _render = render;
+        foreach (var role in Roles)
+        {
+            _ofTexts.Add(role, new(() => Find(role, tellAnyFromText: false)));
+            _ofParts.Add(role, new(() => Find(role, tellAnyFromText: true)));
+        }
+    }
 
     ContentForms()
     {
@@ -42,22 +58,10 @@ sealed class ContentForms
     /// <summary>Every content as it came.</summary>
     public static ContentForms AsGiven { get; } = new();
 
-    /// <param name="render">The prompt of a conversation, which is taken as it is given; null if the template refuses it.</param>
-    public static ContentForms Find(Func<JsonArray, string?> render)
-    {
-        var forms = new ContentForms();
-        foreach (var role in Roles)
-        {
-            var found = Conversations.Where(roles => roles.Contains(role)).Select(roles => forms.Try(render, roles, role));
-            if (found.FirstOrDefault(form => form is not null) is { } form) forms._byRole.Add(role, form);
-        }
-        return forms;
-    }
-
     /// <summary>The messages with each content in the form that the template reads.</summary>
     public Value Apply(Value messages, Budget budget)
     {
-        if (_byRole.Values.All(form => form is ContentForm.Any) || messages is not ListValue list) return messages;
+        if (_render is null || messages is not ListValue list) return messages;
         budget.MakeElements(list.Items.Length);
         return new ListValue(Array.ConvertAll(list.Items, message => message is DictionaryValue fields ? Apply(fields, budget) : message));
     }
@@ -66,7 +70,7 @@ sealed class ContentForms
     {
         if (!message.TryGet(new StringValue("content"), budget, out var content)) return message;
         var role = message.TryGet(new StringValue("role"), budget, out var name) && name is StringValue text ? text.Text : "";
-        var changed = (FormOf(role), content) switch
+        var changed = (FormFor(role, content), content) switch
         {
             (ContentForm.Text, ListValue parts) => Join(parts, budget) ?? content,
             (ContentForm.Parts, StringValue) => new ListValue([Part(content, budget)]),
@@ -77,14 +81,23 @@ sealed class ContentForms
         return new DictionaryValue(message.Entries.Select(entry => entry.Key is StringValue { Text: "content" } ? new(entry.Key, changed) : entry), budget);
     }
 
-    ContentForm FormOf(string role) => KnownFormOf(role) ?? KnownFormOf(Roles[0]) ?? ContentForm.Any;
+    ContentForm FormFor(string role, Value content)
+    {
+        var forms = content is ListValue ? _ofParts : _ofTexts;
+        return (forms.TryGetValue(role, out var own) ? own.Value : null) ?? forms[Roles[0]].Value ?? ContentForm.Any;
+    }
 
-    ContentForm? KnownFormOf(string role) => _byRole.TryGetValue(role, out var form) ? form : null;
+    /// <param name="tellAnyFromText">Whether it matters if the template, which reads texts, reads parts too.</param>
+    ContentForm? Find(string role, bool tellAnyFromText) => Conversations
+        .Where(roles => roles.Contains(role))
+        .Select(roles => Try(roles, role, tellAnyFromText))
+        .FirstOrDefault(form => form is not null);
 
     /// <summary>The form in which a role's words come out of a conversation; null if they do in neither.</summary>
-    ContentForm? Try(Func<JsonArray, string?> render, string[] roles, string role)
+    ContentForm? Try(string[] roles, string role, bool tellAnyFromText)
     {
         var fromText = Shown(ContentForm.Text);
+        if (fromText is not null && !tellAnyFromText) return ContentForm.Text;
         var fromParts = Shown(ContentForm.Parts);
         // A template that knows nothing of parts may write the whole list, as Python writes lists. Its words are in there too.
         if (fromText is not null) return fromText == fromParts ? ContentForm.Any : ContentForm.Text;
@@ -92,11 +105,14 @@ sealed class ContentForms
 
         string? Shown(ContentForm form)
         {
-            var messages = roles.Select(other => other == role ? Message(role, Words, form) : Message(other, "a", KnownFormOf(other) ?? form));
-            var prompt = render(new JsonArray([.. messages]));
+            var messages = roles.Select(other => other == role ? Message(role, Words, form) : Message(other, "a", FoundBefore(other, role) ?? form));
+            var prompt = _render!(new JsonArray([.. messages]));
             return prompt?.Contains(Words, StringComparison.OrdinalIgnoreCase) == true ? prompt : null;
         }
     }
+
+    /// <summary>The form of a role that comes before another one.</summary>
+    ContentForm? FoundBefore(string role, string other) => Array.IndexOf(Roles, role) < Array.IndexOf(Roles, other) ? _ofTexts[role].Value : null;
 
     static JsonObject Message(string role, string text, ContentForm form) => new()
     {
