@@ -36,19 +36,16 @@ sealed class ContentForms
     readonly Func<JsonArray, string?>? _render;
 
     // Usual content is a text that the template reads. One trial shows that, so most processes need no other.
-    readonly Dictionary<string, Lazy<ContentForm?>> _ofTexts = [];
-    readonly Dictionary<string, Lazy<ContentForm?>> _ofParts = [];
+    readonly Trial[] _ofTexts = [];
+    readonly Trial[] _ofParts = [];
 
     /// <param name="render">The prompt of a conversation, which is taken as it is given; null if the template refuses it.</param>
     public ContentForms(Func<JsonArray, string?> render)
         : this()
     {
         _render = render;
-        foreach (var role in Roles)
-        {
-            _ofTexts.Add(role, new(() => Find(role, tellAnyFromText: false)));
-            _ofParts.Add(role, new(() => Find(role, tellAnyFromText: true)));
-        }
+        _ofTexts = Array.ConvertAll(Roles, _ => new Trial());
+        _ofParts = Array.ConvertAll(Roles, _ => new Trial());
     }
 
     ContentForms()
@@ -83,15 +80,25 @@ sealed class ContentForms
 
     ContentForm FormFor(string role, Value content)
     {
-        var forms = content is ListValue ? _ofParts : _ofTexts;
-        return (forms.TryGetValue(role, out var own) ? own.Value : null) ?? forms[Roles[0]].Value ?? ContentForm.Any;
+        var tellAnyFromText = content is ListValue;
+        var own = Array.IndexOf(Roles, role) is var index and >= 0 ? Find(index, tellAnyFromText) : null;
+        return own ?? Find(0, tellAnyFromText) ?? ContentForm.Any;
     }
 
+    /// <param name="role">Its place in <see cref="Roles"/>.</param>
     /// <param name="tellAnyFromText">Whether it matters if the template, which reads texts, reads parts too.</param>
-    ContentForm? Find(string role, bool tellAnyFromText) => Conversations
-        .Where(roles => roles.Contains(role))
-        .Select(roles => Try(roles, role, tellAnyFromText))
-        .FirstOrDefault(form => form is not null);
+    ContentForm? Find(int role, bool tellAnyFromText)
+    {
+        // Plain loops: this runs once, at the start of a process, where each generic method costs its compilation.
+        var trial = (tellAnyFromText ? _ofParts : _ofTexts)[role];
+        lock (trial)
+        {
+            for (var i = 0; i < Conversations.Length && !trial.Done; i++)
+                if (Array.IndexOf(Conversations[i], Roles[role]) >= 0) trial.Form ??= Try(Conversations[i], Roles[role], tellAnyFromText);
+            trial.Ended = true;
+            return trial.Form;
+        }
+    }
 
     /// <summary>The form in which a role's words come out of a conversation; null if they do in neither.</summary>
     ContentForm? Try(string[] roles, string role, bool tellAnyFromText)
@@ -105,14 +112,19 @@ sealed class ContentForms
 
         string? Shown(ContentForm form)
         {
-            var messages = roles.Select(other => other == role ? Message(role, Words, form) : Message(other, "a", FoundBefore(other, role) ?? form));
-            var prompt = _render!(new JsonArray([.. messages]));
+            var messages = new JsonArray();
+            foreach (var other in roles) messages.Add((JsonNode)(other == role ? Message(role, Words, form) : Message(other, "a", FoundBefore(other, role) ?? form)));
+            var prompt = _render!(messages);
             return prompt?.Contains(Words, StringComparison.OrdinalIgnoreCase) == true ? prompt : null;
         }
     }
 
     /// <summary>The form of a role that comes before another one.</summary>
-    ContentForm? FoundBefore(string role, string other) => Array.IndexOf(Roles, role) < Array.IndexOf(Roles, other) ? _ofTexts[role].Value : null;
+    ContentForm? FoundBefore(string role, string other)
+    {
+        var place = Array.IndexOf(Roles, role);
+        return place < Array.IndexOf(Roles, other) ? Find(place, tellAnyFromText: false) : null;
+    }
 
     static JsonObject Message(string role, string text, ContentForm form) => new()
     {
@@ -137,4 +149,14 @@ sealed class ContentForms
 
     static DictionaryValue Part(Value text, Budget budget) =>
         new([new(new StringValue("type"), new StringValue("text")), new(new StringValue("text"), text)], budget);
+
+    /// <summary>What was found out for a role.</summary>
+    sealed class Trial
+    {
+        public ContentForm? Form { get; set; }
+
+        public bool Ended { get; set; }
+
+        public bool Done => Ended || Form is not null;
+    }
 }
