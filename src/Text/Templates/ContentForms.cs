@@ -113,7 +113,8 @@ sealed class ContentForms
         string? Shown(ContentForm form)
         {
             var messages = new JsonArray();
-            foreach (var other in roles) messages.Add((JsonNode)(other == role ? Message(role, Words, form) : Message(other, "a", FoundBefore(other, role) ?? form)));
+            foreach (var other in roles)
+                messages.Add((JsonNode)(other == role ? Message(role, Words, form) : Message(other, "a", FoundBefore(other, role) ?? form)));
             var prompt = _render!(messages);
             return prompt?.Contains(Words, StringComparison.OrdinalIgnoreCase) == true ? prompt : null;
         }
