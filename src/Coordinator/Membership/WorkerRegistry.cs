@@ -34,6 +34,8 @@ public sealed partial class WorkerRegistry(
     /// <summary>For each member that is not lost: how long it has been silent.</summary>
     readonly Dictionary<WorkerId, Silence> _silence = [];
 
+    /// <summary>Set when a worker turns out to be unreachable. Null: none has been yet.</summary>
+    ITimer? _forgetting;
     int _lastId;
 
     TimeSpan SilenceAllowed => deadlines.HeartbeatTimeout;
@@ -74,9 +76,16 @@ public sealed partial class WorkerRegistry(
     /// <summary>Takes note that a worker would register but cannot be called back. It is forgotten when it has not tried for some time.</summary>
     public void NoteUnreachable(string name, Uri address, string problem)
     {
-        bool Remains(UnreachableWorker other) => other.Address != address && time.GetElapsedTime(other.Since) < UnreachableFor;
         var added = new UnreachableWorker(name, address, problem, time.GetTimestamp());
-        _members.Update(snapshot => snapshot with { Unreachable = [.. snapshot.Unreachable.Where(Remains).TakeLast(MaxUnreachable - 1), added] });
+        lock (_changing)
+        {
+            _members.Update(snapshot => snapshot with
+            {
+                Unreachable = [.. snapshot.Unreachable.Where(other => other.Address != address).TakeLast(MaxUnreachable - 1), added],
+            });
+            _forgetting ??= time.CreateTimer(_ => ForgetUnreachable(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            _forgetting.Change(UnreachableFor, Timeout.InfiniteTimeSpan);
+        }
     }
 
     /// <summary>Whether this is the key of a member that is not lost.</summary>
@@ -161,8 +170,12 @@ public sealed partial class WorkerRegistry(
         {
             foreach (var silence in _silence.Values) silence.Dispose();
             _silence.Clear();
+            _forgetting?.Dispose();
         }
     }
+
+    /// <summary>The last one that tried has not tried again, and so has none before it.</summary>
+    void ForgetUnreachable() => _members.Update(snapshot => snapshot with { Unreachable = [] });
 
     Member Resume(Member same, Member again)
     {

@@ -140,6 +140,7 @@ public sealed class WorkerRegistryTests : IDisposable
         Register(last.Name, PeerAddress.Format(last.Address));
         Assert.DoesNotContain(last, _registry.Snapshot.Unreachable);
         _time.Advance(WorkerRegistry.UnreachableFor);
+        Assert.Empty(_registry.Snapshot.Unreachable);   // without anybody's doing
         _registry.NoteUnreachable("b", new Uri("http://127.0.0.1:1"), "refused");
         Assert.Equal("worker b cannot be reached at http://127.0.0.1:1: refused; start it with --listen and an address that the coordinator reaches",
             Assert.Single(_registry.Snapshot.Unreachable).ToString());
