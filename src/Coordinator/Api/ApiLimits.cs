@@ -27,13 +27,16 @@ static class ApiLimits
     /// </summary>
     public const int HeadSlack = 2;
 
-    /// <summary>Nesting of a body's JSON.</summary>
-    public const int JsonDepth = 32;
+    /// <summary>Nesting of a body's JSON. Schemas of functions nest deeply.</summary>
+    public const int JsonDepth = 64;
 
     /// <summary>Prompts times n: the sequences that one request may run at a time.</summary>
     public const int Sequences = 128;
 
     public const int Messages = 4096;
+
+    /// <summary>Functions that a request may offer. OpenAI allows 128; agents that speak to several servers of tools bring more.</summary>
+    public const int Tools = 1024;
 
     /// <summary>OpenAI allows 4 stop strings, vLLM sets no limit.</summary>
     public const int Stops = 16;

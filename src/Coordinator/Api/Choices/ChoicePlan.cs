@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Text.Answers;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Choices;
@@ -32,11 +33,16 @@ sealed record RequestOrigin(string Client, string RequestId, string? TraceParent
 /// <param name="Stops">Texts that end it.</param>
 /// <param name="Echo">The prompt that the choice begins with; null where it does not.</param>
 /// <param name="Hidden">The sequence's only token is not asked for: the sequence runs to score the prompt.</param>
-sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IReadOnlyList<string> Stops, EncodedPrompt? Echo, bool Hidden);
+sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IReadOnlyList<string> Stops, EncodedPrompt? Echo, bool Hidden)
+{
+    /// <summary>What its text may hold besides words; null: nothing is looked for.</summary>
+    public AnswerFormat? Format { get; init; }
+}
 
 /// <summary>The sequences of a request: n per prompt, in the order of OpenAI's indices (all choices of the first prompt first).</summary>
 /// <param name="context">The most tokens of prompt and answer. An answer gets no more than fit, however many were asked for.</param>
-sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int context)
+/// <param name="formats">What answers may hold besides words.</param>
+sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int context, AnswerFormats formats)
 {
     readonly GenerationSettings _settings = request.Settings;
 
@@ -60,7 +66,7 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
             RequestId = origin.RequestId,
             TraceParent = origin.TraceParent ?? "",
         };
-        return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0);
+        return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0) { Format = formats.Of(request, prompt) };
     }
 
     /// <summary>The same seed gives the same choices again, and neighbouring choices differ.</summary>

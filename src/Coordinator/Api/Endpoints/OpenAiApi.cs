@@ -1,3 +1,5 @@
+using LlamaCluster.Coordinator.Api.Answering;
+using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
@@ -13,13 +15,6 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Net.Http.Headers;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
-
-/// <summary>What answers the requests of one address.</summary>
-interface IEndpoint
-{
-    /// <returns>The error to answer with; null if the request has been answered.</returns>
-    Task<ApiError?> AnswerAsync(HttpContext http);
-}
 
 /// <summary>The HTTP API that clients of OpenAI's and vLLM's speak, in front of an <see cref="IGenerationEngine"/>.</summary>
 public static class OpenAiApi
@@ -46,6 +41,7 @@ public static class OpenAiApi
             .AddSingleton<BodyBudget>()
             .AddSingleton<RequestReader>()
             .AddSingleton<PromptEncoder>()
+            .AddSingleton<AnswerFormats>()
             .AddSingleton<CompletionResponder>();
     }
 

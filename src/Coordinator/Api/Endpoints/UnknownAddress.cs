@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Responses;
 using Microsoft.AspNetCore.Http;
@@ -49,7 +48,7 @@ static class UnknownAddress
     {
         var parts = http.Request.Path.Value!.Split('/', StringSplitOptions.RemoveEmptyEntries);
         var error = ApiError.UnknownPath($"{JsonText.Shorten(http.Request.Method)} {JsonText.Shorten(http.Request.Path)}", Hint(parts, http.Request));
-        return JsonResponse.WriteAsync(http.Response, error.Status, ShapeFor(parts, error));
+        return JsonResponse.WriteAsync(http.Response, error);
     }
 
     static string Hint(string[] parts, HttpRequest request)
@@ -64,31 +63,6 @@ static class UnknownAddress
             ? $"{what} not supported; there are /v1/chat/completions and /v1/completions."
             : "The API is under /v1: /v1/chat/completions, /v1/completions, /v1/models.";
     }
-
-    /// <summary>Clients of Ollama and of Anthropic read errors of another shape.</summary>
-    static Action<Utf8JsonWriter> ShapeFor(string[] parts, ApiError error) => json =>
-    {
-        if (IsOllama(parts))
-        {
-            json.WriteStartObject();
-            json.WriteString("error", error.Message);
-            json.WriteEndObject();
-        }
-        else if (Feature(parts) is "messages")
-        {
-            json.WriteStartObject();
-            json.WriteString("type", "error");
-            json.WriteStartObject("error");
-            json.WriteString("type", "not_found_error");
-            json.WriteString("message", error.Message);
-            json.WriteEndObject();
-            json.WriteEndObject();
-        }
-        else
-        {
-            error.WriteTo(json);
-        }
-    };
 
     /// <summary>Not /api/v1, where some services have OpenAI's API.</summary>
     static bool IsOllama(string[] parts) => parts is ["api", ..] and not ["api", "v1", ..];

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Api.Reading;
@@ -86,6 +87,23 @@ sealed class FieldReader
         if (found.ValueKind == JsonValueKind.Object) return new(found, PathOf(name), Join(_kind, name), _findings);
         Refuse(name, $"'{PathOf(name)}' must be an object, not {JsonText.Excerpt(found)}.");
         return null;
+    }
+
+    /// <summary>A value of any form, its own fields and all. Null if it is absent or wrong.</summary>
+    public JsonNode? Json(string name)
+    {
+        if (Find(name) is not { } found) return null;
+        try
+        {
+            var node = JsonNode.Parse(found.GetRawText());
+            node?.ToJsonString();   // reads every text
+            return node;
+        }
+        catch (Exception wrong) when (wrong is InvalidOperationException or ArgumentException)
+        {
+            Refuse(name, $"'{PathOf(name)}' holds escapes that are no Unicode text.");
+            return null;
+        }
     }
 
     /// <summary>Names of all fields, without those that are no Unicode text, which <see cref="ReportUnread"/> refuses.</summary>

@@ -105,12 +105,13 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
             return model.Template.Render(new ChatTemplateInput
             {
                 Messages = chat.Messages,
+                Tools = chat.Tools?.ToTemplate(),
                 AddGenerationPrompt = chat.AddGenerationPrompt,
                 BosToken = model.BosText,
                 EosToken = model.EosText,
                 Variables = chat.Variables,
                 Now = time.GetLocalNow(),
-            }, time, cancellation);
+            }, time, cancellation, options.ToolParser);
         }
         catch (ChatTemplateException refusal)
         {
