@@ -22,16 +22,18 @@ public sealed class ChatTemplate
     static readonly TemplateLimits TrialLimits = new() { Steps = 20_000, Characters = 1 << 16 };
 
     readonly Body _body;
-    readonly string _source;
     readonly ContentForms _forms;
     readonly ToolForms _tools;
 
     ChatTemplate(Body body, string source)
     {
-        (_body, _source) = (body, source);
+        (_body, Source) = (body, source);
         _forms = new ContentForms(messages => TryRender(messages, null, ContentForms.AsGiven));
         _tools = new ToolForms((messages, tools) => TryRender(messages, tools, _forms));
     }
+
+    /// <summary>The template's text.</summary>
+    public string Source { get; }
 
     /// <summary>How the model writes calls of functions, as far as its template's text shows it.</summary>
     public ToolFormat ToolFormat => Holds("<tool_call>") ? ToolFormat.Hermes
@@ -96,7 +98,7 @@ public sealed class ChatTemplate
         }
     }
 
-    bool Holds(string words) => _source.Contains(words, StringComparison.Ordinal);
+    bool Holds(string words) => Source.Contains(words, StringComparison.Ordinal);
 
     string? TryRender(JsonArray messages, JsonNode? tools, ContentForms forms)
     {

@@ -18,13 +18,8 @@ public sealed class ToolCallTests : IAsyncLifetime
 
     ApiHost _api = null!;
 
-    public static ServedModel Llama { get; } = DemoModel.Served with
-    {
-        Template = ChatTemplate.Parse(File.ReadAllText(SharedFiles.Fixture("templates/llama-3.1.jinja"))),
-        ContextLength = 8192,
-    };
 
-    public async Task InitializeAsync() => _api = await ApiHost.StartAsync(Llama);
+    public async Task InitializeAsync() => _api = await ApiHost.StartAsync(ToolScript.Llama);
 
     public async Task DisposeAsync() => await _api.DisposeAsync();
 
@@ -140,7 +135,7 @@ public sealed class ToolCallTests : IAsyncLifetime
     [Fact]
     public async Task The_operator_can_say_how_the_model_writes_calls()
     {
-        await using var api = await ApiHost.StartAsync(Llama, options: new() { ToolParser = ToolFormat.Hermes });
+        await using var api = await ApiHost.StartAsync(ToolScript.Llama, options: new() { ToolParser = ToolFormat.Hermes });
         api.Engine.Play(Answers.Stopped("<tool_call>{\"name\": \"now\", \"arguments\": {}}</tool_call>"));
         var message = (await api.PostAsync(Path, Body(), 200)).GetProperty("choices")[0].GetProperty("message");
         Assert.Equal("now", message.GetProperty("tool_calls")[0].GetProperty("function").GetProperty("name").GetString());

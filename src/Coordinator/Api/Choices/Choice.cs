@@ -46,6 +46,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     readonly AnswerParser? _parser = request.Format is { } format ? new(format) : null;
     readonly StopMatcher _stops = new(request.Stops);
     readonly List<SampledToken> _prompt = [];
+    readonly List<int> _ids = [];
     readonly Queue<(TokenScore Score, int Start)> _waiting = [];
     readonly int _echoed = Characters(request.Echo?.Text ?? ""); // Unicode characters
     readonly bool _scored = request.Sequence.Sampling.TopLogprobs is not null;
@@ -61,6 +62,9 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
 
     /// <summary>How many of the prompt's tokens did not have to be computed; 0 until the sequence has begun.</summary>
     public int CachedTokens { get; private set; }
+
+    /// <summary>Generated tokens without the stop id; none where the request does not keep them.</summary>
+    public IReadOnlyList<int> Ids => _ids;
 
     public bool Finished { get; private set; }
 
@@ -89,6 +93,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
         if (request.Hidden) return UnlessEmpty(Delta("", null));
         Tokens++;
         if (request.Sequence.StopIds.Contains(token.Id)) return null;
+        if (request.KeepsIds) _ids.Add(token.Id);
         if (_scored) _waiting.Enqueue((new(token, _echoed + _offset), _decoded));
         var match = Match(_decoder.Append(token.Id));
         return match.Stop is null ? UnlessEmpty(Delta(match.Text, null)) : Delta(match.Text, new(EndReason.Stop, match.Stop), cut: true);

@@ -36,6 +36,8 @@ sealed class FieldReader
 
     public void Refuse(string name, string message) => _findings.Add(ApiError.Invalid(PathOf(name), message));
 
+    public void Refuse(ApiError error) => _findings.Add(error);
+
     /// <summary>Says that a field's value was read as another one.</summary>
     public void Adjust(string name, string value) => _findings.Adjust(Join(_kind, name), value);
 
@@ -134,8 +136,10 @@ sealed class FieldReader
     /// <summary>The field "model": the one model that is served, or absent.</summary>
     public void Model(ServedModel model)
     {
-        if (Text("model") is { } asked && asked != model.Name) _findings.Add(ApiError.UnknownModel(JsonText.Shorten(asked), model.Name));
+        if (Text("model") is { } asked && asked != model.Name) RefuseModel(asked, model);
     }
+
+    public void RefuseModel(string asked, ServedModel model) => _findings.Add(ApiError.UnknownModel(JsonText.Shorten(asked), model.Name));
 
     /// <summary>An element of a list of token ids; 0 after refusing it.</summary>
     public int TokenId(string name, JsonElement element, int vocabulary)

@@ -22,11 +22,20 @@ static class ChatRequestRules
     }
 
     public static RawPrompt.Chat ReadPrompt(FieldReader fields, ServedModel model)
-        => new(MessageRules.Read(fields, model), fields.Flag("add_generation_prompt", otherwise: true))
-        {
-            Variables = ReadVariables(fields),
-            Tools = ToolRules.ReadNested(fields),
-        };
+    {
+        var messages = MessageRules.Read(fields, model);
+        var continues = fields.Flag("continue_final_message");
+        var opens = fields.Flag("add_generation_prompt", otherwise: !continues);
+        if (continues && opens)
+            fields.Refuse("continue_final_message", "'continue_final_message' and 'add_generation_prompt' cannot both be true: an answer goes on or begins.");
+        if (continues && !IsWordsOfAssistant(messages))
+            fields.Refuse("continue_final_message", "'continue_final_message' needs a last message of the assistant with words and without calls.");
+        return new(messages, opens) { ContinuesLast = continues, Variables = ReadVariables(fields), Tools = ToolRules.ReadNested(fields) };
+    }
+
+    /// <summary>The last message is text that the assistant can go on with.</summary>
+    public static bool IsWordsOfAssistant(JsonArray messages)
+        => messages.LastOrDefault() is JsonObject last && (string?)last["role"] == "assistant" && last["tool_calls"] is null;
 
     static Dictionary<string, JsonNode?> ReadVariables(FieldReader fields)
     {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Grammars;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
@@ -22,6 +23,9 @@ abstract record RawPrompt
 {
     RawPrompt() { }
 
+    /// <summary>Ids that stand before the prompt: what an earlier answer ended with.</summary>
+    public IReadOnlyList<int> Before { get; init; } = [];
+
     /// <param name="Messages">
     /// As chat templates take them, in OpenAI's form: role (system, user, assistant, tool), content (one string, or null beside calls) and perhaps name,
     /// tool_calls, tool_call_id, reasoning_content.
@@ -29,6 +33,9 @@ abstract record RawPrompt
     /// <param name="AddGenerationPrompt">Open the assistant's turn after the last message.</param>
     public sealed record Chat(JsonArray Messages, bool AddGenerationPrompt) : RawPrompt
     {
+        /// <summary>The answer goes on with the last message, which is the assistant's, instead of being one of its own.</summary>
+        public bool ContinuesLast { get; init; }
+
         /// <summary>Functions that the prompt tells of; null: none.</summary>
         public ToolUse? Tools { get; init; }
 
@@ -79,6 +86,15 @@ sealed record GenerationSettings
 
     /// <summary>KV is shared with requests of the same salt only.</summary>
     public string CacheSalt { get; init; } = "";
+
+    /// <summary>The form that answers must have; null: any.</summary>
+    public GrammarSource? Grammar { get; init; }
+
+    /// <summary>Name of the field that gave <see cref="Grammar"/>, for errors.</summary>
+    public string GrammarField { get; init; } = "response_format";
+
+    /// <summary>The answer's token ids are wanted after it has ended.</summary>
+    public bool KeepsIds { get; init; }
 
     public bool Stream { get; init; }
 

@@ -68,7 +68,7 @@ static class MessageRules
     }
 
     /// <summary>Calls of an earlier answer, in the form of templates. Clients write arguments as a text of JSON, a few as the object.</summary>
-    static JsonArray ReadCalls(FieldReader message)
+    public static JsonArray ReadCalls(FieldReader message)
     {
         var calls = new JsonArray();
         foreach (var (index, element) in (message.List("tool_calls", ApiLimits.Tools) ?? []).Index())

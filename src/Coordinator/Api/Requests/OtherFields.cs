@@ -57,7 +57,6 @@ static class OtherFields
         ("audio", Neutral.Never, "is not supported: this is a text model"),
         ("web_search_options", Neutral.Never, Unsupported),
         ("echo", Neutral.False, "is for /v1/completions only"),
-        ("continue_final_message", Neutral.False, Unsupported),
         ("chat_template", Neutral.Never, "is not supported: the model's own template is used"),
         ("documents", Neutral.EmptyList, Unsupported),
     ];

@@ -13,20 +13,20 @@ static class ToolRules
     public static ToolUse? ReadNested(FieldReader fields) => Read(fields, "function", ReadNestedFunction);
 
     /// <summary>Reads the fields of the Responses API, where a function's fields are the tool's own.</summary>
-    public static ToolUse? ReadFlat(FieldReader fields) => Read(fields, "", tool => ReadFunction(tool, "parameters"));
+    public static ToolUse? ReadFlat(FieldReader fields) => Read(fields, "", (tool, enforced) => ReadFunction(tool, "parameters", enforced));
 
     /// <param name="nested">The field of a choice that holds the function's name; empty if the name is the choice's own field.</param>
-    static ToolUse? Read(FieldReader fields, string nested, Func<FieldReader, FunctionTool?> readFunction)
+    static ToolUse? Read(FieldReader fields, string nested, Func<FieldReader, bool, FunctionTool?> readFunction)
     {
+        var (choice, named) = ReadChoice(fields, nested);
         var tools = fields.List("tools", ApiLimits.Tools) ?? [];
         var functions = ReadAll(fields, tools, tool =>
         {
             if (tool.Text("type") is { } type and not "function")
                 tool.Refuse("type", $"'{tool.PathOf("type")}' must be \"function\", not '{JsonText.Shorten(type)}': this server runs no tools itself.");
-            return readFunction(tool);
+            return readFunction(tool, choice is ToolChoice.Required);
         });
         var parallel = fields.Flag("parallel_tool_calls", otherwise: true);
-        var (choice, named) = ReadChoice(fields, nested);
         return Make(fields, "tool_choice", functions, choice, named, parallel);
     }
 
@@ -60,26 +60,28 @@ static class ToolRules
     }
 
     /// <param name="parametersField">What the schema of the arguments is called.</param>
-    public static FunctionTool? ReadFunction(FieldReader function, string parametersField)
+    /// <param name="enforced">The answer must be a call, and a grammar holds it to the schema.</param>
+    public static FunctionTool ReadFunction(FieldReader function, string parametersField, bool enforced)
     {
         var name = function.Text("name") ?? "";
         if (name.Length is 0 or > LongestName || !name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '_' or '-' or '.'))
             function.Refuse("name", $"'{function.PathOf("name")}' must be 1 to {LongestName} letters, digits, '_', '-' or '.'; it is '{JsonText.Shorten(name)}'.");
         var description = function.Text("description");
         var strict = function.Flag("strict");
+        if (!enforced) function.Hint("strict", Neutral.False, "has an effect only where the choice of tools asks for a call");
         function.Fields(parametersField);   // an object, or an error
         var parameters = function.Json(parametersField) as JsonObject ?? new JsonObject { ["type"] = "object", ["properties"] = new JsonObject() };
         return new FunctionTool(name, description, parameters, strict);
     }
 
-    static FunctionTool? ReadNestedFunction(FieldReader tool)
+    static FunctionTool? ReadNestedFunction(FieldReader tool, bool enforced)
     {
         if (tool.Fields("function") is not { } function)
         {
             tool.Refuse("function", $"'{tool.PathOf("function")}' is required.");
             return null;
         }
-        var read = ReadFunction(function, "parameters");
+        var read = ReadFunction(function, "parameters", enforced);
         function.ReportUnread();
         return read;
     }
