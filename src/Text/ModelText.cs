@@ -8,7 +8,7 @@ namespace LlamaCluster.Text;
 public sealed class ModelText
 {
     readonly TemplateSource? _source;
-    readonly Lazy<(ChatTemplate? Template, ChatTemplateException? Problem)> _template;
+    readonly Lazy<Parsed> _template;
 
     /// <param name="template">Null if the model has none.</param>
     /// <param name="bosText">Bos as the model's files write it; null to take the spelling of its token.</param>
@@ -19,7 +19,7 @@ public sealed class ModelText
         _source = template;
         BosText = bosText ?? WrittenForm(tokenizer.BosId);
         EosText = eosText ?? WrittenForm(tokenizer.EosId);
-        _template = new Lazy<(ChatTemplate?, ChatTemplateException?)>(() => Parse(template?.Text));
+        _template = new Lazy<Parsed>(() => Parse(template?.Text));
     }
 
     public ITokenizer Tokenizer { get; }
@@ -42,20 +42,22 @@ public sealed class ModelText
     /// <summary>Eos as it is written, for the template; null if the model has none.</summary>
     public string? EosText { get; }
 
-    static (ChatTemplate? Template, ChatTemplateException? Problem) Parse(string? source)
+    static Parsed Parse(string? source)
     {
         try
         {
-            return (source is null ? null : ChatTemplate.Parse(source), null);
+            return new Parsed(source is null ? null : ChatTemplate.Parse(source), null);
         }
         catch (ChatTemplateException problem)
         {
-            return (null, problem);
+            return new Parsed(null, problem);
         }
     }
 
     // Bos and eos are control tokens, whose bytes are their written form.
     string? WrittenForm(int? id) => id is { } token ? Encoding.UTF8.GetString(Tokenizer.BytesOf(token).Span) : null;
+
+    sealed record Parsed(ChatTemplate? Template, ChatTemplateException? Problem);
 }
 
 /// <summary>A chat template that is not parsed yet.</summary>
