@@ -80,7 +80,7 @@ static class WorkerCommand
                 ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
                 TrustDigest = parsed.GetValue(trustDigest),
                 Name = parsed.GetRequiredValue(name),
-                PeerLink = parsed.GetValue(peerLink),
+                PeerLink = peerLink.In(parsed),
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),
