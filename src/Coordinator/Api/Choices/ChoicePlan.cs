@@ -59,6 +59,7 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
             MaxTokensIsDefault = _settings.MaxTokens is null,
             RequestId = origin.RequestId,
             TraceParent = origin.TraceParent ?? "",
+            Grammar = _settings.Grammar?.Source,
         };
         return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0);
     }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Grammars;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
@@ -34,6 +35,10 @@ abstract record RawPrompt
 /// <param name="Ids">What the model reads.</param>
 sealed record EncodedPrompt(string Text, IReadOnlyList<int> Ids);
 
+/// <summary>The form of an answer that a request asks for.</summary>
+/// <param name="Field">The field that asks for it, for errors.</param>
+sealed record AskedGrammar(string Field, GrammarSource Source);
+
 /// <summary>How to generate: what chat and plain completions have in common.</summary>
 sealed record GenerationSettings
 {
@@ -57,6 +62,9 @@ sealed record GenerationSettings
 
     /// <summary>Ids that end a choice.</summary>
     public IReadOnlySet<int> StopIds { get; init; } = new HashSet<int>();
+
+    /// <summary>The form that each answer must have; null: any.</summary>
+    public AskedGrammar? Grammar { get; init; }
 
     /// <summary>The lower, the earlier.</summary>
     public int Priority { get; init; }
