@@ -48,11 +48,11 @@ sealed class CompletionResponder(
         return unsent;
     }
 
-    /// <summary>Calls that must be made come before any other form of the answer.</summary>
+    /// <summary>The form of the answer: what the request asks for has been compiled with its prompts, forms with calls in them have not.</summary>
     async Task<ApiOutcome<AnswerGrammar>> MakeGrammarAsync(HttpContext http, CompletionRequest request)
     {
-        if (request is { Tools: not { Choice: ToolChoice.Required }, Settings.Grammar: null }) return AnswerGrammar.None;
-        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormat), http.RequestAborted);
+        if (!AnswerGrammar.HasCalls(request)) return new AnswerGrammar(request.Settings.Grammar?.Source, []);
+        var made = await encoder.WorkAsync(() => AnswerGrammar.OfCalls(request, formats.ToolFormat, encoder.Compile), http.RequestAborted);
         if (made.Failed(out var error, out var grammar)) return error;
         foreach (var function in grammar.Loosened) RequestReader.AddAdjusted(http.Response, $"tools.{function}.parameters", "object");
         return grammar;

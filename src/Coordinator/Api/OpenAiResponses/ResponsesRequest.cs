@@ -83,8 +83,7 @@ sealed class ResponsesRules(ServedModel model, ResponseStore store)
             StopIds = model.Tokenizer.StopIds,
             User = fields.Text("user"),
             Stream = stream,
-            Grammar = grammar,
-            GrammarField = "text.format",
+            Grammar = grammar is null ? null : new("text.format", grammar),
         };
     }
 

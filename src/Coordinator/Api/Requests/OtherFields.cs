@@ -11,7 +11,6 @@ static class OtherFields
 {
     const string Unsupported = "is not supported";
     const string OldTools = "is not supported: use 'tools'";
-    const string NoGrammars = "is not supported yet: answers of a given form";
 
     static readonly string[] Bookkeeping = ["metadata", "prompt_cache_key", "safety_identifier"];
 
@@ -28,14 +27,6 @@ static class OtherFields
 
     static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] Shared =
     [
-        ("response_format", Neutral.OfType("text"), "other than {\"type\":\"text\"} is not supported yet"),
-        ("guided_json", Neutral.Never, NoGrammars),
-        ("guided_regex", Neutral.Never, NoGrammars),
-        ("guided_choice", Neutral.Never, NoGrammars),
-        ("guided_grammar", Neutral.Never, NoGrammars),
-        ("structured_outputs", Neutral.Never, NoGrammars),
-        ("json_schema", Neutral.Never, NoGrammars),
-        ("grammar", Neutral.EmptyText, NoGrammars),
         ("prompt_logprobs", Neutral.Never, "is not supported: use 'echo' and 'logprobs' of /v1/completions"),
         ("truncate_prompt_tokens", Neutral.Never, Unsupported),
         ("use_beam_search", Neutral.False, Unsupported),

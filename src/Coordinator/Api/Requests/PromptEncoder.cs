@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading.RateLimiting;
+using LlamaCluster.Text.Grammars;
 using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
@@ -24,8 +25,9 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     });
 
     readonly EncodingThreads _threads = new(ApiLimits.EncodingsAtATime);
+    readonly GrammarCache _grammars = new();
 
-    /// <summary>All prompts of a request, each encoded once and checked to fit the context.</summary>
+    /// <summary>All prompts of a request, each encoded once and checked to fit the context. The form of its answers is checked too, which is work of the same kind.</summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
     /// <param name="limit">The context that they must fit.</param>
     public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)
@@ -39,6 +41,9 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     public Task<ApiOutcome<string>> DetokenizeAsync(IReadOnlyList<int> ids, CancellationToken cancellation)
         => InTurnAsync<string>(() => Detokenize(ids), cancellation);
 
+    /// <summary>Compiles a grammar, unless one like it was compiled lately.</summary>
+    public GrammarCompilation Compile(GrammarSource source) => _grammars.Compile(source);
+
     /// <summary>Other work on a request that takes a processor for a while, such as compiling a grammar.</summary>
     public Task<ApiOutcome<T>> WorkAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class => InTurnAsync(work, cancellation);
 
@@ -50,6 +55,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
 
     ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
     {
+        if (request.Settings.Grammar is { } grammar && _grammars.Compile(grammar.Source).Refusal is { } refusal)
+            return ApiError.Invalid(grammar.Field, $"'{grammar.Field}' cannot be enforced: {refusal}.");
         var encoded = new EncodedPrompt[request.Prompts.Count];
         foreach (var (index, prompt) in request.Prompts.Index())
         {

@@ -67,8 +67,7 @@ static class GenerateRules
             Seed = parameters.Integer("seed", 0, long.MaxValue),
             MaxTokens = parameters.Count("max_new_tokens", 1, int.MaxValue) ?? usual.MaxTokens,
             Stops = parameters.Find("stop") is null ? SettingsRules.ReadStops(parameters, "stop_sequences") : SettingsRules.ReadStops(parameters),
-            Grammar = ReadGrammar(parameters),
-            GrammarField = "parameters.grammar",
+            Grammar = ReadGrammar(parameters) is { } grammar ? new("parameters.grammar", grammar) : null,
         };
     }
 
