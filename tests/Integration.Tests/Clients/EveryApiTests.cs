@@ -42,7 +42,7 @@ public sealed class EveryApiTests
     {
         const string schema = """{"type":"object","properties":{"place":{"enum":["Bern","Zürich"]},"days":{"type":"integer","minimum":1,"maximum":9}},"required":["place","days"],"additionalProperties":false}""";
         await using var cluster = await LocalCluster.StartAsync();
-        var nested = $$"""[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":{{schema}},"strict":true}}]""";
+        var nested = $$$"""[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":{{{schema}}},"strict":true}}]""";
         const string messages = """[{"role":"user","content":"Weather?"}]""";
         foreach (var seed in (int[])[1, 2, 3])
         {

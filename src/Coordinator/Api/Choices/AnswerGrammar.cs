@@ -33,7 +33,7 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
         if (compile(source).Refusal is not { } refusal) return new AnswerGrammar(source, []);
 
         var loosened = new List<string>();
-        foreach (var (index, function) in callable.Index())
+        foreach (var (index, function) in callable.ToArray().Index())
         {
             if (compile(GrammarSource.OfSchema(function.Parameters)).Refusal is not { } problem) continue;
             if (function.Strict && tools.Choice is ToolChoice.Required)
