@@ -25,10 +25,18 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     public static ApiError UnknownModel(string asked, string served)
         => new(404, InvalidRequest, $"The model '{asked}' does not exist here; this cluster serves '{served}'.", "model", "model_not_found");
 
+    /// <param name="param">The field that names the response; null: the address does.</param>
+    public static ApiError UnknownResponse(string id, string? param) => new(
+        param is null ? 404 : 400, InvalidRequest,
+        $"The response '{id}' is not kept: it was never stored, was deleted, or made room for later ones.", param, "response_not_found");
+
     /// <param name="asked">Method and path.</param>
     /// <param name="hint">A sentence: where to go instead.</param>
     public static ApiError UnknownPath(string asked, string hint)
         => new(404, InvalidRequest, $"Unknown address: {asked}. {hint}", Code: "unknown_url");
+
+    /// <summary>A feature of another server's API that this one does not have.</summary>
+    public static ApiError NotImplemented(string message) => new(501, InvalidRequest, message, Code: "not_implemented");
 
     /// <summary>The request line or the headers are longer than the API takes.</summary>
     public static ApiError LongHead(int status, string message) => new(status, InvalidRequest, message, Code: "request_head_too_large");

@@ -32,6 +32,7 @@ sealed class OpenedModel : IDisposable
         {
             LongestContext = files.Config.ContextLength,
             TemplateProblem = text.TemplateProblem,
+            Size = SizeOf(files),
         };
     }
 
@@ -83,6 +84,10 @@ sealed class OpenedModel : IDisposable
         Weights.Hashes.Dispose();
         Weights.Files.Dispose();
     }
+
+    static ModelSize SizeOf(IModelWeights files) => new(
+        files.Tensors.Sum(tensor => tensor.Bytes), files.Tensors.Sum(tensor => tensor.Rows * tensor.Columns),
+        files.Tensors.GroupBy(tensor => tensor.Type).MaxBy(group => group.Sum(tensor => tensor.Bytes))?.Key.ToString() ?? "");
 
     /// <param name="modelContextLength">The longest sequence that the model was made for.</param>
     internal static int ContextLengthOf(CoordinatorOptions options, int modelContextLength)

@@ -31,6 +31,9 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     /// <summary>Prompt tokens that no choice had to compute.</summary>
     public int CachedTokens => _choices.GroupBy(choice => choice.Request.Prompt).Sum(ofOnePrompt => ofOnePrompt.Min(choice => choice.CachedTokens));
 
+    /// <summary>Prompt and answer of a choice whose request keeps its ids.</summary>
+    public IEnumerable<int> TokensOf(int index) => _choices[index].Request.Sequence.Prompt.Concat(_choices[index].Ids);
+
     public IAsyncEnumerable<ChoiceDelta> RunAsync(CancellationToken cancellation)
         => _choices is [var only] ? RunOneAsync(only, cancellation) : RunSeveralAsync(cancellation);
 

@@ -1,6 +1,12 @@
+using LlamaCluster.Coordinator.Api.Answering;
+using LlamaCluster.Coordinator.Api.Anthropic;
+using LlamaCluster.Coordinator.Api.Choices;
+using LlamaCluster.Coordinator.Api.Ollama;
+using LlamaCluster.Coordinator.Api.OpenAiResponses;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
+using LlamaCluster.Coordinator.Api.TextGeneration;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using Microsoft.AspNetCore.Builder;
@@ -13,13 +19,6 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Net.Http.Headers;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
-
-/// <summary>What answers the requests of one address.</summary>
-interface IEndpoint
-{
-    /// <returns>The error to answer with; null if the request has been answered.</returns>
-    Task<ApiError?> AnswerAsync(HttpContext http);
-}
 
 /// <summary>The HTTP API that clients of OpenAI's and vLLM's speak, in front of an <see cref="IGenerationEngine"/>.</summary>
 public static class OpenAiApi
@@ -46,6 +45,8 @@ public static class OpenAiApi
             .AddSingleton<BodyBudget>()
             .AddSingleton<RequestReader>()
             .AddSingleton<PromptEncoder>()
+            .AddSingleton<AnswerFormats>()
+            .AddSingleton<ResponseStore>()
             .AddSingleton<CompletionResponder>();
     }
 
@@ -75,9 +76,19 @@ public static class OpenAiApi
         {
             routes.Map<ChatCompletionsEndpoint>($"{prefix}/chat/completions", Post);
             routes.Map<CompletionsEndpoint>($"{prefix}/completions", Post);
+            routes.Map<ResponsesEndpoint>($"{prefix}/responses", Post);
+            routes.Map<StoredResponseEndpoint>($"{prefix}/responses/{{{StoredResponseEndpoint.Id}}}", [.. Get, HttpMethods.Delete]);
+            routes.Map<InputItemsEndpoint>($"{prefix}/responses/{{{StoredResponseEndpoint.Id}}}/input_items", Get);
             routes.Map<ModelsEndpoint>($"{prefix}/models", Get);
             routes.Map<ModelsEndpoint>($"{prefix}/models/{{**{ModelsEndpoint.Id}}}", Get);
         }
+        routes.Map<MessagesEndpoint>("/v1/messages", Post);
+        routes.Map<CountTokensEndpoint>("/v1/messages/count_tokens", Post);
+        MapOllama(routes);
+        routes.Map<GenerateEndpoint>("/generate", Post);
+        routes.Map<GenerateEndpoint>("/generate_stream", Post);
+        routes.Map<InfoEndpoint>("/info", Get);
+        routes.Map<RootEndpoint>("/", [.. Get, HttpMethods.Post]);
         routes.Map<TokenizeEndpoint>("/tokenize", Post);
         routes.Map<DetokenizeEndpoint>("/detokenize", Post);
         routes.Map<HealthEndpoint>("/health", Get);
@@ -85,6 +96,19 @@ public static class OpenAiApi
         routes.Map<PropsEndpoint>("/props", Get);
         routes.MapFallback("{**path}", UnknownAddress.AnswerAsync);
         return routes;
+    }
+
+    static void MapOllama(IEndpointRouteBuilder routes)
+    {
+        routes.Map<OllamaChatEndpoint>("/api/chat", Post);
+        routes.Map<OllamaGenerateEndpoint>("/api/generate", Post);
+        routes.Map<OllamaVersionEndpoint>("/api/version", Get);
+        routes.Map<OllamaModelsEndpoint>("/api/tags", Get);
+        routes.Map<OllamaModelsEndpoint>("/api/ps", Get);
+        routes.Map<OllamaShowEndpoint>("/api/show", Post);
+        foreach (var name in (string[])["pull", "push", "create", "copy", "embed", "embeddings"]) routes.Map<OllamaMissingEndpoint>($"/api/{name}", Post);
+        routes.Map<OllamaMissingEndpoint>("/api/delete", [HttpMethods.Delete]);
+        routes.Map<OllamaMissingEndpoint>("/api/blobs/{digest}", [HttpMethods.Head, HttpMethods.Post]);
     }
 
     /// <summary>Routing's own answer to a wrong method is out of reach, because the fallback takes every method.</summary>

@@ -10,7 +10,7 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 static class OtherFields
 {
     const string Unsupported = "is not supported";
-    const string NoTools = "is not supported yet: tool calls";
+    const string OldTools = "is not supported: use 'tools'";
     const string NoGrammars = "is not supported yet: answers of a given form";
 
     static readonly string[] Bookkeeping = ["metadata", "prompt_cache_key", "safety_identifier"];
@@ -52,14 +52,11 @@ static class OtherFields
 
     static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] ChatOnly =
     [
-        ("tool_choice", Neutral.Text("none", "auto"), NoTools),
-        ("parallel_tool_calls", Neutral.Boolean, "must be true or false"),
-        ("function_call", Neutral.Text("none", "auto"), NoTools),
+        ("function_call", Neutral.Text("none", "auto"), OldTools),
         ("modalities", Neutral.Only("text"), "other than [\"text\"] is not supported: this is a text model"),
         ("audio", Neutral.Never, "is not supported: this is a text model"),
         ("web_search_options", Neutral.Never, Unsupported),
         ("echo", Neutral.False, "is for /v1/completions only"),
-        ("continue_final_message", Neutral.False, Unsupported),
         ("chat_template", Neutral.Never, "is not supported: the model's own template is used"),
         ("documents", Neutral.EmptyList, Unsupported),
     ];
@@ -73,18 +70,17 @@ static class OtherFields
 
     public static void ReadChat(FieldReader fields)
     {
-        ReadTools(fields, "tools", "tool_choice");
-        ReadTools(fields, "functions", "function_call");
+        ReadFunctions(fields);
         foreach (var (name, changesNothing, reason) in ChatOnly) fields.Neutral(name, changesNothing, reason);
     }
 
     public static void ReadCompletion(FieldReader fields) => fields.Neutral("suffix", Neutral.EmptyText, "is not supported: text is only continued at its end");
 
-    /// <summary>Tools that the client itself forbids to call are only reported.</summary>
-    static void ReadTools(FieldReader fields, string tools, string choice)
+    /// <summary>OpenAI's first way to offer functions. Those that the client itself forbids to call are only reported.</summary>
+    static void ReadFunctions(FieldReader fields)
     {
-        if (fields.Find(choice) is { } given && JsonText.Of(given) == "none") fields.Hint(tools, Neutral.EmptyList, NoTools);
-        else fields.Neutral(tools, Neutral.EmptyList, NoTools);
+        if (fields.Find("function_call") is { } given && JsonText.Of(given) == "none") fields.Hint("functions", Neutral.EmptyList, OldTools);
+        else fields.Neutral("functions", Neutral.EmptyList, OldTools);
     }
 }
 

@@ -39,6 +39,9 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     public Task<ApiOutcome<string>> DetokenizeAsync(IReadOnlyList<int> ids, CancellationToken cancellation)
         => InTurnAsync<string>(() => Detokenize(ids), cancellation);
 
+    /// <summary>Other work on a request that takes a processor for a while, such as compiling a grammar.</summary>
+    public Task<ApiOutcome<T>> WorkAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class => InTurnAsync(work, cancellation);
+
     public void Dispose()
     {
         _turns.Dispose();
@@ -66,6 +69,7 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         if (TextOf(prompt, cancellation).Failed(out var refused, out var text)) return refused;
         if (rules.CheckText(text, field) is { } tooLong) return tooLong;
         var ids = Tokenize(text, request.AddSpecialTokens);
+        if (prompt.Before.Count > 0) ids.InsertRange(0, prompt.Before);
         return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text, ids);
     }
 
@@ -102,20 +106,32 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
                 : $"The model '{model.Name}' has no chat template; use /v1/completions.");
         try
         {
-            return model.Template.Render(new ChatTemplateInput
+            var text = model.Template.Render(new ChatTemplateInput
             {
                 Messages = chat.Messages,
+                Tools = chat.Tools?.ToTemplate(),
                 AddGenerationPrompt = chat.AddGenerationPrompt,
                 BosToken = model.BosText,
                 EosToken = model.EosText,
                 Variables = chat.Variables,
                 Now = time.GetLocalNow(),
-            }, time, cancellation);
+            }, time, cancellation, options.ToolParser);
+            return chat.ContinuesLast ? UpToLastWords(text, chat) : text;
         }
         catch (ChatTemplateException refusal)
         {
             return ApiError.Invalid("messages", $"The model's chat template does not take these messages: {refusal.Reason}");
         }
+    }
+
+    /// <summary>The prompt without what the template writes behind the last message, so that the answer goes on with its words.</summary>
+    static ApiOutcome<string> UpToLastWords(string text, RawPrompt.Chat chat)
+    {
+        var words = ((string?)chat.Messages[^1]!["content"] ?? "").Trim();
+        var at = text.LastIndexOf(words, StringComparison.Ordinal);
+        return at < 0
+            ? ApiError.Invalid("messages", "The last message cannot be continued: the model's chat template does not write its words as they are.")
+            : text[..(at + words.Length)];
     }
 
     async Task<ApiOutcome<T>> InTurnAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
