@@ -29,7 +29,7 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
     static ApiOutcome<AnswerGrammar> OfCalls(ToolUse tools, ToolFormat format)
     {
         var callable = tools.Functions.Where(function => tools.Named is null || function.Name == tools.Named).ToList();
-        var source = Write(callable, tools, format);
+        var source = SourceOf(callable, tools.Parallel, format);
         if (GrammarCompiler.Compile(source).Refusal is not { } refusal) return new AnswerGrammar(source, []);
 
         var loosened = new List<string>();
@@ -41,16 +41,17 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
             callable[index] = function with { Parameters = new JsonObject { ["type"] = "object" } };
             loosened.Add(function.Name);
         }
-        source = Write(callable, tools, format);
+        source = SourceOf(callable, tools.Parallel, format);
         refusal = GrammarCompiler.Compile(source).Refusal;
         return refusal is null
             ? new AnswerGrammar(source, loosened)
             : ApiError.Invalid("tool_choice", $"'tool_choice' asks for a call, which cannot be enforced: {refusal}.", "unsupported_parameter");
     }
 
-    static GrammarSource Write(IEnumerable<FunctionTool> functions, ToolUse tools, ToolFormat format)
+    /// <param name="several">There may be more than one call.</param>
+    internal static GrammarSource SourceOf(IEnumerable<FunctionTool> functions, bool several, ToolFormat format)
     {
-        var (separator, most) = (format is ToolFormat.LlamaJson or ToolFormat.Pythonic ? "; " : "\n", tools.Parallel ? 0 : 1);
+        var (separator, most) = (format is ToolFormat.LlamaJson or ToolFormat.Pythonic ? "; " : "\n", several ? 0 : 1);
         return GrammarSource.OfTags(functions.Select(function => Tag(function, format)), separator, most);
     }
 

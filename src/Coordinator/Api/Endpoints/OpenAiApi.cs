@@ -38,6 +38,7 @@ public static class OpenAiApi
         services.TryAddSingleton<CoordinatorMetrics>();
         services.TryAddSingleton(new ApiOptions());
         services.TryAddSingleton(new EngineOptions());
+        services.AddOpenApi(options => options.AddDocumentTransformer<ApiDocument>());
         return services
             .AddMetrics()
             .AddCors()
@@ -94,6 +95,7 @@ public static class OpenAiApi
         routes.Map<HealthEndpoint>("/health", Get);
         routes.Map<ReadyEndpoint>("/ready", Get);
         routes.Map<PropsEndpoint>("/props", Get);
+        routes.MapOpenApi(ApiDocument.Address);
         routes.MapFallback("{**path}", UnknownAddress.AnswerAsync);
         return routes;
     }

@@ -1,16 +1,17 @@
 using System.Diagnostics;
 using System.Text.Json;
-using LlamaCluster.Integration.Tests.Up;
 
-namespace LlamaCluster.Integration.Tests.Clients;
+namespace LlamaCluster.Testing.Npm;
 
-/// <summary>Runs one of the scripts beside this file and reads the one JSON object that it prints.</summary>
-static class NodeScript
+/// <summary>Runs one of the tests' scripts in Node.js and reads the one JSON object that it prints.</summary>
+public static class NodeScript
 {
+    static readonly TimeSpan Deadline = TimeSpan.FromSeconds(90);
+
     public static async Task<JsonElement> RunAsync(string script, params string[] args)
     {
         var packages = NodePackages.Installed;
-        Assert.True(packages.Failure is null, packages.Failure);
+        if (packages.Failure is not null) throw new InvalidOperationException(packages.Failure);
         var start = new ProcessStartInfo("node", [Path.Combine(packages.Folder, script), .. args])
         {
             RedirectStandardOutput = true,
@@ -21,9 +22,8 @@ static class NodeScript
         {
             var output = process.StandardOutput.ReadToEndAsync();
             var errors = process.StandardError.ReadToEndAsync();
-            await process.WaitForExitAsync().WaitAsync(CliProcess.Deadline);
-            Assert.True(process.ExitCode == 0, await errors);
-            return JsonDocument.Parse(await output).RootElement;
+            await process.WaitForExitAsync().WaitAsync(Deadline);
+            return process.ExitCode == 0 ? JsonDocument.Parse(await output).RootElement : throw new InvalidOperationException($"{script}: {await errors}");
         }
         finally
         {

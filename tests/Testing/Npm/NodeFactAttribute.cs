@@ -1,4 +1,6 @@
-namespace LlamaCluster.Integration.Tests.Clients;
+using Xunit;
+
+namespace LlamaCluster.Testing.Npm;
 
 /// <summary>A test that runs an npm client. Without Node.js, npm or a registry it is reported as not run, with the reason.</summary>
 public sealed class NodeFactAttribute : FactAttribute

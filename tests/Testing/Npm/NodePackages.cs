@@ -1,18 +1,20 @@
 using System.ComponentModel;
 using System.Diagnostics;
-using LlamaCluster.Testing;
 
-namespace LlamaCluster.Integration.Tests.Clients;
+namespace LlamaCluster.Testing.Npm;
 
 /// <summary>
-/// The npm packages of package.json and the scripts beside it, in a folder among the build outputs. They are installed when the first
-/// test needs them, and again when package.json changes.
+/// The npm packages of package.json and the tests' scripts, in a folder among the build outputs. They are installed when the first test needs them, and
+/// again when package.json changes.
 /// </summary>
 /// <param name="NotRun">Why tests cannot use them although nothing is wrong with the repository: there is no npm, or it reaches no registry.</param>
 /// <param name="Failure">What npm reported if it failed for any other reason.</param>
-sealed record NodePackages(string Folder, string? NotRun, string? Failure)
+public sealed record NodePackages(string Folder, string? NotRun, string? Failure)
 {
-    const string Project = "tests/Integration.Tests";
+    const string Home = "tests/Testing";
+
+    /// <summary>Folders with scripts of tests.</summary>
+    static readonly string[] Scripts = ["tests/Integration.Tests/Clients", "tests/Coordinator.Tests/Api/Clients"];
 
     /// <summary>For the installation, and for another process that is installing.</summary>
     static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
@@ -21,7 +23,7 @@ sealed record NodePackages(string Folder, string? NotRun, string? Failure)
     static readonly string[] NoRegistry =
         ["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT", "EHOSTUNREACH", "ENETUNREACH", "ENOTCACHED", "E407", "E502", "E503", "E504"];
 
-    static readonly Lazy<NodePackages> Once = new(() => Install(Path.Combine(SharedFiles.Repository, Project, "obj", "clients")));
+    static readonly Lazy<NodePackages> Once = new(() => Install(Path.Combine(SharedFiles.Repository, Home, "obj", "clients")));
 
     public static NodePackages Installed => Once.Value;
 
@@ -32,8 +34,9 @@ sealed record NodePackages(string Folder, string? NotRun, string? Failure)
         if (!Take(oneAtATime)) return new(folder, $"another process has been installing the npm packages for {Deadline.TotalSeconds} s", null);
         try
         {
-            foreach (var script in Directory.EnumerateFiles(Path.Combine(SharedFiles.Repository, Project, "Clients"), "*.mjs")) Write(folder, Path.GetFileName(script), File.ReadAllText(script));
-            var wanted = File.ReadAllText(Path.Combine(SharedFiles.Repository, Project, "Clients", "package.json"));
+            foreach (var script in Scripts.SelectMany(of => Directory.EnumerateFiles(Path.Combine(SharedFiles.Repository, of), "*.mjs")))
+                Write(folder, Path.GetFileName(script), File.ReadAllText(script));
+            var wanted = File.ReadAllText(Path.Combine(SharedFiles.Repository, Home, "Npm", "package.json"));
             var mark = Path.Combine(folder, "installed.json");
             if (File.Exists(mark) && File.ReadAllText(mark) == wanted) return new(folder, null, null);
             Write(folder, "package.json", wanted);
