@@ -4,6 +4,7 @@ using LlamaCluster.Cli.CapacityPlanning;
 using LlamaCluster.Cli.Chat;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Models;
+using LlamaCluster.Cli.Sessions;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Primitives;
@@ -53,6 +54,7 @@ public static class CommandLine
         CoordinatorCommand.Create(),
         WorkerCommand.Create(),
         ChatCommand.Create(input),
+        SessionsCommand.Create(),
         GenerateCommand.Create(),
         TokenizeCommand.Create(bytes),
         TemplateCommand.Create(),

@@ -32,12 +32,13 @@ static class UpCommand
             DefaultValueFactory = _ => RestartPolicy.UsualLimit,
         };
         var trustDigest = WorkerCommand.TrustDigestOption();
-        var (queue, api) = (new QueueOptions(), new HttpApiOptions());
+        var dataFolder = new Option<string?>("--data-dir") { HelpName = "DIR", Description = "where sessions are kept; without it they end with `up`" };
+        var (queue, api, sessions) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions());
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
         {
-            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit, trustDigest,
+            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, dataFolder, restartLimit, trustDigest,
         };
-        foreach (var option in queue.All.Concat(api.All)) command.Add(option);
+        foreach (var option in queue.All.Concat(api.All).Concat(sessions.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -49,6 +50,8 @@ static class UpCommand
                     Workers = count,
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
+                    DataFolder = parsed.GetValue(dataFolder),
+                    Sessions = sessions.Read(parsed),
                     Api = api.Read(parsed),
                     Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
                 },

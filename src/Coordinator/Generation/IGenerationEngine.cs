@@ -48,6 +48,9 @@ public sealed record SequenceRequest(IReadOnlyList<int> Prompt, SamplingOptions 
     /// <summary>KV is shared only among requests of the same salt.</summary>
     public string CacheSalt { get; init; } = "";
 
+    /// <summary>The session that it is a turn of, whose KV may soon be wanted again; null: none.</summary>
+    public string? SessionKey { get; init; }
+
     /// <summary>Names the client's request in logs, here and on the workers: at most 128 visible ASCII characters.</summary>
     public string RequestId { get; init; } = "";
 
@@ -62,7 +65,11 @@ public abstract record SequenceEvent
 
     /// <summary>The sequence runs: the first event of each that does.</summary>
     /// <param name="CachedTokens">How many of the prompt's tokens the prefix cache had.</param>
-    public sealed record Begun(int CachedTokens) : SequenceEvent;
+    public sealed record Begun(int CachedTokens) : SequenceEvent
+    {
+        /// <summary>The replica that runs it; empty where the engine has no names for them.</summary>
+        public string Replica { get; init; } = "";
+    }
 
     /// <summary>Log-probabilities of the prompt's tokens from the second on, where asked for; may come in several parts, before the first token.</summary>
     public sealed record Prompt(IReadOnlyList<SampledToken> Tokens) : SequenceEvent;

@@ -50,6 +50,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
         {
             case SequenceEvent.Begun begun:
                 CachedTokens = begun.CachedTokens;
+                request.Record?.Begin(begun.Replica);
                 return null;
             case SequenceEvent.Prompt prompt:
                 _prompt.AddRange(prompt.Tokens);
@@ -67,7 +68,9 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     {
         if (request.Hidden) return UnlessEmpty(Delta("", null));
         Tokens++;
-        if (request.Sequence.StopIds.Contains(token.Id)) return null;
+        var stops = request.Sequence.StopIds.Contains(token.Id);
+        request.Record?.Add(token.Id, stops);
+        if (stops) return null;
         if (_scored) _waiting.Enqueue((new(token, _echoed + _offset), _decoded));
         var match = Match(_decoder.Append(token.Id));
         return match.Stop is null ? UnlessEmpty(Delta(match.Text, null)) : Delta(match.Text, FinishReason.Stop, cut: true);
@@ -83,6 +86,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     ChoiceDelta Delta(string text, FinishReason? finish, bool cut = false)
     {
         Finished = finish is not null;
+        request.Record?.Add(text);
         var scores = TakeScores(everything: Finished && !cut);
         if (!_begun && request.Echo is { } echo)
         {

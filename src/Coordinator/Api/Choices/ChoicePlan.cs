@@ -32,13 +32,20 @@ sealed record RequestOrigin(string Client, string RequestId, string? TraceParent
 /// <param name="Stops">Texts that end it.</param>
 /// <param name="Echo">The prompt that the choice begins with; null where it does not.</param>
 /// <param name="Hidden">The sequence's only token is not asked for: the sequence runs to score the prompt.</param>
-sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IReadOnlyList<string> Stops, EncodedPrompt? Echo, bool Hidden);
+sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IReadOnlyList<string> Stops, EncodedPrompt? Echo, bool Hidden)
+{
+    /// <summary>Takes down what is generated; null: nobody asks for it.</summary>
+    public AnswerRecord? Record { get; init; }
+}
 
 /// <summary>The sequences of a request: n per prompt, in the order of OpenAI's indices (all choices of the first prompt first).</summary>
 /// <param name="context">The most tokens of prompt and answer. An answer gets no more than fit, however many were asked for.</param>
 sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int context)
 {
     readonly GenerationSettings _settings = request.Settings;
+
+    /// <summary>Takes down the only choice; null: none.</summary>
+    public AnswerRecord? Record { get; init; }
 
     public IReadOnlyList<ChoiceRequest> Make(IReadOnlyList<EncodedPrompt> prompts)
         => [.. from prompt in prompts.Index()
@@ -56,11 +63,12 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
             Priority = _settings.Priority,
             Client = origin.Client,
             CacheSalt = _settings.CacheSalt,
+            SessionKey = request.Session.Id,
             MaxTokensIsDefault = _settings.MaxTokens is null,
             RequestId = origin.RequestId,
             TraceParent = origin.TraceParent ?? "",
         };
-        return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0);
+        return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0) { Record = Record };
     }
 
     /// <summary>The same seed gives the same choices again, and neighbouring choices differ.</summary>

@@ -2,6 +2,7 @@ using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
+using LlamaCluster.Coordinator.Api.Sessions;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using Microsoft.AspNetCore.Http;
@@ -26,7 +27,7 @@ sealed class CompletionsEndpoint(ServedModel model, CompletionResponder responde
 
 /// <summary>The way of a completion from its body to its answer, whole or as a stream.</summary>
 sealed class CompletionResponder(
-    IGenerationEngine engine, ServedModel model, RequestReader reader, PromptEncoder encoder, CoordinatorMetrics metrics, TimeProvider time)
+    IGenerationEngine engine, ServedModel model, RequestReader reader, TurnStarter turns, CoordinatorMetrics metrics, TimeProvider time)
 {
     /// <param name="promptField">The field that the prompts come in, for errors.</param>
     /// <returns>The error to answer with; null if the answer has been sent, or has begun to be.</returns>
@@ -37,15 +38,20 @@ sealed class CompletionResponder(
         var status = engine.Status;
         if (!status.Ready) return Counted(ApiError.NotReady(status.Reason));
         var limit = ContextLimit.Of(model, status);
-        if ((await encoder.EncodeAsync(request, promptField, limit, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
+        if ((await turns.BeginAsync(http, request, promptField, limit)).Failed(out var badPrompt, out var begun))
             return badPrompt.Status == StatusCodes.Status503ServiceUnavailable ? Counted(badPrompt) : badPrompt;
+        await using var turn = begun;
+        return await AnswerAsync(http, turn, limit, form);
+    }
 
-        var settings = request.Settings;
+    async Task<ApiError?> AnswerAsync(HttpContext http, Turn turn, ContextLimit limit, IResponseForm form)
+    {
+        var (settings, prompts) = (turn.Request.Settings, turn.Prompts);
         var least = limit.Tokens - prompts.Max(prompt => prompt.Ids.Count);
         if (settings.MaxTokens > least) RequestReader.AddAdjusted(http.Response, settings.MaxTokensField, least);
-        var choices = new ChoicePlan(request, RequestOrigin.Of(http, settings.User), limit.Tokens).Make(prompts);
+        var choices = new ChoicePlan(turn.Request, RequestOrigin.Of(http, settings.User), limit.Tokens) { Record = turn.Record }.Make(prompts);
         RequestReader.Release(http);
-        var run = new GenerationRun(engine, model.Tokenizer, choices);
+        var run = new GenerationRun(engine, model.Tokenizer, choices) { Closing = turn.Closing };
         var envelope = new ResponseEnvelope(
             $"{form.IdPrefix}{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model, form,
             Scored: settings.Sampling.TopLogprobs is not null, UsageInChunks: settings.IncludeUsage)

@@ -23,7 +23,7 @@ static class ChatRequestRules
         var prompt = ReadPrompt(fields);
         var addSpecialTokens = fields.Flag("add_special_tokens");
         var settings = SettingsRules.Read(fields, model, ReadLogprobs(fields), leastTokens: 1);
-        return new CompletionRequest([prompt], addSpecialTokens, Echo: false, settings);
+        return new CompletionRequest([prompt], addSpecialTokens, Echo: false, settings) { Session = SessionRules.ReadChat(fields) };
     }
 
     public static RawPrompt.Chat ReadPrompt(FieldReader fields)
@@ -51,7 +51,7 @@ static class ChatRequestRules
         return wanted ? top ?? 0 : null;
     }
 
-    static JsonArray ReadMessages(FieldReader fields)
+    public static JsonArray ReadMessages(FieldReader fields)
     {
         var messages = new JsonArray();
         if (fields.Find("messages") is null) fields.Refuse("messages", "'messages' is required.");

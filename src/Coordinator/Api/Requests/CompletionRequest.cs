@@ -8,7 +8,11 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 /// <param name="Prompts">At least one; a chat has one.</param>
 /// <param name="AddSpecialTokens">Add bos to texts where the model asks for it. Chat templates write their own, so chats add none unless told to.</param>
 /// <param name="Echo">Each choice begins with its prompt.</param>
-sealed record CompletionRequest(IReadOnlyList<RawPrompt> Prompts, bool AddSpecialTokens, bool Echo, GenerationSettings Settings);
+sealed record CompletionRequest(IReadOnlyList<RawPrompt> Prompts, bool AddSpecialTokens, bool Echo, GenerationSettings Settings)
+{
+    /// <summary>What it says of a session.</summary>
+    public SessionRequest Session { get; init; } = SessionRequest.None;
+}
 
 /// <summary>A prompt as a client gives it, before it is encoded.</summary>
 abstract record RawPrompt
@@ -19,6 +23,9 @@ abstract record RawPrompt
     /// <param name="AddGenerationPrompt">Open the assistant's turn after the last message.</param>
     public sealed record Chat(JsonArray Messages, bool AddGenerationPrompt) : RawPrompt
     {
+        /// <summary>What the template takes for the time of day; null: the time of day.</summary>
+        public DateTimeOffset? Now { get; init; }
+
         /// <summary>Further variables of the template.</summary>
         public IReadOnlyDictionary<string, JsonNode?> Variables { get; init; } = ImmutableDictionary<string, JsonNode?>.Empty;
     }
