@@ -9,15 +9,15 @@ namespace LlamaCluster.Sessions.Hosting;
 /// </summary>
 sealed class SiloLogging(ILoggerFactory coordinators) : ILoggerFactory
 {
-    /// <summary>They warn at every start of the garbage collector's settings, and of a check that has not run yet.</summary>
-    static readonly string[] Chatty = ["Orleans.Runtime.Silo", "Orleans.Runtime.Watchdog"];
+    /// <summary>Who says which silos are alive. All others warn of every attempt to reach one that is not, and of settings that are as they should be.</summary>
+    const string Membership = "Orleans.Runtime.MembershipService.MembershipTableManager";
 
     public ILogger CreateLogger(string categoryName)
     {
         var logger = coordinators.CreateLogger(categoryName);
         return categoryName.StartsWith("LlamaCluster.", StringComparison.Ordinal)
             ? logger
-            : new WarningsOnly(logger, Chatty.Contains(categoryName) ? LogLevel.Error : LogLevel.Warning);
+            : new WarningsOnly(logger, categoryName == Membership ? LogLevel.Warning : LogLevel.Error);
     }
 
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("the coordinator decides who logs");

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.NetworkInformation;
 using LlamaCluster.Sessions.Grains;
@@ -91,6 +92,20 @@ public sealed class SessionSiloTests
                 continue;   // the connection is not back yet; each try takes its own time
             }
         Assert.Equal(new[] { 1, 2, 3 }, read!.History.Ids);
+    }
+
+    [RedisFact]
+    public async Task A_silo_that_was_killed_holds_nobody_up()
+    {
+        using var server = RedisServer.Start();
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [typeof(SessionSiloTests).Assembly.Location, "serve", server.Url]) { RedirectStandardOutput = true })!;
+        var id = await process.StandardOutput.ReadLineAsync().Soon();
+        process.Kill();
+        await process.WaitForExitAsync().Soon();
+        await using var directory = Open(PlaceOf(server));
+        var clock = Stopwatch.StartNew();
+        Assert.NotNull(await directory.FindAsync(id!, default).Soon());
+        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));   // 25 s and a refusal where nobody looks who was killed
     }
 
     [Theory]
