@@ -2,6 +2,7 @@ using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
+using LlamaCluster.Coordinator.Api.Sessions;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using Microsoft.AspNetCore.Http;
@@ -10,7 +11,7 @@ namespace LlamaCluster.Coordinator.Api.Answering;
 
 /// <summary>The way of a completion from its body to its answer, whole or as a stream.</summary>
 sealed class CompletionResponder(
-    IGenerationEngine engine, ServedModel model, RequestReader reader, PromptEncoder encoder, AnswerFormats formats, CoordinatorMetrics metrics, TimeProvider time)
+    IGenerationEngine engine, ServedModel model, RequestReader reader, PromptEncoder encoder, TurnStarter turns, AnswerFormats formats, CoordinatorMetrics metrics, TimeProvider time)
 {
     /// <param name="promptField">The field that the prompts come in, for errors.</param>
     /// <param name="makeForm">Makes what writes the answer.</param>
@@ -30,17 +31,21 @@ sealed class CompletionResponder(
             await answered;
             return null;
         }
-        if ((await encoder.EncodeAsync(request, promptField, limit, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
-            return badPrompt.Status == StatusCodes.Status503ServiceUnavailable ? Counted(badPrompt) : badPrompt;
-
         if ((await MakeGrammarAsync(http, request)).Failed(out var badGrammar, out var grammar)) return badGrammar;
+        if ((await turns.BeginAsync(http, request, promptField, limit)).Failed(out var badPrompt, out var begun))
+            return badPrompt.Status == StatusCodes.Status503ServiceUnavailable ? Counted(badPrompt) : badPrompt;
+        await using var turn = begun;
+        return await AnswerAsync(http, turn, limit, grammar, makeForm);
+    }
 
-        var settings = request.Settings;
+    async Task<ApiError?> AnswerAsync(HttpContext http, Turn turn, ContextLimit limit, AnswerGrammar grammar, Func<AnswerFacts, IAnswerForm> makeForm)
+    {
+        var (settings, prompts) = (turn.Request.Settings, turn.Prompts);
         var least = limit.Tokens - prompts.Max(prompt => prompt.Ids.Count);
         if (settings.MaxTokens > least) RequestReader.AddAdjusted(http.Response, settings.MaxTokensField, $"{least}");
-        var choices = new ChoicePlan(request, RequestOrigin.Of(http, settings.User), limit.Tokens, formats, grammar.Source).Make(prompts);
+        var choices = new ChoicePlan(turn.Request, RequestOrigin.Of(http, settings.User), limit.Tokens, formats, grammar.Source) { Record = turn.Record }.Make(prompts);
         RequestReader.Release(http);
-        var run = new GenerationRun(engine, model.Tokenizer, choices);
+        var run = new GenerationRun(engine, model.Tokenizer, choices) { Closing = turn.Closing };
         var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
         var form = makeForm(new AnswerFacts($"{Guid.NewGuid():N}", time.GetUtcNow(), model, settings, promptTokens, choices.Count, run));
         var unsent = settings.Stream ? await new StreamedAnswer(http, run, form, time).SendAsync() : await SendWholeAsync(http, run, form, choices.Count);

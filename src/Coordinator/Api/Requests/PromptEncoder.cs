@@ -76,7 +76,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
         => TextOf(prompt, cancellation).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
 
-    List<int> Tokenize(string text, bool addSpecialTokens)
+    /// <summary>The ids of a text. To be called within <see cref="InTurnAsync"/>.</summary>
+    public List<int> Tokenize(string text, bool addSpecialTokens)
     {
         var ids = new List<int>();
         model.Tokenizer.Encode(Encoding.UTF8.GetBytes(text), ids, addSpecialTokens, parseSpecial: true);
@@ -98,7 +99,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         _ => throw new InvalidOperationException($"a prompt cannot be {prompt.GetType().Name}"),
     };
 
-    ApiOutcome<string> Render(RawPrompt.Chat chat, CancellationToken cancellation)
+    /// <summary>The text of a conversation. To be called within <see cref="InTurnAsync"/>.</summary>
+    public ApiOutcome<string> Render(RawPrompt.Chat chat, CancellationToken cancellation)
     {
         if (model.Template is null)
             return ApiError.Invalid("messages", model.TemplateProblem is { } problem
@@ -114,7 +116,7 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
                 BosToken = model.BosText,
                 EosToken = model.EosText,
                 Variables = chat.Variables,
-                Now = time.GetLocalNow(),
+                Now = chat.Now ?? time.GetLocalNow(),
             }, time, cancellation, options.ToolParser);
             return chat.ContinuesLast ? UpToLastWords(text, chat) : text;
         }
@@ -134,7 +136,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
             : text[..(at + words.Length)];
     }
 
-    async Task<ApiOutcome<T>> InTurnAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
+    /// <summary>Does work on prompts when its turn comes, on a thread for that.</summary>
+    public async Task<ApiOutcome<T>> InTurnAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
     {
         using var turn = await TakeTurnAsync(cancellation);
         return turn is { IsAcquired: true }
