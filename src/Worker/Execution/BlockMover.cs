@@ -79,24 +79,45 @@ sealed class BlockMover
 
     void Write(BlockKey key, byte[] bytes)
     {
-        _store.Put(key, bytes);
-        _spilled.Return(bytes);
-        _reply(StepReplies.SpillDone(_viewVersion));
+        try
+        {
+            _store.Put(key, bytes);
+        }
+        finally
+        {
+            _spilled.Return(bytes);
+            _reply(StepReplies.SpillDone(_viewVersion));
+        }
     }
 
     void Read(Restore restore)
     {
-        foreach (var (block, key) in restore.Blocks)
+        try
         {
-            if (!_read.TryTake(_over.Token, out var bytes)) return;
-            if (!_store.TryGet(key, bytes))
-            {
-                _read.Return(bytes);
-                break;
-            }
-            _submit(new StageWork.PutBack(restore, block, bytes));
+            foreach (var (block, key) in restore.Blocks)
+                if (!TryRead(restore, block, key)) break;
         }
-        _submit(new StageWork.EndRestore(restore));
+        finally
+        {
+            _submit(new StageWork.EndRestore(restore));
+        }
+    }
+
+    /// <returns>False if the block is not there, or the view is over.</returns>
+    bool TryRead(Restore restore, int block, BlockKey key)
+    {
+        if (!_read.TryTake(_over.Token, out var bytes)) return false;
+        var isThere = false;
+        try
+        {
+            isThere = _store.TryGet(key, bytes);
+        }
+        finally
+        {
+            if (!isThere) _read.Return(bytes);
+        }
+        if (isThere) _submit(new StageWork.PutBack(restore, block, bytes));
+        return isThere;
     }
 
     void OnChanged(StoreChange change) => _reply(StepReplies.Kept(
