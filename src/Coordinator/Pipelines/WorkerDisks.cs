@@ -91,11 +91,12 @@ sealed class WorkerDisks : IWorkerDisks
         }
 
 
-        if (moves.Spills.Count + moves.Used.Count > 0)
+        if (moves.Spills.Count + moves.Used.Count + moves.GivenUp.Count > 0)
             yield return Message(new Protos.BlockMoves
             {
                 Spills = { moves.Spills.Select(spill => new BlockSpill { Block = spill.Block, Key = Bytes([spill.Key]) }) },
                 Used = Bytes(moves.Used),
+                GivenUp = { moves.GivenUp },
             });
         foreach (var restore in moves.Restores)
             yield return Message(new Protos.BlockMoves

@@ -42,7 +42,9 @@ public sealed class ReplicaDiskTests : IDisposable
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.NotEqual(0, _woken);
         _disk.SendMoves();
-        Assert.Equal((0, 0), (_disk.Tier.Restoring, _disk.Tier.Count));
+        _disk.SendMoves();   // the loop was woken once more
+        Assert.Equal((0, 0, 0), (_disk.Tier.Restoring, _disk.Tier.Count, _pool.Held));
+        Assert.Equal([1ul], _disks.Moved[^1].GivenUp);
     }
 
     [Fact]

@@ -77,6 +77,7 @@ sealed class Simulation
         {
             Assert.True(tick < 60_000, "the load does not come to an end");
             _scheduler.Advance(TimeSpan.FromSeconds(tick));
+            if (_load.DiskSeed % 5 == 0 && tick == _load.DiskSeed / 5) _disk?.GiveUp();
             foreach (var (arrival, number) in _load.Arrivals.Select((arrival, number) => (arrival, number)))
             {
                 if (arrival.AtTick == tick) Arrive((ulong)number + 1, arrival);
