@@ -49,7 +49,7 @@ public interface IWorkerDisks
     /// <summary>Has all workers move blocks, after the steps sent so far and before later ones. What a step brings along is moved with it.</summary>
     void Move(BlockMoves moves);
 
-    /// <summary>Tells, to be called once, what is on the disks, and then what changes there. Reports of one worker come in order.</summary>
+    /// <summary>Tells what is on the disks, and then what changes there. To be called once. Reports of one worker come in order.</summary>
     void Follow(Action<DiskReport> report);
 }
 

@@ -37,9 +37,12 @@ sealed class ReplicaView : IDisposable
         };
         var pool = new KvBlockPool(pipeline.KvBlocks);
         if (options.CachePrefixes && pipeline.Disks is { } disks)
+        {
             Disk = new ReplicaDisk(disks, pool, () => inbox.TryWrite(LoopMessage.Wake.Instance), time, logger);
+            disks.Follow(report => inbox.TryWrite(new LoopMessage.OnDisk(this, report)));
+        }
+        else pipeline.Disks?.Follow(_ => { });   // nobody will ask for what the workers announced
         Scheduler = new StepScheduler(limits, pool, Disk?.Tier);
-        if (Disk is not null) pipeline.Disks!.Follow(report => inbox.TryWrite(new LoopMessage.OnDisk(this, report)));
     }
 
     public IPipeline Pipeline { get; }
