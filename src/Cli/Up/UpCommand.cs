@@ -32,12 +32,12 @@ static class UpCommand
             DefaultValueFactory = _ => RestartPolicy.UsualLimit,
         };
         var trustDigest = WorkerCommand.TrustDigestOption();
-        var (queue, api) = (new QueueOptions(), new HttpApiOptions());
+        var (queue, api, recovery) = (new QueueOptions(), new HttpApiOptions(), new RecoveryOptions());
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
         {
             model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit, trustDigest,
         };
-        foreach (var option in queue.All.Concat(api.All)) command.Add(option);
+        foreach (var option in queue.All.Concat(api.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -47,6 +47,8 @@ static class UpCommand
                     ModelPath = ModelOption.PathOf(parsed, model, quantize),
                     Listen = $"http://127.0.0.1:{NumberOption.Check("--port", parsed.GetValue(port), 0, ushort.MaxValue)}",
                     Workers = count,
+                    MinWorkers = recovery.MinWorkersOf(parsed),
+                    Deadlines = recovery.DeadlinesOf(parsed),
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
                     Api = api.Read(parsed),

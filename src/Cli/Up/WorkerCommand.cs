@@ -50,6 +50,9 @@ static class WorkerCommand
             DefaultValueFactory = _ => "",
         };
         var peerLink = TensorOptions.PeerLink();
+        var orphanTimeout = TimeOption.Create(
+            "--orphan-timeout", "how long it keeps its weights for a coordinator that is gone; it goes on trying to register after that",
+            WorkerOptions.UsualOrphanTimeout);
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses)
         {
@@ -63,7 +66,7 @@ static class WorkerCommand
         };
         var command = new Command("worker", "Hold one shard of the model and run it.")
         {
-            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, reflection,
+            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, orphanTimeout, reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
         foreach (var option in tls.All) command.Add(option);
@@ -81,6 +84,7 @@ static class WorkerCommand
                 TrustDigest = parsed.GetValue(trustDigest),
                 Name = parsed.GetRequiredValue(name),
                 PeerLink = parsed.GetValue(peerLink),
+                OrphanTimeout = parsed.GetValue(orphanTimeout),
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),

@@ -20,9 +20,21 @@ sealed class ReplicaView
     public ReplicaView(IPipeline pipeline, EngineOptions options, ChannelWriter<LoopMessage> inbox)
     {
         (Pipeline, _inbox) = (pipeline, inbox);
+        Scheduler = SchedulerOf(options, pipeline.StageCount, pipeline.KvBlocks);
+    }
+
+    public IPipeline Pipeline { get; }
+
+    public StepScheduler Scheduler { get; }
+
+    /// <summary>The steps that have not returned, in the order in which they were sent off.</summary>
+    public Queue<ScheduledStep> UnderWay { get; } = [];
+
+    public static StepScheduler SchedulerOf(EngineOptions options, int stages, int kvBlocks)
+    {
         var limits = new SchedulerLimits
         {
-            StepsInFlight = pipeline.StageCount,
+            StepsInFlight = stages,
             MaxStepRows = options.MaxStepRows,
             MaxPromptRows = options.MaxPromptRows,
             MaxStepBytes = MessageBudgets.Message,
@@ -32,15 +44,8 @@ sealed class ReplicaView
             CachePrefixes = options.CachePrefixes,
             MaxDraftTokens = options.Speculate ? MostDrafted : 0,
         };
-        Scheduler = new StepScheduler(limits, new KvBlockPool(pipeline.KvBlocks));
+        return new StepScheduler(limits, new KvBlockPool(kvBlocks));
     }
-
-    public IPipeline Pipeline { get; }
-
-    public StepScheduler Scheduler { get; }
-
-    /// <summary>The KV positions of all blocks together.</summary>
-    public long Positions => (long)Scheduler.Pool.Total * Primitives.KvBlock.Positions;
 
     /// <summary>Sends off all steps that can run now.</summary>
     /// <param name="now">A timestamp, for the sequences that begin.</param>
@@ -50,6 +55,7 @@ sealed class ReplicaView
         {
             for (var i = 0; i < step.Chunks.Count; i++)
                 if (step.Chunks[i].Introduces) step.Chunks[i].Run.Sequence.Begin(now);
+            UnderWay.Enqueue(step);
             _lastReturn = AwaitAsync(step, Pipeline.ExecuteAsync(step), before: _lastReturn);
         }
         if (Scheduler.TakeEnded() is { Count: > 0 } ended) Pipeline.End(ended);

@@ -37,6 +37,9 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
 
     public KvBlockPool Pool => pool;
 
+    /// <summary>The KV positions of all blocks together.</summary>
+    public long Positions => (long)pool.Total * KvBlock.Positions;
+
     /// <summary>Sequences that gave up their blocks to others, in all.</summary>
     public long Preemptions => _sequences.Preemptions;
 
@@ -56,6 +59,10 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
 
     /// <summary>Queues all sequences of a group, or none.</summary>
     public AddOutcome Add(IReadOnlyList<SequenceRun> group) => _sequences.Add(group);
+
+    /// <summary>Takes in a sequence that another scheduler had, whatever the bounds are.</summary>
+    /// <returns>False if it could need more KV blocks than there are in all.</returns>
+    public bool TryRestore(SequenceRun run) => _sequences.TryRestore(run);
 
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
     public void Cancel(SequenceRun run)

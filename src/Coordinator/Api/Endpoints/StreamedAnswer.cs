@@ -6,8 +6,8 @@ namespace LlamaCluster.Coordinator.Api.Endpoints;
 
 /// <summary>
 /// A completion sent as server-sent events. The headers go out when the engine has taken the request on, or has said nothing for
-/// <see cref="Grace"/>; until then an error still has a status of its own. While the first text is awaited, a comment goes out every
-/// <see cref="CommentEvery"/>, so that neither the client nor a proxy takes the connection for dead. The chunk that names the role comes with the
+/// <see cref="Grace"/>; until then an error still has a status of its own. While text is awaited, at the beginning or because workers were lost, a
+/// comment goes out every <see cref="CommentEvery"/>, so that neither the client nor a proxy takes the connection for dead. The chunk that names the role comes with the
 /// first text, as vLLM and llama.cpp send it: clients take the first chunk for the first token.
 /// </summary>
 /// <param name="promptTokens">Of all prompts together.</param>
@@ -16,6 +16,9 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, ResponseEnvelop
 {
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan CommentEvery = TimeSpan.FromSeconds(10);
+
+    readonly SemaphoreSlim _turn = new(1);   // a comment is never within an event
+    long _lastSent;
 
     /// <returns>The error to answer with, if nothing has been sent yet.</returns>
     public async Task<ApiError?> SendAsync(int choices)
@@ -33,8 +36,7 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, ResponseEnvelop
             {
                 events ??= SseStream.Open(http.Response);
                 await SendOpeningAsync(events, choices, leaving.Token);
-                do await SendAsync(events, deltas.Current, leaving.Token);
-                while (await deltas.MoveNextAsync());
+                await SendAllAsync(events, deltas, leaving.Token);
             }
             if (events is null) return run.Error ?? ApiError.Internal("No choice was made.");
             if (run.Error is { } error) await events.FailAsync(error, leaving.Token);
@@ -55,6 +57,52 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, ResponseEnvelop
         using var timer = new PeriodicTimer(CommentEvery, time);
         await events.SendHeadersAsync(cancellation);
         while (await Task.WhenAny(first, timer.WaitForNextTickAsync(cancellation).AsTask()) != first) await events.CommentAsync(cancellation);
+    }
+
+    /// <summary>Sends what there is, and comments while there is nothing.</summary>
+    async Task SendAllAsync(SseStream events, IAsyncEnumerator<ChoiceDelta> deltas, CancellationToken cancellation)
+    {
+        using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var commenting = CommentWhenQuietAsync(events, done.Token);
+        try
+        {
+            do
+            {
+                await _turn.WaitAsync(cancellation);
+                try
+                {
+                    await SendAsync(events, deltas.Current, cancellation);
+                    _lastSent = time.GetTimestamp();
+                }
+                finally
+                {
+                    _turn.Release();
+                }
+            }
+            while (await deltas.MoveNextAsync());
+        }
+        finally
+        {
+            await done.CancelAsync();
+            await commenting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    async Task CommentWhenQuietAsync(SseStream events, CancellationToken cancellation)
+    {
+        using var timer = new PeriodicTimer(CommentEvery, time);
+        while (await timer.WaitForNextTickAsync(cancellation))
+        {
+            await _turn.WaitAsync(cancellation);
+            try
+            {
+                if (time.GetElapsedTime(_lastSent) >= CommentEvery) await events.CommentAsync(cancellation);
+            }
+            finally
+            {
+                _turn.Release();
+            }
+        }
     }
 
     async Task SendOpeningAsync(SseStream events, int choices, CancellationToken cancellation)

@@ -18,7 +18,7 @@ static class JsonResponse
     public static Task WriteAsync(HttpResponse response, ApiError error)
     {
         if (error.RetryAfter is { } wait) response.Headers.RetryAfter = ((int)Math.Ceiling(wait.TotalSeconds)).ToString();
-        return WriteAsync(response, error.Status, error.WriteTo);
+        return WriteAsync(response, error.Status, json => error.WriteTo(json));
     }
 }
 
@@ -77,9 +77,10 @@ sealed class SseStream(HttpResponse response) : IDisposable
         await response.BodyWriter.FlushAsync(cancellation);
     }
 
+    /// <summary>Ends the stream with an error. When to try again stands in it, as there can be no header any more.</summary>
     public async ValueTask FailAsync(ApiError error, CancellationToken cancellation)
     {
-        error.WriteTo(Begin());
+        error.WriteTo(Begin(), withRetryAfter: true);
         await EndAsync(cancellation);
     }
 
