@@ -15,10 +15,10 @@ sealed class RecoveryOptions
         DefaultValueFactory = _ => 1,
     };
 
-    readonly Option<TimeSpan> _waitForWorkers = TimeOption.Create(
+    readonly TimeOption _waitForWorkers = new(
         "--wait-for-workers", "how long all wanted workers are waited for before fewer serve", Defaults.WaitForWorkers);
 
-    readonly Option<TimeSpan> _recoveryTimeout = TimeOption.Create(
+    readonly TimeOption _recoveryTimeout = new(
         "--recovery-timeout", "how long requests wait for other workers when theirs were lost, before they are answered 503", Defaults.Recovery);
 
     public IEnumerable<Option> All => [_minWorkers, _waitForWorkers, _recoveryTimeout];
@@ -27,7 +27,7 @@ sealed class RecoveryOptions
 
     public ClusterDeadlines DeadlinesOf(ParseResult parsed) => Defaults with
     {
-        WaitForWorkers = parsed.GetValue(_waitForWorkers),
-        Recovery = parsed.GetValue(_recoveryTimeout),
+        WaitForWorkers = _waitForWorkers.In(parsed),
+        Recovery = _recoveryTimeout.In(parsed),
     };
 }

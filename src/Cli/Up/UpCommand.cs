@@ -52,12 +52,12 @@ static class UpCommand
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
                     Api = api.Read(parsed),
-                    Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
+                    Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
                 },
                 parsed.GetValue(threads) is { } given
                     ? NumberOption.Check("--threads-per-worker", given, 1, 4096)
                     : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
-                parsed.GetValue(peerLink),
+                peerLink.In(parsed),
                 NumberOption.Check("--restart-limit", parsed.GetValue(restartLimit), 0, int.MaxValue),
                 parsed.GetValue(trustDigest));
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);

@@ -50,7 +50,7 @@ static class WorkerCommand
             DefaultValueFactory = _ => "",
         };
         var peerLink = TensorOptions.PeerLink();
-        var orphanTimeout = TimeOption.Create(
+        var orphanTimeout = new TimeOption(
             "--orphan-timeout", "how long it keeps its weights for a coordinator that is gone; it goes on trying to register after that",
             WorkerOptions.UsualOrphanTimeout);
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
@@ -83,8 +83,8 @@ static class WorkerCommand
                 ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
                 TrustDigest = parsed.GetValue(trustDigest),
                 Name = parsed.GetRequiredValue(name),
-                PeerLink = parsed.GetValue(peerLink),
-                OrphanTimeout = parsed.GetValue(orphanTimeout),
+                PeerLink = peerLink.In(parsed),
+                OrphanTimeout = orphanTimeout.In(parsed),
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),

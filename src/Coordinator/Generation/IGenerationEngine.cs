@@ -1,4 +1,5 @@
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Grammars;
 
 namespace LlamaCluster.Coordinator.Generation;
 
@@ -70,6 +71,9 @@ public sealed record SequenceRequest(IReadOnlyList<int> Prompt, SamplingOptions 
 
     /// <summary>The W3C traceparent of the client's request; empty: none.</summary>
     public string TraceParent { get; init; } = "";
+
+    /// <summary>The form that the generated text must have; null: any. The API has checked that it compiles.</summary>
+    public GrammarSource? Grammar { get; init; }
 }
 
 /// <summary>What happens to a sequence, in order.</summary>
