@@ -13,6 +13,7 @@ sealed class ChaosCluster : IAsyncDisposable
     public const int KvTokens = 768;
 
     readonly List<CliProcess> _workers = [];
+    readonly Dictionary<string, CliProcess> _byName = [];
     int _started;
 
     ChaosCluster(CoordinatorHost host)
@@ -46,8 +47,14 @@ sealed class ChaosCluster : IAsyncDisposable
         return cluster;
     }
 
-    public void Add() => _workers.Add(CliProcess.Start(
-        "worker", "--coordinator", Host.GrpcAddress.GetLeftPart(UriPartial.Authority), "--name", $"worker-{++_started}", "--threads", "1", "--memory", "1GB"));
+    public void Add()
+    {
+        var name = $"worker-{++_started}";
+        var grpc = Host.GrpcAddress.GetLeftPart(UriPartial.Authority);
+        _workers.Add(_byName[name] = CliProcess.Start("worker", "--coordinator", grpc, "--name", name, "--threads", "1", "--memory", "1GB"));
+    }
+
+    public Task KillAsync(string name) => EndAsync(_byName[name], "KILL");
 
     /// <summary>Completes when so many workers serve or could take over at once.</summary>
     public Task<ClusterStatus> ReadyAsync(int workers) => WaitAsync(

@@ -46,16 +46,6 @@ sealed class OpenStreams(TimeSpan maxWait, TimeProvider time, Action wake) : IAs
         return _open.Remove(stream.Sequence.Id);
     }
 
-    /// <summary>Closes all of them.</summary>
-    public IReadOnlyList<SequenceStream> TakeAll()
-    {
-        SequenceStream[] all = [.. _open.Values];
-        _open.Clear();
-        _behind.Clear();
-        _arrivals.Clear();
-        return all;
-    }
-
     /// <summary>The next one that has waited too long for its first turn. If there is none now, <c>wake</c> is called when there may be.</summary>
     public SequenceStream? FirstOverdue()
     {

@@ -38,8 +38,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     {
         (_name, _options, _inbox, _metrics, _time, _logger) = (name, options, inbox, metrics, time, logger);
         _open = new OpenStreams(options.MaxWait, time, Wake);
-        _unserved = new UnservedLine(recoveryTimeout, time, Wake);
-        _isolation = new Isolation(_poison);
+        (_unserved, _isolation) = (new UnservedLine(recoveryTimeout, time, Wake), new Isolation(_poison));
     }
 
     /// <summary>Sequences wait for another view, and may for some time yet. Safe to ask from any thread.</summary>
@@ -126,8 +125,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     /// <summary>The view's pipeline is of no use any more. Its sequences, and new ones, wait for the next one.</summary>
     void LeaveView(PipelineFailure why)
     {
-        var view = _view!;
-        _view = null;
+        (var view, _view) = (_view!, null);
         _metrics.Observe(_name, null);
         if (_poison.ViewEnded(why, view.UnderWay) is { } poisonous) EndPoisonous(_open[poisonous], why);
         if (!_refusesForGood) _refusal = null;
@@ -153,11 +151,10 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         _view = null;
         _unserved.Close(isServed: true);
         if (!_refusesForGood) _refusal = reason;
-        foreach (var stream in _open.TakeAll())
+        foreach (var stream in _open.All.ToList())
         {
-            _poison.Forget(stream.Sequence!.Id);
+            Close(stream, "failed");
             stream.Fail($"{reason}, and the request with it; {Again}", retryable: true);
-            _metrics.SequenceEnded(_name, "failed");
         }
         TellDrained();
         _metrics.Observe(_name, null);
@@ -275,7 +272,11 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             if (advance.Tokens.Count > 0) advance.Run.Sequence.Generated(now);
             _metrics.Generated(_name, advance.Tokens.Count);
             _poison.Generated(advance.Run.Id, advance.Tokens.Count);
-            if ((advance.Tokens.Count > 0 || advance.Finished is not null) && _unserved.Served(now) is { } waited) LogServed(_name, waited.TotalSeconds);
+            if ((advance.Tokens.Count > 0 || advance.Finished is not null) && _unserved.Served(now) is { } waited)
+            {
+                _metrics.Recovered(_name, waited);
+                LogServed(_name, waited.TotalSeconds);
+            }
             if (advance.Failure is { } why) LogSequenceFailed(_name, advance.Run.Id, stream.Request.RequestId, why);
             stream.Report(advance);
             if (advance is { Finished: null, Failure: null }) PauseIfBehind(stream);

@@ -23,10 +23,17 @@ sealed class EventStream : IDisposable
     /// <summary>Reads so many events, none of them an error.</summary>
     public async Task ReadAsync(int events)
     {
+        for (; events > 0; events--) Assert.True(await TryReadAsync(), $"the stream ended {events} events too soon");
+    }
+
+    /// <summary>Reads the next event, which is no error.</summary>
+    /// <returns>False at the end.</returns>
+    public async Task<bool> TryReadAsync()
+    {
         using var deadline = new CancellationTokenSource(CliProcess.Deadline);
-        while (events > 0 && await _lines.ReadLineAsync(deadline.Token) is { } line)
-            if (Take(line)) events--;
-        Assert.Equal(0, events);
+        while (await _lines.ReadLineAsync(deadline.Token) is { } line)
+            if (Take(line)) return true;
+        return false;
     }
 
     /// <returns>All that was ever read of each choice, or, if it may fail and has, the error.</returns>
