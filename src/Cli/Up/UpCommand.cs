@@ -32,12 +32,13 @@ static class UpCommand
             DefaultValueFactory = _ => RestartPolicy.UsualLimit,
         };
         var trustDigest = WorkerCommand.TrustDigestOption();
+        var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the cluster stops; each worker has a folder in it");
         var (queue, api, recovery) = (new QueueOptions(), new HttpApiOptions(), new RecoveryOptions());
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
         {
             model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit, trustDigest,
         };
-        foreach (var option in queue.All.Concat(api.All).Concat(recovery.All)) command.Add(option);
+        foreach (var option in kvDisk.All.Concat(queue.All).Concat(api.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -59,7 +60,8 @@ static class UpCommand
                     : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
                 peerLink.In(parsed),
                 NumberOption.Check("--restart-limit", parsed.GetValue(restartLimit), 0, int.MaxValue),
-                parsed.GetValue(trustDigest));
+                parsed.GetValue(trustDigest),
+                kvDisk.Read(parsed));
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
         return command;
@@ -69,4 +71,6 @@ static class UpCommand
 /// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
 /// <param name="RestartLimit">See <see cref="RestartPolicy"/>.</param>
 /// <param name="TrustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
-sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest);
+/// <param name="KvDisk">Of all workers together; null: none.</param>
+sealed record UpOptions(
+    CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest, KvDiskPlace? KvDisk = null);

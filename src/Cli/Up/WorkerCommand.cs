@@ -43,6 +43,7 @@ static class WorkerCommand
         };
         var quantize = QuantizeOption.Create();
         var trustDigest = TrustDigestOption();
+        var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the worker stops; a folder of this worker's own");
         var name = new Option<string>("--name")
         {
             HelpName = "NAME",
@@ -69,7 +70,7 @@ static class WorkerCommand
             coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, orphanTimeout, reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
-        foreach (var option in tls.All) command.Add(option);
+        foreach (var option in kvDisk.All.Concat(tls.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new WorkerOptions
             {
@@ -79,6 +80,8 @@ static class WorkerCommand
                 CacheFolder = parsed.GetValue(cache),
                 CacheBytes = parsed.GetValue(cacheSize),
                 ProfileFolder = parsed.GetValue(profiles),
+                KvDiskFolder = kvDisk.Read(parsed)?.Folder,
+                KvDiskBytes = kvDisk.Read(parsed)?.Bytes,
                 MemoryBytes = parsed.GetValue(memory),
                 ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
                 TrustDigest = parsed.GetValue(trustDigest),

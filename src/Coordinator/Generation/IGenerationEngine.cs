@@ -66,6 +66,9 @@ public sealed record SequenceRequest(IReadOnlyList<int> Prompt, SamplingOptions 
     /// <summary>KV is shared only among requests of the same salt.</summary>
     public string CacheSalt { get; init; } = "";
 
+    /// <summary>The conversation that this is a turn of: what it has computed is kept for the next turn. Null: none.</summary>
+    public string? SessionKey { get; init; }
+
     /// <summary>Names the client's request in logs, here and on the workers: at most 128 visible ASCII characters.</summary>
     public string RequestId { get; init; } = "";
 

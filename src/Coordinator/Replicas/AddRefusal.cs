@@ -18,7 +18,7 @@ sealed record AddRefusal(Refusal Why, string Message)
         AddOutcome.NeverFits => new AddRefusal(
             Refusal.TooLarge,
             $"the request may need {streams.Max(stream => stream.Sequence!.MaxPositions)} positions of KV cache, "
-                + $"but the cluster has room for {scheduler.Positions}; shorten the prompt or ask for fewer tokens"),
+                + $"but the cluster has room for {scheduler.Pool.Positions}; shorten the prompt or ask for fewer tokens"),
         _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
     };
 }

@@ -85,6 +85,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
                 _isolation.Apply(_view, _open);
                 _view.SendSteps(_time.GetTimestamp());
             }
+            TellIfDrained();
             _metrics.Observe(_name, scheduler);
         }
         catch (Exception e)
@@ -104,17 +105,20 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             case LoopMessage.Submit { Streams: var streams }: Submit(streams); break;
             case LoopMessage.Abandon { Stream: var stream }: Abandon(stream); break;
             case LoopMessage.Return returned when returned.View == _view: Return(returned); break;
+            case LoopMessage.AskSession ask: ask.Positions.TrySetResult(_view?.Scheduler.ResidentPositions(ask.Key) ?? 0); break;
+            case LoopMessage.OnDisk told when told.View == _view: _view.Disk!.Tier.Update(told.Report); break;
             case LoopMessage.Attach { Pipeline: var pipeline }: Attach(pipeline); break;
             case LoopMessage.Detach detach when detach.Pipeline == _view?.Pipeline: LeaveView(detach.Why); break;
             case LoopMessage.Drain drain: Drain(drain); break;
             case LoopMessage.Count { Counted: var counted }: counted.TrySetResult(_open.Load); break;
         }
-        if (_open.Count == 0) TellDrained();
+        TellIfDrained();
     }
 
     void Attach(IPipeline pipeline)
     {
-        _view = new ReplicaView(pipeline, _options, _inbox.Writer);
+        _view?.Dispose();
+        _view = new ReplicaView(pipeline, _options, _inbox.Writer, _time, _logger);
         if (!_refusesForGood) _refusal = null;
         _isolation.Begin(_open);
         MoveTo(_view.Scheduler);
@@ -126,10 +130,11 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     void LeaveView(PipelineFailure why)
     {
         (var view, _view) = (_view!, null);
+        view.Dispose();
         _metrics.Observe(_name, null);
         if (_poison.ViewEnded(why, view.UnderWay) is { } poisonous) EndPoisonous(_open[poisonous], why);
         if (!_refusesForGood) _refusal = null;
-        _unserved.Open(ReplicaView.SchedulerOf(_options, view.Pipeline.StageCount, view.Pipeline.KvBlocks), why.Message);
+        _unserved.Open(view.Unserved(_options), why.Message);
         MoveTo(_unserved.Scheduler!);
         if (_open.Count > 0) LogWait(_name, _open.Count, _unserved.Limit.TotalSeconds, why.Message);
     }
@@ -139,15 +144,16 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     {
         foreach (var stream in _open.All.ToList())
         {
-            stream.Sequence!.Fit(scheduler.Positions);
+            stream.Sequence!.Fit(scheduler.Pool.Positions);
             stream.Run = new SequenceRun(stream.Sequence, stream.Keys);
-            if (!scheduler.TryRestore(stream.Run)) EndOutgrown(stream, scheduler.Positions);
+            if (!scheduler.TryRestore(stream.Run)) EndOutgrown(stream, scheduler.Pool.Positions);
             else if (_open.IsBehind(stream)) scheduler.Pause(stream.Run);
         }
     }
 
     void EndAll(string reason)
     {
+        _view?.Dispose();
         _view = null;
         _unserved.Close(isServed: true);
         if (!_refusesForGood) _refusal = reason;
@@ -156,7 +162,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             Close(stream, "failed");
             stream.Fail($"{reason}, and the request with it; {Again}", retryable: true);
         }
-        TellDrained();
+        TellIfDrained();
         _metrics.Observe(_name, null);
     }
 
@@ -182,8 +188,10 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         _drains.Add(drain.Drained);
     }
 
-    void TellDrained()
+    /// <summary>Nothing runs any more, and what was computed is on disk, where there is one.</summary>
+    void TellIfDrained()
     {
+        if (_open.Count > 0 || _view?.Disk is { Tier.IsIdle: false }) return;
         foreach (var drained in _drains) drained.TrySetResult();
         _drains.Clear();
     }
@@ -198,7 +206,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         foreach (var stream in streams)
         {
             stream.Sequence = new Sequence(++_lastSequence, stream.Request, _time, stream.Submitted);
-            stream.Sequence.Fit(scheduler.Positions);
+            stream.Sequence.Fit(scheduler.Pool.Positions);
             stream.Run = new SequenceRun(stream.Sequence, stream.Keys);
         }
         var outcome = scheduler.Add([.. streams.Select(stream => stream.Run!)]);
@@ -208,18 +216,8 @@ sealed partial class ReplicaLoop : IAsyncDisposable
 
     void Open(IReadOnlyList<SequenceStream> streams)
     {
-        foreach (var stream in streams)
-        {
-            _open.Add(stream);
-            if (!stream.Keys.AreKnown && stream.Keys.IsShort) stream.Keys.Compute();
-        }
-        // Takes too long for the loop. The sequences wait for it.
-        foreach (var keys in streams.Select(stream => stream.Keys).Where(keys => !keys.AreKnown).Distinct())
-            _ = Task.Run(() =>
-            {
-                keys.Compute();
-                Wake();
-            });
+        foreach (var stream in streams) _open.Add(stream);
+        foreach (var keys in streams.Select(stream => stream.Keys).Distinct()) keys.ComputeSoon(Wake);   // the sequences wait for it
     }
 
     void Wake() => _inbox.Writer.TryWrite(LoopMessage.Wake.Instance);

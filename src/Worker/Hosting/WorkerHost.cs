@@ -3,6 +3,7 @@ using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels;
 using LlamaCluster.Primitives;
+using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Models;
 using LlamaCluster.Worker.Peers;
@@ -148,6 +149,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()
         .AddSingleton<ModelSource>()
+        .AddSingleton<BlockDisk>()
         .AddSingleton<ShardLoader>()
         .AddSingleton<ShardKeeper>();
 
@@ -158,6 +160,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         {
             if (_bound is null) await StartAsync(cancellation);
             TellCaches();
+            if (Service<BlockDisk>() is { IsOn: true } disk) disk.Open();
             return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
         }
         catch (Exception e) when (e is IOException or ModelFormatException)
