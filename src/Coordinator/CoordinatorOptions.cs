@@ -21,8 +21,14 @@ public sealed record CoordinatorOptions
     /// <summary>Where workers reach the coordinator. Port 0 takes a free one.</summary>
     public string GrpcListen { get; init; } = "http://127.0.0.1:0";
 
-    /// <summary>Workers to wait for before the model is loaded; any further ones are spare. 1 to 1024, default 2.</summary>
+    /// <summary>Workers that are wanted; any further ones are spare. 1 to 1024, default 2.</summary>
     public int Workers { get; init; } = 2;
+
+    /// <summary>
+    /// Workers that are enough, once the others have been waited for (<see cref="ClusterDeadlines.WaitForWorkers"/>) or were lost. 1 to
+    /// <see cref="Workers"/>. Default 1: as few as have the memory.
+    /// </summary>
+    public int MinWorkers { get; init; } = 1;
 
     /// <summary>
     /// Workers that share each stage; if they do not divide evenly, fewer share the last one. 1 to 256, default 1. Null: the planner
@@ -81,6 +87,7 @@ public sealed class CoordinatorOptionsValidator(
         ListenProblem("--listen", options.Listen, ListenAddress.FirstProblem(options.Listen, Uri.UriSchemeHttp))
         ?? ListenProblem("--grpc-listen", options.GrpcListen, ListenAddress.FirstProblem(options.GrpcListen, tls: options.Tls is not null))
         ?? Problem("--workers", options.Workers, 1, 1024)
+        ?? Problem("--min-workers", options.MinWorkers, 1, options.Workers)
         ?? (options.TensorParallel is { } ranks ? Problem("--tensor-parallel", ranks, 1, RankShares.MaxRanks) : null)
         ?? Problem("--streams", options.Streams, 1, 4096)
         ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null)

@@ -106,7 +106,8 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
 
     public static ApiError Internal(string message) => new(500, ServerError, message, Code: "internal_error");
 
-    public void WriteTo(Utf8JsonWriter json)
+    /// <param name="withRetryAfter">Where no header can say it: as "retry_after", in seconds.</param>
+    public void WriteTo(Utf8JsonWriter json, bool withRetryAfter = false)
     {
         json.WriteStartObject();
         json.WriteStartObject("error");
@@ -114,6 +115,7 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
         json.WriteString("type", Type);
         json.WriteString("param", Param);
         json.WriteString("code", Code);
+        if (withRetryAfter && RetryAfter is { } wait) json.WriteNumber("retry_after", (int)Math.Ceiling(wait.TotalSeconds));
         json.WriteEndObject();
         json.WriteEndObject();
     }

@@ -40,6 +40,7 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Counter<long> _spilledBlocks;
     readonly Counter<long> _restoredBlocks;
     readonly Counter<long> _views;
+    readonly Histogram<double> _recovery;
     readonly Counter<double> _busy;
     readonly Histogram<double> _compute;
     readonly Histogram<double> _wait;
@@ -64,6 +65,7 @@ public sealed class CoordinatorMetrics : IDisposable
         _spilledBlocks = _meter.CreateCounter<long>("llamacluster.kv.disk.blocks.spilled", "{block}", "KV blocks that the workers were told to write to disk.");
         _restoredBlocks = _meter.CreateCounter<long>("llamacluster.kv.disk.blocks.restored", "{block}", "KV blocks that all workers have read from disk.");
         _views = _meter.CreateCounter<long>("llamacluster.views", "{view}", "Plans that became ready.");
+        _recovery = _meter.CreateHistogram<double>("llamacluster.recovery.duration", "s", "Time from the end of a view with open sequences until one of them got a token again.");
         _busy = _meter.CreateCounter<double>(StageBusy, "s", "Time in which a stage computed. Its rate is the share of time in which the stage is busy.");
         _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "Time in which a stage computed for one step.");
         _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "Time in which a stage waited for the activations of one step.");
@@ -94,6 +96,8 @@ public sealed class CoordinatorMetrics : IDisposable
     public void RequestRefused(string code) => _refusals.Add(1, new KeyValuePair<string, object?>("code", code));
 
     public void ViewReady(string replica) => _views.Add(1, Of(replica));
+
+    public void Recovered(string replica, TimeSpan after) => _recovery.Record(after.TotalSeconds, Of(replica));
 
     public void StageRan(string replica, int stage, int rank, StepTimings timings)
     {

@@ -27,6 +27,9 @@ public sealed class KvBlockPool
     /// <summary><see cref="Held"/>, <see cref="Cached"/> and <see cref="Free"/> together.</summary>
     public int Total => _holders.Length;
 
+    /// <summary>The positions that all blocks together have room for.</summary>
+    public long Positions => (long)Total * Primitives.KvBlock.Positions;
+
     /// <summary>Blocks that sequences hold.</summary>
     public int Held { get; private set; }
 

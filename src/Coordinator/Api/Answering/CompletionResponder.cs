@@ -24,7 +24,7 @@ sealed class CompletionResponder(
         if ((await reader.ReadAsync(http, rules)).Failed(out var badRequest, out var request)) return badRequest;
         // Asked before prompts are encoded, which is work. The engine refuses what comes to it after it has stopped being ready.
         var status = engine.Status;
-        if (!status.Ready) return Counted(ApiError.NotReady(status.Reason));
+        if (!status.TakesSequences) return Counted(ApiError.NotReady(status.Reason));
         var limit = ContextLimit.Of(model, status);
         if (answerEarly?.Invoke(request) is { } answered)
         {
