@@ -76,7 +76,11 @@ sealed class OpenedModel : IDisposable
         var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows);
         return new SupervisorOptions(
             Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.MinWorkers,
-            options.TensorParallel,            options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine, options.Deadlines);
+            options.TensorParallel, options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine,
+            options.Deadlines)
+        {
+            Tokenizer = Served.Tokenizer,
+        };
     }
 
     public void Dispose()

@@ -1,6 +1,7 @@
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Pipelines;
 
@@ -94,7 +95,11 @@ public abstract record PipelineOpening
 /// <param name="Workers">In stage order, then rank order, as in the plan.</param>
 /// <param name="VocabularySize">V: sampled ids are below it.</param>
 public sealed record PipelineOptions(
-    string Replica, ClusterPlan Plan, IReadOnlyList<StageWorker> Workers, int KvBlocks, int VocabularySize, ClusterDeadlines Deadlines);
+    string Replica, ClusterPlan Plan, IReadOnlyList<StageWorker> Workers, int KvBlocks, int VocabularySize, ClusterDeadlines Deadlines)
+{
+    /// <summary>The model's tokens, of which the last stage is told once there is a grammar. Null: there are no grammars.</summary>
+    public ITokenizer? Tokenizer { get; init; }
+}
 
 /// <summary>A worker with the part it has in a view.</summary>
 /// <param name="Name">For people.</param>

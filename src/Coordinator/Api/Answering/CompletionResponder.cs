@@ -5,6 +5,7 @@ using LlamaCluster.Coordinator.Api.Responses;
 using LlamaCluster.Coordinator.Api.Sessions;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Text.Grammars;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Answering;
@@ -13,6 +14,8 @@ namespace LlamaCluster.Coordinator.Api.Answering;
 sealed class CompletionResponder(
     IGenerationEngine engine, ServedModel model, RequestReader reader, PromptEncoder encoder, TurnStarter turns, AnswerFormats formats, CoordinatorMetrics metrics, TimeProvider time)
 {
+    readonly GrammarCache _grammars = new();
+
     /// <param name="promptField">The field that the prompts come in, for errors.</param>
     /// <param name="makeForm">Makes what writes the answer.</param>
     /// <param name="answerEarly">Answers requests that the engine is not needed for; gives null for all others.</param>
@@ -57,7 +60,7 @@ sealed class CompletionResponder(
     async Task<ApiOutcome<AnswerGrammar>> MakeGrammarAsync(HttpContext http, CompletionRequest request)
     {
         if (request is { Tools: not { Choice: ToolChoice.Required }, Settings.Grammar: null }) return AnswerGrammar.None;
-        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormat), http.RequestAborted);
+        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormat, _grammars), http.RequestAborted);
         if (made.Failed(out var error, out var grammar)) return error;
         foreach (var function in grammar.Loosened) RequestReader.AddAdjusted(http.Response, $"tools.{function}.parameters", "object");
         return grammar;

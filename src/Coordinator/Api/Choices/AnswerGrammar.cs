@@ -16,33 +16,33 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
 {
     public static AnswerGrammar None { get; } = new(null, []);
 
-    /// <summary>Takes as long as compiling a grammar does.</summary>
-    public static ApiOutcome<AnswerGrammar> Of(CompletionRequest request, ToolFormat format)
+    /// <summary>Takes as long as compiling a grammar does, where it is not known yet.</summary>
+    public static ApiOutcome<AnswerGrammar> Of(CompletionRequest request, ToolFormat format, GrammarCache known)
     {
-        if (request.Tools is { Choice: ToolChoice.Required } tools) return OfCalls(tools, format);
-        if (request.Settings is not { Grammar: { } wanted, GrammarField: var field }) return None;
-        return GrammarCompiler.Compile(wanted).Refusal is { } refusal
-            ? ApiError.Unsupported(field, $"'{field}' cannot be enforced: {refusal}.")
-            : new AnswerGrammar(wanted, []);
+        if (request.Tools is { Choice: ToolChoice.Required } tools) return OfCalls(tools, format, known);
+        if (request.Settings.Grammar is not { } asked) return None;
+        return known.Compile(asked.Source).Refusal is { } refusal
+            ? ApiError.Invalid(asked.Field, $"'{asked.Field}' cannot be enforced: {refusal}.")
+            : new AnswerGrammar(asked.Source, []);
     }
 
-    static ApiOutcome<AnswerGrammar> OfCalls(ToolUse tools, ToolFormat format)
+    static ApiOutcome<AnswerGrammar> OfCalls(ToolUse tools, ToolFormat format, GrammarCache known)
     {
         var callable = tools.Functions.Where(function => tools.Named is null || function.Name == tools.Named).ToList();
         var source = SourceOf(callable, tools.Parallel, format);
-        if (GrammarCompiler.Compile(source).Refusal is not { } refusal) return new AnswerGrammar(source, []);
+        if (known.Compile(source).Refusal is not { } refusal) return new AnswerGrammar(source, []);
 
         var loosened = new List<string>();
         foreach (var (index, function) in callable.Index())
         {
-            if (GrammarCompiler.Compile(GrammarSource.OfSchema(function.Parameters)).Refusal is not { } problem) continue;
+            if (known.Compile(GrammarSource.OfSchema(function.Parameters)).Refusal is not { } problem) continue;
             if (function.Strict)
                 return ApiError.Invalid("tools", $"The parameters of the strict function '{function.Name}' cannot be enforced: {problem}.", "unsupported_parameter");
             callable[index] = function with { Parameters = new JsonObject { ["type"] = "object" } };
             loosened.Add(function.Name);
         }
         source = SourceOf(callable, tools.Parallel, format);
-        refusal = GrammarCompiler.Compile(source).Refusal;
+        refusal = known.Compile(source).Refusal;
         return refusal is null
             ? new AnswerGrammar(source, loosened)
             : ApiError.Invalid("tool_choice", $"'tool_choice' asks for a call, which cannot be enforced: {refusal}.", "unsupported_parameter");

@@ -84,14 +84,14 @@ static class OllamaRules
 
     static GenerationSettings Settings(FieldReader fields, ServedModel model)
     {
-        var settings = OllamaOptions.Read(fields, model) with { Stream = fields.Flag("stream", otherwise: true), GrammarField = "format" };
+        var settings = OllamaOptions.Read(fields, model) with { Stream = fields.Flag("stream", otherwise: true) };
         return fields.Find("format") switch
         {
             null => settings,
-            { ValueKind: JsonValueKind.Object } => settings with { Grammar = GrammarSource.OfSchema(fields.Json("format")) },
+            { ValueKind: JsonValueKind.Object } => settings with { Grammar = new("format", GrammarSource.OfSchema(fields.Json("format"))) },
             _ => fields.Text("format") switch
             {
-                "json" => settings with { Grammar = GrammarSource.AnyObject },
+                "json" => settings with { Grammar = new("format", GrammarSource.AnyObject) },
                 null or "" => settings,
                 _ => Refuse(fields, settings),
             },

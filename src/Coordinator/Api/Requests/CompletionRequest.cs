@@ -60,6 +60,10 @@ abstract record RawPrompt
 /// <param name="Ids">What the model reads.</param>
 sealed record EncodedPrompt(string Text, IReadOnlyList<int> Ids);
 
+/// <summary>The form of an answer that a request asks for.</summary>
+/// <param name="Field">The field that asks for it, for errors.</param>
+sealed record AskedGrammar(string Field, GrammarSource Source);
+
 /// <summary>How to generate: what chat and plain completions have in common.</summary>
 sealed record GenerationSettings
 {
@@ -84,6 +88,9 @@ sealed record GenerationSettings
     /// <summary>Ids that end a choice.</summary>
     public IReadOnlySet<int> StopIds { get; init; } = new HashSet<int>();
 
+    /// <summary>The form that each answer must have; null: any.</summary>
+    public AskedGrammar? Grammar { get; init; }
+
     /// <summary>The lower, the earlier.</summary>
     public int Priority { get; init; }
 
@@ -92,12 +99,6 @@ sealed record GenerationSettings
 
     /// <summary>KV is shared with requests of the same salt only.</summary>
     public string CacheSalt { get; init; } = "";
-
-    /// <summary>The form that answers must have; null: any.</summary>
-    public GrammarSource? Grammar { get; init; }
-
-    /// <summary>Name of the field that gave <see cref="Grammar"/>, for errors.</summary>
-    public string GrammarField { get; init; } = "response_format";
 
     /// <summary>The answer's token ids are wanted after it has ended.</summary>
     public bool KeepsIds { get; init; }

@@ -11,7 +11,6 @@ static class OtherFields
 {
     const string Unsupported = "is not supported";
     const string OldTools = "is not supported: use 'tools'";
-    const string NoGrammars = "is not supported yet: answers of a given form";
 
     static readonly string[] Bookkeeping = ["metadata", "prompt_cache_key", "safety_identifier"];
 
@@ -27,14 +26,6 @@ static class OtherFields
 
     static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] Shared =
     [
-        ("response_format", Neutral.OfType("text"), "other than {\"type\":\"text\"} is not supported yet"),
-        ("guided_json", Neutral.Never, NoGrammars),
-        ("guided_regex", Neutral.Never, NoGrammars),
-        ("guided_choice", Neutral.Never, NoGrammars),
-        ("guided_grammar", Neutral.Never, NoGrammars),
-        ("structured_outputs", Neutral.Never, NoGrammars),
-        ("json_schema", Neutral.Never, NoGrammars),
-        ("grammar", Neutral.EmptyText, NoGrammars),
         ("prompt_logprobs", Neutral.Never, "is not supported: use 'echo' and 'logprobs' of /v1/completions"),
         ("truncate_prompt_tokens", Neutral.Never, Unsupported),
         ("use_beam_search", Neutral.False, Unsupported),
@@ -103,11 +94,6 @@ static class Neutral
     public static bool Never(JsonElement value) => false;
 
     public static Func<JsonElement, bool> Text(params string[] allowed) => value => JsonText.Of(value) is { } text && allowed.Contains(text);
-
-    /// <summary>An object of one field, "type", of this value. Others may be null.</summary>
-    public static Func<JsonElement, bool> OfType(string type) => value => value.ValueKind == JsonValueKind.Object
-        && value.EnumerateObject().All(field => field.NameEquals("type") ? JsonText.Of(field.Value) == type : field.Value.ValueKind == JsonValueKind.Null)
-        && value.TryGetProperty("type", out _);
 
     /// <summary>A list of this text alone.</summary>
     public static Func<JsonElement, bool> Only(string text) => value => value.ValueKind == JsonValueKind.Array

@@ -25,7 +25,7 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
 
     readonly EncodingThreads _threads = new(ApiLimits.EncodingsAtATime);
 
-    /// <summary>All prompts of a request, each encoded once and checked to fit the context.</summary>
+    /// <summary>All prompts of a request, each encoded once and checked to fit the context. The form of its answers is checked too, which is work of the same kind.</summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
     /// <param name="limit">The context that they must fit.</param>
     public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)

@@ -35,6 +35,7 @@ static class SettingsRules
             MaxTokens = maxTokens,
             MaxTokensField = maxTokensField,
             Stops = ReadStops(fields),
+            Grammar = GrammarRules.Read(fields, stopIds.Overlaps(model.Tokenizer.StopIds)),
             StopIds = stopIds,
             Priority = (int)(fields.Integer("priority", int.MinValue, int.MaxValue) ?? 0),
             User = fields.Text("user"),
