@@ -96,6 +96,21 @@ static class ProductTable
         TensorType.Q4_K => Quant<Q4KFormat>(width),
         TensorType.Q5_K => Quant<Q5KFormat>(width),
         TensorType.Q6_K => Quant<Q6KFormat>(width),
+        TensorType.IQ4_NL => Quant<IQ4NLFormat>(width),
+        TensorType.IQ4_XS => Quant<IQ4XSFormat>(width),
+        TensorType.IQ3_S => Quant<IQ3SFormat>(width),
+        TensorType.IQ3_XXS => Quant<IQ3XXSFormat>(width),
+        TensorType.IQ2_S => Quant<IQ2SFormat>(width),
+        TensorType.IQ2_XS => Quant<IQ2XSFormat>(width),
+        TensorType.IQ2_XXS => Quant<IQ2XXSFormat>(width),
+        TensorType.IQ1_S => Quant<IQ1SFormat>(width),
+        TensorType.IQ1_M => Quant<IQ1MFormat>(width),
+        TensorType.TQ1_0 => Quant<TQ1_0Format>(width),
+        TensorType.TQ2_0 => Quant<TQ2_0Format>(width),
+        TensorType.MXFP4 => Quant<MXFP4Format>(width),
+        TensorType.NVFP4 => Quant<NVFP4Format>(width),
+        TensorType.Q1_0 => Quant<Q1_0Format>(width),
+        TensorType.Q2_0 => Quant<Q2_0Format>(width),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a tensor type"),
     };
 
@@ -103,7 +118,7 @@ static class ProductTable
     static IProduct Quant<TFormat>(KernelWidth width) where TFormat : IQuantFormat => width switch
     {
         KernelWidth.Avx512 => new QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, Vector512<byte>>, Vector512<byte>>(),
-        KernelWidth.AvxVnni when TFormat.CodeBits is 4 or 5 or 8 =>
+        KernelWidth.AvxVnni when !TFormat.ScalesHalves =>
             new QuantProduct<TFormat, Avx2Lanes, DotSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.AvxVnni or KernelWidth.Avx2 => new QuantProduct<TFormat, Avx2Lanes, PairSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.Vector128 => new QuantProduct<TFormat, Vector128Lanes, DotSums<Vector128Lanes, Vector128<byte>>, Vector128<byte>>(),
