@@ -52,6 +52,12 @@ sealed class CodeGrid
     /// <summary>The magnitude (or the value -1, 0, 1) of a column of an entry.</summary>
     public int Value(int entry, int column) => _levels[Level(entry, column)];
 
+    /// <summary>The magnitude that a level stands for; 0 for numbers that are none.</summary>
+    public int Magnitude(int level) => level < _levels.Length ? _levels[level] : 0;
+
+    /// <summary>The levels of all columns of an entry, the first column's in the lowest bits.</summary>
+    public ushort Levels(int entry) => _entries[entry];
+
     /// <summary>Which of the levels it is, counted from the smallest.</summary>
     public int Level(int entry, int column) => (_entries[entry] >> (_bits * column)) & ((1 << _bits) - 1);
 

@@ -33,6 +33,7 @@ readonly unsafe struct IQ2XXSFormat : IGridFormat
     public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
+        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2Xxs<V>(planes, out upper);
         var codes = GridLanes<IQ2XXSFormat, TLanes, V>.Load(small, planes);
         TSums.Split8Bits(ref codes, out upper);
         return codes;
@@ -85,6 +86,7 @@ readonly unsafe struct IQ2XSFormat : IGridFormat
     public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
+        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2Xs<V>(planes, out upper);
         var codes = GridLanes<IQ2XSFormat, TLanes, V>.Load(small, planes);
         TSums.Split8Bits(ref codes, out upper);
         return codes;
@@ -146,6 +148,7 @@ readonly unsafe struct IQ2SFormat : IGridFormat
     public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
+        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2S<V>(small, planes, out upper);
         var codes = GridLanes<IQ2SFormat, TLanes, V>.Load(small, planes);
         TSums.Split8Bits(ref codes, out upper);
         return codes;

@@ -73,6 +73,7 @@ readonly unsafe struct IQ3XXSFormat : IGridFormat
     public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
+        if (GridLanes512.Serves<V>()) return GridLanes512.Iq3Xxs<V>(planes, out upper);
         var codes = GridLanes<IQ3XXSFormat, TLanes, V>.Load(small, planes);
         TSums.Split8Bits(ref codes, out upper);
         return codes;
@@ -133,7 +134,7 @@ readonly unsafe struct IQ3SFormat : IGridFormat
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
         upper = default;
-        return GridLanes<IQ3SFormat, TLanes, V>.Load(small, planes);
+        return GridLanes512.Serves<V>() ? GridLanes512.Iq3S<V>(small, planes) : GridLanes<IQ3SFormat, TLanes, V>.Load(small, planes);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>

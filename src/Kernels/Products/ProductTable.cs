@@ -98,14 +98,14 @@ static class ProductTable
         TensorType.Q6_K => Quant<Q6KFormat>(width),
         TensorType.IQ4_NL => Quant<IQ4NLFormat>(width),
         TensorType.IQ4_XS => Quant<IQ4XSFormat>(width),
-        TensorType.IQ3_S => Quant<IQ3SFormat>(width),
-        TensorType.IQ3_XXS => Quant<IQ3XXSFormat>(width),
-        TensorType.IQ2_S => Quant<IQ2SFormat>(width),
-        TensorType.IQ2_XS => Quant<IQ2XSFormat>(width),
-        TensorType.IQ2_XXS => Quant<IQ2XXSFormat>(width),
-        TensorType.IQ1_S => Quant<IQ1SFormat>(width),
-        TensorType.IQ1_M => Quant<IQ1MFormat>(width),
-        TensorType.TQ1_0 => Quant<TQ1_0Format>(width),
+        TensorType.IQ3_S => Grid<IQ3SFormat>(width),
+        TensorType.IQ3_XXS => Grid<IQ3XXSFormat>(width),
+        TensorType.IQ2_S => Grid<IQ2SFormat>(width),
+        TensorType.IQ2_XS => Grid<IQ2XSFormat>(width),
+        TensorType.IQ2_XXS => Grid<IQ2XXSFormat>(width),
+        TensorType.IQ1_S => Grid<IQ1SFormat>(width),
+        TensorType.IQ1_M => Grid<IQ1MFormat>(width),
+        TensorType.TQ1_0 => Grid<TQ1_0Format>(width),
         TensorType.TQ2_0 => Quant<TQ2_0Format>(width),
         TensorType.MXFP4 => Quant<MXFP4Format>(width),
         TensorType.NVFP4 => Quant<NVFP4Format>(width),
@@ -124,6 +124,14 @@ static class ProductTable
         KernelWidth.Vector128 => new QuantProduct<TFormat, Vector128Lanes, DotSums<Vector128Lanes, Vector128<byte>>, Vector128<byte>>(),
         _ => new QuantProduct<TFormat, ScalarLanes, DotSums<ScalarLanes, uint>, uint>(),
     };
+
+    /// <summary>Tables are made before the product is compiled, so that their addresses are constants to it.</summary>
+    static IProduct Grid<TFormat>(KernelWidth width) where TFormat : IQuantFormat
+    {
+        RuntimeHelpers.RunClassConstructor(typeof(GridTables).TypeHandle);
+        RuntimeHelpers.RunClassConstructor(typeof(GridLanes512).TypeHandle);
+        return Quant<TFormat>(width);
+    }
 
     static IProduct Float<TFormat>(KernelWidth width) where TFormat : IFloatFormat => width switch
     {
