@@ -79,6 +79,15 @@ public sealed record WorkerOptions
     /// </summary>
     public TimeSpan PeerTimeout { get; init; } = TimeSpan.FromSeconds(120);
 
+    /// <summary>The default of <see cref="OrphanTimeout"/>.</summary>
+    public static readonly TimeSpan UsualOrphanTimeout = TimeSpan.FromMinutes(10);
+
+    /// <summary>
+    /// How long the worker keeps its weights without a coordinator. One that comes within this time, of the same cluster or another that serves the same
+    /// model, finds them loaded. Default 10 min.
+    /// </summary>
+    public TimeSpan OrphanTimeout { get; init; } = UsualOrphanTimeout;
+
     /// <summary>
     /// The longest that a stopping worker waits for the coordinator to let it go. Default 25 s: a little more than a coordinator gives
     /// running sequences to finish, a little less than container hosts give a process to stop.
@@ -122,7 +131,7 @@ public static class WorkerOptionsRules
         : options.Name.Length > MaxNameLength || options.Name.Any(char.IsControl)
             ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
         : options.ModelPath is { } path && !ModelFiles.Exist(path) ? $"--model is '{path}'; there is no such file or folder"
-        : TimeProblem(nameof(options.PeerTimeout), options.PeerTimeout) ?? TimeProblem(nameof(options.DrainTimeout), options.DrainTimeout);
+        : TimeProblem(nameof(options.PeerTimeout), options.PeerTimeout) ?? TimeProblem("--orphan-timeout", options.OrphanTimeout) ?? TimeProblem(nameof(options.DrainTimeout), options.DrainTimeout);
 
     static string SchemeOf(WorkerOptions options) => options.Tls is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps;
 

@@ -16,26 +16,26 @@ public sealed class RedisDirectoryTests : DirectoryContract
     }
 
     [RedisFact]
-    public new Task A_turn_is_stored_and_found_after_a_restart() => base.A_turn_is_stored_and_found_after_a_restart();
+    public override Task A_turn_is_stored_and_found_after_a_restart() => base.A_turn_is_stored_and_found_after_a_restart();
 
     [RedisFact]
-    public new Task One_turn_at_a_time() => base.One_turn_at_a_time();
+    public override Task One_turn_at_a_time() => base.One_turn_at_a_time();
 
     [RedisFact]
-    public new Task A_waiting_turn_can_leave_and_a_dead_one_loses_its_lease() => base.A_waiting_turn_can_leave_and_a_dead_one_loses_its_lease();
+    public override Task A_waiting_turn_can_leave_and_a_dead_one_loses_its_lease() => base.A_waiting_turn_can_leave_and_a_dead_one_loses_its_lease();
 
     [RedisFact]
-    public new Task A_session_can_begin_with_its_first_turn() => base.A_session_can_begin_with_its_first_turn();
+    public override Task A_session_can_begin_with_its_first_turn() => base.A_session_can_begin_with_its_first_turn();
 
     [RedisFact]
-    public new Task Deleted_sessions_are_gone_and_cannot_be_committed_to() => base.Deleted_sessions_are_gone_and_cannot_be_committed_to();
+    public override Task Deleted_sessions_are_gone_and_cannot_be_committed_to() => base.Deleted_sessions_are_gone_and_cannot_be_committed_to();
 
     [RedisFact]
-    public new Task Lists_have_pages_and_ages() => base.Lists_have_pages_and_ages();
+    public override Task Lists_have_pages_and_ages() => base.Lists_have_pages_and_ages();
 
     [RedisFact]
-    public new Task Sessions_end_by_their_time_to_live() => base.Sessions_end_by_their_time_to_live();
+    public override Task Sessions_end_by_their_time_to_live() => base.Sessions_end_by_their_time_to_live();
 
     [RedisFact]
-    public new Task A_client_has_only_so_many() => base.A_client_has_only_so_many();
+    public override Task A_client_has_only_so_many() => base.A_client_has_only_so_many();
 }

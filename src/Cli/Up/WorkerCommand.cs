@@ -51,6 +51,9 @@ static class WorkerCommand
             DefaultValueFactory = _ => "",
         };
         var peerLink = TensorOptions.PeerLink();
+        var orphanTimeout = new TimeOption(
+            "--orphan-timeout", "how long it keeps its weights for a coordinator that is gone; it goes on trying to register after that",
+            WorkerOptions.UsualOrphanTimeout);
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses)
         {
@@ -64,7 +67,7 @@ static class WorkerCommand
         };
         var command = new Command("worker", "Hold one shard of the model and run it.")
         {
-            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, reflection,
+            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, orphanTimeout, reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
         foreach (var option in kvDisk.All.Concat(tls.All)) command.Add(option);
@@ -84,6 +87,7 @@ static class WorkerCommand
                 TrustDigest = parsed.GetValue(trustDigest),
                 Name = parsed.GetRequiredValue(name),
                 PeerLink = peerLink.In(parsed),
+                OrphanTimeout = orphanTimeout.In(parsed),
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),

@@ -134,7 +134,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Abort(new PipelineFailure(null, WorkerLost: false, $"view {ViewVersion} was closed"));
+        Abort(new PipelineFailure(null, WorkerLost: false, $"view {ViewVersion} was closed") { IsPlanned = true });
         foreach (var stream in _streams) await stream.DisposeAsync();
         await _stepDeadline.DisposeAsync();
         await _blame.DisposeAsync();
@@ -142,6 +142,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     void OnReply(StepStream stream, StepReply reply)
     {
+        stream.Worker.Heard();
         switch (reply)
         {
             case { Result: { } result } when result.ViewVersion == ViewVersion: OnResult(stream, result); break;
@@ -189,7 +190,10 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     void OnFailed(StageWorker worker, StepFailed failed)
     {
-        var failure = worker.Failed($"{failed.Reason}: {failed.Message.ReplaceLineEndings(" ")}");
+        var failure = worker.Failed($"{failed.Reason}: {failed.Message.ReplaceLineEndings(" ")}") with
+        {
+            IsStepError = failed.Reason is StepFailed.Types.Reason.BadStep or StepFailed.Types.Reason.Internal,
+        };
         if (failed.Reason != StepFailed.Types.Reason.PeerLost)
         {
             Abort(failure);

@@ -50,7 +50,7 @@ public interface IWorkerDisks
     /// <summary>Has all workers move blocks, after the steps sent so far and before later ones. What a step brings along is moved with it.</summary>
     void Move(BlockMoves moves);
 
-    /// <summary>Tells, to be called once, what is on the disks, and then what changes there. Reports of one worker come in order.</summary>
+    /// <summary>Tells what is on the disks, and then what changes there. To be called once. Reports of one worker come in order.</summary>
     void Follow(Action<DiskReport> report);
 }
 
@@ -70,7 +70,14 @@ public abstract record StepReturn
 /// <param name="Worker">The worker at fault, where that is known.</param>
 /// <param name="WorkerLost">That worker does not answer any more, as opposed to having answered that something failed.</param>
 /// <param name="Message">One line for people: which worker (name and address) and what happened to it.</param>
-public sealed record PipelineFailure(WorkerId? Worker, bool WorkerLost, string Message);
+public sealed record PipelineFailure(WorkerId? Worker, bool WorkerLost, string Message)
+{
+    /// <summary>The supervisor ended the view for another one; nothing broke.</summary>
+    public bool IsPlanned { get; init; }
+
+    /// <summary>A worker answered that it could not carry a step out.</summary>
+    public bool IsStepError { get; init; }
+}
 
 /// <summary>Whether the workers of a view took up their streams of steps.</summary>
 public abstract record PipelineOpening
@@ -100,6 +107,9 @@ public sealed record PipelineOptions(
 public sealed record StageWorker(ShardAssignment Assignment, string Name, PeerKey Key)
 {
     public WorkerId Id => Assignment.Worker;
+
+    /// <summary>Called whenever the worker has sent something.</summary>
+    public Action Heard { get; init; } = static () => { };
 
     public int Stage => Assignment.Stage;
 

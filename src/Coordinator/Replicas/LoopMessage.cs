@@ -23,11 +23,15 @@ abstract record LoopMessage
 
     public sealed record Attach(IPipeline Pipeline) : LoopMessage;
 
-    public sealed record Detach(IPipeline Pipeline, string Reason) : LoopMessage;
+    /// <summary>The pipeline is of no use any more; its sequences wait for the next one.</summary>
+    public sealed record Detach(IPipeline Pipeline, PipelineFailure Why) : LoopMessage;
 
     /// <summary>Take nothing new; say when nothing runs any more.</summary>
     /// <param name="ForGood">Not even when another pipeline is attached: the process is stopping.</param>
     public sealed record Drain(string Reason, bool ForGood, TaskCompletionSource Drained) : LoopMessage;
+
+    /// <summary>Say how much is open.</summary>
+    public sealed record Count(TaskCompletionSource<ReplicaLoad> Counted) : LoopMessage;
 
     /// <summary>Look again: a prompt's keys are known, a reader has caught up, or time has passed.</summary>
     public sealed record Wake : LoopMessage

@@ -22,35 +22,42 @@ sealed class ReplicaView : IDisposable
     public ReplicaView(IPipeline pipeline, EngineOptions options, ChannelWriter<LoopMessage> inbox, TimeProvider time, ILogger logger)
     {
         (Pipeline, _inbox, _time) = (pipeline, inbox, time);
-        var limits = new SchedulerLimits
-        {
-            StepsInFlight = pipeline.StageCount,
-            MaxStepRows = options.MaxStepRows,
-            MaxPromptRows = options.MaxPromptRows,
-            MaxStepBytes = MessageBudgets.Message,
-            MaxRunning = options.MaxRunning,
-            MaxWaiting = options.MaxWaiting,
-            MaxWaitingPerClient = options.MaxWaitingPerClient ?? Math.Max(1, options.MaxWaiting / 4),
-            CachePrefixes = options.CachePrefixes,
-            SessionHold = options.SessionHold,
-            MaxDraftTokens = options.Speculate ? MostDrafted : 0,
-        };
         var pool = new KvBlockPool(pipeline.KvBlocks);
         if (options.CachePrefixes && pipeline.Disks is { } disks)
+        {
             Disk = new ReplicaDisk(disks, pool, () => inbox.TryWrite(LoopMessage.Wake.Instance), time, logger);
-        Scheduler = new StepScheduler(limits, pool, Disk?.Tier);
-        if (Disk is not null) pipeline.Disks!.Follow(report => inbox.TryWrite(new LoopMessage.OnDisk(this, report)));
+            disks.Follow(report => inbox.TryWrite(new LoopMessage.OnDisk(this, report)));
+        }
+        else pipeline.Disks?.Follow(_ => { });   // nobody will ask for what the workers announced
+        Scheduler = new StepScheduler(LimitsOf(options, pipeline.StageCount), pool, Disk?.Tier);
     }
 
     public IPipeline Pipeline { get; }
 
     public StepScheduler Scheduler { get; }
 
+    /// <summary>The steps that have not returned, in the order in which they were sent off.</summary>
+    public Queue<ScheduledStep> UnderWay { get; } = [];
+
     /// <summary>Null where not all workers keep KV blocks on disk.</summary>
     public ReplicaDisk? Disk { get; }
 
-    /// <summary>The KV positions of all blocks together.</summary>
-    public long Positions => (long)Scheduler.Pool.Total * Primitives.KvBlock.Positions;
+    /// <summary>A scheduler without a pipeline, for a line that no view serves; it has as much room as this one.</summary>
+    public StepScheduler Unserved(EngineOptions options) => new(LimitsOf(options, Pipeline.StageCount), new KvBlockPool(Pipeline.KvBlocks));
+
+    static SchedulerLimits LimitsOf(EngineOptions options, int stages) => new()
+    {
+        StepsInFlight = stages,
+        MaxStepRows = options.MaxStepRows,
+        MaxPromptRows = options.MaxPromptRows,
+        MaxStepBytes = MessageBudgets.Message,
+        MaxRunning = options.MaxRunning,
+        MaxWaiting = options.MaxWaiting,
+        MaxWaitingPerClient = options.MaxWaitingPerClient ?? Math.Max(1, options.MaxWaiting / 4),
+        CachePrefixes = options.CachePrefixes,
+        SessionHold = options.SessionHold,
+        MaxDraftTokens = options.Speculate ? MostDrafted : 0,
+    };
 
     /// <summary>Sends off all steps that can run now.</summary>
     /// <param name="now">A timestamp, for the sequences that begin.</param>
@@ -61,6 +68,7 @@ sealed class ReplicaView : IDisposable
         {
             for (var i = 0; i < step.Chunks.Count; i++)
                 if (step.Chunks[i].Introduces) step.Chunks[i].Run.Sequence.Begin(now);
+            UnderWay.Enqueue(step);
             _lastReturn = AwaitAsync(step, Pipeline.ExecuteAsync(step), before: _lastReturn);
         }
         if (Scheduler.TakeEnded() is { Count: > 0 } ended) Pipeline.End(ended);

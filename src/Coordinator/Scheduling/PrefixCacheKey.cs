@@ -75,6 +75,23 @@ public sealed class PromptKeys(PrefixCacheKey root, IReadOnlyList<int> prompt)
     /// <summary>[i]: the key of the first i blocks.</summary>
     internal ReadOnlySpan<PrefixCacheKey> Ends => _ends;
 
+    /// <summary>Computes them, on another thread if the prompt is long.</summary>
+    /// <param name="known">Called from that thread when they are known.</param>
+    public void ComputeSoon(Action known)
+    {
+        if (AreKnown) return;
+        if (IsShort)
+        {
+            Compute();
+            return;
+        }
+        _ = Task.Run(() =>
+        {
+            Compute();
+            known();
+        });
+    }
+
     public void Compute()
     {
         var ends = new PrefixCacheKey[1 + (prompt.Count / KvBlock.Positions)];

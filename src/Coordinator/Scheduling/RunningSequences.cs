@@ -36,13 +36,21 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool, DiskTier
     /// <summary>Takes in all sequences of a group, or none.</summary>
     public AddOutcome Add(IReadOnlyList<SequenceRun> group)
     {
-        if (group.Any(run => KvBlock.CountFor(run.Sequence.MaxPositions) > pool.Total)) return AddOutcome.NeverFits;
+        if (!group.All(Fits)) return AddOutcome.NeverFits;
         if ((long)WaitingCount + _running.Count + group.Count > (long)limits.MaxRunning + limits.MaxWaiting) return AddOutcome.QueueFull;
         foreach (var (client, count) in group.CountBy(run => run.Client))
             if (WaitingOf(client) + count > (long)limits.MaxWaitingPerClient + Math.Max(0, limits.MaxRunning - _running.Count))
                 return AddOutcome.ClientQueueFull;
         foreach (var run in group) _waiting.Enter(run);
         return AddOutcome.Queued;
+    }
+
+    /// <summary>Takes in a sequence that was taken in before, elsewhere: the bounds are for new ones.</summary>
+    public bool TryRestore(SequenceRun run)
+    {
+        if (!Fits(run)) return false;
+        _waiting.Enter(run);
+        return true;
     }
 
     /// <summary>The sequence in line that comes next; null if none can begin.</summary>
@@ -121,6 +129,8 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool, DiskTier
         _ended = [];
         return ended;
     }
+
+    bool Fits(SequenceRun run) => KvBlock.CountFor(run.Sequence.MaxPositions) <= pool.Total;
 
     int WaitingOf(string client) => _waiting.CountOf(client) + _parked.Count(run => run.Client == client);
 

@@ -66,6 +66,10 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
     /// <summary>Queues all sequences of a group, or none.</summary>
     public AddOutcome Add(IReadOnlyList<SequenceRun> group) => _sequences.Add(group);
 
+    /// <summary>Takes in a sequence that another scheduler had, whatever the bounds are.</summary>
+    /// <returns>False if it could need more KV blocks than there are in all.</returns>
+    public bool TryRestore(SequenceRun run) => _sequences.TryRestore(run);
+
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
     public void Cancel(SequenceRun run)
     {
@@ -94,7 +98,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         var moves = disk?.TakeMoves();
         foreach (var chunk in step.Chunks) _sequences.Cache.Publish(chunk.Run);
         StepsInFlight++;
-        return step.ToStep(TakeEnded()) with { Moves = moves };
+        return step.ToStep(TakeEnded(), moves);
     }
 
     /// <summary>Takes in what a step computed; <paramref name="results"/> has one entry per chunk, in order.</summary>

@@ -51,7 +51,8 @@ static class StepMapping
         return new StageWork.MoveBlocks(
             [.. moves.Spills.Select(spill => (spill.Block, ToKeys("key of a spill", spill.Key, 1)[0]))],
             [.. moves.Restores.Select(ToRestore)],
-            ToKeys("used", moves.Used, moves.Used.Length / BlockKey.Size));
+            ToKeys("used", moves.Used, moves.Used.Length / BlockKey.Size),
+            moves.GivenUp);
     }
 
     static Restore ToRestore(Wire.BlockRestore restore) =>

@@ -186,7 +186,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         var name = _options.Name.Length > 0 ? _options.Name : Dns.GetHostName();
         var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, profile, ownDigest);
         using var membership = new MembershipLoop(
-            Service<PeerChannels>(), _options.Coordinator, card, Service<ClusterOwner>(), Service<ShardKeeper>(), Service<TimeProvider>(),
+            Service<PeerChannels>(), _options.Coordinator, _options.OrphanTimeout, card, Service<ClusterOwner>(), Service<ShardKeeper>(), Service<TimeProvider>(),
             Service<ILogger<MembershipLoop>>());
         using var beating = new CancellationTokenSource();
         var member = membership.RunAsync(beating.Token);

@@ -6,14 +6,17 @@ namespace LlamaCluster.Coordinator.Api.Answering;
 
 /// <summary>
 /// An answer sent as a stream of events. The headers go out when the engine has taken the request on, or has said nothing for
-/// <see cref="Grace"/>; until then an error still has a status of its own. While the first text is awaited, a comment goes out every
-/// <see cref="CommentEvery"/>, so that neither the client nor a proxy takes the connection for dead. What opens the stream comes with the first text,
-/// as vLLM and llama.cpp send it: clients take the first event for the first token.
+/// <see cref="Grace"/>; until then an error still has a status of its own. While text is awaited, at the beginning or because workers were lost, a
+/// comment goes out every <see cref="CommentEvery"/>, so that neither the client nor a proxy takes the connection for dead. What opens the stream comes
+/// with the first text, as vLLM and llama.cpp send it: clients take the first event for the first token.
 /// </summary>
 sealed class StreamedAnswer(HttpContext http, GenerationRun run, IAnswerForm form, TimeProvider time)
 {
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan CommentEvery = TimeSpan.FromSeconds(10);
+
+    readonly SemaphoreSlim _turn = new(1);   // a comment is never within an event
+    long _lastSent;
 
     /// <returns>The error to answer with, if nothing has been sent yet.</returns>
     public async Task<ApiError?> SendAsync()
@@ -31,8 +34,7 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, IAnswerForm for
             {
                 events ??= EventStream.Open(http.Response, form.Framing);
                 form.Open(events);
-                do await SendAsync(events, deltas.Current, leaving.Token);
-                while (await deltas.MoveNextAsync());
+                await SendAllAsync(events, deltas, leaving.Token);
             }
             if (events is null) return run.Error ?? ApiError.Internal("No choice was made.");
             if (run.Error is { } error) form.Fail(events, error);
@@ -60,9 +62,52 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, IAnswerForm for
         }
     }
 
-    async ValueTask SendAsync(EventStream events, ChoiceDelta delta, CancellationToken cancellation)
+    /// <summary>Sends what there is, and comments while there is nothing.</summary>
+    async Task SendAllAsync(EventStream events, IAsyncEnumerator<ChoiceDelta> deltas, CancellationToken cancellation)
     {
-        form.Write(events, delta);
-        await events.FlushAsync(cancellation);
+        using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var commenting = CommentWhenQuietAsync(events, done.Token);
+        try
+        {
+            do
+            {
+                await _turn.WaitAsync(cancellation);
+                try
+                {
+                    form.Write(events, deltas.Current);
+                    await events.FlushAsync(cancellation);
+                    _lastSent = time.GetTimestamp();
+                }
+                finally
+                {
+                    _turn.Release();
+                }
+            }
+            while (await deltas.MoveNextAsync());
+        }
+        finally
+        {
+            await done.CancelAsync();
+            await commenting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    async Task CommentWhenQuietAsync(EventStream events, CancellationToken cancellation)
+    {
+        using var timer = new PeriodicTimer(CommentEvery, time);
+        while (await timer.WaitForNextTickAsync(cancellation))
+        {
+            await _turn.WaitAsync(cancellation);
+            try
+            {
+                if (time.GetElapsedTime(_lastSent) < CommentEvery) continue;
+                events.Comment();
+                await events.FlushAsync(cancellation);
+            }
+            finally
+            {
+                _turn.Release();
+            }
+        }
     }
 }

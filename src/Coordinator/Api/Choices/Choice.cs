@@ -75,6 +75,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
         {
             case SequenceEvent.Begun begun:
                 CachedTokens = begun.CachedTokens;
+                request.Record?.Begin(begun.Replica);
                 return null;
             case SequenceEvent.Prompt prompt:
                 _prompt.AddRange(prompt.Tokens);
@@ -92,7 +93,9 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     {
         if (request.Hidden) return UnlessEmpty(Delta("", null));
         Tokens++;
-        if (request.Sequence.StopIds.Contains(token.Id)) return null;
+        var stops = request.Sequence.StopIds.Contains(token.Id);
+        request.Record?.Add(token.Id, stops);
+        if (stops) return null;
         if (request.KeepsIds) _ids.Add(token.Id);
         if (_scored) _waiting.Enqueue((new(token, _echoed + _offset), _decoded));
         var match = Match(_decoder.Append(token.Id));
@@ -114,6 +117,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
         if (_parser is { Ended: true } && end is null) end = new(EndReason.Stop);
         if (_parser is { Calls: > 0 } && end is { Reason: EndReason.Stop }) end = new(EndReason.ToolCalls);
         Finished = end is not null;
+        request.Record?.Add(text);
         var scores = TakeScores(everything: Finished && !cut);
         if (!_begun && request.Echo is { } echo)
         {

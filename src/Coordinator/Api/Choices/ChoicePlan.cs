@@ -17,14 +17,10 @@ namespace LlamaCluster.Coordinator.Api.Choices;
 /// </param>
 /// <param name="RequestId">The answer's X-Request-Id.</param>
 /// <param name="TraceParent">The W3C trace context that work on this request belongs to; null where nobody traces.</param>
-/// <param name="SessionKey">The conversation that the request is a turn of, as the header X-Session-Id names it; null: none.</param>
-sealed record RequestOrigin(string Client, string RequestId, string? TraceParent, string? SessionKey = null)
+sealed record RequestOrigin(string Client, string RequestId, string? TraceParent)
 {
-    const string SessionHeader = "X-Session-Id";
-
-    public static RequestOrigin Of(HttpContext http, string? user) => new(
-        ClientOf(http, user), http.TraceIdentifier, Activity.Current is { IdFormat: ActivityIdFormat.W3C } traced ? traced.Id : null,
-        http.Request.Headers[SessionHeader] is [{ Length: > 0 and <= SequenceRules.LongestSessionKey } key] ? key : null);
+    public static RequestOrigin Of(HttpContext http, string? user)
+        => new(ClientOf(http, user), http.TraceIdentifier, Activity.Current is { IdFormat: ActivityIdFormat.W3C } traced ? traced.Id : null);
 
     static string ClientOf(HttpContext http, string? user)
     {
@@ -45,6 +41,9 @@ sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IRe
 
     /// <summary>Its token ids are wanted after it has ended.</summary>
     public bool KeepsIds { get; init; }
+
+    /// <summary>Takes down what is generated; null: nobody asks for it.</summary>
+    public AnswerRecord? Record { get; init; }
 }
 
 /// <summary>The sequences of a request: n per prompt, in the order of OpenAI's indices (all choices of the first prompt first).</summary>
@@ -54,6 +53,9 @@ sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IRe
 sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int context, AnswerFormats formats, GrammarSource? grammar)
 {
     readonly GenerationSettings _settings = request.Settings;
+
+    /// <summary>Takes down the only choice; null: none.</summary>
+    public AnswerRecord? Record { get; init; }
 
     public IReadOnlyList<ChoiceRequest> Make(IReadOnlyList<EncodedPrompt> prompts)
         => [.. from prompt in prompts.Index()
@@ -71,13 +73,18 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
             Priority = _settings.Priority,
             Client = origin.Client,
             CacheSalt = _settings.CacheSalt,
-            SessionKey = origin.SessionKey,
+            SessionKey = request.Session.Id,
             MaxTokensIsDefault = _settings.MaxTokens is null,
             RequestId = origin.RequestId,
             TraceParent = origin.TraceParent ?? "",
             Grammar = grammar,
         };
-        return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0) { Format = formats.Of(request, prompt), KeepsIds = _settings.KeepsIds };
+        return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0)
+        {
+            Format = formats.Of(request, prompt),
+            KeepsIds = _settings.KeepsIds,
+            Record = Record,
+        };
     }
 
     /// <summary>The same seed gives the same choices again, and neighbouring choices differ.</summary>

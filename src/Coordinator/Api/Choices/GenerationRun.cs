@@ -17,6 +17,11 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     readonly Choice[] _choices = [.. requests.Select(request => new Choice(request, tokenizer))];
     readonly TaskCompletionSource _takenOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>
+    /// What is to be done after the only choice's last token and before its end is told; null: nothing. It gives the error that ends the run instead, or null.
+    /// </summary>
+    public Func<Task<ApiError?>>? Closing { get; init; }
+
     /// <summary>Completes when a sequence has begun: the engine has taken the request on. It never does if the request is refused.</summary>
     public Task TakenOn => _takenOn.Task;
 
@@ -42,10 +47,11 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await foreach (var happened in engine.GenerateAsync(choice.Request.Sequence, ending.Token))
         {
-            if (Take(choice, happened) is { } delta) yield return delta;
-            if (!choice.Finished && Error is null) continue;
-            ending.Cancel();
-            yield break;
+            var delta = Take(choice, happened);
+            if (choice.Finished || Error is not null) ending.Cancel();
+            if (choice.Finished && Closing is not null) Error = await Closing();
+            if (delta is not null && Error is null) yield return delta;
+            if (choice.Finished || Error is not null) yield break;
         }
         FailUnlessFinished();
     }

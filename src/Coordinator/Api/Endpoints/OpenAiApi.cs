@@ -6,9 +6,11 @@ using LlamaCluster.Coordinator.Api.OpenAiResponses;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
+using LlamaCluster.Coordinator.Api.Sessions;
 using LlamaCluster.Coordinator.Api.TextGeneration;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Sessions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
@@ -16,6 +18,7 @@ using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Net.Http.Headers;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
@@ -39,6 +42,9 @@ public static class OpenAiApi
         services.TryAddSingleton(new ApiOptions());
         services.TryAddSingleton(new EngineOptions());
         services.AddOpenApi(options => options.AddDocumentTransformer<ApiDocument>());
+        services.TryAddSingleton(new SessionsOptions());
+        services.TryAddSingleton(provider => SessionDirectory.Temporary(
+            provider.GetRequiredService<SessionsOptions>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
         return services
             .AddMetrics()
             .AddCors()
@@ -48,6 +54,7 @@ public static class OpenAiApi
             .AddSingleton<PromptEncoder>()
             .AddSingleton<AnswerFormats>()
             .AddSingleton<ResponseStore>()
+            .AddSingleton<TurnStarter>()
             .AddSingleton<CompletionResponder>();
     }
 
@@ -66,7 +73,7 @@ public static class OpenAiApi
                 ? next(http)
                 : JsonResponse.WriteAsync(http.Response, ApiError.ForeignHost(JsonText.Shorten(http.Request.Host.Host))));
         return app
-            .UseCors(policy => origins.AddTo(policy, RequestGate.RequestId, RequestReader.Ignored, RequestReader.Adjusted, HeaderNames.RetryAfter))
+            .UseCors(policy => origins.AddTo(policy, RequestGate.RequestId, RequestReader.Ignored, RequestReader.Adjusted, HeaderNames.RetryAfter, SessionRules.Header, TurnStarter.TurnHeader, TurnStarter.DroppedHeader))
             .UseStatusCodePages(WriteBodyAsync);
     }
 
@@ -90,6 +97,11 @@ public static class OpenAiApi
         routes.Map<GenerateEndpoint>("/generate_stream", Post);
         routes.Map<InfoEndpoint>("/info", Get);
         routes.Map<RootEndpoint>("/", [.. Get, HttpMethods.Post]);
+        routes.Map<SessionsEndpoint>("/v1/sessions", [.. Get, .. Post]);
+        routes.Map<SessionImportEndpoint>("/v1/sessions/import", Post);
+        routes.Map<OneSessionEndpoint>($"/v1/sessions/{{{SessionEndpoint.Id}}}", [.. Get, HttpMethods.Delete]);
+        routes.Map<SessionExportEndpoint>($"/v1/sessions/{{{SessionEndpoint.Id}}}/export", Get);
+        routes.Map<SessionForkEndpoint>($"/v1/sessions/{{{SessionEndpoint.Id}}}/fork", Post);
         routes.Map<TokenizeEndpoint>("/tokenize", Post);
         routes.Map<DetokenizeEndpoint>("/detokenize", Post);
         routes.Map<HealthEndpoint>("/health", Get);

@@ -83,15 +83,15 @@ sealed class ResponsesRules(ServedModel model, ResponseStore store)
             StopIds = model.Tokenizer.StopIds,
             User = fields.Text("user"),
             Stream = stream,
-            Grammar = grammar is null ? null : new("text.format", grammar),
+            Grammar = grammar,
         };
     }
 
-    static GrammarSource? ReadFormat(FieldReader fields)
+    static AskedGrammar? ReadFormat(FieldReader fields)
     {
         if (fields.Fields("text") is not { } text) return null;
         text.Hint("verbosity", Neutral.Text("medium"), "is not supported");
-        GrammarSource? grammar = null;
+        AskedGrammar? grammar = null;
         if (text.Fields("format") is { } format)
         {
             switch (format.Text("type"))
@@ -99,12 +99,12 @@ sealed class ResponsesRules(ServedModel model, ResponseStore store)
                 case "text":
                     break;
                 case "json_object":
-                    grammar = GrammarSource.AnyObject;
+                    grammar = new(format.PathOf("type"), GrammarSource.AnyObject);
                     break;
                 case "json_schema":
                     foreach (var name in (string[])["name", "description", "strict"]) format.Bookkeeping(name);
                     if (format.Fields("schema") is null) format.Refuse("schema", $"'{format.PathOf("schema")}' is required.");
-                    grammar = GrammarSource.OfSchema(format.Json("schema"));
+                    grammar = new(format.PathOf("schema"), GrammarSource.OfSchema(format.Json("schema")));
                     break;
                 case var type:
                     format.Refuse("type", $"'{format.PathOf("type")}' must be \"text\", \"json_object\" or \"json_schema\", not '{JsonText.Shorten(type ?? "")}'.");

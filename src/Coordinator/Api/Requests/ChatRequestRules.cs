@@ -18,7 +18,12 @@ static class ChatRequestRules
         var prompt = ReadPrompt(fields, model);
         var addSpecialTokens = fields.Flag("add_special_tokens");
         var settings = SettingsRules.Read(fields, model, ReadLogprobs(fields), leastTokens: 1);
-        return new CompletionRequest([prompt], addSpecialTokens, Echo: false, settings) { Tools = prompt.Tools, MayReason = true };
+        return new CompletionRequest([prompt], addSpecialTokens, Echo: false, settings)
+        {
+            Tools = prompt.Tools,
+            MayReason = true,
+            Session = SessionRules.ReadChat(fields),
+        };
     }
 
     public static RawPrompt.Chat ReadPrompt(FieldReader fields, ServedModel model)

@@ -16,6 +16,9 @@ sealed record CompletionRequest(IReadOnlyList<RawPrompt> Prompts, bool AddSpecia
 
     /// <summary>Answers are told apart into reasoning and words for the user, where the model reasons.</summary>
     public bool MayReason { get; init; }
+
+    /// <summary>What it says of a session.</summary>
+    public SessionRequest Session { get; init; } = SessionRequest.None;
 }
 
 /// <summary>A prompt as a client gives it, before it is encoded.</summary>
@@ -38,6 +41,9 @@ abstract record RawPrompt
 
         /// <summary>Functions that the prompt tells of; null: none.</summary>
         public ToolUse? Tools { get; init; }
+
+        /// <summary>What the template takes for the time of day; null: the time of day.</summary>
+        public DateTimeOffset? Now { get; init; }
 
         /// <summary>Further variables of the template.</summary>
         public IReadOnlyDictionary<string, JsonNode?> Variables { get; init; } = ImmutableDictionary<string, JsonNode?>.Empty;

@@ -18,7 +18,6 @@ static class OtherFields
     [
         ("store", Neutral.False, "other than false is not supported: nothing is stored"),
         ("service_tier", Neutral.Text("auto", "default"), "must be \"auto\" or \"default\": there are no other tiers"),
-        ("session_id", Neutral.Never, "is not supported: sessions are not supported yet"),
         ("prediction", Neutral.Never, Unsupported),
         ("reasoning_effort", Neutral.Never, "is not supported: this model does not reason apart from its answer"),
         ("verbosity", Neutral.Never, Unsupported),

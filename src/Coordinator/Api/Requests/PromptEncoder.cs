@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading.RateLimiting;
-using LlamaCluster.Text.Grammars;
 using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
@@ -25,7 +24,6 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     });
 
     readonly EncodingThreads _threads = new(ApiLimits.EncodingsAtATime);
-    readonly GrammarCache _grammars = new();
 
     /// <summary>All prompts of a request, each encoded once and checked to fit the context. The form of its answers is checked too, which is work of the same kind.</summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
@@ -41,9 +39,6 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     public Task<ApiOutcome<string>> DetokenizeAsync(IReadOnlyList<int> ids, CancellationToken cancellation)
         => InTurnAsync<string>(() => Detokenize(ids), cancellation);
 
-    /// <summary>Compiles a grammar, unless one like it was compiled lately.</summary>
-    public GrammarCompilation Compile(GrammarSource source) => _grammars.Compile(source);
-
     /// <summary>Other work on a request that takes a processor for a while, such as compiling a grammar.</summary>
     public Task<ApiOutcome<T>> WorkAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class => InTurnAsync(work, cancellation);
 
@@ -55,8 +50,6 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
 
     ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
     {
-        if (request.Settings.Grammar is { } grammar && _grammars.Compile(grammar.Source).Refusal is { } refusal)
-            return ApiError.Invalid(grammar.Field, $"'{grammar.Field}' cannot be enforced: {refusal}.");
         var encoded = new EncodedPrompt[request.Prompts.Count];
         foreach (var (index, prompt) in request.Prompts.Index())
         {
@@ -83,7 +76,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
         => TextOf(prompt, cancellation).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
 
-    List<int> Tokenize(string text, bool addSpecialTokens)
+    /// <summary>The ids of a text. To be called within <see cref="InTurnAsync"/>.</summary>
+    public List<int> Tokenize(string text, bool addSpecialTokens)
     {
         var ids = new List<int>();
         model.Tokenizer.Encode(Encoding.UTF8.GetBytes(text), ids, addSpecialTokens, parseSpecial: true);
@@ -105,7 +99,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         _ => throw new InvalidOperationException($"a prompt cannot be {prompt.GetType().Name}"),
     };
 
-    ApiOutcome<string> Render(RawPrompt.Chat chat, CancellationToken cancellation)
+    /// <summary>The text of a conversation. To be called within <see cref="InTurnAsync"/>.</summary>
+    public ApiOutcome<string> Render(RawPrompt.Chat chat, CancellationToken cancellation)
     {
         if (model.Template is null)
             return ApiError.Invalid("messages", model.TemplateProblem is { } problem
@@ -121,7 +116,7 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
                 BosToken = model.BosText,
                 EosToken = model.EosText,
                 Variables = chat.Variables,
-                Now = time.GetLocalNow(),
+                Now = chat.Now ?? time.GetLocalNow(),
             }, time, cancellation, options.ToolParser);
             return chat.ContinuesLast ? UpToLastWords(text, chat) : text;
         }
@@ -141,7 +136,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
             : text[..(at + words.Length)];
     }
 
-    async Task<ApiOutcome<T>> InTurnAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
+    /// <summary>Does work on prompts when its turn comes, on a thread for that.</summary>
+    public async Task<ApiOutcome<T>> InTurnAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
     {
         using var turn = await TakeTurnAsync(cancellation);
         return turn is { IsAcquired: true }

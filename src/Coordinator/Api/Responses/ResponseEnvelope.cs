@@ -88,7 +88,7 @@ sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerFo
 
     public void Fail(EventStream events, ApiError error)
     {
-        error.WriteTo(events.Begin());
+        error.WriteTo(events.Begin(), withRetryAfter: true);
         events.End();
     }
 

@@ -3,7 +3,7 @@ using LlamaCluster.Sessions.Storage;
 namespace LlamaCluster.Sessions;
 
 /// <summary>How long sessions are kept, and how many.</summary>
-public sealed record SessionOptions
+public sealed record SessionsOptions
 {
     /// <summary>A Redis server that keeps the sessions (redis://...). Null, the default: a SQLite file in the data folder keeps them.</summary>
     public string? State { get; init; }
