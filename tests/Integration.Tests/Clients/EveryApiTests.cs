@@ -52,17 +52,6 @@ public sealed class EveryApiTests
             Assert.Equal("weather", (string?)call["name"]);
             AssertArguments(JsonNode.Parse((string)call["arguments"]!)!);
         }
-        var message = await AskAsync("/v1/messages", $$$"""
-            {"messages":{{{messages}}},"max_tokens":200,"tools":[{"name":"weather","input_schema":{{{schema}}}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true}}
-            """);
-        Assert.Equal("tool_use", (string?)message["stop_reason"]);
-        AssertArguments(message["content"]![0]!["input"]!);
-        var response = await AskAsync("/v1/responses", $$$"""
-            {"input":"Weather?","parallel_tool_calls":false,"tools":[{"type":"function","name":"weather","parameters":{{{schema}}}}],"tool_choice":{"type":"function","name":"weather"}}
-            """);
-        AssertArguments(JsonNode.Parse((string)response["output"]![0]!["arguments"]!)!);
-        var formed = await AskAsync("/api/generate", $$$"""{"model":"{{{Model}}}","prompt":"Weather?","stream":false,"format":{{{schema}}}}""");
-        AssertArguments(JsonNode.Parse((string)formed["response"]!)!);
 
         async Task<JsonNode> AskAsync(string path, string body)
         {
