@@ -4,6 +4,7 @@ using LlamaCluster.Cli.CapacityPlanning;
 using LlamaCluster.Cli.Chat;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Models;
+using LlamaCluster.Cli.Sessions;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Primitives;
@@ -58,6 +59,7 @@ public static class CommandLine
             ("coordinator", CoordinatorCommand.Create),
             ("worker", WorkerCommand.Create),
             ("chat", () => ChatCommand.Create(input)),
+            ("sessions", SessionsCommand.Create),
             ("generate", GenerateCommand.Create),
             ("tokenize", () => TokenizeCommand.Create(bytes)),
             ("template", TemplateCommand.Create),

@@ -3,6 +3,7 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Sessions;
 using Microsoft.Extensions.Options;
 using static LlamaCluster.Coordinator.OptionRange;
 
@@ -51,10 +52,15 @@ public sealed record CoordinatorOptions
     public bool GrpcReflection { get; init; }
 
     /// <summary>
-    /// Where the cluster's id and this coordinator's epoch are kept, by one coordinator at a time. Null, the default: nothing is kept, and each
+    /// Where the cluster's id, this coordinator's epoch and its sessions are kept, by one coordinator at a time. Null, the default: nothing is kept, and each
     /// start is a new cluster, which workers of another join as newcomers.
     /// </summary>
     public string? DataFolder { get; init; }
+
+    /// <summary>Nobody asked for <see cref="DataFolder"/>: where it cannot be used, nothing is kept and the log says so. Default false: it is an error.</summary>
+    public bool DataFolderIsDefault { get; init; }
+
+    public SessionsOptions Sessions { get; init; } = new();
 
     public ApiOptions Api { get; init; } = new();
 
@@ -84,7 +90,8 @@ public sealed class CoordinatorOptionsValidator(
         ?? Problem("--min-workers", options.MinWorkers, 1, options.Workers)
         ?? (options.TensorParallel is { } ranks ? Problem("--tensor-parallel", ranks, 1, RankShares.MaxRanks) : null)
         ?? Problem("--streams", options.Streams, 1, 4096)
-        ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null);
+        ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null)
+        ?? options.Sessions.FirstProblem();
 
     static string? ListenProblem(string name, string value, string? problem) => problem is null ? null : $"{name} is '{value}'; {problem}";
 }

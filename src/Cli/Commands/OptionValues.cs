@@ -60,9 +60,9 @@ static class SizeOption
 /// <summary>An option whose value is a length of time: a number with a unit, or 0. To the library it is a text, as <see cref="WordOption{T}"/> is.</summary>
 sealed class DurationOption : Option<string>
 {
-    const string Form = "0, or a number and one of ms, s, min, h";
+    const string Form = "0, or a number and one of ms, s, min, h, d";
 
-    static readonly (string Unit, double Seconds)[] Units = [("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600)];
+    static readonly (string Unit, double Seconds)[] Units = [("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600), ("d", 86400)];
 
     /// <param name="otherwise">As it is written.</param>
     public DurationOption(string name, string description, string otherwise) : base(name)

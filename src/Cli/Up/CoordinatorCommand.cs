@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Hosting;
 
@@ -46,16 +47,16 @@ static class CoordinatorCommand
         var dataFolder = new Option<string?>("--data-dir")
         {
             HelpName = "DIR",
-            Description = "where the cluster's id and this coordinator's epoch are kept; without it each start is a new cluster",
+            Description = "where sessions, the cluster's id and this coordinator's epoch are kept; without it the user's state folder (~/.local/state/llamacluster)",
         };
         var (tls, reflection) = (new TlsOptions(), ReflectionOption());
-        var (queue, api, recovery) = (new QueueOptions(), new HttpApiOptions(), new RecoveryOptions());
+        var (queue, api, sessions, recovery) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions(), new RecoveryOptions());
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
         {
             model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, dataFolder, reflection,
         };
         foreach (var option in tls.All) command.Add(option);
-        foreach (var option in queue.All.Concat(api.All).Concat(recovery.All)) command.Add(option);
+        foreach (var option in queue.All.Concat(api.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {
@@ -69,7 +70,9 @@ static class CoordinatorCommand
                 Objective = ObjectiveOption.Parse(parsed.GetRequiredValue(objective)),
                 Streams = parsed.GetValue(streams),
                 ContextLength = parsed.GetValue(context),
-                DataFolder = parsed.GetValue(dataFolder),
+                DataFolder = parsed.GetValue(dataFolder) ?? StateRoot.Find(),
+                DataFolderIsDefault = parsed.GetValue(dataFolder) is null,
+                Sessions = sessions.Read(parsed),
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 Api = api.Read(parsed),

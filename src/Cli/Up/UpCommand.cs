@@ -33,12 +33,13 @@ static class UpCommand
         };
         var trustDigest = WorkerCommand.TrustDigestOption();
         var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the cluster stops; each worker has a folder in it");
-        var (queue, api, recovery) = (new QueueOptions(), new HttpApiOptions(), new RecoveryOptions());
+        var dataFolder = new Option<string?>("--data-dir") { HelpName = "DIR", Description = "where sessions are kept; without it they end with `up`" };
+        var (queue, api, sessions, recovery) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions(), new RecoveryOptions());
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
         {
-            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit, trustDigest,
+            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, dataFolder, restartLimit, trustDigest,
         };
-        foreach (var option in kvDisk.All.Concat(queue.All).Concat(api.All).Concat(recovery.All)) command.Add(option);
+        foreach (var option in kvDisk.All.Concat(queue.All).Concat(api.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -52,6 +53,8 @@ static class UpCommand
                     Deadlines = recovery.DeadlinesOf(parsed),
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
+                    DataFolder = parsed.GetValue(dataFolder),
+                    Sessions = sessions.Read(parsed),
                     Api = api.Read(parsed),
                     Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
                 },

@@ -86,7 +86,11 @@ public abstract record SequenceEvent
 
     /// <summary>The sequence runs: the first event of each that does.</summary>
     /// <param name="CachedTokens">How many of the prompt's tokens the prefix cache had.</param>
-    public sealed record Begun(int CachedTokens) : SequenceEvent;
+    public sealed record Begun(int CachedTokens) : SequenceEvent
+    {
+        /// <summary>The replica that runs it; empty where the engine has no names for them.</summary>
+        public string Replica { get; init; } = "";
+    }
 
     /// <summary>Log-probabilities of the prompt's tokens from the second on, where asked for; may come in several parts, before the first token.</summary>
     public sealed record Prompt(IReadOnlyList<SampledToken> Tokens) : SequenceEvent;

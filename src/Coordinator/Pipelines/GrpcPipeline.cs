@@ -32,6 +32,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     readonly Lock _lock = new();
     readonly Queue<StepInFlight> _inFlight = new();   // guarded by _lock, as are the fields below
     ulong _lastStep;
+    bool _hasVocabulary;   // the last stage has what grammars need to know of tokens
     PipelineFailure? _failure;
     PipelineFailure? _suspicion;
 
@@ -83,12 +84,29 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             if (_inFlight.Count == 1) RestartDeadline();
             if (step.Ended.Count > 0) End(step.Ended);
             if (step.Moves is { } moves) _disks!.Move(moves);
-            foreach (var history in StepMessages.HistoriesOf(step, ViewVersion))
-                foreach (var stream in _streams.Where(stream => stream.Worker.Stage == StageCount - 1)) stream.Send(history);
+            SendGrammars(step);
+            foreach (var history in StepMessages.HistoriesOf(step, ViewVersion)) SendToLastStage(history);
             var requests = StepMessages.Of(step, ViewVersion, pending.Id, StageCount);
             foreach (var stream in _streams) stream.Send(requests[stream.Worker.Stage]);
             return pending.Returned;
         }
+    }
+
+    void SendGrammars(ScheduledStep step)
+    {
+        foreach (var grammar in StepMessages.GrammarsOf(step, ViewVersion))
+        {
+            if (!_hasVocabulary && _options.Tokenizer is { } tokenizer)
+                foreach (var part in StepMessages.VocabularyOf(tokenizer, ViewVersion)) SendToLastStage(part);
+            _hasVocabulary = true;
+            SendToLastStage(grammar);
+        }
+    }
+
+    void SendToLastStage(StepRequest request)
+    {
+        foreach (var stream in _streams)
+            if (stream.Worker.Stage == StageCount - 1) stream.Send(request);
     }
 
     public void End(IReadOnlyList<ulong> sequences)

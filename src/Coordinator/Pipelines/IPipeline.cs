@@ -1,6 +1,7 @@
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Pipelines;
 
@@ -49,7 +50,7 @@ public interface IWorkerDisks
     /// <summary>Has all workers move blocks, after the steps sent so far and before later ones. What a step brings along is moved with it.</summary>
     void Move(BlockMoves moves);
 
-    /// <summary>Tells, to be called once, what is on the disks, and then what changes there. Reports of one worker come in order.</summary>
+    /// <summary>Tells what is on the disks, and then what changes there. To be called once. Reports of one worker come in order.</summary>
     void Follow(Action<DiskReport> report);
 }
 
@@ -94,7 +95,11 @@ public abstract record PipelineOpening
 /// <param name="Workers">In stage order, then rank order, as in the plan.</param>
 /// <param name="VocabularySize">V: sampled ids are below it.</param>
 public sealed record PipelineOptions(
-    string Replica, ClusterPlan Plan, IReadOnlyList<StageWorker> Workers, int KvBlocks, int VocabularySize, ClusterDeadlines Deadlines);
+    string Replica, ClusterPlan Plan, IReadOnlyList<StageWorker> Workers, int KvBlocks, int VocabularySize, ClusterDeadlines Deadlines)
+{
+    /// <summary>The model's tokens, of which the last stage is told once there is a grammar. Null: there are no grammars.</summary>
+    public ITokenizer? Tokenizer { get; init; }
+}
 
 /// <summary>A worker with the part it has in a view.</summary>
 /// <param name="Name">For people.</param>

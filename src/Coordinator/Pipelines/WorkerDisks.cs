@@ -34,7 +34,7 @@ sealed class WorkerDisks : IWorkerDisks
 
     public void Move(BlockMoves moves)
     {
-        var messages = MessagesOf(moves).ToList();
+        var messages = MessagesOf(moves, _viewVersion).ToList();
         lock (_sending)
             foreach (var message in messages)
                 foreach (var stream in _streams) stream.Send(message);
@@ -82,13 +82,21 @@ sealed class WorkerDisks : IWorkerDisks
     }
 
     /// <summary>A restore has a message of its own, so that each keeps the budget.</summary>
-    IEnumerable<StepRequest> MessagesOf(BlockMoves moves)
+    internal static IEnumerable<StepRequest> MessagesOf(BlockMoves moves, ulong viewVersion)
     {
-        if (moves.Spills.Count + moves.Used.Count > 0)
+        StepRequest Message(Protos.BlockMoves message)
+        {
+            message.ViewVersion = viewVersion;
+            return new StepRequest { Moves = message };
+        }
+
+
+        if (moves.Spills.Count + moves.Used.Count + moves.GivenUp.Count > 0)
             yield return Message(new Protos.BlockMoves
             {
                 Spills = { moves.Spills.Select(spill => new BlockSpill { Block = spill.Block, Key = Bytes([spill.Key]) }) },
                 Used = Bytes(moves.Used),
+                GivenUp = { moves.GivenUp },
             });
         foreach (var restore in moves.Restores)
             yield return Message(new Protos.BlockMoves
@@ -103,12 +111,6 @@ sealed class WorkerDisks : IWorkerDisks
                     },
                 },
             });
-    }
-
-    StepRequest Message(Protos.BlockMoves moves)
-    {
-        moves.ViewVersion = _viewVersion;
-        return new StepRequest { Moves = moves };
     }
 
     static ByteString Bytes(IReadOnlyList<PrefixCacheKey> keys)

@@ -45,7 +45,8 @@ public sealed class ReplicaRouter(IEnumerable<Replica> replicas, SequenceRules r
         var stream = streams[index];
         try
         {
-            await foreach (var next in stream.ReadAllAsync(cancellation)) yield return next;
+            await foreach (var next in stream.ReadAllAsync(cancellation))
+                yield return next is SequenceEvent.Begun begun ? begun with { Replica = replica.Name } : next;
         }
         finally
         {

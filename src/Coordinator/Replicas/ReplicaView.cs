@@ -24,9 +24,12 @@ sealed class ReplicaView : IDisposable
         (Pipeline, _inbox, _time) = (pipeline, inbox, time);
         var pool = new KvBlockPool(pipeline.KvBlocks);
         if (options.CachePrefixes && pipeline.Disks is { } disks)
+        {
             Disk = new ReplicaDisk(disks, pool, () => inbox.TryWrite(LoopMessage.Wake.Instance), time, logger);
+            disks.Follow(report => inbox.TryWrite(new LoopMessage.OnDisk(this, report)));
+        }
+        else pipeline.Disks?.Follow(_ => { });   // nobody will ask for what the workers announced
         Scheduler = new StepScheduler(LimitsOf(options, pipeline.StageCount), pool, Disk?.Tier);
-        if (Disk is not null) pipeline.Disks!.Follow(report => inbox.TryWrite(new LoopMessage.OnDisk(this, report)));
     }
 
     public IPipeline Pipeline { get; }

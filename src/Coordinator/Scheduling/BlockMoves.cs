@@ -7,7 +7,11 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// <param name="Spills">Blocks to be written as they are when their turn comes.</param>
 /// <param name="Restores">Blocks to be read, which no sequence has until all workers have answered.</param>
 /// <param name="Used">Keys that count as used just now, the last of them most recently: what was not used for longest is given up first.</param>
-public sealed record BlockMoves(IReadOnlyList<DiskBlock> Spills, IReadOnlyList<BlockRestore> Restores, IReadOnlyList<PrefixCacheKey> Used);
+public sealed record BlockMoves(IReadOnlyList<DiskBlock> Spills, IReadOnlyList<BlockRestore> Restores, IReadOnlyList<PrefixCacheKey> Used)
+{
+    /// <summary>Restores that nobody waits for any more: nothing may be put into their blocks from now on.</summary>
+    public IReadOnlyList<ulong> GivenUp { get; init; } = [];
+}
 
 /// <summary>A block in memory and what names its content on disk: the key of the prefix that fills it.</summary>
 public readonly record struct DiskBlock(int Block, PrefixCacheKey Key);

@@ -19,6 +19,7 @@ public sealed class DiskTier
     readonly Dictionary<ulong, Restore> _restores = [];
     readonly Dictionary<PrefixCacheKey, Restore> _underWay = [];
     readonly List<BlockRestore> _ordered = [];
+    readonly List<ulong> _givenUp = [];
     ulong _lastRestore;
     bool _isGivenUp;
 
@@ -41,7 +42,7 @@ public sealed class DiskTier
     public long Restored { get; private set; }
 
     /// <summary>Restores that sequences wait for.</summary>
-    public int Restoring { get; private set; }
+    public int Restoring => _restores.Count;
 
     /// <summary>Reports of workers that were taken in, in all: by it one sees whether they move.</summary>
     public long Reports { get; private set; }
@@ -87,7 +88,6 @@ public sealed class DiskTier
         var restore = new Restore(++_lastRestore, [.. blocks.Select(one => one.Block)], held, _workers);
         _restores.Add(restore.Id, restore);
         foreach (var (_, key) in missing) _underWay.Add(key, restore);
-        Restoring++;
         _ordered.Add(new BlockRestore(restore.Id, restore.Blocks));
         return true;
     }
@@ -105,7 +105,7 @@ public sealed class DiskTier
     /// <summary>What is to be sent now, behind the steps that were sent before. Null: nothing.</summary>
     public BlockMoves? TakeMoves()
     {
-        if (_isGivenUp) return null;
+        if (_isGivenUp) return TakeGivenUp();
         var (spills, used) = _spills.Take();
         if (spills.Count == 0 && used.Count == 0 && _ordered.Count == 0) return null;
         var moves = new BlockMoves(spills, [.. _ordered], used);
@@ -113,14 +113,25 @@ public sealed class DiskTier
         return moves;
     }
 
-    /// <summary>The disks do not answer. Nobody waits for them any more; blocks that they may still write to stay out of use.</summary>
+    /// <summary>The disks do not answer. Nobody waits for them any more, and the blocks that were to be read into are free once the workers are told.</summary>
     public void GiveUp()
     {
         _isGivenUp = true;
         _pool.Evicting = null;
+        foreach (var restore in _restores.Values) _pool.Release(restore.Held);
+        _givenUp.AddRange(_restores.Keys);
+        _restores.Clear();
+        _ordered.Clear();
         _index.Clear();
         _underWay.Clear();
-        Restoring = 0;
+    }
+
+    BlockMoves? TakeGivenUp()
+    {
+        if (_givenUp.Count == 0) return null;
+        var moves = new BlockMoves([], [], []) { GivenUp = [.. _givenUp] };
+        _givenUp.Clear();
+        return moves;
     }
 
     void Update(DiskReport.Changed changed)
@@ -144,7 +155,6 @@ public sealed class DiskTier
         if (restore.Count < restore.Blocks.Count) _index.Forget(restore.Blocks[restore.Count].Key);
         _pool.Release(restore.Held);
         Restored += restore.Count;
-        if (!_isGivenUp) Restoring--;
     }
 
     /// <summary>The blocks from the sequence's beginning that are in memory or on disk.</summary>

@@ -97,13 +97,18 @@ public sealed class KvBlockPool
     }
 
     /// <summary>
-    /// One more wants to find a block later, which is held and can be found: it is used for something else after all blocks that nobody wants to find, but
-    /// then it is.
+    /// One more wants to find a block later, which can be found now: it is used for something else after all blocks that nobody wants to find, but then it
+    /// is.
     /// </summary>
     public RetainedBlock Retain(int block)
     {
-        if (_holders[block] == 0) throw new InvalidOperationException($"KV block {block} is to be retained but nobody holds it");
+        if (_keys[block] is not { Count: > 0 }) throw new InvalidOperationException($"KV block {block} is to be retained but no prefix can be found in it");
         _retainers[block]++;
+        if (_holders[block] == 0)
+        {
+            _unheld.Remove(block);
+            _unheld.AddLastRetained(block);
+        }
         return new RetainedBlock(block, _uses[block]);
     }
 

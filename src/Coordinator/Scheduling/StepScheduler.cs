@@ -98,7 +98,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         var moves = disk?.TakeMoves();
         foreach (var chunk in step.Chunks) _sequences.Cache.Publish(chunk.Run);
         StepsInFlight++;
-        return step.ToStep(TakeEnded()) with { Moves = moves };
+        return step.ToStep(TakeEnded(), moves);
     }
 
     /// <summary>Takes in what a step computed; <paramref name="results"/> has one entry per chunk, in order.</summary>

@@ -1,6 +1,7 @@
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Supervision;
 
@@ -14,4 +15,8 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// <param name="KvBlocks">KV blocks wanted; less where memory does not suffice.</param>
 public sealed record SupervisorOptions(
     ModelIdentity Model, ModelFootprint Footprint, string ModelPath, int Workers, int MinWorkers, int? TensorParallel, PlanObjective Objective, int Streams,
-    int MaxSequenceLength, int VocabularySize, long BufferBytes, int KvBlocks, EngineOptions Engine, ClusterDeadlines Deadlines);
+    int MaxSequenceLength, int VocabularySize, long BufferBytes, int KvBlocks, EngineOptions Engine, ClusterDeadlines Deadlines)
+{
+    /// <summary>The model's tokens, for answers that must have a form. Null: there are none.</summary>
+    public ITokenizer? Tokenizer { get; init; }
+}

@@ -69,7 +69,7 @@ public sealed class ViewStages(
     {
         var stepTime = StepTimeOf(planned);
         var deadlines = options.Deadlines.Step < stepTime ? options.Deadlines with { Step = stepTime } : options.Deadlines;
-        var pipeline = new PipelineOptions(replica.Name, planned.Plan, WorkersOf(planned, members), kvBlocks, options.VocabularySize, deadlines);
+        var pipeline = new PipelineOptions(replica.Name, planned.Plan, WorkersOf(planned, members), kvBlocks, options.VocabularySize, deadlines) { Tokenizer = options.Tokenizer };
         return GrpcPipeline.OpenAsync(pipeline, channels, metrics, pulse, time, logger, cancellation);
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Worker.KvDisk;
 using Wire = LlamaCluster.Protos;
@@ -19,6 +20,7 @@ sealed class BlockMover
     readonly BlockDisk _disk;
     readonly BlockBuffers _spilled;
     readonly BlockBuffers _read;
+    readonly ConcurrentDictionary<ulong, Restore> _restores = [];   // under way
     readonly CancellationTokenSource _over = new();
     Action<Wire.StepReply> _reply = _ => { };
     Action<StageWork> _submit = _ => { };
@@ -46,11 +48,16 @@ sealed class BlockMover
     /// <summary>Begins what a message asks for. On the stage's thread.</summary>
     public void Begin(StageWork.MoveBlocks moves)
     {
+        foreach (var id in moves.GivenUp)
+            if (_restores.TryGetValue(id, out var given)) given.Failed = true;
         foreach (var (block, key) in moves.Spills)
             if (!TrySpill(block, key)) _reply(StepReplies.SpillDone(_viewVersion));
         if (moves.Used.Length > 0) _disk.Writer.TryPost(() => _store.Use(moves.Used));
         foreach (var restore in moves.Restores)
+        {
+            _restores[restore.Id] = restore;
             if (!_disk.Reader.TryPost(() => Read(restore))) End(restore);
+        }
     }
 
     /// <summary>A block of a restore has been read. On the stage's thread.</summary>
@@ -64,7 +71,11 @@ sealed class BlockMover
     }
 
     /// <summary>All of a restore that could be read is back. On the stage's thread.</summary>
-    public void End(Restore restore) => _reply(StepReplies.Restored(_viewVersion, restore.Id, restore.Count));
+    public void End(Restore restore)
+    {
+        _restores.TryRemove(restore.Id, out _);
+        _reply(StepReplies.Restored(_viewVersion, restore.Id, restore.Count));
+    }
 
     /// <summary>The view is over. What is spilled is still written; nothing more is read.</summary>
     public void Close() => _over.Cancel();
@@ -79,24 +90,45 @@ sealed class BlockMover
 
     void Write(BlockKey key, byte[] bytes)
     {
-        _store.Put(key, bytes);
-        _spilled.Return(bytes);
-        _reply(StepReplies.SpillDone(_viewVersion));
+        try
+        {
+            _store.Put(key, bytes);
+        }
+        finally
+        {
+            _spilled.Return(bytes);
+            _reply(StepReplies.SpillDone(_viewVersion));
+        }
     }
 
     void Read(Restore restore)
     {
-        foreach (var (block, key) in restore.Blocks)
+        try
         {
-            if (!_read.TryTake(_over.Token, out var bytes)) return;
-            if (!_store.TryGet(key, bytes))
-            {
-                _read.Return(bytes);
-                break;
-            }
-            _submit(new StageWork.PutBack(restore, block, bytes));
+            foreach (var (block, key) in restore.Blocks)
+                if (!TryRead(restore, block, key)) break;
         }
-        _submit(new StageWork.EndRestore(restore));
+        finally
+        {
+            _submit(new StageWork.EndRestore(restore));
+        }
+    }
+
+    /// <returns>False if the block is not there, or the view is over.</returns>
+    bool TryRead(Restore restore, int block, BlockKey key)
+    {
+        if (!_read.TryTake(_over.Token, out var bytes)) return false;
+        var isThere = false;
+        try
+        {
+            isThere = _store.TryGet(key, bytes);
+        }
+        finally
+        {
+            if (!isThere) _read.Return(bytes);
+        }
+        if (isThere) _submit(new StageWork.PutBack(restore, block, bytes));
+        return isThere;
     }
 
     void OnChanged(StoreChange change) => _reply(StepReplies.Kept(

@@ -31,7 +31,9 @@ abstract record StageWork
 
     /// <summary>KV blocks to disk and back; only where the worker has one.</summary>
     /// <param name="Used">On disk, and used just now, the last of them most recently.</param>
-    public sealed record MoveBlocks(IReadOnlyList<(int Block, BlockKey Key)> Spills, IReadOnlyList<Restore> Restores, BlockKey[] Used) : StageWork;
+    /// <param name="GivenUp">Restores that may put nothing more into their blocks.</param>
+    public sealed record MoveBlocks(
+        IReadOnlyList<(int Block, BlockKey Key)> Spills, IReadOnlyList<Restore> Restores, BlockKey[] Used, IReadOnlyList<ulong> GivenUp) : StageWork;
 
     /// <summary>A block that was read.</summary>
     /// <param name="Bytes">The mover's, which takes them back.</param>

@@ -24,15 +24,16 @@ static class StepMapping
     /// <param name="maxRows">The most positions that a step may bring in this view.</param>
     /// <param name="vocabularySize">V of the model.</param>
     /// <param name="histories">What has come for the step's new sequences.</param>
+    /// <param name="grammars">The same.</param>
     /// <exception cref="InvalidMessageException">One line: which field of which sequence, and what is wrong with it.</exception>
-    public static StageWork.RunStep ToWork(this Wire.StepPlan plan, int maxRows, int vocabularySize, HistoryParts histories)
+    public static StageWork.RunStep ToWork(this Wire.StepPlan plan, int maxRows, int vocabularySize, HistoryParts histories, SequenceGrammars grammars)
     {
         Field.Count("chunks", plan.Chunks.Count, 1, maxRows);
         Field.Count("new_sequences", plan.NewSequences.Count, 0, maxRows);
         Field.Count("copies", plan.Copies.Count, 0, maxRows);
         long rows = 0;
         foreach (var chunk in plan.Chunks) rows += Field.Count($"count of sequence {chunk.SequenceId}", chunk.Count, 1, maxRows);
-        var step = new Step([.. plan.NewSequences.Select(facts => ToStart(facts, vocabularySize, histories))], [.. plan.Chunks.Select(ToChunk)])
+        var step = new Step([.. plan.NewSequences.Select(facts => grammars.Complete(ToStart(facts, vocabularySize, histories)))], [.. plan.Chunks.Select(ToChunk)])
         {
             Copies = [.. plan.Copies.Select(copy => new BlockCopy(copy.Source, copy.Target))],
         };
@@ -50,7 +51,8 @@ static class StepMapping
         return new StageWork.MoveBlocks(
             [.. moves.Spills.Select(spill => (spill.Block, ToKeys("key of a spill", spill.Key, 1)[0]))],
             [.. moves.Restores.Select(ToRestore)],
-            ToKeys("used", moves.Used, moves.Used.Length / BlockKey.Size));
+            ToKeys("used", moves.Used, moves.Used.Length / BlockKey.Size),
+            moves.GivenUp);
     }
 
     static Restore ToRestore(Wire.BlockRestore restore) =>
@@ -61,7 +63,7 @@ static class StepMapping
         : throw new InvalidMessageException($"{field} has {bytes.Length} bytes, not {count} times {BlockKey.Size}");
 
     static Chunk ToChunk(Wire.SequenceChunk chunk) => new(
-        chunk.SequenceId, chunk.Start, chunk.Count, chunk.Tokens.ToArray(), chunk.NewBlocks.ToArray(), chunk.SampleCount, chunk.TokenMask.Memory);
+        chunk.SequenceId, chunk.Start, chunk.Count, chunk.Tokens.ToArray(), chunk.NewBlocks.ToArray(), chunk.SampleCount);
 
     static SequenceStart ToStart(Wire.SequenceFacts facts, int vocabularySize, HistoryParts histories)
     {

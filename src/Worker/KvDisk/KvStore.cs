@@ -42,14 +42,6 @@ sealed partial class KvStore : IDisposable
         if (BytesOf(1) > folder.Bytes) LogNoRoom(folder.Path, folder.Bytes, BytesOf(1));
     }
 
-    public int Count
-    {
-        get
-        {
-            lock (_guard) return _index.Count;
-        }
-    }
-
     /// <summary>From now on <paramref name="changed"/>, and nobody else, is told of changes, in order, by the thread that makes them.</summary>
     /// <returns>The keys that are there now, the most recently used first.</returns>
     public BlockKey[] Follow(Action<StoreChange> changed)
@@ -225,16 +217,17 @@ sealed partial class KvStore : IDisposable
 
     bool TryGrow()
     {
-        var bytes = BytesOf(_grown + 1) - BytesOf(_grown);
-        if (!_mayGrow || !_folder.TryTake(bytes, _shard)) return false;
+        var (bytes, taken) = (BytesOf(_grown + 1) - BytesOf(_grown), false);
         try
         {
+            taken = _mayGrow && _folder.TryTake(bytes, _shard);
+            if (!taken) return false;
             if (_grown == _segments.Count * _layout.Slots) _segments.Add(SegmentFile.Open(PathOf(_segments.Count), _layout, _segments.Count));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             LogNotWritten(_path, e.Message);
-            _folder.GiveBack(bytes);
+            if (taken) _folder.GiveBack(bytes);
             return _mayGrow = false;
         }
         _index.Grow(_segments.Count * _layout.Slots);

@@ -104,12 +104,17 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
     async Task TakeAsync(HeldShard shard, ulong view, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
     {
         var histories = new HistoryParts(shard.Order.MaxStepRows, shard.Order.MaxSequenceLength);
+        var grammars = new SequenceGrammars(shard.Model.Weights.Config.VocabularySize, shard.Order.MaxStepRows);
         while (await requests.MoveNext(cancellation))
             switch (requests.Current)
             {
-                case { Step: { } step }: await shard.Executor.SubmitAsync(ToWork(step, shard, histories), cancellation); break;
+                case { Step: { } step }: await shard.Executor.SubmitAsync(ToWork(step, shard, histories, grammars), cancellation); break;
                 case { History: { } part } when part.ViewVersion == view: histories.Add(part); break;
                 case { History: { } part }: LogStaleEnd(part.ViewVersion, view); break;
+                case { Vocabulary: { } part } when part.ViewVersion == view: grammars.Add(part); break;
+                case { Vocabulary: { } part }: LogStaleEnd(part.ViewVersion, view); break;
+                case { Grammar: { } grammar } when grammar.ViewVersion == view: grammars.Add(grammar); break;
+                case { Grammar: { } grammar }: LogStaleEnd(grammar.ViewVersion, view); break;
                 case { Ended: { } ended } when ended.ViewVersion == view:
                     await shard.Executor.SubmitAsync(new StageWork.EndSequences(ended.SequenceIds), cancellation);
                     break;
@@ -135,13 +140,13 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         }
     }
 
-    static StageWork ToWork(Wire.StepPlan step, HeldShard shard, HistoryParts histories)
+    static StageWork ToWork(Wire.StepPlan step, HeldShard shard, HistoryParts histories, SequenceGrammars grammars)
     {
         var order = shard.Order;
         if (step.ViewVersion != order.Plan.ViewVersion) return new StageWork.RefuseStep(step.StepId, Stale(step.ViewVersion, order.Plan.ViewVersion));
         try
         {
-            return step.ToWork(order.MaxStepRows, shard.Model.Weights.Config.VocabularySize, histories);
+            return step.ToWork(order.MaxStepRows, shard.Model.Weights.Config.VocabularySize, histories, grammars);
         }
         catch (InvalidMessageException e)
         {

@@ -192,7 +192,7 @@ public sealed class EndpointTests : IAsyncLifetime
     [InlineData("/tokenize", """{"prompt":5}""", "prompt")]
     [InlineData("/tokenize", """{"prompt":"a","messages":[{"role":"user","content":"a"}]}""", "prompt")]
     [InlineData("/tokenize", """{"messages":[]}""", "messages")]
-    [InlineData("/tokenize", """{"messages":[{"role":"user","content":"a"}],"tools":[{}]}""", "tools")]
+    [InlineData("/tokenize", """{"messages":[{"role":"user","content":"a"}],"tools":[{}]}""", "tools[0].function")]
     [InlineData("/tokenize", """{"prompt":"a","return_token_strs":true}""", "return_token_strs")]
     [InlineData("/detokenize", "{}", "tokens")]
     [InlineData("/detokenize", """{"tokens":"a"}""", "tokens")]

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
+using LlamaCluster.Coordinator.Api.Answering;
 using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Generation;
 using Microsoft.Extensions.Time.Testing;

@@ -14,6 +14,7 @@ sealed class FakeDisks(FakeKv kv, int workers, int capacity, int seed)
     readonly Random _random = new(seed);
     readonly List<(PrefixCacheKey Key, ulong[] Content)>[] _kept = [.. Enumerable.Range(0, workers).Select(_ => new List<(PrefixCacheKey, ulong[])>())];   // least recently used first
     readonly Queue<Func<DiskReport>> _answers = [];
+    readonly HashSet<ulong> _givenUp = [];
 
     public bool AnyAnswer => _answers.Count > 0;
 
@@ -26,6 +27,7 @@ sealed class FakeDisks(FakeKv kv, int workers, int capacity, int seed)
 
     public void Move(BlockMoves moves)
     {
+        _givenUp.UnionWith(moves.GivenUp);
         foreach (var spill in moves.Spills)
         {
             SpillsUnderWay++;
@@ -57,6 +59,7 @@ sealed class FakeDisks(FakeKv kv, int workers, int capacity, int seed)
                 var from = worker;
                 _answers.Enqueue(() =>
                 {
+                    if (_givenUp.Contains(restore.Id)) return new DiskReport.Restored(from, restore.Id, 0);
                     foreach (var block in restore.Blocks) Assert.True(kv.IsFree(block.Block), $"block {block.Block} is held while it is read");
                     var count = 0;
                     while (count < restore.Blocks.Count && Read(from, restore.Blocks[count].Key) is { } content) read[count++] = content;

@@ -80,6 +80,17 @@ public sealed class SessionHoldsTests
         Assert.Equal(64, _scheduler.ResidentPositions("d"));
     }
 
+    /// <summary>Two sequences that did not share computed the same: the block that is found may be the other's.</summary>
+    [Fact]
+    public void A_block_that_another_sequence_computed_is_held_too()
+    {
+        Run(Prompt(1), logprobs: true);
+        Run(Prompt(1), "talk", logprobs: true);
+        Assert.Equal(64, _scheduler.ResidentPositions("talk"));
+        for (var i = 10; i < 20; i++) Run(Prompt(i));
+        Assert.Equal((64, 64), (_scheduler.ResidentPositions("talk"), Cached(Prompt(1))));
+    }
+
     [Fact]
     public void Without_a_time_nothing_is_held()
     {
@@ -107,16 +118,18 @@ public sealed class SessionHoldsTests
         _scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 1, SessionHold = hold }, _pool);
     }
 
-    SequenceRun Add(int[] prompt, string? session = null)
+    /// <param name="logprobs">It computes all of its prompt.</param>
+    SequenceRun Add(int[] prompt, string? session = null, bool logprobs = false)
     {
-        var run = TestSequence.Of(++_lastId, new SequenceRequest(prompt, new SamplingOptions(), 0, new HashSet<int>()) { SessionKey = session });
+        var sampling = new SamplingOptions { PromptLogprobs = logprobs };
+        var run = TestSequence.Of(++_lastId, new SequenceRequest(prompt, sampling, 0, new HashSet<int>()) { SessionKey = session });
         Assert.Equal(AddOutcome.Queued, _scheduler.Add(run));
         return run;
     }
 
-    SequenceRun Run(int[] prompt, string? session = null)
+    SequenceRun Run(int[] prompt, string? session = null, bool logprobs = false)
     {
-        var run = Add(prompt, session);
+        var run = Add(prompt, session, logprobs);
         while (!run.Ended)
         {
             var step = _scheduler.Schedule()!;

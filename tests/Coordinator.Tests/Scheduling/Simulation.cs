@@ -53,6 +53,7 @@ sealed class Simulation
             PromptLead = load.PromptLead,
             CachePrefixes = load.CachePrefixes,
             MaxDraftTokens = load.MaxDraftTokens,
+            SessionHold = TimeSpan.FromSeconds(30),
         };
         var pool = new KvBlockPool(load.Blocks);
         _disk = load.DiskBlocks == 0 ? null : new DiskTier(pool, Workload.Disks, Workload.SpillsAtOnce);
@@ -75,6 +76,8 @@ sealed class Simulation
         for (var tick = 0; !Idle(tick); tick++)
         {
             Assert.True(tick < 60_000, "the load does not come to an end");
+            _scheduler.Advance(TimeSpan.FromSeconds(tick));
+            if (_load.DiskSeed % 5 == 0 && tick == _load.DiskSeed / 5) _disk?.GiveUp();
             foreach (var (arrival, number) in _load.Arrivals.Select((arrival, number) => (arrival, number)))
             {
                 if (arrival.AtTick == tick) Arrive((ulong)number + 1, arrival);
@@ -124,6 +127,7 @@ sealed class Simulation
             Priority = arrival.Priority,
             Client = arrival.Client,
             CacheSalt = arrival.CacheSalt,
+            SessionKey = arrival.Own % 3 == 0 ? arrival.Client : null,
         });
         var fits = KvBlock.CountFor(arrival.PromptLength + Math.Max(0, arrival.MaxTokens - 1)) <= _load.Blocks;
         var queueFull = _scheduler.WaitingCount + _scheduler.RunningCount >= _load.MaxRunning + _load.MaxWaiting;

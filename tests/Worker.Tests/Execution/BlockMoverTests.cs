@@ -52,6 +52,28 @@ public sealed class BlockMoverTests(ModelFile file) : IClassFixture<ModelFile>, 
     }
 
     [Fact]
+    public async Task Restore_ThatIsGivenUp_PutsNothingMoreIntoItsBlocks()
+    {
+        await using var worker = await StartAsync();
+        await using var view = await OpenAsync(worker, view: 1);
+        await view.SendAsync(new Wire.BlockMoves { Spills = { Spill(3, 100) } });
+        await view.KeptAsync(spills: 1);
+        // The stage's thread is in a step, so that what is read waits for it, behind the word that it is not wanted any more.
+        using var held = new ManualResetEventSlim();
+        worker.Model.OnRun = _ =>
+        {
+            held.Wait(TimeSpan.FromSeconds(20));
+            return null;
+        };
+        await view.SendAsync(TestPipeline.FirstStep(view: 1, 1, 5));
+        await view.SendAsync(new Wire.BlockMoves { Restores = { Restore(9, (40, 100)) } });
+        await view.SendAsync(new Wire.BlockMoves { GivenUp = { 9, 77 } });
+        held.Set();
+        Assert.Equal((9ul, 0u), await view.RestoredAsync());
+        Assert.Empty(worker.Model.Blocks);
+    }
+
+    [Fact]
     public async Task Block_ThatIsDamagedOnDisk_IsSaidToBeThereNoLonger()
     {
         await using (var worker = await StartAsync())

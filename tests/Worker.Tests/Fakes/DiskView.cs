@@ -39,6 +39,9 @@ sealed class DiskView : IAsyncDisposable
         return Deadline.Within(_stream.RequestStream.WriteAsync(new Wire.StepRequest { Moves = moves }), "the worker to take moves");
     }
 
+    public Task SendAsync(Wire.StepPlan step) =>
+        Deadline.Within(_stream.RequestStream.WriteAsync(new Wire.StepRequest { Step = step }), "the worker to take a step");
+
     public async Task<Wire.StepReply> NextAsync() => await Deadline.Within(_stream.ResponseStream.MoveNext(CancellationToken.None), "a reply")
         ? _stream.ResponseStream.Current
         : throw new InvalidOperationException("the worker ended the stream");

@@ -55,6 +55,9 @@ sealed class StoreFiles : IDisposable
         return true;
     }
 
+    /// <summary>Blocks that it has. Nobody else is told of changes afterwards.</summary>
+    public static int Count(KvStore store) => store.Follow(_ => { }).Length;
+
     public static bool Put(KvStore store, int number) => store.Put(Key(number), Block(number));
 
     public void Dispose() => _folder.Dispose();

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LlamaCluster.Coordinator.Api.Answering;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
