@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using LlamaCluster.Coordinator.Api.Answering;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
@@ -69,7 +70,7 @@ sealed class SessionsEndpoint(SessionDirectory directory, SessionsOptions option
     {
         fields.Model(model);
         var ttl = fields.Integer("ttl", 1, (long)TimeSpan.FromDays(3660).TotalSeconds);
-        var messages = fields.Find("messages") is null ? [] : ChatRequestRules.ReadMessages(fields);
+        var messages = fields.Find("messages") is null ? [] : MessageRules.Read(fields, model);
         return new SessionState
         {
             Client = client,

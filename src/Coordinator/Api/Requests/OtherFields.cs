@@ -95,6 +95,11 @@ static class Neutral
 
     public static Func<JsonElement, bool> Text(params string[] allowed) => value => JsonText.Of(value) is { } text && allowed.Contains(text);
 
+    /// <summary>An object of one field, "type", of this value. Others may be null.</summary>
+    public static Func<JsonElement, bool> OfType(string type) => value => value.ValueKind == JsonValueKind.Object
+        && value.EnumerateObject().All(field => field.NameEquals("type") ? JsonText.Of(field.Value) == type : field.Value.ValueKind == JsonValueKind.Null)
+        && value.TryGetProperty("type", out _);
+
     /// <summary>A list of this text alone.</summary>
     public static Func<JsonElement, bool> Only(string text) => value => value.ValueKind == JsonValueKind.Array
         && value.GetArrayLength() == 1 && JsonText.Of(value[0]) == text;

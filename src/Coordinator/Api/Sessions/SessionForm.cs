@@ -84,7 +84,7 @@ static class SessionForm
         if (fields.Integer("version", 1, int.MaxValue) is not ExportVersion) fields.Refuse("version", $"'version' must be {ExportVersion}, the only form that is known here.");
         foreach (var name in new[] { "id", "updated" }) fields.Bookkeeping(name);
         var isOfModel = fields.Text("model_digest") == model.Digest;
-        var messages = fields.Find("messages") is null ? [] : ChatRequestRules.ReadMessages(fields);
+        var messages = fields.Find("messages") is null ? [] : MessageRules.Read(fields, model);
         var ids = fields.List("tokens", int.MaxValue) ?? [];
         var variables = fields.Find("chat_template_kwargs") is { ValueKind: JsonValueKind.Object } given && given.EnumerateObject().Any() ? given.GetRawText() : null;
         return new SessionState

@@ -68,21 +68,20 @@ static class GenerateRules
             MaxTokens = parameters.Count("max_new_tokens", 1, int.MaxValue) ?? usual.MaxTokens,
             Stops = parameters.Find("stop") is null ? SettingsRules.ReadStops(parameters, "stop_sequences") : SettingsRules.ReadStops(parameters),
             Grammar = ReadGrammar(parameters),
-            GrammarField = "parameters.grammar",
         };
     }
 
-    static GrammarSource? ReadGrammar(FieldReader parameters)
+    static AskedGrammar? ReadGrammar(FieldReader parameters)
     {
         if (parameters.Fields("grammar") is not { } grammar) return null;
-        GrammarSource? read = null;
+        AskedGrammar? read = null;
         switch (grammar.Text("type"))
         {
             case "json":
-                read = GrammarSource.OfSchema(grammar.Json("value"));
+                read = new(grammar.PathOf("value"), GrammarSource.OfSchema(grammar.Json("value")));
                 break;
             case "regex":
-                read = new GrammarSource(GrammarKind.Regex, grammar.Text("value") ?? "");
+                read = new(grammar.PathOf("value"), new GrammarSource(GrammarKind.Regex, grammar.Text("value") ?? ""));
                 break;
             case var type:
                 grammar.Refuse("type", $"'{grammar.PathOf("type")}' must be \"json\" or \"regex\", not '{JsonText.Shorten(type ?? "")}'.");
