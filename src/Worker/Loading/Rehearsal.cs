@@ -25,7 +25,7 @@ static class Rehearsal
             if (!stage.Shape.Embeds) stage.Input(count).Clear();
             var chunk = new Chunk(
                 1, start, count, knowsTokens ? new int[count] : ReadOnlyMemory<int>.Empty, start == 0 ? new int[1] : ReadOnlyMemory<int>.Empty,
-                SampleCount: 1, ReadOnlyMemory<byte>.Empty);
+                SampleCount: 1);
             var step = new Step(start == 0 ? [new SequenceStart(1, new SamplingOptions(), rows, [])] : [], [chunk]);
             if (stage.Run(step) is StepOutcome.Refused refused) throw new InvalidOperationException($"a rehearsal was refused: {refused.Reason}");
         }
