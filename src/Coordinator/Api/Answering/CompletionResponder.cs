@@ -56,11 +56,11 @@ sealed class CompletionResponder(
         return unsent;
     }
 
-    /// <summary>The form of the answer. Calls that must be made come before any other form.</summary>
+    /// <summary>Calls that must be made come before any other form of the answer.</summary>
     async Task<ApiOutcome<AnswerGrammar>> MakeGrammarAsync(HttpContext http, CompletionRequest request)
     {
-        if (request.Settings.Grammar is null && !AnswerGrammar.HasCalls(request)) return AnswerGrammar.None;
-        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormat, _grammars.Compile), http.RequestAborted);
+        if (request is { Tools: not { Choice: ToolChoice.Required }, Settings.Grammar: null }) return AnswerGrammar.None;
+        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormat, _grammars), http.RequestAborted);
         if (made.Failed(out var error, out var grammar)) return error;
         foreach (var function in grammar.Loosened) RequestReader.AddAdjusted(http.Response, $"tools.{function}.parameters", "object");
         return grammar;

@@ -17,43 +17,37 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
 {
     static readonly JsonObject AnyObject = new() { ["type"] = "object" };
 
-    /// <summary>The answer's form has calls in it.</summary>
-    public static bool HasCalls(CompletionRequest request)
-        => request.Tools is { } tools && (tools.Choice is ToolChoice.Required || SchemaOf(request.Settings.Grammar) is not null);
-
     public static AnswerGrammar None { get; } = new(null, []);
 
     /// <summary>Takes as long as compiling a grammar does, where it is not known yet.</summary>
-    /// <param name="compile">Says whether a grammar can be enforced.</param>
-    public static ApiOutcome<AnswerGrammar> Of(CompletionRequest request, ToolFormat format, Func<GrammarSource, GrammarCompilation> compile)
+    public static ApiOutcome<AnswerGrammar> Of(CompletionRequest request, ToolFormat format, GrammarCache known)
     {
-        if (HasCalls(request)) return OfCalls(request, format, compile);
-        if (request.Settings.Grammar is not { } asked) return None;
-        return compile(asked.Source).Refusal is { } refusal
-            ? ApiError.Invalid(asked.Field, $"'{asked.Field}' cannot be enforced: {refusal}.")
-            : new AnswerGrammar(asked.Source, []);
+        var asked = request.Settings.Grammar;
+        if (request.Tools is { Choice: ToolChoice.Required } required) return OfCalls(required, null, format, known);
+        if (asked is null) return None;
+        if (known.Compile(asked.Source).Refusal is { } refusal) return ApiError.Invalid(asked.Field, $"'{asked.Field}' cannot be enforced: {refusal}.");
+        return request.Tools is { } tools && SchemaOf(asked.Source) is { } schema ? OfCalls(tools, schema, format, known) : new AnswerGrammar(asked.Source, []);
     }
 
-    static ApiOutcome<AnswerGrammar> OfCalls(CompletionRequest request, ToolFormat format, Func<GrammarSource, GrammarCompilation> compile)
+    /// <param name="schema">Of an answer that is no call; null: there is none.</param>
+    static ApiOutcome<AnswerGrammar> OfCalls(ToolUse tools, JsonNode? schema, ToolFormat format, GrammarCache known)
     {
-        var tools = request.Tools!;
-        var schema = tools.Choice is ToolChoice.Required ? null : SchemaOf(request.Settings.Grammar);
         var callable = tools.Functions.Where(function => tools.Named is null || function.Name == tools.Named).ToList();
         var several = tools.Parallel && schema is null;
         var source = SourceOf(callable, several, format, schema);
-        if (compile(source).Refusal is not { } refusal) return new AnswerGrammar(source, []);
+        if (known.Compile(source).Refusal is not { } refusal) return new AnswerGrammar(source, []);
 
         var loosened = new List<string>();
         foreach (var (index, function) in callable.ToArray().Index())
         {
-            if (compile(GrammarSource.OfSchema(function.Parameters)).Refusal is not { } problem) continue;
+            if (known.Compile(GrammarSource.OfSchema(function.Parameters)).Refusal is not { } problem) continue;
             if (function.Strict && tools.Choice is ToolChoice.Required)
                 return ApiError.Unsupported("tools", $"The parameters of the strict function '{function.Name}' cannot be enforced: {problem}.");
             callable[index] = function with { Parameters = AnyObject };
             loosened.Add(function.Name);
         }
         source = SourceOf(callable, several, format, schema);
-        refusal = compile(source).Refusal;
+        refusal = known.Compile(source).Refusal;
         return refusal is null
             ? new AnswerGrammar(source, loosened)
             : ApiError.Unsupported("tool_choice", $"Calls of the functions in 'tools' cannot be enforced: {refusal}.");
@@ -77,7 +71,7 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
     };
 
     /// <summary>The schema of an answer that must be JSON; null for all other forms, which leave no room for calls.</summary>
-    static JsonNode? SchemaOf(AskedGrammar? asked) => asked?.Source switch
+    static JsonNode? SchemaOf(GrammarSource asked) => asked switch
     {
         { Kind: GrammarKind.JsonObject } => AnyObject,
         { Kind: GrammarKind.JsonSchema, Text: var text } => JsonNode.Parse(text),
