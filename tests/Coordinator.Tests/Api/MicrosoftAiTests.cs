@@ -65,7 +65,11 @@ public sealed class MicrosoftAiTests : IAsyncLifetime
 
         var next = new CreateResponseOptions
         {
-            Model = DemoModel.Name, PreviousResponseId = first.Id, InputItems = { ResponseItem.CreateFunctionCallOutputItem(call.CallId, "rain") }, Tools = { tool }, StreamingEnabled = true,
+            Model = DemoModel.Name,
+            PreviousResponseId = first.Id,
+            InputItems = { ResponseItem.CreateFunctionCallOutputItem(call.CallId, "rain") },
+            Tools = { tool },
+            StreamingEnabled = true,
         };
         var (text, kinds) = ("", new List<string>());
         await foreach (var update in await client.CreateResponseStreamingAsync(next))

@@ -88,6 +88,31 @@ public sealed class ToolCallTests : IAsyncLifetime
         await _api.Engine.Cancelled.Task.WaitAsync(ApiHost.Deadline);
     }
 
+    [Theory]
+    [InlineData("""{"tool_choice":"required"}""", "{\"name\": \"weather\", \"parameters\": ", 2, 0)]
+    [InlineData("""{"tool_choice":"required","parallel_tool_calls":false}""", "{\"name\": \"weather\", \"parameters\": ", 2, 1)]
+    [InlineData("""{"tool_choice":{"type":"function","function":{"name":"now"}}}""", "{\"name\": \"now\", \"parameters\": ", 1, 0)]
+    [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"null"}}}}""", "{\"name\": \"weather\", \"parameters\": ", 3, 1)]
+    public async Task A_call_that_must_be_made_is_enforced(string more, string begin, int tags, int most)
+    {
+        await _api.PostAsync(Path, Body(more), 200);
+        var grammar = _api.Engine.Requests[0].Grammar!;
+        Assert.Equal(LlamaCluster.Text.Grammars.GrammarKind.Tags, grammar.Kind);
+        var written = JsonNode.Parse(grammar.Text)!;
+        Assert.Equal((begin, tags, most), ((string?)written["tags"]![0]!["begin"], written["tags"]!.AsArray().Count, (int)written["most"]!));
+    }
+
+    [Fact]
+    public async Task A_schema_that_cannot_be_enforced_is_refused_where_it_is_strict_and_loosened_where_it_is_not()
+    {
+        const string body = """{"tool_choice":"required","tools":[{"type":"function","function":{"name":"f","strict":STRICT,"parameters":{"type":"object","properties":{"a":{"type":"array","uniqueItems":true}}}}}]}""";
+        var error = (await _api.PostAsync(Path, Body(body.Replace("STRICT", "true")), 400)).GetProperty("error");
+        Assert.Contains("/properties/a", error.GetProperty("message").GetString());
+        using var loosened = await _api.PostAsync(Path, Body(body.Replace("STRICT", "false")));
+        Assert.True(loosened.IsSuccessStatusCode, await loosened.Content.ReadAsStringAsync());
+        Assert.Equal("tools.f.parameters=object", loosened.Headers.GetValues("X-LlamaCluster-Adjusted").Single());
+    }
+
     [Fact]
     public async Task The_prompt_tells_of_functions_unless_none_may_be_called()
     {

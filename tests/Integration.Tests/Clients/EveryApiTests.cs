@@ -36,4 +36,47 @@ public sealed class EveryApiTests
             return way.Aggregate(JsonNode.Parse(text)!, (node, step) => step is int index ? node[index]! : node[(string)step]!).GetValue<string>();
         }
     }
+
+    [Fact]
+    public async Task A_call_that_must_be_made_is_made_whatever_the_model_knows_of_functions()
+    {
+        const string schema = """{"type":"object","properties":{"place":{"enum":["Bern","Zürich"]},"days":{"type":"integer","minimum":1,"maximum":9}},"required":["place","days"],"additionalProperties":false}""";
+        await using var cluster = await LocalCluster.StartAsync();
+        var nested = $$$"""[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":{{{schema}}},"strict":true}}]""";
+        const string messages = """[{"role":"user","content":"Weather?"}]""";
+        foreach (var seed in (int[])[1, 2, 3])
+        {
+            var chat = await AskAsync("/v1/chat/completions", $$"""{"messages":{{messages}},"tools":{{nested}},"tool_choice":"required","parallel_tool_calls":false,"seed":{{seed}},"temperature":1.5}""");
+            Assert.Equal("tool_calls", (string?)chat["choices"]![0]!["finish_reason"]);
+            var call = chat["choices"]![0]!["message"]!["tool_calls"]!.AsArray().Single()!["function"]!;
+            Assert.Equal("weather", (string?)call["name"]);
+            AssertArguments(JsonNode.Parse((string)call["arguments"]!)!);
+        }
+        var message = await AskAsync("/v1/messages", $$$"""
+            {"messages":{{{messages}}},"max_tokens":200,"tools":[{"name":"weather","input_schema":{{{schema}}}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true}}
+            """);
+        Assert.Equal("tool_use", (string?)message["stop_reason"]);
+        AssertArguments(message["content"]![0]!["input"]!);
+        var response = await AskAsync("/v1/responses", $$$"""
+            {"input":"Weather?","parallel_tool_calls":false,"tools":[{"type":"function","name":"weather","parameters":{{{schema}}}}],"tool_choice":{"type":"function","name":"weather"}}
+            """);
+        AssertArguments(JsonNode.Parse((string)response["output"]![0]!["arguments"]!)!);
+        var formed = await AskAsync("/api/generate", $$$"""{"model":"{{{Model}}}","prompt":"Weather?","stream":false,"format":{{{schema}}}}""");
+        AssertArguments(JsonNode.Parse((string)formed["response"]!)!);
+
+        async Task<JsonNode> AskAsync(string path, string body)
+        {
+            using var response = await cluster.Http.PostAsync(path, JsonContent.Create(JsonNode.Parse(body)));
+            var text = await response.Content.ReadAsStringAsync();
+            Assert.True(response.IsSuccessStatusCode, $"{path}: {text}");
+            return JsonNode.Parse(text)!;
+        }
+    }
+
+    static void AssertArguments(JsonNode arguments)
+    {
+        Assert.Equal(["place", "days"], arguments.AsObject().Select(field => field.Key));
+        Assert.Contains((string?)arguments["place"], (string?[])["Bern", "Zürich"]);
+        Assert.InRange((int)arguments["days"]!, 1, 9);
+    }
 }

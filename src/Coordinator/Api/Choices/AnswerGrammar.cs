@@ -7,6 +7,7 @@ namespace LlamaCluster.Coordinator.Api.Choices;
 
 /// <summary>
 /// The form that an answer must have. One that must call functions has calls as the model writes them, with arguments that keep to the functions' schemas.
+/// One that must be JSON, but may call functions, is either.
 /// </summary>
 /// <param name="Source">Null where the answer may be anything.</param>
 /// <param name="Loosened">
@@ -14,45 +15,51 @@ namespace LlamaCluster.Coordinator.Api.Choices;
 /// </param>
 sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosened)
 {
+    static readonly JsonObject AnyObject = new() { ["type"] = "object" };
+
     public static AnswerGrammar None { get; } = new(null, []);
 
     /// <summary>Takes as long as compiling a grammar does, where it is not known yet.</summary>
     public static ApiOutcome<AnswerGrammar> Of(CompletionRequest request, ToolFormat format, GrammarCache known)
     {
-        if (request.Tools is { Choice: ToolChoice.Required } tools) return OfCalls(tools, format, known);
-        if (request.Settings.Grammar is not { } asked) return None;
-        return known.Compile(asked.Source).Refusal is { } refusal
-            ? ApiError.Invalid(asked.Field, $"'{asked.Field}' cannot be enforced: {refusal}.")
-            : new AnswerGrammar(asked.Source, []);
+        var asked = request.Settings.Grammar;
+        if (request.Tools is { Choice: ToolChoice.Required } required) return OfCalls(required, null, format, known);
+        if (asked is null) return None;
+        if (known.Compile(asked.Source).Refusal is { } refusal) return ApiError.Invalid(asked.Field, $"'{asked.Field}' cannot be enforced: {refusal}.");
+        return request.Tools is { } tools && SchemaOf(asked.Source) is { } schema ? OfCalls(tools, schema, format, known) : new AnswerGrammar(asked.Source, []);
     }
 
-    static ApiOutcome<AnswerGrammar> OfCalls(ToolUse tools, ToolFormat format, GrammarCache known)
+    /// <param name="schema">Of an answer that is no call; null: there is none.</param>
+    static ApiOutcome<AnswerGrammar> OfCalls(ToolUse tools, JsonNode? schema, ToolFormat format, GrammarCache known)
     {
         var callable = tools.Functions.Where(function => tools.Named is null || function.Name == tools.Named).ToList();
-        var source = SourceOf(callable, tools.Parallel, format);
+        var several = tools.Parallel && schema is null;
+        var source = SourceOf(callable, several, format, schema);
         if (known.Compile(source).Refusal is not { } refusal) return new AnswerGrammar(source, []);
 
         var loosened = new List<string>();
-        foreach (var (index, function) in callable.Index())
+        foreach (var (index, function) in callable.ToArray().Index())
         {
             if (known.Compile(GrammarSource.OfSchema(function.Parameters)).Refusal is not { } problem) continue;
-            if (function.Strict)
-                return ApiError.Invalid("tools", $"The parameters of the strict function '{function.Name}' cannot be enforced: {problem}.", "unsupported_parameter");
-            callable[index] = function with { Parameters = new JsonObject { ["type"] = "object" } };
+            if (function.Strict && tools.Choice is ToolChoice.Required)
+                return ApiError.Unsupported("tools", $"The parameters of the strict function '{function.Name}' cannot be enforced: {problem}.");
+            callable[index] = function with { Parameters = AnyObject };
             loosened.Add(function.Name);
         }
-        source = SourceOf(callable, tools.Parallel, format);
+        source = SourceOf(callable, several, format, schema);
         refusal = known.Compile(source).Refusal;
         return refusal is null
             ? new AnswerGrammar(source, loosened)
-            : ApiError.Invalid("tool_choice", $"'tool_choice' asks for a call, which cannot be enforced: {refusal}.", "unsupported_parameter");
+            : ApiError.Unsupported("tool_choice", $"Calls of the functions in 'tools' cannot be enforced: {refusal}.");
     }
 
     /// <param name="several">There may be more than one call.</param>
-    internal static GrammarSource SourceOf(IEnumerable<FunctionTool> functions, bool several, ToolFormat format)
+    /// <param name="schema">Of an answer that is no call; null: there is none.</param>
+    internal static GrammarSource SourceOf(IEnumerable<FunctionTool> functions, bool several, ToolFormat format, JsonNode? schema = null)
     {
         var (separator, most) = (format is ToolFormat.LlamaJson or ToolFormat.Pythonic ? "; " : "\n", several ? 0 : 1);
-        return GrammarSource.OfTags(functions.Select(function => Tag(function, format)), separator, most);
+        var tags = functions.Select(function => Tag(function, format));
+        return GrammarSource.OfTags(schema is null ? tags : tags.Append(new GrammarTag("", schema, "")), separator, most);
     }
 
     /// <summary>A name needs no escapes. Calls as Python writes them have no grammar; models that write them know JSON too.</summary>
@@ -61,5 +68,13 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
         ToolFormat.FunctionTags => new($"<function={function.Name}>", function.Parameters, "</function>"),
         ToolFormat.Hermes => new($"<tool_call>\n{{\"name\": \"{function.Name}\", \"arguments\": ", function.Parameters, "}\n</tool_call>"),
         _ => new($"{{\"name\": \"{function.Name}\", \"parameters\": ", function.Parameters, "}"),
+    };
+
+    /// <summary>The schema of an answer that must be JSON; null for all other forms, which leave no room for calls.</summary>
+    static JsonNode? SchemaOf(GrammarSource asked) => asked switch
+    {
+        { Kind: GrammarKind.JsonObject } => AnyObject,
+        { Kind: GrammarKind.JsonSchema, Text: var text } => JsonNode.Parse(text),
+        _ => null,
     };
 }

@@ -190,20 +190,18 @@ sealed class ResponsesAnswer(AnswerFacts facts, ResponsesRequest request, Respon
 
     static string? KindOf(JsonObject? item) => (string?)item?["type"];
 
-    JsonObject NewMessage() => new()
-    {
-        ["id"] = $"msg_{Guid.NewGuid():N}", ["type"] = "message", ["status"] = "in_progress", ["role"] = "assistant", ["content"] = new JsonArray(),
-    };
+    static JsonObject NewMessage() => New("msg", "message", ("role", "assistant"), ("content", new JsonArray()));
 
-    JsonObject NewReasoning() => new()
-    {
-        ["id"] = $"rs_{Guid.NewGuid():N}", ["type"] = "reasoning", ["status"] = "in_progress", ["summary"] = new JsonArray(), ["content"] = new JsonArray(),
-    };
+    static JsonObject NewReasoning() => New("rs", "reasoning", ("summary", new JsonArray()), ("content", new JsonArray()));
 
-    JsonObject NewCall(string callId, string name) => new()
+    static JsonObject NewCall(string callId, string name) => New("fc", "function_call", ("call_id", callId), ("name", name), ("arguments", ""));
+
+    static JsonObject New(string prefix, string type, params (string Name, JsonNode? Value)[] fields)
     {
-        ["id"] = $"fc_{Guid.NewGuid():N}", ["type"] = "function_call", ["status"] = "in_progress", ["call_id"] = callId, ["name"] = name, ["arguments"] = "",
-    };
+        var item = new JsonObject { ["id"] = $"{prefix}_{Guid.NewGuid():N}", ["type"] = type, ["status"] = "in_progress" };
+        foreach (var (name, value) in fields) item[name] = value;
+        return item;
+    }
 
     static JsonObject Finish(JsonObject item, string text)
     {
