@@ -29,7 +29,10 @@ sealed class BenchmarkVocabulary
     public static BenchmarkVocabulary Read(string path) =>
         new([.. File.ReadLines(path).Select(line => (ReadOnlyMemory<byte>)Convert.FromBase64String(line)), ReadOnlyMemory<byte>.Empty]);
 
-    /// <summary>All bytes, then words with and without a space, numbers, white space, punctuation as programs and JSON have it, and text beyond ASCII, in about the shares of Llama 3's.</summary>
+    /// <summary>
+    /// All bytes, then words with and without a space, numbers, white space, punctuation as programs and JSON have it, and text beyond ASCII, in
+    /// about the shares of Llama 3's.
+    /// </summary>
     public static BenchmarkVocabulary Make(int size)
     {
         var random = new Random(Seed);
@@ -58,5 +61,6 @@ sealed class BenchmarkVocabulary
     static string Word(Random random, char first, int letters, int longest) =>
         string.Concat(Enumerable.Range(0, 1 + random.Next(longest)).Select(_ => (char)(first + random.Next(letters))));
 
-    static string Pieces(Random random, string[] pieces, int most) => string.Concat(Enumerable.Range(0, 1 + random.Next(most)).Select(_ => pieces[random.Next(pieces.Length)]));
+    static string Pieces(Random random, string[] pieces, int most) =>
+        string.Concat(Enumerable.Range(0, 1 + random.Next(most)).Select(_ => pieces[random.Next(pieces.Length)]));
 }

@@ -95,7 +95,8 @@ sealed class GrammarBenchmarks(BenchmarkVocabulary vocabulary)
 
     static string Properties(int count)
     {
-        string[] types = ["{\"type\":\"string\"}", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":5000}", "{\"type\":\"number\"}", "{\"type\":\"boolean\"}", "{\"enum\":[\"a\",\"b\",\"c\"]}"];
+        string[] types = ["{\"type\":\"string\"}", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":5000}", "{\"type\":\"number\"}",
+            "{\"type\":\"boolean\"}", "{\"enum\":[\"a\",\"b\",\"c\"]}"];
         return $"{{\"type\":\"object\",\"properties\":{{{string.Join(',', Enumerable.Range(0, count).Select(i => $"\"property{i}\":{types[i % types.Length]}"))}}}}}";
     }
 }

@@ -26,7 +26,7 @@ public abstract class DirectoryContract : IAsyncLifetime
 
     SessionDirectory Open(SessionsOptions? options = null) => new(options ?? new SessionsOptions(), Place, _time, NullLoggerFactory.Instance);
 
-    public virtual async Task A_turn_is_stored_and_found_after_a_restart()
+    protected async Task A_turn_is_stored_and_found_after_a_restartAsync()
     {
         var made = await CreateAsync();
         var state = await TurnAsync(made, "first", 1, 2, 3);
@@ -43,7 +43,7 @@ public abstract class DirectoryContract : IAsyncLifetime
         Assert.Equal(read.ToEntry(made), await _directory.FindAsync(made, default));
     }
 
-    public virtual async Task One_turn_at_a_time()
+    protected async Task One_turn_at_a_timeAsync()
     {
         var id = await CreateAsync();
         var first = await BeginAsync(id);
@@ -65,7 +65,7 @@ public abstract class DirectoryContract : IAsyncLifetime
         Assert.Equal(9, Assert.Single((await _directory.ReadAsync(id, default))!.History.Ids));
     }
 
-    public virtual async Task A_waiting_turn_can_leave_and_a_dead_one_loses_its_lease()
+    protected async Task A_waiting_turn_can_leave_and_a_dead_one_loses_its_leaseAsync()
     {
         var id = await CreateAsync();
         var dead = await BeginAsync(id);
@@ -85,7 +85,7 @@ public abstract class DirectoryContract : IAsyncLifetime
         Assert.Equal(CommitOutcome.LeaseLost, await _directory.CommitAsync(id, dead.Lease!, WithIds(dead.State!, 1)));
     }
 
-    public virtual async Task A_session_can_begin_with_its_first_turn()
+    protected async Task A_session_can_begin_with_its_first_turnAsync()
     {
         var fresh = new SessionState { Client = "me" };
         Assert.Equal(BeginOutcome.NotFound, (await _directory.BeginTurnAsync("named", TimeSpan.Zero, null, default)).Outcome);
@@ -97,7 +97,7 @@ public abstract class DirectoryContract : IAsyncLifetime
         Assert.Equal(1, (await _directory.FindAsync("named", default))!.Turns);
     }
 
-    public virtual async Task Deleted_sessions_are_gone_and_cannot_be_committed_to()
+    protected async Task Deleted_sessions_are_gone_and_cannot_be_committed_toAsync()
     {
         var id = await CreateAsync();
         var turn = await BeginAsync(id);
@@ -108,7 +108,7 @@ public abstract class DirectoryContract : IAsyncLifetime
         Assert.Empty((await _directory.ListAsync(new SessionQuery(10), default))!.Sessions);
     }
 
-    public virtual async Task Lists_have_pages_and_ages()
+    protected async Task Lists_have_pages_and_agesAsync()
     {
         List<string> made = [];
         for (var i = 0; i < 5; i++)
@@ -133,7 +133,7 @@ public abstract class DirectoryContract : IAsyncLifetime
         Assert.Null(await _directory.ListAsync(new(2, "unknown"), default));
     }
 
-    public virtual async Task Sessions_end_by_their_time_to_live()
+    protected async Task Sessions_end_by_their_time_to_liveAsync()
     {
         var (shortLived, used, longLived) = (await CreateAsync(TimeSpan.FromHours(1)), await CreateAsync(TimeSpan.FromHours(1)), await CreateAsync());
         _time.Advance(TimeSpan.FromMinutes(40));
@@ -145,7 +145,7 @@ public abstract class DirectoryContract : IAsyncLifetime
         Assert.Equivalent(new[] { longLived, used }, (await _directory.ListAsync(new(10), default))!.Sessions.Select(session => session.Id), strict: true);
     }
 
-    public virtual async Task A_client_has_only_so_many()
+    protected async Task A_client_has_only_so_manyAsync()
     {
         await _directory.DisposeAsync();
         _directory = Open(new SessionsOptions { MostPerClient = 2 });

@@ -17,26 +17,26 @@ public sealed class SqliteDirectoryTests : DirectoryContract
     }
 
     [Fact]
-    public override Task A_turn_is_stored_and_found_after_a_restart() => base.A_turn_is_stored_and_found_after_a_restart();
+    public Task A_turn_is_stored_and_found_after_a_restart() => A_turn_is_stored_and_found_after_a_restartAsync();
 
     [Fact]
-    public override Task One_turn_at_a_time() => base.One_turn_at_a_time();
+    public Task One_turn_at_a_time() => One_turn_at_a_timeAsync();
 
     [Fact]
-    public override Task A_waiting_turn_can_leave_and_a_dead_one_loses_its_lease() => base.A_waiting_turn_can_leave_and_a_dead_one_loses_its_lease();
+    public Task A_waiting_turn_can_leave_and_a_dead_one_loses_its_lease() => A_waiting_turn_can_leave_and_a_dead_one_loses_its_leaseAsync();
 
     [Fact]
-    public override Task A_session_can_begin_with_its_first_turn() => base.A_session_can_begin_with_its_first_turn();
+    public Task A_session_can_begin_with_its_first_turn() => A_session_can_begin_with_its_first_turnAsync();
 
     [Fact]
-    public override Task Deleted_sessions_are_gone_and_cannot_be_committed_to() => base.Deleted_sessions_are_gone_and_cannot_be_committed_to();
+    public Task Deleted_sessions_are_gone_and_cannot_be_committed_to() => Deleted_sessions_are_gone_and_cannot_be_committed_toAsync();
 
     [Fact]
-    public override Task Lists_have_pages_and_ages() => base.Lists_have_pages_and_ages();
+    public Task Lists_have_pages_and_ages() => Lists_have_pages_and_agesAsync();
 
     [Fact]
-    public override Task Sessions_end_by_their_time_to_live() => base.Sessions_end_by_their_time_to_live();
+    public Task Sessions_end_by_their_time_to_live() => Sessions_end_by_their_time_to_liveAsync();
 
     [Fact]
-    public override Task A_client_has_only_so_many() => base.A_client_has_only_so_many();
+    public Task A_client_has_only_so_many() => A_client_has_only_so_manyAsync();
 }

@@ -56,6 +56,7 @@ sealed partial class ReplicaDisk : IDisposable
         _wake();
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "No worker's disk has answered for {Seconds} s while {Restores} restores were waited for; KV blocks on disk are left alone in this view")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "No worker's disk has answered for {Seconds} s while {Restores} restores were waited for; KV blocks on disk are left alone in this view")]
     partial void LogGivenUp(double seconds, int restores);
 }

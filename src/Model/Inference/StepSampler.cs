@@ -145,7 +145,8 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         exchange.AllGather(bytes);
         for (var rank = 0; rank < exchange.RankCount; rank++)
         {
-            if (exchange.Gathered(rank).Length != bytes.Length) throw new RankLostException(rank, $"rank {rank} drew {exchange.Gathered(rank).Length / Unsafe.SizeOf<ScoredId>()} ids, not {rows.Length}");
+            if (exchange.Gathered(rank).Length != bytes.Length) throw new RankLostException(rank,
+                $"rank {rank} drew {exchange.Gathered(rank).Length / Unsafe.SizeOf<ScoredId>()} ids, not {rows.Length}");
             var drawn = MemoryMarshal.Cast<byte, ScoredId>(exchange.Gathered(rank));
             for (var i = 0; i < rows.Length; i++)
                 if (_sampler.Scores[rank].CheckId(drawn[i]).Id >= 0) _drawn[i] = drawn[i];
@@ -189,7 +190,8 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             if (answer.Problem is { } problem) sequence.Fail(problem);
             _isMasked[index] = answer.Problem is null;
         }
-        if (isShort && (answer is null || TokenMask.AllowsAnyBut(sequence.Sampling.EndIds, mask))) TokenMask.Forbid(sequence.Sampling.EndIds, MemoryMarshal.AsBytes(mask));
+        if (isShort && (answer is null || TokenMask.AllowsAnyBut(sequence.Sampling.EndIds, mask))) TokenMask.Forbid(sequence.Sampling.EndIds,
+            MemoryMarshal.AsBytes(mask));
     }
 
     void Choose(int index, LogitRow row, Chunk chunk, SequenceState sequence)

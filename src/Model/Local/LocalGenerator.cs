@@ -77,7 +77,7 @@ public sealed class LocalGenerator : IDisposable
     /// <exception cref="ArgumentException">The prompt is empty or too long or has an unknown id, or an option is out of range.</exception>
     /// <exception cref="InvalidOperationException">The weights give numbers that are not finite, or the grammar cannot be followed.</exception>
     public IEnumerable<SampledToken> Generate(
-        IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, IReadOnlySet<int> stopIds, AnswerGrammar? grammar = null,
+        IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, IReadOnlySet<int> stopIds, FollowedGrammar? grammar = null,
         CancellationToken cancellation = default)
     {
         if (sampling.PromptLogprobs) throw new ArgumentException($"log-probabilities of a prompt are given by {nameof(Score)}", nameof(sampling));
@@ -110,7 +110,7 @@ public sealed class LocalGenerator : IDisposable
     }
 
     IEnumerable<SampledToken> Continue(
-        IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, IReadOnlySet<int> stopIds, AnswerGrammar? grammar, CancellationToken cancellation)
+        IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, IReadOnlySet<int> stopIds, FollowedGrammar? grammar, CancellationToken cancellation)
     {
         var id = ++_lastSequence;
         try
@@ -131,7 +131,7 @@ public sealed class LocalGenerator : IDisposable
     }
 
     /// <summary>Computes the tokens of a new sequence, some at a time.</summary>
-    List<SequenceSamples> Read(ulong id, IReadOnlyList<int> tokens, SamplingOptions sampling, bool sampleLast, AnswerGrammar? grammar, CancellationToken cancellation)
+    List<SequenceSamples> Read(ulong id, IReadOnlyList<int> tokens, SamplingOptions sampling, bool sampleLast, FollowedGrammar? grammar, CancellationToken cancellation)
     {
         if (SamplingRanges.FirstProblem(sampling, _vocabularySize) is { } problem) throw new ArgumentException($"sequence {id}: {problem}", nameof(sampling));
         if (tokens.Count == 0) throw new ArgumentException("there are no tokens", nameof(tokens));

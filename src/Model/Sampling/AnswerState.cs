@@ -52,7 +52,9 @@ sealed class AnswerState(Grammar grammar, MaskCache masks, int promptLength)
 
     /// <summary>Sets the bits of the tokens that may come next.</summary>
     /// <param name="mask">[V bits]</param>
-    /// <param name="isDraft">The last tokens are guesses, and may be none that the grammar lets through. Then nothing that follows is used, and all ids are allowed.</param>
+    /// <param name="isDraft">
+    /// The last tokens are guesses, and may be none that the grammar lets through. Then nothing that follows is used, and all ids are allowed.
+    /// </param>
     public void Mask(Span<ulong> mask, bool isDraft)
     {
         if (Problem is not null) return;

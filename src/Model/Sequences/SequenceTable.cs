@@ -110,7 +110,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         return null;
     }
 
-    AnswerState Begin(AnswerGrammar grammar, SequenceStart facts)
+    AnswerState Begin(FollowedGrammar grammar, SequenceStart facts)
     {
         if (_masks?.Vocabulary != grammar.Vocabulary) _masks = new MaskCache(grammar.Vocabulary);
         var answer = new AnswerState(grammar.Grammar, _masks, facts.PromptLength);

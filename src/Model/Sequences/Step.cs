@@ -26,7 +26,7 @@ public sealed record Step(IReadOnlyList<SequenceStart> NewSequences, IReadOnlyLi
 public sealed record SequenceStart(ulong SequenceId, SamplingOptions Sampling, int PromptLength, IReadOnlyList<int> History)
 {
     /// <summary>The form that the answer must have; null: any. Needed on the last stage only.</summary>
-    public AnswerGrammar? Grammar { get; init; }
+    public FollowedGrammar? Grammar { get; init; }
 
     /// <summary>Why the sequence cannot run, in one line: its facts are bad. Null as a rule. Its chunks are answered with a failure.</summary>
     public string? Problem { get; init; }
@@ -34,7 +34,7 @@ public sealed record SequenceStart(ulong SequenceId, SamplingOptions Sampling, i
 
 /// <summary>A compiled grammar, and the tokens with which its answer is written.</summary>
 /// <param name="Vocabulary">The same object for all sequences of a stage: what is found out for one is used for the others.</param>
-public sealed record AnswerGrammar(Grammar Grammar, GrammarVocabulary Vocabulary);
+public sealed record FollowedGrammar(Grammar Grammar, GrammarVocabulary Vocabulary);
 
 /// <summary>Consecutive positions of one sequence that a step computes.</summary>
 /// <param name="Start">

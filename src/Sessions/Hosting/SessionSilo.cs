@@ -74,7 +74,11 @@ sealed class SessionSilo : IAsyncDisposable
         }
     }
 
+    /// <summary>A silo that cannot reach Redis any more would try for minutes to say that it leaves. All that counts is stored, so nobody waits for that.</summary>
     public async ValueTask DisposeAsync()
+        => await StopAsync().WaitAsync(StopTimeout, TimeProvider.System).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+    async Task StopAsync()
     {
         using var deadline = new CancellationTokenSource(StopTimeout);
         await _host.StopAsync(deadline.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -74,7 +74,8 @@ public static class GrammarCompiler
     {
         if (texts.ValueKind != JsonValueKind.Array || texts.GetArrayLength() == 0 || texts.EnumerateArray().Any(text => text.ValueKind != JsonValueKind.String))
             throw new GrammarException("a choice is a list of texts, at least one");
-        if (texts.GetArrayLength() > GrammarLimits.Choices) throw GrammarException.Limit($"the choice has {texts.GetArrayLength()} texts", GrammarLimits.Choices);
+        if (texts.GetArrayLength() > GrammarLimits.Choices) throw GrammarException.Limit($"the choice has {texts.GetArrayLength()} texts",
+            GrammarLimits.Choices);
         return Expression.AnyOf([.. texts.EnumerateArray().Select(text => new Expression.Literal(SchemaValues.TextOf(text)))]);
     }
 
@@ -87,7 +88,8 @@ public static class GrammarCompiler
         }
         catch (JsonException e)
         {
-            throw new GrammarException(IsDepth(json) ? $"it is nested deeper than {GrammarLimits.Depth}" : $"it is no JSON: {e.Message.ReplaceLineEndings(" ").TrimEnd('.')}");
+            throw new GrammarException(IsDepth(json) ? $"it is nested deeper than {GrammarLimits.Depth}"
+                : $"it is no JSON: {e.Message.ReplaceLineEndings(" ").TrimEnd('.')}");
         }
     }
 

@@ -16,7 +16,8 @@ sealed class ToolForms(Func<JsonArray, JsonNode?, string?> render)
     const string TrialResult = "thisistheresult";
     const string TrialName = "a_function";
 
-    readonly Lazy<bool> _knowsTools = new(() => Shows(render([Message("user", "a")], TrialTools())));
+    readonly Lazy<bool> _knowsTools = new(() =>
+        render([Message("user", "a")], TrialTools()) is { } prompt && (Shows(prompt) || prompt.Contains(TrialName, StringComparison.Ordinal)));
     readonly Lazy<bool> _knowsSystem = new(() => Shows(render([Message("system", Words), Message("user", "a")], null)));
     readonly Lazy<Arguments> _arguments = new(() => FindArguments(render));
     readonly Lazy<bool> _knowsResults = new(() => FindResults(render));

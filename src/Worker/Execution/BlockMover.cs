@@ -36,14 +36,16 @@ sealed class BlockMover
     public int SpillsAtOnce => _spilled.Count;
 
     /// <summary>Bytes of all buffers.</summary>
-    public static long BufferBytes(long blockBytes) => (BlockBuffers.ForSpills((int)blockBytes).Count + BlockBuffers.ForReads((int)blockBytes).Count) * blockBytes;
+    public static long BufferBytes(long blockBytes) =>
+        (BlockBuffers.ForSpills((int)blockBytes).Count + BlockBuffers.ForReads((int)blockBytes).Count) * blockBytes;
 
     /// <param name="reply">Sends an answer to the coordinator; from any thread.</param>
     /// <param name="submit">Hands work to the stage's thread, and waits while that has much to do.</param>
     public void Start(Action<Wire.StepReply> reply, Action<StageWork> submit) => (_reply, _submit) = (reply, submit);
 
     /// <summary>All that is on disk now, in messages for the coordinator. Whatever changes afterwards is replied.</summary>
-    public IEnumerable<Wire.StepReply> Announce() => _store.Follow(OnChanged).Chunk(KeysAtOnce).Select(keys => StepReplies.Kept(_viewVersion, kept: keys, dropped: []));
+    public IEnumerable<Wire.StepReply> Announce() =>
+        _store.Follow(OnChanged).Chunk(KeysAtOnce).Select(keys => StepReplies.Kept(_viewVersion, kept: keys, dropped: []));
 
     /// <summary>Begins what a message asks for. On the stage's thread.</summary>
     public void Begin(StageWork.MoveBlocks moves)

@@ -52,7 +52,7 @@ sealed class SequenceGrammars(int vocabularySize, int maxSequences)
     {
         if (!_waiting.Remove(start.SequenceId, out var compiled) || start.Problem is not null) return start;
         return compiled.Grammar is { } grammar
-            ? start with { Grammar = new AnswerGrammar(grammar, _vocabulary!) }
+            ? start with { Grammar = new FollowedGrammar(grammar, _vocabulary!) }
             : start with { Problem = $"its grammar cannot be enforced: {compiled.Refusal}" };
     }
 }

@@ -3,7 +3,10 @@ using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.KvDisk;
 
-/// <summary>A worker's KV blocks on disk, if the operator wants it to keep any: the folder, the store of the shard that it holds, and the threads that wait for storage.</summary>
+/// <summary>
+/// A worker's KV blocks on disk, if the operator wants it to keep any: the folder, the store of the shard that it holds, and the threads that wait for
+/// storage.
+/// </summary>
 sealed class BlockDisk(WorkerOptions options, TimeProvider time, ILogger<BlockDisk> logger) : IDisposable
 {
     /// <summary>Far more than a view has under way; an earlier view may have left some.</summary>

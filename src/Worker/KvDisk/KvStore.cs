@@ -287,6 +287,7 @@ sealed partial class KvStore : IDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "A KV block cannot be written to {Path}: {Problem}")]
     partial void LogNotWritten(string path, string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "--kv-disk: nothing is kept in {Path}: its {Bytes} bytes are less than the {Needed} that one KV block of this shard takes")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "--kv-disk: nothing is kept in {Path}: its {Bytes} bytes are less than the {Needed} that one KV block of this shard takes")]
     partial void LogNoRoom(string path, long bytes, long needed);
 }

@@ -100,7 +100,10 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         await InTurnAsync(loading, async () =>
         {
             await LoadInTurnAsync(order, progress, loading.Token);
-            progress.Ready(_model!.Source, 0, 0, _parts!.Loaded.Bytes);
+            var weights = _model!.Weights;
+            if (_model.Slice.IsWhole)
+                await Task.Factory.StartNew(() => Rehearsal.Run(weights, ShardLoader.OptionsOf(order)), loading.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            progress.Ready(_model.Source, 0, 0, _parts!.Loaded.Bytes);
         });
     }
 

@@ -203,7 +203,8 @@ sealed partial class ShardLoader(
         if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
     }
 
-    static StageOptions OptionsOf(LoadOrder order) => new()
+    /// <summary>Of a stage with one block of KV.</summary>
+    internal static StageOptions OptionsOf(LoadOrder order) => new()
     {
         KvBlockCount = 1,
         KvType = order.KvType,

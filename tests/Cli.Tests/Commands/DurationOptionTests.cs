@@ -21,12 +21,12 @@ public class DurationOptionTests
 
     [Theory]
     [InlineData("5")]
-    [InlineData("5 days")]
+    [InlineData("5 weeks")]
     [InlineData("-1s")]
     [InlineData("s")]
     [InlineData("")]
     public void Value_OfAnotherForm_IsRefusedByName(string written) => Assert.Equal(
-        $"--hold is '{written}'; it must be 0, or a number and one of ms, s, min, h, such as 90s or 10min.", Assert.Single(Parse("--hold", written).Errors).Message);
+        $"--hold is '{written}'; it must be 0, or a number and one of ms, s, min, h, d, such as 90s or 10min.", Assert.Single(Parse("--hold", written).Errors).Message);
 
     ParseResult Parse(params string[] args) => new RootCommand { _option }.Parse(args);
 }

@@ -12,7 +12,9 @@ sealed class FakeDisks(FakeKv kv, int workers, int capacity, int seed)
     const int Trouble = 12;
 
     readonly Random _random = new(seed);
-    readonly List<(PrefixCacheKey Key, ulong[] Content)>[] _kept = [.. Enumerable.Range(0, workers).Select(_ => new List<(PrefixCacheKey, ulong[])>())];   // least recently used first
+    readonly List<(PrefixCacheKey Key, ulong[] Content)>[] _kept =   // least recently used first
+        [.. Enumerable.Range(0, workers).Select(_ => new List<(PrefixCacheKey, ulong[])>())];
+
     readonly Queue<Func<DiskReport>> _answers = [];
     readonly HashSet<ulong> _givenUp = [];
 

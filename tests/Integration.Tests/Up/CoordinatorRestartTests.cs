@@ -21,6 +21,7 @@ public sealed class CoordinatorRestartTests
         await first.ExitAsync();
 
         await using var second = Start(folder, api, grpc);
+        await second.ErrorLineAsync("listening api=");
         await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
         Assert.DoesNotContain(": Loading, weights", second.Log);
         Assert.Contains(": Verifying, weights", second.Log);   // the next coordinator may have another model in the file
@@ -41,6 +42,7 @@ public sealed class CoordinatorRestartTests
         await Signals.SendAsync("KILL", first.Id);
         foreach (var worker in new[] { one, two }) await worker.ErrorLineAsync("Gave up the model it held, and registers without: no coordinator for 1 s (--orphan-timeout)");
         await using var second = Start(folder, api, grpc);
+        await second.ErrorLineAsync("listening api=");
         await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
         Assert.Contains(": Loading, weights", second.Log);
     }

@@ -42,7 +42,10 @@ public sealed class KvDiskTests : IDisposable
     [Fact]
     public async Task A_second_worker_on_the_same_folder_is_refused()
     {
-        string[] worker = ["worker", "--coordinator", "http://127.0.0.1:1", "--threads", "1", "--memory", "1GB", "--kv-disk", _folder.Path, "--kv-disk-size", "1MB"];
+        string[] worker =
+        [
+            "worker", "--coordinator", "http://127.0.0.1:1", "--threads", "1", "--memory", "1GB", "--kv-disk", _folder.Path, "--kv-disk-size", "1MB",
+        ];
         await using var first = CliProcess.Start(worker);
         await first.ErrorLineAsync("Not registered with the coordinator");
         await using var second = CliProcess.Start(worker);
@@ -86,7 +89,8 @@ public sealed class KvDiskTests : IDisposable
         using var timer = new PeriodicTimer(Interval);
         try
         {
-            while (!Enumerable.Range(1, Workers).All(worker => Filled(Path.Combine(_folder.Path, $"worker-{worker}")) >= blocks)) await timer.WaitForNextTickAsync(deadline.Token);
+            while (!Enumerable.Range(1, Workers).All(worker => Filled(Path.Combine(_folder.Path, $"worker-{worker}")) >= blocks))
+                await timer.WaitForNextTickAsync(deadline.Token);
         }
         catch (OperationCanceledException)
         {
@@ -100,7 +104,8 @@ public sealed class KvDiskTests : IDisposable
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         var bytes = new byte[Math.Min(file.Length, 4096 + (4096 * 64))];
         file.ReadExactly(bytes);
-        return Enumerable.Range(0, Math.Max(0, (bytes.Length - 4096) / 64)).Count(slot => slot < BitConverter.ToInt32(bytes, 12) && BitConverter.ToUInt64(bytes, 4096 + (slot * 64) + 48) > 0);
+        var slots = Math.Min(Math.Max(0, (bytes.Length - 4096) / 64), BitConverter.ToInt32(bytes, 12));
+        return Enumerable.Range(0, slots).Count(slot => BitConverter.ToUInt64(bytes, 4096 + (slot * 64) + 48) > 0);
     });
 }
 
@@ -126,5 +131,6 @@ public sealed class SmallDiskFactAttribute : FactAttribute
     }
 
     /// <summary>Runs a program that sees a file system of its own, of so many bytes, at a folder.</summary>
-    internal static string[] With(string folder, string size) => ["unshare", "-Urm", "sh", "-c", $"mount -t tmpfs -o size={size} none '{folder}' && exec \"$@\"", "sh"];
+    internal static string[] With(string folder, string size) =>
+        ["unshare", "-Urm", "sh", "-c", $"mount -t tmpfs -o size={size} none '{folder}' && exec \"$@\"", "sh"];
 }

@@ -145,10 +145,10 @@ public sealed class StageRunnerTests
     }
 
     /// <summary>Tokens are the letters from "a" on.</summary>
-    static AnswerGrammar Grammar(string expression)
+    static FollowedGrammar Grammar(string expression)
     {
         ReadOnlyMemory<byte>[] letters = [.. Enumerable.Range('a', TestModels.Vocabulary).Select(letter => new[] { (byte)letter })];
-        return new AnswerGrammar(GrammarCompiler.Compile(new(GrammarKind.Regex, expression)).Grammar!, new GrammarVocabulary(TestModels.Vocabulary, letters, []));
+        return new FollowedGrammar(GrammarCompiler.Compile(new(GrammarKind.Regex, expression)).Grammar!, new GrammarVocabulary(TestModels.Vocabulary, letters, []));
     }
 
     [Fact]

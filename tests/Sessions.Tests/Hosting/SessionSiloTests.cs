@@ -95,6 +95,16 @@ public sealed class SessionSiloTests
     }
 
     [RedisFact]
+    public async Task A_silo_stops_soon_although_Redis_is_gone()
+    {
+        using var server = RedisServer.Start();
+        var directory = Open(PlaceOf(server));
+        await directory.CreateAsync(new SessionState(), default).Soon();
+        server.Kill();
+        await directory.DisposeAsync().AsTask().Soon();
+    }
+
+    [RedisFact]
     public async Task A_silo_that_was_killed_holds_nobody_up()
     {
         using var server = RedisServer.Start();

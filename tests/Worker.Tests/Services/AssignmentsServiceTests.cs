@@ -87,7 +87,14 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
     public async Task Prepare_LoadsWeightsOnly_AndAnAssignOfTheSameShardFindsThem()
     {
         await using var worker = await TestWorker.StartAsync();
+        var rehearsed = new List<int>();
+        worker.Model.OnRun = step =>
+        {
+            rehearsed.Add(Assert.Single(step.Chunks).Count);
+            return null;
+        };
         var ready = await PrepareAsync(worker, Request(worker, view: 7));
+        Assert.Equal([4, 1], rehearsed);
         Assert.Equal((Phase.Ready, 0u, $"local {file.Path}"), (ready.Phase, ready.KvBlockCount, ready.Source));
         Assert.Equal((1, 0, ServingStatus.NotServing), (worker.Model.Loads, worker.Model.LiveStages, await HealthAsync(worker)));
         Assert.Equal(64u, (await AssignAsync(worker, view: 1))[^1].KvBlockCount);   // the view that was prepared for counts for nothing

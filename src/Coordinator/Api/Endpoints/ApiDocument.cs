@@ -47,6 +47,11 @@ sealed class ApiDocument(EndpointDataSource endpoints) : IOpenApiDocumentTransfo
         ("/generate_stream", "Text Generation Inference", "What follows a text, token by token", "inputs:string! parameters:object", [Events]),
         ("/info", "Text Generation Inference", "What the server serves", "", [Json]),
         ("/", "Text Generation Inference", "Who is there (GET), or what follows a text (POST)", "inputs:string! parameters:object stream:boolean", [Json, Plain, Events]),
+        ("/v1/sessions", "LlamaCluster", "Begins a session (POST), or lists them (GET)", "messages:array metadata:object ttl:integer model:string", [Json]),
+        ("/v1/sessions/{session}", "LlamaCluster", "A session", "", [Json]),
+        ("/v1/sessions/{session}/fork", "LlamaCluster", "Begins a session with the history of another", "metadata:object ttl:integer", [Json]),
+        ("/v1/sessions/{session}/export", "LlamaCluster", "All there is to a session", "", [Json]),
+        ("/v1/sessions/import", "LlamaCluster", "Begins a session of what an export gave", "object:string! version:integer! messages:array! tokens:array", [Json]),
         ("/tokenize", "vLLM", "The ids of a text or a chat", "prompt:string messages:array add_special_tokens:boolean model:string", [Json]),
         ("/detokenize", "vLLM", "The text of ids", "tokens:array! model:string", [Json]),
         ("/health", "LlamaCluster", "Whether the process lives", "", [Json]),
@@ -81,8 +86,8 @@ sealed class ApiDocument(EndpointDataSource endpoints) : IOpenApiDocumentTransfo
         Summary = summary,
         OperationId = $"{method.Method.ToLowerInvariant()}{address.Replace('/', '_').Replace("{", "").Replace("}", "")}",
         Tags = new HashSet<OpenApiTagReference> { new(of) },
-        Parameters = address.Contains("{id}", StringComparison.Ordinal)
-            ? [new OpenApiParameter { Name = "id", In = ParameterLocation.Path, Required = true, Schema = new OpenApiSchema { Type = JsonSchemaType.String } }]
+        Parameters = NameIn(address) is { } name
+            ? [new OpenApiParameter { Name = name, In = ParameterLocation.Path, Required = true, Schema = new OpenApiSchema { Type = JsonSchemaType.String } }]
             : null,
         RequestBody = method == HttpMethod.Post && fields.Length > 0
             ? new OpenApiRequestBody { Required = true, Content = Content([Json], SchemaOf(fields)) }
@@ -93,6 +98,9 @@ sealed class ApiDocument(EndpointDataSource endpoints) : IOpenApiDocumentTransfo
             ["default"] = new OpenApiResponse { Description = "What went wrong, in the shape that clients of this API read", Content = Content([Json], null) },
         },
     };
+
+    /// <summary>What stands in braces in an address; null: nothing does.</summary>
+    static string? NameIn(string address) => address.Split('{', '}') is [_, var name, ..] ? name : null;
 
     static Dictionary<string, OpenApiMediaType> Content(string[] types, IOpenApiSchema? schema)
         => types.ToDictionary(type => type, _ => new OpenApiMediaType { Schema = schema });

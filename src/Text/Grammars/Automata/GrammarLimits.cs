@@ -50,6 +50,7 @@ sealed class WorkBudget
     /// <exception cref="GrammarException">The work is more than one grammar may take.</exception>
     public void Spend(long nanoseconds)
     {
-        if ((_left -= nanoseconds) < 0) throw new GrammarException("the grammar takes too much work to compile: it is too large, or an expression in it needs too many states");
+        if ((_left -= nanoseconds) < 0)
+            throw new GrammarException("the grammar takes too much work to compile: it is too large, or an expression in it needs too many states");
     }
 }

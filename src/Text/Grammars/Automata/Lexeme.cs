@@ -77,10 +77,17 @@ sealed class TableLexeme : Lexeme
         foreach (var row in rows) hash = (hash ^ (uint)row[value]) * 1099511628211UL;
         ref var candidates = ref CollectionsMarshal.GetValueRefOrAddDefault(known, hash, out _);
         foreach (var c in candidates ??= [])
-            if (rows.All(row => row[firsts[c]] == row[value])) return c;
+            if (AreAlike(firsts[c], value, rows)) return c;
         candidates.Add(firsts.Count);
         firsts.Add(value);
         return firsts.Count - 1;
+    }
+
+    static bool AreAlike(int value, int other, IReadOnlyList<int[]> rows)
+    {
+        foreach (var row in rows)
+            if (row[value] != row[other]) return false;
+        return true;
     }
 
     UInt128 FamilyOf()

@@ -14,7 +14,8 @@ static class PlainText
         var count = 0;
         while (!text.IsEmpty)
         {
-            if (Rune.DecodeFromUtf8(text, out var rune, out var width) != System.Buffers.OperationStatus.Done || rune.Value is < 0x20 or '"' or '\\') return null;
+            if (Rune.DecodeFromUtf8(text, out var rune, out var width) != System.Buffers.OperationStatus.Done
+                || rune.Value is < 0x20 or '"' or '\\') return null;
             text = text[width..];
             count++;
         }

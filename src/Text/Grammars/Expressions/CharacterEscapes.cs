@@ -16,7 +16,8 @@ static class CharacterEscapes
     static CodePoints Word { get; } = CodePoints.OfRanges([('0', '9'), ('A', 'Z'), ('a', 'z'), ('_', '_')]);
 
     static CodePoints Space { get; } = CodePoints.OfRanges(
-        [(9, 13), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)]);
+        [(9, 13), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000),
+            (0xFEFF, 0xFEFF)]);
 
     /// <summary>Reads an escape of which the backslash has been taken.</summary>
     public static CodePoints Take(SourceCursor source)
@@ -58,7 +59,8 @@ static class CharacterEscapes
         }
         var first = source.TakeHex(4);
         if (first is < 0xD800 or > 0xDFFF) return first;
-        if (first < 0xDC00 && source.TryTake("\\u") && source.TakeHex(4) is >= 0xDC00 and <= 0xDFFF and var second) return char.ConvertToUtf32((char)first, (char)second);
+        if (first < 0xDC00 && source.TryTake("\\u")
+            && source.TakeHex(4) is >= 0xDC00 and <= 0xDFFF and var second) return char.ConvertToUtf32((char)first, (char)second);
         throw source.Wrong("has half a surrogate pair");
     }
 

@@ -36,7 +36,8 @@ sealed class GrammarMatcher
     public bool MayEnd => _readings[^1].MayEnd;
 
     /// <exception cref="GrammarException">The grammar is too ambiguous for this answer.</exception>
-    public void Add(int id) => _readings.Add(IsDead || _cache.Vocabulary.EndIds.Contains(id) ? Readings.None : _steps.Advance(_readings[^1], _cache.Vocabulary.TextOf(id)));
+    public void Add(int id) =>
+        _readings.Add(IsDead || _cache.Vocabulary.EndIds.Contains(id) ? Readings.None : _steps.Advance(_readings[^1], _cache.Vocabulary.TextOf(id)));
 
     /// <summary>Takes back all tokens but so many.</summary>
     public void Truncate(int count) => _readings.RemoveRange(count - _settled + 1, Count - count);

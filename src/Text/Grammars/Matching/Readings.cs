@@ -3,7 +3,9 @@ using LlamaCluster.Text.Grammars.Rules;
 
 namespace LlamaCluster.Text.Grammars.Matching;
 
-/// <summary>Where a rule was begun, and what comes when it has ended. The stack, shared by all readings (J. Earley, https://doi.org/10.1145/362007.362035).</summary>
+/// <summary>
+/// Where a rule was begun, and what comes when it has ended. The stack, shared by all readings (J. Earley, https://doi.org/10.1145/362007.362035).
+/// </summary>
 /// <param name="moment">When it was begun: a rule that ends in the moment in which it began was empty.</param>
 sealed class Call(int rule, long moment)
 {
@@ -111,7 +113,8 @@ sealed class ReadingSteps(RuleSet rules)
         while (_open.TryPop(out var place))
         {
             if (!_met.Add(place)) continue;
-            if (_met.Count > GrammarLimits.Readings) throw GrammarException.Limit("the grammar is too ambiguous: there are too many ways to read the answer", GrammarLimits.Readings);
+            if (_met.Count > GrammarLimits.Readings) throw GrammarException.Limit("the grammar is too ambiguous: there are too many ways to read the answer",
+                GrammarLimits.Readings);
             (node, call) = place;
             if (rules.Ends[call.Rule] == node) Return(call);
             foreach (var step in rules.Steps[node])

@@ -18,6 +18,7 @@ sealed class RuleBuilder
     readonly List<List<RuleStep>> _steps = [];
     readonly List<int> _ruleOf = [];
     readonly List<Lexeme> _lexemes = [];
+    readonly Dictionary<Expression, RegularLexeme?> _made = new(ReferenceEqualityComparer.Instance);
     readonly Dictionary<object, int> _numbers = new(ReferenceEqualityComparer.Instance);
     int _rule;
 
@@ -45,7 +46,8 @@ sealed class RuleBuilder
 
     int Node()
     {
-        if (_steps.Count == GrammarLimits.RuleNodes) throw GrammarException.Limit("the grammar is too large: its rules need too many nodes", GrammarLimits.RuleNodes);
+        if (_steps.Count == GrammarLimits.RuleNodes) throw GrammarException.Limit("the grammar is too large: its rules need too many nodes",
+            GrammarLimits.RuleNodes);
         _budget.Spend(200);
         _steps.Add([]);
         _ruleOf.Add(_rule);
@@ -66,7 +68,7 @@ sealed class RuleBuilder
             case Expression.Choice choice: AddChoice(choice.Parts, from, to); break;
             case Expression.Repeat repeat: AddRepeat(repeat, from, to); break;
             case Expression.Network network: AddNetwork(network, from, to); break;
-            case Expression.Character or Expression.Literal: AddLexeme(ExpressionCompiler.ToAutomaton(expression, _budget), from, to); break;
+            case Expression.Character or Expression.Literal: AddLexeme(LexemeOf(ExpressionCompiler.ToAutomaton(expression, _budget)), from, to); break;
             default: throw new InvalidOperationException($"a rule cannot have {expression.GetType().Name}");
         }
     }
@@ -74,27 +76,38 @@ sealed class RuleBuilder
     /// <summary>False where it would have too many states: then its parts become lexemes.</summary>
     bool TryAddLexeme(Expression expression, int from, int to)
     {
-        CharacterAutomaton automaton;
-        try
-        {
-            automaton = ExpressionCompiler.ToAutomaton(expression, _budget, _rules);
-        }
-        catch (GrammarException) when (expression is not (Expression.Character or Expression.Literal) && _budget.HasLeft)
-        {
-            return false;
-        }
-        if (automaton.StateCount > LargestLexeme && expression is not (Expression.Character or Expression.Literal)) return false;
-        AddLexeme(automaton, from, to);
+        // The same expression, such as a comma, stands in many places.
+        if (!_made.TryGetValue(expression, out var made)) _made.Add(expression, made = TryMake(expression));
+        if (made is null) return false;
+        AddLexeme(made, from, to);
         return true;
     }
 
-    void AddLexeme(CharacterAutomaton automaton, int from, int to)
+    RegularLexeme? TryMake(Expression expression)
     {
-        if (automaton.IsEmpty) return;
-        if (automaton.IsFinal(0)) Join(from, StepKind.Empty, 0, to);
-        var lexeme = ByteEncoding.Encode(automaton, CharacterEncoding.Plain, _budget);
-        if (lexeme.GoesOn(lexeme.Start)) Join(from, StepKind.Lexeme, NumberOf(lexeme), to);
+        if (expression is Expression.Character or Expression.Literal) return LexemeOf(ExpressionCompiler.ToAutomaton(expression, _budget));
+        try
+        {
+            var automaton = ExpressionCompiler.ToAutomaton(expression, _budget, _rules);
+            return automaton.StateCount > LargestLexeme ? null : LexemeOf(automaton);
+        }
+        catch (GrammarException) when (_budget.HasLeft)
+        {
+            return null;
+        }
     }
+
+    RegularLexeme LexemeOf(CharacterAutomaton automaton) =>
+        new(automaton.IsEmpty ? null : ByteEncoding.Encode(automaton, CharacterEncoding.Plain, _budget), automaton.IsFinal(0));
+
+    void AddLexeme(RegularLexeme made, int from, int to)
+    {
+        if (made.MayBeEmpty) Join(from, StepKind.Empty, 0, to);
+        if (made.Lexeme is { } lexeme && lexeme.GoesOn(lexeme.Start)) Join(from, StepKind.Lexeme, NumberOf(lexeme), to);
+    }
+
+    /// <param name="Lexeme">Null where nothing matches.</param>
+    sealed record RegularLexeme(Lexeme? Lexeme, bool MayBeEmpty);
 
     int NumberOf(Lexeme lexeme)
     {

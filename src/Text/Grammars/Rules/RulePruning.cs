@@ -42,7 +42,8 @@ sealed class RulePruning
         var empty = Reaching(step => step.Kind is StepKind.Empty);
         var steps = new RuleStep[_steps.Count][];
         for (var node = 0; node < steps.Length; node++)
-            steps[node] = [.. _steps[node].Where(step => productive[step.Target] && (step.Kind is not StepKind.Rule || productive[_starts[step.Index]])).Distinct()];
+            steps[node] = [.. _steps[node].Where(step =>
+                productive[step.Target] && (step.Kind is not StepKind.Rule || productive[_starts[step.Index]])).Distinct()];
         return new RuleSet(
             _root, _starts, _ends, [.. _starts.Select(start => empty[start])], steps, ruleOf, OnlyEnd(steps), lexemes);
     }

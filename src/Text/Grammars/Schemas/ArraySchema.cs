@@ -7,6 +7,10 @@ namespace LlamaCluster.Text.Grammars.Schemas;
 /// <summary>Arrays: elements by their places, then any number of further ones.</summary>
 static class ArraySchema
 {
+    static readonly Expression Open = SchemaValues.Lexeme(new Expression.Literal("["), SchemaValues.Space);
+    static readonly Expression Close = SchemaValues.Lexeme(SchemaValues.Space, new Expression.Literal("]"));
+    static readonly Expression Nothing = SchemaValues.Lexeme(new Expression.Literal("["), SchemaValues.Space, new Expression.Literal("]"));
+
     public static Expression Make(SchemaFacts facts, NotFacts nots, SchemaGrammar grammar)
     {
         if (nots.Values.Any(value => value.ValueKind == JsonValueKind.Array)) throw facts.Parts[0].Refuse("'not' of an array cannot be enforced");
@@ -16,7 +20,8 @@ static class ArraySchema
             least = Math.Max(least, part.Count("minItems") ?? 0);
             if (part.Count("maxItems") is { } limit) most = Math.Min(most ?? int.MaxValue, limit);
             places = Math.Max(places, part.List("prefixItems")?.Length ?? 0);
-            if (part.Find("items") is { ValueKind: JsonValueKind.Array }) throw part.Refuse("'items' must be one schema; a list of them is 'prefixItems' since 2020-12");
+            if (part.Find("items") is { ValueKind: JsonValueKind.Array })
+                throw part.Refuse("'items' must be one schema; a list of them is 'prefixItems' since 2020-12");
             if (least > GrammarLimits.Repetitions || most is > GrammarLimits.Repetitions and not int.MaxValue)
                 throw part.Refuse($"'minItems' and 'maxItems' can be enforced up to {GrammarLimits.Repetitions}");
         }
@@ -26,7 +31,8 @@ static class ArraySchema
         Expression?[] first = [.. Enumerable.Range(0, Math.Min(places, most ?? places)).Select(place => grammar.Value(SchemasAt(facts, place)))];
         // Where no further element is possible, the elements with places are all.
         if (further.IsNever) most = Math.Min(most ?? int.MaxValue, first.Length);
-        return most < least ? Expression.Never : Network(first!, further.IsNever || most == first.Length ? Expression.Never : grammar.Value(further), least, most);
+        return most < least ? Expression.Never
+            : Network(first!, further.IsNever || most == first.Length ? Expression.Never : grammar.Value(further), least, most);
     }
 
     /// <param name="first">Elements with a place of their own.</param>
@@ -38,20 +44,17 @@ static class ArraySchema
         int Element(int i) => 1 + i;
         int Behind(int i) => 2 + counted + i;
         var end = 3 + (2 * counted);
-        var open = Expression.Of(new Expression.Literal("["), SchemaValues.Space);
-        var comma = Expression.Of(SchemaValues.Space, new Expression.Literal(","), SchemaValues.Space);
-        var close = Expression.Of(SchemaValues.Space, new Expression.Literal("]"));
         var steps = new List<(int, Expression?, int)>();
-        if (least == 0) steps.Add((0, Expression.Of(open, new Expression.Literal("]")), end));
-        if (most != 0) steps.Add((0, open, Element(0)));
+        if (least == 0) steps.Add((0, Nothing, end));
+        if (most != 0) steps.Add((0, Open, Element(0)));
         for (var i = 0; i <= counted; i++)
         {
             var isLast = i == counted;
             if (!isLast || most is null) steps.Add((Element(i), i < first.Count ? first[i] : further, Behind(isLast ? i : i + 1)));
             if (i > 0 || isLast)
             {
-                if (i >= least) steps.Add((Behind(i), close, end));
-                if (!isLast || most is null) steps.Add((Behind(i), comma, Element(i)));
+                if (i >= least) steps.Add((Behind(i), Close, end));
+                if (!isLast || most is null) steps.Add((Behind(i), SchemaValues.Comma, Element(i)));
             }
         }
         return new Expression.Network(end + 1, steps);

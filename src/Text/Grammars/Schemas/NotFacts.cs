@@ -45,7 +45,8 @@ sealed class NotFacts
             return;
         }
         SchemaKeywords.Check(not);
-        var keywords = not.Schema.EnumerateObject().Select(property => property.Name).Where(name => name is not ("title" or "description" or "$comment")).Order().ToArray();
+        var keywords = not.Schema.EnumerateObject().Select(property => property.Name).Where(name =>
+            name is not ("title" or "description" or "$comment")).Order().ToArray();
         switch (keywords)
         {
             case ["$ref"]: Read(references.Resolve(not, not.Find("$ref")!.Value), references, depth + 1); break;

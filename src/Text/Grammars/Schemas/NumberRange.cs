@@ -24,14 +24,15 @@ static class NumberRange
 
     /// <summary>Exponents of three digits reach beyond what numbers of clients hold.</summary>
     static Expression AnyExponent { get; } = Expression.Optional(Expression.Of(
-        new Expression.Character(CodePoints.OfText("eE")), Expression.Optional(new Expression.Character(CodePoints.OfText("+-"))), new Expression.Repeat(Digit, 1, 3)));
+        new Expression.Character(CodePoints.OfText("eE")), Expression.Optional(new Expression.Character(CodePoints.OfText("+-"))),
+        new Expression.Repeat(Digit, 1, 3)));
 
     public static Expression Minus { get; } = new Expression.Literal("-");
 
     /// <summary>Any number, as JSON writes it.</summary>
-    public static Expression AnyNumber { get; } = Expression.Of(Expression.Optional(Minus), AnyWhole, AnyFraction, AnyExponent);
+    public static Expression AnyNumber { get; } = SchemaValues.Lexeme(Expression.Optional(Minus), AnyWhole, AnyFraction, AnyExponent);
 
-    public static Expression AnyInteger { get; } = Expression.Of(Expression.Optional(Minus), AnyWhole);
+    public static Expression AnyInteger { get; } = SchemaValues.Lexeme(Expression.Optional(Minus), AnyWhole);
 
     /// <param name="whole">Only numbers that are written without a fraction.</param>
     /// <param name="digits">The most digits of a fraction; null: any number.</param>
@@ -47,7 +48,8 @@ static class NumberRange
         if (least is not { } low || low.Value.IsNegative)
         {
             // A negative number is at least the bound if its magnitude is at most the bound's.
-            var from = most is { Value.IsNegative: true } negative ? Negate(negative) : most is { Value.IsZero: true, Excluded: true } ? new NumberBound(ExactNumber.Zero, true) : zero;
+            var from = most is { Value.IsNegative: true } negative ? Negate(negative) : most is { Value.IsZero: true, Excluded: true }
+                ? new NumberBound(ExactNumber.Zero, true) : zero;
             var magnitudes = Magnitudes(from, least is { } bound ? Negate(bound) : null, whole, digits, budget);
             var signed = Signed(magnitudes, budget);
             both = both is null ? signed : both.Or(signed, budget);
@@ -55,11 +57,13 @@ static class NumberRange
         return both ?? ExpressionCompiler.ToAutomaton(Expression.Never, budget);
     }
 
-    static NumberBound Negate(NumberBound bound) => bound with { Value = bound.Value.IsZero ? bound.Value : bound.Value with { IsNegative = !bound.Value.IsNegative } };
+    static NumberBound Negate(NumberBound bound) =>
+        bound with { Value = bound.Value.IsZero ? bound.Value : bound.Value with { IsNegative = !bound.Value.IsNegative } };
 
     static CharacterAutomaton Magnitudes(NumberBound least, NumberBound? most, bool whole, int? digits, WorkBudget budget)
     {
-        var form = Expression.Of(AnyWhole, whole ? Expression.Empty : digits is { } count ? Expression.Optional(Expression.Of(Point, new Expression.Repeat(Digit, 1, count))) : AnyFraction);
+        var form = Expression.Of(AnyWhole, whole ? Expression.Empty : digits is { } count
+            ? Expression.Optional(Expression.Of(Point, new Expression.Repeat(Digit, 1, count))) : AnyFraction);
         var found = ExpressionCompiler.ToAutomaton(form, budget).And(ExpressionCompiler.ToAutomaton(AtLeast(least), budget), budget);
         return most is { } high ? found.And(ExpressionCompiler.ToAutomaton(AtMost(high), budget), budget) : found;
     }
@@ -84,7 +88,8 @@ static class NumberRange
         var (whole, fraction) = (bound.Value.Whole, bound.Value.Fraction);
         var parts = new List<Expression> { Expression.Of(FirstDigit, new Expression.Repeat(Digit, whole.Length, null), AnyFraction) };
         for (var i = 0; i < whole.Length; i++)
-            parts.Add(Expression.Of(new Expression.Literal(whole[..i]), Above(whole[i]), new Expression.Repeat(Digit, whole.Length - i - 1, whole.Length - i - 1), AnyFraction));
+            parts.Add(Expression.Of(new Expression.Literal(whole[..i]), Above(whole[i]),
+                new Expression.Repeat(Digit, whole.Length - i - 1, whole.Length - i - 1), AnyFraction));
         for (var i = 0; i < fraction.Length; i++) parts.Add(Expression.Of(new Expression.Literal($"{whole}.{fraction[..i]}"), Above(fraction[i]), Digits));
         var more = Expression.Of(Expression.ZeroOrMore(new Expression.Literal("0")), FirstDigit, Digits);
         if (bound.Excluded) parts.Add(Expression.Of(new Expression.Literal($"{whole}.{fraction}"), more));
@@ -100,7 +105,8 @@ static class NumberRange
         var parts = new List<Expression>();
         if (whole.Length > 1) parts.Add(Expression.Of(new Expression.Repeat(Digit, 1, whole.Length - 1), AnyFraction));
         for (var i = 0; i < whole.Length; i++)
-            parts.Add(Expression.Of(new Expression.Literal(whole[..i]), Below(whole[i]), new Expression.Repeat(Digit, whole.Length - i - 1, whole.Length - i - 1), AnyFraction));
+            parts.Add(Expression.Of(new Expression.Literal(whole[..i]), Below(whole[i]),
+                new Expression.Repeat(Digit, whole.Length - i - 1, whole.Length - i - 1), AnyFraction));
         for (var i = 0; i < fraction.Length; i++)
         {
             // Cut off behind the point it is less, since the last digit of the bound is not 0.

@@ -16,6 +16,10 @@ sealed class ObjectSchema
     /// <summary>Patterns of names. A name may match several at once, and each combination has values of its own.</summary>
     const int MostPatterns = 4;
 
+    static readonly Expression Open = SchemaValues.Lexeme(new Expression.Literal("{"), SchemaValues.Space);
+    static readonly Expression Close = SchemaValues.Lexeme(SchemaValues.Space, new Expression.Literal("}"));
+    static readonly Expression Nothing = SchemaValues.Lexeme(new Expression.Literal("{"), SchemaValues.Space, new Expression.Literal("}"));
+
     readonly SchemaFacts _facts;
     readonly NotFacts _nots;
     readonly SchemaGrammar _grammar;
@@ -44,7 +48,8 @@ sealed class ObjectSchema
     public static Expression Make(SchemaFacts facts, NotFacts nots, SchemaGrammar grammar)
     {
         if (nots.Values.Any(value => value.ValueKind == JsonValueKind.Object)) throw facts.Parts[0].Refuse("'not' of an object cannot be enforced");
-        if (!facts.Parts.Any(part => SchemaKeywords.TypesOf(part).HasFlag(JsonTypes.Object) || part.Find("unevaluatedProperties") is not null) && nots.Names.Count == 0) return grammar.AnyObject();
+        if (!facts.Parts.Any(part => SchemaKeywords.TypesOf(part).HasFlag(JsonTypes.Object) || part.Find("unevaluatedProperties") is not null)
+            && nots.Names.Count == 0) return grammar.AnyObject();
         return new ObjectSchema(facts, nots, grammar).Make();
     }
 
@@ -56,40 +61,38 @@ sealed class ObjectSchema
         int Name(int i) => 1 + i;
         int Behind(int i) => 2 + count + i;
         var end = 3 + (2 * count);
-        var steps = new List<(int, Expression?, int)> { (0, Expression.Of(new Expression.Literal("{"), SchemaValues.Space), Name(0)) };
+        var steps = new List<(int, Expression?, int)> { (0, Open, Name(0)) };
         var lastRequired = -1;
         for (var i = 0; i < count; i++)
             if (properties[i].IsRequired) lastRequired = i;
-        if (lastRequired < 0) steps.Add((0, Expression.Of(new Expression.Literal("{"), SchemaValues.Space, new Expression.Literal("}")), end));
-        var comma = Expression.Of(SchemaValues.Space, new Expression.Literal(","), SchemaValues.Space);
-        var close = Expression.Of(SchemaValues.Space, new Expression.Literal("}"));
+        if (lastRequired < 0) steps.Add((0, Nothing, end));
         for (var i = 0; i <= count; i++)
         {
             if (i < count)
             {
-                steps.Add((Name(i), Expression.Of(SchemaValues.QuotedText(properties[i].Name), Colon, properties[i].Value), Behind(i + 1)));
+                steps.Add((Name(i), Expression.Of(SchemaValues.QuotedText(properties[i].Name), SchemaValues.Colon, properties[i].Value), Behind(i + 1)));
                 if (!properties[i].IsRequired) steps.Add((Name(i), null, Name(i + 1)));
             }
-            if (i < count || further.Kinds.Count > 0) steps.Add((Behind(i), comma, Name(i)));
-            if (i > lastRequired) steps.Add((Behind(i), close, end));
+            if (i < count || further.Kinds.Count > 0) steps.Add((Behind(i), SchemaValues.Comma, Name(i)));
+            if (i > lastRequired) steps.Add((Behind(i), Close, end));
         }
-        foreach (var (name, value) in further.Kinds) steps.Add((Name(count), Expression.Of(name, Colon, value), Behind(count)));
+        foreach (var (name, value) in further.Kinds) steps.Add((Name(count), Expression.Of(name, SchemaValues.Colon, value), Behind(count)));
         return new Expression.Network(end + 1, steps);
     }
-
-    static Expression Colon { get; } = Expression.Of(SchemaValues.Space, new Expression.Literal(":"), SchemaValues.Space);
 
     public static IEnumerable<string> Required(SchemaPart part)
     {
         if (part.Find("required") is not { } required) return [];
-        if (required.ValueKind != JsonValueKind.Array || required.EnumerateArray().Any(name => name.ValueKind != JsonValueKind.String)) throw part.Refuse("'required' must be a list of names");
+        if (required.ValueKind != JsonValueKind.Array
+            || required.EnumerateArray().Any(name => name.ValueKind != JsonValueKind.String)) throw part.Refuse("'required' must be a list of names");
         return required.EnumerateArray().Select(SchemaValues.TextOf);
     }
 
     Expression Make()
     {
         var properties = new List<ObjectProperty>();
-        var names = _facts.Parts.Where(part => part.Find("propertyNames") is not null).Select(part => part.Inner(part.Find("propertyNames")!.Value, "propertyNames")).ToList();
+        var names = _facts.Parts.Where(part => part.Find("propertyNames") is not null).Select(part =>
+            part.Inner(part.Find("propertyNames")!.Value, "propertyNames")).ToList();
         foreach (var name in _names)
         {
             _grammar.Budget.Spend(1_000);
@@ -127,7 +130,8 @@ sealed class ObjectSchema
     {
         if (part.Find("additionalProperties") is { } additional) return part.Inner(additional, "additionalProperties");
         if (part.Find("unevaluatedProperties") is not { } rest || rest.ValueKind is JsonValueKind.True) return null;
-        if (rest.ValueKind is JsonValueKind.False && !part.Schema.EnumerateObject().Any(property => property.Name is "allOf" or "anyOf" or "oneOf" or "not" or "$ref"))
+        if (rest.ValueKind is JsonValueKind.False
+            && !part.Schema.EnumerateObject().Any(property => property.Name is "allOf" or "anyOf" or "oneOf" or "not" or "$ref"))
             return part.Inner(rest, "unevaluatedProperties");
         throw part.Refuse("'unevaluatedProperties' can only be enforced where it is false, or true, beside no other schemas");
     }
@@ -144,7 +148,8 @@ sealed class ObjectSchema
             var values = new List<SchemaPart>();
             foreach (var part in _facts.Parts)
             {
-                var ofPart = _patterns.Index().Where(pattern => (matched >> pattern.Index & 1) == 1 && pattern.Item.Of.Path == part.Path).Select(pattern => pattern.Item.Value).ToList();
+                var ofPart = _patterns.Index().Where(pattern => (matched >> pattern.Index & 1) == 1 && pattern.Item.Of.Path == part.Path).Select(pattern =>
+                    pattern.Item.Value).ToList();
                 if (ofPart.Count > 0) values.AddRange(ofPart);
                 else if (Additional(part) is { } additional) values.Add(additional);
             }
@@ -171,7 +176,8 @@ sealed class ObjectSchema
 
     static SchemaPart CheckedName(SchemaPart part)
     {
-        if (part.Schema.ValueKind != JsonValueKind.Object || part.Schema.EnumerateObject().Any(property => property.Name is not ("type" or "pattern" or "format" or "minLength" or "maxLength")))
+        if (part.Schema.ValueKind != JsonValueKind.Object
+            || part.Schema.EnumerateObject().Any(property => property.Name is not ("type" or "pattern" or "format" or "minLength" or "maxLength")))
             throw part.Refuse("'propertyNames' can only be enforced with 'pattern', 'format', 'minLength' and 'maxLength'");
         return part;
     }

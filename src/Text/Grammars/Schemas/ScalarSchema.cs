@@ -9,13 +9,15 @@ static class ScalarSchema
 {
     const int MostMultipleDigits = 20;
 
-    public static Expression Of(JsonTypes types) => Written(types, types.HasFlag(JsonTypes.Fraction) ? NumberRange.AnyNumber : NumberRange.AnyInteger, [true, false]);
+    public static Expression Of(JsonTypes types) =>
+        Written(types, types.HasFlag(JsonTypes.Fraction) ? NumberRange.AnyNumber : NumberRange.AnyInteger, [true, false]);
 
-    public static Expression Make(JsonTypes types, SchemaFacts facts, NotFacts nots, WorkBudget budget)
+    public static Expression Make(JsonTypes types, SchemaFacts facts, NotFacts nots, SchemaReferences references)
     {
-        bool[] flags = [.. new[] { true, false }.Where(flag => !nots.Values.Any(value => value.ValueKind == (flag ? JsonValueKind.True : JsonValueKind.False)))];
+        bool[] flags = [.. new[] { true, false }.Where(flag =>
+            !nots.Values.Any(value => value.ValueKind == (flag ? JsonValueKind.True : JsonValueKind.False)))];
         if (nots.Values.Any(value => value.ValueKind == JsonValueKind.Null)) types &= ~JsonTypes.Null;
-        var numbers = (types & JsonTypes.Number) == JsonTypes.None ? Expression.Never : Numbers(types, facts, nots, budget);
+        var numbers = (types & JsonTypes.Number) == JsonTypes.None ? Expression.Never : Numbers(types, facts, nots, references);
         return Written(types, numbers, flags);
     }
 
@@ -28,7 +30,7 @@ static class ScalarSchema
         return Expression.AnyOf(parts);
     }
 
-    static Expression Numbers(JsonTypes types, SchemaFacts facts, NotFacts nots, WorkBudget budget)
+    static Expression Numbers(JsonTypes types, SchemaFacts facts, NotFacts nots, SchemaReferences references)
     {
         NumberBound? least = null, most = null;
         int? digits = types.HasFlag(JsonTypes.Fraction) ? null : 0;
@@ -47,11 +49,15 @@ static class ScalarSchema
         if (!types.HasFlag(JsonTypes.Integer)) throw facts.Parts[0].Refuse("'not' of whole numbers only cannot be enforced: whole numbers may be written with a fraction");
         if (excluded.Count > 0 && digits != 0) throw facts.Parts[0].Refuse("'not' of a number cannot be enforced unless the type is integer: a number can be written in many ways");
         if (least is null && most is null && excluded.Count == 0 && digits is null or 0) return digits is null ? NumberRange.AnyNumber : NumberRange.AnyInteger;
+        if (excluded.Count == 0 && references.Ranges.TryGetValue((least, most, digits), out var known)) return known;
+        var budget = references.Budget;
         var automaton = NumberRange.Between(least, most, digits == 0, digits, budget);
         foreach (var value in excluded)
             if (ExactNumber.TryParse(value.GetRawText()) is { Fraction: "" } exact)
                 automaton = automaton.Except(ExpressionCompiler.ToAutomaton(Spellings(exact), budget), budget);
-        return automaton.IsEmpty ? Expression.Never : new Expression.Recognised(ByteEncoding.Encode(automaton, CharacterEncoding.Plain, budget));
+        Expression made = automaton.IsEmpty ? Expression.Never : new Expression.Recognised(ByteEncoding.Encode(automaton, CharacterEncoding.Plain, budget));
+        if (excluded.Count == 0) references.Ranges.Add((least, most, digits), made);
+        return made;
     }
 
     static Expression Spellings(ExactNumber whole) => whole.IsZero
@@ -62,17 +68,20 @@ static class ScalarSchema
     {
         if (part.Find(keyword) is not { } value) return null;
         if (value.ValueKind != JsonValueKind.Number) throw part.Refuse($"'{keyword}' must be a number");
-        return ExactNumber.TryParse(value.GetRawText()) is { } exact ? new NumberBound(exact, excluded) : throw part.Refuse($"'{keyword}' has too many digits to be enforced");
+        return ExactNumber.TryParse(value.GetRawText()) is { } exact ? new NumberBound(exact, excluded)
+            : throw part.Refuse($"'{keyword}' has too many digits to be enforced");
     }
 
     static void Raise(ref NumberBound? least, NumberBound? bound)
     {
-        if (bound is { } found && (least is not { } known || found.Value.CompareTo(known.Value) is > 0 or 0 && (found.Excluded || found.Value.CompareTo(known.Value) > 0))) least = found;
+        if (bound is { } found && (least is not { } known || found.Value.CompareTo(known.Value) is > 0 or 0
+            && (found.Excluded || found.Value.CompareTo(known.Value) > 0))) least = found;
     }
 
     static void Lower(ref NumberBound? most, NumberBound? bound)
     {
-        if (bound is { } found && (most is not { } known || found.Value.CompareTo(known.Value) is < 0 or 0 && (found.Excluded || found.Value.CompareTo(known.Value) < 0))) most = found;
+        if (bound is { } found && (most is not { } known || found.Value.CompareTo(known.Value) is < 0 or 0
+            && (found.Excluded || found.Value.CompareTo(known.Value) < 0))) most = found;
     }
 
     /// <summary>1 and its tenths (0.1, 0.01...) bound the digits of a fraction. Other steps would have to be counted.</summary>

@@ -52,15 +52,15 @@ sealed class SchemaCheck(SchemaReferences references)
         if (ExactNumber.TryParse(value.GetRawText()) is not { } number) throw part.Refuse("a listed number has too many digits to be checked");
         // In the one spelling that bounded numbers have: without an exponent.
         var text = $"{(number.IsNegative ? "-" : "")}{number.Whole}{(number.Fraction.Length > 0 ? "." + number.Fraction : "")}";
-        return ScalarSchema.Make(JsonTypes.Number, facts, NotFacts.Of([], references), references.Budget) is Expression.Recognised { Lexeme: var lexeme }
-            ? Accepts(lexeme, text)
-            : ExpressionCompiler.ToAutomaton(NumberRange.AnyNumber, references.Budget).Accepts(text);
+        return ScalarSchema.Make(JsonTypes.Number, facts, NotFacts.Of([], references), references) is Expression.Recognised recognised
+            && Accepts(recognised.Lexeme, text);
     }
 
     /// <summary>The bounds of a schema alone.</summary>
     static JsonElement WithoutValues(JsonElement schema)
     {
-        var bounds = schema.EnumerateObject().Where(property => property.Name is "minimum" or "maximum" or "exclusiveMinimum" or "exclusiveMaximum" or "multipleOf");
+        var bounds = schema.EnumerateObject().Where(property =>
+            property.Name is "minimum" or "maximum" or "exclusiveMinimum" or "exclusiveMaximum" or "multipleOf");
         return JsonSerializer.SerializeToElement(bounds.ToDictionary(property => property.Name, property => property.Value));
     }
 
@@ -86,10 +86,13 @@ sealed class SchemaCheck(SchemaReferences references)
 
     bool MeetsProperties(JsonElement value, SchemaPart part)
     {
-        if (part.Find("propertyNames") is not null || part.Find("unevaluatedProperties") is not null || part.Find("minProperties") is not null || part.Find("maxProperties") is not null)
+        if (part.Find("propertyNames") is not null || part.Find("unevaluatedProperties") is not null || part.Find("minProperties") is not null
+            || part.Find("maxProperties") is not null)
             throw part.Refuse("a listed object cannot be checked by 'propertyNames', 'unevaluatedProperties', 'minProperties' or 'maxProperties'");
-        if (part.Find("required") is { ValueKind: JsonValueKind.Array } required && required.EnumerateArray().Any(name => !value.TryGetProperty(SchemaValues.TextOf(name), out _))) return false;
-        var patterns = part.Map("patternProperties").Select(pattern => (Names: StringSchema.OfPattern(part, pattern.Name, references.Budget), pattern.Part)).ToList();
+        if (part.Find("required") is { ValueKind: JsonValueKind.Array } required
+            && required.EnumerateArray().Any(name => !value.TryGetProperty(SchemaValues.TextOf(name), out _))) return false;
+        var patterns = part.Map("patternProperties").Select(pattern =>
+            (Names: StringSchema.OfPattern(part, pattern.Name, references.Budget), pattern.Part)).ToList();
         foreach (var property in value.EnumerateObject())
         {
             var name = SchemaValues.NameOf(property);

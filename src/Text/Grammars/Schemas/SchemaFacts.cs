@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LlamaCluster.Text.Grammars.Automata;
+using LlamaCluster.Text.Grammars.Expressions;
 
 namespace LlamaCluster.Text.Grammars.Schemas;
 
@@ -39,7 +40,8 @@ sealed class SchemaFacts
         budget.Spend(Size * 1_000L);
         return string.Join('\n', _parts.Select(part => part.Path)
         .Concat(_alternatives.Select(alternatives => $"{alternatives.Keyword} {alternatives.At.Path}"))
-        .Concat(_values.Select(values => $"values {values.At.Path}")).Concat(_nots.Select(part => $"not {part.Path}")).Order(StringComparer.Ordinal).Distinct());
+        .Concat(_values.Select(values => $"values {values.At.Path}"))
+        .Concat(_nots.Select(part => $"not {part.Path}")).Order(StringComparer.Ordinal).Distinct());
     }
 
     int Size => _parts.Count + _alternatives.Count + _values.Count + _nots.Count + 1;
@@ -111,9 +113,13 @@ sealed class SchemaFacts
 /// <summary>Finds what "$ref" refers to: places in the same document.</summary>
 sealed class SchemaReferences(JsonElement root, WorkBudget budget)
 {
-    readonly string? _id = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("$id", out var id) && id.ValueKind == JsonValueKind.String ? id.GetString() : null;
+    readonly string? _id = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("$id", out var id) && id.ValueKind == JsonValueKind.String
+        ? id.GetString() : null;
 
     public WorkBudget Budget => budget;
+
+    /// <summary>Ranges of numbers that were made, by bounds and digits of the fraction: schemas repeat them.</summary>
+    public Dictionary<(NumberBound? Least, NumberBound? Most, int? Digits), Expression> Ranges { get; } = [];
 
     public SchemaPart Resolve(SchemaPart part, JsonElement reference)
     {
@@ -127,7 +133,8 @@ sealed class SchemaReferences(JsonElement root, WorkBudget budget)
             var name = Uri.UnescapeDataString(step).Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal);
             path = $"{path}/{name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)}";
             if (found.ValueKind == JsonValueKind.Object && found.TryGetProperty(name, out var property)) found = property;
-            else if (found.ValueKind == JsonValueKind.Array && int.TryParse(name, out var index) && index >= 0 && index < found.GetArrayLength()) found = found[index];
+            else if (found.ValueKind == JsonValueKind.Array && int.TryParse(name, out var index) && index >= 0
+                && index < found.GetArrayLength()) found = found[index];
             else throw part.Refuse($"'$ref' to '{(written.Length <= 100 ? written : written[..100] + "...")}' finds nothing there");
         }
         return new SchemaPart(found, path);

@@ -43,14 +43,16 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
     /// <param name="source">Written by <see cref="GrammarSource.OfTags"/>.</param>
     public static RuleSet OfTags(JsonElement source, WorkBudget budget)
     {
-        if (source.ValueKind != JsonValueKind.Object || !source.TryGetProperty("tags", out var tags) || tags.ValueKind != JsonValueKind.Array || tags.GetArrayLength() == 0)
+        if (source.ValueKind != JsonValueKind.Object || !source.TryGetProperty("tags", out var tags) || tags.ValueKind != JsonValueKind.Array
+            || tags.GetArrayLength() == 0)
             throw new GrammarException("there must be at least one tag");
         var rules = new List<Expression>();
         var choices = new List<Expression>();
         foreach (var (index, tag) in tags.EnumerateArray().Index())
         {
             // Each schema is a document of its own, with references of its own.
-            if (tag.ValueKind != JsonValueKind.Object || !tag.TryGetProperty("schema", out var schema)) throw new GrammarException($"tag {index} has no schema");
+            if (tag.ValueKind != JsonValueKind.Object
+                || !tag.TryGetProperty("schema", out var schema)) throw new GrammarException($"tag {index} has no schema");
             var grammar = new SchemaGrammar(new SchemaReferences(schema, budget), isExact: false);
             var value = grammar.Value([new SchemaPart(schema, "")]);
             var moved = new RuleShift(rules.Count + 1);
@@ -66,7 +68,8 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
     }
 
     static Expression Text(JsonElement of, string name) =>
-        of.TryGetProperty(name, out var text) && text.ValueKind == JsonValueKind.String && text.GetString() is { Length: > 0 } found ? new Expression.Literal(found) : Expression.Empty;
+        of.TryGetProperty(name, out var text) && text.ValueKind == JsonValueKind.String && text.GetString() is { Length: > 0 } found
+            ? new Expression.Literal(found) : Expression.Empty;
 
     RuleSet Build(Expression root) => RuleBuilder.Build(Rules(root), 0, Budget);
 
@@ -103,7 +106,8 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
         if (_anyValue is { } known) return new Expression.Reference(known);
         var rule = AddRule(null);
         _anyValue = rule;
-        _rules[rule] = Expression.AnyOf([AnyObject(), AnyArray(), SchemaValues.AnyString, ScalarSchema.Of(JsonTypes.Number | JsonTypes.Boolean | JsonTypes.Null)]);
+        _rules[rule] = Expression.AnyOf([AnyObject(), AnyArray(), SchemaValues.AnyString,
+            ScalarSchema.Of(JsonTypes.Number | JsonTypes.Boolean | JsonTypes.Null)]);
         return new Expression.Reference(rule);
     }
 
@@ -125,7 +129,8 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
     Expression Make(SchemaFacts facts)
     {
         if (facts.IsNever) return Expression.Never;
-        if (++_depth > GrammarLimits.Depth) throw new GrammarException($"the schema is nested deeper than {GrammarLimits.Depth}", facts.Parts.Count > 0 ? facts.Parts[0].Path : "");
+        if (++_depth > GrammarLimits.Depth) throw new GrammarException($"the schema is nested deeper than {GrammarLimits.Depth}", facts.Parts.Count > 0
+            ? facts.Parts[0].Path : "");
         var made = facts.Alternatives.Count > 0 ? Alternatives(facts) : facts.Values.Count > 0 ? Listed(facts) : ByType(facts);
         _depth--;
         return made;
@@ -170,8 +175,10 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
         if (types.HasFlag(JsonTypes.Object)) parts.Add(ObjectSchema.Make(facts, nots, this));
         if (types.HasFlag(JsonTypes.Array)) parts.Add(ArraySchema.Make(facts, nots, this));
         if (types.HasFlag(JsonTypes.String)) parts.Add(StringSchema.Make(facts, nots, Budget));
-        if ((types & (JsonTypes.Number | JsonTypes.Boolean | JsonTypes.Null)) is not JsonTypes.None and var scalars) parts.Add(ScalarSchema.Make(scalars, facts, nots, Budget));
-        return types == JsonTypes.All && facts.Parts.All(part => SchemaKeywords.TypesOf(part) == JsonTypes.None) && nots.IsNothing ? AnyValue() : Expression.AnyOf(parts);
+        if ((types & (JsonTypes.Number | JsonTypes.Boolean | JsonTypes.Null))
+            is not JsonTypes.None and var scalars) parts.Add(ScalarSchema.Make(scalars, facts, nots, references));
+        return types == JsonTypes.All && facts.Parts.All(part => SchemaKeywords.TypesOf(part) == JsonTypes.None) && nots.IsNothing ? AnyValue()
+            : Expression.AnyOf(parts);
     }
 
     JsonTypes TypesOf(SchemaFacts facts)
@@ -190,7 +197,8 @@ sealed class RuleShift(int by)
         Expression.Sequence sequence => new Expression.Sequence([.. sequence.Parts.Select(Apply)]),
         Expression.Choice choice => new Expression.Choice([.. choice.Parts.Select(Apply)]),
         Expression.Repeat repeat => repeat with { Part = Apply(repeat.Part) },
-        Expression.Network network => network with { Steps = [.. network.Steps.Select(step => (step.From, step.Reads is null ? null : Apply(step.Reads), step.To))] },
+        Expression.Network network =>
+            network with { Steps = [.. network.Steps.Select(step => (step.From, step.Reads is null ? null : Apply(step.Reads), step.To))] },
         _ => expression,
     };
 }

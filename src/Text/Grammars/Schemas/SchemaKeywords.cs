@@ -9,7 +9,8 @@ readonly record struct SchemaPart(JsonElement Schema, string Path)
 {
     /// <summary>A schema within this one. '~' and '/' are escaped as JSON pointers do.</summary>
     public SchemaPart Inner(JsonElement schema, string keyword, string? name = null) =>
-        new(schema, name is null ? $"{Path}/{keyword}" : $"{Path}/{keyword}/{name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)}");
+        new(schema, name is null ? $"{Path}/{keyword}"
+            : $"{Path}/{keyword}/{name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)}");
 
     public JsonElement? Find(string keyword) => Schema.TryGetProperty(keyword, out var value) ? value : null;
 
@@ -19,7 +20,8 @@ readonly record struct SchemaPart(JsonElement Schema, string Path)
     public int? Count(string keyword)
     {
         if (Find(keyword) is not { } value) return null;
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number >= 0 && double.IsInteger(number)) return (int)Math.Min(number, int.MaxValue);
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number >= 0
+            && double.IsInteger(number)) return (int)Math.Min(number, int.MaxValue);
         throw Refuse($"'{keyword}' must be a whole number, not below 0");
     }
 
@@ -29,7 +31,8 @@ readonly record struct SchemaPart(JsonElement Schema, string Path)
         if (Find(keyword) is not { } value) return null;
         if (value.ValueKind != JsonValueKind.Array) throw Refuse($"'{keyword}' must be a list of schemas");
         var part = this;
-        return [.. value.EnumerateArray().Select((schema, index) => part.Inner(schema, keyword, index.ToString(System.Globalization.CultureInfo.InvariantCulture)))];
+        return [.. value.EnumerateArray().Select((schema, index) =>
+            part.Inner(schema, keyword, index.ToString(System.Globalization.CultureInfo.InvariantCulture)))];
     }
 
     /// <summary>The schemas of an object, such as properties'.</summary>
@@ -64,7 +67,8 @@ static class SchemaKeywords
     [
         ("properties", JsonTypes.Object), ("required", JsonTypes.Object), ("additionalProperties", JsonTypes.Object), ("patternProperties", JsonTypes.Object),
         ("propertyNames", JsonTypes.Object), ("minProperties", JsonTypes.Object), ("maxProperties", JsonTypes.Object), ("items", JsonTypes.Array),
-        ("prefixItems", JsonTypes.Array), ("minItems", JsonTypes.Array), ("maxItems", JsonTypes.Array), ("pattern", JsonTypes.String), ("format", JsonTypes.String),
+        ("prefixItems", JsonTypes.Array), ("minItems", JsonTypes.Array), ("maxItems", JsonTypes.Array), ("pattern", JsonTypes.String),
+            ("format", JsonTypes.String),
         ("minLength", JsonTypes.String), ("maxLength", JsonTypes.String), ("minimum", JsonTypes.Number), ("maximum", JsonTypes.Number),
         ("exclusiveMinimum", JsonTypes.Number), ("exclusiveMaximum", JsonTypes.Number), ("multipleOf", JsonTypes.Number),
     ];

@@ -12,7 +12,21 @@ static class SchemaValues
     /// <summary>Between any two parts of a JSON value, as xgrammar allows by default: any number of spaces, tabs and line feeds.</summary>
     public static Expression Space { get; } = Expression.ZeroOrMore(new Expression.Character(CodePoints.OfText(" \n\t")));
 
+    public static Expression Comma { get; } = Lexeme(Space, new Expression.Literal(","), Space);
+
+    public static Expression Colon { get; } = Lexeme(Space, new Expression.Literal(":"), Space);
+
     public static Expression AnyString { get; } = new Expression.Recognised(new StringLexeme(0, null));
+
+    /// <summary>
+    /// A lexeme of its own, made once for all schemas, which is not joined with what stands beside it. Masks around white space are costly to find, and those
+    /// of such a lexeme are found once.
+    /// </summary>
+    public static Expression Lexeme(params ReadOnlySpan<Expression> parts)
+    {
+        var budget = new WorkBudget();
+        return new Expression.Recognised(ByteEncoding.Encode(ExpressionCompiler.ToAutomaton(Expression.Of(parts), budget), CharacterEncoding.Plain, budget));
+    }
 
     /// <summary>A text of a source. Escapes of half a surrogate pair are refused, since no answer can have them.</summary>
     public static string TextOf(JsonElement text)
@@ -66,7 +80,8 @@ static class SchemaValues
         {
             case JsonValueKind.String: return QuotedText(TextOf(value));
             case JsonValueKind.Object:
-                var properties = value.EnumerateObject().Select(property => Expression.Of(QuotedText(NameOf(property)), Space, new Expression.Literal(":"), Space, Exactly(property.Value)));
+                var properties = value.EnumerateObject().Select(property =>
+                    Expression.Of(QuotedText(NameOf(property)), Space, new Expression.Literal(":"), Space, Exactly(property.Value)));
                 return Enclosed("{", [.. properties], "}");
             case JsonValueKind.Array: return Enclosed("[", [.. value.EnumerateArray().Select(Exactly)], "]");
             default: return new Expression.Literal(value.GetRawText());
@@ -114,7 +129,8 @@ sealed record ExactNumber(bool IsNegative, string Whole, string Fraction)
         var negative = json.StartsWith('-');
         var exponentAt = json.AsSpan().IndexOfAny('e', 'E');
         var exponent = 0;
-        if (exponentAt >= 0 && (!int.TryParse(json.AsSpan(exponentAt + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent) || Math.Abs(exponent) > MostDigits))
+        if (exponentAt >= 0 && (!int.TryParse(json.AsSpan(exponentAt + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent)
+            || Math.Abs(exponent) > MostDigits))
             return null;
         var mantissa = (exponentAt < 0 ? json : json[..exponentAt]).TrimStart('-').Split('.');
         var (whole, fraction) = (mantissa[0], mantissa.Length > 1 ? mantissa[1] : "");

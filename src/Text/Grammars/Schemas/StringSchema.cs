@@ -20,7 +20,8 @@ static class StringSchema
         var automaton = Form(facts.Parts, budget);
         if (automaton is null && texts.Count == 0 && nots.Texts.Count == 0) return new Expression.Recognised(new StringLexeme(least, most));
 
-        automaton = automaton is null ? OfLength(least, most, budget) : least > 0 || most is not null ? automaton.And(OfLength(least, most, budget), budget) : automaton;
+        if (automaton is null) automaton = OfLength(least, most, budget);
+        else if (least > 0 || most is not null) automaton = automaton.And(OfLength(least, most, budget), budget);
         foreach (var not in nots.Texts) automaton = automaton.Except(Automaton([not], budget), budget);
         if (texts.Count > 0) automaton = automaton.Except(Literals(texts, budget), budget);
         return automaton.IsEmpty ? Expression.Never : new Expression.Recognised(ByteEncoding.Encode(automaton, CharacterEncoding.JsonString, budget));
@@ -36,7 +37,8 @@ static class StringSchema
 
     /// <summary>Whether there are keywords for the form of a string.</summary>
     public static bool IsFormed(IReadOnlyList<SchemaPart> parts) =>
-        parts.Any(part => part.Find("pattern") is not null || part.Find("format") is not null || part.Find("minLength") is not null || part.Find("maxLength") is not null);
+        parts.Any(part =>
+            part.Find("pattern") is not null || part.Find("format") is not null || part.Find("minLength") is not null || part.Find("maxLength") is not null);
 
     public static CharacterAutomaton Literals(IEnumerable<string> texts, WorkBudget budget) =>
         ExpressionCompiler.ToAutomaton(Expression.AnyOf([.. texts.Select(text => new Expression.Literal(text))]), budget);
@@ -79,12 +81,13 @@ static class StringSchema
         foreach (var part in parts)
         {
             if (part.Find("pattern") is { } pattern)
-                Add(OfPattern(part, pattern.ValueKind == JsonValueKind.String ? SchemaValues.TextOf(pattern) : throw part.Refuse("'pattern' must be a text"), budget));
+                Add(OfPattern(part, pattern.ValueKind == JsonValueKind.String ? SchemaValues.TextOf(pattern)
+                    : throw part.Refuse("'pattern' must be a text"), budget));
             if (part.Find("format") is not { } format) continue;
             var name = format.ValueKind == JsonValueKind.String ? SchemaValues.TextOf(format) : throw part.Refuse("'format' must be a text");
             if (Harmless.Contains(name) || OfNumbers.Contains(name)) continue;
-            Add(StringFormats.Find(name)
-                ?? throw part.Refuse($"the format '{(name.Length <= 60 ? name : name[..60] + "...")}' cannot be enforced; {string.Join(", ", StringFormats.Names)} can"));
+            Add(StringFormats.Find(name) ?? throw part.Refuse(
+                $"the format '{(name.Length <= 60 ? name : name[..60] + "...")}' cannot be enforced; {string.Join(", ", StringFormats.Names)} can"));
         }
         return form;
     }
