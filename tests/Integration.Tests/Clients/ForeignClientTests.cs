@@ -73,7 +73,7 @@ public sealed class ForeignClientTests
         Assert.Equal("only", listed.GetProperty("name").GetString());
         Assert.Equal("WORKER_STATE_READY", listed.GetProperty("state").GetString());
         Assert.Equal(8, listed.GetProperty("shard").GetProperty("layer_count").GetInt32());
-        AssertRefused(seen.GetProperty("older"), Unimplemented, "protocol version 3, the worker 1");
+        AssertRefused(seen.GetProperty("older"), Unimplemented, "protocol version 4, the worker 1");
         AssertRefused(seen.GetProperty("refused"), FailedPrecondition, "ffffffffffff");
         AssertRefused(seen.GetProperty("garbage"), Unimplemented, "protocol");
     }
