@@ -34,7 +34,9 @@ static class BlocksGrid
         }
     }
 
-    /// <summary>{ half d; u8 codes[32]; u8 signs[32]; u8 high[8]; u8 scales[8] }: two upper bits of each code in high; a scale of 4 bits per 16 elements.</summary>
+    /// <summary>
+    /// { half d; u8 codes[32]; u8 signs[32]; u8 high[8]; u8 scales[8] }: two upper bits of each code in high; a scale of 4 bits per 16 elements.
+    /// </summary>
     public static void DecodeIQ2_S(ReadOnlySpan<byte> stored, Span<float> destination)
     {
         var d = FloatBlocks.Half(stored, 0);

@@ -28,6 +28,12 @@ static unsafe class GridLanes512
     /// <summary>8 + h, or 7 - h where the sign is set.</summary>
     static readonly byte* Iq3SCodes = Table(64, i => (byte)((i & 8) == 0 ? 8 + (i & 7) : 7 - (i & 7)));
 
+    static readonly ushort* Iq1Book = Book(CodeGrid.Iq1);
+
+    /// <summary>The codes of a level and of a negative shift above it.</summary>
+    static readonly byte* Iq1SCodes = Table(64, i => (byte)(8 * (i & 3) + ((i & 4) == 0 ? 2 : 0)));
+    static readonly byte* Iq1MCodes = Table(64, i => (byte)(8 * (i & 3) + ((i & 4) == 0 ? 25 : 23)));
+
     /// <summary>Eight signs for seven.</summary>
     static readonly byte* EvenSigns = Table(128, i => (byte)(i | (BitOperations.PopCount((uint)i) & 1) << 7));
 
@@ -104,6 +110,36 @@ static unsafe class GridLanes512
             ThreeBits(c, 0, signs, 4), ThreeBits(d, 0, signs, 5), ThreeBits(c, 1, signs, 6), ThreeBits(d, 1, signs, 7));
     }
 
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Iq1S<V>(byte* small, byte* planes) where V : struct
+    {
+        var high = Twice(small) | Twice(small + RowGroup.Rows) << 8;
+        var indices = Vector512.Load(planes).AsUInt16();
+        var even = Find2048(Iq1Book, indices & Vector512.Create((ushort)0xff), IsSet(high, 0x0040_0001), IsSet(high, 0x0080_0002), IsSet(high, 0x0100_0004));
+        var odd = Find2048(Iq1Book, indices >>> 8, IsSet(high, 0x0200_0008), IsSet(high, 0x0400_0010), IsSet(high, 0x0800_0020));
+        return Eights<V>(even, odd, IsSet(high, 0x8000_8000).AsByte(), Iq1SCodes);
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Iq1M<V>(byte* small, byte* planes) where V : struct
+    {
+        var high = Vector512.ConditionalSelect(Vector512.Create(0x0000_ffffu).AsUInt16(), Twice(small), Twice(small + RowGroup.Rows));
+        var indices = Vector512.Load(planes).AsUInt16();
+        var even = Find2048(Iq1Book, indices & Vector512.Create((ushort)0xff), IsSet(high, 0x0001_0001), IsSet(high, 0x0002_0002), IsSet(high, 0x0004_0004));
+        var odd = Find2048(Iq1Book, indices >>> 8, IsSet(high, 0x0010_0010), IsSet(high, 0x0020_0020), IsSet(high, 0x0040_0040));
+        var shifts = Vector512.ConditionalSelect(Vector512.Create((ushort)0xff), IsSet(high, 0x0008_0008), IsSet(high, 0x0080_0080));
+        return Eights<V>(even, odd, shifts.AsByte(), Iq1MCodes);
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Codes<V> Eights<V>(Words even, Words odd, Bytes signs, byte* codes) where V : struct
+    {
+        var (a, b) = (even.AsByte(), odd.AsByte());
+        return Codes<V>(
+            codes, TwoBits(a, 0, signs, 0), TwoBits(a, 1, signs, 1), TwoBits(b, 0, signs, 2), TwoBits(b, 1, signs, 3),
+            TwoBits(a, 2, signs, 4), TwoBits(a, 3, signs, 5), TwoBits(b, 2, signs, 6), TwoBits(b, 3, signs, 7));
+    }
+
     /// <param name="even">Entries of columns 0..7 and 16..23 in a lane.</param>
     /// <param name="odd">Entries of columns 8..15 and 24..31.</param>
     [MethodImpl(AggressiveInlining)]
@@ -156,6 +192,10 @@ static unsafe class GridLanes512
 
     [MethodImpl(AggressiveInlining)]
     static Words IsSet(Words words, uint bit) => ~Vector512.Equals(words & Vector512.Create(bit).AsUInt16(), Words.Zero);
+
+    [MethodImpl(AggressiveInlining)]
+    static Words Find2048(ushort* book, Words indices, Words bit8, Words bit9, Words bit10) =>
+        Vector512.ConditionalSelect(bit10, Find1024(book + 1024, indices, bit8, bit9), Find1024(book, indices, bit8, bit9));
 
     [MethodImpl(AggressiveInlining)]
     static Words Find1024(ushort* book, Words indices, Words bit8, Words bit9) =>

@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 namespace LlamaCluster.Kernels.Formats;
 
 /// <summary>
-/// The code books in the form that kernels look up: a column's code a byte, in memory that never moves and lives as long as the process. Where signs are stored apart, a book holds
-/// offset + magnitude, and <see cref="Signed"/> makes offset - magnitude of it where the sign is set.
+/// The code books in the form that kernels look up: a column's code a byte, in memory that never moves and lives as long as the process. Where signs are
+/// stored apart, a book holds offset + magnitude, and <see cref="Signed"/> makes offset - magnitude of it where the sign is set.
 /// </summary>
 static unsafe class GridTables
 {
@@ -34,9 +34,6 @@ static unsafe class GridTables
     /// <summary>The same for 7 stored signs, of which the eighth makes the number of set ones even.</summary>
     public static readonly ulong* EvenMasks = Masks(128, bits => bits | (BitOperations.PopCount((uint)bits) & 1) << 7);
 
-    /// <summary>The five ternary digits of a byte of TQ1_0, the first in the lowest byte.</summary>
-    public static readonly ulong* Digits = Table(256, TernaryDigits);
-
     const ulong EachByte = 0x0101_0101_0101_0101;
     const nuint Alignment = 64;
 
@@ -46,18 +43,6 @@ static unsafe class GridTables
     /// <param name="mask">All bits below 2 x offset in the bytes that are negative.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Signed(ulong codes, ulong mask) => (codes ^ mask) + (mask & EachByte);
-
-    static ulong TernaryDigits(int stored)
-    {
-        var digits = 0ul;
-        for (var n = 0; n < 5; n++)
-        {
-            stored *= 3;
-            digits |= (ulong)(stored >> 8) << (8 * n);
-            stored &= 255;
-        }
-        return digits;
-    }
 
     static ulong* Eights(CodeGrid grid, int offset, int factor) => Table(grid.Count, entry => Bytes(8, column => offset + factor * grid.Value(entry, column)));
 

@@ -7,7 +7,10 @@ using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace LlamaCluster.Kernels.Formats;
 
-/// <summary>d (2 s + 1) (v + shift) with v of a book of 2048 x 8, 256 columns a block. A word of codes; A and B have upper bits, s and the sign of the shift. Met as 9 + 8 (v + shift).</summary>
+/// <summary>
+/// d (2 s + 1) (v + shift) with v of a book of 2048 x 8, 256 columns a block. A word of codes; A and B have upper bits, s and the sign of the shift. Met
+/// as 9 + 8 (v + shift).
+/// </summary>
 readonly unsafe struct IQ1SFormat : IGridFormat
 {
     public static int BlocksPerHeader => 8;
@@ -24,7 +27,9 @@ readonly unsafe struct IQ1SFormat : IGridFormat
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block) =>
-        new(Vector128.Create(BinaryPrimitives.ReadUInt32LittleEndian(stored[(2 + 4 * block)..])).AsByte(), default, StoredBits.Half(stored, 0), A: stored[34 + 2 * block], B: stored[35 + 2 * block]);
+        new(
+            Vector128.Create(BinaryPrimitives.ReadUInt32LittleEndian(stored[(2 + 4 * block)..])).AsByte(), default,
+            StoredBits.Half(stored, 0), A: stored[34 + 2 * block], B: stored[35 + 2 * block]);
 
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
@@ -34,7 +39,7 @@ readonly unsafe struct IQ1SFormat : IGridFormat
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
         upper = default;
-        return GridLanes<IQ1SFormat, TLanes, V>.Load(small, planes);
+        return GridLanes512.Serves<V>() ? GridLanes512.Iq1S<V>(small, planes) : GridLanes<IQ1SFormat, TLanes, V>.Load(small, planes);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -44,8 +49,8 @@ readonly unsafe struct IQ1SFormat : IGridFormat
     public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
-        var s = TLanes.And(TLanes.ShiftRight(TLanes.LoadBytes(small + RowGroup.Rows), 3), TLanes.Spread(14u));
-        return new(TLanes.MultiplySingle(TLanes.MultiplySingle(scale, TLanes.Spread(0.125f)), TLanes.ToSingle(TLanes.Or(s, TLanes.Spread(1u)))));
+        var s = TLanes.And(TLanes.ShiftRight(TLanes.LoadBytes(small + RowGroup.Rows), 4), TLanes.Spread(7u));
+        return Terms<TLanes, V>.OddScale(scale, 0.125f, s);
     }
 
     [MethodImpl(AggressiveInlining)]
@@ -62,7 +67,9 @@ readonly unsafe struct IQ1SFormat : IGridFormat
     }
 }
 
-/// <summary>As IQ1_S, with s of 16 and shifts of 8 columns. A word of codes; A and B have upper bits and signs of shifts, C both s. Met as 32 + 8 (v + shift).</summary>
+/// <summary>
+/// As IQ1_S, with s of 16 and shifts of 8 columns. A word of codes; A and B have upper bits and signs of shifts, C both s. Met as 32 + 8 (v + shift).
+/// </summary>
 readonly unsafe struct IQ1MFormat : IGridFormat
 {
     const ulong EachByte = 0x0101_0101_0101_0101;
@@ -96,7 +103,7 @@ readonly unsafe struct IQ1MFormat : IGridFormat
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
         upper = default;
-        return GridLanes<IQ1MFormat, TLanes, V>.Load(small, planes);
+        return GridLanes512.Serves<V>() ? GridLanes512.Iq1M<V>(small, planes) : GridLanes<IQ1MFormat, TLanes, V>.Load(small, planes);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>

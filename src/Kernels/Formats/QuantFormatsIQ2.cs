@@ -45,7 +45,7 @@ readonly unsafe struct IQ2XXSFormat : IGridFormat
     [MethodImpl(AggressiveInlining)]
     public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        new(TLanes.MultiplySingle(TLanes.MultiplySingle(scale, TLanes.Spread(0.125f)), TLanes.ToSingle(TLanes.Or(TLanes.ShiftLeft(TLanes.ShiftRight(TLanes.Load(planes + CodePlanes.VectorBytes), 28), 1), TLanes.Spread(1u)))));
+        Terms<TLanes, V>.OddScale(scale, 0.125f, TLanes.ShiftRight(TLanes.Load(planes + CodePlanes.VectorBytes), 28));
 
     [MethodImpl(AggressiveInlining)]
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
@@ -60,7 +60,9 @@ readonly unsafe struct IQ2XXSFormat : IGridFormat
     }
 }
 
-/// <summary>d (2 s + 1) / 8 times magnitudes of a book of 512 x 8, s of 16 columns, 256 columns a block. Words: codes with signs; A has both s. Met as 64 + value.</summary>
+/// <summary>
+/// d (2 s + 1) / 8 times magnitudes of a book of 512 x 8, s of 16 columns, 256 columns a block. Words: codes with signs; A has both s. Met as 64 + value.
+/// </summary>
 readonly unsafe struct IQ2XSFormat : IGridFormat
 {
     public static int BlocksPerHeader => 8;
@@ -77,7 +79,9 @@ readonly unsafe struct IQ2XSFormat : IGridFormat
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block) =>
-        new(Vector128.Create(BinaryPrimitives.ReadUInt64LittleEndian(stored[(2 + 8 * block)..]), 0).AsByte(), default, StoredBits.Half(stored, 0), A: stored[66 + block]);
+        new(
+            Vector128.Create(BinaryPrimitives.ReadUInt64LittleEndian(stored[(2 + 8 * block)..]), 0).AsByte(), default,
+            StoredBits.Half(stored, 0), A: stored[66 + block]);
 
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
@@ -119,7 +123,10 @@ readonly unsafe struct IQ2XSFormat : IGridFormat
     }
 }
 
-/// <summary>d (2 s + 1) / 8 times magnitudes of a book of 1024 x 8, s of 16 columns, 256 columns a block. Words: codes, signs; A has both s, B upper bits of codes. Met as 64 + value.</summary>
+/// <summary>
+/// d (2 s + 1) / 8 times magnitudes of a book of 1024 x 8, s of 16 columns, 256 columns a block. Words: codes, signs; A has both s, B upper bits of
+/// codes. Met as 64 + value.
+/// </summary>
 readonly unsafe struct IQ2SFormat : IGridFormat
 {
     public static int BlocksPerHeader => 8;
@@ -137,7 +144,8 @@ readonly unsafe struct IQ2SFormat : IGridFormat
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
-        var (codes, signs) = (BinaryPrimitives.ReadUInt32LittleEndian(stored[(2 + 4 * block)..]), BinaryPrimitives.ReadUInt32LittleEndian(stored[(34 + 4 * block)..]));
+        var codes = BinaryPrimitives.ReadUInt32LittleEndian(stored[(2 + 4 * block)..]);
+        var signs = BinaryPrimitives.ReadUInt32LittleEndian(stored[(34 + 4 * block)..]);
         return new(Vector128.Create(codes, signs, 0, 0).AsByte(), default, StoredBits.Half(stored, 0), A: stored[74 + block], B: stored[66 + block]);
     }
 

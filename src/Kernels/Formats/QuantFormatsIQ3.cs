@@ -85,7 +85,7 @@ readonly unsafe struct IQ3XXSFormat : IGridFormat
     [MethodImpl(AggressiveInlining)]
     public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        new(TLanes.MultiplySingle(TLanes.MultiplySingle(scale, TLanes.Spread(0.25f)), TLanes.ToSingle(TLanes.Or(TLanes.ShiftLeft(TLanes.ShiftRight(TLanes.Load(planes + 2 * CodePlanes.VectorBytes), 28), 1), TLanes.Spread(1u)))));
+        Terms<TLanes, V>.OddScale(scale, 0.25f, TLanes.ShiftRight(TLanes.Load(planes + 2 * CodePlanes.VectorBytes), 28));
 
     [MethodImpl(AggressiveInlining)]
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
@@ -102,7 +102,10 @@ readonly unsafe struct IQ3XXSFormat : IGridFormat
     }
 }
 
-/// <summary>d (2 s + 1) times magnitudes of a book of 512 x 4, 256 columns a block. Words: codes, codes, signs; A is 2 s + 1, B has ninth bits. Met as 4-bit c of 2 c - 15.</summary>
+/// <summary>
+/// d (2 s + 1) times magnitudes of a book of 512 x 4, 256 columns a block. Words: codes, codes, signs; A is 2 s + 1, B has ninth bits. Met as 4-bit c of
+/// 2 c - 15.
+/// </summary>
 readonly unsafe struct IQ3SFormat : IGridFormat
 {
     public static int BlocksPerHeader => 8;

@@ -52,7 +52,7 @@ readonly unsafe struct TQ2_0Format : IQuantFormat
         Terms<TLanes, V>.AddScaled(total, Terms<TLanes, V>.Shifted(TSums.Of4Bits(codes, x), -1, x), scales.Scale, x);
 }
 
-/// <summary>d (q - 1) with ternary q, 256 columns a block. Packed as 7 bytes for 32 columns, five digits in a byte: four in a word, then A, B and C.</summary>
+/// <summary>d (q - 1) with ternary q, 256 columns a block. Packed as 7 bytes for 32 columns: a word with five digits a byte, A, B and C with four.</summary>
 readonly unsafe struct TQ1_0Format : IQuantFormat
 {
     public static int BlocksPerHeader => 8;
@@ -70,11 +70,13 @@ readonly unsafe struct TQ1_0Format : IQuantFormat
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
+        // Columns j, 4 + j .. 16 + j in byte j of the word, 20..23 in A, 24..27 in B, 28..31 in C.
         var bytes = 0ul;
         for (var at = 0; at < 7; at++)
         {
+            var (first, step, count) = at < 4 ? (at, 4, 5) : (20 + 4 * (at - 4), 1, 4);
             var number = 0;
-            for (var i = 5 * at; i < 5 * at + 5; i++) number = 3 * number + (i < 32 ? BlocksOfTables.DigitOfTQ1_0(stored, 32 * block + i) : 0);
+            for (var i = 0; i < 5; i++) number = 3 * number + (i < count ? BlocksOfTables.DigitOfTQ1_0(stored, 32 * block + first + step * i) : 0);
             bytes |= (ulong)((number * 256 + 242) / 243) << (8 * at);
         }
         var words = Vector128.Create(bytes, 0).AsByte();
@@ -88,17 +90,13 @@ readonly unsafe struct TQ1_0Format : IQuantFormat
     public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
-        var columns = stackalloc byte[40];
-        Unsafe.SkipInit(out Codes<V> codes);
-        var words = (uint*)Unsafe.AsPointer(ref codes);
-        for (var lane = 0; lane < TLanes.Count; lane++, small++, planes += sizeof(uint))
-        {
-            for (var i = 0; i < 4; i++) Unsafe.WriteUnaligned(columns + 5 * i, GridTables.Digits[planes[i]]);
-            for (var i = 0; i < 3; i++) Unsafe.WriteUnaligned(columns + 20 + 5 * i, GridTables.Digits[small[i * RowGroup.Rows]]);
-            for (var i = 0; i < 8; i++) words[i * TLanes.Count + lane] = Unsafe.ReadUnaligned<uint>(columns + 4 * i);
-        }
         upper = default;
-        return codes;
+        var word = TLanes.Load(planes);
+        var (even, odd) = (TLanes.And(word, TLanes.Spread(0x00ff_00ffu)), TLanes.And(TLanes.ShiftRight(word, 8), TLanes.Spread(0x00ff_00ffu)));
+        return new(
+            NextOfFour<TLanes, V>(ref even, ref odd), NextOfFour<TLanes, V>(ref even, ref odd), NextOfFour<TLanes, V>(ref even, ref odd),
+            NextOfFour<TLanes, V>(ref even, ref odd), NextOfFour<TLanes, V>(ref even, ref odd),
+            FourOfOne<TLanes, V>(small), FourOfOne<TLanes, V>(small + RowGroup.Rows), FourOfOne<TLanes, V>(small + 2 * RowGroup.Rows));
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -113,6 +111,32 @@ readonly unsafe struct TQ1_0Format : IQuantFormat
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
         Terms<TLanes, V>.AddScaled(total, Terms<TLanes, V>.Shifted(TSums.Of4Bits(codes, x), -1, x), scales.Scale, x);
+
+    /// <summary>The next digit of four bytes: the whole part of three times their fractions.</summary>
+    [MethodImpl(AggressiveInlining)]
+    static V NextOfFour<TLanes, V>(ref V even, ref V odd) where TLanes : ILanes<V> where V : struct
+    {
+        var (even3, odd3, mask) = (TLanes.Add(even, TLanes.ShiftLeft(even, 1)), TLanes.Add(odd, TLanes.ShiftLeft(odd, 1)), TLanes.Spread(0x00ff_00ffu));
+        (even, odd) = (TLanes.And(even3, mask), TLanes.And(odd3, mask));
+        return TLanes.Or(TLanes.And(TLanes.ShiftRight(even3, 8), TLanes.Spread(0x0003_0003u)), TLanes.And(odd3, TLanes.Spread(0x0300_0300u)));
+    }
+
+    /// <summary>Four digits of a byte, the first in the lowest byte.</summary>
+    [MethodImpl(AggressiveInlining)]
+    static V FourOfOne<TLanes, V>(byte* bytes) where TLanes : ILanes<V> where V : struct
+    {
+        var fraction = TLanes.LoadBytes(bytes);
+        var (a, b, c, d) = (Next<TLanes, V>(ref fraction), Next<TLanes, V>(ref fraction), Next<TLanes, V>(ref fraction), Next<TLanes, V>(ref fraction));
+        return TLanes.Or(TLanes.Or(a, TLanes.ShiftLeft(b, 8)), TLanes.Or(TLanes.ShiftLeft(c, 16), TLanes.ShiftLeft(d, 24)));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static V Next<TLanes, V>(ref V fraction) where TLanes : ILanes<V> where V : struct
+    {
+        var three = TLanes.Add(fraction, TLanes.ShiftLeft(fraction, 1));
+        fraction = TLanes.And(three, TLanes.Spread(0xffu));
+        return TLanes.ShiftRight(three, 8);
+    }
 }
 
 /// <summary>d or -d, 128 columns a block.</summary>

@@ -174,7 +174,9 @@ readonly unsafe struct MXFP4Format : IQuantFormat
         Terms<TLanes, V>.AddScaled(total, Terms<TLanes, V>.Shifted(TSums.Of5Bits(codes, x), -12, x), scales.Scale, x);
 }
 
-/// <summary>A UE4M3 number times an FP4 number, 64 columns a block, a scale for 16. A and B are the scales of both halves; met as codes 12 + twice the value.</summary>
+/// <summary>
+/// A UE4M3 number times an FP4 number, 64 columns a block, a scale for 16. A and B are the scales of both halves; met as codes 12 + twice the value.
+/// </summary>
 readonly unsafe struct NVFP4Format : IQuantFormat
 {
     public static int BlocksPerHeader => 2;

@@ -23,6 +23,14 @@ static unsafe class Terms<TLanes, V> where TLanes : ILanes<V> where V : struct
             TLanes.MultiplySingle(minusMin, TLanes.ToSingle(TLanes.LoadBytes(sub + RowGroup.Rows))));
     }
 
+    /// <summary>d factor (2 s + 1), which is exact for a factor that is a power of two and s of 4 bits.</summary>
+    [MethodImpl(Inline)]
+    public static BlockScales<V> OddScale(V scale, float factor, V s)
+    {
+        var odd = TLanes.Or(TLanes.ShiftLeft(s, 1), TLanes.Spread(1u));
+        return new(TLanes.MultiplySingle(TLanes.MultiplySingle(scale, TLanes.Spread(factor)), TLanes.ToSingle(odd)));
+    }
+
     /// <summary>sum + offset x sum(q), in integers: codes stand for code + offset.</summary>
     [MethodImpl(Inline)]
     public static V Shifted(V sum, int offset, ActivationBlock* x) =>

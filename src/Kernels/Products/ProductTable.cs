@@ -105,7 +105,7 @@ static class ProductTable
         TensorType.IQ2_XXS => Grid<IQ2XXSFormat>(width),
         TensorType.IQ1_S => Grid<IQ1SFormat>(width),
         TensorType.IQ1_M => Grid<IQ1MFormat>(width),
-        TensorType.TQ1_0 => Grid<TQ1_0Format>(width),
+        TensorType.TQ1_0 => Quant<TQ1_0Format>(width),
         TensorType.TQ2_0 => Quant<TQ2_0Format>(width),
         TensorType.MXFP4 => Quant<MXFP4Format>(width),
         TensorType.NVFP4 => Quant<NVFP4Format>(width),

@@ -26,7 +26,8 @@ sealed class MachineMeasurement : IDisposable
     static readonly TimeSpan ProductTime = TimeSpan.FromMilliseconds(5);
 
     /// <summary>The types of models in use. The planner takes other types to be like Q4_0.</summary>
-    static readonly TensorType[] Types = [TensorType.Q4_0, TensorType.Q8_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K, TensorType.F16];
+    static readonly TensorType[] Types =
+        [TensorType.Q4_0, TensorType.Q8_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K, TensorType.IQ4_XS, TensorType.F16];
 
     /// <summary>All processors of the host, even those that this process may not use: other workers may use them.</summary>
     readonly int[] _processors = Processors.Online();
