@@ -4,6 +4,7 @@ using LlamaCluster.Cli.CapacityPlanning;
 using LlamaCluster.Cli.Chat;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Models;
+using LlamaCluster.Cli.Observing;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Primitives;
@@ -61,6 +62,7 @@ public static class CommandLine
         PerplexityCommand.Create(),
         PlanCommand.Create(),
         QuantizeCommand.Create(),
+        MetricsCommand.Create(),
     };
 
     static string CommandOf(ParseResult parsed)

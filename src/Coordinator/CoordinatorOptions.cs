@@ -20,6 +20,12 @@ public sealed record CoordinatorOptions
     /// <summary>Where workers reach the coordinator. Port 0 takes a free one.</summary>
     public string GrpcListen { get; init; } = "http://127.0.0.1:0";
 
+    /// <summary>
+    /// An address for /metrics alone, beside the API's, which has it too: for those who scrape but may not reach the API. Port 0 takes a free one.
+    /// Null, the default: none.
+    /// </summary>
+    public string? MetricsListen { get; init; }
+
     /// <summary>Workers to wait for before the model is loaded; any further ones are spare. 1 to 1024, default 2.</summary>
     public int Workers { get; init; } = 2;
 
@@ -74,6 +80,7 @@ public sealed class CoordinatorOptionsValidator(
     static string? FirstProblem(CoordinatorOptions options) =>
         ListenProblem("--listen", options.Listen, ListenAddress.FirstProblem(options.Listen, Uri.UriSchemeHttp))
         ?? ListenProblem("--grpc-listen", options.GrpcListen, ListenAddress.FirstProblem(options.GrpcListen, tls: options.Tls is not null))
+        ?? (options.MetricsListen is { } metrics ? ListenProblem("--metrics-listen", metrics, ListenAddress.FirstProblem(metrics, Uri.UriSchemeHttp)) : null)
         ?? Problem("--workers", options.Workers, 1, 1024)
         ?? (options.TensorParallel is { } ranks ? Problem("--tensor-parallel", ranks, 1, RankShares.MaxRanks) : null)
         ?? Problem("--streams", options.Streams, 1, 4096)

@@ -18,6 +18,12 @@ public sealed record WorkerOptions
     /// </summary>
     public string Listen { get; init; } = "http://127.0.0.1:0";
 
+    /// <summary>
+    /// Where Prometheus finds /metrics, over plain HTTP. Port 0: any free one. Default: nowhere; the coordinator exports what workers tell it of each
+    /// step.
+    /// </summary>
+    public string? MetricsListen { get; init; }
+
     /// <summary>Compute threads. Default 0: one for each processor this process may use.</summary>
     public int Threads { get; init; }
 
@@ -108,6 +114,8 @@ public static class WorkerOptionsRules
             ? $"--coordinator is '{options.Coordinator}'; it must be {SchemeOf(options)}: the cluster has TLS everywhere or nowhere"
                 + " (--tls-cert, --tls-key, --tls-ca)"
         : ListenAddress.FirstProblem(options.Listen, tls: options.Tls is not null) is { } problem ? $"--listen is '{options.Listen}'; {problem}"
+        : options.MetricsListen is { } metrics && ListenAddress.FirstProblem(metrics, Uri.UriSchemeHttp) is { } other
+            ? $"--metrics-listen is '{metrics}'; {other}"
         : options.Threads is < 0 or > MaxThreads ? $"--threads is {options.Threads}; it must be from 1 to {MaxThreads}, or 0 for one a processor"
         : options.MemoryBytes is < 1 ? $"--memory is {options.MemoryBytes}; it must be a number of bytes from 1"
         : options.CacheBytes is < 1 ? $"--weights-cache-size is {options.CacheBytes}; it must be a number of bytes from 1"

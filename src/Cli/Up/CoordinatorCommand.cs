@@ -24,6 +24,7 @@ static class CoordinatorCommand
             HelpName = "URL",
             Description = $"where workers reach the coordinator; without it 127.0.0.1:{UsualGrpcPort}",
         };
+        var metricsListen = MetricsListenOption("an address for /metrics alone, such as http://127.0.0.1:9100; the API's address has it too");
         var workers = new Option<int>("--workers")
         {
             HelpName = "N",
@@ -52,7 +53,7 @@ static class CoordinatorCommand
         var (queue, api) = (new QueueOptions(), new HttpApiOptions());
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
         {
-            model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, dataFolder, reflection,
+            model, quantize, listen, grpcListen, metricsListen, workers, tensorParallel, objective, streams, sumType, context, dataFolder, reflection,
         };
         foreach (var option in tls.All) command.Add(option);
         foreach (var option in queue.All.Concat(api.All)) command.Add(option);
@@ -62,6 +63,7 @@ static class CoordinatorCommand
                 ModelPath = ModelOption.PathOf(parsed, model, quantize),
                 Listen = parsed.GetRequiredValue(listen),
                 GrpcListen = parsed.GetValue(grpcListen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:{UsualGrpcPort}",
+                MetricsListen = parsed.GetValue(metricsListen),
                 Workers = parsed.GetValue(workers),
                 TensorParallel = parsed.GetValue(tensorParallel),
                 Objective = ObjectiveOption.Parse(parsed.GetRequiredValue(objective)),
@@ -85,6 +87,9 @@ static class CoordinatorCommand
         Description = "most tokens of prompt and answer; without it the model's own limit",
     };
 
+    /// <summary>--metrics-listen, for the processes that may have an address for metrics.</summary>
+    public static Option<string?> MetricsListenOption(string description) => new("--metrics-listen") { HelpName = "URL", Description = description };
+
     /// <summary>--grpc-reflection, for the processes that have a gRPC address.</summary>
     public static Option<bool> ReflectionOption() => new("--grpc-reflection")
     {
@@ -96,7 +101,8 @@ static class CoordinatorCommand
         await using var host = CoordinatorHost.Create(options);
         await host.StartAsync(cancellation);
         var (api, grpc) = (host.ApiAddress.GetLeftPart(UriPartial.Authority), host.GrpcAddress.GetLeftPart(UriPartial.Authority));
-        error.WriteLine($"listening api={api} grpc={grpc} model={host.Model.Name}");
+        var metrics = host.MetricsAddress is { } address ? $" metrics={address.GetLeftPart(UriPartial.Authority)}" : "";
+        error.WriteLine($"listening api={api} grpc={grpc}{metrics} model={host.Model.Name}");
         await host.WaitForShutdownAsync(cancellation);
         return ExitCode.Done;
     }

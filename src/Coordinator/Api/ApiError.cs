@@ -18,6 +18,9 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     /// <summary>When the same request may succeed; null where it will not.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>Codes of requests that were right and were not taken on.</summary>
+    public static IReadOnlyList<string> RefusalCodes { get; } = ["model_not_ready", "rate_limit_exceeded", "queue_timeout", "overloaded", "kv_cache_exceeded"];
+
     public static ApiError Invalid(string? param, string message, string? code = null) => new(400, InvalidRequest, message, param, code);
 
     public static ApiError Unsupported(string param, string message) => Invalid(param, message, "unsupported_parameter");

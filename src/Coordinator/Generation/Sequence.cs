@@ -46,7 +46,15 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
 
     internal void Begin(long now) => _begun ??= now;
 
-    internal void Generated(long now) => (_firstToken, _lastToken) = (_firstToken ?? now, now);
+    /// <summary>Tokens were generated.</summary>
+    /// <param name="now">A timestamp.</param>
+    /// <returns>The time since the last ones, or since it was submitted.</returns>
+    internal TimeSpan Generated(long now)
+    {
+        var since = time.GetElapsedTime(_lastToken ?? Submitted, now);
+        (_firstToken, _lastToken) = (_firstToken ?? now, now);
+        return since;
+    }
 
     TimeSpan? Since(long? timestamp) => timestamp is { } at ? time.GetElapsedTime(Submitted, at) : null;
 }

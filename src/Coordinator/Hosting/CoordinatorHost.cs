@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
@@ -40,6 +41,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     /// <summary>Where workers reach the coordinator, with the port that was taken. Known once the host has started.</summary>
     public Uri GrpcAddress => _listeners.RpcAddress;
+
+    /// <summary>Where /metrics is beside the API's address, with the port that was taken; null: nowhere. Known once the host has started.</summary>
+    public Uri? MetricsAddress => _listeners.MetricsAddress;
 
     /// <summary>Who has registered.</summary>
     public WorkerRegistry Members => Services.GetRequiredService<WorkerRegistry>();
@@ -128,6 +132,8 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton(new Latest<ClusterStatus>(ClusterStatus.Starting))
             .AddSingleton<PeerChannels>()
             .AddSingleton<CoordinatorMetrics>()
+            .AddSingleton<ClusterMetrics>()
+            .AddMetricsExport(new ExportedMetrics(new ProcessIdentity("coordinator"), [CoordinatorMetrics.MeterName], CoordinatorMetricTable.All))
             .AddSingleton<Pulse>()
             .AddSingleton(_ => ClusterOwnership.Take(options.DataFolder))
             .AddSingleton<WorkerRegistry>()
@@ -152,7 +158,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi(Listeners.IsOwnMachineOnly(options.Listen)));
         Listeners.Separate(app);
         app.UseClusterRpcRules();
-        app.Services.GetRequiredService<MemberMetrics>();   // observes from its creation on
+        app.Services.GetRequiredService<MemberMetrics>();   // observe from their creation on
+        app.Services.GetRequiredService<ClusterMetrics>();
+        app.MapMetrics().WithMetadata(new ListenerMetadata(ListenerKind.Api | ListenerKind.Metrics));
         var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));
         rpc.MapGrpcService<MembershipService>();
         rpc.MapGrpcService<WeightsService>();

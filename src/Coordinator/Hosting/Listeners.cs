@@ -6,14 +6,15 @@ using LlamaCluster.Coordinator.Api;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
 /// <summary>
-/// The coordinator's two listening addresses and their limits. The API is not served on the workers' address, and the workers' services
-/// are not served on the API's.
+/// The coordinator's listening addresses and their limits. The API is not served on the workers' address, the workers' services are not served
+/// on the API's, and an address for metrics serves nothing else.
 /// </summary>
 sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : IConfigureOptions<KestrelServerOptions>
 {
@@ -34,9 +35,11 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
 
     readonly ListenAddress _apiWanted = ListenAddress.Parse(options.Listen);
     readonly ListenAddress _rpcWanted = ListenAddress.Parse(options.GrpcListen);
+    readonly ListenAddress? _metricsWanted = options.MetricsListen is { } wanted ? ListenAddress.Parse(wanted) : null;
 
     ListenOptions? _api;
     ListenOptions? _rpc;
+    ListenOptions? _metrics;
 
     /// <summary>The API listens on both loopback addresses.</summary>
     bool IsLocalhost => _apiWanted.EndPoint.Port != 0 && new Uri(options.Listen).Host == "localhost";
@@ -47,13 +50,17 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     /// <inheritdoc cref="ApiAddress"/>
     public Uri RpcAddress => AddressOf(_rpc, _rpcWanted);
 
-    /// <summary>Takes both addresses, before the server starts.</summary>
+    /// <summary>The address for metrics alone; null: there is none.</summary>
+    public Uri? MetricsAddress => _metricsWanted is null ? null : AddressOf(_metrics, _metricsWanted);
+
+    /// <summary>Takes all addresses, before the server starts.</summary>
     /// <exception cref="IOException">One cannot be listened on.</exception>
     public void Open(ListenSockets sockets)
     {
         sockets.Open(_apiWanted);
         if (IsLocalhost) sockets.Open(_apiWanted with { EndPoint = new IPEndPoint(IPAddress.IPv6Loopback, _apiWanted.EndPoint.Port) }, ifThereIs: true);
         sockets.Open(_rpcWanted);
+        if (_metricsWanted is not null) sockets.Open(_metricsWanted);
     }
 
     public void Configure(KestrelServerOptions kestrel)
@@ -74,6 +81,12 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
             listen.UseClusterRpc(tls);
             _rpc = Open(listen, ListenerKind.Rpc);
         });
+        if (_metricsWanted is not null)
+            kestrel.Listen(_metricsWanted.EndPoint, listen =>
+            {
+                _metrics = Open(listen, ListenerKind.Metrics);
+                listen.Protocols = HttpProtocols.Http1;
+            });
     }
 
     /// <summary>Whether an address to listen on can be reached from this machine only.</summary>
@@ -83,7 +96,7 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
     public static void Separate(IApplicationBuilder app) => app.Use((http, next) =>
     {
         var asked = http.GetEndpoint()?.Metadata.GetMetadata<ListenerMetadata>();
-        if (asked is null || asked.Kind == http.Features.Get<ListenerMetadata>()?.Kind) return next(http);
+        if (asked is null || asked.Kind.HasFlag(http.Features.GetRequiredFeature<ListenerMetadata>().Kind)) return next(http);
         http.Response.StatusCode = StatusCodes.Status404NotFound;
         return Task.CompletedTask;
     });
@@ -116,15 +129,19 @@ sealed class Listeners(CoordinatorOptions options, ClusterTls? tls = null) : ICo
         => (wanted with { EndPoint = listen?.IPEndPoint ?? throw new InvalidOperationException("the coordinator has not been started") }).Uri;
 }
 
-/// <summary>One of the two listeners.</summary>
+/// <summary>One of the listeners.</summary>
+[Flags]
 enum ListenerKind
 {
     /// <summary>HTTP/1.1, for clients of the API. HTTP/2 would need TLS to be negotiated.</summary>
-    Api,
+    Api = 1,
 
     /// <summary>HTTP/2, with the cluster's TLS if it has any, for workers and operators' tools.</summary>
-    Rpc,
+    Rpc = 2,
+
+    /// <summary>HTTP/1.1, for Prometheus.</summary>
+    Metrics = 4,
 }
 
-/// <summary>On an endpoint: the listener that serves it. On a connection: the listener that accepted it.</summary>
+/// <summary>On an endpoint: the listeners that serve it. On a connection: the listener that accepted it.</summary>
 sealed record ListenerMetadata(ListenerKind Kind);

@@ -37,6 +37,7 @@ public sealed partial class WorkerRegistry(
     /// <summary>Set when a worker turns out to be unreachable. Null: none has been yet.</summary>
     ITimer? _forgetting;
     int _lastId;
+    long _lostInAll;
 
     TimeSpan SilenceAllowed => deadlines.HeartbeatTimeout;
 
@@ -45,6 +46,9 @@ public sealed partial class WorkerRegistry(
     Pulse Pulse => pulse;
 
     public MembershipSnapshot Snapshot => _members.Value;
+
+    /// <summary>How many workers were ever lost; those that left are not among them.</summary>
+    public long LostInAll => Interlocked.Read(ref _lostInAll);
 
     public Task<MembershipSnapshot> WaitAsync(Func<MembershipSnapshot, bool> condition, CancellationToken cancellation)
         => _members.WaitAsync(condition, cancellation);
@@ -144,8 +148,13 @@ public sealed partial class WorkerRegistry(
             var (member, assigned) = (Snapshot.Find(id)!, Snapshot.IsAssigned(id));
             Change(id, _ => member with { State = MemberState.Lost, Loss = reason });
             _members.Update(ForgetOldestLost);
-            if (member.State == MemberState.Draining && !assigned) LogLeft(id, member.Name);
-            else LogLost(id, member.Name, reason);
+            if (member.State == MemberState.Draining && !assigned)
+            {
+                LogLeft(id, member.Name);
+                return;
+            }
+            Interlocked.Increment(ref _lostInAll);
+            LogLost(id, member.Name, reason);
         }
     }
 

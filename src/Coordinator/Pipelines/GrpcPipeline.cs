@@ -29,6 +29,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     readonly Lock _lock = new();
     readonly Queue<StepInFlight> _inFlight = new();   // guarded by _lock, as are the fields below
+    readonly long[] _sentAt;   // timestamps of the last steps, by step id modulo the length
     ulong _lastStep;
     PipelineFailure? _failure;
     PipelineFailure? _suspicion;
@@ -36,6 +37,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     GrpcPipeline(PipelineOptions options, StepStream[] streams, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger logger)
     {
         (_options, _streams, _metrics, _pulse, _time, _logger) = (options, streams, metrics, pulse, time, logger);
+        _sentAt = new long[2 * StageCount];   // more than are under way
         _stepDeadline = time.CreateTimer(_ => OnStepLate(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _blame = time.CreateTimer(_ => OnBlameDue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -75,6 +77,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             if (_failure is not null) return Task.FromResult<StepReturn>(new StepReturn.Lost(_failure));
             var pending = new StepInFlight(++_lastStep, step);
             _inFlight.Enqueue(pending);
+            SentAt(pending.Id) = _time.GetTimestamp();
             if (_inFlight.Count == 1) RestartDeadline();
             if (step.Ended.Count > 0) End(step.Ended);
             foreach (var history in StepMessages.HistoriesOf(step, ViewVersion))
@@ -157,9 +160,19 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     void OnDone(StepStream stream, ulong stepId, StepTimings? timings)
     {
-        lock (_lock) stream.DoneUpTo = Math.Max(stream.DoneUpTo, stepId);
-        if (timings is not null) _metrics.StageRan(_options.Replica, stream.Worker.Stage, stream.Worker.Rank, timings);
+        TimeSpan roundTrip;
+        lock (_lock)
+        {
+            stream.DoneUpTo = Math.Max(stream.DoneUpTo, stepId);
+            roundTrip = _time.GetElapsedTime(SentAt(stepId));
+        }
+        if (timings is null) return;
+        _metrics.Stages.Ran(_options.Replica, stream.Worker.Stage, stream.Worker.Rank, timings, roundTrip);
+        if (Samples(stream.Worker)) _metrics.StepTook(_options.Replica, roundTrip);
     }
+
+    /// <summary>Guarded by the lock.</summary>
+    ref long SentAt(ulong stepId) => ref _sentAt[stepId % (ulong)_sentAt.Length];
 
     void OnFailed(StageWorker worker, StepFailed failed)
     {

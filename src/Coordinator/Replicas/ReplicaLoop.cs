@@ -171,7 +171,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     {
         if (!TryClose(stream)) return;
         _view!.Scheduler.Cancel(stream.Run!);
-        _metrics.SequenceEnded(_name, "cancelled");
+        _metrics.Sequences.Ended(_name, SequenceOutcome.Cancelled, stream.Run!.Sequence);
     }
 
     void Refuse(IReadOnlyList<SequenceStream> streams, Refusal why, string message)
@@ -179,7 +179,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         foreach (var stream in streams)
         {
             stream.Refuse(message, why);
-            _metrics.SequenceEnded(_name, "refused");
+            _metrics.Sequences.Ended(_name, SequenceOutcome.Refused, stream.Run?.Sequence);
         }
     }
 
@@ -229,16 +229,22 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         foreach (var advance in returned.View.Scheduler.Complete(returned.Step, completed.Results))
         {
             var stream = _open[advance.Run.Id];
-            if (advance.Tokens.Count > 0) advance.Run.Sequence.Generated(now);
-            _metrics.Generated(_name, advance.Tokens.Count);
+            _metrics.Sequences.Advanced(_name, advance.Run.Sequence, advance.Tokens.Count, now);
             stream.Report(advance);
             if (advance.Failure is { } why) LogSequenceFailed(_name, advance.Run.Id, stream.Request.RequestId, why);
             if (advance is { Finished: null, Failure: null })
                 PauseIfBehind(stream);
             else if (TryClose(stream))
-                _metrics.SequenceEnded(_name, advance.Failure is not null ? "failed" : advance.Finished == FinishReason.Stop ? "stop" : "length");
+                _metrics.Sequences.Ended(_name, OutcomeOf(advance), advance.Run.Sequence);
         }
     }
+
+    static string OutcomeOf(SequenceAdvance ended) => ended switch
+    {
+        { Failure: not null } => SequenceOutcome.Failed,
+        { Finished: FinishReason.Stop } => SequenceOutcome.Stop,
+        _ => SequenceOutcome.Length,
+    };
 
     void PauseIfBehind(SequenceStream stream)
     {
@@ -255,7 +261,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         foreach (var stream in _open.Values)
         {
             stream.Fail($"{reason}, and the request with it; {Again}", retryable: true);
-            _metrics.SequenceEnded(_name, "failed");
+            _metrics.Sequences.Ended(_name, SequenceOutcome.Failed, stream.Run!.Sequence);
         }
         _open.Clear();
         _behind.Clear();

@@ -9,6 +9,7 @@ using LlamaCluster.Model.Sequences;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Activations;
+using LlamaCluster.Worker.Measuring;
 using LlamaCluster.Worker.Peers;
 using LlamaCluster.Worker.Ranks;
 using Microsoft.Extensions.Logging;
@@ -37,18 +38,21 @@ sealed partial class StageExecutor : IAsyncDisposable
     readonly IStage _stage;
     readonly IReadOnlyList<ActivationSender> _next;
     readonly TimeSpan _timeout;
+    readonly WorkerMetrics? _metrics;
     readonly ILogger _logger;
     readonly HandoverQueue<StageWork> _queue = new(MaxQueued);
     readonly Channel<Wire.StepReply> _replies = Channel.CreateBounded<Wire.StepReply>(MaxReplies);
     readonly LiveSequences _sequences = new();
     readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     StepFailure? _ending;
+    long _sent;   // when the last step's output had been handed to the streams, as a timestamp
     ulong _lastStep;
     int _opened;
 
-    StageExecutor(ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger)
+    StageExecutor(ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, WorkerMetrics? metrics, ILogger logger)
     {
-        (_viewVersion, _stage, Inbox, Group, _next, _timeout, _logger) = (viewVersion, stage, connections.Inbox, connections.Group, connections.Next, timeout, logger);
+        (_viewVersion, _stage, Inbox, Group, _next) = (viewVersion, stage, connections.Inbox, connections.Group, connections.Next);
+        (_timeout, _metrics, _logger) = (timeout, metrics, logger);
         foreach (var next in _next) next.Failed += OnStreamFailed;
     }
 
@@ -64,9 +68,11 @@ sealed partial class StageExecutor : IAsyncDisposable
     /// <param name="stage">Owned from now on: only the executor's thread uses it, and it is disposed of when the view ends.</param>
     /// <param name="connections">Owned too.</param>
     /// <param name="timeout">How long activations may take to come.</param>
-    public static StageExecutor Start(ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger)
+    /// <param name="metrics">Null: nothing is counted.</param>
+    public static StageExecutor Start(
+        ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger, WorkerMetrics? metrics = null)
     {
-        var executor = new StageExecutor(viewVersion, stage, connections, timeout, logger);
+        var executor = new StageExecutor(viewVersion, stage, connections, timeout, metrics, logger);
         new Thread(executor.Work) { IsBackground = true, Name = $"stage of view {viewVersion}" }.Start();
         return executor;
     }
@@ -183,6 +189,7 @@ sealed partial class StageExecutor : IAsyncDisposable
     void Answer(ulong stepId, StepFailure? failure)
     {
         if (failure is null) return;
+        _metrics?.StepFailed(failure.Reason);
         if (_ending is null) LogStepFailed(stepId, _viewVersion, failure.Reason, failure.Message);
         // What ended the view is also why a step that was under way did not end well.
         Reply(StepReplies.Failed(_viewVersion, stepId, _ending ?? failure));
@@ -216,13 +223,16 @@ sealed partial class StageExecutor : IAsyncDisposable
         var arrived = Stopwatch.GetTimestamp();
         Group?.Exchange.BeginStep(step.StepId);
         var outcome = _stage.Run(step.Step);
-        var timings = StepReplies.Timings(step.Rows, begun, arrived, Stopwatch.GetTimestamp(), Group?.Exchange);
-        return outcome switch
+        var computed = _sent = Stopwatch.GetTimestamp();
+        var timings = StepReplies.Timings(step.Rows, begun, arrived, computed, Group?.Exchange);
+        var failure = outcome switch
         {
             StepOutcome.Completed completed => Deliver(step, _sequences.WithProblems(step.Step, completed), timings),
             StepOutcome.Refused refused => new StepFailure(Reason.BadStep, refused.Reason),
             _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
         };
+        _metrics?.StepRan(timings, Stopwatch.GetElapsedTime(computed, _sent));
+        return failure;
     }
 
     StepFailure? Deliver(StageWork.RunStep step, StepOutcome.Completed outcome, Wire.StepTimings timings)
@@ -232,6 +242,7 @@ sealed partial class StageExecutor : IAsyncDisposable
         {
             if (next.Post(step.StepId, step.Rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
             timings.ActivationBytes += (ulong)next.LastBytes;
+            _sent = Stopwatch.GetTimestamp();
         }
         // Replied before the network's threads run: what they then find out about the streams comes after the answer.
         Reply(_stage.Shape.HasHead && (Group is null || Group.Shape.Rank == 0)

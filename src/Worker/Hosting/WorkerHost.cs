@@ -1,9 +1,11 @@
 using System.Net;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Kernels;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Measuring;
 using LlamaCluster.Worker.Models;
 using LlamaCluster.Worker.Peers;
 using LlamaCluster.Worker.Profiling;
@@ -48,6 +50,9 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <summary>Where it listens, with the real port. Known once it is started.</summary>
     public Uri Address => Bound.Uri;
 
+    /// <summary>Where its metrics are; null: nowhere. Known once it is started.</summary>
+    public Uri? MetricsAddress { get; private set; }
+
     internal IServiceProvider Services => _app.Services;
 
     ListenAddress Bound => _bound ?? throw new InvalidOperationException("the worker is not started");
@@ -74,12 +79,19 @@ public sealed partial class WorkerHost : IAsyncDisposable
             kestrel.UseClusterRpcLimits();
             kestrel.Limits.MaxConcurrentConnections = MaxConnections;
             kestrel.Listen(ListenAddress.Parse(options.Listen).EndPoint, listen => listen.UseClusterRpc(tls));
+            if (options.MetricsListen is { } metrics) kestrel.ListenForMetrics(ListenAddress.Parse(metrics));
         });
         AddServices(builder.Services, options);
         if (tls is not null) builder.Services.AddSingleton(_ => tls);
         addModel(builder.Services);
         var app = builder.Build();
+        if (options.MetricsListen is not null) app.UseMetricsListener();
         app.UseClusterRpcRules();
+        if (options.MetricsListen is not null)
+        {
+            app.Services.GetRequiredService<ShardGauges>();   // observes from its creation on
+            app.MapMetrics().OnMetricsListener();
+        }
         app.MapClusterRpc(options.GrpcReflection);
         app.MapGrpcService<IdentityService>();
         app.MapGrpcService<AssignmentsService>();
@@ -95,9 +107,11 @@ public sealed partial class WorkerHost : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancellation = default)
     {
         Service<ListenSockets>().Open(ListenAddress.Parse(_options.Listen));
+        if (_options.MetricsListen is { } metrics) Service<ListenSockets>().Open(ListenAddress.Parse(metrics));
         await _app.StartAsync(cancellation);
-        var bound = Service<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
-        _bound = ListenAddress.Parse(bound);
+        var bound = Service<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.ToList();   // in the order of listening
+        _bound = ListenAddress.Parse(bound[0]);
+        if (_options.MetricsListen is not null) LogMetrics(MetricsAddress = new Uri(new Uri(bound[1]), MetricsExport.Path));
     }
 
     /// <summary>Starts, if it is not started yet, and works until it is told to stop, by a signal or by the token.</summary>
@@ -124,7 +138,15 @@ public sealed partial class WorkerHost : IAsyncDisposable
         await _app.DisposeAsync();
     }
 
-    static void AddServices(IServiceCollection services, WorkerOptions options) => services
+    static void AddServices(IServiceCollection services, WorkerOptions options)
+    {
+        if (options.MetricsListen is not null)
+            services.AddSingleton<ShardGauges>()
+                .AddMetricsExport(new ExportedMetrics(new ProcessIdentity("worker", options.Name), [WorkerMetrics.MeterName], WorkerMetricTable.All));
+        AddUsualServices(services.AddMetrics().AddSingleton<WorkerMetrics>(), options);
+    }
+
+    static void AddUsualServices(IServiceCollection services, WorkerOptions options) => services
         .AddClusterRpc(options.GrpcReflection)
         .AddListenSockets()
         .AddLargeMessages<AssignmentsService>()
@@ -221,6 +243,9 @@ public sealed partial class WorkerHost : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Caches are in {Folder}, because {Why}; --cache and --profiles choose other folders")]
     partial void LogUnusualCaches(string folder, string why);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Metrics are at {Address}")]
+    partial void LogMetrics(Uri address);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The worker cannot go on: {Problem}")]
     partial void LogFailed(string problem);

@@ -7,6 +7,7 @@ using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.Execution;
+using LlamaCluster.Worker.Measuring;
 using LlamaCluster.Worker.Models;
 using LlamaCluster.Worker.Orders;
 using LlamaCluster.Worker.Peers;
@@ -20,7 +21,7 @@ namespace LlamaCluster.Worker.Loading;
 /// <summary>Carries out an order: finds the weights, packs them, and starts the stage.</summary>
 sealed partial class ShardLoader(
     ModelSource source, IModelLoader model, PeerChannels channels, ClusterOwner owner, RankCaller caller, WorkerOptions options, WorkerMemory memory,
-    ILogger<ShardLoader> logger)
+    ILogger<ShardLoader> logger, WorkerMetrics? metrics = null)
 {
     /// <summary>How often a shard is loaded again because entries of the cache turned out to be damaged.</summary>
     const int Mendings = 3;
@@ -96,7 +97,7 @@ sealed partial class ShardLoader(
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
         var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout));
-        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger);
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger, metrics);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
         return new HeldShard(order, held, executor, blocks, blockBytes, resident);

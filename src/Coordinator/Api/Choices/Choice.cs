@@ -41,7 +41,10 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     /// <summary>How many of the prompt's tokens did not have to be computed; 0 until the sequence has begun.</summary>
     public int CachedTokens { get; private set; }
 
-    public bool Finished { get; private set; }
+    public bool Finished => Finish is not null;
+
+    /// <summary>Why it ended; null while it has not.</summary>
+    public FinishReason? Finish { get; private set; }
 
     /// <summary>What the event adds; null if that is nothing a client can see yet.</summary>
     public ChoiceDelta? Accept(SequenceEvent happened)
@@ -82,7 +85,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     /// <param name="cut">A stop text ended the answer, so what was held back is dropped.</param>
     ChoiceDelta Delta(string text, FinishReason? finish, bool cut = false)
     {
-        Finished = finish is not null;
+        Finish = finish;
         var scores = TakeScores(everything: Finished && !cut);
         if (!_begun && request.Echo is { } echo)
         {

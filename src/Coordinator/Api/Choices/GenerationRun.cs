@@ -26,6 +26,9 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     /// <summary>The error is that a sequence was not taken on.</summary>
     public bool Refused { get; private set; }
 
+    /// <summary>Why choices ended, for those that have.</summary>
+    public IEnumerable<FinishReason> FinishReasons => _choices.Select(choice => choice.Finish).OfType<FinishReason>();
+
     public int CompletionTokens => _choices.Sum(choice => choice.Tokens);
 
     /// <summary>Prompt tokens that no choice had to compute.</summary>

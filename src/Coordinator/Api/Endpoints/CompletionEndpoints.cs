@@ -37,8 +37,11 @@ sealed class CompletionResponder(
         var status = engine.Status;
         if (!status.Ready) return Counted(ApiError.NotReady(status.Reason));
         var limit = ContextLimit.Of(model, status);
+        var received = time.GetTimestamp();
         if ((await encoder.EncodeAsync(request, promptField, limit, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
             return badPrompt.Status == StatusCodes.Status503ServiceUnavailable ? Counted(badPrompt) : badPrompt;
+
+        metrics.PromptsEncoded(time.GetElapsedTime(received));
 
         var settings = request.Settings;
         var least = limit.Tokens - prompts.Max(prompt => prompt.Ids.Count);
@@ -57,12 +60,13 @@ sealed class CompletionResponder(
             ? await new StreamedAnswer(http, run, envelope, promptTokens, settings.ContinuousUsage, time).SendAsync(choices.Count)
             : await SendWholeAsync(http, run, envelope, choices.Count, promptTokens);
         if (run is { Refused: true, Error: { } error }) Counted(error);
+        foreach (var reason in run.FinishReasons) metrics.ChoicesFinished(reason == FinishReason.Stop ? SequenceOutcome.Stop : SequenceOutcome.Length);
         return unsent;
     }
 
     ApiError Counted(ApiError refusal)
     {
-        metrics.RequestRefused(refusal.Code!);
+        metrics.RequestsRefused(refusal.Code!);
         return refusal;
     }
 

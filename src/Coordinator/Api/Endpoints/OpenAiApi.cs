@@ -78,6 +78,8 @@ public static class OpenAiApi
             routes.Map<ModelsEndpoint>($"{prefix}/models", Get);
             routes.Map<ModelsEndpoint>($"{prefix}/models/{{**{ModelsEndpoint.Id}}}", Get);
         }
+        var metrics = routes.ServiceProvider.GetRequiredService<CoordinatorMetrics>();
+        foreach (var code in ApiError.RefusalCodes) metrics.RequestsRefused(code, 0);   // known from the start
         routes.Map<TokenizeEndpoint>("/tokenize", Post);
         routes.Map<DetokenizeEndpoint>("/detokenize", Post);
         routes.Map<HealthEndpoint>("/health", Get);

@@ -22,6 +22,7 @@ static class UnknownAddress
         ("health", "/health"),
         ("ready", "/ready"),
         ("props", "/props"),
+        ("metrics", "/metrics"),
     ];
 
     /// <summary>First words of addresses of other servers, and what is missing here.</summary>

@@ -1,0 +1,45 @@
+using System.Diagnostics.Metrics;
+using LlamaCluster.Cluster.Telemetry;
+
+namespace LlamaCluster.Coordinator.Measuring;
+
+/// <summary>Counters of replicas, one total for each.</summary>
+sealed class ReplicaCounters(Meter meter)
+{
+    readonly TotalCounter _steps = new(meter, CoordinatorMetricTable.Steps);
+    readonly TotalCounter _rows = new(meter, CoordinatorMetricTable.Rows);
+    readonly TotalCounter _generated = new(meter, CoordinatorMetricTable.GeneratedTokens);
+    readonly TotalCounter _prompts = new(meter, CoordinatorMetricTable.PromptTokens);
+    readonly TotalCounter _sequences = new(meter, CoordinatorMetricTable.Sequences);
+    readonly TotalCounter _preemptions = new(meter, CoordinatorMetricTable.Preemptions);
+    readonly TotalCounter _queries = new(meter, CoordinatorMetricTable.PrefixQueries);
+    readonly TotalCounter _hits = new(meter, CoordinatorMetricTable.PrefixHits);
+    readonly TotalCounter _drafted = new(meter, CoordinatorMetricTable.Drafted);
+    readonly TotalCounter _accepted = new(meter, CoordinatorMetricTable.Accepted);
+    readonly TotalCounter _views = new(meter, CoordinatorMetricTable.Views);
+
+    /// <summary>The totals of a replica, which all begin at 0.</summary>
+    public ReplicaTotals Of(KeyValuePair<string, object?>[] labels) => new(
+        labels, _steps.Of(labels), _rows.Of(labels), _generated.Of(labels), _prompts.Of(labels), _preemptions.Of(labels), _queries.Of(labels),
+        _hits.Of(labels), _drafted.Of(labels), _accepted.Of(labels), _views.Of(labels),
+        SequenceOutcome.All.ToDictionary(outcome => outcome, outcome => _sequences.Of([.. labels, new("outcome", outcome)])));
+}
+
+/// <summary>What is counted of one replica.</summary>
+/// <param name="Labels">Of everything that is measured of it.</param>
+/// <param name="Ended">By <see cref="SequenceOutcome"/>.</param>
+sealed record ReplicaTotals(
+    KeyValuePair<string, object?>[] Labels, Total Steps, Total Rows, Total Generated, Total Prompts, Total Preemptions, Total Queries, Total Hits,
+    Total Drafted, Total Accepted, Total Views, IReadOnlyDictionary<string, Total> Ended);
+
+/// <summary>How a sequence ended, as metrics say it.</summary>
+public static class SequenceOutcome
+{
+    public const string Stop = "stop";
+    public const string Length = "length";
+    public const string Failed = "failed";
+    public const string Refused = "refused";
+    public const string Cancelled = "cancelled";
+
+    public static IReadOnlyList<string> All { get; } = [Stop, Length, Failed, Refused, Cancelled];
+}
