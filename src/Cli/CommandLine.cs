@@ -20,7 +20,7 @@ public static class CommandLine
     /// <param name="bytes">For the commands that read or write exact bytes; null: the console's.</param>
     public static async Task<int> RunAsync(IReadOnlyList<string> args, TextReader input, TextWriter output, TextWriter error, ByteStreams? bytes = null)
     {
-        var parsed = Root(input, bytes ?? ByteStreams.OfConsole()).Parse(args);
+        var parsed = Root(input, bytes ?? ByteStreams.OfConsole(), args.Count > 0 ? args[0] : null).Parse(args);
         if (parsed.Errors.Count > 0)
         {
             var first = parsed.Errors[0];
@@ -48,22 +48,32 @@ public static class CommandLine
 
     const string About = "Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.";
 
-    internal static RootCommand Root(TextReader input, ByteStreams bytes) => new(About)
+    /// <param name="only">
+    /// Builds no other command than the one of this name, since hundreds of options are a sixth of a short command's time; all if there is none.
+    /// </param>
+    internal static RootCommand Root(TextReader input, ByteStreams bytes, string? only = null)
     {
-        UpCommand.Create(),
-        CoordinatorCommand.Create(),
-        WorkerCommand.Create(),
-        ChatCommand.Create(input),
-        GenerateCommand.Create(),
-        TokenizeCommand.Create(bytes),
-        TemplateCommand.Create(),
-        InspectCommand.Create(),
-        BenchCommand.Create(),
-        PerplexityCommand.Create(),
-        PlanCommand.Create(),
-        QuantizeCommand.Create(),
-        MetricsCommand.Create(),
-    };
+        (string Name, Func<Command> Create)[] commands =
+        [
+            ("up", UpCommand.Create),
+            ("coordinator", CoordinatorCommand.Create),
+            ("worker", WorkerCommand.Create),
+            ("chat", () => ChatCommand.Create(input)),
+            ("generate", GenerateCommand.Create),
+            ("tokenize", () => TokenizeCommand.Create(bytes)),
+            ("template", TemplateCommand.Create),
+            ("inspect", InspectCommand.Create),
+            ("bench", BenchCommand.Create),
+            ("perplexity", PerplexityCommand.Create),
+            ("plan", PlanCommand.Create),
+            ("quantize", QuantizeCommand.Create),
+            ("metrics", MetricsCommand.Create),
+        ];
+        var root = new RootCommand(About);
+        var one = Array.FindIndex(commands, command => command.Name == only);
+        foreach (var (_, create) in one < 0 ? commands : commands.AsSpan(one, 1)) root.Add(create());
+        return root;
+    }
 
     static string CommandOf(ParseResult parsed)
         => parsed.CommandResult.Command is RootCommand ? "llamacluster" : $"llamacluster {parsed.CommandResult.Command.Name}";

@@ -36,6 +36,12 @@ public sealed record WorkerOptions
     /// </summary>
     public long? CacheBytes { get; init; }
 
+    /// <summary>Where KV blocks are kept, across restarts, that memory has no room for. Goes with <see cref="KvDiskBytes"/>. Default: nowhere.</summary>
+    public string? KvDiskFolder { get; init; }
+
+    /// <summary>What they may take there, in bytes, for all shards that the worker ever held.</summary>
+    public long? KvDiskBytes { get; init; }
+
     /// <summary>
     /// Take files of this machine by the model's digest alone, which is a sample of it, and do not compare what is read with what the coordinator's
     /// model hashes to. Default: compare. That waits for the coordinator where it has to read its model for it, once.
@@ -119,6 +125,8 @@ public static class WorkerOptionsRules
         : options.Threads is < 0 or > MaxThreads ? $"--threads is {options.Threads}; it must be from 1 to {MaxThreads}, or 0 for one a processor"
         : options.MemoryBytes is < 1 ? $"--memory is {options.MemoryBytes}; it must be a number of bytes from 1"
         : options.CacheBytes is < 1 ? $"--weights-cache-size is {options.CacheBytes}; it must be a number of bytes from 1"
+        : options.KvDiskFolder is null != options.KvDiskBytes is null ? "--kv-disk and --kv-disk-size go together: where KV blocks are kept, and how much they may take"
+        : options.KvDiskBytes is < 1 ? $"--kv-disk-size is {options.KvDiskBytes}; it must be a number of bytes from 1"
         : options.Name.Length > MaxNameLength || options.Name.Any(char.IsControl)
             ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
         : options.ModelPath is { } path && !ModelFiles.Exist(path) ? $"--model is '{path}'; there is no such file or folder"

@@ -12,9 +12,10 @@ public sealed class ReferenceTests
         ["Planning"] = ["Primitives"],
         ["Model"] = ["Kernels", "Text", "Primitives"],
         ["Cluster"] = ["Protos", "Planning", "Primitives"],
+        ["Sessions"] = ["Primitives"],
         ["Worker"] = ["Cluster", "Model", "Kernels", "Text", "Planning", "Protos", "Primitives"],
-        ["Coordinator"] = ["Cluster", "Model", "Text", "Planning", "Protos", "Primitives"],
-        ["Cli"] = ["Coordinator", "Worker", "Cluster", "Model", "Kernels", "Text", "Planning", "Protos", "Primitives"],
+        ["Coordinator"] = ["Cluster", "Sessions", "Model", "Text", "Planning", "Protos", "Primitives"],
+        ["Cli"] = ["Coordinator", "Worker", "Cluster", "Sessions", "Model", "Kernels", "Text", "Planning", "Protos", "Primitives"],
     };
 
     /// <summary>What the coordinator may take of a model: it never computes one.</summary>

@@ -35,7 +35,7 @@ static class BenchCommand
         Description = "the type of the matrices; without it a model's own, and q4_0 for a shape",
     };
 
-    static readonly Option<KvType> Kv = KvTypeOption.Create();
+    static readonly WordOption<KvType> Kv = KvTypeOption.Create();
 
     static readonly Option<int> Workers = new("--workers")
     {
@@ -142,7 +142,7 @@ static class BenchCommand
             ? NumberOption.Check("--threads-per-worker", threads, 1, MaxThreads)
             : Math.Max(1, Environment.ProcessorCount / Math.Max(1, workers)),
         parsed.GetValue(Pin),
-        parsed.GetValue(Kv),
+        Kv.In(parsed),
         NumberOption.Check("--prompt-tokens", parsed.GetValue(Prompt), 1, MaxTokens),
         NumberOption.Check("--generate-tokens", parsed.GetValue(Generate), 2, MaxTokens),
         NumberOption.Check("--concurrency", parsed.GetValue(Concurrency), 1, workers == 0 ? BenchStreams.StepRows : BenchStreams.StepRows - 1));

@@ -50,7 +50,7 @@ static class PlanCommand
         };
         command.SetAction(parsed =>
         {
-            var planned = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant), KvTypeOption.ToWire(parsed.GetValue(kvType)));
+            var planned = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant), KvTypeOption.ToWire(kvType.In(parsed)));
             var longest = planned.Footprint.ContextLength;
             var question = new PlanQuestion(
                 planned,

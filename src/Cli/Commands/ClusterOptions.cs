@@ -57,17 +57,21 @@ sealed class QueueOptions
         DefaultValueFactory = _ => Defaults.MaxWaiting,
     };
 
-    readonly Option<KvType> _kvType = KvTypeOption.Create();
+    readonly WordOption<KvType> _kvType = KvTypeOption.Create();
     readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "compute every prompt from its beginning" };
+    readonly DurationOption _sessionHold = new(
+        "--session-hold", "how long keys and values of a session's last request outlive those of no session", otherwise: "10min");
+
     readonly Option<bool> _noSpeculation = new("--no-speculation") { Description = "do not guess what greedy streams repeat of their own text" };
 
-    public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _kvType, _noPrefixCache, _noSpeculation];
+    public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _kvType, _noPrefixCache, _sessionHold, _noSpeculation];
 
     public EngineOptions Read(ParseResult parsed) => Defaults with
     {
         MaxRunning = parsed.GetValue(_maxRunning),
         MaxWaiting = parsed.GetValue(_maxWaiting),
-        KvType = KvTypeOption.ToWire(parsed.GetValue(_kvType)),
+        KvType = KvTypeOption.ToWire(_kvType.In(parsed)),
+        SessionHold = _sessionHold.In(parsed),
         CachePrefixes = !parsed.GetValue(_noPrefixCache),
         Speculate = !parsed.GetValue(_noSpeculation),
     };
@@ -85,11 +89,11 @@ static class TensorOptions
         DefaultValueFactory = _ => 1,
     };
 
-    public static Option<ActivationType> SumType() => EnumOption.Create(
+    public static WordOption<ActivationType> SumType() => new(
         "--sum-type", "how partial sums travel between workers that share a stage; less than f32 rounds them",
         ("f32", ActivationType.F32), ("bf16", ActivationType.Bf16), ("q8", ActivationType.Q8));
 
-    public static Option<PeerLinkPreference> PeerLink() => EnumOption.Create(
+    public static WordOption<PeerLinkPreference> PeerLink() => new(
         PeerLinkName, "what workers that share a stage exchange partial sums over; auto: the faster, measured",
         ("auto", PeerLinkPreference.Auto), ("grpc", PeerLinkPreference.Grpc), ("tcp", PeerLinkPreference.Tcp));
 }

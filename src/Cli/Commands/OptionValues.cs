@@ -57,34 +57,77 @@ static class SizeOption
     };
 }
 
-/// <summary>An option with a few words to choose from.</summary>
-static class EnumOption
+/// <summary>An option whose value is a length of time: a number with a unit, or 0. To the library it is a text, as <see cref="WordOption{T}"/> is.</summary>
+sealed class DurationOption : Option<string>
 {
-    /// <param name="values">The words and their meanings, the default first.</param>
-    public static Option<T> Create<T>(string name, string description, params (string Word, T Value)[] values) where T : struct
+    const string Form = "0, or a number and one of ms, s, min, h";
+
+    static readonly (string Unit, double Seconds)[] Units = [("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600)];
+
+    /// <param name="otherwise">As it is written.</param>
+    public DurationOption(string name, string description, string otherwise) : base(name)
     {
-        var words = string.Join("|", values.Select(value => value.Word));
-        return new Option<T>(name)
+        HelpName = "TIME";
+        Description = $"{description}: {Form}";
+        DefaultValueFactory = _ => otherwise;
+        CustomParser = result =>
         {
-            HelpName = words,
-            Description = description,
-            DefaultValueFactory = _ => values[0].Value,
-            CustomParser = result =>
-            {
-                var written = result.Tokens[0].Value;
-                foreach (var (word, value) in values)
-                    if (word.Equals(written, StringComparison.OrdinalIgnoreCase)) return value;
-                result.AddError($"{name} is '{written}'; it must be {words.Replace("|", ", ")}.");
-                return default;
-            },
+            var written = result.Tokens[0].Value;
+            if (Find(written) is null) result.AddError($"{name} is '{written}'; it must be {Form}, such as 90s or 10min.");
+            return written;
         };
+    }
+
+    public TimeSpan In(ParseResult parsed) => Find(parsed.GetValue(this)!)!.Value;
+
+    static TimeSpan? Find(string written) =>
+        written == "0" ? TimeSpan.Zero : Quantity.Parse(written, Units) is < 1e9 and var seconds ? TimeSpan.FromSeconds(seconds) : null;
+}
+
+/// <summary>
+/// An option with a few words to choose from. To the library it is a text: an option of each value's own type would have to be compiled at every start.
+/// </summary>
+sealed class WordOption<T> : Option<string> where T : struct
+{
+    readonly (string Word, T Value)[] _values;
+
+    /// <param name="values">The words and their meanings, the default first.</param>
+    public WordOption(string name, string description, params (string Word, T Value)[] values) : base(name)
+    {
+        _values = values;
+        HelpName = Words("|");
+        Description = description;
+        DefaultValueFactory = _ => values[0].Word;
+        CustomParser = result =>
+        {
+            var written = result.Tokens[0].Value;
+            if (Find(written) is null) result.AddError($"{name} is '{written}'; it must be {Words(", ")}.");
+            return written;
+        };
+    }
+
+    /// <summary>What was chosen.</summary>
+    public T In(ParseResult parsed) => Find(parsed.GetValue(this)) ?? _values[0].Value;
+
+    T? Find(string? written)
+    {
+        foreach (var (word, value) in _values)
+            if (word.Equals(written, StringComparison.OrdinalIgnoreCase)) return value;
+        return null;
+    }
+
+    string Words(string separator)
+    {
+        var words = new string[_values.Length];
+        for (var i = 0; i < words.Length; i++) words[i] = _values[i].Word;
+        return string.Join(separator, words);
     }
 }
 
 /// <summary>--kv-type, for every command that keeps keys and values or reckons with them.</summary>
 static class KvTypeOption
 {
-    public static Option<KvType> Create() => EnumOption.Create(
+    public static WordOption<KvType> Create() => new(
         "--kv-type", "how keys and values are kept: f32 rounds nothing and takes twice as much memory as f16, q8_0 about half as much",
         ("f16", KvType.F16), ("f32", KvType.F32), ("q8_0", KvType.Q8_0));
 

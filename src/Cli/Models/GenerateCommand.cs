@@ -56,7 +56,7 @@ static class GenerateCommand
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             var ids = Encode(files, parsed.GetRequiredValue(prompt), parsed.GetValue(raw));
             var context = ContextFor(ids.Count, limit, files.Weights.Config.ContextLength);
-            using var local = LocalModel.Load(files, context, parsed.GetValue(kvType), "give a smaller --max-tokens", error, cancellation);
+            using var local = LocalModel.Load(files, context, kvType.In(parsed), "give a smaller --max-tokens", error, cancellation);
             var tokens = local.Generate(ids, sampling, limit, cancellation);
             if (parsed.GetValue(json)) output.WriteLine(GenerationJson.Write(ids, [.. tokens], files.Text.Tokenizer));
             else Print(tokens, files.Text.Tokenizer, output);

@@ -29,7 +29,7 @@ static class PerplexityCommand
             var length = NumberOption.Check("--context", parsed.GetValue(context), 4, int.MaxValue);
             var text = File.ReadAllBytes(parsed.GetRequiredValue(file));
             var error = parsed.InvocationConfiguration.Error;
-            using var local = Load(ModelOption.PathOf(parsed, model, quantize), length, parsed.GetValue(kvType), error, cancellation);
+            using var local = Load(ModelOption.PathOf(parsed, model, quantize), length, kvType.In(parsed), error, cancellation);
             var score = Perplexity.Measure(local, text, length, error, cancellation);
             parsed.InvocationConfiguration.Output.WriteLine(parsed.GetValue(json) ? Json(score) : Text(score));
             return Task.FromResult(ExitCode.Done);

@@ -73,7 +73,7 @@ static class CoordinatorCommand
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 Api = api.Read(parsed),
-                Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
+                Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
             },
             parsed.InvocationConfiguration.Error,
             cancellation));

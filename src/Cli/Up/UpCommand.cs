@@ -32,12 +32,13 @@ static class UpCommand
             DefaultValueFactory = _ => RestartPolicy.UsualLimit,
         };
         var trustDigest = WorkerCommand.TrustDigestOption();
+        var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the cluster stops; each worker has a folder in it");
         var (queue, api) = (new QueueOptions(), new HttpApiOptions());
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
         {
             model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit, trustDigest,
         };
-        foreach (var option in queue.All.Concat(api.All)) command.Add(option);
+        foreach (var option in kvDisk.All.Concat(queue.All).Concat(api.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -50,14 +51,15 @@ static class UpCommand
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
                     Api = api.Read(parsed),
-                    Engine = queue.Read(parsed) with { SumType = parsed.GetValue(sumType) },
+                    Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
                 },
                 parsed.GetValue(threads) is { } given
                     ? NumberOption.Check("--threads-per-worker", given, 1, 4096)
                     : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
-                parsed.GetValue(peerLink),
+                peerLink.In(parsed),
                 NumberOption.Check("--restart-limit", parsed.GetValue(restartLimit), 0, int.MaxValue),
-                parsed.GetValue(trustDigest));
+                parsed.GetValue(trustDigest),
+                kvDisk.Read(parsed));
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
         return command;
@@ -67,4 +69,6 @@ static class UpCommand
 /// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
 /// <param name="RestartLimit">See <see cref="RestartPolicy"/>.</param>
 /// <param name="TrustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
-sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest);
+/// <param name="KvDisk">Of all workers together; null: none.</param>
+sealed record UpOptions(
+    CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest, KvDiskPlace? KvDisk = null);

@@ -45,6 +45,7 @@ static class WorkerCommand
         };
         var quantize = QuantizeOption.Create();
         var trustDigest = TrustDigestOption();
+        var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the worker stops; a folder of this worker's own");
         var name = new Option<string>("--name")
         {
             HelpName = "NAME",
@@ -68,7 +69,7 @@ static class WorkerCommand
             coordinator, listen, metricsListen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
-        foreach (var option in tls.All) command.Add(option);
+        foreach (var option in kvDisk.All.Concat(tls.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new WorkerOptions
             {
@@ -79,11 +80,13 @@ static class WorkerCommand
                 CacheFolder = parsed.GetValue(cache),
                 CacheBytes = parsed.GetValue(cacheSize),
                 ProfileFolder = parsed.GetValue(profiles),
+                KvDiskFolder = kvDisk.Read(parsed)?.Folder,
+                KvDiskBytes = kvDisk.Read(parsed)?.Bytes,
                 MemoryBytes = parsed.GetValue(memory),
                 ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
                 TrustDigest = parsed.GetValue(trustDigest),
                 Name = parsed.GetRequiredValue(name),
-                PeerLink = parsed.GetValue(peerLink),
+                PeerLink = peerLink.In(parsed),
                 Tls = tls.Read(parsed),
                 GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),

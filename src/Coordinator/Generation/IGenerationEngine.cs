@@ -1,4 +1,5 @@
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Grammars;
 
 namespace LlamaCluster.Coordinator.Generation;
 
@@ -48,11 +49,17 @@ public sealed record SequenceRequest(IReadOnlyList<int> Prompt, SamplingOptions 
     /// <summary>KV is shared only among requests of the same salt.</summary>
     public string CacheSalt { get; init; } = "";
 
+    /// <summary>The conversation that this is a turn of: what it has computed is kept for the next turn. Null: none.</summary>
+    public string? SessionKey { get; init; }
+
     /// <summary>Names the client's request in logs, here and on the workers: at most 128 visible ASCII characters.</summary>
     public string RequestId { get; init; } = "";
 
     /// <summary>The W3C traceparent of the client's request; empty: none.</summary>
     public string TraceParent { get; init; } = "";
+
+    /// <summary>The form that the generated text must have; null: any. The API has checked that it compiles.</summary>
+    public GrammarSource? Grammar { get; init; }
 }
 
 /// <summary>What happens to a sequence, in order.</summary>

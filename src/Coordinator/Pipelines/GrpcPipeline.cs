@@ -27,6 +27,8 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     readonly ITimer _blame;
     readonly TaskCompletionSource<PipelineFailure> _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    readonly WorkerDisks? _disks;
+
     readonly Lock _lock = new();
     readonly Queue<StepInFlight> _inFlight = new();   // guarded by _lock, as are the fields below
     readonly long[] _sentAt;   // timestamps of the last steps, by step id modulo the length
@@ -38,6 +40,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     {
         (_options, _streams, _metrics, _pulse, _time, _logger) = (options, streams, metrics, pulse, time, logger);
         _sentAt = new long[2 * StageCount];   // more than are under way
+        if (Array.TrueForAll(streams, stream => stream.SpillsAtOnce > 0)) _disks = new WorkerDisks(ViewVersion, streams, _lock);
         _stepDeadline = time.CreateTimer(_ => OnStepLate(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _blame = time.CreateTimer(_ => OnBlameDue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -49,6 +52,8 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     public int KvBlocks => _options.KvBlocks;
 
     public Task<PipelineFailure> Lost => _lost.Task;
+
+    public IWorkerDisks? Disks => _disks;
 
     /// <summary>Opens the streams to all workers of a plan that they have loaded.</summary>
     public static async Task<PipelineOpening> OpenAsync(
@@ -80,6 +85,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             SentAt(pending.Id) = _time.GetTimestamp();
             if (_inFlight.Count == 1) RestartDeadline();
             if (step.Ended.Count > 0) End(step.Ended);
+            if (step.Moves is { } moves) _disks!.Move(moves);
             foreach (var history in StepMessages.HistoriesOf(step, ViewVersion))
                 foreach (var stream in _streams.Where(stream => stream.Worker.Stage == StageCount - 1)) stream.Send(history);
             var requests = StepMessages.Of(step, ViewVersion, pending.Id, StageCount);
@@ -126,6 +132,8 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             case { Result: { } result } when result.ViewVersion == ViewVersion: OnResult(stream, result); break;
             case { Done: { } done } when done.ViewVersion == ViewVersion: OnDone(stream, done.StepId, done.Timings); break;
             case { Failed: { } failed }: OnFailed(stream.Worker, failed); break;
+            case { Kept: { } kept } when kept.ViewVersion == ViewVersion: _disks?.OnKept(stream, kept); break;
+            case { Restored: { } restored } when restored.ViewVersion == ViewVersion: _disks?.OnRestored(stream, restored); break;
             default: LogDropped(stream.Worker, reply.KindCase); break;
         }
     }

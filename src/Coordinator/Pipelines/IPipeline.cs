@@ -21,8 +21,11 @@ public interface IPipeline : IAsyncDisposable
     /// <summary>Completes at the first failure.</summary>
     Task<PipelineFailure> Lost { get; }
 
+    /// <summary>Where the workers keep KV blocks beyond memory. Null: not all of them do.</summary>
+    IWorkerDisks? Disks => null;
+
     /// <summary>
-    /// Sends a step off. The workers run steps in the order in which they were sent. The task never faults and always completes, at the
+    /// Sends a step off, with the ends and moves that come before it. The workers run steps in the order in which they were sent. The task never faults and always completes, at the
     /// latest when the deadline for a step is over. The tasks of several steps may complete in any order; the caller sorts them.
     /// </summary>
     Task<StepReturn> ExecuteAsync(ScheduledStep step);
@@ -32,6 +35,22 @@ public interface IPipeline : IAsyncDisposable
 
     /// <summary>Fails the pipeline for a reason that it cannot see itself.</summary>
     void Abort(PipelineFailure failure);
+}
+
+/// <summary>The disks of a pipeline's workers, all of them.</summary>
+public interface IWorkerDisks
+{
+    /// <summary>How many there are.</summary>
+    int Count { get; }
+
+    /// <summary>Spills that every worker has buffers for.</summary>
+    int SpillsAtOnce { get; }
+
+    /// <summary>Has all workers move blocks, after the steps sent so far and before later ones. What a step brings along is moved with it.</summary>
+    void Move(BlockMoves moves);
+
+    /// <summary>Tells, to be called once, what is on the disks, and then what changes there. Reports of one worker come in order.</summary>
+    void Follow(Action<DiskReport> report);
 }
 
 /// <summary>How a step came back.</summary>

@@ -15,6 +15,12 @@ abstract record LoopMessage
 
     public sealed record Return(ReplicaView View, ScheduledStep Step, StepReturn How) : LoopMessage;
 
+    /// <summary>How many positions of a session are in memory?</summary>
+    public sealed record AskSession(string Key, TaskCompletionSource<int> Positions) : LoopMessage;
+
+    /// <summary>A worker said something of the KV blocks on its disk.</summary>
+    public sealed record OnDisk(ReplicaView View, DiskReport Report) : LoopMessage;
+
     public sealed record Attach(IPipeline Pipeline) : LoopMessage;
 
     public sealed record Detach(IPipeline Pipeline, string Reason) : LoopMessage;

@@ -54,6 +54,15 @@ public sealed class Replica(
         return _inbox.Writer.TryWrite(new LoopMessage.Drain(reason, forGood, drained)) ? drained.Task : Task.CompletedTask;
     }
 
+    /// <summary>
+    /// Positions from a session's beginning whose KV this replica holds in memory for the session's next turn. 0: it holds none, or the session is not known.
+    /// </summary>
+    public Task<int> ResidentPositionsAsync(string sessionKey)
+    {
+        var positions = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return _inbox.Writer.TryWrite(new LoopMessage.AskSession(sessionKey, positions)) ? positions.Task : Task.FromResult(0);
+    }
+
     /// <summary>Queues sequences together: all are taken on, or all are refused.</summary>
     /// <returns>One stream per request, in order. Each must be read to its end or abandoned.</returns>
     internal IReadOnlyList<SequenceStream> Submit(IReadOnlyList<SequenceRequest> requests)

@@ -68,6 +68,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             RefuseOverdue();
             ResumeReaders();
             _view.SendSteps(_time.GetTimestamp());
+            TellIfDrained();
             _metrics.Observe(_name, _view.Scheduler);
         }
         catch (Exception e)
@@ -87,16 +88,18 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             case LoopMessage.Submit { Streams: var streams }: Submit(streams); break;
             case LoopMessage.Abandon { Stream: var stream }: Abandon(stream); break;
             case LoopMessage.Return returned when returned.View == _view: Return(returned); break;
+            case LoopMessage.AskSession ask: ask.Positions.TrySetResult(_view?.Scheduler.ResidentPositions(ask.Key) ?? 0); break;
+            case LoopMessage.OnDisk told when told.View == _view: _view.Disk!.Tier.Update(told.Report); break;
             case LoopMessage.Attach { Pipeline: var pipeline }: Attach(pipeline); break;
             case LoopMessage.Detach detach when detach.Pipeline == _view?.Pipeline: LeaveView(detach.Reason); break;
             case LoopMessage.Drain drain: Drain(drain); break;
         }
-        if (_open.Count == 0) TellDrained();
+        TellIfDrained();
     }
 
     void Attach(IPipeline pipeline)
     {
-        _view = new ReplicaView(pipeline, _options, _inbox.Writer);
+        _view = new ReplicaView(pipeline, _options, _inbox.Writer, _time, _logger);
         if (!_refusesForGood) _refusal = null;
     }
 
@@ -106,8 +109,10 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         _drains.Add(drain.Drained);
     }
 
-    void TellDrained()
+    /// <summary>Nothing runs any more, and what was computed is on disk, where there is one.</summary>
+    void TellIfDrained()
     {
+        if (_open.Count > 0 || _view?.Disk is { Tier.IsIdle: false }) return;
         foreach (var drained in _drains) drained.TrySetResult();
         _drains.Clear();
     }
@@ -256,6 +261,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     /// <summary>The view's pipeline is of no use any more: every sequence ends with the reason.</summary>
     void LeaveView(string reason)
     {
+        _view?.Dispose();
         _view = null;
         if (!_refusesForGood) _refusal = reason;
         foreach (var stream in _open.Values)
@@ -266,7 +272,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         _open.Clear();
         _behind.Clear();
         _arrivals.Clear();
-        TellDrained();
+        TellIfDrained();
         _metrics.Observe(_name, null);
     }
 

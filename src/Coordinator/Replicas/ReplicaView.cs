@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
+using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Replicas;
 
@@ -9,17 +10,18 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// A replica on one pipeline: the scheduler, the KV blocks, and the steps under way. It is made anew for every view, and nothing of it
 /// outlives the view. Used by the replica's loop only.
 /// </summary>
-sealed class ReplicaView
+sealed class ReplicaView : IDisposable
 {
     /// <summary>Tokens guessed for a stream at a time.</summary>
     const int MostDrafted = 7;
 
     readonly ChannelWriter<LoopMessage> _inbox;
+    readonly TimeProvider _time;
     Task _lastReturn = Task.CompletedTask;
 
-    public ReplicaView(IPipeline pipeline, EngineOptions options, ChannelWriter<LoopMessage> inbox)
+    public ReplicaView(IPipeline pipeline, EngineOptions options, ChannelWriter<LoopMessage> inbox, TimeProvider time, ILogger logger)
     {
-        (Pipeline, _inbox) = (pipeline, inbox);
+        (Pipeline, _inbox, _time) = (pipeline, inbox, time);
         var limits = new SchedulerLimits
         {
             StepsInFlight = pipeline.StageCount,
@@ -30,14 +32,22 @@ sealed class ReplicaView
             MaxWaiting = options.MaxWaiting,
             MaxWaitingPerClient = options.MaxWaitingPerClient ?? Math.Max(1, options.MaxWaiting / 4),
             CachePrefixes = options.CachePrefixes,
+            SessionHold = options.SessionHold,
             MaxDraftTokens = options.Speculate ? MostDrafted : 0,
         };
-        Scheduler = new StepScheduler(limits, new KvBlockPool(pipeline.KvBlocks));
+        var pool = new KvBlockPool(pipeline.KvBlocks);
+        if (options.CachePrefixes && pipeline.Disks is { } disks)
+            Disk = new ReplicaDisk(disks, pool, () => inbox.TryWrite(LoopMessage.Wake.Instance), time, logger);
+        Scheduler = new StepScheduler(limits, pool, Disk?.Tier);
+        if (Disk is not null) pipeline.Disks!.Follow(report => inbox.TryWrite(new LoopMessage.OnDisk(this, report)));
     }
 
     public IPipeline Pipeline { get; }
 
     public StepScheduler Scheduler { get; }
+
+    /// <summary>Null where not all workers keep KV blocks on disk.</summary>
+    public ReplicaDisk? Disk { get; }
 
     /// <summary>The KV positions of all blocks together.</summary>
     public long Positions => (long)Scheduler.Pool.Total * Primitives.KvBlock.Positions;
@@ -46,6 +56,7 @@ sealed class ReplicaView
     /// <param name="now">A timestamp, for the sequences that begin.</param>
     public void SendSteps(long now)
     {
+        Scheduler.Advance(_time.GetElapsedTime(0, now));
         while (Scheduler.Schedule() is { } step)
         {
             for (var i = 0; i < step.Chunks.Count; i++)
@@ -53,7 +64,10 @@ sealed class ReplicaView
             _lastReturn = AwaitAsync(step, Pipeline.ExecuteAsync(step), before: _lastReturn);
         }
         if (Scheduler.TakeEnded() is { Count: > 0 } ended) Pipeline.End(ended);
+        Disk?.SendMoves();
     }
+
+    public void Dispose() => Disk?.Dispose();
 
     /// <summary>Hands the steps to the loop in the order in which they were sent off, whichever of the tasks completes first.</summary>
     async Task AwaitAsync(ScheduledStep step, Task<StepReturn> returned, Task before)

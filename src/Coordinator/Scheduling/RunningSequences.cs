@@ -10,7 +10,7 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// the first in rank fits alone, so something always moves. A paused sequence gives way to anybody, and does not come back before it is resumed.
 /// </para>
 /// </summary>
-sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
+sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool, DiskTier? disk)
 {
     readonly WaitingLine _waiting = new();
     readonly List<SequenceRun> _running = [];
@@ -28,7 +28,7 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>Known tokens of the sequences in line.</summary>
     public long WaitingTokens => _waiting.Tokens;
 
-    public PrefixCache Cache { get; } = new(pool, limits.CachePrefixes);
+    public PrefixCache Cache { get; } = new(pool, limits, disk);
 
     /// <summary>Sequences that gave up their blocks to others, in all.</summary>
     public long Preemptions { get; private set; }
@@ -48,14 +48,16 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>The sequence in line that comes next; null if none can begin.</summary>
     public SequenceRun? NextInLine() => _waiting.First(run => run.IsReady && !Cache.AwaitsPrefix(run));
 
-    /// <summary>Gives a waiting sequence blocks for all its known tokens, if they can be had.</summary>
-    public bool TryBegin(SequenceRun run)
+    /// <summary>Gives a waiting sequence blocks for all its known tokens, if they can be had, or begins to read what is on disk of its KV.</summary>
+    public BeginOutcome TryBegin(SequenceRun run)
     {
+        if (_running.Count + (disk?.Restoring ?? 0) >= limits.MaxRunning) return BeginOutcome.NoRoom;
         // One block more for each that runs, or the newcomer would soon be preempted when they grow.
-        if (_running.Count >= limits.MaxRunning || !Cache.TryBegin(run, spare: _running.Count)) return false;
+        var outcome = Cache.TryBegin(run, spare: _running.Count);
+        if (outcome != BeginOutcome.Begun) return outcome;
         _waiting.Remove(run);
         _running.Insert(_running.FindLastIndex(other => Outranks(other, run)) + 1, run);
-        return true;
+        return outcome;
     }
 
     public bool HasRoomFor(SequenceRun run) => HasRoomFor(run, []);
@@ -106,7 +108,7 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
     public void End(SequenceRun run)
     {
-        if (!_waiting.Remove(run) && !_parked.Remove(run)) StopRunning(run);
+        if (!_waiting.Remove(run) && !_parked.Remove(run)) StopRunning(run, hasEnded: true);
         _waiting.Leave(run);
         run.Ended = true;
     }
@@ -132,16 +134,16 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
     void Preempt(SequenceRun run)
     {
         Preemptions++;
-        StopRunning(run);
+        StopRunning(run, hasEnded: false);
         (run.Scheduled, run.PromptReported, run.Announced) = (0, 0, false);
         if (run.Paused) _parked.Add(run);
         else _waiting.Add(run);
     }
 
-    void StopRunning(SequenceRun run)
+    void StopRunning(SequenceRun run, bool hasEnded)
     {
         _running.Remove(run);
-        Cache.Release(run);
+        Cache.Release(run, hasEnded);
         if (run.Announced) _ended.Add(run.Id);
     }
 

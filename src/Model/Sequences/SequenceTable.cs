@@ -61,6 +61,18 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         foreach (var block in sequence.Blocks) _blocks.Release(block);
     }
 
+    /// <summary>Whether all positions of a block hold keys and values that can be used.</summary>
+    public bool IsWhole(int block) => _blocks.Knows(block) && _blocks.IsFull(block) && _blocks.SoundOf(block) == KvBlock.Positions;
+
+    /// <summary>Takes note that a block which no sequence has is filled from elsewhere.</summary>
+    /// <returns>False if there is no such block, or a sequence has it.</returns>
+    public bool TryFill(int block)
+    {
+        if (!_blocks.Knows(block) || _blocks.HoldersOf(block) > 0) return false;
+        _blocks.Fill(block, KvBlock.Positions, KvBlock.Positions);
+        return true;
+    }
+
     string AllBlocks => $"there are blocks 0 to {options.KvBlockCount - 1}";
 
     static int BlocksFor(int positions) => (int)(((long)positions + KvBlock.Positions - 1) / KvBlock.Positions);

@@ -62,7 +62,9 @@ public sealed class ChatTemplate
     string Render(ChatTemplateInput input, ContentForms forms, TemplateLimits limits, TimeProvider? time, CancellationToken cancellation)
     {
         var json = TemplateVariables.Serialize(input);
-        var budget = new Budget(limits, json.Sum(variable => (long)variable.Json.Length), time, cancellation);
+        long bytes = 0;
+        foreach (var (_, text) in json) bytes += text.Length;
+        var budget = new Budget(limits, bytes, time, cancellation);
         var context = new RenderContext(budget, new Scope(TemplateVariables.Of(input, json, forms, budget)), input.Now);
         try
         {

@@ -39,7 +39,7 @@ public sealed record ChatTemplateInput
 static class TemplateVariables
 {
     // The JSON is read back at once, so nothing needs escaping.
-    static readonly JsonSerializerOptions Unescaped = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonWriterOptions Unescaped = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>What the input holds as JSON, by name. Its size is what the limits of a rendering grow with.</summary>
     public static IReadOnlyList<(string Name, byte[] Json)> Serialize(ChatTemplateInput input) =>
@@ -65,7 +65,13 @@ static class TemplateVariables
     {
         try
         {
-            return (name, JsonSerializer.SerializeToUtf8Bytes(node, Unescaped));
+            using var json = new MemoryStream();
+            using (var writer = new Utf8JsonWriter(json, Unescaped))
+            {
+                if (node is null) writer.WriteNullValue();
+                else node.WriteTo(writer);
+            }
+            return (name, json.ToArray());
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException)
         {

@@ -49,11 +49,14 @@ sealed partial class StageExecutor : IAsyncDisposable
     ulong _lastStep;
     int _opened;
 
-    StageExecutor(ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, WorkerMetrics? metrics, ILogger logger)
+    StageExecutor(
+        ulong viewVersion, IStage stage, StageConnections connections, BlockMover? blocks, TimeSpan timeout, WorkerMetrics? metrics, ILogger logger)
     {
         (_viewVersion, _stage, Inbox, Group, _next) = (viewVersion, stage, connections.Inbox, connections.Group, connections.Next);
         (_timeout, _metrics, _logger) = (timeout, metrics, logger);
         foreach (var next in _next) next.Failed += OnStreamFailed;
+        Blocks = blocks;
+        blocks?.Start(Reply, work => SubmitAsync(work, CancellationToken.None).AsTask().GetAwaiter().GetResult());
     }
 
     /// <summary>Null on the first stage.</summary>
@@ -62,17 +65,22 @@ sealed partial class StageExecutor : IAsyncDisposable
     /// <summary>Null where this worker has the stage to itself.</summary>
     public RankGroup? Group { get; }
 
+    /// <summary>To disk and back. Null where the worker keeps none there.</summary>
+    public BlockMover? Blocks { get; }
+
     /// <summary>Goes on after the view has ended, with the reason as the answer to each step, until <see cref="CloseAsync"/>.</summary>
     public ChannelReader<Wire.StepReply> Replies => _replies.Reader;
 
     /// <param name="stage">Owned from now on: only the executor's thread uses it, and it is disposed of when the view ends.</param>
     /// <param name="connections">Owned too.</param>
     /// <param name="timeout">How long activations may take to come.</param>
+    /// <param name="blocks">Of this stage; null: none are kept on disk.</param>
     /// <param name="metrics">Null: nothing is counted.</param>
     public static StageExecutor Start(
-        ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger, WorkerMetrics? metrics = null)
+        ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger, BlockMover? blocks = null,
+        WorkerMetrics? metrics = null)
     {
-        var executor = new StageExecutor(viewVersion, stage, connections, timeout, metrics, logger);
+        var executor = new StageExecutor(viewVersion, stage, connections, blocks, timeout, metrics, logger);
         new Thread(executor.Work) { IsBackground = true, Name = $"stage of view {viewVersion}" }.Start();
         return executor;
     }
@@ -99,6 +107,7 @@ sealed partial class StageExecutor : IAsyncDisposable
         Inbox?.Close(reason.Message);
         Group?.Close(reason.Message);
         foreach (var next in _next) next.Close();
+        Blocks?.Close();
         _queue.Close();
     }
 
@@ -167,6 +176,9 @@ sealed partial class StageExecutor : IAsyncDisposable
             case StageWork.EndSequences ended when _ending is null:
                 foreach (var id in ended.SequenceIds) End(id);
                 break;
+            case StageWork.MoveBlocks moves when _ending is null: Blocks!.Begin(moves); break;
+            case StageWork.PutBack read: Blocks!.PutBack(read, isOpen: _ending is null); break;
+            case StageWork.EndRestore ended: Blocks!.End(ended.Of); break;
         }
     }
 

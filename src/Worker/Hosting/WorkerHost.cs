@@ -4,6 +4,7 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Kernels;
 using LlamaCluster.Primitives;
+using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Measuring;
 using LlamaCluster.Worker.Models;
@@ -170,6 +171,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()
         .AddSingleton<ModelSource>()
+        .AddSingleton<BlockDisk>()
         .AddSingleton<ShardLoader>()
         .AddSingleton<ShardKeeper>();
 
@@ -180,6 +182,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         {
             if (_bound is null) await StartAsync(cancellation);
             TellCaches();
+            if (Service<BlockDisk>() is { IsOn: true } disk) disk.Open();
             return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
         }
         catch (Exception e) when (e is IOException or ModelFormatException)

@@ -74,7 +74,9 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
             await replies.WriteAsync(StepReplies.Failed(view, 0, failure), cancellation);
             return;
         }
-        await replies.WriteAsync(StepReplies.Opened(view, shard.Order.Assignment.Stage), cancellation);
+        var blocks = shard.Executor.Blocks;
+        foreach (var kept in blocks?.Announce() ?? []) await replies.WriteAsync(kept, cancellation);
+        await replies.WriteAsync(StepReplies.Opened(view, shard.Order.Assignment.Stage, blocks?.SpillsAtOnce ?? 0), cancellation);
         LogOpened(view, shard.Order.Assignment.Stage);
 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -112,7 +114,10 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
                     await shard.Executor.SubmitAsync(new StageWork.EndSequences(ended.SequenceIds), cancellation);
                     break;
                 case { Ended: { } ended }: LogStaleEnd(ended.ViewVersion, view); break;
-                default: throw new InvalidMessageException("a request of an open Run stream must be a step or ended");
+                case { Moves: { } moves } when moves.ViewVersion == view && shard.Executor.Blocks is not null:
+                    await shard.Executor.SubmitAsync(moves.ToWork(), cancellation);
+                    break;
+                default: throw new InvalidMessageException("a request of an open Run stream must be a step, ended, or moves where blocks are kept on disk");
             }
     }
 

@@ -18,6 +18,8 @@ sealed class Simulation
     readonly Queue<ScheduledStep> _inFlight = new();
     readonly Dictionary<ulong, Client> _clients = [];
     readonly int[][] _expected;
+    readonly DiskTier? _disk;
+    readonly Random _random;   // when disks answer
 
     sealed class Client(SequenceRun sequence, Workload.Arrival arrival)
     {
@@ -52,12 +54,18 @@ sealed class Simulation
             CachePrefixes = load.CachePrefixes,
             MaxDraftTokens = load.MaxDraftTokens,
         };
-        _scheduler = new StepScheduler(limits, new KvBlockPool(load.Blocks));
+        var pool = new KvBlockPool(load.Blocks);
+        _disk = load.DiskBlocks == 0 ? null : new DiskTier(pool, Workload.Disks, Workload.SpillsAtOnce);
+        _scheduler = new StepScheduler(limits, pool, _disk);
         _worker = new WorkerMirror(load.Blocks, limits);
+        if (_disk is not null) _worker.Disks = new FakeDisks(_worker.Kv, Workload.Disks, load.DiskBlocks, load.DiskSeed);
+        _random = new Random(load.DiskSeed);
         _expected = [.. load.Arrivals.Select(Expected)];
     }
 
     public StepScheduler Scheduler => _scheduler;
+
+    public FakeDisks? Disks => _worker.Disks;
 
     /// <summary>Blocks that were copied, in all.</summary>
     public int Copies { get; private set; }
@@ -77,13 +85,33 @@ sealed class Simulation
             while (Schedule() is { } step) Execute(step);
             SchedulerInvariants.Check(_scheduler);
             _worker.End(_scheduler.TakeEnded());
-            if (_clients.Values.Any(client => client.Sequence is { Ended: false, Paused: false })) Assert.NotEmpty(_inFlight);
+            MoveBlocks();
+            if (_clients.Values.Any(client => client.Sequence is { Ended: false, Paused: false }) && _disk is not { Restoring: > 0 }) Assert.NotEmpty(_inFlight);
+            for (var answers = _random.Next(3); answers > 0 && Disks is { AnyAnswer: true } disks; answers--) _disk!.Update(disks.Answer());
             if (_inFlight.TryDequeue(out var returned)) Update(returned);
         }
         _worker.End(_scheduler.TakeEnded());
         Assert.Empty(_worker.Sequences);
+        EmptyDisks();
         Assert.Equal(_load.Blocks, _scheduler.Pool.Available);
         foreach (var client in _clients.Values) Check(client);
+    }
+
+    void MoveBlocks()
+    {
+        if (_disk?.TakeMoves() is { } moves) Disks!.Move(moves);
+        Assert.InRange(Disks?.SpillsUnderWay ?? 0, 0, Workload.SpillsAtOnce);
+    }
+
+    /// <summary>As when the replica drains: at the end nothing is left to be written, and no block is held.</summary>
+    void EmptyDisks()
+    {
+        for (var turn = 0; _disk is { IsIdle: false } or { Restoring: > 0 }; turn++)
+        {
+            Assert.True(turn < 1000, "the disks do not come to an end");
+            MoveBlocks();
+            while (Disks!.AnyAnswer) _disk!.Update(Disks.Answer());
+        }
     }
 
     bool Idle(int tick) => tick > _load.Arrivals.Max(arrival => arrival.AtTick)

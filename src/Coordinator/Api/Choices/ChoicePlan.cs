@@ -15,10 +15,14 @@ namespace LlamaCluster.Coordinator.Api.Choices;
 /// </param>
 /// <param name="RequestId">The answer's X-Request-Id.</param>
 /// <param name="TraceParent">The W3C trace context that work on this request belongs to; null where nobody traces.</param>
-sealed record RequestOrigin(string Client, string RequestId, string? TraceParent)
+/// <param name="SessionKey">The conversation that the request is a turn of, as the header X-Session-Id names it; null: none.</param>
+sealed record RequestOrigin(string Client, string RequestId, string? TraceParent, string? SessionKey = null)
 {
-    public static RequestOrigin Of(HttpContext http, string? user)
-        => new(ClientOf(http, user), http.TraceIdentifier, Activity.Current is { IdFormat: ActivityIdFormat.W3C } traced ? traced.Id : null);
+    const string SessionHeader = "X-Session-Id";
+
+    public static RequestOrigin Of(HttpContext http, string? user) => new(
+        ClientOf(http, user), http.TraceIdentifier, Activity.Current is { IdFormat: ActivityIdFormat.W3C } traced ? traced.Id : null,
+        http.Request.Headers[SessionHeader] is [{ Length: > 0 and <= SequenceRules.LongestSessionKey } key] ? key : null);
 
     static string ClientOf(HttpContext http, string? user)
     {
@@ -56,6 +60,7 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
             Priority = _settings.Priority,
             Client = origin.Client,
             CacheSalt = _settings.CacheSalt,
+            SessionKey = origin.SessionKey,
             MaxTokensIsDefault = _settings.MaxTokens is null,
             RequestId = origin.RequestId,
             TraceParent = origin.TraceParent ?? "",

@@ -81,13 +81,15 @@ sealed class TextSettings
         return add is not true || id is not null ? add : throw _tokenizerConfig!.Error(field, "is true, but no file says which token that is");
     }
 
-    /// <summary>The ids that generation_config.json and then config.json have for a special token. An id that is no token is refused.</summary>
+    /// <summary>The ids that generation_config.json and then config.json have for a special token.</summary>
+    /// <remarks>An id that is no token is left out, as transformers and vLLM do: some published files have one, and it can never be generated.</remarks>
     /// <param name="field"><c>bos_token_id</c> or <c>eos_token_id</c></param>
     public IEnumerable<int> Ids(string field, Vocabulary vocabulary)
     {
         foreach (var fields in new[] { _generationConfig, _config }.OfType<JsonFields>())
             foreach (var id in fields.FindInt32s(field) ?? [])
-                yield return vocabulary.KindOf(id) is not TokenKind.None ? id : throw fields.Error(field, $"is {id}, which is the id of no token");
+                if (vocabulary.KindOf(id) is not TokenKind.None)
+                    yield return id;
     }
 
     /// <summary>Tokens added to a tokenizer.model: tokenizer_config.json's added_tokens_decoder, else added_tokens.json.</summary>
@@ -101,19 +103,27 @@ sealed class TextSettings
         return ids.Int32s().Select(token => new AddedToken(token.Number, token.Name) { IsSpecial = special.Contains(token.Name) });
     }
 
-    /// <summary>chat_template.jinja, else tokenizer_config.json's chat_template (the default one if there are several); null if there is none.</summary>
+    /// <summary>chat_template.jinja, else tokenizer_config.json's chat_template; null if there is none.</summary>
     public TemplateSource? ChatTemplate()
     {
         const string Field = "chat_template";
         var file = Path.Combine(_folder, "chat_template.jinja");
         if (File.Exists(file)) return new TemplateSource(TextFile.Read(file), file);
-        var text = _tokenizerConfig?.KindOf(Field) is JsonValueKind.Array ? DefaultTemplate(_tokenizerConfig, Field) : _tokenizerConfig?.FindString(Field);
-        return text is null ? null : new TemplateSource(text, $"{_tokenizerConfig!.Path}: {Field}");
+        if (_tokenizerConfig is null) return null;
+        var origin = $"{_tokenizerConfig.Path}: {Field}";
+        if (_tokenizerConfig.KindOf(Field) is JsonValueKind.Array) return NamedTemplate(_tokenizerConfig.FindObjects(Field)!, origin);
+        return _tokenizerConfig.FindString(Field) is { } text ? new TemplateSource(text, origin) : null;
     }
 
-    static string DefaultTemplate(JsonFields config, string field) =>
-        config.FindObjects(field)!.FirstOrDefault(template => template.GetString("name") == "default")?.GetString("template")
-        ?? throw config.Error(field, "has no template named 'default'");
+    /// <summary>Of several templates the one named default; of one, that one, whatever its name.</summary>
+    static TemplateSource? NamedTemplate(IReadOnlyList<JsonFields> templates, string origin)
+    {
+        if (templates.Count == 0) return null;
+        var chosen = templates.FirstOrDefault(template => template.GetString("name") == "default") ?? (templates.Count == 1 ? templates[0] : null);
+        if (chosen is not null) return new TemplateSource(chosen.GetString("template"), origin);
+        var names = string.Join(", ", templates.Select(template => ErrorText.Quote(template.GetString("name"))));
+        return new TemplateSource("", origin) { Problem = $"there are chat templates named {names}, and none named 'default'" };
+    }
 
     string NoRow(int id) => $"whose id {id} has no row in the embedding: config.json's vocab_size is {RowCount}";
 

@@ -126,13 +126,17 @@ sealed class ByteTrie
     public static ByteTrie Create(IEnumerable<(byte[] Text, int Value)> entries)
     {
         var trie = new ByteTrie();
-        var firstBytes = new HashSet<byte>();
+        var isFirst = new bool[256];
         foreach (var (text, value) in entries)
         {
             trie.Add(text, value);
-            firstBytes.Add(text[0]);
+            isFirst[text[0]] = true;
         }
-        trie._firstBytes = SearchValues.Create([.. firstBytes]);
+        Span<byte> firstBytes = stackalloc byte[256];
+        var count = 0;
+        for (var value = 0; value < 256; value++)
+            if (isFirst[value]) firstBytes[count++] = (byte)value;
+        trie._firstBytes = SearchValues.Create(firstBytes[..count]);
         return trie;
     }
 

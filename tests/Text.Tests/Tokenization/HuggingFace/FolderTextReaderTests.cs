@@ -84,10 +84,8 @@ public sealed class FolderTextReaderTests
     [InlineData("tokenizer_config.json", """{"bos_token": 7}""", "tokenizer_config.json: bos_token is 7; expected a string")]
     [InlineData("tokenizer_config.json", """{"add_bos_token": true}""", "tokenizer_config.json: add_bos_token is true, but no file says which token that is")]
     [InlineData("tokenizer_config.json", """{"add_bos_token": "yes"}""", "tokenizer_config.json: add_bos_token is a string; expected a boolean")]
-    [InlineData("tokenizer_config.json", """{"chat_template": [{"name": "rag", "template": "x"}]}""", "tokenizer_config.json: chat_template has no template named 'default'")]
     [InlineData("tokenizer_config.json", "{", "tokenizer_config.json: the file is not valid JSON")]
     [InlineData("special_tokens_map.json", """{"eos_token": "<x>"}""", "special_tokens_map.json: eos_token is '<x>', which is no token")]
-    [InlineData("generation_config.json", """{"eos_token_id": 2048}""", "generation_config.json: eos_token_id is 2048, which is the id of no token")]
     [InlineData("generation_config.json", """{"eos_token_id": ["x"]}""", "generation_config.json: eos_token_id is a string; expected an integer")]
     [InlineData("config.json", """{"vocab_size": 2042}""", "tokenizer.json: has ids up to 2042, but config.json's vocab_size is 2042")]
     public void RefusesWhatDoesNotFit(string file, string content, string problem)
@@ -173,6 +171,25 @@ public sealed class FolderTextReaderTests
         Assert.Equal("chat template, line 1: expected an expression, found '%}'", broken.TemplateProblem);
         Assert.Null(Open(("tokenizer_config.json", """{"chat_template": "one"}""")).TemplateProblem);
         Assert.Null(Open().TemplateProblem);
+    }
+
+    [Fact]
+    public void WithoutADefaultTemplateTheOnlyOneIsTakenAndSeveralAreSaid()
+    {
+        Assert.Equal("one", Open(("tokenizer_config.json", """{"chat_template": [{"name": "rag", "template": "one"}]}""")).TemplateSource);
+        var several = Open(("tokenizer_config.json", """{"chat_template": [{"name": "rag", "template": "one"}, {"name": "tool_use", "template": "two"}]}"""));
+
+        Assert.Equal("there are chat templates named 'rag', 'tool_use', and none named 'default'", several.TemplateProblem);
+        Assert.Contains("tokenizer_config.json: chat_template: there are", Assert.Throws<ModelFormatException>(() => several.Template).Message);
+        Assert.NotEmpty(several.Tokenizer.Encode("text", addSpecial: false, parseSpecial: false));
+        Assert.Null(Open(("tokenizer_config.json", """{"chat_template": []}""")).TemplateProblem);
+    }
+
+    [Fact]
+    public void AnIdToStopAtThatIsNoTokenHasNoEffect()
+    {
+        var with = Open(("generation_config.json", """{"eos_token_id": [2048, 77777, -1]}""")).Tokenizer;
+        Assert.Equal(Open().Tokenizer.StopIds.Order(), with.StopIds.Order());
     }
 
     /// <summary>The demo model's tokenizer with one special token more, 2048.</summary>

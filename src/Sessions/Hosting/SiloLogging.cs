@@ -1,0 +1,35 @@
+using LlamaCluster.Primitives;
+using Microsoft.Extensions.Logging;
+
+namespace LlamaCluster.Sessions.Hosting;
+
+/// <summary>
+/// What the silo logs, in the coordinator's log: warnings and errors of Orleans as warnings, each in one line without a stack. It says much of what
+/// comes and goes, and every failed call is told to its caller anyway. Our own categories pass as they are.
+/// </summary>
+sealed class SiloLogging(ILoggerFactory coordinators) : ILoggerFactory
+{
+    public ILogger CreateLogger(string categoryName)
+    {
+        var logger = coordinators.CreateLogger(categoryName);
+        return categoryName.StartsWith("LlamaCluster.", StringComparison.Ordinal) ? logger : new WarningsOnly(logger);
+    }
+
+    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("the coordinator decides who logs");
+
+    public void Dispose() { }   // the coordinator's own
+
+    sealed class WarningsOnly(ILogger logger) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel level) => level is >= LogLevel.Warning and < LogLevel.None && logger.IsEnabled(LogLevel.Warning);
+
+        public void Log<TState>(LogLevel level, EventId id, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (!IsEnabled(level)) return;
+            var why = exception is null ? "" : $": {exception.GetType().Name}: {exception.Message}";
+            logger.Log(LogLevel.Warning, id, ErrorText.Sentence(formatter(state, null) + why), null, static (line, _) => line);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+using LlamaCluster.Primitives;
+
+namespace LlamaCluster.Sessions.Storage;
+
+/// <summary>The one place where what went wrong with a store, or with the silo that uses it, becomes a line for people.</summary>
+static class StoreProblems
+{
+    public static StateStoreException Explain(Exception failure, StatePlace place)
+    {
+        for (var cause = failure; cause is not null; cause = cause.InnerException)
+            if (cause is StateStoreException known) return known;
+        var why = failure switch
+        {
+            _ when place is StatePlace.Redis && (failure is TimeoutException || failure.ToString().Contains("StackExchange.Redis", StringComparison.Ordinal))
+                => "it does not answer; start it, or look at the network between",
+            TimeoutException => "it does not answer in time",
+            OperationCanceledException => "it did not start in time",
+            _ => ErrorText.Sentence(failure.Message),
+        };
+        return new StateStoreException($"sessions cannot be kept in {place}: {why}", failure);
+    }
+}
