@@ -26,6 +26,9 @@ public sealed record CoordinatorOptions
     /// </summary>
     public string? MetricsListen { get; init; }
 
+    /// <summary>The form of log lines. Default: text.</summary>
+    public LogFormat LogFormat { get; init; }
+
     /// <summary>Workers to wait for before the model is loaded; any further ones are spare. 1 to 1024, default 2.</summary>
     public int Workers { get; init; } = 2;
 

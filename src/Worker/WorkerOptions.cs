@@ -24,6 +24,9 @@ public sealed record WorkerOptions
     /// </summary>
     public string? MetricsListen { get; init; }
 
+    /// <summary>The form of log lines. Default: text.</summary>
+    public LogFormat LogFormat { get; init; }
+
     /// <summary>Compute threads. Default 0: one for each processor this process may use.</summary>
     public int Threads { get; init; }
 

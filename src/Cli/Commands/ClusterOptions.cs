@@ -116,3 +116,10 @@ static class ObjectiveOption
         _ => throw new InvalidOptionsException($"--objective is {text}; it must be latency or throughput"),
     };
 }
+
+/// <summary>--log-format, for the processes of a cluster.</summary>
+static class LogFormatOption
+{
+    public static WordOption<LogFormat> Create() => new(
+        "--log-format", "log lines on stderr: for people, or one JSON object a line", ("text", LogFormat.Text), ("json", LogFormat.Json));
+}

@@ -25,6 +25,7 @@ static class CoordinatorCommand
             Description = $"where workers reach the coordinator; without it 127.0.0.1:{UsualGrpcPort}",
         };
         var metricsListen = MetricsListenOption("an address for /metrics alone, such as http://127.0.0.1:9100; the API's address has it too");
+        var logFormat = LogFormatOption.Create();
         var workers = new Option<int>("--workers")
         {
             HelpName = "N",
@@ -53,7 +54,8 @@ static class CoordinatorCommand
         var (queue, api) = (new QueueOptions(), new HttpApiOptions());
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
         {
-            model, quantize, listen, grpcListen, metricsListen, workers, tensorParallel, objective, streams, sumType, context, dataFolder, reflection,
+            model, quantize, listen, grpcListen, metricsListen, logFormat, workers, tensorParallel, objective, streams, sumType, context, dataFolder,
+            reflection,
         };
         foreach (var option in tls.All) command.Add(option);
         foreach (var option in queue.All.Concat(api.All)) command.Add(option);
@@ -64,6 +66,7 @@ static class CoordinatorCommand
                 Listen = parsed.GetRequiredValue(listen),
                 GrpcListen = parsed.GetValue(grpcListen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:{UsualGrpcPort}",
                 MetricsListen = parsed.GetValue(metricsListen),
+                LogFormat = logFormat.In(parsed),
                 Workers = parsed.GetValue(workers),
                 TensorParallel = parsed.GetValue(tensorParallel),
                 Objective = ObjectiveOption.Parse(parsed.GetRequiredValue(objective)),

@@ -26,6 +26,7 @@ static class WorkerCommand
         };
         var metricsListen = CoordinatorCommand.MetricsListenOption(
             "where Prometheus finds this worker's /metrics, such as http://127.0.0.1:9101; without it nowhere");
+        var logFormat = LogFormatOption.Create();
         var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
         var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = $"where weights are kept that the coordinator sent; {UsualFolders}" };
         var cacheSize = SizeOption.Create(
@@ -66,7 +67,8 @@ static class WorkerCommand
         };
         var command = new Command("worker", "Hold one shard of the model and run it.")
         {
-            coordinator, listen, metricsListen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, reflection,
+            coordinator, listen, metricsListen, logFormat, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink,
+            reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
         foreach (var option in kvDisk.All.Concat(tls.All)) command.Add(option);
@@ -76,6 +78,7 @@ static class WorkerCommand
                 Coordinator = parsed.GetRequiredValue(coordinator),
                 Listen = parsed.GetValue(listen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:0",
                 MetricsListen = parsed.GetValue(metricsListen),
+                LogFormat = logFormat.In(parsed),
                 Threads = parsed.GetValue(threads),
                 CacheFolder = parsed.GetValue(cache),
                 CacheBytes = parsed.GetValue(cacheSize),

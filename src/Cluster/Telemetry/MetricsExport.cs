@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 
@@ -23,7 +24,7 @@ public sealed record ExportedMetrics(ProcessIdentity Process, IReadOnlyList<stri
 /// for <c>le="1"</c>), so that a client that asks otherwise than the last one would see other series.
 /// </para>
 /// </summary>
-public sealed class MetricsExport : IHostedLifecycleService, IDisposable
+public sealed partial class MetricsExport : IHostedLifecycleService, IDisposable
 {
     /// <summary>The address of the metrics, on whatever listener.</summary>
     public const string Path = "/metrics";
@@ -41,18 +42,19 @@ public sealed class MetricsExport : IHostedLifecycleService, IDisposable
 
     readonly ExportedMetrics _exported;
     readonly IMeterFactory _meters;
-    readonly IServiceProvider _services;
+    readonly ILogger _logger;
     readonly Dictionary<string, MetricDefinition> _rows;
     readonly HashSet<string> _platform = [.. PlatformMetrics.Table.Select(row => row.Name)];
-    readonly Lazy<Exporter> _exporter;
     readonly ITimer _start;
+    readonly Lock _lock = new();
+    Exporter? _exporter;
+    bool _closed;
 
-    public MetricsExport(ExportedMetrics exported, IMeterFactory meters, TimeProvider time, IServiceProvider services)
+    public MetricsExport(ExportedMetrics exported, IMeterFactory meters, TimeProvider time, ILogger<MetricsExport> logger)
     {
-        (_exported, _meters, _services) = (exported, meters, services);
+        (_exported, _meters, _logger) = (exported, meters, logger);
         _rows = exported.Table.Concat(PlatformMetrics.Table).ToDictionary(row => row.Name);
-        _exporter = new Lazy<Exporter>(Start);
-        _start = time.CreateTimer(_ => _ = _exporter.Value, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _start = time.CreateTimer(_ => StartAlone(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         PlatformMetrics.Register(meters.Create(PlatformMetrics.MeterName), exported.Process.Role);
     }
 
@@ -60,7 +62,9 @@ public sealed class MetricsExport : IHostedLifecycleService, IDisposable
     public Task AnswerAsync(HttpContext http)
     {
         http.Request.Headers.Accept = TextFormat;
-        return _exporter.Value.Answer(http);
+        if (Exporting() is { } exporter) return exporter.Answer(http);
+        http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;   // the process is stopping
+        return Task.CompletedTask;
     }
 
     public Task StartedAsync(CancellationToken cancellationToken)
@@ -82,7 +86,30 @@ public sealed class MetricsExport : IHostedLifecycleService, IDisposable
     public void Dispose()
     {
         _start.Dispose();
-        if (_exporter.IsValueCreated) _exporter.Value.Provider.Dispose();
+        lock (_lock)
+        {
+            _closed = true;
+            _exporter?.Provider.Dispose();
+        }
+    }
+
+    /// <returns>Null once the host is gone.</returns>
+    Exporter? Exporting()
+    {
+        lock (_lock) return _closed ? null : _exporter ??= Start();
+    }
+
+    /// <summary>A process that cannot export works nevertheless; who asks for its metrics hears of it.</summary>
+    void StartAlone()
+    {
+        try
+        {
+            Exporting();
+        }
+        catch (Exception e)
+        {
+            LogNotStarted(e);
+        }
     }
 
     Exporter Start()
@@ -96,7 +123,8 @@ public sealed class MetricsExport : IHostedLifecycleService, IDisposable
             .AddView(VllmStream)
             .AddPrometheusExporter(options => (options.ScopeInfoEnabled, options.ScrapeResponseCacheDurationMilliseconds) = (false, 0))
             .Build();
-        var app = new ApplicationBuilder(_services);
+        // The exporter takes nothing of the host's services, which may be gone by now.
+        var app = new ApplicationBuilder(NoServices.Instance);
         app.UseOpenTelemetryPrometheusScrapingEndpoint(provider, _ => true, path: null, configureBranchedPipeline: null, optionsName: null);
         return new Exporter(provider, app.Build());
     }
@@ -122,7 +150,17 @@ public sealed class MetricsExport : IHostedLifecycleService, IDisposable
         return stream;
     }
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Metrics cannot be exported")]
+    partial void LogNotStarted(Exception exception);
+
     sealed record Exporter(MeterProvider Provider, RequestDelegate Answer);
+
+    sealed class NoServices : IServiceProvider
+    {
+        public static NoServices Instance { get; } = new();
+
+        public object? GetService(Type serviceType) => null;
+    }
 }
 
 /// <summary>Puts <see cref="MetricsExport"/> into a host.</summary>

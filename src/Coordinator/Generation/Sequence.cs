@@ -39,12 +39,19 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
     /// <summary>When it was submitted, as a timestamp.</summary>
     public long Submitted { get; } = submitted ?? time.GetTimestamp();
 
+    /// <summary>Null where its request is not traced.</summary>
+    SequenceTrace? Trace { get; } = SequenceTrace.Of(request.TraceParent, id, time, submitted ?? time.GetTimestamp());
+
     /// <summary>Its first step has been sent to the workers.</summary>
     public bool HasBegun => _begun is not null;
 
     public SequenceTimes Times => new(time.GetUtcNow() - time.GetElapsedTime(Submitted), Since(_begun), Since(_firstToken), Since(_lastToken));
 
-    internal void Begin(long now) => _begun ??= now;
+    internal void Begin(long now)
+    {
+        if (_begun is null) Trace?.Begin(now);
+        _begun ??= now;
+    }
 
     /// <summary>Tokens were generated.</summary>
     /// <param name="now">A timestamp.</param>
@@ -52,9 +59,14 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
     internal TimeSpan Generated(long now)
     {
         var since = time.GetElapsedTime(_lastToken ?? Submitted, now);
+        if (_firstToken is null) Trace?.FirstToken(now);
         (_firstToken, _lastToken) = (_firstToken ?? now, now);
         return since;
     }
+
+    /// <summary>It is over, however it ended.</summary>
+    /// <param name="outcome">In the words of metrics.</param>
+    internal void End(string outcome) => Trace?.End(outcome, time.GetTimestamp());
 
     TimeSpan? Since(long? timestamp) => timestamp is { } at ? time.GetElapsedTime(Submitted, at) : null;
 }

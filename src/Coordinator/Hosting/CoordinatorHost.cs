@@ -71,7 +71,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(time);
-        builder.Logging.UseOneLineConsole();
+        builder.Logging.UseOneLineConsole(options.LogFormat, "coordinator");
         builder.WebHost.UseKestrelCore();
         AddServices(builder.Services, options);
         change?.Invoke(builder.Services);
@@ -133,6 +133,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton<PeerChannels>()
             .AddSingleton<CoordinatorMetrics>()
             .AddSingleton<ClusterMetrics>()
+            .AddTracesExport(new ProcessIdentity("coordinator"))
             .AddMetricsExport(new ExportedMetrics(new ProcessIdentity("coordinator"), [CoordinatorMetrics.MeterName], CoordinatorMetricTable.All))
             .AddSingleton<Pulse>()
             .AddSingleton(_ => ClusterOwnership.Take(options.DataFolder))

@@ -107,6 +107,16 @@ public static class CoordinatorMetricTable
     public static readonly MetricDefinition Accepted = new(
         "llamacluster.speculation.accepted", Counter, "{token}", "Drafted tokens that turned out right.", OfReplica);
 
+    public static readonly MetricDefinition Sessions = Level(
+        "llamacluster.sessions.held", "{session}", "Sessions whose KV blocks are held in memory for their next turn.");
+    public static readonly MetricDefinition BlocksOnDisk = Level("llamacluster.kv.disk.blocks", "{block}", "KV blocks that all workers have on disk.");
+    public static readonly MetricDefinition BlocksRestoring = Level(
+        "llamacluster.kv.disk.restoring", "{block}", "Reads of KV blocks from disk that sequences wait for.");
+    public static readonly MetricDefinition BlocksSpilled = new(
+        "llamacluster.kv.disk.spilled", Counter, "{block}", "KV blocks that were ordered to be written to disk.", OfReplica);
+    public static readonly MetricDefinition BlocksRestored = new(
+        "llamacluster.kv.disk.restored", Counter, "{block}", "KV blocks that were read from disk instead of being computed again.", OfReplica);
+
     public static readonly MetricDefinition StageBusy = new(
         "llamacluster.stage.busy", Counter, "s",
         "Time in which a stage computed. Its rate is the part of the time in which the stage is busy. By the clock: "
@@ -173,6 +183,7 @@ public static class CoordinatorMetricTable
         ]),
         ("Queue, KV cache, speculation",
             [Running, Waiting, Preemptions, BlocksUsed, BlocksCached, BlocksFree, KvUsage, CacheConfig, PrefixQueries, PrefixHits, Drafted, Accepted]),
+        ("Sessions and KV on disk", [Sessions, BlocksOnDisk, BlocksRestoring, BlocksSpilled, BlocksRestored]),
         ("Stages and their ranks", [StageBusy, StageCompute, StageWait, StageSync, StageRoundTrip, SyncSent, ActivationsSent, StageInfo]),
         ("The cluster and its workers",
         [
@@ -189,6 +200,8 @@ public static class CoordinatorMetricTable
 
     static MetricDefinition Sizes(string name, string meaning, IReadOnlyList<double> boundaries, string? vllm = null) =>
         new(name, Histogram, "{token}", meaning, OfReplica) { Boundaries = boundaries, Vllm = vllm };
+
+    static MetricDefinition Level(string name, string unit, string meaning) => new(name, Gauge, unit, meaning, OfReplica);
 
     /// <summary>Of one step on one rank of a stage.</summary>
     static MetricDefinition Parts(string name, string meaning) =>

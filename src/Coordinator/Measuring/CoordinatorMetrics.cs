@@ -41,6 +41,9 @@ public sealed class CoordinatorMetrics : IDisposable
         Observe(CoordinatorMetricTable.BlocksCached, readout => readout.BlocksCached);
         Observe(CoordinatorMetricTable.BlocksFree, readout => readout.BlocksFree);
         Observe(CoordinatorMetricTable.KvUsage, readout => readout.Blocks == 0 ? 0 : (double)readout.BlocksHeld / readout.Blocks);
+        Observe(CoordinatorMetricTable.Sessions, readout => readout.Sessions);
+        Observe(CoordinatorMetricTable.BlocksOnDisk, readout => readout.BlocksOnDisk);
+        Observe(CoordinatorMetricTable.BlocksRestoring, readout => readout.BlocksRestoring);
         Stages = new StageMetrics(_meter);
         Sequences = new SequenceMetrics(_meter, Of);
         ChoicesFinished(SequenceOutcome.Stop, 0);
@@ -91,6 +94,8 @@ public sealed class CoordinatorMetrics : IDisposable
         totals.Hits.Add(now.HitTokens - before.HitTokens);
         totals.Drafted.Add(now.DraftedTokens - before.DraftedTokens);
         totals.Accepted.Add(now.AcceptedTokens - before.AcceptedTokens);
+        totals.Spilled.Add(now.BlocksSpilled - before.BlocksSpilled);
+        totals.Restored.Add(now.BlocksRestored - before.BlocksRestored);
     }
 
     public void Dispose() => _meter.Dispose();
@@ -117,6 +122,11 @@ public readonly record struct SchedulerReadout
     public long HitTokens { get; init; }
     public long DraftedTokens { get; init; }
     public long AcceptedTokens { get; init; }
+    public int Sessions { get; init; }
+    public int BlocksOnDisk { get; init; }
+    public int BlocksRestoring { get; init; }
+    public long BlocksSpilled { get; init; }
+    public long BlocksRestored { get; init; }
 
     public int Blocks => BlocksHeld + BlocksCached + BlocksFree;
 }

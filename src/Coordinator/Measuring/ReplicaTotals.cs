@@ -16,12 +16,14 @@ sealed class ReplicaCounters(Meter meter)
     readonly TotalCounter _hits = new(meter, CoordinatorMetricTable.PrefixHits);
     readonly TotalCounter _drafted = new(meter, CoordinatorMetricTable.Drafted);
     readonly TotalCounter _accepted = new(meter, CoordinatorMetricTable.Accepted);
+    readonly TotalCounter _spilled = new(meter, CoordinatorMetricTable.BlocksSpilled);
+    readonly TotalCounter _restored = new(meter, CoordinatorMetricTable.BlocksRestored);
     readonly TotalCounter _views = new(meter, CoordinatorMetricTable.Views);
 
     /// <summary>The totals of a replica, which all begin at 0.</summary>
     public ReplicaTotals Of(KeyValuePair<string, object?>[] labels) => new(
         labels, _steps.Of(labels), _rows.Of(labels), _generated.Of(labels), _prompts.Of(labels), _preemptions.Of(labels), _queries.Of(labels),
-        _hits.Of(labels), _drafted.Of(labels), _accepted.Of(labels), _views.Of(labels),
+        _hits.Of(labels), _drafted.Of(labels), _accepted.Of(labels), _spilled.Of(labels), _restored.Of(labels), _views.Of(labels),
         SequenceOutcome.All.ToDictionary(outcome => outcome, outcome => _sequences.Of([.. labels, new("outcome", outcome)])));
 }
 
@@ -30,7 +32,7 @@ sealed class ReplicaCounters(Meter meter)
 /// <param name="Ended">By <see cref="SequenceOutcome"/>.</param>
 sealed record ReplicaTotals(
     KeyValuePair<string, object?>[] Labels, Total Steps, Total Rows, Total Generated, Total Prompts, Total Preemptions, Total Queries, Total Hits,
-    Total Drafted, Total Accepted, Total Views, IReadOnlyDictionary<string, Total> Ended);
+    Total Drafted, Total Accepted, Total Spilled, Total Restored, Total Views, IReadOnlyDictionary<string, Total> Ended);
 
 /// <summary>How a sequence ended, as metrics say it.</summary>
 public static class SequenceOutcome

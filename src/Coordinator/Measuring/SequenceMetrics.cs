@@ -51,13 +51,16 @@ public sealed class SequenceMetrics
         for (var i = 0; i < tokens; i++) _interToken.Record(since / tokens, totals.Labels);
     }
 
-    /// <summary>A sequence ended. How long its parts took is recorded if it came to its first token and did not fail.</summary>
+    /// <summary>
+    /// A sequence ended, and so does its part of a trace. How long its parts took is recorded if it came to its first token and did not fail.
+    /// </summary>
     /// <param name="outcome">One of <see cref="SequenceOutcome"/>.</param>
     /// <param name="sequence">Null if it was refused before it was made one.</param>
     internal void Ended(string replica, string outcome, Sequence? sequence)
     {
         var totals = _of(replica);
         totals.Ended[outcome].Add(1);
+        sequence?.End(outcome);
         if (outcome is SequenceOutcome.Failed or SequenceOutcome.Refused) return;
         if (sequence?.Times is not { Begun: { } begun, FirstToken: { } first, LastToken: { } last }) return;
         var labels = totals.Labels;

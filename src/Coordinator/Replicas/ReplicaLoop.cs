@@ -240,16 +240,9 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             if (advance is { Finished: null, Failure: null })
                 PauseIfBehind(stream);
             else if (TryClose(stream))
-                _metrics.Sequences.Ended(_name, OutcomeOf(advance), advance.Run.Sequence);
+                _metrics.Sequences.Ended(_name, SchedulerMetrics.OutcomeOf(advance), advance.Run.Sequence);
         }
     }
-
-    static string OutcomeOf(SequenceAdvance ended) => ended switch
-    {
-        { Failure: not null } => SequenceOutcome.Failed,
-        { Finished: FinishReason.Stop } => SequenceOutcome.Stop,
-        _ => SequenceOutcome.Length,
-    };
 
     void PauseIfBehind(SequenceStream stream)
     {

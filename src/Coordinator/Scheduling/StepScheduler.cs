@@ -40,6 +40,9 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
 
     public DiskTier? Disk => disk;
 
+    /// <summary>Sessions whose blocks are held in memory for their next sequences.</summary>
+    public int SessionCount => _sequences.Cache.Sessions.Count;
+
     /// <summary>Sequences that gave up their blocks to others, in all.</summary>
     public long Preemptions => _sequences.Preemptions;
 

@@ -43,6 +43,7 @@ sealed partial class StageExecutor : IAsyncDisposable
     readonly HandoverQueue<StageWork> _queue = new(MaxQueued);
     readonly Channel<Wire.StepReply> _replies = Channel.CreateBounded<Wire.StepReply>(MaxReplies);
     readonly LiveSequences _sequences = new();
+    readonly StepSpans _spans;
     readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     StepFailure? _ending;
     long _sent;   // when the last step's output had been handed to the streams, as a timestamp
@@ -54,6 +55,7 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         (_viewVersion, _stage, Inbox, Group, _next) = (viewVersion, stage, connections.Inbox, connections.Group, connections.Next);
         (_timeout, _metrics, _logger) = (timeout, metrics, logger);
+        _spans = new StepSpans(viewVersion, connections.Stage, Group?.Shape.Rank ?? 0);
         foreach (var next in _next) next.Failed += OnStreamFailed;
         Blocks = blocks;
         blocks?.Start(Reply, work => SubmitAsync(work, CancellationToken.None).AsTask().GetAwaiter().GetResult());
@@ -186,14 +188,14 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         _stage.End(sequenceId);
         _sequences.End(sequenceId);
+        _spans.End(sequenceId);
     }
 
     void RunInScope(StageWork.RunStep step)
     {
         _sequences.Begin(step);
-        using var activity = _sequences.StartActivity(_viewVersion, step);
+        _spans.Begin(step.Requests);
         if (TryRun(step) is not { } failure) return;
-        activity?.SetStatus(ActivityStatusCode.Error, failure.Message);
         using var requests = _logger.BeginRequestScope(_sequences.RequestIds(step.Step));
         Answer(step.StepId, failure);
     }
@@ -244,6 +246,7 @@ sealed partial class StageExecutor : IAsyncDisposable
             _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
         };
         _metrics?.StepRan(timings, Stopwatch.GetElapsedTime(computed, _sent));
+        _spans.Ran(step, new StepMoments(begun, arrived, computed, _sent, Group?.Exchange.Spent ?? TimeSpan.Zero), failure?.Message);
         return failure;
     }
 

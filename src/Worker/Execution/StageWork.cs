@@ -10,7 +10,11 @@ namespace LlamaCluster.Worker.Execution;
 /// <param name="Inbox">For activations of the stage before. Null on the first stage.</param>
 /// <param name="Group">The other ranks of the stage. Null if there are none.</param>
 /// <param name="Next">To those workers of the next stage that this one feeds.</param>
-sealed record StageConnections(ActivationInbox? Inbox, RankGroup? Group, IReadOnlyList<ActivationSender> Next);
+sealed record StageConnections(ActivationInbox? Inbox, RankGroup? Group, IReadOnlyList<ActivationSender> Next)
+{
+    /// <summary>Its number, for traces.</summary>
+    public int Stage { get; init; }
+}
 
 /// <summary>What a stage's thread is asked to do, in order of arrival.</summary>
 abstract record StageWork
@@ -44,4 +48,5 @@ abstract record StageWork
 /// <summary>The client's request that a sequence belongs to, for logs and traces.</summary>
 /// <param name="RequestId">"": not known.</param>
 /// <param name="Trace">Default: not traced.</param>
-sealed record SequenceRequest(ulong SequenceId, string RequestId, ActivityContext Trace);
+/// <param name="PromptLength">Tokens of the sequence's prompt.</param>
+sealed record SequenceRequest(ulong SequenceId, string RequestId, ActivityContext Trace, int PromptLength = 0);

@@ -85,7 +85,9 @@ static class StepMapping
         var requestId = IsRequestId(facts.RequestId) ? facts.RequestId : "";
         // A trace that cannot be read is no reason not to serve.
         var traced = ActivityContext.TryParse(facts.TraceParent, traceState: null, isRemote: true, out var trace);
-        return traced || requestId.Length > 0 ? new SequenceRequest(facts.SequenceId, requestId, trace) : null;
+        return traced || requestId.Length > 0
+            ? new SequenceRequest(facts.SequenceId, requestId, trace, (int)Math.Min(facts.PromptLength, int.MaxValue))
+            : null;
     }
 
     static bool IsRequestId(string text) => text.Length <= MaxRequestId && !text.AsSpan().ContainsAnyExceptInRange('!', '~');

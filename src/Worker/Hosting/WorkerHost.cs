@@ -73,7 +73,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         var tls = options.Tls is null ? null : ClusterTls.Load(options.Tls);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         // The worker logs one line of its own if it cannot start.
-        builder.Logging.UseOneLineConsole().AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        builder.Logging.UseOneLineConsole(options.LogFormat, $"worker {NameOf(options)}").AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -141,9 +141,11 @@ public sealed partial class WorkerHost : IAsyncDisposable
 
     static void AddServices(IServiceCollection services, WorkerOptions options)
     {
+        var process = new ProcessIdentity("worker", NameOf(options));
+        services.AddTracesExport(process);
         if (options.MetricsListen is not null)
             services.AddSingleton<ShardGauges>()
-                .AddMetricsExport(new ExportedMetrics(new ProcessIdentity("worker", options.Name), [WorkerMetrics.MeterName], WorkerMetricTable.All));
+                .AddMetricsExport(new ExportedMetrics(process, [WorkerMetrics.MeterName], WorkerMetricTable.All));
         AddUsualServices(services.AddMetrics().AddSingleton<WorkerMetrics>(), options);
     }
 
@@ -205,7 +207,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
     {
         var model = Service<IModelLoader>();
         var profile = await Service<IProfileSource>().GetAsync(cancellation);
-        var name = _options.Name.Length > 0 ? _options.Name : Dns.GetHostName();
+        var name = NameOf(_options);
         var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, profile, ownDigest);
         using var membership = new MembershipLoop(
             Service<PeerChannels>(), _options.Coordinator, card, Service<ClusterOwner>(), Service<ShardKeeper>(), Service<TimeProvider>(),
@@ -238,6 +240,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
         Service<Readiness>().Close();
         await _app.StopAsync(CancellationToken.None);
     }
+
+    static string NameOf(WorkerOptions options) => options.Name.Length > 0 ? options.Name : Dns.GetHostName();
 
     T Service<T>() where T : notnull => _app.Services.GetRequiredService<T>();
 

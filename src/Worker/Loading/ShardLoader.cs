@@ -99,8 +99,8 @@ sealed partial class ShardLoader(
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
         var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout));
-        var executor = StageExecutor.Start(
-            order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger, MoverOf(order, stage), metrics);
+        var connections = new StageConnections(inbox, group, [.. next]) { Stage = order.Assignment.Stage };
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, connections, timeout, logger, MoverOf(order, stage), metrics);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
         return new HeldShard(order, held, executor, blocks, blockBytes, resident);

@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
@@ -13,7 +14,7 @@ sealed class ChatCompletionsEndpoint(ServedModel model, CompletionResponder resp
 {
     readonly ChatForm _form = new(model.Tokenizer);
 
-    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, fields => ChatRequestRules.Read(fields, model), "messages", _form);
+    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, fields => ChatRequestRules.Read(fields, model), "messages", _form, "chat");
 }
 
 /// <summary>POST /v1/completions</summary>
@@ -21,7 +22,7 @@ sealed class CompletionsEndpoint(ServedModel model, CompletionResponder responde
 {
     readonly CompletionForm _form = new(model.Tokenizer);
 
-    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, fields => CompletionRequestRules.Read(fields, model), "prompt", _form);
+    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, fields => CompletionRequestRules.Read(fields, model), "prompt", _form, "text_completion");
 }
 
 /// <summary>The way of a completion from its body to its answer, whole or as a stream.</summary>
@@ -29,19 +30,19 @@ sealed class CompletionResponder(
     IGenerationEngine engine, ServedModel model, RequestReader reader, PromptEncoder encoder, CoordinatorMetrics metrics, TimeProvider time)
 {
     /// <param name="promptField">The field that the prompts come in, for errors.</param>
+    /// <param name="operation">What traces call it.</param>
     /// <returns>The error to answer with; null if the answer has been sent, or has begun to be.</returns>
-    public async Task<ApiError?> AnswerAsync(HttpContext http, Func<FieldReader, CompletionRequest> rules, string promptField, IResponseForm form)
+    public async Task<ApiError?> AnswerAsync(
+        HttpContext http, Func<FieldReader, CompletionRequest> rules, string promptField, IResponseForm form, string operation)
     {
         if ((await reader.ReadAsync(http, rules)).Failed(out var badRequest, out var request)) return badRequest;
         // Asked before prompts are encoded, which is work. The engine refuses what comes to it after it has stopped being ready.
         var status = engine.Status;
         if (!status.Ready) return Counted(ApiError.NotReady(status.Reason));
         var limit = ContextLimit.Of(model, status);
-        var received = time.GetTimestamp();
-        if ((await encoder.EncodeAsync(request, promptField, limit, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
+        using var span = RequestSpan.Start(operation, model, request, http.TraceIdentifier);
+        if ((await EncodeAsync(request, promptField, limit, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
             return badPrompt.Status == StatusCodes.Status503ServiceUnavailable ? Counted(badPrompt) : badPrompt;
-
-        metrics.PromptsEncoded(time.GetElapsedTime(received));
 
         var settings = request.Settings;
         var least = limit.Tokens - prompts.Max(prompt => prompt.Ids.Count);
@@ -59,9 +60,19 @@ sealed class CompletionResponder(
         var unsent = settings.Stream
             ? await new StreamedAnswer(http, run, envelope, promptTokens, settings.ContinuousUsage, time).SendAsync(choices.Count)
             : await SendWholeAsync(http, run, envelope, choices.Count, promptTokens);
+        RequestSpan.End(span, envelope.Id, model, run, promptTokens);
         if (run is { Refused: true, Error: { } error }) Counted(error);
         foreach (var reason in run.FinishReasons) metrics.ChoicesFinished(reason == FinishReason.Stop ? SequenceOutcome.Stop : SequenceOutcome.Length);
         return unsent;
+    }
+
+    async Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)
+    {
+        using var span = Spans.Coordinator.StartActivity("encode");
+        var received = time.GetTimestamp();
+        var encoded = await encoder.EncodeAsync(request, field, limit, cancellation);
+        metrics.PromptsEncoded(time.GetElapsedTime(received));
+        return encoded;
     }
 
     ApiError Counted(ApiError refusal)

@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Api.Responses;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -20,6 +21,7 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
     {
         var id = http.TraceIdentifier = ReadId(http.Request) ?? $"req_{Guid.NewGuid():N}";
         http.Response.Headers[RequestId] = id;
+        using var request = logger.BeginRequestScope(id);
         try
         {
             if (HeadProblem(http) is { } tooLong) await JsonResponse.WriteAsync(http.Response, tooLong);
