@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Bench;
 using LlamaCluster.Cli.CapacityPlanning;
+using LlamaCluster.Cli.Certificates;
 using LlamaCluster.Cli.Chat;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Models;
@@ -66,6 +67,8 @@ public static class CommandLine
             ("perplexity", PerplexityCommand.Create),
             ("plan", PlanCommand.Create),
             ("quantize", QuantizeCommand.Create),
+            ("bundle", BundleCommand.Create),
+            ("ca", AuthorityCommand.Create),
         ];
         var root = new RootCommand(About);
         var one = Array.FindIndex(commands, command => command.Name == only);

@@ -41,7 +41,7 @@ public sealed record ClusterDeadlines
     /// <summary>Running sequences have this long to finish when a worker wants to leave. Default 20 s.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>Running sequences have this long to finish when the coordinator stops. Default 5 s.</summary>
+    /// <summary>Running sequences have this long to finish when the coordinator stops. Default 5 s (--drain-timeout).</summary>
     public TimeSpan Shutdown { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The pause after the first view that failed although all its workers are still there. It doubles each time. Default 0.5 s.</summary>
@@ -70,7 +70,7 @@ public sealed class ClusterDeadlinesValidator : IValidateOptions<ClusterDeadline
         ?? Problem(nameof(options.LoadSilence), options.LoadSilence)
         ?? Problem(nameof(options.Blame), options.Blame)
         ?? Problem(nameof(options.Drain), options.Drain)
-        ?? Problem(nameof(options.Shutdown), options.Shutdown)
+        ?? Problem("--drain-timeout", options.Shutdown)
         ?? Problem(nameof(options.FirstRetry), options.FirstRetry)
         ?? Problem(nameof(options.LongestRetry), options.LongestRetry);
 }

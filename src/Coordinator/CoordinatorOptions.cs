@@ -41,6 +41,9 @@ public sealed record CoordinatorOptions
     /// <summary>Certificates for all traffic between the cluster's processes; the API is not encrypted. Null, the default: nothing is.</summary>
     public TlsFiles? Tls { get; init; }
 
+    /// <summary>A file with what workers must know to be taken in; see <see cref="JoinToken"/>. Null, the default: any worker is.</summary>
+    public string? JoinTokenFile { get; init; }
+
     /// <summary>Whether the gRPC address answers server reflection, so that tools such as grpcurl can list and call its services. Default false.</summary>
     public bool GrpcReflection { get; init; }
 

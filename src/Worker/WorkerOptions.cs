@@ -66,6 +66,9 @@ public sealed record WorkerOptions
     /// <summary>Certificates for all traffic of the cluster. Default: none, all of it is plain.</summary>
     public TlsFiles? Tls { get; init; }
 
+    /// <summary>A file with what the coordinator must know too; see <see cref="JoinToken"/>. Default: none, any coordinator at the address is taken.</summary>
+    public string? JoinTokenFile { get; init; }
+
     /// <summary>
     /// The longest that another process may keep a step, a link or a stream of weights waiting. A dead process is noticed sooner, by the end of
     /// its connection. Steps get more time where the coordinator expects them to be slow. Default 120 s: the stage before may be computing a

@@ -44,9 +44,10 @@ static class PlanCommand
         };
         var svg = new Option<string?>("--svg") { HelpName = "FILE", Description = "with --sweep: draw a picture too" };
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
+        var emit = new Option<string?>("--emit-k8s") { HelpName = "DIR", Description = "write the plan as manifests for `kubectl apply -k DIR` too" };
         var command = new Command("plan", "Predict how a model is best split over a cluster, and how fast it would be. Starts nothing.")
         {
-            model, shape, quant, kvType, cluster, objective, context, concurrency, ranks, sweep, svg, json,
+            model, shape, quant, kvType, cluster, objective, context, concurrency, ranks, sweep, svg, json, emit,
         };
         command.SetAction(parsed =>
         {
@@ -59,15 +60,17 @@ static class PlanCommand
                 NumberOption.Check("--concurrency", parsed.GetValue(concurrency), 1, MaxStreams),
                 parsed.GetValue(ranks) is { } given ? NumberOption.Check("--tensor-parallel", given, 1, MaxStreams) : null);
             var (described, output) = (ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.InvocationConfiguration.Output);
+            if (parsed.GetValue(sweep) is not null && parsed.GetValue(emit) is not null)
+                throw new InvalidOptionsException("--emit-k8s writes one plan: leave out --sweep");
             if (parsed.GetValue(sweep) is { } axis) Sweep(question, described, AxisOf(axis), parsed.GetValue(svg), parsed.GetValue(json), output);
             else if (parsed.GetValue(svg) is not null) throw new InvalidOptionsException("--svg needs --sweep");
-            else Print(question, described, parsed.GetValue(json), output);
+            else Print(question, described, parsed.GetValue(json), parsed.GetValue(emit), output, parsed.InvocationConfiguration.Error);
             return ExitCode.Done;
         });
         return command;
     }
 
-    static void Print(PlanQuestion question, ClusterDescription cluster, bool json, TextWriter output)
+    static void Print(PlanQuestion question, ClusterDescription cluster, bool json, string? manifests, TextWriter output, TextWriter error)
     {
         var problem = question.On(cluster);
         var plan = PipelinePlanner.Plan(problem) switch
@@ -78,6 +81,8 @@ static class PlanCommand
         };
         if (json) output.WriteLine(PlanJson.Of(question, cluster, problem, plan));
         else new PlanReport(question, cluster, problem, plan).Print(output);
+        if (manifests is null) return;
+        foreach (var line in new KubernetesOverlay(question, cluster, problem, plan).Write(manifests)) error.WriteLine(line);
     }
 
     static void Sweep(PlanQuestion question, ClusterDescription cluster, SweepAxis axis, string? svg, bool json, TextWriter output)

@@ -49,10 +49,11 @@ static class CoordinatorCommand
             Description = "where the cluster's id and this coordinator's epoch are kept; without it each start is a new cluster",
         };
         var (tls, reflection) = (new TlsOptions(), ReflectionOption());
-        var (queue, api) = (new QueueOptions(), new HttpApiOptions());
+        var joinToken = JoinTokenOption.Create("workers that do not know it are not taken in");
+        var (queue, api, drain) = (new QueueOptions(), new HttpApiOptions(), DrainOption.Create());
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
         {
-            model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, dataFolder, reflection,
+            model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, dataFolder, drain, joinToken, reflection,
         };
         foreach (var option in tls.All) command.Add(option);
         foreach (var option in queue.All.Concat(api.All)) command.Add(option);
@@ -69,9 +70,11 @@ static class CoordinatorCommand
                 ContextLength = parsed.GetValue(context),
                 DataFolder = parsed.GetValue(dataFolder),
                 Tls = tls.Read(parsed),
+                JoinTokenFile = parsed.GetValue(joinToken),
                 GrpcReflection = parsed.GetValue(reflection),
                 Api = api.Read(parsed),
                 Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
+                Deadlines = new ClusterDeadlines { Shutdown = parsed.GetValue(drain) },
             },
             parsed.InvocationConfiguration.Error,
             cancellation));

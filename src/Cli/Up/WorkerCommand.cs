@@ -51,6 +51,7 @@ static class WorkerCommand
         };
         var peerLink = TensorOptions.PeerLink();
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
+        var joinToken = JoinTokenOption.Create("the coordinator must know it too");
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses)
         {
             Hidden = true,
@@ -63,7 +64,7 @@ static class WorkerCommand
         };
         var command = new Command("worker", "Hold one shard of the model and run it.")
         {
-            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, reflection,
+            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, joinToken, reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
         foreach (var option in tls.All) command.Add(option);
@@ -82,6 +83,7 @@ static class WorkerCommand
                 Name = parsed.GetRequiredValue(name),
                 PeerLink = peerLink.In(parsed),
                 Tls = tls.Read(parsed),
+                JoinTokenFile = parsed.GetValue(joinToken),
                 GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),
                 ExitWithParentThread = parsed.GetValue(exitWithParentThread),

@@ -55,6 +55,9 @@ public sealed class PeerKey
             && CryptographicOperations.FixedTimeEquals(bytes, _bytes);
     }
 
+    /// <summary>Whether both are one key. It takes the same time however much of it is the same.</summary>
+    public bool IsSame(PeerKey other) => CryptographicOperations.FixedTimeEquals(_bytes, other._bytes);
+
     /// <summary>Another key, which whoever has this one can make, and which tells nothing of this one.</summary>
     public PeerKey For(string purpose) => new(HMACSHA256.HashData(_bytes, Encoding.ASCII.GetBytes($"key for {purpose}")));
 

@@ -59,7 +59,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <summary>Checks the options, opens the model and prepares everything. Nothing listens yet.</summary>
     /// <exception cref="InvalidOptionsException">An option is out of range.</exception>
     /// <exception cref="ModelFormatException">The model cannot be opened.</exception>
-    /// <exception cref="IOException">A certificate or the data folder cannot be used.</exception>
+    /// <exception cref="IOException">A certificate, the join token or the data folder cannot be used.</exception>
     public static CoordinatorHost Create(CoordinatorOptions options) => Create(options, TimeProvider.System);
 
     /// <param name="change">Puts other services in the place of the usual ones.</param>
@@ -75,6 +75,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         try
         {
             app = builder.Build();   // configures the listeners, so wrong options and certificates fail here, before the model is opened
+            app.Services.GetService<JoinToken>();
             app.Services.GetRequiredService<ClusterOwnership>();
             var model = app.Services.GetRequiredService<OpenedModel>();
             var listeners = app.Services.GetRequiredService<Listeners>();
@@ -114,7 +115,8 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     static void AddServices(IServiceCollection services, CoordinatorOptions options)
     {
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
-        if (options.Tls is { } files) services.AddSingleton(_ => ClusterTls.Load(files));
+        if (options.Tls is { } files) services.AddSingleton(provider => ClusterTls.Load(files).LogTo(provider.GetRequiredService<ILogger<ClusterTls>>()));
+        if (options.JoinTokenFile is { } token) services.AddSingleton(_ => JoinToken.Load(token));
         services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection).AddLargeMessages<WeightsService>().AddListenSockets()
             .AddValidated(options)
             .AddSingleton<Listeners>()

@@ -16,7 +16,7 @@ namespace LlamaCluster.Coordinator.Membership;
 /// </summary>
 public sealed partial class MembershipService(
     WorkerRegistry registry, IWorkerConfirmation confirmation, ClusterOwnership ownership, ModelIdentity model, ClusterDeadlines deadlines,
-    IHostApplicationLifetime lifetime, ILogger<MembershipService> logger)
+    IHostApplicationLifetime lifetime, ILogger<MembershipService> logger, JoinToken? join = null)
     : Wire.Membership.MembershipBase
 {
     const int ShownDigits = 12;
@@ -33,7 +33,9 @@ public sealed partial class MembershipService(
             throw Refuse(context, StatusCode.FailedPrecondition,
                 $"the coordinator serves model {model.Digest[..ShownDigits]} ({model.Name}), the worker has {digest[..ShownDigits]}: start it with the same model, or with none");
         var announced = MemberMapping.Read(request);
-        await ConfirmAsync(announced(new WorkerId("new")), context);
+        var newcomer = announced(new WorkerId("new"));
+        Admit(request, newcomer, context);
+        await ConfirmAsync(newcomer, context);
         var member = registry.Register(announced)
             ?? throw Refuse(context, StatusCode.ResourceExhausted, $"{WorkerRegistry.MaxMembers} workers are registered; no more are taken in");
         return new RegisterReply
@@ -95,6 +97,17 @@ public sealed partial class MembershipService(
     }
 
     static RpcException Unknown(WorkerId id) => new(new Status(StatusCode.NotFound, $"worker {id} is not registered (any more): register again"));
+
+    /// <summary>Where there is a join token, refuses who does not know it, and who sends again what another worker has sent.</summary>
+    void Admit(RegisterRequest request, Member newcomer, ServerCallContext context)
+    {
+        if (join is null) return;
+        var shown = context.RequestHeaders.GetValue(JoinToken.Header);
+        if (join.ProblemOfWorker(request, shown, out var answer) is { } problem) throw Refuse(context, StatusCode.Unauthenticated, problem);
+        if (registry.Snapshot.Members.Any(member => member.Key.IsSame(newcomer.Key)))
+            throw Refuse(context, StatusCode.AlreadyExists, "this registration was made before: a worker makes a new key each time it registers");
+        context.ResponseTrailers.Add(JoinToken.Header, answer);
+    }
 
     async Task ConfirmAsync(Member announced, ServerCallContext context)
     {

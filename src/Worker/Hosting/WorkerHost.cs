@@ -53,7 +53,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
     ListenAddress Bound => _bound ?? throw new InvalidOperationException("the worker is not started");
 
     /// <exception cref="ArgumentException">An option is not allowed; the message is one line (see <see cref="WorkerOptionsRules"/>).</exception>
-    /// <exception cref="IOException">A certificate cannot be used.</exception>
+    /// <exception cref="IOException">A certificate or the join token cannot be used.</exception>
     public static WorkerHost Create(WorkerOptions options) => Create(options, services => services
         .AddSingleton<IModelLoader, LlamaLoader>()
         .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(
@@ -77,8 +77,10 @@ public sealed partial class WorkerHost : IAsyncDisposable
         });
         AddServices(builder.Services, options);
         if (tls is not null) builder.Services.AddSingleton(_ => tls);
+        if (options.JoinTokenFile is { } token) builder.Services.AddSingleton(JoinToken.Load(token));
         addModel(builder.Services);
         var app = builder.Build();
+        tls?.LogTo(app.Services.GetRequiredService<ILogger<ClusterTls>>());
         app.UseClusterRpcRules();
         app.MapClusterRpc(options.GrpcReflection);
         app.MapGrpcService<IdentityService>();

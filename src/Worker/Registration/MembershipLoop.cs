@@ -88,7 +88,9 @@ sealed partial class MembershipLoop(
         var address = await AnnouncedAddress.OfAsync(card.Bound, coordinator, cancellation);
         var request = card.ToRequest(address, shards.Status);
         (request.Key, request.InstanceId) = (owner.Begin().ToMessage(), owner.InstanceId);
-        var reply = await Client.RegisterAsync(request, deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation);
+        using var call = Client.RegisterAsync(request, owner.JoinHeaders(request), DateTime.UtcNow + RpcSettings.CallDeadline, cancellation);
+        var reply = await call;
+        owner.CheckAnswer(request, call.GetTrailers());
         var registered = Registered.Read(reply);
         if (owner.Complete(registered.Worker, registered.ClusterId, registered.Epoch)) shards.ForgetViews();
         _worker = registered.Worker;

@@ -30,9 +30,12 @@ sealed class CliProcess : IAsyncDisposable
     /// <param name="environment">Variables that are set; null removes one.</param>
     public static CliProcess StartWith(Dictionary<string, string?> environment, params string[] args) => StartWith(environment, [], args);
 
-    static CliProcess StartWith(Dictionary<string, string?> environment, string[] runner, string[] args)
+    static CliProcess StartWith(Dictionary<string, string?> environment, string[] runner, string[] args) =>
+        StartProgram(environment, [.. runner, Path.Combine(AppContext.BaseDirectory, "llamacluster"), .. args]);
+
+    /// <param name="command">Another program than that of this build, and its arguments.</param>
+    public static CliProcess StartProgram(Dictionary<string, string?> environment, string[] command)
     {
-        string[] command = [.. runner, Path.Combine(AppContext.BaseDirectory, "llamacluster"), .. args];
         var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardInput = true,
