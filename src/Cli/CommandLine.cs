@@ -5,6 +5,7 @@ using LlamaCluster.Cli.Certificates;
 using LlamaCluster.Cli.Chat;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Models;
+using LlamaCluster.Cli.Sessions;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Primitives;
@@ -59,6 +60,7 @@ public static class CommandLine
             ("coordinator", CoordinatorCommand.Create),
             ("worker", WorkerCommand.Create),
             ("chat", () => ChatCommand.Create(input)),
+            ("sessions", SessionsCommand.Create),
             ("generate", GenerateCommand.Create),
             ("tokenize", () => TokenizeCommand.Create(bytes)),
             ("template", TemplateCommand.Create),

@@ -1,3 +1,4 @@
+using LlamaCluster.Text.Answers;
 using Microsoft.Extensions.Options;
 
 namespace LlamaCluster.Coordinator;
@@ -14,11 +15,30 @@ public sealed record ApiOptions
     /// <summary>Whether an answer length that the context has no room for is refused instead of lowered. Default false.</summary>
     public bool StrictMaxTokens { get; init; }
 
+    /// <summary>How the model writes calls of functions. Default null: as its chat template's text shows.</summary>
+    public ToolFormat? ToolParser { get; init; }
+
+    /// <summary>Whether reasoning is told from the rest of an answer. Default: where the chat template's text has &lt;think&gt;.</summary>
+    public ReasoningParser ReasoningParser { get; init; }
+
     /// <summary>
     /// Origins whose pages may call the API beside those of this machine, such as https://chat.example.com, or "*" for all. Their hosts are
     /// also names by which the API may be called where it listens on this machine only. Default: none.
     /// </summary>
     public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+}
+
+/// <summary>What finds the reasoning in answers.</summary>
+public enum ReasoningParser
+{
+    /// <summary>As the model's chat template shows.</summary>
+    Auto,
+
+    /// <summary>Nothing: reasoning is part of the answer's text.</summary>
+    None,
+
+    /// <summary>It is between &lt;think&gt; and &lt;/think&gt;.</summary>
+    Think,
 }
 
 /// <summary>The values of <see cref="ApiOptions"/>; names the first wrong one.</summary>

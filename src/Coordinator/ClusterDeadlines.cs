@@ -22,6 +22,12 @@ public sealed record ClusterDeadlines
     public TimeSpan HeartbeatTimeout { get; init; } = TimeSpan.FromSeconds(8);
 
     /// <summary>
+    /// A worker that is silent for so long beyond the usual time between its heartbeats is suspected: others take over where there are any. The more
+    /// irregular its heartbeats are, the longer it takes. Default 1 s.
+    /// </summary>
+    public TimeSpan Suspicion { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
     /// For one step, counted from when it is the oldest one under way. <see cref="OfSteps"/> applies instead where it is longer. Default 120 s.
     /// </summary>
     public TimeSpan Step { get; init; } = TimeSpan.FromSeconds(120);
@@ -38,7 +44,17 @@ public sealed record ClusterDeadlines
     /// </summary>
     public TimeSpan Blame { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Running sequences have this long to finish when a worker wants to leave. Default 20 s.</summary>
+    /// <summary>
+    /// Sequences wait this long for other workers when theirs were lost. Then they end, and new ones are refused. Default 60 s (--recovery-timeout).
+    /// </summary>
+    public TimeSpan Recovery { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>
+    /// How long a cluster waits for all the workers that are wanted, before it makes do with fewer. Default 60 s (--wait-for-workers).
+    /// </summary>
+    public TimeSpan WaitForWorkers { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Running sequences have this long to finish when a worker wants to leave that nobody can take over from. Default 20 s.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(20);
 
     /// <summary>Running sequences have this long to finish when the coordinator stops. Default 5 s (--drain-timeout).</summary>
@@ -65,10 +81,13 @@ public sealed class ClusterDeadlinesValidator : IValidateOptions<ClusterDeadline
         ?? Problem(nameof(options.HeartbeatTimeout), options.HeartbeatTimeout)
         ?? (options.HeartbeatTimeout > options.HeartbeatInterval ? null
             : $"HeartbeatTimeout is {options.HeartbeatTimeout}; it must be above HeartbeatInterval, {options.HeartbeatInterval}")
+        ?? Problem(nameof(options.Suspicion), options.Suspicion)
         ?? Problem(nameof(options.Step), options.Step)
         ?? Problem(nameof(options.Open), options.Open)
         ?? Problem(nameof(options.LoadSilence), options.LoadSilence)
         ?? Problem(nameof(options.Blame), options.Blame)
+        ?? Problem("--recovery-timeout", options.Recovery)
+        ?? Problem("--wait-for-workers", options.WaitForWorkers)
         ?? Problem(nameof(options.Drain), options.Drain)
         ?? Problem("--drain-timeout", options.Shutdown)
         ?? Problem(nameof(options.FirstRetry), options.FirstRetry)

@@ -3,6 +3,7 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Sessions;
 using Microsoft.Extensions.Options;
 using static LlamaCluster.Coordinator.OptionRange;
 
@@ -20,8 +21,14 @@ public sealed record CoordinatorOptions
     /// <summary>Where workers reach the coordinator. Port 0 takes a free one.</summary>
     public string GrpcListen { get; init; } = "http://127.0.0.1:0";
 
-    /// <summary>Workers to wait for before the model is loaded; any further ones are spare. 1 to 1024, default 2.</summary>
+    /// <summary>Workers that are wanted; any further ones are spare. 1 to 1024, default 2.</summary>
     public int Workers { get; init; } = 2;
+
+    /// <summary>
+    /// Workers that are enough, once the others have been waited for (<see cref="ClusterDeadlines.WaitForWorkers"/>) or were lost. 1 to
+    /// <see cref="Workers"/>. Default 1: as few as have the memory.
+    /// </summary>
+    public int MinWorkers { get; init; } = 1;
 
     /// <summary>
     /// Workers that share each stage; if they do not divide evenly, fewer share the last one. 1 to 256, default 1. Null: the planner
@@ -48,10 +55,15 @@ public sealed record CoordinatorOptions
     public bool GrpcReflection { get; init; }
 
     /// <summary>
-    /// Where the cluster's id and this coordinator's epoch are kept, by one coordinator at a time. Null, the default: nothing is kept, and each
+    /// Where the cluster's id, this coordinator's epoch and its sessions are kept, by one coordinator at a time. Null, the default: nothing is kept, and each
     /// start is a new cluster, which workers of another join as newcomers.
     /// </summary>
     public string? DataFolder { get; init; }
+
+    /// <summary>Nobody asked for <see cref="DataFolder"/>: where it cannot be used, nothing is kept and the log says so. Default false: it is an error.</summary>
+    public bool DataFolderIsDefault { get; init; }
+
+    public SessionsOptions Sessions { get; init; } = new();
 
     public ApiOptions Api { get; init; } = new();
 
@@ -78,9 +90,11 @@ public sealed class CoordinatorOptionsValidator(
         ListenProblem("--listen", options.Listen, ListenAddress.FirstProblem(options.Listen, Uri.UriSchemeHttp))
         ?? ListenProblem("--grpc-listen", options.GrpcListen, ListenAddress.FirstProblem(options.GrpcListen, tls: options.Tls is not null))
         ?? Problem("--workers", options.Workers, 1, 1024)
+        ?? Problem("--min-workers", options.MinWorkers, 1, options.Workers)
         ?? (options.TensorParallel is { } ranks ? Problem("--tensor-parallel", ranks, 1, RankShares.MaxRanks) : null)
         ?? Problem("--streams", options.Streams, 1, 4096)
-        ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null);
+        ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null)
+        ?? options.Sessions.FirstProblem();
 
     static string? ListenProblem(string name, string value, string? problem) => problem is null ? null : $"{name} is '{value}'; {problem}";
 }

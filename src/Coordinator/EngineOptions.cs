@@ -34,6 +34,12 @@ public sealed record EngineOptions
     public bool CachePrefixes { get; init; } = true;
 
     /// <summary>
+    /// How long what a session has computed stays in memory after its last request, where requests of no session would take its place. Zero: no longer than
+    /// theirs. 0 to 24 h, default 10 min.
+    /// </summary>
+    public TimeSpan SessionHold { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>
     /// Whether greedy streams guess their next tokens from their own text and verify several in one step, where that is expected to be
     /// faster. The text stays the same. Default true.
     /// </summary>
@@ -69,6 +75,7 @@ public sealed class EngineOptionsValidator : IValidateOptions<EngineOptions>
         ?? Problem("--max-waiting", options.MaxWaiting, 0, 100_000)
         ?? (options.MaxWaitingPerClient is { } perClient ? Problem(nameof(options.MaxWaitingPerClient), perClient, 1, 100_000) : null)
         ?? Problem(nameof(options.MaxWait), options.MaxWait)
+        ?? (options.SessionHold == TimeSpan.Zero ? null : Problem("--session-hold", options.SessionHold))
         ?? Problem(nameof(options.MaxUnreadTokens), options.MaxUnreadTokens, 16, 1_000_000)
         ?? (options.KvTokens is { } tokens ? Problem(nameof(options.KvTokens), tokens, 16, 1 << 30) : null)
         ?? (options.KvType is KvType.F32 or KvType.F16 or KvType.Q80 ? null : $"--kv-type is {options.KvType}; it must be f32, f16 or q8_0")

@@ -14,7 +14,7 @@ public sealed record CreateReply(SessionEntry? Session);
 /// All sessions of a cluster, by id. What it needs is started when it is first asked for something, and again after it has failed; nobody else waits for
 /// that. Every method throws <see cref="StateStoreException"/> while sessions cannot be reached.
 /// </summary>
-public sealed partial class SessionDirectory : IAsyncDisposable
+public sealed partial class SessionDirectory : IAsyncDisposable, IDisposable
 {
     /// <summary>After a failed start all calls fail for so long without another try.</summary>
     public static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
@@ -24,19 +24,27 @@ public sealed partial class SessionDirectory : IAsyncDisposable
     const int SweptAtATime = 100;
 
     readonly Lock _lock = new();
-    readonly SessionOptions _options;
+    readonly SessionsOptions _options;
     readonly StatePlace _place;
     readonly TimeProvider _time;
     readonly ILoggerFactory _loggers;
     readonly ILogger _logger;
     Task<SessionSilo>? _silo;
+    string? _temporary;
     long _started;
     volatile bool _failing;
 
-    public SessionDirectory(SessionOptions options, StatePlace place, TimeProvider time, ILoggerFactory loggers)
+    public SessionDirectory(SessionsOptions options, StatePlace place, TimeProvider time, ILoggerFactory loggers)
     {
         (_options, _place, _time, _loggers) = (options, place, time, new SiloLogging(loggers));
         _logger = loggers.CreateLogger<SessionDirectory>();
+    }
+
+    /// <summary>Sessions that end with this process. In a folder of the system's for temporary files, which only this user can read.</summary>
+    public static SessionDirectory Temporary(SessionsOptions options, TimeProvider time, ILoggerFactory loggers)
+    {
+        var folder = Path.Combine(Path.GetTempPath(), $"llamacluster-sessions-{Guid.NewGuid():N}");
+        return new SessionDirectory(options, options.PlaceIn(folder), time, loggers) { _temporary = folder };
     }
 
     /// <summary>Whether there may be sessions that nobody has asked for since this process started.</summary>
@@ -109,7 +117,11 @@ public sealed partial class SessionDirectory : IAsyncDisposable
         if (silo is null) return;
         await ((Task)silo).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (silo.IsCompletedSuccessfully) await silo.Result.DisposeAsync();
+        if (_temporary is not null && Directory.Exists(_temporary)) Directory.Delete(_temporary, recursive: true);
     }
+
+    /// <summary>For owners that cannot wait.</summary>
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     static ISessionGrain GrainOf(SessionSilo silo, string id) => silo.Grains.GetGrain<ISessionGrain>(SessionNames.KeyOf(id));
 

@@ -54,4 +54,8 @@ public static class TokenizerStrings
         tokenizer.Decode(ids, bytes, includeControl);
         return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
     }
+
+    /// <summary>The ids of those of the written forms that are one token.</summary>
+    public static IReadOnlySet<int> IdsOf(this ITokenizer tokenizer, IEnumerable<string> written) =>
+        written.Select(tokenizer.FindToken).OfType<int>().ToHashSet();
 }

@@ -8,14 +8,14 @@ namespace LlamaCluster.Text;
 /// "U+FFFD Substitution of Maximal Subparts"). All texts together are exactly what decoding all bytes at once gives. A generation
 /// continues its prompt, so a space at the start of its first token stays. Not thread-safe.
 /// </summary>
-/// <param name="includeControl">Whether control tokens are given as they are written; otherwise they are left out.</param>
-public sealed class TokenStreamDecoder(ITokenizer tokenizer, bool includeControl = false)
+/// <param name="shown">Control tokens that are given as they are written. The others are left out.</param>
+public sealed class TokenStreamDecoder(ITokenizer tokenizer, IReadOnlySet<int>? shown = null)
 {
     readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
     char[] _characters = new char[64];
 
     /// <summary>Takes the next token and returns the text that is now certain: often the token's own, sometimes none.</summary>
-    public string Append(int id) => !includeControl && tokenizer.IsControl(id) ? "" : Convert(tokenizer.BytesOf(id).Span, flush: false);
+    public string Append(int id) => tokenizer.IsControl(id) && shown?.Contains(id) != true ? "" : Convert(tokenizer.BytesOf(id).Span, flush: false);
 
     /// <summary>The rest when no more tokens come: U+FFFD for an incomplete character, else nothing. The decoder can then be used again.</summary>
     public string Flush() => Convert([], flush: true);

@@ -30,6 +30,12 @@ public sealed record WorkerOptions
     /// </summary>
     public long? CacheBytes { get; init; }
 
+    /// <summary>Where KV blocks are kept, across restarts, that memory has no room for. Goes with <see cref="KvDiskBytes"/>. Default: nowhere.</summary>
+    public string? KvDiskFolder { get; init; }
+
+    /// <summary>What they may take there, in bytes, for all shards that the worker ever held.</summary>
+    public long? KvDiskBytes { get; init; }
+
     /// <summary>
     /// Take files of this machine by the model's digest alone, which is a sample of it, and do not compare what is read with what the coordinator's
     /// model hashes to. Default: compare. That waits for the coordinator where it has to read its model for it, once.
@@ -76,6 +82,15 @@ public sealed record WorkerOptions
     /// </summary>
     public TimeSpan PeerTimeout { get; init; } = TimeSpan.FromSeconds(120);
 
+    /// <summary>The default of <see cref="OrphanTimeout"/>.</summary>
+    public static readonly TimeSpan UsualOrphanTimeout = TimeSpan.FromMinutes(10);
+
+    /// <summary>
+    /// How long the worker keeps its weights without a coordinator. One that comes within this time, of the same cluster or another that serves the same
+    /// model, finds them loaded. Default 10 min.
+    /// </summary>
+    public TimeSpan OrphanTimeout { get; init; } = UsualOrphanTimeout;
+
     /// <summary>
     /// The longest that a stopping worker waits for the coordinator to let it go. Default 25 s: a little more than a coordinator gives
     /// running sequences to finish, a little less than container hosts give a process to stop.
@@ -114,10 +129,12 @@ public static class WorkerOptionsRules
         : options.Threads is < 0 or > MaxThreads ? $"--threads is {options.Threads}; it must be from 1 to {MaxThreads}, or 0 for one a processor"
         : options.MemoryBytes is < 1 ? $"--memory is {options.MemoryBytes}; it must be a number of bytes from 1"
         : options.CacheBytes is < 1 ? $"--weights-cache-size is {options.CacheBytes}; it must be a number of bytes from 1"
+        : options.KvDiskFolder is null != options.KvDiskBytes is null ? "--kv-disk and --kv-disk-size go together: where KV blocks are kept, and how much they may take"
+        : options.KvDiskBytes is < 1 ? $"--kv-disk-size is {options.KvDiskBytes}; it must be a number of bytes from 1"
         : options.Name.Length > MaxNameLength || options.Name.Any(char.IsControl)
             ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
         : options.ModelPath is { } path && !ModelFiles.Exist(path) ? $"--model is '{path}'; there is no such file or folder"
-        : TimeProblem(nameof(options.PeerTimeout), options.PeerTimeout) ?? TimeProblem(nameof(options.DrainTimeout), options.DrainTimeout);
+        : TimeProblem(nameof(options.PeerTimeout), options.PeerTimeout) ?? TimeProblem("--orphan-timeout", options.OrphanTimeout) ?? TimeProblem(nameof(options.DrainTimeout), options.DrainTimeout);
 
     static string SchemeOf(WorkerOptions options) => options.Tls is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps;
 

@@ -24,7 +24,7 @@ public abstract class DirectoryContract : IAsyncLifetime
 
     public virtual async Task DisposeAsync() => await _directory.DisposeAsync();
 
-    SessionDirectory Open(SessionOptions? options = null) => new(options ?? new SessionOptions(), Place, _time, NullLoggerFactory.Instance);
+    SessionDirectory Open(SessionsOptions? options = null) => new(options ?? new SessionsOptions(), Place, _time, NullLoggerFactory.Instance);
 
     protected async Task A_turn_is_stored_and_found_after_a_restart()
     {
@@ -148,7 +148,7 @@ public abstract class DirectoryContract : IAsyncLifetime
     protected async Task A_client_has_only_so_many()
     {
         await _directory.DisposeAsync();
-        _directory = Open(new SessionOptions { MostPerClient = 2 });
+        _directory = Open(new SessionsOptions { MostPerClient = 2 });
         await CreateAsync();
         var second = await CreateAsync();
         Assert.Null((await _directory.CreateAsync(new SessionState { Client = "me" }, default)).Session);

@@ -43,7 +43,7 @@ public sealed class TokenStreamDecoderTests
     public void LeavesControlTokensOutUnlessAsked()
     {
         Assert.Equal("", new TokenStreamDecoder(Tokenizer).Append(Tokenizer.EosId!.Value));
-        Assert.Equal("</s>", new TokenStreamDecoder(Tokenizer, includeControl: true).Append(Tokenizer.EosId!.Value));
+        Assert.Equal("</s>", new TokenStreamDecoder(Tokenizer, new HashSet<int> { Tokenizer.EosId!.Value }).Append(Tokenizer.EosId!.Value));
         Assert.Equal("<|user|>", new TokenStreamDecoder(Tokenizer).Append(Tokenizer.FindToken("<|user|>")!.Value));
         Assert.Equal("", new TokenStreamDecoder(Tokenizer).Append(-1));
         Assert.Equal("", new TokenStreamDecoder(Tokenizer).Append(900));

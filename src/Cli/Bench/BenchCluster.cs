@@ -100,6 +100,7 @@ sealed class BenchCluster : IAsyncDisposable
             Listen = "http://127.0.0.1:0",
             GrpcListen = "http://127.0.0.1:0",
             Workers = options.Workers,
+            MinWorkers = options.Workers,   // figures of fewer would not be those asked for
             TensorParallel = options.TensorParallel,
             Streams = load.Concurrency,
             ContextLength = load.Positions,

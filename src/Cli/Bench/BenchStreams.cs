@@ -79,7 +79,7 @@ sealed class BenchStreams(LocalPipeline pipeline, BenchOptions options, int voca
         var first = stream * BlocksFor(options.Positions);
         var (held, needed) = (BlocksFor(position), BlocksFor(position + tokens.Length));
         int[] blocks = [.. Enumerable.Range(first + held, needed - held)];
-        return new Chunk((ulong)stream, position, tokens.Length, tokens, blocks, sampleCount, default);
+        return new Chunk((ulong)stream, position, tokens.Length, tokens, blocks, sampleCount);
     }
 
     void Run(Step step)

@@ -59,15 +59,19 @@ sealed class QueueOptions
 
     readonly WordOption<KvType> _kvType = KvTypeOption.Create();
     readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "compute every prompt from its beginning" };
+    readonly DurationOption _sessionHold = new(
+        "--session-hold", "how long keys and values of a session's last request outlive those of no session", otherwise: "10min");
+
     readonly Option<bool> _noSpeculation = new("--no-speculation") { Description = "do not guess what greedy streams repeat of their own text" };
 
-    public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _kvType, _noPrefixCache, _noSpeculation];
+    public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _kvType, _noPrefixCache, _sessionHold, _noSpeculation];
 
     public EngineOptions Read(ParseResult parsed) => Defaults with
     {
         MaxRunning = parsed.GetValue(_maxRunning),
         MaxWaiting = parsed.GetValue(_maxWaiting),
         KvType = KvTypeOption.ToWire(_kvType.In(parsed)),
+        SessionHold = _sessionHold.In(parsed),
         CachePrefixes = !parsed.GetValue(_noPrefixCache),
         Speculate = !parsed.GetValue(_noSpeculation),
     };

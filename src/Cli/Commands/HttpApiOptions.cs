@@ -1,11 +1,30 @@
 using System.CommandLine;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Text.Answers;
 
 namespace LlamaCluster.Cli.Commands;
 
 /// <summary>How strict the HTTP API is and which web pages may call it; options of `up` and `coordinator`.</summary>
 sealed class HttpApiOptions
 {
+    const string Auto = "auto";
+
+    /// <summary>vLLM's names where it has them.</summary>
+    static readonly Dictionary<string, ToolFormat> ToolParsers = new()
+    {
+        ["llama3_json"] = ToolFormat.LlamaJson,
+        ["pythonic"] = ToolFormat.Pythonic,
+        ["function_tags"] = ToolFormat.FunctionTags,
+        ["hermes"] = ToolFormat.Hermes,
+    };
+
+    static readonly Dictionary<string, ReasoningParser> ReasoningParsers = new()
+    {
+        [Auto] = ReasoningParser.Auto,
+        ["think"] = ReasoningParser.Think,
+        ["none"] = ReasoningParser.None,
+    };
+
     readonly Option<bool> _strictFields = new("--strict-fields")
     {
         Description = "refuse request fields that have no effect, instead of naming them in the answer's X-LlamaCluster-Ignored",
@@ -24,7 +43,19 @@ sealed class HttpApiOptions
         DefaultValueFactory = _ => [],
     };
 
-    public IEnumerable<Option> All => [_strictFields, _strictMaxTokens, _corsOrigins];
+    readonly Option<string> _toolParser = new Option<string>("--tool-parser")
+    {
+        Description = "how the model writes calls of functions; auto: as its chat template's text shows",
+        DefaultValueFactory = _ => Auto,
+    }.AcceptOnlyFromAmong([Auto, .. ToolParsers.Keys]);
+
+    readonly Option<string> _reasoningParser = new Option<string>("--reasoning-parser")
+    {
+        Description = "how reasoning is told from the rest of an answer; auto: by <think> tags if the model's chat template has them",
+        DefaultValueFactory = _ => Auto,
+    }.AcceptOnlyFromAmong([.. ReasoningParsers.Keys]);
+
+    public IEnumerable<Option> All => [_strictFields, _strictMaxTokens, _corsOrigins, _toolParser, _reasoningParser];
 
     public ApiOptions Read(ParseResult parsed) => new()
     {
@@ -34,5 +65,7 @@ sealed class HttpApiOptions
         [
             .. parsed.GetValue(_corsOrigins)!.SelectMany(origins => origins.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)),
         ],
+        ToolParser = parsed.GetValue(_toolParser) is { } tools and not Auto ? ToolParsers[tools] : null,
+        ReasoningParser = ReasoningParsers[parsed.GetValue(_reasoningParser)!],
     };
 }

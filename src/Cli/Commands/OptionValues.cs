@@ -57,6 +57,33 @@ static class SizeOption
     };
 }
 
+/// <summary>An option whose value is a length of time: a number with a unit, or 0. To the library it is a text, as <see cref="WordOption{T}"/> is.</summary>
+sealed class DurationOption : Option<string>
+{
+    const string Form = "0, or a number and one of ms, s, min, h, d";
+
+    static readonly (string Unit, double Seconds)[] Units = [("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600), ("d", 86400)];
+
+    /// <param name="otherwise">As it is written.</param>
+    public DurationOption(string name, string description, string otherwise) : base(name)
+    {
+        HelpName = "TIME";
+        Description = $"{description}: {Form}";
+        DefaultValueFactory = _ => otherwise;
+        CustomParser = result =>
+        {
+            var written = result.Tokens[0].Value;
+            if (Find(written) is null) result.AddError($"{name} is '{written}'; it must be {Form}, such as 90s or 10min.");
+            return written;
+        };
+    }
+
+    public TimeSpan In(ParseResult parsed) => Find(parsed.GetValue(this)!)!.Value;
+
+    static TimeSpan? Find(string written) =>
+        written == "0" ? TimeSpan.Zero : Quantity.Parse(written, Units) is < 1e9 and var seconds ? TimeSpan.FromSeconds(seconds) : null;
+}
+
 /// <summary>
 /// An option with a few words to choose from. To the library it is a text: an option of each value's own type would have to be compiled at every start.
 /// </summary>

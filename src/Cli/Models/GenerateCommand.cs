@@ -37,10 +37,11 @@ static class GenerateCommand
         {
             Description = "no chat template: the text as it stands, special tokens in it recognised, bos added where the model asks for it",
         };
+        var (grammar, schema) = (AnswerForm.Grammar(), AnswerForm.Schema());
         var json = new Option<bool>("--json") { Description = "print one JSON object with ids, text and log-probabilities" };
         var command = new Command("generate", "Answer a prompt in this process, without a network.")
         {
-            model, quantize, kvType, prompt, maxTokens, temperature, seed, logprobs, raw, json,
+            model, quantize, kvType, prompt, maxTokens, temperature, seed, logprobs, grammar, schema, raw, json,
         };
         command.SetAction((parsed, cancellation) =>
         {
@@ -52,12 +53,13 @@ static class GenerateCommand
                 Seed = parsed.GetValue(seed) ?? (ulong)Random.Shared.NextInt64(),
                 TopLogprobs = parsed.GetValue(json) ? NumberOption.Check("--logprobs", parsed.GetValue(logprobs) ?? 0, 0, SamplingRanges.MaxTopLogprobs) : null,
             });
+            var form = AnswerForm.Of(parsed.GetValue(grammar), parsed.GetValue(schema));
             using var files = LocalFiles.Open(ModelOption.PathOf(parsed, model, quantize));
             var (output, error) = (parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
             var ids = Encode(files, parsed.GetRequiredValue(prompt), parsed.GetValue(raw));
             var context = ContextFor(ids.Count, limit, files.Weights.Config.ContextLength);
             using var local = LocalModel.Load(files, context, kvType.In(parsed), "give a smaller --max-tokens", error, cancellation);
-            var tokens = local.Generate(ids, sampling, limit, cancellation);
+            var tokens = local.Generate(ids, sampling, limit, form?.For(files), cancellation);
             if (parsed.GetValue(json)) output.WriteLine(GenerationJson.Write(ids, [.. tokens], files.Text.Tokenizer));
             else Print(tokens, files.Text.Tokenizer, output);
             return Task.FromResult(ExitCode.Done);

@@ -5,6 +5,7 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Local;
+using LlamaCluster.Model.Sequences;
 using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
@@ -75,9 +76,9 @@ sealed class LocalModel : IDisposable
     }
 
     /// <summary>See <see cref="LocalGenerator.Generate"/>; the model's own stop ids end the text.</summary>
-    public IEnumerable<SampledToken> Generate(IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, CancellationToken cancellation)
+    public IEnumerable<SampledToken> Generate(IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, AnswerGrammar? grammar, CancellationToken cancellation)
     {
-        using var tokens = _generator.Generate(prompt, sampling, maxTokens, Text.Tokenizer.StopIds, cancellation).GetEnumerator();
+        using var tokens = _generator.Generate(prompt, sampling, maxTokens, Text.Tokenizer.StopIds, grammar, cancellation).GetEnumerator();
         while (Guarded(tokens.MoveNext)) yield return tokens.Current;
     }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Hosting;
 
@@ -27,7 +28,7 @@ static class CoordinatorCommand
         var workers = new Option<int>("--workers")
         {
             HelpName = "N",
-            Description = "workers to wait for before the model is loaded",
+            Description = "workers that are wanted; further ones are spare",
             DefaultValueFactory = _ => 2,
         };
         var tensorParallel = new Option<int?>("--tensor-parallel")
@@ -46,17 +47,18 @@ static class CoordinatorCommand
         var dataFolder = new Option<string?>("--data-dir")
         {
             HelpName = "DIR",
-            Description = "where the cluster's id and this coordinator's epoch are kept; without it each start is a new cluster",
+            Description = "where sessions, the cluster's id and this coordinator's epoch are kept; without it the user's state folder (~/.local/state/llamacluster)",
         };
         var (tls, reflection) = (new TlsOptions(), ReflectionOption());
         var joinToken = JoinTokenOption.Create("workers that do not know it are not taken in");
-        var (queue, api, drain) = (new QueueOptions(), new HttpApiOptions(), DrainOption.Create());
+        var drain = new TimeOption("--drain-timeout", "how long running requests may go on when it is told to stop", new ClusterDeadlines().Shutdown);
+        var (queue, api, sessions, recovery) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions(), new RecoveryOptions());
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
         {
             model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, dataFolder, drain, joinToken, reflection,
         };
         foreach (var option in tls.All) command.Add(option);
-        foreach (var option in queue.All.Concat(api.All)) command.Add(option);
+        foreach (var option in queue.All.Concat(api.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {
@@ -64,17 +66,20 @@ static class CoordinatorCommand
                 Listen = parsed.GetRequiredValue(listen),
                 GrpcListen = parsed.GetValue(grpcListen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:{UsualGrpcPort}",
                 Workers = parsed.GetValue(workers),
+                MinWorkers = recovery.MinWorkersOf(parsed),
+                Deadlines = recovery.DeadlinesOf(parsed) with { Shutdown = drain.In(parsed) },
                 TensorParallel = parsed.GetValue(tensorParallel),
                 Objective = ObjectiveOption.Parse(parsed.GetRequiredValue(objective)),
                 Streams = parsed.GetValue(streams),
                 ContextLength = parsed.GetValue(context),
-                DataFolder = parsed.GetValue(dataFolder),
+                DataFolder = parsed.GetValue(dataFolder) ?? StateRoot.Find(),
+                DataFolderIsDefault = parsed.GetValue(dataFolder) is null,
+                Sessions = sessions.Read(parsed),
                 Tls = tls.Read(parsed),
                 JoinTokenFile = parsed.GetValue(joinToken),
                 GrpcReflection = parsed.GetValue(reflection),
                 Api = api.Read(parsed),
                 Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
-                Deadlines = new ClusterDeadlines { Shutdown = parsed.GetValue(drain) },
             },
             parsed.InvocationConfiguration.Error,
             cancellation));

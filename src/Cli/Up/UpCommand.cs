@@ -32,12 +32,14 @@ static class UpCommand
             DefaultValueFactory = _ => RestartPolicy.UsualLimit,
         };
         var trustDigest = WorkerCommand.TrustDigestOption();
-        var (queue, api) = (new QueueOptions(), new HttpApiOptions());
+        var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the cluster stops; each worker has a folder in it");
+        var dataFolder = new Option<string?>("--data-dir") { HelpName = "DIR", Description = "where sessions are kept; without it they end with `up`" };
+        var (queue, api, sessions, recovery) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions(), new RecoveryOptions());
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
         {
-            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, restartLimit, trustDigest,
+            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, dataFolder, restartLimit, trustDigest,
         };
-        foreach (var option in queue.All.Concat(api.All)) command.Add(option);
+        foreach (var option in kvDisk.All.Concat(queue.All).Concat(api.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -47,8 +49,12 @@ static class UpCommand
                     ModelPath = ModelOption.PathOf(parsed, model, quantize),
                     Listen = $"http://127.0.0.1:{NumberOption.Check("--port", parsed.GetValue(port), 0, ushort.MaxValue)}",
                     Workers = count,
+                    MinWorkers = recovery.MinWorkersOf(parsed),
+                    Deadlines = recovery.DeadlinesOf(parsed),
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
+                    DataFolder = parsed.GetValue(dataFolder),
+                    Sessions = sessions.Read(parsed),
                     Api = api.Read(parsed),
                     Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
                 },
@@ -57,7 +63,8 @@ static class UpCommand
                     : Math.Max(1, Environment.ProcessorCount / Math.Max(1, count)),
                 peerLink.In(parsed),
                 NumberOption.Check("--restart-limit", parsed.GetValue(restartLimit), 0, int.MaxValue),
-                parsed.GetValue(trustDigest));
+                parsed.GetValue(trustDigest),
+                kvDisk.Read(parsed));
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
         return command;
@@ -67,4 +74,6 @@ static class UpCommand
 /// <param name="ThreadsPerWorker">Compute threads, at least 1.</param>
 /// <param name="RestartLimit">See <see cref="RestartPolicy"/>.</param>
 /// <param name="TrustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
-sealed record UpOptions(CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest);
+/// <param name="KvDisk">Of all workers together; null: none.</param>
+sealed record UpOptions(
+    CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest, KvDiskPlace? KvDisk = null);

@@ -43,6 +43,7 @@ static class WorkerCommand
         };
         var quantize = QuantizeOption.Create();
         var trustDigest = TrustDigestOption();
+        var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the worker stops; a folder of this worker's own");
         var name = new Option<string>("--name")
         {
             HelpName = "NAME",
@@ -50,6 +51,9 @@ static class WorkerCommand
             DefaultValueFactory = _ => "",
         };
         var peerLink = TensorOptions.PeerLink();
+        var orphanTimeout = new TimeOption(
+            "--orphan-timeout", "how long it keeps its weights for a coordinator that is gone; it goes on trying to register after that",
+            WorkerOptions.UsualOrphanTimeout);
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
         var joinToken = JoinTokenOption.Create("the coordinator must know it too");
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses)
@@ -64,10 +68,11 @@ static class WorkerCommand
         };
         var command = new Command("worker", "Hold one shard of the model and run it.")
         {
-            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, joinToken, reflection,
+            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, joinToken, orphanTimeout,
+            reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
-        foreach (var option in tls.All) command.Add(option);
+        foreach (var option in kvDisk.All.Concat(tls.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new WorkerOptions
             {
@@ -77,11 +82,14 @@ static class WorkerCommand
                 CacheFolder = parsed.GetValue(cache),
                 CacheBytes = parsed.GetValue(cacheSize),
                 ProfileFolder = parsed.GetValue(profiles),
+                KvDiskFolder = kvDisk.Read(parsed)?.Folder,
+                KvDiskBytes = kvDisk.Read(parsed)?.Bytes,
                 MemoryBytes = parsed.GetValue(memory),
                 ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
                 TrustDigest = parsed.GetValue(trustDigest),
                 Name = parsed.GetRequiredValue(name),
                 PeerLink = peerLink.In(parsed),
+                OrphanTimeout = orphanTimeout.In(parsed),
                 Tls = tls.Read(parsed),
                 JoinTokenFile = parsed.GetValue(joinToken),
                 GrpcReflection = parsed.GetValue(reflection),

@@ -59,7 +59,7 @@ sealed class WorkerFleet : IAsyncDisposable
         {
             using var worker = WorkerProcess.Start(
                 name, _coordinator, _options.ThreadsPerWorker, _memory, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink,
-                trustDigest: _options.TrustDigest);
+                trustDigest: _options.TrustDigest, kvDisk: _options.KvDisk?.Of(name, _options.Coordinator.Workers));
             var started = Stopwatch.GetTimestamp();
             var exit = worker.WaitForExitAsync();
             if (await Task.WhenAny(exit, IsCancelledWithinAsync(_closing.Token, Timeout.InfiniteTimeSpan)) != exit)

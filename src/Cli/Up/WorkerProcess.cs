@@ -38,17 +38,19 @@ sealed class WorkerProcess : IDisposable
     /// <param name="processors">The processors that it may use; null: all.</param>
     /// <param name="trustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
     /// <param name="profiles">The folder of its measurements; null: the default folder.</param>
+    /// <param name="kvDisk">Where it keeps KV blocks; null: nowhere.</param>
     /// <exception cref="CommandFailedException">The system does not start it.</exception>
     public static WorkerProcess Start(
         string name, Uri coordinator, int threads, long memory, Action<string> writeLine, PeerLinkPreference peerLink = PeerLinkPreference.Auto,
-        IReadOnlyList<int>? processors = null, string? profiles = null, bool trustDigest = false)
+        IReadOnlyList<int>? processors = null, string? profiles = null, bool trustDigest = false, KvDiskPlace? kvDisk = null)
     {
         var link = peerLink.ToString().ToLowerInvariant();
         var start = OwnProgram.With(
         [
             "worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", "--memory", $"{memory}",
             TensorOptions.PeerLinkName, link, .. profiles is null ? Array.Empty<string>() : [WorkerCommand.Profiles, profiles],
-            .. trustDigest ? [WorkerCommand.TrustDigest] : Array.Empty<string>(), WorkerCommand.ExitWhenInputCloses, WorkerCommand.ExitWithParentThread,
+            .. trustDigest ? [WorkerCommand.TrustDigest] : Array.Empty<string>(),
+            .. kvDisk is null ? Array.Empty<string>() : [KvDiskOptions.FolderName, kvDisk.Folder, KvDiskOptions.SizeName, $"{kvDisk.Bytes}"], WorkerCommand.ExitWhenInputCloses, WorkerCommand.ExitWithParentThread,
         ]);
         (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
         var process = new Process { StartInfo = start };

@@ -25,10 +25,18 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     public static ApiError UnknownModel(string asked, string served)
         => new(404, InvalidRequest, $"The model '{asked}' does not exist here; this cluster serves '{served}'.", "model", "model_not_found");
 
+    /// <param name="param">The field that names the response; null: the address does.</param>
+    public static ApiError UnknownResponse(string id, string? param) => new(
+        param is null ? 404 : 400, InvalidRequest,
+        $"The response '{id}' is not kept: it was never stored, was deleted, or made room for later ones.", param, "response_not_found");
+
     /// <param name="asked">Method and path.</param>
     /// <param name="hint">A sentence: where to go instead.</param>
     public static ApiError UnknownPath(string asked, string hint)
         => new(404, InvalidRequest, $"Unknown address: {asked}. {hint}", Code: "unknown_url");
+
+    /// <summary>A feature of another server's API that this one does not have.</summary>
+    public static ApiError NotImplemented(string message) => new(501, InvalidRequest, message, Code: "not_implemented");
 
     /// <summary>The request line or the headers are longer than the API takes.</summary>
     public static ApiError LongHead(int status, string message) => new(status, InvalidRequest, message, Code: "request_head_too_large");
@@ -78,9 +86,28 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     public static ApiError Interrupted(string message)
         => new(503, ServerError, message, Code: "generation_interrupted") { RetryAfter = Soon };
 
+    public static ApiError UnknownSession(string id) => new(404, InvalidRequest,
+        $"There is no session '{id}': it was deleted, it ended by its time to live, or it never was. Make one with POST /v1/sessions.", "session_id", "session_not_found");
+
+    /// <summary>Another turn of the session runs.</summary>
+    public static ApiError SessionBusy(string message) => new(409, InvalidRequest, message, "session_id", "session_busy") { RetryAfter = Soon };
+
+    /// <summary>The session has changed while its turn ran.</summary>
+    public static ApiError SessionChanged(string id) => new(409, InvalidRequest,
+        $"Session '{id}' was deleted or changed while this turn ran, so the answer is not part of it. Read the session and send the turn again.", "session_id", "session_changed");
+
+    /// <summary>The client has as many sessions as it may.</summary>
+    public static ApiError TooManySessions(int most) => new(429, Requests,
+        $"This client has {most} sessions, as many as it may. Delete some (DELETE /v1/sessions/ID), or have the limit raised (--sessions-per-client).", Code: "session_limit_exceeded");
+
+    /// <summary>Where sessions are kept cannot be used; all else works.</summary>
+    public static ApiError SessionsUnavailable(string reason)
+        => new(503, ServerError, $"The request's session cannot be used now: {reason}. Requests without a session work.", Code: "session_store_unavailable") { RetryAfter = Soon };
+
     public static ApiError Internal(string message) => new(500, ServerError, message, Code: "internal_error");
 
-    public void WriteTo(Utf8JsonWriter json)
+    /// <param name="withRetryAfter">Where no header can say it: as "retry_after", in seconds.</param>
+    public void WriteTo(Utf8JsonWriter json, bool withRetryAfter = false)
     {
         json.WriteStartObject();
         json.WriteStartObject("error");
@@ -88,6 +115,7 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
         json.WriteString("type", Type);
         json.WriteString("param", Param);
         json.WriteString("code", Code);
+        if (withRetryAfter && RetryAfter is { } wait) json.WriteNumber("retry_after", (int)Math.Ceiling(wait.TotalSeconds));
         json.WriteEndObject();
         json.WriteEndObject();
     }

@@ -27,13 +27,16 @@ static class ApiLimits
     /// </summary>
     public const int HeadSlack = 2;
 
-    /// <summary>Nesting of a body's JSON.</summary>
-    public const int JsonDepth = 32;
+    /// <summary>Nesting of a body's JSON. Schemas of functions nest deeply.</summary>
+    public const int JsonDepth = 64;
 
     /// <summary>Prompts times n: the sequences that one request may run at a time.</summary>
     public const int Sequences = 128;
 
     public const int Messages = 4096;
+
+    /// <summary>Functions that a request may offer. OpenAI allows 128; agents that speak to several servers of tools bring more.</summary>
+    public const int Tools = 1024;
 
     /// <summary>OpenAI allows 4 stop strings, vLLM sets no limit.</summary>
     public const int Stops = 16;
@@ -47,6 +50,12 @@ static class ApiLimits
     public const int CacheSaltLength = 256;
 
     public const int LogitBiases = 1024;
+
+    /// <summary>Responses that are kept for /v1/responses/{id} and `previous_response_id`; the one that was not asked for the longest makes room.</summary>
+    public const int StoredResponses = 10_000;
+
+    /// <summary>Bytes that all kept responses take.</summary>
+    public const long StoredResponseBytes = 64 * 1024 * 1024;
 
     /// <summary>Requests that wait for their prompts to be encoded; one more is answered 503.</summary>
     public const int EncodingsWaiting = 64;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Templates;
 
@@ -29,9 +30,24 @@ public sealed record ServedModel(
     /// <summary>The longest context that the model was made for. It may be served with a shorter one.</summary>
     public int LongestContext { get; init; } = ContextLength;
 
+    /// <summary>How large the model is; nothing is known of it by default.</summary>
+    public ModelSize Size { get; init; } = new(0, 0, "");
+
     /// <summary>OpenAI's system_fingerprint: equal for equal weights.</summary>
     public string Fingerprint { get; } = $"fp_{Digest[(Digest.LastIndexOf(':') + 1)..][..Math.Min(10, Digest.Length - Digest.LastIndexOf(':') - 1)]}";
 
     /// <summary>Bytes of the longest token: no prompt has fewer tokens than its bytes divided by this.</summary>
     public int LongestToken { get; } = Enumerable.Range(0, Tokenizer.VocabularySize).Select(id => Tokenizer.BytesOf(id).Length).DefaultIfEmpty().Max();
+}
+
+/// <summary>How large a model is.</summary>
+/// <param name="Bytes">Of its weights as they are stored.</param>
+/// <param name="Parameters">Numbers in its weights.</param>
+/// <param name="Quantization">The tensor type that most of its bytes have, such as Q4_K.</param>
+public sealed record ModelSize(long Bytes, long Parameters, string Quantization)
+{
+    /// <summary>"8.0B", "5.2M": as people write it.</summary>
+    public string ParametersText => Parameters >= 1_000_000_000
+        ? string.Create(CultureInfo.InvariantCulture, $"{Parameters / 1e9:0.0}B")
+        : string.Create(CultureInfo.InvariantCulture, $"{Parameters / 1e6:0.0}M");
 }

@@ -28,9 +28,26 @@ public interface IGenerationEngine
 /// <param name="Reason">One line for people: what the engine waits for or what went wrong; empty when ready.</param>
 public sealed record EngineStatus(bool Ready, string Reason, ulong ViewVersion)
 {
-    /// <summary>Positions of the whole KV cache. A prompt and all generated tokens but the last must fit. Null while not ready.</summary>
+    /// <summary>Positions of the whole KV cache. A prompt and all generated tokens but the last must fit. Null before the first view is ready.</summary>
     public int? MaxPositions { get; init; }
+
+    /// <summary>Workers were lost, and others are about to take over. Sequences wait for that, for a limited time; new ones may come.</summary>
+    public bool IsRecovering { get; init; }
+
+    /// <summary>The workers of the cluster; null where the engine has none.</summary>
+    public WorkerCounts? Workers { get; init; }
+
+    /// <summary>Whether sequences are taken on.</summary>
+    public bool TakesSequences => Ready || IsRecovering;
 }
+
+/// <summary>How many workers there are, and what for.</summary>
+/// <param name="Wanted">That the operator wants to serve.</param>
+/// <param name="Serving">That have a part of the model in the view that serves or is being loaded.</param>
+/// <param name="Spare">That could take over.</param>
+/// <param name="Suspected">That are silent for longer than is usual for them.</param>
+/// <param name="SetAside">That plans do without where they can, because they failed again and again.</param>
+public sealed record WorkerCounts(int Wanted, int Serving, int Spare, int Suspected, int SetAside);
 
 /// <summary>One prompt to continue. The API has checked that prompt and generated tokens fit the context.</summary>
 /// <param name="Prompt">Must not change any more. Sequences that are queued together share work if they have the very same list.</param>
@@ -49,6 +66,9 @@ public sealed record SequenceRequest(IReadOnlyList<int> Prompt, SamplingOptions 
     /// <summary>KV is shared only among requests of the same salt.</summary>
     public string CacheSalt { get; init; } = "";
 
+    /// <summary>The conversation that this is a turn of: what it has computed is kept for the next turn. Null: none.</summary>
+    public string? SessionKey { get; init; }
+
     /// <summary>Names the client's request in logs, here and on the workers: at most 128 visible ASCII characters.</summary>
     public string RequestId { get; init; } = "";
 
@@ -66,7 +86,11 @@ public abstract record SequenceEvent
 
     /// <summary>The sequence runs: the first event of each that does.</summary>
     /// <param name="CachedTokens">How many of the prompt's tokens the prefix cache had.</param>
-    public sealed record Begun(int CachedTokens) : SequenceEvent;
+    public sealed record Begun(int CachedTokens) : SequenceEvent
+    {
+        /// <summary>The replica that runs it; empty where the engine has no names for them.</summary>
+        public string Replica { get; init; } = "";
+    }
 
     /// <summary>Log-probabilities of the prompt's tokens from the second on, where asked for; may come in several parts, before the first token.</summary>
     public sealed record Prompt(IReadOnlyList<SampledToken> Tokens) : SequenceEvent;

@@ -18,7 +18,7 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
 
     public ulong Id => id;
 
-    public SequenceRequest Request => request;
+    public SequenceRequest Request { get; private set; } = request;
 
     /// <summary>All known tokens: the prompt's, then the generated ones.</summary>
     public TokenHistory Tokens { get; } = new(request.Prompt);
@@ -28,7 +28,7 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
     public int GeneratedLength => Tokens.Count - Tokens.PromptLength;
 
     /// <summary>The most KV positions it can come to fill: the last token is sampled but never run.</summary>
-    public int MaxPositions => (int)Math.Min(int.MaxValue, PromptLength + (long)Math.Max(0, request.MaxTokens - 1));
+    public int MaxPositions => (int)Math.Min(int.MaxValue, PromptLength + (long)Math.Max(0, Request.MaxTokens - 1));
 
     /// <summary>How many of the prompt's tokens had their KV when the sequence first began; null before.</summary>
     public int? CachedTokens { get; internal set; }
@@ -43,6 +43,13 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
     public bool HasBegun => _begun is not null;
 
     public SequenceTimes Times => new(time.GetUtcNow() - time.GetElapsedTime(Submitted), Since(_begun), Since(_firstToken), Since(_lastToken));
+
+    /// <summary>Lets it have no more tokens than a KV cache of so many positions has room for, if nobody asked for so many.</summary>
+    internal void Fit(long positions)
+    {
+        var most = positions - PromptLength + 1;   // the last token is sampled but never run
+        if (Request.MaxTokensIsDefault && Request.MaxTokens > most && most > GeneratedLength) Request = Request with { MaxTokens = (int)most };
+    }
 
     internal void Begin(long now) => _begun ??= now;
 

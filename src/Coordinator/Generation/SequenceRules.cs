@@ -15,6 +15,9 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
 
     const int LongestId = 128;
 
+    /// <summary>Characters of a session's name.</summary>
+    public const int LongestSessionKey = 512;
+
     /// <summary>The first rule that is broken, in one line; null if none is.</summary>
     public string? FirstProblem(SequenceRequest request) => ProblemOfLimits(request) ?? ProblemOfPrompt(request.Prompt);
 
@@ -46,6 +49,7 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
             return $"logit_bias has {request.Sampling.LogitBias.Count} entries; at most {MostBiases} are possible";
         if (!IsPlain(request.RequestId)) return $"the request id must have at most {LongestId} visible ASCII characters";
         if (!IsPlain(request.TraceParent)) return $"the trace parent must have at most {LongestId} visible ASCII characters";
+        if (request.SessionKey is { Length: > LongestSessionKey }) return $"the session's name must have at most {LongestSessionKey} characters";
         return SamplingRanges.FirstProblem(request.Sampling, vocabularySize);
     }
 

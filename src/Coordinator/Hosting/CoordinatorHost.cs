@@ -10,6 +10,7 @@ using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
+using LlamaCluster.Sessions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -131,7 +132,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton<PeerChannels>()
             .AddSingleton<CoordinatorMetrics>()
             .AddSingleton<Pulse>()
-            .AddSingleton(_ => ClusterOwnership.Take(options.DataFolder))
+            .AddSingleton(provider => TakeOwnership(options, provider.GetRequiredService<ILogger<CoordinatorHost>>()))
+            .AddSingleton(options.Sessions)
+            .AddSingleton(SessionsOf)
             .AddSingleton<WorkerRegistry>()
             .AddSingleton<ICallerKeys, RegisteredWorkers>()
             .AddSingleton<IWorkerConfirmation, WorkerConfirmation>()
@@ -143,7 +146,24 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton<IGenerationEngine, ReplicaRouter>()
             .AddHostedService<ReplicaService>()
             .AddHostedService<ClusterSupervisor>()
+            .AddHostedService<SessionSweep>()
             .AddOpenAiApi();
+    }
+
+    static ClusterOwnership TakeOwnership(CoordinatorOptions options, ILogger logger)
+    {
+        if (!options.DataFolderIsDefault) return ClusterOwnership.Take(options.DataFolder);
+        var taken = ClusterOwnership.TakeDefault(options.DataFolder, out var problem);
+        if (problem is not null) LogNothingKept(logger, problem);
+        return taken;
+    }
+
+    static SessionDirectory SessionsOf(IServiceProvider provider)
+    {
+        var (options, time, loggers) = (provider.GetRequiredService<SessionsOptions>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>());
+        return provider.GetRequiredService<ClusterOwnership>().Folder is { } folder
+            ? new SessionDirectory(options, options.PlaceIn(folder), time, loggers)
+            : SessionDirectory.Temporary(options, time, loggers);
     }
 
     static OpenedModel ModelOf(IServiceProvider provider) => provider.GetRequiredService<OpenedModel>();
@@ -165,6 +185,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Serving {Model} ({Digest}), {ContextLength} tokens of context")]
     static partial void LogServing(ILogger logger, string model, string digest, int contextLength);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Sessions end with this process, and the next start is another cluster: {Problem}")]
+    static partial void LogNothingKept(ILogger logger, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Chat is refused, completions work: the model's chat template cannot be read: {Problem}")]
     static partial void LogTemplate(ILogger logger, string problem);

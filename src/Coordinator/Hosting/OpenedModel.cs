@@ -32,6 +32,7 @@ sealed class OpenedModel : IDisposable
         {
             LongestContext = files.Config.ContextLength,
             TemplateProblem = text.TemplateProblem,
+            Size = SizeOf(files),
         };
     }
 
@@ -74,8 +75,12 @@ sealed class OpenedModel : IDisposable
         var tokens = engine.KvTokens ?? Math.Max(ContextLength, Math.Min((long)engine.MaxRunning * ContextLength, UsualKvTokens));
         var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows);
         return new SupervisorOptions(
-            Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.TensorParallel,
-            options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine, options.Deadlines);
+            Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.MinWorkers,
+            options.TensorParallel, options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine,
+            options.Deadlines)
+        {
+            Tokenizer = Served.Tokenizer,
+        };
     }
 
     public void Dispose()
@@ -83,6 +88,10 @@ sealed class OpenedModel : IDisposable
         Weights.Hashes.Dispose();
         Weights.Files.Dispose();
     }
+
+    static ModelSize SizeOf(IModelWeights files) => new(
+        files.Tensors.Sum(tensor => tensor.Bytes), files.Tensors.Sum(tensor => tensor.Rows * tensor.Columns),
+        files.Tensors.GroupBy(tensor => tensor.Type).MaxBy(group => group.Sum(tensor => tensor.Bytes))?.Key.ToString() ?? "");
 
     /// <param name="modelContextLength">The longest sequence that the model was made for.</param>
     internal static int ContextLengthOf(CoordinatorOptions options, int modelContextLength)

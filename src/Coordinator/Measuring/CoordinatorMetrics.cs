@@ -37,7 +37,10 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly Counter<long> _hitTokens;
     readonly Counter<long> _draftedTokens;
     readonly Counter<long> _acceptedTokens;
+    readonly Counter<long> _spilledBlocks;
+    readonly Counter<long> _restoredBlocks;
     readonly Counter<long> _views;
+    readonly Histogram<double> _recovery;
     readonly Counter<double> _busy;
     readonly Histogram<double> _compute;
     readonly Histogram<double> _wait;
@@ -59,7 +62,10 @@ public sealed class CoordinatorMetrics : IDisposable
         _hitTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.hits", "{token}", "Queried tokens whose KV was in the cache.");
         _draftedTokens = _meter.CreateCounter<long>("llamacluster.speculation.drafted", "{token}", "Tokens that were guessed and verified in one step with a sampled one.");
         _acceptedTokens = _meter.CreateCounter<long>("llamacluster.speculation.accepted", "{token}", "Drafted tokens that turned out right.");
+        _spilledBlocks = _meter.CreateCounter<long>("llamacluster.kv.disk.blocks.spilled", "{block}", "KV blocks that the workers were told to write to disk.");
+        _restoredBlocks = _meter.CreateCounter<long>("llamacluster.kv.disk.blocks.restored", "{block}", "KV blocks that all workers have read from disk.");
         _views = _meter.CreateCounter<long>("llamacluster.views", "{view}", "Plans that became ready.");
+        _recovery = _meter.CreateHistogram<double>("llamacluster.recovery.duration", "s", "Time from the end of a view with open sequences until one of them got a token again.");
         _busy = _meter.CreateCounter<double>(StageBusy, "s", "Time in which a stage computed. Its rate is the share of time in which the stage is busy.");
         _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "Time in which a stage computed for one step.");
         _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "Time in which a stage waited for the activations of one step.");
@@ -71,6 +77,7 @@ public sealed class CoordinatorMetrics : IDisposable
         _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => Each(readout => readout.BlocksHeld), "{block}", "KV blocks that sequences hold.");
         _meter.CreateObservableGauge("llamacluster.kv.blocks.cached", () => Each(readout => readout.BlocksCached), "{block}", "KV blocks that no sequence holds and that keep a prefix for later requests.");
         _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => Each(readout => readout.BlocksFree), "{block}", "KV blocks that hold nothing.");
+        _meter.CreateObservableGauge("llamacluster.kv.disk.blocks", () => Each(readout => readout.BlocksOnDisk), "{block}", "KV blocks that all workers of the view have on disk.");
     }
 
     /// <param name="rows">Token positions that the step computed.</param>
@@ -89,6 +96,8 @@ public sealed class CoordinatorMetrics : IDisposable
     public void RequestRefused(string code) => _refusals.Add(1, new KeyValuePair<string, object?>("code", code));
 
     public void ViewReady(string replica) => _views.Add(1, Of(replica));
+
+    public void Recovered(string replica, TimeSpan after) => _recovery.Record(after.TotalSeconds, Of(replica));
 
     public void StageRan(string replica, int stage, int rank, StepTimings timings)
     {
@@ -114,6 +123,8 @@ public sealed class CoordinatorMetrics : IDisposable
         Add(_hitTokens, now.HitTokens - before.HitTokens, replica);
         Add(_draftedTokens, now.DraftedTokens - before.DraftedTokens, replica);
         Add(_acceptedTokens, now.AcceptedTokens - before.AcceptedTokens, replica);
+        Add(_spilledBlocks, now.BlocksSpilled - before.BlocksSpilled, replica);
+        Add(_restoredBlocks, now.BlocksRestored - before.BlocksRestored, replica);
     }
 
     public void Dispose() => _meter.Dispose();
@@ -144,4 +155,7 @@ public readonly record struct SchedulerReadout
     public long HitTokens { get; init; }
     public long DraftedTokens { get; init; }
     public long AcceptedTokens { get; init; }
+    public int BlocksOnDisk { get; init; }
+    public long BlocksSpilled { get; init; }
+    public long BlocksRestored { get; init; }
 }

@@ -21,6 +21,9 @@ public sealed record ClusterOwnership(string ClusterId, ulong Epoch) : IDisposab
 
     FileStream? _lock;
 
+    /// <summary>The folder that this process owns; null: none, and nothing is kept.</summary>
+    public string? Folder { get; private init; }
+
     /// <summary>The version that the first view of this epoch is above.</summary>
     public ulong ViewsBefore => Epoch * ViewsPerEpoch;
 
@@ -37,7 +40,7 @@ public sealed record ClusterOwnership(string ClusterId, ulong Epoch) : IDisposab
             held = Lock(folder);
             var state = Path.Combine(folder, StateFile);
             var owned = File.Exists(state) ? Read(state) : new ClusterOwnership(NewId(), 0);
-            owned = owned with { Epoch = owned.Epoch + 1, _lock = held };
+            owned = owned with { Epoch = owned.Epoch + 1, _lock = held, Folder = folder };
             Write(state, owned);
             return owned;
         }
@@ -46,6 +49,22 @@ public sealed record ClusterOwnership(string ClusterId, ulong Epoch) : IDisposab
             held?.Dispose();
             if (e is UnauthorizedAccessException) throw new IOException($"--data-dir: {folder} cannot be used: {ErrorText.Sentence(e.Message)}", e);
             throw;
+        }
+    }
+
+    /// <summary>The same with a folder that nobody asked for: where it cannot be used, nothing is kept.</summary>
+    /// <param name="problem">Why it cannot be used, in one line; null if it can.</param>
+    public static ClusterOwnership TakeDefault(string? folder, out string? problem)
+    {
+        problem = null;
+        try
+        {
+            return Take(folder);
+        }
+        catch (IOException e)
+        {
+            problem = e.Message;
+            return Take(null);
         }
     }
 

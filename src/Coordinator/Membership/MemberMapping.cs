@@ -36,7 +36,7 @@ static class MemberMapping
         };
     }
 
-    public static WorkerState ReadState(WorkerState state) => Enum.IsDefined(state) && state is not (WorkerState.Unspecified or WorkerState.Lost)
+    public static WorkerState ReadState(WorkerState state) => Enum.IsDefined(state) && state is not (WorkerState.Unspecified or WorkerState.Lost or WorkerState.Suspected)
         ? state
         : throw new InvalidMessageException($"state is {(int)state}, not IDLE, LOADING, READY or DRAINING");
 
@@ -123,6 +123,7 @@ static class MemberMapping
     {
         MemberState.Lost => WorkerState.Lost,
         MemberState.Draining => WorkerState.Draining,
+        _ when member.IsSuspected => WorkerState.Suspected,
         _ => member.Reported,
     };
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Protos;
@@ -17,8 +18,8 @@ public sealed record MembershipSnapshot(ulong ViewVersion, ImmutableArray<Member
     /// <summary>Workers that would register, but cannot be reached where they say that they are. The last few, oldest first.</summary>
     public ImmutableArray<UnreachableWorker> Unreachable { get; init; } = [];
 
-    /// <summary>The members that a new plan may include.</summary>
-    public IEnumerable<Member> Usable => Members.Where(member => member.State == MemberState.Alive);
+    /// <summary>The members that a new plan may include. Those that are set aside come last.</summary>
+    public IEnumerable<Member> Usable => Members.Where(member => member is { State: MemberState.Alive, IsSuspected: false }).OrderBy(member => member.SetAside.Length > 0);
 
     public Member? Find(WorkerId id) => Members.FirstOrDefault(member => member.Id == id);
 
@@ -26,6 +27,14 @@ public sealed record MembershipSnapshot(ulong ViewVersion, ImmutableArray<Member
     public Member? FindPresent(WorkerId id) => Find(id) is { IsLost: false } member ? member : null;
 
     public bool IsAssigned(WorkerId id) => Plan?.Find(id) is not null;
+
+    /// <param name="wanted">Workers that the operator wants to serve.</param>
+    public WorkerCounts Count(int wanted) => new(
+        wanted,
+        Members.Count(member => !member.IsLost && IsAssigned(member.Id)),
+        Usable.Count(member => !IsAssigned(member.Id) && member.SetAside.Length == 0),
+        Members.Count(member => !member.IsLost && member.IsSuspected),
+        Members.Count(member => !member.IsLost && member.SetAside.Length > 0));
 }
 
 /// <summary>A worker as the coordinator knows it. Immutable.</summary>
@@ -50,6 +59,12 @@ public sealed record Member(WorkerId Id, string Name, Uri Address)
     public string InstanceId { get; init; } = "";
 
     public bool IsLost => State == MemberState.Lost;
+
+    /// <summary>It is silent for longer than is usual for it. It may only be slow: it keeps what it holds, and counts again when its heartbeats come again.</summary>
+    public bool IsSuspected { get; init; }
+
+    /// <summary>Why plans do without it where they can; empty: they do not.</summary>
+    public string SetAside { get; init; } = "";
 
     /// <summary>What planning needs to know of it.</summary>
     public CandidateWorker ToCandidate() => new(Id, Name, Address, Capabilities.Machine);

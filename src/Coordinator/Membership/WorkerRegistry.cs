@@ -7,7 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Coordinator.Membership;
 
 /// <summary>
-/// Who is in the cluster. A worker registers, and plans may include it from its first heartbeat on. It is lost when its heartbeat stream
+/// Who is in the cluster. A worker registers, and plans may include it from its first heartbeat on. It is suspected while it is silent for longer
+/// than is usual for it, and no new plan includes it then. It is lost when its heartbeat stream
 /// breaks, when no heartbeat comes within the timeout, when another process registers at its address, or when a part of the coordinator
 /// that talks to it says so. A lost worker never comes back under its old id; it registers again. Only silence counts that this process was
 /// awake to hear (<see cref="Pulse"/>). Safe for concurrent use.
@@ -31,18 +32,12 @@ public sealed partial class WorkerRegistry(
     readonly Latest<MembershipSnapshot> _members = new(MembershipSnapshot.Empty with { ViewVersion = ownership.ViewsBefore });
     readonly Lock _changing = new();
 
-    /// <summary>For each member that is not lost: how long it has been silent.</summary>
-    readonly Dictionary<WorkerId, Silence> _silence = [];
+    /// <summary>Of each member that is not lost.</summary>
+    readonly Dictionary<WorkerId, LifeSigns> _lifeSigns = [];
 
     /// <summary>Set when a worker turns out to be unreachable. Null: none has been yet.</summary>
     ITimer? _forgetting;
     int _lastId;
-
-    TimeSpan SilenceAllowed => deadlines.HeartbeatTimeout;
-
-    TimeProvider Clock => time;
-
-    Pulse Pulse => pulse;
 
     public MembershipSnapshot Snapshot => _members.Value;
 
@@ -67,7 +62,7 @@ public sealed partial class WorkerRegistry(
             foreach (var older in present.Where(older => older.Address == member.Address))
                 MarkLost(older.Id, $"another process registered at its address, as {member.Id}");
             _members.Update(snapshot => Reached(snapshot, member.Address) with { Members = snapshot.Members.Add(member) });
-            _silence[member.Id] = new Silence(this, member.Id);
+            _lifeSigns[member.Id] = new LifeSigns(deadlines, pulse, time, () => Judge(member.Id));
             LogRegistered(member.Id, member.Name, member.Address);
             return member;
         }
@@ -97,14 +92,38 @@ public sealed partial class WorkerRegistry(
     {
         lock (_changing)
         {
-            if (!_silence.TryGetValue(id, out var silence)) return false;
-            silence.Broken();
-            Change(id, member => member.State != MemberState.Joining && member.Reported == reported ? member : member with
+            if (!_lifeSigns.TryGetValue(id, out var signs)) return false;
+            var suspected = signs.Beat() == Wellness.Suspected;
+            Change(id, member =>
             {
-                State = member.State == MemberState.Joining ? MemberState.Alive : member.State,
-                Reported = reported,
+                if (member.IsSuspected && !suspected) LogWellAgain(id, member.Name);
+                return member.State != MemberState.Joining && member.Reported == reported && member.IsSuspected == suspected ? member : member with
+                {
+                    State = member.State == MemberState.Joining ? MemberState.Alive : member.State,
+                    Reported = reported,
+                    IsSuspected = suspected,
+                };
             });
             return true;
+        }
+    }
+
+    /// <summary>What to call whenever a worker sends something other than heartbeats. It shows that the worker lives.</summary>
+    public Action Listener(WorkerId id)
+    {
+        lock (_changing) return _lifeSigns.TryGetValue(id, out var signs) ? signs.Heard : static () => { };
+    }
+
+    /// <summary>
+    /// Plans do without the worker where they can, because it failed the same way again and again. That is over when it registers as another process.
+    /// </summary>
+    public void SetAside(WorkerId id, string reason)
+    {
+        lock (_changing)
+        {
+            if (Snapshot.FindPresent(id) is not { SetAside: "" } member) return;
+            Change(id, _ => member with { SetAside = reason });
+            LogSetAside(id, member.Name, reason);
         }
     }
 
@@ -139,8 +158,8 @@ public sealed partial class WorkerRegistry(
     {
         lock (_changing)
         {
-            if (!_silence.Remove(id, out var silence)) return;
-            silence.Dispose();
+            if (!_lifeSigns.Remove(id, out var signs)) return;
+            signs.Dispose();
             var (member, assigned) = (Snapshot.Find(id)!, Snapshot.IsAssigned(id));
             Change(id, _ => member with { State = MemberState.Lost, Loss = reason });
             _members.Update(ForgetOldestLost);
@@ -168,8 +187,8 @@ public sealed partial class WorkerRegistry(
     {
         lock (_changing)
         {
-            foreach (var silence in _silence.Values) silence.Dispose();
-            _silence.Clear();
+            foreach (var signs in _lifeSigns.Values) signs.Dispose();
+            _lifeSigns.Clear();
             _forgetting?.Dispose();
         }
     }
@@ -177,12 +196,31 @@ public sealed partial class WorkerRegistry(
     /// <summary>The last one that tried has not tried again, and so has none before it.</summary>
     void ForgetUnreachable() => _members.Update(snapshot => snapshot with { Unreachable = [] });
 
+    /// <summary>The worker has been silent for a while.</summary>
+    void Judge(WorkerId id)
+    {
+        lock (_changing)
+        {
+            if (!_lifeSigns.TryGetValue(id, out var signs)) return;
+            switch (signs.Judge())
+            {
+                case Wellness.Silent:
+                    MarkLost(id, $"no heartbeat for {deadlines.HeartbeatTimeout.TotalSeconds:0.###} s");
+                    break;
+                case Wellness.Suspected when Snapshot.Find(id) is { IsSuspected: false } member:
+                    Change(id, _ => member with { IsSuspected = true });
+                    LogSuspected(id, member.Name, signs.Longest.TotalSeconds);
+                    break;
+            }
+        }
+    }
+
     Member Resume(Member same, Member again)
     {
-        var resumed = again with { State = same.State, Reported = same.Reported };
+        var resumed = again with { State = same.State, Reported = same.Reported, IsSuspected = same.IsSuspected, SetAside = same.SetAside };
         Change(same.Id, _ => resumed);
         _members.Update(snapshot => Reached(snapshot, same.Address));
-        _silence[same.Id].Broken();
+        _lifeSigns[same.Id].Resume();
         LogResumed(same.Id, same.Name);
         return resumed;
     }
@@ -212,6 +250,15 @@ public sealed partial class WorkerRegistry(
     [LoggerMessage(Level = LogLevel.Warning, Message = "The heartbeat stream of worker {Name} ({Worker}) ended while this process was frozen; it may register again")]
     partial void LogStreamEndedAfterBreak(WorkerId worker, string name);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Worker {Name} ({Worker}) is suspected: nothing was heard of it for {Seconds:0.0} s, longer than is usual for it")]
+    partial void LogSuspected(WorkerId worker, string name, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} ({Worker}) is well again: its heartbeats come as usual")]
+    partial void LogWellAgain(WorkerId worker, string name);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Worker {Name} ({Worker}) is set aside: {Reason}")]
+    partial void LogSetAside(WorkerId worker, string name, string reason);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} ({Worker}) wants to leave")]
     partial void LogDraining(WorkerId worker, string name);
 
@@ -220,38 +267,4 @@ public sealed partial class WorkerRegistry(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Worker {Name} ({Worker}) is lost: {Reason}")]
     partial void LogLost(WorkerId worker, string name, string reason);
-
-    /// <summary>How long a member has sent nothing. When that is too long, the member is lost. Used under the lock.</summary>
-    sealed class Silence : IDisposable
-    {
-        readonly WorkerRegistry _registry;
-        readonly WorkerId _worker;
-        readonly ITimer _timer;
-        long _since;
-
-        public Silence(WorkerRegistry registry, WorkerId worker)
-        {
-            (_registry, _worker) = (registry, worker);
-            _timer = registry.Clock.CreateTimer(_ => Due(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            Broken();
-        }
-
-        public void Broken()
-        {
-            _since = _registry.Clock.GetTimestamp();
-            _timer.Change(_registry.SilenceAllowed, Timeout.InfiniteTimeSpan);
-        }
-
-        public void Dispose() => _timer.Dispose();
-
-        void Due()
-        {
-            lock (_registry._changing)
-            {
-                var left = _registry.Pulse.Left(_registry.SilenceAllowed, _since);
-                if (left > TimeSpan.Zero) _timer.Change(left, Timeout.InfiniteTimeSpan);
-                else _registry.MarkLost(_worker, $"no heartbeat for {_registry.SilenceAllowed.TotalSeconds:0.###} s");
-            }
-        }
-    }
 }

@@ -27,15 +27,19 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     readonly ITimer _blame;
     readonly TaskCompletionSource<PipelineFailure> _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    readonly WorkerDisks? _disks;
+
     readonly Lock _lock = new();
     readonly Queue<StepInFlight> _inFlight = new();   // guarded by _lock, as are the fields below
     ulong _lastStep;
+    bool _hasVocabulary;   // the last stage has what grammars need to know of tokens
     PipelineFailure? _failure;
     PipelineFailure? _suspicion;
 
     GrpcPipeline(PipelineOptions options, StepStream[] streams, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger logger)
     {
         (_options, _streams, _metrics, _pulse, _time, _logger) = (options, streams, metrics, pulse, time, logger);
+        if (Array.TrueForAll(streams, stream => stream.SpillsAtOnce > 0)) _disks = new WorkerDisks(ViewVersion, streams, _lock);
         _stepDeadline = time.CreateTimer(_ => OnStepLate(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _blame = time.CreateTimer(_ => OnBlameDue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -47,6 +51,8 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     public int KvBlocks => _options.KvBlocks;
 
     public Task<PipelineFailure> Lost => _lost.Task;
+
+    public IWorkerDisks? Disks => _disks;
 
     /// <summary>Opens the streams to all workers of a plan that they have loaded.</summary>
     public static async Task<PipelineOpening> OpenAsync(
@@ -77,12 +83,30 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             _inFlight.Enqueue(pending);
             if (_inFlight.Count == 1) RestartDeadline();
             if (step.Ended.Count > 0) End(step.Ended);
-            foreach (var history in StepMessages.HistoriesOf(step, ViewVersion))
-                foreach (var stream in _streams.Where(stream => stream.Worker.Stage == StageCount - 1)) stream.Send(history);
+            if (step.Moves is { } moves) _disks!.Move(moves);
+            SendGrammars(step);
+            foreach (var history in StepMessages.HistoriesOf(step, ViewVersion)) SendToLastStage(history);
             var requests = StepMessages.Of(step, ViewVersion, pending.Id, StageCount);
             foreach (var stream in _streams) stream.Send(requests[stream.Worker.Stage]);
             return pending.Returned;
         }
+    }
+
+    void SendGrammars(ScheduledStep step)
+    {
+        foreach (var grammar in StepMessages.GrammarsOf(step, ViewVersion))
+        {
+            if (!_hasVocabulary && _options.Tokenizer is { } tokenizer)
+                foreach (var part in StepMessages.VocabularyOf(tokenizer, ViewVersion)) SendToLastStage(part);
+            _hasVocabulary = true;
+            SendToLastStage(grammar);
+        }
+    }
+
+    void SendToLastStage(StepRequest request)
+    {
+        foreach (var stream in _streams)
+            if (stream.Worker.Stage == StageCount - 1) stream.Send(request);
     }
 
     public void End(IReadOnlyList<ulong> sequences)
@@ -110,7 +134,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Abort(new PipelineFailure(null, WorkerLost: false, $"view {ViewVersion} was closed"));
+        Abort(new PipelineFailure(null, WorkerLost: false, $"view {ViewVersion} was closed") { IsPlanned = true });
         foreach (var stream in _streams) await stream.DisposeAsync();
         await _stepDeadline.DisposeAsync();
         await _blame.DisposeAsync();
@@ -118,11 +142,14 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     void OnReply(StepStream stream, StepReply reply)
     {
+        stream.Worker.Heard();
         switch (reply)
         {
             case { Result: { } result } when result.ViewVersion == ViewVersion: OnResult(stream, result); break;
             case { Done: { } done } when done.ViewVersion == ViewVersion: OnDone(stream, done.StepId, done.Timings); break;
             case { Failed: { } failed }: OnFailed(stream.Worker, failed); break;
+            case { Kept: { } kept } when kept.ViewVersion == ViewVersion: _disks?.OnKept(stream, kept); break;
+            case { Restored: { } restored } when restored.ViewVersion == ViewVersion: _disks?.OnRestored(stream, restored); break;
             default: LogDropped(stream.Worker, reply.KindCase); break;
         }
     }
@@ -163,7 +190,10 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     void OnFailed(StageWorker worker, StepFailed failed)
     {
-        var failure = worker.Failed($"{failed.Reason}: {failed.Message.ReplaceLineEndings(" ")}");
+        var failure = worker.Failed($"{failed.Reason}: {failed.Message.ReplaceLineEndings(" ")}") with
+        {
+            IsStepError = failed.Reason is StepFailed.Types.Reason.BadStep or StepFailed.Types.Reason.Internal,
+        };
         if (failed.Reason != StepFailed.Types.Reason.PeerLost)
         {
             Abort(failure);

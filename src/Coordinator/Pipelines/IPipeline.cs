@@ -1,6 +1,7 @@
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Pipelines;
 
@@ -21,8 +22,11 @@ public interface IPipeline : IAsyncDisposable
     /// <summary>Completes at the first failure.</summary>
     Task<PipelineFailure> Lost { get; }
 
+    /// <summary>Where the workers keep KV blocks beyond memory. Null: not all of them do.</summary>
+    IWorkerDisks? Disks => null;
+
     /// <summary>
-    /// Sends a step off. The workers run steps in the order in which they were sent. The task never faults and always completes, at the
+    /// Sends a step off, with the ends and moves that come before it. The workers run steps in the order in which they were sent. The task never faults and always completes, at the
     /// latest when the deadline for a step is over. The tasks of several steps may complete in any order; the caller sorts them.
     /// </summary>
     Task<StepReturn> ExecuteAsync(ScheduledStep step);
@@ -32,6 +36,22 @@ public interface IPipeline : IAsyncDisposable
 
     /// <summary>Fails the pipeline for a reason that it cannot see itself.</summary>
     void Abort(PipelineFailure failure);
+}
+
+/// <summary>The disks of a pipeline's workers, all of them.</summary>
+public interface IWorkerDisks
+{
+    /// <summary>How many there are.</summary>
+    int Count { get; }
+
+    /// <summary>Spills that every worker has buffers for.</summary>
+    int SpillsAtOnce { get; }
+
+    /// <summary>Has all workers move blocks, after the steps sent so far and before later ones. What a step brings along is moved with it.</summary>
+    void Move(BlockMoves moves);
+
+    /// <summary>Tells what is on the disks, and then what changes there. To be called once. Reports of one worker come in order.</summary>
+    void Follow(Action<DiskReport> report);
 }
 
 /// <summary>How a step came back.</summary>
@@ -50,7 +70,14 @@ public abstract record StepReturn
 /// <param name="Worker">The worker at fault, where that is known.</param>
 /// <param name="WorkerLost">That worker does not answer any more, as opposed to having answered that something failed.</param>
 /// <param name="Message">One line for people: which worker (name and address) and what happened to it.</param>
-public sealed record PipelineFailure(WorkerId? Worker, bool WorkerLost, string Message);
+public sealed record PipelineFailure(WorkerId? Worker, bool WorkerLost, string Message)
+{
+    /// <summary>The supervisor ended the view for another one; nothing broke.</summary>
+    public bool IsPlanned { get; init; }
+
+    /// <summary>A worker answered that it could not carry a step out.</summary>
+    public bool IsStepError { get; init; }
+}
 
 /// <summary>Whether the workers of a view took up their streams of steps.</summary>
 public abstract record PipelineOpening
@@ -68,7 +95,11 @@ public abstract record PipelineOpening
 /// <param name="Workers">In stage order, then rank order, as in the plan.</param>
 /// <param name="VocabularySize">V: sampled ids are below it.</param>
 public sealed record PipelineOptions(
-    string Replica, ClusterPlan Plan, IReadOnlyList<StageWorker> Workers, int KvBlocks, int VocabularySize, ClusterDeadlines Deadlines);
+    string Replica, ClusterPlan Plan, IReadOnlyList<StageWorker> Workers, int KvBlocks, int VocabularySize, ClusterDeadlines Deadlines)
+{
+    /// <summary>The model's tokens, of which the last stage is told once there is a grammar. Null: there are no grammars.</summary>
+    public ITokenizer? Tokenizer { get; init; }
+}
 
 /// <summary>A worker with the part it has in a view.</summary>
 /// <param name="Name">For people.</param>
@@ -76,6 +107,9 @@ public sealed record PipelineOptions(
 public sealed record StageWorker(ShardAssignment Assignment, string Name, PeerKey Key)
 {
     public WorkerId Id => Assignment.Worker;
+
+    /// <summary>Called whenever the worker has sent something.</summary>
+    public Action Heard { get; init; } = static () => { };
 
     public int Stage => Assignment.Stage;
 

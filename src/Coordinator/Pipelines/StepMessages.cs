@@ -1,6 +1,9 @@
+using System.Buffers;
+using Google.Protobuf;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Protos;
+using LlamaCluster.Text;
 using BlockCopy = LlamaCluster.Protos.BlockCopy;
 
 namespace LlamaCluster.Coordinator.Pipelines;
@@ -14,12 +17,52 @@ static class StepMessages
     /// <summary>Tokens of one part of a history: far below a message's budget.</summary>
     const int HistoryPartTokens = 1 << 18;
 
+    /// <summary>Bytes and tokens of one part of a vocabulary: far below a message's budget.</summary>
+    const int VocabularyPartBytes = 1 << 20;
+
+    const int VocabularyPartTokens = 1 << 18;
+
     /// <summary>What the ranks of the last stage must have before the step: the tokens that the sampling of its new sequences looks back on.</summary>
     public static IEnumerable<StepRequest> HistoriesOf(ScheduledStep step, ulong viewVersion) =>
         from chunk in step.Chunks
-        where chunk.Introduces && chunk.Run.Sampling.NeedsHistory && chunk.Start > 0
+        where chunk.Introduces && chunk.Start > 0 && LooksBack(chunk)
         from part in chunk.Run.Tokens.Take(chunk.Start).Chunk(HistoryPartTokens)
         select new StepRequest { History = new HistoryPart { ViewVersion = viewVersion, SequenceId = chunk.Run.Id, Tokens = { part } } };
+
+    static bool LooksBack(ScheduledChunk chunk) =>
+        chunk.Run.Sampling.NeedsHistory || (chunk.Run.Sequence.Request.Grammar is not null && chunk.Start > chunk.Run.Sequence.PromptLength);
+
+    /// <summary>The grammars of the step's new sequences, which the ranks of the last stage must have before the step.</summary>
+    public static IEnumerable<StepRequest> GrammarsOf(ScheduledStep step, ulong viewVersion) =>
+        from chunk in step.Chunks
+        where chunk.Introduces && chunk.Run.Sequence.Request.Grammar is not null
+        let grammar = chunk.Run.Sequence.Request.Grammar
+        select new StepRequest { Grammar = new SequenceGrammar { ViewVersion = viewVersion, SequenceId = chunk.Run.Id, Kind = (uint)grammar.Kind, Text = grammar.Text } };
+
+    /// <summary>What the ranks of the last stage must have before the view's first grammar.</summary>
+    public static IEnumerable<StepRequest> VocabularyOf(ITokenizer tokenizer, ulong viewVersion)
+    {
+        var texts = new ArrayBufferWriter<byte>(VocabularyPartBytes);
+        var part = new VocabularyPart { ViewVersion = viewVersion };
+        for (var id = 0; id < tokenizer.VocabularySize; id++)
+        {
+            var text = tokenizer.IsControl(id) ? default : tokenizer.BytesOf(id);
+            if (text.Length > VocabularyPartBytes) text = default;   // no grammar can use it
+            if (texts.WrittenCount + text.Length > VocabularyPartBytes || part.Lengths.Count == VocabularyPartTokens)
+            {
+                part.Texts = ByteString.CopyFrom(texts.WrittenSpan);
+                yield return new StepRequest { Vocabulary = part };
+                texts.ResetWrittenCount();
+                part = new VocabularyPart { ViewVersion = viewVersion };
+            }
+            texts.Write(text.Span);
+            part.Lengths.Add((uint)text.Length);
+        }
+        part.Texts = ByteString.CopyFrom(texts.WrittenSpan);
+        part.EndIds.Add(tokenizer.StopIds);
+        part.Last = true;
+        yield return new StepRequest { Vocabulary = part };
+    }
 
     /// <returns>One message per stage; the stages in the middle share theirs.</returns>
     public static StepRequest[] Of(ScheduledStep step, ulong viewVersion, ulong stepId, int stages)

@@ -15,6 +15,7 @@ sealed class StepStream : IAsyncDisposable
 
     // Bounded by the steps in flight and the sequences that have ended since they were sent.
     readonly Channel<StepRequest> _outbox = Channel.CreateUnbounded<StepRequest>(new UnboundedChannelOptions { SingleReader = true });
+    List<BlocksKept> _announced = [];
     Task _running = Task.CompletedTask;
 
     public StepStream(StageWorker worker, GrpcChannel channel)
@@ -28,6 +29,12 @@ sealed class StepStream : IAsyncDisposable
     /// <summary>The last step that the worker has reported done. Guarded by the lock of the pipeline.</summary>
     public ulong DoneUpTo { get; set; }
 
+    /// <summary>KV blocks that the worker can write to disk at a time; 0: it keeps none there.</summary>
+    public int SpillsAtOnce { get; private set; }
+
+    /// <summary>What the worker had on disk when it took up the stream. It is forgotten here.</summary>
+    public IReadOnlyList<BlocksKept> TakeAnnounced() => Interlocked.Exchange(ref _announced, []);
+
     /// <summary>The handshake: makes sure that both sides mean the same shard of the same view and model.</summary>
     /// <returns>Null when the worker takes steps.</returns>
     public async Task<PipelineFailure?> OpenAsync(ulong viewVersion, string modelDigest, CancellationToken cancellation)
@@ -37,15 +44,10 @@ sealed class StepStream : IAsyncDisposable
             var open = new OpenSteps { ViewVersion = viewVersion, ModelDigest = modelDigest, WorkerId = _worker.Id.Value };
             // Writing to a call that is over fails in one of several ways; reading from it tells why it is over.
             await _call.RequestStream.WriteAsync(new StepRequest { Open = open }, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!await _call.ResponseStream.MoveNext(cancellation)) return _worker.Failed("it ended the stream of steps at once");
-            return _call.ResponseStream.Current switch
-            {
-                { Opened: { } opened } when opened.ViewVersion == viewVersion && opened.Stage == _worker.Stage => null,
-                { Opened: { } other } => _worker.Failed(
-                    $"it opened stage {other.Stage} of view {other.ViewVersion}, not stage {_worker.Stage} of view {viewVersion}"),
-                { Failed: { } failed } => _worker.Failed(failed.Message),
-                var other => _worker.Failed($"it answered the handshake with {other.KindCase}"),
-            };
+            while (await _call.ResponseStream.MoveNext(cancellation))
+                if (_call.ResponseStream.Current.Kept is { } kept) _announced.Add(kept);
+                else return Problem(_call.ResponseStream.Current, viewVersion);
+            return _worker.Failed("it ended the stream of steps at once");
         }
         catch (RpcException e)
         {
@@ -70,6 +72,23 @@ sealed class StepStream : IAsyncDisposable
         _call.Dispose();
         _channel.Dispose();
         _closing.Dispose();
+    }
+
+    /// <summary>What is wrong with the answer to the handshake; null if nothing is.</summary>
+    PipelineFailure? Problem(StepReply answer, ulong viewVersion)
+    {
+        switch (answer)
+        {
+            case { Opened: { } opened } when opened.ViewVersion == viewVersion && opened.Stage == _worker.Stage:
+                SpillsAtOnce = (int)Math.Min(opened.SpillsAtOnce, int.MaxValue);
+                return null;
+            case { Opened: { } other }:
+                return _worker.Failed($"it opened stage {other.Stage} of view {other.ViewVersion}, not stage {_worker.Stage} of view {viewVersion}");
+            case { Failed: { } failed }:
+                return _worker.Failed(failed.Message);
+            default:
+                return _worker.Failed($"it answered the handshake with {answer.KindCase}");
+        }
     }
 
     async Task RunAsync(Action<StepStream, StepReply> onReply, Action<PipelineFailure> onEnd)

@@ -15,13 +15,23 @@ abstract record LoopMessage
 
     public sealed record Return(ReplicaView View, ScheduledStep Step, StepReturn How) : LoopMessage;
 
+    /// <summary>How many positions of a session are in memory?</summary>
+    public sealed record AskSession(string Key, TaskCompletionSource<int> Positions) : LoopMessage;
+
+    /// <summary>A worker said something of the KV blocks on its disk.</summary>
+    public sealed record OnDisk(ReplicaView View, DiskReport Report) : LoopMessage;
+
     public sealed record Attach(IPipeline Pipeline) : LoopMessage;
 
-    public sealed record Detach(IPipeline Pipeline, string Reason) : LoopMessage;
+    /// <summary>The pipeline is of no use any more; its sequences wait for the next one.</summary>
+    public sealed record Detach(IPipeline Pipeline, PipelineFailure Why) : LoopMessage;
 
     /// <summary>Take nothing new; say when nothing runs any more.</summary>
     /// <param name="ForGood">Not even when another pipeline is attached: the process is stopping.</param>
     public sealed record Drain(string Reason, bool ForGood, TaskCompletionSource Drained) : LoopMessage;
+
+    /// <summary>Say how much is open.</summary>
+    public sealed record Count(TaskCompletionSource<ReplicaLoad> Counted) : LoopMessage;
 
     /// <summary>Look again: a prompt's keys are known, a reader has caught up, or time has passed.</summary>
     public sealed record Wake : LoopMessage

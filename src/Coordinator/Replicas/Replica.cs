@@ -13,36 +13,52 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// pipeline after the other. This class is what others see of it, from any thread; each call is a message to the replica's loop.
 /// </summary>
 public sealed class Replica(
-    string name, EngineOptions options, ModelIdentity model, CoordinatorMetrics metrics, TimeProvider time, ILogger<Replica> logger)
+    string name, EngineOptions options, ClusterDeadlines deadlines, ModelIdentity model, CoordinatorMetrics metrics, TimeProvider time, ILogger<Replica> logger)
 {
     // Bounded by the open requests, the steps in flight and the views. The loop waits for nobody, so it is emptied at once.
     readonly Channel<LoopMessage> _inbox = Channel.CreateUnbounded<LoopMessage>(new UnboundedChannelOptions { SingleReader = true });
     volatile EngineStatus _status = new(false, "the coordinator is starting", 0);
     volatile string? _endsFor;
+    volatile ReplicaLoop? _loop;
 
     /// <summary>Stands at everything that is measured of this replica.</summary>
     public string Name => name;
 
-    /// <summary>Whether it takes sequences. The supervisor says so, until the replica is drained for good.</summary>
+    /// <summary>
+    /// Whether it takes sequences. The supervisor says whether it is ready, until the replica is drained for good. While a replica that was
+    /// ready waits for its next view, sequences may wait with it.
+    /// </summary>
     public EngineStatus Status
     {
-        get => _endsFor is { } reason ? _status with { Ready = false, Reason = reason } : _status;
-        set => _status = value;
+        get
+        {
+            var status = _status;
+            if (_endsFor is { } reason) return status with { Ready = false, Reason = reason };
+            return !status.Ready && _loop is { IsRecovering: true } ? status with { IsRecovering = true } : status;
+        }
+        set => _status = value.MaxPositions is null ? value with { MaxPositions = _status.MaxPositions } : value;
     }
 
     /// <summary>Runs until cancelled. Then every open sequence fails, and so does every later one.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {
-        await using var loop = new ReplicaLoop(name, options, _inbox, metrics, time, logger);
+        await using var loop = new ReplicaLoop(name, options, deadlines.Recovery, _inbox, metrics, time, logger);
+        _loop = loop;
         await loop.RunAsync(stopping);
     }
 
-    /// <summary>Sequences run on this pipeline from now on.</summary>
+    /// <summary>Sequences run on this pipeline from now on, those too that another one ran before.</summary>
     public void Attach(IPipeline pipeline) => _inbox.Writer.TryWrite(new LoopMessage.Attach(pipeline));
 
-    /// <summary>Sequences that still run on this pipeline fail, and later ones too, until another is attached.</summary>
-    /// <param name="reason">One line for clients.</param>
-    public void Detach(IPipeline pipeline, string reason) => _inbox.Writer.TryWrite(new LoopMessage.Detach(pipeline, reason));
+    /// <summary>Sequences run no longer on this pipeline. They wait for another to be attached, for as long as <see cref="ClusterDeadlines.Recovery"/>.</summary>
+    public void Detach(IPipeline pipeline, PipelineFailure why) => _inbox.Writer.TryWrite(new LoopMessage.Detach(pipeline, why));
+
+    /// <summary>How much is open now.</summary>
+    public Task<ReplicaLoad> CountAsync()
+    {
+        var counted = new TaskCompletionSource<ReplicaLoad>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return _inbox.Writer.TryWrite(new LoopMessage.Count(counted)) ? counted.Task : Task.FromResult(new ReplicaLoad(0, 0));
+    }
 
     /// <summary>Takes no new sequences until the next pipeline is attached.</summary>
     /// <param name="forGood">Not even then: the process is stopping.</param>
@@ -52,6 +68,15 @@ public sealed class Replica(
         if (forGood) _endsFor = reason;
         var drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         return _inbox.Writer.TryWrite(new LoopMessage.Drain(reason, forGood, drained)) ? drained.Task : Task.CompletedTask;
+    }
+
+    /// <summary>
+    /// Positions from a session's beginning whose KV this replica holds in memory for the session's next turn. 0: it holds none, or the session is not known.
+    /// </summary>
+    public Task<int> ResidentPositionsAsync(string sessionKey)
+    {
+        var positions = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return _inbox.Writer.TryWrite(new LoopMessage.AskSession(sessionKey, positions)) ? positions.Task : Task.FromResult(0);
     }
 
     /// <summary>Queues sequences together: all are taken on, or all are refused.</summary>

@@ -9,7 +9,9 @@ namespace LlamaCluster.Coordinator.Replicas;
 
 /// <summary>
 /// The heart of a replica: takes in what has happened, schedules, sends steps off, and again. One task owns all sequences; everybody else sends
-/// it messages. It waits only for messages. It works for as long as the process does, with one view after the other.
+/// it messages. It waits only for messages. It works for as long as the process does, with one view after the other. When a view is over, its
+/// sequences are not: they wait in <see cref="UnservedLine"/>, as new ones do that come meanwhile. The next view computes them again from their tokens,
+/// and since results are exact, their streams go on as if nothing had happened.
 /// </summary>
 sealed partial class ReplicaLoop : IAsyncDisposable
 {
@@ -21,22 +23,28 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     readonly CoordinatorMetrics _metrics;
     readonly TimeProvider _time;
     readonly ILogger _logger;
-    readonly ITimer _overdue;
-    readonly Dictionary<ulong, SequenceStream> _open = [];
-    readonly Dictionary<ulong, SequenceStream> _behind = [];   // open, and paused until their readers catch up
-    readonly LinkedList<SequenceStream> _arrivals = [];   // open, by arrival; without those before the first that has not begun
-    SequenceStream? _overdueFor;   // whose time the timer is set for
+    readonly OpenStreams _open;
+    readonly PoisonWatch _poison = new();
+    readonly Isolation _isolation;
+    readonly UnservedLine _unserved;
+    readonly List<TaskCompletionSource> _drains = [];   // who waits until nothing runs any more
     ReplicaView? _view;
     ulong _lastSequence;
     string? _refusal = "no model is loaded yet";
     bool _refusesForGood;
-    readonly List<TaskCompletionSource> _drains = [];   // who waits until nothing runs any more
 
-    public ReplicaLoop(string name, EngineOptions options, Channel<LoopMessage> inbox, CoordinatorMetrics metrics, TimeProvider time, ILogger logger)
+    public ReplicaLoop(
+        string name, EngineOptions options, TimeSpan recoveryTimeout, Channel<LoopMessage> inbox, CoordinatorMetrics metrics, TimeProvider time, ILogger logger)
     {
         (_name, _options, _inbox, _metrics, _time, _logger) = (name, options, inbox, metrics, time, logger);
-        _overdue = time.CreateTimer(_ => inbox.Writer.TryWrite(LoopMessage.Wake.Instance), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _open = new OpenStreams(options.MaxWait, time, Wake);
+        (_unserved, _isolation) = (new UnservedLine(recoveryTimeout, time, Wake), new Isolation(_poison));
     }
+
+    /// <summary>Sequences wait for another view, and may for some time yet. Safe to ask from any thread.</summary>
+    public bool IsRecovering => _unserved.Scheduler is not null;
+
+    StepScheduler? Scheduler => _view?.Scheduler ?? _unserved.Scheduler;
 
     public async Task RunAsync(CancellationToken stopping)
     {
@@ -52,23 +60,33 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         finally
         {
             _inbox.Writer.TryComplete();
-            LeaveView("the coordinator is stopping");
+            EndAll("the coordinator is stopping");
             while (_inbox.Reader.TryRead(out var message)) Update(message);
         }
     }
 
-    public ValueTask DisposeAsync() => _overdue.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _open.DisposeAsync();
+        await _unserved.DisposeAsync();
+    }
 
     void Turn()
     {
         try
         {
             while (_inbox.Reader.TryRead(out var message)) Update(message);
-            if (_view is null) return;
+            if (_unserved.IsOverdue()) EndAll($"{_unserved.Reason}, and no other worker could take over within {_unserved.Limit.TotalSeconds:0.###} s");
+            if (Scheduler is not { } scheduler) return;
             RefuseOverdue();
-            ResumeReaders();
-            _view.SendSteps(_time.GetTimestamp());
-            _metrics.Observe(_name, _view.Scheduler);
+            if (_view is not null)
+            {
+                ResumeReaders();
+                _isolation.Apply(_view, _open);
+                _view.SendSteps(_time.GetTimestamp());
+            }
+            TellIfDrained();
+            _metrics.Observe(_name, scheduler);
         }
         catch (Exception e)
         {
@@ -76,7 +94,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             LogBroke(_name, e);
             var reason = $"the generation loop failed ({e.GetType().Name})";
             _view?.Pipeline.Abort(new PipelineFailure(null, WorkerLost: false, reason));
-            LeaveView(reason);
+            EndAll(reason);
         }
     }
 
@@ -87,17 +105,81 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             case LoopMessage.Submit { Streams: var streams }: Submit(streams); break;
             case LoopMessage.Abandon { Stream: var stream }: Abandon(stream); break;
             case LoopMessage.Return returned when returned.View == _view: Return(returned); break;
+            case LoopMessage.AskSession ask: ask.Positions.TrySetResult(_view?.Scheduler.ResidentPositions(ask.Key) ?? 0); break;
+            case LoopMessage.OnDisk told when told.View == _view: _view.Disk!.Tier.Update(told.Report); break;
             case LoopMessage.Attach { Pipeline: var pipeline }: Attach(pipeline); break;
-            case LoopMessage.Detach detach when detach.Pipeline == _view?.Pipeline: LeaveView(detach.Reason); break;
+            case LoopMessage.Detach detach when detach.Pipeline == _view?.Pipeline: LeaveView(detach.Why); break;
             case LoopMessage.Drain drain: Drain(drain); break;
+            case LoopMessage.Count { Counted: var counted }: counted.TrySetResult(_open.Load); break;
         }
-        if (_open.Count == 0) TellDrained();
+        TellIfDrained();
     }
 
     void Attach(IPipeline pipeline)
     {
-        _view = new ReplicaView(pipeline, _options, _inbox.Writer);
+        _view?.Dispose();
+        _view = new ReplicaView(pipeline, _options, _inbox.Writer, _time, _logger);
         if (!_refusesForGood) _refusal = null;
+        _isolation.Begin(_open);
+        MoveTo(_view.Scheduler);
+        _unserved.Close(isServed: _open.Count == 0);
+        if (_open.Count > 0) LogGoOn(_name, _open.Count, pipeline.ViewVersion);
+    }
+
+    /// <summary>The view's pipeline is of no use any more. Its sequences, and new ones, wait for the next one.</summary>
+    void LeaveView(PipelineFailure why)
+    {
+        (var view, _view) = (_view!, null);
+        view.Dispose();
+        _metrics.Observe(_name, null);
+        if (_poison.ViewEnded(why, view.UnderWay) is { } poisonous) EndPoisonous(_open[poisonous], why);
+        if (!_refusesForGood) _refusal = null;
+        _unserved.Open(view.Unserved(_options), why.Message);
+        MoveTo(_unserved.Scheduler!);
+        if (_open.Count > 0) LogWait(_name, _open.Count, _unserved.Limit.TotalSeconds, why.Message);
+    }
+
+    /// <summary>Hands all sequences to a scheduler, which knows nothing of them yet but their tokens.</summary>
+    void MoveTo(StepScheduler scheduler)
+    {
+        foreach (var stream in _open.All.ToList())
+        {
+            stream.Sequence!.Fit(scheduler.Pool.Positions);
+            stream.Run = new SequenceRun(stream.Sequence, stream.Keys);
+            if (!scheduler.TryRestore(stream.Run)) EndOutgrown(stream, scheduler.Pool.Positions);
+            else if (_open.IsBehind(stream)) scheduler.Pause(stream.Run);
+        }
+    }
+
+    void EndAll(string reason)
+    {
+        _view?.Dispose();
+        _view = null;
+        _unserved.Close(isServed: true);
+        if (!_refusesForGood) _refusal = reason;
+        foreach (var stream in _open.All.ToList())
+        {
+            Close(stream, "failed");
+            stream.Fail($"{reason}, and the request with it; {Again}", retryable: true);
+        }
+        TellIfDrained();
+        _metrics.Observe(_name, null);
+    }
+
+    void EndPoisonous(SequenceStream stream, PipelineFailure why)
+    {
+        var times = _poison.TimesOf(stream.Sequence!.Id);
+        LogPoisonous(_name, stream.Sequence.Id, stream.Request.RequestId, times, why.Message);
+        Close(stream, "failed");
+        stream.Fail($"the sequence failed: workers failed {times} times in a row as they computed it, the last time: {why.Message}", retryable: false);
+    }
+
+    void EndOutgrown(SequenceStream stream, long positions)
+    {
+        Close(stream, "failed");
+        var problem = $"{_unserved.Reason}; the request may need {stream.Sequence!.MaxPositions} positions of KV cache, but the cluster has room for {positions} now";
+        if (stream.Sequence.HasBegun) stream.Fail($"{problem}; {Again}", retryable: true);
+        else stream.Refuse($"{problem}; shorten the prompt or ask for fewer tokens", Refusal.TooLarge);
     }
 
     void Drain(LoopMessage.Drain drain)
@@ -106,72 +188,45 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         _drains.Add(drain.Drained);
     }
 
-    void TellDrained()
+    /// <summary>Nothing runs any more, and what was computed is on disk, where there is one.</summary>
+    void TellIfDrained()
     {
+        if (_open.Count > 0 || _view?.Disk is { Tier.IsIdle: false }) return;
         foreach (var drained in _drains) drained.TrySetResult();
         _drains.Clear();
     }
 
     void Submit(IReadOnlyList<SequenceStream> streams)
     {
-        if (_refusal is not null || _view is null)
+        if (_refusal is not null || Scheduler is not { } scheduler)
         {
             Refuse(streams, Refusal.NotReady, $"{_refusal}; {Again}");
             return;
         }
-        var scheduler = _view.Scheduler;
-        foreach (var stream in streams) stream.Run = new SequenceRun(new Sequence(++_lastSequence, Fit(stream.Request), _time, stream.Submitted), stream.Keys);
-        switch (scheduler.Add([.. streams.Select(stream => stream.Run!)]))
+        foreach (var stream in streams)
         {
-            case AddOutcome.Queued:
-                Open(streams);
-                break;
-            case AddOutcome.QueueFull:
-                Refuse(streams, Refusal.QueueFull,
-                    $"{scheduler.RunningCount} sequences run and {scheduler.WaitingCount} wait already; send the request again later");
-                break;
-            case AddOutcome.ClientQueueFull:
-                Refuse(streams, Refusal.ClientQueueFull,
-                    "as many sequences of this client wait already as one client may have; send the request again when some of them have finished");
-                break;
-            case AddOutcome.NeverFits:
-                Refuse(streams, Refusal.TooLarge,
-                    $"the request may need {streams.Max(stream => stream.Run!.Sequence.MaxPositions)} positions of KV cache, "
-                    + $"but the cluster has room for {_view.Positions}; shorten the prompt or ask for fewer tokens");
-                break;
+            stream.Sequence = new Sequence(++_lastSequence, stream.Request, _time, stream.Submitted);
+            stream.Sequence.Fit(scheduler.Pool.Positions);
+            stream.Run = new SequenceRun(stream.Sequence, stream.Keys);
         }
-    }
-
-    /// <summary>The request with no more tokens than the KV cache has room for, if nobody asked for so many.</summary>
-    SequenceRequest Fit(SequenceRequest request)
-    {
-        var most = _view!.Positions - request.Prompt.Count + 1;   // the last token is sampled but never run
-        return request.MaxTokensIsDefault && request.MaxTokens > most && most > 0 ? request with { MaxTokens = (int)most } : request;
+        var outcome = scheduler.Add([.. streams.Select(stream => stream.Run!)]);
+        if (AddRefusal.Of(outcome, scheduler, streams) is var (why, message)) Refuse(streams, why, message);
+        else Open(streams);
     }
 
     void Open(IReadOnlyList<SequenceStream> streams)
     {
-        foreach (var stream in streams)
-        {
-            _open.Add(stream.Run!.Id, stream);
-            stream.Arrival = _arrivals.AddLast(stream);
-            if (!stream.Keys.AreKnown && stream.Keys.IsShort) stream.Keys.Compute();
-        }
-        foreach (var keys in streams.Select(stream => stream.Keys).Where(keys => !keys.AreKnown).Distinct()) _ = Task.Run(() => Compute(keys));
+        foreach (var stream in streams) _open.Add(stream);
+        foreach (var keys in streams.Select(stream => stream.Keys).Distinct()) keys.ComputeSoon(Wake);   // the sequences wait for it
     }
 
-    /// <summary>Takes too long for the loop. The sequences wait for it.</summary>
-    void Compute(PromptKeys keys)
-    {
-        keys.Compute();
-        _inbox.Writer.TryWrite(LoopMessage.Wake.Instance);
-    }
+    void Wake() => _inbox.Writer.TryWrite(LoopMessage.Wake.Instance);
 
     void Abandon(SequenceStream stream)
     {
-        if (!TryClose(stream)) return;
-        _view!.Scheduler.Cancel(stream.Run!);
-        _metrics.SequenceEnded(_name, "cancelled");
+        if (!_open.Has(stream)) return;
+        Scheduler!.Cancel(stream.Run!);
+        Close(stream, "cancelled");
     }
 
     void Refuse(IReadOnlyList<SequenceStream> streams, Refusal why, string message)
@@ -183,47 +238,30 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         }
     }
 
-    /// <summary>Refuses the sequences that have not begun in time, and has the loop woken when the next one's time is over.</summary>
     void RefuseOverdue()
     {
-        while (_arrivals.First?.Value is { } first)
+        while (_open.FirstOverdue() is { } first)
         {
-            if (first.Run!.Sequence.HasBegun)
-            {
-                Forget(first);
-                continue;
-            }
-            var left = _options.MaxWait - _time.GetElapsedTime(first.Run.Sequence.Submitted);
-            if (left > TimeSpan.Zero)
-            {
-                if (_overdueFor != first) _overdue.Change(left, Timeout.InfiniteTimeSpan);
-                _overdueFor = first;
-                return;
-            }
-            TryClose(first);
-            _view!.Scheduler.Cancel(first.Run);
-            Refuse([first], Refusal.WaitedTooLong, $"the request waited {_options.MaxWait.TotalSeconds:0.###} s for its turn; send it again later");
+            Scheduler!.Cancel(first.Run!);
+            Close(first, "refused");
+            first.Refuse($"the request waited {_options.MaxWait.TotalSeconds:0.###} s for its turn; send it again later", Refusal.WaitedTooLong);
         }
     }
 
     void ResumeReaders()
     {
-        if (_behind.Count == 0) return;
-        foreach (var (id, stream) in _behind)
-        {
-            if (stream.Unread > _options.MaxUnreadTokens / 2) continue;
-            _behind.Remove(id);
-            _view!.Scheduler.Resume(stream.Run!);
-        }
+        foreach (var stream in _open.AnyBehind ? _open.TakeCaughtUp(_options.MaxUnreadTokens / 2) : [])
+            if (!stream.IsHeld) _view!.Scheduler.Resume(stream.Run!);
     }
 
     void Return(LoopMessage.Return returned)
     {
         if (returned.How is not StepReturn.Completed completed)
         {
-            LeaveView(((StepReturn.Lost)returned.How).Failure.Message);
+            LeaveView(((StepReturn.Lost)returned.How).Failure);
             return;
         }
+        returned.View.UnderWay.Dequeue();
         _metrics.StepReturned(_name, returned.Step);
         var now = _time.GetTimestamp();
         foreach (var advance in returned.View.Scheduler.Complete(returned.Step, completed.Results))
@@ -231,63 +269,30 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             var stream = _open[advance.Run.Id];
             if (advance.Tokens.Count > 0) advance.Run.Sequence.Generated(now);
             _metrics.Generated(_name, advance.Tokens.Count);
-            stream.Report(advance);
+            _poison.Generated(advance.Run.Id, advance.Tokens.Count);
+            if ((advance.Tokens.Count > 0 || advance.Finished is not null) && _unserved.Served(now) is { } waited)
+            {
+                _metrics.Recovered(_name, waited);
+                LogServed(_name, waited.TotalSeconds);
+            }
             if (advance.Failure is { } why) LogSequenceFailed(_name, advance.Run.Id, stream.Request.RequestId, why);
-            if (advance is { Finished: null, Failure: null })
-                PauseIfBehind(stream);
-            else if (TryClose(stream))
-                _metrics.SequenceEnded(_name, advance.Failure is not null ? "failed" : advance.Finished == FinishReason.Stop ? "stop" : "length");
+            stream.Report(advance);
+            if (advance is { Finished: null, Failure: null }) PauseIfBehind(stream);
+            else Close(stream, advance.Failure is not null ? "failed" : advance.Finished == FinishReason.Stop ? "stop" : "length");
         }
     }
 
     void PauseIfBehind(SequenceStream stream)
     {
-        if (stream.Unread <= _options.MaxUnreadTokens || !_behind.TryAdd(stream.Run!.Id, stream)) return;
-        _view!.Scheduler.Pause(stream.Run);
+        if (stream.Unread <= _options.MaxUnreadTokens || !_open.TryFallBehind(stream)) return;
+        _view!.Scheduler.Pause(stream.Run!);
         stream.WakeAt(_options.MaxUnreadTokens / 2);
     }
 
-    /// <summary>The view's pipeline is of no use any more: every sequence ends with the reason.</summary>
-    void LeaveView(string reason)
+    void Close(SequenceStream stream, string outcome)
     {
-        _view = null;
-        if (!_refusesForGood) _refusal = reason;
-        foreach (var stream in _open.Values)
-        {
-            stream.Fail($"{reason}, and the request with it; {Again}", retryable: true);
-            _metrics.SequenceEnded(_name, "failed");
-        }
-        _open.Clear();
-        _behind.Clear();
-        _arrivals.Clear();
-        TellDrained();
-        _metrics.Observe(_name, null);
+        if (!_open.TryClose(stream)) return;
+        _poison.Forget(stream.Sequence!.Id);
+        _metrics.SequenceEnded(_name, outcome);
     }
-
-    bool IsOpen(SequenceStream stream) => stream.Run is { } run && _open.GetValueOrDefault(run.Id) == stream;
-
-    /// <returns>Whether the sequence was open.</returns>
-    bool TryClose(SequenceStream stream)
-    {
-        if (!IsOpen(stream)) return false;
-        _behind.Remove(stream.Run!.Id);
-        Forget(stream);
-        return _open.Remove(stream.Run.Id);
-    }
-
-    /// <summary>The sequence does not wait for its first turn any more.</summary>
-    void Forget(SequenceStream stream)
-    {
-        if (stream.Arrival is { } arrival) _arrivals.Remove(arrival);
-        stream.Arrival = null;
-    }
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Replica} stops with {Open} sequences open")]
-    partial void LogStopped(string replica, int open);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Replica}: sequence {Sequence} of request '{RequestId}' failed: {Reason}")]
-    partial void LogSequenceFailed(string replica, ulong sequence, string requestId, string reason);
-
-    [LoggerMessage(Level = LogLevel.Critical, Message = "The loop of {Replica} failed; its sequences fail, and the view is over")]
-    partial void LogBroke(string replica, Exception exception);
 }

@@ -22,17 +22,17 @@ public sealed class ReplicaRouter(IEnumerable<Replica> replicas, SequenceRules r
         return [.. Enumerable.Range(0, requests.Count).Select(index => ReadAsync(submission, index, CancellationToken.None))];
     }
 
-    /// <summary>No work is done for a request before a replica is ready, and none that grows with its prompt before the replica has queued it.</summary>
+    /// <summary>No work is done for a request that no replica takes on, and none that grows with its prompt before the replica has queued it.</summary>
     Submission Submit(IReadOnlyList<SequenceRequest> requests)
     {
         var replica = Choose();
-        if (replica.Status is { Ready: false } status) return new Submission(replica, new SequenceEvent.Refused(status.Reason, Refusal.NotReady), []);
+        if (replica.Status is { TakesSequences: false } status) return new Submission(replica, new SequenceEvent.Refused(status.Reason, Refusal.NotReady), []);
         if (rules.FirstProblem(requests) is { } problem) return new Submission(replica, new SequenceEvent.Failed(problem, Retryable: false), []);
         return new Submission(replica, null, replica.Submit([.. requests.Select(rules.Fit)]));
     }
 
-    /// <summary>The first replica that is ready; the first of all if none is.</summary>
-    Replica Choose() => Array.Find(_replicas, replica => replica.Status.Ready) ?? _replicas[0];
+    /// <summary>The first replica that is ready, else the first that will soon be again; the first of all if none is.</summary>
+    Replica Choose() => Array.Find(_replicas, replica => replica.Status.Ready) ?? Array.Find(_replicas, replica => replica.Status.TakesSequences) ?? _replicas[0];
 
     async IAsyncEnumerable<SequenceEvent> ReadAsync(Lazy<Submission> submission, int index, [EnumeratorCancellation] CancellationToken cancellation)
     {
@@ -45,7 +45,8 @@ public sealed class ReplicaRouter(IEnumerable<Replica> replicas, SequenceRules r
         var stream = streams[index];
         try
         {
-            await foreach (var next in stream.ReadAllAsync(cancellation)) yield return next;
+            await foreach (var next in stream.ReadAllAsync(cancellation))
+                yield return next is SequenceEvent.Begun begun ? begun with { Replica = replica.Name } : next;
         }
         finally
         {

@@ -21,5 +21,8 @@ static class SchedulerMetrics
         HitTokens = scheduler.HitTokens,
         DraftedTokens = scheduler.DraftedTokens,
         AcceptedTokens = scheduler.AcceptedTokens,
+        BlocksOnDisk = scheduler.Disk?.Count ?? 0,
+        BlocksSpilled = scheduler.Disk?.Spilled ?? 0,
+        BlocksRestored = scheduler.Disk?.Restored ?? 0,
     });
 }

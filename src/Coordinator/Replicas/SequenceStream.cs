@@ -26,8 +26,14 @@ sealed class SequenceStream(SequenceRequest request, PromptKeys keys, long submi
 
     public long Submitted => submitted;
 
-    /// <summary>The sequence in the view that runs it; null before the scheduler has taken it.</summary>
+    /// <summary>The sequence itself, which outlives views; null before the loop has taken it on.</summary>
+    public Sequence? Sequence { get; set; }
+
+    /// <summary>The sequence in the scheduler that has it now; null before one has.</summary>
     public SequenceRun? Run { get; set; }
+
+    /// <summary>It has to wait for others, because workers died with it (<see cref="Isolation"/>). Used by the loop only.</summary>
+    public bool IsHeld { get; set; }
 
     /// <summary>Its place among those whose first turn is waited for. Used by the loop only.</summary>
     public LinkedListNode<SequenceStream>? Arrival { get; set; }

@@ -4,8 +4,8 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// The KV blocks of one replica. Only the pool knows who holds which. Several sequences may hold one block if they have its content in common.
 /// <para>
 /// A block that is published under the key of a prefix can be found by it as long as it is held, and afterwards until it is used for
-/// something else. Blocks that hold nothing worth finding are used first, then those that were released the longest ago. The pool is
-/// deterministic, and not safe for concurrent use.
+/// something else. Blocks that hold nothing worth finding are used first, then those that were released the longest ago, and retained ones last, in the
+/// same order. The pool is deterministic, and not safe for concurrent use.
 /// </para>
 /// </summary>
 public sealed class KvBlockPool
@@ -13,16 +13,22 @@ public sealed class KvBlockPool
     readonly int[] _holders;
     readonly UnheldBlocks _unheld;
     readonly Dictionary<PrefixCacheKey, int> _published = [];
+    readonly int[] _retainers;   // how many want to find each block later
+    readonly int[] _uses;        // how often each was allocated
     readonly List<PrefixCacheKey>?[] _keys;   // what each block is published under: the prefix that fills it, and one that ends within it
 
     public KvBlockPool(int blockCount)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(blockCount, 1);
         (_holders, _unheld, _keys) = (new int[blockCount], new UnheldBlocks(blockCount), new List<PrefixCacheKey>?[blockCount]);
+        (_retainers, _uses) = (new int[blockCount], new int[blockCount]);
     }
 
     /// <summary><see cref="Held"/>, <see cref="Cached"/> and <see cref="Free"/> together.</summary>
     public int Total => _holders.Length;
+
+    /// <summary>The positions that all blocks together have room for.</summary>
+    public long Positions => (long)Total * Primitives.KvBlock.Positions;
 
     /// <summary>Blocks that sequences hold.</summary>
     public int Held { get; private set; }
@@ -36,6 +42,9 @@ public sealed class KvBlockPool
     /// <summary>Blocks that can be allocated: free and cached ones.</summary>
     public int Available => _unheld.Count;
 
+    /// <summary>Told of each block that a prefix can be found in, just before the block is used for something else.</summary>
+    internal Action<int>? Evicting { private get; set; }
+
     public int HoldersOf(int block) => _holders[block];
 
     /// <summary>Appends <paramref name="count"/> blocks to <paramref name="table"/>, or leaves all as it was and says no.</summary>
@@ -45,8 +54,10 @@ public sealed class KvBlockPool
         for (; count > 0; count--)
         {
             var block = _unheld.RemoveFirst();
+            if (_keys[block] is { Count: > 0 }) Evicting?.Invoke(block);
             if (RemoveKeys(block)) Cached--;
             (_holders[block], Held) = (1, Held + 1);
+            (_retainers[block], _uses[block]) = (0, _uses[block] + 1);
             table.Add(block);
         }
         return true;
@@ -67,10 +78,13 @@ public sealed class KvBlockPool
     /// <summary>
     /// From now on the block, which must be held, can be found by a prefix whose last positions it holds. If another block already can, that one stays.
     /// </summary>
-    public void Publish(int block, PrefixCacheKey prefix)
+    /// <returns>Whether it is this one.</returns>
+    public bool Publish(int block, PrefixCacheKey prefix)
     {
         if (_holders[block] == 0) throw new InvalidOperationException($"KV block {block} is published but nobody holds it");
-        if (_published.TryAdd(prefix, block)) (_keys[block] ??= []).Add(prefix);
+        if (!_published.TryAdd(prefix, block)) return false;
+        (_keys[block] ??= []).Add(prefix);
+        return true;
     }
 
     /// <summary>From now on the block cannot be found by any prefix. Whoever holds it keeps it.</summary>
@@ -80,6 +94,34 @@ public sealed class KvBlockPool
         Cached--;
         _unheld.Remove(block);
         _unheld.AddFirst(block);
+    }
+
+    /// <summary>
+    /// One more wants to find a block later, which can be found now: it is used for something else after all blocks that nobody wants to find, but then it
+    /// is.
+    /// </summary>
+    public RetainedBlock Retain(int block)
+    {
+        if (_keys[block] is not { Count: > 0 }) throw new InvalidOperationException($"KV block {block} is to be retained but no prefix can be found in it");
+        _retainers[block]++;
+        if (_holders[block] == 0)
+        {
+            _unheld.Remove(block);
+            _unheld.AddLastRetained(block);
+        }
+        return new RetainedBlock(block, _uses[block]);
+    }
+
+    /// <summary>Whether a block that was retained still holds what it held then.</summary>
+    public bool IsRetained(RetainedBlock retained) => _uses[retained.Block] == retained.Use;
+
+    /// <summary>One less wants to find a block. If nobody does, it is as if it had been released just now.</summary>
+    public void LetGo(RetainedBlock retained)
+    {
+        var block = retained.Block;
+        if (!IsRetained(retained) || --_retainers[block] > 0 || _holders[block] > 0 || _keys[block] is not { Count: > 0 }) return;
+        _unheld.Remove(block);
+        _unheld.AddLast(block);
     }
 
     /// <summary>
@@ -103,7 +145,8 @@ public sealed class KvBlockPool
             return;
         }
         Cached++;
-        _unheld.AddLast(block);
+        if (_retainers[block] > 0) _unheld.AddLastRetained(block);
+        else _unheld.AddLast(block);
     }
 
     /// <returns>Whether the block had any.</returns>
@@ -115,3 +158,7 @@ public sealed class KvBlockPool
         return true;
     }
 }
+
+/// <summary>A block as it was when it was retained.</summary>
+/// <param name="Use">Tells it from what it is used for later.</param>
+public readonly record struct RetainedBlock(int Block, int Use);

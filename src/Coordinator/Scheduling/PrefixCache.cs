@@ -17,12 +17,16 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// the last token stands is copied. The last known token is always computed, for its logits.
 /// </para>
 /// </summary>
-sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
+/// <param name="disk">What was computed before and is on disk; null: nothing is kept there.</param>
+sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? disk)
 {
     const int BlockSize = KvBlock.Positions;
 
     /// <summary>Prefixes that sequences which have begun are about to compute.</summary>
     readonly Dictionary<PrefixCacheKey, SequenceRun> _underWay = [];
+
+    /// <summary>What outlives other blocks.</summary>
+    public SessionHolds Sessions { get; } = new(pool, limits.SessionHold);
 
     /// <summary>Tokens that were looked for in the cache, in all.</summary>
     public long QueriedTokens { get; private set; }
@@ -31,8 +35,8 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
     public long HitTokens { get; private set; }
 
     /// <summary>
-    /// Another sequence, of the same or a higher priority, is about to compute what this one could begin with. Waiting for it is cheaper than
-    /// computing it twice.
+    /// Another sequence, of the same or a higher priority, is about to compute what this one could begin with, or it is being read from disk. Waiting for
+    /// it is cheaper than computing it twice.
     /// </summary>
     public bool AwaitsPrefix(SequenceRun run)
     {
@@ -41,21 +45,26 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
         return run.AwaitedPrefix is not null;
     }
 
-    /// <summary>Gives a sequence blocks for all its known tokens, and lets it go on behind the tokens whose KV is there already.</summary>
+    /// <summary>
+    /// Gives a sequence blocks for all its known tokens, and lets it go on behind the tokens whose KV is there already. What more of its KV is on disk is
+    /// read first.
+    /// </summary>
     /// <param name="spare">Blocks that must be left for others.</param>
-    public bool TryBegin(SequenceRun run, int spare)
+    public BeginOutcome TryBegin(SequenceRun run, int spare)
     {
         var match = IsCacheable(run) ? Find(run) : PrefixMatch.None;
+        if (IsOnDisk(run, match))
+            return disk!.TryRestore(run, MostShared(run), KvBlock.CountFor(run.Tokens.Count) + spare) ? BeginOutcome.Restoring : BeginOutcome.NoRoom;
         // The source of a copy is held for a moment. A sequence that needs all blocks cannot have that one too.
-        if (!TryTake(run, match, spare) && (match.Partial is null || !TryTake(run, match with { Partial = null }, spare))) return false;
+        if (!TryTake(run, match, spare) && (match.Partial is null || !TryTake(run, match with { Partial = null }, spare))) return BeginOutcome.NoRoom;
         run.Sequence.CachedTokens ??= run.Scheduled;
-        if (!cachePrefixes) return true;
+        if (!limits.CachePrefixes) return BeginOutcome.Begun;
         if (IsCacheable(run)) (QueriedTokens, HitTokens) = (QueriedTokens + run.Tokens.Count, HitTokens + run.Scheduled);
         run.PublishedBlocks = run.Scheduled / BlockSize;
         run.PartialEnd = run.Tokens.Count % BlockSize > 1 ? run.Tokens.Count : null;
         foreach (var prefix in Unpublished(run))
             if (pool.Find(prefix) is null) _underWay.TryAdd(prefix, run);
-        return true;
+        return BeginOutcome.Begun;
     }
 
     /// <summary>Whether a sequence could begin if its victims gave up their blocks.</summary>
@@ -78,7 +87,7 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
     /// <summary>What has been scheduled of a sequence can be found from now on.</summary>
     public void Publish(SequenceRun run)
     {
-        if (!cachePrefixes) return;
+        if (!limits.CachePrefixes) return;
         for (; (run.PublishedBlocks + 1) * BlockSize <= run.Scheduled; run.PublishedBlocks++)
             Publish(run, (run.PublishedBlocks + 1) * BlockSize);
         if (run.PartialEnd is not { } end || end > run.Scheduled) return;
@@ -87,10 +96,13 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
     }
 
     /// <summary>Takes a sequence's blocks back, even if it has not computed all that it was given them for.</summary>
-    public void Release(SequenceRun run)
+    /// <param name="hasEnded">It does not come back; its session may.</param>
+    public void Release(SequenceRun run, bool hasEnded)
     {
         if (_underWay.Count > 0)
             foreach (var prefix in Unpublished(run)) EndUnderWay(run, prefix);
+        disk?.Use(run, run.PublishedBlocks);
+        if (hasEnded) Sessions.End(run, run.PublishedBlocks);
         pool.Release(run.Blocks);
     }
 
@@ -105,7 +117,14 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
     }
 
     /// <summary>The log-probabilities of a prompt's tokens are only known when the prompt is computed.</summary>
-    bool IsCacheable(SequenceRun run) => cachePrefixes && !run.Sampling.PromptLogprobs;
+    bool IsCacheable(SequenceRun run) => limits.CachePrefixes && !run.Sampling.PromptLogprobs;
+
+    /// <summary>Full blocks that a sequence could share: its last known token is computed in any case.</summary>
+    static int MostShared(SequenceRun run) => (run.Tokens.Count - 1) / BlockSize;
+
+    /// <summary>Whether the block after those in memory is on disk.</summary>
+    bool IsOnDisk(SequenceRun run, PrefixMatch match) =>
+        disk is not null && IsCacheable(run) && match.Blocks.Count < MostShared(run) && disk.Has(run.Keys.Of((match.Blocks.Count + 1) * BlockSize));
 
     PrefixMatch Find(SequenceRun run)
     {
@@ -117,7 +136,7 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
 
     PrefixCacheKey? LastUnderWay(SequenceRun run)
     {
-        if (_underWay.Count == 0) return null;
+        if (_underWay.Count == 0 && disk is not { Restoring: > 0 }) return null;
         PrefixCacheKey? last = null;
         foreach (var prefix in Prefixes(run, BlockSize, run.Tokens.Count))
         {
@@ -129,7 +148,7 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
     }
 
     bool IsUnderWay(PrefixCacheKey prefix, SequenceRun awaiting)
-        => _underWay.TryGetValue(prefix, out var other) && !other.Paused && other.Priority <= awaiting.Priority;
+        => (_underWay.TryGetValue(prefix, out var other) && !other.Paused && other.Priority <= awaiting.Priority) || disk?.IsRestoring(prefix) == true;
 
     static IEnumerable<PrefixCacheKey> Unpublished(SequenceRun run) => Prefixes(run, (run.PublishedBlocks + 1) * BlockSize, run.PartialEnd);
 
@@ -161,8 +180,8 @@ sealed class PrefixCache(KvBlockPool pool, bool cachePrefixes)
 
     void Publish(SequenceRun run, int end)
     {
-        var key = run.Keys.Of(end);
-        pool.Publish(run.Blocks[(end - 1) / BlockSize], key);
+        var (key, block) = (run.Keys.Of(end), run.Blocks[(end - 1) / BlockSize]);
+        if (pool.Publish(block, key) && end % BlockSize == 0) disk?.Fill(block, key);
         EndUnderWay(run, key);
     }
 

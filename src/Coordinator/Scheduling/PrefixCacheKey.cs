@@ -14,7 +14,10 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// </summary>
 public readonly record struct PrefixCacheKey(UInt128 High, UInt128 Low)
 {
-    const int Size = 32;
+    /// <summary>Bytes of a key.</summary>
+    public const int Size = 32;
+
+    const int Half = Size / 2;
 
     /// <summary>The key of the empty prefix.</summary>
     /// <param name="salt">Prefixes of different salts are different prefixes.</param>
@@ -25,8 +28,7 @@ public readonly record struct PrefixCacheKey(UInt128 High, UInt128 Low)
     public PrefixCacheKey Then(ReadOnlySpan<int> tokens)
     {
         Span<byte> bytes = stackalloc byte[Size + (KvBlock.Positions * sizeof(int))];
-        BinaryPrimitives.WriteUInt128LittleEndian(bytes, High);
-        BinaryPrimitives.WriteUInt128LittleEndian(bytes[(Size / 2)..], Low);
+        Write(bytes);
         MemoryMarshal.AsBytes(tokens).CopyTo(bytes[Size..]);
         return Hash(bytes[..(Size + (tokens.Length * sizeof(int)))]);
     }
@@ -39,11 +41,20 @@ public readonly record struct PrefixCacheKey(UInt128 High, UInt128 Low)
         return Then(next);
     }
 
+    public static PrefixCacheKey Read(ReadOnlySpan<byte> bytes) =>
+        new(BinaryPrimitives.ReadUInt128LittleEndian(bytes), BinaryPrimitives.ReadUInt128LittleEndian(bytes[Half..]));
+
+    public void Write(Span<byte> bytes)
+    {
+        BinaryPrimitives.WriteUInt128LittleEndian(bytes, High);
+        BinaryPrimitives.WriteUInt128LittleEndian(bytes[Half..], Low);
+    }
+
     static PrefixCacheKey Hash(ReadOnlySpan<byte> bytes)
     {
         Span<byte> hash = stackalloc byte[Size];
         SHA256.HashData(bytes, hash);
-        return new PrefixCacheKey(BinaryPrimitives.ReadUInt128LittleEndian(hash), BinaryPrimitives.ReadUInt128LittleEndian(hash[(Size / 2)..]));
+        return Read(hash);
     }
 }
 
@@ -63,6 +74,23 @@ public sealed class PromptKeys(PrefixCacheKey root, IReadOnlyList<int> prompt)
 
     /// <summary>[i]: the key of the first i blocks.</summary>
     internal ReadOnlySpan<PrefixCacheKey> Ends => _ends;
+
+    /// <summary>Computes them, on another thread if the prompt is long.</summary>
+    /// <param name="known">Called from that thread when they are known.</param>
+    public void ComputeSoon(Action known)
+    {
+        if (AreKnown) return;
+        if (IsShort)
+        {
+            Compute();
+            return;
+        }
+        _ = Task.Run(() =>
+        {
+            Compute();
+            known();
+        });
+    }
 
     public void Compute()
     {

@@ -10,7 +10,7 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// the first in rank fits alone, so something always moves. A paused sequence gives way to anybody, and does not come back before it is resumed.
 /// </para>
 /// </summary>
-sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
+sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool, DiskTier? disk)
 {
     readonly WaitingLine _waiting = new();
     readonly List<SequenceRun> _running = [];
@@ -28,7 +28,7 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>Known tokens of the sequences in line.</summary>
     public long WaitingTokens => _waiting.Tokens;
 
-    public PrefixCache Cache { get; } = new(pool, limits.CachePrefixes);
+    public PrefixCache Cache { get; } = new(pool, limits, disk);
 
     /// <summary>Sequences that gave up their blocks to others, in all.</summary>
     public long Preemptions { get; private set; }
@@ -36,7 +36,7 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>Takes in all sequences of a group, or none.</summary>
     public AddOutcome Add(IReadOnlyList<SequenceRun> group)
     {
-        if (group.Any(run => KvBlock.CountFor(run.Sequence.MaxPositions) > pool.Total)) return AddOutcome.NeverFits;
+        if (!group.All(Fits)) return AddOutcome.NeverFits;
         if ((long)WaitingCount + _running.Count + group.Count > (long)limits.MaxRunning + limits.MaxWaiting) return AddOutcome.QueueFull;
         foreach (var (client, count) in group.CountBy(run => run.Client))
             if (WaitingOf(client) + count > (long)limits.MaxWaitingPerClient + Math.Max(0, limits.MaxRunning - _running.Count))
@@ -45,17 +45,27 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
         return AddOutcome.Queued;
     }
 
+    /// <summary>Takes in a sequence that was taken in before, elsewhere: the bounds are for new ones.</summary>
+    public bool TryRestore(SequenceRun run)
+    {
+        if (!Fits(run)) return false;
+        _waiting.Enter(run);
+        return true;
+    }
+
     /// <summary>The sequence in line that comes next; null if none can begin.</summary>
     public SequenceRun? NextInLine() => _waiting.First(run => run.IsReady && !Cache.AwaitsPrefix(run));
 
-    /// <summary>Gives a waiting sequence blocks for all its known tokens, if they can be had.</summary>
-    public bool TryBegin(SequenceRun run)
+    /// <summary>Gives a waiting sequence blocks for all its known tokens, if they can be had, or begins to read what is on disk of its KV.</summary>
+    public BeginOutcome TryBegin(SequenceRun run)
     {
+        if (_running.Count + (disk?.Restoring ?? 0) >= limits.MaxRunning) return BeginOutcome.NoRoom;
         // One block more for each that runs, or the newcomer would soon be preempted when they grow.
-        if (_running.Count >= limits.MaxRunning || !Cache.TryBegin(run, spare: _running.Count)) return false;
+        var outcome = Cache.TryBegin(run, spare: _running.Count);
+        if (outcome != BeginOutcome.Begun) return outcome;
         _waiting.Remove(run);
         _running.Insert(_running.FindLastIndex(other => Outranks(other, run)) + 1, run);
-        return true;
+        return outcome;
     }
 
     public bool HasRoomFor(SequenceRun run) => HasRoomFor(run, []);
@@ -106,7 +116,7 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
     public void End(SequenceRun run)
     {
-        if (!_waiting.Remove(run) && !_parked.Remove(run)) StopRunning(run);
+        if (!_waiting.Remove(run) && !_parked.Remove(run)) StopRunning(run, hasEnded: true);
         _waiting.Leave(run);
         run.Ended = true;
     }
@@ -120,6 +130,8 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
         return ended;
     }
 
+    bool Fits(SequenceRun run) => KvBlock.CountFor(run.Sequence.MaxPositions) <= pool.Total;
+
     int WaitingOf(string client) => _waiting.CountOf(client) + _parked.Count(run => run.Client == client);
 
     /// <param name="victims">Running sequences that would go.</param>
@@ -132,16 +144,16 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool)
     void Preempt(SequenceRun run)
     {
         Preemptions++;
-        StopRunning(run);
+        StopRunning(run, hasEnded: false);
         (run.Scheduled, run.PromptReported, run.Announced) = (0, 0, false);
         if (run.Paused) _parked.Add(run);
         else _waiting.Add(run);
     }
 
-    void StopRunning(SequenceRun run)
+    void StopRunning(SequenceRun run, bool hasEnded)
     {
         _running.Remove(run);
-        Cache.Release(run);
+        Cache.Release(run, hasEnded);
         if (run.Announced) _ended.Add(run.Id);
     }
 

@@ -18,6 +18,18 @@ public enum AddOutcome
     NeverFits,
 }
 
+/// <summary>What became of a sequence that is to begin.</summary>
+public enum BeginOutcome
+{
+    Begun,
+
+    /// <summary>There are not enough blocks.</summary>
+    NoRoom,
+
+    /// <summary>What is on disk of its KV is being read. It waits for that.</summary>
+    Restoring,
+}
+
 /// <summary>One forward pass of one micro-batch.</summary>
 /// <param name="Chunks">Never empty; activation rows are in this order.</param>
 /// <param name="Copies">Blocks to be copied, in this order, before the chunks run.</param>
@@ -26,6 +38,9 @@ public sealed record ScheduledStep(IReadOnlyList<ScheduledChunk> Chunks, IReadOn
 {
     /// <summary>B: token positions in all.</summary>
     public int Rows { get; } = Chunks.Sum(chunk => chunk.Count);
+
+    /// <summary>To be sent before this step, after the ends. Null: none.</summary>
+    public BlockMoves? Moves { get; init; }
 }
 
 /// <summary>What one step computes of one sequence: positions <paramref name="Start"/> .. Start + <paramref name="Count"/>.</summary>

@@ -40,4 +40,7 @@ public sealed record SchedulerLimits
 
     /// <summary>Whether sequences share the KV of common prefixes.</summary>
     public bool CachePrefixes { get; init; } = true;
+
+    /// <summary>How long blocks of a session outlive others after its last sequence ended (<see cref="SessionHolds"/>); zero: they do not.</summary>
+    public TimeSpan SessionHold { get; init; }
 }

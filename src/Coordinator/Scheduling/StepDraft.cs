@@ -45,7 +45,8 @@ sealed class StepDraft(int maxBytes)
     }
 
     /// <param name="ended">Sequences that the workers must forget before this step.</param>
-    public ScheduledStep ToStep(IReadOnlyList<ulong> ended) => new(_chunks, _copies, ended);
+    /// <param name="moves">To be made before it, after the ends.</param>
+    public ScheduledStep ToStep(IReadOnlyList<ulong> ended, BlockMoves? moves) => new(_chunks, _copies, ended) { Moves = moves };
 
     static long BytesOf(SequenceRun run, int rows, int newBlocks) => BytesOf(run, rows, newBlocks, introduces: !run.Announced);
 

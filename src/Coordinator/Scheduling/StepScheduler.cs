@@ -20,9 +20,10 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// in the order they were sent. Who runs, and who gives way to whom, is kept in <see cref="RunningSequences"/>.
 /// </para>
 /// </summary>
-public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
+/// <param name="disk">What the workers keep on disk; null: nothing.</param>
+public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, DiskTier? disk = null)
 {
-    readonly RunningSequences _sequences = new(limits, pool);
+    readonly RunningSequences _sequences = new(limits, pool, disk);
 
     public int StepsInFlight { get; private set; }
 
@@ -36,6 +37,8 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     List<SequenceRun> Runs => _sequences.Running;
 
     public KvBlockPool Pool => pool;
+
+    public DiskTier? Disk => disk;
 
     /// <summary>Sequences that gave up their blocks to others, in all.</summary>
     public long Preemptions => _sequences.Preemptions;
@@ -52,10 +55,20 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
     /// <summary>Of these, tokens that turned out right.</summary>
     public long AcceptedTokens { get; private set; }
 
+    /// <summary>Takes note of the time since any fixed moment; blocks of sessions are held by it.</summary>
+    public void Advance(TimeSpan now) => _sequences.Cache.Sessions.Advance(now);
+
+    /// <summary>Positions from a session's beginning that are held in memory for its next sequence.</summary>
+    public int ResidentPositions(string session) => _sequences.Cache.Sessions.ResidentPositions(session);
+
     public AddOutcome Add(SequenceRun run) => Add([run]);
 
     /// <summary>Queues all sequences of a group, or none.</summary>
     public AddOutcome Add(IReadOnlyList<SequenceRun> group) => _sequences.Add(group);
+
+    /// <summary>Takes in a sequence that another scheduler had, whatever the bounds are.</summary>
+    /// <returns>False if it could need more KV blocks than there are in all.</returns>
+    public bool TryRestore(SequenceRun run) => _sequences.TryRestore(run);
 
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
     public void Cancel(SequenceRun run)
@@ -81,9 +94,11 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         // A newcomer that got less than its whole prompt has had all rows there are for prompts.
         if (ahead is not { Unscheduled: > 0 }) TakePrompts(step, rowsAhead, mayBegin: Preemptions == preemptions);
         if (step.IsEmpty) return null;
+        // Before this step's blocks are published: they are written to disk after it, not before.
+        var moves = disk?.TakeMoves();
         foreach (var chunk in step.Chunks) _sequences.Cache.Publish(chunk.Run);
         StepsInFlight++;
-        return step.ToStep(TakeEnded());
+        return step.ToStep(TakeEnded(), moves);
     }
 
     /// <summary>Takes in what a step computed; <paramref name="results"/> has one entry per chunk, in order.</summary>
@@ -119,7 +134,8 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
         if (!_sequences.AnyInLine || Runs.Count == 0 || _sequences.NextInLine() is not { } next || Runs[^1].Priority <= next.Priority) return null;
         if (FirstBegun() is { } begun && !ComesBefore(next, begun)) return null;
         if (_sequences.HasRoomFor(next)) return null;
-        if (!_sequences.TryClearFor(next, other => other.Paused || other.Priority > next.Priority) || !_sequences.TryBegin(next)) return null;
+        if (!_sequences.TryClearFor(next, other => other.Paused || other.Priority > next.Priority) || _sequences.TryBegin(next) != BeginOutcome.Begun)
+            return null;
         Take(step, next, Math.Min(PromptRows(limits.MaxStepRows - Runs.Count), next.Unscheduled), []);
         return next;
     }
@@ -188,7 +204,9 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool)
             if (mayBegin && _sequences.NextInLine() is { } first && (next is null || ComesBefore(first, next)))
             {
                 if (!step.HasRoomFor(first, rows, KvBlock.CountFor(first.Tokens.Count))) return;
-                if (!(mayBegin = _sequences.TryBegin(first))) continue;
+                var outcome = _sequences.TryBegin(first);
+                mayBegin = outcome != BeginOutcome.NoRoom;
+                if (outcome != BeginOutcome.Begun) continue;
                 next = first;
             }
             else if (next is null || !step.HasRoomFor(next, rows, next.Blocks.Count - next.BlocksAnnounced)) return;

@@ -1,20 +1,25 @@
 namespace LlamaCluster.Coordinator.Scheduling;
 
-/// <summary>The blocks that nobody holds, in the order in which they are to be used again. Every operation takes constant time.</summary>
+/// <summary>
+/// The blocks that nobody holds, in the order in which they are to be used again: ordinary ones, and when there are none of these any more, retained ones.
+/// Every operation takes constant time.
+/// </summary>
 sealed class UnheldBlocks
 {
     const int None = -1;
 
-    // A linked ring of blocks. The entry at _end is no block; it joins the last block to the first.
+    // Two linked rings of blocks, ordinary and retained ones. The entries at _end and _retainedEnd are no blocks; each joins a ring's last block to its first.
     readonly int[] _next;
     readonly int[] _previous;
     readonly int _end;
+    readonly int _retainedEnd;
 
     /// <summary>All blocks, in order of their ids.</summary>
     public UnheldBlocks(int blockCount)
     {
-        (_next, _previous, _end) = (new int[blockCount + 1], new int[blockCount + 1], blockCount);
+        (_next, _previous, _end, _retainedEnd) = (new int[blockCount + 2], new int[blockCount + 2], blockCount, blockCount + 1);
         (_next[_end], _previous[_end]) = (_end, _end);
+        (_next[_retainedEnd], _previous[_retainedEnd]) = (_retainedEnd, _retainedEnd);
         for (var block = 0; block < blockCount; block++) AddLast(block);
     }
 
@@ -23,6 +28,8 @@ sealed class UnheldBlocks
     public void AddFirst(int block) => Insert(block, _end, _next[_end]);
 
     public void AddLast(int block) => Insert(block, _previous[_end], _end);
+
+    public void AddLastRetained(int block) => Insert(block, _previous[_retainedEnd], _retainedEnd);
 
     public void Remove(int block)
     {
@@ -35,7 +42,7 @@ sealed class UnheldBlocks
     /// <summary>There must be one.</summary>
     public int RemoveFirst()
     {
-        var block = _next[_end];
+        var block = _next[_end] == _end ? _next[_retainedEnd] : _next[_end];
         Remove(block);
         return block;
     }

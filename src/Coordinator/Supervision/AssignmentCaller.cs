@@ -56,7 +56,7 @@ public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadl
         LoadRequest request, IReadOnlyList<StageWorker> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var loads = workers.Select(worker => LoadAsync(worker, request.ToMessage(worker), onProgress, over.Token)).ToList();
+        var loads = workers.Select(worker => FollowAsync(worker, request.ToMessage(worker), prepares: false, onProgress, over.Token)).ToList();
         LoadOutcome outcome = new LoadOutcome.Loaded(request.KvBlocks);
         await foreach (var load in Task.WhenEach(loads))
         {
@@ -68,14 +68,28 @@ public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadl
         return outcome;
     }
 
-    async Task<LoadOutcome> LoadAsync(StageWorker worker, AssignRequest request, Action<ShardProgress> onProgress, CancellationToken cancellation)
+    /// <summary>Calls a worker that no view has to load its shard of a plan, for the case that the plan comes to be in force.</summary>
+    /// <returns>Null when it has; else why not, in one line.</returns>
+    public async Task<string?> PrepareAsync(LoadRequest request, StageWorker worker, CancellationToken cancellation)
+    {
+        var outcome = await FollowAsync(worker, request.ToMessage(worker), prepares: true, _ => { }, cancellation);
+        cancellation.ThrowIfCancellationRequested();
+        return (outcome as LoadOutcome.Failed)?.Failure.Message;
+    }
+
+    /// <param name="prepares">The worker loads the weights only.</param>
+    async Task<LoadOutcome> FollowAsync(
+        StageWorker worker, AssignRequest request, bool prepares, Action<ShardProgress> onProgress, CancellationToken cancellation)
     {
         using var silence = new CancellationTokenSource(deadlines.LoadSilence, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellation);
         using var channel = channels.Open(worker.Assignment.Address);
         try
         {
-            using var call = new Assignments.AssignmentsClient(channel).Assign(request, worker.Key.ToHeaders(), cancellationToken: ends.Token);
+            var client = new Assignments.AssignmentsClient(channel);
+            using var call = prepares
+                ? client.Prepare(request, worker.Key.ToHeaders(), cancellationToken: ends.Token)
+                : client.Assign(request, worker.Key.ToHeaders(), cancellationToken: ends.Token);
             var phase = Phase.Unspecified;
             while (await call.ResponseStream.MoveNext(ends.Token))
             {
@@ -84,6 +98,7 @@ public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadl
                 if (progress.Phase != phase && progress.Phase != Phase.Opening) LogPhase(worker, progress.Phase, progress.Source, progress.BytesTotal);
                 phase = progress.Phase;
                 onProgress(ProgressOf(worker, progress));
+                if (phase == Phase.Ready && prepares) return new LoadOutcome.Loaded(0);
                 if (phase == Phase.Ready) return Check(worker, request, progress);
             }
             return new LoadOutcome.Failed(worker.Failed("it stopped loading without saying why"));

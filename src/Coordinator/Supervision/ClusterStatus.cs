@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
@@ -37,6 +38,8 @@ public sealed record ClusterStatus(ClusterPhase Phase, ulong ViewVersion, string
 
     /// <summary>What is served, and what was expected of it; null until it is.</summary>
     public PlanOutcome.Planned? Plan { get; init; }
+
+    public WorkerCounts Workers { get; init; } = new(0, 0, 0, 0, 0);
 
     public bool IsReady => Phase == ClusterPhase.Ready;
 }

@@ -18,13 +18,20 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// Brings the cluster up and keeps it up, one view after the other: waits for workers, measures, plans, has the workers load, opens the
 /// pipeline, attaches it to the replica until something ends it, and begins again. An attempt that throws is a failed attempt: it is logged
 /// and tried again after a pause, and never ends the coordinator. Plans are adopted and statuses made here and nowhere else.
+/// <para>
+/// After a view that served, sequences wait for the next one. So whoever is left takes over at once: spare workers in the places of those that are
+/// gone (<see cref="Takeover"/>), else those that are left by another plan. When others come, the view grows again (<see cref="Succession"/>).
+/// </para>
 /// </summary>
 public sealed partial class ClusterSupervisor(
     SupervisorOptions options, WorkerRegistry registry, IViewStages stages, Replica replica, Latest<ClusterStatus> status,
     Readiness readiness, CoordinatorMetrics metrics, TimeProvider time, ILogger<ClusterSupervisor> logger) : BackgroundService
 {
-    /// <summary>A plan that leaves room for less KV than a short conversation is none.</summary>
-    const int MinKvTokens = 256;
+    readonly ViewChooser _chooser = new(options, registry, stages);
+    readonly RepeatedFailures _failures = new();
+
+    /// <summary>The last view that served; null: none has.</summary>
+    ServedView? _last;
 
     /// <summary>What went wrong last and is not made good yet; empty if nothing.</summary>
     string _trouble = "";
@@ -36,13 +43,14 @@ public sealed partial class ClusterSupervisor(
     {
         try
         {
+            var waitingSince = time.GetTimestamp();
             for (var pause = options.Deadlines.FirstRetry; ; pause = Min(pause * 2, options.Deadlines.LongestRetry))
             {
-                var workers = await WaitForWorkersAsync(stopping);
-                var end = await TryViewAsync(workers, stopping);
-                if (end.WasReady) pause = options.Deadlines.FirstRetry;
-                (_trouble, _needsOtherWorkers) = (end.Reason, end.NeedsOtherWorkers);
-                await WaitBeforeNextAsync(workers, end.NeedsOtherWorkers ? null : pause, stopping);
+                var candidates = await WaitForWorkersAsync(waitingSince, stopping);
+                var end = await TryViewAsync(candidates, stopping);
+                if (end.WasReady) (pause, waitingSince) = (options.Deadlines.FirstRetry, time.GetTimestamp());
+                (_trouble, _needsOtherWorkers) = (end.Reason, end.NeedsOtherWorkers && candidates.Members.Count >= options.Workers);
+                if (!end.IsPlanned) await WaitBeforeNextAsync(candidates, end.NeedsOtherWorkers ? null : pause, stopping);
                 if (end.NeedsOtherWorkers) _trouble = "";   // there are other workers now
             }
         }
@@ -52,24 +60,36 @@ public sealed partial class ClusterSupervisor(
         }
     }
 
-    async Task<IReadOnlyList<Member>> WaitForWorkersAsync(CancellationToken stopping)
+    /// <summary>
+    /// Waits until there are workers for a view: all that are wanted, or fewer once the time for that is over. Where some are left of a view that served,
+    /// nobody waits: they are what its sequences wait for.
+    /// </summary>
+    /// <param name="since">When the waiting began, as a timestamp.</param>
+    async Task<ViewCandidates> WaitForWorkersAsync(long since, CancellationToken stopping)
     {
         while (true)
         {
-            Member[] usable = [.. registry.Snapshot.Usable];
-            if (usable.Length >= options.Workers) return usable[..options.Workers];
-            var unreachable = registry.Snapshot.Unreachable;
-            Report(ClusterPhase.Waiting, string.Join("; ", [$"waiting for workers: {usable.Length} of {options.Workers} are here", .. unreachable.Select(worker => worker.ToString())]));
-            await registry.WaitAsync(now => now.Usable.Count() != usable.Length || now.Unreachable != unreachable, stopping);
+            var now = registry.Snapshot;
+            // Sequences that wait for a view must not have waited in vain.
+            var patience = _last is null ? options.Deadlines.WaitForWorkers : Min(options.Deadlines.WaitForWorkers, options.Deadlines.Recovery / 2);
+            var left = _last is not null && now.Usable.Any(member => _last.Plan.Find(member.Id) is not null) ? TimeSpan.Zero : patience - time.GetElapsedTime(since);
+            if (_chooser.Choose(now, _last, mayBeFewer: left <= TimeSpan.Zero) is { } candidates) return candidates;
+            Report(ClusterPhase.Waiting, string.Join("; ", [$"waiting for workers: {now.Usable.Count()} of {options.Workers} are here", .. now.Unreachable.Select(worker => worker.ToString())]));
+            using var enough = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+            await Task.WhenAny(
+                registry.WaitAsync(later => !SameUsable(later, now) || later.Unreachable != now.Unreachable, enough.Token),
+                Task.Delay(left > TimeSpan.Zero ? left : Timeout.InfiniteTimeSpan, time, enough.Token));
+            await enough.CancelAsync();
+            stopping.ThrowIfCancellationRequested();
         }
     }
 
     /// <summary>One attempt. Whatever goes wrong in it, the next one is made.</summary>
-    async Task<ViewEnd> TryViewAsync(IReadOnlyList<Member> members, CancellationToken stopping)
+    async Task<ViewEnd> TryViewAsync(ViewCandidates candidates, CancellationToken stopping)
     {
         try
         {
-            return await RunViewAsync(members, stopping);
+            return await RunViewAsync(candidates, stopping);
         }
         catch (Exception e) when (e is not OperationCanceledException || !stopping.IsCancellationRequested)
         {
@@ -80,10 +100,9 @@ public sealed partial class ClusterSupervisor(
     }
 
     /// <summary>Measures, plans, builds and serves. Whatever it made is gone when it returns.</summary>
-    async Task<ViewEnd> RunViewAsync(IReadOnlyList<Member> members, CancellationToken stopping)
+    async Task<ViewEnd> RunViewAsync(ViewCandidates candidates, CancellationToken stopping)
     {
-        var measured = await stages.MeasureAsync(members, stopping);
-        switch (stages.Plan(RequestFor(members) with { Links = measured }))
+        switch (candidates.Plan ?? await PlanAsync(candidates.Members, stopping))
         {
             case PlanOutcome.Planned planned:
                 using (var over = CancellationTokenSource.CreateLinkedTokenSource(stopping))
@@ -93,7 +112,7 @@ public sealed partial class ClusterSupervisor(
                         var parts = planned.Plan.Assignments.Select(part => $"stage {part.Stage}: {part.Shard} on {part.Worker}");
                         LogPlanned(planned.Plan.ViewVersion, planned.KvBlocks, string.Join("; ", parts));
                         registry.Adopt(planned.Plan);
-                        return await RunPlanAsync(planned, members, over);
+                        return await RunPlanAsync(planned, candidates.Members, over);
                     }
                     finally
                     {
@@ -107,6 +126,12 @@ public sealed partial class ClusterSupervisor(
         }
     }
 
+    async Task<PlanOutcome> PlanAsync(IReadOnlyList<Member> members, CancellationToken stopping)
+    {
+        var measured = await stages.MeasureAsync(members, stopping);
+        return stages.Plan(_chooser.RequestFor(members) with { Links = measured });
+    }
+
     /// <param name="over">Cancelled when the view is over.</param>
     async Task<ViewEnd> RunPlanAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, CancellationTokenSource over)
     {
@@ -114,9 +139,9 @@ public sealed partial class ClusterSupervisor(
         switch (await BuildAsync(planned, members, watch, over))
         {
             case PipelineOpening.Opened { Pipeline: var pipeline }:
-                await using (pipeline) return EndOf(await ServeAsync(planned, pipeline, watch, over.Token), wasReady: true);
+                await using (pipeline) return EndOf(await ServeAsync(planned, members, pipeline, watch, over.Token), planned, wasReady: true);
             case PipelineOpening.Failed { Failure: var failure }:
-                return EndOf(failure, wasReady: false);
+                return EndOf(failure, planned, wasReady: false);
             case var other:
                 throw new InvalidOperationException($"unknown opening {other}");
         }
@@ -142,47 +167,51 @@ public sealed partial class ClusterSupervisor(
             var other => throw new InvalidOperationException($"unknown outcome {other}"),
         };
 
-    /// <summary>Attaches the pipeline to the replica until it fails, a worker is lost, or one wants to leave and could.</summary>
-    async Task<PipelineFailure> ServeAsync(PlanOutcome.Planned planned, IPipeline pipeline, MemberWatch watch, CancellationToken stopping)
+    /// <summary>Attaches the pipeline to the replica until it fails, a worker is lost, or another view is better.</summary>
+    async Task<PipelineFailure> ServeAsync(
+        PlanOutcome.Planned planned, IReadOnlyList<Member> members, IPipeline pipeline, MemberWatch watch, CancellationToken stopping)
     {
-        var end = new PipelineFailure(null, WorkerLost: false, "the coordinator is stopping");
+        var end = new PipelineFailure(null, WorkerLost: false, "the coordinator is stopping") { IsPlanned = true };
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        Task[] watching = [];
         try
         {
             replica.Attach(pipeline);
+            var view = _last = new ServedView(planned, members);
+            var (shards, positions) = (status.Value.Shards, pipeline.KvBlocks * KvBlock.Positions);
             (_trouble, _needsOtherWorkers) = ("", false);
-            Report(ClusterPhase.Ready, "", status.Value.Shards, planned, pipeline.KvBlocks * KvBlock.Positions);
+            void ReportReady() => Report(ClusterPhase.Ready, "", shards, planned, positions);
+            ReportReady();
+            _failures.Loaded();
             metrics.ViewReady(replica.Name);
             LogReady(pipeline.ViewVersion, pipeline.StageCount, pipeline.KvBlocks);
-            var ended = await Task.WhenAny(pipeline.Lost, watch.Lost, watch.Leaving);
-            if (ended == watch.Leaving) ended = await Task.WhenAny(pipeline.Lost, watch.Lost, DrainAsync(await watch.Leaving, stopping));
-            return end = await ended;
+            var standby = new Standby(options, registry, _chooser, stages, view, logger);
+            var succession = new Succession(options, registry, _chooser, standby, replica, view, time, logger);
+            var better = succession.WaitAsync(ReportReady, reason => Report(ClusterPhase.Draining, reason, shards), over.Token);
+            watching = [standby.RunAsync(over.Token), better];
+            return end = await await Task.WhenAny(pipeline.Lost, watch.Lost, better);
         }
         finally
         {
             Report(stopping.IsCancellationRequested ? ClusterPhase.Stopping : ClusterPhase.Waiting, end.Message);
             pipeline.Abort(end);
-            replica.Detach(pipeline, end.Message);
+            replica.Detach(pipeline, end);
+            await over.CancelAsync();
+            await Task.WhenAll(watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    /// <returns>The same reason, when nothing runs any more or the time for that is over.</returns>
-    async Task<PipelineFailure> DrainAsync(PipelineFailure leaving, CancellationToken cancellation)
-    {
-        Report(ClusterPhase.Draining, leaving.Message, status.Value.Shards);
-        await Task.WhenAny(replica.DrainAsync(leaving.Message), Task.Delay(options.Deadlines.Drain, time, cancellation));
-        return leaving;
-    }
-
-    ViewEnd EndOf(PipelineFailure failure, bool wasReady)
+    ViewEnd EndOf(PipelineFailure failure, PlanOutcome.Planned planned, bool wasReady)
     {
         if (failure is { WorkerLost: true, Worker: { } lost }) registry.MarkLost(lost, "it does not answer any more");
-        return new ViewEnd(failure.Message, wasReady, NeedsOtherWorkers: false);
+        if ((!wasReady || failure.IsStepError) && _failures.Add(failure, planned.Plan) is { } reason) registry.SetAside(failure.Worker!.Value, reason);
+        return new ViewEnd(failure.Message, wasReady, NeedsOtherWorkers: false) { IsPlanned = failure.IsPlanned };
     }
 
-    /// <summary>Waits until the next plan would have other workers, or for the pause, if there is one.</summary>
-    async Task WaitBeforeNextAsync(IReadOnlyList<Member> workers, TimeSpan? pause, CancellationToken stopping)
+    /// <summary>Waits until there are other workers, or for the pause, if there is one.</summary>
+    async Task WaitBeforeNextAsync(ViewCandidates candidates, TimeSpan? pause, CancellationToken stopping)
     {
-        bool Same(MembershipSnapshot now) => now.Usable.Take(options.Workers).Select(member => member.Id).SequenceEqual(workers.Select(worker => worker.Id));
+        bool Same(MembershipSnapshot now) => now.Usable.Select(member => member.Id).SequenceEqual(candidates.Usable.Select(worker => worker.Id));
         if (!Same(registry.Snapshot)) return;
         Report(ClusterPhase.Waiting, pause is { } length ? $"trying again in {length.TotalSeconds:0.#} s" : "waiting for other workers");
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(stopping);
@@ -192,32 +221,26 @@ public sealed partial class ClusterSupervisor(
         stopping.ThrowIfCancellationRequested();
     }
 
-    PlanRequest RequestFor(IReadOnlyList<Member> members)
-    {
-        var view = registry.Snapshot.ViewVersion + 1;
-        // By name, not as they came: who is started again gets the layers again that it had, and may still hold.
-        CandidateWorker[] workers = [.. members.OrderBy(member => member.Name, StringComparer.Ordinal).Select(member => member.ToCandidate())];
-        var leastKv = Math.Min(options.KvBlocks, KvBlock.CountFor(MinKvTokens));
-        return new PlanRequest(
-            view, options.Model, options.Footprint, workers, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv)
-        {
-            Context = options.MaxSequenceLength,
-            Objective = options.Objective,
-            Streams = options.Streams,
-        };
-    }
+    static bool SameUsable(MembershipSnapshot one, MembershipSnapshot other) =>
+        one.Usable.Select(member => member.Id).SequenceEqual(other.Usable.Select(member => member.Id));
 
     void Report(ClusterPhase phase, string reason, ImmutableArray<ShardProgress>? shards = null, PlanOutcome.Planned? plan = null, int? positions = null)
     {
         var before = status.Value.Phase;
         var full = _trouble.Length == 0 || reason.Length == 0 ? reason : $"{_trouble}; {reason}";
+        var workers = registry.Snapshot.Count(options.Workers);
         status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? [])
         {
             Trouble = _trouble,
             NeedsOtherWorkers = _needsOtherWorkers,
             Plan = plan,
+            Workers = workers,
         });
-        replica.Status = new EngineStatus(phase == ClusterPhase.Ready, full, registry.Snapshot.ViewVersion) { MaxPositions = positions };
+        replica.Status = new EngineStatus(phase == ClusterPhase.Ready, full, registry.Snapshot.ViewVersion)
+        {
+            MaxPositions = positions,
+            Workers = workers,
+        };
         readiness.Set(phase == ClusterPhase.Ready);
         if (full.Length > 0 && (phase != before || phase == ClusterPhase.Waiting)) LogStatus(phase, full);
     }

@@ -1,16 +1,22 @@
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
+using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Supervision;
 
 /// <summary>What the supervisor brings up.</summary>
-/// <param name="Workers">How many workers a plan is made for.</param>
+/// <param name="Workers">How many workers a plan is made for, if so many are there.</param>
+/// <param name="MinWorkers">With fewer than these no plan is made.</param>
 /// <param name="Streams">That plans are to be good for.</param>
 /// <param name="MaxSequenceLength">The most tokens of one sequence.</param>
 /// <param name="VocabularySize">V.</param>
 /// <param name="BufferBytes">What a worker needs beside weights and KV cache, at the most.</param>
 /// <param name="KvBlocks">KV blocks wanted; less where memory does not suffice.</param>
 public sealed record SupervisorOptions(
-    ModelIdentity Model, ModelFootprint Footprint, string ModelPath, int Workers, int? TensorParallel, PlanObjective Objective, int Streams,
-    int MaxSequenceLength, int VocabularySize, long BufferBytes, int KvBlocks, EngineOptions Engine, ClusterDeadlines Deadlines);
+    ModelIdentity Model, ModelFootprint Footprint, string ModelPath, int Workers, int MinWorkers, int? TensorParallel, PlanObjective Objective, int Streams,
+    int MaxSequenceLength, int VocabularySize, long BufferBytes, int KvBlocks, EngineOptions Engine, ClusterDeadlines Deadlines)
+{
+    /// <summary>The model's tokens, for answers that must have a form. Null: there are none.</summary>
+    public ITokenizer? Tokenizer { get; init; }
+}

@@ -25,6 +25,10 @@ public interface IViewStages
     Task<LoadOutcome> LoadAsync(
         PlanOutcome.Planned planned, IReadOnlyList<Member> members, Action<string, ImmutableArray<ShardProgress>> report, CancellationToken cancellation);
 
+    /// <summary>Has a worker load its part of a plan that is not in force, for the case that it comes to be.</summary>
+    /// <returns>Null when it has; else why not, in one line.</returns>
+    Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation);
+
     /// <summary>Opens the streams of steps to workers that have loaded.</summary>
     Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation);
 }
@@ -33,12 +37,16 @@ public interface IViewStages
 /// <param name="Reason">One line for people.</param>
 /// <param name="WasReady">It served before it ended.</param>
 /// <param name="NeedsOtherWorkers">Trying again with the same workers is of no use.</param>
-sealed record ViewEnd(string Reason, bool WasReady, bool NeedsOtherWorkers);
+sealed record ViewEnd(string Reason, bool WasReady, bool NeedsOtherWorkers)
+{
+    /// <summary>It ended for another view, which follows at once.</summary>
+    public bool IsPlanned { get; init; }
+}
 
 /// <summary>The stages of a view on real workers.</summary>
 /// <param name="replica">The replica that the views are of.</param>
 public sealed class ViewStages(
-    SupervisorOptions options, ClusterOwnership ownership, Replica replica, LinkMeter links, AssignmentCaller assignments, PeerChannels channels,
+    SupervisorOptions options, ClusterOwnership ownership, WorkerRegistry registry, Replica replica, LinkMeter links, AssignmentCaller assignments, PeerChannels channels,
     CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
 {
     public Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
@@ -51,23 +59,27 @@ public sealed class ViewStages(
     {
         var workers = WorkersOf(planned, members);
         var board = new LoadingBoard(workers, report);
-        var request = new LoadRequest(
-            planned.Plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, StepTimeOf(planned), ownership.Epoch);
-        return assignments.LoadAsync(request, workers, board.Update, cancellation);
+        return assignments.LoadAsync(RequestOf(planned), workers, board.Update, cancellation);
     }
+
+    public Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation) =>
+        assignments.PrepareAsync(RequestOf(planned), StageWorkerOf(planned.Plan.Find(member.Id)!, member), cancellation);
 
     public Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation)
     {
         var stepTime = StepTimeOf(planned);
         var deadlines = options.Deadlines.Step < stepTime ? options.Deadlines with { Step = stepTime } : options.Deadlines;
-        var pipeline = new PipelineOptions(replica.Name, planned.Plan, WorkersOf(planned, members), kvBlocks, options.VocabularySize, deadlines);
+        var pipeline = new PipelineOptions(replica.Name, planned.Plan, WorkersOf(planned, members), kvBlocks, options.VocabularySize, deadlines) { Tokenizer = options.Tokenizer };
         return GrpcPipeline.OpenAsync(pipeline, channels, metrics, pulse, time, logger, cancellation);
     }
 
     static TimeSpan StepTimeOf(PlanOutcome.Planned planned) => ClusterDeadlines.OfSteps(planned.Pipeline.Prediction.FullStepSeconds);
 
-    static StageWorker[] WorkersOf(PlanOutcome.Planned planned, IReadOnlyList<Member> members)
+    LoadRequest RequestOf(PlanOutcome.Planned planned) => new(
+        planned.Plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, StepTimeOf(planned), ownership.Epoch);
+
+    StageWorker[] WorkersOf(PlanOutcome.Planned planned, IReadOnlyList<Member> members)
         => [.. planned.Plan.Assignments.Select(part => StageWorkerOf(part, members.First(member => member.Id == part.Worker)))];
 
-    static StageWorker StageWorkerOf(ShardAssignment part, Member member) => new(part, member.Name, member.Key);
+    StageWorker StageWorkerOf(ShardAssignment part, Member member) => new(part, member.Name, member.Key) { Heard = registry.Listener(member.Id) };
 }

@@ -27,12 +27,39 @@ public sealed unsafe class KvPool(KvBlockLayout layout, int layers, int blocks) 
             Buffer.MemoryCopy(HeadTile(layer, source, 0), HeadTile(layer, target, 0), Layout.Bytes, Layout.Bytes);
     }
 
+    /// <summary>Bytes of one block over all layers, as <see cref="CopyOut"/> gives them.</summary>
+    public int BlockBytes { get; } = checked((int)(layout.Bytes * layers));
+
+    /// <summary>What a block holds, layer after layer.</summary>
+    /// <param name="destination">[<see cref="BlockBytes"/>]</param>
+    public void CopyOut(int block, Span<byte> destination)
+    {
+        CheckWhole(block, destination.Length);
+        for (var layer = 0; layer < Layers; layer++) Part(layer, block).CopyTo(destination[(layer * (int)Layout.Bytes)..]);
+    }
+
+    /// <summary>The block holds from now on what another one, of any pool of this layout, held when it was copied out.</summary>
+    /// <param name="source">[<see cref="BlockBytes"/>]</param>
+    public void CopyIn(int block, ReadOnlySpan<byte> source)
+    {
+        CheckWhole(block, source.Length);
+        for (var layer = 0; layer < Layers; layer++) source.Slice(layer * (int)Layout.Bytes, (int)Layout.Bytes).CopyTo(Part(layer, block));
+    }
+
     public void Dispose() => _memory.Dispose();
 
     internal KvHead Head(int layer, int head, int[] sequenceBlocks) => new(HeadTile(layer, 0, head), Layout.Bytes, sequenceBlocks);
 
     internal byte* HeadTile(int layer, int block, int head) =>
         _memory.Pointer + (((long)layer * Blocks + block) * Layout.Bytes) + (head * Layout.HeadBytes);
+
+    Span<byte> Part(int layer, int block) => _memory.Span(((long)layer * Blocks + block) * Layout.Bytes, (int)Layout.Bytes);
+
+    void CheckWhole(int block, int bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)block, (uint)Blocks);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(bytes, BlockBytes);
+    }
 }
 
 /// <summary>Where the head tiles (<see cref="KvBlockLayout"/>) of one kv head of one sequence are, in one layer.</summary>

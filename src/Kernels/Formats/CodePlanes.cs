@@ -57,6 +57,26 @@ static unsafe class CodePlanes
         }
     }
 
+    /// <summary>Puts 32-bit words of one row, as they are stored, into its lanes of as many vectors.</summary>
+    [MethodImpl(Inline)]
+    public static void StoreWords(byte* planes, int count, Vector128<byte> words)
+    {
+        for (var i = 0; i < count; i++) Unsafe.WriteUnaligned(planes + i * VectorBytes, words.AsUInt32()[i]);
+    }
+
+    /// <summary>The codes of a register's rows in the parts that sums of 8-bit codes take; 3-bit codes come times 8.</summary>
+    /// <param name="planes">The first row's lane in the first vector.</param>
+    /// <param name="codeBits">A constant where this is called, so that one case is left.</param>
+    [MethodImpl(Inline)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* planes, int codeBits, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    {
+        var codes = Load<TLanes, V>(planes, codeBits);
+        upper = default;
+        if (codeBits == 8) TSums.Split8Bits(ref codes, out upper);
+        return codes;
+    }
+
     /// <summary>The codes of a register's rows; 3-bit codes come times 8.</summary>
     /// <param name="planes">The first row's lane in the first vector.</param>
     /// <param name="codeBits">A constant where this is called, so that one case is left.</param>
@@ -68,7 +88,8 @@ static unsafe class CodePlanes
         5 => Join<TLanes, V>(Codes4<TLanes, V>(planes), OneBit<TLanes, V>(planes + 4 * VectorBytes, 4)),
         4 => Codes4<TLanes, V>(planes),
         3 => Join<TLanes, V>(TwoBits<TLanes, V>(planes, 3), OneBit<TLanes, V>(planes + 2 * VectorBytes, 5)),
-        _ => TwoBits<TLanes, V>(planes, 0),
+        2 => TwoBits<TLanes, V>(planes, 0),
+        _ => OneBit<TLanes, V>(planes, 0),
     };
 
     [MethodImpl(Inline)]

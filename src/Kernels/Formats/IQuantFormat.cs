@@ -8,38 +8,60 @@ namespace LlamaCluster.Kernels.Formats;
 /// A quantised tensor type: how its stored blocks are read, how they are laid out when packed, and the arithmetic of a product with it.
 /// Packed, 16 rows (a group) stand together, and within a group, column block after column block:
 /// <code>
-/// header   16 half-precision scales d, then 16 minima m where the type has them     once for BlocksPerHeader blocks
-/// block    16 bytes A and 16 bytes B, small scales of sub-blocks, where the type has them
-///          the codes of 16 rows x 32 columns as bit planes (see CodePlanes)
+/// header   16 half-precision scales d and 16 minima m, where the type has them      once for BlocksPerHeader blocks
+/// block    16 bytes A, 16 bytes B, 16 bytes C where the type has them: small scales of sub-blocks, mostly
+///          the codes of 16 rows x 32 columns as bit planes (see CodePlanes), or as the 32-bit words of a row that they are stored in
 /// </code>
 /// </summary>
 unsafe interface IQuantFormat
 {
-    /// <summary>Blocks of 32 columns that share a header and are stored together: 1, or 8 for the K types.</summary>
+    /// <summary>Blocks of 32 columns that share a header and are stored together: 8 where 256 columns share a scale, else 1 to 4.</summary>
     static abstract int BlocksPerHeader { get; }
 
+    /// <summary>Has d in its header.</summary>
+    static abstract bool HasScale { get; }
+
+    /// <summary>Has m in its header.</summary>
     static abstract bool HasMinima { get; }
 
-    static abstract bool HasSubScales { get; }
+    /// <summary>Bytes A, B, C of a block for each row: 0 to 3.</summary>
+    static abstract int SmallBytes { get; }
 
-    /// <summary>Bits of a code.</summary>
+    /// <summary>Bits of a packed code: the codes of a block and a row take four times as many bytes.</summary>
     static abstract int CodeBits { get; }
+
+    /// <summary>Integer scales of 16 columns enter the sums.</summary>
+    static abstract bool ScalesHalves { get; }
 
     /// <summary>Takes block <paramref name="block"/> (0 .. BlocksPerHeader - 1) out of the stored bytes of one header's blocks.</summary>
     static abstract StoredBlock Read(ReadOnlySpan<byte> stored, int block);
 
+    /// <summary>Puts one row's codes into its lanes.</summary>
+    /// <param name="planes">The row's lane in the first vector.</param>
+    static abstract void Store(byte* planes, in StoredBlock block);
+
+    /// <summary>The codes of a register's rows, as <see cref="Add"/> takes them.</summary>
+    /// <param name="small">The bytes A of the register's rows; B and C follow 16 bytes on.</param>
+    /// <param name="planes">The first row's lane in the first vector.</param>
+    /// <param name="upper">The second part of 8-bit codes, see <see cref="IBlockSums{V}.Split8Bits"/>.</param>
+    static abstract Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
+
     /// <summary>The weight that a code stands for, rounded as the format page's formula rounds.</summary>
-    /// <param name="code">As <see cref="CodePlanes.Load"/> gives it.</param>
+    /// <param name="code">As <see cref="Load"/> gives it, in one part.</param>
     /// <param name="scale">d.</param>
     /// <param name="min">m.</param>
-    /// <param name="sub">The byte A for columns 0..15 and B for columns 16..31; both in this order for types whose sub-blocks have 32 columns.</param>
-    static abstract float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf);
+    /// <param name="small">The row's byte A; B and C follow 16 bytes on.</param>
+    /// <param name="planes">The row's lane in the first vector.</param>
+    /// <param name="secondHalf">Of columns 16..31.</param>
+    static abstract float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf);
 
     /// <summary>What <see cref="Add"/> multiplies the sums of a block by.</summary>
     /// <param name="scale">d of the register's rows.</param>
     /// <param name="min">m of the register's rows, or zero.</param>
-    /// <param name="sub">The bytes A of the register's rows; B follows 16 bytes on.</param>
-    static abstract BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    /// <param name="small">The bytes A of the register's rows; B and C follow 16 bytes on.</param>
+    /// <param name="planes">The first row's lane in the first vector.</param>
+    static abstract BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
 
     /// <summary>total + the product of a block of the register's rows with the same columns of an activation row.</summary>
@@ -49,13 +71,14 @@ unsafe interface IQuantFormat
 }
 
 /// <summary>32 columns of one row as they are stored: unsigned codes and scales, nothing multiplied yet.</summary>
-/// <param name="First">Codes of columns 0..15.</param>
+/// <param name="First">Codes of columns 0..15, or the words that hold all codes.</param>
 /// <param name="Second">Codes of columns 16..31.</param>
 /// <param name="Scale">d, an IEEE half.</param>
 /// <param name="Min">m, an IEEE half; 0 for types without.</param>
 /// <param name="A">First small scale, for types that have them.</param>
 /// <param name="B">Second small scale.</param>
-readonly record struct StoredBlock(Vector128<byte> First, Vector128<byte> Second, ushort Scale, ushort Min = 0, byte A = 0, byte B = 0);
+/// <param name="C">A third byte.</param>
+readonly record struct StoredBlock(Vector128<byte> First, Vector128<byte> Second, ushort Scale, ushort Min = 0, byte A = 0, byte B = 0, byte C = 0);
 
 /// <summary>The factors of a block for a register's rows; a format uses those that it needs.</summary>
 [method: MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -64,7 +87,7 @@ readonly struct BlockScales<V>(V scale, V min = default, V first = default, V se
     /// <summary>Floats: factor of the sum of code x activation.</summary>
     public readonly V Scale = scale;
 
-    /// <summary>Floats: factor of the sum of activations.</summary>
+    /// <summary>Floats: factor of the sum of activations; of the sum over columns 16..31 where each half has a float of its own.</summary>
     public readonly V Min = min;
 
     /// <summary>Integer scales of columns 0..15 and 16..31, as <see cref="Lanes.IBlockSums{V}.SubScale"/> makes them.</summary>

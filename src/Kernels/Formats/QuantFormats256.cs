@@ -12,9 +12,20 @@ readonly unsafe struct Q2KFormat : IQuantFormat
 
     public static bool HasMinima => true;
 
-    public static bool HasSubScales => true;
+    public static int SmallBytes => 2;
 
     public static int CodeBits => 2;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => true;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -26,14 +37,14 @@ readonly unsafe struct Q2KFormat : IQuantFormat
             StoredBits.Half(stored, 80), StoredBits.Half(stored, 82), stored[2 * block], stored[2 * block + 1]);
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
-        scale * ((secondHalf ? sub.B : sub.A) & 15) * code - min * ((secondHalf ? sub.B : sub.A) >> 4);
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
+        scale * ((secondHalf ? small[RowGroup.Rows] : small[0]) & 15) * code - min * ((secondHalf ? small[RowGroup.Rows] : small[0]) >> 4);
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
     {
-        var (first, second) = (TLanes.LoadBytes(sub), TLanes.LoadBytes(sub + RowGroup.Rows));
+        var (first, second) = (TLanes.LoadBytes(small), TLanes.LoadBytes(small + RowGroup.Rows));
         var mask = TLanes.Spread(15u);
         return new(
             scale,
@@ -61,9 +72,20 @@ readonly unsafe struct Q3KFormat : IQuantFormat
 
     public static bool HasMinima => false;
 
-    public static bool HasSubScales => true;
+    public static int SmallBytes => 2;
 
     public static int CodeBits => 3;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => true;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -77,14 +99,14 @@ readonly unsafe struct Q3KFormat : IQuantFormat
             StoredBits.Half(stored, 108), 0, (byte)(scales - 32), (byte)((scales >> 8) - 32));
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
-        scale * (sbyte)(secondHalf ? sub.B : sub.A) * (code / 8 - 4);
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
+        scale * (sbyte)(secondHalf ? small[RowGroup.Rows] : small[0]) * (code / 8 - 4);
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
         new(TLanes.MultiplySingle(scale, TLanes.Spread(1 / 8f)), default,
-            TSums.SubScale(TLanes.LoadSignedBytes(sub)), TSums.SubScale(TLanes.LoadSignedBytes(sub + RowGroup.Rows)));
+            TSums.SubScale(TLanes.LoadSignedBytes(small)), TSums.SubScale(TLanes.LoadSignedBytes(small + RowGroup.Rows)));
 
     [MethodImpl(AggressiveInlining)]
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
@@ -99,9 +121,20 @@ readonly unsafe struct Q4KFormat : IQuantFormat
 
     public static bool HasMinima => true;
 
-    public static bool HasSubScales => true;
+    public static int SmallBytes => 2;
 
     public static int CodeBits => 4;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => false;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -114,13 +147,13 @@ readonly unsafe struct Q4KFormat : IQuantFormat
             StoredBits.Half(stored, 0), StoredBits.Half(stored, 2), (byte)scale, (byte)min);
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
-        scale * sub.A * code - min * sub.B;
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
+        scale * small[0] * code - min * small[RowGroup.Rows];
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        Terms<TLanes, V>.ScalesWithMin(scale, min, sub);
+        Terms<TLanes, V>.ScalesWithMin(scale, min, small);
 
     [MethodImpl(AggressiveInlining)]
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
@@ -135,9 +168,20 @@ readonly unsafe struct Q5KFormat : IQuantFormat
 
     public static bool HasMinima => true;
 
-    public static bool HasSubScales => true;
+    public static int SmallBytes => 2;
 
     public static int CodeBits => 5;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => false;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -152,13 +196,13 @@ readonly unsafe struct Q5KFormat : IQuantFormat
             StoredBits.Half(stored, 0), StoredBits.Half(stored, 2), (byte)scale, (byte)min);
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
-        scale * sub.A * code - min * sub.B;
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
+        scale * small[0] * code - min * small[RowGroup.Rows];
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        Terms<TLanes, V>.ScalesWithMin(scale, min, sub);
+        Terms<TLanes, V>.ScalesWithMin(scale, min, small);
 
     [MethodImpl(AggressiveInlining)]
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
@@ -173,9 +217,20 @@ readonly unsafe struct Q6KFormat : IQuantFormat
 
     public static bool HasMinima => false;
 
-    public static bool HasSubScales => true;
+    public static int SmallBytes => 2;
 
     public static int CodeBits => 6;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => true;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -191,13 +246,13 @@ readonly unsafe struct Q6KFormat : IQuantFormat
             StoredBits.Half(stored, 208), 0, stored[192 + 2 * block], stored[193 + 2 * block]);
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
-        scale * (sbyte)(secondHalf ? sub.B : sub.A) * (code - 32);
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
+        scale * (sbyte)(secondHalf ? small[RowGroup.Rows] : small[0]) * (code - 32);
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        new(scale, default, TSums.SubScale(TLanes.LoadSignedBytes(sub)), TSums.SubScale(TLanes.LoadSignedBytes(sub + RowGroup.Rows)));
+        new(scale, default, TSums.SubScale(TLanes.LoadSignedBytes(small)), TSums.SubScale(TLanes.LoadSignedBytes(small + RowGroup.Rows)));
 
     [MethodImpl(AggressiveInlining)]
     public static V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)

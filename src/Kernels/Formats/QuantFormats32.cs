@@ -13,9 +13,20 @@ readonly unsafe struct Q4_0Format : IQuantFormat
 
     public static bool HasMinima => false;
 
-    public static bool HasSubScales => false;
+    public static int SmallBytes => 0;
 
     public static int CodeBits => 4;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => false;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -24,11 +35,11 @@ readonly unsafe struct Q4_0Format : IQuantFormat
         return new(first, second, StoredBits.Half(stored, 0));
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * (code - 8);
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => new(scale);
 
     [MethodImpl(AggressiveInlining)]
@@ -44,9 +55,20 @@ readonly unsafe struct Q4_1Format : IQuantFormat
 
     public static bool HasMinima => true;
 
-    public static bool HasSubScales => false;
+    public static int SmallBytes => 0;
 
     public static int CodeBits => 4;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => false;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -55,11 +77,11 @@ readonly unsafe struct Q4_1Format : IQuantFormat
         return new(first, second, StoredBits.Half(stored, 0), StoredBits.Half(stored, 2));
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * code + min;
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => new(scale, min);
 
     [MethodImpl(AggressiveInlining)]
@@ -75,9 +97,20 @@ readonly unsafe struct Q5_0Format : IQuantFormat
 
     public static bool HasMinima => false;
 
-    public static bool HasSubScales => false;
+    public static int SmallBytes => 0;
 
     public static int CodeBits => 5;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => false;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -87,11 +120,11 @@ readonly unsafe struct Q5_0Format : IQuantFormat
         return new(first | StoredBits.Spread(high, 16), second | StoredBits.Spread(high >> 16, 16), StoredBits.Half(stored, 0));
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * (code - 16);
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => new(scale);
 
     [MethodImpl(AggressiveInlining)]
@@ -107,9 +140,20 @@ readonly unsafe struct Q5_1Format : IQuantFormat
 
     public static bool HasMinima => true;
 
-    public static bool HasSubScales => false;
+    public static int SmallBytes => 0;
 
     public static int CodeBits => 5;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => false;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -120,11 +164,11 @@ readonly unsafe struct Q5_1Format : IQuantFormat
         return new(first | StoredBits.Spread(high, 16), second | StoredBits.Spread(high >> 16, 16), scale, min);
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * code + min;
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => new(scale, min);
 
     [MethodImpl(AggressiveInlining)]
@@ -140,9 +184,20 @@ readonly unsafe struct Q8_0Format : IQuantFormat
 
     public static bool HasMinima => false;
 
-    public static bool HasSubScales => false;
+    public static int SmallBytes => 0;
 
     public static int CodeBits => 8;
+
+    public static bool HasScale => true;
+
+    public static bool ScalesHalves => false;
+
+    [MethodImpl(AggressiveInlining)]
+    public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
+
+    [MethodImpl(AggressiveInlining)]
+    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -151,11 +206,11 @@ readonly unsafe struct Q8_0Format : IQuantFormat
         return new(Vector128.Create(stored.Slice(2, 16)) ^ sign, Vector128.Create(stored.Slice(18, 16)) ^ sign, StoredBits.Half(stored, 0));
     }
 
-    public static float Value(int code, float scale, float min, (byte A, byte B) sub, bool secondHalf) =>
+    public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * (code - 128);
 
     [MethodImpl(AggressiveInlining)]
-    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* sub)
+    public static BlockScales<V> Scales<TLanes, TSums, V>(V scale, V min, byte* small, byte* planes)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => new(scale);
 
     [MethodImpl(AggressiveInlining)]

@@ -13,21 +13,21 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
     public static int HeaderBytes
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Rows * sizeof(ushort) * (TFormat.HasMinima ? 2 : 1);
+        get => Rows * sizeof(ushort) * ((TFormat.HasScale ? 1 : 0) + (TFormat.HasMinima ? 1 : 0));
     }
 
-    /// <summary>Bytes of the small scales of 16 rows.</summary>
-    public static int SubScaleBytes
+    /// <summary>Bytes A, B, C of 16 rows.</summary>
+    public static int SmallBytes
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => TFormat.HasSubScales ? 2 * Rows : 0;
+        get => TFormat.SmallBytes * Rows;
     }
 
     /// <summary>Bytes of 32 columns of 16 rows, without the header.</summary>
     public static int BlockBytes
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => SubScaleBytes + TFormat.CodeBits * CodePlanes.VectorBytes;
+        get => SmallBytes + TFormat.CodeBits * CodePlanes.VectorBytes;
     }
 
     static int HeaderColumns => TFormat.BlocksPerHeader * ActivationBlock.Columns;
@@ -53,16 +53,16 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
     {
         for (; destination.Length > 0; destination = destination[HeaderColumns..])
         {
-            var scale = (float)Unsafe.ReadUnaligned<Half>(group + row * sizeof(ushort));
+            var scale = TFormat.HasScale ? (float)Unsafe.ReadUnaligned<Half>(group + row * sizeof(ushort)) : 0;
             var min = TFormat.HasMinima ? (float)Unsafe.ReadUnaligned<Half>(group + (Rows + row) * sizeof(ushort)) : 0;
             for (var b = 0; b < TFormat.BlocksPerHeader; b++)
             {
                 var block = group + HeaderBytes + b * BlockBytes;
-                var sub = TFormat.HasSubScales ? (block[row], block[Rows + row]) : default;
-                var codes = CodePlanes.Load<ScalarLanes, uint>(block + SubScaleBytes + row * sizeof(uint), TFormat.CodeBits);
+                byte* small = block + row, planes = block + SmallBytes + row * sizeof(uint);
+                var codes = TFormat.Load<ScalarLanes, DotSums<ScalarLanes, uint>, uint>(small, planes, out _);
                 var bytes = (byte*)&codes;
                 for (var c = 0; c < ActivationBlock.Columns; c++)
-                    destination[b * ActivationBlock.Columns + c] = TFormat.Value(bytes[c], scale, min, sub, c >= ActivationBlock.Columns / 2);
+                    destination[b * ActivationBlock.Columns + c] = TFormat.Value(bytes[c], scale, min, small, planes, c >= ActivationBlock.Columns / 2);
             }
 
             group += HeaderAndBlocksBytes;
@@ -77,8 +77,10 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
             var block = TFormat.Read(stored, b);
             if (b == 0) PackHeader(block, group, row);
             var packed = group + HeaderBytes + b * BlockBytes;
-            if (TFormat.HasSubScales) (packed[row], packed[Rows + row]) = (block.A, block.B);
-            CodePlanes.Store(packed + SubScaleBytes + row * sizeof(uint), TFormat.CodeBits, block);
+            if (TFormat.SmallBytes > 0) packed[row] = block.A;
+            if (TFormat.SmallBytes > 1) packed[Rows + row] = block.B;
+            if (TFormat.SmallBytes > 2) packed[2 * Rows + row] = block.C;
+            TFormat.Store(packed + SmallBytes + row * sizeof(uint), block);
         }
     }
 
@@ -86,7 +88,7 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
     static void PackHeader(in StoredBlock block, byte* group, int row)
     {
         if (!IsFinite(block.Scale) || !IsFinite(block.Min)) throw new InvalidDataException("a block's scale is infinite or not a number");
-        Unsafe.WriteUnaligned(group + row * sizeof(ushort), block.Scale);
+        if (TFormat.HasScale) Unsafe.WriteUnaligned(group + row * sizeof(ushort), block.Scale);
         if (TFormat.HasMinima) Unsafe.WriteUnaligned(group + (Rows + row) * sizeof(ushort), block.Min);
     }
 

@@ -23,6 +23,11 @@ static unsafe class Terms<TLanes, V> where TLanes : ILanes<V> where V : struct
             TLanes.MultiplySingle(minusMin, TLanes.ToSingle(TLanes.LoadBytes(sub + RowGroup.Rows))));
     }
 
+    /// <summary>sum + offset x sum(q), in integers: codes stand for code + offset.</summary>
+    [MethodImpl(Inline)]
+    public static V Shifted(V sum, int offset, ActivationBlock* x) =>
+        TLanes.Add(sum, TLanes.MultiplyAddShorts(TLanes.Spread(x->HalfSums), TLanes.Spread((ushort)offset * 0x0001_0001u)));
+
     /// <summary>total = fma(sum a, d, total).</summary>
     [MethodImpl(Inline)]
     public static V AddScaled(V total, V sum, V scale, ActivationBlock* x) =>

@@ -77,6 +77,10 @@ readonly unsafe struct Avx2Lanes : IPairLanes<V>, IDotLanes<V>
     public static V MultiplyInts(V a, V b) => (a.AsInt32() * b.AsInt32()).AsByte();
 
     [MethodImpl(AggressiveInlining)]
+    public static V Lookup(byte* table, V codes) =>
+        Avx2.Shuffle(Avx2.BroadcastVector128ToVector256(table), codes);
+
+    [MethodImpl(AggressiveInlining)]
     public static V ToSingle(V ints) => Vector256.ConvertToSingle(ints.AsInt32()).AsByte();
 
     [MethodImpl(AggressiveInlining)]

@@ -65,6 +65,10 @@ readonly unsafe struct Avx512Lanes : IPairLanes<V>
         Avx512BW.MultiplyAddAdjacent(a.AsInt16(), b.AsInt16()).AsByte();
 
     [MethodImpl(AggressiveInlining)]
+    public static V Lookup(byte* table, V codes) =>
+        Avx512BW.Shuffle(Avx512F.BroadcastVector128ToVector512((int*)table).AsByte(), codes);
+
+    [MethodImpl(AggressiveInlining)]
     public static V ToSingle(V ints) => Vector512.ConvertToSingle(ints.AsInt32()).AsByte();
 
     [MethodImpl(AggressiveInlining)]

@@ -35,6 +35,26 @@ readonly unsafe struct DotSums<TLanes, V> : IBlockSums<V> where TLanes : IDotLan
     }
 
     [MethodImpl(Inline)]
+    public static Codes<V> Lookup8Bits(in Codes<V> codes, byte* tables, out Codes<V> upper)
+    {
+        upper = default;
+        return Codes<V>.Lookup<TLanes>(codes, tables);
+    }
+
+    [MethodImpl(Inline)]
+    public static void Halves5Bits(in Codes<V> codes, ActivationBlock* x, out V first, out V second) =>
+        (first, second) = (First(default, codes, x), Second(default, codes, x));
+
+    [MethodImpl(Inline)]
+    public static V Scaled7Bits(in Codes<V> codes, in Codes<V> upper, ActivationBlock* x, V first, V second)
+    {
+        var twos = TLanes.Spread(0x0002_0002u);
+        var start0 = TLanes.MultiplyAddShorts(TLanes.Spread(x->Minus32Pairs), twos);
+        var start1 = TLanes.MultiplyAddShorts(TLanes.Spread(x->Minus32Pairs + 2), twos);
+        return TLanes.Add(TLanes.MultiplyInts(First(start0, codes, x), first), TLanes.MultiplyInts(Second(start1, codes, x), second));
+    }
+
+    [MethodImpl(Inline)]
     public static V SubScale(V ints) => ints;
 
     /// <summary>Columns 0..15.</summary>

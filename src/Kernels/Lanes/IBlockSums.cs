@@ -15,6 +15,13 @@ unsafe interface IBlockSums<V> where V : struct
     /// <summary>8-bit codes in the two parts that <see cref="Of8Bits"/> takes, done once for all activation rows.</summary>
     static abstract void Split8Bits(ref Codes<V> codes, out Codes<V> upper);
 
+    /// <summary>8-bit codes that a table has for codes below 16, in two parts at once.</summary>
+    /// <param name="tables">Three tables of 16 bytes: the codes, their lower four bits, their upper four.</param>
+    static abstract Codes<V> Lookup8Bits(in Codes<V> codes, byte* tables, out Codes<V> upper);
+
+    /// <summary>The sums of codes x activations over columns 0..15 and over columns 16..31; codes below 32.</summary>
+    static abstract void Halves5Bits(in Codes<V> codes, ActivationBlock* x, out V first, out V second);
+
     /// <summary>Sum of (code - 128) x activations.</summary>
     static abstract V Of8Bits(in Codes<V> codes, in Codes<V> upper, ActivationBlock* x);
 
@@ -25,6 +32,9 @@ unsafe interface IBlockSums<V> where V : struct
 
     /// <summary>Sum of scale x (code - 32) x activation; codes below 64, scales -128..127.</summary>
     static abstract V Scaled6Bits(in Codes<V> codes, ActivationBlock* x, V first, V second);
+
+    /// <summary>Sum of scale x (code - 64) x activation; codes below 128 in two parts, scales 0..127.</summary>
+    static abstract V Scaled7Bits(in Codes<V> codes, in Codes<V> upper, ActivationBlock* x, V first, V second);
 
     /// <summary>Ints -128..127 in the form that the scaled sums take.</summary>
     static abstract V SubScale(V ints);
@@ -38,6 +48,12 @@ unsafe interface IBlockSums<V> where V : struct
 readonly struct Codes<V>(V c0, V c1, V c2, V c3, V c4, V c5, V c6, V c7) where V : struct
 {
     public readonly V C0 = c0, C1 = c1, C2 = c2, C3 = c3, C4 = c4, C5 = c5, C6 = c6, C7 = c7;
+
+    /// <summary>What a table of 16 bytes has for codes below 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe Codes<V> Lookup<TLanes>(in Codes<V> codes, byte* table) where TLanes : ILanes<V> => new(
+        TLanes.Lookup(table, codes.C0), TLanes.Lookup(table, codes.C1), TLanes.Lookup(table, codes.C2), TLanes.Lookup(table, codes.C3),
+        TLanes.Lookup(table, codes.C4), TLanes.Lookup(table, codes.C5), TLanes.Lookup(table, codes.C6), TLanes.Lookup(table, codes.C7));
 }
 
 /// <summary>

@@ -48,6 +48,9 @@ unsafe interface ILanes<V> where V : struct
     /// <summary>Two products of signed 16-bit numbers, added up to an int.</summary>
     static abstract V MultiplyAddShorts(V a, V b);
 
+    /// <summary>For each byte of the codes, which are below 16, that byte of a table.</summary>
+    static abstract V Lookup(byte* table, V codes);
+
     static abstract V ToSingle(V ints);
 
     /// <summary>Sum of floats.</summary>

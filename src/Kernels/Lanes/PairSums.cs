@@ -58,6 +58,29 @@ readonly unsafe struct PairSums<TLanes, V> : IBlockSums<V> where TLanes : IPairL
         return TLanes.Add(TLanes.MultiplyAddShorts(sum0, first), TLanes.MultiplyAddShorts(sum1, second));
     }
 
+    /// <summary>The parts come out of two tables: no more work than codes of four bits take twice.</summary>
+    [MethodImpl(Inline)]
+    public static Codes<V> Lookup8Bits(in Codes<V> codes, byte* tables, out Codes<V> upper)
+    {
+        upper = Codes<V>.Lookup<TLanes>(codes, tables + 32);
+        return Codes<V>.Lookup<TLanes>(codes, tables + 16);
+    }
+
+    [MethodImpl(Inline)]
+    public static void Halves5Bits(in Codes<V> codes, ActivationBlock* x, out V first, out V second) =>
+        (first, second) = (TLanes.MultiplyAddShorts(First(codes, x), Ones), TLanes.MultiplyAddShorts(Second(codes, x), Ones));
+
+    /// <summary>16 times the sum of the upper parts, that of the lower ones, and twice that of the offsets of -32.</summary>
+    [MethodImpl(Inline)]
+    public static V Scaled7Bits(in Codes<V> codes, in Codes<V> upper, ActivationBlock* x, V first, V second)
+    {
+        var offset = TLanes.Add(
+            TLanes.MultiplyAddShorts(TLanes.Spread(x->Minus32Pairs), first), TLanes.MultiplyAddShorts(TLanes.Spread(x->Minus32Pairs + 2), second));
+        var sum = TLanes.Add(TLanes.MultiplyAddShorts(First(upper, x), first), TLanes.MultiplyAddShorts(Second(upper, x), second));
+        sum = TLanes.ShiftLeft(TLanes.Add(TLanes.ShiftLeft(sum, 3), offset), 1);
+        return TLanes.Add(sum, TLanes.Add(TLanes.MultiplyAddShorts(First(codes, x), first), TLanes.MultiplyAddShorts(Second(codes, x), second)));
+    }
+
     /// <summary>The scale as both 16-bit numbers of its lane.</summary>
     [MethodImpl(Inline)]
     public static V SubScale(V ints) => TLanes.Or(TLanes.And(ints, TLanes.Spread(0xffffu)), TLanes.ShiftLeft(ints, 16));

@@ -73,6 +73,10 @@ readonly unsafe struct ScalarLanes : IDotLanes<V>
     public static V StartOf8Bits(ActivationBlock* x) => (V)x->Minus128Sum;
 
     [MethodImpl(AggressiveInlining)]
+    public static V Lookup(byte* table, V codes) =>
+        table[codes & 15] | (V)table[codes >> 8 & 15] << 8 | (V)table[codes >> 16 & 15] << 16 | (V)table[codes >> 24 & 15] << 24;
+
+    [MethodImpl(AggressiveInlining)]
     public static V ToSingle(V ints) => Spread((float)(int)ints);
 
     [MethodImpl(AggressiveInlining)]

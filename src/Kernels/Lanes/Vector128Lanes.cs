@@ -93,6 +93,10 @@ readonly unsafe struct Vector128Lanes : IDotLanes<V>
     public static V StartOf8Bits(ActivationBlock* x) => Dp.IsSupported ? default : Spread(&x->Minus128Sum);
 
     [MethodImpl(AggressiveInlining)]
+    public static V Lookup(byte* table, V codes) =>
+        Vector128.ShuffleNative(Vector128.Load(table), codes);
+
+    [MethodImpl(AggressiveInlining)]
     public static V ToSingle(V ints) => Vector128.ConvertToSingle(ints.AsInt32()).AsByte();
 
     [MethodImpl(AggressiveInlining)]

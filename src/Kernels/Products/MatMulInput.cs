@@ -20,6 +20,9 @@ public sealed unsafe class MatMulInput : IDisposable
     NativeBuffer<float>? _edges;
     bool _hasEdges;
 
+    /// <summary>The columns that x itself had, without the zeros around them.</summary>
+    int _firstOwn, _endOwn;
+
     /// <param name="maxRows">The greatest B.</param>
     /// <param name="maxColumns">The greatest C.</param>
     public MatMulInput(int maxRows, int maxColumns)
@@ -53,7 +56,7 @@ public sealed unsafe class MatMulInput : IDisposable
     {
         CheckShape(threads, rows, columns);
         if (x.Length != (long)rows * columns) throw new ArgumentException($"x[{rows}, {columns}] does not have {x.Length} elements", nameof(x));
-        (Rows, Columns) = (rows, columns);
+        (Rows, Columns, _firstOwn, _endOwn) = (rows, columns, 0, columns);
         x.CopyTo(_floats.Span(0, x.Length));
         _fine.IsSet = _coarse.IsSet = _hasEdges = false;
     }
@@ -81,13 +84,13 @@ public sealed unsafe class MatMulInput : IDisposable
             x.Slice(row * ownColumns, ownColumns).CopyTo(padded[before..]);
             padded[(before + ownColumns)..].Clear();
         }
-        (Rows, Columns) = (rows, columns);
+        (Rows, Columns, _firstOwn, _endOwn) = (rows, columns, before, before + ownColumns);
         _fine.IsSet = _coarse.IsSet = _hasEdges = false;
     }
 
     /// <summary>
-    /// Scales the first and the last columns that share a scale as if they held numbers of these magnitudes as well: for rows that go on in
-    /// other inputs, in the middle of such columns. To be called after <see cref="Set(ComputeThreads, ReadOnlySpan{float}, int, int, int, int)"/>, before products.
+    /// Scales the columns that share a scale with the first and with the last column of x as if they held numbers of these magnitudes as well: for rows
+    /// that go on in other inputs, in the middle of such columns. To be called after <see cref="Set(ComputeThreads, ReadOnlySpan{float}, int, int, int, int)"/>, before products.
     /// </summary>
     /// <param name="first">[B]</param>
     /// <param name="last">[B]</param>
@@ -115,6 +118,8 @@ public sealed unsafe class MatMulInput : IDisposable
             BlocksPerScale = form.BlocksPerScale,
             First = _hasEdges ? _edges!.Pointer : null,
             Last = _hasEdges ? _edges!.Pointer + MaxRows : null,
+            FirstOwn = _firstOwn / ActivationBlock.Columns / form.BlocksPerScale,
+            LastOwn = (_endOwn - 1) / ActivationBlock.Columns / form.BlocksPerScale,
         };
         if ((long)Rows * Columns < ParallelElements) job.Run(0, 1);
         else threads.Run(ref job);
@@ -167,6 +172,9 @@ public sealed unsafe class MatMulInput : IDisposable
         public float* First;
         public float* Last;
 
+        /// <summary>Which scales those are, counted along a row.</summary>
+        public int FirstOwn, LastOwn;
+
         public readonly void Run(int thread, int threads)
         {
             var (first, end) = ComputeThreads.Share(BlocksPerRow / BlocksPerScale, thread, threads);
@@ -186,8 +194,9 @@ public sealed unsafe class MatMulInput : IDisposable
         readonly float Least(int row, int block)
         {
             if (First is null) return 0;
-            var first = block == 0 ? First[row] : 0;
-            return block + BlocksPerScale == BlocksPerRow ? MathF.Max(first, Last[row]) : first;
+            var scale = block / BlocksPerScale;
+            var first = scale == FirstOwn ? First[row] : 0;
+            return scale == LastOwn ? MathF.Max(first, Last[row]) : first;
         }
     }
 }

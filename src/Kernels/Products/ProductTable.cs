@@ -96,6 +96,21 @@ static class ProductTable
         TensorType.Q4_K => Quant<Q4KFormat>(width),
         TensorType.Q5_K => Quant<Q5KFormat>(width),
         TensorType.Q6_K => Quant<Q6KFormat>(width),
+        TensorType.IQ4_NL => Quant<IQ4NLFormat>(width),
+        TensorType.IQ4_XS => Quant<IQ4XSFormat>(width),
+        TensorType.IQ3_S => Grid<IQ3SFormat>(width),
+        TensorType.IQ3_XXS => Grid<IQ3XXSFormat>(width),
+        TensorType.IQ2_S => Grid<IQ2SFormat>(width),
+        TensorType.IQ2_XS => Grid<IQ2XSFormat>(width),
+        TensorType.IQ2_XXS => Grid<IQ2XXSFormat>(width),
+        TensorType.IQ1_S => Grid<IQ1SFormat>(width),
+        TensorType.IQ1_M => Grid<IQ1MFormat>(width),
+        TensorType.TQ1_0 => Grid<TQ1_0Format>(width),
+        TensorType.TQ2_0 => Quant<TQ2_0Format>(width),
+        TensorType.MXFP4 => Quant<MXFP4Format>(width),
+        TensorType.NVFP4 => Quant<NVFP4Format>(width),
+        TensorType.Q1_0 => Quant<Q1_0Format>(width),
+        TensorType.Q2_0 => Quant<Q2_0Format>(width),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a tensor type"),
     };
 
@@ -103,12 +118,20 @@ static class ProductTable
     static IProduct Quant<TFormat>(KernelWidth width) where TFormat : IQuantFormat => width switch
     {
         KernelWidth.Avx512 => new QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, Vector512<byte>>, Vector512<byte>>(),
-        KernelWidth.AvxVnni when TFormat.CodeBits is 4 or 5 or 8 =>
+        KernelWidth.AvxVnni when !TFormat.ScalesHalves =>
             new QuantProduct<TFormat, Avx2Lanes, DotSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.AvxVnni or KernelWidth.Avx2 => new QuantProduct<TFormat, Avx2Lanes, PairSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.Vector128 => new QuantProduct<TFormat, Vector128Lanes, DotSums<Vector128Lanes, Vector128<byte>>, Vector128<byte>>(),
         _ => new QuantProduct<TFormat, ScalarLanes, DotSums<ScalarLanes, uint>, uint>(),
     };
+
+    /// <summary>Tables are made before the product is compiled, so that their addresses are constants to it.</summary>
+    static IProduct Grid<TFormat>(KernelWidth width) where TFormat : IQuantFormat
+    {
+        RuntimeHelpers.RunClassConstructor(typeof(GridTables).TypeHandle);
+        RuntimeHelpers.RunClassConstructor(typeof(GridLanes512).TypeHandle);
+        return Quant<TFormat>(width);
+    }
 
     static IProduct Float<TFormat>(KernelWidth width) where TFormat : IFloatFormat => width switch
     {

@@ -22,8 +22,8 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     /// </summary>
     const int PrefetchBytes = 8192;
 
-    /// <summary>Activations are scaled as finely as the weights: 32 columns together, or 256 for the K types, as llama.cpp does.</summary>
-    public int BlocksPerScale => TFormat.BlocksPerHeader;
+    /// <summary>Activations are scaled by 32 columns, or by 256 where as many of the weights share a scale, as llama.cpp does.</summary>
+    public int BlocksPerScale => TFormat.BlocksPerHeader == 8 ? 8 : 1;
 
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -62,16 +62,15 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void AddBlocks(byte* header, int lane, ActivationBlock* x, int rows, float* totals)
     {
-        var scale = HalfLanes<TLanes, V>.Load(header + lane * sizeof(ushort));
+        var scale = TFormat.HasScale ? HalfLanes<TLanes, V>.Load(header + lane * sizeof(ushort)) : default;
         var min = TFormat.HasMinima ? HalfLanes<TLanes, V>.Load(header + (RowGroup.Rows + lane) * sizeof(ushort)) : default;
         var block = header + QuantLayout<TFormat>.HeaderBytes;
         for (var b = 0; b < TFormat.BlocksPerHeader; b++)
         {
             if (lane == 0) Prefetch(block + PrefetchBytes);
-            var scales = TFormat.Scales<TLanes, TSums, V>(scale, min, block + lane);
-            var codes = CodePlanes.Load<TLanes, V>(block + QuantLayout<TFormat>.SubScaleBytes + lane * sizeof(uint), TFormat.CodeBits);
-            var upper = default(Codes<V>);
-            if (TFormat.CodeBits == 8) TSums.Split8Bits(ref codes, out upper);
+            byte* small = block + lane, planes = block + QuantLayout<TFormat>.SmallBytes + lane * sizeof(uint);
+            var scales = TFormat.Scales<TLanes, TSums, V>(scale, min, small, planes);
+            var codes = TFormat.Load<TLanes, TSums, V>(small, planes, out var upper);
 
             var total = totals;
             for (var end = x + rows; x < end; x++, total += RowGroup.Rows)

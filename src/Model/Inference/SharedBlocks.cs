@@ -12,7 +12,7 @@ namespace LlamaCluster.Model.Inference;
 /// </summary>
 sealed class SharedBlocks(IRankExchange exchange, int maxRows)
 {
-    /// <summary>The first and the last block's number, then the greatest magnitude of each row in the first, then in the last.</summary>
+    /// <summary>The numbers of the first and the last scale, then the greatest magnitude of each row under the first, then under the last.</summary>
     readonly float[] _own = new float[2 + (2 * maxRows)];
     readonly float[] _first = new float[maxRows];
     readonly float[] _last = new float[maxRows];
@@ -20,15 +20,16 @@ sealed class SharedBlocks(IRankExchange exchange, int maxRows)
     /// <param name="a">[B, columns], which are set in <paramref name="inputs"/>.</param>
     public void Scale(ColumnSlice w, ReadOnlySpan<float> a, int columns, MatMulInput inputs)
     {
-        var (rows, block) = (inputs.Rows, w.Matrix.Type.BlockSize());
+        var (rows, reach) = (inputs.Rows, w.Matrix.Type.ActivationsPerScale());
         var own = _own.AsSpan(0, 2 + (2 * rows));
-        var (first, last) = (w.First / block, ((w.First + w.Matrix.Columns) / block) - 1);
+        var (begin, end) = (w.First + w.Before, w.First + w.Before + columns);
+        var (first, last) = (begin / reach, (end - 1) / reach);
         (own[0], own[1]) = (BitConverter.Int32BitsToSingle(first), BitConverter.Int32BitsToSingle(last));
         for (var row = 0; row < rows; row++)
         {
             var x = a.Slice(row * columns, columns);
-            own[2 + row] = Greatest(x[..Math.Min(columns, block - w.Before)]);
-            own[2 + rows + row] = Greatest(x[Math.Max(0, ((last - first) * block) - w.Before)..]);
+            own[2 + row] = Greatest(x[..Math.Min(columns, ((first + 1) * reach) - begin)]);
+            own[2 + rows + row] = Greatest(x[Math.Max(0, (last * reach) - begin)..]);
         }
         exchange.AllGather(MemoryMarshal.AsBytes(own));
 

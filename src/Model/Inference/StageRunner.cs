@@ -29,12 +29,30 @@ public interface IStage : IDisposable
     void End(ulong sequenceId);
 }
 
+/// <summary>A stage's KV blocks as bytes, to be kept elsewhere and put back. By the stage's caller, between two steps.</summary>
+public interface IKvBlocks
+{
+    /// <summary>Bytes of one block over all layers of the stage.</summary>
+    int BlockBytes { get; }
+
+    /// <summary>Copies out what a block holds. False, and nothing is copied, if it is not full or if some of it cannot be used.</summary>
+    /// <param name="destination">[<see cref="BlockBytes"/>]</param>
+    bool TryCopyOut(int block, Span<byte> destination);
+
+    /// <summary>
+    /// Puts back what was copied out, on a stage of the same layers, slice and KV type. Sequences that begin later may have the block as their prefix.
+    /// False, and nothing is changed, if there is no such block or a sequence has it.
+    /// </summary>
+    /// <param name="source">[<see cref="BlockBytes"/>]</param>
+    bool TryCopyIn(int block, ReadOnlySpan<byte> source);
+}
+
 /// <inheritdoc/>
 /// <remarks>
 /// After warm-up a step allocates nothing on the garbage-collected heap but its results. The weights and threads belong to the caller,
 /// and must outlive the stage.
 /// </remarks>
-public sealed class StageRunner : IStage
+public sealed class StageRunner : IStage, IKvBlocks
 {
     static readonly StepOutcome NoSamples = new StepOutcome.Completed([]);
 
@@ -106,6 +124,22 @@ public sealed class StageRunner : IStage
     }
 
     public void End(ulong sequenceId) => _sequences.End(sequenceId);
+
+    public int BlockBytes => _pool.BlockBytes;
+
+    public bool TryCopyOut(int block, Span<byte> destination)
+    {
+        if (!_sequences.IsWhole(block)) return false;
+        _pool.CopyOut(block, destination);
+        return true;
+    }
+
+    public bool TryCopyIn(int block, ReadOnlySpan<byte> source)
+    {
+        if (!_sequences.TryFill(block)) return false;
+        _pool.CopyIn(block, source);
+        return true;
+    }
 
     public void Dispose()
     {

@@ -25,7 +25,8 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
     readonly Sampler _sampler = new(config.VocabularySize, exchange.RankCount, buffers.LogitRows);
     readonly ScoredId[] _drawn = new ScoredId[buffers.LogitRows];
     readonly ArrayBufferWriter<byte> _message = new();
-    readonly byte[] _mask = new byte[TokenMask.Bytes(config.VocabularySize)];
+    readonly ulong[]?[] _masks = new ulong[buffers.LogitRows][];
+    readonly bool[] _isMasked = new bool[buffers.LogitRows];
     readonly List<LogitRow> _rows = [];
     readonly List<SampledToken> _tokens = [];
     readonly List<SampledToken> _prompt = [];
@@ -111,8 +112,9 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         {
             var (row, chunk) = (rows[i], chunks[rows[i].Chunk]);
             var sequence = sequences[chunk.SequenceId];
+            SetMask(i, row, chunk, sequence);
             if (row.Sample < 0) _own.Describe(Logits(i), chunk.Tokens.Span[row.Position + 1 - chunk.Start], sequence.Sampling.TopLogprobs ?? 0, own);
-            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk, sequence), own);
+            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(i), own);
         }
         if (exchange.RankCount == 1) return;
 
@@ -135,7 +137,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             if (row.Sample < 0 || sequence.Failure is not null || !Sampler.DrawsFromAll(sequence.Sampling)) continue;
             any = true;
             var (rank, rest) = _sampler.FindDrawn(i, sequence.Sampling, row.Position + 1);
-            if (rank == exchange.Rank) _drawn[i] = _own.Draw(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(row, chunk, sequence), rest);
+            if (rank == exchange.Rank) _drawn[i] = _own.Draw(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(i), rest);
         }
         if (!any || exchange.RankCount == 1) return;
 
@@ -164,19 +166,30 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         return history;
     }
 
-    /// <summary>
-    /// The ids that may be chosen; empty: all. While an answer has fewer tokens than it must have, those that would end it are not among them.
-    /// </summary>
-    ReadOnlySpan<byte> MaskOf(LogitRow row, Chunk chunk, SequenceState sequence)
-    {
-        var bytes = chunk.TokenMask.Length / chunk.SampleCount;
-        var given = chunk.TokenMask.Span.Slice(row.Sample * bytes, bytes);
-        if (row.Position + 1 - sequence.PromptLength >= sequence.Sampling.MinTokens) return given;
+    /// <summary>The ids that may be chosen; empty: all.</summary>
+    ReadOnlySpan<byte> MaskOf(int index) => _isMasked[index] ? MemoryMarshal.AsBytes(_masks[index].AsSpan()) : [];
 
-        if (given.IsEmpty) _mask.AsSpan().Fill(byte.MaxValue);
-        else given.CopyTo(_mask);
-        TokenMask.Forbid(sequence.Sampling.EndIds, _mask);
-        return _mask;
+    /// <summary>
+    /// Finds the ids that may be chosen: those that the answer's grammar lets through; and while an answer has fewer tokens than it must have, none that
+    /// would end it, unless the grammar leaves no others. All ranks find the same, for all ids.
+    /// </summary>
+    void SetMask(int index, LogitRow row, Chunk chunk, SequenceState sequence)
+    {
+        var isShort = row.Sample >= 0 && row.Position + 1 - sequence.PromptLength < sequence.Sampling.MinTokens;
+        var answer = row.Sample >= 0 && sequence.Failure is null ? sequence.Answer : null;
+        _isMasked[index] = isShort || answer is not null;
+        if (!_isMasked[index]) return;
+
+        var mask = (_masks[index] ??= new ulong[TokenMask.Words(config.VocabularySize)]).AsSpan();
+        if (answer is null) mask.Fill(ulong.MaxValue);
+        else
+        {
+            answer.GoTo(row.Position + 1, chunk.Tokens.Span, chunk.Start);
+            answer.Mask(mask, isDraft: row.Sample > 0);
+            if (answer.Problem is { } problem) sequence.Fail(problem);
+            _isMasked[index] = answer.Problem is null;
+        }
+        if (isShort && (answer is null || TokenMask.AllowsAnyBut(sequence.Sampling.EndIds, mask))) TokenMask.Forbid(sequence.Sampling.EndIds, MemoryMarshal.AsBytes(mask));
     }
 
     void Choose(int index, LogitRow row, Chunk chunk, SequenceState sequence)
@@ -196,6 +209,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
     {
         // Drafts too: the next chunk begins behind those that were accepted, and takes the others out.
         if (sequence.History is { } history) history.Add(chunk.Tokens.Span[(history.Count - chunk.Start)..]);
+        sequence.Answer?.GoTo(chunk.Start + chunk.Count, chunk.Tokens.Span, chunk.Start);
         KeepLastRow(chunk, sequence, index, chunks);
         if (sequence.Failure is null && (_tokens.Count > 0 || _prompt.Count > 0)) _results.Add(new SequenceSamples(sequence.Id, [.. _tokens], [.. _prompt]));
         sequence.Advance(chunk, accepted: exchange.Rank == 0 && sequence.Failure is null ? Math.Max(0, _tokens.Count - 1) : null);

@@ -73,14 +73,16 @@ public sealed class LocalGenerator : IDisposable
     /// The tokens that follow a prompt, as they are sampled. The last one is a stop id, unless the limit of tokens or the end of the context
     /// came first.
     /// </summary>
+    /// <param name="grammar">The form that the text must have; null: any.</param>
     /// <exception cref="ArgumentException">The prompt is empty or too long or has an unknown id, or an option is out of range.</exception>
-    /// <exception cref="InvalidOperationException">The weights give numbers that are not finite.</exception>
+    /// <exception cref="InvalidOperationException">The weights give numbers that are not finite, or the grammar cannot be followed.</exception>
     public IEnumerable<SampledToken> Generate(
-        IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, IReadOnlySet<int> stopIds, CancellationToken cancellation = default)
+        IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, IReadOnlySet<int> stopIds, AnswerGrammar? grammar = null,
+        CancellationToken cancellation = default)
     {
         if (sampling.PromptLogprobs) throw new ArgumentException($"log-probabilities of a prompt are given by {nameof(Score)}", nameof(sampling));
         if (prompt.Count >= ContextLength) throw new ArgumentException($"the prompt has {prompt.Count} tokens; fewer than {ContextLength} fit", nameof(prompt));
-        return maxTokens < 1 ? [] : Continue(prompt, sampling, Math.Min(maxTokens, ContextLength - prompt.Count), stopIds, cancellation);
+        return maxTokens < 1 ? [] : Continue(prompt, sampling, Math.Min(maxTokens, ContextLength - prompt.Count), stopIds, grammar, cancellation);
     }
 
     /// <summary>Log-probabilities of all tokens but the first, each given those before it.</summary>
@@ -93,7 +95,7 @@ public sealed class LocalGenerator : IDisposable
         try
         {
             var options = new SamplingOptions { PromptLogprobs = true, TopLogprobs = topLogprobs };
-            return [.. Read(id, tokens, options, sampleLast: false, cancellation).SelectMany(samples => samples.Prompt)];
+            return [.. Read(id, tokens, options, sampleLast: false, grammar: null, cancellation).SelectMany(samples => samples.Prompt)];
         }
         finally
         {
@@ -108,12 +110,12 @@ public sealed class LocalGenerator : IDisposable
     }
 
     IEnumerable<SampledToken> Continue(
-        IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, IReadOnlySet<int> stopIds, CancellationToken cancellation)
+        IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, IReadOnlySet<int> stopIds, AnswerGrammar? grammar, CancellationToken cancellation)
     {
         var id = ++_lastSequence;
         try
         {
-            var sampled = Read(id, prompt, sampling, sampleLast: true, cancellation)[^1].Tokens[0];
+            var sampled = Read(id, prompt, sampling, sampleLast: true, grammar, cancellation)[^1].Tokens[0];
             for (var count = 1; ; count++)
             {
                 yield return sampled;
@@ -129,7 +131,7 @@ public sealed class LocalGenerator : IDisposable
     }
 
     /// <summary>Computes the tokens of a new sequence, some at a time.</summary>
-    List<SequenceSamples> Read(ulong id, IReadOnlyList<int> tokens, SamplingOptions sampling, bool sampleLast, CancellationToken cancellation)
+    List<SequenceSamples> Read(ulong id, IReadOnlyList<int> tokens, SamplingOptions sampling, bool sampleLast, AnswerGrammar? grammar, CancellationToken cancellation)
     {
         if (SamplingRanges.FirstProblem(sampling, _vocabularySize) is { } problem) throw new ArgumentException($"sequence {id}: {problem}", nameof(sampling));
         if (tokens.Count == 0) throw new ArgumentException("there are no tokens", nameof(tokens));
@@ -140,7 +142,7 @@ public sealed class LocalGenerator : IDisposable
             int[] part = [.. tokens.Skip(start).Take(_rowsPerStep)];
             var isLast = start + part.Length == tokens.Count;
             var chunk = ChunkOf(id, start, part, sampleLast && isLast ? 1 : 0);
-            samples.AddRange(Run(new Step(start == 0 ? [new SequenceStart(id, sampling, tokens.Count, [])] : [], [chunk])));
+            samples.AddRange(Run(new Step(start == 0 ? [new SequenceStart(id, sampling, tokens.Count, []) { Grammar = grammar }] : [], [chunk])));
         }
         return samples;
     }
@@ -148,7 +150,7 @@ public sealed class LocalGenerator : IDisposable
     Chunk ChunkOf(ulong id, int start, int[] tokens, int sampleCount)
     {
         var held = BlocksFor(start);
-        return new Chunk(id, start, tokens.Length, tokens, _blocks.AsMemory(held, BlocksFor(start + tokens.Length) - held), sampleCount, default);
+        return new Chunk(id, start, tokens.Length, tokens, _blocks.AsMemory(held, BlocksFor(start + tokens.Length) - held), sampleCount);
     }
 
     static int BlocksFor(int positions) => (positions + KvBlock.Positions - 1) / KvBlock.Positions;

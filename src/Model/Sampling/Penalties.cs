@@ -31,13 +31,16 @@ static class Penalties
 /// <summary>Which ids may be sampled: bit <c>id % 8</c> of byte <c>id / 8</c>.</summary>
 static class TokenMask
 {
-    public static int Bytes(int vocabularySize) => (vocabularySize + 7) / 8;
+    /// <summary>64-bit words of a mask.</summary>
+    public static int Words(int vocabularySize) => (vocabularySize + 63) / 64;
 
-    /// <summary>Bits beyond the vocabulary do not count.</summary>
-    public static bool AllowsAny(ReadOnlySpan<byte> mask, int vocabularySize)
+    /// <summary>Whether an id other than these is allowed.</summary>
+    public static bool AllowsAnyBut(IReadOnlyList<int> ids, ReadOnlySpan<ulong> mask)
     {
-        var whole = vocabularySize / 8;
-        return mask[..whole].ContainsAnyExcept((byte)0) || (vocabularySize % 8 != 0 && (mask[whole] & ((1 << (vocabularySize % 8)) - 1)) != 0);
+        var count = 0L;
+        foreach (var word in mask) count += long.PopCount((long)word);
+        for (var i = 0; i < ids.Count; i++) count -= (long)(mask[ids[i] / 64] >> ids[i] & 1);
+        return count > 0;
     }
 
     public static void Forbid(IReadOnlyList<int> ids, Span<byte> mask)

@@ -6,7 +6,8 @@ namespace LlamaCluster.Model.Sequences;
 
 /// <summary>What a stage keeps of one sequence: facts, block table, position, and on the last stage what sampling needs.</summary>
 /// <param name="history">The tokens so far; null where no penalty asks for them.</param>
-sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? history)
+/// <param name="answer">Where the answer stands by its grammar; null where there is none.</param>
+sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? history, AnswerState? answer)
 {
     readonly int[] _blocks = new int[maxBlocks];
 
@@ -17,6 +18,8 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
     public int PromptLength => facts.PromptLength;
 
     public TokenHistory? History => history;
+
+    public AnswerState? Answer => answer;
 
     /// <summary>Block ids in the order of positions.</summary>
     public ReadOnlySpan<int> Blocks => _blocks.AsSpan(0, BlockCount);

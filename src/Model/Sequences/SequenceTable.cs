@@ -1,6 +1,7 @@
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Sampling;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Grammars.Matching;
 
 namespace LlamaCluster.Model.Sequences;
 
@@ -15,6 +16,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
     readonly Stack<(int Block, int Filled, int Sound)> _overwritten = [];
     readonly StepRules _rules = new(config, shape, options);
     readonly int _maxBlocks = BlocksFor(options.MaxSequenceLength);
+    MaskCache? _masks;
     long _stepNumber;
 
     /// <summary>A sequence that <see cref="Admit"/> has let in.</summary>
@@ -61,6 +63,18 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         foreach (var block in sequence.Blocks) _blocks.Release(block);
     }
 
+    /// <summary>Whether all positions of a block hold keys and values that can be used.</summary>
+    public bool IsWhole(int block) => _blocks.Knows(block) && _blocks.IsFull(block) && _blocks.SoundOf(block) == KvBlock.Positions;
+
+    /// <summary>Takes note that a block which no sequence has is filled from elsewhere.</summary>
+    /// <returns>False if there is no such block, or a sequence has it.</returns>
+    public bool TryFill(int block)
+    {
+        if (!_blocks.Knows(block) || _blocks.HoldersOf(block) > 0) return false;
+        _blocks.Fill(block, KvBlock.Positions, KvBlock.Positions);
+        return true;
+    }
+
     string AllBlocks => $"there are blocks 0 to {options.KvBlockCount - 1}";
 
     static int BlocksFor(int positions) => (int)(((long)positions + KvBlock.Positions - 1) / KvBlock.Positions);
@@ -87,12 +101,21 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
             if (_rules.StartProblem(facts) is { } problem) return problem;
             var history = shape.HasHead && facts.Sampling.NeedsHistory ? new TokenHistory(facts.PromptLength) : null;
             history?.Add([.. facts.History]);
-            var sequence = new SequenceState(facts, _maxBlocks, history);
+            var sequence = new SequenceState(facts, _maxBlocks, history, shape.HasHead && facts.Grammar is { } grammar ? Begin(grammar, facts) : null);
+            if (sequence.Answer?.Problem is { } answerProblem) sequence.Fail(answerProblem);
             if (_rules.FactProblem(facts) is { } factProblem) sequence.Fail(factProblem);
             if (!_sequences.TryAdd(facts.SequenceId, sequence))
                 return $"sequence {facts.SequenceId} is introduced, but it is known already";
         }
         return null;
+    }
+
+    AnswerState Begin(AnswerGrammar grammar, SequenceStart facts)
+    {
+        if (_masks?.Vocabulary != grammar.Vocabulary) _masks = new MaskCache(grammar.Vocabulary);
+        var answer = new AnswerState(grammar.Grammar, _masks, facts.PromptLength);
+        for (var position = facts.PromptLength; position < facts.History.Count; position++) answer.Add(facts.History[position]);
+        return answer;
     }
 
     string? Extend(Step step, ref int extended)
@@ -173,6 +196,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
     {
         var sequence = _sequences[chunk.SequenceId];
         sequence.History?.Truncate(chunk.Start);
+        sequence.Answer?.GoBackTo(chunk.Start);
         if (sequence.IsNew) CheckPrefix(chunk, sequence);
         for (var i = chunk.Start / KvBlock.Positions; i < sequence.BlockCount; i++)
         {

@@ -1,5 +1,7 @@
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Grammars;
+using LlamaCluster.Text.Grammars.Matching;
 
 namespace LlamaCluster.Model.Sequences;
 
@@ -18,13 +20,21 @@ public sealed record Step(IReadOnlyList<SequenceStart> NewSequences, IReadOnlyLi
 /// <summary>What does not change while a sequence lives.</summary>
 /// <param name="PromptLength">Frequency and presence penalties count the tokens from here on.</param>
 /// <param name="History">
-/// The tokens before the first chunk's start. Needed on the last stage only, where a penalty is on; else it may be empty.
+/// The tokens before the first chunk's start. Needed on the last stage only, where a penalty is on, or where there is a grammar and the answer has begun;
+/// else it may be empty.
 /// </param>
 public sealed record SequenceStart(ulong SequenceId, SamplingOptions Sampling, int PromptLength, IReadOnlyList<int> History)
 {
+    /// <summary>The form that the answer must have; null: any. Needed on the last stage only.</summary>
+    public AnswerGrammar? Grammar { get; init; }
+
     /// <summary>Why the sequence cannot run, in one line: its facts are bad. Null as a rule. Its chunks are answered with a failure.</summary>
     public string? Problem { get; init; }
 }
+
+/// <summary>A compiled grammar, and the tokens with which its answer is written.</summary>
+/// <param name="Vocabulary">The same object for all sequences of a stage: what is found out for one is used for the others.</param>
+public sealed record AnswerGrammar(Grammar Grammar, GrammarVocabulary Vocabulary);
 
 /// <summary>Consecutive positions of one sequence that a step computes.</summary>
 /// <param name="Start">
@@ -37,18 +47,13 @@ public sealed record SequenceStart(ulong SequenceId, SamplingOptions Sampling, i
 /// How many of the last positions are sampled from: 0 while a prompt is not complete, 1 as a rule, 1 + k where the last k tokens
 /// are drafts to verify.
 /// </param>
-/// <param name="TokenMask">
-/// Which ids may be sampled: bit <c>id % 8</c> of byte <c>id / 8</c>, <c>ceil(V / 8)</c> bytes for each of the SampleCount positions
-/// in turn; empty: all ids.
-/// </param>
 public sealed record Chunk(
     ulong SequenceId,
     int Start,
     int Count,
     ReadOnlyMemory<int> Tokens,
     ReadOnlyMemory<int> NewBlocks,
-    int SampleCount,
-    ReadOnlyMemory<byte> TokenMask);
+    int SampleCount);
 
 /// <summary>How a step ended.</summary>
 public abstract record StepOutcome

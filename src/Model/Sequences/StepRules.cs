@@ -1,5 +1,4 @@
 using LlamaCluster.Model.Config;
-using LlamaCluster.Model.Sampling;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Sequences;
@@ -67,20 +66,9 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
         return null;
     }
 
-    string? SampleProblem(Chunk chunk)
-    {
-        if (chunk.SampleCount < 0 || chunk.SampleCount > chunk.Count)
-            return $"sequence {chunk.SequenceId} is to be sampled at {chunk.SampleCount} of {chunk.Count} positions";
-        if (!shape.HasHead || chunk.TokenMask.IsEmpty) return null;
-
-        var bytes = TokenMask.Bytes(config.VocabularySize);
-        if (chunk.TokenMask.Length != (long)bytes * chunk.SampleCount)
-            return $"sequence {chunk.SequenceId} has a token mask of {chunk.TokenMask.Length} bytes; {chunk.SampleCount} positions need {bytes} each";
-        for (var i = 0; i < chunk.SampleCount; i++)
-            if (!TokenMask.AllowsAny(chunk.TokenMask.Span.Slice(i * bytes, bytes), config.VocabularySize))
-                return $"sequence {chunk.SequenceId} has a token mask that allows no token";
-        return null;
-    }
+    static string? SampleProblem(Chunk chunk) => chunk.SampleCount < 0 || chunk.SampleCount > chunk.Count
+        ? $"sequence {chunk.SequenceId} is to be sampled at {chunk.SampleCount} of {chunk.Count} positions"
+        : null;
 
     /// <summary>A sequence that does not start at its beginning must say what came before, where that matters.</summary>
     string? HistoryProblem(Chunk chunk, SequenceState sequence)
@@ -88,6 +76,8 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
         if (!shape.HasHead || !sequence.IsNew) return null;
         if (sequence.History is { } history && history.Count != chunk.Start)
             return $"sequence {chunk.SequenceId} has penalties and starts at position {chunk.Start}, but a history of {history.Count} tokens";
+        if (sequence.Answer is { } answer && answer.Count != Math.Max(0, chunk.Start - sequence.PromptLength))
+            return $"sequence {chunk.SequenceId} has a grammar and starts at position {chunk.Start}, but a history of {sequence.PromptLength + answer.Count} tokens";
         if (sequence.Sampling.PromptLogprobs && chunk.Start > 0 && chunk.Start < sequence.PromptLength)
             return $"sequence {chunk.SequenceId} wants log-probabilities of its prompt, but starts within it, at position {chunk.Start}";
         return null;

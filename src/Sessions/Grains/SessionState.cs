@@ -38,6 +38,14 @@ public sealed record SessionHistory
 
     /// <summary>How many positions of KV that replica had of the session when the last turn ended. It may have given them up since.</summary>
     [Id(7)] public int ResidentPositions { get; init; }
+
+    /// <summary>The history as it was after the first of its turns.</summary>
+    /// <param name="turns">1 to the number of <see cref="Turns"/>.</param>
+    public SessionHistory UpTo(int turns)
+    {
+        var last = Turns[turns - 1];
+        return this with { Messages = Messages[..last.Messages], Ids = Ids[..last.Ids], Turns = Turns[..turns], ResidentPositions = 0, Replica = "" };
+    }
 }
 
 /// <summary>One question and its answer.</summary>
@@ -82,6 +90,6 @@ public sealed record SessionState
 
     public bool HasExpired(DateTimeOffset now) => Expires <= now;
 
-    internal SessionEntry ToEntry(string id) => new(
+    public SessionEntry ToEntry(string id) => new(
         id, Client, History.Model, Created, Updated, Expires, TurnsTaken, History.Messages.Length, History.Ids.Length, Epoch);
 }

@@ -63,6 +63,7 @@ sealed class SessionSilo : IAsyncDisposable
                 _ => throw new InvalidOperationException($"no store is known for {place}"),
             });
             host = builder.Build();
+            if (place is StatePlace.Redis) await KilledSilos.BuryAsync(host.Services.GetRequiredService<IMembershipTable>(), cancellation);
             await host.StartAsync(cancellation);
             return new SessionSilo(host, faults);
         }

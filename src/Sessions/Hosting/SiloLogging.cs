@@ -9,21 +9,26 @@ namespace LlamaCluster.Sessions.Hosting;
 /// </summary>
 sealed class SiloLogging(ILoggerFactory coordinators) : ILoggerFactory
 {
+    /// <summary>Who says which silos are alive. All others warn of every attempt to reach one that is not, and of settings that are as they should be.</summary>
+    const string Membership = "Orleans.Runtime.MembershipService.MembershipTableManager";
+
     public ILogger CreateLogger(string categoryName)
     {
         var logger = coordinators.CreateLogger(categoryName);
-        return categoryName.StartsWith("LlamaCluster.", StringComparison.Ordinal) ? logger : new WarningsOnly(logger);
+        return categoryName.StartsWith("LlamaCluster.", StringComparison.Ordinal)
+            ? logger
+            : new WarningsOnly(logger, categoryName == Membership ? LogLevel.Warning : LogLevel.Error);
     }
 
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("the coordinator decides who logs");
 
     public void Dispose() { }   // the coordinator's own
 
-    sealed class WarningsOnly(ILogger logger) : ILogger
+    sealed class WarningsOnly(ILogger logger, LogLevel least) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
-        public bool IsEnabled(LogLevel level) => level is >= LogLevel.Warning and < LogLevel.None && logger.IsEnabled(LogLevel.Warning);
+        public bool IsEnabled(LogLevel level) => level >= least && level < LogLevel.None && logger.IsEnabled(LogLevel.Warning);
 
         public void Log<TState>(LogLevel level, EventId id, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {

@@ -97,7 +97,11 @@ sealed class SqliteStateFile : IDisposable
     /// <summary>SQLite gives its other files the rights of the first.</summary>
     static void MakeOwn(string path)
     {
-        if (Path.GetDirectoryName(path) is { Length: > 0 } folder) Directory.CreateDirectory(folder);
+        if (Path.GetDirectoryName(path) is { Length: > 0 } folder && !Directory.Exists(folder))
+        {
+            if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
+            else Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
         if (File.Exists(path) || OperatingSystem.IsWindows()) return;
         new FileStream(path, new FileStreamOptions
         {

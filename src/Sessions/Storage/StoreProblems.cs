@@ -11,9 +11,9 @@ static class StoreProblems
             if (cause is StateStoreException known) return known;
         var why = failure switch
         {
-            _ when place is StatePlace.Redis && (failure is TimeoutException || failure.ToString().Contains("StackExchange.Redis", StringComparison.Ordinal))
+            _ when place is StatePlace.Redis && failure.ToString().Contains("StackExchange.Redis", StringComparison.Ordinal)
                 => "it does not answer; start it, or look at the network between",
-            TimeoutException => "it does not answer in time",
+            TimeoutException => "a call was not answered in time",
             OperationCanceledException => "it did not start in time",
             _ => ErrorText.Sentence(failure.Message),
         };

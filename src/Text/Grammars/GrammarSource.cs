@@ -40,7 +40,7 @@ public sealed record GrammarTag(string Begin, JsonNode? Schema, string End);
 /// </summary>
 public sealed record GrammarSource(GrammarKind Kind, string Text)
 {
-    static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = GrammarLimits.Depth };
+    static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = 1000 };
 
     /// <summary>Any JSON object.</summary>
     public static GrammarSource AnyObject { get; } = new(GrammarKind.JsonObject, "");

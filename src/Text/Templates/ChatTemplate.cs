@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LlamaCluster.Text.Answers;
 using LlamaCluster.Text.Templates.Nodes;
 using LlamaCluster.Text.Templates.Parsing;
 using LlamaCluster.Text.Templates.Runtime;
@@ -22,12 +23,33 @@ public sealed class ChatTemplate
 
     readonly Body _body;
     readonly ContentForms _forms;
+    readonly ToolForms _tools;
 
-    ChatTemplate(Body body)
+    ChatTemplate(Body body, string source)
     {
-        _body = body;
-        _forms = new ContentForms(TryRender);
+        (_body, Source) = (body, source);
+        _forms = new ContentForms(messages => TryRender(messages, null, ContentForms.AsGiven));
+        _tools = new ToolForms((messages, tools) => TryRender(messages, tools, _forms));
     }
+
+    /// <summary>The template's text.</summary>
+    public string Source { get; }
+
+    /// <summary>How the model writes calls of functions, as far as its template's text shows it.</summary>
+    public ToolFormat ToolFormat => Holds("<tool_call>") ? ToolFormat.Hermes
+        : Holds("<function=") ? ToolFormat.FunctionTags
+        : Holds("func_name1(") || Holds("pythonic") ? ToolFormat.Pythonic
+        : Holds("<|python_tag|>") || Holds("ipython") || Holds("<|start_header_id|>") && _tools.KnowsTools ? ToolFormat.LlamaJson
+        : ToolFormat.Hermes;
+
+    /// <summary>Whether the template itself writes functions into the prompt. Otherwise a block of the system message does.</summary>
+    public bool KnowsTools => _tools.KnowsTools;
+
+    /// <summary>Whether the model reasons in &lt;think&gt; tags before it answers, as far as its template's text shows it.</summary>
+    public bool KnowsReasoning => Holds("<think>") || Holds("</think>");
+
+    /// <summary>Whether the template writes the reasoning of earlier answers, which messages have as <c>reasoning_content</c>.</summary>
+    public bool KnowsEarlierReasoning => Holds("reasoning_content");
 
     /// <summary>Parses a template.</summary>
     /// <exception cref="ChatTemplateException">The template cannot be read.</exception>
@@ -35,7 +57,7 @@ public sealed class ChatTemplate
     {
         try
         {
-            return new ChatTemplate(TemplateParser.Parse(source));
+            return new ChatTemplate(TemplateParser.Parse(source), source);
         }
         catch (TemplateFault fault)
         {
@@ -44,15 +66,16 @@ public sealed class ChatTemplate
     }
 
     /// <summary>
-    /// The prompt for a conversation. Content of messages may be a text or a list of text parts; the template gets it in the form that it reads, which
-    /// is found out by trial.
+    /// The prompt for a conversation. Content of messages may be a text or a list of text parts, arguments of calls an object or a text; the template
+    /// gets them in the form that it reads, which is found out by trial. Functions, calls and results that it would leave out become text of messages.
     /// </summary>
+    /// <param name="format">How the model writes calls; null: <see cref="ToolFormat"/>.</param>
     /// <exception cref="ChatTemplateException">
     /// The template refuses the conversation, does something that is not possible, or exceeds its limits on output, steps, recursion or time.
     /// </exception>
     /// <exception cref="OperationCanceledException">Nobody waits for the prompt any more.</exception>
-    public string Render(ChatTemplateInput input, TimeProvider? time = null, CancellationToken cancellation = default) =>
-        Render(input, _forms, new TemplateLimits(), time, cancellation);
+    public string Render(ChatTemplateInput input, TimeProvider? time = null, CancellationToken cancellation = default, ToolFormat? format = null) =>
+        Render(_tools.Apply(input, () => format ?? ToolFormat), _forms, new TemplateLimits(), time, cancellation);
 
     /// <summary>The prompt for messages exactly as they are.</summary>
     internal string RenderAsGiven(
@@ -77,11 +100,13 @@ public sealed class ChatTemplate
         }
     }
 
-    string? TryRender(JsonArray messages)
+    bool Holds(string words) => Source.Contains(words, StringComparison.Ordinal);
+
+    string? TryRender(JsonArray messages, JsonNode? tools, ContentForms forms)
     {
         try
         {
-            return RenderAsGiven(new ChatTemplateInput { Messages = messages, Now = DateTimeOffset.UnixEpoch }, TrialLimits);
+            return Render(new ChatTemplateInput { Messages = messages, Tools = tools, Now = DateTimeOffset.UnixEpoch }, forms, TrialLimits, time: null, cancellation: default);
         }
         catch (ChatTemplateException)
         {

@@ -46,10 +46,12 @@ sealed partial class StageExecutor : IAsyncDisposable
     ulong _lastStep;
     int _opened;
 
-    StageExecutor(ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger)
+    StageExecutor(ulong viewVersion, IStage stage, StageConnections connections, BlockMover? blocks, TimeSpan timeout, ILogger logger)
     {
         (_viewVersion, _stage, Inbox, Group, _next, _timeout, _logger) = (viewVersion, stage, connections.Inbox, connections.Group, connections.Next, timeout, logger);
         foreach (var next in _next) next.Failed += OnStreamFailed;
+        Blocks = blocks;
+        blocks?.Start(Reply, work => SubmitAsync(work, CancellationToken.None).AsTask().GetAwaiter().GetResult());
     }
 
     /// <summary>Null on the first stage.</summary>
@@ -58,15 +60,20 @@ sealed partial class StageExecutor : IAsyncDisposable
     /// <summary>Null where this worker has the stage to itself.</summary>
     public RankGroup? Group { get; }
 
+    /// <summary>To disk and back. Null where the worker keeps none there.</summary>
+    public BlockMover? Blocks { get; }
+
     /// <summary>Goes on after the view has ended, with the reason as the answer to each step, until <see cref="CloseAsync"/>.</summary>
     public ChannelReader<Wire.StepReply> Replies => _replies.Reader;
 
     /// <param name="stage">Owned from now on: only the executor's thread uses it, and it is disposed of when the view ends.</param>
     /// <param name="connections">Owned too.</param>
     /// <param name="timeout">How long activations may take to come.</param>
-    public static StageExecutor Start(ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger)
+    /// <param name="blocks">Of this stage; null: none are kept on disk.</param>
+    public static StageExecutor Start(
+        ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger, BlockMover? blocks = null)
     {
-        var executor = new StageExecutor(viewVersion, stage, connections, timeout, logger);
+        var executor = new StageExecutor(viewVersion, stage, connections, blocks, timeout, logger);
         new Thread(executor.Work) { IsBackground = true, Name = $"stage of view {viewVersion}" }.Start();
         return executor;
     }
@@ -93,6 +100,7 @@ sealed partial class StageExecutor : IAsyncDisposable
         Inbox?.Close(reason.Message);
         Group?.Close(reason.Message);
         foreach (var next in _next) next.Close();
+        Blocks?.Close();
         _queue.Close();
     }
 
@@ -161,6 +169,9 @@ sealed partial class StageExecutor : IAsyncDisposable
             case StageWork.EndSequences ended when _ending is null:
                 foreach (var id in ended.SequenceIds) End(id);
                 break;
+            case StageWork.MoveBlocks moves when _ending is null: Blocks!.Begin(moves); break;
+            case StageWork.PutBack read: Blocks!.PutBack(read, isOpen: _ending is null); break;
+            case StageWork.EndRestore ended: Blocks!.End(ended.Of); break;
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Worker.Activations;
+using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Ranks;
 
 namespace LlamaCluster.Worker.Execution;
@@ -27,6 +28,19 @@ abstract record StageWork
     public sealed record RefuseStep(ulong StepId, StepFailure Failure) : StageWork;
 
     public sealed record EndSequences(IReadOnlyList<ulong> SequenceIds) : StageWork;
+
+    /// <summary>KV blocks to disk and back; only where the worker has one.</summary>
+    /// <param name="Used">On disk, and used just now, the last of them most recently.</param>
+    /// <param name="GivenUp">Restores that may put nothing more into their blocks.</param>
+    public sealed record MoveBlocks(
+        IReadOnlyList<(int Block, BlockKey Key)> Spills, IReadOnlyList<Restore> Restores, BlockKey[] Used, IReadOnlyList<ulong> GivenUp) : StageWork;
+
+    /// <summary>A block that was read.</summary>
+    /// <param name="Bytes">The mover's, which takes them back.</param>
+    public sealed record PutBack(Restore Of, int Block, byte[] Bytes) : StageWork;
+
+    /// <summary>No more of a restore will come.</summary>
+    public sealed record EndRestore(Restore Of) : StageWork;
 }
 
 /// <summary>The client's request that a sequence belongs to, for logs and traces.</summary>

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Google.Protobuf;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
+using LlamaCluster.Worker.KvDisk;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Execution;
@@ -17,19 +19,21 @@ namespace LlamaCluster.Worker.Execution;
 static class StepMapping
 {
     const int MaxRequestId = 128;
+    const int MostMoves = 4096;
 
     /// <param name="maxRows">The most positions that a step may bring in this view.</param>
     /// <param name="vocabularySize">V of the model.</param>
     /// <param name="histories">What has come for the step's new sequences.</param>
+    /// <param name="grammars">The same.</param>
     /// <exception cref="InvalidMessageException">One line: which field of which sequence, and what is wrong with it.</exception>
-    public static StageWork.RunStep ToWork(this Wire.StepPlan plan, int maxRows, int vocabularySize, HistoryParts histories)
+    public static StageWork.RunStep ToWork(this Wire.StepPlan plan, int maxRows, int vocabularySize, HistoryParts histories, SequenceGrammars grammars)
     {
         Field.Count("chunks", plan.Chunks.Count, 1, maxRows);
         Field.Count("new_sequences", plan.NewSequences.Count, 0, maxRows);
         Field.Count("copies", plan.Copies.Count, 0, maxRows);
         long rows = 0;
         foreach (var chunk in plan.Chunks) rows += Field.Count($"count of sequence {chunk.SequenceId}", chunk.Count, 1, maxRows);
-        var step = new Step([.. plan.NewSequences.Select(facts => ToStart(facts, vocabularySize, histories))], [.. plan.Chunks.Select(ToChunk)])
+        var step = new Step([.. plan.NewSequences.Select(facts => grammars.Complete(ToStart(facts, vocabularySize, histories)))], [.. plan.Chunks.Select(ToChunk)])
         {
             Copies = [.. plan.Copies.Select(copy => new BlockCopy(copy.Source, copy.Target))],
         };
@@ -39,8 +43,27 @@ static class StepMapping
         };
     }
 
+    /// <exception cref="InvalidMessageException">One line: which field, and what is wrong with it.</exception>
+    public static StageWork.MoveBlocks ToWork(this Wire.BlockMoves moves)
+    {
+        Field.Count("spills", moves.Spills.Count, 0, MostMoves);
+        Field.Count("restores", moves.Restores.Count, 0, MostMoves);
+        return new StageWork.MoveBlocks(
+            [.. moves.Spills.Select(spill => (spill.Block, ToKeys("key of a spill", spill.Key, 1)[0]))],
+            [.. moves.Restores.Select(ToRestore)],
+            ToKeys("used", moves.Used, moves.Used.Length / BlockKey.Size),
+            moves.GivenUp);
+    }
+
+    static Restore ToRestore(Wire.BlockRestore restore) =>
+        new(restore.RestoreId, [.. restore.Blocks.Zip(ToKeys($"keys of restore {restore.RestoreId}", restore.Keys, restore.Blocks.Count))]);
+
+    static BlockKey[] ToKeys(string field, ByteString bytes, int count) => bytes.Length == count * BlockKey.Size
+        ? BlockKey.ReadAll(bytes.Span)
+        : throw new InvalidMessageException($"{field} has {bytes.Length} bytes, not {count} times {BlockKey.Size}");
+
     static Chunk ToChunk(Wire.SequenceChunk chunk) => new(
-        chunk.SequenceId, chunk.Start, chunk.Count, chunk.Tokens.ToArray(), chunk.NewBlocks.ToArray(), chunk.SampleCount, chunk.TokenMask.Memory);
+        chunk.SequenceId, chunk.Start, chunk.Count, chunk.Tokens.ToArray(), chunk.NewBlocks.ToArray(), chunk.SampleCount);
 
     static SequenceStart ToStart(Wire.SequenceFacts facts, int vocabularySize, HistoryParts histories)
     {

@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using Google.Protobuf;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Activations;
+using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Ranks;
 using Wire = LlamaCluster.Protos;
 
@@ -10,8 +12,19 @@ namespace LlamaCluster.Worker.Execution;
 /// <summary>The answers to steps, as messages.</summary>
 static class StepReplies
 {
-    public static Wire.StepReply Opened(ulong viewVersion, int stage) =>
-        new() { Opened = new Wire.StepsOpened { ViewVersion = viewVersion, Stage = (uint)stage } };
+    /// <param name="spillsAtOnce">0: no blocks are kept on disk.</param>
+    public static Wire.StepReply Opened(ulong viewVersion, int stage, int spillsAtOnce) =>
+        new() { Opened = new Wire.StepsOpened { ViewVersion = viewVersion, Stage = (uint)stage, SpillsAtOnce = (uint)spillsAtOnce } };
+
+    public static Wire.StepReply Kept(ulong viewVersion, ReadOnlySpan<BlockKey> kept, ReadOnlySpan<BlockKey> dropped) => new()
+    {
+        Kept = new Wire.BlocksKept { ViewVersion = viewVersion, Kept = Bytes(kept), Dropped = Bytes(dropped) },
+    };
+
+    public static Wire.StepReply SpillDone(ulong viewVersion) => new() { Kept = new Wire.BlocksKept { ViewVersion = viewVersion, SpillsDone = 1 } };
+
+    public static Wire.StepReply Restored(ulong viewVersion, ulong restoreId, int count) =>
+        new() { Restored = new Wire.BlocksRestored { ViewVersion = viewVersion, RestoreId = restoreId, Count = (uint)count } };
 
     public static Wire.StepReply Failed(ulong viewVersion, ulong stepId, StepFailure failure) => new()
     {
@@ -49,6 +62,8 @@ static class StepReplies
             SyncBytes = (ulong)(exchange?.SentBytes ?? 0),
         };
     }
+
+    static ByteString Bytes(ReadOnlySpan<BlockKey> keys) => UnsafeByteOperations.UnsafeWrap(BlockKey.WriteAll(keys));
 
     static ulong Microseconds(long from, long to) => (ulong)Stopwatch.GetElapsedTime(from, to).TotalMicroseconds;
 

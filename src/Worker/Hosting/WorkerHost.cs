@@ -3,6 +3,7 @@ using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels;
 using LlamaCluster.Primitives;
+using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Models;
 using LlamaCluster.Worker.Peers;
@@ -150,6 +151,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()
         .AddSingleton<ModelSource>()
+        .AddSingleton<BlockDisk>()
         .AddSingleton<ShardLoader>()
         .AddSingleton<ShardKeeper>();
 
@@ -160,6 +162,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         {
             if (_bound is null) await StartAsync(cancellation);
             TellCaches();
+            if (Service<BlockDisk>() is { IsOn: true } disk) disk.Open();
             return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
         }
         catch (Exception e) when (e is IOException or ModelFormatException)
@@ -185,7 +188,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         var name = _options.Name.Length > 0 ? _options.Name : Dns.GetHostName();
         var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, profile, ownDigest);
         using var membership = new MembershipLoop(
-            Service<PeerChannels>(), _options.Coordinator, card, Service<ClusterOwner>(), Service<ShardKeeper>(), Service<TimeProvider>(),
+            Service<PeerChannels>(), _options.Coordinator, _options.OrphanTimeout, card, Service<ClusterOwner>(), Service<ShardKeeper>(), Service<TimeProvider>(),
             Service<ILogger<MembershipLoop>>());
         using var beating = new CancellationTokenSource();
         var member = membership.RunAsync(beating.Token);

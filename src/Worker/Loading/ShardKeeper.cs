@@ -80,12 +80,38 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
     {
         using var loading = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.Closing);
         Accept(order, loading);
+        await InTurnAsync(loading, () => ReplaceInTurnAsync(order, progress, loading.Token));
+    }
+
+    /// <summary>
+    /// Loads the weights of a shard that the worker may come to get. The next order cancels this, and finds what was loaded. A view that the worker
+    /// still had is over: whoever is asked to prepare is in none.
+    /// </summary>
+    /// <exception cref="RpcException">They cannot be loaded. The status says why.</exception>
+    /// <exception cref="OperationCanceledException">The caller gave up, or an order came.</exception>
+    public async Task PrepareAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        using var loading = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.Closing);
+        lock (_lock)
+        {
+            if (_loading is not null) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this worker is loading a shard already"));
+            _loading = loading;
+        }
+        await InTurnAsync(loading, async () =>
+        {
+            await LoadInTurnAsync(order, progress, loading.Token);
+            progress.Ready(_model!.Source, 0, 0, _parts!.Loaded.Bytes);
+        });
+    }
+
+    async Task InTurnAsync(CancellationTokenSource loading, Func<Task> work)
+    {
         try
         {
             await _turn.WaitAsync(loading.Token);
             try
             {
-                await ReplaceInTurnAsync(order, progress, loading.Token);
+                await work();
             }
             finally
             {
@@ -140,6 +166,16 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
 
     async Task ReplaceInTurnAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
     {
+        await LoadInTurnAsync(order, progress, cancellation);
+        var shard = loader.Open(order, _model!);
+        lock (_lock) _current = shard;
+        Changed.Set();
+        readiness.Set(true);
+        progress.Ready(shard.Model.Source, shard.KvBlockCount, shard.KvBlockBytes, shard.ResidentBytes);
+    }
+
+    async Task LoadInTurnAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    {
         await EndViewAsync();
         if (_model is { } held && !(held.Fits(order) && await loader.IsRightAsync(order, held, _parts!, progress, cancellation))) Forget();
         if (_parts is { } other && other.Digest != order.Plan.ModelDigest) Free();
@@ -148,11 +184,6 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
             lock (_lock) _parts ??= new HeldParts(order.Plan.ModelDigest, new LoadedParts());
             _model = await loader.LoadAsync(order, _parts, progress, cancellation);
         }
-        var shard = loader.Open(order, _model);
-        lock (_lock) _current = shard;
-        Changed.Set();
-        readiness.Set(true);
-        progress.Ready(shard.Model.Source, shard.KvBlockCount, shard.KvBlockBytes, shard.ResidentBytes);
     }
 
     async Task EndViewAsync()

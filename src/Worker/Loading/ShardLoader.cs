@@ -2,11 +2,13 @@ using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.Execution;
+using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Models;
 using LlamaCluster.Worker.Orders;
 using LlamaCluster.Worker.Peers;
@@ -20,7 +22,7 @@ namespace LlamaCluster.Worker.Loading;
 /// <summary>Carries out an order: finds the weights, packs them, and starts the stage.</summary>
 sealed partial class ShardLoader(
     ModelSource source, IModelLoader model, PeerChannels channels, ClusterOwner owner, RankCaller caller, WorkerOptions options, WorkerMemory memory,
-    ILogger<ShardLoader> logger)
+    BlockDisk disk, ILogger<ShardLoader> logger)
 {
     /// <summary>How often a shard is loaded again because entries of the cache turned out to be damaged.</summary>
     const int Mendings = 3;
@@ -87,7 +89,7 @@ sealed partial class ShardLoader(
         var shape = Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage);
         var stageOptions = OptionsOf(order);
         var blockBytes = held.Weights.BytesPerBlock(stageOptions);
-        var taken = held.Weights.Bytes + held.Weights.BufferBytes(stageOptions) + LinkBytes(order, shape);
+        var taken = held.Weights.Bytes + held.Weights.BufferBytes(stageOptions) + LinkBytes(order, shape) + DiskBytes(blockBytes);
         var (blocks, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, blockBytes, order.KvBlockCount, order.MaxSequenceLength);
         if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
 
@@ -96,11 +98,29 @@ sealed partial class ShardLoader(
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
         var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout));
-        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger);
+        var executor = StageExecutor.Start(
+            order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger, MoverOf(order, stage));
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
         return new HeldShard(order, held, executor, blocks, blockBytes, resident);
     }
+
+    /// <summary>Null where no blocks are kept on disk, or what is there cannot be used: the shard works without.</summary>
+    BlockMover? MoverOf(LoadOrder order, IStage stage)
+    {
+        if (!disk.IsOn || stage is not IKvBlocks blocks) return null;
+        try
+        {
+            return new BlockMover(order.Plan.ViewVersion, blocks, disk.StoreOf(order, blocks.BlockBytes), disk);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogNoDisk(e.Message);
+            return null;
+        }
+    }
+
+    long DiskBytes(long blockBytes) => disk.IsOn ? BlockMover.BufferBytes(blockBytes) : 0;
 
     /// <returns>The weights. Or, in one line, what is wrong with the weights; what was wrong with a cache is mended then, and with a file is not.</returns>
     async Task<(HeldModel? Model, string? Problem)> TryLoadAsync(
@@ -177,7 +197,8 @@ sealed partial class ShardLoader(
     void CheckMemory(IModelWeights weights, LoadOrder order, StageSlice slice)
     {
         var needed = model.MemoryOf(weights, order.Shape, slice, OptionsOf(order));
-        var taken = needed.Weights + needed.Buffers + LinkBytes(order, Activations(order, weights.Config.HiddenSize, order.Assignment.Stage));
+        var taken = needed.Weights + needed.Buffers + LinkBytes(order, Activations(order, weights.Config.HiddenSize, order.Assignment.Stage))
+            + DiskBytes(needed.KvBlock);
         var (_, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, needed.KvBlock, order.KvBlockCount, order.MaxSequenceLength);
         if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
     }
@@ -219,6 +240,9 @@ sealed partial class ShardLoader(
         if (order.MaxStepRows > most)
             throw new RpcException(new Status(StatusCode.FailedPrecondition, $"max_step_rows is {order.MaxStepRows}; with a model as wide as this one it is at most {most}"));
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "No KV blocks are kept on disk for this shard: {Problem}")]
+    partial void LogNoDisk(string problem);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Weights are refused: {Problem}")]
     partial void LogRefused(string problem);

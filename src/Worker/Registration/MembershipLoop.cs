@@ -12,15 +12,18 @@ namespace LlamaCluster.Worker.Registration;
 
 /// <summary>
 /// Keeps the worker in the cluster for as long as it lives. It registers, sends heartbeats, and starts over when the coordinator goes away or
-/// has forgotten it. The worker keeps its shard meanwhile: a coordinator that comes back finds it still loaded.
+/// has forgotten it. The worker keeps its shard meanwhile, for a limited time: a coordinator that comes back, or the next one, finds it still loaded.
 /// </summary>
+/// <param name="orphanTimeout">See <see cref="WorkerOptions.OrphanTimeout"/>.</param>
 sealed partial class MembershipLoop(
-    PeerChannels channels, Uri coordinator, WorkerCard card, ClusterOwner owner, ShardKeeper shards, TimeProvider time, ILogger<MembershipLoop> logger)
+    PeerChannels channels, Uri coordinator, TimeSpan orphanTimeout, WorkerCard card, ClusterOwner owner, ShardKeeper shards, TimeProvider time,
+    ILogger<MembershipLoop> logger)
     : IDisposable
 {
     readonly GrpcChannel _channel = channels.Open(coordinator);
     readonly Backoff _backoff = new(Random.Shared);
     WorkerId? _worker;
+    long _lastAnswer = time.GetTimestamp();   // of the coordinator, to a heartbeat
 
     Wire.Membership.MembershipClient Client => new(_channel);
 
@@ -41,6 +44,8 @@ sealed partial class MembershipLoop(
             }
             catch (Exception e) when (IsTransient(e))
             {
+                if (shards.Status.HeldDigest is not null && time.GetElapsedTime(_lastAnswer) >= orphanTimeout)
+                    await GiveUpModelAsync($"no coordinator for {orphanTimeout.TotalSeconds:0.###} s (--orphan-timeout)", cancellation);
                 await PauseAsync(RpcProblem.Describe(e), cancellation);
             }
         return null;
@@ -81,7 +86,7 @@ sealed partial class MembershipLoop(
     /// written to), been answered with nonsense, or not been answered in time.
     /// </summary>
     static bool IsTransient(Exception e) =>
-        e is SocketException or RpcException or IOException or InvalidMessageException or TimeoutException or OperationCanceledException;
+        e is SocketException or RpcException or IOException or HttpRequestException or InvalidMessageException or TimeoutException or OperationCanceledException;
 
     async Task<Registered> RegisterAsync(CancellationToken cancellation)
     {
@@ -111,6 +116,7 @@ sealed partial class MembershipLoop(
             var answered = await call.ResponseStream.MoveNext(cancellation).WaitAsync(registered.Timeout, time, cancellation);
             if (!answered) throw new RpcException(new Status(StatusCode.Unavailable, "it ended the heartbeat stream"));
             _backoff.Reset();
+            _lastAnswer = time.GetTimestamp();
             if (tick.IsCompleted) tick = timer.WaitForNextTickAsync(cancellation).AsTask();
             if (change.IsCompleted) change = shards.Changed.WaitAsync(cancellation);
             await await Task.WhenAny(tick, change);
@@ -131,7 +137,7 @@ sealed partial class MembershipLoop(
     }
 
     /// <summary>
-    /// Gives up the model that an earlier coordinator assigned, because the present one serves another. A step of the old view may still run;
+    /// Gives up the model that an earlier coordinator assigned, because the present one serves another, or none has come for long. A step of the old view may still run;
     /// then the next attempt to register gives it up.
     /// </summary>
     async Task GiveUpModelAsync(string reason, CancellationToken cancellation)

@@ -13,13 +13,21 @@ namespace LlamaCluster.Worker.Services;
 sealed partial class AssignmentsService(ShardKeeper shards, ClusterOwner owner, TimeProvider time, ILogger<AssignmentsService> logger)
     : Wire.Assignments.AssignmentsBase
 {
-    public override async Task Assign(Wire.AssignRequest request, IServerStreamWriter<Wire.LoadProgress> responses, ServerCallContext context)
+    public override Task Assign(Wire.AssignRequest request, IServerStreamWriter<Wire.LoadProgress> responses, ServerCallContext context)
+        => FollowAsync(request, shards.ReplaceAsync, responses, context);
+
+    public override Task Prepare(Wire.AssignRequest request, IServerStreamWriter<Wire.LoadProgress> responses, ServerCallContext context)
+        => FollowAsync(request, shards.PrepareAsync, responses, context);
+
+    async Task FollowAsync(
+        Wire.AssignRequest request, Func<LoadOrder, LoadProgressFeed, CancellationToken, Task> load, IServerStreamWriter<Wire.LoadProgress> responses,
+        ServerCallContext context)
     {
         var order = request.ToOrder();
         if (order.Epoch != owner.Epoch)
             throw new RpcException(new Status(StatusCode.FailedPrecondition, $"the order is of epoch {order.Epoch}; this worker belongs to epoch {owner.Epoch}"));
         var progress = new LoadProgressFeed(order.Plan.ViewVersion, order.Plan.ModelDigest, time);
-        var loading = LoadAsync(order, progress, context.CancellationToken);
+        var loading = LoadAsync(order, load, progress, context.CancellationToken);
         try
         {
             await foreach (var news in progress.ReadAllAsync(context.CancellationToken))
@@ -31,11 +39,11 @@ sealed partial class AssignmentsService(ShardKeeper shards, ClusterOwner owner, 
         }
     }
 
-    async Task LoadAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    async Task LoadAsync(LoadOrder order, Func<LoadOrder, LoadProgressFeed, CancellationToken, Task> load, LoadProgressFeed progress, CancellationToken cancellation)
     {
         try
         {
-            await shards.ReplaceAsync(order, progress, cancellation);
+            await load(order, progress, cancellation);
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested && shards.ViewVersion > order.Plan.ViewVersion)
         {

@@ -74,7 +74,9 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
             await replies.WriteAsync(StepReplies.Failed(view, 0, failure), cancellation);
             return;
         }
-        await replies.WriteAsync(StepReplies.Opened(view, shard.Order.Assignment.Stage), cancellation);
+        var blocks = shard.Executor.Blocks;
+        foreach (var kept in blocks?.Announce() ?? []) await replies.WriteAsync(kept, cancellation);
+        await replies.WriteAsync(StepReplies.Opened(view, shard.Order.Assignment.Stage, blocks?.SpillsAtOnce ?? 0), cancellation);
         LogOpened(view, shard.Order.Assignment.Stage);
 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -102,17 +104,25 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
     async Task TakeAsync(HeldShard shard, ulong view, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
     {
         var histories = new HistoryParts(shard.Order.MaxStepRows, shard.Order.MaxSequenceLength);
+        var grammars = new SequenceGrammars(shard.Model.Weights.Config.VocabularySize, shard.Order.MaxStepRows);
         while (await requests.MoveNext(cancellation))
             switch (requests.Current)
             {
-                case { Step: { } step }: await shard.Executor.SubmitAsync(ToWork(step, shard, histories), cancellation); break;
+                case { Step: { } step }: await shard.Executor.SubmitAsync(ToWork(step, shard, histories, grammars), cancellation); break;
                 case { History: { } part } when part.ViewVersion == view: histories.Add(part); break;
                 case { History: { } part }: LogStaleEnd(part.ViewVersion, view); break;
+                case { Vocabulary: { } part } when part.ViewVersion == view: grammars.Add(part); break;
+                case { Vocabulary: { } part }: LogStaleEnd(part.ViewVersion, view); break;
+                case { Grammar: { } grammar } when grammar.ViewVersion == view: grammars.Add(grammar); break;
+                case { Grammar: { } grammar }: LogStaleEnd(grammar.ViewVersion, view); break;
                 case { Ended: { } ended } when ended.ViewVersion == view:
                     await shard.Executor.SubmitAsync(new StageWork.EndSequences(ended.SequenceIds), cancellation);
                     break;
                 case { Ended: { } ended }: LogStaleEnd(ended.ViewVersion, view); break;
-                default: throw new InvalidMessageException("a request of an open Run stream must be a step or ended");
+                case { Moves: { } moves } when moves.ViewVersion == view && shard.Executor.Blocks is not null:
+                    await shard.Executor.SubmitAsync(moves.ToWork(), cancellation);
+                    break;
+                default: throw new InvalidMessageException("a request of an open Run stream must be a step, ended, or moves where blocks are kept on disk");
             }
     }
 
@@ -130,13 +140,13 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         }
     }
 
-    static StageWork ToWork(Wire.StepPlan step, HeldShard shard, HistoryParts histories)
+    static StageWork ToWork(Wire.StepPlan step, HeldShard shard, HistoryParts histories, SequenceGrammars grammars)
     {
         var order = shard.Order;
         if (step.ViewVersion != order.Plan.ViewVersion) return new StageWork.RefuseStep(step.StepId, Stale(step.ViewVersion, order.Plan.ViewVersion));
         try
         {
-            return step.ToWork(order.MaxStepRows, shard.Model.Weights.Config.VocabularySize, histories);
+            return step.ToWork(order.MaxStepRows, shard.Model.Weights.Config.VocabularySize, histories, grammars);
         }
         catch (InvalidMessageException e)
         {

@@ -34,6 +34,9 @@ public sealed class AddressTests : IAsyncLifetime
     [InlineData("/v2/models", "/v1/models")]
     [InlineData("/v1/tokenize", "/tokenize")]
     [InlineData("/v1/health", "/health")]
+    [InlineData("/v1/v1/messages", "/v1/messages")]
+    [InlineData("/anthropic/v1/messages/count_tokens", "/v1/messages/count_tokens")]
+    [InlineData("/v1/v1/responses", "/v1/responses")]
     public async Task A_wrong_place_says_the_right_one(string path, string right)
     {
         var error = (await PostAsync(path)).GetProperty("error");
@@ -44,10 +47,8 @@ public sealed class AddressTests : IAsyncLifetime
     [Theory]
     [InlineData("/v1/embeddings", "Embeddings are not supported")]
     [InlineData("/embeddings", "Embeddings are not supported")]
-    [InlineData("/v1/responses", "The Responses API is not supported")]
     [InlineData("/v1/audio/speech", "Audio is not supported")]
     [InlineData("/completion", "llama.cpp's own completion API is not supported")]
-    [InlineData("/", "The API is under /v1")]
     [InlineData("/v1", "The API is under /v1")]
     [InlineData("/v1/chat/completions/x", "The API is under /v1")]
     [InlineData("/health/x", "The API is under /v1")]
@@ -59,25 +60,33 @@ public sealed class AddressTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("/api/chat")]
-    [InlineData("/api/tags")]
+    [InlineData("/api/chats")]
     [InlineData("/api")]
     public async Task A_client_of_Ollama_reads_an_error_of_its_own_shape(string path)
     {
         var error = await PostAsync(path);
         Assert.Equal(1, error.GetPropertyCount());
-        Assert.Contains("Ollama's API is not supported; use an OpenAI client with the base URL http://127.0.0.1:", error.GetProperty("error").GetString());
+        Assert.Contains("Of Ollama's API there are /api/chat, ", error.GetProperty("error").GetString());
     }
 
     [Theory]
-    [InlineData("/v1/messages")]
-    [InlineData("/v1/messages/count_tokens")]
+    [InlineData("/v1/messages/batches")]
     public async Task So_does_one_of_Anthropic(string path)
     {
         var error = await PostAsync(path);
         Assert.Equal("error", error.GetProperty("type").GetString());
         Assert.Equal("not_found_error", error.GetProperty("error").GetProperty("type").GetString());
-        Assert.Contains("Anthropic's Messages API is not supported", error.GetProperty("error").GetProperty("message").GetString());
+        Assert.Contains("The API is under /v1", error.GetProperty("error").GetProperty("message").GetString());
+    }
+
+    [Fact]
+    public async Task The_root_says_who_is_there()
+    {
+        using var asked = await _api.Http.GetAsync("/");
+        Assert.Equal("text/plain", asked.Content.Headers.ContentType?.MediaType);
+        Assert.Contains("LlamaCluster is running and serves demo.", await asked.Content.ReadAsStringAsync());
+        using var head = await _api.Http.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/"));
+        Assert.Equal((200, 0), ((int)head.StatusCode, (await head.Content.ReadAsByteArrayAsync()).Length));
     }
 
     [Fact]

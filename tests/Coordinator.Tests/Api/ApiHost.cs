@@ -39,7 +39,8 @@ sealed class ApiHost : IAsyncDisposable
 
     /// <param name="more">Adds endpoints that are not the API's own.</param>
     public static async Task<ApiHost> StartAsync(
-        ServedModel? model = null, TimeProvider? time = null, Action<WebApplication>? more = null, ApiOptions? options = null, ILoggerProvider? log = null)
+        ServedModel? model = null, TimeProvider? time = null, Action<WebApplication>? more = null, ApiOptions? options = null, ILoggerProvider? log = null,
+        Action<IServiceCollection>? services = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -47,6 +48,7 @@ sealed class ApiHost : IAsyncDisposable
         if (log is not null) builder.Logging.AddProvider(log);
         var engine = new ScriptedEngine();
         builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton(options ?? new ApiOptions()).AddSingleton<IGenerationEngine>(engine);
+        services?.Invoke(builder.Services);
         builder.Services.AddOpenAiApi(model ?? DemoModel.Served);
         var app = builder.Build();
         app.UseOpenAiApi(ownMachineOnly: true);

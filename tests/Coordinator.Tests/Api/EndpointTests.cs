@@ -192,7 +192,7 @@ public sealed class EndpointTests : IAsyncLifetime
     [InlineData("/tokenize", """{"prompt":5}""", "prompt")]
     [InlineData("/tokenize", """{"prompt":"a","messages":[{"role":"user","content":"a"}]}""", "prompt")]
     [InlineData("/tokenize", """{"messages":[]}""", "messages")]
-    [InlineData("/tokenize", """{"messages":[{"role":"user","content":"a"}],"tools":[{}]}""", "tools")]
+    [InlineData("/tokenize", """{"messages":[{"role":"user","content":"a"}],"tools":[{}]}""", "tools[0].function")]
     [InlineData("/tokenize", """{"prompt":"a","return_token_strs":true}""", "return_token_strs")]
     [InlineData("/detokenize", "{}", "tokens")]
     [InlineData("/detokenize", """{"tokens":"a"}""", "tokens")]
@@ -206,6 +206,10 @@ public sealed class EndpointTests : IAsyncLifetime
         Assert.Equal("""{"ready":true}""", (await _api.GetAsync("/ready", 200)).GetRawText());
         _api.Engine.Status = new EngineStatus(false, "waiting for 1 of 2 workers", 0);
         Assert.Equal("""{"ready":false,"reason":"waiting for 1 of 2 workers"}""", (await _api.GetAsync("/ready", 503)).GetRawText());
+        _api.Engine.Status = new EngineStatus(false, "a worker was lost", 4) { IsRecovering = true, Workers = new WorkerCounts(4, 3, 0, 1, 2) };
+        Assert.Equal(
+            """{"ready":false,"reason":"a worker was lost","recovering":true,"workers":{"wanted":4,"serving":3,"spare":0,"suspected":1,"set_aside":2}}""",
+            (await _api.GetAsync("/ready", 503)).GetRawText());
         Assert.Equal("""{"status":"alive"}""", (await _api.GetAsync("/health", 200)).GetRawText());
     }
 }

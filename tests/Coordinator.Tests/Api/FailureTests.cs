@@ -27,6 +27,14 @@ public sealed class FailureTests : IAsyncLifetime
         Assert.Empty(_api.Engine.Requests);
     }
 
+    [Fact]
+    public async Task While_others_take_over_from_workers_that_were_lost_requests_are_taken_on()
+    {
+        _api.Engine.Status = new EngineStatus(false, "worker w2 was lost", 3) { IsRecovering = true };
+        _api.Engine.Play(Answers.Of("Hello."));
+        await _api.PostAsync(Path, Requests.Chat(), 200);
+    }
+
     [Theory]
     [InlineData(true, 503, "{}")]
     [InlineData(false, 500, "{}")]
@@ -64,7 +72,9 @@ public sealed class FailureTests : IAsyncLifetime
     {
         _api.Engine.Play([.. Answers.Of("Hel").SkipLast(1), new SequenceEvent.Failed("worker w2 was lost", true)]);
         var events = await _api.StreamAsync(Path, Requests.Chat("""{"stream":true}"""));
-        Assert.Equal("worker w2 was lost", JsonDocument.Parse(events[^1]).RootElement.GetProperty("error").GetProperty("message").GetString());
+        var error = JsonDocument.Parse(events[^1]).RootElement.GetProperty("error");
+        Assert.Equal(("worker w2 was lost", "generation_interrupted", 2), (Text("message"), Text("code"), error.GetProperty("retry_after").GetInt32()));
+        string? Text(string name) => error.GetProperty(name).GetString();
         Assert.DoesNotContain("[DONE]", events);
     }
 

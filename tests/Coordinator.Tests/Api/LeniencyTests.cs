@@ -20,7 +20,7 @@ public sealed class LeniencyTests : IAsyncLifetime
     public static TheoryData<string, string> IgnoredInBoth => new()
     {
         { """{"tempreature":1}""", "tempreature" },
-        { """{"session_id":"s"}""", "session_id" },
+        { """{"session_id":"a b"}""", "session_id" },
         { """{"store":true}""", "store" },
         { """{"service_tier":"flex"}""", "service_tier" },
         { """{"reasoning_effort":"high"}""", "reasoning_effort" },
@@ -35,7 +35,6 @@ public sealed class LeniencyTests : IAsyncLifetime
 
     public static TheoryData<string, string> IgnoredInChat => new()
     {
-        { """{"tools":[{"type":"function"}],"tool_choice":"none"}""", "tools" },
         { """{"functions":[{"name":"f"}],"function_call":"none"}""", "functions" },
         {
             """{"messages":[{"role":"user","content":"Hi","id":"1","opts":{}},{"role":"assistant","content":"a","reasoning_content":"b","id":"2"}]}""",

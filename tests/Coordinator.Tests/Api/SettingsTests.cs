@@ -31,6 +31,19 @@ public sealed class SettingsTests : IAsyncLifetime
         Assert.Equal(DemoModel.Text.Tokenizer.StopIds.Append(11).Order(), request.StopIds.Order());
     }
 
+    [Theory]
+    [InlineData("talk-1", "talk-1")]
+    [InlineData(null, null)]
+    [InlineData("", null)]
+    public async Task The_header_of_a_session_reaches_the_engine(string? header, string? key)
+    {
+        using var message = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = ApiHost.JsonContent("""{"prompt":"x"}""") };
+        if (header is not null) message.Headers.Add("X-Session-Id", header);
+        using var answer = await _api.Http.SendAsync(message);
+        Assert.True(answer.IsSuccessStatusCode);
+        Assert.Equal(key, Assert.Single(_api.Engine.Requests).SessionKey);
+    }
+
     [Fact]
     public async Task Defaults_are_OpenAIs()
     {

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
+using LlamaCluster.Coordinator.Api.Answering;
 using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Generation;
 using Microsoft.Extensions.Time.Testing;
@@ -24,7 +25,7 @@ public sealed class StreamTests : IAsyncLifetime
     public async Task DisposeAsync() => await _api.DisposeAsync();
 
     [Fact]
-    public async Task Headers_go_out_although_the_engine_is_silent_and_comments_follow_until_the_first_text()
+    public async Task Headers_go_out_although_the_engine_is_silent_and_comments_follow_whenever_it_is()
     {
         var sending = SendStreamAsync();
         await _asked.Task.WaitAsync(ApiHost.Deadline);
@@ -42,11 +43,16 @@ public sealed class StreamTests : IAsyncLifetime
         }
         Play(Answers.Of("Hello.").SkipLast(1));
         Assert.StartsWith("data: {", await reader.ReadLineAsync().WaitAsync(ApiHost.Deadline));
-        _time.Advance(StreamedAnswer.CommentEvery * 2);
+        string? line;
+        do
+        {
+            _time.Advance(StreamedAnswer.CommentEvery);   // workers were lost, say
+            line = await reader.ReadLineAsync().WaitAsync(ApiHost.Deadline);
+        }
+        while (line is "" || line!.StartsWith("data: {", StringComparison.Ordinal));
+        Assert.Equal(": waiting", line);
         Play(new SequenceEvent.Finished(FinishReason.Length));
-        var rest = await reader.ReadToEndAsync().WaitAsync(ApiHost.Deadline);
-        Assert.DoesNotContain("waiting", rest);
-        Assert.EndsWith("data: [DONE]\n\n", rest);
+        Assert.EndsWith("data: [DONE]\n\n", await reader.ReadToEndAsync().WaitAsync(ApiHost.Deadline));
     }
 
     [Theory]

@@ -8,6 +8,12 @@ namespace LlamaCluster.Coordinator.Tests.Fakes;
 
 sealed class FakeAssignments(FakeWorker worker) : Assignments.AssignmentsBase
 {
+    public override async Task Prepare(AssignRequest request, IServerStreamWriter<LoadProgress> responses, ServerCallContext context)
+    {
+        worker.Prepare();
+        await responses.WriteAsync(new LoadProgress { ViewVersion = request.Plan.ViewVersion, Phase = Phase.Ready, Source = "local fake" });
+    }
+
     public override async Task Assign(AssignRequest request, IServerStreamWriter<LoadProgress> responses, ServerCallContext context)
     {
         worker.Assigned.Enqueue(request);

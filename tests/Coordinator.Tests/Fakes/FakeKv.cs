@@ -54,6 +54,13 @@ sealed class FakeKv(int blockCount)
         return kv;
     }
 
+    public bool IsFree(int block) => _holders[block] == 0;
+
+    /// <summary>What all positions of a block stand for.</summary>
+    public ulong[] CopyOut(int block) => _positions[(block * BlockSize)..((block + 1) * BlockSize)];
+
+    public void CopyIn(int block, ulong[] content) => content.CopyTo(_positions, block * BlockSize);
+
     /// <summary>What a position stands for.</summary>
     public ulong At(List<int> table, int position) => _positions[(table[position / BlockSize] * BlockSize) + (position % BlockSize)];
 

@@ -26,6 +26,8 @@ sealed class FakeWorker : IAsyncDisposable
     readonly CancellationTokenSource _dead = new();
     WebApplication _app = null!;
     Task _membership = Task.CompletedTask;
+    readonly TaskCompletionSource _prepared = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    SyncPoint? _silence;
 
     FakeWorker(string name) => Name = name;
 
@@ -52,6 +54,9 @@ sealed class FakeWorker : IAsyncDisposable
 
     public ConcurrentQueue<AssignRequest> Assigned { get; } = new();
 
+    /// <summary>Completes when it was asked to load a shard ahead.</summary>
+    public Task Prepared => _prepared.Task;
+
     /// <summary>What it answers to an assignment instead of loading; null: it loads.</summary>
     public Func<AssignRequest, IServerStreamWriter<LoadProgress>, CancellationToken, Task>? OnAssign { get; set; }
 
@@ -67,6 +72,8 @@ sealed class FakeWorker : IAsyncDisposable
 
     public CancellationToken Dead => _dead.Token;
 
+    public void Prepare() => _prepared.TrySetResult();
+
     public static Task<StepReply[]> Send(params StepReply[] replies) => Task.FromResult(replies);
 
     /// <summary>From now on each step stops at the point that is given back, until the test lets them go.</summary>
@@ -80,6 +87,9 @@ sealed class FakeWorker : IAsyncDisposable
         };
         return held;
     }
+
+    /// <summary>From now on no heartbeat is sent, until the test lets them go on.</summary>
+    public SyncPoint FallSilent() => _silence = new SyncPoint();
 
     public static async Task<FakeWorker> StartAsync(string name, int port = 0)
     {
@@ -143,7 +153,7 @@ sealed class FakeWorker : IAsyncDisposable
                 Id = new WorkerId(reply.WorkerId);
                 await BeatAsync(client, TimeSpan.FromMilliseconds(reply.HeartbeatIntervalMilliseconds), registered);
             }
-            catch (Exception e) when (e is RpcException { StatusCode: StatusCode.NotFound or StatusCode.Unauthenticated } or OperationCanceledException or IOException)
+            catch (Exception e) when (e is RpcException { StatusCode: StatusCode.NotFound or StatusCode.Unauthenticated } or OperationCanceledException or IOException or HttpRequestException)
             {
                 // forgotten, or dead
             }
@@ -164,6 +174,7 @@ sealed class FakeWorker : IAsyncDisposable
             if (!await call.ResponseStream.MoveNext(Dead)) return;
             registered.TrySetResult();
             await timer.WaitForNextTickAsync(Dead);
+            if (_silence is { } silence) await silence.PassAsync().WaitAsync(Dead);
         }
     }
 }

@@ -40,6 +40,8 @@ sealed class TestCluster : IAsyncDisposable
         {
             HeartbeatInterval = TimeSpan.FromMilliseconds(100),
             HeartbeatTimeout = WaitExtensions.Deadline,
+            Suspicion = WaitExtensions.Deadline,   // tests share the machine
+            WaitForWorkers = WaitExtensions.Deadline,
             Blame = TimeSpan.FromMilliseconds(500),
             FirstRetry = TimeSpan.FromMilliseconds(20),
             LongestRetry = TimeSpan.FromMilliseconds(200),

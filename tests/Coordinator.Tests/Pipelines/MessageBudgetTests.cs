@@ -45,6 +45,34 @@ public sealed class MessageBudgetTests
     }
 
     [Fact]
+    public void The_largest_restores_and_spills_keep_the_budget()
+    {
+        const int blocks = 70_000;
+        int[] prompt = [.. Enumerable.Range(0, (blocks * 16) + 1)];
+        var run = TestSequence.Of(1, prompt, maxTokens: 0);
+        var pool = new KvBlockPool(2 * blocks);
+        var disk = new DiskTier(pool, workers: 1, spillsAtOnce: 64);
+        disk.Update(new DiskReport.Changed(0, [.. Enumerable.Range(1, blocks).Select(block => run.Keys.Of(block * 16))], [], 0));
+        var scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 1, MaxStepRows = 65_536, MaxPromptRows = 65_000 }, pool, disk);
+        scheduler.Add(run);
+        var restored = 0;
+        while (scheduler.Schedule() is null)
+        {
+            var moves = disk.TakeMoves()!;
+            foreach (var message in WorkerDisks.MessagesOf(moves, ulong.MaxValue)) Assert.InRange(message.CalculateSize(), 1, MessageBudgets.Message);
+            foreach (var restore in moves.Restores)
+            {
+                restored += restore.Blocks.Count;
+                disk.Update(new DiskReport.Restored(0, restore.Id, restore.Blocks.Count));
+            }
+        }
+        Assert.Equal((blocks, blocks * 16), (restored, run.Sequence.CachedTokens));
+        scheduler.Cancel(run);
+        for (var moves = disk.TakeMoves(); moves is not null; moves = disk.TakeMoves())
+            foreach (var message in WorkerDisks.MessagesOf(moves, ulong.MaxValue)) Assert.InRange(message.CalculateSize(), 1, MessageBudgets.Message);
+    }
+
+    [Fact]
     public void The_largest_sequence_that_the_rules_allow_keeps_the_budget_alone()
     {
         var bias = Enumerable.Range(0, 131_072).ToDictionary(id => int.MaxValue - 200_000 + id, _ => 1.5f);

@@ -222,7 +222,7 @@ public sealed class ReplicaTests : IAsyncLifetime
     void Start(EngineOptions options)
     {
         var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
-        _replica = new Replica("replica-0", options, new ModelIdentity("model", "digest"), metrics, _time, NullLogger<Replica>.Instance);
+        _replica = new Replica("replica-0", options, new ClusterDeadlines(), new ModelIdentity("model", "digest"), metrics, _time, NullLogger<Replica>.Instance);
         _running = Task.WhenAll(_running, _replica.RunAsync(_stop.Token));
     }
 

@@ -39,6 +39,7 @@ static class SchedulerInvariants
             // Only blocks that are full of known tokens are shared: nobody may write to them.
             for (var i = sequence.Scheduled / KvBlock.Positions; i < sequence.Blocks.Count; i++) Assert.Equal(1, pool.HoldersOf(sequence.Blocks[i]));
         }
+        foreach (var block in scheduler.Disk?.Held ?? []) holders[block]++;
         for (var block = 0; block < pool.Total; block++) Assert.Equal(holders[block], pool.HoldersOf(block));
         Assert.Equal(holders.Count(count => count > 0), pool.Held);
     }

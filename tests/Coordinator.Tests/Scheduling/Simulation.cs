@@ -18,6 +18,8 @@ sealed class Simulation
     readonly Queue<ScheduledStep> _inFlight = new();
     readonly Dictionary<ulong, Client> _clients = [];
     readonly int[][] _expected;
+    readonly DiskTier? _disk;
+    readonly Random _random;   // when disks answer
 
     sealed class Client(SequenceRun sequence, Workload.Arrival arrival)
     {
@@ -51,13 +53,20 @@ sealed class Simulation
             PromptLead = load.PromptLead,
             CachePrefixes = load.CachePrefixes,
             MaxDraftTokens = load.MaxDraftTokens,
+            SessionHold = TimeSpan.FromSeconds(30),
         };
-        _scheduler = new StepScheduler(limits, new KvBlockPool(load.Blocks));
+        var pool = new KvBlockPool(load.Blocks);
+        _disk = load.DiskBlocks == 0 ? null : new DiskTier(pool, Workload.Disks, Workload.SpillsAtOnce);
+        _scheduler = new StepScheduler(limits, pool, _disk);
         _worker = new WorkerMirror(load.Blocks, limits);
+        if (_disk is not null) _worker.Disks = new FakeDisks(_worker.Kv, Workload.Disks, load.DiskBlocks, load.DiskSeed);
+        _random = new Random(load.DiskSeed);
         _expected = [.. load.Arrivals.Select(Expected)];
     }
 
     public StepScheduler Scheduler => _scheduler;
+
+    public FakeDisks? Disks => _worker.Disks;
 
     /// <summary>Blocks that were copied, in all.</summary>
     public int Copies { get; private set; }
@@ -67,6 +76,8 @@ sealed class Simulation
         for (var tick = 0; !Idle(tick); tick++)
         {
             Assert.True(tick < 60_000, "the load does not come to an end");
+            _scheduler.Advance(TimeSpan.FromSeconds(tick));
+            if (_load.DiskSeed % 5 == 0 && tick == _load.DiskSeed / 5) _disk?.GiveUp();
             foreach (var (arrival, number) in _load.Arrivals.Select((arrival, number) => (arrival, number)))
             {
                 if (arrival.AtTick == tick) Arrive((ulong)number + 1, arrival);
@@ -77,13 +88,33 @@ sealed class Simulation
             while (Schedule() is { } step) Execute(step);
             SchedulerInvariants.Check(_scheduler);
             _worker.End(_scheduler.TakeEnded());
-            if (_clients.Values.Any(client => client.Sequence is { Ended: false, Paused: false })) Assert.NotEmpty(_inFlight);
+            MoveBlocks();
+            if (_clients.Values.Any(client => client.Sequence is { Ended: false, Paused: false }) && _disk is not { Restoring: > 0 }) Assert.NotEmpty(_inFlight);
+            for (var answers = _random.Next(3); answers > 0 && Disks is { AnyAnswer: true } disks; answers--) _disk!.Update(disks.Answer());
             if (_inFlight.TryDequeue(out var returned)) Update(returned);
         }
         _worker.End(_scheduler.TakeEnded());
         Assert.Empty(_worker.Sequences);
+        EmptyDisks();
         Assert.Equal(_load.Blocks, _scheduler.Pool.Available);
         foreach (var client in _clients.Values) Check(client);
+    }
+
+    void MoveBlocks()
+    {
+        if (_disk?.TakeMoves() is { } moves) Disks!.Move(moves);
+        Assert.InRange(Disks?.SpillsUnderWay ?? 0, 0, Workload.SpillsAtOnce);
+    }
+
+    /// <summary>As when the replica drains: at the end nothing is left to be written, and no block is held.</summary>
+    void EmptyDisks()
+    {
+        for (var turn = 0; _disk is { IsIdle: false } or { Restoring: > 0 }; turn++)
+        {
+            Assert.True(turn < 1000, "the disks do not come to an end");
+            MoveBlocks();
+            while (Disks!.AnyAnswer) _disk!.Update(Disks.Answer());
+        }
     }
 
     bool Idle(int tick) => tick > _load.Arrivals.Max(arrival => arrival.AtTick)
@@ -96,6 +127,7 @@ sealed class Simulation
             Priority = arrival.Priority,
             Client = arrival.Client,
             CacheSalt = arrival.CacheSalt,
+            SessionKey = arrival.Own % 3 == 0 ? arrival.Client : null,
         });
         var fits = KvBlock.CountFor(arrival.PromptLength + Math.Max(0, arrival.MaxTokens - 1)) <= _load.Blocks;
         var queueFull = _scheduler.WaitingCount + _scheduler.RunningCount >= _load.MaxRunning + _load.MaxWaiting;

@@ -15,9 +15,9 @@ public sealed class StepSchedulerTests
     public void Any_load_finishes_within_its_budgets() => Prop.ForAll(Workload.Any, load => new Simulation(load).Run()).Check(Checks);
 
     [Fact]
-    public void The_loads_do_preempt_share_copy_and_guess()
+    public void The_loads_do_preempt_share_copy_guess_and_restore()
     {
-        int loads = 0, preempted = 0, shared = 0, copied = 0, guessed = 0;
+        int loads = 0, preempted = 0, shared = 0, copied = 0, guessed = 0, restored = 0, unreadable = 0;
         Prop.ForAll(Workload.Any, load =>
         {
             var simulation = new Simulation(load);
@@ -27,8 +27,10 @@ public sealed class StepSchedulerTests
             if (simulation.Scheduler.HitTokens > 0) shared++;
             if (simulation.Copies > 0) copied++;
             if (simulation.Scheduler is { AcceptedTokens: > 0 and var accepted, DraftedTokens: var drafted } && accepted < drafted) guessed++;
+            if (simulation.Disks is { Restored: > 0 }) restored++;
+            if (simulation.Disks is { Failed: > 0 }) unreadable++;
         }).Check(Checks);
-        Assert.All([preempted, shared, copied, guessed], count => Assert.InRange(count, loads / 20, loads));
+        Assert.All([preempted, shared, copied, guessed, restored, unreadable], count => Assert.InRange(count, loads / 20, loads));
     }
 
     [Fact]

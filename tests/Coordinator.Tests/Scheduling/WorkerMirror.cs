@@ -16,9 +16,15 @@ sealed class WorkerMirror(int blockCount, SchedulerLimits limits)
 
     public IEnumerable<ulong> Sequences => _sequences.Keys;
 
+    public FakeKv Kv => _kv;
+
+    /// <summary>Where it keeps blocks; null: nowhere.</summary>
+    public FakeDisks? Disks { get; set; }
+
     public void Run(ScheduledStep step)
     {
         End(step.Ended);
+        if (step.Moves is { } moves) Disks!.Move(moves);
         Assert.InRange(step.Rows, 1, limits.MaxStepRows);
         Assert.Equal(step.Chunks.Count, step.Chunks.DistinctBy(chunk => chunk.Run.Id).Count());
         foreach (var (source, target) in step.Copies) Assert.Null(_kv.Copy(source, target));

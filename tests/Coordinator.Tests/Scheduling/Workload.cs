@@ -4,8 +4,14 @@ using FsCheck.Fluent;
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
 /// <summary>A random load: what arrives, when, and how tight the cluster is.</summary>
-public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPromptRows, int MaxRunning, int MaxWaiting, int MaxWaitingPerClient, int PromptLead, bool CachePrefixes, int MaxDraftTokens, Workload.Arrival[] Arrivals)
+public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPromptRows, int MaxRunning, int MaxWaiting, int MaxWaitingPerClient, int PromptLead, bool CachePrefixes, int MaxDraftTokens, int DiskBlocks, int DiskSeed, Workload.Arrival[] Arrivals)
 {
+    /// <summary>Workers with a disk each.</summary>
+    public const int Disks = 2;
+
+    /// <summary>What each has buffers for.</summary>
+    public const int SpillsAtOnce = 3;
+
     /// <param name="AtTick">A tick is one returned step, or one idle look.</param>
     /// <param name="Common">So many tokens a prompt has in common with all others of its kind; the rest is its own.</param>
     /// <param name="Variety">How many different tokens are generated: the fewer, the easier they are to guess.</param>
@@ -48,9 +54,11 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
         from lead in Gen.Choose(0, 300)
         from cache in Gen.Frequency((5, Gen.Constant(true)), (1, Gen.Constant(false)))
         from drafts in Gen.Frequency((1, Gen.Constant(0)), (3, Gen.Choose(1, 9)))
+        from disk in Gen.Frequency((1, Gen.Constant(0)), (2, Gen.Choose(1, 60)))
+        from seed in Gen.Choose(0, 1000)
         from count in Gen.Choose(1, 40)
         from arrivals in Gen.ArrayOf(EachArrival, count)
-        select new Workload(stages, blocks, rows, promptRows, running, waiting, perClient, lead, cache, drafts, arrivals), Shrink);
+        select new Workload(stages, blocks, rows, promptRows, running, waiting, perClient, lead, cache, drafts, cache ? disk : 0, seed, arrivals), Shrink);
 
     static IEnumerable<Workload> Shrink(Workload load)
     {
@@ -58,5 +66,5 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
     }
 
     public override string ToString() =>
-        $"stages {Stages}, blocks {Blocks}, rows {MaxStepRows}/{MaxPromptRows}, running {MaxRunning}, waiting {MaxWaiting}/{MaxWaitingPerClient}, lead {PromptLead}, cache {CachePrefixes}, drafts {MaxDraftTokens}: {string.Join(" ", (object[])Arrivals)}";
+        $"stages {Stages}, blocks {Blocks}, rows {MaxStepRows}/{MaxPromptRows}, running {MaxRunning}, waiting {MaxWaiting}/{MaxWaitingPerClient}, lead {PromptLead}, cache {CachePrefixes}, drafts {MaxDraftTokens}, disk {DiskBlocks} {DiskSeed}: {string.Join(" ", (object[])Arrivals)}";
 }

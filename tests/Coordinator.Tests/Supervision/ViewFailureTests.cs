@@ -72,6 +72,8 @@ public sealed class ViewFailureTests
             return outcome;
         }
 
+        public Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation) => real.PrepareAsync(planned, member, cancellation);
+
         public async Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation)
         {
             Reach(Stage.Open);

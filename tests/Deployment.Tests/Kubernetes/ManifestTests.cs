@@ -32,8 +32,13 @@ public sealed class ManifestTests
 
     [KustomizeTheory]
     [MemberData(nameof(Overlays))]
-    public void Every_overlay_renders_to_objects_that_Kubernetes_takes(string overlay)
-        => Assert.Empty(ManifestCheck.Problems(Kustomize.Render(DeploymentFiles.Overlay(overlay))));
+    public async Task Every_overlay_renders_to_objects_that_Kubernetes_takes(string overlay)
+    {
+        var rendered = Kustomize.Render(DeploymentFiles.Overlay(overlay));
+
+        Assert.Empty(ManifestCheck.Problems(rendered));
+        await CheckArgumentsAsync(YamlDocuments.Parse(rendered));
+    }
 
     [SharedFact(ManifestCheck.AnyDefinition)]
     public void Custom_resources_are_checked_too() => Assert.Contains(
@@ -134,7 +139,7 @@ public sealed class ManifestTests
     public async Task Components_go_with_stateful_sets_as_with_groups(string overlay, string coordinator, string worker)
     {
         using var folder = new TempFolder();
-        var parts = new[] { "tls", "join-token", "model-volume", "monitoring" }.Select(part => $"  - {Relative("components", part)}");
+        var parts = new[] { "tls", "join-token", "model-volume", "kv-disk", "monitoring" }.Select(part => $"  - {Relative("components", part)}");
         File.WriteAllText(folder.File("kustomization.yaml"), $"resources:\n  - {Relative("overlays", overlay)}\ncomponents:\n{string.Join('\n', parts)}\n");
 
         var rendered = Kustomize.Render(folder.Path);

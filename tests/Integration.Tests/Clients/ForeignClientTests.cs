@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using LlamaCluster.Integration.Tests.Up;
 using LlamaCluster.Testing;
+using LlamaCluster.Testing.Npm;
 
 namespace LlamaCluster.Integration.Tests.Clients;
 

@@ -1,4 +1,5 @@
 using LlamaCluster.Testing;
+using LlamaCluster.Testing.Npm;
 
 namespace LlamaCluster.Integration.Tests.Clients;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Threading.Channels;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Integration.Tests.Up;
 
@@ -10,6 +11,9 @@ sealed class CliProcess : IAsyncDisposable
     /// <summary>For anything a test waits for; machines may be slow and busy.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
 
+    const string StateHome = "XDG_STATE_HOME";
+
+    readonly TempFolder _state = new();
     readonly Process _process;
     readonly Channel<string> _output = Channel.CreateUnbounded<string>();
     readonly Channel<string> _errors = Channel.CreateUnbounded<string>();
@@ -44,6 +48,7 @@ sealed class CliProcess : IAsyncDisposable
         };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         var started = new CliProcess(new Process { StartInfo = start });
+        if (!environment.ContainsKey(StateHome)) start.Environment[StateHome] = started._state.Path;   // nothing of a test stays with the user
         started._process.OutputDataReceived += (_, line) => started.Take(line.Data, started._output.Writer);
         started._process.ErrorDataReceived += (_, line) => started.Take(line.Data, started._errors.Writer);
         started._process.Start();
@@ -86,6 +91,7 @@ sealed class CliProcess : IAsyncDisposable
         if (!_process.HasExited) _process.Kill();
         await ExitAsync();
         _process.Dispose();
+        _state.Dispose();
     }
 
     void Take(string? line, ChannelWriter<string> lines)

@@ -7,8 +7,9 @@ static class ReadyAnswer
 {
     static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
 
+    /// <param name="part">What the body has in it.</param>
     /// <returns>The answer's body.</returns>
-    public static async Task<string> WaitAsync(HttpClient http, HttpStatusCode expected)
+    public static async Task<string> WaitAsync(HttpClient http, HttpStatusCode expected, string part = "")
     {
         using var deadline = new CancellationTokenSource(CliProcess.Deadline);
         using var timer = new PeriodicTimer(Interval);
@@ -19,7 +20,7 @@ static class ReadyAnswer
             {
                 using var answer = await http.GetAsync("/ready", deadline.Token);
                 body = await answer.Content.ReadAsStringAsync(deadline.Token);
-                if (answer.StatusCode == expected) return body;
+                if (answer.StatusCode == expected && body.Contains(part)) return body;
             }
             while (await timer.WaitForNextTickAsync(deadline.Token));
         }

@@ -9,7 +9,7 @@ public sealed class SeparateProcessesTests
     [Fact]
     public async Task Workers_join_a_coordinator_and_leave_it()
     {
-        await using var coordinator = CliProcess.Start("coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0");
+        await using var coordinator = CliProcess.Start("coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--min-workers", "2");
         var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ');
         using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
         using (var early = await http.GetAsync("/ready")) Assert.Equal(HttpStatusCode.ServiceUnavailable, early.StatusCode);

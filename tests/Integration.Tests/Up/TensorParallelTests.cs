@@ -17,24 +17,6 @@ public sealed class TensorParallelTests
         Assert.Equal(expected, await TextOfAsync("--workers", "5", "--tensor-parallel", "2", "--peer-link", "tcp"));
     }
 
-    [Fact]
-    public async Task A_killed_rank_ends_the_step_on_the_others_and_a_new_view_goes_on()
-    {
-        await using var cluster = await LocalCluster.StartAsync("--workers", "2", "--tensor-parallel", "2");
-        var expected = await TextOfAsync(cluster);
-        using var answer = await cluster.ChatAsync(""","n":8,"ignore_eos":true,"stream":true""");
-        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-        using var body = new StreamReader(await answer.Content.ReadAsStreamAsync());
-        Assert.StartsWith("data: ", await body.ReadLineAsync());
-        var victim = Signals.ChildrenOf(cluster.Process.Id)[1];
-        await Signals.SendAsync("KILL", victim.Id);
-        var rest = await body.ReadToEndAsync().WaitAsync(CliProcess.Deadline);
-        Assert.Contains("data: {\"error\":", rest);
-        await cluster.Process.ErrorLineAsync($"(process {victim.Id}) ended");
-        await ReadyAnswer.WaitAsync(cluster.Http, HttpStatusCode.OK);
-        Assert.Equal(expected, await TextOfAsync(cluster));
-    }
-
     static async Task<string> TextOfAsync(params string[] options)
     {
         await using var cluster = await LocalCluster.StartAsync(options);

@@ -36,26 +36,6 @@ public sealed class UpTests
     }
 
     [Fact]
-    public async Task A_killed_worker_ends_its_requests_with_an_error_and_is_replaced()
-    {
-        await using var cluster = await LocalCluster.StartAsync();
-        using var answer = await cluster.ChatAsync(""","n":8,"ignore_eos":true,"stream":true""");
-        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-        using var body = new StreamReader(await answer.Content.ReadAsStreamAsync());
-        Assert.StartsWith("data: ", await body.ReadLineAsync());
-        var victim = Signals.ChildrenOf(cluster.Process.Id)[0];
-        await Signals.SendAsync("KILL", victim.Id);
-        var rest = await body.ReadToEndAsync().WaitAsync(CliProcess.Deadline);
-        Assert.Contains("data: {\"error\":", rest);
-        Assert.DoesNotContain("[DONE]", rest);
-        Assert.Contains("\"ready\":false", await ReadyAnswer.WaitAsync(cluster.Http, HttpStatusCode.ServiceUnavailable));
-        Assert.Contains("exit code 137; it is started again in 1 s", await cluster.Process.ErrorLineAsync($"(process {victim.Id}) ended"));
-        await ReadyAnswer.WaitAsync(cluster.Http, HttpStatusCode.OK);
-        using var again = await cluster.ChatAsync(""","max_tokens":4""");
-        Assert.Equal(HttpStatusCode.OK, again.StatusCode);
-    }
-
-    [Fact]
     public async Task Chat_talks_to_it()
     {
         await using var cluster = await LocalCluster.StartAsync("--workers", "1");

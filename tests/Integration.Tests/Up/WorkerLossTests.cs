@@ -8,7 +8,7 @@ public sealed class WorkerLossTests
     [Fact]
     public async Task A_worker_that_dies_too_often_ends_up_with_the_reason()
     {
-        await using var cluster = await LocalCluster.StartAsync("--workers", "2", "--threads-per-worker", "1", "--restart-limit", "1");
+        await using var cluster = await LocalCluster.StartAsync("--workers", "2", "--min-workers", "2", "--threads-per-worker", "1", "--restart-limit", "1");
         await Signals.SendAsync("KILL", Signals.ChildrenOf(cluster.Process.Id)[1].Id);
         await cluster.Process.ErrorLineAsync("it is started again in 1 s (1 of 1)");
         await ReadyAnswer.WaitAsync(cluster.Http, HttpStatusCode.ServiceUnavailable);

@@ -9,6 +9,7 @@ namespace LlamaCluster.Kernels.Tests.Formats;
 public sealed unsafe class CodePlanesTests
 {
     [Theory]
+    [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
     [InlineData(4)]

@@ -116,6 +116,8 @@ public sealed class MatMulTests
         var whole = Multiply(type, stored, Rows, Columns, x, threads: 1, KernelWidths.Chosen);
         var block = type.BlockSize() == 1 ? 32 : type.BlockSize();
         var (first, last) = (Cut / block * block, ((Cut / block) + 1) * block);
+        var scale = Math.Max(32, type.ActivationsPerScale());
+        var (firstShared, endShared) = (Cut / scale * scale, ((Cut / scale) + 1) * scale);
         var (left, right) = (Half(0, last, 0, Cut), Half(first, Columns, Cut, Columns));
         for (var i = 0; i < whole.Length; i++) Assert.Equal(whole[i], left[i] + right[i], 1e-4f * (1 + Math.Abs(whole[i])));
 
@@ -129,7 +131,7 @@ public sealed class MatMulTests
             var (skip, bytes) = ((int)type.RowBytes(from), (int)type.RowBytes(to - from));
             w.Pack(0, [.. Enumerable.Range(0, Rows).SelectMany(row => stored[((row * rowBytes) + skip)..((row * rowBytes) + skip + bytes)])]);
             input.Set(pool, [.. Enumerable.Range(0, Batch).SelectMany(row => x[((row * Columns) + own)..((row * Columns) + end)])], Batch, to - from, own - from, end - own);
-            float[] shared = [.. Enumerable.Range(0, Batch).Select(row => x[((row * Columns) + first)..((row * Columns) + last)].Max(Math.Abs))];
+            float[] shared = [.. Enumerable.Range(0, Batch).Select(row => x[((row * Columns) + firstShared)..((row * Columns) + endShared)].Max(Math.Abs))];
             float[] none = new float[Batch];
             input.ScaleEdges(from == 0 ? none : shared, from == 0 ? shared : none);
             var y = new float[Batch * Rows];
@@ -160,7 +162,7 @@ public sealed class MatMulTests
                 size += exact * exact;
             }
 
-        var limit = type.BlockSize() switch { 1 => 1e-6, 32 => 0.015, _ => 0.03 };
+        var limit = type.ActivationsPerScale() switch { 1 => 1e-6, 32 => 0.015, _ => 0.03 };
         Assert.True(Math.Sqrt(error / size) < limit, $"{type} is off by {Math.Sqrt(error / size):P3}");
     }
 

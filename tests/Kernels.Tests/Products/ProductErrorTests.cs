@@ -24,7 +24,7 @@ public sealed class ProductErrorTests
         for (var b = 0; b < Batch; b++)
             for (var r = 0; r < Rows; r++)
             {
-                var (exact, bound) = ExactAndBound(w.AsSpan(r * Columns, Columns), x.AsSpan(b * Columns, Columns), type.BlockSize());
+                var (exact, bound) = ExactAndBound(w.AsSpan(r * Columns, Columns), x.AsSpan(b * Columns, Columns), type.ActivationsPerScale());
                 Assert.True(Math.Abs(y[b * Rows + r] - exact) <= Rounding * bound, $"{type} [{b}, {r}]: {y[b * Rows + r]} is more than {bound} from {exact}");
             }
     }

@@ -36,7 +36,7 @@ public sealed unsafe class ProductsInGuardedMemoryTests
         using var floats = new GuardedFloats(x);
         using var blocks = new GuardedFloats(new float[batch * columns / ActivationBlock.Columns * sizeof(ActivationBlock) / sizeof(float)]);
         layout.Pack(stored, rowBytes, (byte*)group.Pointer);
-        var perScale = Math.Max(1, type.BlockSize() / ActivationBlock.Columns);
+        var perScale = Math.Max(1, type.ActivationsPerScale() / ActivationBlock.Columns);
         for (var row = 0; row < batch; row++)
             for (var b = 0; b < columns / ActivationBlock.Columns; b += perScale)
                 ActivationQuantizer.Quantize(

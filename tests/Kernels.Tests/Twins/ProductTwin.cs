@@ -40,11 +40,14 @@ static class ProductTwin
         var columns = type.BlockSize();
         for (var block = 0; block < x.Length / columns; block++)
         {
-            var (q, a) = ActivationTwin.Quantize(x.Slice(block * columns, columns));
+            // The plain reading of a scale's reach: 256 columns for types of such blocks, else 32.
+            var reach = columns == 256 ? 256 : 32;
             for (var part = 0; part < columns / 32; part++)
             {
-                var w = BlockTwin.Read(type, stored.Slice(block * type.BlockBytes(), type.BlockBytes()), part);
-                total = w.AddTo(total, q[(part * 32)..((part + 1) * 32)], a);
+                var (q, a) = ActivationTwin.Quantize(x.Slice((block * columns) + (part * 32 / reach * reach), reach));
+                var own = q.AsSpan(part * 32 % reach, 32).ToArray();
+                var bytes = stored.Slice(block * type.BlockBytes(), type.BlockBytes());
+                total = IntegerTwin.Read(type, bytes, part) is { } integers ? integers.AddTo(total, own, a) : BlockTwin.Read(type, bytes, part).AddTo(total, own, a);
             }
         }
 

@@ -62,7 +62,7 @@ sealed record ScoredRun(IModelWeights Weights, params int[][] Sequences)
         var end = start + count;
         return new Chunk(
             (ulong)sequence, start, count, Sequences[sequence].AsMemory(start, count), table.AsMemory(BlocksFor(start), BlocksFor(end) - BlocksFor(start)),
-            SampleCount: end == Sequences[sequence].Length ? 1 : 0, default);
+            SampleCount: end == Sequences[sequence].Length ? 1 : 0);
     }
 
     IEnumerable<(int Sequence, int Start, int Count)[]> Steps()

@@ -40,9 +40,9 @@ public sealed class SharedPrefixTests
         var later = pipeline.Run(new Step(
             [Facts(2, prompt, Length - 1), Facts(3, other, 32)],
             [
-                new Chunk(1, Length, 1, new[] { first.Id }, default, 1, default),
-                new Chunk(2, Length - 1, 1, prompt[^1..], new[] { 15, 16, 2, 3, 4 }, 1, default),
-                new Chunk(3, 32, 3, other[32..], new[] { 15, 16, 7, 8, 9 }, 1, default),
+                new Chunk(1, Length, 1, new[] { first.Id }, default, 1),
+                new Chunk(2, Length - 1, 1, prompt[^1..], new[] { 15, 16, 2, 3, 4 }, 1),
+                new Chunk(3, 32, 3, other[32..], new[] { 15, 16, 7, 8, 9 }, 1),
             ])
         { Copies = [new BlockCopy(17, 2)] });
         var samples = Assert.IsType<StepOutcome.Completed>(later).Samples;
@@ -53,7 +53,7 @@ public sealed class SharedPrefixTests
     }
 
     static Step StepOf(SequenceStart facts, int start, int[] tokens, int[] blocks) =>
-        new([facts], [new Chunk(facts.SequenceId, start, tokens.Length, tokens, blocks, 1, default)]);
+        new([facts], [new Chunk(facts.SequenceId, start, tokens.Length, tokens, blocks, 1)]);
 
     static SampledToken Run(LocalPipeline pipeline, Step step) => Assert.IsType<StepOutcome.Completed>(pipeline.Run(step)).Samples[0].Tokens[0];
 
@@ -61,7 +61,7 @@ public sealed class SharedPrefixTests
     {
         List<SampledToken> tokens = [first];
         for (; tokens.Count < Generated; position++)
-            tokens.Add(Run(pipeline, new Step([], [new Chunk(id, position, 1, new[] { tokens[^1].Id }, default, 1, default)])));
+            tokens.Add(Run(pipeline, new Step([], [new Chunk(id, position, 1, new[] { tokens[^1].Id }, default, 1)])));
         return tokens;
     }
 

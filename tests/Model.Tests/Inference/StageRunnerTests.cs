@@ -4,6 +4,8 @@ using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing.Models;
+using LlamaCluster.Text.Grammars;
+using LlamaCluster.Text.Grammars.Matching;
 using static LlamaCluster.Model.Tests.Inference.TestStage;
 
 namespace LlamaCluster.Model.Tests.Inference;
@@ -77,18 +79,46 @@ public sealed class StageRunnerTests
     }
 
     [Fact]
-    public void Only_tokens_of_the_mask_are_sampled_at_each_position()
+    public void Only_tokens_that_the_grammar_lets_through_are_sampled_at_each_position()
     {
         using var stage = new TestStage();
-        var mask = new byte[3];
-        mask[13 / 8] = 1 << (13 % 8);
-        var chunk = ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1, mask);
-        Assert.Equal(13, stage.Complete(StepOf(Facts(7), chunk))[0].Tokens[0].Id);
+        var facts = Facts(7, promptLength: Prompt.Length) with { Grammar = Grammar("nra") };
+        Assert.Equal(13, stage.Complete(StepOf(facts, ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1)))[0].Tokens[0].Id);
 
-        // Two positions, each with its own: the draft is what the first one allows.
-        byte[] masks = [0, 0, 1 << 1, 1, 0, 0];
-        var tokens = stage.Complete(StepOf(null, ChunkOf(7, 20, [13, 17], [], sampleCount: 2, masks)))[0].Tokens;
-        Assert.Equal([17, 0], tokens.Select(token => token.Id));
+        // Two positions, each with its own mask. The draft is what the first one allows; another one is not accepted, and what is behind it is not used.
+        Assert.Equal([17, 0], stage.Complete(StepOf(null, ChunkOf(7, 20, [13, 17], [], sampleCount: 2)))[0].Tokens.Select(token => token.Id));
+        stage.Runner.End(7);
+        using var other = new TestStage();
+        other.Complete(StepOf(facts, ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1)));
+        Assert.Equal([17], other.Complete(StepOf(null, ChunkOf(7, 20, [13, 5, 0], [], sampleCount: 3)))[0].Tokens.Select(token => token.Id));
+        Assert.Equal([0], other.Complete(StepOf(null, ChunkOf(7, 21, [17], [], sampleCount: 1)))[0].Tokens.Select(token => token.Id));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(21)]
+    public void An_answer_that_has_begun_goes_on_by_its_grammar_from_its_tokens(int start)
+    {
+        using var stage = new TestStage();
+        int[] known = [.. Prompt, 13, 17];
+        var facts = Facts(8, promptLength: known.Length);
+        stage.Complete(StepOf(facts, ChunkOf(8, 0, known, [0, 1])));
+        stage.Runner.End(8);
+        var again = Facts(9, promptLength: Prompt.Length, history: known[..start]) with { Grammar = Grammar("nrab") };
+        int[] blocks = start == 0 ? [4, 5] : [0, 1];
+        Assert.Equal(0, stage.Complete(StepOf(again, ChunkOf(9, start, known[start..], blocks, sampleCount: 1)))[0].Tokens[0].Id);
+    }
+
+    [Fact]
+    public void An_answer_that_its_grammar_does_not_allow_fails_alone()
+    {
+        using var stage = new TestStage();
+        var facts = Facts(7, promptLength: Prompt.Length) with { Grammar = Grammar("ab") };
+        var outcome = Assert.IsType<StepOutcome.Completed>(stage.Runner.Run(StepOf(facts, ChunkOf(7, 0, [.. Prompt, 3], [0, 1], sampleCount: 1))));
+        Assert.Equal([new SequenceFailure(7, "the answer so far is not one that its grammar allows")], outcome.Failures);
+        Assert.Equal(
+            "sequence 9 has a grammar and starts at position 20, but a history of 18 tokens",
+            stage.Refuse(StepOf(Facts(9, promptLength: 18) with { Grammar = Grammar("ab") }, ChunkOf(9, 20, [1], [0, 1]))));
     }
 
     [Theory]
@@ -98,21 +128,27 @@ public sealed class StageRunnerTests
     {
         var free = new SamplingOptions { Temperature = temperature, Seed = 3 };
         var held = free with { MinTokens = 2, EndIds = [.. Enumerable.Range(0, TestModels.Vocabulary).Except([5, 11])] };
-        byte[] two = [1 << 5, 1 << (11 - 8), 0];
-        byte[] all = [0xFF, 0xFF, 0xFF];
         using var masked = new TestStage();
         using var stage = new TestStage();
         int Sample(TestStage on, Step step) => on.Complete(step)[0].Tokens[0].Id;
 
-        var first = Sample(masked, StepOf(Facts(7, free, Prompt.Length), ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1, two)));
+        var facts = Facts(7, free, Prompt.Length) with { Grammar = Grammar("[fl]{2}[a-t]*") };
+        var first = Sample(masked, StepOf(facts, ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1)));
         Assert.Equal(first, Sample(stage, StepOf(Facts(7, held, Prompt.Length), ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1))));
 
         // With drafts: the second token is one of the two as well, the third may be any.
         int[] drafts = [first, 5, 11];
-        var expected = masked.Complete(StepOf(null, ChunkOf(7, 20, drafts, [], sampleCount: 3, [.. two, .. all, .. all])))[0].Tokens;
+        var expected = masked.Complete(StepOf(null, ChunkOf(7, 20, drafts, [], sampleCount: 3)))[0].Tokens;
         var tokens = stage.Complete(StepOf(null, ChunkOf(7, 20, drafts, [], sampleCount: 3)))[0].Tokens;
         Assert.Equal(expected.Select(token => token.Id), tokens.Select(token => token.Id));
         Assert.Contains(tokens[0].Id, new[] { 5, 11 });
+    }
+
+    /// <summary>Tokens are the letters from "a" on.</summary>
+    static AnswerGrammar Grammar(string expression)
+    {
+        ReadOnlyMemory<byte>[] letters = [.. Enumerable.Range('a', TestModels.Vocabulary).Select(letter => new[] { (byte)letter })];
+        return new AnswerGrammar(GrammarCompiler.Compile(new(GrammarKind.Regex, expression)).Grammar!, new GrammarVocabulary(TestModels.Vocabulary, letters, []));
     }
 
     [Fact]

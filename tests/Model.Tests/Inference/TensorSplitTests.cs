@@ -117,11 +117,11 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
         using var whole = new LocalGenerator(weights, new LocalGeneratorOptions { Threads = 1, KvType = KvType.F32 });
         var expected = whole.Generate(prompt, sampling, 6, new HashSet<int>()).Select(token => token.Id).ToArray();
 
-        var first = Run(pipeline, new Step([new SequenceStart(1, sampling, 20, [])], [new Chunk(1, 0, 20, prompt, new[] { 0, 1 }, 1, default)]));
+        var first = Run(pipeline, new Step([new SequenceStart(1, sampling, 20, [])], [new Chunk(1, 0, 20, prompt, new[] { 0, 1 }, 1)]));
         // The second draft is wrong.
         int[] drafts = [expected[0], expected[1], (expected[2] + 1) % TestModels.Vocabulary, expected[3]];
-        var second = Run(pipeline, new Step([], [new Chunk(1, 20, 4, drafts, default, 4, default)]));
-        var third = Run(pipeline, new Step([], [new Chunk(1, 22, 3, expected[2..5], default, 3, default)]));
+        var second = Run(pipeline, new Step([], [new Chunk(1, 20, 4, drafts, default, 4)]));
+        var third = Run(pipeline, new Step([], [new Chunk(1, 22, 3, expected[2..5], default, 3)]));
 
         Assert.Equal(expected, first.Concat(second).Concat(third));
     }

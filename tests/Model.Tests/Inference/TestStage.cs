@@ -33,8 +33,8 @@ sealed class TestStage : IDisposable
     public static SequenceStart Facts(ulong id, SamplingOptions? sampling = null, int promptLength = 4, int[]? history = null) =>
         new(id, sampling ?? new SamplingOptions(), promptLength, history ?? []);
 
-    public static Chunk ChunkOf(ulong id, int start, int[] tokens, int[] newBlocks, int sampleCount = 0, byte[]? mask = null) =>
-        new(id, start, tokens.Length, tokens, newBlocks, sampleCount, mask ?? []);
+    public static Chunk ChunkOf(ulong id, int start, int[] tokens, int[] newBlocks, int sampleCount = 0) =>
+        new(id, start, tokens.Length, tokens, newBlocks, sampleCount);
 
     /// <summary>A step with one chunk; facts with the first one.</summary>
     public static Step StepOf(SequenceStart? facts, Chunk chunk) => new(facts is null ? [] : [facts], [chunk]);

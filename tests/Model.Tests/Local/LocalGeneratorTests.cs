@@ -86,7 +86,7 @@ public sealed class LocalGeneratorTests
         var tokens = 0;
         Assert.Throws<OperationCanceledException>(() =>
         {
-            foreach (var _ in generator.Generate(Prompt, new SamplingOptions(), 100, new HashSet<int>(), cancellation.Token))
+            foreach (var _ in generator.Generate(Prompt, new SamplingOptions(), 100, new HashSet<int>(), cancellation: cancellation.Token))
                 if (++tokens == 4) cancellation.Cancel();
         });
         Assert.Equal(4, tokens);

@@ -21,7 +21,7 @@ public sealed class SequenceTableTests
     [InlineData(0, -3, "sequence 7 has a chunk of -3 positions")]
     [InlineData(0, 41, "the step has 41 rows; this stage takes 40")]
     public void A_first_chunk_out_of_range(int start, int count, string reason) =>
-        CheckRefused(reason, StepOf(Facts(7), new Chunk(7, start, count, Four, new[] { 3 }, 0, default)));
+        CheckRefused(reason, StepOf(Facts(7), new Chunk(7, start, count, Four, new[] { 3 }, 0)));
 
     [Theory]
     [InlineData(new[] { 16 }, "sequence 7 gets block 16; there are blocks 0 to 15")]
@@ -32,19 +32,9 @@ public sealed class SequenceTableTests
     public void Blocks_out_of_range(int[] blocks, string reason) => CheckRefused(reason, StepOf(Facts(7), ChunkOf(7, 0, Four, blocks)));
 
     [Theory]
-    [InlineData(-1, 0, "sequence 7 is to be sampled at -1 of 4 positions")]
-    [InlineData(5, 0, "sequence 7 is to be sampled at 5 of 4 positions")]
-    [InlineData(1, 2, "sequence 7 has a token mask of 2 bytes; 1 positions need 3 each")]
-    [InlineData(2, 3, "sequence 7 has a token mask of 3 bytes; 2 positions need 3 each")]
-    [InlineData(0, 3, "sequence 7 has a token mask of 3 bytes; 0 positions need 3 each")]
-    [InlineData(1, 3, "sequence 7 has a token mask that allows no token")]
-    public void Samples_and_masks_that_do_not_fit(int sampleCount, int maskBytes, string reason)
-    {
-        // 20 ids take 2.5 bytes; the bits beyond them do not count.
-        var mask = new byte[maskBytes];
-        if (maskBytes > 0) mask[^1] = 0xF0;
-        CheckRefused(reason, StepOf(Facts(7), ChunkOf(7, 0, Four, [3], sampleCount, mask)));
-    }
+    [InlineData(-1, "sequence 7 is to be sampled at -1 of 4 positions")]
+    [InlineData(5, "sequence 7 is to be sampled at 5 of 4 positions")]
+    public void Samples_that_do_not_fit(int sampleCount, string reason) => CheckRefused(reason, StepOf(Facts(7), ChunkOf(7, 0, Four, [3], sampleCount)));
 
     [Theory]
     [InlineData(-1)]
@@ -173,10 +163,10 @@ public sealed class SequenceTableTests
     {
         using var middle = new TestStage(1, 1);
         middle.Runner.Input(4).Fill(0.5f);
-        middle.Complete(StepOf(Facts(7), new Chunk(7, 0, 4, default, new[] { 3 }, 1, default)));
+        middle.Complete(StepOf(Facts(7), new Chunk(7, 0, 4, default, new[] { 3 }, 1)));
         Assert.Equal(4 * 64, middle.Runner.Output.Length);
         middle.Runner.Input(2).Fill(0.5f);
-        Assert.Equal("sequence 7 has 1 tokens for 2 positions", middle.Refuse(StepOf(null, new Chunk(7, 4, 2, new[] { 1 }, default, 1, default))));
+        Assert.Equal("sequence 7 has 1 tokens for 2 positions", middle.Refuse(StepOf(null, new Chunk(7, 4, 2, new[] { 1 }, default, 1))));
     }
 
     [Fact]

@@ -158,7 +158,7 @@ public class StageExecutorTests
         Requests = [new SequenceRequest(1, "req-1", Traces[0]), new SequenceRequest(2, "req-2", Traces[1])],
     };
 
-    static Chunk ChunkOf(ulong sequence) => new(sequence, 0, 1, new[] { 5 }, default, 1, default);
+    static Chunk ChunkOf(ulong sequence) => new(sequence, 0, 1, new[] { 5 }, default, 1);
 
     static SequenceSamples Sample(ulong sequence) => new(sequence, [new SampledToken(7, -0.5f, [])], []);
 

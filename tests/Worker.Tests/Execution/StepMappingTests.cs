@@ -13,6 +13,7 @@ public class StepMappingTests
     const int Vocabulary = 100;
 
     readonly HistoryParts _histories = new(MaxRows, 16);
+    readonly SequenceGrammars _grammars = new(Vocabulary, MaxRows);
 
     [Fact]
     public void ToWork_EveryField_ArrivesAtTheStage()
@@ -27,7 +28,7 @@ public class StepMappingTests
             NewSequences = { new Wire.SequenceFacts { SequenceId = 7, PromptLength = 5, Sampling = sampling, } },
             Chunks =
             {
-                new Wire.SequenceChunk { SequenceId = 7, Start = 2, Count = 3, Tokens = { 3, 4, 5 }, NewBlocks = { 8, 9 }, SampleCount = 1, TokenMask = ByteString.CopyFrom(1, 2) },
+                new Wire.SequenceChunk { SequenceId = 7, Start = 2, Count = 3, Tokens = { 3, 4, 5 }, NewBlocks = { 8, 9 }, SampleCount = 1 },
                 new Wire.SequenceChunk { SequenceId = 8, Start = 40, Count = 1 },
             },
             Copies = { new Wire.BlockCopy { Source = 6, Target = 8 } },
@@ -35,7 +36,7 @@ public class StepMappingTests
 
         _histories.Add(new Wire.HistoryPart { SequenceId = 7, Tokens = { 1 } });
         _histories.Add(new Wire.HistoryPart { SequenceId = 7, Tokens = { 2 } });
-        var work = plan.ToWork(MaxRows, Vocabulary, _histories);
+        var work = plan.ToWork(MaxRows, Vocabulary, _histories, _grammars);
 
         Assert.Equal((4UL, 4), (work.StepId, work.Rows));
         var start = Assert.Single(work.Step.NewSequences);
@@ -49,7 +50,6 @@ public class StepMappingTests
         Assert.Equal((7UL, 2, 3, 1), (chunk.SequenceId, chunk.Start, chunk.Count, chunk.SampleCount));
         Assert.Equal([3, 4, 5], chunk.Tokens.ToArray());
         Assert.Equal([8, 9], chunk.NewBlocks.ToArray());
-        Assert.Equal([1, 2], chunk.TokenMask.ToArray());
         Assert.True(work.Step.Chunks[1].Tokens.IsEmpty);
         Assert.Equal([new BlockCopy(6, 8)], work.Step.Copies);
     }
@@ -72,7 +72,7 @@ public class StepMappingTests
     {
         var plan = OneSequence();
         change(plan);
-        Assert.Contains(named, Assert.Throws<InvalidMessageException>(() => plan.ToWork(MaxRows, Vocabulary, _histories)).Message);
+        Assert.Contains(named, Assert.Throws<InvalidMessageException>(() => plan.ToWork(MaxRows, Vocabulary, _histories, _grammars)).Message);
     }
 
     public static TheoryData<string, Action<Wire.SequenceFacts>> BadFacts => new()
@@ -95,7 +95,7 @@ public class StepMappingTests
         var plan = OneSequence();
         plan.NewSequences.Add(new Wire.SequenceFacts { SequenceId = 2, PromptLength = 3, Sampling = TestPipeline.Greedy });
         change(plan.NewSequences[0]);
-        var starts = plan.ToWork(MaxRows, Vocabulary, _histories).Step.NewSequences;
+        var starts = plan.ToWork(MaxRows, Vocabulary, _histories, _grammars).Step.NewSequences;
         Assert.Contains(named, starts[0].Problem);
         Assert.Null(SamplingRanges.FirstProblem(starts[0].Sampling, Vocabulary));
         Assert.Equal((null, 3), (starts[1].Problem, starts[1].PromptLength));
@@ -109,7 +109,7 @@ public class StepMappingTests
         (plan.NewSequences[0].RequestId, plan.NewSequences[0].TraceParent) = ("req-1", trace);
         plan.NewSequences.Add(new Wire.SequenceFacts { SequenceId = 2, RequestId = "req-2", TraceParent = "nonsense" });
         plan.NewSequences.Add(new Wire.SequenceFacts { SequenceId = 3 });
-        var requests = plan.ToWork(MaxRows, Vocabulary, _histories).Requests;
+        var requests = plan.ToWork(MaxRows, Vocabulary, _histories, _grammars).Requests;
         Assert.Equal([(1UL, "req-1"), (2UL, "req-2")], requests.Select(request => (request.SequenceId, request.RequestId)));
         Assert.Equal("b7ad6b7169203331", requests[0].Trace.SpanId.ToString());
         Assert.Equal(default, requests[1].Trace);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Sequences;
@@ -41,6 +42,9 @@ sealed class FakeModel : IModelLoader
 
     /// <summary>Called on the loading thread before a part is read that is not in memory.</summary>
     public Action<TensorPart, CancellationToken> OnRead { get; set; } = (_, _) => { };
+
+    /// <summary>KV blocks that were put back, of whatever stage.</summary>
+    public ConcurrentDictionary<int, byte[]> Blocks { get; } = [];
 
     /// <summary>The tensors whose parts were read, in order, over all loads.</summary>
     public List<string> Read { get; } = [];

@@ -7,12 +7,14 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Worker.Tests.Fakes;
 
 /// <summary>See <see cref="FakeModel"/>.</summary>
-sealed class FakeStage(FakeModel model, LlamaConfig config, StageShape shape, StageOptions options, IRankExchange? exchange) : IStage
+sealed class FakeStage(FakeModel model, LlamaConfig config, StageShape shape, StageOptions options, IRankExchange? exchange) : IStage, IKvBlocks
 {
     readonly float[] _rows = new float[options.MaxStepRows * config.HiddenSize];
     int _count;
 
     public StageShape Shape => shape;
+
+    public int BlockBytes => (int)FakeShardModel.BlockBytes;
 
     public ReadOnlySpan<float> Output => _rows.AsSpan(0, _count * config.HiddenSize);
 
@@ -33,6 +35,22 @@ sealed class FakeStage(FakeModel model, LlamaConfig config, StageShape shape, St
         }
         AddLayers(Input(_count));
         return new StepOutcome.Completed(shape.HasHead ? [.. Sample(step)] : []);
+    }
+
+    /// <summary>Every byte of a block is one more than the block's number, until another is put there.</summary>
+    public bool TryCopyOut(int block, Span<byte> destination)
+    {
+        if (block >= options.KvBlockCount) return false;
+        if (model.Blocks.TryGetValue(block, out var bytes)) bytes.CopyTo(destination);
+        else destination.Fill((byte)(block + 1));
+        return true;
+    }
+
+    public bool TryCopyIn(int block, ReadOnlySpan<byte> source)
+    {
+        if (block >= options.KvBlockCount) return false;
+        model.Blocks[block] = source.ToArray();
+        return true;
     }
 
     public void End(ulong sequenceId) => model.OnEnd(sequenceId);

@@ -10,6 +10,8 @@ sealed class LogLines : ILoggerProvider, ILogger
     readonly ConcurrentQueue<string> _lines = [];
     readonly LoggerExternalScopeProvider _scopes = new();
 
+    volatile TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public IReadOnlyCollection<string> Lines => _lines;
 
     public ILogger CreateLogger(string categoryName) => this;
@@ -19,11 +21,23 @@ sealed class LogLines : ILoggerProvider, ILogger
     public bool IsEnabled(LogLevel logLevel) => true;
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        _lines.Enqueue($"{formatter(state, exception)} {exception?.GetType().Name}".TrimEnd() + Requests());
+        Add($"{formatter(state, exception)} {exception?.GetType().Name}".TrimEnd() + Requests());
+
+    /// <summary>Completes when a line with this text has been logged.</summary>
+    public async Task LineAsync(string part)
+    {
+        while (_more is var more && !_lines.Any(line => line.Contains(part))) await more.Task;
+    }
 
     public override string ToString() => string.Join('\n', _lines);
 
     public void Dispose() { }
+
+    void Add(string line)
+    {
+        _lines.Enqueue(line);
+        Interlocked.Exchange(ref _more, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+    }
 
     /// <summary>The requests of the scopes around a line; the web server's own scopes are left out.</summary>
     string Requests()

@@ -84,10 +84,15 @@ sealed class TestPipeline : IAsyncDisposable
     };
 
     /// <summary>A step of one sequence; the first one (start 0) brings its facts and four blocks.</summary>
-    public Wire.StepPlan Step(ulong stepId, int start, params int[] tokens)
+    public Wire.StepPlan Step(ulong stepId, int start, params int[] tokens) => StepOf(Plan.ViewVersion, stepId, start, tokens);
+
+    /// <summary>The first step of a view.</summary>
+    public static Wire.StepPlan FirstStep(ulong view, ulong stepId, params int[] tokens) => StepOf(view, stepId, 0, tokens);
+
+    static Wire.StepPlan StepOf(ulong view, ulong stepId, int start, int[] tokens)
     {
         var chunk = new Wire.SequenceChunk { SequenceId = 1, Start = start, Count = tokens.Length, Tokens = { tokens }, SampleCount = 1 };
-        var step = new Wire.StepPlan { ViewVersion = Plan.ViewVersion, StepId = stepId, Chunks = { chunk } };
+        var step = new Wire.StepPlan { ViewVersion = view, StepId = stepId, Chunks = { chunk } };
         if (start > 0) return step;
         chunk.NewBlocks.Add(Enumerable.Range(0, 8));
         step.NewSequences.Add(new Wire.SequenceFacts { SequenceId = 1, PromptLength = (uint)tokens.Length, Sampling = Greedy });

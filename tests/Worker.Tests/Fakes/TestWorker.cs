@@ -2,6 +2,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Worker.Hosting;
+using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Models;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -59,6 +60,9 @@ sealed class TestWorker : IAsyncDisposable
             services.AddLogging(logging => logging.ClearProviders().AddProvider(log ?? new LogLines()));
         });
     }
+
+    /// <summary>As a worker does that runs and keeps KV blocks on disk.</summary>
+    public void OpenDisk() => Host.Services.GetRequiredService<BlockDisk>().Open();
 
     public async ValueTask DisposeAsync()
     {

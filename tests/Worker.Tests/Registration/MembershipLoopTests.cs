@@ -182,6 +182,17 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     }
 
     [Fact]
+    public async Task Coordinator_ThatIsGoneForTooLong_CostsTheModelButNotTheWorker()
+    {
+        var (worker, port) = await LoadedAndAloneAsync(options => options with { OrphanTimeout = TimeSpan.FromMilliseconds(100) });
+        await using var end = worker;
+        await Deadline.Within(worker.Log.LineAsync("no coordinator for 0.1 s (--orphan-timeout)"), "the worker to give up the model");
+        await using var next = await FakeCoordinator.StartAsync(port: port);
+        Assert.Equal(Wire.WorkerState.Idle, (await BeatAsync(next)).State);
+        Assert.Equal("", (await RegistrationAsync(next)).ModelDigest);
+    }
+
+    [Fact]
     public async Task Stop_OfARegisteredWorker_DrainsFirst()
     {
         await using var coordinator = await FakeCoordinator.StartAsync();
@@ -222,10 +233,10 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     }
 
     /// <summary>A worker with a shard of view 8, whose coordinator was at this port and is gone.</summary>
-    async Task<(RunningWorker Worker, int Port)> LoadedAndAloneAsync()
+    async Task<(RunningWorker Worker, int Port)> LoadedAndAloneAsync(Func<WorkerOptions, WorkerOptions>? change = null)
     {
         await using var coordinator = await FakeCoordinator.StartAsync();
-        var worker = await RunningWorker.StartAsync(coordinator);
+        var worker = await RunningWorker.StartAsync(coordinator, change);
         await BeatAsync(coordinator);
         await worker.AssignAsync(file, view: 8);
         return (worker, coordinator.Address.Port);

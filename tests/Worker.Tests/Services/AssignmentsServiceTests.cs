@@ -84,6 +84,42 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
     }
 
     [Fact]
+    public async Task Prepare_LoadsWeightsOnly_AndAnAssignOfTheSameShardFindsThem()
+    {
+        await using var worker = await TestWorker.StartAsync();
+        var ready = await PrepareAsync(worker, Request(worker, view: 7));
+        Assert.Equal((Phase.Ready, 0u, $"local {file.Path}"), (ready.Phase, ready.KvBlockCount, ready.Source));
+        Assert.Equal((1, 0, ServingStatus.NotServing), (worker.Model.Loads, worker.Model.LiveStages, await HealthAsync(worker)));
+        Assert.Equal(64u, (await AssignAsync(worker, view: 1))[^1].KvBlockCount);   // the view that was prepared for counts for nothing
+        Assert.Equal((1, 1), (worker.Model.Loads, worker.Model.LiveStages));
+    }
+
+    [Fact]
+    public async Task Prepare_InterruptedByAnAssign_LeavesWhatItHasRead()
+    {
+        await using var worker = await TestWorker.StartAsync();
+        var loading = new TaskCompletionSource();
+        worker.Model.OnRead = (part, cancellation) =>
+        {
+            if (!part.Tensor.Name.StartsWith("blk.4.", StringComparison.Ordinal) || !loading.TrySetResult()) return;
+            cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(20));
+            cancellation.ThrowIfCancellationRequested();
+        };
+        using var preparing = worker.Assignments.Prepare(Request(worker, view: 1), deadline: Deadline.Call);
+        await Deadline.Within(loading.Task, "loading to come to layer 4");
+        await AssignAsync(worker, view: 2);
+        Assert.Equal(worker.Model.Read.Distinct(), worker.Model.Read);
+    }
+
+    static async Task<Wire.LoadProgress> PrepareAsync(TestWorker worker, Wire.AssignRequest request)
+    {
+        using var call = worker.Assignments.Prepare(request, deadline: Deadline.Call);
+        var last = new Wire.LoadProgress();
+        while (await call.ResponseStream.MoveNext(CancellationToken.None)) last = call.ResponseStream.Current;
+        return last;
+    }
+
+    [Fact]
     public async Task Assign_MoreRanksInTheNextStage_TakesBuffersForEach()
     {
         await using var worker = await TestWorker.StartAsync();

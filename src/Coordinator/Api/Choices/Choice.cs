@@ -3,13 +3,32 @@ using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
+using LlamaCluster.Text.Answers;
 
 namespace LlamaCluster.Coordinator.Api.Choices;
 
-/// <summary>What a choice has gained: text that will not change, with the log-probabilities that belong to it.</summary>
+/// <summary>
+/// What a choice has gained: pieces that will not change, with the log-probabilities that belong to them. Every API's answers are written from these.
+/// </summary>
 /// <param name="Scores">Empty where none were asked for.</param>
-/// <param name="Finish">Set with the choice's last delta.</param>
-sealed record ChoiceDelta(int Index, string Text, IReadOnlyList<TokenScore> Scores, FinishReason? Finish);
+/// <param name="End">Set with the choice's last delta.</param>
+sealed record ChoiceDelta(int Index, IReadOnlyList<AnswerPiece> Pieces, IReadOnlyList<TokenScore> Scores, ChoiceEnd? End);
+
+/// <summary>Why a choice ended.</summary>
+/// <param name="StopText">The stop text that was found, if one was.</param>
+readonly record struct ChoiceEnd(EndReason Reason, string? StopText = null);
+
+enum EndReason
+{
+    /// <summary>The model ended it, or a stop text did.</summary>
+    Stop,
+
+    /// <summary>The limit of tokens was reached.</summary>
+    Length,
+
+    /// <summary>The model waits for the results of calls.</summary>
+    ToolCalls,
+}
 
 /// <summary>A token with its log-probability, placed in its choice's text.</summary>
 /// <param name="Offset">Unicode characters of the choice's text before the token's first.</param>
@@ -18,13 +37,16 @@ readonly record struct TokenScore(SampledToken Token, int Offset, bool Known = t
 
 /// <summary>
 /// One choice while it is made: turns a sequence's events into text that will not change. A token's log-probabilities go out with the first
-/// character that it has a part in, so that a reader can join them to the text. Those of a stop text or a stop id are never sent.
+/// character that it has a part in, so that a reader can join them to the text; where reasoning or calls are looked for, with the first character that
+/// is looked at. Those of a stop text or a stop id are never sent.
 /// </summary>
 sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
 {
-    readonly TokenStreamDecoder _decoder = new(tokenizer);
+    readonly TokenStreamDecoder _decoder = new(tokenizer, request.Format is null ? null : tokenizer.IdsOf(request.Format.Marks));
+    readonly AnswerParser? _parser = request.Format is { } format ? new(format) : null;
     readonly StopMatcher _stops = new(request.Stops);
     readonly List<SampledToken> _prompt = [];
+    readonly List<int> _ids = [];
     readonly Queue<(TokenScore Score, int Start)> _waiting = [];
     readonly int _echoed = Characters(request.Echo?.Text ?? ""); // Unicode characters
     readonly bool _scored = request.Sequence.Sampling.TopLogprobs is not null;
@@ -41,6 +63,9 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     /// <summary>How many of the prompt's tokens did not have to be computed; 0 until the sequence has begun.</summary>
     public int CachedTokens { get; private set; }
 
+    /// <summary>Generated tokens without the stop id; none where the request does not keep them.</summary>
+    public IReadOnlyList<int> Ids => _ids;
+
     public bool Finished { get; private set; }
 
     /// <summary>What the event adds; null if that is nothing a client can see yet.</summary>
@@ -50,6 +75,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
         {
             case SequenceEvent.Begun begun:
                 CachedTokens = begun.CachedTokens;
+                request.Record?.Begin(begun.Replica);
                 return null;
             case SequenceEvent.Prompt prompt:
                 _prompt.AddRange(prompt.Tokens);
@@ -57,7 +83,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
             case SequenceEvent.Token token:
                 return AcceptToken(token.Sampled);
             case SequenceEvent.Finished finished:
-                return request.Hidden ? Delta("", FinishReason.Length) : AcceptEnd(finished.Reason);
+                return request.Hidden ? Delta("", new(EndReason.Length)) : AcceptEnd(finished.Reason);
             default:
                 throw new InvalidOperationException($"a choice cannot take {happened.GetType().Name}");
         }
@@ -67,33 +93,49 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     {
         if (request.Hidden) return UnlessEmpty(Delta("", null));
         Tokens++;
-        if (request.Sequence.StopIds.Contains(token.Id)) return null;
+        var stops = request.Sequence.StopIds.Contains(token.Id);
+        request.Record?.Add(token.Id, stops);
+        if (stops) return null;
+        if (request.KeepsIds) _ids.Add(token.Id);
         if (_scored) _waiting.Enqueue((new(token, _echoed + _offset), _decoded));
         var match = Match(_decoder.Append(token.Id));
-        return match.Stop is null ? UnlessEmpty(Delta(match.Text, null)) : Delta(match.Text, FinishReason.Stop, cut: true);
+        return match.Stop is null ? UnlessEmpty(Delta(match.Text, null)) : Delta(match.Text, new(EndReason.Stop, match.Stop), cut: true);
     }
 
     ChoiceDelta AcceptEnd(FinishReason reason)
     {
         var match = Match(_decoder.Flush());
-        return match.Stop is null ? Delta(match.Text + _stops.Flush(), reason) : Delta(match.Text, FinishReason.Stop, cut: true);
+        return match.Stop is null
+            ? Delta(match.Text + _stops.Flush(), new(reason is FinishReason.Length ? EndReason.Length : EndReason.Stop))
+            : Delta(match.Text, new(EndReason.Stop, match.Stop), cut: true);
     }
 
     /// <param name="cut">A stop text ended the answer, so what was held back is dropped.</param>
-    ChoiceDelta Delta(string text, FinishReason? finish, bool cut = false)
+    ChoiceDelta Delta(string text, ChoiceEnd? end, bool cut = false)
     {
-        Finished = finish is not null;
+        var pieces = PiecesOf(text, end is not null);
+        if (_parser is { Ended: true } && end is null) end = new(EndReason.Stop);
+        if (_parser is { Calls: > 0 } && end is { Reason: EndReason.Stop }) end = new(EndReason.ToolCalls);
+        Finished = end is not null;
+        request.Record?.Add(text);
         var scores = TakeScores(everything: Finished && !cut);
         if (!_begun && request.Echo is { } echo)
         {
-            text = echo.Text + text;
+            if (echo.Text.Length > 0) pieces = [new AnswerPiece.Text(echo.Text), .. pieces];
             if (_scored) scores = [.. PromptScores.Place(echo, _prompt, tokenizer), .. scores];
         }
         _begun = true;
-        return new(request.Index, text, scores, finish);
+        return new(request.Index, pieces, scores, end);
     }
 
-    static ChoiceDelta? UnlessEmpty(ChoiceDelta delta) => delta is { Text: "", Scores.Count: 0, Finish: null } ? null : delta;
+    IReadOnlyList<AnswerPiece> PiecesOf(string text, bool isLast)
+    {
+        if (_parser is null) return text.Length == 0 ? [] : [new AnswerPiece.Text(text)];
+        var pieces = _parser.Append(text);
+        return isLast ? [.. pieces, .. _parser.End()] : pieces;
+    }
+
+    static ChoiceDelta? UnlessEmpty(ChoiceDelta delta) => delta is { Pieces.Count: 0, Scores.Count: 0, End: null } ? null : delta;
 
     IReadOnlyList<TokenScore> TakeScores(bool everything)
     {

@@ -4,6 +4,8 @@ using System.Security.Cryptography;
 using System.Text;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Text.Answers;
+using LlamaCluster.Text.Grammars;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Choices;
@@ -22,7 +24,7 @@ sealed record RequestOrigin(string Client, string RequestId, string? TraceParent
 
     static string ClientOf(HttpContext http, string? user)
     {
-        var names = string.Join('\n', http.Request.Headers.Authorization, http.Connection.RemoteIpAddress, user);
+        var names = string.Join('\n', http.Request.Headers.Authorization, http.Request.Headers["X-Api-Key"], http.Connection.RemoteIpAddress, user);
         return Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(names)));
     }
 }
@@ -32,13 +34,28 @@ sealed record RequestOrigin(string Client, string RequestId, string? TraceParent
 /// <param name="Stops">Texts that end it.</param>
 /// <param name="Echo">The prompt that the choice begins with; null where it does not.</param>
 /// <param name="Hidden">The sequence's only token is not asked for: the sequence runs to score the prompt.</param>
-sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IReadOnlyList<string> Stops, EncodedPrompt? Echo, bool Hidden);
+sealed record ChoiceRequest(int Index, int Prompt, SequenceRequest Sequence, IReadOnlyList<string> Stops, EncodedPrompt? Echo, bool Hidden)
+{
+    /// <summary>What its text may hold besides words; null: nothing is looked for.</summary>
+    public AnswerFormat? Format { get; init; }
+
+    /// <summary>Its token ids are wanted after it has ended.</summary>
+    public bool KeepsIds { get; init; }
+
+    /// <summary>Takes down what is generated; null: nobody asks for it.</summary>
+    public AnswerRecord? Record { get; init; }
+}
 
 /// <summary>The sequences of a request: n per prompt, in the order of OpenAI's indices (all choices of the first prompt first).</summary>
 /// <param name="context">The most tokens of prompt and answer. An answer gets no more than fit, however many were asked for.</param>
-sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int context)
+/// <param name="formats">What answers may hold besides words.</param>
+/// <param name="grammar">The form that answers must have; null: any.</param>
+sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int context, AnswerFormats formats, GrammarSource? grammar)
 {
     readonly GenerationSettings _settings = request.Settings;
+
+    /// <summary>Takes down the only choice; null: none.</summary>
+    public AnswerRecord? Record { get; init; }
 
     public IReadOnlyList<ChoiceRequest> Make(IReadOnlyList<EncodedPrompt> prompts)
         => [.. from prompt in prompts.Index()
@@ -56,11 +73,18 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
             Priority = _settings.Priority,
             Client = origin.Client,
             CacheSalt = _settings.CacheSalt,
+            SessionKey = request.Session.Id,
             MaxTokensIsDefault = _settings.MaxTokens is null,
             RequestId = origin.RequestId,
             TraceParent = origin.TraceParent ?? "",
+            Grammar = grammar,
         };
-        return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0);
+        return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0)
+        {
+            Format = formats.Of(request, prompt),
+            KeepsIds = _settings.KeepsIds,
+            Record = Record,
+        };
     }
 
     /// <summary>The same seed gives the same choices again, and neighbouring choices differ.</summary>

@@ -17,6 +17,11 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     readonly Choice[] _choices = [.. requests.Select(request => new Choice(request, tokenizer))];
     readonly TaskCompletionSource _takenOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>
+    /// What is to be done after the only choice's last token and before its end is told; null: nothing. It gives the error that ends the run instead, or null.
+    /// </summary>
+    public Func<Task<ApiError?>>? Closing { get; init; }
+
     /// <summary>Completes when a sequence has begun: the engine has taken the request on. It never does if the request is refused.</summary>
     public Task TakenOn => _takenOn.Task;
 
@@ -31,6 +36,9 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     /// <summary>Prompt tokens that no choice had to compute.</summary>
     public int CachedTokens => _choices.GroupBy(choice => choice.Request.Prompt).Sum(ofOnePrompt => ofOnePrompt.Min(choice => choice.CachedTokens));
 
+    /// <summary>Prompt and answer of a choice whose request keeps its ids.</summary>
+    public IEnumerable<int> TokensOf(int index) => _choices[index].Request.Sequence.Prompt.Concat(_choices[index].Ids);
+
     public IAsyncEnumerable<ChoiceDelta> RunAsync(CancellationToken cancellation)
         => _choices is [var only] ? RunOneAsync(only, cancellation) : RunSeveralAsync(cancellation);
 
@@ -39,10 +47,11 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await foreach (var happened in engine.GenerateAsync(choice.Request.Sequence, ending.Token))
         {
-            if (Take(choice, happened) is { } delta) yield return delta;
-            if (!choice.Finished && Error is null) continue;
-            ending.Cancel();
-            yield break;
+            var delta = Take(choice, happened);
+            if (choice.Finished || Error is not null) ending.Cancel();
+            if (choice.Finished && Closing is not null) Error = await Closing();
+            if (delta is not null && Error is null) yield return delta;
+            if (choice.Finished || Error is not null) yield break;
         }
         FailUnlessFinished();
     }

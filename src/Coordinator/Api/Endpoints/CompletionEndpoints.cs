@@ -1,9 +1,6 @@
-using LlamaCluster.Coordinator.Api.Choices;
-using LlamaCluster.Coordinator.Api.Reading;
+using LlamaCluster.Coordinator.Api.Answering;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
-using LlamaCluster.Coordinator.Generation;
-using LlamaCluster.Coordinator.Measuring;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
@@ -13,7 +10,8 @@ sealed class ChatCompletionsEndpoint(ServedModel model, CompletionResponder resp
 {
     readonly ChatForm _form = new(model.Tokenizer);
 
-    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, fields => ChatRequestRules.Read(fields, model), "messages", _form);
+    public Task<ApiError?> AnswerAsync(HttpContext http)
+        => responder.AnswerAsync(http, fields => ChatRequestRules.Read(fields, model), "messages", facts => new CompletionAnswer(facts, _form));
 }
 
 /// <summary>POST /v1/completions</summary>
@@ -21,58 +19,6 @@ sealed class CompletionsEndpoint(ServedModel model, CompletionResponder responde
 {
     readonly CompletionForm _form = new(model.Tokenizer);
 
-    public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(http, fields => CompletionRequestRules.Read(fields, model), "prompt", _form);
-}
-
-/// <summary>The way of a completion from its body to its answer, whole or as a stream.</summary>
-sealed class CompletionResponder(
-    IGenerationEngine engine, ServedModel model, RequestReader reader, PromptEncoder encoder, CoordinatorMetrics metrics, TimeProvider time)
-{
-    /// <param name="promptField">The field that the prompts come in, for errors.</param>
-    /// <returns>The error to answer with; null if the answer has been sent, or has begun to be.</returns>
-    public async Task<ApiError?> AnswerAsync(HttpContext http, Func<FieldReader, CompletionRequest> rules, string promptField, IResponseForm form)
-    {
-        if ((await reader.ReadAsync(http, rules)).Failed(out var badRequest, out var request)) return badRequest;
-        // Asked before prompts are encoded, which is work. The engine refuses what comes to it after it has stopped being ready.
-        var status = engine.Status;
-        if (!status.Ready) return Counted(ApiError.NotReady(status.Reason));
-        var limit = ContextLimit.Of(model, status);
-        if ((await encoder.EncodeAsync(request, promptField, limit, http.RequestAborted)).Failed(out var badPrompt, out var prompts))
-            return badPrompt.Status == StatusCodes.Status503ServiceUnavailable ? Counted(badPrompt) : badPrompt;
-
-        var settings = request.Settings;
-        var least = limit.Tokens - prompts.Max(prompt => prompt.Ids.Count);
-        if (settings.MaxTokens > least) RequestReader.AddAdjusted(http.Response, settings.MaxTokensField, least);
-        var choices = new ChoicePlan(request, RequestOrigin.Of(http, settings.User), limit.Tokens).Make(prompts);
-        RequestReader.Release(http);
-        var run = new GenerationRun(engine, model.Tokenizer, choices);
-        var envelope = new ResponseEnvelope(
-            $"{form.IdPrefix}{Guid.NewGuid():N}", time.GetUtcNow().ToUnixTimeSeconds(), model, form,
-            Scored: settings.Sampling.TopLogprobs is not null, UsageInChunks: settings.IncludeUsage)
-        {
-            NamesServiceTier = settings.NamesServiceTier,
-        };
-        var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
-        var unsent = settings.Stream
-            ? await new StreamedAnswer(http, run, envelope, promptTokens, settings.ContinuousUsage, time).SendAsync(choices.Count)
-            : await SendWholeAsync(http, run, envelope, choices.Count, promptTokens);
-        if (run is { Refused: true, Error: { } error }) Counted(error);
-        return unsent;
-    }
-
-    ApiError Counted(ApiError refusal)
-    {
-        metrics.RequestRefused(refusal.Code!);
-        return refusal;
-    }
-
-    static async Task<ApiError?> SendWholeAsync(HttpContext http, GenerationRun run, ResponseEnvelope envelope, int count, int promptTokens)
-    {
-        var choices = Enumerable.Range(0, count).Select(_ => new WholeChoice()).ToArray();
-        await foreach (var delta in run.RunAsync(http.RequestAborted)) choices[delta.Index].Add(delta);
-        if (run.Error is { } error) return error;
-        var usage = new Usage(promptTokens, run.CompletionTokens, run.CachedTokens);
-        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => envelope.WriteWhole(json, choices, usage));
-        return null;
-    }
+    public Task<ApiError?> AnswerAsync(HttpContext http)
+        => responder.AnswerAsync(http, fields => CompletionRequestRules.Read(fields, model), "prompt", facts => new CompletionAnswer(facts, _form));
 }

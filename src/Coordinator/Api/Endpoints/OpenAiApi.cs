@@ -1,8 +1,16 @@
+using LlamaCluster.Coordinator.Api.Answering;
+using LlamaCluster.Coordinator.Api.Anthropic;
+using LlamaCluster.Coordinator.Api.Choices;
+using LlamaCluster.Coordinator.Api.Ollama;
+using LlamaCluster.Coordinator.Api.OpenAiResponses;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
+using LlamaCluster.Coordinator.Api.Sessions;
+using LlamaCluster.Coordinator.Api.TextGeneration;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Sessions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
@@ -10,16 +18,10 @@ using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Net.Http.Headers;
 
 namespace LlamaCluster.Coordinator.Api.Endpoints;
-
-/// <summary>What answers the requests of one address.</summary>
-interface IEndpoint
-{
-    /// <returns>The error to answer with; null if the request has been answered.</returns>
-    Task<ApiError?> AnswerAsync(HttpContext http);
-}
 
 /// <summary>The HTTP API that clients of OpenAI's and vLLM's speak, in front of an <see cref="IGenerationEngine"/>.</summary>
 public static class OpenAiApi
@@ -39,6 +41,10 @@ public static class OpenAiApi
         services.TryAddSingleton<CoordinatorMetrics>();
         services.TryAddSingleton(new ApiOptions());
         services.TryAddSingleton(new EngineOptions());
+        services.AddOpenApi(options => options.AddDocumentTransformer<ApiDocument>());
+        services.TryAddSingleton(new SessionsOptions());
+        services.TryAddSingleton(provider => SessionDirectory.Temporary(
+            provider.GetRequiredService<SessionsOptions>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
         return services
             .AddMetrics()
             .AddCors()
@@ -46,6 +52,9 @@ public static class OpenAiApi
             .AddSingleton<BodyBudget>()
             .AddSingleton<RequestReader>()
             .AddSingleton<PromptEncoder>()
+            .AddSingleton<AnswerFormats>()
+            .AddSingleton<ResponseStore>()
+            .AddSingleton<TurnStarter>()
             .AddSingleton<CompletionResponder>();
     }
 
@@ -64,7 +73,7 @@ public static class OpenAiApi
                 ? next(http)
                 : JsonResponse.WriteAsync(http.Response, ApiError.ForeignHost(JsonText.Shorten(http.Request.Host.Host))));
         return app
-            .UseCors(policy => origins.AddTo(policy, RequestGate.RequestId, RequestReader.Ignored, RequestReader.Adjusted, HeaderNames.RetryAfter))
+            .UseCors(policy => origins.AddTo(policy, RequestGate.RequestId, RequestReader.Ignored, RequestReader.Adjusted, HeaderNames.RetryAfter, SessionRules.Header, TurnStarter.TurnHeader, TurnStarter.DroppedHeader))
             .UseStatusCodePages(WriteBodyAsync);
     }
 
@@ -75,16 +84,45 @@ public static class OpenAiApi
         {
             routes.Map<ChatCompletionsEndpoint>($"{prefix}/chat/completions", Post);
             routes.Map<CompletionsEndpoint>($"{prefix}/completions", Post);
+            routes.Map<ResponsesEndpoint>($"{prefix}/responses", Post);
+            routes.Map<StoredResponseEndpoint>($"{prefix}/responses/{{{StoredResponseEndpoint.Id}}}", [.. Get, HttpMethods.Delete]);
+            routes.Map<InputItemsEndpoint>($"{prefix}/responses/{{{StoredResponseEndpoint.Id}}}/input_items", Get);
             routes.Map<ModelsEndpoint>($"{prefix}/models", Get);
             routes.Map<ModelsEndpoint>($"{prefix}/models/{{**{ModelsEndpoint.Id}}}", Get);
         }
+        routes.Map<MessagesEndpoint>("/v1/messages", Post);
+        routes.Map<CountTokensEndpoint>("/v1/messages/count_tokens", Post);
+        MapOllama(routes);
+        routes.Map<GenerateEndpoint>("/generate", Post);
+        routes.Map<GenerateEndpoint>("/generate_stream", Post);
+        routes.Map<InfoEndpoint>("/info", Get);
+        routes.Map<RootEndpoint>("/", [.. Get, HttpMethods.Post]);
+        routes.Map<SessionsEndpoint>("/v1/sessions", [.. Get, .. Post]);
+        routes.Map<SessionImportEndpoint>("/v1/sessions/import", Post);
+        routes.Map<OneSessionEndpoint>($"/v1/sessions/{{{SessionEndpoint.Id}}}", [.. Get, HttpMethods.Delete]);
+        routes.Map<SessionExportEndpoint>($"/v1/sessions/{{{SessionEndpoint.Id}}}/export", Get);
+        routes.Map<SessionForkEndpoint>($"/v1/sessions/{{{SessionEndpoint.Id}}}/fork", Post);
         routes.Map<TokenizeEndpoint>("/tokenize", Post);
         routes.Map<DetokenizeEndpoint>("/detokenize", Post);
         routes.Map<HealthEndpoint>("/health", Get);
         routes.Map<ReadyEndpoint>("/ready", Get);
         routes.Map<PropsEndpoint>("/props", Get);
+        routes.MapOpenApi(ApiDocument.Address);
         routes.MapFallback("{**path}", UnknownAddress.AnswerAsync);
         return routes;
+    }
+
+    static void MapOllama(IEndpointRouteBuilder routes)
+    {
+        routes.Map<OllamaChatEndpoint>("/api/chat", Post);
+        routes.Map<OllamaGenerateEndpoint>("/api/generate", Post);
+        routes.Map<OllamaVersionEndpoint>("/api/version", Get);
+        routes.Map<OllamaModelsEndpoint>("/api/tags", Get);
+        routes.Map<OllamaModelsEndpoint>("/api/ps", Get);
+        routes.Map<OllamaShowEndpoint>("/api/show", Post);
+        foreach (var name in (string[])["pull", "push", "create", "copy", "embed", "embeddings"]) routes.Map<OllamaMissingEndpoint>($"/api/{name}", Post);
+        routes.Map<OllamaMissingEndpoint>("/api/delete", [HttpMethods.Delete]);
+        routes.Map<OllamaMissingEndpoint>("/api/blobs/{digest}", [HttpMethods.Head, HttpMethods.Post]);
     }
 
     /// <summary>Routing's own answer to a wrong method is out of reach, because the fallback takes every method.</summary>

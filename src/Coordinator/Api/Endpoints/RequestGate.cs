@@ -70,10 +70,14 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
         {
             await JsonResponse.WriteAsync(http.Response, error);
         }
-        else if (SseStream.IsOpen(http.Response))
+        else if (EventStream.Continue(http.Response) is { } events)
         {
-            using var events = new SseStream(http.Response);
-            await events.FailAsync(error, http.RequestAborted);
+            using (events)
+            {
+                ErrorShapes.Of(http.Request).Write(events.Begin(), error, http.TraceIdentifier);
+                events.End();
+                await events.FlushAsync(http.RequestAborted);
+            }
         }
         else
         {

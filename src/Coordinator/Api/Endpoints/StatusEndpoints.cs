@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LlamaCluster.Coordinator.Api.Answering;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
@@ -65,7 +66,7 @@ sealed class HealthEndpoint : IEndpoint
     }
 }
 
-/// <summary>GET /ready: 200 while the model is loaded on all stages, else 503 and why.</summary>
+/// <summary>GET /ready: 200 while the model is loaded on all stages, else 503 and why; and how many workers there are, and what for.</summary>
 sealed class ReadyEndpoint(IGenerationEngine engine) : IEndpoint
 {
     public async Task<ApiError?> AnswerAsync(HttpContext http)
@@ -77,9 +78,22 @@ sealed class ReadyEndpoint(IGenerationEngine engine) : IEndpoint
             json.WriteStartObject();
             json.WriteBoolean("ready", status.Ready);
             if (!status.Ready) json.WriteString("reason", status.Reason);
+            if (status.IsRecovering) json.WriteBoolean("recovering", true);
+            if (status.Workers is { } workers) Write(json, workers);
             json.WriteEndObject();
         });
         return null;
+    }
+
+    static void Write(Utf8JsonWriter json, WorkerCounts workers)
+    {
+        json.WriteStartObject("workers");
+        json.WriteNumber("wanted", workers.Wanted);
+        json.WriteNumber("serving", workers.Serving);
+        json.WriteNumber("spare", workers.Spare);
+        json.WriteNumber("suspected", workers.Suspected);
+        json.WriteNumber("set_aside", workers.SetAside);
+        json.WriteEndObject();
     }
 }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LlamaCluster.Coordinator.Api.Answering;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
@@ -24,10 +25,10 @@ sealed class TokenizeEndpoint(IGenerationEngine engine, ServedModel model, Reque
     {
         fields.Model(model);
         fields.Neutral("return_token_strs", Neutral.False, "is not supported");
-        OtherFields.ReadChat(fields);   // tools and the like would be part of the prompt
+        OtherFields.ReadChat(fields);
         var isText = fields.Find("messages") is null;
         if (!isText && fields.Find("prompt") is not null) fields.Refuse("prompt", "'prompt' and 'messages' are two things to tokenize; give one of them.");
-        RawPrompt prompt = isText ? CompletionRequestRules.ReadText(fields, "'prompt' (a text) or 'messages' is required.") : ChatRequestRules.ReadPrompt(fields);
+        RawPrompt prompt = isText ? CompletionRequestRules.ReadText(fields, "'prompt' (a text) or 'messages' is required.") : ChatRequestRules.ReadPrompt(fields, model);
         return new Request(prompt, fields.Flag("add_special_tokens", otherwise: isText));
     }
 

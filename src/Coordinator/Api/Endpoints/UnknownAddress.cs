@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Responses;
 using Microsoft.AspNetCore.Http;
@@ -16,6 +15,9 @@ static class UnknownAddress
     [
         ("chat/completions", "/v1/chat/completions"),
         ("completions", "/v1/completions"),
+        ("messages/count_tokens", "/v1/messages/count_tokens"),
+        ("messages", "/v1/messages"),
+        ("responses", "/v1/responses"),
         ("models", "/v1/models"),
         ("detokenize", "/detokenize"),
         ("tokenize", "/tokenize"),
@@ -28,8 +30,6 @@ static class UnknownAddress
     static readonly Dictionary<string, string> Missing = new(StringComparer.OrdinalIgnoreCase)
     {
         ["embeddings"] = "Embeddings are",
-        ["responses"] = "The Responses API is",
-        ["messages"] = "Anthropic's Messages API is",
         ["audio"] = "Audio is",
         ["images"] = "Images are",
         ["moderations"] = "Moderation is",
@@ -42,53 +42,27 @@ static class UnknownAddress
         ["score"] = "Scoring is",
         ["completion"] = "llama.cpp's own completion API is",
         ["infill"] = "Infilling is",
-        ["generate"] = "Text Generation Inference's API is",
     };
 
     public static Task AnswerAsync(HttpContext http)
     {
         var parts = http.Request.Path.Value!.Split('/', StringSplitOptions.RemoveEmptyEntries);
         var error = ApiError.UnknownPath($"{JsonText.Shorten(http.Request.Method)} {JsonText.Shorten(http.Request.Path)}", Hint(parts, http.Request));
-        return JsonResponse.WriteAsync(http.Response, error.Status, ShapeFor(parts, error));
+        return JsonResponse.WriteAsync(http.Response, error);
     }
 
     static string Hint(string[] parts, HttpRequest request)
     {
         var use = $"use an OpenAI client with the base URL {request.Scheme}://{JsonText.Shorten(request.Host.Value ?? "")}/v1";
-        if (IsOllama(parts)) return $"Ollama's API is not supported; {use}.";
+        if (IsOllama(parts)) return $"Of Ollama's API there are /api/chat, /api/generate, /api/tags, /api/show, /api/ps and /api/version; or {use}.";
+        if (Feature(parts) is { } feature && Missing.TryGetValue(feature, out var what))
+            return $"{what} not supported; there are /v1/chat/completions, /v1/completions, /v1/responses and /v1/messages.";
         var path = string.Join('/', parts);
         foreach (var (end, address) in Known)
             if (path.Equals(end, StringComparison.OrdinalIgnoreCase) || path.EndsWith($"/{end}", StringComparison.OrdinalIgnoreCase))
                 return $"The right address is {address}; {use}.";
-        return Feature(parts) is { } feature && Missing.TryGetValue(feature, out var what)
-            ? $"{what} not supported; there are /v1/chat/completions and /v1/completions."
-            : "The API is under /v1: /v1/chat/completions, /v1/completions, /v1/models.";
+        return "The API is under /v1: /v1/chat/completions, /v1/completions, /v1/models.";
     }
-
-    /// <summary>Clients of Ollama and of Anthropic read errors of another shape.</summary>
-    static Action<Utf8JsonWriter> ShapeFor(string[] parts, ApiError error) => json =>
-    {
-        if (IsOllama(parts))
-        {
-            json.WriteStartObject();
-            json.WriteString("error", error.Message);
-            json.WriteEndObject();
-        }
-        else if (Feature(parts) is "messages")
-        {
-            json.WriteStartObject();
-            json.WriteString("type", "error");
-            json.WriteStartObject("error");
-            json.WriteString("type", "not_found_error");
-            json.WriteString("message", error.Message);
-            json.WriteEndObject();
-            json.WriteEndObject();
-        }
-        else
-        {
-            error.WriteTo(json);
-        }
-    };
 
     /// <summary>Not /api/v1, where some services have OpenAI's API.</summary>
     static bool IsOllama(string[] parts) => parts is ["api", ..] and not ["api", "v1", ..];

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Api.Reading;
@@ -34,6 +35,8 @@ sealed class FieldReader
     }
 
     public void Refuse(string name, string message) => _findings.Add(ApiError.Invalid(PathOf(name), message));
+
+    public void Refuse(ApiError error) => _findings.Add(error);
 
     /// <summary>Says that a field's value was read as another one.</summary>
     public void Adjust(string name, string value) => _findings.Adjust(Join(_kind, name), value);
@@ -88,6 +91,23 @@ sealed class FieldReader
         return null;
     }
 
+    /// <summary>A value of any form, its own fields and all. Null if it is absent or wrong.</summary>
+    public JsonNode? Json(string name)
+    {
+        if (Find(name) is not { } found) return null;
+        try
+        {
+            var node = JsonNode.Parse(found.GetRawText());
+            node?.ToJsonString();   // reads every text
+            return node;
+        }
+        catch (Exception wrong) when (wrong is InvalidOperationException or ArgumentException)
+        {
+            Refuse(name, $"'{PathOf(name)}' holds escapes that are no Unicode text.");
+            return null;
+        }
+    }
+
     /// <summary>Names of all fields, without those that are no Unicode text, which <see cref="ReportUnread"/> refuses.</summary>
     public IReadOnlyList<string> Names() => [.. _value.EnumerateObject().Select(JsonText.NameOf).OfType<string>()];
 
@@ -116,8 +136,10 @@ sealed class FieldReader
     /// <summary>The field "model": the one model that is served, or absent.</summary>
     public void Model(ServedModel model)
     {
-        if (Text("model") is { } asked && asked != model.Name) _findings.Add(ApiError.UnknownModel(JsonText.Shorten(asked), model.Name));
+        if (Text("model") is { } asked && asked != model.Name) RefuseModel(asked, model);
     }
+
+    public void RefuseModel(string asked, ServedModel model) => _findings.Add(ApiError.UnknownModel(JsonText.Shorten(asked), model.Name));
 
     /// <summary>An element of a list of token ids; 0 after refusing it.</summary>
     public int TokenId(string name, JsonElement element, int vocabulary)

@@ -46,7 +46,7 @@ sealed partial class RequestReader(ApiOptions options, BodyBudget budget, ILogge
     public static void Release(HttpContext http) => http.Features.Get<BodyLease>()?.Dispose();
 
     /// <summary>Says that a field was read as another value.</summary>
-    public static void AddAdjusted(HttpResponse response, string field, int value)
+    public static void AddAdjusted(HttpResponse response, string field, string value)
     {
         var before = response.Headers[Adjusted].ToString();
         response.Headers[Adjusted] = before.Length == 0 ? $"{field}={value}" : $"{before}, {field}={value}";

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Grammars;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
@@ -8,17 +9,42 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 /// <param name="Prompts">At least one; a chat has one.</param>
 /// <param name="AddSpecialTokens">Add bos to texts where the model asks for it. Chat templates write their own, so chats add none unless told to.</param>
 /// <param name="Echo">Each choice begins with its prompt.</param>
-sealed record CompletionRequest(IReadOnlyList<RawPrompt> Prompts, bool AddSpecialTokens, bool Echo, GenerationSettings Settings);
+sealed record CompletionRequest(IReadOnlyList<RawPrompt> Prompts, bool AddSpecialTokens, bool Echo, GenerationSettings Settings)
+{
+    /// <summary>The functions that the model may call; null: none.</summary>
+    public ToolUse? Tools { get; init; }
+
+    /// <summary>Answers are told apart into reasoning and words for the user, where the model reasons.</summary>
+    public bool MayReason { get; init; }
+
+    /// <summary>What it says of a session.</summary>
+    public SessionRequest Session { get; init; } = SessionRequest.None;
+}
 
 /// <summary>A prompt as a client gives it, before it is encoded.</summary>
 abstract record RawPrompt
 {
     RawPrompt() { }
 
-    /// <param name="Messages">As the chat template takes them: role, content (one string) and perhaps a name.</param>
+    /// <summary>Ids that stand before the prompt: what an earlier answer ended with.</summary>
+    public IReadOnlyList<int> Before { get; init; } = [];
+
+    /// <param name="Messages">
+    /// As chat templates take them, in OpenAI's form: role (system, user, assistant, tool), content (one string, or null beside calls) and perhaps name,
+    /// tool_calls, tool_call_id, reasoning_content.
+    /// </param>
     /// <param name="AddGenerationPrompt">Open the assistant's turn after the last message.</param>
     public sealed record Chat(JsonArray Messages, bool AddGenerationPrompt) : RawPrompt
     {
+        /// <summary>The answer goes on with the last message, which is the assistant's, instead of being one of its own.</summary>
+        public bool ContinuesLast { get; init; }
+
+        /// <summary>Functions that the prompt tells of; null: none.</summary>
+        public ToolUse? Tools { get; init; }
+
+        /// <summary>What the template takes for the time of day; null: the time of day.</summary>
+        public DateTimeOffset? Now { get; init; }
+
         /// <summary>Further variables of the template.</summary>
         public IReadOnlyDictionary<string, JsonNode?> Variables { get; init; } = ImmutableDictionary<string, JsonNode?>.Empty;
     }
@@ -33,6 +59,10 @@ abstract record RawPrompt
 /// <param name="Text">What /v1/completions echoes: the prompt as given, or what its ids stand for. Empty for ids that nobody wants echoed.</param>
 /// <param name="Ids">What the model reads.</param>
 sealed record EncodedPrompt(string Text, IReadOnlyList<int> Ids);
+
+/// <summary>The form of an answer that a request asks for.</summary>
+/// <param name="Field">The field that asks for it, for errors.</param>
+sealed record AskedGrammar(string Field, GrammarSource Source);
 
 /// <summary>How to generate: what chat and plain completions have in common.</summary>
 sealed record GenerationSettings
@@ -58,6 +88,9 @@ sealed record GenerationSettings
     /// <summary>Ids that end a choice.</summary>
     public IReadOnlySet<int> StopIds { get; init; } = new HashSet<int>();
 
+    /// <summary>The form that each answer must have; null: any.</summary>
+    public AskedGrammar? Grammar { get; init; }
+
     /// <summary>The lower, the earlier.</summary>
     public int Priority { get; init; }
 
@@ -66,6 +99,9 @@ sealed record GenerationSettings
 
     /// <summary>KV is shared with requests of the same salt only.</summary>
     public string CacheSalt { get; init; } = "";
+
+    /// <summary>The answer's token ids are wanted after it has ended.</summary>
+    public bool KeepsIds { get; init; }
 
     public bool Stream { get; init; }
 

@@ -18,7 +18,7 @@ static class CompletionRequestRules
         var topLogprobs = ReadLogprobs(fields);
         var settings = SettingsRules.Read(fields, model, topLogprobs, leastTokens: echo ? 0 : 1);
         CheckSequences(fields, prompts.Count, settings.Choices);
-        return new CompletionRequest(prompts, addSpecialTokens, echo, settings);
+        return new CompletionRequest(prompts, addSpecialTokens, echo, settings) { Session = SessionRules.ReadCompletion(fields) };
     }
 
     /// <summary>A number here; some clients write false, chat's way to say none.</summary>

@@ -10,8 +10,7 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 static class OtherFields
 {
     const string Unsupported = "is not supported";
-    const string NoTools = "is not supported yet: tool calls";
-    const string NoGrammars = "is not supported yet: answers of a given form";
+    const string OldTools = "is not supported: use 'tools'";
 
     static readonly string[] Bookkeeping = ["metadata", "prompt_cache_key", "safety_identifier"];
 
@@ -19,7 +18,6 @@ static class OtherFields
     [
         ("store", Neutral.False, "other than false is not supported: nothing is stored"),
         ("service_tier", Neutral.Text("auto", "default"), "must be \"auto\" or \"default\": there are no other tiers"),
-        ("session_id", Neutral.Never, "is not supported: sessions are not supported yet"),
         ("prediction", Neutral.Never, Unsupported),
         ("reasoning_effort", Neutral.Never, "is not supported: this model does not reason apart from its answer"),
         ("verbosity", Neutral.Never, Unsupported),
@@ -28,14 +26,6 @@ static class OtherFields
 
     static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] Shared =
     [
-        ("response_format", Neutral.OfType("text"), "other than {\"type\":\"text\"} is not supported yet"),
-        ("guided_json", Neutral.Never, NoGrammars),
-        ("guided_regex", Neutral.Never, NoGrammars),
-        ("guided_choice", Neutral.Never, NoGrammars),
-        ("guided_grammar", Neutral.Never, NoGrammars),
-        ("structured_outputs", Neutral.Never, NoGrammars),
-        ("json_schema", Neutral.Never, NoGrammars),
-        ("grammar", Neutral.EmptyText, NoGrammars),
         ("prompt_logprobs", Neutral.Never, "is not supported: use 'echo' and 'logprobs' of /v1/completions"),
         ("truncate_prompt_tokens", Neutral.Never, Unsupported),
         ("use_beam_search", Neutral.False, Unsupported),
@@ -52,14 +42,11 @@ static class OtherFields
 
     static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] ChatOnly =
     [
-        ("tool_choice", Neutral.Text("none", "auto"), NoTools),
-        ("parallel_tool_calls", Neutral.Boolean, "must be true or false"),
-        ("function_call", Neutral.Text("none", "auto"), NoTools),
+        ("function_call", Neutral.Text("none", "auto"), OldTools),
         ("modalities", Neutral.Only("text"), "other than [\"text\"] is not supported: this is a text model"),
         ("audio", Neutral.Never, "is not supported: this is a text model"),
         ("web_search_options", Neutral.Never, Unsupported),
         ("echo", Neutral.False, "is for /v1/completions only"),
-        ("continue_final_message", Neutral.False, Unsupported),
         ("chat_template", Neutral.Never, "is not supported: the model's own template is used"),
         ("documents", Neutral.EmptyList, Unsupported),
     ];
@@ -73,18 +60,17 @@ static class OtherFields
 
     public static void ReadChat(FieldReader fields)
     {
-        ReadTools(fields, "tools", "tool_choice");
-        ReadTools(fields, "functions", "function_call");
+        ReadFunctions(fields);
         foreach (var (name, changesNothing, reason) in ChatOnly) fields.Neutral(name, changesNothing, reason);
     }
 
     public static void ReadCompletion(FieldReader fields) => fields.Neutral("suffix", Neutral.EmptyText, "is not supported: text is only continued at its end");
 
-    /// <summary>Tools that the client itself forbids to call are only reported.</summary>
-    static void ReadTools(FieldReader fields, string tools, string choice)
+    /// <summary>OpenAI's first way to offer functions. Those that the client itself forbids to call are only reported.</summary>
+    static void ReadFunctions(FieldReader fields)
     {
-        if (fields.Find(choice) is { } given && JsonText.Of(given) == "none") fields.Hint(tools, Neutral.EmptyList, NoTools);
-        else fields.Neutral(tools, Neutral.EmptyList, NoTools);
+        if (fields.Find("function_call") is { } given && JsonText.Of(given) == "none") fields.Hint("functions", Neutral.EmptyList, OldTools);
+        else fields.Neutral("functions", Neutral.EmptyList, OldTools);
     }
 }
 

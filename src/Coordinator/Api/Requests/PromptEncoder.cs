@@ -25,7 +25,7 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
 
     readonly EncodingThreads _threads = new(ApiLimits.EncodingsAtATime);
 
-    /// <summary>All prompts of a request, each encoded once and checked to fit the context.</summary>
+    /// <summary>All prompts of a request, each encoded once and checked to fit the context. The form of its answers is checked too, which is work of the same kind.</summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
     /// <param name="limit">The context that they must fit.</param>
     public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)
@@ -38,6 +38,9 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     /// <summary>The ids' text, control tokens as they are written; bytes that are not UTF-8 become U+FFFD.</summary>
     public Task<ApiOutcome<string>> DetokenizeAsync(IReadOnlyList<int> ids, CancellationToken cancellation)
         => InTurnAsync<string>(() => Detokenize(ids), cancellation);
+
+    /// <summary>Other work on a request that takes a processor for a while, such as compiling a grammar.</summary>
+    public Task<ApiOutcome<T>> WorkAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class => InTurnAsync(work, cancellation);
 
     public void Dispose()
     {
@@ -66,13 +69,15 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         if (TextOf(prompt, cancellation).Failed(out var refused, out var text)) return refused;
         if (rules.CheckText(text, field) is { } tooLong) return tooLong;
         var ids = Tokenize(text, request.AddSpecialTokens);
+        if (prompt.Before.Count > 0) ids.InsertRange(0, prompt.Before);
         return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text, ids);
     }
 
     ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
         => TextOf(prompt, cancellation).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
 
-    List<int> Tokenize(string text, bool addSpecialTokens)
+    /// <summary>The ids of a text. To be called within <see cref="InTurnAsync"/>.</summary>
+    public List<int> Tokenize(string text, bool addSpecialTokens)
     {
         var ids = new List<int>();
         model.Tokenizer.Encode(Encoding.UTF8.GetBytes(text), ids, addSpecialTokens, parseSpecial: true);
@@ -94,7 +99,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         _ => throw new InvalidOperationException($"a prompt cannot be {prompt.GetType().Name}"),
     };
 
-    ApiOutcome<string> Render(RawPrompt.Chat chat, CancellationToken cancellation)
+    /// <summary>The text of a conversation. To be called within <see cref="InTurnAsync"/>.</summary>
+    public ApiOutcome<string> Render(RawPrompt.Chat chat, CancellationToken cancellation)
     {
         if (model.Template is null)
             return ApiError.Invalid("messages", model.TemplateProblem is { } problem
@@ -102,15 +108,17 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
                 : $"The model '{model.Name}' has no chat template; use /v1/completions.");
         try
         {
-            return model.Template.Render(new ChatTemplateInput
+            var text = model.Template.Render(new ChatTemplateInput
             {
                 Messages = chat.Messages,
+                Tools = chat.Tools?.ToTemplate(),
                 AddGenerationPrompt = chat.AddGenerationPrompt,
                 BosToken = model.BosText,
                 EosToken = model.EosText,
                 Variables = chat.Variables,
-                Now = time.GetLocalNow(),
-            }, time, cancellation);
+                Now = chat.Now ?? time.GetLocalNow(),
+            }, time, cancellation, options.ToolParser);
+            return chat.ContinuesLast ? UpToLastWords(text, chat) : text;
         }
         catch (ChatTemplateException refusal)
         {
@@ -118,7 +126,18 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         }
     }
 
-    async Task<ApiOutcome<T>> InTurnAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
+    /// <summary>The prompt without what the template writes behind the last message, so that the answer goes on with its words.</summary>
+    static ApiOutcome<string> UpToLastWords(string text, RawPrompt.Chat chat)
+    {
+        var words = ((string?)chat.Messages[^1]!["content"] ?? "").Trim();
+        var at = text.LastIndexOf(words, StringComparison.Ordinal);
+        return at < 0
+            ? ApiError.Invalid("messages", "The last message cannot be continued: the model's chat template does not write its words as they are.")
+            : text[..(at + words.Length)];
+    }
+
+    /// <summary>Does work on prompts when its turn comes, on a thread for that.</summary>
+    public async Task<ApiOutcome<T>> InTurnAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
     {
         using var turn = await TakeTurnAsync(cancellation);
         return turn is { IsAcquired: true }

@@ -35,6 +35,7 @@ static class SettingsRules
             MaxTokens = maxTokens,
             MaxTokensField = maxTokensField,
             Stops = ReadStops(fields),
+            Grammar = GrammarRules.Read(fields, stopIds.Overlaps(model.Tokenizer.StopIds)),
             StopIds = stopIds,
             Priority = (int)(fields.Integer("priority", int.MinValue, int.MaxValue) ?? 0),
             User = fields.Text("user"),
@@ -128,19 +129,20 @@ static class SettingsRules
         return choices;
     }
 
-    static IReadOnlyList<string> ReadStops(FieldReader fields)
+    /// <summary>Texts that end an answer: one, or a list.</summary>
+    public static IReadOnlyList<string> ReadStops(FieldReader fields, string name = "stop")
     {
-        if (fields.Find("stop") is not { } stop) return [];
-        var stops = stop.ValueKind == JsonValueKind.String ? [stop] : fields.List("stop", ApiLimits.Stops) ?? [];
-        return [.. stops.Select((element, index) => ReadStop(fields, element, index))];
+        if (fields.Find(name) is not { } stop) return [];
+        var stops = stop.ValueKind == JsonValueKind.String ? [stop] : fields.List(name, ApiLimits.Stops) ?? [];
+        return [.. stops.Select((element, index) => ReadStop(fields, name, element, index))];
     }
 
-    static string ReadStop(FieldReader fields, JsonElement element, int index)
+    static string ReadStop(FieldReader fields, string name, JsonElement element, int index)
     {
         var text = JsonText.Of(element) ?? "";
         if (text.Length is 0 or > ApiLimits.StopLength)
-            fields.Refuse("stop",
-                $"'stop' must be a text, or texts, of 1 to {ApiLimits.StopLength} characters; number {index + 1} is {JsonText.Excerpt(element)}.");
+            fields.Refuse(name,
+                $"'{fields.PathOf(name)}' must be a text, or texts, of 1 to {ApiLimits.StopLength} characters; number {index + 1} is {JsonText.Excerpt(element)}.");
         return text;
     }
 

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Text;
+using LlamaCluster.Text.Answers;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
 
@@ -25,22 +26,76 @@ sealed class ChatForm(ITokenizer tokenizer) : IResponseForm
         json.WriteNull("logprobs");
     }
 
-    public void WriteDelta(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored)
+    public void WriteDelta(Utf8JsonWriter json, AnswerPiece? piece, IReadOnlyList<TokenScore> scores, bool scored)
     {
         json.WriteStartObject("delta");
-        if (text.Length > 0 || scores.Count > 0) json.WriteString("content", text);
+        switch (piece)
+        {
+            case AnswerPiece.Text text:
+                json.WriteString("content", text.Words);
+                break;
+            case AnswerPiece.Reasoning reasoning:
+                json.WriteString("reasoning_content", reasoning.Words);
+                break;
+            case AnswerPiece.CallBegun begun:
+                WriteCall(json, begun.Call, begun.Id, begun.Name, "");
+                break;
+            case AnswerPiece.CallArguments arguments:
+                WriteCall(json, arguments.Call, null, null, arguments.Json);
+                break;
+            case null when scores.Count > 0:
+                json.WriteString("content", "");
+                break;
+        }
         json.WriteEndObject();
         WriteLogprobs(json, scores, scored && scores.Count > 0);
     }
 
-    public void WriteWhole(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored)
+    public void WriteWhole(Utf8JsonWriter json, WholeChoice choice, bool scored)
     {
         json.WriteStartObject("message");
         json.WriteString("role", "assistant");
-        json.WriteString("content", text);
+        json.WriteString("content", choice is { Text: "", Calls.Count: > 0 } ? null : choice.Text);
+        if (choice.Reasoning.Length > 0) json.WriteString("reasoning_content", choice.Reasoning);
         json.WriteNull("refusal");
+        if (choice.Calls.Count > 0)
+        {
+            json.WriteStartArray("tool_calls");
+            foreach (var call in choice.Calls)
+            {
+                json.WriteStartObject();
+                WriteCallFields(json, call.Id, call.Name, call.Arguments);
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+        }
         json.WriteEndObject();
-        WriteLogprobs(json, scores, scored);
+        WriteLogprobs(json, choice.Scores, scored);
+    }
+
+    /// <summary>A delta's only element of "tool_calls". Readers join the arguments of those with one index.</summary>
+    /// <param name="id">With <paramref name="name"/> in the first of a call; null in the others.</param>
+    static void WriteCall(Utf8JsonWriter json, int index, string? id, string? name, string arguments)
+    {
+        json.WriteStartArray("tool_calls");
+        json.WriteStartObject();
+        json.WriteNumber("index", index);
+        WriteCallFields(json, id, name, arguments);
+        json.WriteEndObject();
+        json.WriteEndArray();
+    }
+
+    static void WriteCallFields(Utf8JsonWriter json, string? id, string? name, string arguments)
+    {
+        if (id is not null)
+        {
+            json.WriteString("id", id);
+            json.WriteString("type", "function");
+        }
+        json.WriteStartObject("function");
+        if (name is not null) json.WriteString("name", name);
+        json.WriteString("arguments", arguments);
+        json.WriteEndObject();
     }
 
     /// <summary>{"content":[{"token","logprob","bytes","top_logprobs":[...]}],"refusal":null}</summary>

@@ -3,6 +3,7 @@ using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
+using LlamaCluster.Text.Answers;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
 
@@ -17,12 +18,14 @@ sealed class CompletionForm(ITokenizer tokenizer) : IResponseForm
 
     public bool OpensStreams => false;
 
-    public void WriteOpening(Utf8JsonWriter json) => WriteWhole(json, "", [], scored: false);
+    public void WriteOpening(Utf8JsonWriter json) => Write(json, "", [], scored: false);
 
-    public void WriteDelta(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored)
-        => WriteWhole(json, text, scores, scored && scores.Count > 0);
+    public void WriteDelta(Utf8JsonWriter json, AnswerPiece? piece, IReadOnlyList<TokenScore> scores, bool scored)
+        => Write(json, piece is AnswerPiece.Text text ? text.Words : "", scores, scored && scores.Count > 0);
 
-    public void WriteWhole(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored)
+    public void WriteWhole(Utf8JsonWriter json, WholeChoice choice, bool scored) => Write(json, choice.Text, choice.Scores, scored);
+
+    void Write(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored)
     {
         json.WriteString("text", text);
         WriteLogprobs(json, scores, scored);

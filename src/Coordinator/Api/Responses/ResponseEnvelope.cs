@@ -1,7 +1,6 @@
-using System.Text;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
-using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Text.Answers;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
 
@@ -21,9 +20,10 @@ interface IResponseForm
 
     void WriteOpening(Utf8JsonWriter json);
 
-    void WriteDelta(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored);
+    /// <param name="piece">Null: none, as in the last chunk of a choice.</param>
+    void WriteDelta(Utf8JsonWriter json, AnswerPiece? piece, IReadOnlyList<TokenScore> scores, bool scored);
 
-    void WriteWhole(Utf8JsonWriter json, string text, IReadOnlyList<TokenScore> scores, bool scored);
+    void WriteWhole(Utf8JsonWriter json, WholeChoice choice, bool scored);
 }
 
 /// <summary>Log-probabilities in JSON, which has no infinity.</summary>
@@ -35,110 +35,102 @@ static class Logprob
     public static float Finite(float logprob) => float.IsFinite(logprob) ? logprob : Impossible;
 }
 
-/// <summary>Tokens of a request. A prompt counts once, however many choices continue it; an answer counts with the stop id that ended it.</summary>
-/// <param name="CachedTokens">How many of the prompts' tokens were not computed again.</param>
-readonly record struct Usage(int PromptTokens, int CompletionTokens, int CachedTokens)
+/// <summary>
+/// The answers of OpenAI's two completion endpoints. This writes what is the same in every object; <see cref="IResponseForm"/> writes what is inside.
+/// </summary>
+sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerForm
 {
-    public void WriteTo(Utf8JsonWriter json)
+    readonly string _id = $"{form.IdPrefix}{facts.Unique}";
+
+    public void WriteWhole(Utf8JsonWriter json, IReadOnlyList<WholeChoice> choices)
     {
-        json.WriteStartObject("usage");
-        json.WriteNumber("prompt_tokens", PromptTokens);
-        json.WriteNumber("completion_tokens", CompletionTokens);
-        json.WriteNumber("total_tokens", PromptTokens + CompletionTokens);
-        json.WriteStartObject("prompt_tokens_details");
-        json.WriteNumber("cached_tokens", CachedTokens);
-        json.WriteEndObject();
-        json.WriteEndObject();
-    }
-}
-
-/// <summary>A choice put together from its deltas.</summary>
-sealed class WholeChoice
-{
-    readonly StringBuilder _text = new();
-    readonly List<TokenScore> _scores = [];
-
-    public string Text => _text.ToString();
-
-    public IReadOnlyList<TokenScore> Scores => _scores;
-
-    public FinishReason? Finish { get; private set; }
-
-    public void Add(ChoiceDelta delta)
-    {
-        _text.Append(delta.Text);
-        _scores.AddRange(delta.Scores);
-        Finish = delta.Finish;
-    }
-}
-
-/// <summary>What is the same in every object of a response. <see cref="IResponseForm"/> writes what is inside.</summary>
-/// <param name="Scored">Log-probabilities were asked for.</param>
-/// <param name="UsageInChunks">A stream ends with its usage; other chunks then say that they have none.</param>
-sealed record ResponseEnvelope(string Id, long Created, ServedModel Model, IResponseForm Form, bool Scored, bool UsageInChunks)
-{
-    /// <summary>The request named a service tier. Whichever it was, there is one.</summary>
-    public bool NamesServiceTier { get; init; }
-
-    /// <param name="soFar">What the chunk says of the usage; null: nothing.</param>
-    public void WriteOpeningChunk(Utf8JsonWriter json, int index, Usage? soFar) => WriteChunk(json, index, null, soFar, Form.WriteOpening);
-
-    /// <inheritdoc cref="WriteOpeningChunk"/>
-    public void WriteDeltaChunk(Utf8JsonWriter json, ChoiceDelta delta, Usage? soFar)
-        => WriteChunk(json, delta.Index, null, soFar, json => Form.WriteDelta(json, delta.Text, delta.Scores, Scored));
-
-    /// <inheritdoc cref="WriteOpeningChunk"/>
-    public void WriteFinishChunk(Utf8JsonWriter json, int index, FinishReason finish, Usage? soFar)
-        => WriteChunk(json, index, finish, soFar, json => Form.WriteDelta(json, "", [], Scored));
-
-    public void WriteUsageChunk(Utf8JsonWriter json, Usage usage)
-    {
-        WriteHead(json, Form.ChunkObject);
+        WriteHead(json, form.WholeObject);
         json.WriteStartArray("choices");
+        foreach (var (index, choice) in choices.Index()) WriteChoice(json, index, choice.End, json => form.WriteWhole(json, choice, facts.Scored));
         json.WriteEndArray();
-        usage.WriteTo(json);
+        facts.Usage.WriteTo(json);
         json.WriteEndObject();
     }
 
-    public void WriteWhole(Utf8JsonWriter json, IEnumerable<WholeChoice> choices, Usage usage)
+    /// <summary>The chunk that names the role.</summary>
+    public void Open(EventStream events)
     {
-        WriteHead(json, Form.WholeObject);
-        json.WriteStartArray("choices");
-        foreach (var (index, choice) in choices.Index())
-            WriteChoice(json, index, choice.Finish, json => Form.WriteWhole(json, choice.Text, choice.Scores, Scored));
-        json.WriteEndArray();
-        usage.WriteTo(json);
-        json.WriteEndObject();
+        for (var index = 0; index < facts.Choices && form.OpensStreams; index++) WriteChunk(events, index, null, form.WriteOpening);
     }
 
-    void WriteChunk(Utf8JsonWriter json, int index, FinishReason? finish, Usage? soFar, Action<Utf8JsonWriter> writeFields)
+    public void Write(EventStream events, ChoiceDelta delta)
     {
-        WriteHead(json, Form.ChunkObject);
+        var scores = delta.Scores;
+        foreach (var piece in delta.Pieces)
+        {
+            if (piece is AnswerPiece.CallEnded) continue;
+            WriteDelta(events, delta.Index, piece, scores);
+            scores = [];
+        }
+        if (scores.Count > 0) WriteDelta(events, delta.Index, null, scores);
+        if (delta.End is { } end) WriteChunk(events, delta.Index, end, json => form.WriteDelta(json, null, [], facts.Scored));
+    }
+
+    public void Close(EventStream events)
+    {
+        if (facts.Settings.IncludeUsage)
+        {
+            var json = events.Begin();
+            WriteHead(json, form.ChunkObject);
+            json.WriteStartArray("choices");
+            json.WriteEndArray();
+            facts.Usage.WriteTo(json);
+            json.WriteEndObject();
+            events.End();
+        }
+        events.Done();
+    }
+
+    public void Fail(EventStream events, ApiError error)
+    {
+        error.WriteTo(events.Begin(), withRetryAfter: true);
+        events.End();
+    }
+
+    void WriteDelta(EventStream events, int index, AnswerPiece? piece, IReadOnlyList<TokenScore> scores)
+        => WriteChunk(events, index, null, json => form.WriteDelta(json, piece, scores, facts.Scored));
+
+    void WriteChunk(EventStream events, int index, ChoiceEnd? end, Action<Utf8JsonWriter> writeFields)
+    {
+        var json = events.Begin();
+        WriteHead(json, form.ChunkObject);
         json.WriteStartArray("choices");
-        WriteChoice(json, index, finish, writeFields);
+        WriteChoice(json, index, end, writeFields);
         json.WriteEndArray();
-        if (soFar is { } usage) usage.WriteTo(json);
-        else if (UsageInChunks) json.WriteNull("usage");
+        if (facts.Settings.ContinuousUsage) facts.Usage.WriteTo(json);
+        else if (facts.Settings.IncludeUsage) json.WriteNull("usage");
         json.WriteEndObject();
+        events.End();
     }
 
     void WriteHead(Utf8JsonWriter json, string kind)
     {
         json.WriteStartObject();
-        json.WriteString("id", Id);
+        json.WriteString("id", _id);
         json.WriteString("object", kind);
-        json.WriteNumber("created", Created);
-        json.WriteString("model", Model.Name);
-        json.WriteString("system_fingerprint", Model.Fingerprint);
-        if (NamesServiceTier) json.WriteString("service_tier", "default");
+        json.WriteNumber("created", facts.Created.ToUnixTimeSeconds());
+        json.WriteString("model", facts.Model.Name);
+        json.WriteString("system_fingerprint", facts.Model.Fingerprint);
+        if (facts.Settings.NamesServiceTier) json.WriteString("service_tier", "default");
     }
 
-    static void WriteChoice(Utf8JsonWriter json, int index, FinishReason? finish, Action<Utf8JsonWriter> writeFields)
+    static void WriteChoice(Utf8JsonWriter json, int index, ChoiceEnd? end, Action<Utf8JsonWriter> writeFields)
     {
         json.WriteStartObject();
         json.WriteNumber("index", index);
         writeFields(json);
-        json.WriteString("finish_reason", finish switch { FinishReason.Stop => "stop", FinishReason.Length => "length", _ => null });
+        json.WriteString("finish_reason", end?.Reason switch
+        {
+            EndReason.Stop => "stop",
+            EndReason.Length => "length",
+            EndReason.ToolCalls => "tool_calls",
+            _ => null,
+        });
         json.WriteEndObject();
     }
 }

@@ -64,6 +64,11 @@ sealed class RandomPattern
 
     void SetScales(TensorType type, double scale)
     {
+        if (type is TensorType.MXFP4 or TensorType.NVFP4 or TensorType.IQ1_M)
+        {
+            SetScalesOfBits(type, scale);
+            return;
+        }
         var (scaleAt, minAt, minPerScale) = ScalesOf(type);
         for (var block = _blocks.AsSpan(); !block.IsEmpty; block = block[_blockBytes..])
         {
@@ -72,10 +77,34 @@ sealed class RandomPattern
         }
     }
 
+    /// <summary>Scales that are not halves in one place: the nearest that the type has.</summary>
+    void SetScalesOfBits(TensorType type, double scale)
+    {
+        var half = BitConverter.HalfToUInt16Bits((Half)scale);
+        for (var block = _blocks.AsSpan(); !block.IsEmpty; block = block[_blockBytes..])
+        {
+            if (type == TensorType.MXFP4) block[0] = (byte)Math.Clamp(Math.Round(Math.Log2(scale)) + 128, 0, 254);
+            else if (type == TensorType.NVFP4) block[..4].Fill(NearestUE4M3(2 * scale));
+            else
+                for (var i = 0; i < 4; i++) block[49 + 2 * i] = (byte)(block[49 + 2 * i] & 15 | (half >> (4 * i) & 15) << 4);
+        }
+    }
+
+    /// <summary>Four bits of exponent (bias 7) and three of fraction.</summary>
+    static byte NearestUE4M3(double value)
+    {
+        var exponent = (int)Math.Clamp(Math.Floor(Math.Log2(value)), -6, 8);
+        return (byte)Math.Clamp(Math.Round(Math.ScaleB(value, 3 - exponent)) + (exponent + 6) * 8, 0, 126);
+    }
+
     /// <summary>Where a block has its scale and, if it has one, its minimum, and the minimum that makes the mean 0 for random bits.</summary>
     static (int ScaleAt, int? MinAt, double MinPerScale) ScalesOf(TensorType type) => type switch
     {
         TensorType.Q4_0 or TensorType.Q5_0 or TensorType.Q8_0 => (0, null, 0),
+        TensorType.Q1_0 or TensorType.Q2_0 or TensorType.IQ4_NL or TensorType.IQ4_XS or TensorType.IQ3_S or TensorType.IQ3_XXS
+            or TensorType.IQ2_S or TensorType.IQ2_XS or TensorType.IQ2_XXS or TensorType.IQ1_S => (0, null, 0),
+        TensorType.TQ1_0 => (52, null, 0),
+        TensorType.TQ2_0 => (64, null, 0),
         TensorType.Q4_1 => (0, 2, -7.5),
         TensorType.Q5_1 => (0, 2, -15.5),
         TensorType.Q2_K => (80, 82, 1.5),

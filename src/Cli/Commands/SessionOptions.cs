@@ -1,0 +1,39 @@
+using System.CommandLine;
+using LlamaCluster.Sessions;
+
+namespace LlamaCluster.Cli.Commands;
+
+/// <summary>How sessions are kept; options of `up` and `coordinator`.</summary>
+sealed class SessionOptions
+{
+    static readonly SessionsOptions Defaults = new();
+
+    readonly Option<string?> _state = new("--state")
+    {
+        HelpName = "redis://HOST:PORT",
+        Description = "a Redis server that keeps the sessions; without it a file in the data folder does",
+    };
+
+    readonly DurationOption _timeToLive = new("--session-ttl", "a session ends so long after it was last used; 0 is never", "30d");
+
+    readonly WordOption<bool> _waits = new(
+        "--session-conflict", $"a turn of a session that has one under way: wait for that one, {Defaults.TurnWait.TotalSeconds:0} s at most, or be rejected (409)",
+        ("wait", true), ("reject", false));
+
+    readonly Option<int> _perClient = new("--sessions-per-client")
+    {
+        HelpName = "N",
+        Description = "sessions that one client may have; more are answered 429",
+        DefaultValueFactory = _ => Defaults.MostPerClient,
+    };
+
+    public IEnumerable<Option> All => [_state, _timeToLive, _waits, _perClient];
+
+    public SessionsOptions Read(ParseResult parsed) => Defaults with
+    {
+        State = parsed.GetValue(_state),
+        TimeToLive = _timeToLive.In(parsed) is { Ticks: > 0 } time ? time : null,
+        WaitForTurns = _waits.In(parsed),
+        MostPerClient = parsed.GetValue(_perClient),
+    };
+}

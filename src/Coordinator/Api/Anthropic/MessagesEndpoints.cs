@@ -1,0 +1,31 @@
+using LlamaCluster.Coordinator.Api.Answering;
+using LlamaCluster.Coordinator.Api.Reading;
+using LlamaCluster.Coordinator.Api.Requests;
+using LlamaCluster.Coordinator.Api.Responses;
+using Microsoft.AspNetCore.Http;
+
+namespace LlamaCluster.Coordinator.Api.Anthropic;
+
+/// <summary>POST /v1/messages</summary>
+sealed class MessagesEndpoint(ServedModel model, CompletionResponder responder) : IEndpoint
+{
+    public Task<ApiError?> AnswerAsync(HttpContext http)
+        => responder.AnswerAsync(http, fields => MessagesRules.Read(fields, model), "messages", facts => new MessagesAnswer(facts));
+}
+
+/// <summary>POST /v1/messages/count_tokens: how many tokens the prompt of such a message would have.</summary>
+sealed class CountTokensEndpoint(ServedModel model, RequestReader reader, PromptEncoder encoder) : IEndpoint
+{
+    public async Task<ApiError?> AnswerAsync(HttpContext http)
+    {
+        if ((await reader.ReadAsync(http, fields => MessagesRules.ReadPrompt(fields, model))).Failed(out var badRequest, out var prompt)) return badRequest;
+        if ((await encoder.TokenizeAsync(prompt, addSpecialTokens: false, http.RequestAborted)).Failed(out var badPrompt, out var ids)) return badPrompt;
+        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json =>
+        {
+            json.WriteStartObject();
+            json.WriteNumber("input_tokens", ids.Count);
+            json.WriteEndObject();
+        });
+        return null;
+    }
+}

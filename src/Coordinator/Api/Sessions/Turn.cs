@@ -1,0 +1,24 @@
+using LlamaCluster.Coordinator.Api.Choices;
+using LlamaCluster.Coordinator.Api.Requests;
+
+namespace LlamaCluster.Coordinator.Api.Sessions;
+
+/// <summary>
+/// A request on its way from its prompts to the end of its answer, and what the two have to do with a session. This one has nothing to do with a stored one.
+/// </summary>
+class Turn(CompletionRequest request, IReadOnlyList<EncodedPrompt> prompts) : IAsyncDisposable
+{
+    /// <summary>With the session's id, if it has one.</summary>
+    public CompletionRequest Request => request;
+
+    public IReadOnlyList<EncodedPrompt> Prompts => prompts;
+
+    /// <summary>Takes down the answer; null: nobody needs it.</summary>
+    public virtual AnswerRecord? Record => null;
+
+    /// <summary>To be called when the answer is made and its end has not been told; null: nothing is to be done. Gives an error that ends the answer.</summary>
+    public virtual Func<Task<ApiError?>>? Closing => null;
+
+    /// <summary>Ends the turn, whatever became of the answer.</summary>
+    public virtual ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}

@@ -1,0 +1,83 @@
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json.Nodes;
+using LlamaCluster.Coordinator.Api.Requests;
+using LlamaCluster.Sessions.Grains;
+using LlamaCluster.Text;
+
+namespace LlamaCluster.Coordinator.Api.Sessions;
+
+/// <summary>The texts that a session's messages are for the model, and the ids of what follows one. To be used in the encoder's turn.</summary>
+sealed class TurnText(PromptEncoder encoder, ServedModel model)
+{
+    public static IReadOnlyDictionary<string, JsonNode?> VariablesOf(SessionHistory history) => history.Variables is { } variables
+        ? JsonNode.Parse(variables)!.AsObject().ToDictionary(entry => entry.Key, entry => entry.Value)
+        : ImmutableDictionary<string, JsonNode?>.Empty;
+
+    /// <inheritdoc cref="OfStored(RawPrompt.Chat, SessionHistory, CancellationToken)"/>
+    public StoredText? OfStored(SessionState state, CancellationToken cancellation) => OfStored(
+        new RawPrompt.Chat([], AddGenerationPrompt: true) { Now = state.Created, Variables = VariablesOf(state.History) }, state.History, cancellation);
+
+    /// <summary>The text that the stored ids stand for; null if they are of another model, or not known.</summary>
+    public StoredText? OfStored(RawPrompt.Chat chat, SessionHistory before, CancellationToken cancellation)
+    {
+        if (before.Model != model.Digest || before.Turns is not [.., var last]) return null;
+        if (last.Ids == 0 || last.Ids != before.Ids.Length || last.Messages != before.Messages.Length) return null;
+        var answer = (string?)JsonNode.Parse(before.Messages[^1])!["content"] ?? "";
+        if (answer.Length < last.AnswerCharacters) return null;
+        // A template that refuses the beginning of what it takes as a whole is possible; then there is nothing to extend.
+        if (Render(chat, before.Messages[..^1], cancellation).Failed(out _, out var question)) return null;
+        return new StoredText(question, answer[..last.AnswerCharacters], IsWhole: last.AnswerCharacters == answer.Length);
+    }
+
+    public ApiOutcome<string> Render(RawPrompt.Chat chat, string[] messages, CancellationToken cancellation)
+        => encoder.Render(chat with { Messages = new JsonArray([.. messages.Select(message => JsonNode.Parse(message))]) }, cancellation);
+
+    /// <summary>
+    /// The ids of a text that continues another. A SentencePiece vocabulary puts a space in front, which is left out where the text begins with one.
+    /// </summary>
+    /// <returns>Null if the tokenizer has no ids for exactly this text.</returns>
+    public List<int>? Follow(string text)
+    {
+        var ids = encoder.Tokenize(text, addSpecialTokens: false);
+        if (model.Tokenizer.StandsFor(ids, text)) return ids;
+        if (!text.StartsWith(' ')) return null;
+        ids = encoder.Tokenize(text[1..], addSpecialTokens: false);
+        return model.Tokenizer.StandsFor(ids, text) ? ids : null;
+    }
+}
+
+/// <summary>What the ids of a session stand for.</summary>
+/// <param name="Question">All up to the last answer, as the template writes it.</param>
+/// <param name="Answer">The last answer, as far as the ids reach into it.</param>
+/// <param name="IsWhole">They reach to its end.</param>
+sealed record StoredText(string Question, string Answer, bool IsWhole)
+{
+    /// <summary>
+    /// What of a longer prompt follows the stored one. White space around the answer makes no difference: most templates leave it out, but it is what the
+    /// model wrote.
+    /// </summary>
+    /// <returns>Null if the prompt does not begin with the stored one.</returns>
+    public string? RestOf(string prompt)
+    {
+        if (!prompt.StartsWith(Question, StringComparison.Ordinal)) return null;
+        var rest = prompt.AsSpan(Question.Length);
+        foreach (var written in (ReadOnlySpan<string>)[Answer, Answer.TrimStart(), .. IsWhole ? (string[])[Answer.TrimEnd(), Answer.Trim()] : []])
+            if (rest.StartsWith(written, StringComparison.Ordinal)) return rest[written.Length..].ToString();
+        return null;
+    }
+}
+
+static class TokenizerBytes
+{
+    /// <summary>Whether the ids' bytes, one after the other, are the text.</summary>
+    public static bool StandsFor(this ITokenizer tokenizer, List<int> ids, string text) => BytesOf(tokenizer, ids).AsSpan().SequenceEqual(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Whether they are, but for white space.</summary>
+    public static bool StandsForWordsOf(this ITokenizer tokenizer, IEnumerable<int> ids, string text)
+        => Words(Encoding.UTF8.GetString(BytesOf(tokenizer, ids))) == Words(text);
+
+    static byte[] BytesOf(ITokenizer tokenizer, IEnumerable<int> ids) => [.. ids.SelectMany(id => tokenizer.BytesOf(id).ToArray())];
+
+    static string Words(string text) => string.Concat(text.Where(letter => !char.IsWhiteSpace(letter)));
+}

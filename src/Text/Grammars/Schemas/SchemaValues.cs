@@ -1,0 +1,144 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using LlamaCluster.Text.Grammars.Automata;
+using LlamaCluster.Text.Grammars.Expressions;
+
+namespace LlamaCluster.Text.Grammars.Schemas;
+
+/// <summary>How JSON is written in answers: parts that all schemas share.</summary>
+static class SchemaValues
+{
+    /// <summary>Between any two parts of a JSON value, as xgrammar allows by default: any number of spaces, tabs and line feeds.</summary>
+    public static Expression Space { get; } = Expression.ZeroOrMore(new Expression.Character(CodePoints.OfText(" \n\t")));
+
+    public static Expression AnyString { get; } = new Expression.Recognised(new StringLexeme(0, null));
+
+    /// <summary>A text of a source. Escapes of half a surrogate pair are refused, since no answer can have them.</summary>
+    public static string TextOf(JsonElement text)
+    {
+        try
+        {
+            return text.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw new GrammarException("a text has half a surrogate pair");
+        }
+    }
+
+    public static string NameOf(JsonProperty property)
+    {
+        try
+        {
+            return property.Name;
+        }
+        catch (InvalidOperationException)
+        {
+            throw new GrammarException("a name has half a surrogate pair");
+        }
+    }
+
+    /// <summary>A text as a JSON string, with the shortest escapes where there must be some.</summary>
+    public static Expression QuotedText(string text)
+    {
+        var written = new StringBuilder("\"");
+        foreach (var character in text)
+            written.Append(character switch
+            {
+                '"' => "\\\"",
+                '\\' => "\\\\",
+                '\b' => "\\b",
+                '\f' => "\\f",
+                '\n' => "\\n",
+                '\r' => "\\r",
+                '\t' => "\\t",
+                < ' ' => $"\\u{(int)character:x4}",
+                _ => character.ToString(),
+            });
+        return new Expression.Literal(written.Append('"').ToString());
+    }
+
+    /// <summary>Exactly this value, with any space within it.</summary>
+    public static Expression Exactly(JsonElement value)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.String: return QuotedText(TextOf(value));
+            case JsonValueKind.Object:
+                var properties = value.EnumerateObject().Select(property => Expression.Of(QuotedText(NameOf(property)), Space, new Expression.Literal(":"), Space, Exactly(property.Value)));
+                return Enclosed("{", [.. properties], "}");
+            case JsonValueKind.Array: return Enclosed("[", [.. value.EnumerateArray().Select(Exactly)], "]");
+            default: return new Expression.Literal(value.GetRawText());
+        }
+    }
+
+    public static JsonTypes TypeOf(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => JsonTypes.Object,
+        JsonValueKind.Array => JsonTypes.Array,
+        JsonValueKind.String => JsonTypes.String,
+        JsonValueKind.Number => IsWhole(value) ? JsonTypes.Integer : JsonTypes.Fraction,
+        JsonValueKind.True or JsonValueKind.False => JsonTypes.Boolean,
+        _ => JsonTypes.Null,
+    };
+
+    static bool IsWhole(JsonElement number) => ExactNumber.TryParse(number.GetRawText()) is { Fraction: "" };
+
+    static Expression Enclosed(string open, IReadOnlyList<Expression> parts, string close)
+    {
+        var written = new List<Expression> { new Expression.Literal(open), Space };
+        foreach (var (index, part) in parts.Index())
+        {
+            if (index > 0) written.AddRange([new Expression.Literal(","), Space]);
+            written.AddRange([part, Space]);
+        }
+        written.Add(new Expression.Literal(close));
+        return new Expression.Sequence(written);
+    }
+}
+
+/// <summary>A decimal number, exactly: its sign, digits without leading zeros ("0" for none), and digits of the fraction without trailing zeros.</summary>
+sealed record ExactNumber(bool IsNegative, string Whole, string Fraction)
+{
+    /// <summary>Digits on either side of the point. JSON can write numbers of a length that no computer has.</summary>
+    const int MostDigits = 400;
+
+    public static ExactNumber Zero { get; } = new(false, "0", "");
+
+    public bool IsZero => Whole == "0" && Fraction.Length == 0;
+
+    /// <summary>Null where it has too many digits.</summary>
+    public static ExactNumber? TryParse(string json)
+    {
+        var negative = json.StartsWith('-');
+        var exponentAt = json.AsSpan().IndexOfAny('e', 'E');
+        var exponent = 0;
+        if (exponentAt >= 0 && (!int.TryParse(json.AsSpan(exponentAt + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent) || Math.Abs(exponent) > MostDigits))
+            return null;
+        var mantissa = (exponentAt < 0 ? json : json[..exponentAt]).TrimStart('-').Split('.');
+        var (whole, fraction) = (mantissa[0], mantissa.Length > 1 ? mantissa[1] : "");
+        if (whole.Length + fraction.Length > MostDigits) return null;
+        if (exponent > 0)
+        {
+            fraction = fraction.PadRight(exponent, '0');
+            (whole, fraction) = (whole + fraction[..exponent], fraction[exponent..]);
+        }
+        else if (exponent < 0)
+        {
+            whole = whole.PadLeft(1 - exponent, '0');
+            (whole, fraction) = (whole[..^-exponent], whole[^-exponent..] + fraction);
+        }
+        whole = whole.TrimStart('0');
+        var exact = new ExactNumber(negative, whole.Length == 0 ? "0" : whole, fraction.TrimEnd('0'));
+        return exact.IsZero ? Zero : exact;
+    }
+
+    public int CompareTo(ExactNumber other)
+    {
+        if (IsNegative != other.IsNegative) return IsNegative ? -1 : 1;
+        var order = Whole.Length != other.Whole.Length ? Whole.Length.CompareTo(other.Whole.Length)
+            : string.CompareOrdinal(Whole, other.Whole) is not 0 and var whole ? whole : string.CompareOrdinal(Fraction, other.Fraction);
+        return IsNegative ? -order : order;
+    }
+}

@@ -1,0 +1,42 @@
+using System.Security.Cryptography;
+using System.Text;
+using LlamaCluster.Protos;
+using LlamaCluster.Worker.Orders;
+
+namespace LlamaCluster.Worker.KvDisk;
+
+/// <summary>
+/// Everything beside the tokens that decides which bytes a KV block of a shard has. Shards of the same identity can use each other's blocks. Layers
+/// and slice decide what a block is of. The model's digest and the KV type decide its numbers, and so does what the workers of the stages before round
+/// differently: another split among ranks, or activations that are rounded on the way from stage to stage.
+/// </summary>
+/// <param name="Text">For people.</param>
+sealed record ShardIdentity(string Text)
+{
+    public static ShardIdentity Of(LoadOrder order)
+    {
+        var (plan, shard) = (order.Plan, order.Assignment.Shard);
+        List<string> facts =
+        [
+            $"model {plan.ModelDigest}", $"kv {order.KvType}", $"layers {shard.Layers.First} + {shard.Layers.Count} of {plan.LayerCount}",
+            $"rank {shard.Slice.Rank} of {shard.Slice.Shares}",
+        ];
+        // Numbers are the same for any number of stages, unless activations are rounded between them.
+        var rounded = order.ActivationType != ActivationType.F32;
+        var split = false;
+        for (var stage = 0; stage <= order.Assignment.Stage; stage++)
+        {
+            var (layers, slice) = plan.Ranks(stage)[0].Shard;
+            if (rounded || !slice.IsWhole) facts.Add($"stage of {layers}, shares {slice.Shares}");
+            split |= !slice.IsWhole;
+        }
+        if (rounded) facts.Add($"activations {order.ActivationType}");
+        if (split) facts.Add($"sums {order.SumType}");
+        return new ShardIdentity(string.Join('\n', facts));
+    }
+
+    public byte[] Hash => SHA256.HashData(Encoding.UTF8.GetBytes(Text));
+
+    /// <summary>64 digits of hex.</summary>
+    public string FolderName => Convert.ToHexStringLower(Hash);
+}
