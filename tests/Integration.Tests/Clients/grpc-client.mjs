@@ -37,7 +37,7 @@ const result = {
   watched: await watchOnce({ service: '' }),
   workers: await listReadyWorkers(),
   older: await call(membership, 'Register', { protocol_version: 1, name: 'stranger', address: 'http://127.0.0.1:9' }),
-  refused: await call(membership, 'Register', { protocol_version: 3, name: 'stranger', address: 'http://127.0.0.1:9', model_digest: 'f'.repeat(64) }),
+  refused: await call(membership, 'Register', { protocol_version: 4, name: 'stranger', address: 'http://127.0.0.1:9', model_digest: 'f'.repeat(64) }),
   garbage: await call(membership, 'Register', { protocol_version: 9999, name: '', address: 'not a url' }),
 };
 console.log(JSON.stringify(result));

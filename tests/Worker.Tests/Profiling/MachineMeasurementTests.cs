@@ -14,7 +14,7 @@ public sealed class MachineMeasurementTests
         Assert.True(profile.IsSound);
         Assert.True(profile.HostReadBytes >= profile.ReadBytes);
         var message = profile.ToMessage("host");
-        Assert.Equal(("host", 6), (message.HostId, message.Paces.Count));
+        Assert.Equal(("host", 7), (message.HostId, message.Paces.Count));
         Assert.All(message.Paces, pace => Assert.InRange(pace.OneRowPerSecond, 1, double.MaxValue));
     }
 

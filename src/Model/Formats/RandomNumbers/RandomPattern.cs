@@ -51,15 +51,19 @@ sealed class RandomPattern
 
     void FillBlocks(TensorType type, double deviation, ulong seed)
     {
-        FillRandom(seed);
+        FillRandom(type, seed);
         SetScales(type, 1);
         SetScales(type, deviation / StandardDeviation(type));
     }
 
-    void FillRandom(ulong seed)
+    void FillRandom(TensorType type, ulong seed)
     {
         var random = new RandomSequence(seed);
         foreach (ref var word in MemoryMarshal.Cast<byte, ulong>(_blocks.AsSpan())) word = random.Next();
+        if (type is not (TensorType.TQ2_0 or TensorType.Q2_0)) return;
+
+        // A code of 3 stands for twice d, which would move the mean: it becomes 1, which is zero.
+        foreach (ref var codes in _blocks.AsSpan()) codes &= (byte)~((codes & 0x55) << 1);
     }
 
     void SetScales(TensorType type, double scale)
@@ -83,11 +87,20 @@ sealed class RandomPattern
         var half = BitConverter.HalfToUInt16Bits((Half)scale);
         for (var block = _blocks.AsSpan(); !block.IsEmpty; block = block[_blockBytes..])
         {
-            if (type == TensorType.MXFP4) block[0] = (byte)Math.Clamp(Math.Round(Math.Log2(scale)) + 128, 0, 254);
+            if (type == TensorType.MXFP4) block[0] = (byte)(PowerNear(scale, _blocks.Length - block.Length) + 128);
             else if (type == TensorType.NVFP4) block[..4].Fill(NearestUE4M3(2 * scale));
             else
                 for (var i = 0; i < 4; i++) block[49 + 2 * i] = (byte)(block[49 + 2 * i] & 15 | (half >> (4 * i) & 15) << 4);
         }
+    }
+
+    /// <summary>The exponent of the power of two below a scale or of the one above, as often each as gives the scale's mean square.</summary>
+    static int PowerNear(double scale, int place)
+    {
+        const double GoldenRatio = 0.6180339887498949;
+        var below = Math.Floor(Math.Log2(scale));
+        var above = (Math.Pow(scale / Math.Pow(2, below), 2) - 1) / 3;
+        return (int)below + (place * GoldenRatio % 1 < above ? 1 : 0);
     }
 
     /// <summary>Four bits of exponent (bias 7) and three of fraction.</summary>
