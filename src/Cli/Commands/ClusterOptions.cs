@@ -60,7 +60,7 @@ sealed class QueueOptions
     readonly WordOption<KvType> _kvType = KvTypeOption.Create();
     readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "compute every prompt from its beginning" };
     readonly DurationOption _sessionHold = new(
-        "--session-hold", "how long keys and values of a session's last request outlive those of no session", otherwise: "10min");
+        "--session-hold", "how long keys and values of a session's last request outlive those of no session; 0 is not at all", Defaults.SessionHold, orZero: true);
 
     readonly Option<bool> _noSpeculation = new("--no-speculation") { Description = "do not guess what greedy streams repeat of their own text" };
 

@@ -57,31 +57,48 @@ static class SizeOption
     };
 }
 
-/// <summary>An option whose value is a length of time: a number with a unit, or 0. To the library it is a text, as <see cref="WordOption{T}"/> is.</summary>
+/// <summary>An option whose value is a length of time. To the library it is a text, as <see cref="WordOption{T}"/> is.</summary>
 sealed class DurationOption : Option<string>
 {
-    const string Form = "0, or a number and one of ms, s, min, h, d";
+    static readonly (string Unit, double Seconds)[] Units = [("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600), ("d", 86_400)];
 
-    static readonly (string Unit, double Seconds)[] Units = [("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600), ("d", 86400)];
+    readonly TimeSpan _otherwise;
+    readonly bool _orZero;
 
-    /// <param name="otherwise">As it is written.</param>
-    public DurationOption(string name, string description, string otherwise) : base(name)
+    /// <param name="otherwise">What it is where it is not given.</param>
+    /// <param name="orZero">0 is allowed too.</param>
+    public DurationOption(string name, string description, TimeSpan otherwise, bool orZero = false) : base(name)
     {
+        (_otherwise, _orZero) = (otherwise, orZero);
         HelpName = "TIME";
-        Description = $"{description}: {Form}";
-        DefaultValueFactory = _ => otherwise;
+        Description = $"{description}, such as 90s or 10min";
+        DefaultValueFactory = _ => Written(otherwise);
         CustomParser = result =>
         {
             var written = result.Tokens[0].Value;
-            if (Find(written) is null) result.AddError($"{name} is '{written}'; it must be {Form}, such as 90s or 10min.");
+            if (Find(written) is null) result.AddError($"{name} is '{written}'; it must be {Form()} such as 90s or 10min.");
             return written;
         };
     }
 
-    public TimeSpan In(ParseResult parsed) => Find(parsed.GetValue(this)!)!.Value;
+    /// <summary>The time that was asked for. The default is not read from its text, since that would load the library of regular expressions at every start.</summary>
+    public TimeSpan In(ParseResult parsed) => parsed.GetResult(this) is { Implicit: false } ? Find(parsed.GetRequiredValue(this)) ?? _otherwise : _otherwise;
 
-    static TimeSpan? Find(string written) =>
-        written == "0" ? TimeSpan.Zero : Quantity.Parse(written, Units) is < 1e9 and var seconds ? TimeSpan.FromSeconds(seconds) : null;
+    TimeSpan? Find(string written)
+    {
+        var isPlain = double.TryParse(written, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var plain);
+        var seconds = isPlain ? plain : Quantity.Parse(written, Units);
+        return seconds is > 0 and < 1e9 || (_orZero && seconds is 0) ? TimeSpan.FromSeconds(seconds.Value) : null;
+    }
+
+    string Form() => $"{(_orZero ? "0, " : "")}a number of seconds such as 60, or one with a unit ({string.Join(", ", Units.Select(unit => unit.Unit))})";
+
+    /// <summary>With the largest unit that gives a whole number.</summary>
+    static string Written(TimeSpan time)
+    {
+        var (unit, length) = Units.Last(unit => unit.Unit == "ms" || time.TotalSeconds / unit.Seconds is >= 1 and var count && count == Math.Floor(count));
+        return string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds / length:0.###}{unit}");
+    }
 }
 
 /// <summary>

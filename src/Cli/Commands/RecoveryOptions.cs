@@ -15,10 +15,10 @@ sealed class RecoveryOptions
         DefaultValueFactory = _ => 1,
     };
 
-    readonly TimeOption _waitForWorkers = new(
+    readonly DurationOption _waitForWorkers = new(
         "--wait-for-workers", "how long all wanted workers are waited for before fewer serve", Defaults.WaitForWorkers);
 
-    readonly TimeOption _recoveryTimeout = new(
+    readonly DurationOption _recoveryTimeout = new(
         "--recovery-timeout", "how long requests wait for other workers when theirs were lost, before they are answered 503", Defaults.Recovery);
 
     public IEnumerable<Option> All => [_minWorkers, _waitForWorkers, _recoveryTimeout];

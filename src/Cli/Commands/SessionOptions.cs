@@ -14,7 +14,8 @@ sealed class SessionOptions
         Description = "a Redis server that keeps the sessions; without it a file in the data folder does",
     };
 
-    readonly DurationOption _timeToLive = new("--session-ttl", "a session ends so long after it was last used; 0 is never", "30d");
+    readonly DurationOption _timeToLive = new(
+        "--session-ttl", "a session ends so long after it was last used; 0 is never", TimeSpan.FromDays(30), orZero: true);
 
     readonly WordOption<bool> _waits = new(
         "--session-conflict", $"a turn of a session that has one under way: wait for that one, {Defaults.TurnWait.TotalSeconds:0} s at most, or be rejected (409)",

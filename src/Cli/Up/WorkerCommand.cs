@@ -51,7 +51,7 @@ static class WorkerCommand
             DefaultValueFactory = _ => "",
         };
         var peerLink = TensorOptions.PeerLink();
-        var orphanTimeout = new TimeOption(
+        var orphanTimeout = new DurationOption(
             "--orphan-timeout", "how long it keeps its weights for a coordinator that is gone; it goes on trying to register after that",
             WorkerOptions.UsualOrphanTimeout);
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
