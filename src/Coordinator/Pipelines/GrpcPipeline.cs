@@ -69,9 +69,17 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             cancellation.ThrowIfCancellationRequested();
             return new PipelineOpening.Failed(failure);
         }
-        var pipeline = new GrpcPipeline(options, streams, metrics, pulse, time, logger);
-        foreach (var stream in streams) stream.Start(pipeline.OnReply, pipeline.Abort);
-        return new PipelineOpening.Opened(pipeline);
+        try
+        {
+            var pipeline = new GrpcPipeline(options, streams, metrics, pulse, time, logger);
+            foreach (var stream in streams) stream.Start(pipeline.OnReply, pipeline.Abort);
+            return new PipelineOpening.Opened(pipeline);
+        }
+        catch (InvalidMessageException wrong)   // the keys of blocks on disk that a worker announced
+        {
+            foreach (var stream in streams) await stream.DisposeAsync();
+            return new PipelineOpening.Failed(new PipelineFailure(null, WorkerLost: false, wrong.Message));
+        }
     }
 
     public Task<StepReturn> ExecuteAsync(ScheduledStep step)

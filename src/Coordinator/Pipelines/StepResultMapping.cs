@@ -23,7 +23,10 @@ static class StepResultMapping
             var chunk = step.Chunks[i];
             var id = chunk.Run.Id;
             if (nextFailed < message.Failed.Count && message.Failed[nextFailed].SequenceId == id)
-                results[i] = ChunkResult.Failed(OneLine(message.Failed[nextFailed++].Message));
+            {
+                var failed = message.Failed[nextFailed++];
+                results[i] = ChunkResult.Failed(OneLine(failed.Message), failed.Sound);
+            }
             else if (next < message.Sequences.Count && message.Sequences[next].SequenceId == id)
                 results[i] = Read(message.Sequences[next++], chunk, vocabularySize);
             else if (chunk.SampleCount == 0)

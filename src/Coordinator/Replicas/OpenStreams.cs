@@ -19,7 +19,6 @@ sealed class OpenStreams(TimeSpan maxWait, TimeProvider time, Action wake) : IAs
     readonly Dictionary<ulong, SequenceStream> _open = [];
     readonly Dictionary<ulong, SequenceStream> _behind = [];   // paused until their readers catch up
     readonly LinkedList<SequenceStream> _arrivals = [];   // by arrival; without those before the first that has not begun
-    SequenceStream? _overdueFor;   // whose time the timer is set for
 
     public int Count => _open.Count;
 
@@ -58,8 +57,7 @@ sealed class OpenStreams(TimeSpan maxWait, TimeProvider time, Action wake) : IAs
             }
             var left = maxWait - time.GetElapsedTime(first.Submitted);
             if (left <= TimeSpan.Zero) return first;
-            if (_overdueFor != first) _overdue.Change(left, Timeout.InfiniteTimeSpan);
-            _overdueFor = first;
+            _overdue.Change(left, Timeout.InfiniteTimeSpan);   // again each time, since a timer may fire a little early
             return null;
         }
         return null;

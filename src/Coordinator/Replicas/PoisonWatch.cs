@@ -8,8 +8,9 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// <para>
 /// A sequence is suspect when it was under way as a view broke. It is so again if the next view breaks at the same positions, with no token of it
 /// between. After the second time it is isolated (<see cref="Isolation"/>): when the view breaks once more while nothing else is under way, it is
-/// the sequence's doing, unless no other sequence got a token since the first time, because then it may be the machines that die. Where a worker
-/// answered that it cannot carry the step out, the second time is enough, since no machine died.
+/// the sequence's doing, but only if another sequence got a token in the same view: the machines had just shown that they live and are warm, so
+/// that hardly any time was left for something else to end one. Where a worker answered that it cannot carry the step out, the second time is
+/// enough, since no machine died.
 /// A sequence that gets a token, or was not under way the next time a view broke, is suspect no more: kills at random poison nobody.
 /// </para>
 /// </summary>
@@ -19,6 +20,7 @@ sealed class PoisonWatch
     const int Deadly = 3;
 
     readonly Dictionary<ulong, Suspicion> _suspects = [];
+    long _tokensBefore;   // that all sequences together had got when the last view ended
 
     /// <summary>That all sequences together have got.</summary>
     public long Tokens { get; private set; }
@@ -46,6 +48,8 @@ sealed class PoisonWatch
     /// <returns>The sequence that broke it, if one is found to have.</returns>
     public ulong? ViewEnded(PipelineFailure failure, IEnumerable<ScheduledStep> underWay)
     {
+        var othersWentOn = Tokens > _tokensBefore;   // a suspect that gets a token is none any more
+        _tokensBefore = Tokens;
         if (failure.IsPlanned) return null;
         var positions = PositionsOf(underWay);
         foreach (var cleared in _suspects.Keys.Where(id => !positions.ContainsKey(id)).ToList()) _suspects.Remove(cleared);
@@ -54,9 +58,9 @@ sealed class PoisonWatch
         {
             var suspicion = _suspects.TryGetValue(id, out var before) && before.Overlaps(first, end)
                 ? before with { Times = before.Times + 1, First = Math.Max(before.First, first), End = Math.Min(before.End, end) }
-                : new Suspicion(1, first, end, Tokens);
+                : new Suspicion(1, first, end);
             _suspects[id] = suspicion;
-            var isProven = failure.IsStepError ? suspicion.Times >= Isolated : suspicion.Times >= Deadly && Tokens > suspicion.TokensBefore;
+            var isProven = failure.IsStepError ? suspicion.Times >= Isolated : suspicion.Times >= Deadly && othersWentOn;
             if (isProven && positions.Count == 1) poisonous = id;
         }
         LookForIsolated();
@@ -79,8 +83,7 @@ sealed class PoisonWatch
 
     /// <param name="First">First position that was under way each time.</param>
     /// <param name="End">The position after the last one.</param>
-    /// <param name="TokensBefore">That all sequences had got the first time.</param>
-    readonly record struct Suspicion(int Times, int First, int End, long TokensBefore)
+    readonly record struct Suspicion(int Times, int First, int End)
     {
         public bool Overlaps(int first, int end) => first < End && First < end;
     }

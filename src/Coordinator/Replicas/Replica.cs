@@ -34,7 +34,7 @@ public sealed class Replica(
         {
             var status = _status;
             if (_endsFor is { } reason) return status with { Ready = false, Reason = reason };
-            return !status.Ready && _loop is { IsRecovering: true } ? status with { IsRecovering = true } : status;
+            return !status.Ready && _loop is { TakesSequences: true } ? status with { IsRecovering = true } : status;
         }
         set => _status = value.MaxPositions is null ? value with { MaxPositions = _status.MaxPositions } : value;
     }

@@ -9,9 +9,8 @@ namespace LlamaCluster.Coordinator.Replicas;
 
 /// <summary>
 /// The heart of a replica: takes in what has happened, schedules, sends steps off, and again. One task owns all sequences; everybody else sends
-/// it messages. It waits only for messages. It works for as long as the process does, with one view after the other. When a view is over, its
-/// sequences are not: they wait in <see cref="UnservedLine"/>, as new ones do that come meanwhile. The next view computes them again from their tokens,
-/// and since results are exact, their streams go on as if nothing had happened.
+/// it messages. It waits only for messages. When a view is over, its sequences are not: they wait in <see cref="UnservedLine"/>, as new ones do that come
+/// meanwhile. The next view computes them again from their tokens, and since results are exact, their streams go on as if nothing had happened.
 /// </summary>
 sealed partial class ReplicaLoop : IAsyncDisposable
 {
@@ -32,6 +31,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     ulong _lastSequence;
     string? _refusal = "no model is loaded yet";
     bool _refusesForGood;
+    volatile bool _takesSequences;
 
     public ReplicaLoop(
         string name, EngineOptions options, TimeSpan recoveryTimeout, Channel<LoopMessage> inbox, CoordinatorMetrics metrics, TimeProvider time, ILogger logger)
@@ -41,8 +41,8 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         (_unserved, _isolation) = (new UnservedLine(recoveryTimeout, time, Wake), new Isolation(_poison));
     }
 
-    /// <summary>Sequences wait for another view, and may for some time yet. Safe to ask from any thread.</summary>
-    public bool IsRecovering => _unserved.Scheduler is not null;
+    /// <summary>There is a view, or sequences may wait for one. It stays so from one view to the next. Safe to ask from any thread.</summary>
+    public bool TakesSequences => _takesSequences;
 
     StepScheduler? Scheduler => _view?.Scheduler ?? _unserved.Scheduler;
 
@@ -76,6 +76,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         try
         {
             while (_inbox.Reader.TryRead(out var message)) Update(message);
+            _takesSequences = _refusal is null && Scheduler is not null;
             if (_unserved.IsOverdue()) EndAll($"{_unserved.Reason}, and no other worker could take over within {_unserved.Limit.TotalSeconds:0.###} s");
             if (Scheduler is not { } scheduler) return;
             RefuseOverdue();
@@ -154,7 +155,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     void EndAll(string reason)
     {
         _view?.Dispose();
-        _view = null;
+        (_view, _takesSequences) = (null, false);
         _unserved.Close(isServed: true);
         if (!_refusesForGood) _refusal = reason;
         foreach (var stream in _open.All.ToList())
@@ -294,5 +295,6 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         if (!_open.TryClose(stream)) return;
         _poison.Forget(stream.Sequence!.Id);
         _metrics.SequenceEnded(_name, outcome);
+        if (_view is not null && _open.Count == 0) _unserved.Close(isServed: true);   // nobody is left that waits for a token
     }
 }

@@ -12,12 +12,12 @@ namespace LlamaCluster.Coordinator.Replicas;
 sealed class UnservedLine(TimeSpan limit, TimeProvider time, Action wake) : IAsyncDisposable
 {
     readonly ITimer _patience = time.CreateTimer(_ => wake(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-    volatile StepScheduler? _scheduler;
+    StepScheduler? _scheduler;
     long? _since;
 
     public TimeSpan Limit => limit;
 
-    /// <summary>Null before the first view, while there is a view, and after the time was over. Safe to ask from any thread.</summary>
+    /// <summary>Null before the first view, while there is a view, and after the time was over.</summary>
     public StepScheduler? Scheduler => _scheduler;
 
     /// <summary>Why the last view ended; one line.</summary>

@@ -166,7 +166,7 @@ public sealed class DiskTier
         {
             var key = run.Keys.Of((i + 1) * KvBlock.Positions);
             if (_pool.Find(key) is { } block) found.Add((i, block));
-            else if (_index.Has(key)) missing.Add((i, key));
+            else if (_index.Has(key) && !_underWay.ContainsKey(key)) missing.Add((i, key));
             else break;
         }
         return (found, missing);

@@ -61,7 +61,10 @@ public sealed record ChunkResult(IReadOnlyList<SampledToken> Tokens, IReadOnlyLi
     /// <summary>Not null: the workers cannot go on with this sequence. One line that says why.</summary>
     public string? Failure { get; init; }
 
-    public static ChunkResult Failed(string why) => new([], []) { Failure = why };
+    /// <summary>The failed sequence's KV is right all the same, so that others may share it.</summary>
+    public bool IsSound { get; init; }
+
+    public static ChunkResult Failed(string why, bool isSound = false) => new([], []) { Failure = why, IsSound = isSound };
 }
 
 /// <summary>What a returned step brought a sequence that is still wanted.</summary>

@@ -110,7 +110,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         {
             var run = step.Chunks[i].Run;
             run.StepsInFlight--;
-            if (!run.Ended) advances.Add(results[i].Failure is { } why ? Fail(run, why) : Advance(step.Chunks[i], results[i]));
+            if (!run.Ended) advances.Add(results[i].Failure is { } why ? Fail(run, why, results[i].IsSound) : Advance(step.Chunks[i], results[i]));
         }
         return advances;
     }
@@ -247,9 +247,9 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         run.Share.Served += count;
     }
 
-    SequenceAdvance Fail(SequenceRun run, string why)
+    SequenceAdvance Fail(SequenceRun run, string why, bool isSound)
     {
-        _sequences.Cache.Unpublish(run);
+        if (!isSound) _sequences.Cache.Unpublish(run);
         _sequences.End(run);
         return new SequenceAdvance(run, [], [], null) { Failure = why };
     }

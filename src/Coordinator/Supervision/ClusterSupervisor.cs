@@ -28,7 +28,7 @@ public sealed partial class ClusterSupervisor(
     Readiness readiness, CoordinatorMetrics metrics, TimeProvider time, ILogger<ClusterSupervisor> logger) : BackgroundService
 {
     readonly ViewChooser _chooser = new(options, registry, stages);
-    readonly RepeatedFailures _failures = new();
+    readonly RepeatedFailures _failures = new(time);
 
     /// <summary>The last view that served; null: none has.</summary>
     ServedView? _last;

@@ -21,7 +21,9 @@ sealed partial class Succession(
     static readonly TimeSpan Horizon = TimeSpan.FromMinutes(1);
 
     /// <param name="changed">Called whenever workers have come, gone or changed.</param>
-    /// <param name="draining">Called when the view waits for its sequences to end, because a worker is leaving that nobody can take over from.</param>
+    /// <param name="draining">
+    /// Called instead, while the view waits for its sequences to end, because a worker is leaving that nobody can take over from.
+    /// </param>
     /// <returns>Why the view should end.</returns>
     public async Task<PipelineFailure> WaitAsync(Action changed, Action<string> draining, CancellationToken cancellation)
     {
@@ -29,16 +31,13 @@ sealed partial class Succession(
         while (true)
         {
             var now = registry.Snapshot;
-            changed();
+            if (drained is null) changed();   // a view that drains is not ready, whatever changes
             if (First(now, member => member.State == MemberState.Draining) is { } leaving)
             {
                 var reason = new PipelineFailure(leaving.Id, WorkerLost: false, $"{leaving} is leaving") { IsPlanned = true };
-                if (drained is null && !chooser.CanGoOn(now, view))
-                {
-                    draining(reason.Message);
-                    drained = Task.WhenAny(replica.DrainAsync(reason.Message), Task.Delay(options.Deadlines.Drain, time, cancellation));
-                }
-                if (drained is null or { IsCompleted: true } || chooser.CanGoOn(now, view)) return reason;
+                if (drained is { IsCompleted: true } || chooser.CanGoOn(now, view)) return reason;
+                draining(reason.Message);
+                drained ??= Task.WhenAny(replica.DrainAsync(reason.Message), Task.Delay(options.Deadlines.Drain, time, cancellation));
             }
             if (First(now, member => member.IsSuspected) is { } suspect && chooser.CanGoOn(now, view))
                 return new PipelineFailure(suspect.Id, WorkerLost: false, $"{suspect} is suspected: it is silent for longer than usual") { IsPlanned = true };

@@ -194,8 +194,8 @@ public sealed class StageRunner : IStage, IKvBlocks
         List<SequenceFailure>? failures = null;
         for (var i = 0; i < step.Chunks.Count; i++)
         {
-            var id = step.Chunks[i].SequenceId;
-            if (_sequences[id].Failure is { } reason) (failures ??= []).Add(new SequenceFailure(id, reason));
+            var sequence = _sequences[step.Chunks[i].SequenceId];
+            if (sequence.Failure is { } reason) (failures ??= []).Add(new SequenceFailure(step.Chunks[i].SequenceId, reason, sequence.IsSound));
         }
         if (failures is not null) return new StepOutcome.Completed(samples) { Failures = failures };
         return samples.Count == 0 ? NoSamples : new StepOutcome.Completed(samples);

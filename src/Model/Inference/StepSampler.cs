@@ -187,7 +187,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         {
             answer.GoTo(row.Position + 1, chunk.Tokens.Span, chunk.Start);
             answer.Mask(mask, isDraft: row.Sample > 0);
-            if (answer.Problem is { } problem) sequence.Fail(problem);
+            if (answer.Problem is { } problem) sequence.Fail(problem, isSound: true);
             _isMasked[index] = answer.Problem is null;
         }
         if (isShort && (answer is null || TokenMask.AllowsAnyBut(sequence.Sampling.EndIds, mask))) TokenMask.Forbid(sequence.Sampling.EndIds,

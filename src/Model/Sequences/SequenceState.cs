@@ -49,8 +49,16 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
     /// <summary>x[D] of the last position of a prompt's part, from which the next part's first token is scored.</summary>
     public float[]? LastRow { get; set; }
 
+    /// <summary>The first failure says nothing against its keys and values, and nothing else has been found.</summary>
+    public bool IsSound { get; private set; }
+
     /// <summary>The sequence gives no samples any more. What it computes is right as far as it goes.</summary>
-    public void Fail(string reason) => Failure ??= reason;
+    /// <param name="isSound">Its keys and values are known to be right.</param>
+    public void Fail(string reason, bool isSound = false)
+    {
+        IsSound = isSound && (Failure is null || IsSound);
+        Failure ??= reason;
+    }
 
     public void Damage(string reason)
     {

@@ -102,7 +102,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
             var history = shape.HasHead && facts.Sampling.NeedsHistory ? new TokenHistory(facts.PromptLength) : null;
             history?.Add([.. facts.History]);
             var sequence = new SequenceState(facts, _maxBlocks, history, shape.HasHead && facts.Grammar is { } grammar ? Begin(grammar, facts) : null);
-            if (sequence.Answer?.Problem is { } answerProblem) sequence.Fail(answerProblem);
+            if (sequence.Answer?.Problem is { } answerProblem) sequence.Fail(answerProblem, isSound: true);
             if (_rules.FactProblem(facts) is { } factProblem) sequence.Fail(factProblem);
             if (!_sequences.TryAdd(facts.SequenceId, sequence))
                 return $"sequence {facts.SequenceId} is introduced, but it is known already";

@@ -80,7 +80,8 @@ public abstract record StepOutcome
 /// answered with the same failure until the sequence is ended.
 /// </summary>
 /// <param name="Reason">One line: what is wrong, and where.</param>
-public sealed record SequenceFailure(ulong SequenceId, string Reason);
+/// <param name="IsSound">Its keys and values are right, so that others may share them: only its grammar cannot be followed.</param>
+public sealed record SequenceFailure(ulong SequenceId, string Reason, bool IsSound = false);
 
 /// <summary>What a step gave for one of its sequences.</summary>
 /// <param name="Tokens">The sampled token; with drafts, the accepted ones and then the first that differs (or the one after the last draft).</param>

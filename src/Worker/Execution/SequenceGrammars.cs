@@ -6,7 +6,7 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Execution;
 
-/// <summary>Grammars of sequences that a coming step will introduce, compiled where the stream of steps is read, so that no step waits for it.</summary>
+/// <summary>Grammars of sequences that a coming step will introduce, compiled where the stream of steps is read: the steps behind wait for it, those before do not.</summary>
 /// <param name="vocabularySize">V of the model.</param>
 /// <param name="maxSequences">The most sequences that may have a grammar here before they are introduced.</param>
 sealed class SequenceGrammars(int vocabularySize, int maxSequences)

@@ -42,7 +42,7 @@ static class StepReplies
             StepId = stepId,
             Sequences = { outcome.Samples.Select(ToMessage) },
             Timings = timings,
-            Failed = { outcome.Failures.Select(failure => new Wire.SequenceFailed { SequenceId = failure.SequenceId, Message = failure.Reason }) },
+            Failed = { outcome.Failures.Select(failure => new Wire.SequenceFailed { SequenceId = failure.SequenceId, Message = failure.Reason, Sound = failure.IsSound }) },
         },
     };
 

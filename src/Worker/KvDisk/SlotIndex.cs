@@ -30,9 +30,6 @@ sealed class SlotIndex
     /// <summary>Slots with a key.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Slots there is room for.</summary>
-    public int SlotCount => _slots.Length;
-
     /// <summary>Keys, the most recently used first.</summary>
     public IEnumerable<BlockKey> Keys => Slots.Select(KeyOf);
 

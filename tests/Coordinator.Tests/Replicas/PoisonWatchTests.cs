@@ -12,12 +12,14 @@ public sealed class PoisonWatchTests
     readonly PoisonWatch _watch = new();
 
     [Fact]
-    public void Who_was_under_way_twice_and_alone_while_others_got_tokens_is_poisonous()
+    public void Who_was_under_way_twice_and_alone_behind_a_token_of_another_is_poisonous()
     {
         Assert.Null(_watch.ViewEnded(Death, [Step((1, 0, 5), (2, 0, 4))]));
         _watch.Generated(2, 1);
         Assert.Null(_watch.ViewEnded(Death, [Step((1, 0, 5), (2, 5, 1))]));
         Assert.Equal((true, false), (_watch.IsIsolated(1), _watch.IsIsolated(2)));
+        Assert.Null(_watch.ViewEnded(Death, [Step((1, 0, 5))]));   // nobody has shown that this view's machines live
+        _watch.Generated(2, 1);
         Assert.Equal(1ul, _watch.ViewEnded(Death, [Step((1, 0, 5))]));
     }
 

@@ -103,7 +103,9 @@ public sealed class ReplicaRecoveryTests : IAsyncLifetime
 
         pipeline = Attach();
         Assert.Equal([running.Sequence!.Id], (await Step(pipeline)).Chunks.Select(chunk => chunk.Run.Id));
-        Assert.False(_replica.Status.IsRecovering);
+        Assert.True(_replica.Status.TakesSequences);   // also before the supervisor has said that the view is ready
+        _replica.Status = new EngineStatus(true, "", 1);
+        Assert.Equal((true, false), (_replica.Status.Ready, _replica.Status.IsRecovering));
         for (var i = 0; i < 3; i++) await Step(pipeline);
         Assert.Equal(5, (await EventsAsync(running)).Count);
         Assert.Equal(3, (await EventsAsync(waiting)).Count);
@@ -134,6 +136,26 @@ public sealed class ReplicaRecoveryTests : IAsyncLifetime
         var later = Submit([5], maxTokens: 1);
         await Step(pipeline);
         Assert.Equal(3, (await EventsAsync(later)).Count);
+    }
+
+    [Fact]
+    public async Task Who_left_while_waiting_takes_no_time_from_those_that_wait_for_a_later_view()
+    {
+        var pipeline = Attach();
+        var left = Submit([3], maxTokens: 3);
+        await pipeline.NextAsync();
+        _replica.Detach(pipeline, Death);
+        pipeline = Attach();
+        await pipeline.NextAsync();
+        _replica.Abandon(left);
+        Assert.Equal(0, (await _replica.CountAsync().Soon()).Sequences);
+        _time.Advance(2 * Recovery);
+
+        _replica.Detach(pipeline, Death);
+        var waiting = Submit([4], maxTokens: 1);
+        Assert.Equal(1, (await _replica.CountAsync().Soon()).Sequences);
+        await Step(Attach());
+        Assert.Equal(3, (await EventsAsync(waiting)).Count);
     }
 
     [Fact]

@@ -153,6 +153,28 @@ public sealed class DiskTierTests
     }
 
     [Fact]
+    public void What_another_reads_is_not_ordered_again_when_the_blocks_before_it_were_found_bad()
+    {
+        var prompt = Prompt(100);
+        var known = WriteAll(prompt);
+        Start(blocks: 100);
+        Announce(known);
+        var bad = Add([.. prompt[..32], 1], "a");   // its first two blocks are read for it
+        Add(prompt, "b");
+        Assert.Null(_scheduler.Schedule());
+        Restore(Assert.Single(_disk.TakeMoves()!.Restores));
+        var step = _scheduler.Schedule()!;
+        Assert.Equal(bad, Assert.Single(step.Chunks).Run);
+        Assert.Equal(known[2..], Assert.Single(step.Moves!.Restores).Blocks.Select(block => block.Key));
+        _scheduler.Complete(step, [ChunkResult.Failed("numbers are not finite")]);
+        Assert.True(bad.Ended);
+
+        Add(prompt, "c");
+        Assert.Null(_scheduler.Schedule());
+        Assert.Equal(known[..2], Assert.Single(_disk.TakeMoves()!.Restores).Blocks.Select(block => block.Key));
+    }
+
+    [Fact]
     public void Without_room_for_all_of_it_nothing_is_read()
     {
         var prompt = Prompt(100);

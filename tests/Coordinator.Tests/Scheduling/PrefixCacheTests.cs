@@ -155,6 +155,17 @@ public sealed class PrefixCacheTests
     }
 
     [Fact]
+    public void What_a_sequence_has_run_on_that_failed_for_another_reason_serves_others()
+    {
+        var failing = Add(Prompt(70));
+        _scheduler.Complete(_scheduler.Schedule()!, [ChunkResult.Failed("its grammar cannot be followed", isSound: true)]);
+        Assert.Equal((true, 0, 5), (failing.Ended, _pool.Held, _pool.Cached));
+        var again = Add(Prompt(70), maxTokens: 1);
+        Finish(again);
+        Assert.Equal(69, again.Sequence.CachedTokens);
+    }
+
+    [Fact]
     public void A_sequence_that_copied_a_bad_block_takes_its_source_out_of_the_cache()
     {
         Finish(Add(Prompt(20), maxTokens: 1));

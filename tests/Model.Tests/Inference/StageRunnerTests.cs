@@ -115,7 +115,7 @@ public sealed class StageRunnerTests
         using var stage = new TestStage();
         var facts = Facts(7, promptLength: Prompt.Length) with { Grammar = Grammar("ab") };
         var outcome = Assert.IsType<StepOutcome.Completed>(stage.Runner.Run(StepOf(facts, ChunkOf(7, 0, [.. Prompt, 3], [0, 1], sampleCount: 1))));
-        Assert.Equal([new SequenceFailure(7, "the answer so far is not one that its grammar allows")], outcome.Failures);
+        Assert.Equal([new SequenceFailure(7, "the answer so far is not one that its grammar allows", IsSound: true)], outcome.Failures);
         Assert.Equal(
             "sequence 9 has a grammar and starts at position 20, but a history of 18 tokens",
             stage.Refuse(StepOf(Facts(9, promptLength: 18) with { Grammar = Grammar("ab") }, ChunkOf(9, 20, [1], [0, 1]))));
