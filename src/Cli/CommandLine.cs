@@ -20,7 +20,7 @@ public static class CommandLine
     /// <param name="bytes">For the commands that read or write exact bytes; null: the console's.</param>
     public static async Task<int> RunAsync(IReadOnlyList<string> args, TextReader input, TextWriter output, TextWriter error, ByteStreams? bytes = null)
     {
-        var parsed = Root(input, bytes ?? ByteStreams.OfConsole(), args.Count > 0 ? args[0] : null).Parse(args);
+        var parsed = Root(input, bytes ?? ByteStreams.OfConsole(), args.Count > 0 ? args[0] : null).Parse(args, Words);
         if (parsed.Errors.Count > 0)
         {
             var first = parsed.Errors[0];
@@ -45,6 +45,9 @@ public static class CommandLine
             return ExitCode.Failed;
         }
     }
+
+    /// <summary>A word that begins with @ is a word like any other: a prompt, or a file that an option says how to read.</summary>
+    static readonly ParserConfiguration Words = new() { ResponseFileTokenReplacer = null };
 
     const string About = "Serves one Llama model over several machines. PATH is a .gguf file (first part if split) or a Hugging Face folder.";
 

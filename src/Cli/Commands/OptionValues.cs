@@ -44,7 +44,7 @@ static class SizeOption
     public static Option<long?> Create(string name, string description) => new(name)
     {
         HelpName = "BYTES",
-        Description = $"{description}, such as 8GB or 7.5GiB",
+        Description = $"{description} (such as 8GB or 7.5GiB)",
         CustomParser = result =>
         {
             var written = result.Tokens[0].Value;
@@ -71,7 +71,7 @@ sealed class DurationOption : Option<string>
     {
         (_otherwise, _orZero) = (otherwise, orZero);
         HelpName = "TIME";
-        Description = $"{description}, such as 90s or 10min";
+        Description = $"{description} (such as 90s or 10min)";
         DefaultValueFactory = _ => Written(otherwise);
         CustomParser = result =>
         {

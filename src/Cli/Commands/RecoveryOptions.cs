@@ -11,7 +11,7 @@ sealed class RecoveryOptions
     readonly Option<int> _minWorkers = new("--min-workers")
     {
         HelpName = "M",
-        Description = "workers that are enough when others do not come or were lost; without it as few as have the memory",
+        Description = "fewest workers to serve with when others do not come or were lost, if they have the memory",
         DefaultValueFactory = _ => 1,
     };
 

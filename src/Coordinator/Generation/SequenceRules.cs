@@ -16,7 +16,7 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
     const int LongestId = 128;
 
     /// <summary>Characters of a session's name.</summary>
-    public const int LongestSessionKey = 512;
+    public const int LongestSessionKey = 128;
 
     /// <summary>The first rule that is broken, in one line; null if none is.</summary>
     public string? FirstProblem(SequenceRequest request) => ProblemOfLimits(request) ?? ProblemOfPrompt(request.Prompt);

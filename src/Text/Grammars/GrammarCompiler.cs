@@ -84,12 +84,34 @@ public static class GrammarCompiler
         try
         {
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = GrammarLimits.Depth });
+            CheckTexts(document.RootElement);
             return document.RootElement.Clone();
         }
         catch (JsonException e)
         {
             throw new GrammarException(IsDepth(json) ? $"it is nested deeper than {GrammarLimits.Depth}"
                 : $"it is no JSON: {e.Message.ReplaceLineEndings(" ").TrimEnd('.')}");
+        }
+    }
+
+    /// <summary>Names and texts can be written that are none: half a surrogate pair. Nobody behind this has to think of them.</summary>
+    static void CheckTexts(JsonElement element)
+    {
+        switch (element.ValueKind)
+        {
+            case JsonValueKind.String:
+                SchemaValues.TextOf(element);
+                break;
+            case JsonValueKind.Array:
+                foreach (var item in element.EnumerateArray()) CheckTexts(item);
+                break;
+            case JsonValueKind.Object:
+                foreach (var property in element.EnumerateObject())
+                {
+                    SchemaValues.NameOf(property);
+                    CheckTexts(property.Value);
+                }
+                break;
         }
     }
 

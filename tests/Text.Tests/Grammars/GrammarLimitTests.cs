@@ -18,6 +18,9 @@ public sealed class GrammarLimitTests
         { (int)GrammarKind.JsonSchema, "{\"enum\":[" + string.Join(',', Enumerable.Range(0, 60_000)) + "]}", "60000 values; the most is 20000" },
         { (int)GrammarKind.JsonSchema, "{\"pattern\":\"^(a|b)*a(a|b){30}$\"}", "too many states" },
         { (int)GrammarKind.JsonSchema, "{\"pattern\":\"((a{100}){100}){100}\"}", "too large" },
+        { (int)GrammarKind.JsonSchema, "{\"pattern\":\"((" + Repeat("()", 50) + "){10000}){10000}\"}", "too much work" },
+        { (int)GrammarKind.JsonSchema, "{\"properties\":{" + string.Join(',', Enumerable.Range(0, 40_000).Select(i => $"\"{i}\":{{}}")) + "}}", "too much work|too large" },
+        { (int)GrammarKind.JsonSchema, References(1_000, keywords: 10_000), "too much work" },
         { (int)GrammarKind.JsonSchema, "{\"pattern\":\"a\",\"maxLength\":1000000}", "'maxLength' is too large" },
         { (int)GrammarKind.JsonSchema, Chain(60, "allOf"), "too much work" },
         { (int)GrammarKind.JsonSchema, Chain(60, "anyOf"), "too much work" },
@@ -52,6 +55,11 @@ public sealed class GrammarLimitTests
         var properties = new JsonObject(Enumerable.Range(0, 1_000).Select(i => KeyValuePair.Create($"property{i}", (JsonNode?)new JsonObject { ["type"] = "string" })));
         Assert.True(GrammarProbe.Of(GrammarSource.OfSchema(new JsonObject { ["properties"] = properties })).Accepts("{\"property3\":\"x\", \"property999\":\"\"}"));
     }
+
+    /// <summary>Each property refers to one definition with many keywords.</summary>
+    static string References(int count, int keywords) =>
+        $"{{\"properties\":{{{string.Join(',', Enumerable.Range(0, count).Select(i => $"\"{i}\":{{\"$ref\":\"#/$defs/d\"}}"))}}},\"$defs\":{{\"d\":{{"
+        + $"{string.Join(',', Enumerable.Range(0, keywords).Select(i => $"\"x-{i}\":1"))}}}}}}}";
 
     static string Repeat(string text, int count) => string.Concat(Enumerable.Repeat(text, count));
 

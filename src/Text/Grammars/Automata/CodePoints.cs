@@ -38,8 +38,6 @@ sealed class CodePoints
         return new([.. merged]);
     }
 
-    public CodePoints Union(CodePoints other) => OfRanges([.. _ranges, .. other._ranges]);
-
     public CodePoints Complement()
     {
         var gaps = new List<(int, int)>();

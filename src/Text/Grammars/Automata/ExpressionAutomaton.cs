@@ -11,6 +11,9 @@ sealed class ExpressionAutomaton(WorkBudget budget)
     readonly List<List<int>> _empty = [];
     readonly List<(CodePoints Characters, int Target)?> _reads = [];
 
+    /// <summary>A part of the expression is looked at: also one that adds no state, of which a bound can ask for millions.</summary>
+    public void Visit() => budget.Spend(50);
+
     public int Add()
     {
         if (_empty.Count == GrammarLimits.ExpressionStates) throw GrammarException.Limit("an expression is too large", GrammarLimits.ExpressionStates);

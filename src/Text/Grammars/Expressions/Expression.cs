@@ -63,6 +63,7 @@ static class ExpressionCompiler
     /// <returns>The state behind the expression.</returns>
     static int Build(Expression expression, int from, ExpressionAutomaton automaton, IReadOnlyList<Expression> rules)
     {
+        automaton.Visit();
         switch (expression)
         {
             case Expression.Character character:

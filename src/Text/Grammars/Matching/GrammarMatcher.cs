@@ -13,12 +13,16 @@ sealed class GrammarMatcher
     /// <summary>Masks of lexemes that are put together for one mask.</summary>
     const int MostParts = 200_000;
 
+    /// <summary>Nodes of the vocabulary's trie that may be walked for one mask, about a tenth of a second.</summary>
+    const long MostWalked = 20_000_000;
+
     readonly MaskCache _cache;
     readonly ReadingSteps _steps;
     readonly List<Readings> _readings = [];
     readonly List<List<Reading>> _behind = [];
     int _settled;
     int _parts;
+    long _walkedBefore;
 
     public GrammarMatcher(RuleSet rules, MaskCache cache)
     {
@@ -55,7 +59,7 @@ sealed class GrammarMatcher
     /// <exception cref="GrammarException">The grammar is too ambiguous for this answer.</exception>
     public void Mask(Span<ulong> mask)
     {
-        _parts = 0;
+        (_parts, _walkedBefore) = (0, _cache.Walked);
         var readings = _readings[^1];
         foreach (var reading in readings.Open) Add(_cache.All, reading, mask, depth: 0);
         if (!readings.MayEnd) return;
@@ -66,6 +70,7 @@ sealed class GrammarMatcher
     void Add(MaskCache.Trie trie, in Reading reading, Span<ulong> mask, int depth)
     {
         if (++_parts > MostParts) throw GrammarException.Limit("the grammar is too ambiguous: there are too many ways to read the next token", MostParts);
+        if (_cache.Walked - _walkedBefore > MostWalked) throw new GrammarException("the grammar has too many expressions that the next token may belong to");
         var found = _cache.Of(trie, _steps.LexemeOf(reading), reading.State);
         found.AddTo(mask);
         if (found.Rest is not { } rest) return;

@@ -45,6 +45,9 @@ sealed class MaskCache
 
     readonly Trie _notPlain;
 
+    /// <summary>Nodes of tries that walks have looked at, for whoever bounds the work for one mask.</summary>
+    public long Walked { get; private set; }
+
     /// <summary>All tokens of the vocabulary.</summary>
     public Trie All { get; private set; }
 
@@ -88,6 +91,7 @@ sealed class MaskCache
         _states[0] = state;
         for (var i = 0; i < nodes.Length;)
         {
+            Walked++;
             ref readonly var node = ref nodes[i];
             var next = lexeme.Next(_states[node.Depth - 1], node.Value);
             if (next < 0)

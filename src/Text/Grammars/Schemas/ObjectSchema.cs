@@ -24,23 +24,28 @@ sealed class ObjectSchema
     readonly NotFacts _nots;
     readonly SchemaGrammar _grammar;
     readonly List<string> _names = [];
+    readonly List<(SchemaPart Part, ILookup<string, SchemaPart> Named)> _properties = [];
     readonly HashSet<string> _required = [];
     readonly List<(SchemaPart Of, SchemaPart Value, CharacterAutomaton Names)> _patterns = [];
 
     ObjectSchema(SchemaFacts facts, NotFacts nots, SchemaGrammar grammar)
     {
         (_facts, _nots, _grammar) = (facts, nots, grammar);
+        var known = new HashSet<string>();
         foreach (var part in facts.Parts)
         {
-            foreach (var (name, _) in part.Map("properties"))
-                if (!_names.Contains(name)) _names.Add(name);
+            var properties = part.Map("properties").ToList();
+            grammar.Budget.Spend(properties.Count * 2_000L);
+            _properties.Add((part, properties.ToLookup(property => property.Name, property => property.Part)));
+            foreach (var (name, _) in properties)
+                if (known.Add(name)) _names.Add(name);
             foreach (var (pattern, value) in part.Map("patternProperties")) _patterns.Add((part, value, StringSchema.OfPattern(part, pattern, grammar.Budget)));
         }
         foreach (var part in facts.Parts)
             foreach (var name in Required(part))
             {
                 _required.Add(name);
-                if (!_names.Contains(name)) _names.Add(name);
+                if (known.Add(name)) _names.Add(name);
             }
         if (_patterns.Count > MostPatterns) throw _patterns[0].Of.Refuse($"'patternProperties' has {_patterns.Count} patterns; the most is {MostPatterns}");
     }
@@ -48,8 +53,7 @@ sealed class ObjectSchema
     public static Expression Make(SchemaFacts facts, NotFacts nots, SchemaGrammar grammar)
     {
         if (nots.Values.Any(value => value.ValueKind == JsonValueKind.Object)) throw facts.Parts[0].Refuse("'not' of an object cannot be enforced");
-        if (!facts.Parts.Any(part => SchemaKeywords.TypesOf(part).HasFlag(JsonTypes.Object) || part.Find("unevaluatedProperties") is not null)
-            && nots.Names.Count == 0) return grammar.AnyObject();
+        if (!facts.Parts.Any(part => SchemaKeywords.TypesOf(part).HasFlag(JsonTypes.Object)) && nots.Names.Count == 0) return grammar.AnyObject();
         return new ObjectSchema(facts, nots, grammar).Make();
     }
 
@@ -95,7 +99,7 @@ sealed class ObjectSchema
             part.Inner(part.Find("propertyNames")!.Value, "propertyNames")).ToList();
         foreach (var name in _names)
         {
-            _grammar.Budget.Spend(1_000);
+            _grammar.Budget.Spend(10_000);
             var isRequired = _required.Contains(name);
             var isAllowed = !_nots.Names.Contains(name) && names.All(part => IsNameOf(part, name));
             if (!isAllowed && isRequired) return Expression.Never;
@@ -109,14 +113,10 @@ sealed class ObjectSchema
     /// <summary>What a named property must be: by its name, by patterns, or else as a further one, of each of the schemas.</summary>
     IEnumerable<SchemaPart> SchemasOf(string name)
     {
-        foreach (var part in _facts.Parts)
+        foreach (var (part, named) in _properties)
         {
-            var isNamed = false;
-            foreach (var (_, value) in part.Map("properties").Where(property => property.Name == name))
-            {
-                yield return value;
-                isNamed = true;
-            }
+            var isNamed = named.Contains(name);
+            foreach (var value in named[name]) yield return value;
             foreach (var (of, value, names) in _patterns.Where(pattern => pattern.Of.Path == part.Path && pattern.Names.Accepts(name)))
             {
                 yield return value;

@@ -93,10 +93,12 @@ sealed class SchemaCheck(SchemaReferences references)
             && required.EnumerateArray().Any(name => !value.TryGetProperty(SchemaValues.TextOf(name), out _))) return false;
         var patterns = part.Map("patternProperties").Select(pattern =>
             (Names: StringSchema.OfPattern(part, pattern.Name, references.Budget), pattern.Part)).ToList();
+        var properties = part.Map("properties").ToLookup(known => known.Name, known => known.Part);
+        references.Budget.Spend((properties.Count + value.GetPropertyCount()) * 1_000L);
         foreach (var property in value.EnumerateObject())
         {
             var name = SchemaValues.NameOf(property);
-            var schemas = part.Map("properties").Where(known => known.Name == name).Select(known => known.Part)
+            var schemas = properties[name]
                 .Concat(patterns.Where(pattern => pattern.Names.Accepts(name)).Select(pattern => pattern.Part)).ToList();
             if (schemas.Count == 0 && part.Find("additionalProperties") is { } additional) schemas.Add(part.Inner(additional, "additionalProperties"));
             if (!schemas.All(schema => Meets(property.Value, schema))) return false;

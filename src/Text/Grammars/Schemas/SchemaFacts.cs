@@ -86,6 +86,7 @@ sealed class SchemaFacts
             return;
         }
         if (part.Schema.ValueKind is not JsonValueKind.Object) throw part.Refuse("a schema must be an object, true or false");
+        references.Budget.Spend(part.Schema.GetPropertyCount() * 2_500L);   // each keyword is looked for among them
         if (!within.Add(part.Path)) throw part.Refuse("the schema refers to itself without an end");
         if (within.Count > GrammarLimits.Depth) throw new GrammarException($"references and 'allOf' are nested deeper than {GrammarLimits.Depth}", part.Path);
         SchemaKeywords.Check(part);

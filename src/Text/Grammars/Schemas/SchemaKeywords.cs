@@ -66,7 +66,7 @@ static class SchemaKeywords
     static readonly (string Keyword, JsonTypes Types)[] Typical =
     [
         ("properties", JsonTypes.Object), ("required", JsonTypes.Object), ("additionalProperties", JsonTypes.Object), ("patternProperties", JsonTypes.Object),
-        ("propertyNames", JsonTypes.Object), ("minProperties", JsonTypes.Object), ("maxProperties", JsonTypes.Object), ("items", JsonTypes.Array),
+        ("propertyNames", JsonTypes.Object), ("unevaluatedProperties", JsonTypes.Object), ("minProperties", JsonTypes.Object), ("maxProperties", JsonTypes.Object), ("items", JsonTypes.Array),
         ("prefixItems", JsonTypes.Array), ("minItems", JsonTypes.Array), ("maxItems", JsonTypes.Array), ("pattern", JsonTypes.String),
             ("format", JsonTypes.String),
         ("minLength", JsonTypes.String), ("maxLength", JsonTypes.String), ("minimum", JsonTypes.Number), ("maximum", JsonTypes.Number),

@@ -130,7 +130,7 @@ sealed record ExactNumber(bool IsNegative, string Whole, string Fraction)
         var exponentAt = json.AsSpan().IndexOfAny('e', 'E');
         var exponent = 0;
         if (exponentAt >= 0 && (!int.TryParse(json.AsSpan(exponentAt + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent)
-            || Math.Abs(exponent) > MostDigits))
+            || exponent is < -MostDigits or > MostDigits))
             return null;
         var mantissa = (exponentAt < 0 ? json : json[..exponentAt]).TrimStart('-').Split('.');
         var (whole, fraction) = (mantissa[0], mantissa.Length > 1 ? mantissa[1] : "");

@@ -12,6 +12,7 @@ public sealed class SchemaGrammarTests
     [InlineData("{\"enum\":[\"a\",\"bb\",1,2.5],\"type\":\"string\",\"minLength\":2}", "\"bb\"", "\"a\"|1")]
     [InlineData("{\"enum\":[1,5,2.5,\"x\"],\"type\":\"integer\",\"maximum\":4}", "1", "5|2.5")]
     [InlineData("{\"type\":\"integer\",\"enum\":[1.0,2]}", "1.0|2", "1.5")]
+    [InlineData("{\"unevaluatedProperties\":false}", "{}", "{\"a\":1}|[]")]
     public void Scalars(string schema, string accepted, string others) => Check(schema, accepted, others);
 
     [Theory]
