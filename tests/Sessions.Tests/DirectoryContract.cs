@@ -143,6 +143,17 @@ public abstract class DirectoryContract : IAsyncLifetime
         Assert.Equal(BeginOutcome.NotFound, (await _directory.BeginTurnAsync(shortLived, TimeSpan.Zero, null, default)).Outcome);
         Assert.Equal(1, await _directory.SweepAsync(default));
         Assert.Equivalent(new[] { longLived, used }, (await _directory.ListAsync(new(10), default))!.Sessions.Select(session => session.Id), strict: true);
+
+        // A turn is use: one that began in time and goes on is committed.
+        _time.Advance(TimeSpan.FromMinutes(19));
+        var slow = await BeginAsync(used);
+        for (var i = 0; i < 6; i++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(20));
+            Assert.True(await _directory.RenewAsync(used, slow.Lease!));
+        }
+        Assert.Equal(CommitOutcome.Committed, await _directory.CommitAsync(used, slow.Lease!, WithIds(slow.State!, 2)));
+        Assert.Equal(2, (await _directory.FindAsync(used, default))!.Turns);
     }
 
     protected async Task A_client_has_only_so_manyAsync()

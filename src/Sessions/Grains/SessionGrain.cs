@@ -90,10 +90,12 @@ sealed partial class SessionGrain(
     public async Task<CommitOutcome> CommitAsync(SessionLease lease, SessionState next)
     {
         // An activation that has died may have given the lease. Then nobody holds one here, and the epoch says whether the session has changed since.
-        var isHolder = lease == _lease || (_lease is null && State is not null);
-        if (!isHolder || (State?.Epoch ?? 0) != lease.Epoch) return CommitOutcome.LeaseLost;
+        var isHolder = lease == _lease;
+        if (!isHolder && (_lease is not null || State is null)) return CommitOutcome.LeaseLost;
         try
         {
+            // A turn is use: who holds the lease began before the session's time was over.
+            if ((isHolder && stored.RecordExists ? stored.State.Epoch : State?.Epoch ?? 0) != lease.Epoch) return CommitOutcome.LeaseLost;
             await WriteAsync(next with { Updated = Now, Epoch = lease.Epoch + 1, TurnsTaken = next.TurnsTaken + 1 });
             return CommitOutcome.Committed;
         }
@@ -103,7 +105,7 @@ sealed partial class SessionGrain(
         }
         finally
         {
-            Release();
+            if (isHolder || _lease is null) Release();
         }
     }
 
@@ -177,7 +179,7 @@ sealed partial class SessionGrain(
         {
             await catalog.PutAsync(state.ToEntry(Id));
         }
-        catch (Exception e) when (e is StateStoreException or RedisException)
+        catch (Exception e) when (e is StateStoreException or RedisException or TimeoutException)
         {
             LogStale(Id, e.Message);
         }

@@ -39,12 +39,22 @@ public sealed record SessionHistory
     /// <summary>How many positions of KV that replica had of the session when the last turn ended. It may have given them up since.</summary>
     [Id(7)] public int ResidentPositions { get; init; }
 
+    /// <summary>Digest of what else the prompt was made from: functions, variables, the template. The ids stand for the messages only beside the same.</summary>
+    [Id(8)] public string Form { get; init; } = "";
+
     /// <summary>The history as it was after the first of its turns.</summary>
     /// <param name="turns">1 to the number of <see cref="Turns"/>.</param>
     public SessionHistory UpTo(int turns)
     {
         var last = Turns[turns - 1];
-        return this with { Messages = Messages[..last.Messages], Ids = Ids[..last.Ids], Turns = Turns[..turns], ResidentPositions = 0, Replica = "" };
+        return this with
+        {
+            Messages = Messages[..last.Messages],
+            Ids = last.Ids <= Ids.Length ? Ids[..last.Ids] : [],
+            Turns = Turns[..turns],
+            ResidentPositions = 0,
+            Replica = "",
+        };
     }
 }
 

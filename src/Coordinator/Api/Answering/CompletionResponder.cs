@@ -52,6 +52,7 @@ sealed class CompletionResponder(
         var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
         var form = makeForm(new AnswerFacts($"{Guid.NewGuid():N}", time.GetUtcNow(), model, settings, promptTokens, choices.Count, run));
         var unsent = settings.Stream ? await new StreamedAnswer(http, run, form, time).SendAsync() : await SendWholeAsync(http, run, form, choices.Count);
+        if (run.Error is not null) turn.Discard();
         if (run is { Refused: true, Error: { } error }) Counted(error);
         return unsent;
     }
@@ -60,7 +61,7 @@ sealed class CompletionResponder(
     async Task<ApiOutcome<AnswerGrammar>> MakeGrammarAsync(HttpContext http, CompletionRequest request)
     {
         if (request is { Tools: not { Choice: ToolChoice.Required }, Settings.Grammar: null }) return AnswerGrammar.None;
-        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormat, _grammars), http.RequestAborted);
+        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormat, model.Tokenizer.StopIds, _grammars), http.RequestAborted);
         if (made.Failed(out var error, out var grammar)) return error;
         foreach (var function in grammar.Loosened) RequestReader.AddAdjusted(http.Response, $"tools.{function}.parameters", "object");
         return grammar;

@@ -21,8 +21,9 @@ sealed class AnswerFormats(ServedModel model, ApiOptions options)
     /// <returns>Null if there is nothing to look for.</returns>
     public AnswerFormat? Of(CompletionRequest request, EncodedPrompt prompt)
     {
-        // A call that a grammar enforces begins at once.
-        var reasoning = request.MayReason && _reasons && request.Tools is not { Choice: ToolChoice.Required } ? PlaceOf(prompt) : ReasoningPlace.None;
+        // What a grammar enforces begins at once.
+        var isFree = request.Settings.Grammar is null && request.Tools is not { Choice: ToolChoice.Required };
+        var reasoning = request.MayReason && _reasons && isFree ? PlaceOf(prompt) : ReasoningPlace.None;
         if (request.Tools is { } tools) return new(ToolFormat, tools.Names, SingleCall: !tools.Parallel, reasoning);
         return reasoning is ReasoningPlace.None ? null : new(null, NoFunctions, SingleCall: false, reasoning);
     }

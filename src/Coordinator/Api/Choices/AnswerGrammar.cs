@@ -20,9 +20,13 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
     public static AnswerGrammar None { get; } = new(null, []);
 
     /// <summary>Takes as long as compiling a grammar does, where it is not known yet.</summary>
-    public static ApiOutcome<AnswerGrammar> Of(CompletionRequest request, ToolFormat format, GrammarCache known)
+    /// <param name="endIds">The model's tokens that end an answer.</param>
+    public static ApiOutcome<AnswerGrammar> Of(CompletionRequest request, ToolFormat format, IReadOnlySet<int> endIds, GrammarCache known)
     {
         var asked = request.Settings.Grammar;
+        var field = request.Tools is { Choice: ToolChoice.Required } ? "tool_choice" : asked?.Field;
+        if (field is not null && !request.Settings.StopIds.Overlaps(endIds))
+            return ApiError.Invalid(field, $"'{field}' needs an end of the answer: the model has no token for it, or 'ignore_eos' is set.");
         if (request.Tools is { Choice: ToolChoice.Required } required) return OfCalls(required, null, format, known);
         if (asked is null) return None;
         if (known.Compile(asked.Source).Refusal is { } refusal) return ApiError.Invalid(asked.Field, $"'{asked.Field}' cannot be enforced: {refusal}.");

@@ -39,6 +39,9 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
     public Task<ApiOutcome<string>> DetokenizeAsync(IReadOnlyList<int> ids, CancellationToken cancellation)
         => InTurnAsync<string>(() => Detokenize(ids), cancellation);
 
+    /// <summary>The form of calls that the operator has chosen; null: the template's.</summary>
+    public string? ToolParser => options.ToolParser?.ToString();
+
     /// <summary>Other work on a request that takes a processor for a while, such as compiling a grammar.</summary>
     public Task<ApiOutcome<T>> WorkAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class => InTurnAsync(work, cancellation);
 

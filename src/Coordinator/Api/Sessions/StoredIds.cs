@@ -14,10 +14,13 @@ sealed class StoredIds(PromptEncoder encoder, ServedModel model)
         var last = history.Turns.LastOrDefault();
         if (last is not null && last.Messages > history.Messages.Length)
             return ApiError.Invalid("turns", $"'turns' speaks of {last.Messages} messages; there are {history.Messages.Length}.");
+        // Of earlier turns nothing can be checked, so nobody goes on from their ids.
+        SessionTurn[] turns = [.. history.Turns.Select(turn => turn == last ? turn : turn with { Ids = 0 })];
         var without = history with { Ids = [], Turns = [.. history.Turns.Select(turn => turn with { Ids = 0 })] };
         if (history.Ids.Length == 0 || last is null) return without;
-        return new TurnText(encoder, model).OfStored(state, cancellation) is { } text && model.Tokenizer.StandsForWordsOf(history.Ids, text.Question + text.Answer)
-            ? history
+        var (text, chat) = (new TurnText(encoder, model), TurnText.ChatOf(state));
+        return text.OfStored(chat, history, cancellation) is { } stored && model.Tokenizer.StandsForWordsOf(history.Ids, stored.Question + stored.Answer)
+            ? history with { Turns = turns, Form = text.FormOf(chat, addSpecialTokens: false) }
             : without;
     }
 }

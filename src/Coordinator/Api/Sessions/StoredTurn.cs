@@ -23,12 +23,14 @@ sealed class StoredTurn : Turn
     readonly CancellationTokenSource _ending = new();
     readonly Task _renewing;
     bool _ended;
+    bool _keepsPartial;
 
     /// <param name="begun">Of a turn that has begun.</param>
     public StoredTurn(CompletionRequest request, TurnInput input, BeginReply begun, SessionDirectory directory, ITokenizer tokenizer, TimeProvider time)
-        : base(request, [new EncodedPrompt("", input.History.Ids)])
+        : base(request, [new EncodedPrompt(input.Text, input.History.Ids)])
     {
         (_directory, _tokenizer, _begun, _input) = (directory, tokenizer, begun, input);
+        _keepsPartial = request.Session.KeepPartial && request.Settings.Stream;   // of a whole answer nothing is told before its end
         _renewing = RenewAsync(time);
     }
 
@@ -40,11 +42,13 @@ sealed class StoredTurn : Turn
 
     SessionLease Lease => _begun.Lease!;
 
+    public override void Discard() => _keepsPartial = false;
+
     public override async ValueTask DisposeAsync()
     {
         await _ending.CancelAsync();
         await _renewing;
-        if (!_ended && Request.Session.KeepPartial && Record.Text.Length > 0) await CommitAsync();   // why that fails is in the log; nobody reads the answer
+        if (!_ended && _keepsPartial && Record.Text.Length > 0) await CommitAsync();   // why that fails is in the log; nobody reads the answer
         if (!_ended) await AbortAsync();
         _ending.Dispose();
     }
@@ -98,11 +102,24 @@ sealed class StoredTurn : Turn
         using var timer = new PeriodicTimer(RenewEvery, time);
         try
         {
-            while (await timer.WaitForNextTickAsync(_ending.Token) && await _directory.RenewAsync(Id, Lease)) { }
+            while (await timer.WaitForNextTickAsync(_ending.Token) && await TryRenewAsync()) { }
         }
-        catch (Exception e) when (e is OperationCanceledException or StateStoreException)
+        catch (OperationCanceledException)
         {
             return;
+        }
+    }
+
+    /// <returns>False if the lease is another's. A store that is gone for a moment may be back at the next try.</returns>
+    async Task<bool> TryRenewAsync()
+    {
+        try
+        {
+            return await _directory.RenewAsync(Id, Lease);
+        }
+        catch (StateStoreException)
+        {
+            return true;
         }
     }
 }

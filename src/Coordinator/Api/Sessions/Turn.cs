@@ -19,6 +19,11 @@ class Turn(CompletionRequest request, IReadOnlyList<EncodedPrompt> prompts) : IA
     /// <summary>To be called when the answer is made and its end has not been told; null: nothing is to be done. Gives an error that ends the answer.</summary>
     public virtual Func<Task<ApiError?>>? Closing => null;
 
+    /// <summary>The answer failed: what there is of it is not to be kept.</summary>
+    public virtual void Discard()
+    {
+    }
+
     /// <summary>Ends the turn, whatever became of the answer.</summary>
     public virtual ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

@@ -8,8 +8,9 @@ namespace LlamaCluster.Coordinator.Api.Sessions;
 
 /// <summary>What a turn asks the model, and what of the history stays.</summary>
 /// <param name="History">All messages up to the question, and the ids of the prompt.</param>
+/// <param name="Text">The prompt as the template writes it.</param>
 /// <param name="Dropped">Messages that had no room.</param>
-sealed record TurnInput(SessionHistory History, int Dropped);
+sealed record TurnInput(SessionHistory History, string Text, int Dropped);
 
 /// <summary>
 /// Makes the prompt of a turn. Where the text of history and new messages begins with the text that the stored ids stand for, those ids are kept and only
@@ -31,6 +32,8 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit l
         var before = state.History;
         var chat = (RawPrompt.Chat)request.Prompts[0];
         chat = chat with { Now = state.Created, Variables = chat.Variables.Count == 0 ? TurnText.VariablesOf(before) : chat.Variables };
+        if (request.Session.Mode == SessionMode.Append && (chat.Tools is not null || before.Messages.Concat(chat.Messages.Select(SessionForm.TextOf)).Any(IsOfCalls)))
+            return ApiError.Unsupported("tools", "Functions cannot be used where a session is gone on with by new messages only: calls are kept as the text that they were. Send all messages, with \"session_mode\": \"replace\".");
         string[] sent = [.. chat.Messages.Select(SessionForm.TextOf)];
         string[] messages = request.Session.Mode == SessionMode.Append ? [.. before.Messages, .. sent] : sent;
         var turns = messages.AsSpan().StartsWith(before.Messages) ? before.Turns : [];
@@ -42,10 +45,10 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit l
         };
         if (Encode(chat, before, messages, request, cancellation).Failed(out var refused, out var encoded)) return refused;
         var ids = encoded.Ids;
-        history = history with { Ids = ids, Turns = encoded.Extends ? turns : [.. turns.Select(turn => turn with { Ids = 0 })] };
+        history = history with { Ids = ids, Form = _text.FormOf(chat, request.AddSpecialTokens), Turns = encoded.Extends ? turns : [.. turns.Select(turn => turn with { Ids = 0 })] };
         if (request.Session.Truncate && ids.Length + Least(request.Settings) > limit.Tokens) return Truncate(chat, history, request, cancellation);
         if (ids.Length >= limit.Tokens) return Full(before, ids.Length, request);
-        return _rules.Check(ids, request.Settings, Field) is { } wrong ? wrong : new TurnInput(history, 0);
+        return _rules.Check(ids, request.Settings, Field) is { } wrong ? wrong : new TurnInput(history, encoded.Text, 0);
     }
 
     /// <summary>Drops as many of the oldest turns as it takes to have some room again; the system messages at the beginning stay.</summary>
@@ -56,16 +59,16 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit l
         // Where the rest of the conversation may begin: with a question.
         int[] starts = [.. Enumerable.Range(head, roles.Length - head).Where(index => index > head && roles[index] == User)];
         var (first, last) = (0, starts.Length - 1);
-        int[]? ids = null;
+        Encoded? chosen = null;
         var kept = -1;
         while (first <= last)
         {
             var middle = (first + last) / 2;
             if (Encode(chat, SessionHistory.Empty, After(history, head, starts[middle]), request, cancellation).Failed(out var refused, out var encoded)) return refused;
-            if (encoded.Ids.Length + Reserve(request.Settings) <= limit.Tokens) (ids, kept, last) = (encoded.Ids, starts[middle], middle - 1);
+            if (encoded.Ids.Length + Reserve(request.Settings) <= limit.Tokens) (chosen, kept, last) = (encoded, starts[middle], middle - 1);
             else first = middle + 1;
         }
-        if (ids is null)
+        if (chosen is null)
         {
             // The newest question alone may fit with less room behind it.
             var newest = starts.Length > 0 ? starts[^1] : head;
@@ -73,16 +76,17 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit l
             if (encoded.Ids.Length >= limit.Tokens)
                 return ApiError.ContextExceeded(Field,
                     $"{limit}, but the system messages and the newest question alone have {encoded.Ids.Length}, which leaves no room for an answer. Shorten them. {limit.Why}");
-            (ids, kept) = (encoded.Ids, newest);
+            (chosen, kept) = (encoded, newest);
         }
+        if (_rules.Check(chosen.Ids, request.Settings, Field) is { } wrong) return wrong;
         var dropped = kept - head;
         return new TurnInput(history with
         {
             Messages = After(history, head, kept),
-            Ids = ids,
+            Ids = chosen.Ids,
             Turns = [.. history.Turns.Where(turn => turn.Messages > kept).Select(turn => new SessionTurn(turn.Messages - dropped, 0, turn.AnswerCharacters))],
             Dropped = history.Dropped + dropped,
-        }, dropped);
+        }, chosen.Text, dropped);
     }
 
     static string TextOf(IReadOnlyDictionary<string, JsonNode?> variables)
@@ -109,10 +113,12 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit l
     {
         if (_text.Render(chat, messages, cancellation).Failed(out var refused, out var text)) return refused;
         if (!request.Session.Truncate && _rules.CheckText(text, Field) is { } tooLong) return tooLong;
-        if (_text.OfStored(chat, before, cancellation)?.RestOf(text) is { } rest && _text.Follow(rest) is { } suffix)
-            return new Encoded([.. before.Ids, .. suffix], Extends: true);
-        return new Encoded([.. encoder.Tokenize(text, request.AddSpecialTokens)], Extends: false);
+        if (before.Form == _text.FormOf(chat, request.AddSpecialTokens) && _text.OfStored(chat, before, cancellation)?.RestOf(text) is { } rest
+            && _text.Follow(rest) is { } suffix) return new Encoded([.. before.Ids, .. suffix], text, Extends: true);
+        return new Encoded([.. encoder.Tokenize(text, request.AddSpecialTokens)], text, Extends: false);
     }
 
-    sealed record Encoded(int[] Ids, bool Extends);
+    static bool IsOfCalls(string message) => JsonNode.Parse(message) is JsonObject fields && ((string?)fields["role"] == "tool" || fields["tool_calls"] is not null);
+
+    sealed record Encoded(int[] Ids, string Text, bool Extends);
 }

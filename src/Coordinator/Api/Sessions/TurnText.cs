@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Api.Requests;
@@ -10,13 +11,20 @@ namespace LlamaCluster.Coordinator.Api.Sessions;
 /// <summary>The texts that a session's messages are for the model, and the ids of what follows one. To be used in the encoder's turn.</summary>
 sealed class TurnText(PromptEncoder encoder, ServedModel model)
 {
+    /// <summary>Digest of what a prompt is made from besides messages.</summary>
+    public string FormOf(RawPrompt.Chat chat, bool addSpecialTokens)
+    {
+        var variables = new JsonObject(chat.Variables.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.DeepClone())));
+        var form = new JsonArray(chat.Tools?.ToTemplate(), variables, addSpecialTokens, model.Template?.Source, encoder.ToolParser);
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(form.ToJsonString())));
+    }
+
     public static IReadOnlyDictionary<string, JsonNode?> VariablesOf(SessionHistory history) => history.Variables is { } variables
         ? JsonNode.Parse(variables)!.AsObject().ToDictionary(entry => entry.Key, entry => entry.Value)
         : ImmutableDictionary<string, JsonNode?>.Empty;
 
-    /// <inheritdoc cref="OfStored(RawPrompt.Chat, SessionHistory, CancellationToken)"/>
-    public StoredText? OfStored(SessionState state, CancellationToken cancellation) => OfStored(
-        new RawPrompt.Chat([], AddGenerationPrompt: true) { Now = state.Created, Variables = VariablesOf(state.History) }, state.History, cancellation);
+    /// <summary>A prompt of a session's messages without functions, as its state says.</summary>
+    public static RawPrompt.Chat ChatOf(SessionState state) => new([], AddGenerationPrompt: true) { Now = state.Created, Variables = VariablesOf(state.History) };
 
     /// <summary>The text that the stored ids stand for; null if they are of another model, or not known.</summary>
     public StoredText? OfStored(RawPrompt.Chat chat, SessionHistory before, CancellationToken cancellation)
