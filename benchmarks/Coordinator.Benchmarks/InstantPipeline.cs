@@ -8,8 +8,8 @@ namespace LlamaCluster.Coordinator.Benchmarks;
 sealed class InstantPipeline(int kvBlocks) : IPipeline
 {
     const int VocabularySize = 32_000;
-    const int Stages = 2;
 
+    static readonly int[] Stages = [0, 8];   // first layers
     static readonly SampledToken Sampled = new() { Id = 5, Logprob = -1 };
 
     ulong _lastStep;

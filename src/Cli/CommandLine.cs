@@ -1,9 +1,13 @@
 using System.CommandLine;
 using LlamaCluster.Cli.Bench;
 using LlamaCluster.Cli.CapacityPlanning;
+using LlamaCluster.Cli.Certificates;
 using LlamaCluster.Cli.Chat;
 using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cli.Doctor;
+using LlamaCluster.Cli.Keys;
 using LlamaCluster.Cli.Models;
+using LlamaCluster.Cli.Observing;
 using LlamaCluster.Cli.Sessions;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
@@ -62,15 +66,22 @@ public static class CommandLine
             ("coordinator", CoordinatorCommand.Create),
             ("worker", WorkerCommand.Create),
             ("chat", () => ChatCommand.Create(input)),
+            ("top", TopCommand.Create),
+            ("doctor", DoctorCommand.Create),
             ("sessions", SessionsCommand.Create),
             ("generate", GenerateCommand.Create),
             ("tokenize", () => TokenizeCommand.Create(bytes)),
             ("template", TemplateCommand.Create),
+            ("pull", PullCommand.Create),
             ("inspect", InspectCommand.Create),
             ("bench", BenchCommand.Create),
             ("perplexity", PerplexityCommand.Create),
             ("plan", PlanCommand.Create),
             ("quantize", QuantizeCommand.Create),
+            ("metrics", MetricsCommand.Create),
+            ("bundle", BundleCommand.Create),
+            ("ca", AuthorityCommand.Create),
+            ("keys", KeysCommand.Create),
         ];
         var root = new RootCommand(About);
         var one = Array.FindIndex(commands, command => command.Name == only);
@@ -81,5 +92,5 @@ public static class CommandLine
     static string CommandOf(ParseResult parsed)
         => parsed.CommandResult.Command is RootCommand ? "llamacluster" : $"llamacluster {parsed.CommandResult.Command.Name}";
 
-    static string OneLine(string message) => message.ReplaceLineEndings(" ").TrimEnd();
+    static string OneLine(string message) => ErrorText.OneLine(message).TrimEnd();
 }

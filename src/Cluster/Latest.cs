@@ -24,7 +24,7 @@ public sealed class Latest<T>(T initial)
             if (EqualityComparer<T>.Default.Equals(value, old.Value)) return old.Value;
             _version = new Version(value);
         }
-        old.Superseded.SetResult();
+        old.Supersede();
         return value;
     }
 
@@ -34,7 +34,7 @@ public sealed class Latest<T>(T initial)
         for (var version = _version; ; version = _version)
         {
             if (condition(version.Value)) return version.Value;
-            await version.Superseded.Task.WaitAsync(cancellation);
+            await version.SupersededAsync(cancellation);
         }
     }
 
@@ -42,6 +42,39 @@ public sealed class Latest<T>(T initial)
     {
         public T Value => value;
 
-        public TaskCompletionSource Superseded { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        readonly List<TaskCompletionSource> _waiting = [];
+        bool _superseded;
+
+        /// <summary>Whoever waits goes on in its own synchronisation context, with no thread between.</summary>
+        public async Task SupersededAsync(CancellationToken cancellation)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var news = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            lock (_waiting)
+            {
+                if (_superseded) return;
+                _waiting.Add(news);
+            }
+            try
+            {
+                using var cancelling = cancellation.UnsafeRegister(static (news, token) => ((TaskCompletionSource)news!).TrySetCanceled(token), news);
+                await news.Task;
+            }
+            finally
+            {
+                lock (_waiting) _waiting.Remove(news);
+            }
+        }
+
+        public void Supersede()
+        {
+            TaskCompletionSource[] waiting;
+            lock (_waiting)
+            {
+                _superseded = true;
+                waiting = [.. _waiting];
+            }
+            foreach (var news in waiting) news.TrySetResult();
+        }
     }
 }

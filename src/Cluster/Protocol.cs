@@ -3,7 +3,7 @@ namespace LlamaCluster.Cluster;
 /// <summary>The version of the protocols in src/Protos. Processes of different versions do not work together: Register refuses.</summary>
 public static class ProtocolVersion
 {
-    public const uint Current = 4;
+    public const uint Current = 8;
 }
 
 /// <summary>How big the messages of the protocols may get. Both hosts refuse what is bigger.</summary>

@@ -57,7 +57,10 @@ public sealed record ClusterDeadlines
     /// <summary>Running sequences have this long to finish when a worker wants to leave that nobody can take over from. Default 20 s.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>Running sequences have this long to finish when the coordinator stops. Default 5 s.</summary>
+    /// <summary>A worker that leaves is kept for so long from the end of its view on, so that others can fetch its KV. Default 20 s.</summary>
+    public TimeSpan Handover { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Running sequences have this long to finish when the coordinator stops. Default 5 s (--drain-timeout).</summary>
     public TimeSpan Shutdown { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The pause after the first view that failed although all its workers are still there. It doubles each time. Default 0.5 s.</summary>
@@ -89,7 +92,8 @@ public sealed class ClusterDeadlinesValidator : IValidateOptions<ClusterDeadline
         ?? Problem("--recovery-timeout", options.Recovery)
         ?? Problem("--wait-for-workers", options.WaitForWorkers)
         ?? Problem(nameof(options.Drain), options.Drain)
-        ?? Problem(nameof(options.Shutdown), options.Shutdown)
+        ?? Problem(nameof(options.Handover), options.Handover)
+        ?? Problem("--drain-timeout", options.Shutdown)
         ?? Problem(nameof(options.FirstRetry), options.FirstRetry)
         ?? Problem(nameof(options.LongestRetry), options.LongestRetry);
 }

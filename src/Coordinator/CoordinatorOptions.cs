@@ -1,5 +1,6 @@
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Api.Keys;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
@@ -20,6 +21,15 @@ public sealed record CoordinatorOptions
 
     /// <summary>Where workers reach the coordinator. Port 0 takes a free one.</summary>
     public string GrpcListen { get; init; } = "http://127.0.0.1:0";
+
+    /// <summary>
+    /// An address for /metrics alone, beside the API's, which has it too: for those who scrape but may not reach the API. Port 0 takes a free one.
+    /// Null, the default: none.
+    /// </summary>
+    public string? MetricsListen { get; init; }
+
+    /// <summary>The form of log lines. Default: text.</summary>
+    public LogFormat LogFormat { get; init; }
 
     /// <summary>Workers that are wanted; any further ones are spare. 1 to 1024, default 2.</summary>
     public int Workers { get; init; } = 2;
@@ -48,6 +58,15 @@ public sealed record CoordinatorOptions
     /// <summary>Certificates for all traffic between the cluster's processes; the API is not encrypted. Null, the default: nothing is.</summary>
     public TlsFiles? Tls { get; init; }
 
+    /// <summary>A file with what workers must know to be taken in; see <see cref="JoinToken"/>. Null, the default: any worker is.</summary>
+    public string? JoinTokenFile { get; init; }
+
+    /// <summary>
+    /// Whether addresses that other machines reach may serve whoever comes: the API without <see cref="ApiOptions.KeysFile"/>, the workers' address without
+    /// <see cref="JoinTokenFile"/> and <see cref="Tls"/>. Default false: that is an error.
+    /// </summary>
+    public bool Insecure { get; init; }
+
     /// <summary>Whether the gRPC address answers server reflection, so that tools such as grpcurl can list and call its services. Default false.</summary>
     public bool GrpcReflection { get; init; }
 
@@ -60,9 +79,17 @@ public sealed record CoordinatorOptions
     /// <summary>Nobody asked for <see cref="DataFolder"/>: where it cannot be used, nothing is kept and the log says so. Default false: it is an error.</summary>
     public bool DataFolderIsDefault { get; init; }
 
+    /// <summary>
+    /// The name of the replica that this coordinator owns: 1 to 64 letters, digits, '-', '_' and '.'. Coordinators that share a store need different ones, and
+    /// keep theirs when they start again. Null, the default: "replica-0" alone, else one made from the data folder's cluster id.
+    /// </summary>
+    public string? ReplicaName { get; init; }
+
     public SessionsOptions Sessions { get; init; } = new();
 
     public ApiOptions Api { get; init; } = new();
+
+    public AdapterOptions Adapters { get; init; } = new();
 
     public EngineOptions Engine { get; init; } = new();
 
@@ -84,14 +111,28 @@ public sealed class CoordinatorOptionsValidator(
     }
 
     static string? FirstProblem(CoordinatorOptions options) =>
-        ListenProblem("--listen", options.Listen, ListenAddress.FirstProblem(options.Listen, Uri.UriSchemeHttp))
-        ?? ListenProblem("--grpc-listen", options.GrpcListen, ListenAddress.FirstProblem(options.GrpcListen, tls: options.Tls is not null))
+        ListenProblem("--listen", options.Listen, ApiProblem(options))
+        ?? ListenProblem("--grpc-listen", options.GrpcListen, RpcProblem(options))
+        ?? (options.MetricsListen is { } metrics ? ListenProblem("--metrics-listen", metrics, ListenAddress.FirstProblem(metrics, Uri.UriSchemeHttp)) : null)
         ?? Problem("--workers", options.Workers, 1, 1024)
         ?? Problem("--min-workers", options.MinWorkers, 1, options.Workers)
         ?? (options.TensorParallel is { } ranks ? Problem("--tensor-parallel", ranks, 1, RankShares.MaxRanks) : null)
         ?? Problem("--streams", options.Streams, 1, 4096)
+        ?? (options.ReplicaName is { } replica && !WorkerId.IsValid(replica) ? $"--name is '{replica}'; it must be 1 to 64 letters, digits, '-', '_' and '.'" : null)
         ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null)
+        ?? options.Adapters.FirstProblem()
         ?? options.Sessions.FirstProblem();
+
+    /// <summary>A certificate of the API's own hides what is said, but lets in whoever comes; keys do not.</summary>
+    static string? ApiProblem(CoordinatorOptions options) =>
+        options.Api.Certificate is null && options.Listen.StartsWith("https:", StringComparison.OrdinalIgnoreCase)
+            ? $"https needs a certificate: give {ApiCertificateFiles.CertificateOption} and {ApiCertificateFiles.KeyOption} too"
+        : ListenAddress.FirstProblem(options.Listen, options.Api.Certificate is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)
+        ?? Exposure.Problem(options.Listen, asks: options.Api.KeysFile is not null, ApiKeyFile.Option, options.Insecure);
+
+    static string? RpcProblem(CoordinatorOptions options) =>
+        ListenAddress.FirstProblem(options.GrpcListen, tls: options.Tls is not null)
+        ?? Exposure.Problem(options.GrpcListen, asks: options.Tls is not null || options.JoinTokenFile is not null, Exposure.MemberProofs, options.Insecure);
 
     static string? ListenProblem(string name, string value, string? problem) => problem is null ? null : $"{name} is '{value}'; {problem}";
 }

@@ -26,9 +26,13 @@ static class MemoryArithmetic
         return $"{line}: in whole layers of {Gigabytes(middle)} (the first with the embedding: {Gigabytes(first)}) there is no way to share them out";
     }
 
-    /// <summary>The weights that all workers hold together. If layers share weights, each worker holds one layer.</summary>
-    static double HeldBytes(ModelFootprint model, int workers) =>
-        model.LayersAreAlike ? model.Bytes - (model.LayerCount - Math.Min(workers, model.LayerCount)) * model.Layers[0].Bytes : model.Bytes;
+    /// <summary>The weights that all workers hold together. If layers share weights, each worker holds one layer of each kind.</summary>
+    static double HeldBytes(ModelFootprint model, int workers)
+    {
+        if (!model.LayersAreAlike) return model.Bytes;
+        var kinds = model.Layers.ToLookup(layer => layer.Experts is not null);
+        return model.Bytes - kinds.Sum(kind => (kind.Count() - Math.Min(workers, kind.Count())) * kind.First().Bytes);
+    }
 
     static string Memories(PlanningProblem problem)
     {

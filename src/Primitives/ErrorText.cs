@@ -17,6 +17,18 @@ public static class ErrorText
     /// <summary>Another component's message, which may quote parts of the file.</summary>
     public static string Sentence(string message) => Show(message, MaxSentence).TrimEnd('.');
 
+    /// <summary>
+    /// A message as one line that does nothing but be read: line ends become spaces, and other control characters, which may steer a terminal, are written
+    /// as escapes. Most messages have none, and are returned as they are.
+    /// </summary>
+    public static string OneLine(string message)
+    {
+        var line = message.ReplaceLineEndings(" ");
+        foreach (var letter in line)
+            if (char.IsControl(letter)) return Show(line, int.MaxValue);
+        return line;
+    }
+
     static string Show(string text, int maxLength)
     {
         var shown = new StringBuilder();

@@ -47,6 +47,27 @@ public sealed record SamplingOptions
     /// <summary>Report log-probabilities of the prompt's own tokens as well.</summary>
     public bool PromptLogprobs { get; init; }
 
+    /// <summary>Which of the prompt's hidden states are reported, as one vector. Such a sequence generates nothing.</summary>
+    public Pooling Pooling { get; init; }
+
     /// <summary>Whether a penalty is on, so that scores depend on the earlier tokens.</summary>
     public bool NeedsHistory => this is not { RepetitionPenalty: 1, FrequencyPenalty: 0, PresencePenalty: 0 };
+}
+
+/// <summary>
+/// How the hidden states of a text's tokens, after the model's last norm, become one vector. Numbers and meanings are those of llama.cpp's pooling types.
+/// </summary>
+public enum Pooling
+{
+    /// <summary>No vector is made.</summary>
+    None = 0,
+
+    /// <summary>The mean of all tokens'.</summary>
+    Mean = 1,
+
+    /// <summary>The first token's ("cls").</summary>
+    First = 2,
+
+    /// <summary>The last token's, which in a model that reads forwards has seen all others.</summary>
+    Last = 3,
 }

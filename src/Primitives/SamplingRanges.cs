@@ -55,6 +55,7 @@ public static class SamplingRanges
         ?? FrequencyPenalty.Problem(options.FrequencyPenalty)
         ?? PresencePenalty.Problem(options.PresencePenalty)
         ?? (options.TopLogprobs is null or >= 0 and <= MaxTopLogprobs ? null : $"top_logprobs is {options.TopLogprobs}; it must be from 0 to {MaxTopLogprobs}")
+        ?? (Enum.IsDefined(options.Pooling) ? null : $"pooling is {(int)options.Pooling}; it must be from 0 to {(int)Pooling.Last}")
         ?? BiasProblem(options.LogitBias, vocabularySize)
         ?? EndProblem(options, vocabularySize);
 

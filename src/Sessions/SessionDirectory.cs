@@ -16,39 +16,36 @@ public sealed record CreateReply(SessionEntry? Session);
 /// </summary>
 public sealed partial class SessionDirectory : IAsyncDisposable, IDisposable
 {
-    /// <summary>After a failed start all calls fail for so long without another try.</summary>
-    public static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
-
-    static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(60);
-
     const int SweptAtATime = 100;
 
-    readonly Lock _lock = new();
     readonly SessionsOptions _options;
-    readonly StatePlace _place;
+    readonly SiloOwner _silo;
     readonly TimeProvider _time;
-    readonly ILoggerFactory _loggers;
     readonly ILogger _logger;
-    Task<SessionSilo>? _silo;
-    string? _temporary;
-    long _started;
+    TemporaryState? _temporary;
     volatile bool _failing;
 
+    /// <param name="silo">Belongs to the directory from now on.</param>
+    public SessionDirectory(SessionsOptions options, SiloOwner silo, TimeProvider time, ILoggerFactory loggers)
+        => (_options, _silo, _time, _logger) = (options, silo, time, loggers.CreateLogger<SessionDirectory>());
+
     public SessionDirectory(SessionsOptions options, StatePlace place, TimeProvider time, ILoggerFactory loggers)
+        : this(options, new SiloOwner(place, time, loggers) { Dashboard = options.OrleansDashboard }, time, loggers)
     {
-        (_options, _place, _time, _loggers) = (options, place, time, new SiloLogging(loggers));
-        _logger = loggers.CreateLogger<SessionDirectory>();
     }
 
-    /// <summary>Sessions that end with this process. In a folder of the system's for temporary files, which only this user can read.</summary>
+    /// <summary>Sessions that end with this process.</summary>
     public static SessionDirectory Temporary(SessionsOptions options, TimeProvider time, ILoggerFactory loggers)
     {
-        var folder = Path.Combine(Path.GetTempPath(), $"llamacluster-sessions-{Guid.NewGuid():N}");
-        return new SessionDirectory(options, options.PlaceIn(folder), time, loggers) { _temporary = folder };
+        var temporary = new TemporaryState();
+        return new SessionDirectory(options, temporary.Place, time, loggers) { _temporary = temporary };
     }
 
     /// <summary>Whether there may be sessions that nobody has asked for since this process started.</summary>
-    public bool MayHoldSessions => _place is not StatePlace.File { Path: var path } || File.Exists(path);
+    public bool MayHoldSessions => _silo.Place is not StatePlace.File { Path: var path } || File.Exists(path);
+
+    /// <summary>Starts what is needed, which otherwise the first one who asks does.</summary>
+    public Task StartAsync(CancellationToken cancellation) => CallAsync(_ => Task.FromResult(true), cancellation);
 
     /// <param name="first">What it begins as; its times are set here.</param>
     public async Task<CreateReply> CreateAsync(SessionState first, CancellationToken cancellation)
@@ -66,7 +63,15 @@ public sealed partial class SessionDirectory : IAsyncDisposable, IDisposable
     {
         if (fresh is not null && await FindAsync(id, cancellation) is null && await IsFullAsync(fresh.Client, cancellation)) return new(BeginOutcome.TooManySessions);
         var asked = new BeginTurn(wait, fresh is null ? null : Timed(fresh));
-        return await CallAsync(silo => GrainOf(silo, id).BeginTurnAsync(asked, cancellation), cancellation);
+        try
+        {
+            return await CallAsync(silo => GrainOf(silo, id).BeginTurnAsync(asked with { Holder = silo.Name }, cancellation), cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            await AbortAsync(id, new SessionLease(asked.Request, 0));   // it may have begun just then
+            throw;
+        }
     }
 
     public Task<bool> RenewAsync(string id, SessionLease lease) => CallAsync(silo => GrainOf(silo, id).RenewAsync(lease), CancellationToken.None);
@@ -112,12 +117,8 @@ public sealed partial class SessionDirectory : IAsyncDisposable, IDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Task<SessionSilo>? silo;
-        lock (_lock) silo = _silo;
-        if (silo is null) return;
-        await ((Task)silo).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (silo.IsCompletedSuccessfully) await silo.Result.DisposeAsync();
-        if (_temporary is not null && Directory.Exists(_temporary)) Directory.Delete(_temporary, recursive: true);
+        await _silo.DisposeAsync();
+        _temporary?.Dispose();
     }
 
     /// <summary>For owners that cannot wait.</summary>
@@ -138,43 +139,18 @@ public sealed partial class SessionDirectory : IAsyncDisposable, IDisposable
     {
         try
         {
-            var result = await call(await SiloAsync().WaitAsync(cancellation)).WaitAsync(cancellation);
-            if (_failing) LogRecovered(_place);
+            var result = await _silo.CallAsync(call, cancellation);
+            if (_failing) LogRecovered(_silo.Place);
             _failing = false;
             return result;
         }
-        catch (Exception e) when (e is not OperationCanceledException || !cancellation.IsCancellationRequested)
+        catch (StateStoreException problem)
         {
-            var problem = StoreProblems.Explain(e, _place);
             if (!_failing) LogFailing(problem.Message);
             _failing = true;
-            throw problem;
+            throw;
         }
     }
-
-    Task<SessionSilo> SiloAsync()
-    {
-        lock (_lock)
-        {
-            var isUsable = _silo is { IsCompleted: false } or { IsCompletedSuccessfully: true, Result.HasFailed: false };
-            if (isUsable || (_silo is { IsFaulted: true } && _time.GetElapsedTime(_started) < RetryPause)) return _silo!;
-            _started = _time.GetTimestamp();
-            return _silo = StartAsync(_silo is { IsCompletedSuccessfully: true } ? _silo.Result : null);
-        }
-    }
-
-    async Task<SessionSilo> StartAsync(SessionSilo? failed)
-    {
-        await Task.Yield();   // out of the lock
-        if (failed is not null) await failed.DisposeAsync();
-        using var deadline = new CancellationTokenSource(StartDeadline, _time);
-        var silo = await SessionSilo.StartAsync(_place, _time, _loggers, deadline.Token);
-        LogStarted(_place, (long)_time.GetElapsedTime(_started).TotalMilliseconds);
-        return silo;
-    }
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Sessions are kept in {Place} (started in {Milliseconds} ms)")]
-    partial void LogStarted(StatePlace place, long milliseconds);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Sessions fail, all else goes on: {Problem}")]
     partial void LogFailing(string problem);

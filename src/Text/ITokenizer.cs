@@ -20,6 +20,16 @@ public interface ITokenizer
     /// <param name="parseSpecial">Recognise special tokens written in the text; otherwise they are plain characters.</param>
     void Encode(ReadOnlySpan<byte> text, List<int> ids, bool addSpecial, bool parseSpecial);
 
+    /// <summary>
+    /// Appends the ids of a prompt whose special tokens count, but for those that would take in certain bytes: these are plain characters.
+    /// </summary>
+    /// <param name="words">Offsets of these bytes, ascending. A tokenizer that cannot tell recognises no special token where there are any.</param>
+    void EncodePrompt(ReadOnlySpan<byte> text, List<int> ids, bool addSpecial, ReadOnlySpan<int> words) =>
+        Encode(text, ids, addSpecial, parseSpecial: words.IsEmpty);
+
+    /// <summary>The written forms of all special tokens.</summary>
+    IEnumerable<string> SpecialWords => [];
+
     /// <summary>The exact bytes that an id stands for. A control token gives its written form, an unknown id nothing.</summary>
     ReadOnlyMemory<byte> BytesOf(int id);
 
@@ -45,6 +55,32 @@ public static class TokenizerStrings
         List<int> ids = [];
         tokenizer.Encode(Encoding.UTF8.GetBytes(text), ids, addSpecial, parseSpecial);
         return ids;
+    }
+
+    /// <summary>
+    /// Appends the ids of a text that stands within another, where no special token is read. A SentencePiece vocabulary puts a space in front of a text, and
+    /// here it does not.
+    /// </summary>
+    public static void EncodeWithin(this ITokenizer tokenizer, ReadOnlySpan<byte> text, List<int> ids)
+    {
+        var first = ids.Count;
+        // Behind a line feed, which no token of such a vocabulary goes on from, a text is as it would be within another.
+        tokenizer.Encode([(byte)'\n', .. text], ids, addSpecial: false, parseSpecial: false);
+        if (ids.Count > first && tokenizer.BytesOf(ids[first]).Span is [(byte)' ', ..])
+        {
+            var bytes = 0;
+            for (var i = first; i <= ids.Count && bytes <= 2; i++)
+            {
+                if (bytes == 2)
+                {
+                    ids.RemoveRange(first, i - first);
+                    return;
+                }
+                if (i < ids.Count) bytes += tokenizer.BytesOf(ids[i]).Length;
+            }
+        }
+        ids.RemoveRange(first, ids.Count - first);
+        tokenizer.Encode(text, ids, addSpecial: false, parseSpecial: false);
     }
 
     /// <summary>See <see cref="ITokenizer.Decode"/>. Bytes that are not UTF-8 become U+FFFD.</summary>

@@ -36,6 +36,12 @@ public sealed class ModelText
     /// <summary>The chat template's Jinja source; null if the model has none.</summary>
     public string? TemplateSource => _source?.Text;
 
+    /// <summary>How the files say that embeddings are pooled; none: they say nothing.</summary>
+    public Pooling Pooling { get; init; }
+
+    /// <summary>What the files say of the tokens for filling in (<see cref="InfillTokens"/>).</summary>
+    public InfillIds Infill { get; init; } = InfillIds.None;
+
     /// <summary>Bos as it is written, for the template; null if the model has none.</summary>
     public string? BosText { get; }
 

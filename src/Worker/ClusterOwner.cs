@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker;
 
@@ -11,7 +12,8 @@ namespace LlamaCluster.Worker;
 /// other the key of the registration. A coordinator with a lower epoch of the same cluster is an older one that has been replaced. Safe for
 /// concurrent use.
 /// </summary>
-sealed class ClusterOwner
+/// <param name="join">What this worker and its coordinator must both know. Null: nothing.</param>
+sealed class ClusterOwner(JoinToken? join = null)
 {
     readonly Lock _lock = new();
     PeerKey? _key;
@@ -46,6 +48,17 @@ sealed class ClusterOwner
         {
             lock (_lock) return _key?.ToHeaders(_worker) ?? [];
         }
+    }
+
+    /// <summary>What a registration carries beside its message.</summary>
+    public Metadata JoinHeaders(RegisterRequest request) => join?.HeadersFor(request) ?? [];
+
+    /// <summary>Makes sure that who answered a registration is the coordinator of this worker's cluster.</summary>
+    /// <exception cref="RpcException">UNAUTHENTICATED: it does not know the join token.</exception>
+    public void CheckAnswer(RegisterRequest request, Metadata trailers)
+    {
+        if (join?.ProblemOfCoordinator(request, trailers.GetValue(JoinToken.Header)) is { } problem)
+            throw new RpcException(new Status(StatusCode.Unauthenticated, problem));
     }
 
     /// <summary>A registration begins. Earlier keys are worth nothing from now on.</summary>

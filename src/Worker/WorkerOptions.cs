@@ -18,6 +18,15 @@ public sealed record WorkerOptions
     /// </summary>
     public string Listen { get; init; } = "http://127.0.0.1:0";
 
+    /// <summary>
+    /// Where Prometheus finds /metrics, over plain HTTP. Port 0: any free one. Default: nowhere; the coordinator exports what workers tell it of each
+    /// step.
+    /// </summary>
+    public string? MetricsListen { get; init; }
+
+    /// <summary>The form of log lines. Default: text.</summary>
+    public LogFormat LogFormat { get; init; }
+
     /// <summary>Compute threads. Default 0: one for each processor this process may use.</summary>
     public int Threads { get; init; }
 
@@ -72,6 +81,15 @@ public sealed record WorkerOptions
     /// <summary>Certificates for all traffic of the cluster. Default: none, all of it is plain.</summary>
     public TlsFiles? Tls { get; init; }
 
+    /// <summary>A file with what the coordinator must know too; see <see cref="JoinToken"/>. Default: none, any coordinator at the address is taken.</summary>
+    public string? JoinTokenFile { get; init; }
+
+    /// <summary>
+    /// Whether an address that other machines reach may take orders of any coordinator, without <see cref="JoinTokenFile"/> and <see cref="Tls"/>. Default
+    /// false: that is an error.
+    /// </summary>
+    public bool Insecure { get; init; }
+
     /// <summary>
     /// The longest that another process may keep a step, a link or a stream of weights waiting. A dead process is noticed sooner, by the end of
     /// its connection. Steps get more time where the coordinator expects them to be slow. Default 120 s: the stage before may be computing a
@@ -122,7 +140,9 @@ public static class WorkerOptionsRules
         : options.Coordinator.Scheme != SchemeOf(options)
             ? $"--coordinator is '{options.Coordinator}'; it must be {SchemeOf(options)}: the cluster has TLS everywhere or nowhere"
                 + " (--tls-cert, --tls-key, --tls-ca)"
-        : ListenAddress.FirstProblem(options.Listen, tls: options.Tls is not null) is { } problem ? $"--listen is '{options.Listen}'; {problem}"
+        : ListenProblem(options) is { } problem ? $"--listen is '{options.Listen}'; {problem}"
+        : options.MetricsListen is { } metrics && ListenAddress.FirstProblem(metrics, Uri.UriSchemeHttp) is { } other
+            ? $"--metrics-listen is '{metrics}'; {other}"
         : options.Threads is < 0 or > MaxThreads ? $"--threads is {options.Threads}; it must be from 1 to {MaxThreads}, or 0 for one a processor"
         : options.MemoryBytes is < 1 ? $"--memory is {options.MemoryBytes}; it must be a number of bytes from 1"
         : options.CacheBytes is < 1 ? $"--weights-cache-size is {options.CacheBytes}; it must be a number of bytes from 1"
@@ -132,6 +152,10 @@ public static class WorkerOptionsRules
             ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
         : options.ModelPath is { } path && !ModelFiles.Exist(path) ? $"--model is '{path}'; there is no such file or folder"
         : TimeProblem(nameof(options.PeerTimeout), options.PeerTimeout) ?? TimeProblem("--orphan-timeout", options.OrphanTimeout) ?? TimeProblem(nameof(options.DrainTimeout), options.DrainTimeout);
+
+    static string? ListenProblem(WorkerOptions options) =>
+        ListenAddress.FirstProblem(options.Listen, tls: options.Tls is not null)
+        ?? Exposure.Problem(options.Listen, asks: options.Tls is not null || options.JoinTokenFile is not null, Exposure.MemberProofs, options.Insecure);
 
     static string SchemeOf(WorkerOptions options) => options.Tls is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps;
 

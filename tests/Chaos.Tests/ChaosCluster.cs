@@ -1,6 +1,7 @@
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Integration.Tests.Network;
 using LlamaCluster.Integration.Tests.Up;
 using LlamaCluster.Testing;
 
@@ -14,11 +15,15 @@ sealed class ChaosCluster : IAsyncDisposable
 
     readonly List<CliProcess> _workers = [];
     readonly Dictionary<string, CliProcess> _byName = [];
+    readonly Dictionary<CliProcess, int> _machines = [];
+    readonly TempFolder _caches = new();
+    readonly NamespaceNetwork? _network;
+    readonly int _threads;
     int _started;
 
-    ChaosCluster(CoordinatorHost host)
+    ChaosCluster(CoordinatorHost host, NamespaceNetwork? network, int threads)
     {
-        Host = host;
+        (Host, _network, _threads) = (host, network, threads);
         Http = new HttpClient { BaseAddress = host.ApiAddress, Timeout = Timeout.InfiniteTimeSpan };
     }
 
@@ -28,37 +33,80 @@ sealed class ChaosCluster : IAsyncDisposable
 
     public IReadOnlyList<CliProcess> Workers => _workers;
 
-    public static async Task<ChaosCluster> StartAsync(int workers, int wanted, int ranks)
-    {
-        var host = CoordinatorHost.Create(new CoordinatorOptions
+    /// <summary>The one that the next worker is started on.</summary>
+    public int FreeMachine => Enumerable.Range(0, int.MaxValue).First(machine => !_machines.ContainsValue(machine));
+
+    /// <param name="model">Null: the demo model.</param>
+    /// <param name="threads">Of each worker.</param>
+    public static Task<ChaosCluster> StartAsync(int workers, int wanted, int ranks, string? model = null, int kvTokens = KvTokens, int threads = 1) =>
+        StartAsync(workers, threads, null, new CoordinatorOptions
         {
-            ModelPath = SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf"),
-            Listen = "http://127.0.0.1:0",
-            GrpcListen = "http://127.0.0.1:0",
+            ModelPath = model ?? DemoModel,
             Workers = wanted,
             TensorParallel = ranks,
-            Engine = new EngineOptions { KvTokens = KvTokens, MaxRunning = 8 },
+            Engine = EngineOf(kvTokens),
             Deadlines = new ClusterDeadlines { WaitForWorkers = CliProcess.Deadline },
         });
+
+    /// <summary>Each worker on a machine of its own, which has no weights.</summary>
+    /// <param name="least">As few workers serve where there are no others.</param>
+    public static Task<ChaosCluster> StartAsync(NamespaceNetwork network, int workers, int least, int ranks) =>
+        StartAsync(workers, threads: 1, network, new CoordinatorOptions
+        {
+            ModelPath = DemoModel,
+            GrpcListen = $"http://{network.Address}:0",
+            Insecure = true,
+            Workers = workers,
+            MinWorkers = least,
+            TensorParallel = ranks,
+            Engine = EngineOf(KvTokens),
+            Deadlines = new ClusterDeadlines { WaitForWorkers = CliProcess.Deadline },
+        });
+
+    static async Task<ChaosCluster> StartAsync(int workers, int threads, NamespaceNetwork? network, CoordinatorOptions options)
+    {
+        var host = CoordinatorHost.Create(options with { Listen = "http://127.0.0.1:0" });
         await host.StartAsync();
-        var cluster = new ChaosCluster(host);
-        for (var i = 0; i < workers; i++) cluster.Add();
-        await cluster.ReadyAsync(workers);
-        return cluster;
+        var cluster = new ChaosCluster(host, network, threads);
+        try
+        {
+            for (var i = 0; i < workers; i++) cluster.Add();
+            await cluster.ReadyAsync(workers);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
     }
 
+    static string DemoModel => SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf");
+
+    static EngineOptions EngineOf(int kvTokens) => new() { KvTokens = kvTokens, MaxRunning = 8 };
+
+    /// <summary>Where there is a network: on a machine that has none.</summary>
     public void Add()
     {
         var name = $"worker-{++_started}";
         var grpc = Host.GrpcAddress.GetLeftPart(UriPartial.Authority);
-        _workers.Add(_byName[name] = CliProcess.Start("worker", "--coordinator", grpc, "--name", name, "--threads", "1", "--memory", "1GB"));
+        string[] command = ["worker", "--coordinator", grpc, "--name", name, "--threads", $"{_threads}", "--memory", "1GB"];
+        if (_network is null) _workers.Add(_byName[name] = CliProcess.Start(command));
+        else
+        {
+            var machine = FreeMachine;
+            command = [.. command, "--listen", "http://0.0.0.0:0", "--insecure", "--cache", _caches.File(name)];
+            _workers.Add(_byName[name] = CliProcess.StartUnder(_network.On(machine, without: Path.GetDirectoryName(DemoModel)), command));
+            _machines.Add(_workers[^1], machine);
+        }
     }
 
     public Task KillAsync(string name) => EndAsync(_byName[name], "KILL");
 
     /// <summary>Completes when so many workers serve or could take over at once.</summary>
+    /// <summary>One that is set aside, since two random deaths in a row hit its shard, counts as well: it could take over.</summary>
     public Task<ClusterStatus> ReadyAsync(int workers) => WaitAsync(
-        status => status.IsReady && status.Workers.Serving + status.Workers.Spare >= workers && status.Workers.Suspected == 0, $"{workers} workers are ready");
+        status => status.IsReady && status.Workers.Serving + status.Workers.Spare + status.Workers.SetAside >= workers && status.Workers.Suspected == 0, $"{workers} workers are ready");
 
     public async Task<ClusterStatus> WaitAsync(Func<ClusterStatus, bool> condition, string what)
     {
@@ -77,8 +125,21 @@ sealed class ChaosCluster : IAsyncDisposable
     public async Task EndAsync(CliProcess worker, string signal)
     {
         _workers.Remove(worker);
+        _machines.Remove(worker);
         await Signals.SendAsync(signal, worker.Id);
         await worker.DisposeAsync();
+    }
+
+    /// <summary>Tells a worker to leave, and waits until it has.</summary>
+    /// <returns>What it wrote.</returns>
+    public async Task<string> LeaveAsync(string name)
+    {
+        var worker = _byName[name];
+        _workers.Remove(worker);
+        await Signals.SendAsync("TERM", worker.Id);
+        await worker.ExitAsync();
+        await worker.DisposeAsync();
+        return worker.Log;
     }
 
     public async ValueTask DisposeAsync()
@@ -86,5 +147,6 @@ sealed class ChaosCluster : IAsyncDisposable
         Http.Dispose();
         foreach (var worker in _workers) await worker.DisposeAsync();
         await Host.DisposeAsync();
+        _caches.Dispose();
     }
 }

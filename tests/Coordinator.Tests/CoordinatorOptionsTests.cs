@@ -1,7 +1,9 @@
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Api.Keys;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Coordinator.Tests;
 
@@ -14,9 +16,19 @@ public sealed class CoordinatorOptionsTests
     public static TheoryData<CoordinatorOptions, string> Wrong => new()
     {
         { Usual with { Listen = "8080" }, "--listen is '8080'" },
-        { Usual with { Listen = "https://127.0.0.1:1" }, "--listen is 'https://127.0.0.1:1'; it must be like http://" },
+        { Usual with { Listen = "https://127.0.0.1:1" }, "--listen is 'https://127.0.0.1:1'; https needs a certificate" },
         { Usual with { Listen = "http://127.0.0.1:1/path" }, "--listen is" },
         { Usual with { GrpcListen = "http://my-host:1" }, "--grpc-listen is 'http://my-host:1'" },
+        {
+            Usual with { Listen = "http://0.0.0.0:80" },
+            "--listen is 'http://0.0.0.0:80'; other machines reach it, and it asks nobody who they are: add --api-keys-file; or --insecure where everybody on"
+        },
+        { Usual with { Listen = "https://[::]:80", Api = new() { Certificate = new("a", "b") } }, "add --api-keys-file; or --insecure" },
+        { Usual with { Listen = "http://10.0.0.1:80", JoinTokenFile = "token" }, "--listen is 'http://10.0.0.1:80'; other machines reach it" },
+        {
+            Usual with { GrpcListen = "http://0.0.0.0:81", Api = new() { KeysFile = "keys" } },
+            "--grpc-listen is 'http://0.0.0.0:81'; other machines reach it, and it asks nobody who they are: add --join-token-file, or --tls-cert, --tls-key and"
+        },
         { Usual with { Workers = 0 }, "--workers is 0; it must be from 1 to 1024" },
         { Usual with { Streams = 0 }, "--streams is 0; it must be from 1 to 4096" },
         { Usual with { Workers = 1025 }, "--workers is 1025" },
@@ -50,10 +62,22 @@ public sealed class CoordinatorOptionsTests
 
     [Theory]
     [InlineData("http://127.0.0.1:8080")]
-    [InlineData("http://0.0.0.0:80")]
+    [InlineData("http://127.3.0.1:80")]
     [InlineData("http://localhost:0")]
     [InlineData("http://[::1]:9000")]
     public void Addresses_to_listen_on(string listen) => Assert.Throws<ModelFormatException>(() => CoordinatorHost.Create(Usual with { Listen = listen, GrpcListen = listen }));
+
+    [Fact]
+    public void Addresses_that_other_machines_reach_are_listened_on_where_callers_are_asked_or_somebody_said_that_they_need_not_be()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(folder.File("token"), "a secret of this test");
+        File.WriteAllText(folder.File("keys"), ApiKeyFile.LineOf("a", "inference", ApiKey.NewText()));
+        var open = Usual with { Listen = "http://0.0.0.0:80", GrpcListen = "http://[::]:81" };
+        var asking = open with { Api = new() { KeysFile = folder.File("keys") }, JoinTokenFile = folder.File("token") };
+        foreach (var options in new[] { asking, open with { Insecure = true } })
+            Assert.Throws<ModelFormatException>(() => CoordinatorHost.Create(options));
+    }
 
     [Theory]
     [InlineData(null, 512)]

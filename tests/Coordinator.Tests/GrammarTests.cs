@@ -21,7 +21,7 @@ public sealed class GrammarTests
     static readonly GrammarSource[] Sources =
     [
         new(GrammarKind.JsonSchema, Schema),
-        GrammarSource.OfChoice(["a cache of keys and values", "a worker", "a worker that holds one shard"]),
+        new(GrammarKind.Choice, """["a cache of keys and values","a worker","a worker that holds one shard"]"""),
         new(GrammarKind.Regex, "([A-Z][a-z]{2,6} ){3,5}\\d{2}\\."),
         new(GrammarKind.Gbnf, "root ::= list\nlist ::= \"(\" item (\", \" item){1,4} \")\"\nitem ::= [a-z]{1,5} | \"[\" list \"]\" | list"),
         GrammarSource.AnyObject,
@@ -52,6 +52,31 @@ public sealed class GrammarTests
         for (var i = 0; i < requests.Length; i += 5) Assert.Equal(expected[i], Text(await crowded.Coordinator.GenerateAsync(requests[i]).Soon()));
         Assert.True(metrics["llamacluster.prefix_cache.hits"] > 0, "nothing was shared");
         Assert.InRange(metrics["llamacluster.speculation.accepted"], 1, metrics["llamacluster.speculation.drafted"] - 1);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task What_a_schema_forces_takes_fewer_steps_and_changes_no_bit(int workers)
+    {
+        const string forcing =
+            """
+            {"type":"object","properties":{"kind_of_the_message":{"const":"a message of the cluster to its workers"},"size_in_blocks":{"type":"integer","minimum":1,"maximum":64},
+            "where_it_goes":{"enum":["to the coordinator","to the last stage"]},"is_the_last_one":{"type":"boolean"}},
+            "required":["kind_of_the_message","size_in_blocks","where_it_goes","is_the_last_one"]}
+            """;
+        var request = Request(new(GrammarKind.JsonSchema, forcing), 200) with { Sampling = new SamplingOptions { LogitBias = Discouraged, TopLogprobs = 2 } };
+        SequenceRequest[] requests = [request, .. Enumerable.Range(0, 4).Select(seed => request with { Sampling = request.Sampling with { Temperature = 0.8f, Seed = (ulong)seed } })];
+        await using var plain = await RealCluster.StartAsync(1, TestCluster.Options with { Engine = new EngineOptions { Speculate = false } });
+        await using var drafting = await RealCluster.StartAsync(workers);
+        using var slow = new MeterSums(plain.Coordinator);
+        using var fast = new MeterSums(drafting.Coordinator);
+
+        foreach (var one in requests)
+            Assert.Equal(Text(await plain.Coordinator.GenerateAsync(one).Soon()), Text(await drafting.Coordinator.GenerateAsync(one).Soon()));
+
+        Assert.InRange(fast["llamacluster.steps"], 1, slow["llamacluster.steps"] * 0.7);
+        Assert.InRange(fast["llamacluster.speculation.accepted"], 1, fast["llamacluster.speculation.drafted"]);
     }
 
     [Fact]

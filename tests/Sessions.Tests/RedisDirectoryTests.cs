@@ -1,4 +1,5 @@
 using LlamaCluster.Sessions.Storage;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Sessions.Tests;
 

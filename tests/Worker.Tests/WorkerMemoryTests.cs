@@ -4,14 +4,40 @@ public class WorkerMemoryTests
 {
     static readonly WorkerOptions Options = new() { Coordinator = new Uri("http://127.0.0.1:1") };
 
+    /// <summary>The runtime's figure is three quarters of a container's limit, where there is one.</summary>
+    static long MostOfMachine => (GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 3 * 4) - 1;
+
     [Fact]
     public void Of_TheOperatorsNumber_IsThat() => Assert.Equal(77, WorkerMemory.Of(Options with { MemoryBytes = 77 }).Bytes);
 
     [Fact]
     public void Of_Nothing_IsLessThanTheMachineHas() =>
-        Assert.InRange(WorkerMemory.Of(Options).Bytes, 1, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - 1);
+        Assert.InRange(WorkerMemory.Of(Options).Bytes, 1, MostOfMachine);
 
     [Fact]
     public void OfEach_SeveralOfOneMachine_IsTheirPartOfIt() =>
-        Assert.InRange(4 * WorkerMemory.OfEach(4), 4, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes - 1);
+        Assert.InRange(4 * WorkerMemory.OfEach(4), 4, MostOfMachine);
+
+    [Theory]
+    [InlineData(2048, 1, 0.9)]
+    [InlineData(16_384, 1, 0.9)]
+    [InlineData(2048, 4, 0.17)]   // each of four has a process of its own
+    [InlineData(512, 1, 0.68)]
+    public void Within_a_container_a_worker_gets_what_processes_leave(int mebibytes, int workers, double least)
+    {
+        var limit = (long)mebibytes << 20;
+
+        var each = WorkerMemory.Within(new ContainerMemory(limit, Used: 90 << 20), own: 90 << 20, workers);
+
+        Assert.InRange(each, (long)(least * limit) - 1, (limit - workers * (160L << 20)) / workers);
+    }
+
+    [Fact]
+    public void Within_a_container_others_keep_what_they_hold()
+    {
+        var alone = WorkerMemory.Within(new ContainerMemory(2L << 30, Used: 100), own: 100, workers: 1);
+
+        Assert.Equal(alone - 5000, WorkerMemory.Within(new ContainerMemory(2L << 30, Used: 5100), own: 100, workers: 1));
+        Assert.Equal(1, WorkerMemory.Within(new ContainerMemory(1 << 20, Used: 0), own: 0, workers: 1));
+    }
 }

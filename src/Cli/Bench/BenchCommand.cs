@@ -78,7 +78,7 @@ static class BenchCommand
     {
         var command = new Command("bench", "Measure prefill, decode, latencies and memory, in this process or in a cluster of N worker processes.")
         {
-            Model, Shape, Layers, ShareLayers, Quant, Kv, Workers, TensorParallel, Threads, Pin, Prompt, Generate, Concurrency, Json,
+            Model, HubOption.Create(), Shape, Layers, ShareLayers, Quant, Kv, Workers, TensorParallel, Threads, Pin, Prompt, Generate, Concurrency, Json,
         };
         command.SetAction(async (parsed, cancellation) =>
         {

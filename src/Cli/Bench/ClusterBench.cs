@@ -21,7 +21,7 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
         using var weights = ModelFiles.Open(options.Model);
         options.Load.CheckContext(weights);
         await using var cluster = await BenchCluster.StartAsync(options, error, cancellation);
-        var facts = StageFacts.Of(cluster.Shards, weights);
+        var facts = StageFacts.Of(cluster.Shards, weights, options.Load.Concurrency);
         var reads = new PlainReads(options.Load.Pin, [.. facts.Select(ThreadsOf), AllThreads, options.Load.Threads, HostThreads]);
         return await cluster.WithWorkersAsync(working => MeasureAsync(cluster, weights, facts, reads, working), cancellation);
     }
@@ -58,7 +58,7 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
             counted.FirstToken, counted.BetweenTokens, counted.StepsPerSecond, [.. stages],
             PredictionCheck.Of(cluster.Plan, options.Load, counted.BetweenTokens, reads.By(options.Load.Threads), reads.By(HostThreads)),
             cluster.PeakResidentBytes(), peak);
-        return BenchReport.Of(options.Load, counted, BenchWeightBytes.PerStep(weights), reads.By(AllThreads), figures);
+        return BenchReport.Of(options.Load, counted, BenchWeightBytes.PerStep(weights, BenchWeightBytes.RowsOfStep(options.Load.Concurrency, facts.Count)), reads.By(AllThreads), figures);
     }
 
     /// <returns>The number of rounds.</returns>

@@ -48,7 +48,7 @@ static class LocalBench
         var peak = process.PeakWorkingSet64;
         using var use = new BandwidthUse(threads);
         streams.Run(use.AfterStep, cancellation);
-        return BenchReport.Of(options, round, use, BenchWeightBytes.PerStep(weights), peak) with
+        return BenchReport.Of(options, round, use, BenchWeightBytes.PerStep(weights, options.Concurrency), peak) with
         {
             LoadBytesPerSecond = BenchWeightBytes.Loaded(weights) / load.TotalSeconds,
         };

@@ -70,15 +70,19 @@ sealed record StageFacts(LayerRange Layers, int Ranks, long WeightBytes, double 
 {
     /// <summary>The stages in order.</summary>
     /// <param name="shards">All shards of a view that is ready.</param>
-    public static IReadOnlyList<StageFacts> Of(IEnumerable<ShardProgress> shards, IModelWeights weights) =>
-        [.. shards.GroupBy(shard => shard.Stage).OrderBy(stage => stage.Key).Select(stage => Of([.. stage], weights))];
+    /// <param name="streams">Streams of which the steps under way, one for each stage, have one row each.</param>
+    public static IReadOnlyList<StageFacts> Of(IEnumerable<ShardProgress> shards, IModelWeights weights, int streams = 1)
+    {
+        var stages = shards.GroupBy(shard => shard.Stage).OrderBy(stage => stage.Key).ToList();
+        return [.. stages.Select(stage => Of([.. stage], weights, BenchWeightBytes.RowsOfStep(streams, stages.Count)))];
+    }
 
-    static StageFacts Of(IReadOnlyList<ShardProgress> ranks, IModelWeights weights)
+    static StageFacts Of(IReadOnlyList<ShardProgress> ranks, IModelWeights weights, double rows)
     {
         var layers = ranks[0].Shard.Layers;
         var shape = new StageShape(layers.First, layers.Count, weights.Config.LayerCount);
         return new StageFacts(
-            layers, ranks.Count, BenchWeightBytes.PerStep(weights, shape), (double)BenchWeightBytes.OfLayers(weights, shape) / layers.Count,
+            layers, ranks.Count, BenchWeightBytes.PerStep(weights, shape, rows), (double)BenchWeightBytes.OfLayers(weights, shape, rows) / layers.Count,
             ranks.Sum(rank => rank.KvBlockBytes));
     }
 }
@@ -90,18 +94,28 @@ static class BenchWeightBytes
     public static long Loaded(IModelWeights weights) =>
         ShardParts.Held(weights, Whole(weights), StageSlice.Whole(weights.Config)).Of(weights.Tensors).Sum(part => part.Bytes);
 
+    /// <summary>Rows of a decoding step, where each stage has one step under way.</summary>
+    public static double RowsOfStep(int streams, int stages) => Math.Max(1, (double)streams / stages);
+
     /// <summary>Read for a step by all stages together.</summary>
-    public static long PerStep(IModelWeights weights) => PerStep(weights, Whole(weights));
+    /// <param name="rows">Rows of the step. Only of experts it matters: those that none of them uses are not read.</param>
+    public static long PerStep(IModelWeights weights, double rows = 1) => PerStep(weights, Whole(weights), rows);
 
     /// <summary>Read for a step by a stage. An embedding that is not the head too does not count: a step reads one row of it per token.</summary>
-    public static long PerStep(IModelWeights weights, StageShape shape) => TensorsOf(weights, shape)
-        .Where(tensor => tensor.Name != LlamaTensors.Embedding || (weights.Config.TiedEmbeddings && shape.HasHead))
-        .Sum(tensor => tensor.Bytes);
+    /// <inheritdoc cref="PerStep(IModelWeights, double)"/>
+    public static long PerStep(IModelWeights weights, StageShape shape, double rows) => BytesRead(
+        weights.Config, rows, TensorsOf(weights, shape).Where(tensor => tensor.Name != LlamaTensors.Embedding || (weights.Config.TiedEmbeddings && shape.HasHead)));
 
-    /// <summary>The bytes of the stage's layers, without embedding and head.</summary>
-    public static long OfLayers(IModelWeights weights, StageShape shape) => Enumerable.Range(shape.FirstLayer, shape.LayerCount)
-        .SelectMany(layer => LlamaTensors.OfLayer(weights.Config, layer))
-        .Sum(tensor => weights.Find(tensor.Name)!.Bytes);
+    /// <summary>The bytes that a step reads of the stage's layers, without embedding and head.</summary>
+    public static long OfLayers(IModelWeights weights, StageShape shape, double rows = 1) => BytesRead(
+        weights.Config, rows, Enumerable.Range(shape.FirstLayer, shape.LayerCount)
+            .SelectMany(layer => LlamaTensors.OfLayer(weights.Config, layer)).Select(tensor => weights.Find(tensor.Name)!));
+
+    static long BytesRead(LlamaConfig config, double rows, IEnumerable<TensorInfo> tensors)
+    {
+        var used = config.Experts is { } experts ? ExpertUse.ShareUsed(experts.Count, experts.UsedCount, rows) : 1;
+        return tensors.Sum(tensor => ExpertTensors.StackOf(tensor.Name) is null ? tensor.Bytes : (long)(tensor.Bytes * used));
+    }
 
     static StageShape Whole(IModelWeights weights) => StageShape.Whole(weights.Config.LayerCount);
 

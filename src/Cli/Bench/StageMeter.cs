@@ -9,7 +9,8 @@ sealed class StageMeter : IDisposable
 {
     readonly MeterListener _listener = new();
     readonly Lock _lock = new();
-    readonly SortedDictionary<int, StageTotals> _stages = [];
+    readonly SortedDictionary<int, double> _syncSeconds = [];   // by stage; a histogram, whose values come as they happen
+    readonly SortedDictionary<int, StageTotals> _stages = [];   // as they were read last
     long _steps;
     long _tokens;
 
@@ -20,43 +21,37 @@ sealed class StageMeter : IDisposable
         {
             if (instrument.Meter.Name == CoordinatorMetrics.MeterName && instrument.Meter.Scope == meters) listener.EnableMeasurementEvents(instrument);
         };
-        _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Count(instrument.Name, value, tags));
-        _listener.SetMeasurementEventCallback<double>((instrument, seconds, tags, _) => CountTime(instrument.Name, seconds, tags));
+        _listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) => Take(instrument.Name, value, tags));
         _listener.Start();
     }
 
     /// <summary>The sums so far.</summary>
     public StageReading Read()
     {
-        lock (_lock) return new StageReading(TimeProvider.System.GetTimestamp(), _steps, _tokens, [.. _stages.Values]);
+        lock (_lock)
+        {
+            (_steps, _tokens) = (0, 0);
+            _stages.Clear();
+            foreach (var (stage, seconds) in _syncSeconds) Add(stage, new StageTotals { SyncSeconds = seconds });
+            _listener.RecordObservableInstruments();
+            return new StageReading(TimeProvider.System.GetTimestamp(), _steps, _tokens, [.. _stages.Values]);
+        }
     }
 
     public void Dispose() => _listener.Dispose();
 
-    void Count(string instrument, long value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
-    {
-        var (stage, rank) = PlaceOf(tags);
-        lock (_lock)
-            switch (instrument)
-            {
-                case CoordinatorMetrics.Steps: _steps += value; break;
-                case CoordinatorMetrics.GeneratedTokens: _tokens += value; break;
-                case CoordinatorMetrics.ActivationsSent: Add(stage, new StageTotals { ActivationBytes = value }); break;
-                case CoordinatorMetrics.TensorSyncSent when rank == 0: Add(stage, new StageTotals { SyncBytes = value }); break;
-            }
-    }
-
     /// <summary>The ranks of a stage compute at the same time, so the first rank's time stands for the stage.</summary>
-    void CountTime(string instrument, double seconds, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    void Take(string instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         var (stage, rank) = PlaceOf(tags);
-        if (rank > 0) return;
         lock (_lock)
-            switch (instrument)
-            {
-                case CoordinatorMetrics.StageBusy: Add(stage, new StageTotals { BusySeconds = seconds }); break;
-                case CoordinatorMetrics.TensorSync: Add(stage, new StageTotals { SyncSeconds = seconds }); break;
-            }
+            if (instrument == CoordinatorMetricTable.Steps.Name) _steps += (long)value;
+            else if (instrument == CoordinatorMetricTable.GeneratedTokens.Name) _tokens += (long)value;
+            else if (instrument == CoordinatorMetricTable.ActivationsSent.Name) Add(stage, new StageTotals { ActivationBytes = (long)value });
+            else if (rank > 0) return;
+            else if (instrument == CoordinatorMetricTable.SyncSent.Name) Add(stage, new StageTotals { SyncBytes = (long)value });
+            else if (instrument == CoordinatorMetricTable.StageBusy.Name) Add(stage, new StageTotals { BusySeconds = value });
+            else if (instrument == CoordinatorMetricTable.StageSync.Name) _syncSeconds[stage] = _syncSeconds.GetValueOrDefault(stage) + value;
     }
 
     void Add(int stage, StageTotals more) => _stages[stage] = _stages.GetValueOrDefault(stage) + more;
@@ -65,8 +60,8 @@ sealed class StageMeter : IDisposable
     {
         var (stage, rank) = (0, 0);
         foreach (var (name, value) in tags)
-            if (name == CoordinatorMetrics.StageTag) stage = (int)value!;
-            else if (name == CoordinatorMetrics.RankTag) rank = (int)value!;
+            if (name == CoordinatorMetricTable.Stage) stage = (int)value!;
+            else if (name == CoordinatorMetricTable.Rank) rank = (int)value!;
         return (stage, rank);
     }
 }

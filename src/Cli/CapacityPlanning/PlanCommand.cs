@@ -16,7 +16,7 @@ static class PlanCommand
 
     public static Command Create()
     {
-        var model = new Option<string?>("--model") { HelpName = "PATH", Description = "a .gguf file (first part if split) or a Hugging Face folder" };
+        var model = new Option<string?>("--model") { HelpName = "PATH", Description = "a .gguf file (first part if split), a Hugging Face folder, or hf://ORG/REPO[:QUANT] of a hub (see `pull`)" };
         var shape = ShapeOption.Create("a shape in place of a model");
         var quant = new Option<string?>("--quant")
         {
@@ -29,7 +29,7 @@ static class PlanCommand
             Description = "the workers, hosts and links; docs/scaling.md has the format",
             Required = true,
         };
-        var (objective, kvType) = (ObjectiveOption.Create("latency"), KvTypeOption.Create());
+        var (objective, kvType) = (ObjectiveOption.Create(PlanObjective.Latency), KvTypeOption.Create());
         var context = new Option<int?>("--context") { HelpName = "N", Description = "positions of each stream; without it 8192 or the model's own limit" };
         var concurrency = new Option<int>("--concurrency") { HelpName = "C", Description = "streams at a time", DefaultValueFactory = _ => 1 };
         var ranks = new Option<int?>("--tensor-parallel")
@@ -44,30 +44,34 @@ static class PlanCommand
         };
         var svg = new Option<string?>("--svg") { HelpName = "FILE", Description = "with --sweep: draw a picture too" };
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
+        var emit = new Option<string?>("--emit-k8s") { HelpName = "DIR", Description = "write the plan as manifests for `kubectl apply -k DIR` too" };
         var command = new Command("plan", "Predict how a model is best split over a cluster, and how fast it would be. Starts nothing.")
         {
-            model, shape, quant, kvType, cluster, objective, context, concurrency, ranks, sweep, svg, json,
+            model, HubOption.Create(), shape, quant, kvType, cluster, objective, context, concurrency, ranks, sweep, svg, json, emit,
         };
         command.SetAction(parsed =>
         {
-            var planned = ModelOf(parsed.GetValue(model), parsed.GetValue(shape), parsed.GetValue(quant), KvTypeOption.ToWire(kvType.In(parsed)));
+            var path = parsed.GetValue(model) is { } named ? HubOption.PathOf(parsed, named) : null;
+            var planned = ModelOf(path, parsed.GetValue(shape), parsed.GetValue(quant), KvTypeOption.ToWire(kvType.In(parsed)));
             var longest = planned.Footprint.ContextLength;
             var question = new PlanQuestion(
                 planned,
-                ObjectiveOption.Parse(parsed.GetRequiredValue(objective)),
+                objective.In(parsed),
                 NumberOption.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, longest), 2, longest),
                 NumberOption.Check("--concurrency", parsed.GetValue(concurrency), 1, MaxStreams),
                 parsed.GetValue(ranks) is { } given ? NumberOption.Check("--tensor-parallel", given, 1, MaxStreams) : null);
             var (described, output) = (ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.InvocationConfiguration.Output);
+            if (parsed.GetValue(sweep) is not null && parsed.GetValue(emit) is not null)
+                throw new InvalidOptionsException("--emit-k8s writes one plan: leave out --sweep");
             if (parsed.GetValue(sweep) is { } axis) Sweep(question, described, AxisOf(axis), parsed.GetValue(svg), parsed.GetValue(json), output);
             else if (parsed.GetValue(svg) is not null) throw new InvalidOptionsException("--svg needs --sweep");
-            else Print(question, described, parsed.GetValue(json), output);
+            else Print(question, described, parsed.GetValue(json), parsed.GetValue(emit), output, parsed.InvocationConfiguration.Error);
             return ExitCode.Done;
         });
         return command;
     }
 
-    static void Print(PlanQuestion question, ClusterDescription cluster, bool json, TextWriter output)
+    static void Print(PlanQuestion question, ClusterDescription cluster, bool json, string? manifests, TextWriter output, TextWriter error)
     {
         var problem = question.On(cluster);
         var plan = PipelinePlanner.Plan(problem) switch
@@ -78,6 +82,8 @@ static class PlanCommand
         };
         if (json) output.WriteLine(PlanJson.Of(question, cluster, problem, plan));
         else new PlanReport(question, cluster, problem, plan).Print(output);
+        if (manifests is null) return;
+        foreach (var line in new KubernetesOverlay(question, cluster, problem, plan).Write(manifests)) error.WriteLine(line);
     }
 
     static void Sweep(PlanQuestion question, ClusterDescription cluster, SweepAxis axis, string? svg, bool json, TextWriter output)

@@ -13,6 +13,7 @@ static class PlanJson
         predicted = true,
         model = question.Model.Footprint.Name,
         weight_bytes = question.Model.Footprint.Bytes,
+        active_weight_bytes = question.Model.Footprint.ActiveBytes,
         cluster = cluster.Name,
         workers = problem.Cluster.Workers.Count,
         hosts = problem.Cluster.Hosts.Count,

@@ -25,7 +25,8 @@ sealed class PlanReport(PlanQuestion question, ClusterDescription cluster, Plann
         var (workers, hosts) = (problem.Cluster.Workers.Count, problem.Cluster.Hosts.Count);
         yield return "PREDICTED, not measured";
         var model = question.Model.Footprint;
-        yield return Text($"model     {model.Name}: {model.LayerCount} layers, {model.Bytes / 1e9:0.0} GB of weights");
+        yield return Text($"model     {model.Name}: {model.LayerCount} layers, {model.Bytes / 1e9:0.0} GB of weights")
+            + (model.HasExperts ? Text($", of which a token uses {model.ActiveBytes / 1e9:0.0} GB") : "");
         yield return $"cluster   {cluster.Name}: {workers} {(workers == 1 ? "worker" : "workers")} on {hosts} {(hosts == 1 ? "host" : "hosts")}";
         var kv = problem.Goal.KvBlocks * question.Model.Footprint.KvBlockBytes * question.Model.Footprint.LayerCount;
         yield return Text($"asked     {question.Objective.ToString().ToLowerInvariant()}, {question.Streams} {(question.Streams == 1 ? "stream" : "streams")}")

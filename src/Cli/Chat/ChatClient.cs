@@ -1,7 +1,6 @@
 using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cluster.Rpc;
@@ -23,6 +22,7 @@ sealed class ChatClient : IDisposable
         var handler = HttpHandlers.ForUsersAddress();
         handler.ConnectTimeout = ConnectTimeout;
         _http = new HttpClient(handler) { BaseAddress = url, Timeout = Timeout.InfiniteTimeSpan };
+        ClientKey.AddTo(_http);
     }
 
     /// <summary>Asks for the name of the model that is served.</summary>
@@ -59,7 +59,7 @@ sealed class ChatClient : IDisposable
             if (response.IsSuccessStatusCode) return response;
             using (response)
             {
-                var problem = ErrorOf(await response.Content.ReadAsStringAsync(cancellation));
+                var problem = ApiErrorText.Of(await response.Content.ReadAsStringAsync(cancellation));
                 throw new CommandFailedException(problem ?? $"{_url} answered {(int)response.StatusCode}");
             }
         }
@@ -71,19 +71,7 @@ sealed class ChatClient : IDisposable
 
     static string? PieceOf(string data)
     {
-        if (ErrorOf(data) is { } error) throw new CommandFailedException($"the answer was cut short: {error}");
+        if (ApiErrorText.Of(data) is { } error) throw new CommandFailedException($"the answer was cut short: {error}");
         return JsonNode.Parse(data)?["choices"] is JsonArray { Count: > 0 } choices ? choices[0]?["delta"]?["content"]?.GetValue<string>() : null;
-    }
-
-    static string? ErrorOf(string json)
-    {
-        try
-        {
-            return JsonNode.Parse(json) is JsonObject answer ? answer["error"]?["message"]?.GetValue<string>() : null;
-        }
-        catch (JsonException)
-        {
-            return null;   // a page of some other server
-        }
     }
 }

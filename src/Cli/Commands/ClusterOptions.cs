@@ -101,18 +101,17 @@ static class TensorOptions
 /// <summary>--objective, for commands that plan.</summary>
 static class ObjectiveOption
 {
-    public static Option<string> Create(string otherwise) => new("--objective")
+    public static WordOption<PlanObjective> Create(PlanObjective otherwise)
     {
-        HelpName = "latency|throughput",
-        Description = "plan for the least time per token of one stream, or for the most tokens per second of all",
-        DefaultValueFactory = _ => otherwise,
-    };
+        (string, PlanObjective)[] words = [("latency", PlanObjective.Latency), ("throughput", PlanObjective.Throughput)];
+        if (otherwise == PlanObjective.Throughput) Array.Reverse(words);
+        return new("--objective", "plan for the least time per token of one stream (latency), or for the most tokens per second of all (throughput)", words);
+    }
+}
 
-    /// <exception cref="InvalidOptionsException">It is neither.</exception>
-    public static PlanObjective Parse(string text) => text switch
-    {
-        "latency" => PlanObjective.Latency,
-        "throughput" => PlanObjective.Throughput,
-        _ => throw new InvalidOptionsException($"--objective is {text}; it must be latency or throughput"),
-    };
+/// <summary>--log-format, for the processes of a cluster.</summary>
+static class LogFormatOption
+{
+    public static WordOption<LogFormat> Create() => new(
+        "--log-format", "log lines on stderr: for people, or one JSON object a line", ("text", LogFormat.Text), ("json", LogFormat.Json));
 }

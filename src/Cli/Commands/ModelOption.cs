@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 
@@ -14,16 +15,20 @@ static class ModelOption
     public static Option<string?> Create() => new("--model")
     {
         HelpName = "PATH",
-        Description = "a .gguf file (first part if split) or a Hugging Face folder; without it the demo model",
+        Description = "a .gguf file (first part if split) or a Hugging Face folder, or hf://ORG/REPO[:QUANT] of a hub (see `pull`); without it the model that `bundle` put in here, or the demo model",
     };
 
-    /// <summary>The path that was given, or that of the demo model.</summary>
-    public static string PathOf(ParseResult parsed, Option<string?> option) => parsed.GetValue(option) ?? FindDemo();
+    /// <summary>The path that was given, or this program's own if it has a model in it, or that of the demo model.</summary>
+    public static string PathOf(ParseResult parsed, Option<string?> option) => parsed.GetValue(option) is { } given
+        ? HubOption.PathOf(parsed, given)
+        : FindOwn() ?? FindDemo();
 
     /// <summary>The path that was given, or that of the demo model, with the quantisation that was asked for.</summary>
     /// <exception cref="InvalidOptionsException">The quantisation type is unknown.</exception>
     public static string PathOf(ParseResult parsed, Option<string?> option, Option<string?> quantize) =>
         QuantizeOption.PathOf(parsed, quantize, PathOf(parsed, option));
+
+    static string? FindOwn() => Environment.ProcessPath is { } program && ModelBundle.Is(program) ? program : null;
 
     /// <summary>Looks in the working folder, the program's folder, and all folders above them: the demo model is in the repository.</summary>
     static string FindDemo()

@@ -60,8 +60,6 @@ static class SizeOption
 /// <summary>An option whose value is a length of time. To the library it is a text, as <see cref="WordOption{T}"/> is.</summary>
 sealed class DurationOption : Option<string>
 {
-    static readonly (string Unit, double Seconds)[] Units = [("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600), ("d", 86_400)];
-
     readonly TimeSpan _otherwise;
     readonly bool _orZero;
 
@@ -87,16 +85,19 @@ sealed class DurationOption : Option<string>
     TimeSpan? Find(string written)
     {
         var isPlain = double.TryParse(written, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var plain);
-        var seconds = isPlain ? plain : Quantity.Parse(written, Units);
+        var seconds = isPlain ? plain : Quantity.Parse(written, Quantity.Time);
         return seconds is > 0 and < 1e9 || (_orZero && seconds is 0) ? TimeSpan.FromSeconds(seconds.Value) : null;
     }
 
-    string Form() => $"{(_orZero ? "0, " : "")}a number of seconds such as 60, or one with a unit ({string.Join(", ", Units.Select(unit => unit.Unit))})";
+    string Form() => $"{(_orZero ? "0, " : "")}a number of seconds such as 60, or one with a unit ({string.Join(", ", Quantity.Time.Select(unit => unit.Unit))})";
 
     /// <summary>With the largest unit that gives a whole number.</summary>
     static string Written(TimeSpan time)
     {
-        var (unit, length) = Units.Last(unit => unit.Unit == "ms" || time.TotalSeconds / unit.Seconds is >= 1 and var count && count == Math.Floor(count));
+        if (time == TimeSpan.Zero) return "0";
+        var (unit, length) = Quantity.Time[0];
+        for (var i = 1; i < Quantity.Time.Count; i++)
+            if (time.TotalSeconds / Quantity.Time[i].Factor is >= 1 and var count && count == Math.Floor(count)) (unit, length) = Quantity.Time[i];
         return string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds / length:0.###}{unit}");
     }
 }

@@ -23,7 +23,8 @@ static partial class Quantity
         ("kbit/s", 1e3 / 8), ("Mbit/s", 1e6 / 8), ("Gbit/s", 1e9 / 8), ("Tbit/s", 1e12 / 8),
     ];
 
-    public static IReadOnlyList<(string Unit, double Factor)> Time { get; } = [("s", 1), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)];
+    public static IReadOnlyList<(string Unit, double Factor)> Time { get; } =
+        [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1), ("min", 60), ("h", 3600), ("d", 86_400)];
 
     public static IReadOnlyList<(string Unit, double Factor)> Compute { get; } =
     [

@@ -11,7 +11,7 @@ sealed class SessionOptions
     readonly Option<string?> _state = new("--state")
     {
         HelpName = "redis://HOST:PORT",
-        Description = "a Redis server that keeps the sessions; without it a file in the data folder does",
+        Description = "a Redis server that keeps the sessions, and that coordinators which share it find each other by; without it a file in the data folder keeps them",
     };
 
     readonly DurationOption _timeToLive = new(
@@ -28,7 +28,13 @@ sealed class SessionOptions
         DefaultValueFactory = _ => Defaults.MostPerClient,
     };
 
-    public IEnumerable<Option> All => [_state, _timeToLive, _waits, _perClient];
+    readonly Option<int?> _dashboard = new("--orleans-dashboard")
+    {
+        HelpName = "PORT",
+        Description = "show Orleans' own dashboard at this port of this machine only; it has no keys and starts what sessions need at once",
+    };
+
+    public IEnumerable<Option> All => [_state, _timeToLive, _waits, _perClient, _dashboard];
 
     public SessionsOptions Read(ParseResult parsed) => Defaults with
     {
@@ -36,5 +42,6 @@ sealed class SessionOptions
         TimeToLive = _timeToLive.In(parsed) is { Ticks: > 0 } time ? time : null,
         WaitForTurns = _waits.In(parsed),
         MostPerClient = parsed.GetValue(_perClient),
+        OrleansDashboard = parsed.GetValue(_dashboard),
     };
 }

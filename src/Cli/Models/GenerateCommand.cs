@@ -41,7 +41,7 @@ static class GenerateCommand
         var json = new Option<bool>("--json") { Description = "print one JSON object with ids, text and log-probabilities" };
         var command = new Command("generate", "Answer a prompt in this process, without a network.")
         {
-            model, quantize, kvType, prompt, maxTokens, temperature, seed, logprobs, grammar, schema, raw, json,
+            model, HubOption.Create(), quantize, kvType, prompt, maxTokens, temperature, seed, logprobs, grammar, schema, raw, json,
         };
         command.SetAction((parsed, cancellation) =>
         {

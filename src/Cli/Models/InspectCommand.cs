@@ -15,7 +15,7 @@ static class InspectCommand
     {
         var model = ModelOption.Create();
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
-        var command = new Command("inspect", "Show a model's facts, its tensors by type, bytes per layer, and KV bytes per token.") { model, json };
+        var command = new Command("inspect", "Show a model's facts, its tensors by type, bytes per layer, and KV bytes per token.") { model, HubOption.Create(), json };
         command.SetAction(parsed =>
         {
             var path = ModelOption.PathOf(parsed, model);
@@ -39,9 +39,16 @@ static class InspectionReport
         var config = facts.Config;
         Line("model", facts.Name);
         Line("parameters", Number(facts.Parameters));
+        if (config.Experts is not null) Line("of these for a token", $"{Number(facts.ActiveParameters)}, {Number(facts.ActiveBytes)} bytes");
         Line("layers", $"{config.LayerCount}");
         Line("hidden", $"{config.HiddenSize}");
         Line("ffn", $"{config.FfnSize}");
+        if (config.Experts is { } experts) Line("experts", Experts(experts));
+        if (config.Chunks is { } chunks)
+            Line("attention", $"in chunks of {chunks.ChunkSize} positions, in one of {chunks.FullLayerStep} layers over all positions");
+        if (config.Window is { } window) Line("attention", $"over the last {window} positions");
+        if (config.QueryScale is { } scale)
+            Line("queries", string.Create(CultureInfo.InvariantCulture, $"grow by {scale.Growth} times the logarithm of each {scale.Span} positions"));
         Line("heads", $"{config.HeadCount}");
         Line("kv heads", $"{config.KvHeadCount}");
         Line("head size", $"{config.HeadSize}");
@@ -70,6 +77,17 @@ static class InspectionReport
         layers = facts.Config.LayerCount,
         hidden = facts.Config.HiddenSize,
         ffn = facts.Config.FfnSize,
+        experts = facts.Config.Experts is not { } experts ? null : new
+        {
+            count = experts.Count,
+            used = experts.UsedCount,
+            ffn = experts.FfnSize,
+            layer_step = experts.LayerStep,
+            shared = experts.HasShared,
+        },
+        attention_chunk = facts.Config.Chunks?.ChunkSize,
+        attention_window = facts.Config.Window,
+        attention_biases = facts.Config.Biases is not AttentionBiases.None,
         heads = facts.Config.HeadCount,
         kv_heads = facts.Config.KvHeadCount,
         head_size = facts.Config.HeadSize,
@@ -79,13 +97,19 @@ static class InspectionReport
         rope_theta = facts.Config.RopeTheta,
         rope_scaled = facts.Config.RopeScaling is not null,
         tied_embeddings = facts.Config.TiedEmbeddings,
+        active_parameters = facts.ActiveParameters,
         bytes = facts.Bytes,
+        active_bytes = facts.ActiveBytes,
         types = facts.Types.Select(type => new { type = type.Type.ToString(), count = type.Count, bytes = type.Bytes }),
         embedding_bytes = facts.EmbeddingBytes,
         layer_bytes = facts.LayerBytes,
         head_bytes = facts.HeadBytes,
         kv_bytes_per_token = facts.KvBytesPerToken.ToDictionary(pair => pair.Key.ToString(), pair => pair.Value),
     });
+
+    static string Experts(ExpertMixture experts) =>
+        $"{experts.Count} of width {experts.FfnSize} in {(experts.LayerStep == 1 ? "every layer" : $"one of {experts.LayerStep} layers")}, "
+        + $"{experts.UsedCount} used for a token{(experts.HasShared ? " and a shared one" : "")}";
 
     /// <summary>Consecutive layers of the same size share a line.</summary>
     static IEnumerable<(string Name, long Bytes)> LayerRuns(IReadOnlyList<long> layers)

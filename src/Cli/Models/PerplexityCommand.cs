@@ -22,7 +22,7 @@ static class PerplexityCommand
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
         var command = new Command("perplexity", "Score a text in chunks, the second half of each, as llama-perplexity does.")
         {
-            model, quantize, kvType, file, context, json,
+            model, HubOption.Create(), quantize, kvType, file, context, json,
         };
         command.SetAction((parsed, cancellation) =>
         {

@@ -22,7 +22,10 @@ static class TemplateCommand
             Required = true,
         };
         var tools = new Option<string?>("--tools") { HelpName = "FILE.json", Description = "an array of tools, as in the OpenAI API" };
-        var command = new Command("template", "Print the chat prompt of a conversation, exactly. Needs only a model's tokenizer.") { model, messages, tools };
+        var command = new Command("template", "Print the chat prompt of a conversation, exactly. Needs only a model's tokenizer.")
+        {
+            model, HubOption.Create(), messages, tools,
+        };
         command.SetAction(parsed =>
         {
             var path = ModelOption.PathOf(parsed, model);

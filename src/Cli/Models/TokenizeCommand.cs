@@ -22,7 +22,7 @@ static class TokenizeCommand
         var decode = new Option<bool>("--decode") { Description = "turn a JSON array of ids back into the exact bytes" };
         var command = new Command("tokenize", "Print the token ids of a text as a JSON array. Needs only a model's tokenizer.")
         {
-            model, text, noSpecial, decode,
+            model, HubOption.Create(), text, noSpecial, decode,
         };
         command.SetAction(async (parsed, cancellation) =>
         {

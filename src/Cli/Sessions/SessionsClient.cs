@@ -17,7 +17,11 @@ sealed class SessionsClient : IDisposable
     readonly HttpClient _http;
     readonly Uri _url;
 
-    public SessionsClient(Uri url) => (_url, _http) = (url, new HttpClient(HttpHandlers.ForUsersAddress()) { BaseAddress = url, Timeout = Timeout });
+    public SessionsClient(Uri url)
+    {
+        (_url, _http) = (url, new HttpClient(HttpHandlers.ForUsersAddress()) { BaseAddress = url, Timeout = Timeout });
+        ClientKey.AddTo(_http);
+    }
 
     public async Task<IReadOnlyList<JsonObject>> ListAsync(int most, CancellationToken cancellation)
     {

@@ -3,6 +3,7 @@ using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Planning.Costs;
 
 namespace LlamaCluster.Cli.Up;
 
@@ -14,17 +15,18 @@ static class CoordinatorCommand
     public static Command Create()
     {
         var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
-        var listen = new Option<string>("--listen")
+        var listen = new Option<string?>("--listen")
         {
             HelpName = "URL",
-            Description = "where clients reach the API",
-            DefaultValueFactory = _ => "http://127.0.0.1:8080",
+            Description = "where clients reach the API; without it 127.0.0.1:8080",
         };
         var grpcListen = new Option<string?>("--grpc-listen")
         {
             HelpName = "URL",
             Description = $"where workers reach the coordinator; without it 127.0.0.1:{UsualGrpcPort}",
         };
+        var metricsListen = MetricsListenOption("an address for /metrics alone, such as http://127.0.0.1:9100; the API's address has it too");
+        var logFormat = LogFormatOption.Create();
         var workers = new Option<int>("--workers")
         {
             HelpName = "N",
@@ -36,7 +38,7 @@ static class CoordinatorCommand
             HelpName = "T",
             Description = "workers that share each stage; without it as the planner finds best",
         };
-        var (objective, sumType) = (ObjectiveOption.Create("throughput"), TensorOptions.SumType());
+        var (objective, sumType) = (ObjectiveOption.Create(PlanObjective.Throughput), TensorOptions.SumType());
         var streams = new Option<int>("--streams")
         {
             HelpName = "N",
@@ -49,33 +51,50 @@ static class CoordinatorCommand
             HelpName = "DIR",
             Description = "where sessions, the cluster's id and this coordinator's epoch are kept; without it the user's state folder (~/.local/state/llamacluster)",
         };
-        var (tls, reflection) = (new TlsOptions(), ReflectionOption());
+        var name = new Option<string?>("--name")
+        {
+            HelpName = "NAME",
+            Description = "with --state: this coordinator's name among those that share the server, the same at each start; without it one made for the data folder",
+        };
+        var (tls, apiCertificate, reflection) = (new TlsOptions(), new ApiCertificateOptions(), ReflectionOption());
+        var joinToken = JoinTokenOption.Create("workers that do not know it are not taken in");
+        var insecure = InsecureOption.Create(
+            "callers of the API show no key (--api-keys-file), or workers neither a token nor a certificate (--join-token-file, --tls-ca)");
+        var drain = new DurationOption("--drain-timeout", "how long running requests may go on when it is told to stop", new ClusterDeadlines().Shutdown);
         var (queue, api, sessions, recovery) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions(), new RecoveryOptions());
+        var (filters, adapters) = (new FilterOptionSet(startsGuard: false), new AdapterOptionSet());
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
         {
-            model, quantize, listen, grpcListen, workers, tensorParallel, objective, streams, sumType, context, dataFolder, reflection,
+            model, HubOption.Create(), quantize, listen, grpcListen, metricsListen, logFormat, workers, tensorParallel, objective, streams, sumType, context, dataFolder, name,
+            drain, joinToken, insecure, reflection,
         };
-        foreach (var option in tls.All) command.Add(option);
-        foreach (var option in queue.All.Concat(api.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
+        foreach (var option in tls.All.Concat(apiCertificate.All)) command.Add(option);
+        foreach (var option in adapters.All.Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {
                 ModelPath = ModelOption.PathOf(parsed, model, quantize),
-                Listen = parsed.GetRequiredValue(listen),
+                Listen = parsed.GetValue(listen) ?? $"{(apiCertificate.Read(parsed) is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)}://127.0.0.1:8080",
                 GrpcListen = parsed.GetValue(grpcListen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:{UsualGrpcPort}",
+                MetricsListen = parsed.GetValue(metricsListen),
+                LogFormat = logFormat.In(parsed),
                 Workers = parsed.GetValue(workers),
                 MinWorkers = recovery.MinWorkersOf(parsed),
-                Deadlines = recovery.DeadlinesOf(parsed),
+                Deadlines = recovery.DeadlinesOf(parsed) with { Shutdown = drain.In(parsed) },
                 TensorParallel = parsed.GetValue(tensorParallel),
-                Objective = ObjectiveOption.Parse(parsed.GetRequiredValue(objective)),
+                Objective = objective.In(parsed),
                 Streams = parsed.GetValue(streams),
                 ContextLength = parsed.GetValue(context),
                 DataFolder = parsed.GetValue(dataFolder) ?? StateRoot.Find(),
+                ReplicaName = parsed.GetValue(name),
                 DataFolderIsDefault = parsed.GetValue(dataFolder) is null,
                 Sessions = sessions.Read(parsed),
+                Adapters = adapters.Read(parsed),
                 Tls = tls.Read(parsed),
+                JoinTokenFile = parsed.GetValue(joinToken),
+                Insecure = parsed.GetValue(insecure),
                 GrpcReflection = parsed.GetValue(reflection),
-                Api = api.Read(parsed),
+                Api = api.Read(parsed) with { Certificate = apiCertificate.Read(parsed), Filters = filters.Read(parsed) },
                 Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
             },
             parsed.InvocationConfiguration.Error,
@@ -90,6 +109,9 @@ static class CoordinatorCommand
         Description = "most tokens of prompt and answer; without it the model's own limit",
     };
 
+    /// <summary>--metrics-listen, for the processes that may have an address for metrics.</summary>
+    public static Option<string?> MetricsListenOption(string description) => new("--metrics-listen") { HelpName = "URL", Description = description };
+
     /// <summary>--grpc-reflection, for the processes that have a gRPC address.</summary>
     public static Option<bool> ReflectionOption() => new("--grpc-reflection")
     {
@@ -101,8 +123,9 @@ static class CoordinatorCommand
         await using var host = CoordinatorHost.Create(options);
         await host.StartAsync(cancellation);
         var (api, grpc) = (host.ApiAddress.GetLeftPart(UriPartial.Authority), host.GrpcAddress.GetLeftPart(UriPartial.Authority));
-        error.WriteLine($"listening api={api} grpc={grpc} model={host.Model.Name}");
+        var metrics = host.MetricsAddress is { } address ? $" metrics={address.GetLeftPart(UriPartial.Authority)}" : "";
+        error.WriteLine($"listening api={api} grpc={grpc}{metrics} model={host.Model.Name}");
         await host.WaitForShutdownAsync(cancellation);
-        return ExitCode.Done;
+        return host.Failure is { } why ? throw new CommandFailedException(why) : ExitCode.Done;
     }
 }

@@ -10,12 +10,14 @@ static class FirstChat
     /// <summary>A model that needs longer than this gains nothing from a first chat.</summary>
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
+    /// <param name="key">Null: the API asks for none.</param>
     /// <exception cref="CommandFailedException">Nobody answers at this address.</exception>
-    public static async Task HoldAsync(Uri api, string model, CancellationToken cancellation)
+    public static async Task HoldAsync(Uri api, string model, string? key, CancellationToken cancellation)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         deadline.CancelAfter(Patience);
         using var http = new HttpClient(HttpHandlers.Direct()) { BaseAddress = api };
+        if (key is not null) http.DefaultRequestHeaders.Authorization = new("Bearer", key);
         var request = new { model, messages = new[] { new { role = "user", content = "Hello" } }, max_tokens = 2, stream = true };
         try
         {

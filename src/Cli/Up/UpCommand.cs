@@ -28,18 +28,21 @@ static class UpCommand
         var restartLimit = new Option<int>("--restart-limit")
         {
             HelpName = "N",
-            Description = "how often in a row a worker that dies within a minute is started again before `up` ends; pauses grow from 1 s to 60 s",
+            Description = "how often in a row a worker that dies within a minute is started again before it is given up; pauses grow from 1 s to 60 s",
             DefaultValueFactory = _ => RestartPolicy.UsualLimit,
         };
         var trustDigest = WorkerCommand.TrustDigestOption();
         var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the cluster stops; each worker has a folder in it");
         var dataFolder = new Option<string?>("--data-dir") { HelpName = "DIR", Description = "where sessions are kept; without it they end with `up`" };
         var (queue, api, sessions, recovery) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions(), new RecoveryOptions());
+        var (filters, adapters) = (new FilterOptionSet(startsGuard: true), new AdapterOptionSet());
+        var endsWithInput = new Option<bool>(WorkerCommand.ExitWhenInputCloses) { Hidden = true };
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
         {
-            model, quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, dataFolder, restartLimit, trustDigest,
+            model, HubOption.Create(), quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, dataFolder, restartLimit, trustDigest,
+            endsWithInput,
         };
-        foreach (var option in kvDisk.All.Concat(queue.All).Concat(api.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
+        foreach (var option in adapters.All.Concat(kvDisk.All).Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -54,8 +57,9 @@ static class UpCommand
                     TensorParallel = parsed.GetValue(tensorParallel),
                     ContextLength = parsed.GetValue(context),
                     DataFolder = parsed.GetValue(dataFolder),
+                    Adapters = adapters.Read(parsed),
                     Sessions = sessions.Read(parsed),
-                    Api = api.Read(parsed),
+                    Api = api.Read(parsed) with { Filters = filters.Read(parsed) },
                     Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
                 },
                 parsed.GetValue(threads) is { } given
@@ -64,7 +68,11 @@ static class UpCommand
                 peerLink.In(parsed),
                 NumberOption.Check("--restart-limit", parsed.GetValue(restartLimit), 0, int.MaxValue),
                 parsed.GetValue(trustDigest),
-                kvDisk.Read(parsed));
+                kvDisk.Read(parsed))
+            {
+                GuardModel = filters.ModelOf(parsed),
+                EndsWithInput = parsed.GetValue(endsWithInput),
+            };
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
         });
         return command;
@@ -76,4 +84,11 @@ static class UpCommand
 /// <param name="TrustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
 /// <param name="KvDisk">Of all workers together; null: none.</param>
 sealed record UpOptions(
-    CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest, KvDiskPlace? KvDisk = null);
+    CoordinatorOptions Coordinator, int ThreadsPerWorker, PeerLinkPreference PeerLink, int RestartLimit, bool TrustDigest, KvDiskPlace? KvDisk = null)
+{
+    /// <summary>The model of a guard that is to be started; null: none.</summary>
+    public string? GuardModel { get; init; }
+
+    /// <summary>It ends when its stdin does.</summary>
+    public bool EndsWithInput { get; init; }
+}

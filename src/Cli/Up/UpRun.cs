@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
@@ -6,23 +5,34 @@ using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Primitives;
+using LlamaCluster.Worker.Hosting;
 
 namespace LlamaCluster.Cli.Up;
 
 /// <summary>
 /// Runs a cluster on this machine: a coordinator in this process, and worker processes. When chat works, it writes its one line to stdout. It ends
-/// with SIGINT or SIGTERM, or when the cluster cannot go on: a worker dies again and again, or these workers can never serve the model.
+/// with SIGINT or SIGTERM, or when the cluster cannot go on: too few workers are left of those that died again and again, or they can never serve the model.
 /// </summary>
 sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
 {
     public async Task<int> RunAsync(CancellationToken cancellation)
     {
         using var told = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        using var interrupt = StopOn(PosixSignal.SIGINT, told);
-        using var terminate = StopOn(PosixSignal.SIGTERM, told);
+        using var signals = StopSignals.Cancel(told);
         using var launcher = DotnetRunWatch.Start(told.Cancel);
         using var view = LoadingView.For(error);
-        await using var coordinator = CoordinatorHost.Create(options.Coordinator);
+        if (options.EndsWithInput) InputWatch.Start(Console.OpenStandardInput(), () => Environment.Exit(ExitCode.Done));
+        await using var guard = options.GuardModel is { } model ? new GuardProcess(options, model, view.Log) : null;
+        CoordinatorOptions serving;
+        try
+        {
+            serving = guard is null ? options.Coordinator : GuardedBy(await guard.ReadyAsync(told.Token));
+        }
+        catch (OperationCanceledException) when (told.IsCancellationRequested)
+        {
+            return ExitCode.Done;
+        }
+        await using var coordinator = CoordinatorHost.Create(serving);
         await coordinator.StartAsync(told.Token);
         await using var workers = new WorkerFleet(options, coordinator.GrpcAddress, view.Log, told.Token);
         var exitCode = await ServeAsync(coordinator, workers, view, told);
@@ -30,12 +40,15 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
         return exitCode;
     }
 
+    CoordinatorOptions GuardedBy(Uri guard) => options.Coordinator with { Api = options.Coordinator.Api with { Filters = options.Coordinator.Api.Filters with { Guard = guard } } };
+
     async Task<int> ServeAsync(CoordinatorHost coordinator, WorkerFleet workers, LoadingView view, CancellationTokenSource told)
     {
         try
         {
             var ready = AnnounceAsync(coordinator, view, told.Token);
-            var failure = await Task.WhenAny(workers.GivenUp, NeverReadyAsync(coordinator.Status, told.Token), FaultOf(ready)).WaitAsync(told.Token);
+            var neverReady = NeverReadyAsync(coordinator.Status, workers.Left, told.Token);
+            var failure = await Task.WhenAny(workers.GivenUp, neverReady, EndedAsync(coordinator, told.Token), FaultOf(ready)).WaitAsync(told.Token);
             var reason = await failure;
             await told.CancelAsync();
             await ready.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);   // so that the view has shown its last line
@@ -48,9 +61,26 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
         }
     }
 
-    /// <summary>Completes with the reason if these workers can never serve the model. There are no others on their way.</summary>
-    static async Task<string> NeverReadyAsync(Latest<ClusterStatus> status, CancellationToken stopping)
-        => (await status.WaitAsync(now => now.NeedsOtherWorkers, stopping)).Trouble;
+    /// <summary>Completes with the reason if all workers that are left can never serve the model. There are no others on their way.</summary>
+    static async Task<string> NeverReadyAsync(Latest<ClusterStatus> status, Latest<int> left, CancellationToken stopping)
+    {
+        while (true)
+        {
+            var count = left.Value;
+            using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+            var tooFew = status.WaitAsync(now => now.TooFewWorkers >= count, over.Token);
+            if (await Task.WhenAny(tooFew, left.WaitAsync(now => now != count, over.Token)) == tooFew) return (await tooFew).Trouble;
+            await over.CancelAsync();
+        }
+    }
+
+    /// <summary>Completes with the reason if the coordinator ends by itself.</summary>
+    static async Task<string> EndedAsync(CoordinatorHost coordinator, CancellationToken stopping)
+    {
+        await coordinator.WaitForShutdownAsync(stopping);
+        stopping.ThrowIfCancellationRequested();
+        return coordinator.Failure ?? "the coordinator has stopped";
+    }
 
     /// <summary>Ends as the task does, but only if that fails.</summary>
     static async Task<string> FaultOf(Task task)
@@ -63,7 +93,7 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
     {
         do await view.FollowUntilReadyAsync(coordinator.Status, stopping);
         while (!await FirstTokenComesAsync(coordinator.Engine, stopping));
-        await FirstChat.HoldAsync(coordinator.ApiAddress, coordinator.Model.Name, stopping);
+        await FirstChat.HoldAsync(coordinator.ApiAddress, coordinator.Model.Name, coordinator.OwnApiKey, stopping);
         output.WriteLine($"ready {coordinator.ApiAddress.GetLeftPart(UriPartial.Authority)} model={coordinator.Model.Name}");
         output.Flush();
     }
@@ -76,10 +106,4 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
             if (happened is SequenceEvent.Finished) return true;
         return false;
     }
-
-    static PosixSignalRegistration StopOn(PosixSignal signal, CancellationTokenSource told) => PosixSignalRegistration.Create(signal, context =>
-    {
-        context.Cancel = true;
-        told.Cancel();
-    });
 }

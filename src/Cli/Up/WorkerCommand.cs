@@ -24,6 +24,9 @@ static class WorkerCommand
             HelpName = "URL",
             Description = "where the coordinator and other workers reach this one; without it any port of 127.0.0.1",
         };
+        var metricsListen = CoordinatorCommand.MetricsListenOption(
+            "where Prometheus finds this worker's /metrics, such as http://127.0.0.1:9101; without it nowhere");
+        var logFormat = LogFormatOption.Create();
         var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
         var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = $"where weights are kept that the coordinator sent; {UsualFolders}" };
         var cacheSize = SizeOption.Create(
@@ -55,6 +58,8 @@ static class WorkerCommand
             "--orphan-timeout", "how long it keeps its weights for a coordinator that is gone; it goes on trying to register after that",
             WorkerOptions.UsualOrphanTimeout);
         var (tls, reflection) = (new TlsOptions(), CoordinatorCommand.ReflectionOption());
+        var joinToken = JoinTokenOption.Create("the coordinator must know it too");
+        var insecure = InsecureOption.Create("the coordinator shows neither a token nor a certificate (--join-token-file, --tls-ca)");
         var exitWhenInputCloses = new Option<bool>(ExitWhenInputCloses)
         {
             Hidden = true,
@@ -67,7 +72,8 @@ static class WorkerCommand
         };
         var command = new Command("worker", "Hold one shard of the model and run it.")
         {
-            coordinator, listen, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink, orphanTimeout, reflection,
+            coordinator, listen, metricsListen, logFormat, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink,
+            joinToken, insecure, orphanTimeout, reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
         foreach (var option in kvDisk.All.Concat(tls.All)) command.Add(option);
@@ -76,6 +82,8 @@ static class WorkerCommand
             {
                 Coordinator = parsed.GetRequiredValue(coordinator),
                 Listen = parsed.GetValue(listen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:0",
+                MetricsListen = parsed.GetValue(metricsListen),
+                LogFormat = logFormat.In(parsed),
                 Threads = parsed.GetValue(threads),
                 CacheFolder = parsed.GetValue(cache),
                 CacheBytes = parsed.GetValue(cacheSize),
@@ -89,6 +97,8 @@ static class WorkerCommand
                 PeerLink = peerLink.In(parsed),
                 OrphanTimeout = orphanTimeout.In(parsed),
                 Tls = tls.Read(parsed),
+                JoinTokenFile = parsed.GetValue(joinToken),
+                Insecure = parsed.GetValue(insecure),
                 GrpcReflection = parsed.GetValue(reflection),
                 ExitWhenInputCloses = parsed.GetValue(exitWhenInputCloses),
                 ExitWithParentThread = parsed.GetValue(exitWithParentThread),

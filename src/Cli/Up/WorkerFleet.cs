@@ -1,9 +1,15 @@
 using System.Diagnostics;
+using LlamaCluster.Cli.Commands;
+using LlamaCluster.Cluster;
 using LlamaCluster.Worker;
+using LlamaCluster.Worker.KvDisk;
 
 namespace LlamaCluster.Cli.Up;
 
-/// <summary>Keeps a number of worker processes running: it reports when one has died and starts another in its place.</summary>
+/// <summary>
+/// Keeps a number of worker processes running: it reports when one has died and starts another in its place. One that dies again and again is given up;
+/// the others serve on, as long as there are enough.
+/// </summary>
 sealed class WorkerFleet : IAsyncDisposable
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -25,10 +31,18 @@ sealed class WorkerFleet : IAsyncDisposable
     {
         (_options, _coordinator, _log, _stopping) = (options, coordinator, log, stopping);
         _memory = WorkerMemory.OfEach(options.Coordinator.Workers);
-        _all = Task.WhenAll(Enumerable.Range(1, options.Coordinator.Workers).Select(number => KeepAsync($"worker-{number}")));
+        string[] names = [.. Enumerable.Range(1, options.Coordinator.Workers).Select(number => $"worker-{number}")];
+        if (options.KvDisk is { } disk)
+            foreach (var removed in KvFolders.RemoveOthers(disk.Folder, names.ToHashSet()))
+                log.WriteLine($"{KvDiskOptions.FolderName}: {removed} is removed; none of these {names.Length} workers keeps KV blocks there");
+        Left = new Latest<int>(names.Length);
+        _all = Task.WhenAll(names.Select(KeepAsync));
     }
 
-    /// <summary>Completes when a worker will not be started again, with the reason in one line: the cluster cannot go on without it.</summary>
+    /// <summary>Workers that run or will be started again.</summary>
+    public Latest<int> Left { get; }
+
+    /// <summary>Completes when a worker will not be started again, with the reason in one line, and fewer are left than the cluster is to serve with.</summary>
     public Task<string> GivenUp => _givenUp.Task;
 
     /// <summary>Ends the workers that still run.</summary>
@@ -43,12 +57,20 @@ sealed class WorkerFleet : IAsyncDisposable
     {
         try
         {
-            if (await RunAsync(name) is { } reason) _givenUp.TrySetResult(reason);
+            if (await RunAsync(name) is { } reason) GiveUp(reason);
         }
         catch (Exception failure)
         {
             _givenUp.TrySetException(failure);   // it could not be started at all
         }
+    }
+
+    void GiveUp(string reason)
+    {
+        var (left, fewest) = (Left.Update(before => before - 1), _options.Coordinator.MinWorkers);
+        if (left == 0) _givenUp.TrySetResult(reason);
+        else if (left < fewest) _givenUp.TrySetResult($"{reason}; {left} of {_options.Coordinator.Workers} workers are left, and --min-workers is {fewest}");
+        else _log.WriteLine($"{reason}; it is not started again, and {left} of {_options.Coordinator.Workers} workers serve on");
     }
 
     /// <returns>Why it is not started again; null if the cluster is stopping.</returns>

@@ -8,8 +8,8 @@ using LlamaCluster.Worker;
 namespace LlamaCluster.Cli.Up;
 
 /// <summary>
-/// One worker process. Its stdin is a pipe from this process, and it ends when that pipe closes. The system closes the pipe however this process
-/// ends, so no worker outlives it. On Linux the system also ends one that is frozen.
+/// One worker process, or a guard's. Its stdin is a pipe from this process, and it ends when that pipe closes. The system closes the pipe however this process
+/// ends, so none outlives it. On Linux the system also ends a worker that is frozen.
 /// </summary>
 sealed class WorkerProcess : IDisposable
 {
@@ -45,13 +45,21 @@ sealed class WorkerProcess : IDisposable
         IReadOnlyList<int>? processors = null, string? profiles = null, bool trustDigest = false, KvDiskPlace? kvDisk = null)
     {
         var link = peerLink.ToString().ToLowerInvariant();
-        var start = OwnProgram.With(
+        return Start(
         [
             "worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", "--memory", $"{memory}",
             TensorOptions.PeerLinkName, link, .. profiles is null ? Array.Empty<string>() : [WorkerCommand.Profiles, profiles],
             .. trustDigest ? [WorkerCommand.TrustDigest] : Array.Empty<string>(),
             .. kvDisk is null ? Array.Empty<string>() : [KvDiskOptions.FolderName, kvDisk.Folder, KvDiskOptions.SizeName, $"{kvDisk.Bytes}"], WorkerCommand.ExitWhenInputCloses, WorkerCommand.ExitWithParentThread,
-        ]);
+        ], writeLine, processors);
+    }
+
+    /// <summary>Starts this program once more.</summary>
+    /// <param name="arguments">Among them that it is to end when its stdin does.</param>
+    /// <exception cref="CommandFailedException">The system does not start it.</exception>
+    public static WorkerProcess Start(IEnumerable<string> arguments, Action<string> writeLine, IReadOnlyList<int>? processors = null)
+    {
+        var start = OwnProgram.With(arguments);
         (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
         var process = new Process { StartInfo = start };
         var worker = new WorkerProcess(process);

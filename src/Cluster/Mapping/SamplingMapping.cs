@@ -27,6 +27,7 @@ public static class SamplingMapping
         PromptLogprobs = sampling.PromptLogprobs,
         MinTokens = sampling.MinTokens,
         EndIds = { sampling.EndIds },
+        Pooling = (int)sampling.Pooling,
     };
 
     public static SamplingOptions ToOptions(this SamplingOptionsMessage message) => new()
@@ -44,5 +45,6 @@ public static class SamplingMapping
         PromptLogprobs = message.PromptLogprobs,
         MinTokens = message.MinTokens,
         EndIds = [.. message.EndIds],
+        Pooling = (Pooling)message.Pooling,
     };
 }

@@ -24,8 +24,14 @@ public enum Caller
     /// <summary>A worker that the coordinator has sent to measure the way to this one.</summary>
     LinkMeter,
 
+    /// <summary>A worker that the coordinator has told to fetch KV of this one.</summary>
+    KvFetcher,
+
     /// <summary>A worker that is registered with this coordinator.</summary>
     RegisteredWorker,
+
+    /// <summary>Another coordinator of the same cluster.</summary>
+    OtherCoordinator,
 }
 
 /// <summary>Knows the keys that callers of this process may show.</summary>

@@ -3,6 +3,8 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LlamaCluster.Cluster.Rpc;
 
@@ -10,62 +12,72 @@ namespace LlamaCluster.Cluster.Rpc;
 /// TLS between the processes of a cluster, both ways. Each process shows its certificate, and takes only a peer whose certificate was issued by
 /// the cluster's own authority. The name in the certificate is not checked, because workers are reached by whatever address they have today. So
 /// the authority must issue certificates for this cluster only.
+/// <para>
+/// Files that change are read again: connections that begin later have the new certificate and trust the new authorities. Files that cannot be used,
+/// or that do not fit each other, change nothing; a certificate and its key may be seen while only one of them is new.
+/// </para>
+/// <para>A peer that is turned away is in the log, by the name in its certificate, with what is wrong with it.</para>
 /// </summary>
-public sealed class ClusterTls : IDisposable
+public sealed partial class ClusterTls : IDisposable
 {
     const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
     const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
 
-    readonly X509Certificate2 _own;
-    readonly X509Certificate2Collection _chain;
-    readonly X509Certificate2Collection _authorities;
-    readonly SslStreamCertificateContext _context;
+    const int LongestName = 200;
 
-    ClusterTls(X509Certificate2 own, X509Certificate2Collection chain, X509Certificate2Collection authorities)
-    {
-        (_own, _chain, _authorities) = (own, chain, authorities);
-        _context = SslStreamCertificateContext.Create(own, chain, offline: true);
-    }
+    readonly WatchedFiles<TlsCertificates> _files;
+    ILogger _logger = NullLogger.Instance;
+
+    ClusterTls(TlsFiles files, TimeProvider time) => _files = new(
+        [new("--tls-cert", files.Certificate), new("--tls-key", files.Key), new("--tls-ca", files.Authority)], () => TlsCertificates.Read(files), time);
 
     /// <exception cref="IOException">A file cannot be read or is not what it should be; the message is one line that names it.</exception>
-    public static ClusterTls Load(TlsFiles files)
+    public static ClusterTls Load(TlsFiles files, TimeProvider? time = null) => new(files, time ?? TimeProvider.System);
+
+    /// <summary>Where it is said that certificates were changed, or could not be, and who was turned away.</summary>
+    public ClusterTls LogTo(ILogger logger)
     {
-        var own = Read(
-            "--tls-cert and --tls-key", $"{files.Certificate} and {files.Key}",
-            () => WithUsableKey(X509Certificate2.CreateFromPemFile(files.Certificate, files.Key)));
-        var chain = Read("--tls-cert", files.Certificate, () => All(files.Certificate));
-        var authorities = Read("--tls-ca", files.Authority, () => All(files.Authority));
-        return new ClusterTls(own, chain, authorities);
+        _files.LogTo(_logger = logger);
+        return this;
     }
 
+    /// <summary>Of the connections that begin with these options, each has the certificate of its time.</summary>
     /// <param name="host">Tells the server which of its names is meant.</param>
     public SslClientAuthenticationOptions ForClient(string host) => new()
     {
         TargetHost = host,
-        ClientCertificateContext = _context,
+        LocalCertificateSelectionCallback = (_, _, _, _, _) => _files.Current().Own.Certificate,
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
         RemoteCertificateValidationCallback = (_, peer, _, _) => Accepts(peer, ServerAuthentication),
     };
 
-    /// <summary>A client without a certificate is turned away.</summary>
+    /// <summary>For one connection. A client without a certificate is turned away.</summary>
     public SslServerAuthenticationOptions ForServer() => new()
     {
-        ServerCertificateContext = _context,
+        ServerCertificateContext = _files.Current().Own.Context,
         ClientCertificateRequired = true,
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
         RemoteCertificateValidationCallback = (_, peer, _, _) => Accepts(peer, ClientAuthentication),
     };
 
-    public void Dispose()
-    {
-        foreach (var certificate in _chain.Concat(_authorities).Append(_own)) certificate.Dispose();
-    }
+    /// <summary>For a library that makes its own connections: the certificate that this process shows, with those between it and the authority.</summary>
+    public SslStreamCertificateContext ForPeer() => _files.Current().Own.Context;
 
-    bool Accepts(X509Certificate? peer, string usage)
+    /// <summary>Whether a certificate is that of a process of this cluster, which may call and be called.</summary>
+    public bool IsPeer(X509Certificate2 peer) => Accepts(peer, ServerAuthentication, ClientAuthentication);
+
+    public void Dispose() => _files.Current().Dispose();
+
+    bool Accepts(X509Certificate? peer, params string[] usages)
     {
-        if (peer is null) return false;
+        if (peer is null)
+        {
+            LogNone();
+            return false;
+        }
+        var now = _files.Current();
         using var chain = new X509Chain
         {
             ChainPolicy =
@@ -75,38 +87,49 @@ public sealed class ClusterTls : IDisposable
                 DisableCertificateDownloads = true,
             },
         };
-        chain.ChainPolicy.CustomTrustStore.AddRange(_authorities);
-        chain.ChainPolicy.ExtraStore.AddRange(_chain);
-        chain.ChainPolicy.ApplicationPolicy.Add(new Oid(usage));
+        chain.ChainPolicy.CustomTrustStore.AddRange(now.Authorities);
+        chain.ChainPolicy.ExtraStore.AddRange(now.Own.Chain);
+        foreach (var usage in usages) chain.ChainPolicy.ApplicationPolicy.Add(new Oid(usage));
         using var copy = X509CertificateLoader.LoadCertificate(peer.GetRawCertData());
-        return chain.Build(copy);
+        if (chain.Build(copy)) return true;
+        LogRefused(NameIn(copy), string.Join(", ", chain.ChainStatus.Select(status => ProblemOf(status, copy, usages)).Distinct()));
+        return false;
     }
 
-    // On some systems TLS cannot use a key that exists in memory only.
-    static X509Certificate2 WithUsableKey(X509Certificate2 fromPem)
+    static string ProblemOf(X509ChainStatus status, X509Certificate2 certificate, string[] usages) => status.Status switch
     {
-        if (!OperatingSystem.IsWindows()) return fromPem;
-        using (fromPem) return X509CertificateLoader.LoadPkcs12(fromPem.Export(X509ContentType.Pkcs12), null);
+        X509ChainStatusFlags.NotTimeValid => $"it is, or what it was issued by is, not good now; it is good from {certificate.NotBefore:u} to {certificate.NotAfter:u}",
+        X509ChainStatusFlags.PartialChain or X509ChainStatusFlags.UntrustedRoot => "no authority of --tls-ca has issued it",
+        X509ChainStatusFlags.NotValidForUsage => $"it is not for {string.Join(" and ", usages.Select(usage => usage == ClientAuthentication ? "clients" : "servers"))}",
+        var other => other.ToString(),
+    };
+
+    /// <summary>Whoever made the certificate chose the name.</summary>
+    static string NameIn(X509Certificate2 certificate) =>
+        new([.. certificate.Subject.Take(LongestName).Select(letter => char.IsControl(letter) ? '?' : letter)]);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Turned a peer away that shows no certificate")]
+    partial void LogNone();
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Turned a peer away that shows the certificate '{Name}': {Problem}")]
+    partial void LogRefused(string name, string problem);
+}
+
+/// <summary>What was read from <see cref="TlsFiles"/> at one time.</summary>
+sealed record TlsCertificates(OwnCertificate Own, X509Certificate2Collection Authorities) : IDisposable
+{
+    /// <exception cref="IOException">A file cannot be read or is not what it should be; the message is one line that names it.</exception>
+    public static TlsCertificates Read(TlsFiles files) => new(
+        OwnCertificate.Read("--tls-cert", files.Certificate, "--tls-key", files.Key),
+        OwnCertificate.Read("--tls-ca", files.Authority, () => OwnCertificate.All(files.Authority)));
+
+    public void Dispose()
+    {
+        foreach (var certificate in Authorities) certificate.Dispose();
+        Own.Dispose();
     }
 
-    static X509Certificate2Collection All(string file)
-    {
-        var all = new X509Certificate2Collection();
-        all.ImportFromPemFile(file);
-        return all.Count > 0 ? all : throw new CryptographicException("there is no certificate in it");
-    }
-
-    static T Read<T>(string option, string file, Func<T> read)
-    {
-        try
-        {
-            return read();
-        }
-        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new IOException($"{option}: cannot use {file}: {e.Message.ReplaceLineEndings(" ")}");
-        }
-    }
+    public override string ToString() => Own.ToString();
 }
 
 /// <summary>The files that a process of the cluster proves itself with, all PEM.</summary>

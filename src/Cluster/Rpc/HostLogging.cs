@@ -1,4 +1,6 @@
 using System.Globalization;
+using LlamaCluster.Primitives;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -6,15 +8,28 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace LlamaCluster.Cluster.Rpc;
 
+/// <summary>The form of log lines.</summary>
+public enum LogFormat
+{
+    /// <summary>For people.</summary>
+    Text,
+
+    /// <summary>A JSON object a line, for programs that collect logs.</summary>
+    Json,
+}
+
 /// <summary>How both hosts log: one line an event, to stderr, since stdout is for results.</summary>
 public static class HostLogging
 {
-    public static ILoggingBuilder UseOneLineConsole(this ILoggingBuilder logging)
+    /// <param name="process">Which process this is, such as "worker machine-3", for <see cref="LogFormat.Json"/>.</param>
+    public static ILoggingBuilder UseOneLineConsole(this ILoggingBuilder logging, LogFormat format, string process)
     {
         logging.ClearProviders();
         logging.Services.TryAddSingleton(TimeProvider.System);
-        logging.AddConsole(options => (options.FormatterName, options.LogToStandardErrorThreshold) = (OneLineFormatter.FormatterName, LogLevel.Trace));
+        var name = format == LogFormat.Json ? JsonLineFormatter.FormatterName : OneLineFormatter.FormatterName;
+        logging.AddConsole(options => (options.FormatterName, options.LogToStandardErrorThreshold) = (name, LogLevel.Trace));
         logging.AddConsoleFormatter<OneLineFormatter, ConsoleFormatterOptions>();
+        logging.Services.AddSingleton<ConsoleFormatter>(provider => new JsonLineFormatter(process, provider.GetRequiredService<TimeProvider>()));
         logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
         return logging;
     }
@@ -28,6 +43,8 @@ public static class HostLogging
 /// <summary>The requests that log lines are about. It reads as a list of properties too, for loggers that keep those.</summary>
 sealed class RequestScope(string requestIds) : List<KeyValuePair<string, object?>>([new KeyValuePair<string, object?>("RequestIds", requestIds)])
 {
+    public string Ids => requestIds;
+
     public override string ToString() => $"request {requestIds}";
 }
 
@@ -51,7 +68,7 @@ sealed class OneLineFormatter(TimeProvider time) : ConsoleFormatter(FormatterNam
         text.Write(' ');
         text.Write(entry.Category.StartsWith(Ours, StringComparison.Ordinal) ? entry.Category[Ours.Length..] : entry.Category);
         text.Write(": ");
-        text.Write(entry.Formatter(entry.State, entry.Exception).ReplaceLineEndings(" "));
+        text.Write(ErrorText.OneLine(entry.Formatter(entry.State, entry.Exception)));   // paths of requests and the like are in it
         // Other scopes, like those of the web server, would only make the line long.
         scopes?.ForEachScope(static (scope, line) =>
         {

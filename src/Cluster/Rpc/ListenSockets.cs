@@ -17,6 +17,8 @@ public sealed class ListenSockets : IConfigureOptions<SocketTransportOptions>, I
     /// <summary>Opened, and not taken by the server yet. With port 0, several may be of one address.</summary>
     readonly Dictionary<EndPoint, Queue<Socket>> _open = [];
 
+    readonly List<Socket> _taken = [];
+
     /// <summary>Begins to listen.</summary>
     /// <param name="ifThereIs">The machine may have no such address. Then the server is left to find that out.</param>
     /// <exception cref="IOException">It cannot; the message is one line that says why, and what to do.</exception>
@@ -40,6 +42,30 @@ public sealed class ListenSockets : IConfigureOptions<SocketTransportOptions>, I
 
     public void Configure(SocketTransportOptions options) => options.CreateBoundListenSocket = Take;
 
+    /// <summary>
+    /// Makes no more connections, and leaves those that there are. Whoever tries is refused at once. Those who have connected already, but have not been taken
+    /// on by the server, would be cut off: false if there are any, and then nothing is done.
+    /// </summary>
+    public bool TryClose()
+    {
+        lock (_taken)
+        {
+            if (_taken.Any(socket => !socket.SafeHandle.IsClosed && socket.Poll(TimeSpan.Zero, SelectMode.SelectRead))) return false;
+            Close();
+            return true;
+        }
+    }
+
+    /// <summary>The same, whoever has connected.</summary>
+    public void Close()
+    {
+        lock (_taken)
+        {
+            foreach (var socket in _taken) socket.Dispose();
+            _taken.Clear();
+        }
+    }
+
     public void Dispose()
     {
         foreach (var socket in _open.Values.SelectMany(sockets => sockets)) socket.Dispose();
@@ -56,9 +82,14 @@ public sealed class ListenSockets : IConfigureOptions<SocketTransportOptions>, I
         _ => e.Message.ReplaceLineEndings(" "),
     };
 
-    Socket Take(EndPoint endPoint) => _open.TryGetValue(endPoint, out var sockets) && sockets.TryDequeue(out var socket)
-        ? socket
-        : SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+    Socket Take(EndPoint endPoint)
+    {
+        var socket = _open.TryGetValue(endPoint, out var sockets) && sockets.TryDequeue(out var open)
+            ? open
+            : SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+        lock (_taken) _taken.Add(socket);
+        return socket;
+    }
 }
 
 /// <summary>Registers <see cref="ListenSockets"/>.</summary>

@@ -1,14 +1,30 @@
 using System.Net.Security;
+using Grpc.Core;
 using Grpc.Net.Client;
 
 namespace LlamaCluster.Cluster.Rpc;
+
+/// <summary>How calls reach other processes.</summary>
+public interface IPeerConnector
+{
+    /// <summary>A new connection, for which nothing is sent before its first call. The caller disposes of it.</summary>
+    PeerConnection Connect(Uri address);
+}
+
+/// <summary>A connection to another process.</summary>
+/// <param name="Calls">What generated clients call through.</param>
+/// <param name="Owned">Closed with it; calls that are open then are cancelled.</param>
+public sealed record PeerConnection(CallInvoker Calls, IDisposable Owned) : IDisposable
+{
+    public void Dispose() => Owned.Dispose();
+}
 
 /// <summary>
 /// The one place where gRPC channels to other processes are made. http addresses get plain HTTP/2 (h2c), https ones TLS. <see cref="ClusterTls"/>
 /// says what a peer's certificate must be, and which one this process shows.
 /// </summary>
 /// <param name="tls">Null: the cluster has no TLS of its own. https addresses are then checked as on the web.</param>
-public sealed class PeerChannels(ClusterTls? tls = null)
+public sealed class PeerChannels(ClusterTls? tls = null) : IPeerConnector
 {
     /// <summary>
     /// A new channel with a connection of its own, so that bulk on one never delays another. The caller disposes of it. It connects at the
@@ -22,6 +38,12 @@ public sealed class PeerChannels(ClusterTls? tls = null)
         MaxSendMessageSize = MessageBudgets.Received,
         ThrowOperationCanceledOnCancellation = true,
     });
+
+    public PeerConnection Connect(Uri address)
+    {
+        var channel = Open(address);
+        return new PeerConnection(channel.CreateCallInvoker(), channel);
+    }
 
     SocketsHttpHandler HandlerFor(Uri address)
     {

@@ -25,6 +25,9 @@ public sealed class PeerKey
     /// <summary>The purpose of the key that one worker shows another when it measures the way there (see <see cref="For"/>).</summary>
     public const string LinkMeter = "link measurement";
 
+    /// <summary>The purpose of the key that one worker shows another when it fetches KV of layers that it has got.</summary>
+    public const string KvTransfer = "KV transfer";
+
     readonly byte[] _bytes;
 
     PeerKey(byte[] bytes) => _bytes = bytes;
@@ -54,6 +57,9 @@ public sealed class PeerKey
         return Convert.FromHexString(shown, bytes, out _, out _) == OperationStatus.Done
             && CryptographicOperations.FixedTimeEquals(bytes, _bytes);
     }
+
+    /// <summary>Whether both are one key. It takes the same time however much of it is the same.</summary>
+    public bool IsSame(PeerKey other) => CryptographicOperations.FixedTimeEquals(_bytes, other._bytes);
 
     /// <summary>Another key, which whoever has this one can make, and which tells nothing of this one.</summary>
     public PeerKey For(string purpose) => new(HMACSHA256.HashData(_bytes, Encoding.ASCII.GetBytes($"key for {purpose}")));

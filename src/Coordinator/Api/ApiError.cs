@@ -18,6 +18,9 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     /// <summary>When the same request may succeed; null where it will not.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>Codes of requests that were right and were not taken on.</summary>
+    public static IReadOnlyList<string> RefusalCodes { get; } = ["model_not_ready", "rate_limit_exceeded", "queue_timeout", "overloaded", "kv_cache_exceeded"];
+
     public static ApiError Invalid(string? param, string message, string? code = null) => new(400, InvalidRequest, message, param, code);
 
     public static ApiError Unsupported(string param, string message) => Invalid(param, message, "unsupported_parameter");
@@ -46,6 +49,22 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
         => new(403, InvalidRequest,
             $"The Host header names '{host}', but this server is for callers of its own machine: call it as localhost or by its address, "
             + "or start it with --cors-origins for that host.", Code: "forbidden_host");
+
+    /// <summary>The server asks for keys, and the request shows none.</summary>
+    public static ApiError NoKey { get; } = new(401, InvalidRequest,
+        "You didn't provide an API key. Send one as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.", Code: "missing_api_key");
+
+    public static ApiError UnknownKey { get; } = new(401, InvalidRequest, "Incorrect API key provided: it is none of this cluster's.", Code: "invalid_api_key");
+
+    public static ApiError WrongScope(string name, string scope)
+        => new(403, InvalidRequest, $"The key of '{name}' is not good for this: it takes one with the scope {scope}.", Code: "insufficient_scope");
+
+    /// <summary>A limit of the key.</summary>
+    /// <param name="ofTokens">That of tokens; else one of requests.</param>
+    public static ApiError KeyLimit(string name, bool ofTokens, string reason, TimeSpan retryAfter) => new(
+        429, ofTokens ? "tokens" : Requests, $"Rate limit reached for the key of '{name}': {reason}. Try again in {Math.Ceiling(retryAfter.TotalSeconds)}s.",
+        Code: "rate_limit_exceeded")
+    { RetryAfter = retryAfter };
 
     public static ApiError WrongMethod(string method, string path, string allowed)
         => new(405, InvalidRequest, $"{method} is not allowed for {path}; use {allowed}.", Code: "method_not_allowed");
@@ -103,6 +122,13 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     /// <summary>Where sessions are kept cannot be used; all else works.</summary>
     public static ApiError SessionsUnavailable(string reason)
         => new(503, ServerError, $"The request's session cannot be used now: {reason}. Requests without a session work.", Code: "session_store_unavailable") { RetryAfter = Soon };
+
+    /// <summary>Something that is bounded for all is taken; nothing is wrong with the request.</summary>
+    public static ApiError AllTaken(string message) => new(503, ServerError, message, Code: "all_taken") { RetryAfter = Soon };
+
+    /// <summary>A guard or a filter could not be asked, and nothing is told that was not judged.</summary>
+    public static ApiError NotJudged(string problem)
+        => new(503, ServerError, $"What was asked and answered could not be judged: {problem}.", Code: "content_filter_unavailable") { RetryAfter = Soon };
 
     public static ApiError Internal(string message) => new(500, ServerError, message, Code: "internal_error");
 

@@ -51,12 +51,6 @@ static class ApiLimits
 
     public const int LogitBiases = 1024;
 
-    /// <summary>Responses that are kept for /v1/responses/{id} and `previous_response_id`; the one that was not asked for the longest makes room.</summary>
-    public const int StoredResponses = 10_000;
-
-    /// <summary>Bytes that all kept responses take.</summary>
-    public const long StoredResponseBytes = 64 * 1024 * 1024;
-
     /// <summary>Requests that wait for their prompts to be encoded; one more is answered 503.</summary>
     public const int EncodingsWaiting = 64;
 

@@ -1,4 +1,6 @@
 using System.Globalization;
+using LlamaCluster.Coordinator.Weights;
+using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Templates;
 
@@ -22,6 +24,8 @@ public sealed record ServedModel(
     string EosText,
     DateTimeOffset Created)
 {
+    FoundInfill? _infill;
+
     /// <summary>
     /// Why the model's chat template cannot be read; null if it can, or if there is none. It is no reason not to start: the model still completes texts.
     /// </summary>
@@ -30,15 +34,52 @@ public sealed record ServedModel(
     /// <summary>The longest context that the model was made for. It may be served with a shorter one.</summary>
     public int LongestContext { get; init; } = ContextLength;
 
+    /// <summary>D: the numbers of an embedding; 0: not known.</summary>
+    public int HiddenSize { get; init; }
+
+    /// <summary>How the model's files say that embeddings are pooled; none: they say nothing.</summary>
+    public Pooling Pooling { get; init; }
+
+    /// <summary>What the model's files say of its tokens for filling in.</summary>
+    public InfillIds InfillIds
+    {
+        get;
+        init => (field, _infill) = (value, null);   // a copy with others finds others
+    } = InfillIds.None;
+
+    /// <summary>The tokens by which it is asked for text between two others; null: it cannot fill in. Looked for when first asked.</summary>
+    public InfillTokens? Infill => (_infill ??= new(InfillTokens.Find(Tokenizer, InfillIds))).Tokens;
     /// <summary>How large the model is; nothing is known of it by default.</summary>
     public ModelSize Size { get; init; } = new(0, 0, "");
 
+    /// <summary>Adapters that requests may name in the model's place; none by default.</summary>
+    public AdapterRegistry Adapters { get; init; } = AdapterRegistry.Empty;
+
+    /// <summary>The model that an adapter changes; null: this is no adapter.</summary>
+    public string? Parent { get; private init; }
+
     /// <summary>OpenAI's system_fingerprint: equal for equal weights.</summary>
-    public string Fingerprint { get; } = $"fp_{Digest[(Digest.LastIndexOf(':') + 1)..][..Math.Min(10, Digest.Length - Digest.LastIndexOf(':') - 1)]}";
+    public string Fingerprint { get; private init; } = FingerprintOf(Digest);
+
+    /// <summary>The names of all that can be asked for.</summary>
+    public string Names => string.Join("', '", [Name, .. Adapters.All.Select(adapter => adapter.Name)]);
+
+    /// <summary>The model as an adapter changes it.</summary>
+    public ServedModel With(ServedAdapter adapter) =>
+        this with { Name = adapter.Name, Digest = adapter.Digest, Created = adapter.Created, Parent = Name, Fingerprint = FingerprintOf(adapter.Digest) };
 
     /// <summary>Bytes of the longest token: no prompt has fewer tokens than its bytes divided by this.</summary>
     public int LongestToken { get; } = Enumerable.Range(0, Tokenizer.VocabularySize).Select(id => Tokenizer.BytesOf(id).Length).DefaultIfEmpty().Max();
+
+    static string FingerprintOf(string digest)
+    {
+        var start = digest.LastIndexOf(':') + 1;
+        return $"fp_{digest[start..][..Math.Min(10, digest.Length - start)]}";
+    }
 }
+
+/// <summary>What looking for tokens has found, which may be nothing.</summary>
+sealed record FoundInfill(InfillTokens? Tokens);
 
 /// <summary>How large a model is.</summary>
 /// <param name="Bytes">Of its weights as they are stored.</param>

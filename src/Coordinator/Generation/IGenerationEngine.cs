@@ -1,3 +1,4 @@
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Grammars;
 
@@ -37,8 +38,11 @@ public sealed record EngineStatus(bool Ready, string Reason, ulong ViewVersion)
     /// <summary>The workers of the cluster; null where the engine has none.</summary>
     public WorkerCounts? Workers { get; init; }
 
+    /// <summary>Another coordinator's replica takes sequences that this one has no replica for.</summary>
+    public bool IsServedElsewhere { get; init; }
+
     /// <summary>Whether sequences are taken on.</summary>
-    public bool TakesSequences => Ready || IsRecovering;
+    public bool TakesSequences => Ready || IsRecovering || IsServedElsewhere;
 }
 
 /// <summary>How many workers there are, and what for.</summary>
@@ -66,6 +70,9 @@ public sealed record SequenceRequest(IReadOnlyList<int> Prompt, SamplingOptions 
     /// <summary>KV is shared only among requests of the same salt.</summary>
     public string CacheSalt { get; init; } = "";
 
+    /// <summary>What changes the model for this sequence; null: nothing.</summary>
+    public SequenceAdapter? Adapter { get; init; }
+
     /// <summary>The conversation that this is a turn of: what it has computed is kept for the next turn. Null: none.</summary>
     public string? SessionKey { get; init; }
 
@@ -77,7 +84,30 @@ public sealed record SequenceRequest(IReadOnlyList<int> Prompt, SamplingOptions 
 
     /// <summary>The form that the generated text must have; null: any. The API has checked that it compiles.</summary>
     public GrammarSource? Grammar { get; init; }
+
+    /// <summary>Where the KV of the prompt's beginning is, as far as the session knows; null: it does not.</summary>
+    public KvPlace? KvAt { get; init; }
+
+    /// <summary>What another replica has done of it already; null: nothing.</summary>
+    public SequenceSoFar? SoFar { get; init; }
 }
+
+/// <summary>A low-rank adapter that a sequence uses.</summary>
+/// <param name="Digest">Of its content: sequences of other adapters, or of none, share no KV with those of this one.</param>
+public sealed record SequenceAdapter(string Digest)
+{
+    /// <summary>How workers know it.</summary>
+    public ulong Id { get; } = AdapterIdentity.IdOf(Digest);
+}
+
+/// <param name="Replica">The replica's name.</param>
+/// <param name="Positions">From the first on. The replica may have given them up since.</param>
+public sealed record KvPlace(string Replica, int Positions);
+
+/// <summary>How far a sequence was when its replica was lost. With this it goes on elsewhere as if nothing had happened.</summary>
+/// <param name="Generated">Must not change any more.</param>
+/// <param name="PromptDelivered">Log-probabilities of the prompt that were delivered.</param>
+public sealed record SequenceSoFar(IReadOnlyList<int> Generated, int PromptDelivered);
 
 /// <summary>What happens to a sequence, in order.</summary>
 public abstract record SequenceEvent
@@ -96,6 +126,10 @@ public abstract record SequenceEvent
     public sealed record Prompt(IReadOnlyList<SampledToken> Tokens) : SequenceEvent;
 
     public sealed record Token(SampledToken Sampled) : SequenceEvent;
+
+    /// <summary>The prompt's pooled hidden states, where asked for, before the end.</summary>
+    /// <param name="Vector">[D]</param>
+    public sealed record Embedded(IReadOnlyList<float> Vector) : SequenceEvent;
 
     public sealed record Finished(FinishReason Reason) : SequenceEvent
     {

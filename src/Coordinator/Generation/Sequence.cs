@@ -21,7 +21,7 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
     public SequenceRequest Request { get; private set; } = request;
 
     /// <summary>All known tokens: the prompt's, then the generated ones.</summary>
-    public TokenHistory Tokens { get; } = new(request.Prompt);
+    public TokenHistory Tokens { get; } = new(request.Prompt, request.SoFar?.Generated ?? []);
 
     public int PromptLength => Tokens.PromptLength;
 
@@ -34,10 +34,13 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
     public int? CachedTokens { get; internal set; }
 
     /// <summary>Log-probabilities of the prompt that were delivered.</summary>
-    public int PromptDelivered { get; internal set; }
+    public int PromptDelivered { get; internal set; } = request.SoFar?.PromptDelivered ?? 0;
 
     /// <summary>When it was submitted, as a timestamp.</summary>
     public long Submitted { get; } = submitted ?? time.GetTimestamp();
+
+    /// <summary>Null where its request is not traced.</summary>
+    SequenceTrace? Trace { get; } = SequenceTrace.Of(request.TraceParent, id, time, submitted ?? time.GetTimestamp());
 
     /// <summary>Its first step has been sent to the workers.</summary>
     public bool HasBegun => _begun is not null;
@@ -51,21 +54,42 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
         if (Request.MaxTokensIsDefault && Request.MaxTokens > most && most > GeneratedLength) Request = Request with { MaxTokens = (int)most };
     }
 
-    internal void Begin(long now) => _begun ??= now;
+    internal void Begin(long now)
+    {
+        if (_begun is null) Trace?.Begin(now);
+        _begun ??= now;
+    }
 
-    internal void Generated(long now) => (_firstToken, _lastToken) = (_firstToken ?? now, now);
+    /// <summary>Tokens were generated.</summary>
+    /// <param name="now">A timestamp.</param>
+    /// <returns>The time since the last ones, or since it was submitted.</returns>
+    internal TimeSpan Generated(long now)
+    {
+        var since = time.GetElapsedTime(_lastToken ?? Submitted, now);
+        if (_firstToken is null) Trace?.FirstToken(now);
+        (_firstToken, _lastToken) = (_firstToken ?? now, now);
+        return since;
+    }
+
+    /// <summary>It is over, however it ended.</summary>
+    /// <param name="outcome">In the words of metrics.</param>
+    internal void End(string outcome) => Trace?.End(outcome, time.GetTimestamp());
 
     TimeSpan? Since(long? timestamp) => timestamp is { } at ? time.GetElapsedTime(Submitted, at) : null;
 }
 
 /// <summary>The tokens of a sequence: the prompt's, which are not copied, and those that were generated.</summary>
-public sealed class TokenHistory(IReadOnlyList<int> prompt) : IReadOnlyList<int>
+public sealed class TokenHistory(IReadOnlyList<int> prompt, IReadOnlyList<int> generated) : IReadOnlyList<int>
 {
-    readonly List<int> _generated = [];
+    readonly List<int> _generated = [.. generated];
+
+    public TokenHistory(IReadOnlyList<int> prompt) : this(prompt, [])
+    {
+    }
 
     public int PromptLength { get; } = prompt.Count;
 
-    public int Count { get; private set; } = prompt.Count;
+    public int Count { get; private set; } = prompt.Count + generated.Count;
 
     public int this[int position] => position < PromptLength ? prompt[position] : _generated[position - PromptLength];
 

@@ -18,8 +18,14 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
     /// <summary>Characters of a session's name.</summary>
     public const int LongestSessionKey = 128;
 
+    /// <summary>V: ids are below it.</summary>
+    public int VocabularySize => vocabularySize;
+
+    /// <summary>The most tokens of one sequence, prompt and answer.</summary>
+    public int MaxLength => maxLength;
+
     /// <summary>The first rule that is broken, in one line; null if none is.</summary>
-    public string? FirstProblem(SequenceRequest request) => ProblemOfLimits(request) ?? ProblemOfPrompt(request.Prompt);
+    public string? FirstProblem(SequenceRequest request) => FirstProblem([request]);
 
     /// <summary>The same for several requests. A prompt that follows itself is looked at once.</summary>
     public string? FirstProblem(IReadOnlyList<SequenceRequest> requests)
@@ -27,7 +33,7 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
         IReadOnlyList<int>? known = null;
         foreach (var request in requests)
         {
-            if ((ProblemOfLimits(request) ?? (request.Prompt == known ? null : ProblemOfPrompt(request.Prompt))) is { } problem) return problem;
+            if ((ProblemOfLimits(request) ?? (request.Prompt == known ? null : ProblemOfPrompt(request.Prompt)) ?? ProblemOfPast(request)) is { } problem) return problem;
             known = request.Prompt;
         }
         return null;
@@ -42,6 +48,7 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
     {
         if (request.Prompt.Count == 0) return "the prompt has no tokens";
         if (request.MaxTokens < 0) return $"the most tokens to generate are {request.MaxTokens}, below 0";
+        if (request.Sampling.Pooling != Pooling.None && request.MaxTokens > 0) return $"{request.MaxTokens} tokens are to be generated for a text that is embedded";
         var tokens = request.MaxTokensIsDefault ? Math.Min(1, request.MaxTokens) : request.MaxTokens;
         if ((long)request.Prompt.Count + tokens > maxLength)
             return $"{request.Prompt.Count} prompt tokens and {tokens} to generate are more than the context of {maxLength}";
@@ -58,6 +65,14 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
         foreach (var id in prompt)
             if ((uint)id >= (uint)vocabularySize) return $"the prompt has token id {id}, not 0 to {vocabularySize - 1}";
         return null;
+    }
+
+    string? ProblemOfPast(SequenceRequest request)
+    {
+        if (request.SoFar is not { } past) return null;
+        if (past.Generated.Count >= Math.Max(1, request.MaxTokens)) return $"{past.Generated.Count} tokens were generated before, and {request.MaxTokens} are wanted";
+        if (past.Generated.Any(request.StopIds.Contains)) return "a token that was generated before ends the sequence";
+        return past.PromptDelivered < 0 || past.PromptDelivered > request.Prompt.Count ? $"{past.PromptDelivered} tokens of the prompt were delivered before" : ProblemOfPrompt(past.Generated);
     }
 
     static bool IsPlain(string text) => text.Length <= LongestId && text.All(letter => letter is > ' ' and <= '~');

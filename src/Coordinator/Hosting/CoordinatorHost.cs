@@ -1,16 +1,24 @@
 using System.Diagnostics.Metrics;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Cluster.Telemetry;
+using LlamaCluster.Coordinator.Api.Auditing;
 using LlamaCluster.Coordinator.Api.Endpoints;
+using LlamaCluster.Coordinator.Api.Keys;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
+using LlamaCluster.Coordinator.Observing;
+using LlamaCluster.Coordinator.Peers;
 using LlamaCluster.Coordinator.Replicas;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Sessions;
+using LlamaCluster.Sessions.Hosting;
+using LlamaCluster.Sessions.Responses;
+using LlamaCluster.Text.Grammars;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -42,6 +50,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <summary>Where workers reach the coordinator, with the port that was taken. Known once the host has started.</summary>
     public Uri GrpcAddress => _listeners.RpcAddress;
 
+    /// <summary>Where /metrics is beside the API's address, with the port that was taken; null: nowhere. Known once the host has started.</summary>
+    public Uri? MetricsAddress => _listeners.MetricsAddress;
+
     /// <summary>Who has registered.</summary>
     public WorkerRegistry Members => Services.GetRequiredService<WorkerRegistry>();
 
@@ -55,12 +66,18 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <summary>The cluster's state, and news of it: who loads what, when it is ready, what went wrong.</summary>
     public Latest<ClusterStatus> Status => Services.GetRequiredService<Latest<ClusterStatus>>();
 
+    /// <summary>Why the host stops by itself, in one line; null: it does not.</summary>
+    public string? Failure => Services.GetService<PeerState>()?.Failure;
+
+    /// <summary>What this process shows to its own API; null where that asks for no keys.</summary>
+    public string? OwnApiKey => Services.GetRequiredService<ApiKeys>().Own;
+
     internal IServiceProvider Services => _app.Services;
 
     /// <summary>Checks the options, opens the model and prepares everything. Nothing listens yet.</summary>
     /// <exception cref="InvalidOptionsException">An option is out of range.</exception>
     /// <exception cref="ModelFormatException">The model cannot be opened.</exception>
-    /// <exception cref="IOException">A certificate or the data folder cannot be used.</exception>
+    /// <exception cref="IOException">A certificate, the join token, the audit log or the data folder cannot be used.</exception>
     public static CoordinatorHost Create(CoordinatorOptions options) => Create(options, TimeProvider.System);
 
     /// <param name="change">Puts other services in the place of the usual ones.</param>
@@ -68,7 +85,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(time);
-        builder.Logging.UseOneLineConsole();
+        builder.Logging.UseOneLineConsole(options.LogFormat, "coordinator");
         builder.WebHost.UseKestrelCore();
         AddServices(builder.Services, options);
         change?.Invoke(builder.Services);
@@ -76,6 +93,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         try
         {
             app = builder.Build();   // configures the listeners, so wrong options and certificates fail here, before the model is opened
+            app.Services.GetService<JoinToken>();
+            app.Services.GetRequiredService<ApiKeys>();
+            if (options.Api.AuditLog is not null) app.Services.GetRequiredService<AuditLog>();
             app.Services.GetRequiredService<ClusterOwnership>();
             var model = app.Services.GetRequiredService<OpenedModel>();
             var listeners = app.Services.GetRequiredService<Listeners>();
@@ -101,50 +121,65 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     }
 
     /// <summary>Lets running sequences finish for a moment, then closes all connections.</summary>
-    public Task StopAsync(CancellationToken cancellation = default) => _app.StopAsync(cancellation);
+    public Task StopAsync(CancellationToken cancellation = default)
+    {
+        _app.Lifetime.StopApplication();   // as a signal does: the host itself says it only after the sequences had their moment
+        return _app.StopAsync(cancellation);
+    }
 
     /// <summary>Completes when the host was told to stop and has stopped.</summary>
     public Task WaitForShutdownAsync(CancellationToken cancellation = default) => _app.WaitForShutdownAsync(cancellation);
 
     public async ValueTask DisposeAsync()
     {
-        await _app.StopAsync();
+        await StopAsync();
         await _app.DisposeAsync();
     }
 
     static void AddServices(IServiceCollection services, CoordinatorOptions options)
     {
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
-        if (options.Tls is { } files) services.AddSingleton(_ => ClusterTls.Load(files));
+        if (options.Tls is { } files) services.AddSingleton(provider => ClusterTls.Load(files).LogTo(provider.GetRequiredService<ILogger<ClusterTls>>()));
+        if (options.JoinTokenFile is { } token) services.AddSingleton(_ => JoinToken.Load(token));
         services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection).AddLargeMessages<WeightsService>().AddListenSockets()
             .AddValidated(options)
             .AddSingleton<Listeners>()
+            .AddSingleton<ApiConnections>()
+            .AddHostedService(provider => provider.GetRequiredService<ApiConnections>())   // before what it waits for: services stop in the other order
             .AddSingleton<IConfigureOptions<KestrelServerOptions>>(provider => provider.GetRequiredService<Listeners>())
             .AddSingleton(provider => OpenedModel.Open(provider.GetRequiredService<CoordinatorOptions>(), provider.GetRequiredService<ILogger<HashRecord>>()))
             .AddSingleton(provider => ModelOf(provider).Identity)
             .AddSingleton(provider => ModelOf(provider).Weights)
+            .AddSingleton(provider => ModelOf(provider).Adapters)
             .AddSingleton(provider => ModelOf(provider).Served)
             .AddSingleton(provider => ModelOf(provider).ToSupervisorOptions(options))
             .AddSingleton(provider => new SequenceRules(ModelOf(provider).VocabularySize, ModelOf(provider).ContextLength))
             .AddSingleton(new Latest<ClusterStatus>(ClusterStatus.Starting))
             .AddSingleton<PeerChannels>()
+            .AddSingleton<IPeerConnector>(services => services.GetRequiredService<PeerChannels>())
             .AddSingleton<CoordinatorMetrics>()
+            .AddSingleton<ClusterMetrics>()
+            .AddSingleton<ViewLog>()
+            .AddClusterObserving(provider => WhatIfOf(provider, options))
+            .AddTracesExport(new ProcessIdentity("coordinator"))
+            .AddMetricsExport(new ExportedMetrics(new ProcessIdentity("coordinator"), [CoordinatorMetrics.MeterName], CoordinatorMetricTable.All))
             .AddSingleton<Pulse>()
             .AddSingleton(provider => TakeOwnership(options, provider.GetRequiredService<ILogger<CoordinatorHost>>()))
             .AddSingleton(options.Sessions)
             .AddSingleton(SessionsOf)
+            .AddSingleton(ResponsesOf)
             .AddSingleton<WorkerRegistry>()
-            .AddSingleton<ICallerKeys, RegisteredWorkers>()
             .AddSingleton<IWorkerConfirmation, WorkerConfirmation>()
             .AddSingleton<LinkMeter>()
             .AddSingleton<MemberMetrics>()
             .AddSingleton<AssignmentCaller>()
             .AddSingleton<IViewStages, ViewStages>()
-            .AddSingleton(provider => ActivatorUtilities.CreateInstance<Replica>(provider, "replica-0"))
-            .AddSingleton<IGenerationEngine, ReplicaRouter>()
+            .AddSingleton(provider => new AnswerForms(provider.GetRequiredService<GrammarCache>(), ModelOf(provider).Served.Tokenizer))
+            .AddReplicas(options)
             .AddHostedService<ReplicaService>()
             .AddHostedService<ClusterSupervisor>()
             .AddHostedService<SessionSweep>()
+            .AddHostedService<HashesAhead>()
             .AddOpenAiApi();
     }
 
@@ -152,32 +187,50 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     {
         if (!options.DataFolderIsDefault) return ClusterOwnership.Take(options.DataFolder);
         var taken = ClusterOwnership.TakeDefault(options.DataFolder, out var problem);
-        if (problem is not null) LogNothingKept(logger, problem);
+        if (problem is not null && !SeveralCoordinators.AreMeant(options)) LogNothingKept(logger, problem);
+        else if (problem is not null && options.ReplicaName is null) LogNoName(logger, problem);
         return taken;
     }
 
     static SessionDirectory SessionsOf(IServiceProvider provider)
     {
         var (options, time, loggers) = (provider.GetRequiredService<SessionsOptions>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>());
+        if (provider.GetService<SiloOwner>() is { } silo) return new SessionDirectory(options, silo, time, loggers);
         return provider.GetRequiredService<ClusterOwnership>().Folder is { } folder
             ? new SessionDirectory(options, options.PlaceIn(folder), time, loggers)
             : SessionDirectory.Temporary(options, time, loggers);
     }
+
+    static ResponseDirectory ResponsesOf(IServiceProvider provider)
+    {
+        var options = provider.GetRequiredService<SessionsOptions>();
+        var folder = provider.GetRequiredService<ClusterOwnership>().Folder;
+        var isKept = options.State is not null || folder is not null;
+        return new ResponseDirectory(
+            options, isKept ? options.PlaceIn(folder ?? "") : null, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ResponseDirectory>>());
+    }
+
+    static WhatIf WhatIfOf(IServiceProvider provider, CoordinatorOptions options) => ActivatorUtilities.CreateInstance<WhatIf>(
+        provider, (string mix) => ModelFootprints.OfMix(provider.GetRequiredService<OpenedModel>().Weights.Files, mix, options.Engine.KvType));
 
     static OpenedModel ModelOf(IServiceProvider provider) => provider.GetRequiredService<OpenedModel>();
 
     static void Map(WebApplication app, CoordinatorOptions options)
     {
         app.UseWhen(
-            http => http.Features.Get<ListenerMetadata>()?.Kind == ListenerKind.Api, api => api.UseOpenAiApi(Listeners.IsOwnMachineOnly(options.Listen)));
-        Listeners.Separate(app);
+            http => http.Listener() == ListenerKind.Api,
+            api => api.Use(app.Services.GetRequiredService<ApiConnections>().AnswerAsync).UseOpenAiApi(Listeners.IsOwnMachineOnly(options.Listen)));
+        app.UseSeparateListeners();
         app.UseClusterRpcRules();
-        app.Services.GetRequiredService<MemberMetrics>();   // observes from its creation on
-        var rpc = app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Rpc));
+        app.Services.GetRequiredService<MemberMetrics>();   // observe from their creation on
+        app.Services.GetRequiredService<ClusterMetrics>();
+        app.MapMetrics().OnListeners(ListenerKind.Api | ListenerKind.Metrics).WithMetadata(new NeededScope(ApiScopes.Metrics));
+        var rpc = app.MapGroup("").OnListeners(ListenerKind.Rpc);
         rpc.MapGrpcService<MembershipService>();
         rpc.MapGrpcService<WeightsService>();
+        rpc.MapReplicas(options);
         rpc.MapClusterRpc(options.GrpcReflection);
-        app.MapGroup("").WithMetadata(new ListenerMetadata(ListenerKind.Api)).MapOpenAiApi();
+        app.MapGroup("").OnListeners(ListenerKind.Api).MapOpenAiApi().MapClusterObserving();
         app.Lifetime.ApplicationStopping.Register(app.Services.GetRequiredService<Readiness>().Close);
     }
 
@@ -186,6 +239,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Sessions end with this process, and the next start is another cluster: {Problem}")]
     static partial void LogNothingKept(ILogger logger, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The next start is another replica to the other coordinators, unless this one gets a --name: {Problem}")]
+    static partial void LogNoName(ILogger logger, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Chat is refused, completions work: the model's chat template cannot be read: {Problem}")]
     static partial void LogTemplate(ILogger logger, string problem);

@@ -1,5 +1,7 @@
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Primitives;
@@ -12,6 +14,16 @@ public static class ModelFootprints
 {
     public static ModelFootprint Of(IModelWeights weights, KvType kvType) =>
         Of(weights.Name, weights.Config, weights.Tensors, kvType) with { LayersAreAlike = weights.LayersAreAlike };
+
+    /// <summary>The model as it would be if its matrices had other types.</summary>
+    /// <param name="mix">One of <see cref="TensorMix.Names"/>.</param>
+    /// <exception cref="ModelFormatException">There is no such mix, or a matrix of the model cannot be of its type.</exception>
+    public static ModelFootprint OfMix(IModelWeights weights, string mix, KvType kvType)
+    {
+        var tensors = TensorMix.TensorsOf(weights.Config, mix)
+            ?? throw new ModelFormatException($"'{mix}' is no type of matrices; there are {string.Join(", ", TensorMix.Names)}");
+        return Of($"{weights.Name} as {mix.ToLowerInvariant()}", weights.Config, tensors, kvType) with { LayersAreAlike = weights.LayersAreAlike };
+    }
 
     /// <param name="tensors">All tensors that the config asks for.</param>
     public static ModelFootprint Of(string name, LlamaConfig config, IReadOnlyList<TensorInfo> tensors, KvType kvType)
@@ -29,21 +41,50 @@ public static class ModelFootprints
         };
     }
 
+    /// <summary>The model with what adapters take on the workers that have its layers. A rank holds a part of it, and is reckoned with all.</summary>
+    public static ModelFootprint WithAdapters(ModelFootprint model, AdapterRegistry adapters)
+    {
+        if (adapters.All.IsEmpty) return model;
+        var bytes = adapters.All.SelectMany(adapter => adapter.Weights.Pairs).ToLookup(pair => pair.Target.Layer, pair => pair.A.Bytes + pair.B.Bytes);
+        LayerFootprint[] layers = [.. model.Layers.Select((layer, index) => layer with { NormBytes = layer.NormBytes + bytes[index].Sum() })];
+        return new ModelFootprint(model.Name, model.Split, layers, model.Embedding, model.Head, model.KvBlockBytes)
+        {
+            HiddenSize = model.HiddenSize,
+            ContextLength = model.ContextLength,
+            TiedEmbeddings = model.TiedEmbeddings,
+            LayersAreAlike = model.LayersAreAlike,
+        };
+    }
+
     static SplitSizes SplitOf(LlamaConfig config, Dictionary<string, TensorInfo> tensors) => new()
     {
         HeadCount = config.HeadCount,
         KvHeadCount = config.KvHeadCount,
         FfnSize = config.FfnSize,
+        ExpertFfnSize = config.Experts?.FfnSize ?? 0,
         VocabularySize = config.VocabularySize,
-        ColumnBlock = Enumerable.Range(0, config.LayerCount).Max(layer => tensors[LlamaTensors.OfLayer(layer, LlamaTensors.Down)].ColumnBlock),
+        ColumnBlock = Enumerable.Range(0, config.LayerCount).Max(layer => tensors[LlamaTensors.DownOf(config, layer)].ColumnBlock),
     };
 
     static LayerFootprint LayerOf(LlamaConfig config, int layer, Dictionary<string, TensorInfo> tensors)
     {
         TensorInfo[] all = [.. LlamaTensors.OfLayer(config, layer).Select(shape => tensors[shape.Name])];
-        var matrices = all.Where(tensor => tensor.Rows > 1).ToLookup(tensor => tensor.Name.Contains(".ffn_", StringComparison.Ordinal));
-        return new LayerFootprint(Sum(matrices[false]), Sum(matrices[true]), all.Where(tensor => tensor.Rows == 1).Sum(tensor => tensor.Bytes));
+        var parts = all.ToLookup(PartOf);
+        return new LayerFootprint(Sum(parts[Part.Attention]), Sum(parts[Part.FeedForward]), parts[Part.OnEveryRank].Sum(tensor => tensor.Bytes))
+        {
+            Experts = config.HasExperts(layer)
+                ? new ExpertFootprint(Sum(parts[Part.Experts]), Sum(parts[Part.SharedExpert]), config.Experts!.Count, config.Experts.UsedCount)
+                : null,
+            Window = config.ReachOf(layer),
+        };
     }
+
+    static Part PartOf(TensorInfo tensor) =>
+        tensor.Rows == 1 || ExpertTensors.IsRouter(tensor.Name) ? Part.OnEveryRank
+        : !tensor.Name.Contains(".ffn_", StringComparison.Ordinal) ? Part.Attention
+        : ExpertTensors.IsShared(tensor.Name) ? Part.SharedExpert
+        : ExpertTensors.StackOf(tensor.Name) is null ? Part.FeedForward
+        : Part.Experts;
 
     static TypedWeights[] Sum(IEnumerable<TensorInfo> matrices) =>
     [
@@ -53,6 +94,15 @@ public static class ModelFootprints
     ];
 
     static TypedWeights WeightsOf(TensorInfo tensor) => new(tensor.Type.ToString(), (double)tensor.Rows * tensor.Columns, tensor.Bytes);
+
+    enum Part
+    {
+        Attention,
+        FeedForward,
+        Experts,
+        SharedExpert,
+        OnEveryRank,
+    }
 
     /// <param name="values">The number of keys and values together.</param>
     static long KvBytes(KvType type, long values) => type switch

@@ -20,11 +20,12 @@ sealed class OpenedModel : IDisposable
     /// <summary>The default size of the KV cache in positions; see <see cref="EngineOptions.KvTokens"/>.</summary>
     const int UsualKvTokens = 65536;
 
-    OpenedModel(IModelWeights files, PartHashes hashes, string path, int contextLength)
+    OpenedModel(IModelWeights files, HashRecord? record, string path, int contextLength, AdapterOptions adapters)
     {
         ContextLength = contextLength;
-        Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest());
-        Weights = new ServedWeights(files, Identity.Name, Identity.Digest, hashes);
+        Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest()) { Files = record?.Stamp ?? "" };
+        Weights = new ServedWeights(files, Identity.Name, Identity.Digest, new PartHashes(files, record));
+        Adapters = AdapterRegistry.Open(adapters, files.Config, Identity.Name);
         var text = ModelTextReader.Open(path);
         var template = text.TemplateProblem is null ? text.Template : null;
         Served = new ServedModel(
@@ -33,6 +34,10 @@ sealed class OpenedModel : IDisposable
             LongestContext = files.Config.ContextLength,
             TemplateProblem = text.TemplateProblem,
             Size = SizeOf(files),
+            HiddenSize = files.Config.HiddenSize,
+            Pooling = text.Pooling,
+            InfillIds = text.Infill,
+            Adapters = Adapters,
         };
     }
 
@@ -40,6 +45,9 @@ sealed class OpenedModel : IDisposable
 
     /// <summary>For the Weights service, which sends it to workers that lack the files.</summary>
     public ServedWeights Weights { get; }
+
+    /// <summary>What requests may name in the model's place.</summary>
+    public AdapterRegistry Adapters { get; }
 
     /// <summary>For the API.</summary>
     public ServedModel Served { get; }
@@ -59,8 +67,7 @@ sealed class OpenedModel : IDisposable
             var contextLength = ContextLengthOf(options, files.Config.ContextLength);
             if (options.TensorParallel is { } ranks && PipelinePlanner.RankProblem(ModelFootprints.Of(files, options.Engine.KvType), ranks) is { } problem)
                 throw new InvalidOptionsException(problem);
-            var hashes = new PartHashes(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger));
-            return new OpenedModel(files, hashes, options.ModelPath, contextLength);
+            return new OpenedModel(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger), options.ModelPath, contextLength, options.Adapters);
         }
         catch
         {
@@ -73,18 +80,21 @@ sealed class OpenedModel : IDisposable
     {
         var engine = options.Engine;
         var tokens = engine.KvTokens ?? Math.Max(ContextLength, Math.Min((long)engine.MaxRunning * ContextLength, UsualKvTokens));
-        var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows);
+        var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows)
+            + StageMemory.AdapterBufferBytes(Weights.Files.Config, StageSlice.Whole(Weights.Files.Config), engine.MaxStepRows, Adapters.MaxRank);
         return new SupervisorOptions(
-            Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.MinWorkers,
+            Identity, ModelFootprints.WithAdapters(ModelFootprints.Of(Weights.Files, engine.KvType), Adapters), ModelFiles.FullPath(options.ModelPath), options.Workers, options.MinWorkers,
             options.TensorParallel, options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine,
             options.Deadlines)
         {
             Tokenizer = Served.Tokenizer,
+            Adapters = Adapters,
         };
     }
 
     public void Dispose()
     {
+        Adapters.Dispose();
         Weights.Hashes.Dispose();
         Weights.Files.Dispose();
     }

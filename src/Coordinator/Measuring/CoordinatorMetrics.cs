@@ -1,145 +1,161 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using LlamaCluster.Protos;
+using LlamaCluster.Cluster.Telemetry;
+using LlamaCluster.Planning.Plans;
 
 namespace LlamaCluster.Coordinator.Measuring;
 
 /// <summary>
-/// The coordinator's metrics, with names and units as OpenTelemetry recommends. Counters count what has happened; nothing is estimated or
-/// predicted. Safe for concurrent use, except that only a replica's own loop may call <see cref="Observe"/> with its name.
+/// What the coordinator counts, with names and units as OpenTelemetry recommends; <see cref="CoordinatorMetricTable"/> says what each means.
+/// Nothing is estimated or predicted, and nothing is allocated for a step or a token. Safe for concurrent use, except that only a replica's own
+/// loop may call <see cref="Observe"/> with its name.
 /// </summary>
 public sealed class CoordinatorMetrics : IDisposable
 {
     public const string MeterName = "LlamaCluster.Coordinator";
 
-    // The instruments and tags that `bench` reads.
-    public const string Steps = "llamacluster.steps";
-    public const string GeneratedTokens = "llamacluster.tokens.generated";
-    public const string StageBusy = "llamacluster.stage.busy";
-    public const string StageTag = "stage";
-    public const string RankTag = "rank";
-    public const string ReplicaTag = "replica";
-    public const string TensorSync = "llamacluster.stage.tensor_sync";
-    public const string TensorSyncSent = "llamacluster.stage.tensor_sync.sent";
-    public const string ActivationsSent = "llamacluster.stage.activations.sent";
-
-    const double Microsecond = 1e-6;
-
     readonly Meter _meter;
-    readonly Counter<long> _steps;
-    readonly Counter<long> _rows;
-    readonly Counter<long> _generated;
-    readonly Counter<long> _sequences;
-    readonly Counter<long> _refusals;
-    readonly Counter<long> _preemptions;
-    readonly Counter<long> _queriedTokens;
-    readonly Counter<long> _hitTokens;
-    readonly Counter<long> _draftedTokens;
-    readonly Counter<long> _acceptedTokens;
-    readonly Counter<long> _spilledBlocks;
-    readonly Counter<long> _restoredBlocks;
-    readonly Counter<long> _views;
+    readonly string _model;
+    readonly ReplicaCounters _counters;
+    readonly TotalCounter _refusals;
+    readonly TotalCounter _finished;
+    readonly Histogram<int> _stepSize;
+    readonly Histogram<double> _stepDuration;
+    readonly Histogram<double> _encode;
     readonly Histogram<double> _recovery;
-    readonly Counter<double> _busy;
-    readonly Histogram<double> _compute;
-    readonly Histogram<double> _wait;
-    readonly Histogram<double> _sync;
-    readonly Counter<long> _syncSent;
-    readonly Counter<long> _activationsSent;
-    readonly ConcurrentDictionary<string, SchedulerReadout> _last = [];   // by replica
+    readonly Histogram<double> _filter;
+    readonly ConcurrentDictionary<string, SchedulerReadout> _last = [];   // by replica, as are the totals
+    readonly ConcurrentDictionary<string, ReplicaTotals> _totals = [];
 
-    public CoordinatorMetrics(IMeterFactory meters)
+    /// <param name="model">What is served; null: nothing yet.</param>
+    /// <param name="time">Null: the system's.</param>
+    public CoordinatorMetrics(IMeterFactory meters, ModelIdentity? model = null, TimeProvider? time = null)
     {
-        _meter = meters.Create(MeterName);
-        _steps = _meter.CreateCounter<long>(Steps, "{step}", "Steps that returned.");
-        _rows = _meter.CreateCounter<long>("llamacluster.step.rows", "{token}", "Token positions computed, of prompts and generated ones.");
-        _generated = _meter.CreateCounter<long>(GeneratedTokens, "{token}", "Tokens sampled for sequences that were still wanted.");
-        _sequences = _meter.CreateCounter<long>("llamacluster.sequences", "{sequence}", "Sequences that ended, by outcome.");
-        _refusals = _meter.CreateCounter<long>("llamacluster.requests.refused", "{request}", "Completion requests that were refused because the cluster was not ready, busy or too small, by error code.");
-        _preemptions = _meter.CreateCounter<long>("llamacluster.preemptions", "{sequence}", "Sequences that gave up their KV blocks to others.");
-        _queriedTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.queries", "{token}", "Known tokens of sequences that began and may share KV.");
-        _hitTokens = _meter.CreateCounter<long>("llamacluster.prefix_cache.hits", "{token}", "Queried tokens whose KV was in the cache.");
-        _draftedTokens = _meter.CreateCounter<long>("llamacluster.speculation.drafted", "{token}", "Tokens that were guessed and verified in one step with a sampled one.");
-        _acceptedTokens = _meter.CreateCounter<long>("llamacluster.speculation.accepted", "{token}", "Drafted tokens that turned out right.");
-        _spilledBlocks = _meter.CreateCounter<long>("llamacluster.kv.disk.blocks.spilled", "{block}", "KV blocks that the workers were told to write to disk.");
-        _restoredBlocks = _meter.CreateCounter<long>("llamacluster.kv.disk.blocks.restored", "{block}", "KV blocks that all workers have read from disk.");
-        _views = _meter.CreateCounter<long>("llamacluster.views", "{view}", "Plans that became ready.");
-        _recovery = _meter.CreateHistogram<double>("llamacluster.recovery.duration", "s", "Time from the end of a view with open sequences until one of them got a token again.");
-        _busy = _meter.CreateCounter<double>(StageBusy, "s", "Time in which a stage computed. Its rate is the share of time in which the stage is busy.");
-        _compute = _meter.CreateHistogram<double>("llamacluster.stage.compute.duration", "s", "Time in which a stage computed for one step.");
-        _wait = _meter.CreateHistogram<double>("llamacluster.stage.wait.duration", "s", "Time in which a stage waited for the activations of one step.");
-        _sync = _meter.CreateHistogram<double>(TensorSync, "s", "Time that a rank of a stage spent in exchanges with the other ranks for one step.");
-        _syncSent = _meter.CreateCounter<long>(TensorSyncSent, "By", "Payload that a rank of a stage sent to the other ranks.");
-        _activationsSent = _meter.CreateCounter<long>(ActivationsSent, "By", "Activations that a rank of a stage sent to the next stage.");
-        _meter.CreateObservableGauge("llamacluster.queue.length", () => Each(readout => readout.Waiting), "{sequence}", "Sequences that wait for KV blocks.");
-        _meter.CreateObservableGauge("llamacluster.sequences.running", () => Each(readout => readout.Running), "{sequence}", "Sequences that hold KV blocks.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.used", () => Each(readout => readout.BlocksHeld), "{block}", "KV blocks that sequences hold.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.cached", () => Each(readout => readout.BlocksCached), "{block}", "KV blocks that no sequence holds and that keep a prefix for later requests.");
-        _meter.CreateObservableGauge("llamacluster.kv.blocks.free", () => Each(readout => readout.BlocksFree), "{block}", "KV blocks that hold nothing.");
-        _meter.CreateObservableGauge("llamacluster.kv.disk.blocks", () => Each(readout => readout.BlocksOnDisk), "{block}", "KV blocks that all workers of the view have on disk.");
+        (_meter, _model) = (meters.Create(MeterName), model?.Name ?? "");
+        _counters = new ReplicaCounters(_meter, time ?? TimeProvider.System);
+        _refusals = new TotalCounter(_meter, CoordinatorMetricTable.Refusals);
+        _finished = new TotalCounter(_meter, CoordinatorMetricTable.FinishedChoices);
+        _stepSize = _meter.Histogram<int>(CoordinatorMetricTable.StepSize);
+        _stepDuration = _meter.Histogram<double>(CoordinatorMetricTable.StepDuration);
+        _encode = _meter.Histogram<double>(CoordinatorMetricTable.EncodeDuration);
+        _recovery = _meter.Histogram<double>(CoordinatorMetricTable.RecoveryDuration);
+        _filter = _meter.Histogram<double>(CoordinatorMetricTable.FilterDuration);
+        Observe(CoordinatorMetricTable.Waiting, readout => readout.Waiting);
+        Observe(CoordinatorMetricTable.Running, readout => readout.Running);
+        Observe(CoordinatorMetricTable.BlocksUsed, readout => readout.BlocksHeld);
+        Observe(CoordinatorMetricTable.BlocksCached, readout => readout.BlocksCached);
+        Observe(CoordinatorMetricTable.BlocksFree, readout => readout.BlocksFree);
+        Observe(CoordinatorMetricTable.KvUsage, readout => readout.Blocks == 0 ? 0 : (double)readout.BlocksHeld / readout.Blocks);
+        Observe(CoordinatorMetricTable.Sessions, readout => readout.Sessions);
+        Observe(CoordinatorMetricTable.BlocksOnDisk, readout => readout.BlocksOnDisk);
+        Observe(CoordinatorMetricTable.BlocksRestoring, readout => readout.BlocksRestoring);
+        Stages = new StageMetrics(_meter);
+        Sequences = new SequenceMetrics(_meter, Of);
+        ChoicesFinished(SequenceOutcome.Stop, 0);
+        ChoicesFinished(SequenceOutcome.Length, 0);
+
+        void Observe<T>(MetricDefinition metric, Func<SchedulerReadout, T> value) where T : struct =>
+            _meter.Gauge(metric, () => _last.Select(last => new Measurement<T>(value(last.Value), LabelsOf(last.Key))));
     }
+
+    public StageMetrics Stages { get; }
+
+    public SequenceMetrics Sequences { get; }
 
     /// <param name="rows">Token positions that the step computed.</param>
     public void StepReturned(string replica, int rows)
     {
-        _steps.Add(1, Of(replica));
-        _rows.Add(rows, Of(replica));
+        var totals = Of(replica);
+        totals.Steps.Add(1);
+        totals.Rows.Add(rows);
+        _stepSize.Record(rows, totals.Labels);
     }
 
-    public void Generated(string replica, int tokens) => _generated.Add(tokens, Of(replica));
-
-    /// <param name="outcome">"stop", "length", "failed", "refused" or "cancelled".</param>
-    public void SequenceEnded(string replica, string outcome) => _sequences.Add(1, Of(replica), new KeyValuePair<string, object?>("outcome", outcome));
+    /// <param name="took">From its sending to its result.</param>
+    public void StepTook(string replica, TimeSpan took) => _stepDuration.Record(took.TotalSeconds, LabelsOf(replica));
 
     /// <param name="code">The error code that the client received.</param>
-    public void RequestRefused(string code) => _refusals.Add(1, new KeyValuePair<string, object?>("code", code));
+    public void RequestsRefused(string code, int count = 1) => _refusals.Of(new KeyValuePair<string, object?>("code", code)).Add(count);
 
-    public void ViewReady(string replica) => _views.Add(1, Of(replica));
+    /// <param name="reason">OpenAI's finish_reason.</param>
+    public void ChoicesFinished(string reason, int count = 1) =>
+        _finished.Of(OfModel, new KeyValuePair<string, object?>("finished_reason", reason)).Add(count);
 
-    public void Recovered(string replica, TimeSpan after) => _recovery.Record(after.TotalSeconds, Of(replica));
+    /// <param name="filter">Who was asked: "guard" or "output_filter".</param>
+    /// <param name="of">What about: "prompt" or "answer".</param>
+    public void Filtered(string filter, string of, string verdict, TimeSpan took) =>
+        _filter.Record(took.TotalSeconds, new("filter", filter), new("of", of), new("verdict", verdict));
 
-    public void StageRan(string replica, int stage, int rank, StepTimings timings)
+    /// <param name="after">From the end of a view with open sequences until one of them got a token again.</param>
+    public void Recovered(string replica, TimeSpan after)
     {
-        var tags = new TagList { { ReplicaTag, replica }, { StageTag, stage }, { RankTag, rank } };
-        _busy.Add(timings.ComputeMicroseconds * Microsecond, tags);
-        _compute.Record(timings.ComputeMicroseconds * Microsecond, tags);
-        _wait.Record(timings.WaitMicroseconds * Microsecond, tags);
-        if (timings.SyncMicroseconds > 0) _sync.Record(timings.SyncMicroseconds * Microsecond, tags);
-        if (timings.SyncBytes > 0) _syncSent.Add(Bytes(timings.SyncBytes), tags);
-        if (timings.ActivationBytes > 0) _activationsSent.Add(Bytes(timings.ActivationBytes), tags);
+        _recovery.Record(after.TotalSeconds, LabelsOf(replica));
+        Of(replica).Recoveries.Add(after);
     }
+
+    /// <summary>Workers got KV from those that had their layers before.</summary>
+    public void KvMoved(string replica, long blocks, long missing, long bytes)
+    {
+        var totals = Of(replica);
+        totals.BlocksMoved.Add(blocks);
+        totals.BlocksMissing.Add(missing);
+        totals.BytesMoved.Add(bytes);
+    }
+
+    public void PromptsEncoded(TimeSpan took) => _encode.Record(took.TotalSeconds, OfModel);
+
+    public void ViewReady(string replica) => Of(replica).Views.Add(1);
 
     /// <summary>Takes over a replica's levels, and adds what its scheduler has counted since the last call.</summary>
     /// <param name="readout">Null while no view is ready: levels are 0, and the next scheduler counts from 0.</param>
     public void Observe(string replica, SchedulerReadout? readout)
     {
         var (before, now) = (_last.GetValueOrDefault(replica), readout ?? default);
-        if (before == now) return;
+        if (before == now && _last.ContainsKey(replica)) return;
         _last[replica] = now;
         if (readout is null) return;
-        Add(_preemptions, now.Preemptions - before.Preemptions, replica);
-        Add(_queriedTokens, now.QueriedTokens - before.QueriedTokens, replica);
-        Add(_hitTokens, now.HitTokens - before.HitTokens, replica);
-        Add(_draftedTokens, now.DraftedTokens - before.DraftedTokens, replica);
-        Add(_acceptedTokens, now.AcceptedTokens - before.AcceptedTokens, replica);
-        Add(_spilledBlocks, now.BlocksSpilled - before.BlocksSpilled, replica);
-        Add(_restoredBlocks, now.BlocksRestored - before.BlocksRestored, replica);
+        var totals = Of(replica);
+        totals.Preemptions.Add(now.Preemptions - before.Preemptions);
+        totals.Queries.Add(now.QueriedTokens - before.QueriedTokens);
+        totals.Hits.Add(now.HitTokens - before.HitTokens);
+        totals.Drafted.Add(now.DraftedTokens - before.DraftedTokens);
+        totals.Accepted.Add(now.AcceptedTokens - before.AcceptedTokens);
+        totals.Spilled.Add(now.BlocksSpilled - before.BlocksSpilled);
+        totals.Restored.Add(now.BlocksRestored - before.BlocksRestored);
+        totals.PositionsKept.Add(now.PositionsKept - before.PositionsKept);
+        totals.PositionsFilled.Add(now.PositionsFilled - before.PositionsFilled);
+        totals.PositionsComputed.Add(now.PositionsComputed - before.PositionsComputed);
+    }
+
+    /// <summary>What was counted and measured of a replica so far.</summary>
+    public ReplicaReadout Read(string replica)
+    {
+        var totals = Of(replica);
+        return new ReplicaReadout(
+            totals.Steps.Value, totals.Rows.Value, totals.Generated.Value, totals.Prompts.Value, totals.Preemptions.Value, totals.Queries.Value, totals.Hits.Value,
+            totals.Drafted.Value, totals.Accepted.Value, totals.Ended.ToDictionary(ended => ended.Key, ended => ended.Value.Value), _last.GetValueOrDefault(replica))
+        {
+            FirstTokens = totals.FirstTokens,
+            TimesPerToken = totals.TimesPerToken,
+            Recoveries = totals.Recoveries,
+            PositionsKept = totals.PositionsKept.Value,
+            PositionsFilled = totals.PositionsFilled.Value,
+            PositionsComputed = totals.PositionsComputed.Value,
+        };
     }
 
     public void Dispose() => _meter.Dispose();
 
-    static void Add(Counter<long> counter, long count, string replica)
-    {
-        if (count > 0) counter.Add(count, Of(replica));
-    }
+    /// <summary>A replica's levels when they were last taken over; all 0 before, and while it has no view.</summary>
+    internal SchedulerReadout LevelsOf(string replica) => _last.GetValueOrDefault(replica);
 
-    static KeyValuePair<string, object?> Of(string replica) => new(ReplicaTag, replica);
+    /// <summary>The labels of everything that is measured of a replica; the same array for the same replica.</summary>
+    internal KeyValuePair<string, object?>[] LabelsOf(string replica) => Of(replica).Labels;
 
-    IEnumerable<Measurement<int>> Each(Func<SchedulerReadout, int> value) => _last.Select(last => new Measurement<int>(value(last.Value), Of(last.Key)));
+    KeyValuePair<string, object?> OfModel => new(CoordinatorMetricTable.Model, _model);
 
-    /// <summary>A worker may report any number, and one above long.MaxValue would count backwards.</summary>
-    static long Bytes(ulong reported) => (long)Math.Min(reported, long.MaxValue);
+    ReplicaTotals Of(string replica) => _totals.GetOrAdd(replica, static (replica, metrics) =>
+        metrics._counters.Of([new(CoordinatorMetricTable.Replica, replica), new(CoordinatorMetricTable.Model, metrics._model)]), this);
 }
 
 /// <summary>A scheduler's state: how much there is of everything now, and what it has counted since it began.</summary>
@@ -155,7 +171,36 @@ public readonly record struct SchedulerReadout
     public long HitTokens { get; init; }
     public long DraftedTokens { get; init; }
     public long AcceptedTokens { get; init; }
+    public int Sessions { get; init; }
     public int BlocksOnDisk { get; init; }
+    public int BlocksRestoring { get; init; }
     public long BlocksSpilled { get; init; }
     public long BlocksRestored { get; init; }
+    public long PositionsKept { get; init; }
+    public long PositionsFilled { get; init; }
+    public long PositionsComputed { get; init; }
+
+    public int Blocks => BlocksHeld + BlocksCached + BlocksFree;
+}
+
+/// <summary>What was counted of a replica since the process's start, and how much there is of everything now.</summary>
+/// <param name="Ended">Sequences, by <see cref="SequenceOutcome"/>.</param>
+public sealed record ReplicaReadout(
+    long Steps, long Rows, long GeneratedTokens, long PromptTokens, long Preemptions, long QueriedTokens, long HitTokens, long DraftedTokens, long AcceptedTokens,
+    IReadOnlyDictionary<string, long> Ended, SchedulerReadout Now)
+{
+    public required RecentTimes FirstTokens { get; init; }
+
+    public required RecentTimes TimesPerToken { get; init; }
+
+    public required RecentTimes Recoveries { get; init; }
+
+    /// <summary>Positions of sequences that went on in another view, whose KV was there.</summary>
+    public long PositionsKept { get; init; }
+
+    /// <summary>The same, whose KV some of the stages computed.</summary>
+    public long PositionsFilled { get; init; }
+
+    /// <summary>The same, whose KV all stages computed.</summary>
+    public long PositionsComputed { get; init; }
 }

@@ -35,6 +35,10 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
     const int MaxKept = 16 * MaxPairs;
 
     readonly Dictionary<LinkKey, (Link Link, long At)> _measured = [];
+    volatile IReadOnlyList<MeasuredWay> _known = [];
+
+    /// <summary>What is remembered. Safe to ask at any time, from any thread.</summary>
+    public IReadOnlyList<MeasuredWay> Known => _known;
 
     /// <summary>Measures the links that are not known yet.</summary>
     /// <returns>The link of each pair of hosts, by their ids. Pairs that could not be measured are missing.</returns>
@@ -46,6 +50,7 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
         Dictionary<(string, string), Link> links = [];
         foreach (var (from, to) in Pairs(members))
             if (await LinkBetweenAsync(from, to, ends.Token) is { } link) links[(HostOf(from), HostOf(to))] = link;
+        _known = [.. _measured.Select(way => new MeasuredWay(way.Key.FromAddress, way.Key.ToAddress, way.Value.Link))];
         cancellation.ThrowIfCancellationRequested();
         return links;
     }
@@ -113,3 +118,8 @@ public sealed partial class LinkMeter(PeerChannels channels, TimeProvider time, 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The link from {From} to {To} is not measured: {Problem}")]
     partial void LogNotMeasured(Member from, Member to, string problem);
 }
+
+/// <summary>A link that was measured.</summary>
+/// <param name="From">The address of the host on whose side it was measured.</param>
+/// <param name="To">The address of the other one.</param>
+public sealed record MeasuredWay(string From, string To, Link Link);

@@ -15,8 +15,8 @@ namespace LlamaCluster.Coordinator.Membership;
 /// it is used, and the worker is called back at the address that it announced. What else a worker says needs the key of its registration.
 /// </summary>
 public sealed partial class MembershipService(
-    WorkerRegistry registry, IWorkerConfirmation confirmation, ClusterOwnership ownership, ModelIdentity model, ClusterDeadlines deadlines,
-    IHostApplicationLifetime lifetime, ILogger<MembershipService> logger)
+    WorkerRegistry registry, IWorkerConfirmation confirmation, SettledOwnership ownership, ModelIdentity model, ClusterDeadlines deadlines,
+    IHostApplicationLifetime lifetime, TimeProvider time, ILogger<MembershipService> logger, JoinToken? join = null)
     : Wire.Membership.MembershipBase
 {
     const int ShownDigits = 12;
@@ -32,8 +32,12 @@ public sealed partial class MembershipService(
         if (digest.Length > 0 && digest != model.Digest)
             throw Refuse(context, StatusCode.FailedPrecondition,
                 $"the coordinator serves model {model.Digest[..ShownDigits]} ({model.Name}), the worker has {digest[..ShownDigits]}: start it with the same model, or with none");
+        var owned = await ownership.WaitAsync(time, context.CancellationToken)
+            ?? throw new RpcException(new Status(StatusCode.Unavailable, "the coordinator has not joined its cluster yet (--state); it takes workers soon"));
         var announced = MemberMapping.Read(request);
-        await ConfirmAsync(announced(new WorkerId("new")), context);
+        var newcomer = announced(new WorkerId("new"));
+        Admit(request, newcomer, context);
+        await ConfirmAsync(newcomer, context);
         var member = registry.Register(announced)
             ?? throw Refuse(context, StatusCode.ResourceExhausted, $"{WorkerRegistry.MaxMembers} workers are registered; no more are taken in");
         return new RegisterReply
@@ -42,8 +46,8 @@ public sealed partial class MembershipService(
             ViewVersion = registry.Snapshot.ViewVersion,
             HeartbeatIntervalMilliseconds = (uint)deadlines.HeartbeatInterval.TotalMilliseconds,
             HeartbeatTimeoutMilliseconds = (uint)deadlines.HeartbeatTimeout.TotalMilliseconds,
-            ClusterId = ownership.ClusterId,
-            Epoch = ownership.Epoch,
+            ClusterId = owned.ClusterId,
+            Epoch = owned.Epoch,
         };
     }
 
@@ -61,7 +65,13 @@ public sealed partial class MembershipService(
                 var beat = requests.Current;
                 CheckSpeaker(beat.WorkerId, context);
                 if (!registry.TryBeat(speaker, MemberMapping.ReadState(beat.State))) throw Unknown(speaker);
-                var reply = new HeartbeatReply { ViewVersion = registry.Snapshot.ViewVersion, SequenceNumber = beat.SequenceNumber };
+                var now = registry.Snapshot;
+                var reply = new HeartbeatReply
+                {
+                    ViewVersion = now.ViewVersion,
+                    SequenceNumber = beat.SequenceNumber,
+                    StandsBy = now.StandingBy.Contains(speaker),
+                };
                 await replies.WriteAsync(reply, ends.Token);
             }
         }
@@ -77,12 +87,19 @@ public sealed partial class MembershipService(
         var id = CheckSpeaker(request.WorkerId, context);
         if (!registry.TryDrain(id)) throw Unknown(id);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
-        var snapshot = await registry.WaitAsync(now => !now.IsAssigned(id), ends.Token);
-        return new DrainReply { ViewVersion = snapshot.ViewVersion };
+        await registry.WaitAsync(now => !now.IsAssigned(id), ends.Token);
+        // Whoever takes over may fetch its KV until then. If no view comes, nobody does.
+        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(ends.Token);
+        await Task.WhenAny(registry.WaitAsync(now => !now.IsNeeded(id), waiting.Token), time.DelayAsync(deadlines.Handover, waiting.Token));
+        waiting.Cancel();
+        ends.Token.ThrowIfCancellationRequested();
+        return new DrainReply { ViewVersion = registry.Snapshot.ViewVersion };
     }
 
-    public override Task<ListWorkersReply> ListWorkers(ListWorkersRequest request, ServerCallContext context)
-        => Task.FromResult(registry.Snapshot.ToMessage());
+    public override Task<ListWorkersReply> ListWorkers(ListWorkersRequest request, ServerCallContext context) => join is null
+        ? Task.FromResult(registry.Snapshot.ToMessage())
+        : throw new RpcException(new Status(
+            StatusCode.Unauthenticated, "this cluster has a join token, so it is not shown to everybody: ask the API, GET /v1/cluster"));
 
     /// <summary>The worker whose key the call shows.</summary>
     static WorkerId Speaker(ServerCallContext context) => Field.Worker(PeerKey.WorkerHeader, context.GetHttpContext().Request.Headers[PeerKey.WorkerHeader].ToString());
@@ -95,6 +112,17 @@ public sealed partial class MembershipService(
     }
 
     static RpcException Unknown(WorkerId id) => new(new Status(StatusCode.NotFound, $"worker {id} is not registered (any more): register again"));
+
+    /// <summary>Where there is a join token, refuses who does not know it, and who sends again what another worker has sent.</summary>
+    void Admit(RegisterRequest request, Member newcomer, ServerCallContext context)
+    {
+        if (join is null) return;
+        var shown = context.RequestHeaders.GetValue(JoinToken.Header);
+        if (join.ProblemOfWorker(request, shown, out var answer) is { } problem) throw Refuse(context, StatusCode.Unauthenticated, problem);
+        if (registry.Snapshot.Members.Any(member => member.Key.IsSame(newcomer.Key)))
+            throw Refuse(context, StatusCode.AlreadyExists, "this registration was made before: a worker makes a new key each time it registers");
+        context.ResponseTrailers.Add(JoinToken.Header, answer);
+    }
 
     async Task ConfirmAsync(Member announced, ServerCallContext context)
     {

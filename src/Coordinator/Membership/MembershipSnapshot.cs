@@ -18,8 +18,17 @@ public sealed record MembershipSnapshot(ulong ViewVersion, ImmutableArray<Member
     /// <summary>Workers that would register, but cannot be reached where they say that they are. The last few, oldest first.</summary>
     public ImmutableArray<UnreachableWorker> Unreachable { get; init; } = [];
 
+    /// <summary>Spares that have loaded what they may come to need, or have nothing to load. None while no plan is in force.</summary>
+    public ImmutableHashSet<WorkerId> StandingBy { get; init; } = [];
+
+    /// <summary>The plan of the last view that served: until the next one does, its workers have KV that others may fetch. Null: nobody waits for that.</summary>
+    public ClusterPlan? Served { get; init; }
+
     /// <summary>The members that a new plan may include. Those that are set aside come last.</summary>
     public IEnumerable<Member> Usable => Members.Where(member => member is { State: MemberState.Alive, IsSuspected: false }).OrderBy(member => member.SetAside.Length > 0);
+
+    /// <summary>Whether a new plan could include these workers, in this order, and no others.</summary>
+    public bool HasUsable(IEnumerable<Member> members) => Usable.Select(member => member.Id).SequenceEqual(members.Select(member => member.Id));
 
     public Member? Find(WorkerId id) => Members.FirstOrDefault(member => member.Id == id);
 
@@ -27,6 +36,9 @@ public sealed record MembershipSnapshot(ulong ViewVersion, ImmutableArray<Member
     public Member? FindPresent(WorkerId id) => Find(id) is { IsLost: false } member ? member : null;
 
     public bool IsAssigned(WorkerId id) => Plan?.Find(id) is not null;
+
+    /// <summary>Whether the worker is still of use: it is assigned, or another one may fetch KV from it.</summary>
+    public bool IsNeeded(WorkerId id) => IsAssigned(id) || Served?.Find(id) is not null;
 
     /// <param name="wanted">Workers that the operator wants to serve.</param>
     public WorkerCounts Count(int wanted) => new(

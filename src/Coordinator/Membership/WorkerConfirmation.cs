@@ -17,7 +17,7 @@ public interface IWorkerConfirmation
 /// Calls the worker back. Without this, a worker behind a wrong address would be planned with, and a stranger could register in the name of
 /// another worker's address and so push that one out of the cluster.
 /// </summary>
-public sealed class WorkerConfirmation(PeerChannels channels) : IWorkerConfirmation, IDisposable
+public sealed class WorkerConfirmation(IPeerConnector peers, TimeProvider time) : IWorkerConfirmation, IDisposable
 {
     /// <summary>Shorter than <see cref="RpcSettings.CallDeadline"/>, so that the worker is told.</summary>
     static readonly TimeSpan Deadline = TimeSpan.FromSeconds(6);
@@ -27,16 +27,16 @@ public sealed class WorkerConfirmation(PeerChannels channels) : IWorkerConfirmat
 
     public async Task<string?> FirstProblemAsync(Uri address, PeerKey key, CancellationToken cancellation)
     {
-        using var ends = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        ends.CancelAfter(Deadline);
+        using var deadline = new CancellationTokenSource(Deadline, time);
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(cancellation, deadline.Token);
         var taken = false;
         try
         {
             await _slots.WaitAsync(ends.Token);
             taken = true;
-            using var channel = channels.Open(address);
+            using var connection = peers.Connect(address);
             var challenge = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(PeerKey.Length));
-            var reply = await new Identity.IdentityClient(channel).ConfirmAsync(new ConfirmRequest { Challenge = challenge }, cancellationToken: ends.Token);
+            var reply = await new Identity.IdentityClient(connection.Calls).ConfirmAsync(new ConfirmRequest { Challenge = challenge }, cancellationToken: ends.Token);
             return key.IsProven(challenge, reply.Proof) ? null : "another worker answers there";
         }
         catch (Exception e) when (e is RpcException or IOException or OperationCanceledException)

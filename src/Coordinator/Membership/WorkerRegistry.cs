@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
@@ -38,8 +39,16 @@ public sealed partial class WorkerRegistry(
     /// <summary>Set when a worker turns out to be unreachable. Null: none has been yet.</summary>
     ITimer? _forgetting;
     int _lastId;
+    long _lostInAll;
 
     public MembershipSnapshot Snapshot => _members.Value;
+
+    /// <summary>Views are to be above this version. To be called before the first worker registers.</summary>
+    public void BeginAbove(ulong viewVersion)
+        => _members.Update(snapshot => snapshot with { ViewVersion = Math.Max(snapshot.ViewVersion, viewVersion) });
+
+    /// <summary>How many workers were ever lost; those that left are not among them.</summary>
+    public long LostInAll => Interlocked.Read(ref _lostInAll);
 
     public Task<MembershipSnapshot> WaitAsync(Func<MembershipSnapshot, bool> condition, CancellationToken cancellation)
         => _members.WaitAsync(condition, cancellation);
@@ -163,8 +172,13 @@ public sealed partial class WorkerRegistry(
             var (member, assigned) = (Snapshot.Find(id)!, Snapshot.IsAssigned(id));
             Change(id, _ => member with { State = MemberState.Lost, Loss = reason });
             _members.Update(ForgetOldestLost);
-            if (member.State == MemberState.Draining && !assigned) LogLeft(id, member.Name);
-            else LogLost(id, member.Name, reason);
+            if (member.State == MemberState.Draining && !assigned)
+            {
+                LogLeft(id, member.Name);
+                return;
+            }
+            Interlocked.Increment(ref _lostInAll);
+            LogLost(id, member.Name, reason);
         }
     }
 
@@ -176,12 +190,22 @@ public sealed partial class WorkerRegistry(
         {
             if (plan.ViewVersion <= Snapshot.ViewVersion)
                 throw new InvalidOperationException($"view {plan.ViewVersion} is planned, but {Snapshot.ViewVersion} was there before");
-            _members.Update(snapshot => snapshot with { ViewVersion = plan.ViewVersion, Plan = plan });
+            _members.Update(snapshot => snapshot with { ViewVersion = plan.ViewVersion, Plan = plan, StandingBy = [] });
         }
     }
 
     /// <summary>Ends the plan in force: no worker is assigned any more.</summary>
-    public void Dismiss() => _members.Update(snapshot => snapshot.Plan is null ? snapshot : snapshot with { Plan = null });
+    public void Dismiss() => _members.Update(snapshot => snapshot.Plan is null ? snapshot : snapshot with { Plan = null, StandingBy = [] });
+
+    /// <summary>The plan in force serves. Its workers have all that they need of those that served before.</summary>
+    public void Serves() => _members.Update(snapshot => snapshot with { Served = snapshot.Plan });
+
+    /// <summary>There are no workers for another view, so nobody fetches anything from those that served last.</summary>
+    public void LetGo() => _members.Update(snapshot => snapshot.Served is null ? snapshot : snapshot with { Served = null });
+
+    /// <summary>These spares have what they may come to need. Each hears of it with the answer to its next heartbeat.</summary>
+    public void StandBy(ImmutableHashSet<WorkerId> spares) =>
+        _members.Update(snapshot => snapshot.Plan is null ? snapshot : snapshot with { StandingBy = spares });
 
     public void Dispose()
     {

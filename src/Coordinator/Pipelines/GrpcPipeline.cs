@@ -2,14 +2,15 @@ using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Pipelines;
 
 /// <summary>
-/// The workers of one view, with one stream of steps to each. A step is complete when the first rank of the last stage has sampled, because
-/// it cannot sample before all others have run the step. Replies of other views, and of steps that are not under way, are dropped.
+/// The workers of one view, with one stream of steps to each. A step is complete when the first rank of the last stage that it goes through has answered,
+/// because it cannot before all others have run the step. Replies of other views, and of steps that are not under way, are dropped.
 /// <para>
 /// The right worker must be blamed for a failure. When a worker says that it lost another one, it is believed only after a moment in which
 /// that other one may turn out to be gone. When a step takes too long, the first stage that has not reported it done is at fault.
@@ -30,16 +31,19 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     readonly WorkerDisks? _disks;
 
     readonly Lock _lock = new();
-    readonly Queue<StepInFlight> _inFlight = new();   // guarded by _lock, as are the fields below
-    ulong _lastStep;
+    readonly int[] _firstLayers;   // of each stage
+    readonly StepsInFlight _inFlight;   // guarded by _lock, as are the fields below
     bool _hasVocabulary;   // the last stage has what grammars need to know of tokens
+    IReadOnlyList<StepInFlight> _left = [];   // when it failed
     PipelineFailure? _failure;
     PipelineFailure? _suspicion;
 
     GrpcPipeline(PipelineOptions options, StepStream[] streams, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger logger)
     {
         (_options, _streams, _metrics, _pulse, _time, _logger) = (options, streams, metrics, pulse, time, logger);
-        if (Array.TrueForAll(streams, stream => stream.SpillsAtOnce > 0)) _disks = new WorkerDisks(ViewVersion, streams, _lock);
+        _firstLayers = [.. Enumerable.Range(0, StageCount).Select(stage => options.Plan.Ranks(stage)[0].Shard.Layers.First)];
+        _inFlight = new StepsInFlight(_firstLayers, time);
+        if (Array.TrueForAll(streams, stream => stream.SpillsAtOnce > 0)) _disks = new WorkerDisks(ViewVersion, streams, _lock, options.Deadlines.Step);
         _stepDeadline = time.CreateTimer(_ => OnStepLate(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _blame = time.CreateTimer(_ => OnBlameDue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -54,14 +58,16 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     public IWorkerDisks? Disks => _disks;
 
+    public IReadOnlyList<StageKeeps> Kept => _options.Kept;
+
     /// <summary>Opens the streams to all workers of a plan that they have loaded.</summary>
     public static async Task<PipelineOpening> OpenAsync(
-        PipelineOptions options, PeerChannels channels, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger logger,
+        PipelineOptions options, IPeerConnector peers, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger logger,
         CancellationToken cancellation)
     {
         using var deadline = new CancellationTokenSource(options.Deadlines.Open, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
-        StepStream[] streams = [.. options.Workers.Select(worker => new StepStream(worker, channels.Open(worker.Assignment.Address)))];
+        StepStream[] streams = [.. options.Workers.Select(worker => new StepStream(worker, peers.Connect(worker.Assignment.Address)))];
         var failures = await Task.WhenAll(streams.Select(stream => stream.OpenAsync(options.Plan.ViewVersion, options.Plan.ModelDigest, ends.Token)));
         if (failures.OfType<PipelineFailure>().OrderByDescending(failure => failure.WorkerLost).FirstOrDefault() is { } failure)
         {
@@ -87,22 +93,22 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         lock (_lock)
         {
             if (_failure is not null) return Task.FromResult<StepReturn>(new StepReturn.Lost(_failure));
-            var pending = new StepInFlight(++_lastStep, step);
-            _inFlight.Enqueue(pending);
-            if (_inFlight.Count == 1) RestartDeadline();
+            var pending = _inFlight.Add(step);
+            if (_inFlight.Oldest == pending) RestartDeadline();
             if (step.Ended.Count > 0) End(step.Ended);
             if (step.Moves is { } moves) _disks!.Move(moves);
             SendGrammars(step);
-            foreach (var history in StepMessages.HistoriesOf(step, ViewVersion)) SendToLastStage(history);
-            var requests = StepMessages.Of(step, ViewVersion, pending.Id, StageCount);
-            foreach (var stream in _streams) stream.Send(requests[stream.Worker.Stage]);
+            foreach (var history in StepMessages.HistoriesOf(step, ViewVersion, _firstLayers[^1])) SendToLastStage(history);
+            var requests = StepMessages.Of(step, ViewVersion, pending.Id, _firstLayers);
+            foreach (var stream in _streams)
+                if (stream.Worker.Stage < requests.Length) stream.Send(requests[stream.Worker.Stage]);
             return pending.Returned;
         }
     }
 
     void SendGrammars(ScheduledStep step)
     {
-        foreach (var grammar in StepMessages.GrammarsOf(step, ViewVersion))
+        foreach (var grammar in StepMessages.GrammarsOf(step, ViewVersion, _firstLayers[^1]))
         {
             if (!_hasVocabulary && _options.Tokenizer is { } tokenizer)
                 foreach (var part in StepMessages.VocabularyOf(tokenizer, ViewVersion)) SendToLastStage(part);
@@ -126,18 +132,24 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     public void Abort(PipelineFailure failure)
     {
-        StepInFlight[] waiting;
+        IReadOnlyList<StepInFlight> waiting;
         lock (_lock)
         {
             if (_failure is not null) return;
             _failure = failure;
-            waiting = [.. _inFlight];
-            _inFlight.Clear();
+            waiting = _left = _inFlight.RemoveAll();
             StopDeadline();
         }
         LogFailed(ViewVersion, failure.Message);
         foreach (var step in waiting) step.Return(new StepReturn.Lost(failure));
         _lost.TrySetResult(failure);
+    }
+
+    public ScheduledStep? NotDoneBy(WorkerId? worker)
+    {
+        lock (_lock)
+            return Array.Find(_streams, stream => stream.Worker.Id == worker) is { } stream
+                ? _left.FirstOrDefault(step => step.Id > stream.DoneUpTo && step.LastStage >= stream.Worker.Stage)?.Step : null;
     }
 
     public async ValueTask DisposeAsync()
@@ -154,10 +166,11 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         switch (reply)
         {
             case { Result: { } result } when result.ViewVersion == ViewVersion: OnResult(stream, result); break;
-            case { Done: { } done } when done.ViewVersion == ViewVersion: OnDone(stream, done.StepId, done.Timings); break;
+            case { Done: { } done } when done.ViewVersion == ViewVersion: OnDone(stream, done); break;
             case { Failed: { } failed }: OnFailed(stream.Worker, failed); break;
             case { Kept: { } kept } when kept.ViewVersion == ViewVersion: _disks?.OnKept(stream, kept); break;
             case { Restored: { } restored } when restored.ViewVersion == ViewVersion: _disks?.OnRestored(stream, restored); break;
+            case { Restoring: { } restoring } when restoring.ViewVersion == ViewVersion: _disks?.OnRestoring(stream); break;
             default: LogDropped(stream.Worker, reply.KindCase); break;
         }
     }
@@ -167,16 +180,15 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         StepInFlight? step;
         lock (_lock)
         {
-            if (!_inFlight.TryPeek(out step) || result.StepId < step.Id || !Samples(stream.Worker))
+            step = _inFlight.NextResult;
+            if (step is null || result.StepId < step.Id || !Samples(stream.Worker))
             {
                 LogDropped(stream.Worker, StepReply.KindOneofCase.Result);
                 return;
             }
-            if (result.StepId == step.Id) _inFlight.Dequeue();
-            if (_inFlight.Count == 0) StopDeadline();
-            else RestartDeadline();
+            if (result.StepId == step.Id) Remove(step);
         }
-        OnDone(stream, result.StepId, result.Timings);
+        Measure(stream, result.StepId, result.Timings);
         try
         {
             if (result.StepId > step.Id) throw new InvalidMessageException($"step {result.StepId} came back before step {step.Id}");
@@ -190,10 +202,37 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         }
     }
 
-    void OnDone(StepStream stream, ulong stepId, StepTimings? timings)
+    void OnDone(StepStream stream, StepDone done)
     {
-        lock (_lock) stream.DoneUpTo = Math.Max(stream.DoneUpTo, stepId);
-        if (timings is not null) _metrics.StageRan(_options.Replica, stream.Worker.Stage, stream.Worker.Rank, timings);
+        StepInFlight? over;
+        lock (_lock)
+        {
+            over = _inFlight.Ending(done.StepId, stream.Worker);
+            if (over is not null) Remove(over);
+        }
+        Measure(stream, done.StepId, done.Timings);
+        over?.Return(new StepReturn.Completed([.. over.Step.Chunks.Select(_ => ChunkResult.Empty)]));
+    }
+
+    void Measure(StepStream stream, ulong stepId, StepTimings? timings)
+    {
+        TimeSpan roundTrip;
+        lock (_lock)
+        {
+            stream.DoneUpTo = Math.Max(stream.DoneUpTo, stepId);
+            roundTrip = _inFlight.Since(stepId);
+        }
+        if (timings is null) return;
+        _metrics.Stages.Ran(_options.Replica, stream.Worker.Stage, stream.Worker.Rank, timings, roundTrip);
+        if (Samples(stream.Worker)) _metrics.StepTook(_options.Replica, roundTrip);
+    }
+
+    /// <summary>The step is over. If it was the oldest one under way, another one is now, and its time begins. Guarded by the lock.</summary>
+    void Remove(StepInFlight step)
+    {
+        if (!_inFlight.Remove(step)) return;
+        if (_inFlight.Oldest is null) StopDeadline();
+        else RestartDeadline();
     }
 
     void OnFailed(StageWorker worker, StepFailed failed)
@@ -210,7 +249,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         lock (_lock)
         {
             if (_suspicion is not null) return;
-            _suspicion = failure;
+            _suspicion = failure with { IsConnectionOnly = true };
             _blame.Change(_options.Deadlines.Blame, Timeout.InfiniteTimeSpan);
         }
     }
@@ -228,23 +267,22 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         PipelineFailure failure;
         lock (_lock)
         {
-            if (!_inFlight.TryPeek(out var oldest)) return;
+            if (_inFlight.Oldest is not { } oldest) return;
             var left = _pulse.Left(_options.Deadlines.Step, oldest.OldestSince);
             if (left > TimeSpan.Zero)
             {
                 _stepDeadline.Change(left, Timeout.InfiniteTimeSpan);
                 return;
             }
-            var late = (_streams.FirstOrDefault(stream => stream.DoneUpTo < oldest.Id) ?? _streams.First(stream => Samples(stream.Worker))).Worker;
+            var late = (_streams.FirstOrDefault(stream => stream.DoneUpTo < oldest.Id) ?? _streams.First(stream => stream.Worker.Stage == oldest.LastStage)).Worker;
             failure = late.Lost($"it has not answered step {oldest.Id} for {_options.Deadlines.Step.TotalSeconds:0.###} s");
         }
         Abort(failure);
     }
 
-    /// <summary>Another step is the oldest one under way; its time begins now.</summary>
     void RestartDeadline()
     {
-        _inFlight.Peek().OldestSince = _time.GetTimestamp();
+        _inFlight.Oldest!.OldestSince = _time.GetTimestamp();
         _stepDeadline.Change(_options.Deadlines.Step, Timeout.InfiniteTimeSpan);
     }
 
@@ -255,20 +293,4 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Dropped a {Kind} of {Worker} that nothing waits for")]
     partial void LogDropped(StageWorker worker, StepReply.KindOneofCase kind);
-
-    sealed class StepInFlight(ulong id, ScheduledStep step)
-    {
-        readonly TaskCompletionSource<StepReturn> _returned = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public ulong Id => id;
-
-        public ScheduledStep Step => step;
-
-        /// <summary>When the step became the oldest one under way, as a timestamp.</summary>
-        public long OldestSince { get; set; }
-
-        public Task<StepReturn> Returned => _returned.Task;
-
-        public void Return(StepReturn how) => _returned.TrySetResult(how);
-    }
 }

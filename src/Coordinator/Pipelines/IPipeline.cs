@@ -25,6 +25,9 @@ public interface IPipeline : IAsyncDisposable
     /// <summary>Where the workers keep KV blocks beyond memory. Null: not all of them do.</summary>
     IWorkerDisks? Disks => null;
 
+    /// <summary>What the workers of each stage still have of earlier views' KV. Empty: nothing is known of it.</summary>
+    IReadOnlyList<StageKeeps> Kept => [];
+
     /// <summary>
     /// Sends a step off, with the ends and moves that come before it. The workers run steps in the order in which they were sent. The task never faults and always completes, at the
     /// latest when the deadline for a step is over. The tasks of several steps may complete in any order; the caller sorts them.
@@ -36,6 +39,9 @@ public interface IPipeline : IAsyncDisposable
 
     /// <summary>Fails the pipeline for a reason that it cannot see itself.</summary>
     void Abort(PipelineFailure failure);
+
+    /// <summary>Of a pipeline that has failed: the first step that a worker had left to do, which may be what it was doing. Null: it had done all, or nothing is known of it.</summary>
+    ScheduledStep? NotDoneBy(WorkerId? worker) => null;
 }
 
 /// <summary>The disks of a pipeline's workers, all of them.</summary>
@@ -46,6 +52,13 @@ public interface IWorkerDisks
 
     /// <summary>Spills that every worker has buffers for.</summary>
     int SpillsAtOnce { get; }
+
+    /// <summary>How long a worker that is to read blocks may say nothing of them. It ends a read that storage does not answer itself, and sooner.</summary>
+    TimeSpan Patience { get; }
+
+    /// <summary>A worker, for people.</summary>
+    /// <param name="worker">From 0, in the order of the plan.</param>
+    string NameOf(int worker);
 
     /// <summary>Has all workers move blocks, after the steps sent so far and before later ones. What a step brings along is moved with it.</summary>
     void Move(BlockMoves moves);
@@ -75,6 +88,9 @@ public sealed record PipelineFailure(WorkerId? Worker, bool WorkerLost, string M
     /// <summary>The supervisor ended the view for another one; nothing broke.</summary>
     public bool IsPlanned { get; init; }
 
+    /// <summary>Two workers lost sight of each other, and neither of them turned out to be gone.</summary>
+    public bool IsConnectionOnly { get; init; }
+
     /// <summary>A worker answered that it could not carry a step out.</summary>
     public bool IsStepError { get; init; }
 }
@@ -99,6 +115,9 @@ public sealed record PipelineOptions(
 {
     /// <summary>The model's tokens, of which the last stage is told once there is a grammar. Null: there are no grammars.</summary>
     public ITokenizer? Tokenizer { get; init; }
+
+    /// <summary>What the workers of each stage still have of earlier views' KV.</summary>
+    public IReadOnlyList<StageKeeps> Kept { get; init; } = [];
 }
 
 /// <summary>A worker with the part it has in a view.</summary>

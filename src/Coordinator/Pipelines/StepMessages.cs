@@ -23,9 +23,10 @@ static class StepMessages
     const int VocabularyPartTokens = 1 << 18;
 
     /// <summary>What the ranks of the last stage must have before the step: the tokens that the sampling of its new sequences looks back on.</summary>
-    public static IEnumerable<StepRequest> HistoriesOf(ScheduledStep step, ulong viewVersion) =>
+    /// <param name="lastStage">The stage's first layer.</param>
+    public static IEnumerable<StepRequest> HistoriesOf(ScheduledStep step, ulong viewVersion, int lastStage) =>
         from chunk in step.Chunks
-        where chunk.Introduces && chunk.Start > 0 && LooksBack(chunk)
+        where chunk.IsNewTo(lastStage) && chunk.Start > 0 && LooksBack(chunk)
         from part in chunk.Run.Tokens.Take(chunk.Start).Chunk(HistoryPartTokens)
         select new StepRequest { History = new HistoryPart { ViewVersion = viewVersion, SequenceId = chunk.Run.Id, Tokens = { part } } };
 
@@ -33,9 +34,10 @@ static class StepMessages
         chunk.Run.Sampling.NeedsHistory || (chunk.Run.Sequence.Request.Grammar is not null && chunk.Start > chunk.Run.Sequence.PromptLength);
 
     /// <summary>The grammars of the step's new sequences, which the ranks of the last stage must have before the step.</summary>
-    public static IEnumerable<StepRequest> GrammarsOf(ScheduledStep step, ulong viewVersion) =>
+    /// <param name="lastStage">The stage's first layer.</param>
+    public static IEnumerable<StepRequest> GrammarsOf(ScheduledStep step, ulong viewVersion, int lastStage) =>
         from chunk in step.Chunks
-        where chunk.Introduces && chunk.Run.Sequence.Request.Grammar is not null
+        where chunk.IsNewTo(lastStage) && chunk.Run.Sequence.Request.Grammar is not null
         let grammar = chunk.Run.Sequence.Request.Grammar
         select new StepRequest { Grammar = new SequenceGrammar { ViewVersion = viewVersion, SequenceId = chunk.Run.Id, Kind = (uint)grammar.Kind, Text = grammar.Text } };
 
@@ -64,30 +66,44 @@ static class StepMessages
         yield return new StepRequest { Vocabulary = part };
     }
 
-    /// <returns>One message per stage; the stages in the middle share theirs.</returns>
-    public static StepRequest[] Of(ScheduledStep step, ulong viewVersion, ulong stepId, int stages)
+    /// <param name="stages">The first layer of each.</param>
+    /// <returns>One message per stage that the step goes through.</returns>
+    public static StepRequest[] Of(ScheduledStep step, ulong viewVersion, ulong stepId, IReadOnlyList<int> stages)
     {
-        StepRequest Make(IEnumerable<SequenceChunk> chunks, bool sampling)
-        {
-            var plan = new StepPlan { ViewVersion = viewVersion, StepId = stepId, Chunks = { chunks } };
-            foreach (var (source, target) in step.Copies) plan.Copies.Add(new BlockCopy { Source = source, Target = target });
-            foreach (var chunk in step.Chunks)
-                if (chunk.Introduces) plan.NewSequences.Add(FactsOf(chunk, sampling));
-            return new StepRequest { Step = plan };
-        }
+        if (!step.IsForAllAlike)
+            return [.. stages.Index().Where(stage => stage.Item < step.Depth).Select(stage => OfStage(step, viewVersion, stepId, stage.Item, stage.Index, stages.Count))];
 
-        var withTokens = ChunksOf(step, tokens: true);
-        var last = Make(withTokens, sampling: true);
-        if (stages == 1) return [last];
-        var first = Make(withTokens, sampling: false);
-        var middle = stages > 2 ? Make(ChunksOf(step, tokens: false), sampling: false) : null;
-        return [first, .. Enumerable.Repeat(middle!, stages - 2), last];
+        // All stages run the same chunks: first and last share theirs, and those in the middle their whole message.
+        StepRequest Make(SequenceChunk[] chunks, bool isLast) => MessageOf(step, viewVersion, stepId, chunks, step.Chunks.Where(chunk => chunk.Introduces), isLast);
+        var withTokens = ChunksOf(step.Chunks, 0, tokens: true);
+        var last = Make(withTokens, isLast: true);
+        if (stages.Count == 1) return [last];
+        var first = Make(withTokens, isLast: false);
+        var middle = stages.Count > 2 ? Make(ChunksOf(step.Chunks, 0, tokens: false), isLast: false) : null;
+        return [first, .. Enumerable.Repeat(middle!, stages.Count - 2), last];
     }
 
-    static SequenceChunk[] ChunksOf(ScheduledStep step, bool tokens)
+    /// <summary>With the chunks that go through one of the stage's layers.</summary>
+    static StepRequest OfStage(ScheduledStep step, ulong viewVersion, ulong stepId, int firstLayer, int stage, int stages)
     {
-        var messages = new SequenceChunk[step.Chunks.Count];
-        for (var i = 0; i < messages.Length; i++) messages[i] = ChunkOf(step.Chunks[i], tokens);
+        ScheduledChunk[] its = [.. step.Chunks.Where(chunk => chunk.Depth > firstLayer)];
+        var isLast = stage == stages - 1;
+        return MessageOf(step, viewVersion, stepId, ChunksOf(its, firstLayer, tokens: stage == 0 || isLast), its.Where(chunk => chunk.IsNewTo(firstLayer)), isLast);
+    }
+
+    static StepRequest MessageOf(
+        ScheduledStep step, ulong viewVersion, ulong stepId, SequenceChunk[] chunks, IEnumerable<ScheduledChunk> introducing, bool sampling)
+    {
+        var plan = new StepPlan { ViewVersion = viewVersion, StepId = stepId, Chunks = { chunks } };
+        foreach (var (source, target) in step.Copies) plan.Copies.Add(new BlockCopy { Source = source, Target = target });
+        foreach (var chunk in introducing) plan.NewSequences.Add(FactsOf(chunk, sampling));
+        return new StepRequest { Step = plan };
+    }
+
+    static SequenceChunk[] ChunksOf(IReadOnlyList<ScheduledChunk> chunks, int firstLayer, bool tokens)
+    {
+        var messages = new SequenceChunk[chunks.Count];
+        for (var i = 0; i < messages.Length; i++) messages[i] = ChunkOf(chunks[i], firstLayer, tokens);
         return messages;
     }
 
@@ -98,6 +114,7 @@ static class StepMessages
         {
             SequenceId = sequence.Id,
             PromptLength = (uint)sequence.PromptLength,
+            AdapterId = sequence.Request.Adapter?.Id ?? 0,
             RequestId = sequence.Request.RequestId,
             TraceParent = sequence.Request.TraceParent,
         };
@@ -105,7 +122,7 @@ static class StepMessages
         return facts;
     }
 
-    static SequenceChunk ChunkOf(ScheduledChunk chunk, bool tokens)
+    static SequenceChunk ChunkOf(ScheduledChunk chunk, int firstLayer, bool tokens)
     {
         var message = new SequenceChunk
         {
@@ -113,7 +130,9 @@ static class StepMessages
             Start = chunk.Start,
             Count = chunk.Count,
             SampleCount = chunk.SampleCount,
+            Depth = chunk.Depth == ScheduledChunk.AllLayers ? 0 : (uint)chunk.Depth,
         };
+        if (chunk.KnownDepth > 0 && chunk.IsNewTo(firstLayer)) message.NewBlocks.Add(chunk.KnownBlocks);
         if (chunk.NewBlocks.Count > 0) message.NewBlocks.Add(chunk.NewBlocks);
         for (var i = 0; i < chunk.Count - chunk.Drafts.Count && tokens; i++) message.Tokens.Add(chunk.Run.Tokens[chunk.Start + i]);
         for (var i = 0; i < chunk.Drafts.Count && tokens; i++) message.Tokens.Add(chunk.Drafts[i]);

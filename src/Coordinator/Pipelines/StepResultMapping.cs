@@ -29,7 +29,7 @@ static class StepResultMapping
             }
             else if (next < message.Sequences.Count && message.Sequences[next].SequenceId == id)
                 results[i] = Read(message.Sequences[next++], chunk, vocabularySize);
-            else if (chunk.SampleCount == 0)
+            else if (chunk.SampleCount == 0 && !EndsEmbedding(chunk))
                 results[i] = ChunkResult.Empty;
             else
                 throw new InvalidMessageException($"step {message.StepId}: no result for sequence {id}");
@@ -53,26 +53,20 @@ static class StepResultMapping
             if (message.Tokens[i].Id != chunk.Drafts[i])
                 throw new InvalidMessageException(
                     $"sequence {message.SequenceId} goes on after token {message.Tokens[i].Id}, which is not the draft {chunk.Drafts[i]}");
-        return new ChunkResult(Read(message.Tokens, vocabularySize), Read(message.Prompt, vocabularySize));
+        if (message.Embedding.Count > 0 != EndsEmbedding(chunk))
+            throw new InvalidMessageException($"sequence {message.SequenceId}: an embedding of {message.Embedding.Count} numbers");
+        return new ChunkResult(Read(message.Tokens, vocabularySize), Read(message.Prompt, vocabularySize)) { Embedding = [.. message.Embedding] };
     }
+
+    /// <summary>The chunk is the last of a text that is embedded.</summary>
+    static bool EndsEmbedding(ScheduledChunk chunk)
+        => chunk.Run.Sampling.Pooling != Pooling.None && chunk.Start + chunk.Count == chunk.Run.Sequence.PromptLength;
 
     static SampledToken[] Read(RepeatedField<Wire.SampledToken> messages, int vocabularySize)
     {
         if (messages.Count == 0) return [];
         var tokens = new SampledToken[messages.Count];
-        for (var i = 0; i < tokens.Length; i++) tokens[i] = Read(messages[i], vocabularySize);
+        for (var i = 0; i < tokens.Length; i++) tokens[i] = messages[i].ToToken(vocabularySize);
         return tokens;
-    }
-
-    static SampledToken Read(Wire.SampledToken token, int vocabularySize)
-    {
-        Field.Count("a sampled id", token.Id, 0, vocabularySize - 1);
-        if (token.TopIds.Count != token.TopLogprobs.Count)
-            throw new InvalidMessageException($"{token.TopIds.Count} top_ids with {token.TopLogprobs.Count} top_logprobs");
-        if (token.TopIds.Count == 0) return new SampledToken(token.Id, token.Logprob, []);
-        var top = new TokenLogprob[token.TopIds.Count];
-        for (var i = 0; i < top.Length; i++)
-            top[i] = new TokenLogprob(Field.Count("a top id", token.TopIds[i], 0, vocabularySize - 1), token.TopLogprobs[i]);
-        return new SampledToken(token.Id, token.Logprob, top);
     }
 }

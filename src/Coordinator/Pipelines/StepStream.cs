@@ -1,6 +1,6 @@
 using System.Threading.Channels;
 using Grpc.Core;
-using Grpc.Net.Client;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Pipelines;
@@ -9,7 +9,7 @@ namespace LlamaCluster.Coordinator.Pipelines;
 sealed class StepStream : IAsyncDisposable
 {
     readonly StageWorker _worker;
-    readonly GrpcChannel _channel;
+    readonly PeerConnection _connection;
     readonly CancellationTokenSource _closing = new();
     readonly AsyncDuplexStreamingCall<StepRequest, StepReply> _call;
 
@@ -18,10 +18,10 @@ sealed class StepStream : IAsyncDisposable
     List<BlocksKept> _announced = [];
     Task _running = Task.CompletedTask;
 
-    public StepStream(StageWorker worker, GrpcChannel channel)
+    public StepStream(StageWorker worker, PeerConnection connection)
     {
-        (_worker, _channel) = (worker, channel);
-        _call = new Steps.StepsClient(channel).Run(worker.Key.ToHeaders(), cancellationToken: _closing.Token);
+        (_worker, _connection) = (worker, connection);
+        _call = new Steps.StepsClient(connection.Calls).Run(worker.Key.ToHeaders(), cancellationToken: _closing.Token);
     }
 
     public StageWorker Worker => _worker;
@@ -43,7 +43,8 @@ sealed class StepStream : IAsyncDisposable
         {
             var open = new OpenSteps { ViewVersion = viewVersion, ModelDigest = modelDigest, WorkerId = _worker.Id.Value };
             // Writing to a call that is over fails in one of several ways; reading from it tells why it is over.
-            await _call.RequestStream.WriteAsync(new StepRequest { Open = open }, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await _call.RequestStream.WriteAsync(new StepRequest { Open = open }, cancellation)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             while (await _call.ResponseStream.MoveNext(cancellation))
                 if (_call.ResponseStream.Current.Kept is { } kept) _announced.Add(kept);
                 else return Problem(_call.ResponseStream.Current, viewVersion);
@@ -67,10 +68,10 @@ sealed class StepStream : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _closing.CancelAsync();
+        _closing.Cancel();
         await _running;
         _call.Dispose();
-        _channel.Dispose();
+        _connection.Dispose();
         _closing.Dispose();
     }
 
@@ -95,7 +96,7 @@ sealed class StepStream : IAsyncDisposable
     {
         var (reading, writing) = (ReadAsync(onReply), WriteAsync());
         onEnd(await await Task.WhenAny(reading, writing));
-        await _closing.CancelAsync();
+        _closing.Cancel();
         await Task.WhenAll(reading, writing);
     }
 
@@ -108,7 +109,8 @@ sealed class StepStream : IAsyncDisposable
     {
         try
         {
-            await foreach (var request in _outbox.Reader.ReadAllAsync(_closing.Token)) await _call.RequestStream.WriteAsync(request, _closing.Token);
+            while (await _outbox.Reader.WaitToReadAsync(_closing.Token))
+                while (_outbox.Reader.TryRead(out var request)) await _call.RequestStream.WriteAsync(request, _closing.Token);
         }
         catch (InvalidOperationException)
         {

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 using BlockMoves = LlamaCluster.Coordinator.Scheduling.BlockMoves;
 using BlockRestore = LlamaCluster.Protos.BlockRestore;
@@ -11,6 +12,9 @@ namespace LlamaCluster.Coordinator.Pipelines;
 /// <summary>Talks to the workers of a view about the KV blocks on their disks, over the streams of steps.</summary>
 sealed class WorkerDisks : IWorkerDisks
 {
+    /// <summary>What a worker has for one read (30 s), and more.</summary>
+    static readonly TimeSpan ReadTime = TimeSpan.FromSeconds(60);
+
     readonly ulong _viewVersion;
     readonly IReadOnlyList<StepStream> _streams;
     readonly Lock _sending;
@@ -20,9 +24,11 @@ sealed class WorkerDisks : IWorkerDisks
 
     /// <param name="streams">In the order of the plan; all have a disk.</param>
     /// <param name="sending">Held while messages are sent, so that all workers get them in the same order.</param>
+    /// <param name="stepTime">The most that a step may take. What was read is put back between steps.</param>
     /// <exception cref="InvalidMessageException">A worker announced what cannot be.</exception>
-    public WorkerDisks(ulong viewVersion, IReadOnlyList<StepStream> streams, Lock sending)
+    public WorkerDisks(ulong viewVersion, IReadOnlyList<StepStream> streams, Lock sending, TimeSpan stepTime)
     {
+        Patience = ReadTime + stepTime;
         (_viewVersion, _streams, _sending, SpillsAtOnce) = (viewVersion, streams, sending, streams.Min(stream => stream.SpillsAtOnce));
         foreach (var (worker, stream) in streams.Index())
             foreach (var kept in stream.TakeAnnounced()) _early.Enqueue(Read(worker, kept));
@@ -31,6 +37,10 @@ sealed class WorkerDisks : IWorkerDisks
     public int Count => _streams.Count;
 
     public int SpillsAtOnce { get; }
+
+    public TimeSpan Patience { get; }
+
+    public string NameOf(int worker) => _streams[worker].Worker.ToString();
 
     public void Move(BlockMoves moves)
     {
@@ -56,6 +66,8 @@ sealed class WorkerDisks : IWorkerDisks
     public void OnRestored(StepStream from, BlocksRestored message) =>
         Tell(new DiskReport.Restored(IndexOf(from), message.RestoreId, Field.Count("restored blocks", message.Count, 0, int.MaxValue)));
 
+    public void OnRestoring(StepStream from) => Tell(new DiskReport.Restoring(IndexOf(from)));
+
     void Tell(DiskReport report)
     {
         lock (_reporting)
@@ -76,9 +88,7 @@ sealed class WorkerDisks : IWorkerDisks
     static PrefixCacheKey[] Keys(string field, ByteString bytes)
     {
         if (bytes.Length % PrefixCacheKey.Size != 0) throw new InvalidMessageException($"{field} has {bytes.Length} bytes, which are not whole keys");
-        var keys = new PrefixCacheKey[bytes.Length / PrefixCacheKey.Size];
-        for (var i = 0; i < keys.Length; i++) keys[i] = PrefixCacheKey.Read(bytes.Span[(i * PrefixCacheKey.Size)..]);
-        return keys;
+        return PrefixCacheKey.ReadAll(bytes.Span);
     }
 
     /// <summary>A restore has a message of its own, so that each keeps the budget.</summary>
@@ -89,7 +99,6 @@ sealed class WorkerDisks : IWorkerDisks
             message.ViewVersion = viewVersion;
             return new StepRequest { Moves = message };
         }
-
 
         if (moves.Spills.Count + moves.Used.Count + moves.GivenUp.Count > 0)
             yield return Message(new Protos.BlockMoves
@@ -107,16 +116,11 @@ sealed class WorkerDisks : IWorkerDisks
                     {
                         RestoreId = restore.Id,
                         Blocks = { restore.Blocks.Select(block => block.Block) },
-                        Keys = Bytes([.. restore.Blocks.Select(block => block.Key)]),
+                        Keys = Bytes(restore.Blocks.Select(block => block.Key)),
                     },
                 },
             });
     }
 
-    static ByteString Bytes(IReadOnlyList<PrefixCacheKey> keys)
-    {
-        var bytes = new byte[keys.Count * PrefixCacheKey.Size];
-        for (var i = 0; i < keys.Count; i++) keys[i].Write(bytes.AsSpan(i * PrefixCacheKey.Size));
-        return UnsafeByteOperations.UnsafeWrap(bytes);
-    }
+    static ByteString Bytes(IEnumerable<PrefixCacheKey> keys) => UnsafeByteOperations.UnsafeWrap(PrefixCacheKey.WriteAll([.. keys]));
 }

@@ -15,9 +15,6 @@ abstract record LoopMessage
 
     public sealed record Return(ReplicaView View, ScheduledStep Step, StepReturn How) : LoopMessage;
 
-    /// <summary>How many positions of a session are in memory?</summary>
-    public sealed record AskSession(string Key, TaskCompletionSource<int> Positions) : LoopMessage;
-
     /// <summary>A worker said something of the KV blocks on its disk.</summary>
     public sealed record OnDisk(ReplicaView View, DiskReport Report) : LoopMessage;
 
@@ -32,6 +29,9 @@ abstract record LoopMessage
 
     /// <summary>Say how much is open.</summary>
     public sealed record Count(TaskCompletionSource<ReplicaLoad> Counted) : LoopMessage;
+
+    /// <summary>Say which blocks of the last view are full.</summary>
+    public sealed record TellFull(ulong View, TaskCompletionSource<FullBlocks> Told) : LoopMessage;
 
     /// <summary>Look again: a prompt's keys are known, a reader has caught up, or time has passed.</summary>
     public sealed record Wake : LoopMessage

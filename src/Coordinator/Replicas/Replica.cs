@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Replicas;
@@ -12,8 +13,10 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// One copy of the model, spread over workers, with the sequences that it runs. A replica outlives its views: the supervisor attaches one
 /// pipeline after the other. This class is what others see of it, from any thread; each call is a message to the replica's loop.
 /// </summary>
+/// <param name="forms">Guesses what the forms of answers force; null: nobody does.</param>
 public sealed class Replica(
-    string name, EngineOptions options, ClusterDeadlines deadlines, ModelIdentity model, CoordinatorMetrics metrics, TimeProvider time, ILogger<Replica> logger)
+    string name, EngineOptions options, ClusterDeadlines deadlines, ModelIdentity model, CoordinatorMetrics metrics, TimeProvider time, ILogger<Replica> logger,
+    AnswerForms? forms = null)
 {
     // Bounded by the open requests, the steps in flight and the views. The loop waits for nobody, so it is emptied at once.
     readonly Channel<LoopMessage> _inbox = Channel.CreateUnbounded<LoopMessage>(new UnboundedChannelOptions { SingleReader = true });
@@ -60,37 +63,37 @@ public sealed class Replica(
         return _inbox.Writer.TryWrite(new LoopMessage.Count(counted)) ? counted.Task : Task.FromResult(new ReplicaLoad(0, 0));
     }
 
+    /// <summary>What the workers of the last view have that is worth having in the next one.</summary>
+    /// <param name="view">Its version; nothing is said of another one.</param>
+    public Task<FullBlocks> FullBlocksAsync(ulong view)
+    {
+        var told = new TaskCompletionSource<FullBlocks>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return _inbox.Writer.TryWrite(new LoopMessage.TellFull(view, told)) ? told.Task : Task.FromResult(FullBlocks.None);
+    }
+
     /// <summary>Takes no new sequences until the next pipeline is attached.</summary>
     /// <param name="forGood">Not even then: the process is stopping.</param>
     /// <returns>Completes when no sequence is open any more.</returns>
-    public Task DrainAsync(string reason, bool forGood = false)
+    public async Task DrainAsync(string reason, bool forGood = false)
     {
         if (forGood) _endsFor = reason;
         var drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        return _inbox.Writer.TryWrite(new LoopMessage.Drain(reason, forGood, drained)) ? drained.Task : Task.CompletedTask;
-    }
-
-    /// <summary>
-    /// Positions from a session's beginning whose KV this replica holds in memory for the session's next turn. 0: it holds none, or the session is not known.
-    /// </summary>
-    public Task<int> ResidentPositionsAsync(string sessionKey)
-    {
-        var positions = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
-        return _inbox.Writer.TryWrite(new LoopMessage.AskSession(sessionKey, positions)) ? positions.Task : Task.FromResult(0);
+        if (_inbox.Writer.TryWrite(new LoopMessage.Drain(reason, forGood, drained))) await drained.Task;
     }
 
     /// <summary>Queues sequences together: all are taken on, or all are refused.</summary>
     /// <returns>One stream per request, in order. Each must be read to its end or abandoned.</returns>
     internal IReadOnlyList<SequenceStream> Submit(IReadOnlyList<SequenceRequest> requests)
     {
-        Dictionary<(IReadOnlyList<int> Prompt, string Salt), PromptKeys> keys = [];   // lists are the same if they are the same object
+        Dictionary<(IReadOnlyList<int> Prompt, string Salt, SequenceAdapter? Adapter), PromptKeys> keys = [];   // lists are the same if they are the same object
         List<SequenceStream> streams = [];
         var submitted = time.GetTimestamp();
         foreach (var request in requests)
         {
-            if (!keys.TryGetValue((request.Prompt, request.CacheSalt), out var its))
-                keys.Add((request.Prompt, request.CacheSalt), its = new PromptKeys(PrefixCacheKey.Root(model.Digest, request.CacheSalt), request.Prompt));
-            streams.Add(new SequenceStream(request, its, submitted, Wake));
+            var key = (request.Prompt, request.CacheSalt, request.Adapter);
+            if (!keys.TryGetValue(key, out var its)) keys.Add(key, its = PromptKeys.Of(request, model.Digest + model.Files));
+            var form = options.Speculate && request.Grammar is { } grammar ? forms?.Find(grammar) : null;
+            streams.Add(new SequenceStream(request, its, submitted, Wake) { Form = form });
         }
         if (!_inbox.Writer.TryWrite(new LoopMessage.Submit(streams)))
             foreach (var stream in streams) stream.Refuse("the coordinator is stopping", Refusal.NotReady);

@@ -10,12 +10,11 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// <summary>
 /// The heart of a replica: takes in what has happened, schedules, sends steps off, and again. One task owns all sequences; everybody else sends
 /// it messages. It waits only for messages. When a view is over, its sequences are not: they wait in <see cref="UnservedLine"/>, as new ones do that come
-/// meanwhile. The next view computes them again from their tokens, and since results are exact, their streams go on as if nothing had happened.
+/// meanwhile. The next view computes what its workers lack of them again from their tokens, and since results are exact, their streams go on as if nothing had happened.
 /// </summary>
 sealed partial class ReplicaLoop : IAsyncDisposable
 {
     const string Again = "send the request again once /ready says yes";
-
     readonly string _name;
     readonly EngineOptions _options;
     readonly Channel<LoopMessage> _inbox;
@@ -23,11 +22,11 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     readonly TimeProvider _time;
     readonly ILogger _logger;
     readonly OpenStreams _open;
-    readonly PoisonWatch _poison = new();
+    readonly PoisonWatch _poison;
     readonly Isolation _isolation;
     readonly UnservedLine _unserved;
     readonly List<TaskCompletionSource> _drains = [];   // who waits until nothing runs any more
-    ReplicaView? _view;
+    ReplicaView? _view, _lastView;
     ulong _lastSequence;
     string? _refusal = "no model is loaded yet";
     bool _refusesForGood;
@@ -38,7 +37,8 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     {
         (_name, _options, _inbox, _metrics, _time, _logger) = (name, options, inbox, metrics, time, logger);
         _open = new OpenStreams(options.MaxWait, time, Wake);
-        (_unserved, _isolation) = (new UnservedLine(recoveryTimeout, time, Wake), new Isolation(_poison));
+        (_unserved, _poison) = (new UnservedLine(recoveryTimeout, time, Wake), new PoisonWatch(time));
+        _isolation = new Isolation(_poison);
     }
 
     /// <summary>There is a view, or sequences may wait for one. It stays so from one view to the next. Safe to ask from any thread.</summary>
@@ -106,12 +106,12 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             case LoopMessage.Submit { Streams: var streams }: Submit(streams); break;
             case LoopMessage.Abandon { Stream: var stream }: Abandon(stream); break;
             case LoopMessage.Return returned when returned.View == _view: Return(returned); break;
-            case LoopMessage.AskSession ask: ask.Positions.TrySetResult(_view?.Scheduler.ResidentPositions(ask.Key) ?? 0); break;
             case LoopMessage.OnDisk told when told.View == _view: _view.Disk!.Tier.Update(told.Report); break;
             case LoopMessage.Attach { Pipeline: var pipeline }: Attach(pipeline); break;
             case LoopMessage.Detach detach when detach.Pipeline == _view?.Pipeline: LeaveView(detach.Why); break;
             case LoopMessage.Drain drain: Drain(drain); break;
             case LoopMessage.Count { Counted: var counted }: counted.TrySetResult(_open.Load); break;
+            case LoopMessage.TellFull tell: tell.Told.TrySetResult(_lastView?.FullBlocks(tell.View, _open) ?? FullBlocks.None); break;
         }
         TellIfDrained();
     }
@@ -119,7 +119,8 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     void Attach(IPipeline pipeline)
     {
         _view?.Dispose();
-        _view = new ReplicaView(pipeline, _options, _inbox.Writer, _time, _logger);
+        _view = new ReplicaView(pipeline, _lastView, _options, _inbox.Writer, _time, _logger);
+        _lastView = null;
         if (!_refusesForGood) _refusal = null;
         _isolation.Begin(_open);
         MoveTo(_view.Scheduler);
@@ -130,10 +131,10 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     /// <summary>The view's pipeline is of no use any more. Its sequences, and new ones, wait for the next one.</summary>
     void LeaveView(PipelineFailure why)
     {
-        (var view, _view) = (_view!, null);
+        (var view, _view, _lastView) = (_view!, null, _view);
         view.Dispose();
         _metrics.Observe(_name, null);
-        if (_poison.ViewEnded(why, view.UnderWay) is { } poisonous) EndPoisonous(_open[poisonous], why);
+        if (_poison.ViewEnded(why, view.UnderWay, view.Pipeline.NotDoneBy(why.Worker)) is { } poisonous) EndPoisonous(_open[poisonous], why);
         if (!_refusesForGood) _refusal = null;
         _unserved.Open(view.Unserved(_options), why.Message);
         MoveTo(_unserved.Scheduler!);
@@ -146,9 +147,9 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         foreach (var stream in _open.All.ToList())
         {
             stream.Sequence!.Fit(scheduler.Pool.Positions);
-            stream.Run = new SequenceRun(stream.Sequence, stream.Keys);
-            if (!scheduler.TryRestore(stream.Run)) EndOutgrown(stream, scheduler.Pool.Positions);
-            else if (_open.IsBehind(stream)) scheduler.Pause(stream.Run);
+            stream.BeginRun();
+            if (!scheduler.TryCarryOver(stream.Run!)) EndOutgrown(stream, scheduler.Pool.Positions);
+            else if (_open.IsBehind(stream)) scheduler.Pause(stream.Run!);
         }
     }
 
@@ -160,7 +161,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         if (!_refusesForGood) _refusal = reason;
         foreach (var stream in _open.All.ToList())
         {
-            Close(stream, "failed");
+            Close(stream, SequenceOutcome.Failed);
             stream.Fail($"{reason}, and the request with it; {Again}", retryable: true);
         }
         TellIfDrained();
@@ -171,13 +172,13 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     {
         var times = _poison.TimesOf(stream.Sequence!.Id);
         LogPoisonous(_name, stream.Sequence.Id, stream.Request.RequestId, times, why.Message);
-        Close(stream, "failed");
+        Close(stream, SequenceOutcome.Failed);
         stream.Fail($"the sequence failed: workers failed {times} times in a row as they computed it, the last time: {why.Message}", retryable: false);
     }
 
     void EndOutgrown(SequenceStream stream, long positions)
     {
-        Close(stream, "failed");
+        Close(stream, SequenceOutcome.Failed);
         var problem = $"{_unserved.Reason}; the request may need {stream.Sequence!.MaxPositions} positions of KV cache, but the cluster has room for {positions} now";
         if (stream.Sequence.HasBegun) stream.Fail($"{problem}; {Again}", retryable: true);
         else stream.Refuse($"{problem}; shorten the prompt or ask for fewer tokens", Refusal.TooLarge);
@@ -208,7 +209,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         {
             stream.Sequence = new Sequence(++_lastSequence, stream.Request, _time, stream.Submitted);
             stream.Sequence.Fit(scheduler.Pool.Positions);
-            stream.Run = new SequenceRun(stream.Sequence, stream.Keys);
+            stream.BeginRun();
         }
         var outcome = scheduler.Add([.. streams.Select(stream => stream.Run!)]);
         if (AddRefusal.Of(outcome, scheduler, streams) is var (why, message)) Refuse(streams, why, message);
@@ -227,7 +228,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     {
         if (!_open.Has(stream)) return;
         Scheduler!.Cancel(stream.Run!);
-        Close(stream, "cancelled");
+        Close(stream, SequenceOutcome.Cancelled);
     }
 
     void Refuse(IReadOnlyList<SequenceStream> streams, Refusal why, string message)
@@ -235,7 +236,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         foreach (var stream in streams)
         {
             stream.Refuse(message, why);
-            _metrics.SequenceEnded(_name, "refused");
+            _metrics.Sequences.Ended(_name, SequenceOutcome.Refused, stream.Sequence);
         }
     }
 
@@ -244,7 +245,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         while (_open.FirstOverdue() is { } first)
         {
             Scheduler!.Cancel(first.Run!);
-            Close(first, "refused");
+            Close(first, SequenceOutcome.Refused);
             first.Refuse($"the request waited {_options.MaxWait.TotalSeconds:0.###} s for its turn; send it again later", Refusal.WaitedTooLong);
         }
     }
@@ -268,8 +269,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         foreach (var advance in returned.View.Scheduler.Complete(returned.Step, completed.Results))
         {
             var stream = _open[advance.Run.Id];
-            if (advance.Tokens.Count > 0) advance.Run.Sequence.Generated(now);
-            _metrics.Generated(_name, advance.Tokens.Count);
+            _metrics.Sequences.Advanced(_name, advance.Run.Sequence, advance.Tokens.Count, now);
             _poison.Generated(advance.Run.Id, advance.Tokens.Count);
             if ((advance.Tokens.Count > 0 || advance.Finished is not null) && _unserved.Served(now) is { } waited)
             {
@@ -279,7 +279,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             if (advance.Failure is { } why) LogSequenceFailed(_name, advance.Run.Id, stream.Request.RequestId, why);
             stream.Report(advance);
             if (advance is { Finished: null, Failure: null }) PauseIfBehind(stream);
-            else Close(stream, advance.Failure is not null ? "failed" : advance.Finished == FinishReason.Stop ? "stop" : "length");
+            else Close(stream, SchedulerMetrics.OutcomeOf(advance));
         }
     }
 
@@ -294,7 +294,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     {
         if (!_open.TryClose(stream)) return;
         _poison.Forget(stream.Sequence!.Id);
-        _metrics.SequenceEnded(_name, outcome);
+        _metrics.Sequences.Ended(_name, outcome, stream.Sequence);
         if (_view is not null && _open.Count == 0) _unserved.Close(isServed: true);   // nobody is left that waits for a token
     }
 }

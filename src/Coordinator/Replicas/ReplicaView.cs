@@ -7,22 +7,25 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Coordinator.Replicas;
 
 /// <summary>
-/// A replica on one pipeline: the scheduler, the KV blocks, and the steps under way. It is made anew for every view, and nothing of it
-/// outlives the view. Used by the replica's loop only.
+/// A replica on one pipeline: the scheduler, the KV blocks, and the steps under way. It is made anew for every view. What outlives the view is what its
+/// workers still have of the blocks (<see cref="KeptPrefixes"/>). Used by the replica's loop only.
 /// </summary>
 sealed class ReplicaView : IDisposable
 {
     /// <summary>Tokens guessed for a stream at a time.</summary>
-    const int MostDrafted = 7;
+    const int MostDrafted = 15;
 
     readonly ChannelWriter<LoopMessage> _inbox;
     readonly TimeProvider _time;
     Task _lastReturn = Task.CompletedTask;
 
-    public ReplicaView(IPipeline pipeline, EngineOptions options, ChannelWriter<LoopMessage> inbox, TimeProvider time, ILogger logger)
+    /// <param name="last">The view before, whose workers may still have KV; null: there was none.</param>
+    public ReplicaView(
+        IPipeline pipeline, ReplicaView? last, EngineOptions options, ChannelWriter<LoopMessage> inbox, TimeProvider time, ILogger logger)
     {
         (Pipeline, _inbox, _time) = (pipeline, inbox, time);
-        var pool = new KvBlockPool(pipeline.KvBlocks);
+        var kept = last is null || !options.CachePrefixes ? [] : KeptPrefixes.Of(last.Scheduler.Pool, last.Pipeline.ViewVersion, pipeline.Kept, pipeline.KvBlocks);
+        var pool = new KvBlockPool(pipeline.KvBlocks, kept);
         if (options.CachePrefixes && pipeline.Disks is { } disks)
         {
             Disk = new ReplicaDisk(disks, pool, () => inbox.TryWrite(LoopMessage.Wake.Instance), time, logger);
@@ -58,6 +61,11 @@ sealed class ReplicaView : IDisposable
         SessionHold = options.SessionHold,
         MaxDraftTokens = options.Speculate ? MostDrafted : 0,
     };
+
+    /// <summary>What the view, which is over, has left to the next one; nothing if it is not the one that is asked about.</summary>
+    /// <param name="waiting">For the next one.</param>
+    public FullBlocks FullBlocks(ulong view, OpenStreams waiting) =>
+        view == Pipeline.ViewVersion ? Scheduling.FullBlocks.Of(Scheduler.Pool, waiting.All.Select(stream => stream.Run!)) : Scheduling.FullBlocks.None;
 
     /// <summary>Sends off all steps that can run now.</summary>
     /// <param name="now">A timestamp, for the sequences that begin.</param>

@@ -1,3 +1,4 @@
+using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Scheduling;
 
@@ -21,8 +22,21 @@ static class SchedulerMetrics
         HitTokens = scheduler.HitTokens,
         DraftedTokens = scheduler.DraftedTokens,
         AcceptedTokens = scheduler.AcceptedTokens,
+        PositionsKept = scheduler.Carried.Kept,
+        PositionsFilled = scheduler.Carried.Filled,
+        PositionsComputed = scheduler.Carried.Computed,
+        Sessions = scheduler.SessionCount,
         BlocksOnDisk = scheduler.Disk?.Count ?? 0,
+        BlocksRestoring = scheduler.Disk?.Restoring ?? 0,
         BlocksSpilled = scheduler.Disk?.Spilled ?? 0,
         BlocksRestored = scheduler.Disk?.Restored ?? 0,
     });
+
+    /// <summary>How a sequence that ended by itself ended.</summary>
+    public static string OutcomeOf(SequenceAdvance ended) => ended switch
+    {
+        { Failure: not null } => SequenceOutcome.Failed,
+        { Finished: FinishReason.Stop } => SequenceOutcome.Stop,
+        _ => SequenceOutcome.Length,
+    };
 }

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Text.Grammars.Drafting;
 
 namespace LlamaCluster.Coordinator.Replicas;
 
@@ -30,7 +31,10 @@ sealed class SequenceStream(SequenceRequest request, PromptKeys keys, long submi
     public Sequence? Sequence { get; set; }
 
     /// <summary>The sequence in the scheduler that has it now; null before one has.</summary>
-    public SequenceRun? Run { get; set; }
+    public SequenceRun? Run { get; private set; }
+
+    /// <summary>Begins to follow the form that the answer must have; null: there is none, or nothing is guessed.</summary>
+    public Func<ForcedText>? Form { get; init; }
 
     /// <summary>It has to wait for others, because workers died with it (<see cref="Isolation"/>). Used by the loop only.</summary>
     public bool IsHeld { get; set; }
@@ -41,14 +45,18 @@ sealed class SequenceStream(SequenceRequest request, PromptKeys keys, long submi
     /// <summary>Events that nobody has read yet.</summary>
     public int Unread => Volatile.Read(ref _written) - Volatile.Read(ref _read);
 
+    /// <summary>Another scheduler has the sequence from now on, which knows nothing of it yet but its tokens.</summary>
+    public void BeginRun() => Run = new SequenceRun(Sequence!, keys, Form?.Invoke());
+
     public async IAsyncEnumerable<SequenceEvent> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
-        await foreach (var next in _events.Reader.ReadAllAsync(cancellation))
-        {
-            Interlocked.Increment(ref _read);
-            if (Volatile.Read(ref _waitedFor) is > 0 and var most && Unread < most && Interlocked.Exchange(ref _waitedFor, 0) > 0) wake();
-            yield return next;
-        }
+        while (await _events.Reader.WaitToReadAsync(cancellation))
+            while (_events.Reader.TryRead(out var next))
+            {
+                Interlocked.Increment(ref _read);
+                if (Volatile.Read(ref _waitedFor) is > 0 and var most && Unread < most && Interlocked.Exchange(ref _waitedFor, 0) > 0) wake();
+                yield return next;
+            }
     }
 
     /// <summary>Has the loop woken as soon as at most so many events are unread, which may be now.</summary>
@@ -70,6 +78,7 @@ sealed class SequenceStream(SequenceRequest request, PromptKeys keys, long submi
         _begun = true;
         if (advance.Prompt.Count > 0) Write(new SequenceEvent.Prompt(advance.Prompt));
         foreach (var token in advance.Tokens) Write(new SequenceEvent.Token(token));
+        if (advance.Embedding.Count > 0) Write(new SequenceEvent.Embedded(advance.Embedding));
         if (advance.Finished is { } reason) EndWith(new SequenceEvent.Finished(reason) { Times = advance.Run.Sequence.Times });
     }
 

@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>
@@ -27,6 +29,9 @@ public abstract record DiskReport(int Worker)
     /// <param name="Dropped">There no longer.</param>
     /// <param name="SpillsDone">So many spills are done with, in order, whether the blocks are kept or not.</param>
     public sealed record Changed(int Worker, IReadOnlyList<PrefixCacheKey> Kept, IReadOnlyList<PrefixCacheKey> Dropped, int SpillsDone) : DiskReport(Worker);
+
+    /// <summary>Of a restore more is back than before, and more will come.</summary>
+    public sealed record Restoring(int Worker) : DiskReport(Worker);
 
     /// <param name="Count">So many blocks of the restore are back, from the first on.</param>
     public sealed record Restored(int Worker, ulong Id, int Count) : DiskReport(Worker);

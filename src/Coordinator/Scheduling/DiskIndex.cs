@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>Which blocks are on the disks of all workers of a view. One that only some have is of no use.</summary>

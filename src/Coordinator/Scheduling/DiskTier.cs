@@ -20,6 +20,7 @@ public sealed class DiskTier
     readonly Dictionary<PrefixCacheKey, Restore> _underWay = [];
     readonly List<BlockRestore> _ordered = [];
     readonly List<ulong> _givenUp = [];
+    readonly long[] _answers;
     ulong _lastRestore;
     bool _isGivenUp;
 
@@ -27,7 +28,7 @@ public sealed class DiskTier
     /// <param name="spillsAtOnce">Blocks that every worker has buffers for.</param>
     public DiskTier(KvBlockPool pool, int workers, int spillsAtOnce)
     {
-        (_pool, _workers, _index) = (pool, workers, new DiskIndex(workers));
+        (_pool, _workers, _index, _answers) = (pool, workers, new DiskIndex(workers), new long[workers]);
         _spills = new SpillQueue(pool, _index, workers, spillsAtOnce);
         pool.Evicting = _spills.Evict;
     }
@@ -44,14 +45,20 @@ public sealed class DiskTier
     /// <summary>Restores that sequences wait for.</summary>
     public int Restoring => _restores.Count;
 
-    /// <summary>Reports of workers that were taken in, in all: by it one sees whether they move.</summary>
-    public long Reports { get; private set; }
+    /// <summary>A worker has not answered all that it was asked to read.</summary>
+    public bool IsAwaited(int worker) => _restores.Values.Any(restore => !restore.HasAnswered(worker));
+
+    /// <summary>What a worker has said of restores so far, in all: by it one sees whether it moves. What it writes says nothing of that.</summary>
+    public long AnswersOf(int worker) => _answers[worker];
 
     /// <summary>Blocks that restores hold, each once for each.</summary>
     public IEnumerable<int> Held => _restores.Values.SelectMany(restore => restore.Held);
 
     /// <summary>All that is to be written has been, as far as it could.</summary>
     public bool IsIdle => _isGivenUp || _spills.IsIdle;
+
+    /// <summary>There are moves that did not fit into the last message, and no answer of a worker will be an occasion to send them.</summary>
+    public bool HasMoreToSay => !_isGivenUp && _spills.IsStalled;
 
     public bool Has(PrefixCacheKey key) => _index.Has(key);
 
@@ -94,7 +101,7 @@ public sealed class DiskTier
 
     public void Update(DiskReport report)
     {
-        Reports++;
+        if (report is DiskReport.Restoring or DiskReport.Restored) _answers[report.Worker]++;
         switch (report)
         {
             case DiskReport.Changed changed: Update(changed); break;
@@ -150,7 +157,7 @@ public sealed class DiskTier
         {
             _underWay.Remove(key);
             // One that could be read may build on one that could not.
-            if (index < restore.Count && _pool.Publish(block, key)) _spills.Refill(block, key);
+            if (index < restore.Count && _pool.Publish(block, key, BlockFill.Before)) _spills.Refill(block, key);
         }
         if (restore.Count < restore.Blocks.Count) _index.Forget(restore.Blocks[restore.Count].Key);
         _pool.Release(restore.Held);
@@ -180,6 +187,8 @@ public sealed class DiskTier
 
         /// <summary>Blocks that all who have answered could read, from the first on.</summary>
         public int Count { get; private set; } = Blocks.Count;
+
+        public bool HasAnswered(int worker) => _answered.Contains(worker);
 
         /// <returns>Whether all workers have answered.</returns>
         public bool Answer(int worker, int count)

@@ -1,24 +1,59 @@
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Text.Grammars.Drafting;
 
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>
-/// Guesses how a sequence goes on from its own tokens, and learns how often the guess is right. A guess changes only the time that a text takes:
-/// the step that verifies it samples each token as it would have without the guess, and goes on for as long as both are the same.
+/// Guesses how a sequence goes on, by what its grammar forces or else from its own tokens, and learns how often the guess is right. A guess changes only the
+/// time that a text takes: the step that verifies it samples each token as it would have without the guess, and goes on for as long as both are the same.
 /// </summary>
-sealed class Drafter
+/// <param name="forced">Follows the form that the answer must have; null: there is none.</param>
+sealed class Drafter(ForcedText? forced = null)
 {
+    /// <summary>The most tokens that are guessed from those before.</summary>
+    const int MostLookedUp = 7;
+
+    /// <summary>Tokens that a form is followed by for one draft. After a preemption it is taken up again over several steps.</summary>
+    const int FollowedAtOnce = 256;
+
     /// <summary>Tokens indexed for one draft. A long prompt is indexed over several steps, so that it does not hold one up.</summary>
     const int IndexedAtOnce = 2048;
 
     readonly NGramIndex _index = new();
-    readonly AcceptanceRate _acceptance = new();
+    readonly AcceptanceRate _acceptance = new(0.5);
+    readonly AcceptanceRate _forcedAcceptance = new(0.9);
+    bool _isForced;   // the last draft was
+
+    /// <summary>Whether there can be drafts where tokens are drawn by chance: what came before says little of those, but a form does.</summary>
+    public bool HasForm => forced is not null;
 
     /// <param name="tokens">All that are known.</param>
     /// <param name="rows">Rows of the step without the draft.</param>
     /// <param name="most">Tokens wanted.</param>
+    /// <param name="isGreedy">No token is drawn by chance.</param>
     /// <returns>The guessed tokens that are worth their cost; may be empty.</returns>
-    public int[] Draft(TokenHistory tokens, long rows, int most)
+    public int[] Draft(TokenHistory tokens, long rows, int most, bool isGreedy = true)
+    {
+        var draft = forced is null ? [] : Force(forced, tokens, rows, most);
+        _isForced = draft.Length > 0;
+        return _isForced || !isGreedy ? draft : LookUp(tokens, rows, Math.Min(most, MostLookedUp));
+    }
+
+    /// <summary>The step has returned that verified a draft.</summary>
+    public void Verified(int drafted, int accepted) => (_isForced ? _forcedAcceptance : _acceptance).Verified(drafted, accepted);
+
+    int[] Force(ForcedText text, TokenHistory tokens, long rows, int most)
+    {
+        var count = DraftLength.Worth(_forcedAcceptance.Value, rows, most);
+        if (count == 0 && DraftLength.Worth(1, rows, most) == 0) return [];
+        var answered = tokens.Count - tokens.PromptLength;
+        for (var i = 0; i < FollowedAtOnce && text.Count < answered; i++) text.Add(tokens[tokens.PromptLength + text.Count]);
+        if (text.Count < answered || text.Next() is not { Length: > 0 } next) return [];
+        if (count == 0) _forcedAcceptance.Recover();
+        return next.Length <= count ? next : next[..count];
+    }
+
+    int[] LookUp(TokenHistory tokens, long rows, int most)
     {
         var count = DraftLength.Worth(_acceptance.Value, rows, most);
         // If even a sure guess is not worth its cost, nothing needs to be looked up.
@@ -29,22 +64,20 @@ sealed class Drafter
         for (var i = 0; i < count; i++, next++) draft[i] = next < tokens.Count ? tokens[next] : draft[next - tokens.Count];
         return draft;
     }
-
-    /// <summary>The step has returned that verified a draft.</summary>
-    public void Verified(int drafted, int accepted) => _acceptance.Verified(drafted, accepted);
 }
 
 /// <summary>
 /// The probability that a sequence's next drafted token is the one that will be sampled. It is learnt from the drafts before: a moving mean
 /// over the last that were looked at. A rate so low that nothing is drafted any more comes back slowly, so that drafting is tried again.
 /// </summary>
-sealed class AcceptanceRate
+/// <param name="first">What it is before anything was learnt.</param>
+sealed class AcceptanceRate(double first)
 {
-    const double First = 0.5;
+    readonly double _first = first;
     const double Weight = 1.0 / 8;
     const double Recovery = 1.0 / 64;
 
-    public double Value { get; private set; } = First;
+    public double Value { get; private set; } = first;
 
     /// <summary>Drafts were verified: all that were accepted, and the first that was not, have been looked at.</summary>
     public void Verified(int drafted, int accepted)
@@ -54,5 +87,5 @@ sealed class AcceptanceRate
     }
 
     /// <summary>There was something to draft, but it did not seem worth it.</summary>
-    public void Recover() => Value = Math.Max(Value, Value + (First - Value) * Recovery);
+    public void Recover() => Value = Math.Max(Value, Value + (_first - Value) * Recovery);
 }

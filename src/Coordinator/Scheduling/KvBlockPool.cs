@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>
@@ -6,6 +8,9 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// A block that is published under the key of a prefix can be found by it as long as it is held, and afterwards until it is used for
 /// something else. Blocks that hold nothing worth finding are used first, then those that were released the longest ago, and retained ones last, in the
 /// same order. The pool is deterministic, and not safe for concurrent use.
+/// </para>
+/// <para>
+/// A block that was left by the view before may lack its content in some layers. It counts as one that can be found, but only who fills it may take it.
 /// </para>
 /// </summary>
 public sealed class KvBlockPool
@@ -16,12 +21,28 @@ public sealed class KvBlockPool
     readonly int[] _retainers;   // how many want to find each block later
     readonly int[] _uses;        // how often each was allocated
     readonly List<PrefixCacheKey>?[] _keys;   // what each block is published under: the prefix that fills it, and one that ends within it
+    readonly FullBlock?[] _full;              // what each block is full of
+    readonly Dictionary<PrefixCacheKey, int> _lacking = [];
 
     public KvBlockPool(int blockCount)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(blockCount, 1);
         (_holders, _unheld, _keys) = (new int[blockCount], new UnheldBlocks(blockCount), new List<PrefixCacheKey>?[blockCount]);
-        (_retainers, _uses) = (new int[blockCount], new int[blockCount]);
+        (_retainers, _uses, _full) = (new int[blockCount], new int[blockCount], new FullBlock?[blockCount]);
+    }
+
+    /// <param name="kept">Full blocks that are there from before, those that are to be used again first at the beginning.</param>
+    public KvBlockPool(int blockCount, IEnumerable<FullBlock> kept) : this(blockCount)
+    {
+        foreach (var full in kept)
+        {
+            if (!(full.Fill.IsLacking ? _lacking.TryAdd(full.Key, full.Block) : _published.TryAdd(full.Key, full.Block))) continue;
+            if (!full.Fill.IsLacking) (_keys[full.Block] = []).Add(full.Key);
+            _full[full.Block] = full;
+            _unheld.Remove(full.Block);
+            _unheld.AddLast(full.Block);
+            Cached++;
+        }
     }
 
     /// <summary><see cref="Held"/>, <see cref="Cached"/> and <see cref="Free"/> together.</summary>
@@ -33,7 +54,7 @@ public sealed class KvBlockPool
     /// <summary>Blocks that sequences hold.</summary>
     public int Held { get; private set; }
 
-    /// <summary>Blocks that nobody holds but that a prefix can be found in.</summary>
+    /// <summary>Blocks that nobody holds but that a prefix can be found in, or could if they were filled.</summary>
     public int Cached { get; private set; }
 
     /// <summary>Blocks that hold nothing worth finding.</summary>
@@ -45,6 +66,9 @@ public sealed class KvBlockPool
     /// <summary>Told of each block that a prefix can be found in, just before the block is used for something else.</summary>
     internal Action<int>? Evicting { private get; set; }
 
+    /// <summary>Full blocks, and those that lack their content in some layers: unheld ones in the order in which they are to be used again, then those that are held.</summary>
+    public IEnumerable<FullBlock> Full => _unheld.Concat(Enumerable.Range(0, Total).Where(block => _holders[block] > 0)).Select(block => _full[block]).OfType<FullBlock>();
+
     public int HoldersOf(int block) => _holders[block];
 
     /// <summary>Appends <paramref name="count"/> blocks to <paramref name="table"/>, or leaves all as it was and says no.</summary>
@@ -55,7 +79,7 @@ public sealed class KvBlockPool
         {
             var block = _unheld.RemoveFirst();
             if (_keys[block] is { Count: > 0 }) Evicting?.Invoke(block);
-            if (RemoveKeys(block)) Cached--;
+            if (Forget(block)) Cached--;
             (_holders[block], Held) = (1, Held + 1);
             (_retainers[block], _uses[block]) = (0, _uses[block] + 1);
             table.Add(block);
@@ -65,6 +89,9 @@ public sealed class KvBlockPool
 
     /// <summary>The block that was published under this key.</summary>
     public int? Find(PrefixCacheKey prefix) => _published.TryGetValue(prefix, out var block) ? block : null;
+
+    /// <summary>The block that would be found under this key if it did not lack its content in some layers. Nobody holds it.</summary>
+    public FullBlock? FindLacking(PrefixCacheKey prefix) => _lacking.TryGetValue(prefix, out var block) && _holders[block] == 0 ? _full[block] : null;
 
     /// <summary>One more sequence holds a block that was found.</summary>
     public void Share(int block)
@@ -78,19 +105,23 @@ public sealed class KvBlockPool
     /// <summary>
     /// From now on the block, which must be held, can be found by a prefix whose last positions it holds. If another block already can, that one stays.
     /// </summary>
+    /// <param name="fill">What filled the block; null: the prefix ends within it.</param>
     /// <returns>Whether it is this one.</returns>
-    public bool Publish(int block, PrefixCacheKey prefix)
+    public bool Publish(int block, PrefixCacheKey prefix, BlockFill? fill = null)
     {
         if (_holders[block] == 0) throw new InvalidOperationException($"KV block {block} is published but nobody holds it");
         if (!_published.TryAdd(prefix, block)) return false;
         (_keys[block] ??= []).Add(prefix);
+        if (fill is not { } by) return true;
+        if (_lacking.Remove(prefix, out var lacking) && lacking != block) GiveUp(lacking);
+        _full[block] = new FullBlock(block, prefix, by);
         return true;
     }
 
     /// <summary>From now on the block cannot be found by any prefix. Whoever holds it keeps it.</summary>
     public void Unpublish(int block)
     {
-        if (!RemoveKeys(block) || _holders[block] > 0) return;
+        if (!Forget(block) || _holders[block] > 0) return;
         Cached--;
         _unheld.Remove(block);
         _unheld.AddFirst(block);
@@ -139,7 +170,7 @@ public sealed class KvBlockPool
         if (_holders[block] == 0) throw new InvalidOperationException($"KV block {block} is given back but nobody holds it");
         if (--_holders[block] > 0) return;
         Held--;
-        if (_keys[block] is not { Count: > 0 })
+        if (!IsWorthKeeping(block))
         {
             _unheld.AddFirst(block);
             return;
@@ -149,13 +180,27 @@ public sealed class KvBlockPool
         else _unheld.AddLast(block);
     }
 
-    /// <returns>Whether the block had any.</returns>
-    bool RemoveKeys(int block)
+    bool IsWorthKeeping(int block) => _keys[block] is { Count: > 0 } || _full[block] is not null;
+
+    /// <returns>Whether the block held anything worth finding.</returns>
+    bool Forget(int block)
     {
-        if (_keys[block] is not { Count: > 0 } keys) return false;
-        foreach (var key in keys) _published.Remove(key);
-        keys.Clear();
+        if (!IsWorthKeeping(block)) return false;
+        foreach (var key in _keys[block] ?? []) _published.Remove(key);
+        _keys[block]?.Clear();
+        if (_full[block] is { Fill.IsLacking: true } lacking) _lacking.Remove(lacking.Key);
+        _full[block] = null;
         return true;
+    }
+
+    /// <summary>Another block has the content that this one lacks in some layers.</summary>
+    void GiveUp(int block)
+    {
+        _full[block] = null;
+        if (_holders[block] > 0) return;
+        Cached--;
+        _unheld.Remove(block);
+        _unheld.AddFirst(block);
     }
 }
 

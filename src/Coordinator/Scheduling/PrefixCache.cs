@@ -16,6 +16,10 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// equal to their end (n choices of one prompt, or the same request again), all KV but that of the last token is there, and the block in which
 /// the last token stands is copied. The last known token is always computed, for its logits.
 /// </para>
+/// <para>
+/// Blocks that the view before left may lack their content in some layers (<see cref="KeptPrefixes"/>). A sequence that could begin with them takes them, and fills
+/// them in steps that go no deeper than that. Others find them as soon as such a step is scheduled, as any that is filled.
+/// </para>
 /// </summary>
 /// <param name="disk">What was computed before and is on disk; null: nothing is kept there.</param>
 sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? disk)
@@ -33,6 +37,9 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
 
     /// <summary>Of these, tokens that did not have to be computed.</summary>
     public long HitTokens { get; private set; }
+
+    /// <summary>How the KV of sequences that the view before had came to be here.</summary>
+    public CarriedPositions Carried { get; private set; }
 
     /// <summary>
     /// Another sequence, of the same or a higher priority, is about to compute what this one could begin with, or it is being read from disk. Waiting for
@@ -58,6 +65,8 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
         // The source of a copy is held for a moment. A sequence that needs all blocks cannot have that one too.
         if (!TryTake(run, match, spare) && (match.Partial is null || !TryTake(run, match with { Partial = null }, spare))) return BeginOutcome.NoRoom;
         run.Sequence.CachedTokens ??= run.Scheduled;
+        if (run.IsCarriedOver) Carried = Carried.With(run);
+        run.IsCarriedOver = false;
         if (!limits.CachePrefixes) return BeginOutcome.Begun;
         if (IsCacheable(run)) (QueriedTokens, HitTokens) = (QueriedTokens + run.Tokens.Count, HitTokens + run.Scheduled);
         run.PublishedBlocks = run.Scheduled / BlockSize;
@@ -85,13 +94,14 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
     public bool TryGrow(SequenceRun run, int positions) => pool.TryAllocate(KvBlock.CountFor(positions) - run.Blocks.Count, run.Blocks);
 
     /// <summary>What has been scheduled of a sequence can be found from now on.</summary>
-    public void Publish(SequenceRun run)
+    /// <param name="step">The number of the last step of the view.</param>
+    public void Publish(SequenceRun run, ulong step)
     {
         if (!limits.CachePrefixes) return;
         for (; (run.PublishedBlocks + 1) * BlockSize <= run.Scheduled; run.PublishedBlocks++)
-            Publish(run, (run.PublishedBlocks + 1) * BlockSize);
+            Publish(run, (run.PublishedBlocks + 1) * BlockSize, step);
         if (run.PartialEnd is not { } end || end > run.Scheduled) return;
-        Publish(run, end);
+        Publish(run, end, step);
         run.PartialEnd = null;
     }
 
@@ -117,7 +127,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
     }
 
     /// <summary>The log-probabilities of a prompt's tokens are only known when the prompt is computed.</summary>
-    bool IsCacheable(SequenceRun run) => limits.CachePrefixes && !run.Sampling.PromptLogprobs;
+    bool IsCacheable(SequenceRun run) => limits.CachePrefixes && run.Sampling is { PromptLogprobs: false, Pooling: Pooling.None };
 
     /// <summary>Full blocks that a sequence could share: its last known token is computed in any case.</summary>
     static int MostShared(SequenceRun run) => (run.Tokens.Count - 1) / BlockSize;
@@ -131,7 +141,9 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
         List<int> blocks = [];
         var (most, rest) = Math.DivRem(run.Tokens.Count - 1, BlockSize);
         while (blocks.Count < most && pool.Find(run.Keys.Of((blocks.Count + 1) * BlockSize)) is { } block) blocks.Add(block);
-        return new PrefixMatch(blocks, blocks.Count == most && rest > 0 ? pool.Find(run.Keys.Of(run.Tokens.Count)) : null);
+        List<FullBlock>? lacking = null;
+        for (var next = blocks.Count; next < most && pool.FindLacking(run.Keys.Of((next + 1) * BlockSize)) is { } block; next++) (lacking ??= []).Add(block);
+        return new PrefixMatch(blocks, blocks.Count == most && rest > 0 ? pool.Find(run.Keys.Of(run.Tokens.Count)) : null) { Lacking = lacking ?? [] };
     }
 
     PrefixCacheKey? LastUnderWay(SequenceRun run)
@@ -160,10 +172,11 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
 
     bool TryTake(SequenceRun run, PrefixMatch match, int spare)
     {
-        foreach (var block in match.Blocks) pool.Share(block);
         run.Blocks.AddRange(match.Blocks);
+        foreach (var lacking in match.Lacking) run.Blocks.Add(lacking.Block);
+        foreach (var block in run.Blocks) pool.Share(block);
         if (match.Partial is { } held) pool.Share(held);   // or it could be given out a line below
-        var own = KvBlock.CountFor(run.Tokens.Count) - match.Blocks.Count;
+        var own = KvBlock.CountFor(run.Tokens.Count) - run.Blocks.Count;
         var taken = own + spare <= pool.Available && pool.TryAllocate(own, run.Blocks);
         if (match.Partial is { } source) pool.Release(source);
         if (!taken)
@@ -173,15 +186,18 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
         }
         run.BlocksAnnounced = 0;
         run.Scheduled = match.Partial is null ? match.Blocks.Count * BlockSize : run.Tokens.Count - 1;
+        (run.FillEnd, run.FillDepth) = match.Lacking.Count == 0 ? (0, 0)
+            : ((match.Blocks.Count + match.Lacking.Count) * BlockSize, match.Lacking.Max(lacking => lacking.Fill.Depth));
         run.Copy = match.Partial is { } from ? new BlockCopy(from, run.Blocks[match.Blocks.Count]) : null;
         run.CopiedFrom = match.Partial is { } origin ? (run.Keys.Of(run.Tokens.Count), origin) : null;
         return true;
     }
 
-    void Publish(SequenceRun run, int end)
+    void Publish(SequenceRun run, int end, ulong step)
     {
         var (key, block) = (run.Keys.Of(end), run.Blocks[(end - 1) / BlockSize]);
-        if (pool.Publish(block, key) && end % BlockSize == 0) disk?.Fill(block, key);
+        BlockFill? fill = end % BlockSize > 0 ? null : new BlockFill(step, run.DepthAt(end - 1));
+        if (pool.Publish(block, key, fill) && fill is not null) disk?.Fill(block, key);
         EndUnderWay(run, key);
     }
 
@@ -195,6 +211,23 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
     /// <param name="Partial">The block after them, if it holds all known tokens but the last: to be copied, since the sequence will write to it.</param>
     readonly record struct PrefixMatch(IReadOnlyList<int> Blocks, int? Partial)
     {
-        public static PrefixMatch None { get; } = new([], null);
+        public static PrefixMatch None { get; } = new([], null) { Lacking = [] };
+
+        /// <summary>Full blocks after <see cref="Blocks"/> that lack their content in some layers: to be filled.</summary>
+        public required IReadOnlyList<FullBlock> Lacking { get; init; }
+    }
+}
+
+/// <summary>Positions of sequences that went on in another view, by how their KV came to be there.</summary>
+/// <param name="Kept">Nothing had to be computed.</param>
+/// <param name="Filled">Computed by the stages up to the last that lacked them.</param>
+/// <param name="Computed">By all stages.</param>
+public readonly record struct CarriedPositions(long Kept, long Filled, long Computed)
+{
+    /// <param name="run">Which has just been given its blocks.</param>
+    internal CarriedPositions With(SequenceRun run)
+    {
+        var filled = Math.Max(0, run.FillEnd - run.Scheduled);
+        return new(Kept + run.Scheduled, Filled + filled, Computed + run.Tokens.Count - run.Scheduled - filled);
     }
 }

@@ -46,9 +46,10 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool, DiskTier
     }
 
     /// <summary>Takes in a sequence that was taken in before, elsewhere: the bounds are for new ones.</summary>
-    public bool TryRestore(SequenceRun run)
+    public bool TryCarryOver(SequenceRun run)
     {
         if (!Fits(run)) return false;
+        run.IsCarriedOver = run.Sequence.HasBegun;
         _waiting.Enter(run);
         return true;
     }

@@ -31,7 +31,7 @@ public enum BeginOutcome
 }
 
 /// <summary>One forward pass of one micro-batch.</summary>
-/// <param name="Chunks">Never empty; activation rows are in this order.</param>
+/// <param name="Chunks">Never empty; activation rows are in this order, and those that go deepest come first.</param>
 /// <param name="Copies">Blocks to be copied, in this order, before the chunks run.</param>
 /// <param name="Ended">Sequences that the workers must forget before this step, because their blocks may be in it under another sequence.</param>
 public sealed record ScheduledStep(IReadOnlyList<ScheduledChunk> Chunks, IReadOnlyList<BlockCopy> Copies, IReadOnlyList<ulong> Ended)
@@ -41,6 +41,20 @@ public sealed record ScheduledStep(IReadOnlyList<ScheduledChunk> Chunks, IReadOn
 
     /// <summary>To be sent before this step, after the ends. Null: none.</summary>
     public BlockMoves? Moves { get; init; }
+
+    /// <summary>Layers that the step goes through, from the first on. Stages behind do not get it.</summary>
+    public int Depth => Chunks[0].Depth;
+
+    /// <summary>All stages run all of its chunks, and know the same sequences, as a rule.</summary>
+    public bool IsForAllAlike
+    {
+        get
+        {
+            for (var i = 0; i < Chunks.Count; i++)
+                if (Chunks[i] is not { Depth: ScheduledChunk.AllLayers, KnownDepth: 0 }) return false;
+            return true;
+        }
+    }
 }
 
 /// <summary>What one step computes of one sequence: positions <paramref name="Start"/> .. Start + <paramref name="Count"/>.</summary>
@@ -49,13 +63,34 @@ public sealed record ScheduledStep(IReadOnlyList<ScheduledChunk> Chunks, IReadOn
 /// <param name="SampleCount">How many of the last positions are sampled from; where there are drafts, one more than those.</param>
 /// <param name="Introduces">The workers do not know the sequence yet.</param>
 public sealed record ScheduledChunk(
-    SequenceRun Run, int Start, int Count, IReadOnlyList<int> Drafts, IReadOnlyList<int> NewBlocks, int SampleCount, bool Introduces);
+    SequenceRun Run, int Start, int Count, IReadOnlyList<int> Drafts, IReadOnlyList<int> NewBlocks, int SampleCount, bool Introduces)
+{
+    public const int AllLayers = int.MaxValue;
+
+    /// <summary>
+    /// Layers that the chunk goes through, from the first on. Where these are not all, the workers have what comes of it in the layers behind already.
+    /// </summary>
+    public int Depth { get; init; } = AllLayers;
+
+    /// <summary>The chunk is the sequence's first that goes deeper: stages that have no layer above it do not know the sequence yet. 0: it is not.</summary>
+    public int KnownDepth { get; init; }
+
+    /// <summary>The sequence's blocks before <see cref="NewBlocks"/>, for those stages.</summary>
+    public IReadOnlyList<int> KnownBlocks { get; init; } = [];
+
+    /// <summary>Whether a stage hears of the sequence for the first time.</summary>
+    /// <param name="firstLayer">The stage's.</param>
+    public bool IsNewTo(int firstLayer) => KnownDepth > 0 ? firstLayer >= KnownDepth : Introduces && firstLayer < Depth;
+}
 
 /// <summary>What a step gave for one of its chunks.</summary>
 /// <param name="Tokens">Sampled: at least one and at most the chunk's sample count; empty if that is 0.</param>
 /// <param name="Prompt">Log-probabilities of the prompt's tokens that became known, in order, where asked for.</param>
 public sealed record ChunkResult(IReadOnlyList<SampledToken> Tokens, IReadOnlyList<SampledToken> Prompt)
 {
+    /// <summary>[D] the prompt's pooled hidden states, with its last chunk, where asked for; else empty.</summary>
+    public IReadOnlyList<float> Embedding { get; init; } = [];
+
     public static ChunkResult Empty { get; } = new([], []);
 
     /// <summary>Not null: the workers cannot go on with this sequence. One line that says why.</summary>
@@ -72,6 +107,9 @@ public sealed record ChunkResult(IReadOnlyList<SampledToken> Tokens, IReadOnlyLi
 /// <param name="Finished">Not null: the sequence has ended, its blocks are free.</param>
 public sealed record SequenceAdvance(SequenceRun Run, IReadOnlyList<SampledToken> Prompt, IReadOnlyList<SampledToken> Tokens, FinishReason? Finished)
 {
+    /// <summary>[D] the prompt's pooled hidden states, where asked for, with the end of the sequence; else empty.</summary>
+    public IReadOnlyList<float> Embedding { get; init; } = [];
+
     /// <summary>Not null: the sequence has ended because it failed, for this reason.</summary>
     public string? Failure { get; init; }
 }

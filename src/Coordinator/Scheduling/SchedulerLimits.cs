@@ -34,7 +34,7 @@ public sealed record SchedulerLimits
     public int MaxWaitingPerClient { get; init; } = int.MaxValue;
 
     /// <summary>
-    /// The most tokens that are guessed for a greedy stream, to be verified by the step that computes its next one (<see cref="Drafter"/>); 0: none.
+    /// The most tokens that are guessed for a stream, to be verified by the step that computes its next one (<see cref="Drafter"/>); 0: none.
     /// </summary>
     public int MaxDraftTokens { get; init; }
 

@@ -1,5 +1,6 @@
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text.Grammars.Drafting;
 
 namespace LlamaCluster.Coordinator.Scheduling;
 
@@ -7,7 +8,8 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// A sequence in the hands of one scheduler: what it holds, what the workers of this view know of it, and how far it is. Every view makes
 /// a new one. There is no prefill and no decode: tokens are known, and some of them are scheduled.
 /// </summary>
-public sealed class SequenceRun(Sequence sequence, PromptKeys prompt)
+/// <param name="forced">Follows the form that the answer must have, from its beginning; null: there is none.</param>
+public sealed class SequenceRun(Sequence sequence, PromptKeys prompt, ForcedText? forced = null)
 {
     public Sequence Sequence => sequence;
 
@@ -43,7 +45,7 @@ public sealed class SequenceRun(Sequence sequence, PromptKeys prompt)
     internal SequenceKeys Keys { get; } = new(prompt, sequence.Tokens);
 
     /// <summary>Guesses the sequence's next tokens.</summary>
-    internal Drafter Drafter { get; } = new();
+    internal Drafter Drafter { get; } = new(forced);
 
     /// <summary>The share of its client; set when it is added to a scheduler.</summary>
     internal ClientShare Share { get; set; } = null!;
@@ -69,9 +71,64 @@ public sealed class SequenceRun(Sequence sequence, PromptKeys prompt)
     /// <summary>What another sequence is about to compute and this one waits for.</summary>
     internal PrefixCacheKey? AwaitedPrefix { get; set; }
 
+    /// <summary>
+    /// Positions before it, from those on that were found when the sequence began, stand in blocks that lack them in some layers. Others go through all layers.
+    /// </summary>
+    internal int FillEnd { get; set; }
+
+    /// <summary>Layers, from the first on, that those positions go through.</summary>
+    internal int FillDepth { get; set; }
+
+    /// <summary>Layers that a position goes through.</summary>
+    internal int DepthAt(int position) => position < FillEnd ? FillDepth : ScheduledChunk.AllLayers;
+
+    /// <summary>The step that last had a chunk of it, by its number.</summary>
+    internal ulong LastStep { get; set; }
+
+    /// <summary>Another view had begun with it, and it has not begun in this one.</summary>
+    internal bool IsCarriedOver { get; set; }
+
     /// <summary>The workers know this sequence.</summary>
     internal bool Announced { get; set; }
 
     /// <summary>Prompt log-probabilities returned since the sequence was last started from its beginning.</summary>
     internal int PromptReported { get; set; }
+
+    /// <summary>Known tokens that its next chunk can have: all of a chunk's positions go through the same layers.</summary>
+    internal int Ahead => Scheduled < FillEnd ? FillEnd - Scheduled : Unscheduled;
+
+    /// <summary>Its next chunk, which is scheduled from now on.</summary>
+    /// <param name="count">How many known tokens; at most <see cref="Ahead"/>.</param>
+    /// <param name="step">The number of the step.</param>
+    internal ScheduledChunk Take(int count, int[] drafts, ulong step)
+    {
+        var start = Scheduled;
+        // Blocks that were announced for drafts which turned out wrong are still there.
+        var blocks = Math.Max(BlocksAnnounced, KvBlock.CountFor(start + count + drafts.Length));
+        var goesDeeper = Announced && start > 0 && start == FillEnd;
+        var chunk = new ScheduledChunk(
+            this, start, count + drafts.Length, drafts,
+            NewBlocks: blocks == BlocksAnnounced ? [] : Blocks.GetRange(BlocksAnnounced, blocks - BlocksAnnounced),
+            SampleCount: start + count == Tokens.Count && MaxTokens > 0 ? 1 + drafts.Length : 0,
+            Introduces: !Announced)
+        {
+            Depth = DepthAt(start),
+            KnownDepth = goesDeeper ? FillDepth : 0,
+            KnownBlocks = goesDeeper ? Blocks.GetRange(0, BlocksAnnounced) : [],
+        };
+        Scheduled += count;
+        StepsInFlight++;
+        (BlocksAnnounced, Announced, LastStep) = (blocks, true, step);
+        Share.Served += count;
+        return chunk;
+    }
+
+    /// <summary>A sequence that was preempted while its prompt ran reports the prompt's beginning again. It must not be delivered twice.</summary>
+    internal IReadOnlyList<SampledToken> Undelivered(IReadOnlyList<SampledToken> reported)
+    {
+        var known = Math.Clamp(Sequence.PromptDelivered - PromptReported, 0, reported.Count);
+        PromptReported += reported.Count;
+        Sequence.PromptDelivered = Math.Max(Sequence.PromptDelivered, PromptReported);
+        return known == 0 ? reported : [.. reported.Skip(known)];
+    }
 }

@@ -16,6 +16,9 @@ sealed class SessionHolds(KvBlockPool pool, TimeSpan hold)
     readonly LinkedList<Session> _byUse = [];   // the one that ended the longest ago first
     TimeSpan _now;
 
+    /// <summary>Sessions that hold blocks now.</summary>
+    public int Count => _sessions.Count;
+
     /// <summary>Takes note of the time, and lets go what was held for long enough.</summary>
     public void Advance(TimeSpan now)
     {

@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>
@@ -29,6 +31,9 @@ sealed class SpillQueue(KvBlockPool pool, DiskIndex index, int workers, int atOn
     /// <summary>All that is to be written has been, as far as it could.</summary>
     public bool IsIdle => _queue.Count == 0 && _urgent.Count == 0 && _sent == _finished;
 
+    /// <summary>Something is left to be taken while no worker has anything to answer.</summary>
+    public bool IsStalled => _queue.Count > 0 && _sent == _finished;
+
     int Room => (int)(atOnce - (_sent - _finished)) - _urgent.Count;
 
     /// <summary>A block can be found under the key of the prefix that fills it. It is written when the step that fills it has been sent.</summary>
@@ -56,7 +61,7 @@ sealed class SpillQueue(KvBlockPool pool, DiskIndex index, int workers, int atOn
         var count = Math.Min(blocks, MostUsed);
         if (count == 0) return;
         var keys = new PrefixCacheKey[count];
-        for (var i = 0; i < count; i++) keys[i] = run.Keys.Of((count - i) * Primitives.KvBlock.Positions);
+        for (var i = 0; i < count; i++) keys[i] = run.Keys.Of((count - i) * KvBlock.Positions);
         Enqueue(new Entry(0, default, keys));
     }
 

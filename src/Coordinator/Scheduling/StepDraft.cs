@@ -39,16 +39,24 @@ sealed class StepDraft(int maxBytes)
         var run = chunk.Run;
         _chunks.Add(chunk);
         Rows += chunk.Count;
-        _bytes += BytesOf(run, chunk.Count, chunk.NewBlocks.Count, chunk.Introduces);
+        _bytes += BytesOf(run, chunk.Count, chunk.NewBlocks.Count + chunk.KnownBlocks.Count, chunk.Introduces || chunk.KnownDepth > 0);
         if (run.Copy is { } copy) _copies.Add(copy);
         run.Copy = null;
     }
 
     /// <param name="ended">Sequences that the workers must forget before this step.</param>
     /// <param name="moves">To be made before it, after the ends.</param>
-    public ScheduledStep ToStep(IReadOnlyList<ulong> ended, BlockMoves? moves) => new(_chunks, _copies, ended) { Moves = moves };
+    public ScheduledStep ToStep(IReadOnlyList<ulong> ended, BlockMoves? moves)
+    {
+        var isEven = _chunks.TrueForAll(chunk => chunk.Depth == ScheduledChunk.AllLayers);
+        return new(isEven ? _chunks : [.. _chunks.OrderByDescending(chunk => chunk.Depth)], _copies, ended) { Moves = moves };
+    }
 
-    static long BytesOf(SequenceRun run, int rows, int newBlocks) => BytesOf(run, rows, newBlocks, introduces: !run.Announced);
+    static long BytesOf(SequenceRun run, int rows, int newBlocks)
+    {
+        var joins = run.Announced && run.FillEnd > 0 && run.Scheduled == run.FillEnd;
+        return BytesOf(run, rows, joins ? newBlocks + run.BlocksAnnounced : newBlocks, introduces: !run.Announced || joins);
+    }
 
     static long BytesOf(SequenceRun run, int rows, int newBlocks, bool introduces)
         => ChunkBytes + ((long)rows * TokenBytes) + ((long)newBlocks * BlockBytes) + (introduces ? BytesOfFacts(run) : 0);

@@ -11,7 +11,7 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// streams to work on too. Then come rows of prompts: first those that have begun, then, as long as rows are left, those that wait
 /// (<see cref="WaitingLine"/> says in which order). A prompt begins when the blocks of all its known tokens can be had, and not before a prefix
 /// that it could share has been computed. A sequence whose next token is being computed has nothing unscheduled and so is in no second step,
-/// while the chunks of one prompt may follow each other through the stages. A greedy stream's row may be followed by rows of guessed tokens
+/// while the chunks of one prompt may follow each other through the stages. A stream's row may be followed by rows of guessed tokens
 /// (<see cref="Drafter"/>), where that pays. A step ends early when its message to a worker would get too long.
 /// </para>
 /// <para>
@@ -27,6 +27,9 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
 
     public int StepsInFlight { get; private set; }
 
+    /// <summary>The number of the step that was scheduled last; they count from 1.</summary>
+    public ulong LastStep { get; private set; }
+
     public int WaitingCount => _sequences.WaitingCount;
 
     public int RunningCount => _sequences.Running.Count;
@@ -40,6 +43,9 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
 
     public DiskTier? Disk => disk;
 
+    /// <summary>Sessions whose blocks are held in memory for their next sequences.</summary>
+    public int SessionCount => _sequences.Cache.Sessions.Count;
+
     /// <summary>Sequences that gave up their blocks to others, in all.</summary>
     public long Preemptions => _sequences.Preemptions;
 
@@ -48,6 +54,9 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
 
     /// <summary>Of these, tokens that did not have to be computed.</summary>
     public long HitTokens => _sequences.Cache.HitTokens;
+
+    /// <summary>Positions of sequences that the view before had.</summary>
+    public CarriedPositions Carried => _sequences.Cache.Carried;
 
     /// <summary>Tokens that were guessed, in all.</summary>
     public long DraftedTokens { get; private set; }
@@ -68,7 +77,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
 
     /// <summary>Takes in a sequence that another scheduler had, whatever the bounds are.</summary>
     /// <returns>False if it could need more KV blocks than there are in all.</returns>
-    public bool TryRestore(SequenceRun run) => _sequences.TryRestore(run);
+    public bool TryCarryOver(SequenceRun run) => _sequences.TryCarryOver(run);
 
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
     public void Cancel(SequenceRun run)
@@ -96,7 +105,8 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         if (step.IsEmpty) return null;
         // Before this step's blocks are published: they are written to disk after it, not before.
         var moves = disk?.TakeMoves();
-        foreach (var chunk in step.Chunks) _sequences.Cache.Publish(chunk.Run);
+        LastStep++;
+        foreach (var chunk in step.Chunks) _sequences.Cache.Publish(chunk.Run, LastStep);
         StepsInFlight++;
         return step.ToStep(TakeEnded(), moves);
     }
@@ -136,7 +146,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         if (_sequences.HasRoomFor(next)) return null;
         if (!_sequences.TryClearFor(next, other => other.Paused || other.Priority > next.Priority) || _sequences.TryBegin(next) != BeginOutcome.Begun)
             return null;
-        Take(step, next, Math.Min(PromptRows(limits.MaxStepRows - Runs.Count), next.Unscheduled), []);
+        step.Add(next.Take(Math.Min(PromptRows(limits.MaxStepRows - Runs.Count), next.Ahead), [], LastStep + 1));
         return next;
     }
 
@@ -157,7 +167,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
             if (!_sequences.TryGrow(run)) continue;
             var drafts = Draft(run, rows, draftRows);
             draftRows -= drafts.Length;
-            Take(step, run, 1, drafts);
+            step.Add(run.Take(1, drafts, LastStep + 1));
             taken++;
         }
     }
@@ -167,13 +177,13 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
     /// <param name="draftRows">Rows that are left for drafts.</param>
     int[] Draft(SequenceRun run, long rows, long draftRows)
     {
-        if (limits.MaxDraftTokens == 0 || !run.Sampling.IsGreedy) return [];
+        if (limits.MaxDraftTokens == 0 || !(run.Sampling.IsGreedy || run.Drafter.HasForm)) return [];
         // The last token is sampled but never run, and the one before it is sampled with the draft.
         var most = (int)Math.Min(Math.Min(limits.MaxDraftTokens, draftRows), run.MaxTokens - run.Sequence.GeneratedLength - 1);
         var room = run.Blocks.Count * KvBlock.Positions - run.Scheduled - 1;
         if (most > room && pool.Available <= Runs.Count) most = room;
         if (most <= 0) return [];
-        var drafts = run.Drafter.Draft(run.Tokens, rows, most);
+        var drafts = run.Drafter.Draft(run.Tokens, rows, most, run.Sampling.IsGreedy);
         return _sequences.Cache.TryGrow(run, run.Scheduled + 1 + drafts.Length) ? drafts : [];
     }
 
@@ -210,42 +220,24 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
                 next = first;
             }
             else if (next is null || !step.HasRoomFor(next, rows, next.Blocks.Count - next.BlocksAnnounced)) return;
-            var count = Math.Min(rows, next.Unscheduled);
-            Take(step, next, count, []);
+            var count = Math.Min(rows, next.Ahead);
+            step.Add(next.Take(count, [], LastStep + 1));
             rows -= count;
         }
     }
 
-    /// <summary>The prompt to go on with among those that have begun.</summary>
+    /// <summary>The prompt to go on with among those that have begun and are not in the step yet.</summary>
     SequenceRun? FirstBegun()
     {
         SequenceRun? first = null;
         foreach (var run in Runs)
-            if (IsPrompt(run) && (first is null || (run.Priority == first.Priority && run.Share.Served < first.Share.Served))) first = run;
+            if (IsPrompt(run) && run.LastStep <= LastStep && (first is null || (run.Priority == first.Priority && run.Share.Served < first.Share.Served))) first = run;
         return first;
     }
 
     bool ComesBefore(SequenceRun waiting, SequenceRun begun) => waiting.Priority == begun.Priority
         ? waiting.Share.Served + limits.PromptLead < begun.Share.Served
         : waiting.Priority < begun.Priority;
-
-    /// <param name="count">How many known tokens.</param>
-    static void Take(StepDraft step, SequenceRun run, int count, int[] drafts)
-    {
-        var start = run.Scheduled;
-        // Blocks that were announced for drafts which turned out wrong are still there.
-        var blocks = Math.Max(run.BlocksAnnounced, KvBlock.CountFor(start + count + drafts.Length));
-        step.Add(new ScheduledChunk(
-            run, start, count + drafts.Length, drafts,
-            NewBlocks: blocks == run.BlocksAnnounced ? [] : run.Blocks.GetRange(run.BlocksAnnounced, blocks - run.BlocksAnnounced),
-            SampleCount: start + count == run.Tokens.Count && run.MaxTokens > 0 ? 1 + drafts.Length : 0,
-            Introduces: !run.Announced));
-        run.Scheduled += count;
-        run.StepsInFlight++;
-        run.BlocksAnnounced = blocks;
-        run.Announced = true;
-        run.Share.Served += count;
-    }
 
     SequenceAdvance Fail(SequenceRun run, string why, bool isSound)
     {
@@ -267,9 +259,10 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
             if (sequence.Request.StopIds.Contains(token)) finished = FinishReason.Stop;
             else if (sequence.GeneratedLength == run.MaxTokens) finished = FinishReason.Length;
         }
+        if (chunk.Drafts.Count > 0) PublishVerified(run);
         if (finished is not null) _sequences.End(run);
         var tokens = taken == result.Tokens.Count ? result.Tokens : [.. result.Tokens.Take(taken)];
-        return new SequenceAdvance(run, NewPromptTokens(run, result.Prompt), tokens, finished);
+        return new SequenceAdvance(run, run.Undelivered(result.Prompt), tokens, finished) { Embedding = result.Embedding };
     }
 
     /// <summary>Drafts that were right have been computed as if they had been known.</summary>
@@ -280,14 +273,11 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         (DraftedTokens, AcceptedTokens) = (DraftedTokens + chunk.Drafts.Count, AcceptedTokens + accepted);
     }
 
-    /// <summary>A sequence that was preempted while its prompt ran reports the prompt's beginning again. It must not be delivered twice.</summary>
-    static IReadOnlyList<SampledToken> NewPromptTokens(SequenceRun run, IReadOnlyList<SampledToken> reported)
+    /// <summary>A block that drafts have filled can be found at once: a sequence that ends with them is in no later step.</summary>
+    void PublishVerified(SequenceRun run)
     {
-        var sequence = run.Sequence;
-        var known = Math.Clamp(sequence.PromptDelivered - run.PromptReported, 0, reported.Count);
-        run.PromptReported += reported.Count;
-        sequence.PromptDelivered = Math.Max(sequence.PromptDelivered, run.PromptReported);
-        return known == 0 ? reported : [.. reported.Skip(known)];
+        run.Scheduled = Math.Min(run.Scheduled, run.Tokens.Count);   // an end among the drafts leaves the others out
+        _sequences.Cache.Publish(run, LastStep);
     }
 
     static bool IsPrompt(SequenceRun run) => run is { Unscheduled: > 1, Paused: false };

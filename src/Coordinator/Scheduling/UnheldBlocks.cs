@@ -1,10 +1,12 @@
+using System.Collections;
+
 namespace LlamaCluster.Coordinator.Scheduling;
 
 /// <summary>
 /// The blocks that nobody holds, in the order in which they are to be used again: ordinary ones, and when there are none of these any more, retained ones.
-/// Every operation takes constant time.
+/// Every operation takes constant time; going through them is in that order.
 /// </summary>
-sealed class UnheldBlocks
+sealed class UnheldBlocks : IEnumerable<int>
 {
     const int None = -1;
 
@@ -46,6 +48,14 @@ sealed class UnheldBlocks
         Remove(block);
         return block;
     }
+
+    public IEnumerator<int> GetEnumerator()
+    {
+        for (var block = _next[_end]; block != _end; block = _next[block]) yield return block;
+        for (var block = _next[_retainedEnd]; block != _retainedEnd; block = _next[block]) yield return block;
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     void Insert(int block, int before, int after)
     {

@@ -1,7 +1,11 @@
+using System.Collections;
+using System.Collections.Immutable;
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Pipelines;
+using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using Microsoft.Extensions.Logging;
@@ -15,7 +19,14 @@ public abstract record LoadOutcome
     LoadOutcome() { }
 
     /// <param name="KvBlocks">KV blocks that every worker has room for.</param>
-    public sealed record Loaded(int KvBlocks) : LoadOutcome;
+    public sealed record Loaded(int KvBlocks) : LoadOutcome
+    {
+        /// <summary>What workers still have of earlier views' KV.</summary>
+        public ImmutableDictionary<WorkerId, WorkerKeeps> Kept { get; init; } = ImmutableDictionary<WorkerId, WorkerKeeps>.Empty;
+
+        /// <summary>KV that workers got from others.</summary>
+        public MovedKv Moved { get; init; }
+    }
 
     public sealed record Failed(PipelineFailure Failure) : LoadOutcome;
 }
@@ -27,8 +38,14 @@ public abstract record LoadOutcome
 /// <param name="Epoch">Of the coordinator (see ClusterOwnership).</param>
 public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlocks, int MaxSequenceLength, EngineOptions Engine, TimeSpan StepTimeout, ulong Epoch)
 {
+    /// <summary>What sequences may name; none by default.</summary>
+    public AdapterRegistry Adapters { get; init; } = AdapterRegistry.Empty;
+
     /// <summary>What the workers of this view show each other.</summary>
     readonly PeerKey _viewKey = PeerKey.Create();
+
+    /// <summary>KV that workers are to get from others.</summary>
+    internal KvMoves Moves { get; init; } = KvMoves.None;
 
     public AssignRequest ToMessage(StageWorker worker) => new()
     {
@@ -44,11 +61,18 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
         StepTimeoutMilliseconds = (uint)StepTimeout.TotalMilliseconds,
         Epoch = Epoch,
         ViewKey = _viewKey.ToMessage(),
+        MaxAdapterRank = (uint)Adapters.MaxRank,
+        Adapters = { Adapters.All.Select(adapter => adapter.ToMessage()) },
+        KvSources = { Moves.SourcesOf(worker.Id) },
+        KvBlocks = { Moves.SourcesOf(worker.Id).Any() ? Moves.Blocks.Ids : [] },
+        KvBlocksAwaited = Moves.SourcesOf(worker.Id).Any() ? (uint)Moves.Blocks.Awaited : 0,
+        KvFetchMilliseconds = (uint)Moves.Time.TotalMilliseconds,
+        KvIsFetched = Moves.IsSource(worker.Id),
     };
 }
 
 /// <summary>Calls all workers of a plan, at the same time, to load their shards. The first failure ends the loading for all.</summary>
-public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadlines deadlines, TimeProvider time, ILogger<AssignmentCaller> logger)
+public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadlines deadlines, TimeProvider time, ILogger<AssignmentCaller> logger)
 {
     /// <param name="workers">In stage order.</param>
     /// <param name="onProgress">Called for any worker at any time, also for several at once.</param>
@@ -58,11 +82,15 @@ public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadl
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var loads = workers.Select(worker => FollowAsync(worker, request.ToMessage(worker), prepares: false, onProgress, over.Token)).ToList();
         LoadOutcome outcome = new LoadOutcome.Loaded(request.KvBlocks);
-        await foreach (var load in Task.WhenEach(loads))
+        while (loads.Count > 0)
         {
+            var load = await Task.WhenAny(loads);
+            loads.Remove(load);
             if (outcome is not LoadOutcome.Loaded soFar) continue;   // the others only end
-            outcome = await load is LoadOutcome.Loaded loaded ? loaded with { KvBlocks = Math.Min(soFar.KvBlocks, loaded.KvBlocks) } : await load;
-            if (outcome is LoadOutcome.Failed) await over.CancelAsync();
+            outcome = await load is LoadOutcome.Loaded loaded
+                ? new LoadOutcome.Loaded(Math.Min(soFar.KvBlocks, loaded.KvBlocks)) { Kept = soFar.Kept.AddRange(loaded.Kept), Moved = soFar.Moved + loaded.Moved }
+                : await load;
+            if (outcome is LoadOutcome.Failed) over.Cancel();
         }
         cancellation.ThrowIfCancellationRequested();
         return outcome;
@@ -83,10 +111,10 @@ public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadl
     {
         using var silence = new CancellationTokenSource(deadlines.LoadSilence, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellation);
-        using var channel = channels.Open(worker.Assignment.Address);
+        using var connection = peers.Connect(worker.Assignment.Address);
         try
         {
-            var client = new Assignments.AssignmentsClient(channel);
+            var client = new Assignments.AssignmentsClient(connection.Calls);
             using var call = prepares
                 ? client.Prepare(request, worker.Key.ToHeaders(), cancellationToken: ends.Token)
                 : client.Assign(request, worker.Key.ToHeaders(), cancellationToken: ends.Token);
@@ -122,9 +150,27 @@ public sealed partial class AssignmentCaller(PeerChannels channels, ClusterDeadl
             return new LoadOutcome.Failed(worker.Failed($"it loaded view {ready.ViewVersion}, not {request.Plan.ViewVersion}"));
         if (ready.ModelDigest != request.Plan.ModelDigest)
             return new LoadOutcome.Failed(worker.Failed($"it loaded another model: digest '{ready.ModelDigest}', not {request.Plan.ModelDigest}"));
-        return ready.KvBlockCount is 0 or > int.MaxValue
-            ? new LoadOutcome.Failed(worker.Failed($"it has room for {ready.KvBlockCount} KV blocks"))
-            : new LoadOutcome.Loaded((int)ready.KvBlockCount);
+        if (ready.KvBlockCount is 0 or > int.MaxValue) return new LoadOutcome.Failed(worker.Failed($"it has room for {ready.KvBlockCount} KV blocks"));
+        var loaded = new LoadOutcome.Loaded((int)ready.KvBlockCount);
+        if (ready.Fetched is { } fetched) loaded = loaded with { Moved = new MovedKv(ToLong(fetched.Blocks), ToLong(fetched.Missing), ToLong(fetched.Bytes)) };
+        return ready.Kept is { } kept && KeptOf(worker, kept) is { } keeps ? loaded with { Kept = loaded.Kept.Add(worker.Id, keeps) } : loaded;
+    }
+
+    /// <summary>Null if it is not about layers of the worker's shard: then nothing is used of it.</summary>
+    static WorkerKeeps? KeptOf(StageWorker worker, KeptKv kept)
+    {
+        var shard = worker.Assignment.Shard.Layers;
+        if (kept.Layers.Count == 0) return null;
+        var (first, end) = (kept.Layers.Min(layers => layers.FirstLayer), kept.Layers[0].FirstLayer + (ulong)kept.Layers[0].LayerCount);
+        if (first < shard.First || first >= end || end > (ulong)shard.End || kept.Layers.Any(layers => layers.FirstLayer + (ulong)layers.LayerCount != end)) return null;
+        Dictionary<ulong, ulong> steps = [];
+        foreach (var view in kept.Views) steps[view.ViewVersion] = view.LastStep;
+        var from = new int[8 * kept.Layers.Max(layers => layers.Whole.Length)];
+        Array.Fill(from, (int)end);
+        foreach (var layers in kept.Layers)
+            foreach (var (block, isWhole) in new BitArray(layers.Whole.ToByteArray()).Cast<bool>().Index())
+                if (isWhole) from[block] = Math.Min(from[block], (int)layers.FirstLayer);
+        return new WorkerKeeps(new LayerRange((int)first, (int)(end - first)), steps, from);
     }
 
     static ShardProgress ProgressOf(StageWorker worker, LoadProgress progress) => new(

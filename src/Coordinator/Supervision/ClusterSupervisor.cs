@@ -24,7 +24,7 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// </para>
 /// </summary>
 public sealed partial class ClusterSupervisor(
-    SupervisorOptions options, WorkerRegistry registry, IViewStages stages, Replica replica, Latest<ClusterStatus> status,
+    SupervisorOptions options, WorkerRegistry registry, IViewStages stages, Replica replica, Latest<ClusterStatus> status, ViewLog views,
     Readiness readiness, CoordinatorMetrics metrics, TimeProvider time, ILogger<ClusterSupervisor> logger) : BackgroundService
 {
     readonly ViewChooser _chooser = new(options, registry, stages);
@@ -36,10 +36,13 @@ public sealed partial class ClusterSupervisor(
     /// <summary>What went wrong last and is not made good yet; empty if nothing.</summary>
     string _trouble = "";
 
-    /// <summary>The trouble stays for as long as these workers are the only ones.</summary>
-    bool _needsOtherWorkers;
+    /// <summary>The trouble stays for as long as these workers are the only ones: so many.</summary>
+    int? _tooFew;
 
-    protected override async Task ExecuteAsync(CancellationToken stopping)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => RunAsync(stoppingToken);
+
+    /// <summary>Supervises until it is cancelled. Everything it does it does where it was called from: in its synchronisation context, if there is one.</summary>
+    internal async Task RunAsync(CancellationToken stopping)
     {
         try
         {
@@ -48,8 +51,9 @@ public sealed partial class ClusterSupervisor(
             {
                 var candidates = await WaitForWorkersAsync(waitingSince, stopping);
                 var end = await TryViewAsync(candidates, stopping);
+                views.End(end);
                 if (end.WasReady) (pause, waitingSince) = (options.Deadlines.FirstRetry, time.GetTimestamp());
-                (_trouble, _needsOtherWorkers) = (end.Reason, end.NeedsOtherWorkers && candidates.Members.Count >= options.Workers);
+                (_trouble, _tooFew) = (end.Reason, end.NeedsOtherWorkers ? candidates.Members.Count : null);
                 if (!end.IsPlanned) await WaitBeforeNextAsync(candidates, end.NeedsOtherWorkers ? null : pause, stopping);
                 if (end.NeedsOtherWorkers) _trouble = "";   // there are other workers now
             }
@@ -74,12 +78,13 @@ public sealed partial class ClusterSupervisor(
             var patience = _last is null ? options.Deadlines.WaitForWorkers : Min(options.Deadlines.WaitForWorkers, options.Deadlines.Recovery / 2);
             var left = _last is not null && now.Usable.Any(member => _last.Plan.Find(member.Id) is not null) ? TimeSpan.Zero : patience - time.GetElapsedTime(since);
             if (_chooser.Choose(now, _last, mayBeFewer: left <= TimeSpan.Zero) is { } candidates) return candidates;
+            registry.LetGo();
             Report(ClusterPhase.Waiting, string.Join("; ", [$"waiting for workers: {now.Usable.Count()} of {options.Workers} are here", .. now.Unreachable.Select(worker => worker.ToString())]));
             using var enough = CancellationTokenSource.CreateLinkedTokenSource(stopping);
             await Task.WhenAny(
-                registry.WaitAsync(later => !SameUsable(later, now) || later.Unreachable != now.Unreachable, enough.Token),
-                Task.Delay(left > TimeSpan.Zero ? left : Timeout.InfiniteTimeSpan, time, enough.Token));
-            await enough.CancelAsync();
+                registry.WaitAsync(later => !later.HasUsable(now.Usable) || later.Unreachable != now.Unreachable, enough.Token),
+                time.DelayAsync(left > TimeSpan.Zero ? left : Timeout.InfiniteTimeSpan, enough.Token));
+            enough.Cancel();
             stopping.ThrowIfCancellationRequested();
         }
     }
@@ -112,14 +117,16 @@ public sealed partial class ClusterSupervisor(
                         var parts = planned.Plan.Assignments.Select(part => $"stage {part.Stage}: {part.Shard} on {part.Worker}");
                         LogPlanned(planned.Plan.ViewVersion, planned.KvBlocks, string.Join("; ", parts));
                         registry.Adopt(planned.Plan);
+                        views.Begin(planned);
                         return await RunPlanAsync(planned, candidates.Members, over);
                     }
                     finally
                     {
-                        await over.CancelAsync();
+                        over.Cancel();
                         registry.Dismiss();
                     }
             case PlanOutcome.Refused refused:
+                registry.LetGo();
                 return new ViewEnd(refused.Reason, WasReady: false, NeedsOtherWorkers: true);
             case var other:
                 throw new InvalidOperationException($"unknown outcome {other}");
@@ -153,16 +160,16 @@ public sealed partial class ClusterSupervisor(
         var building = LoadAndOpenAsync(planned, members, over.Token);
         if (await Task.WhenAny(building, watch.Lost) == building) return await building;
         var failure = await watch.Lost;
-        await over.CancelAsync();
-        await ((Task)building).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        over.Cancel();
+        await ((Task)building).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         if (building is { IsCompletedSuccessfully: true, Result: PipelineOpening.Opened late }) await late.Pipeline.DisposeAsync();
         return new PipelineOpening.Failed(failure);
     }
 
     async Task<PipelineOpening> LoadAndOpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, CancellationToken cancellation)
-        => await stages.LoadAsync(planned, members, (reason, shards) => Report(ClusterPhase.Loading, reason, shards), cancellation) switch
+        => await stages.LoadAsync(planned, members, _last?.Plan, (reason, shards) => Report(ClusterPhase.Loading, reason, shards), cancellation) switch
         {
-            LoadOutcome.Loaded loaded => await stages.OpenAsync(planned, members, loaded.KvBlocks, cancellation),
+            LoadOutcome.Loaded loaded => await stages.OpenAsync(planned, members, loaded, cancellation),
             LoadOutcome.Failed failed => new PipelineOpening.Failed(failed.Failure),
             var other => throw new InvalidOperationException($"unknown outcome {other}"),
         };
@@ -177,10 +184,12 @@ public sealed partial class ClusterSupervisor(
         try
         {
             replica.Attach(pipeline);
+            registry.Serves();
             var view = _last = new ServedView(planned, members);
             var (shards, positions) = (status.Value.Shards, pipeline.KvBlocks * KvBlock.Positions);
-            (_trouble, _needsOtherWorkers) = ("", false);
+            (_trouble, _tooFew) = ("", null);
             void ReportReady() => Report(ClusterPhase.Ready, "", shards, planned, positions);
+            views.Serves();
             ReportReady();
             _failures.Loaded();
             metrics.ViewReady(replica.Name);
@@ -189,40 +198,41 @@ public sealed partial class ClusterSupervisor(
             var succession = new Succession(options, registry, _chooser, standby, replica, view, time, logger);
             var better = succession.WaitAsync(ReportReady, reason => Report(ClusterPhase.Draining, reason, shards), over.Token);
             watching = [standby.RunAsync(over.Token), better];
-            return end = await await Task.WhenAny(pipeline.Lost, watch.Lost, better);
+            return end = await await Task.WhenAny(LossOf(pipeline), watch.Lost, better);
         }
         finally
         {
             Report(stopping.IsCancellationRequested ? ClusterPhase.Stopping : ClusterPhase.Waiting, end.Message);
             pipeline.Abort(end);
             replica.Detach(pipeline, end);
-            await over.CancelAsync();
-            await Task.WhenAll(watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            over.Cancel();
+            await Task.WhenAll(watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
     }
+
+    /// <summary>A task of this method's own, since those who wait for one of several go on at once with it.</summary>
+    static async Task<PipelineFailure> LossOf(IPipeline pipeline) => await pipeline.Lost;
 
     ViewEnd EndOf(PipelineFailure failure, PlanOutcome.Planned planned, bool wasReady)
     {
         if (failure is { WorkerLost: true, Worker: { } lost }) registry.MarkLost(lost, "it does not answer any more");
         if ((!wasReady || failure.IsStepError) && _failures.Add(failure, planned.Plan) is { } reason) registry.SetAside(failure.Worker!.Value, reason);
-        return new ViewEnd(failure.Message, wasReady, NeedsOtherWorkers: false) { IsPlanned = failure.IsPlanned };
+        var end = new ViewEnd(failure.Message, wasReady, NeedsOtherWorkers: false) { IsPlanned = failure.IsPlanned };
+        views.End(end);   // before the pipeline is taken down, which takes time
+        return end;
     }
 
     /// <summary>Waits until there are other workers, or for the pause, if there is one.</summary>
     async Task WaitBeforeNextAsync(ViewCandidates candidates, TimeSpan? pause, CancellationToken stopping)
     {
-        bool Same(MembershipSnapshot now) => now.Usable.Select(member => member.Id).SequenceEqual(candidates.Usable.Select(worker => worker.Id));
-        if (!Same(registry.Snapshot)) return;
+        if (!registry.Snapshot.HasUsable(candidates.Usable)) return;
         Report(ClusterPhase.Waiting, pause is { } length ? $"trying again in {length.TotalSeconds:0.#} s" : "waiting for other workers");
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-        var changed = registry.WaitAsync(now => !Same(now), enough.Token);
-        await Task.WhenAny(changed, Task.Delay(pause ?? Timeout.InfiniteTimeSpan, time, enough.Token));
-        await enough.CancelAsync();
+        var changed = registry.WaitAsync(now => !now.HasUsable(candidates.Usable), enough.Token);
+        await Task.WhenAny(changed, time.DelayAsync(pause ?? Timeout.InfiniteTimeSpan, enough.Token));
+        enough.Cancel();
         stopping.ThrowIfCancellationRequested();
     }
-
-    static bool SameUsable(MembershipSnapshot one, MembershipSnapshot other) =>
-        one.Usable.Select(member => member.Id).SequenceEqual(other.Usable.Select(member => member.Id));
 
     void Report(ClusterPhase phase, string reason, ImmutableArray<ShardProgress>? shards = null, PlanOutcome.Planned? plan = null, int? positions = null)
     {
@@ -232,7 +242,7 @@ public sealed partial class ClusterSupervisor(
         status.Update(_ => new ClusterStatus(phase, registry.Snapshot.ViewVersion, full, shards ?? [])
         {
             Trouble = _trouble,
-            NeedsOtherWorkers = _needsOtherWorkers,
+            TooFewWorkers = _tooFew,
             Plan = plan,
             Workers = workers,
         });

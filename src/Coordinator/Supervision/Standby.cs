@@ -47,7 +47,7 @@ sealed partial class Standby(SupervisorOptions options, WorkerRegistry registry,
     {
         Member[] spares = [.. SparesOf(now)];
         var grown = await GrownAsync(now, cancellation);
-        State.Update(state => new StandbyState(grown, state.Grown == grown ? state.Ready.Intersect(spares.Select(spare => spare.Id)) : []));
+        Change(state => new StandbyState(grown, state.Grown == grown ? state.Ready.Intersect(spares.Select(spare => spare.Id)) : []));
         foreach (var spare in spares)
         {
             if (State.Value.Ready.Contains(spare.Id)) continue;
@@ -57,8 +57,14 @@ sealed partial class Standby(SupervisorOptions options, WorkerRegistry registry,
                 if (problem is null) LogPrepared(spare, part.Shard);
                 else LogNotPrepared(spare, part.Shard, problem);
             }
-            State.Update(state => state with { Ready = state.Ready.Add(spare.Id) });
+            Change(state => state with { Ready = state.Ready.Add(spare.Id) });
         }
+    }
+
+    void Change(Func<StandbyState, StandbyState> change)
+    {
+        State.Update(change);
+        registry.StandBy(State.Value.Ready);
     }
 
     /// <summary>The plan for as many workers as are here, up to those wanted; null if that is no more than serve.</summary>
@@ -67,7 +73,9 @@ sealed partial class Standby(SupervisorOptions options, WorkerRegistry registry,
         if (Math.Min(now.Usable.Count(), options.Workers) <= view.Members.Count) return null;
         if (chooser.Choose(now, view, mayBeFewer: true) is not { Plan: null } candidates) return null;
         var links = await stages.MeasureAsync(candidates.Members, cancellation);
-        return stages.Plan(chooser.RequestFor(candidates.Members) with { Links = links }) as PlanOutcome.Planned;
+        // Some of them may be set aside, or of no use: then the plan is no larger, and a view of it would only be followed by the next one of its like.
+        return stages.Plan(chooser.RequestFor(candidates.Members) with { Links = links }) is PlanOutcome.Planned planned
+            && planned.Plan.Assignments.Count > view.Plan.Assignments.Count ? planned : null;
     }
 
     PlanOutcome.Planned? PlanFor(Member spare, int index, PlanOutcome.Planned? grown)

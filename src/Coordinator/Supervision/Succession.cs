@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Replicas;
@@ -9,7 +10,7 @@ namespace LlamaCluster.Coordinator.Supervision;
 
 /// <summary>
 /// Tells when a view that serves should give way to another one: a worker wants to leave or is suspected, and others can go on; or fewer workers
-/// serve than are wanted, others have come, and what they gain is worth computing all running sequences again.
+/// serve than are wanted, others have come, and what they gain is worth what running sequences wait for it.
 /// </summary>
 sealed partial class Succession(
     SupervisorOptions options, WorkerRegistry registry, ViewChooser chooser, Standby standby, Replica replica, ServedView view, TimeProvider time, ILogger logger)
@@ -17,7 +18,7 @@ sealed partial class Succession(
     /// <summary>How often it is asked again whether more workers pay: it depends on what runs.</summary>
     static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(2);
 
-    /// <summary>What is computed again must be made good within this time.</summary>
+    /// <summary>What sequences wait must be made good within this time.</summary>
     static readonly TimeSpan Horizon = TimeSpan.FromMinutes(1);
 
     /// <param name="changed">Called whenever workers have come, gone or changed.</param>
@@ -37,7 +38,7 @@ sealed partial class Succession(
                 var reason = new PipelineFailure(leaving.Id, WorkerLost: false, $"{leaving} is leaving") { IsPlanned = true };
                 if (drained is { IsCompleted: true } || chooser.CanGoOn(now, view)) return reason;
                 draining(reason.Message);
-                drained ??= Task.WhenAny(replica.DrainAsync(reason.Message), Task.Delay(options.Deadlines.Drain, time, cancellation));
+                drained ??= Task.WhenAny(replica.DrainAsync(reason.Message), time.DelayAsync(options.Deadlines.Drain, cancellation));
             }
             if (First(now, member => member.IsSuspected) is { } suspect && chooser.CanGoOn(now, view))
                 return new PipelineFailure(suspect.Id, WorkerLost: false, $"{suspect} is suspected: it is silent for longer than usual") { IsPlanned = true };
@@ -62,10 +63,20 @@ sealed partial class Succession(
     {
         var load = await replica.CountAsync();
         var (before, after) = (RateOf(view.Planned), RateOf(grown));
-        var cost = load.Tokens * grown.Pipeline.Prediction.FullStepSeconds / options.Engine.MaxStepRows + 1;
+        var cost = 1 + (MovingSeconds(grown, load.Tokens) ?? load.Tokens * grown.Pipeline.Prediction.FullStepSeconds / options.Engine.MaxStepRows);
         var pays = load.Sequences == 0 || (1 - before / after) * Horizon.TotalSeconds >= cost;
         if (pays) LogGrows(grown.Plan.Assignments.Count, view.Plan.Assignments.Count, after, before, load.Sequences, load.Tokens, cost);
         return pays;
+    }
+
+    /// <summary>How long KV of layers that move is under way, over the slowest link and one worker after the other.</summary>
+    /// <returns>Null if some of it cannot be had, so that it is computed again.</returns>
+    double? MovingSeconds(PlanOutcome.Planned grown, long tokens)
+    {
+        if (grown.Plan.Assignments.Any(part => view.Plan.Assignments.All(old => old.Shard.Slice != part.Shard.Slice))) return null;
+        var (cluster, layers) = (grown.Problem.Cluster, KvMoves.Between(view.Plan, grown.Plan, registry.Snapshot).Sum(move => move.Layers.Count));
+        var slowest = Enumerable.Range(1, cluster.Workers.Count - 1).Select(worker => cluster.Between(0, worker).BytesPerSecond).DefaultIfEmpty(double.PositiveInfinity).Min();
+        return tokens * layers * grown.Problem.Model.KvPositionBytes / slowest;
     }
 
     /// <summary>Predicted tokens per second, of one stream or of many as the plan's objective says.</summary>
@@ -82,12 +93,12 @@ sealed partial class Succession(
         await Task.WhenAny(
             registry.WaitAsync(later => !ReferenceEquals(later, now), enough.Token),
             standby.State.WaitAsync(later => !ReferenceEquals(later, state), enough.Token),
-            drained ?? Task.Delay(state.Grown is null ? Timeout.InfiniteTimeSpan : LookAgain, time, enough.Token));
-        await enough.CancelAsync();
+            drained ?? time.DelayAsync(state.Grown is null ? Timeout.InfiniteTimeSpan : LookAgain, enough.Token));
+        enough.Cancel();
         cancellation.ThrowIfCancellationRequested();
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message =
-        "{After} workers are to take over from {Before}: {RateAfter:0.0} tokens/s predicted instead of {RateBefore:0.0}; {Sequences} sequences of {Tokens} tokens are computed again, in about {Seconds:0.0} s")]
+        "{After} workers are to take over from {Before}: {RateAfter:0.0} tokens/s predicted instead of {RateBefore:0.0}; {Sequences} sequences of {Tokens} tokens wait for that for about {Seconds:0.0} s")]
     partial void LogGrows(int after, int before, double rateAfter, double rateBefore, int sequences, long tokens, double seconds);
 }

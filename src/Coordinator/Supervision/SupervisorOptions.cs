@@ -1,6 +1,9 @@
+using LlamaCluster.Coordinator.Weights;
+using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
+using LlamaCluster.Primitives;
 using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Supervision;
@@ -17,6 +20,24 @@ public sealed record SupervisorOptions(
     ModelIdentity Model, ModelFootprint Footprint, string ModelPath, int Workers, int MinWorkers, int? TensorParallel, PlanObjective Objective, int Streams,
     int MaxSequenceLength, int VocabularySize, long BufferBytes, int KvBlocks, EngineOptions Engine, ClusterDeadlines Deadlines)
 {
+    /// <summary>A plan that leaves room for less KV than a short conversation is none.</summary>
+    const int MinKvTokens = 256;
+
     /// <summary>The model's tokens, for answers that must have a form. Null: there are none.</summary>
     public ITokenizer? Tokenizer { get; init; }
+
+    /// <summary>What sequences may name as their adapters; none by default.</summary>
+    public AdapterRegistry Adapters { get; init; } = AdapterRegistry.Empty;
+
+    /// <summary>Asks for a plan of these workers.</summary>
+    public PlanRequest RequestFor(ulong viewVersion, IReadOnlyList<CandidateWorker> workers)
+    {
+        var leastKv = Math.Min(KvBlocks, KvBlock.CountFor(MinKvTokens));
+        return new PlanRequest(viewVersion, Model, Footprint, workers, TensorParallel, BufferBytes, KvBlocks, leastKv)
+        {
+            Context = MaxSequenceLength,
+            Objective = Objective,
+            Streams = Streams,
+        };
+    }
 }

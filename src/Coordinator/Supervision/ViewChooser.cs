@@ -1,7 +1,6 @@
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Profiles;
-using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Supervision;
 
@@ -17,9 +16,6 @@ sealed record ViewCandidates(IReadOnlyList<Member> Usable, IReadOnlyList<Member>
 /// </summary>
 sealed class ViewChooser(SupervisorOptions options, WorkerRegistry registry, IViewStages stages)
 {
-    /// <summary>A plan that leaves room for less KV than a short conversation is none.</summary>
-    const int MinKvTokens = 256;
-
     /// <param name="last">The last view that served; null: none has.</param>
     /// <param name="mayBeFewer">Whether fewer workers than are wanted will do.</param>
     /// <returns>Null if there are too few workers.</returns>
@@ -41,14 +37,7 @@ sealed class ViewChooser(SupervisorOptions options, WorkerRegistry registry, IVi
         var view = registry.Snapshot.ViewVersion + 1;
         // By name, not as they came: who is started again gets the layers again that it had, and may still hold.
         CandidateWorker[] workers = [.. members.OrderBy(member => member.Name, StringComparer.Ordinal).Select(member => member.ToCandidate())];
-        var leastKv = Math.Min(options.KvBlocks, KvBlock.CountFor(MinKvTokens));
-        return new PlanRequest(
-            view, options.Model, options.Footprint, workers, options.TensorParallel, options.BufferBytes, options.KvBlocks, leastKv)
-        {
-            Context = options.MaxSequenceLength,
-            Objective = options.Objective,
-            Streams = options.Streams,
-        };
+        return options.RequestFor(view, workers);
     }
 
     /// <summary>As many as are wanted, or all: first those that served, then as they came. Who is set aside comes last, and only where it is needed.</summary>

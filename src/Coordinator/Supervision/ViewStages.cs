@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Replicas;
+using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
@@ -21,16 +22,18 @@ public interface IViewStages
 
     /// <summary>Has the workers of a plan load their shards.</summary>
     /// <param name="members">Those of the plan, and maybe others.</param>
+    /// <param name="last">The last view that served, whose workers may have KV that others need now; null: there was none.</param>
     /// <param name="report">See <see cref="LoadingBoard"/>.</param>
     Task<LoadOutcome> LoadAsync(
-        PlanOutcome.Planned planned, IReadOnlyList<Member> members, Action<string, ImmutableArray<ShardProgress>> report, CancellationToken cancellation);
+        PlanOutcome.Planned planned, IReadOnlyList<Member> members, ClusterPlan? last, Action<string, ImmutableArray<ShardProgress>> report,
+        CancellationToken cancellation);
 
     /// <summary>Has a worker load its part of a plan that is not in force, for the case that it comes to be.</summary>
     /// <returns>Null when it has; else why not, in one line.</returns>
     Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation);
 
     /// <summary>Opens the streams of steps to workers that have loaded.</summary>
-    Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation);
+    Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, LoadOutcome.Loaded loaded, CancellationToken cancellation);
 }
 
 /// <summary>How an attempt at a view ended.</summary>
@@ -46,7 +49,7 @@ sealed record ViewEnd(string Reason, bool WasReady, bool NeedsOtherWorkers)
 /// <summary>The stages of a view on real workers.</summary>
 /// <param name="replica">The replica that the views are of.</param>
 public sealed class ViewStages(
-    SupervisorOptions options, ClusterOwnership ownership, WorkerRegistry registry, Replica replica, LinkMeter links, AssignmentCaller assignments, PeerChannels channels,
+    SupervisorOptions options, SettledOwnership ownership, WorkerRegistry registry, Replica replica, LinkMeter links, AssignmentCaller assignments, IPeerConnector peers,
     CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
 {
     public Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
@@ -54,29 +57,48 @@ public sealed class ViewStages(
 
     public PlanOutcome Plan(PlanRequest request) => ClusterPlanner.Plan(request);
 
-    public Task<LoadOutcome> LoadAsync(
-        PlanOutcome.Planned planned, IReadOnlyList<Member> members, Action<string, ImmutableArray<ShardProgress>> report, CancellationToken cancellation)
+    public async Task<LoadOutcome> LoadAsync(
+        PlanOutcome.Planned planned, IReadOnlyList<Member> members, ClusterPlan? last, Action<string, ImmutableArray<ShardProgress>> report,
+        CancellationToken cancellation)
     {
         var workers = WorkersOf(planned, members);
         var board = new LoadingBoard(workers, report);
-        return assignments.LoadAsync(RequestOf(planned), workers, board.Update, cancellation);
+        var moves = last is null ? KvMoves.None : await MovesAsync(last, planned.Plan);
+        var outcome = await assignments.LoadAsync(RequestOf(planned) with { Moves = moves }, workers, board.Update, cancellation);
+        if (outcome is LoadOutcome.Loaded { Moved: var moved }) metrics.KvMoved(replica.Name, moved.Blocks, moved.Missing, moved.Bytes);
+        return outcome;
     }
 
     public Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation) =>
         assignments.PrepareAsync(RequestOf(planned), StageWorkerOf(planned.Plan.Find(member.Id)!, member), cancellation);
 
-    public Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation)
+    public Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, LoadOutcome.Loaded loaded, CancellationToken cancellation)
     {
         var stepTime = StepTimeOf(planned);
         var deadlines = options.Deadlines.Step < stepTime ? options.Deadlines with { Step = stepTime } : options.Deadlines;
-        var pipeline = new PipelineOptions(replica.Name, planned.Plan, WorkersOf(planned, members), kvBlocks, options.VocabularySize, deadlines) { Tokenizer = options.Tokenizer };
-        return GrpcPipeline.OpenAsync(pipeline, channels, metrics, pulse, time, logger, cancellation);
+        var pipeline = new PipelineOptions(replica.Name, planned.Plan, WorkersOf(planned, members), loaded.KvBlocks, options.VocabularySize, deadlines)
+        {
+            Tokenizer = options.Tokenizer,
+            Kept = [.. Enumerable.Range(0, planned.Plan.StageCount).Select(stage => KeptOf(planned.Plan.Ranks(stage).ToArray(), loaded))],
+        };
+        return GrpcPipeline.OpenAsync(pipeline, peers, metrics, pulse, time, logger, cancellation);
     }
+
+    /// <summary>Sequences wait for a view meanwhile, so half of their time is left for all else.</summary>
+    async Task<KvMoves> MovesAsync(ClusterPlan last, ClusterPlan next) =>
+        KvMoves.Between(last, next, registry.Snapshot) is { Count: > 0 } moves && await replica.FullBlocksAsync(last.ViewVersion) is { Ids.Count: > 0 } blocks
+            ? new KvMoves(moves, blocks, options.Deadlines.Recovery / 2) : KvMoves.None;
+
+    static StageKeeps KeptOf(ShardAssignment[] ranks, LoadOutcome.Loaded loaded) =>
+        new(ranks[0].Shard.Layers, [.. ranks.Select(rank => loaded.Kept.GetValueOrDefault(rank.Worker))]);
 
     static TimeSpan StepTimeOf(PlanOutcome.Planned planned) => ClusterDeadlines.OfSteps(planned.Pipeline.Prediction.FullStepSeconds);
 
     LoadRequest RequestOf(PlanOutcome.Planned planned) => new(
-        planned.Plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, StepTimeOf(planned), ownership.Epoch);
+        planned.Plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, StepTimeOf(planned), ownership.Value.Epoch)
+    {
+        Adapters = options.Adapters,
+    };
 
     StageWorker[] WorkersOf(PlanOutcome.Planned planned, IReadOnlyList<Member> members)
         => [.. planned.Plan.Assignments.Select(part => StageWorkerOf(part, members.First(member => member.Id == part.Worker)))];

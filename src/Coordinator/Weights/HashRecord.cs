@@ -36,6 +36,12 @@ public sealed partial class HashRecord
         _places = fallback is null ? [first + Suffix] : [first + Suffix, Path.Combine(fallback, name + Suffix)];
     }
 
+    /// <summary>
+    /// A hash of what tells, without reading them, that the model's files are still the same: names, sizes, times and inodes. Files of the same stamp are the
+    /// same; those of others may be, too.
+    /// </summary>
+    public string Stamp => Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(_files, Json)));
+
     /// <summary>The place for records where caches are kept. Null: nothing can be written anywhere.</summary>
     public static string? DefaultFallback
     {

@@ -26,13 +26,24 @@ public sealed class PartHashes(IModelWeights files, HashRecord? record) : IDispo
     /// <param name="bytesRead">Told how much of the part is read.</param>
     /// <exception cref="ModelFormatException">The part cannot be read.</exception>
     public async Task<string> GetAsync(TensorPart part, IProgress<long> bytesRead, CancellationToken cancellation)
+        => Find(part) ?? await MakeAsync(part, Math.Max(1, Environment.ProcessorCount / 2), bytesRead, cancellation);
+
+    /// <summary>Makes the part's hash on one thread, if it is not known.</summary>
+    /// <returns>False if there was nothing to do.</returns>
+    /// <exception cref="ModelFormatException">The part cannot be read.</exception>
+    public async Task<bool> TryMakeAsync(TensorPart part, CancellationToken cancellation)
     {
-        if (Find(part) is { } known) return known;
+        if (Find(part) is not null || _known.Count >= MostKnown) return false;
+        await MakeAsync(part, threads: 1, null, cancellation);
+        return true;
+    }
+
+    async Task<string> MakeAsync(TensorPart part, int threads, IProgress<long>? bytesRead, CancellationToken cancellation)
+    {
         await _turn.WaitAsync(cancellation);
         try
         {
             if (Find(part) is { } made) return made;
-            var threads = Math.Max(1, Environment.ProcessorCount / 2);
             var hash = await Task.Run(() => PartHash.Compute(files, part, threads, bytesRead, cancellation), cancellation);
             Learn(part, hash);
             return hash;

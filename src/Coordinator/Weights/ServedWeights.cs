@@ -42,7 +42,36 @@ public sealed record ServedWeights(IModelWeights Files, string Name, string Dige
         RopeDimensionCount = (uint)config.RopeDimensionCount,
         RopeScaling = config.RopeScaling is { } scaling ? ToMessage(scaling) : null,
         TiedEmbeddings = config.TiedEmbeddings,
+        Experts = config.Experts is { } experts ? ToMessage(experts) : null,
+        Chunks = config.Chunks is { } chunks ? ToMessage(chunks) : null,
+        NormsHeads = config.NormsHeads,
+        AttentionBiases = (uint)config.Biases,
+        QueryScale = config.QueryScale is { } scale ? ToMessage(scale) : null,
+        Window = (uint)(config.Window ?? 0),
     };
+
+    static ExpertMixtureMessage ToMessage(ExpertMixture experts) => new()
+    {
+        Count = (uint)experts.Count,
+        UsedCount = (uint)experts.UsedCount,
+        FfnSize = (uint)experts.FfnSize,
+        LayerStep = (uint)experts.LayerStep,
+        Gate = experts.Gate switch
+        {
+            ExpertGate.Softmax => ExpertMixtureMessage.Types.Gate.Softmax,
+            ExpertGate.Sigmoid => ExpertMixtureMessage.Types.Gate.Sigmoid,
+            _ => throw new ArgumentOutOfRangeException(nameof(experts), experts.Gate, "unknown expert gate"),
+        },
+        HasShared = experts.HasShared,
+    };
+
+    static ChunkedAttentionMessage ToMessage(ChunkedAttention chunks) => new()
+    {
+        ChunkSize = (uint)chunks.ChunkSize,
+        FullLayerStep = (uint)chunks.FullLayerStep,
+    };
+
+    static QueryScaleMessage ToMessage(QueryScale scale) => new() { Growth = scale.Growth, Span = (uint)scale.Span, Offset = (uint)scale.Offset };
 
     static RopeScalingMessage ToMessage(RopeScaling scaling) => scaling switch
     {
@@ -54,6 +83,15 @@ public sealed record ServedWeights(IModelWeights Files, string Name, string Dige
             LowFrequencyFactor = llama3.LowFrequencyFactor,
             HighFrequencyFactor = llama3.HighFrequencyFactor,
             OriginalContextLength = (uint)llama3.OriginalContextLength,
+        },
+        RopeScaling.Yarn yarn => new()
+        {
+            Kind = RopeScalingMessage.Types.Kind.Yarn,
+            Factor = yarn.Factor,
+            OriginalContextLength = (uint)yarn.OriginalContextLength,
+            FastTurns = yarn.FastTurns,
+            SlowTurns = yarn.SlowTurns,
+            Magnitude = yarn.Magnitude,
         },
         RopeScaling.Factors => new() { Kind = RopeScalingMessage.Types.Kind.Factors },   // the factors are a tensor, and workers fetch it like any other
         _ => throw new ArgumentOutOfRangeException(nameof(scaling), scaling, "unknown RoPE scaling"),

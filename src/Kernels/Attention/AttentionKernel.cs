@@ -49,7 +49,9 @@ abstract unsafe class AttentionKernel(KvBlockLayout layout)
     /// leaves the result in <paramref name="state"/>. Row r has position <c>position + r</c> and <paramref name="group"/> queries,
     /// which stand one after the other in <see cref="AttentionScratch.Queries"/>.
     /// </summary>
-    public abstract void Attend(in KvHead head, int rows, int group, int position, int first, int end, in AttentionScratch scratch, in AttentionState state);
+    /// <param name="reach">A row sees so many positions at most, its own and those before it.</param>
+    public abstract void Attend(
+        in KvHead head, int rows, int group, int position, int first, int end, int reach, in AttentionScratch scratch, in AttentionState state);
 
     /// <summary>Adds a later partition's result to that of those before it, for queries <paramref name="first"/> to <paramref name="end"/>.</summary>
     public abstract void Add(in AttentionState part, in AttentionState total, int first, int end);

@@ -50,7 +50,8 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Attend(in KvHead head, int rows, int group, int position, int first, int end, in AttentionScratch scratch, in AttentionState state)
+    public override void Attend(
+        in KvHead head, int rows, int group, int position, int first, int end, int reach, in AttentionScratch scratch, in AttentionState state)
     {
         new Span<float>(state.Max, rows * group).Fill(float.NegativeInfinity);
         new Span<float>(state.Sum, rows * group).Clear();
@@ -65,15 +66,23 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
             for (var b = 0; b < 2 * BlocksPerTile; b++)
                 blocks[b] = head.Tile(Math.Min((start / KvBlock.Positions) + b, lastBlock));
 
-            // Rows that see only a part of the tile go one by one, all others together.
+            // Rows that see only a part of the tile go one by one, all others together. Later rows see later positions.
             var row = Math.Max(0, start - position);
-            var whole = Math.Clamp(start + count - 1 - position, row, rows);
+            var last = (int)Math.Min(rows, (long)start + count - 1 + reach - position);   // those from here on see nothing of it
+            if (row >= last) continue;
+            var whole = Math.Clamp(start + count - 1 - position, row, last);
             for (; row < whole; row++)
-                AttendTile(blocks, row * group, group, position + row - start + 1, scratch, state);
-            if (row < rows)
-                AttendTile(blocks, row * group, (rows - row) * group, count, scratch, state);
+                AttendTile(blocks, row * group, group, Hidden(position + row, start, reach), position + row - start + 1, scratch, state);
+            var cut = (int)Math.Clamp((long)start + reach - position, row, last);         // those from here on do not see its beginning
+            if (row < cut)
+                AttendTile(blocks, row * group, (cut - row) * group, 0, count, scratch, state);
+            for (row = cut; row < last; row++)
+                AttendTile(blocks, row * group, group, Hidden(position + row, start, reach), count, scratch, state);
         }
     }
+
+    /// <summary>How many positions of a tile are too far back for a row to see.</summary>
+    static int Hidden(int position, int start, int reach) => Math.Max(0, position - reach + 1 - start);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Add(in AttentionState part, in AttentionState total, int first, int end)
@@ -107,12 +116,15 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
         }
     }
 
-    /// <summary>Queries <paramref name="query"/> .. of the scratch attend to the first <paramref name="count"/> positions of a tile.</summary>
+    /// <summary>
+    /// Queries <paramref name="query"/> .. of the scratch attend to the first <paramref name="count"/> positions of a tile, without the
+    /// <paramref name="hidden"/> first ones of these.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    void AttendTile(byte** blocks, int query, int queries, int count, in AttentionScratch scratch, in AttentionState state)
+    void AttendTile(byte** blocks, int query, int queries, int hidden, int count, in AttentionScratch scratch, in AttentionState state)
     {
         _keyScores.Compute(blocks, (count + Lanes - 1) / Lanes, scratch.Queries + (query * _headSize), queries, scratch.Weights);
-        Weigh(query, queries, count, scratch.Weights, state);
+        Weigh(query, queries, hidden, count, scratch.Weights, state);
         for (var b = 0; b * Lanes < count; b++)
         {
             var slots = Math.Min(Lanes, count - (b * Lanes));
@@ -123,12 +135,13 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
 
     /// <summary>The online softmax: scores of a tile become weights, and max and sum take them in.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    void Weigh(int query, int queries, int count, float* scores, in AttentionState state)
+    void Weigh(int query, int queries, int hidden, int count, float* scores, in AttentionState state)
     {
         var scale = TLanes.Broadcast(_scale);
         var end = (count + Lanes - 1) / Lanes * Lanes;
         for (var q = query; q < query + queries; q++, scores += TilePositions)
         {
+            for (var i = 0; i < hidden; i++) scores[i] = float.NegativeInfinity;
             for (var i = count; i < end; i++) scores[i] = float.NegativeInfinity;
 
             var greatest = TLanes.Load(scores) * scale;

@@ -30,6 +30,7 @@ sealed class AttentionPlan
     const int RowsToSplit = 4;
 
     readonly int _kvHeads;
+    readonly int _reach;
     readonly int _rowsPerTask;
     readonly int _partialStates;
     readonly AttentionTask[] _tasks;
@@ -38,11 +39,14 @@ sealed class AttentionPlan
     int _splitRowCount;
     int _usedStates;
 
-    public AttentionPlan(int kvHeads, int group, int maxRows, int maxSequenceLength, bool split)
+    /// <param name="reach">Positions that a row sees at most, its own and those before it; <see cref="int.MaxValue"/>: all.</param>
+    public AttentionPlan(int kvHeads, int group, int maxRows, int maxSequenceLength, bool split, int reach = int.MaxValue)
     {
-        _kvHeads = kvHeads;
+        (_kvHeads, _reach) = (kvHeads, reach);
         _rowsPerTask = Math.Max(1, TaskQueries / group);
-        var partitions = split ? checked(RowsToSplit * Partitions(maxSequenceLength)) : 0;
+        // What a row sees may begin anywhere in a partition, and then ends in one more.
+        var seen = (int)Math.Min(maxSequenceLength, (long)reach + PartitionPositions);
+        var partitions = split ? checked(RowsToSplit * Partitions(seen)) : 0;
         _partialStates = checked(partitions * kvHeads);
         _tasks = new AttentionTask[checked(maxRows + partitions)];
         _splitRows = new SplitRow[maxRows];
@@ -59,6 +63,12 @@ sealed class AttentionPlan
 
     public ReadOnlySpan<SplitRow> SplitRows => _splitRows.AsSpan(0, _splitRowCount);
 
+    /// <summary>Positions that a row sees at most.</summary>
+    public int Reach => _reach;
+
+    /// <summary>The partition with the first position that the row at a position sees.</summary>
+    public int FirstPartition(int position) => Math.Max(0, position - _reach + 1) / PartitionPositions;
+
     public static int Partitions(int positions) => (positions + PartitionPositions - 1) / PartitionPositions;
 
     public void Set(ReadOnlySpan<AttentionChunk> chunks)
@@ -74,20 +84,29 @@ sealed class AttentionPlan
                     row++;
                     continue;
                 }
-                var rows = Math.Min(_rowsPerTask, chunk.Rows - row);
+                var rows = RowsOfTask(chunk.Start + row, chunk.Rows - row);
                 _tasks[_taskCount++] = new AttentionTask(c, row, rows, Partition: -1, PartialState: -1);
                 row += rows;
             }
         }
     }
 
+    /// <summary>Rows of a task begin in the same partition.</summary>
+    int RowsOfTask(int position, int left)
+    {
+        var rows = Math.Min(_rowsPerTask, left);
+        while (rows > 1 && FirstPartition(position + rows - 1) != FirstPartition(position)) rows--;
+        return rows;
+    }
+
     bool TrySplit(int index, in AttentionChunk chunk, int row)
     {
-        var partitions = Partitions(chunk.Start + row + 1);
+        var first = FirstPartition(chunk.Start + row);
+        var partitions = Partitions(chunk.Start + row + 1) - first;
         if (partitions == 1 || partitions * _kvHeads > _partialStates - _usedStates) return false;
 
         _splitRows[_splitRowCount++] = new SplitRow(chunk.FirstRow + row, partitions, _usedStates);
-        for (var p = 0; p < partitions; p++, _usedStates += _kvHeads)
+        for (var p = first; p < first + partitions; p++, _usedStates += _kvHeads)
             _tasks[_taskCount++] = new AttentionTask(index, row, 1, p, _usedStates);
         return true;
     }

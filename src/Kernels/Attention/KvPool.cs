@@ -4,31 +4,43 @@ namespace LlamaCluster.Kernels.Attention;
 /// The KV cache of a stage: <c>[layers, blocks]</c> blocks of 16 positions (<see cref="KvBlockLayout"/>), allocated once. Which sequence
 /// has which blocks is known to others; a block is valid as far as its sequence has been stored.
 /// </summary>
-public sealed unsafe class KvPool(KvBlockLayout layout, int layers, int blocks) : IDisposable
+public sealed unsafe class KvPool : IDisposable
 {
-    readonly NativeBuffer<byte> _memory = layout.HeadSize % 2 == 0
-        ? new(checked(layout.Bytes * layers * blocks))
-        : throw new ArgumentException($"heads of {layout.HeadSize}: two dimensions are read at a time, the number must be even", nameof(layout));
+    readonly KvLayer[] _layers;
+    bool _isTaken;
 
-    public KvBlockLayout Layout { get; } = layout;
+    public KvPool(KvBlockLayout layout, int layers, int blocks) : this(layout, blocks, _ => new KvLayer(layout, blocks), layers)
+    {
+    }
 
-    public int Layers { get; } = layers;
+    /// <param name="layer">Gives each layer, from 0 on, of that layout and as many blocks. The pool owns them from now on.</param>
+    public KvPool(KvBlockLayout layout, int blocks, Func<int, KvLayer> layer, int layers)
+    {
+        if (layout.HeadSize % 2 != 0)
+            throw new ArgumentException($"heads of {layout.HeadSize}: two dimensions are read at a time, the number must be even", nameof(layout));
+        (Layout, Blocks, BlockBytes) = (layout, blocks, checked((int)(layout.Bytes * layers)));
+        _layers = new KvLayer[layers];
+        for (var i = 0; i < layers; i++) _layers[i] = layer(i);
+    }
 
-    public int Blocks { get; } = blocks;
+    public KvBlockLayout Layout { get; }
 
-    public long Bytes => _memory.Bytes;
+    public int Layers => _layers.Length;
+
+    public int Blocks { get; }
+
+    public long Bytes => Layout.Bytes * Layers * Blocks;
 
     /// <summary>Block <paramref name="target"/> holds what block <paramref name="source"/> holds, in every layer.</summary>
     public void Copy(int source, int target)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)source, (uint)Blocks);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)target, (uint)Blocks);
-        for (var layer = 0; layer < Layers; layer++)
-            Buffer.MemoryCopy(HeadTile(layer, source, 0), HeadTile(layer, target, 0), Layout.Bytes, Layout.Bytes);
+        for (var layer = 0; layer < Layers; layer++) Part(layer, source).CopyTo(Part(layer, target));
     }
 
     /// <summary>Bytes of one block over all layers, as <see cref="CopyOut"/> gives them.</summary>
-    public int BlockBytes { get; } = checked((int)(layout.Bytes * layers));
+    public int BlockBytes { get; }
 
     /// <summary>What a block holds, layer after layer.</summary>
     /// <param name="destination">[<see cref="BlockBytes"/>]</param>
@@ -46,14 +58,25 @@ public sealed unsafe class KvPool(KvBlockLayout layout, int layers, int blocks) 
         for (var layer = 0; layer < Layers; layer++) source.Slice(layer * (int)Layout.Bytes, (int)Layout.Bytes).CopyTo(Part(layer, block));
     }
 
-    public void Dispose() => _memory.Dispose();
+    /// <summary>The layers with all that they hold, for another pool. Nothing more can be done with this one.</summary>
+    public IReadOnlyList<KvLayer> TakeLayers()
+    {
+        ObjectDisposedException.ThrowIf(_isTaken, this);
+        _isTaken = true;
+        return _layers;
+    }
 
-    internal KvHead Head(int layer, int head, int[] sequenceBlocks) => new(HeadTile(layer, 0, head), Layout.Bytes, sequenceBlocks);
+    public void Dispose()
+    {
+        if (_isTaken) return;
+        foreach (var layer in _layers) layer.Dispose();
+    }
 
-    internal byte* HeadTile(int layer, int block, int head) =>
-        _memory.Pointer + (((long)layer * Blocks + block) * Layout.Bytes) + (head * Layout.HeadBytes);
+    internal KvHead Head(int layer, int head, int[] sequenceBlocks, int firstBlock = 0) => new(HeadTile(layer, 0, head), Layout.Bytes, sequenceBlocks, firstBlock);
 
-    Span<byte> Part(int layer, int block) => _memory.Span(((long)layer * Blocks + block) * Layout.Bytes, (int)Layout.Bytes);
+    internal byte* HeadTile(int layer, int block, int head) => _layers[layer].Memory.Pointer + (block * Layout.Bytes) + (head * Layout.HeadBytes);
+
+    Span<byte> Part(int layer, int block) => _layers[layer].Block(block);
 
     void CheckWhole(int block, int bytes)
     {
@@ -62,13 +85,42 @@ public sealed unsafe class KvPool(KvBlockLayout layout, int layers, int blocks) 
     }
 }
 
+/// <summary>The KV of one layer: <c>[blocks]</c>. It can outlive the pool that it was made for.</summary>
+public sealed class KvLayer(KvBlockLayout layout, int blocks) : IDisposable
+{
+    public KvBlockLayout Layout => layout;
+
+    public int Blocks => blocks;
+
+    public long Bytes => Memory.Bytes;
+
+    internal NativeBuffer<byte> Memory { get; } = new(checked(layout.Bytes * blocks));
+
+    /// <summary>What a block holds: [<see cref="KvBlockLayout.Bytes"/>].</summary>
+    public Span<byte> Block(int block) => Memory.Span(block * layout.Bytes, (int)layout.Bytes);
+
+    /// <summary>A layer of another number of blocks, in place of this one. Blocks that both have hold what they held.</summary>
+    public KvLayer Resize(int count)
+    {
+        if (count == blocks) return this;
+        var resized = new KvLayer(layout, count);
+        for (var block = 0; block < Math.Min(count, blocks); block++)
+            Block(block).CopyTo(resized.Block(block));
+        Dispose();
+        return resized;
+    }
+
+    public void Dispose() => Memory.Dispose();
+}
+
 /// <summary>Where the head tiles (<see cref="KvBlockLayout"/>) of one kv head of one sequence are, in one layer.</summary>
 /// <param name="first">Head tile of block id 0.</param>
 /// <param name="blockBytes">From a block id's head tile to the next id's.</param>
 /// <param name="blocks">The sequence's block ids, in the order of its positions.</param>
-readonly unsafe struct KvHead(byte* first, long blockBytes, int[] blocks)
+/// <param name="firstBlock">Which of them is called 0.</param>
+readonly unsafe struct KvHead(byte* first, long blockBytes, int[] blocks, int firstBlock)
 {
     readonly byte* _first = first;
 
-    public byte* Tile(int block) => _first + (blocks[block] * blockBytes);
+    public byte* Tile(int block) => _first + (blocks[firstBlock + block] * blockBytes);
 }

@@ -5,19 +5,24 @@ namespace LlamaCluster.Kernels.Attention;
 
 /// <summary>
 /// Consecutive positions <c>Start .. Start + Rows</c> of one sequence, which are rows <c>FirstRow ..</c> of the step. Position p is in slot
-/// <c>p % 16</c> of block <c>Blocks[p / 16]</c>, and attends to positions 0 to p.
+/// <c>p % 16</c> of block <c>Blocks[FirstBlock + p / 16]</c>, and attends to positions 0 to p.
 /// </summary>
-public readonly record struct AttentionChunk(int FirstRow, int Rows, int Start, int[] Blocks);
+/// <param name="FirstBlock">0, unless positions are counted from a later one of the sequence's than its first.</param>
+public readonly record struct AttentionChunk(int FirstRow, int Rows, int Start, int[] Blocks, int FirstBlock = 0);
 
 /// <summary>
 /// Causal attention over a paged KV cache, for a step of several sequences. H query heads share G kv heads: a kv head is read once for
 /// its group of H / G. A row's result depends, in every bit, only on its own query and on the keys and values of its sequence.
+/// <para>
+/// A layer may attend to windows (<see cref="AttentionWindow"/>): a row sees the positions in its own window only.
+/// </para>
 /// </summary>
 public sealed unsafe class PagedAttention : IDisposable
 {
     readonly KvPool _pool;
     readonly AttentionKernel _kernel;
-    readonly AttentionPlan _plan;
+    readonly AttentionView _all;
+    readonly AttentionView? _windows;
     readonly int _kvHeads;
     readonly int _headSize;
     readonly int _group;
@@ -26,28 +31,33 @@ public sealed unsafe class PagedAttention : IDisposable
     readonly long _stateLength;
     readonly NativeBuffer<float> _scratch;
     readonly NativeBuffer<float> _partials;
-    readonly AttentionChunk[] _chunks;
     readonly int[] _blocks;
     readonly int[] _slots;
-    int _chunkCount;
     int _rows;
 
     /// <param name="heads">H, a multiple of the pool's G.</param>
     /// <param name="maxRows">The most rows of one step.</param>
     /// <param name="maxSequenceLength">The most positions of one sequence.</param>
     /// <param name="threads">The most threads that will compute.</param>
-    public PagedAttention(KvPool pool, int heads, int maxRows, int maxSequenceLength, int threads)
+    /// <param name="window">What layers see that attend to windows; none by default.</param>
+    public PagedAttention(KvPool pool, int heads, int maxRows, int maxSequenceLength, int threads, AttentionWindow window = default)
     {
         var layout = pool.Layout;
         (_pool, _kvHeads, _headSize, _group) = (pool, layout.KvHeads, layout.HeadSize, heads / layout.KvHeads);
         _kernel = AttentionKernel.For(layout, KernelWidths.Chosen);
-        _plan = new AttentionPlan(_kvHeads, _group, maxRows, maxSequenceLength, split: threads > 1);
+        _all = new AttentionView(new AttentionPlan(_kvHeads, _group, maxRows, maxSequenceLength, split: threads > 1), maxRows);
+        _windows = window switch
+        {
+            { Positions: 0 } => null,
+            { Slides: true } => new AttentionView(new AttentionPlan(_kvHeads, _group, maxRows, maxSequenceLength, split: threads > 1, reach: window.Positions), maxRows),
+            _ => new AttentionView(
+                new AttentionPlan(_kvHeads, _group, maxRows, Math.Min(window.Positions, maxSequenceLength), split: threads > 1), maxRows, cut: window.Positions),
+        };
         _taskQueries = AttentionPlan.MaxQueries(_group);
         _stateLength = AttentionState.Length(layout, _group);
-        _partials = new NativeBuffer<float>(checked(_plan.PartialStates * _stateLength));
+        _partials = new NativeBuffer<float>(checked(Math.Max(_all.Plan.PartialStates, _windows?.Plan.PartialStates ?? 0) * _stateLength));
         _scratchLength = (AttentionScratch.Length(layout, _taskQueries) + 15) / 16 * 16;
         _scratch = new NativeBuffer<float>(checked(_scratchLength * threads));
-        _chunks = new AttentionChunk[maxRows];
         _blocks = new int[maxRows];
         _slots = new int[maxRows];
     }
@@ -55,18 +65,17 @@ public sealed unsafe class PagedAttention : IDisposable
     /// <summary>Says which rows the next calls are about, for all layers of a step. Rows are those of the chunks, in order.</summary>
     public void Begin(ReadOnlySpan<AttentionChunk> chunks)
     {
-        chunks.CopyTo(_chunks);
-        _chunkCount = chunks.Length;
         _rows = 0;
         foreach (var chunk in chunks)
         {
             for (var position = chunk.Start; position < chunk.Start + chunk.Rows; position++, _rows++)
             {
-                _blocks[_rows] = chunk.Blocks[position / KvBlock.Positions];
+                _blocks[_rows] = chunk.Blocks[chunk.FirstBlock + (position / KvBlock.Positions)];
                 _slots[_rows] = position % KvBlock.Positions;
             }
         }
-        _plan.Set(chunks);
+        _all.Set(chunks);
+        _windows?.Set(chunks);
     }
 
     /// <summary>Puts the rows' keys and values [B, G, E] into their blocks.</summary>
@@ -87,17 +96,19 @@ public sealed unsafe class PagedAttention : IDisposable
     }
 
     /// <summary>output[B, H, E] = softmax(q . k / sqrt(E)) . v over each row's own and earlier positions, which have been stored.</summary>
-    public void Attend(ComputeThreads threads, int layer, ReadOnlySpan<float> queries, Span<float> output)
+    /// <param name="inWindow">Only over those of its window.</param>
+    public void Attend(ComputeThreads threads, int layer, ReadOnlySpan<float> queries, Span<float> output, bool inWindow = false)
     {
+        var view = inWindow ? _windows ?? throw new InvalidOperationException("no window was given") : _all;
         CheckLength(queries.Length, _rows * (long)_kvHeads * _group * _headSize, nameof(queries));
         CheckLength(output.Length, queries.Length, nameof(output));
         if (threads.Count * _scratchLength > _scratch.Length) throw new ArgumentException("more threads than there is scratch memory for", nameof(threads));
         fixed (float* q = queries, o = output)
         {
-            var job = new AttendJob { Attention = this, Layer = layer, Queries = q, Output = o };
+            var job = new AttendJob { Attention = this, View = view, Layer = layer, Queries = q, Output = o };
             threads.Run(ref job);
-            if (_plan.SplitRows.IsEmpty) return;
-            var join = new JoinJob { Attention = this, Output = o };
+            if (view.Plan.SplitRows.IsEmpty) return;
+            var join = new JoinJob { Attention = this, View = view, Output = o };
             threads.Run(ref join);
         }
     }
@@ -115,11 +126,11 @@ public sealed unsafe class PagedAttention : IDisposable
 
     AttentionState Partial(int index) => AttentionState.At(_partials.Pointer + (index * _stateLength), _pool.Layout, _group);
 
-    void Run(in AttentionTask task, int head, int thread, int layer, float* queries, float* output)
+    void Run(AttentionView view, in AttentionTask task, int head, int thread, int layer, float* queries, float* output)
     {
         var scratch = new AttentionScratch(_scratch.Pointer + (thread * _scratchLength), _pool.Layout, _taskQueries);
-        ref readonly var chunk = ref _chunks[task.Chunk];
-        var kvHead = _pool.Head(layer, head, chunk.Blocks);
+        ref readonly var chunk = ref view[task.Chunk];
+        var kvHead = _pool.Head(layer, head, chunk.Blocks, chunk.FirstBlock);
         var position = chunk.Start + task.Row;
         var end = position + task.Rows;
         var rowLength = (long)_kvHeads * _group * _headSize;
@@ -129,19 +140,21 @@ public sealed unsafe class PagedAttention : IDisposable
         for (var r = 0; r < task.Rows; r++)
             _kernel.TakeQueries(new ReadOnlySpan<float>(queries + offset + (r * rowLength), groupLength), scratch.Queries + (r * groupLength));
 
+        var reach = view.Plan.Reach;
         if (task.Partition >= 0)
         {
             var first = task.Partition * AttentionPlan.PartitionPositions;
             end = Math.Min(end, first + AttentionPlan.PartitionPositions);
-            _kernel.Attend(kvHead, 1, _group, position, first, end, scratch, Partial(task.PartialState + head));
+            _kernel.Attend(kvHead, 1, _group, position, first, end, reach, scratch, Partial(task.PartialState + head));
             return;
         }
 
-        for (var first = 0; first < end; first += AttentionPlan.PartitionPositions)
+        var begin = view.Plan.FirstPartition(position) * AttentionPlan.PartitionPositions;
+        for (var first = begin; first < end; first += AttentionPlan.PartitionPositions)
         {
             var partitionEnd = Math.Min(end, first + AttentionPlan.PartitionPositions);
-            _kernel.Attend(kvHead, task.Rows, _group, position, first, partitionEnd, scratch, first == 0 ? scratch.Total : scratch.Part);
-            if (first > 0) _kernel.Add(scratch.Part, scratch.Total, Math.Max(0, first - position) * _group, task.Rows * _group);
+            _kernel.Attend(kvHead, task.Rows, _group, position, first, partitionEnd, reach, scratch, first == begin ? scratch.Total : scratch.Part);
+            if (first > begin) _kernel.Add(scratch.Part, scratch.Total, Math.Max(0, first - position) * _group, task.Rows * _group);
         }
         for (var r = 0; r < task.Rows; r++)
             _kernel.Finish(scratch.Total, r * _group, _group, output + offset + (r * rowLength));
@@ -182,6 +195,7 @@ public sealed unsafe class PagedAttention : IDisposable
     struct AttendJob : IComputeJob
     {
         public PagedAttention Attention;
+        public AttentionView View;
         public int Layer;
         public float* Queries;
         public float* Output;
@@ -190,21 +204,22 @@ public sealed unsafe class PagedAttention : IDisposable
         /// <summary>Tasks differ in cost: each thread takes the next one, last first.</summary>
         public void Run(int thread, int threads)
         {
-            var tasks = Attention._plan.Tasks;
+            var tasks = View.Plan.Tasks;
             var items = tasks.Length * Attention._kvHeads;
             for (int item; (item = items - Interlocked.Increment(ref _taken)) >= 0;)
-                Attention.Run(tasks[item / Attention._kvHeads], item % Attention._kvHeads, thread, Layer, Queries, Output);
+                Attention.Run(View, tasks[item / Attention._kvHeads], item % Attention._kvHeads, thread, Layer, Queries, Output);
         }
     }
 
     struct JoinJob : IComputeJob
     {
         public PagedAttention Attention;
+        public AttentionView View;
         public float* Output;
 
         public readonly void Run(int thread, int threads)
         {
-            var rows = Attention._plan.SplitRows;
+            var rows = View.Plan.SplitRows;
             var heads = Attention._kvHeads;
             for (var item = thread; item < rows.Length * heads; item += threads)
                 Attention.Join(rows[item / heads], item % heads, Output);

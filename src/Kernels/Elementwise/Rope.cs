@@ -11,14 +11,15 @@ public static unsafe class Rope
     /// [2i+1] = sin. The product of position and frequency is taken in double precision, so that it is exact for any position.
     /// </summary>
     /// <param name="frequencies">[R / 2] where R is the number of rotated dimensions.</param>
-    public static void Angles(int position, ReadOnlySpan<float> frequencies, Span<float> cosines, Span<float> sines)
+    /// <param name="magnitude">What is rotated becomes so many times as long.</param>
+    public static void Angles(int position, ReadOnlySpan<float> frequencies, Span<float> cosines, Span<float> sines, float magnitude = 1)
     {
         for (var i = 0; i < frequencies.Length; i++)
         {
             var (sin, cos) = Math.SinCos(position * (double)frequencies[i]);
-            cosines[2 * i] = cosines[(2 * i) + 1] = (float)cos;
-            sines[2 * i] = -(float)sin;
-            sines[(2 * i) + 1] = (float)sin;
+            cosines[2 * i] = cosines[(2 * i) + 1] = (float)(cos * magnitude);
+            sines[2 * i] = -(float)(sin * magnitude);
+            sines[(2 * i) + 1] = (float)(sin * magnitude);
         }
     }
 

@@ -26,6 +26,12 @@ abstract unsafe class RowMath
     /// <summary>x += y.</summary>
     public abstract void Add(float* x, float* y, int length);
 
+    /// <summary>y = x * factor.</summary>
+    public abstract void Scale(float* x, float factor, float* y, int length);
+
+    /// <summary>x += y * factor, rounded once.</summary>
+    public abstract void AddScaled(float* x, float* y, float factor, int length);
+
     /// <summary>gate = gate / (1 + e^-gate) * up.</summary>
     public abstract void SwiGlu(float* gate, float* up, int length);
 
@@ -77,6 +83,22 @@ sealed unsafe class RowMath<TLanes> : RowMath
     {
         for (var i = 0; i < length; i += Lanes)
             Store(Load(x, i, length) + Load(y, i, length), x, i, length);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void Scale(float* x, float factor, float* y, int length)
+    {
+        var factors = TLanes.Broadcast(factor);
+        for (var i = 0; i < length; i += Lanes)
+            Store(Load(x, i, length) * factors, y, i, length);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void AddScaled(float* x, float* y, float factor, int length)
+    {
+        var factors = TLanes.Broadcast(factor);
+        for (var i = 0; i < length; i += Lanes)
+            Store(TLanes.MultiplyAdd(Load(y, i, length), factors, Load(x, i, length)), x, i, length);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

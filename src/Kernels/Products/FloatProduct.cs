@@ -10,7 +10,7 @@ namespace LlamaCluster.Kernels.Products;
 /// it is computed. One activation row takes four registers of weights at a time straight from memory; more rows meet, four at a time, a
 /// strip of weights that was brought to floats once.
 /// </summary>
-sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
+sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, IFewRowsProduct
     where TFormat : IFloatFormat
     where TLanes : ILanes<V>
     where V : struct
@@ -40,6 +40,51 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct
         for (var firstRow = 0; firstRow < task.Batch; firstRow += ProductTask.TileRows)
             for (var register = first; register < end; register += 2)
                 MultiplyTile(task, firstRow, Math.Min(ProductTask.TileRows, task.Batch - firstRow), register, end - 1);
+    }
+
+    /// <summary>
+    /// Outputs of few rows and one activation row over at most <see cref="IFewRowsProduct.Columns"/> columns: each is the sum, in ascending order, of four
+    /// chains over 128 columns each. Chains of several pieces hide a multiply-add's latency where there are too few rows for that.
+    /// </summary>
+    public void RunFewRows(in ProductTask task)
+    {
+        var registers = (task.Rows + TLanes.Count - 1) / TLanes.Count;
+        for (var register = 0; register < registers; register++)
+        {
+            var weights = Weights(task, register);
+            V total;
+            if (task.Columns == IFewRowsProduct.Columns) total = MultiplyPieces(weights, task.Floats);
+            else
+            {
+                total = MultiplyPiece(weights, task.Floats, 0, task.Columns);
+                for (var piece = 1; piece < IFewRowsProduct.Pieces; piece++) total = TLanes.AddSingle(total, MultiplyPiece(weights, task.Floats, piece, task.Columns));
+            }
+            Store(task, 0, register, total);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static V MultiplyPieces(byte* weights, float* x)
+    {
+        const int Columns = IFewRowsProduct.PieceColumns;
+        var pieceBytes = (long)Columns * ColumnBytes;
+        V total0 = default, total1 = default, total2 = default, total3 = default;
+        for (var c = 0; c < Columns; c++, weights += ColumnBytes)
+        {
+            total0 = AddColumn(total0, weights, TLanes.Spread(x + c));
+            total1 = AddColumn(total1, weights + pieceBytes, TLanes.Spread(x + c + Columns));
+            total2 = AddColumn(total2, weights + (2 * pieceBytes), TLanes.Spread(x + c + (2 * Columns)));
+            total3 = AddColumn(total3, weights + (3 * pieceBytes), TLanes.Spread(x + c + (3 * Columns)));
+        }
+        return TLanes.AddSingle(TLanes.AddSingle(TLanes.AddSingle(total0, total1), total2), total3);
+    }
+
+    static V MultiplyPiece(byte* weights, float* x, int piece, int columns)
+    {
+        V total = default;
+        var end = Math.Min(columns, (piece + 1) * IFewRowsProduct.PieceColumns);
+        for (var c = piece * IFewRowsProduct.PieceColumns; c < end; c++) total = AddColumn(total, weights + ((long)c * ColumnBytes), TLanes.Spread(x + c));
+        return total;
     }
 
     /// <summary>Where a register's weights of column 0 are.</summary>

@@ -1,3 +1,5 @@
+using LlamaCluster.Primitives;
+
 namespace LlamaCluster.Model.Config;
 
 /// <summary>The facts of a Llama model that its shapes and its maths follow from. Immutable.</summary>
@@ -9,7 +11,7 @@ public sealed record LlamaConfig
     /// <summary>D: width of the residual stream.</summary>
     public required int HiddenSize { get; init; }
 
-    /// <summary>F: width of the SwiGLU feed-forward.</summary>
+    /// <summary>F: width of the SwiGLU feed-forward; where all layers have experts, of those.</summary>
     public required int FfnSize { get; init; }
 
     /// <summary>H: query heads.</summary>
@@ -36,29 +38,54 @@ public sealed record LlamaConfig
 
     public RopeScaling? RopeScaling { get; init; }
 
+    public AttentionBiases Biases { get; init; }
+
     /// <summary>The head is the embedding matrix.</summary>
     public required bool TiedEmbeddings { get; init; }
+
+    /// <summary>Null: every layer is dense.</summary>
+    public ExpertMixture? Experts { get; init; }
+
+    /// <summary>Null: every layer sees all positions, with RoPE.</summary>
+    public ChunkedAttention? Chunks { get; init; }
+
+    /// <summary>Positions that a row of any layer sees, its own and the last ones before it (sliding window attention). Null: all, or those that <see cref="Chunks"/> says.</summary>
+    public int? Window { get; init; }
+
+    /// <summary>Null: queries do not grow.</summary>
+    public QueryScale? QueryScale { get; init; }
+
+    /// <summary>Each head of queries and keys is divided by its root mean square after it has been rotated; one that is not rotated is not.</summary>
+    public bool NormsHeads { get; init; }
+
+    public bool HasExperts(int layer) => Experts is { } experts && (layer + 1) % experts.LayerStep == 0;
+
+    /// <summary>Whether a layer sees only the chunk of positions that it is in.</summary>
+    public bool SeesChunks(int layer) => Chunks is { } chunks && (layer + 1) % chunks.FullLayerStep != 0;
+
+    /// <summary>Whether queries and keys of a layer are rotated.</summary>
+    public bool HasRope(int layer) => Chunks is null || SeesChunks(layer);
+
+    public bool ScalesQueries(int layer) => QueryScale is not null && !SeesChunks(layer);
+
+    /// <summary>Positions that a row of a layer sees at most; null: all.</summary>
+    public int? ReachOf(int layer) => SeesChunks(layer) ? Chunks!.ChunkSize : Window;
+
+    /// <summary>Whether the layers have tensors of the same shapes.</summary>
+    public bool AreAlike(int layer, int other) => HasExperts(layer) == HasExperts(other);
 }
 
-/// <summary>How rotation frequencies are changed for contexts longer than the model was first trained on.</summary>
-public abstract record RopeScaling
+/// <summary>Vectors that are added to what attention's matrices give, in every layer that has attention.</summary>
+[Flags]
+public enum AttentionBiases
 {
-    RopeScaling() { }
+    None = 0,
 
-    /// <summary>All frequencies divided by one factor (position interpolation, https://arxiv.org/abs/2306.15595).</summary>
-    public sealed record Linear(float Factor) : RopeScaling;
+    /// <summary>Those of Q, K and V.</summary>
+    Inputs = 1,
 
-    /// <summary>Llama 3.1's: low frequencies divided by the factor, high ones kept, a smooth ramp between.</summary>
-    public sealed record Llama3(float Factor, float LowFrequencyFactor, float HighFrequencyFactor, int OriginalContextLength) : RopeScaling;
-
-    /// <summary>One divisor per rotated pair, as stored in GGUF's <c>rope_freqs.weight</c>. Shape [RopeDimensionCount / 2].</summary>
-    public sealed record Factors(IReadOnlyList<float> Divisors) : RopeScaling
-    {
-        /// <summary>By content, so that a config is equal to the same config that was read or sent elsewhere.</summary>
-        public bool Equals(Factors? other) => other is not null && Divisors.SequenceEqual(other.Divisors);
-
-        public override int GetHashCode() => HashCode.Combine(Divisors.Count, Divisors.Count > 0 ? Divisors[^1] : 0);
-    }
+    /// <summary>That of O.</summary>
+    Output = 2,
 }
 
 /// <summary>
@@ -73,7 +100,10 @@ public static class LlamaConfigRules
     const int MaxHeads = 1 << 14;
     const int MaxHeadSize = 1 << 12;
     const int MaxVocabulary = 1 << 24;
-    const int MaxContext = 1 << 27;
+    internal const int MaxContext = 1 << 27;
+    const int MaxExperts = 1 << 12;
+    const int MaxUsedExperts = 64;
+    const int MaxExpertsInAll = 1 << 16;
 
     /// <summary>What is wrong first: field, value and allowed range. Null if nothing is.</summary>
     public static string? FirstProblem(LlamaConfig config) =>
@@ -88,7 +118,13 @@ public static class LlamaConfigRules
         ?? HeadProblem(config)
         ?? NumberProblem("RMS epsilon", config.RmsEpsilon, above: 0, atMost: 1)
         ?? NumberProblem("RoPE base", config.RopeTheta, above: 0, atMost: 1e18)
-        ?? (config.RopeScaling is { } scaling ? ScalingProblem(scaling, config.RopeDimensionCount) : null);
+        ?? (config.RopeScaling is { } scaling ? RopeScalingRules.FirstProblem(scaling, config) : null)
+        ?? ((config.Biases & ~(AttentionBiases.Inputs | AttentionBiases.Output)) == 0 ? null : $"attention biases {(int)config.Biases} are unknown")
+        ?? (config.Experts is { } experts ? ExpertProblem(experts, config.LayerCount) : null)
+        ?? (config.Chunks is { } chunks ? ChunkProblem(chunks) : null)
+        ?? (config.QueryScale is { } scale ? QueryScaleProblem(scale) : null)
+        ?? (config.Window is { } window ? OutOfRange("sliding window", window, MaxContext) : null)
+        ?? (config is { Window: not null, Chunks: not null } ? "sliding window and attention in chunks exclude each other" : null);
 
     static string? HeadProblem(LlamaConfig config)
     {
@@ -103,36 +139,29 @@ public static class LlamaConfigRules
         return null;
     }
 
-    static string? ScalingProblem(RopeScaling scaling, int ropeDimensions) => scaling switch
-    {
-        RopeScaling.Linear linear => FactorProblem("RoPE scaling factor", linear.Factor),
-        RopeScaling.Llama3 llama3 => Llama3Problem(llama3),
-        RopeScaling.Factors factors => DivisorProblem(factors.Divisors, ropeDimensions / 2),
-        _ => $"RoPE scaling {scaling.GetType().Name} is unknown",
-    };
+    static string? ExpertProblem(ExpertMixture experts, int layers) =>
+        OutOfRange("expert count", experts.Count, MaxExperts)
+        ?? (experts.Count > 1 ? null : "expert count is 1; a model with one expert has no need of a router")
+        ?? OutOfRange("used expert count", experts.UsedCount, Math.Min(experts.Count, MaxUsedExperts))
+        ?? OutOfRange("expert feed-forward size", experts.FfnSize, MaxFfn)
+        ?? OutOfRange("expert layer step", experts.LayerStep, layers)
+        ?? (Enum.IsDefined(experts.Gate) ? null : $"expert gate {(int)experts.Gate} is unknown")
+        ?? OutOfRange("number of experts in all layers", layers / experts.LayerStep * experts.Count, MaxExpertsInAll);
 
-    static string? Llama3Problem(RopeScaling.Llama3 scaling) =>
-        FactorProblem("RoPE scaling factor", scaling.Factor)
-        ?? FactorProblem("RoPE low frequency factor", scaling.LowFrequencyFactor)
-        ?? FactorProblem("RoPE high frequency factor", scaling.HighFrequencyFactor)
-        ?? (scaling.HighFrequencyFactor > scaling.LowFrequencyFactor ? null
-            : $"RoPE high frequency factor {scaling.HighFrequencyFactor} is not above the low one, {scaling.LowFrequencyFactor}")
-        ?? OutOfRange("RoPE original context length", scaling.OriginalContextLength, MaxContext);
+    static string? ChunkProblem(ChunkedAttention chunks) =>
+        OutOfRange("attention chunk size", chunks.ChunkSize, MaxContext)
+        ?? (chunks.ChunkSize % KvBlock.Positions == 0 ? null : $"attention chunk size is {chunks.ChunkSize}; it must be a multiple of {KvBlock.Positions}")
+        ?? OutOfRange("full attention layer step", chunks.FullLayerStep, MaxLayers);
 
-    static string? DivisorProblem(IReadOnlyList<float> divisors, int expected)
-    {
-        if (divisors.Count != expected) return $"RoPE divisors are {divisors.Count}; half the RoPE dimension count is {expected}";
-        for (var i = 0; i < divisors.Count; i++)
-            if (FactorProblem($"RoPE divisor {i}", divisors[i]) is { } problem) return problem;
-        return null;
-    }
+    static string? QueryScaleProblem(QueryScale scale) =>
+        OutOfRange("query scale span", scale.Span, MaxContext)
+        ?? NumberProblem("query scale", scale.Growth, above: 0, atMost: 100)
+        ?? (scale.Offset is 0 or 1 ? null : $"query scale offset is {scale.Offset}; it must be 0 or 1");
 
-    static string? FactorProblem(string field, float value) => NumberProblem(field, value, above: 0, atMost: 1e9);
-
-    static string? OutOfRange(string field, int value, int max) =>
+    internal static string? OutOfRange(string field, int value, int max) =>
         value >= 1 && value <= max ? null : $"{field} is {value}; it must be from 1 to {max}";
 
     // Written so that NaN is out of range.
-    static string? NumberProblem(string field, float value, double above, double atMost) =>
+    internal static string? NumberProblem(string field, float value, double above, double atMost) =>
         value > above && value <= atMost ? null : $"{field} is {value}; it must be above {above} and at most {atMost}";
 }

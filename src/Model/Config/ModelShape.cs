@@ -5,12 +5,13 @@ namespace LlamaCluster.Model.Config;
 /// <summary>
 /// A model's shape without its weights, for measuring and planning: one of the published Llamas by name, or
 /// <c>hidden=2048,layers=16,ffn=8192,heads=32,vocab=32000</c> and, where they differ from the usual, <c>kv-heads</c> (else as many
-/// as heads), <c>head-size</c> (else hidden / heads), <c>context</c> (else 8192).
+/// as heads), <c>head-size</c> (else hidden / heads), <c>context</c> (else 8192), and <c>experts</c> of Mixtral's kind with <c>experts-used</c> (else 2).
 /// </summary>
 /// <param name="Name">The preset's name, or the text that was parsed.</param>
 public sealed record ModelShape(string Name, LlamaConfig Config)
 {
     const int DefaultContext = 8192;
+    const int DefaultExpertsUsed = 2;
 
     static readonly ModelShape[] Known =
     [
@@ -18,6 +19,10 @@ public sealed record ModelShape(string Name, LlamaConfig Config)
         Llama3("llama-3.1-8b", layers: 32, hidden: 4096, ffn: 14_336, heads: 32, headSize: 128, ropeFactor: 8, tied: false),
         Llama3("llama-3.1-70b", layers: 80, hidden: 8192, ffn: 28_672, heads: 64, headSize: 128, ropeFactor: 8, tied: false),
         Llama3("llama-3.1-405b", layers: 126, hidden: 16_384, ffn: 53_248, heads: 128, headSize: 128, ropeFactor: 8, tied: false),
+        Llama4("llama-4-scout", experts: 16, layerStep: 1, context: 10_485_760, normsHeads: true, new RopeScaling.Llama3(16, 1, 1, 8192)),
+        Llama4("llama-4-maverick", experts: 128, layerStep: 2, context: 1_048_576, normsHeads: false, scaling: null),
+        Mixtral("mixtral-8x7b", layers: 32, hidden: 4096, ffn: 14_336, heads: 32, vocabulary: 32_000, context: 32_768),
+        Mixtral("mixtral-8x22b", layers: 56, hidden: 6144, ffn: 16_384, heads: 48, vocabulary: 32_768, context: 65_536),
     ];
 
     public static IReadOnlyList<string> PresetNames { get; } = [.. Known.Select(shape => shape.Name)];
@@ -48,6 +53,8 @@ public sealed record ModelShape(string Name, LlamaConfig Config)
             RopeDimensionCount = headSize,
             TiedEmbeddings = false,
         };
+        if (fields.ContainsKey("experts"))
+            config = config with { Experts = MixtralExperts(Take(fields, "experts"), Take(fields, "experts-used", DefaultExpertsUsed), config.FfnSize) };
         if (fields.Count > 0) throw new FormatException($"shape '{text}': {fields.Keys.First()} is unknown");
         return LlamaConfigRules.FirstProblem(config) is { } problem ? throw new FormatException($"shape '{text}': {problem}") : new ModelShape(text, config);
 
@@ -86,4 +93,45 @@ public sealed record ModelShape(string Name, LlamaConfig Config)
         RopeScaling = new RopeScaling.Llama3(ropeFactor, LowFrequencyFactor: 1, HighFrequencyFactor: 4, OriginalContextLength: 8192),
         TiedEmbeddings = tied,
     });
+
+    static ModelShape Llama4(string name, int experts, int layerStep, int context, bool normsHeads, RopeScaling? scaling) => new(name, new LlamaConfig
+    {
+        LayerCount = 48,
+        HiddenSize = 5120,
+        FfnSize = 16_384,
+        HeadCount = 40,
+        KvHeadCount = 8,
+        HeadSize = 128,
+        VocabularySize = 202_048,
+        ContextLength = context,
+        RmsEpsilon = 1e-5f,
+        RopeTheta = 500_000,
+        RopeDimensionCount = 128,
+        RopeScaling = scaling,
+        TiedEmbeddings = false,
+        Experts = new ExpertMixture { Count = experts, UsedCount = 1, FfnSize = 8192, LayerStep = layerStep, Gate = ExpertGate.Sigmoid, HasShared = true },
+        Chunks = ChunkedAttention.Llama4,
+        QueryScale = QueryScale.Llama4,
+        NormsHeads = normsHeads,
+    });
+
+    static ModelShape Mixtral(string name, int layers, int hidden, int ffn, int heads, int vocabulary, int context) => new(name, new LlamaConfig
+    {
+        LayerCount = layers,
+        HiddenSize = hidden,
+        FfnSize = ffn,
+        HeadCount = heads,
+        KvHeadCount = 8,
+        HeadSize = 128,
+        VocabularySize = vocabulary,
+        ContextLength = context,
+        RmsEpsilon = 1e-5f,
+        RopeTheta = 1_000_000,
+        RopeDimensionCount = 128,
+        TiedEmbeddings = false,
+        Experts = MixtralExperts(count: 8, used: 2, ffn),
+    });
+
+    static ExpertMixture MixtralExperts(int count, int used, int ffn) =>
+        new() { Count = count, UsedCount = used, FfnSize = ffn, LayerStep = 1, Gate = ExpertGate.Softmax, HasShared = false };
 }

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Config;
@@ -6,11 +7,14 @@ namespace LlamaCluster.Model.Config;
 /// <summary>Which part of the model a stage runs: layers <c>FirstLayer .. FirstLayer + LayerCount</c> of <c>TotalLayers</c>.</summary>
 public sealed record StageShape(int FirstLayer, int LayerCount, int TotalLayers)
 {
+    /// <summary>The layer after the last one.</summary>
+    public int EndLayer => FirstLayer + LayerCount;
+
     /// <summary>The first stage turns token ids into activations.</summary>
     public bool Embeds => FirstLayer == 0;
 
     /// <summary>The last stage turns activations into logits, and samples.</summary>
-    public bool HasHead => FirstLayer + LayerCount == TotalLayers;
+    public bool HasHead => EndLayer == TotalLayers;
 
     /// <summary>Only these stages are told token ids.</summary>
     public bool NeedsTokens => Embeds || HasHead;
@@ -44,8 +48,17 @@ public sealed record StageSlice
     /// <summary>Every rank's first feed-forward column is a multiple of it; 0: there is one rank.</summary>
     public required int FfnUnit { get; init; }
 
+    /// <summary>Rows of every expert's gate and up, columns of its down; empty where the model has no experts.</summary>
+    public IndexRange ExpertFfn { get; init; }
+
+    /// <summary>Every rank's first column of an expert is a multiple of it; 0: there is one rank.</summary>
+    public int ExpertFfnUnit { get; init; }
+
     /// <summary>Rows of the head; starts at a multiple of 16.</summary>
     public required IndexRange Vocabulary { get; init; }
+
+    /// <summary>Columns of the widest feed-forward.</summary>
+    public int WidestFfn => Math.Max(Ffn.Count, ExpertFfn.Count);
 
     /// <summary>All of the stage.</summary>
     public static StageSlice Whole(LlamaConfig config) => new()
@@ -57,6 +70,7 @@ public sealed record StageSlice
         Ffn = new(0, config.FfnSize),
         HeadUnit = 0,
         FfnUnit = 0,
+        ExpertFfn = new(0, config.Experts?.FfnSize ?? 0),
         Vocabulary = new(0, config.VocabularySize),
     };
 
@@ -67,9 +81,11 @@ public sealed record StageSlice
         return RangeProblem("query heads", Heads, config.HeadCount)
             ?? RangeProblem("KV heads", KvHeads, config.KvHeadCount)
             ?? RangeProblem("feed-forward columns", Ffn, config.FfnSize)
+            ?? (config.Experts is { } experts ? RangeProblem("expert columns", ExpertFfn, experts.FfnSize) : null)
             ?? RangeProblem("vocabulary rows", Vocabulary, config.VocabularySize)
             ?? UnitProblem("query heads", Heads, HeadUnit)
             ?? UnitProblem("feed-forward columns", Ffn, FfnUnit)
+            ?? UnitProblem("expert columns", ExpertFfn, ExpertFfnUnit)
             ?? (Vocabulary.First % RowGroup.Rows == 0 ? null : $"vocabulary rows start at {Vocabulary.First}, not at a multiple of {RowGroup.Rows}")
             ?? GroupProblem(config.HeadCount / config.KvHeadCount);
     }
@@ -118,10 +134,25 @@ public static class StageMemory
     public static long BufferBytes(LlamaConfig config, StageShape shape, StageSlice slice, int maxStepRows)
     {
         var (query, key) = ((long)slice.Heads.Count * config.HeadSize, (long)slice.KvHeads.Count * config.HeadSize);
-        var activations = 2 * (config.HiddenSize + query + key + slice.Ffn.Count + config.RopeDimensionCount);
+        var activations = 2 * (config.HiddenSize + query + key + slice.WidestFfn + config.RopeDimensionCount);
+        if (config.Experts is { } experts) activations += 2 * config.HiddenSize + experts.Count + 4 * experts.UsedCount;
         // A product's input is held as floats and, for quantised weights, as blocks of bytes with their sums and scales.
-        var inputs = 2 * Math.Max(config.HiddenSize, Math.Max(query, slice.Ffn.Count) + (slice.RankCount == 1 ? 0 : SharedBlocks));
+        var inputs = 2 * Math.Max(config.HiddenSize, Math.Max(query, slice.WidestFfn) + (slice.RankCount == 1 ? 0 : SharedBlocks));
         var logits = shape.HasHead ? (long)Math.Min(maxStepRows, MaxLogitRows) * slice.Vocabulary.Count : 0;
         return checked(sizeof(float) * (maxStepRows * (activations + inputs) + logits));
+    }
+
+    /// <summary>Bytes of the buffers that adapters of ranks up to <paramref name="maxRank"/> take besides, on one rank; 0: there are none.</summary>
+    public static long AdapterBufferBytes(LlamaConfig config, StageSlice slice, int maxStepRows, int maxRank)
+    {
+        var (columns, outputs) = AdapterWidths(config, slice);
+        return maxRank == 0 ? 0 : LowRankProduct.BytesOf(maxStepRows, maxRank, columns, outputs);
+    }
+
+    /// <summary>The most inputs and outputs that a matrix has whose outputs adapters add to at a time, on one rank.</summary>
+    internal static (int Columns, int Outputs) AdapterWidths(LlamaConfig config, StageSlice slice)
+    {
+        var widest = Math.Max(config.HiddenSize, Math.Max(slice.Heads.Count * config.HeadSize, slice.Ffn.Count));
+        return (widest, (widest + RowGroup.Rows - 1) / RowGroup.Rows * RowGroup.Rows);
     }
 }

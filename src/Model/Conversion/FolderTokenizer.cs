@@ -25,7 +25,7 @@ static class FolderDescription
 }
 
 /// <summary>
-/// Writes a folder's tokenizer as GGUF's <c>tokenizer.*</c> keys, as llama.cpp's converter does: Llama 3's byte-level BPE from
+/// Writes a folder's tokenizer as GGUF's <c>tokenizer.*</c> keys, as llama.cpp's converter does: the byte-level BPE of Llama 3 and 4 from
 /// tokenizer.json, the SentencePiece vocabularies of Llama 1 and 2 from tokenizer.model, whose scores only that file has.
 /// </summary>
 /// <param name="vocabularySize">V: ids without a token are filled up to it.</param>
@@ -40,7 +40,7 @@ sealed class FolderTokenizer(string folder, int vocabularySize)
         switch (text.Tokenizer)
         {
             case ByteLevelTokenizer byteLevel:
-                WriteByteLevel(pairs, byteLevel.Tokens);
+                WriteByteLevel(pairs, byteLevel);
                 break;
             case Tokenizer sentencePiece when File.Exists(_modelPath):
                 WriteSentencePiece(pairs, sentencePiece.Tokens);
@@ -52,12 +52,17 @@ sealed class FolderTokenizer(string folder, int vocabularySize)
         if (text.TemplateSource is { } template) pairs.Set("tokenizer.chat_template", template);
     }
 
-    void WriteByteLevel(GgufPairs pairs, TokenSet tokens)
+    void WriteByteLevel(GgufPairs pairs, ByteLevelTokenizer tokenizer)
     {
         var json = TokenizerJson.Read(_jsonPath);
         pairs.Set("tokenizer.ggml.model", "gpt2");
-        pairs.Set("tokenizer.ggml.pre", "llama-bpe");
-        WriteTokens(pairs, tokens, json.Ids.Select((id, index) => (id, Encoding.UTF8.GetString(json.Tokens[index]))));
+        pairs.Set("tokenizer.ggml.pre", tokenizer.Pieces switch
+        {
+            PieceRules.Llama4 => "llama4",
+            PieceRules.Tekken => GgufTokenizerReader.Tekken,
+            _ => "llama-bpe",
+        });
+        WriteTokens(pairs, tokenizer.Tokens, json.Ids.Select((id, index) => (id, Encoding.UTF8.GetString(json.Tokens[index]))));
         pairs.Set("tokenizer.ggml.merges", MergesOf(json));
     }
 

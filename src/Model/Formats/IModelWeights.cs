@@ -24,12 +24,15 @@ public interface IModelWeights : IDisposable
     /// <summary>The file that holds a tensor's bytes. Null if they are in no file, as those of random weights.</summary>
     string? FileOf(TensorInfo tensor) => null;
 
-    /// <summary>All layers have the same numbers, so that one copy in memory serves for all of a shard's. Only made-up models are such.</summary>
+    /// <summary>
+    /// All layers of the same shapes have the same numbers, so that one copy of each kind in memory serves for all of a shard's. Only made-up models are
+    /// such.
+    /// </summary>
     bool LayersAreAlike => false;
 
     /// <summary>
     /// Copies rows <paramref name="firstRow"/>.. of a tensor, in its stored type, into <paramref name="destination"/> (whole rows).
-    /// Rows of attn_q and attn_k come in GGUF's order, in which the two numbers that RoPE rotates together stand side by side,
+    /// Rows of attn_q and attn_k, and the numbers of their biases, come in GGUF's order, in which the two numbers that RoPE rotates together stand side by side,
     /// whatever order the file has.
     /// </summary>
     /// <exception cref="ModelFormatException">The data cannot be read.</exception>
@@ -66,8 +69,8 @@ public interface IModelWeights : IDisposable
 
 /// <summary>
 /// What is known of a stored tensor before its data is read. Names are GGUF's, also for Hugging Face folders:
-/// <c>token_embd.weight</c>, <c>blk.N.attn_norm|attn_q|attn_k|attn_v|attn_output|ffn_norm|ffn_gate|ffn_up|ffn_down.weight</c>,
-/// <c>output_norm.weight</c>, <c>output.weight</c> (absent if tied), <c>rope_freqs.weight</c>.
+/// <c>token_embd.weight</c>, <c>blk.N.attn_norm|attn_q|attn_k|attn_v|attn_output|ffn_norm|ffn_gate|ffn_up|ffn_down.weight</c>, of experts those that
+/// <see cref="ExpertTensors"/> says, <c>blk.N.attn_q|attn_k|attn_v|attn_output.bias</c>, <c>output_norm.weight</c>, <c>output.weight</c> (absent if tied), <c>rope_freqs.weight</c>.
 /// </summary>
 /// <param name="Rows">Output dimension of a matrix; 1 for a vector.</param>
 /// <param name="Columns">Input dimension, contiguous in storage; a vector's length.</param>
@@ -96,7 +99,8 @@ public sealed record TensorShape(string Name, long Rows, long Columns);
 
 /// <summary>A tensor and where its data stands; all of it is known to be inside the file.</summary>
 /// <param name="Offset">Bytes from the start of the file.</param>
-sealed record StoredTensor(TensorInfo Info, ModelFile File, long Offset);
+/// <param name="ColumnStride">Bytes from a column to the next where the tensor is stored column by column; 0: it is stored row by row.</param>
+sealed record StoredTensor(TensorInfo Info, ModelFile File, long Offset, long ColumnStride = 0);
 
 /// <summary>Consecutive rows of a tensor, and of these consecutive columns: what is read, fetched and cached as one piece.</summary>
 /// <param name="FirstColumn">The start of a block of the tensor's type.</param>

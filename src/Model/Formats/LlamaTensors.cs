@@ -12,17 +12,26 @@ public static class LlamaTensors
     public const string Output = "output.weight";
     public const string RopeFactors = "rope_freqs.weight";
 
+    /// <summary>What the name of a bias ends with.</summary>
+    public const string BiasEnd = ".bias";
+
     /// <summary>The parts of a layer whose rows RoPE's pairs come from; see <see cref="OfLayer"/>.</summary>
     public const string Query = "attn_q";
 
     /// <inheritdoc cref="Query"/>
     public const string Key = "attn_k";
 
+    public const string Value = "attn_v";
+    public const string AttentionOutput = "attn_output";
+
     /// <summary>The part of a layer whose columns are its feed-forward's.</summary>
     public const string Down = "ffn_down";
 
     /// <summary>The name of a layer's tensor; <paramref name="part"/> is <c>attn_q</c>, <c>ffn_norm</c>...</summary>
     public static string OfLayer(int layer, string part) => $"blk.{layer}.{part}.weight";
+
+    /// <summary>The name of what is added to the outputs of a layer's matrix.</summary>
+    public static string BiasOfLayer(int layer, string part) => $"blk.{layer}.{part}{BiasEnd}";
 
     /// <summary>In the order of the forward pass.</summary>
     public static IEnumerable<TensorShape> Of(LlamaConfig config)
@@ -41,19 +50,45 @@ public static class LlamaTensors
     {
         var (d, f) = (config.HiddenSize, config.FfnSize);
         var (q, kv) = ((long)config.HeadCount * config.HeadSize, (long)config.KvHeadCount * config.HeadSize);
+        IEnumerable<TensorShape> feedForward = config.HasExperts(layer)
+            ? OfExperts(layer, d, config.Experts!)
+            : [Of("ffn_gate", f, d), Of("ffn_up", f, d), Of(Down, d, f)];
         return
         [
-            Of("attn_norm", 1, d), Of(Query, q, d), Of(Key, kv, d), Of("attn_v", kv, d), Of("attn_output", d, q),
-            Of("ffn_norm", 1, d), Of("ffn_gate", f, d), Of("ffn_up", f, d), Of(Down, d, f),
+            Of("attn_norm", 1, d), Of(Query, q, d), Of(Key, kv, d), Of(Value, kv, d), Of(AttentionOutput, d, q), .. BiasesOf(config, layer),
+            Of("ffn_norm", 1, d), .. feedForward,
         ];
 
         TensorShape Of(string part, long rows, long columns) => new(OfLayer(layer, part), rows, columns);
+    }
+
+    /// <summary>The biases of one layer's attention.</summary>
+    public static IEnumerable<TensorShape> BiasesOf(LlamaConfig config, int layer)
+    {
+        var (q, kv) = ((long)config.HeadCount * config.HeadSize, (long)config.KvHeadCount * config.HeadSize);
+        if (config.Biases.HasFlag(AttentionBiases.Inputs))
+            foreach (var (part, length) in ((string, long)[])[(Query, q), (Key, kv), (Value, kv)]) yield return new(BiasOfLayer(layer, part), 1, length);
+        if (config.Biases.HasFlag(AttentionBiases.Output)) yield return new(BiasOfLayer(layer, AttentionOutput), 1, config.HiddenSize);
+    }
+
+    /// <summary>The tensor by whose blocks a layer's feed-forward can be cut: its down matrix, or the first expert's.</summary>
+    public static string DownOf(LlamaConfig config, int layer) => config.HasExperts(layer) ? OfLayer(layer, Down + ExpertTensors.Suffix(0)) : OfLayer(layer, Down);
+
+    static IEnumerable<TensorShape> OfExperts(int layer, long d, ExpertMixture experts)
+    {
+        var f = experts.FfnSize;
+        yield return new(OfLayer(layer, ExpertTensors.Router), experts.Count, d);
+        (string Part, long Rows, long Columns)[] parts = [("ffn_gate", f, d), ("ffn_up", f, d), (Down, d, f)];
+        foreach (var (part, rows, columns) in parts)
+            for (var expert = 0; expert < experts.Count; expert++) yield return new(OfLayer(layer, part + ExpertTensors.Suffix(expert)), rows, columns);
+        if (!experts.HasShared) yield break;
+        foreach (var (part, rows, columns) in parts) yield return new(OfLayer(layer, part + ExpertTensors.Shared), rows, columns);
     }
 }
 
 /// <summary>
 /// Whether stored tensors are exactly those that a config asks for: all there, each of its shape, and none that this program
-/// does not know and would leave out of the computation (biases, adapters, experts...).
+/// does not know and would leave out of the computation (biases, adapters...).
 /// </summary>
 static class LlamaTensorRules
 {
@@ -74,8 +109,8 @@ static class LlamaTensorRules
         return unknown is null ? null : Unknown(nameOf(unknown));
     }
 
-    static string Unknown(string name) => name.EndsWith(".bias", StringComparison.Ordinal)
-        ? $"tensor {ErrorText.Quote(name)} is a bias; models with biases are not supported"
+    static string Unknown(string name) => name.EndsWith(LlamaTensors.BiasEnd, StringComparison.Ordinal)
+        ? $"tensor {ErrorText.Quote(name)} is a bias that the config does not ask for; biases of attention (q, k and v in all layers, o in all layers) are supported, others are not"
         : $"tensor {ErrorText.Quote(name)} is not one of a Llama model of this config, and would be left out of the computation";
 
     /// <summary>Whether a row of <paramref name="columns"/> elements can be stored in this type; null if it can.</summary>

@@ -63,13 +63,25 @@ public static class ModelDigest
         rope-scaling={Describe(config.RopeScaling)}
         tied={config.TiedEmbeddings}
 
-        """).ReplaceLineEndings("\n");
+        """).ReplaceLineEndings("\n") + DescribeKinds(config);
+
+    /// <summary>Nothing for a model whose layers are all dense and see all positions.</summary>
+    static string DescribeKinds(LlamaConfig config) =>
+        (config.Experts is { } e ? Invariant($"experts={e.Count} {e.UsedCount} {e.FfnSize} {e.LayerStep} {e.Gate} {e.HasShared}\n") : "")
+        + (config.Chunks is { } c ? Invariant($"chunks={c.ChunkSize} {c.FullLayerStep}{DescribeScale(config.QueryScale, of: 1)}\n") : "")
+        + (config is { Chunks: null, QueryScale: { } q } ? Invariant($"query-scale={DescribeScale(q, of: 0)}\n") : "")
+        + (config.Window is { } w ? Invariant($"window={w}\n") : "")
+        + (config.NormsHeads ? "norms-heads=True\n" : "");
+
+    static string DescribeScale(QueryScale? scale, int of) =>
+        scale is null ? " none" : Invariant($" {scale.Growth:R} {scale.Span}{(scale.Offset == of ? "" : $" {scale.Offset}")}");
 
     static string Describe(RopeScaling? scaling) => scaling switch
     {
         null => "none",
         RopeScaling.Linear linear => Invariant($"linear {linear.Factor:R}"),
         RopeScaling.Llama3 l => Invariant($"llama3 {l.Factor:R} {l.LowFrequencyFactor:R} {l.HighFrequencyFactor:R} {l.OriginalContextLength}"),
+        RopeScaling.Yarn y => Invariant($"yarn {y.Factor:R} {y.OriginalContextLength} {y.FastTurns:R} {y.SlowTurns:R} {y.Magnitude:R}"),
         RopeScaling.Factors => "factors",   // the tensor rope_freqs.weight is hashed
         _ => throw new ArgumentException($"no digest of {scaling}", nameof(scaling)),
     };

@@ -26,6 +26,12 @@ public sealed record ModelFacts(
     long HeadBytes,
     IReadOnlyDictionary<KvType, long> KvBytesPerToken)
 {
+    /// <summary>Of <see cref="Parameters"/>, those that one token meets; of the embedding it is one row.</summary>
+    public required long ActiveParameters { get; init; }
+
+    /// <summary>Bytes that are read for one token.</summary>
+    public required long ActiveBytes { get; init; }
+
     public static ModelFacts Of(IModelWeights weights)
     {
         var config = weights.Config;
@@ -38,7 +44,21 @@ public sealed record ModelFacts(
             [.. Enumerable.Range(0, config.LayerCount).Select(layer => LlamaTensors.OfLayer(config, layer).Sum(shape => BytesOf(weights, shape.Name)))],
             BytesOf(weights, LlamaTensors.Embedding),
             BytesOf(weights, LlamaTensors.OutputNorm) + BytesOf(weights, LlamaTensors.Output),
-            Enum.GetValues<KvType>().ToDictionary(type => type, type => KvBytes(config, type)));
+            Enum.GetValues<KvType>().ToDictionary(type => type, type => KvBytes(config, type)))
+        {
+            ActiveParameters = Active(weights, tensor => tensor.Rows * tensor.Columns, tensor => tensor.Columns),
+            ActiveBytes = Active(weights, tensor => tensor.Bytes, tensor => tensor.RowBytes),
+        };
+    }
+
+    /// <summary>The sum of what one token meets: all of a tensor, of experts as many as it uses, of an embedding that is not the head one row.</summary>
+    static long Active(IModelWeights weights, Func<TensorInfo, long> whole, Func<TensorInfo, long> row)
+    {
+        var config = weights.Config;
+        var others = weights.Tensors.Where(tensor => tensor.Name != LlamaTensors.RopeFactors && ExpertTensors.StackOf(tensor.Name) is null)
+            .Sum(tensor => tensor.Name == LlamaTensors.Embedding && !config.TiedEmbeddings ? row(tensor) : whole(tensor));
+        if (config.Experts is not { } experts) return others;
+        return others + weights.Tensors.Where(tensor => ExpertTensors.StackOf(tensor.Name) is (_, var expert) && expert < experts.UsedCount).Sum(whole);
     }
 
     static List<TensorTypeFacts> TypesOf(IEnumerable<TensorInfo> tensors) =>

@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 
 namespace LlamaCluster.Model.Formats;
@@ -36,6 +39,7 @@ abstract class StoredWeights : IModelWeights
         part.Check(destination.Length);
         var stored = Stored(part.Tensor);
         if (part.HasWholeRows) ReadRows(stored, part.FirstRow, destination);
+        else if (stored.ColumnStride > 0) ReadTransposed(stored, part, destination);
         else ReadColumns(stored, part, destination);
     }
 
@@ -44,8 +48,11 @@ abstract class StoredWeights : IModelWeights
     public abstract void Dispose();
 
     /// <summary>As <see cref="IModelWeights.ReadRows"/>; the rows are known to be the tensor's.</summary>
-    protected virtual void ReadRows(StoredTensor tensor, long firstRow, Span<byte> destination) =>
-        tensor.File.Read(tensor.Offset + firstRow * tensor.Info.RowBytes, destination);
+    protected virtual void ReadRows(StoredTensor tensor, long firstRow, Span<byte> destination)
+    {
+        if (tensor.ColumnStride > 0) ReadTransposed(tensor, TensorPart.Rows(tensor.Info, firstRow, destination.Length / tensor.Info.RowBytes), destination);
+        else tensor.File.Read(tensor.Offset + firstRow * tensor.Info.RowBytes, destination);
+    }
 
     /// <summary>Where a row of the tensor stands in its file, counted in rows.</summary>
     protected virtual long StoredRow(StoredTensor tensor, long row) => row;
@@ -55,6 +62,30 @@ abstract class StoredWeights : IModelWeights
         var bytes = (int)part.RowBytes;
         for (var row = part.FirstRow; !destination.IsEmpty; row++, destination = destination[bytes..])
             tensor.File.Read(tensor.Offset + StoredRow(tensor, row) * tensor.Info.RowBytes + part.BytesBefore, destination[..bytes]);
+    }
+
+    /// <summary>Of each column the part's rows, which stand together, go to their places.</summary>
+    static void ReadTransposed(StoredTensor tensor, TensorPart part, Span<byte> destination)
+    {
+        var size = tensor.Info.Type.BlockBytes();
+        var rows = (int)part.RowCount;
+        var (rented, columns) = (ArrayPool<byte>.Shared.Rent(rows * size), (int)part.ColumnCount);
+        var column = rented.AsSpan(0, rows * size);
+        for (var c = 0; c < columns; c++)
+        {
+            tensor.File.Read(tensor.Offset + (part.FirstColumn + c) * tensor.ColumnStride + part.FirstRow * size, column);
+            if (size == sizeof(ushort)) Scatter<ushort>(column, destination, c, columns);
+            else Scatter<uint>(column, destination, c, columns);
+        }
+        ArrayPool<byte>.Shared.Return(rented);
+    }
+
+    static void Scatter<T>(ReadOnlySpan<byte> column, Span<byte> rows, int at, int columns)
+        where T : unmanaged
+    {
+        var from = MemoryMarshal.Cast<byte, T>(column);
+        var to = MemoryMarshal.Cast<byte, T>(rows);
+        for (var row = 0; row < from.Length; row++, at += columns) to[at] = from[row];
     }
 
     StoredTensor Stored(TensorInfo tensor) => _byName.TryGetValue(tensor.Name, out var stored) && stored.Info == tensor

@@ -5,6 +5,7 @@ using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Weights;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Inference;
 
@@ -18,10 +19,21 @@ namespace LlamaCluster.Model.Inference;
 /// </para>
 /// </summary>
 sealed class ForwardPass(
-    LlamaConfig config, ShardWeights weights, StageBuffers buffers, PagedAttention attention, RowDamage damage, ComputeThreads threads, IRankExchange exchange)
+    LlamaConfig config, StageShape shape, ShardWeights weights, StageBuffers buffers, PagedAttention attention, RowDamage damage, ComputeThreads threads,
+    IRankExchange exchange, AdapterPass? adapters = null)
 {
     readonly float[] _frequencies = RopeFrequencies.Of(config);
+    readonly float _magnitude = RopeFrequencies.MagnitudeOf(config);
     readonly SharedBlocks _sharedBlocks = new(exchange, buffers.MaxRows);
+
+    /// <summary>Null where the model has no experts.</summary>
+    readonly ExpertLayer? _experts = config.Experts is null ? null : new ExpertLayer(config, buffers, new SharedBlocks(exchange, buffers.MaxRows), threads);
+
+    /// <summary>[E] a norm's weights for heads, which have none of their own; empty where heads are not normed.</summary>
+    readonly float[] _headNorm = config.NormsHeads ? [.. Enumerable.Repeat(1f, config.HeadSize)] : [];
+
+    /// <summary>[B] what queries are multiplied by where they grow with their position; empty where they do in no layer.</summary>
+    readonly float[] _queryScales = new float[config.QueryScale is null ? 0 : buffers.MaxRows];
 
     /// <summary>x[firstRow + i, D] = row tokens[i] of the embedding.</summary>
     public void Embed(ReadOnlySpan<int> tokens, int firstRow)
@@ -34,27 +46,57 @@ sealed class ForwardPass(
     /// x[B, D] goes through the stage's layers; each row is a position of a sequence. Where keys or values are not finite on any rank, those rows
     /// of x are not finite afterwards, on all ranks. Rows of other sequences do not notice.
     /// </summary>
-    public void RunLayers(ReadOnlySpan<AttentionChunk> chunks)
+    /// <param name="depths">How many of the stage's layers each chunk goes through, in descending order.</param>
+    public void RunLayers(ReadOnlySpan<AttentionChunk> chunks, ReadOnlySpan<int> depths)
     {
+        var rows = buffers.Rows;
         attention.Begin(chunks);
-        damage.Begin(buffers.Rows);
+        damage.Begin(rows);
         SetAngles(chunks);
-        for (var layer = 0; layer < weights.Layers.Count; layer++)
+        if (config.QueryScale is { } scale) SetQueryScales(scale, chunks);
+        for (var layer = 0; layer < weights.Layers.Count && !chunks.IsEmpty; layer++)
         {
             Attend(weights.Layers[layer], layer);
-            FeedForward(weights.Layers[layer]);
+            if (weights.Layers[layer].Experts is { } experts) FeedForward(weights.Layers[layer], experts);
+            else FeedForward(weights.Layers[layer], layer);
+            if (depths[chunks.Length - 1] == layer + 1 && layer + 1 < weights.Layers.Count) chunks = GoOnWith(chunks, depths, layer + 1);
         }
+        buffers.Rows = rows;
+        damage.Narrow(rows);
     }
+
+    /// <summary>Leaves out the chunks that do not go through the layer. Their rows are the last ones.</summary>
+    ReadOnlySpan<AttentionChunk> GoOnWith(ReadOnlySpan<AttentionChunk> chunks, ReadOnlySpan<int> depths, int layer)
+    {
+        var (count, rows) = (0, 0);
+        for (; count < chunks.Length && depths[count] > layer; count++) rows += chunks[count].Rows;
+        buffers.Rows = rows;
+        damage.Narrow(rows);
+        adapters?.Rows.Gather(rows);
+        if (count > 0) attention.Begin(chunks[..count]);
+        return chunks[..count];
+    }
+
+    /// <summary>h[S, D] = norm(h[S, D]) of the rows that have been copied to the buffer's head rows.</summary>
+    public Span<float> FinalNorm(int rows)
+    {
+        var h = buffers.HeadRows(rows);
+        RmsNorm.Apply(threads, h, weights.OutputNorm, config.RmsEpsilon, h);
+        return h;
+    }
+
+    /// <summary>What sequences' adapters add; null: no sequence has one.</summary>
+    public AdapterPass? Adapters => adapters;
 
     /// <summary>logits[S, V] = norm(h[S, D]) . head^T, of the rows that have been copied to the buffer's head rows, for the ids that are the rank's.</summary>
     public ReadOnlySpan<float> Head(int rows)
     {
-        var h = buffers.HeadRows(rows);
+        var h = FinalNorm(rows);
         var logits = buffers.Logits(rows);
         var head = weights.Head!;
-        RmsNorm.Apply(threads, h, weights.OutputNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, rows, config.HiddenSize);
         MatMul.Multiply(threads, head.Matrix, head.First, head.Count, buffers.Inputs, logits);
+        adapters?.AddToHead(h, logits);
         return logits;
     }
 
@@ -71,32 +113,89 @@ sealed class ForwardPass(
         RmsNorm.Apply(threads, x, layer.AttentionNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
         MatMul.Multiply(threads, buffers.Inputs, layer.Query, q, layer.Key, k, layer.Value, v);
-        Rope.Rotate(threads, q, slice.Heads.Count, config.HeadSize, buffers.Cosines, buffers.Sines);
-        Rope.Rotate(threads, k, slice.KvHeads.Count, config.HeadSize, buffers.Cosines, buffers.Sines);
+        adapters?.AddToAttention(index, h, q, k, v);
+        if (layer.Biases is { } biases) AddBiases(biases, q, k, v);
+        var number = shape.FirstLayer + index;
+        if (config.HasRope(number)) Rotate(q, k, slice);
+        if (config.ScalesQueries(number)) PickedRows.Scale(threads, q, _queryScales.AsSpan(0, buffers.Rows));
 
         var stored = attention.Store(threads, index, k, v);
-        attention.Attend(threads, index, q, a);                 // a = softmax(q . k / sqrt(E)) . v
+        attention.Attend(threads, index, q, a, inWindow: config.ReachOf(number) is not null);   // a = softmax(q . k / sqrt(E)) . v
         if (!stored) damage.Spoil(index, x, k, v, a);
-        AddToStream(layer.AttentionOutput, a, slice.Heads.Count * config.HeadSize);
+        adapters?.Project(index, isAttention: true, a, slice.Heads.Count * config.HeadSize);
+        AddToStream(layer.AttentionOutput, a, slice.Heads.Count * config.HeadSize, index, isAttention: true);
+        if (layer.Biases is { Output: { } bias }) Bias.Add(threads, x, bias);
     }
 
-    void FeedForward(LayerWeights layer)
+    /// <summary>Every rank has the biases whole, and adds those of its own heads.</summary>
+    void AddBiases(BiasWeights biases, Span<float> q, Span<float> k, Span<float> v)
+    {
+        if (biases.Query is null) return;
+        Bias.Add(threads, q, OfHeads(biases.Query, weights.Slice.Heads));
+        Bias.Add(threads, k, OfHeads(biases.Key!, weights.Slice.KvHeads));
+        Bias.Add(threads, v, OfHeads(biases.Value!, weights.Slice.KvHeads));
+    }
+
+    ReadOnlySpan<float> OfHeads(float[] bias, IndexRange heads) => bias.AsSpan(heads.First * config.HeadSize, heads.Count * config.HeadSize);
+
+    void Rotate(Span<float> q, Span<float> k, StageSlice slice)
+    {
+        Rope.Rotate(threads, q, slice.Heads.Count, config.HeadSize, buffers.Cosines, buffers.Sines);
+        Rope.Rotate(threads, k, slice.KvHeads.Count, config.HeadSize, buffers.Cosines, buffers.Sines);
+        if (!config.NormsHeads) return;
+        RmsNorm.Apply(threads, q, _headNorm, config.RmsEpsilon, q);
+        RmsNorm.Apply(threads, k, _headNorm, config.RmsEpsilon, k);
+    }
+
+    void FeedForward(LayerWeights layer, int index)
     {
         var x = buffers.Stream;     // [B, D]
         var h = buffers.Normed;     // [B, D]
-        var gate = buffers.Gate;    // [B, F]
-        var up = buffers.Up;        // [B, F]
+        var width = weights.Slice.Ffn.Count;
+        var gate = buffers.Gate(buffers.Rows, width);   // [B, F]
+        var up = buffers.Up(buffers.Rows, width);       // [B, F]
+        var dense = layer.FeedForward!;
 
         RmsNorm.Apply(threads, x, layer.FfnNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
-        MatMul.Multiply(threads, buffers.Inputs, layer.Gate, gate, layer.Up, up);
+        MatMul.Multiply(threads, buffers.Inputs, dense.Gate, gate, dense.Up, up);
+        adapters?.AddToFeedForward(index, h, gate, up);
         SwiGlu.Apply(threads, gate, up);                        // gate = silu(gate) * up
-        AddToStream(layer.Down, gate, weights.Slice.Ffn.Count);
+        adapters?.Project(index, isAttention: false, gate, width);
+        AddToStream(dense.Down, gate, width, index, isAttention: false);
+    }
+
+    void FeedForward(LayerWeights layer, ExpertWeights experts)
+    {
+        var h = buffers.Normed;     // [B, D]
+        RmsNorm.Apply(threads, buffers.Stream, layer.FfnNorm, config.RmsEpsilon, h);
+        AddToStream(_experts!.Run(experts, h));
+    }
+
+    /// <summary>x[B, D] += the sum over all ranks of y[B, D].</summary>
+    void AddToStream(Span<float> y)
+    {
+        if (exchange.RankCount == 1)
+        {
+            Residual.Add(threads, buffers.Stream, y);
+            return;
+        }
+        var parts = new SumParts(config.HiddenSize, buffers.Rows, exchange.RankCount);
+        for (var i = 0; i < parts.Count; i++)
+        {
+            var columns = parts[i];
+            var part = buffers.Part(columns);
+            for (var row = 0; row < buffers.Rows; row++)
+                y.Slice((row * config.HiddenSize) + columns.First, columns.Count).CopyTo(part[(row * columns.Count)..]);
+            exchange.BeginSum(part);
+        }
+        CompleteSums(parts);
     }
 
     /// <summary>x[B, D] += the sum over all ranks of a[B, C] . w[D, C]^T. While a part of the columns of D travels, the next is computed.</summary>
     /// <param name="columns">C</param>
-    void AddToStream(ColumnSlice w, ReadOnlySpan<float> a, int columns)
+    /// <param name="index">The layer, and <paramref name="isAttention"/> which of its two matrices: what adapters add to its outputs, they have projected.</param>
+    void AddToStream(ColumnSlice w, ReadOnlySpan<float> a, int columns, int index, bool isAttention)
     {
         var parts = new SumParts(config.HiddenSize, buffers.Rows, exchange.RankCount);
         buffers.Inputs.Set(threads, a, buffers.Rows, w.Matrix.Columns, w.Before, columns);
@@ -106,8 +205,14 @@ sealed class ForwardPass(
             var part = parts[i];
             var y = buffers.Part(part);
             MatMul.Multiply(threads, w.Matrix, part.First, part.Count, buffers.Inputs, y);
+            adapters?.AddPart(index, isAttention, part.First, part.Count, y);
             exchange.BeginSum(y);
         }
+        CompleteSums(parts);
+    }
+
+    void CompleteSums(SumParts parts)
+    {
         for (var i = 0; i < parts.Count; i++)
         {
             var part = parts[i];
@@ -115,6 +220,12 @@ sealed class ForwardPass(
             exchange.CompleteSum(y);
             Residual.Add(threads, buffers.Stream, config.HiddenSize, part.First, part.Count, y);
         }
+    }
+
+    void SetQueryScales(QueryScale scale, ReadOnlySpan<AttentionChunk> chunks)
+    {
+        foreach (var chunk in chunks)
+            for (var i = 0; i < chunk.Rows; i++) _queryScales[chunk.FirstRow + i] = scale.At(chunk.Start + i);
     }
 
     void SetAngles(ReadOnlySpan<AttentionChunk> chunks)
@@ -125,7 +236,7 @@ sealed class ForwardPass(
             for (var i = 0; i < chunk.Rows; i++)
             {
                 var row = (chunk.FirstRow + i) * width;
-                Rope.Angles(chunk.Start + i, _frequencies, buffers.Cosines.Slice(row, width), buffers.Sines.Slice(row, width));
+                Rope.Angles(chunk.Start + i, _frequencies, buffers.Cosines.Slice(row, width), buffers.Sines.Slice(row, width), _magnitude);
             }
         }
     }

@@ -19,6 +19,9 @@ sealed class RowDamage(StageShape shape, int maxRows)
         _places.AsSpan(0, rows).Clear();
     }
 
+    /// <summary>From here on only the first rows are computed with, or all of them again.</summary>
+    public void Narrow(int rows) => _rows = rows;
+
     /// <summary>Attention's output becomes NaN in the rows whose keys or values are not finite, and could not be stored.</summary>
     /// <param name="layer">Index among the stage's layers.</param>
     /// <param name="x">[B, D] before attention is added.</param>

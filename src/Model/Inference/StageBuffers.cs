@@ -13,7 +13,8 @@ sealed class StageBuffers : IDisposable
 {
     readonly LlamaConfig _config;
     readonly StageSlice _slice;
-    readonly NativeBuffer<float> _stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits;
+    readonly NativeBuffer<float> _stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits,
+        _mixed, _picked, _routerLogits;
 
     /// <param name="widestProduct">The most columns that a product's matrix has.</param>
     public StageBuffers(LlamaConfig config, StageShape shape, StageSlice slice, int widestProduct, int maxRows)
@@ -23,10 +24,12 @@ sealed class StageBuffers : IDisposable
         (_stream, _normed) = (OfWidth(config.HiddenSize), OfWidth(config.HiddenSize));
         (_queries, _attended) = (OfWidth(QueryWidth), OfWidth(QueryWidth));
         (_keys, _values) = (OfWidth(KeyWidth), OfWidth(KeyWidth));
-        (_gate, _up) = (OfWidth(slice.Ffn.Count), OfWidth(slice.Ffn.Count));
+        (_gate, _up) = (OfWidth(slice.WidestFfn), OfWidth(slice.WidestFfn));
         (_cosines, _sines) = (OfWidth(config.RopeDimensionCount), OfWidth(config.RopeDimensionCount));
         LogitRows = Math.Min(maxRows, StageMemory.MaxLogitRows);
         _logits = new(shape.HasHead ? checked((long)LogitRows * slice.Vocabulary.Count) : 0);
+        var expertWidth = config.Experts is null ? 0 : config.HiddenSize;
+        (_mixed, _picked, _routerLogits) = (OfWidth(expertWidth), OfWidth(expertWidth), OfWidth(config.Experts?.Count ?? 0));
         Inputs = new MatMulInput(maxRows, widestProduct);
     }
 
@@ -70,11 +73,21 @@ sealed class StageBuffers : IDisposable
     /// <summary>a[B, H, E]: attention's output.</summary>
     public Span<float> Attended => Of(_attended, Rows, QueryWidth);
 
-    /// <summary>[B, F]</summary>
-    public Span<float> Gate => Of(_gate, Rows, _slice.Ffn.Count);
+    /// <summary>[rows, F] of a layer's feed-forward or of an expert's.</summary>
+    /// <param name="width">F</param>
+    public Span<float> Gate(int rows, int width) => Of(_gate, rows, width);
 
-    /// <summary>[B, F]</summary>
-    public Span<float> Up => Of(_up, Rows, _slice.Ffn.Count);
+    /// <inheritdoc cref="Gate"/>
+    public Span<float> Up(int rows, int width) => Of(_up, rows, width);
+
+    /// <summary>[B, D] of what experts add to the stream.</summary>
+    public Span<float> Mixed => Of(_mixed, Rows, _config.HiddenSize);
+
+    /// <summary>[rows, D] of one expert's rows: its inputs, then its outputs.</summary>
+    public Span<float> Picked(int rows) => Of(_picked, rows, _config.HiddenSize);
+
+    /// <summary>[B, N] of the N experts.</summary>
+    public Span<float> RouterLogits => Of(_routerLogits, Rows, _config.Experts!.Count);
 
     /// <summary>[B, R] of each row's position.</summary>
     public Span<float> Cosines => Of(_cosines, Rows, _config.RopeDimensionCount);
@@ -87,7 +100,7 @@ sealed class StageBuffers : IDisposable
 
     public long Bytes => Inputs.Bytes + All.Sum(buffer => buffer.Bytes);
 
-    IEnumerable<NativeBuffer<float>> All => [_stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits];
+    IEnumerable<NativeBuffer<float>> All => [_stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits, _mixed, _picked, _routerLogits];
 
     public void Dispose()
     {

@@ -22,11 +22,18 @@ public interface IStage : IDisposable
     /// <summary>Runs the step. A step that cannot be run is refused as a value, and then changes nothing.</summary>
     StepOutcome Run(Step step);
 
-    /// <summary>[rows, D] activations of the last step for the next stage (the last stage has none). Valid until the next call.</summary>
+    /// <summary>[rows, D] activations of the last step for the next stage (the last stage has none), of the chunks that go on there. Valid until the next call.</summary>
     ReadOnlySpan<float> Output { get; }
 
     /// <summary>Forgets a sequence; its blocks may be given to another one from now on. Unknown ids are ignored.</summary>
     void End(ulong sequenceId);
+
+    /// <summary>What blocks held when the stage was made, from one before it. Null: nothing.</summary>
+    KeptStates? TakenOver => null;
+
+    /// <summary>Takes the KV out of the stage, which runs no more, for a later one.</summary>
+    /// <returns>Null if there is none worth keeping.</returns>
+    KeptBlocks? Keep() => null;
 }
 
 /// <summary>A stage's KV blocks as bytes, to be kept elsewhere and put back. By the stage's caller, between two steps.</summary>
@@ -62,11 +69,14 @@ public sealed class StageRunner : IStage, IKvBlocks
     readonly PagedAttention _attention;
     readonly StageBuffers _buffers;
     readonly RowDamage _damage;
+    readonly AdapterPass? _adapters;
     readonly ForwardPass _forward;
     readonly SequenceTable _sequences;
     readonly StepSampler? _sampler;
     readonly AttentionChunk[] _chunks;
+    readonly int[] _depths;   // of the stage's layers, for each chunk
     int _inputRows;
+    int _outputRows;
 
     /// <param name="exchange">How this rank meets the others of its stage; null where there are none.</param>
     /// <exception cref="ArgumentException">The weights are another rank's.</exception>
@@ -79,25 +89,32 @@ public sealed class StageRunner : IStage, IKvBlocks
         var slice = weights.Slice;
         if ((slice.Rank, slice.RankCount) != (exchange.Rank, exchange.RankCount))
             throw new ArgumentException($"weights of rank {slice.Rank} of {slice.RankCount} at rank {exchange.Rank} of {exchange.RankCount}", nameof(exchange));
-        var widest = Math.Max(config.HiddenSize, Math.Max(slice.Heads.Count * config.HeadSize, slice.Ffn.Count));
+        var widest = Math.Max(config.HiddenSize, Math.Max(slice.Heads.Count * config.HeadSize, slice.WidestFfn));
         if ((long)options.MaxStepRows * widest > int.MaxValue)
             throw new ArgumentException($"steps of {options.MaxStepRows} rows of {widest} numbers; they may have {int.MaxValue} in all", nameof(options));
-        _pool = new KvPool(new KvBlockLayout(options.KvType, slice.KvHeads.Count, config.HeadSize), shape.LayerCount, options.KvBlockCount);
-        _attention = new PagedAttention(_pool, slice.Heads.Count, options.MaxStepRows, options.MaxSequenceLength, threads.Count);
+        var layout = new KvBlockLayout(options.KvType, slice.KvHeads.Count, config.HeadSize);
+        var kept = options.Kept is { } before && before.Layout == layout ? before : null;
+        kept?.KeepFirst(options.KvBlockCount);
+        _pool = new KvPool(
+            layout, options.KvBlockCount, layer => kept?.Take(shape.FirstLayer + layer, options.KvBlockCount) ?? new KvLayer(layout, options.KvBlockCount),
+            shape.LayerCount);
+        _attention = new PagedAttention(_pool, slice.Heads.Count, options.MaxStepRows, options.MaxSequenceLength, threads.Count, WindowOf(config));
         _buffers = new StageBuffers(config, shape, slice, weights.WidestMatrix, options.MaxStepRows);
         _damage = new RowDamage(shape, options.MaxStepRows);
-        _forward = new ForwardPass(config, weights, _buffers, _attention, _damage, threads, exchange);
-        _sequences = new SequenceTable(config, shape, options);
+        _adapters = options.Adapters is { } adapters ? new AdapterPass(config, shape, slice, _buffers, adapters.MaxRank, threads) : null;
+        _forward = new ForwardPass(config, shape, weights, _buffers, _attention, _damage, threads, exchange, _adapters);
+        TakenOver = kept?.States;
+        _sequences = new SequenceTable(config, shape, options, TakenOver);
         _sampler = shape.HasHead ? new StepSampler(config, _buffers, _forward, slice.Vocabulary, exchange) : null;
-        _chunks = new AttentionChunk[options.MaxStepRows];
+        (_chunks, _depths) = (new AttentionChunk[options.MaxStepRows], new int[options.MaxStepRows]);
     }
 
     public StageShape Shape { get; }
 
     /// <summary>KV pool and buffers; the weights have their own <see cref="ShardWeights.Bytes"/>.</summary>
-    public long Bytes => _pool.Bytes + _buffers.Bytes;
+    public long Bytes => _pool.Bytes + _buffers.Bytes + (_adapters?.Bytes ?? 0);
 
-    public ReadOnlySpan<float> Output => Shape.HasHead ? [] : _buffers.Stream;
+    public ReadOnlySpan<float> Output => Shape.HasHead ? [] : _buffers.Stream[..(_outputRows * _config.HiddenSize)];
 
     public Span<float> Input(int rows)
     {
@@ -115,15 +132,28 @@ public sealed class StageRunner : IStage, IKvBlocks
 
         for (var i = 0; i < step.Copies.Count; i++) _pool.Copy(step.Copies[i].Source, step.Copies[i].Target);
         var chunks = Begin(step);
-        _forward.RunLayers(chunks);
+        _forward.RunLayers(chunks, _depths.AsSpan(0, chunks.Length));
         FindDamage(step);
-        if (_sampler is not null) return Completed(step, _sampler.Run(step.Chunks, _sequences));
-
-        for (var i = 0; i < step.Chunks.Count; i++) _sequences[step.Chunks[i].SequenceId].Advance(step.Chunks[i], accepted: null);
-        return Completed(step, []);
+        IReadOnlyList<SequenceSamples> samples = [];
+        if (_sampler is not null) samples = _sampler.Run(step.Chunks, _sequences);
+        else for (var i = 0; i < step.Chunks.Count; i++) _sequences[step.Chunks[i].SequenceId].Advance(step.Chunks[i], accepted: null);
+        _outputRows = step.RowsBeyond(Shape.EndLayer);
+        _sequences.Finish();
+        return Completed(step, samples);
     }
 
     public void End(ulong sequenceId) => _sequences.End(sequenceId);
+
+    public KeptStates? TakenOver { get; }
+
+    public KeptBlocks? Keep()
+    {
+        if (_sequences.Keep() is not { } states) return null;
+        var layers = _pool.TakeLayers();
+        var kept = new KeptBlocks(states with { FirstLayer = Shape.FirstLayer, EndLayer = Shape.EndLayer }, layers);
+        kept.KeepOnly(states.FirstLayer, states.EndLayer);
+        return kept;
+    }
 
     public int BlockBytes => _pool.BlockBytes;
 
@@ -143,10 +173,15 @@ public sealed class StageRunner : IStage, IKvBlocks
 
     public void Dispose()
     {
+        _adapters?.Dispose();
         _buffers.Dispose();
         _attention.Dispose();
         _pool.Dispose();
     }
+
+    static AttentionWindow WindowOf(LlamaConfig config) => config.Window is { } positions
+        ? new AttentionWindow(positions, Slides: true)
+        : new AttentionWindow(config.Chunks?.ChunkSize ?? 0);
 
     /// <summary>Lays out the rows, and fills in those that come from tokens. Those of sequences known to be damaged become zeros.</summary>
     ReadOnlySpan<AttentionChunk> Begin(Step step)
@@ -155,10 +190,12 @@ public sealed class StageRunner : IStage, IKvBlocks
         for (var i = 0; i < step.Chunks.Count; i++)
         {
             _chunks[i] = _sequences[step.Chunks[i].SequenceId].Chunk(rows, step.Chunks[i]);
+            _depths[i] = Math.Min(step.Chunks[i].Depth, Shape.EndLayer) - Shape.FirstLayer;
             rows += step.Chunks[i].Count;
         }
 
         _buffers.Rows = rows;
+        if (_adapters is not null) FindAdapters(step, rows);
         if (Shape.Embeds)
         {
             for (var i = 0; i < step.Chunks.Count; i++)
@@ -167,6 +204,13 @@ public sealed class StageRunner : IStage, IKvBlocks
         for (var i = 0; i < step.Chunks.Count; i++)
             if (_sequences[step.Chunks[i].SequenceId].IsDamaged) Rows(_chunks[i].FirstRow, _chunks[i].Rows).Clear();
         return _chunks.AsSpan(0, step.Chunks.Count);
+    }
+
+    void FindAdapters(Step step, int rows)
+    {
+        _adapters!.Rows.Clear();
+        for (var i = 0; i < step.Chunks.Count; i++) _adapters.Rows.Add(_sequences[step.Chunks[i].SequenceId].Adapter, step.Chunks[i].Count);
+        _adapters.Rows.Gather(rows);
     }
 
     /// <summary>

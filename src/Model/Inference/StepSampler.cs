@@ -21,12 +21,14 @@ readonly record struct LogitRow(int Chunk, int Row, int Position, int Sample);
 /// </summary>
 sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass forward, IndexRange vocabulary, IRankExchange exchange)
 {
+    readonly HiddenStatePool _pool = new(config, buffers, forward);
     readonly RankScores _own = new(config.VocabularySize, vocabulary);
     readonly Sampler _sampler = new(config.VocabularySize, exchange.RankCount, buffers.LogitRows);
     readonly ScoredId[] _drawn = new ScoredId[buffers.LogitRows];
     readonly ArrayBufferWriter<byte> _message = new();
     readonly ulong[]?[] _masks = new ulong[buffers.LogitRows][];
     readonly bool[] _isMasked = new bool[buffers.LogitRows];
+    readonly bool[] _isRefused = new bool[buffers.LogitRows];   // behind a draft that the grammar cannot follow: not sampled from
     readonly List<LogitRow> _rows = [];
     readonly List<SampledToken> _tokens = [];
     readonly List<SampledToken> _prompt = [];
@@ -40,8 +42,8 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
     {
         ListRows(chunks, sequences);
         _results.Clear();
-        var next = 0;
-        for (var c = 0; c < chunks.Count; c++)
+        var (next, firstRow) = (0, 0);
+        for (var c = 0; c < chunks.Count; firstRow += chunks[c++].Count)
         {
             var (chunk, sequence) = (chunks[c], sequences[chunks[c].SequenceId]);
             _tokens.Clear();
@@ -52,7 +54,8 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
                 if (row == 0) PrepareRows(next, chunks, sequences);
                 if (exchange.Rank == 0 && sequence.Failure is null) Choose(row, _rows[next], chunk, sequence);
             }
-            Finish(chunk, sequence, c, chunks);
+            var embedding = sequence.Sampling.Pooling == Pooling.None ? null : _pool.Add(chunk, firstRow, sequence);
+            Finish(chunk, sequence, c, chunks, embedding);
         }
         return _results.Count == 0 ? [] : [.. _results];
     }
@@ -87,12 +90,16 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
     {
         var count = Math.Min(buffers.LogitRows, _rows.Count - first);
         var h = buffers.HeadRows(count);
+        var adapted = forward.Adapters?.HeadRows;
+        adapted?.Clear();
         for (var i = 0; i < count; i++)
         {
             var row = _rows[first + i];
+            adapted?.Add(sequences[chunks[row.Chunk].SequenceId].Adapter, 1);
             var source = row.Row >= 0 ? Row(row.Row) : sequences[chunks[row.Chunk].SequenceId].LastRow;
             source.CopyTo(h[(i * config.HiddenSize)..]);
         }
+        adapted?.Gather(count);
         forward.Head(count);
         ExchangeScores(CollectionsMarshal.AsSpan(_rows).Slice(first, count), chunks, sequences);
         // Every rank knows of all ranks' logits whether they are finite: all fail the same sequences.
@@ -179,16 +186,16 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         var isShort = row.Sample >= 0 && row.Position + 1 - sequence.PromptLength < sequence.Sampling.MinTokens;
         var answer = row.Sample >= 0 && sequence.Failure is null ? sequence.Answer : null;
         _isMasked[index] = isShort || answer is not null;
+        _isRefused[index] = false;
         if (!_isMasked[index]) return;
 
         var mask = (_masks[index] ??= new ulong[TokenMask.Words(config.VocabularySize)]).AsSpan();
         if (answer is null) mask.Fill(ulong.MaxValue);
         else
         {
-            answer.GoTo(row.Position + 1, chunk.Tokens.Span, chunk.Start);
-            answer.Mask(mask, isDraft: row.Sample > 0);
+            _isRefused[index] = !answer.TryGoTo(row.Position + 1, chunk.Tokens.Span, chunk.Start, DraftsOf(chunk)) || !answer.TryMask(mask, isDraft: row.Sample > 0);
             if (answer.Problem is { } problem) sequence.Fail(problem, isSound: true);
-            _isMasked[index] = answer.Problem is null;
+            if (answer.Problem is not null || _isRefused[index]) mask.Fill(ulong.MaxValue);
         }
         if (isShort && (answer is null || TokenMask.AllowsAnyBut(sequence.Sampling.EndIds, mask))) TokenMask.Forbid(sequence.Sampling.EndIds,
             MemoryMarshal.AsBytes(mask));
@@ -203,19 +210,24 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             return;
         }
         // After a draft that was not accepted, the rows that were computed with it say nothing.
+        if (_isRefused[index]) return;
         if (_tokens.Count < row.Sample || (row.Sample > 0 && _tokens[^1].Id != chunk.Tokens.Span[next - 1])) return;
         _tokens.Add(_sampler.Sample(index, sequence.Sampling, _drawn[index], row.Position + 1));
     }
 
-    void Finish(Chunk chunk, SequenceState sequence, int index, IReadOnlyList<Chunk> chunks)
+    void Finish(Chunk chunk, SequenceState sequence, int index, IReadOnlyList<Chunk> chunks, float[]? embedding)
     {
         // Drafts too: the next chunk begins behind those that were accepted, and takes the others out.
         if (sequence.History is { } history) history.Add(chunk.Tokens.Span[(history.Count - chunk.Start)..]);
-        sequence.Answer?.GoTo(chunk.Start + chunk.Count, chunk.Tokens.Span, chunk.Start);
+        sequence.Answer?.TryGoTo(chunk.Start + chunk.Count, chunk.Tokens.Span, chunk.Start, DraftsOf(chunk));
         KeepLastRow(chunk, sequence, index, chunks);
-        if (sequence.Failure is null && (_tokens.Count > 0 || _prompt.Count > 0)) _results.Add(new SequenceSamples(sequence.Id, [.. _tokens], [.. _prompt]));
+        if (sequence.Failure is null && (_tokens.Count > 0 || _prompt.Count > 0 || (embedding is not null && exchange.Rank == 0)))
+            _results.Add(new SequenceSamples(sequence.Id, [.. _tokens], [.. _prompt]) { Embedding = embedding ?? [] });
         sequence.Advance(chunk, accepted: exchange.Rank == 0 && sequence.Failure is null ? Math.Max(0, _tokens.Count - 1) : null);
     }
+
+    /// <summary>How many of a chunk's last tokens are guesses.</summary>
+    static int DraftsOf(Chunk chunk) => Math.Max(0, chunk.SampleCount - 1);
 
     void KeepLastRow(Chunk chunk, SequenceState sequence, int index, IReadOnlyList<Chunk> chunks)
     {

@@ -1,6 +1,7 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Adapters;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Model.Weights;
@@ -30,6 +31,7 @@ public sealed class LocalPipeline : IDisposable
 {
     readonly List<ShardWeights> _weights = [];
     readonly List<IStage> _stages = [];
+    readonly List<ShardAdapters> _adapters = [];
 
     LocalPipeline() { }
 
@@ -43,10 +45,11 @@ public sealed class LocalPipeline : IDisposable
 
     /// <param name="stages">Cover all layers in order.</param>
     /// <param name="threads">Threads of stages that are not split; must outlive the pipeline.</param>
+    /// <param name="adapters">What sequences may name as their adapters, by id; null: nothing.</param>
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
     public static LocalPipeline Load(
         IModelWeights source, IReadOnlyList<LocalStagePlan> stages, StageOptions options, ComputeThreads threads,
-        IProgress<long>? bytesLoaded = null, CancellationToken cancellation = default)
+        IProgress<long>? bytesLoaded = null, CancellationToken cancellation = default, IReadOnlyDictionary<ulong, AdapterWeights>? adapters = null)
     {
         var pipeline = new LocalPipeline();
         try
@@ -56,12 +59,18 @@ public sealed class LocalPipeline : IDisposable
             {
                 if (slices.Count > 0)
                 {
-                    pipeline._stages.Add(new LocalTensorStage(source, shape, slices, options, progress, cancellation));
+                    pipeline._stages.Add(new LocalTensorStage(source, shape, slices, options, progress, cancellation, adapters));
                     continue;
                 }
                 var weights = ShardWeights.Load(source, shape, threads, progress?.NextPart(), cancellation);
                 pipeline._weights.Add(weights);
-                pipeline._stages.Add(new StageRunner(source.Config, weights, shape, options, threads));
+                var own = options;
+                if (adapters is not null)
+                {
+                    pipeline._adapters.Add(ShardAdapters.Load(adapters, source.Config, shape, weights.Slice));
+                    own = options with { Adapters = pipeline._adapters[^1] };
+                }
+                pipeline._stages.Add(new StageRunner(source.Config, weights, shape, own, threads));
             }
             return pipeline;
         }
@@ -94,6 +103,7 @@ public sealed class LocalPipeline : IDisposable
     public void Dispose()
     {
         foreach (var stage in _stages) stage.Dispose();
+        foreach (var adapters in _adapters) adapters.Dispose();
         foreach (var weights in _weights) weights.Dispose();
     }
 }

@@ -1,6 +1,7 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Adapters;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Sequences;
@@ -17,13 +18,15 @@ sealed class LocalTensorStage : IStage
     readonly LocalRankGroup _group;
     readonly List<ComputeThreads> _threads = [];
     readonly List<ShardWeights> _weights = [];
+    readonly List<ShardAdapters> _adapters = [];
     readonly List<StageRunner> _runners = [];
     readonly StepOutcome[] _outcomes;
     int _inputRows;
 
     /// <exception cref="ModelFormatException">The weights cannot be read.</exception>
     public LocalTensorStage(
-        IModelWeights source, StageShape shape, IReadOnlyList<StageSlice> slices, StageOptions options, PartsProgress? progress, CancellationToken cancellation)
+        IModelWeights source, StageShape shape, IReadOnlyList<StageSlice> slices, StageOptions options, PartsProgress? progress, CancellationToken cancellation,
+        IReadOnlyDictionary<ulong, AdapterWeights>? adapters = null)
     {
         Shape = shape;
         _outcomes = new StepOutcome[slices.Count];
@@ -31,7 +34,7 @@ sealed class LocalTensorStage : IStage
         _ranks = new ComputeThreads(slices.Count);
         try
         {
-            foreach (var slice in slices) AddRank(source, slice, options, progress, cancellation);
+            foreach (var slice in slices) AddRank(source, slice, options, progress, cancellation, adapters);
         }
         catch
         {
@@ -67,18 +70,26 @@ sealed class LocalTensorStage : IStage
     public void Dispose()
     {
         foreach (var runner in _runners) runner.Dispose();
+        foreach (var adapters in _adapters) adapters.Dispose();
         foreach (var weights in _weights) weights.Dispose();
         foreach (var threads in _threads) threads.Dispose();
         _ranks.Dispose();
         _group.Dispose();
     }
 
-    void AddRank(IModelWeights source, StageSlice slice, StageOptions options, PartsProgress? progress, CancellationToken cancellation)
+    void AddRank(
+        IModelWeights source, StageSlice slice, StageOptions options, PartsProgress? progress, CancellationToken cancellation,
+        IReadOnlyDictionary<ulong, AdapterWeights>? adapters)
     {
         var threads = new ComputeThreads(1);
         _threads.Add(threads);
         var weights = ShardWeights.Load(source, Shape, slice, threads, progress?.NextPart(), cancellation);
         _weights.Add(weights);
+        if (adapters is not null)
+        {
+            _adapters.Add(ShardAdapters.Load(adapters, source.Config, Shape, slice));
+            options = options with { Adapters = _adapters[^1] };
+        }
         _runners.Add(new StageRunner(source.Config, weights, Shape, options, threads, _group.Join(slice.Rank)));
     }
 

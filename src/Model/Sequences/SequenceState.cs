@@ -1,5 +1,6 @@
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Sampling;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Sequences;
@@ -21,6 +22,9 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
 
     public AnswerState? Answer => answer;
 
+    /// <summary>What changes the model for this sequence; null: nothing.</summary>
+    public ShardAdapter? Adapter { get; init; }
+
     /// <summary>Block ids in the order of positions.</summary>
     public ReadOnlySpan<int> Blocks => _blocks.AsSpan(0, BlockCount);
 
@@ -31,6 +35,9 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
 
     /// <summary>Where the next chunk may start at the latest: after what has been computed. A new sequence's blocks may hold anything.</summary>
     public int LatestStart { get; private set; } = int.MaxValue;
+
+    /// <summary>Layers that its last chunk went through, from the model's first on.</summary>
+    public int Depth { get; private set; } = int.MaxValue;
 
     public bool IsNew => LatestStart == int.MaxValue;
 
@@ -48,6 +55,9 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
 
     /// <summary>x[D] of the last position of a prompt's part, from which the next part's first token is scored.</summary>
     public float[]? LastRow { get; set; }
+
+    /// <summary>[D] what has been pooled of the prompt's hidden states so far; null where nothing is.</summary>
+    public double[]? Pooled { get; set; }
 
     /// <summary>The first failure says nothing against its keys and values, and nothing else has been found.</summary>
     public bool IsSound { get; private set; }
@@ -82,5 +92,6 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
         var drafts = Math.Max(0, chunk.SampleCount - 1);
         EarliestStart = end - drafts + (accepted ?? 0);
         LatestStart = accepted is null ? end : EarliestStart;
+        Depth = chunk.Depth;
     }
 }

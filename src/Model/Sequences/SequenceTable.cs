@@ -9,15 +9,18 @@ namespace LlamaCluster.Model.Sequences;
 /// The sequences that a stage knows, and whether a step fits them. A step comes from the network: each of its claims is checked here, before
 /// anything is computed, and one that is refused leaves no trace.
 /// </summary>
-sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions options)
+/// <param name="kept">What blocks hold from the stage before; null: nothing.</param>
+sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions options, KeptStates? kept = null)
 {
     readonly Dictionary<ulong, SequenceState> _sequences = [];
-    readonly BlockStates _blocks = new(options.KvBlockCount);
+    readonly BlockStates _blocks = new(options.KvBlockCount, shape, kept);
     readonly Stack<(int Block, int Filled, int Sound)> _overwritten = [];
     readonly StepRules _rules = new(config, shape, options);
     readonly int _maxBlocks = BlocksFor(options.MaxSequenceLength);
     MaskCache? _masks;
     long _stepNumber;
+    bool _isTouched;   // something was put into a block
+    Step? _running;
 
     /// <summary>A sequence that <see cref="Admit"/> has let in.</summary>
     public SequenceState this[ulong id] => _sequences[id];
@@ -33,6 +36,8 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         var problem = _rules.RowProblem(step, givenRows) ?? Copy(step) ?? Start(step, ref started) ?? Extend(step, ref extended) ?? OwnerProblem(step);
         if (problem is null)
         {
+            (_isTouched, _running) = (true, step);
+            for (var i = 0; i < step.Copies.Count; i++) _blocks.ForgetAbove(step.Copies[i].Target);
             for (var i = 0; i < step.Chunks.Count; i++) Settle(step.Chunks[i]);
             return null;
         }
@@ -41,6 +46,21 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         for (var i = 0; i < started; i++) _sequences.Remove(step.NewSequences[i].SequenceId);
         while (_overwritten.TryPop(out var before)) _blocks.Fill(before.Block, before.Filled, before.Sound);
         return problem;
+    }
+
+    /// <summary>The step that was admitted last has run to its end.</summary>
+    public void Finish() => _running = null;
+
+    /// <summary>What the blocks are worth to another stage. Those that a step which broke off was about to fill hold nothing.</summary>
+    /// <returns>Null if nothing was put into any block, and nothing was there before.</returns>
+    public KeptStates? Keep()
+    {
+        if (!_isTouched) return kept is null ? null : kept.Within(shape.FirstLayer, shape.EndLayer) with { AreInherited = true };
+        var from = new int[_blocks.Count];
+        for (var block = 0; block < from.Length; block++) from[block] = IsWhole(block) ? shape.FirstLayer : shape.EndLayer;
+        foreach (var chunk in _running?.Chunks ?? [])
+            foreach (var block in _sequences[chunk.SequenceId].Blocks[(chunk.Start / KvBlock.Positions)..]) from[block] = shape.EndLayer;   // none has ended since
+        return new KeptStates(shape.FirstLayer, shape.EndLayer, from);
     }
 
     /// <summary>
@@ -71,6 +91,8 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
     public bool TryFill(int block)
     {
         if (!_blocks.Knows(block) || _blocks.HoldersOf(block) > 0) return false;
+        _isTouched = true;
+        _blocks.ForgetAbove(block);
         _blocks.Fill(block, KvBlock.Positions, KvBlock.Positions);
         return true;
     }
@@ -101,7 +123,10 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
             if (_rules.StartProblem(facts) is { } problem) return problem;
             var history = shape.HasHead && facts.Sampling.NeedsHistory ? new TokenHistory(facts.PromptLength) : null;
             history?.Add([.. facts.History]);
-            var sequence = new SequenceState(facts, _maxBlocks, history, shape.HasHead && facts.Grammar is { } grammar ? Begin(grammar, facts) : null);
+            var sequence = new SequenceState(facts, _maxBlocks, history, shape.HasHead && facts.Grammar is { } grammar ? Begin(grammar, facts) : null)
+            {
+                Adapter = facts.AdapterId == 0 ? null : options.Adapters?.Find(facts.AdapterId),
+            };
             if (sequence.Answer?.Problem is { } answerProblem) sequence.Fail(answerProblem, isSound: true);
             if (_rules.FactProblem(facts) is { } factProblem) sequence.Fail(factProblem);
             if (!_sequences.TryAdd(facts.SequenceId, sequence))
@@ -126,7 +151,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
             if (!_sequences.TryGetValue(chunk.SequenceId, out var sequence)) return $"sequence {chunk.SequenceId} is unknown";
             if (sequence.LastStep == _stepNumber) return $"sequence {chunk.SequenceId} has two chunks";
             if (_rules.ChunkProblem(chunk, sequence) is { } problem) return problem;
-            if ((NewBlockProblem(chunk, sequence) ?? PrefixProblem(chunk, sequence)) is { } blockProblem) return blockProblem;
+            if ((NewBlockProblem(chunk, sequence) ?? PrefixProblem(chunk, sequence) ?? AboveProblem(chunk, sequence)) is { } blockProblem) return blockProblem;
 
             sequence.LastStep = _stepNumber;
             foreach (var block in chunk.NewBlocks.Span)
@@ -177,6 +202,19 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         return null;
     }
 
+    /// <summary>Where a chunk ends within the stage, its blocks must hold what is right in the layers behind.</summary>
+    string? AboveProblem(Chunk chunk, SequenceState sequence)
+    {
+        if (chunk.Depth >= shape.EndLayer) return null;
+        for (var i = chunk.Start / KvBlock.Positions; i < BlocksFor(chunk.Start + chunk.Count); i++)
+        {
+            var block = i < sequence.BlockCount ? sequence.Blocks[i] : chunk.NewBlocks.Span[i - sequence.BlockCount];
+            if (!_blocks.IsKeptAbove(block, chunk.Depth))
+                return $"sequence {chunk.SequenceId} goes through layers up to {chunk.Depth - 1} only, but block {block} holds nothing behind";
+        }
+        return null;
+    }
+
     /// <summary>Blocks that are written to, now or later, must be their sequence's alone; and what was copied must be for somebody.</summary>
     string? OwnerProblem(Step step)
     {
@@ -201,6 +239,7 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         for (var i = chunk.Start / KvBlock.Positions; i < sequence.BlockCount; i++)
         {
             var block = sequence.Blocks[i];
+            if (chunk.Depth >= shape.EndLayer) _blocks.ForgetAbove(block);
             var filled = Math.Clamp(chunk.Start + chunk.Count - (i * KvBlock.Positions), 0, KvBlock.Positions);
             var before = Math.Clamp(chunk.Start - (i * KvBlock.Positions), 0, KvBlock.Positions);
             _blocks.Fill(block, filled, sequence.IsDamaged ? Math.Min(_blocks.SoundOf(block), before) : filled);

@@ -1,4 +1,5 @@
 using LlamaCluster.Kernels.Attention;
+using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Grammars;
 using LlamaCluster.Text.Grammars.Matching;
@@ -15,6 +16,15 @@ public sealed record Step(IReadOnlyList<SequenceStart> NewSequences, IReadOnlyLi
 {
     /// <summary>Done in this order, before the chunks run. A target is in no table yet, and one of the chunks puts it into its own.</summary>
     public IReadOnlyList<BlockCopy> Copies { get; init; } = [];
+
+    /// <summary>Rows that go on behind a stage, to the next one. They are the step's first.</summary>
+    /// <param name="endLayer">The layer after the stage's last.</param>
+    public int RowsBeyond(int endLayer)
+    {
+        var rows = 0;
+        for (var i = 0; i < Chunks.Count && Chunks[i].Depth > endLayer; i++) rows += Chunks[i].Count;
+        return rows;
+    }
 }
 
 /// <summary>What does not change while a sequence lives.</summary>
@@ -27,6 +37,9 @@ public sealed record SequenceStart(ulong SequenceId, SamplingOptions Sampling, i
 {
     /// <summary>The form that the answer must have; null: any. Needed on the last stage only.</summary>
     public FollowedGrammar? Grammar { get; init; }
+
+    /// <summary>The adapter that changes the model for this sequence; 0: none.</summary>
+    public ulong AdapterId { get; init; }
 
     /// <summary>Why the sequence cannot run, in one line: its facts are bad. Null as a rule. Its chunks are answered with a failure.</summary>
     public string? Problem { get; init; }
@@ -53,14 +66,21 @@ public sealed record Chunk(
     int Count,
     ReadOnlyMemory<int> Tokens,
     ReadOnlyMemory<int> NewBlocks,
-    int SampleCount);
+    int SampleCount)
+{
+    /// <summary>
+    /// Layers of the model that the chunk goes through, from the first on; all of them as a rule. Where it goes through fewer, its blocks hold keys and
+    /// values in the layers behind already. Chunks of a step come in descending order of this.
+    /// </summary>
+    public int Depth { get; init; } = int.MaxValue;
+}
 
 /// <summary>How a step ended.</summary>
 public abstract record StepOutcome
 {
     StepOutcome() { }
 
-    /// <param name="Samples">On the last stage, one per chunk that was sampled from or reports its prompt, in chunk order; else empty.</param>
+    /// <param name="Samples">On the last stage, one per chunk that was sampled from, reports its prompt or ends an embedded text, in chunk order; else empty.</param>
     public sealed record Completed(IReadOnlyList<SequenceSamples> Samples) : StepOutcome
     {
         /// <summary>
@@ -89,7 +109,11 @@ public sealed record SequenceFailure(ulong SequenceId, string Reason, bool IsSou
 /// Log-probabilities of the chunk's own prompt tokens, from the prompt's second token on, where asked for. Each has the
 /// id of the prompt's token.
 /// </param>
-public sealed record SequenceSamples(ulong SequenceId, IReadOnlyList<SampledToken> Tokens, IReadOnlyList<SampledToken> Prompt);
+public sealed record SequenceSamples(ulong SequenceId, IReadOnlyList<SampledToken> Tokens, IReadOnlyList<SampledToken> Prompt)
+{
+    /// <summary>[D] the prompt's pooled hidden states, with the prompt's last chunk, where asked for; else empty.</summary>
+    public IReadOnlyList<float> Embedding { get; init; } = [];
+}
 
 /// <summary>What a stage may use. All memory that follows from it is allocated once, when the stage is made.</summary>
 public sealed record StageOptions
@@ -104,4 +128,10 @@ public sealed record StageOptions
 
     /// <summary>The most positions that one sequence may have.</summary>
     public required int MaxSequenceLength { get; init; }
+
+    /// <summary>What sequences may name as their adapters. Null: none may be named, and nothing is allocated for them.</summary>
+    public ShardAdapters? Adapters { get; init; }
+
+    /// <summary>KV of a stage before, of which this one takes the layers that it has too. Null: none.</summary>
+    public KeptBlocks? Kept { get; init; }
 }

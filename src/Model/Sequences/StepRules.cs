@@ -14,6 +14,7 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
         for (var i = 0; i < step.Chunks.Count; i++)
         {
             var chunk = step.Chunks[i];
+            if (i > 0 && chunk.Depth > step.Chunks[i - 1].Depth) return $"sequence {chunk.SequenceId} goes through more layers than the one before it";
             if (chunk.Count < 1) return $"sequence {chunk.SequenceId} has a chunk of {chunk.Count} positions";
             rows += chunk.Count;
         }
@@ -31,10 +32,13 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
 
     /// <summary>What is wrong with a sequence's facts without contradicting anything: the sequence fails, and the step is run.</summary>
     public string? FactProblem(SequenceStart facts) =>
-        facts.Problem ?? (shape.HasHead ? SamplingRanges.FirstProblem(facts.Sampling, config.VocabularySize) : null);
+        facts.Problem ?? AdapterProblem(facts) ?? (shape.HasHead ? SamplingRanges.FirstProblem(facts.Sampling, config.VocabularySize) : null);
 
     public string? ChunkProblem(Chunk chunk, SequenceState sequence) =>
-        PositionProblem(chunk, sequence) ?? TokenProblem(chunk) ?? SampleProblem(chunk) ?? HistoryProblem(chunk, sequence);
+        PositionProblem(chunk, sequence) ?? DepthProblem(chunk, sequence) ?? TokenProblem(chunk) ?? SampleProblem(chunk) ?? PoolingProblem(chunk, sequence) ?? HistoryProblem(chunk, sequence);
+
+    string? AdapterProblem(SequenceStart facts) =>
+        facts.AdapterId == 0 || options.Adapters?.Find(facts.AdapterId) is not null ? null : $"its adapter {facts.AdapterId} is not loaded here";
 
     string Tokens => $"ids are from 0 to {config.VocabularySize - 1}";
 
@@ -47,6 +51,16 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
         return chunk.Start + (long)chunk.Count <= options.MaxSequenceLength
             ? null
             : $"sequence {chunk.SequenceId} would have {chunk.Start + (long)chunk.Count} positions; this stage has room for {options.MaxSequenceLength}";
+    }
+
+    /// <summary>A chunk that does not go through all layers ends with a block, or goes on as deep; and it cannot be sampled from.</summary>
+    string? DepthProblem(Chunk chunk, SequenceState sequence)
+    {
+        if (chunk.Depth <= shape.FirstLayer) return $"sequence {chunk.SequenceId} goes through {chunk.Depth} layers, none of which is this stage's";
+        if (chunk.Depth < shape.TotalLayers && chunk.SampleCount > 0) return $"sequence {chunk.SequenceId} goes through {chunk.Depth} layers, but is to be sampled";
+        return !sequence.IsNew && chunk.Depth != sequence.Depth && chunk.Start % KvBlock.Positions != 0
+            ? $"sequence {chunk.SequenceId} goes through another number of layers from position {chunk.Start} on, which is within a block"
+            : null;
     }
 
     static string Expected(SequenceState sequence) => sequence switch
@@ -66,6 +80,12 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
         return null;
     }
 
+    /// <summary>What is embedded ends with its prompt.</summary>
+    static string? PoolingProblem(Chunk chunk, SequenceState sequence)
+        => sequence.Sampling.Pooling != Pooling.None && chunk.Start + chunk.Count > sequence.PromptLength
+            ? $"sequence {chunk.SequenceId} is to be embedded, but goes on to position {chunk.Start + chunk.Count - 1}, behind its prompt of {sequence.PromptLength} tokens"
+            : null;
+
     static string? SampleProblem(Chunk chunk) => chunk.SampleCount < 0 || chunk.SampleCount > chunk.Count
         ? $"sequence {chunk.SequenceId} is to be sampled at {chunk.SampleCount} of {chunk.Count} positions"
         : null;
@@ -80,6 +100,8 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
             return $"sequence {chunk.SequenceId} has a grammar and starts at position {chunk.Start}, but a history of {sequence.PromptLength + answer.Count} tokens";
         if (sequence.Sampling.PromptLogprobs && chunk.Start > 0 && chunk.Start < sequence.PromptLength)
             return $"sequence {chunk.SequenceId} wants log-probabilities of its prompt, but starts within it, at position {chunk.Start}";
+        if (sequence.Sampling.Pooling != Pooling.None && chunk.Start > 0)
+            return $"sequence {chunk.SequenceId} is to be embedded, but starts at position {chunk.Start}";
         return null;
     }
 }

@@ -26,18 +26,37 @@ sealed record LayerWeights
     /// <summary>[D, H * E]</summary>
     public required ColumnSlice AttentionOutput { get; init; }
 
+    /// <summary>Null as a rule.</summary>
+    public required BiasWeights? Biases { get; init; }
+
     /// <summary>[D]</summary>
     public required float[] FfnNorm { get; init; }
 
-    /// <summary>[F, D]</summary>
-    public required PackedMatrix Gate { get; init; }
+    /// <summary>Null where the layer has experts.</summary>
+    public required FeedForwardWeights? FeedForward { get; init; }
 
-    /// <summary>[F, D]</summary>
-    public required PackedMatrix Up { get; init; }
-
-    /// <summary>[D, F]</summary>
-    public required ColumnSlice Down { get; init; }
+    /// <summary>Null where the layer is dense.</summary>
+    public required ExpertWeights? Experts { get; init; }
 }
+
+/// <summary>What is added to the outputs of attention's matrices, whole on every rank: of all heads.</summary>
+/// <param name="Query">[H * E]; null, as are keys' and values', where only the output has a bias.</param>
+/// <param name="Key">[G * E]</param>
+/// <param name="Value">[G * E]</param>
+/// <param name="Output">[D], added once to the sum of all ranks; null where there is none.</param>
+sealed record BiasWeights(float[]? Query, float[]? Key, float[]? Value, float[]? Output);
+
+/// <summary>A SwiGLU feed-forward: a dense layer's, or one expert.</summary>
+/// <param name="Gate">[F, D]</param>
+/// <param name="Up">[F, D]</param>
+/// <param name="Down">[D, F]</param>
+sealed record FeedForwardWeights(PackedMatrix Gate, PackedMatrix Up, ColumnSlice Down);
+
+/// <summary>The experts of one layer, of each the rank's own columns.</summary>
+/// <param name="Router">[N, D], whole on every rank: all ranks choose the same experts.</param>
+/// <param name="All">[N]</param>
+/// <param name="Shared">The one that all rows use, if there is one.</param>
+sealed record ExpertWeights(PackedMatrix Router, IReadOnlyList<FeedForwardWeights> All, FeedForwardWeights? Shared);
 
 /// <summary>The rows of a matrix whose outputs one rank computes.</summary>
 /// <param name="First">Within the matrix; a multiple of 16.</param>
@@ -55,28 +74,37 @@ sealed record ColumnSlice(PackedMatrix Matrix, int First, int Before, bool Share
 
 /// <summary>
 /// Which part of each tensor one rank of a stage needs: of Q, K, V, gate and up its rows, of O and down its columns (with those that are stored in
-/// blocks with them), of the head its rows, the norms whole. The embedding is whole on every rank of the first stage: a step reads a few
+/// blocks with them), the same of every expert, of the head its rows, norms, biases and routers whole. The embedding is whole on every rank of the first stage: a step reads a few
 /// rows of it, for which the ranks need not meet.
 /// </summary>
 public sealed class ShardParts
 {
     readonly Dictionary<string, Func<TensorInfo, TensorPart>> _cuts = new(StringComparer.Ordinal);
 
-    public ShardParts(LlamaConfig config, StageShape shape, StageSlice slice) : this(config, shape, slice, shape.LayerCount) { }
+    public ShardParts(LlamaConfig config, StageShape shape, StageSlice slice) : this(config, shape, slice, LayersHeld(config, shape, alike: false)) { }
 
-    /// <param name="layers">As many of the stage's layers, the first ones.</param>
-    ShardParts(LlamaConfig config, StageShape shape, StageSlice slice, int layers)
+    /// <param name="layers">Those of the stage that are held.</param>
+    ShardParts(LlamaConfig config, StageShape shape, StageSlice slice, IEnumerable<int> layers)
     {
         if (shape.Embeds) _cuts.Add(LlamaTensors.Embedding, TensorPart.Whole);
-        for (var layer = shape.FirstLayer; layer < shape.FirstLayer + layers; layer++) AddLayer(layer, config.HeadSize, slice);
+        foreach (var layer in layers) AddLayer(config, layer, slice);
         if (!shape.HasHead) return;
         _cuts.Add(LlamaTensors.OutputNorm, TensorPart.Whole);
         _cuts.TryAdd(HeadName(config), Rows(slice.Vocabulary));
     }
 
-    /// <summary>What of a model a rank holds in memory: where all layers are alike, one of them.</summary>
+    /// <summary>What of a model a rank holds in memory: where layers are alike, one of each kind.</summary>
     public static ShardParts Held(IModelWeights weights, StageShape shape, StageSlice slice) =>
-        new(weights.Config, shape, slice, weights.LayersAreAlike ? 1 : shape.LayerCount);
+        new(weights.Config, shape, slice, LayersHeld(weights.Config, shape, weights.LayersAreAlike));
+
+    /// <summary>The stage's layers; where layers are alike, the first of each kind.</summary>
+    public static IReadOnlyList<int> LayersHeld(LlamaConfig config, StageShape shape, bool alike)
+    {
+        List<int> held = [];
+        for (var layer = shape.FirstLayer; layer < shape.FirstLayer + shape.LayerCount; layer++)
+            if (!alike || !held.Exists(first => config.AreAlike(first, layer))) held.Add(layer);
+        return held;
+    }
 
     /// <summary>The head's tensor: the embedding where the two are tied.</summary>
     public static string HeadName(LlamaConfig config) => config.TiedEmbeddings ? LlamaTensors.Embedding : LlamaTensors.Output;
@@ -87,18 +115,32 @@ public sealed class ShardParts
     /// <summary>Exactly the parts that the rank needs, out of all of a model's tensors.</summary>
     public IReadOnlyList<TensorPart> Of(IReadOnlyList<TensorInfo> tensors) => [.. tensors.Select(Of).OfType<TensorPart>()];
 
-    void AddLayer(int layer, int headSize, StageSlice slice)
+    void AddLayer(LlamaConfig config, int layer, StageSlice slice)
     {
-        var (queries, keys) = (Widths(slice.Heads, headSize), Widths(slice.KvHeads, headSize));
+        var (queries, keys) = (Widths(slice.Heads, config.HeadSize), Widths(slice.KvHeads, config.HeadSize));
         Add("attn_norm", TensorPart.Whole);
         Add(LlamaTensors.Query, Rows(queries));
         Add(LlamaTensors.Key, Rows(keys));
-        Add("attn_v", Rows(keys));
-        Add("attn_output", Columns(queries));
+        Add(LlamaTensors.Value, Rows(keys));
+        Add(LlamaTensors.AttentionOutput, Columns(queries));
+        foreach (var bias in LlamaTensors.BiasesOf(config, layer)) _cuts.Add(bias.Name, TensorPart.Whole);
         Add("ffn_norm", TensorPart.Whole);
-        Add("ffn_gate", Rows(slice.Ffn));
-        Add("ffn_up", Rows(slice.Ffn));
-        Add(LlamaTensors.Down, Columns(slice.Ffn));
+        if (!config.HasExperts(layer))
+        {
+            AddFeedForward("", slice.Ffn);
+            return;
+        }
+        var experts = config.Experts!;
+        Add(ExpertTensors.Router, TensorPart.Whole);
+        for (var expert = 0; expert < experts.Count; expert++) AddFeedForward(ExpertTensors.Suffix(expert), slice.ExpertFfn);
+        if (experts.HasShared) AddFeedForward(ExpertTensors.Shared, slice.ExpertFfn);
+
+        void AddFeedForward(string suffix, IndexRange columns)
+        {
+            Add("ffn_gate" + suffix, Rows(columns));
+            Add("ffn_up" + suffix, Rows(columns));
+            Add(LlamaTensors.Down + suffix, Columns(columns));
+        }
 
         void Add(string part, Func<TensorInfo, TensorPart> cut) => _cuts.Add(LlamaTensors.OfLayer(layer, part), cut);
     }

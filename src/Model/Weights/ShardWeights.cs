@@ -19,8 +19,10 @@ public sealed class ShardWeights : IDisposable
         var config = source.Config;
         Slice = slice;
         if (shape.Embeds) Embedding = loader.Matrix(LlamaTensors.Embedding, config.VocabularySize, config.HiddenSize);
-        var loaded = Enumerable.Range(shape.FirstLayer, source.LayersAreAlike ? 1 : shape.LayerCount).Select(layer => Layer(loader, config, slice, layer)).ToArray();
-        Layers = source.LayersAreAlike ? [.. Enumerable.Repeat(loaded[0], shape.LayerCount)] : loaded;
+        var held = ShardParts.LayersHeld(config, shape, source.LayersAreAlike).Select(layer => (Layer: layer, Weights: Layer(loader, config, slice, layer))).ToArray();
+        Layers = source.LayersAreAlike
+            ? [.. Enumerable.Range(shape.FirstLayer, shape.LayerCount).Select(layer => held.First(like => config.AreAlike(like.Layer, layer)).Weights)]
+            : [.. held.Select(layer => layer.Weights)];
         if (shape.HasHead)
         {
             OutputNorm = loader.Vector(LlamaTensors.OutputNorm, config.HiddenSize);
@@ -45,7 +47,7 @@ public sealed class ShardWeights : IDisposable
     /// <summary>[V, D], on the stage that embeds.</summary>
     internal PackedMatrix? Embedding { get; }
 
-    /// <summary>The stage's layers in order. Where the model's layers are alike, all of them are the same object.</summary>
+    /// <summary>The stage's layers in order. Where the model's layers are alike, all of a kind are the same object.</summary>
     internal IReadOnlyList<LayerWeights> Layers { get; }
 
     /// <summary>[D], on the stage with the head.</summary>
@@ -60,12 +62,26 @@ public sealed class ShardWeights : IDisposable
         var previous = Head?.Matrix;
         foreach (var layer in Layers.Reverse())
         {
-            layer.Down.Matrix.Next = previous;
-            layer.Gate.Next = layer.Down.Matrix;
-            layer.AttentionOutput.Matrix.Next = layer.Gate;
+            layer.AttentionOutput.Matrix.Next = layer.FeedForward is { } dense ? Link(dense, previous) : LinkExperts(layer.Experts!, previous);
             layer.Query.Next = layer.AttentionOutput.Matrix;
             previous = layer.Query;
         }
+    }
+
+    /// <returns>Its first matrix.</returns>
+    static PackedMatrix Link(FeedForwardWeights weights, PackedMatrix? next)
+    {
+        weights.Down.Matrix.Next = next;
+        weights.Gate.Next = weights.Down.Matrix;
+        return weights.Gate;
+    }
+
+    /// <summary>Which expert follows the router or the shared expert is not known before. After an expert comes the next layer, as a rule.</summary>
+    static PackedMatrix LinkExperts(ExpertWeights experts, PackedMatrix? next)
+    {
+        experts.Router.Next = experts.Shared is { } shared ? Link(shared, null) : null;
+        foreach (var expert in experts.All) Link(expert, next);
+        return experts.Router;
     }
 
     /// <summary>Exactly the tensors that <see cref="Load(IModelWeights, StageShape, ComputeThreads, IProgress{long}, CancellationToken)"/> reads for a stage that is not split, out of all of a model's.</summary>
@@ -132,7 +148,7 @@ public sealed class ShardWeights : IDisposable
 
     static LayerWeights Layer(WeightLoader loader, LlamaConfig config, StageSlice slice, int layer)
     {
-        var (d, f) = (config.HiddenSize, config.FfnSize);
+        var d = config.HiddenSize;
         var (q, kv) = (config.HeadCount * config.HeadSize, config.KvHeadCount * config.HeadSize);
         string Name(string part) => LlamaTensors.OfLayer(layer, part);
         return new LayerWeights
@@ -140,12 +156,30 @@ public sealed class ShardWeights : IDisposable
             AttentionNorm = loader.Vector(Name("attn_norm"), d),
             Query = loader.Matrix(Name(LlamaTensors.Query), q, d),
             Key = loader.Matrix(Name(LlamaTensors.Key), kv, d),
-            Value = loader.Matrix(Name("attn_v"), kv, d),
-            AttentionOutput = loader.Columns(Name("attn_output"), d, q, slice.Heads.First * config.HeadSize, slice.HeadUnit * config.HeadSize),
+            Value = loader.Matrix(Name(LlamaTensors.Value), kv, d),
+            AttentionOutput = loader.Columns(Name(LlamaTensors.AttentionOutput), d, q, slice.Heads.First * config.HeadSize, slice.HeadUnit * config.HeadSize),
+            Biases = config.Biases is AttentionBiases.None ? null : Biases(),
             FfnNorm = loader.Vector(Name("ffn_norm"), d),
-            Gate = loader.Matrix(Name("ffn_gate"), f, d),
-            Up = loader.Matrix(Name("ffn_up"), f, d),
-            Down = loader.Columns(Name(LlamaTensors.Down), d, f, slice.Ffn.First, slice.FfnUnit),
+            FeedForward = config.HasExperts(layer) ? null : FeedForward("", config.FfnSize, slice.Ffn.First, slice.FfnUnit),
+            Experts = config.HasExperts(layer) ? Experts(config.Experts!) : null,
         };
+
+        BiasWeights Biases() => new(
+            Bias(AttentionBiases.Inputs, LlamaTensors.Query, q), Bias(AttentionBiases.Inputs, LlamaTensors.Key, kv),
+            Bias(AttentionBiases.Inputs, LlamaTensors.Value, kv), Bias(AttentionBiases.Output, LlamaTensors.AttentionOutput, d));
+
+        float[]? Bias(AttentionBiases kind, string part, int length) =>
+            config.Biases.HasFlag(kind) ? loader.Vector(LlamaTensors.BiasOfLayer(layer, part), length) : null;
+
+        FeedForwardWeights FeedForward(string suffix, int f, int first, int unit) => new(
+            loader.Matrix(Name("ffn_gate" + suffix), f, d), loader.Matrix(Name("ffn_up" + suffix), f, d),
+            loader.Columns(Name(LlamaTensors.Down + suffix), d, f, first, unit));
+
+        ExpertWeights Experts(ExpertMixture experts) => new(
+            loader.Matrix(Name(ExpertTensors.Router), experts.Count, d),
+            [.. Enumerable.Range(0, experts.Count).Select(expert => Expert(ExpertTensors.Suffix(expert)))],
+            experts.HasShared ? Expert(ExpertTensors.Shared) : null);
+
+        FeedForwardWeights Expert(string suffix) => FeedForward(suffix, config.Experts!.FfnSize, slice.ExpertFfn.First, slice.ExpertFfnUnit);
     }
 }

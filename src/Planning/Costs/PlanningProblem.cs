@@ -10,7 +10,7 @@ public sealed class PlanningProblem
     /// <summary>More ranks exchange more data than they save work, and they would make a search slow.</summary>
     const int MostRanks = 64;
 
-    readonly double[] _attentionBytes, _feedForwardBytes, _normBytes;
+    readonly double[] _attentionBytes, _feedForwardBytes, _expertBytes, _normBytes;
     readonly ConcurrentDictionary<RankShares, RankFractions[]> _fractions = new();
 
     public PlanningProblem(ModelFootprint model, ClusterProfile cluster, PlanGoal goal, Overheads overheads)
@@ -19,6 +19,7 @@ public sealed class PlanningProblem
         MaxRanks = Math.Min(RankLimitOf(model), cluster.Workers.Count);
         _attentionBytes = Sums(model.Layers.Select(layer => layer.AttentionBytes));
         _feedForwardBytes = Sums(model.Layers.Select(layer => layer.FeedForwardBytes));
+        _expertBytes = Sums(model.Layers.Select(layer => layer.Experts?.Bytes ?? 0));
         _normBytes = Sums(model.Layers.Select(layer => (double)layer.NormBytes));
     }
 
@@ -44,10 +45,22 @@ public sealed class PlanningProblem
     });
 
     /// <summary>The bytes of a range of layers in a worker's memory.</summary>
-    public (double Attention, double FeedForward, double Norms) LayerBytes(int first, int count)
+    public LayerBytes LayerBytes(int first, int count)
     {
-        var end = first + (Model.LayersAreAlike ? Math.Min(1, count) : count);
-        return (_attentionBytes[end] - _attentionBytes[first], _feedForwardBytes[end] - _feedForwardBytes[first], _normBytes[end] - _normBytes[first]);
+        if (!Model.LayersAreAlike) return BytesBetween(first, first + count);
+        var (dense, experts) = (FirstOf(first, count, hasExperts: false), FirstOf(first, count, hasExperts: true));
+        return (dense is { } d ? BytesBetween(d, d + 1) : default) + (experts is { } e ? BytesBetween(e, e + 1) : default);
+    }
+
+    LayerBytes BytesBetween(int first, int end) => new(
+        _attentionBytes[end] - _attentionBytes[first], _feedForwardBytes[end] - _feedForwardBytes[first], _expertBytes[end] - _expertBytes[first],
+        _normBytes[end] - _normBytes[first]);
+
+    int? FirstOf(int first, int count, bool hasExperts)
+    {
+        for (var layer = first; layer < first + count; layer++)
+            if (Model.Layers[layer].Experts is not null == hasExperts) return layer;
+        return null;
     }
 
     /// <summary>Prefix sums: element i is the sum of the first i values.</summary>
@@ -59,10 +72,21 @@ public sealed class PlanningProblem
     }
 }
 
+/// <summary>Bytes of some layers by their parts.</summary>
+public readonly record struct LayerBytes(double Attention, double FeedForward, double Experts, double Norms)
+{
+    public static LayerBytes operator +(LayerBytes a, LayerBytes b) =>
+        new(a.Attention + b.Attention, a.FeedForward + b.FeedForward, a.Experts + b.Experts, a.Norms + b.Norms);
+
+    /// <summary>What a rank holds of them.</summary>
+    public double Of(RankFractions rank) => Attention * rank.Attention + FeedForward * rank.FeedForward + Experts * rank.Experts + Norms;
+}
+
 /// <summary>A rank's part of a model, each from 0 to 1.</summary>
 /// <param name="Attention">Q, K, V and O together.</param>
 /// <param name="Kv">The KV cache.</param>
-public readonly record struct RankFractions(double Attention, double Kv, double FeedForward, double Vocabulary)
+/// <param name="Experts">Every expert.</param>
+public readonly record struct RankFractions(double Attention, double Kv, double FeedForward, double Experts, double Vocabulary)
 {
     public static RankFractions Of(RankSlice slice, SplitSizes model)
     {
@@ -71,6 +95,7 @@ public readonly record struct RankFractions(double Attention, double Kv, double 
             (slice.Heads.Count + slice.KvHeads.Count) / (heads + kvHeads),
             slice.KvHeads.Count / kvHeads,
             (double)slice.Ffn.Count / model.FfnSize,
+            (double)slice.ExpertFfn.Count / Math.Max(1, model.ExpertFfnSize),
             (double)slice.Vocabulary.Count / model.VocabularySize);
     }
 }

@@ -24,7 +24,7 @@ sealed class RankPace
     /// Products of some rows with weights. Reading and multiplying overlap in part. Measurements fit the hypotenuse of the two times: the root of the sum of
     /// their squares.
     /// </summary>
-    public TimeParts Product(TypedWeights weights, double fraction, int rows)
+    public TimeParts Product(TypedWeights weights, double fraction, double rows)
     {
         if (weights.Elements == 0) return default;
         var part = weights.Share(fraction);

@@ -50,8 +50,7 @@ sealed class StageGroup
     {
         var (model, share) = (_problem.Model, _fractions[rank]);
         var (embeds, hasHead) = (first == 0, first + count == model.LayerCount);
-        var (attention, feedForward, norms) = _problem.LayerBytes(first, count);
-        var weights = attention * share.Attention + feedForward * share.FeedForward + norms;
+        var weights = _problem.LayerBytes(first, count).Of(share);
         if (embeds) weights += model.Embedding.Bytes;
         // A tied head needs no memory beside the embedding.
         if (hasHead && !(embeds && model.TiedEmbeddings)) weights += model.Head.Bytes * share.Vocabulary;

@@ -53,11 +53,16 @@ sealed class StageTimes
         var time = pace.Program(_problem.Overheads.LayerSeconds);
         foreach (var weights in layer.Attention) time += pace.Product(weights, share.Attention, load.Rows);
         foreach (var weights in layer.FeedForward) time += pace.Product(weights, share.FeedForward, load.Rows);
-        return time + pace.Attend(KvBytes(share, load));
+        if (layer.Experts is { } experts)
+        {
+            foreach (var weights in experts.Shared) time += pace.Product(weights, share.Experts, load.Rows);
+            foreach (var weights in experts.UsedBy(load.Rows)) time += pace.Product(weights, share.Experts, experts.RowsOfEach(load.Rows));
+        }
+        return time + pace.Attend(KvBytes(share, load, layer.Window));
     }
 
-    double KvBytes(RankFractions share, StepLoad load) =>
-        (double)load.Rows * load.Positions * _problem.Model.KvPositionBytes * share.Kv;
+    double KvBytes(RankFractions share, StepLoad load, int? window) =>
+        (double)load.Rows * Math.Min(load.Positions, window ?? load.Positions) * _problem.Model.KvPositionBytes * share.Kv;
 
     TimeParts HeadOf(RankPace pace, RankFractions share, StepLoad load) =>
         pace.Product(_problem.Model.Head, share.Vocabulary, load.SampledRows)

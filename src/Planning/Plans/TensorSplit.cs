@@ -15,6 +15,9 @@ public sealed record SplitSizes
     /// <summary>F.</summary>
     public required int FfnSize { get; init; }
 
+    /// <summary>F': width of an expert; 0 if the model has none.</summary>
+    public int ExpertFfnSize { get; init; }
+
     /// <summary>V.</summary>
     public required int VocabularySize { get; init; }
 
@@ -27,7 +30,11 @@ public sealed record SplitSizes
 /// <param name="KvHeads">The KV heads of these query heads: rows of K and V. With more ranks than KV heads, several ranks hold the same KV head.</param>
 /// <param name="Ffn">Rows of gate and up, columns of down.</param>
 /// <param name="Vocabulary">Rows of the head.</param>
-public sealed record RankSlice(IndexRange Heads, IndexRange KvHeads, IndexRange Ffn, IndexRange Vocabulary);
+public sealed record RankSlice(IndexRange Heads, IndexRange KvHeads, IndexRange Ffn, IndexRange Vocabulary)
+{
+    /// <summary>The same of every expert; empty if the model has none.</summary>
+    public IndexRange ExpertFfn { get; init; }
+}
 
 /// <summary>
 /// All arithmetic of splitting layers over the ranks of a tensor group. Immutable and pure: the same sizes and shares give the same slices on
@@ -35,7 +42,8 @@ public sealed record RankSlice(IndexRange Heads, IndexRange KvHeads, IndexRange 
 /// <para>
 /// Each rank's part is as close to its share as the units allow (see <see cref="Apportionment"/>). Attention is divided by KV heads with their
 /// query heads, or by query heads if there are more ranks than KV heads. The feed-forward is divided by whole quantisation blocks, or by
-/// <see cref="FineColumns"/> columns if there are fewer blocks than ranks. The output head is divided by <see cref="RowGroup.Rows"/> rows.
+/// <see cref="FineColumns"/> columns if there are fewer blocks than ranks; so is every expert, which therefore works on all ranks at a time.
+/// The output head is divided by <see cref="RowGroup.Rows"/> rows.
 /// </para>
 /// </summary>
 public sealed class TensorSplit
@@ -48,11 +56,15 @@ public sealed class TensorSplit
     TensorSplit(SplitSizes sizes, RankShares shares)
     {
         var heads = Apportionment.DivideHeads(sizes.HeadCount, sizes.KvHeadCount, shares);
-        var ffn = Divide(sizes.FfnSize, ColumnsCutTogether(sizes, shares.Count), shares);
+        var ffn = Divide(sizes.FfnSize, ColumnsCutTogether(sizes, sizes.FfnSize, shares.Count), shares);
+        var experts = sizes.ExpertFfnSize == 0
+            ? new IndexRange[shares.Count]
+            : Divide(sizes.ExpertFfnSize, ColumnsCutTogether(sizes, sizes.ExpertFfnSize, shares.Count), shares);
         var vocabulary = Divide(sizes.VocabularySize, RowGroup.Rows, shares);
         var group = sizes.HeadCount / sizes.KvHeadCount;
-        _slices = [.. Enumerable.Range(0, shares.Count).Select(rank => new RankSlice(heads[rank], KvHeadsOf(heads[rank], group), ffn[rank], vocabulary[rank]))];
-        (HeadUnit, FfnUnit) = (UnitOf(heads), UnitOf(ffn));
+        _slices = [.. Enumerable.Range(0, shares.Count).Select(rank =>
+            new RankSlice(heads[rank], KvHeadsOf(heads[rank], group), ffn[rank], vocabulary[rank]) { ExpertFfn = experts[rank] })];
+        (HeadUnit, FfnUnit, ExpertFfnUnit) = (UnitOf(heads), UnitOf(ffn), UnitOf(experts));
     }
 
     public int RankCount => _slices.Length;
@@ -63,11 +75,18 @@ public sealed class TensorSplit
     /// <summary>Every rank's first feed-forward column is a multiple of this, the greatest such number; 0 if there is one rank.</summary>
     public int FfnUnit { get; }
 
+    /// <summary>Every rank's first column of an expert is a multiple of this, the greatest such number; 0 if there is one rank or no expert.</summary>
+    public int ExpertFfnUnit { get; }
+
     public RankSlice this[int rank] => _slices[rank];
 
     /// <summary>The most ranks that can share a model of these sizes; at least 1.</summary>
-    public static int MaxRanks(SplitSizes sizes) => Math.Min(
-        RankShares.MaxRanks, Math.Min(sizes.HeadCount, Math.Min(Units(sizes.FfnSize, FineColumns), Units(sizes.VocabularySize, RowGroup.Rows))));
+    public static int MaxRanks(SplitSizes sizes)
+    {
+        var columns = Units(sizes.FfnSize, FineColumns);
+        if (sizes.ExpertFfnSize > 0) columns = Math.Min(columns, Units(sizes.ExpertFfnSize, FinestColumns(sizes)));
+        return Math.Min(RankShares.MaxRanks, Math.Min(sizes.HeadCount, Math.Min(columns, Units(sizes.VocabularySize, RowGroup.Rows))));
+    }
 
     /// <summary>One line that says why the split is impossible; null if it is possible.</summary>
     public static string? FirstProblem(SplitSizes sizes, RankShares shares)
@@ -76,6 +95,8 @@ public sealed class TensorSplit
         if (shares.Count > sizes.HeadCount) return $"{shares.Count} ranks cannot share {sizes.HeadCount} query heads";
         if (shares.Count > Units(sizes.FfnSize, FineColumns))
             return $"{shares.Count} ranks cannot share a feed-forward of {sizes.FfnSize}, each at least {FineColumns} columns";
+        if (sizes.ExpertFfnSize > 0 && shares.Count > Units(sizes.ExpertFfnSize, FinestColumns(sizes)))
+            return $"{shares.Count} ranks cannot share experts of {sizes.ExpertFfnSize}, each at least {FinestColumns(sizes)} columns";
         return shares.Count > Units(sizes.VocabularySize, RowGroup.Rows)
             ? $"{shares.Count} ranks cannot share a vocabulary of {sizes.VocabularySize}, each at least {RowGroup.Rows} rows"
             : null;
@@ -104,11 +125,15 @@ public sealed class TensorSplit
             : null;
     }
 
-    static int ColumnsCutTogether(SplitSizes sizes, int ranks)
+    static int ColumnsCutTogether(SplitSizes sizes, int width, int ranks)
     {
         var block = Math.Max(FineColumns, sizes.ColumnBlock);
-        return ranks <= Units(sizes.FfnSize, block) ? block : FineColumns;
+        if (ranks <= Units(width, block)) return block;
+        return ranks <= Units(width, FineColumns) ? FineColumns : FinestColumns(sizes);
     }
+
+    /// <summary>Experts may be narrow. Those of floats are cut between the rows that a product interleaves.</summary>
+    static int FinestColumns(SplitSizes sizes) => sizes.ColumnBlock == 1 ? RowGroup.Rows : FineColumns;
 
     /// <summary>Consecutive ranges of whole units; the last unit may be shorter.</summary>
     static IndexRange[] Divide(int total, int unit, RankShares shares)

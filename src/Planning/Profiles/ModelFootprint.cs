@@ -14,18 +14,56 @@ public readonly record struct TypedWeights(string Type, double Elements, double 
 }
 
 /// <summary>The weights of one layer. Attention is split by KV-head groups and the feed-forward by columns, so a rank's shares of them differ.</summary>
-/// <param name="NormBytes">Every rank holds all norms.</param>
+/// <param name="FeedForward">A dense layer's.</param>
+/// <param name="NormBytes">Every rank holds all norms, and the router of experts.</param>
 public sealed record LayerFootprint(IReadOnlyList<TypedWeights> Attention, IReadOnlyList<TypedWeights> FeedForward, long NormBytes)
 {
+    /// <summary>Null: the layer is dense.</summary>
+    public ExpertFootprint? Experts { get; init; }
+
+    /// <summary>Positions that attention sees at most; null: all.</summary>
+    public int? Window { get; init; }
+
     public double AttentionBytes { get; } = Attention.Sum(weights => weights.Bytes);
 
     public double FeedForwardBytes { get; } = FeedForward.Sum(weights => weights.Bytes);
 
-    public double Bytes => AttentionBytes + FeedForwardBytes + NormBytes;
+    public double Bytes => AttentionBytes + FeedForwardBytes + NormBytes + (Experts?.Bytes ?? 0);
+
+    /// <summary>Bytes that one row of activations meets: of experts, those that it uses.</summary>
+    public double ActiveBytes => AttentionBytes + FeedForwardBytes + NormBytes + (Experts?.ActiveBytes ?? 0);
 
     /// <summary>Whether both layers have the same types and sizes.</summary>
     public bool IsLike(LayerFootprint other) =>
-        NormBytes == other.NormBytes && Attention.SequenceEqual(other.Attention) && FeedForward.SequenceEqual(other.FeedForward);
+        NormBytes == other.NormBytes && Attention.SequenceEqual(other.Attention) && FeedForward.SequenceEqual(other.FeedForward)
+        && Window == other.Window && (Experts is { } experts ? other.Experts is { } others && experts.IsLike(others) : other.Experts is null);
+}
+
+/// <summary>The experts of one layer. Each is split by columns, so all ranks work on the same expert at a time.</summary>
+/// <param name="All">All experts together.</param>
+/// <param name="Shared">The expert that every row uses; empty if there is none.</param>
+/// <param name="UsedCount">Experts that a row chooses.</param>
+public sealed record ExpertFootprint(IReadOnlyList<TypedWeights> All, IReadOnlyList<TypedWeights> Shared, int Count, int UsedCount)
+{
+    public double Bytes => All.Sum(weights => weights.Bytes) + SharedBytes;
+
+    /// <summary>Bytes that one row meets.</summary>
+    public double ActiveBytes => All.Sum(weights => weights.Bytes) * UsedCount / Count + SharedBytes;
+
+    double SharedBytes => Shared.Sum(weights => weights.Bytes);
+
+    /// <summary>The weights that some of so many rows use.</summary>
+    public IEnumerable<TypedWeights> UsedBy(int rows)
+    {
+        var used = ExpertUse.ShareUsed(Count, UsedCount, rows);
+        return All.Select(weights => weights.Share(used));
+    }
+
+    /// <summary>Rows that each expert has that is used at all.</summary>
+    public double RowsOfEach(int rows) => ExpertUse.RowsOfEach(Count, UsedCount, rows);
+
+    public bool IsLike(ExpertFootprint other) =>
+        (Count, UsedCount) == (other.Count, other.UsedCount) && All.SequenceEqual(other.All) && Shared.SequenceEqual(other.Shared);
 }
 
 /// <summary>A model's sizes and the weight of its parts: everything that planning needs to know about a model.</summary>
@@ -45,7 +83,7 @@ public sealed record ModelFootprint(
     /// <summary>The head is the embedding matrix.</summary>
     public required bool TiedEmbeddings { get; init; }
 
-    /// <summary>A worker holds the weights of one layer only, however many layers it runs.</summary>
+    /// <summary>A worker holds the weights of one layer only, however many layers it runs; of one dense layer and one with experts if it runs both.</summary>
     public bool LayersAreAlike { get; init; }
 
     public int LayerCount => Layers.Count;
@@ -57,6 +95,12 @@ public sealed record ModelFootprint(
     public double KvPositionBytes => (double)KvBlockBytes / KvBlock.Positions;
 
     public double Bytes => Layers.Sum(layer => layer.Bytes) + Embedding.Bytes + (TiedEmbeddings ? 0 : Head.Bytes);
+
+    /// <summary>Bytes that are read for a token of one stream: without the embedding, and of experts those that the token uses.</summary>
+    public double ActiveBytes => Layers.Sum(layer => layer.ActiveBytes) + Head.Bytes;
+
+    /// <summary>Whether tokens do not use all of the weights.</summary>
+    public bool HasExperts => Layers.Any(layer => layer.Experts is not null);
 
     static int[] KindsOf(IReadOnlyList<LayerFootprint> layers)
     {

@@ -53,13 +53,21 @@ interface ISessionGrain : IGrainWithStringKey
 
 /// <summary>The right to be the one turn of a session.</summary>
 /// <param name="Epoch">The session's epoch when the turn began.</param>
+/// <param name="Holder">The silo through which it was asked for. When that is dead, so is the turn.</param>
 [GenerateSerializer, Immutable]
-public sealed record SessionLease(Guid Id, long Epoch);
+public sealed record SessionLease(Guid Id, long Epoch, string Holder = "");
 
 /// <param name="Wait">How long to wait for another turn's end; zero: not at all.</param>
 /// <param name="Fresh">What the session begins as if there is none; null: then there is no turn.</param>
 [GenerateSerializer, Immutable]
-public sealed record BeginTurn(TimeSpan Wait, SessionState? Fresh);
+public sealed record BeginTurn(TimeSpan Wait, SessionState? Fresh)
+{
+    /// <summary>The silo that asks.</summary>
+    [Id(0)] public string Holder { get; init; } = "";
+
+    /// <summary>Becomes the id of the lease. Who asks again with the same one, because the answer was lost, gets the same lease.</summary>
+    [Id(1)] public Guid Request { get; init; } = Guid.NewGuid();
+}
 
 [GenerateSerializer, Immutable]
 public sealed record BeginReply(BeginOutcome Outcome)

@@ -1,4 +1,5 @@
 using LlamaCluster.Sessions.Storage;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Orleans.Placement;
 using Orleans.Storage;
@@ -22,21 +23,20 @@ sealed record SessionRules(TimeProvider Time)
 
 /// <inheritdoc cref="ISessionGrain"/>
 /// <remarks>
-/// The lease is in memory only. It need not survive this activation: what is stored names its epoch and has an ETag, so that of two turns that believe to
-/// hold the session one cannot commit. A state is set in memory only for as long as it is written, and taken back if that fails.
+/// <see cref="TurnLine"/> sees to it that one turn runs at a time. Even if that failed, of two turns that believe to hold the session one could not commit: what
+/// is stored names its epoch and has an ETag. A state is set in memory only for as long as it is written, and taken back if that fails.
 /// </remarks>
 [PreferLocalPlacement]
 sealed partial class SessionGrain(
     [PersistentState(SessionRules.Store, SessionRules.Store)] IPersistentState<SessionState> stored,
     ISessionCatalog catalog,
     SessionRules rules,
+    LeaseHolders holders,
+    IServiceProvider services,
     ILogger<SessionGrain> logger)
     : Grain, ISessionGrain
 {
-    // Turns that wait, the first to ask first. Each is woken when it may be its turn.
-    readonly LinkedList<TaskCompletionSource> _waiting = [];
-    SessionLease? _lease;
-    DateTimeOffset _leaseEnds;
+    TurnLine _turns = null!;   // set when the grain is activated
 
     string Id => SessionNames.IdOf(this.GetPrimaryKeyString());
 
@@ -44,7 +44,11 @@ sealed partial class SessionGrain(
 
     SessionState? State => stored.RecordExists && !stored.State.HasExpired(Now) ? stored.State : null;
 
-    bool IsHeld => _lease is not null && Now < _leaseEnds;
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        _turns = new TurnLine(Id, services.GetService<ITurnLeases>(), holders, rules.Time);
+        return _turns.LoadAsync();
+    }
 
     public async Task<CreateOutcome> CreateAsync(SessionState first)
     {
@@ -55,48 +59,27 @@ sealed partial class SessionGrain(
 
     public async Task<BeginReply> BeginTurnAsync(BeginTurn asked, CancellationToken cancellation)
     {
-        if (!IsHeld && _waiting.Count == 0) return Begin(asked);
-        if (asked.Wait <= TimeSpan.Zero) return new(BeginOutcome.Busy);
-        if (_waiting.Count >= SessionRules.MostWaiting) return new(BeginOutcome.TooManyWait);
-        var until = Now + asked.Wait;
-        var place = _waiting.AddLast(NewSignal());
-        try
-        {
-            while (IsHeld || _waiting.First != place)
-            {
-                if (Now >= until) return new(BeginOutcome.Busy);
-                var end = IsHeld && _leaseEnds < until ? _leaseEnds : until;
-                await place.Value.Task.WaitAsync(end - Now, rules.Time, cancellation)
-                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-                cancellation.ThrowIfCancellationRequested();
-                place.Value = NewSignal();
-            }
-            return Begin(asked);   // before the place in the line is given up, so that nobody comes between
-        }
-        finally
-        {
-            _waiting.Remove(place);
-            if (!IsHeld) WakeFirst();
-        }
+        var (outcome, lease) = await _turns.TakeAsync(() => (State ?? asked.Fresh) is null ? null : State?.Epoch ?? 0, asked, cancellation);
+        return lease is null ? new(outcome) : new(outcome) { Lease = lease, State = State ?? asked.Fresh };
     }
 
-    public Task<bool> RenewAsync(SessionLease lease)
-    {
-        var held = lease == _lease;
-        if (held) _leaseEnds = Now + SessionRules.LeaseTime;
-        return Task.FromResult(held);
-    }
+    public Task<bool> RenewAsync(SessionLease lease) => _turns.RenewAsync(lease);
 
     public async Task<CommitOutcome> CommitAsync(SessionLease lease, SessionState next)
     {
+        if (stored.RecordExists && stored.State.LastTurn == lease.Id)
+        {
+            await AbortAsync(lease);   // the silo that was asked first died before it gave the lease back, or before it could say so
+            return CommitOutcome.Committed;
+        }
         // An activation that has died may have given the lease. Then nobody holds one here, and the epoch says whether the session has changed since.
-        var isHolder = lease == _lease;
-        if (!isHolder && (_lease is not null || State is null)) return CommitOutcome.LeaseLost;
+        var isHolder = _turns.IsOf(lease);
+        if (!isHolder && (_turns.IsTaken || State is null)) return CommitOutcome.LeaseLost;
         try
         {
             // A turn is use: who holds the lease began before the session's time was over.
             if ((isHolder && stored.RecordExists ? stored.State.Epoch : State?.Epoch ?? 0) != lease.Epoch) return CommitOutcome.LeaseLost;
-            await WriteAsync(next with { Updated = Now, Epoch = lease.Epoch + 1, TurnsTaken = next.TurnsTaken + 1 });
+            await WriteAsync(next with { Updated = Now, Epoch = lease.Epoch + 1, TurnsTaken = next.TurnsTaken + 1, LastTurn = lease.Id });
             return CommitOutcome.Committed;
         }
         catch (InconsistentStateException)
@@ -105,15 +88,11 @@ sealed partial class SessionGrain(
         }
         finally
         {
-            if (isHolder || _lease is null) Release();
+            if (isHolder || !_turns.IsTaken) await ReleaseAsync();
         }
     }
 
-    public Task AbortAsync(SessionLease lease)
-    {
-        if (lease == _lease) Release();
-        return Task.CompletedTask;
-    }
+    public Task AbortAsync(SessionLease lease) => _turns.IsOf(lease) ? ReleaseAsync() : Task.CompletedTask;
 
     public Task<SessionState?> ReadAsync() => Task.FromResult(State);
 
@@ -133,25 +112,10 @@ sealed partial class SessionGrain(
             await catalog.PutAsync(alive.ToEntry(Id));   // its entry was older than it
             return false;
         }
-        if (IsHeld) return false;   // its first turn runs
+        if (_turns.IsHeld) return false;   // its first turn runs
         await RemoveAsync();
         return true;
     }
-
-    BeginReply Begin(BeginTurn asked)
-    {
-        if ((State ?? asked.Fresh) is not { } state) return new(BeginOutcome.NotFound);
-        (_lease, _leaseEnds) = (new SessionLease(Guid.NewGuid(), State?.Epoch ?? 0), Now + SessionRules.LeaseTime);
-        return new(BeginOutcome.Begun) { Lease = _lease, State = state };
-    }
-
-    void Release()
-    {
-        _lease = null;
-        WakeFirst();
-    }
-
-    void WakeFirst() => _waiting.First?.Value.TrySetResult();
 
     /// <summary>An entry of the catalog comes before the first state and after all others; see <see cref="ISessionCatalog"/>.</summary>
     async Task WriteAsync(SessionState next)
@@ -189,10 +153,24 @@ sealed partial class SessionGrain(
     {
         if (stored.RecordExists) await stored.ClearStateAsync();
         await catalog.RemoveAsync(Id);
-        Release();
+        await ReleaseAsync();
     }
 
-    static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>What the turn did is done. A lease that could not be given back ends by itself.</summary>
+    async Task ReleaseAsync()
+    {
+        try
+        {
+            await _turns.ReleaseAsync();
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException)
+        {
+            LogNotReleased(Id, e.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The turn of session {Id} has ended, but the next one may have to wait: {Problem}")]
+    partial void LogNotReleased(string id, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Session {Id} is stored, but lists show it as it was before: {Problem}")]
     partial void LogStale(string id, string problem);

@@ -62,8 +62,11 @@ public sealed record SessionHistory
 /// <param name="Messages">The number of messages in the history up to its answer.</param>
 /// <param name="Ids">The number of ids that stand for them; 0: not known any more.</param>
 /// <param name="AnswerCharacters">So many UTF-16 characters of the answer are among these ids. A stop text or half a character can end within a token.</param>
+/// <param name="Written">
+/// The answer as the model wrote it, with the marks of reasoning and calls, where its message has these apart; null: the message's content.
+/// </param>
 [GenerateSerializer, Immutable]
-public sealed record SessionTurn(int Messages, int Ids, int AnswerCharacters);
+public sealed record SessionTurn(int Messages, int Ids, int AnswerCharacters, string? Written = null);
 
 /// <summary>A session as it is stored.</summary>
 [GenerateSerializer, Immutable]
@@ -95,6 +98,9 @@ public sealed record SessionState
     [Id(7)] public string? Metadata { get; init; }
 
     [Id(8)] public SessionHistory History { get; init; } = SessionHistory.Empty;
+
+    /// <summary>The lease of the last turn that was committed. A commit that is asked for again is known by it.</summary>
+    [Id(9)] public Guid LastTurn { get; init; }
 
     [JsonIgnore] public DateTimeOffset? Expires => Updated + TimeToLive;
 

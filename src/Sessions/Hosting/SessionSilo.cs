@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using LlamaCluster.Primitives;
 using LlamaCluster.Sessions.Grains;
 using LlamaCluster.Sessions.Storage;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -13,6 +14,13 @@ using Orleans.Storage;
 using StackExchange.Redis;
 
 namespace LlamaCluster.Sessions.Hosting;
+
+/// <summary>What a silo is to be like.</summary>
+/// <param name="Address">Where silos of other machines reach it.</param>
+/// <param name="Tls">Null: silos trust the network between them.</param>
+/// <param name="Dashboard">Port of this machine where Orleans' dashboard is; null: nowhere.</param>
+/// <param name="OnFailed">Called when the silo cannot go on.</param>
+sealed record SiloSettings(StatePlace Place, IPAddress Address, SiloTls? Tls, int? Dashboard, Action OnFailed);
 
 /// <summary>
 /// The Orleans silo that runs the grains of sessions, in this process. With a SQLite file it is alone: it opens no port, and nobody can call its grains
@@ -34,22 +42,34 @@ sealed class SessionSilo : IAsyncDisposable
 
     public IGrainFactory Grains => _host.Services.GetRequiredService<IGrainFactory>();
 
+    /// <summary>Which silos are alive.</summary>
+    public IClusterMembershipService Members => _host.Services.GetRequiredService<IClusterMembershipService>();
+
+    /// <summary>Names this silo among all that were ever started.</summary>
+    public string Name => _host.Services.GetRequiredService<ILocalSiloDetails>().SiloAddress.ToParsableString();
+
+    /// <summary>Where Orleans' dashboard is; null: nowhere.</summary>
+    public Uri? DashboardAddress => _host is WebApplication app ? SiloDashboard.AddressOf(app) : null;
+
     public ISessionCatalog Catalog => _host.Services.GetRequiredService<ISessionCatalog>();
 
     /// <summary>It has been declared dead by the others, or cannot go on: another one is to be started in its place.</summary>
     public bool HasFailed => _faults.HasFailed;
 
     /// <exception cref="StateStoreException">Its store cannot be used.</exception>
-    public static async Task<SessionSilo> StartAsync(StatePlace place, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellation)
+    public static async Task<SessionSilo> StartAsync(SiloSettings settings, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellation)
     {
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        var faults = new SiloFaults();
+        IHostApplicationBuilder builder = settings.Dashboard is null
+            ? Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings())
+            : WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        var (place, faults) = (settings.Place, new SiloFaults(settings.OnFailed));
         builder.Services.AddSingleton(loggers).AddSingleton<IHostLifetime, NoLifetime>();
         builder.UseOrleans(silo =>
         {
             silo.Services
                 .AddSingleton<IFatalErrorHandler>(faults)
                 .AddSingleton(new SessionRules(time))
+                .AddSingleton<LeaseHolders>()
                 .Configure<SiloMessagingOptions>(options => options.ResponseTimeout = ResponseTimeout)
                 .Configure<GrainCollectionOptions>(options => options.CollectionAge = TimeSpan.FromMinutes(2));   // a long session is a megabyte
         });
@@ -59,10 +79,10 @@ sealed class SessionSilo : IAsyncDisposable
             await (place switch
             {
                 StatePlace.File file => UseFileAsync(builder, file),
-                StatePlace.Redis redis => UseRedisAsync(builder, redis),
+                StatePlace.Redis redis => UseRedisAsync(builder, redis, settings),
                 _ => throw new InvalidOperationException($"no store is known for {place}"),
             });
-            host = builder.Build();
+            host = settings.Dashboard is { } port ? SiloDashboard.Build((WebApplicationBuilder)builder, port) : ((HostApplicationBuilder)builder).Build();
             if (place is StatePlace.Redis) await KilledSilos.BuryAsync(host.Services.GetRequiredService<IMembershipTable>(), cancellation);
             await host.StartAsync(cancellation);
             return new SessionSilo(host, faults);
@@ -70,7 +90,12 @@ sealed class SessionSilo : IAsyncDisposable
         catch (Exception e)
         {
             host?.Dispose();
-            throw e is RedisException ? Unreachable(place, e) : e;
+            throw e switch
+            {
+                RedisException => Unreachable(place, e),
+                IOException { InnerException: AddressInUseException } => new StateStoreException($"--orleans-dashboard: port {settings.Dashboard} is in use; give another one", e),
+                _ => e,
+            };
         }
     }
 
@@ -85,7 +110,7 @@ sealed class SessionSilo : IAsyncDisposable
         await ((IAsyncDisposable)_host).DisposeAsync();
     }
 
-    static async Task UseFileAsync(HostApplicationBuilder builder, StatePlace.File place)
+    static async Task UseFileAsync(IHostApplicationBuilder builder, StatePlace.File place)
     {
         var file = await Task.Run(() => SqliteStateFile.Open(place.Path));
         var serializer = new StateSerializer();
@@ -97,7 +122,7 @@ sealed class SessionSilo : IAsyncDisposable
         {
             silo.UseLocalhostClustering(gatewayPort: 0, serviceId: ServiceId, clusterId: ServiceId);
             // The port is only a name here. Two silos with the ports of each other would both listen, and anybody on this machine could call grains.
-            foreach (var listening in silo.Services.Where(service => service.ServiceType == typeof(IConnectionListenerFactory)).ToList())
+            foreach (var listening in silo.Services.Where(service => service.IsKeyedService && service.ServiceType == typeof(IConnectionListenerFactory)).ToList())
             {
                 silo.Services.Remove(listening);
                 silo.Services.AddKeyedSingleton<IConnectionListenerFactory>(listening.ServiceKey, new NoListener());
@@ -105,10 +130,12 @@ sealed class SessionSilo : IAsyncDisposable
         });
     }
 
-    static async Task UseRedisAsync(HostApplicationBuilder builder, StatePlace.Redis place)
+    static async Task UseRedisAsync(IHostApplicationBuilder builder, StatePlace.Redis place, SiloSettings settings)
     {
         var connection = await ConnectionMultiplexer.ConnectAsync(place.Options);   // says at once if there is no Redis
-        builder.Services.AddSingleton<ISessionCatalog>(_ => new RedisSessionCatalog(connection));
+        builder.Services
+            .AddSingleton<ISessionCatalog>(_ => new RedisSessionCatalog(connection))
+            .AddSingleton<ITurnLeases>(new RedisTurnLeases(connection));
         builder.UseOrleans(silo => silo
             .UseRedisClustering(options => options.ConfigurationOptions = place.Options)
             .AddRedisGrainStorage(SessionRules.Store, options =>
@@ -118,28 +145,34 @@ sealed class SessionSilo : IAsyncDisposable
                 options.DeleteStateOnClear = true;
             })
             .Configure<ClusterOptions>(options => (options.ServiceId, options.ClusterId) = (ServiceId, ServiceId))
-            .Configure<EndpointOptions>(options => (options.AdvertisedIPAddress, options.SiloPort, options.GatewayPort) = (IPAddress.Loopback, FreePort(), 0))
+            .Configure<EndpointOptions>(options => (options.AdvertisedIPAddress, options.SiloPort, options.GatewayPort) = (settings.Address, FreePort(settings.Address), 0))
             // A silo that was killed is out of the cluster within seconds, also when nobody is left to notice: then its own sign of life is too old.
+            // The coordinators notice it sooner by their connections, and say so; probes are for frozen machines and cut cables.
             .Configure<ClusterMembershipOptions>(options =>
             {
-                options.ProbeTimeout = TimeSpan.FromSeconds(1);
+                options.ProbeTimeout = TimeSpan.FromSeconds(0.7);
                 options.NumMissedProbesLimit = 3;
+                options.TableRefreshTimeout = TimeSpan.FromSeconds(5);
                 options.NumVotesForDeathDeclaration = 1;
                 options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(2);
                 options.NumMissedTableIAmAliveLimit = 2;
                 options.MaxJoinAttemptTime = TimeSpan.FromSeconds(30);
                 options.DefunctSiloExpiration = TimeSpan.FromHours(1);
             }));
+        if (settings.Tls is { } tls) builder.UseOrleans(silo => silo.UseTls(tls.Apply));
+        // The directory would not let a grain of a dead silo live elsewhere for half a minute, in case that its silo is not dead. Leases of turns and
+        // ETags take care of that here.
+        builder.Services.Configure<GrainDirectoryOptions>(options => options.RangeLeaseDuration = TimeSpan.Zero);
 #pragma warning disable ORLEANSEXP003 // the eventually consistent directory would let two activations of a session live for longer
         builder.UseOrleans(silo => silo.AddDistributedGrainDirectory());
 #pragma warning restore ORLEANSEXP003
     }
 
     /// <summary>A port that nobody listens on. Orleans shares its ports, so a second listener would not be noticed.</summary>
-    static int FreePort()
+    static int FreePort(IPAddress address)
     {
-        using var free = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        free.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        using var free = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        free.Bind(new IPEndPoint(address, 0));
         return ((IPEndPoint)free.LocalEndPoint!).Port;
     }
 
@@ -155,7 +188,7 @@ sealed class NoLifetime : IHostLifetime
 }
 
 /// <summary>Orleans would end the process when a silo cannot go on, and with it all streams that have no session.</summary>
-sealed class SiloFaults : IFatalErrorHandler
+sealed class SiloFaults(Action onFailed) : IFatalErrorHandler
 {
     volatile bool _failed;
 
@@ -163,5 +196,9 @@ sealed class SiloFaults : IFatalErrorHandler
 
     public bool IsUnexpected(Exception exception) => exception is not ThreadAbortException;
 
-    public void OnFatalException(object? sender, string? context, Exception? exception) => _failed = true;
+    public void OnFatalException(object? sender, string? context, Exception? exception)
+    {
+        _failed = true;
+        onFailed();
+    }
 }

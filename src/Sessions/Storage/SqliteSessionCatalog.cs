@@ -14,7 +14,7 @@ sealed class SqliteSessionCatalog(SqliteStateFile file) : ISessionCatalog
             INSERT OR REPLACE INTO session ({Columns})
             VALUES ($id, $client, $model, $created, $updated, $expires, $turns, $messages, $tokens, $epoch)
             """;
-        Add(command, ("$id", entry.Id), ("$client", entry.Client), ("$model", entry.Model), ("$created", Milliseconds(entry.Created)),
+        command.Add(("$id", entry.Id), ("$client", entry.Client), ("$model", entry.Model), ("$created", Milliseconds(entry.Created)),
             ("$updated", Milliseconds(entry.Updated)), ("$expires", entry.Expires is { } end ? Milliseconds(end) : DBNull.Value), ("$turns", entry.Turns),
             ("$messages", entry.Messages), ("$tokens", entry.Tokens), ("$epoch", entry.Epoch));
         return command.ExecuteNonQuery();
@@ -24,7 +24,7 @@ sealed class SqliteSessionCatalog(SqliteStateFile file) : ISessionCatalog
     {
         using var command = connection.CreateCommand();
         command.CommandText = "DELETE FROM session WHERE id = $id";
-        Add(command, ("$id", id));
+        command.Add(("$id", id));
         return command.ExecuteNonQuery();
     });
 
@@ -39,7 +39,7 @@ sealed class SqliteSessionCatalog(SqliteStateFile file) : ISessionCatalog
                 AND ($before IS NULL OR updated < $before) AND ($since IS NULL OR updated >= $since)
             ORDER BY created {order}, id {order} LIMIT $limit
             """;
-        Add(command, ("$after", query.After as object ?? DBNull.Value), ("$before", Time(query.UpdatedBefore)), ("$since", Time(query.UpdatedSince)), ("$limit", query.Limit + 1));
+        command.Add(("$after", query.After as object ?? DBNull.Value), ("$before", Time(query.UpdatedBefore)), ("$since", Time(query.UpdatedSince)), ("$limit", query.Limit + 1));
         using var reader = command.ExecuteReader();
         List<SessionEntry> found = [];
         while (reader.Read()) found.Add(Read(reader));
@@ -50,7 +50,7 @@ sealed class SqliteSessionCatalog(SqliteStateFile file) : ISessionCatalog
     {
         using var command = connection.CreateCommand();
         command.CommandText = "SELECT count(*) FROM session WHERE client = $client";
-        Add(command, ("$client", client));
+        command.Add(("$client", client));
         return (int)(long)command.ExecuteScalar()!;
     });
 
@@ -58,7 +58,7 @@ sealed class SqliteSessionCatalog(SqliteStateFile file) : ISessionCatalog
     {
         using var command = connection.CreateCommand();
         command.CommandText = "SELECT id FROM session WHERE expires <= $now ORDER BY expires LIMIT $most";
-        Add(command, ("$now", Milliseconds(now)), ("$most", most));
+        command.Add(("$now", Milliseconds(now)), ("$most", most));
         using var reader = command.ExecuteReader();
         List<string> ids = [];
         while (reader.Read()) ids.Add(reader.GetString(0));
@@ -69,7 +69,7 @@ sealed class SqliteSessionCatalog(SqliteStateFile file) : ISessionCatalog
     {
         using var command = connection.CreateCommand();
         command.CommandText = "SELECT created FROM session WHERE id = $id";
-        Add(command, ("$id", id));
+        command.Add(("$id", id));
         return (long?)command.ExecuteScalar();
     }
 
@@ -77,11 +77,6 @@ sealed class SqliteSessionCatalog(SqliteStateFile file) : ISessionCatalog
         row.GetString(0), row.GetString(1), row.GetString(2), DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(3)),
         DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(4)), row.IsDBNull(5) ? null : DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(5)),
         row.GetInt32(6), row.GetInt32(7), row.GetInt32(8), row.GetInt64(9));
-
-    static void Add(SqliteCommand command, params (string Name, object Value)[] values)
-    {
-        foreach (var (name, value) in values) command.Parameters.AddWithValue(name, value);
-    }
 
     static object Time(DateTimeOffset? time) => time is { } given ? Milliseconds(given) : DBNull.Value;
 

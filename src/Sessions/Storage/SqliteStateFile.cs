@@ -5,17 +5,20 @@ namespace LlamaCluster.Sessions.Storage;
 
 /// <summary>
 /// The SQLite file of sessions. It is in WAL mode, and every change is on the disk before it counts as made (synchronous=FULL), so neither a killed process
-/// nor a power cut loses one. One connection does everything, one thing at a time. Only the file's owner may read it.
+/// nor a power cut loses one. A connection does one thing at a time; others wait for it. Only the file's owner may read it.
 /// </summary>
 sealed class SqliteStateFile : IDisposable
 {
     /// <summary>The version of the tables below; in the file's header (PRAGMA user_version).</summary>
-    public const int SchemaVersion = 1;
+    public const int SchemaVersion = 2;
 
     /// <summary>"LCSe" in the file's header (PRAGMA application_id), so that no other program's file is taken for ours.</summary>
     const int ApplicationId = 0x4C435365;
 
-    const string Schema = $"""
+    /// <summary>What each version added to the one before, the first first.</summary>
+    static readonly string[] Schema =
+    [
+        """
         CREATE TABLE state (
             grain TEXT PRIMARY KEY,
             etag  INTEGER NOT NULL,
@@ -34,7 +37,19 @@ sealed class SqliteStateFile : IDisposable
         CREATE INDEX session_by_creation ON session (created, id);
         CREATE INDEX session_by_expiry ON session (expires) WHERE expires IS NOT NULL;
         CREATE INDEX session_by_client ON session (client);
-        """;
+        """,
+        """
+        CREATE TABLE response (
+            id      TEXT PRIMARY KEY,
+            owner   TEXT NOT NULL,
+            created INTEGER NOT NULL,
+            expires INTEGER,
+            bytes   INTEGER NOT NULL,
+            data    BLOB NOT NULL);
+        CREATE INDEX response_by_owner ON response (owner, created, id, bytes);
+        CREATE INDEX response_by_expiry ON response (expires) WHERE expires IS NOT NULL;
+        """,
+    ];
 
     readonly Lock _lock = new();
     readonly SqliteConnection _connection;
@@ -124,9 +139,11 @@ sealed class SqliteStateFile : IDisposable
         Execute("PRAGMA synchronous = FULL");
         Execute("PRAGMA secure_delete = ON");   // what a client deletes is gone from the file, too
         if (mostPages is { } most) Execute($"PRAGMA max_page_count = {most}");
-        if (!isNew) return;
+        if (version == SchemaVersion) return;
         using var transaction = _connection.BeginTransaction();
-        Execute($"{Schema} PRAGMA application_id = {ApplicationId}; PRAGMA user_version = {SchemaVersion};");
+        version = Number("PRAGMA user_version");   // another connection may have been first
+        if (version == SchemaVersion) return;
+        Execute($"{string.Concat(Schema[(int)version..])} PRAGMA application_id = {ApplicationId}; PRAGMA user_version = {SchemaVersion};");
         transaction.Commit();
     }
 

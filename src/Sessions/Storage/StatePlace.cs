@@ -30,6 +30,9 @@ public abstract record StatePlace
         /// <summary>For a connection of its own.</summary>
         internal ConfigurationOptions Options => _options.Clone();
 
+        /// <summary>Where the server is, without user and password.</summary>
+        public Uri Server => new($"{Plain}://{Show(_options.EndPoints[0])}");
+
         /// <summary>Without user and password.</summary>
         public override string ToString() => $"Redis at {string.Join(", ", _options.EndPoints.Select(Show))}";
 

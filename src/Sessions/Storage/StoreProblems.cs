@@ -1,10 +1,15 @@
 using LlamaCluster.Primitives;
+using Orleans.Runtime.Messaging;
 
 namespace LlamaCluster.Sessions.Storage;
 
 /// <summary>The one place where what went wrong with a store, or with the silo that uses it, becomes a line for people.</summary>
 static class StoreProblems
 {
+    /// <summary>The call met a silo that is gone. Once the others know that, the same call reaches the grain elsewhere.</summary>
+    public static bool IsOfDeadSilo(Exception failure)
+        => failure is SiloUnavailableException or OrleansMessageRejectionException or ConnectionFailedException;
+
     public static StateStoreException Explain(Exception failure, StatePlace place)
     {
         for (var cause = failure; cause is not null; cause = cause.InnerException)

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 
 namespace LlamaCluster.Text.Answers;
 
@@ -49,7 +48,5 @@ abstract class CallRegion(PieceWriter pieces)
 /// <param name="Any">Marks show that it is a call, so that a name which is not known is one too: whoever runs the functions can say so.</param>
 sealed record FunctionNames(IReadOnlySet<string> Known, bool Any)
 {
-    public static FunctionNames None { get; } = new(ImmutableHashSet<string>.Empty, Any: false);
-
     public bool Allow(string name) => name.Length > 0 && (Any || Known.Contains(name));
 }

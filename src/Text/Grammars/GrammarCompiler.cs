@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LlamaCluster.Primitives;
 using LlamaCluster.Text.Grammars.Automata;
 using LlamaCluster.Text.Grammars.Expressions;
 using LlamaCluster.Text.Grammars.Rules;
@@ -21,9 +22,15 @@ public sealed record GrammarCompilation(Grammar? Grammar, GrammarRefusal? Refusa
 /// <summary>A grammar that can be enforced. Immutable, and safe for concurrent use.</summary>
 public sealed class Grammar
 {
-    internal Grammar(RuleSet rules) => Rules = rules;
+    internal Grammar(RuleSet rules, IReadOnlyList<string> unknownKeywords) => (Rules, UnknownKeywords) = (rules, unknownKeywords);
 
     internal RuleSet Rules { get; }
+
+    /// <summary>Names in its schema that are no keywords, and so assert nothing; the first few.</summary>
+    public IReadOnlyList<string> UnknownKeywords { get; }
+
+    /// <summary>About what it takes in memory.</summary>
+    internal long Bytes => Rules.Bytes;
 }
 
 /// <summary>Compiles what clients ask for. Pure, and safe for concurrent use.</summary>
@@ -36,26 +43,28 @@ public static class GrammarCompiler
         {
             if (source.Text.Length > GrammarLimits.SourceLength)
                 throw GrammarException.Limit($"the grammar has {source.Text.Length} characters", GrammarLimits.SourceLength);
-            return new(new Grammar(Build(source)), null);
+            var unknown = new UnknownKeywords();
+            return new(new Grammar(Build(source, unknown), unknown.Names), null);
         }
         catch (GrammarException refused)
         {
-            return new(null, new GrammarRefusal(refused.Path ?? "", refused.Message));
+            // What is quoted of the source may hold anything.
+            return new(null, new GrammarRefusal(ErrorText.OneLine(refused.Path ?? ""), ErrorText.OneLine(refused.Message)));
         }
     }
 
-    static RuleSet Build(GrammarSource source)
+    static RuleSet Build(GrammarSource source, UnknownKeywords unknown)
     {
         var budget = new WorkBudget();
         switch (source.Kind)
         {
-            case GrammarKind.JsonSchema: return SchemaGrammar.OfSchema(Parse(source.Text), budget);
+            case GrammarKind.JsonSchema: return SchemaGrammar.OfSchema(Parse(source.Text), budget, unknown);
             case GrammarKind.JsonObject: return SchemaGrammar.OfAnyObject(budget);
-            case GrammarKind.Tags: return SchemaGrammar.OfTags(Parse(source.Text), budget);
-            case GrammarKind.Regex: return OfExpression(RegexParser.Whole(source.Text), budget);
-            case GrammarKind.Choice: return OfExpression(ReadChoice(Parse(source.Text)), budget);
+            case GrammarKind.Tags: return SchemaGrammar.OfTags(Parse(source.Text), budget, unknown);
+            case GrammarKind.Regex: return OfExpression(RegexParser.Whole(source.Text, budget), budget);
+            case GrammarKind.Choice: return RuleBuilder.Build([ReadChoice(Parse(source.Text))], 0, budget);
             case GrammarKind.Gbnf:
-                var (rules, root) = GbnfParser.Parse(source.Text);
+                var (rules, root) = GbnfParser.Parse(source.Text, budget);
                 return RuleBuilder.Build(rules, root, budget);
             default: throw new GrammarException($"there is no kind of grammar with the number {(int)source.Kind}");
         }

@@ -47,9 +47,6 @@ public sealed record GrammarSource(GrammarKind Kind, string Text)
 
     public static GrammarSource OfSchema(JsonNode? schema) => new(GrammarKind.JsonSchema, Write(schema));
 
-    public static GrammarSource OfChoice(IEnumerable<string> texts) =>
-        new(GrammarKind.Choice, Write(new JsonArray([.. texts.Select(text => JsonValue.Create(text))])));
-
     /// <summary>One tagged value, or several with <paramref name="separator"/> between them. Each is of any of the tags.</summary>
     /// <param name="most">The most values; 0: any number.</param>
     public static GrammarSource OfTags(IEnumerable<GrammarTag> tags, string separator = "", int most = 1)

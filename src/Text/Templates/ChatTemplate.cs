@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LlamaCluster.Primitives;
 using LlamaCluster.Text.Answers;
 using LlamaCluster.Text.Templates.Nodes;
 using LlamaCluster.Text.Templates.Parsing;
@@ -41,9 +42,6 @@ public sealed class ChatTemplate
         : Holds("func_name1(") || Holds("pythonic") ? ToolFormat.Pythonic
         : Holds("<|python_tag|>") || Holds("ipython") || Holds("<|start_header_id|>") && _tools.KnowsTools ? ToolFormat.LlamaJson
         : ToolFormat.Hermes;
-
-    /// <summary>Whether the template itself writes functions into the prompt. Otherwise a block of the system message does.</summary>
-    public bool KnowsTools => _tools.KnowsTools;
 
     /// <summary>Whether the model reasons in &lt;think&gt; tags before it answers, as far as its template's text shows it.</summary>
     public bool KnowsReasoning => Holds("<think>") || Holds("</think>");
@@ -134,5 +132,5 @@ public sealed class ChatTemplateException(string reason, int line, bool raisedBy
     /// <summary>The template itself refused its input, for example because roles do not alternate: the caller's fault, not the model's.</summary>
     public bool RaisedByTemplate { get; } = raisedByTemplate;
 
-    static string OneLine(string text) => (text.Length <= LongestReason ? text : $"{text.AsSpan(0, LongestReason)}...").ReplaceLineEndings(" ");
+    static string OneLine(string text) => ErrorText.OneLine(text.Length <= LongestReason ? text : $"{text.AsSpan(0, LongestReason)}...");
 }

@@ -2,13 +2,29 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 
 namespace LlamaCluster.Text.Tokenization;
 
+/// <summary>The expression by which a byte-level tokenizer cuts text.</summary>
+enum PieceRules
+{
+    /// <summary>See <see cref="Llama3Splitter"/>.</summary>
+    Llama3,
+
+    /// <summary>See <see cref="Llama4Splitter"/>.</summary>
+    Llama4,
+
+    /// <summary>Mistral's; see <see cref="Llama4Splitter.TekkenExpression"/>.</summary>
+    Tekken,
+}
+
 /// <summary>
-/// Byte-level BPE as in Llama 3: text is cut by <see cref="Llama3Splitter"/>, and inside each piece bytes are merged by rank.
+/// Byte-level BPE as in Llama 3 and 4, and in Mistral's models since Nemo: text is cut into pieces, and inside each piece bytes are merged by rank.
 /// Every byte is a token, so any bytes can be encoded and come back exactly.
 /// </summary>
 /// <param name="wholeFirst">Whether a piece that is a token becomes that token, whatever the merges say ("ignore_merges").</param>
-sealed class ByteLevelTokenizer(TokenSet tokens, SpecialIds special, MergeTable merges, bool wholeFirst) : Tokenizer(tokens, special)
+/// <param name="pieces">How text is cut.</param>
+sealed class ByteLevelTokenizer(TokenSet tokens, SpecialIds special, MergeTable merges, bool wholeFirst, PieceRules pieces) : Tokenizer(tokens, special)
 {
+    public PieceRules Pieces => pieces;
+
     protected override SpacePrefix SpacePrefix => SpacePrefix.Never;
 
     protected override void EncodePlain(ReadOnlySpan<byte> text, bool startsText, List<int> ids)
@@ -18,7 +34,7 @@ sealed class ByteLevelTokenizer(TokenSet tokens, SpecialIds special, MergeTable 
         {
             while (!text.IsEmpty)
             {
-                var length = Llama3Splitter.FirstPiece(text);
+                var length = pieces is PieceRules.Llama3 ? Llama3Splitter.FirstPiece(text) : Llama4Splitter.FirstPiece(text, pieces is PieceRules.Tekken);
                 EncodePiece(ref merger, text[..length], ids);
                 text = text[length..];
             }

@@ -30,10 +30,11 @@ static class Llama3Splitter
         return WhiteSpace(text);
     }
 
-    // When case is ignored, U+017F, the long s, equals s.
-    static int Contraction(ReadOnlySpan<byte> text)
+    /// <summary>The length of a contraction such as <c>'ll</c> that the text begins with; 0 if it begins with none.</summary>
+    internal static int Contraction(ReadOnlySpan<byte> text)
     {
-        if (text[0] != '\'' || text.Length < 2) return 0;
+        // When case is ignored, U+017F, the long s, equals s.
+        if (text.Length < 2 || text[0] != '\'') return 0;
         return (text[1] | 0x20, text.Length > 2 ? text[2] | 0x20 : 0) switch
         {
             ('s' or 't' or 'm' or 'd', _) => 2,
@@ -42,7 +43,8 @@ static class Llama3Splitter
         };
     }
 
-    static int Digits(ReadOnlySpan<byte> text, int end)
+    /// <summary>The end of up to three digits, of which the first ends at <paramref name="end"/>.</summary>
+    internal static int Digits(ReadOnlySpan<byte> text, int end)
     {
         for (var count = 1; count < MostDigits && end < text.Length; count++)
         {
@@ -58,9 +60,11 @@ static class Llama3Splitter
         return EndOfRun(text, end, CharacterClass.LineBreak);
     }
 
-    // A run of white space goes up to its last line break. Without one it is the whole run; if text follows, the run leaves its last
-    // character to that text.
-    static int WhiteSpace(ReadOnlySpan<byte> text)
+    /// <summary>
+    /// A run of white space goes up to its last line break. Without one it is the whole run; if text follows, the run leaves its last character to
+    /// that text.
+    /// </summary>
+    internal static int WhiteSpace(ReadOnlySpan<byte> text)
     {
         var end = 0;
         var lastStart = 0;

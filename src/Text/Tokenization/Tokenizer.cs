@@ -35,12 +35,19 @@ abstract class Tokenizer : ITokenizer
     /// <summary>Where <see cref="EncodePlain"/> adds a space that <see cref="Decode"/> has to remove.</summary>
     protected abstract SpacePrefix SpacePrefix { get; }
 
-    public void Encode(ReadOnlySpan<byte> text, List<int> ids, bool addSpecial, bool parseSpecial)
+    public IEnumerable<string> SpecialWords => Tokens.Added.Where(token => token.IsSpecial).Select(token => token.Written);
+
+    public void Encode(ReadOnlySpan<byte> text, List<int> ids, bool addSpecial, bool parseSpecial) =>
+        Encode(text, ids, addSpecial, parseSpecial ? _allAdded : _alwaysAdded, []);
+
+    public void EncodePrompt(ReadOnlySpan<byte> text, List<int> ids, bool addSpecial, ReadOnlySpan<int> words) =>
+        Encode(text, ids, addSpecial, _allAdded, words);
+
+    void Encode(ReadOnlySpan<byte> text, List<int> ids, bool addSpecial, AddedTokenMatcher added, ReadOnlySpan<int> words)
     {
         var first = ids.Count;
-        var added = parseSpecial ? _allAdded : _alwaysAdded;
         var done = 0;
-        while (added.TryFindNext(text, done, out var match))
+        while (added.TryFindNext(text, done, words, out var match))
         {
             if (match.Start > done) EncodePlain(text[done..match.Start], done == 0, ids);
             ids.Add(match.Id);

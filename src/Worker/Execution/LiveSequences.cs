@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using LlamaCluster.Model.Sequences;
 
 namespace LlamaCluster.Worker.Execution;
@@ -11,8 +10,6 @@ sealed class LiveSequences
 {
     /// <summary>Requests that a log line names. More would hide the line.</summary>
     const int MaxNamed = 8;
-
-    static readonly ActivitySource Source = new("LlamaCluster.Worker");
 
     readonly Dictionary<ulong, SequenceRequest> _requests = [];
     readonly Dictionary<ulong, SequenceFailure> _problems = [];
@@ -56,19 +53,4 @@ sealed class LiveSequences
     }
 
     public string RequestId(ulong sequenceId) => _requests.TryGetValue(sequenceId, out var request) ? request.RequestId : "";
-
-    /// <summary>
-    /// Traces a step, if anybody listens: below its request's trace if the step works for one traced request, else linked to all of them.
-    /// </summary>
-    public Activity? StartActivity(ulong viewVersion, StageWork.RunStep work)
-    {
-        if (!Source.HasListeners()) return null;
-        var traces = work.Step.Chunks
-            .Select(chunk => _requests.GetValueOrDefault(chunk.SequenceId)?.Trace ?? default)
-            .Where(trace => trace != default).Distinct().ToList();
-        var activity = traces.Count == 1
-            ? Source.StartActivity("step", ActivityKind.Consumer, traces[0])
-            : Source.StartActivity("step", ActivityKind.Consumer, parentContext: default, links: traces.Select(trace => new ActivityLink(trace)));
-        return activity?.SetTag("llamacluster.view", viewVersion).SetTag("llamacluster.step", work.StepId).SetTag("llamacluster.rows", work.Rows);
-    }
 }

@@ -1,15 +1,12 @@
 using System.Diagnostics;
 using System.Threading.Channels;
-using Grpc.Core;
-using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Ranks;
 using LlamaCluster.Model.Sequences;
-using LlamaCluster.Planning.Plans;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Activations;
-using LlamaCluster.Worker.Peers;
+using LlamaCluster.Worker.Measuring;
 using LlamaCluster.Worker.Ranks;
 using Microsoft.Extensions.Logging;
 using static LlamaCluster.Protos.StepFailed.Types;
@@ -21,8 +18,8 @@ namespace LlamaCluster.Worker.Execution;
 /// Runs the steps of one view on a thread of its own, strictly in the order in which they came. A step takes the activations of the stage
 /// before, runs the stage together with the other ranks that share it, and hands the output to the stage after.
 /// <para>
-/// A view ends once and for good, at the first failed step or with its stream. Then the stage and its KV are gone, the weights stay with the
-/// worker, and steps that still come are answered with the reason. Going on takes a new view, because a sequence that missed a step cannot go
+/// A view ends once and for good, at the first failed step or with its stream. Then the stage is gone, its weights and its KV stay with the
+/// worker for a while, and steps that still come are answered with the reason. Going on takes a new view, because a sequence that missed a step cannot go
 /// on. A sequence that fails alone does not end the view.
 /// </para>
 /// </summary>
@@ -35,30 +32,39 @@ sealed partial class StageExecutor : IAsyncDisposable
 
     readonly ulong _viewVersion;
     readonly IStage _stage;
-    readonly IReadOnlyList<ActivationSender> _next;
+    readonly StageConnections _connections;
+    readonly RanViews _before;
     readonly TimeSpan _timeout;
+    readonly WorkerMetrics? _metrics;
     readonly ILogger _logger;
     readonly HandoverQueue<StageWork> _queue = new(MaxQueued);
     readonly Channel<Wire.StepReply> _replies = Channel.CreateBounded<Wire.StepReply>(MaxReplies);
     readonly LiveSequences _sequences = new();
+    readonly StepSpans _spans;
     readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     StepFailure? _ending;
+    long _sent;   // when the last step's output had been handed to the streams, as a timestamp
     ulong _lastStep;
+    ulong _lastRun;
+    KeptKv? _kept;
     int _opened;
 
-    StageExecutor(ulong viewVersion, IStage stage, StageConnections connections, BlockMover? blocks, TimeSpan timeout, ILogger logger)
+    StageExecutor(
+        ulong viewVersion, IStage stage, StageConnections connections, BlockMover? blocks, TimeSpan timeout, WorkerMetrics? metrics, RanViews before, ILogger logger)
     {
-        (_viewVersion, _stage, Inbox, Group, _next, _timeout, _logger) = (viewVersion, stage, connections.Inbox, connections.Group, connections.Next, timeout, logger);
-        foreach (var next in _next) next.Failed += OnStreamFailed;
+        (_viewVersion, _stage, _connections, _before) = (viewVersion, stage, connections, before);
+        (_timeout, _metrics, _logger) = (timeout, metrics, logger);
+        _spans = new StepSpans(viewVersion, connections.Stage, Group?.Shape.Rank ?? 0);
+        foreach (var next in connections.Next) next.Failed += OnStreamFailed;
         Blocks = blocks;
         blocks?.Start(Reply, work => SubmitAsync(work, CancellationToken.None).AsTask().GetAwaiter().GetResult());
     }
 
     /// <summary>Null on the first stage.</summary>
-    public ActivationInbox? Inbox { get; }
+    public ActivationInbox? Inbox => _connections.Inbox;
 
     /// <summary>Null where this worker has the stage to itself.</summary>
-    public RankGroup? Group { get; }
+    public RankGroup? Group => _connections.Group;
 
     /// <summary>To disk and back. Null where the worker keeps none there.</summary>
     public BlockMover? Blocks { get; }
@@ -70,10 +76,13 @@ sealed partial class StageExecutor : IAsyncDisposable
     /// <param name="connections">Owned too.</param>
     /// <param name="timeout">How long activations may take to come.</param>
     /// <param name="blocks">Of this stage; null: none are kept on disk.</param>
+    /// <param name="metrics">Null: nothing is counted.</param>
+    /// <param name="before">The views whose KV the stage goes on with; null: it has none from before.</param>
     public static StageExecutor Start(
-        ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger, BlockMover? blocks = null)
+        ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger, BlockMover? blocks = null,
+        WorkerMetrics? metrics = null, RanViews? before = null)
     {
-        var executor = new StageExecutor(viewVersion, stage, connections, blocks, timeout, logger);
+        var executor = new StageExecutor(viewVersion, stage, connections, blocks, timeout, metrics, before ?? RanViews.None, logger);
         new Thread(executor.Work) { IsBackground = true, Name = $"stage of view {viewVersion}" }.Start();
         return executor;
     }
@@ -81,12 +90,8 @@ sealed partial class StageExecutor : IAsyncDisposable
     /// <summary>A view has one stream of steps. False if it has had it.</summary>
     public bool TryOpen() => Interlocked.Exchange(ref _opened, 1) == 0;
 
-    /// <summary>Connects to the next stage, if there is one, and to the other ranks of this one. Null when steps can come.</summary>
-    public async Task<StepFailure?> ConnectAsync(CancellationToken cancellation)
-    {
-        var connecting = _next.Select(next => ConnectAsync(next, cancellation)).Append(ConnectAsync(Group, cancellation));
-        return (await Task.WhenAll(connecting)).OfType<StepFailure>().FirstOrDefault();
-    }
+    /// <inheritdoc cref="StageConnections.ConnectAsync"/>
+    public Task<StepFailure?> ConnectAsync(CancellationToken cancellation) => _connections.ConnectAsync(() => _ending, cancellation);
 
     public async ValueTask SubmitAsync(StageWork work, CancellationToken cancellation)
     {
@@ -97,9 +102,7 @@ sealed partial class StageExecutor : IAsyncDisposable
     public void End(StepFailure reason)
     {
         if (Interlocked.CompareExchange(ref _ending, reason, null) is not null) return;
-        Inbox?.Close(reason.Message);
-        Group?.Close(reason.Message);
-        foreach (var next in _next) next.Close();
+        _connections.Close(reason.Message);
         Blocks?.Close();
         _queue.Close();
     }
@@ -115,46 +118,16 @@ sealed partial class StageExecutor : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await CloseAsync(new StepFailure(Reason.StaleView, $"view {_viewVersion} was replaced"));
-        foreach (var next in _next) await next.DisposeAsync();
-        if (Group is not null) await Group.DisposeAsync();
+        await _connections.DisposeAsync();
     }
 
-    async Task<StepFailure?> ConnectAsync(ActivationSender next, CancellationToken cancellation)
-    {
-        try
-        {
-            await next.ConnectAsync(cancellation);
-            return null;
-        }
-        catch (Exception e) when (_ending is not null && e is ObjectDisposedException or OperationCanceledException)
-        {
-            return _ending;
-        }
-        catch (Exception e) when (e is RpcException or OperationCanceledException && !cancellation.IsCancellationRequested)
-        {
-            return new StepFailure(Reason.PeerLost, $"cannot reach the next stage at {PeerAddress.Format(next.Address)}: {RpcProblem.Describe(e)}");
-        }
-    }
-
-    async Task<StepFailure?> ConnectAsync(RankGroup? group, CancellationToken cancellation)
-    {
-        if (group is null) return null;
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        deadline.CancelAfter(RpcSettings.CallDeadline);
-        try
-        {
-            await group.ConnectAsync(deadline.Token);
-            return null;
-        }
-        catch (Exception e) when (e is RpcException or PeerLinkException or InvalidMessageException or IOException or OperationCanceledException && !cancellation.IsCancellationRequested)
-        {
-            return _ending ?? new StepFailure(Reason.PeerLost, $"cannot link to the other ranks of the stage: {RpcProblem.Describe(e)}");
-        }
-    }
+    /// <summary>The KV of a view that is over. It is the caller's from now on. Null: there is none, or it was taken.</summary>
+    public KeptKv? TakeKept() => Interlocked.Exchange(ref _kept, null);
 
     void Work()
     {
         while (_queue.TryTake(out var work)) Perform(work);
+        if (_stage.Keep() is { } blocks) _kept = new KeptKv(blocks, _before.Then(new RanView(_viewVersion, _lastRun), blocks.States.AreInherited));
         _stage.Dispose();
         _finished.SetResult();
     }
@@ -179,14 +152,14 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         _stage.End(sequenceId);
         _sequences.End(sequenceId);
+        _spans.End(sequenceId);
     }
 
     void RunInScope(StageWork.RunStep step)
     {
         _sequences.Begin(step);
-        using var activity = _sequences.StartActivity(_viewVersion, step);
+        _spans.Begin(step.Requests);
         if (TryRun(step) is not { } failure) return;
-        activity?.SetStatus(ActivityStatusCode.Error, failure.Message);
         using var requests = _logger.BeginRequestScope(_sequences.RequestIds(step.Step));
         Answer(step.StepId, failure);
     }
@@ -194,6 +167,7 @@ sealed partial class StageExecutor : IAsyncDisposable
     void Answer(ulong stepId, StepFailure? failure)
     {
         if (failure is null) return;
+        _metrics?.StepFailed(failure.Reason);
         if (_ending is null) LogStepFailed(stepId, _viewVersion, failure.Reason, failure.Message);
         // What ended the view is also why a step that was under way did not end well.
         Reply(StepReplies.Failed(_viewVersion, stepId, _ending ?? failure));
@@ -227,22 +201,29 @@ sealed partial class StageExecutor : IAsyncDisposable
         var arrived = Stopwatch.GetTimestamp();
         Group?.Exchange.BeginStep(step.StepId);
         var outcome = _stage.Run(step.Step);
-        var timings = StepReplies.Timings(step.Rows, begun, arrived, Stopwatch.GetTimestamp(), Group?.Exchange);
-        return outcome switch
+        var computed = _sent = Stopwatch.GetTimestamp();
+        if (outcome is StepOutcome.Completed) _lastRun = step.StepId;
+        var timings = StepReplies.Timings(step.Rows, begun, arrived, computed, Group?.Exchange);
+        var failure = outcome switch
         {
             StepOutcome.Completed completed => Deliver(step, _sequences.WithProblems(step.Step, completed), timings),
             StepOutcome.Refused refused => new StepFailure(Reason.BadStep, refused.Reason),
             _ => throw new InvalidOperationException($"unknown outcome {outcome}"),
         };
+        _metrics?.StepRan(timings, Stopwatch.GetElapsedTime(computed, _sent));
+        _spans.Ran(step, new StepMoments(begun, arrived, computed, _sent, Group?.Exchange.Spent ?? TimeSpan.Zero), failure?.Message);
+        return failure;
     }
 
     StepFailure? Deliver(StageWork.RunStep step, StepOutcome.Completed outcome, Wire.StepTimings timings)
     {
         foreach (var failure in outcome.Failures) Log(failure);
-        foreach (var next in _next)
+        var rows = step.Step.RowsBeyond(_stage.Shape.EndLayer);
+        foreach (var next in rows > 0 ? _connections.Next : [])
         {
-            if (next.Post(step.StepId, step.Rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
+            if (next.Post(step.StepId, rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
             timings.ActivationBytes += (ulong)next.LastBytes;
+            _sent = Stopwatch.GetTimestamp();
         }
         // Replied before the network's threads run: what they then find out about the streams comes after the answer.
         Reply(_stage.Shape.HasHead && (Group is null || Group.Shape.Rank == 0)

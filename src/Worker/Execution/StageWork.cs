@@ -1,16 +1,10 @@
 using System.Diagnostics;
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.KvDisk;
-using LlamaCluster.Worker.Ranks;
 
 namespace LlamaCluster.Worker.Execution;
-
-/// <summary>What joins a stage to the other workers of a view.</summary>
-/// <param name="Inbox">For activations of the stage before. Null on the first stage.</param>
-/// <param name="Group">The other ranks of the stage. Null if there are none.</param>
-/// <param name="Next">To those workers of the next stage that this one feeds.</param>
-sealed record StageConnections(ActivationInbox? Inbox, RankGroup? Group, IReadOnlyList<ActivationSender> Next);
 
 /// <summary>What a stage's thread is asked to do, in order of arrival.</summary>
 abstract record StageWork
@@ -33,7 +27,7 @@ abstract record StageWork
     /// <param name="Used">On disk, and used just now, the last of them most recently.</param>
     /// <param name="GivenUp">Restores that may put nothing more into their blocks.</param>
     public sealed record MoveBlocks(
-        IReadOnlyList<(int Block, BlockKey Key)> Spills, IReadOnlyList<Restore> Restores, BlockKey[] Used, IReadOnlyList<ulong> GivenUp) : StageWork;
+        IReadOnlyList<(int Block, PrefixCacheKey Key)> Spills, IReadOnlyList<Restore> Restores, PrefixCacheKey[] Used, IReadOnlyList<ulong> GivenUp) : StageWork;
 
     /// <summary>A block that was read.</summary>
     /// <param name="Bytes">The mover's, which takes them back.</param>
@@ -46,4 +40,5 @@ abstract record StageWork
 /// <summary>The client's request that a sequence belongs to, for logs and traces.</summary>
 /// <param name="RequestId">"": not known.</param>
 /// <param name="Trace">Default: not traced.</param>
-sealed record SequenceRequest(ulong SequenceId, string RequestId, ActivityContext Trace);
+/// <param name="PromptLength">Tokens of the sequence's prompt.</param>
+sealed record SequenceRequest(ulong SequenceId, string RequestId, ActivityContext Trace, int PromptLength = 0);

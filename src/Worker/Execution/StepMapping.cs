@@ -51,19 +51,22 @@ static class StepMapping
         return new StageWork.MoveBlocks(
             [.. moves.Spills.Select(spill => (spill.Block, ToKeys("key of a spill", spill.Key, 1)[0]))],
             [.. moves.Restores.Select(ToRestore)],
-            ToKeys("used", moves.Used, moves.Used.Length / BlockKey.Size),
+            ToKeys("used", moves.Used, moves.Used.Length / PrefixCacheKey.Size),
             moves.GivenUp);
     }
 
     static Restore ToRestore(Wire.BlockRestore restore) =>
         new(restore.RestoreId, [.. restore.Blocks.Zip(ToKeys($"keys of restore {restore.RestoreId}", restore.Keys, restore.Blocks.Count))]);
 
-    static BlockKey[] ToKeys(string field, ByteString bytes, int count) => bytes.Length == count * BlockKey.Size
-        ? BlockKey.ReadAll(bytes.Span)
-        : throw new InvalidMessageException($"{field} has {bytes.Length} bytes, not {count} times {BlockKey.Size}");
+    static PrefixCacheKey[] ToKeys(string field, ByteString bytes, int count) => bytes.Length == count * PrefixCacheKey.Size
+        ? PrefixCacheKey.ReadAll(bytes.Span)
+        : throw new InvalidMessageException($"{field} has {bytes.Length} bytes, not {count} times {PrefixCacheKey.Size}");
 
     static Chunk ToChunk(Wire.SequenceChunk chunk) => new(
-        chunk.SequenceId, chunk.Start, chunk.Count, chunk.Tokens.ToArray(), chunk.NewBlocks.ToArray(), chunk.SampleCount);
+        chunk.SequenceId, chunk.Start, chunk.Count, chunk.Tokens.ToArray(), chunk.NewBlocks.ToArray(), chunk.SampleCount)
+    {
+        Depth = chunk.Depth == 0 ? int.MaxValue : Field.Count($"depth of sequence {chunk.SequenceId}", chunk.Depth, 1, int.MaxValue),
+    };
 
     static SequenceStart ToStart(Wire.SequenceFacts facts, int vocabularySize, HistoryParts histories)
     {
@@ -72,12 +75,11 @@ static class StepMapping
         // With a problem, nothing of the bad facts may reach the stage.
         return FirstProblem(facts, sampling, vocabularySize) is { } problem
             ? new SequenceStart(facts.SequenceId, new SamplingOptions(), 0, []) { Problem = problem }
-            : new SequenceStart(facts.SequenceId, sampling, (int)facts.PromptLength, history);
+            : new SequenceStart(facts.SequenceId, sampling, (int)facts.PromptLength, history) { AdapterId = facts.AdapterId };
     }
 
     static string? FirstProblem(Wire.SequenceFacts facts, SamplingOptions sampling, int vocabularySize) =>
-        facts.LoraId != 0 ? $"lora_id is {facts.LoraId}; this worker has no adapters"
-        : facts.PromptLength > int.MaxValue ? $"prompt_length is {facts.PromptLength}, more than {int.MaxValue}"
+        facts.PromptLength > int.MaxValue ? $"prompt_length is {facts.PromptLength}, more than {int.MaxValue}"
         : !IsRequestId(facts.RequestId) ? $"request_id must be at most {MaxRequestId} visible ASCII characters"
         : SamplingRanges.FirstProblem(sampling, vocabularySize);
 
@@ -87,7 +89,9 @@ static class StepMapping
         var requestId = IsRequestId(facts.RequestId) ? facts.RequestId : "";
         // A trace that cannot be read is no reason not to serve.
         var traced = ActivityContext.TryParse(facts.TraceParent, traceState: null, isRemote: true, out var trace);
-        return traced || requestId.Length > 0 ? new SequenceRequest(facts.SequenceId, requestId, trace) : null;
+        return traced || requestId.Length > 0
+            ? new SequenceRequest(facts.SequenceId, requestId, trace, (int)Math.Min(facts.PromptLength, int.MaxValue))
+            : null;
     }
 
     static bool IsRequestId(string text) => text.Length <= MaxRequestId && !text.AsSpan().ContainsAnyExceptInRange('!', '~');

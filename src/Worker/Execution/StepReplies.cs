@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Google.Protobuf;
+using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Activations;
@@ -16,7 +17,7 @@ static class StepReplies
     public static Wire.StepReply Opened(ulong viewVersion, int stage, int spillsAtOnce) =>
         new() { Opened = new Wire.StepsOpened { ViewVersion = viewVersion, Stage = (uint)stage, SpillsAtOnce = (uint)spillsAtOnce } };
 
-    public static Wire.StepReply Kept(ulong viewVersion, ReadOnlySpan<BlockKey> kept, ReadOnlySpan<BlockKey> dropped) => new()
+    public static Wire.StepReply Kept(ulong viewVersion, ReadOnlySpan<PrefixCacheKey> kept, ReadOnlySpan<PrefixCacheKey> dropped) => new()
     {
         Kept = new Wire.BlocksKept { ViewVersion = viewVersion, Kept = Bytes(kept), Dropped = Bytes(dropped) },
     };
@@ -25,6 +26,9 @@ static class StepReplies
 
     public static Wire.StepReply Restored(ulong viewVersion, ulong restoreId, int count) =>
         new() { Restored = new Wire.BlocksRestored { ViewVersion = viewVersion, RestoreId = restoreId, Count = (uint)count } };
+
+    public static Wire.StepReply Restoring(ulong viewVersion, ulong restoreId, int count) =>
+        new() { Restoring = new Wire.RestoreProgress { ViewVersion = viewVersion, RestoreId = restoreId, Count = (uint)count } };
 
     public static Wire.StepReply Failed(ulong viewVersion, ulong stepId, StepFailure failure) => new()
     {
@@ -63,22 +67,15 @@ static class StepReplies
         };
     }
 
-    static ByteString Bytes(ReadOnlySpan<BlockKey> keys) => UnsafeByteOperations.UnsafeWrap(BlockKey.WriteAll(keys));
+    static ByteString Bytes(ReadOnlySpan<PrefixCacheKey> keys) => UnsafeByteOperations.UnsafeWrap(PrefixCacheKey.WriteAll(keys));
 
     static ulong Microseconds(long from, long to) => (ulong)Stopwatch.GetElapsedTime(from, to).TotalMicroseconds;
 
     static Wire.SequenceResult ToMessage(SequenceSamples samples) => new()
     {
         SequenceId = samples.SequenceId,
-        Tokens = { samples.Tokens.Select(ToMessage) },
-        Prompt = { samples.Prompt.Select(ToMessage) },
-    };
-
-    static Wire.SampledToken ToMessage(SampledToken token) => new()
-    {
-        Id = token.Id,
-        Logprob = token.Logprob,
-        TopIds = { token.Top.Select(top => top.Id) },
-        TopLogprobs = { token.Top.Select(top => top.Logprob) },
+        Tokens = { samples.Tokens.Select(token => token.ToMessage()) },
+        Prompt = { samples.Prompt.Select(token => token.ToMessage()) },
+        Embedding = { samples.Embedding },
     };
 }

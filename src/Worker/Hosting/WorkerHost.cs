@@ -1,10 +1,13 @@
 using System.Net;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Kernels;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.KvDisk;
+using LlamaCluster.Worker.KvTransfer;
 using LlamaCluster.Worker.Loading;
+using LlamaCluster.Worker.Measuring;
 using LlamaCluster.Worker.Models;
 using LlamaCluster.Worker.Peers;
 using LlamaCluster.Worker.Profiling;
@@ -16,6 +19,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -34,9 +38,6 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <summary>For calls that do not end by themselves when the worker closes its streams.</summary>
     static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>Those of the coordinator, of the stage before and of the ranks beside it; a cluster has at most 1024 workers.</summary>
-    const int MaxConnections = 4096;
-
     readonly WebApplication _app;
     readonly WorkerOptions _options;
     readonly ILogger _logger;
@@ -49,12 +50,15 @@ public sealed partial class WorkerHost : IAsyncDisposable
     /// <summary>Where it listens, with the real port. Known once it is started.</summary>
     public Uri Address => Bound.Uri;
 
+    /// <summary>Where its metrics are; null: nowhere. Known once it is started.</summary>
+    public Uri? MetricsAddress { get; private set; }
+
     internal IServiceProvider Services => _app.Services;
 
     ListenAddress Bound => _bound ?? throw new InvalidOperationException("the worker is not started");
 
     /// <exception cref="ArgumentException">An option is not allowed; the message is one line (see <see cref="WorkerOptionsRules"/>).</exception>
-    /// <exception cref="IOException">A certificate cannot be used.</exception>
+    /// <exception cref="IOException">A certificate or the join token cannot be used.</exception>
     public static WorkerHost Create(WorkerOptions options) => Create(options, services => services
         .AddSingleton<IModelLoader, LlamaLoader>()
         .AddSingleton(provider => ActivatorUtilities.CreateInstance<ProfileCache>(
@@ -68,26 +72,38 @@ public sealed partial class WorkerHost : IAsyncDisposable
         var tls = options.Tls is null ? null : ClusterTls.Load(options.Tls);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         // The worker logs one line of its own if it cannot start.
-        builder.Logging.UseOneLineConsole().AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        builder.Logging.UseOneLineConsole(options.LogFormat, $"worker {NameOf(options)}").AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.UseClusterRpcLimits();
-            kestrel.Limits.MaxConcurrentConnections = MaxConnections;
-            kestrel.Listen(ListenAddress.Parse(options.Listen).EndPoint, listen => listen.UseClusterRpc(tls));
+            (kestrel.ApplicationServices.GetService<ConnectionLimits>() ?? ConnectionLimits.OfWorker).ApplyTo(kestrel.Limits);
+            kestrel.Listen(ListenAddress.Parse(options.Listen).EndPoint, listen => listen.IsFor(ListenerKind.Rpc).UseClusterRpc(tls));
+            if (options.MetricsListen is { } metrics)
+                kestrel.Listen(ListenAddress.Parse(metrics).EndPoint, listen => listen.IsFor(ListenerKind.Metrics).Protocols = HttpProtocols.Http1);
         });
         AddServices(builder.Services, options);
         if (tls is not null) builder.Services.AddSingleton(_ => tls);
+        if (options.JoinTokenFile is { } token) builder.Services.AddSingleton(JoinToken.Load(token));
         addModel(builder.Services);
         var app = builder.Build();
+        tls?.LogTo(app.Services.GetRequiredService<ILogger<ClusterTls>>());
+        app.UseSeparateListeners();
         app.UseClusterRpcRules();
-        app.MapClusterRpc(options.GrpcReflection);
-        app.MapGrpcService<IdentityService>();
-        app.MapGrpcService<AssignmentsService>();
-        app.MapGrpcService<StepsService>();
-        app.MapGrpcService<ActivationsService>();
-        app.MapGrpcService<ReduceService>();
-        app.MapGrpcService<LinksService>();
+        if (options.MetricsListen is not null)
+        {
+            app.Services.GetRequiredService<ShardGauges>();   // observes from its creation on
+            app.MapMetrics().OnListeners(ListenerKind.Metrics);
+        }
+        var rpc = app.MapGroup("").OnListeners(ListenerKind.Rpc);
+        rpc.MapClusterRpc(options.GrpcReflection);
+        rpc.MapGrpcService<IdentityService>();
+        rpc.MapGrpcService<AssignmentsService>();
+        rpc.MapGrpcService<StepsService>();
+        rpc.MapGrpcService<ActivationsService>();
+        rpc.MapGrpcService<ReduceService>();
+        rpc.MapGrpcService<KvTransferService>();
+        rpc.MapGrpcService<LinksService>();
         return new WorkerHost(app, options);
     }
 
@@ -96,9 +112,11 @@ public sealed partial class WorkerHost : IAsyncDisposable
     public async Task StartAsync(CancellationToken cancellation = default)
     {
         Service<ListenSockets>().Open(ListenAddress.Parse(_options.Listen));
+        if (_options.MetricsListen is { } metrics) Service<ListenSockets>().Open(ListenAddress.Parse(metrics));
         await _app.StartAsync(cancellation);
-        var bound = Service<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
-        _bound = ListenAddress.Parse(bound);
+        var bound = Service<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.ToList();   // in the order of listening
+        _bound = ListenAddress.Parse(bound[0]);
+        if (_options.MetricsListen is not null) LogMetrics(MetricsAddress = new Uri(new Uri(bound[1]), MetricsExport.Path));
     }
 
     /// <summary>Starts, if it is not started yet, and works until it is told to stop, by a signal or by the token.</summary>
@@ -125,13 +143,24 @@ public sealed partial class WorkerHost : IAsyncDisposable
         await _app.DisposeAsync();
     }
 
-    static void AddServices(IServiceCollection services, WorkerOptions options) => services
+    static void AddServices(IServiceCollection services, WorkerOptions options)
+    {
+        var process = new ProcessIdentity("worker", NameOf(options));
+        services.AddTracesExport(process);
+        if (options.MetricsListen is not null)
+            services.AddSingleton<ShardGauges>()
+                .AddMetricsExport(new ExportedMetrics(process, [WorkerMetrics.MeterName], WorkerMetricTable.All));
+        AddUsualServices(services.AddMetrics().AddSingleton<WorkerMetrics>(), options);
+    }
+
+    static void AddUsualServices(IServiceCollection services, WorkerOptions options) => services
         .AddClusterRpc(options.GrpcReflection)
         .AddListenSockets()
         .AddLargeMessages<AssignmentsService>()
         .AddLargeMessages<StepsService>()
         .AddLargeMessages<ActivationsService>()
         .AddLargeMessages<ReduceService>()
+        .AddLargeMessages<KvTransferService>()
         .AddLargeMessages<LinksService>()
         .AddSingleton<ClusterOwner>()
         .AddSingleton<ICallerKeys, WorkerCallerKeys>()
@@ -151,6 +180,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton<ModelSource>()
         .AddSingleton<BlockDisk>()
         .AddSingleton<ShardLoader>()
+        .AddSingleton<KvFetcher>()
         .AddSingleton<ShardKeeper>();
 
     /// <summary>Listens, and opens the operator's model if there is one. If that fails, logs why.</summary>
@@ -183,7 +213,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
     {
         var model = Service<IModelLoader>();
         var profile = await Service<IProfileSource>().GetAsync(cancellation);
-        var name = _options.Name.Length > 0 ? _options.Name : Dns.GetHostName();
+        var name = NameOf(_options);
         var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, profile, ownDigest);
         using var membership = new MembershipLoop(
             Service<PeerChannels>(), _options.Coordinator, _options.OrphanTimeout, card, Service<ClusterOwner>(), Service<ShardKeeper>(), Service<TimeProvider>(),
@@ -217,6 +247,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
         await _app.StopAsync(CancellationToken.None);
     }
 
+    static string NameOf(WorkerOptions options) => options.Name.Length > 0 ? options.Name : Dns.GetHostName();
+
     T Service<T>() where T : notnull => _app.Services.GetRequiredService<T>();
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Weights are kept in {Weights}, measurements in {Profiles}")]
@@ -224,6 +256,9 @@ public sealed partial class WorkerHost : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Caches are in {Folder}, because {Why}; --cache and --profiles choose other folders")]
     partial void LogUnusualCaches(string folder, string why);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Metrics are at {Address}")]
+    partial void LogMetrics(Uri address);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The worker cannot go on: {Problem}")]
     partial void LogFailed(string problem);

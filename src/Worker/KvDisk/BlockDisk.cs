@@ -18,6 +18,9 @@ sealed class BlockDisk(WorkerOptions options, TimeProvider time, ILogger<BlockDi
 
     public bool IsOn => options.KvDiskFolder is not null;
 
+    /// <summary>The clock by which storage is late.</summary>
+    public TimeProvider Time => time;
+
     /// <summary>Carries out writes. Set once it is open.</summary>
     public IoThread Writer { get; private set; } = null!;
 
@@ -29,7 +32,7 @@ sealed class BlockDisk(WorkerOptions options, TimeProvider time, ILogger<BlockDi
     public void Open()
     {
         _folder = KvFolder.Open(options.KvDiskFolder!, options.KvDiskBytes!.Value, time);
-        (Writer, Reader) = (new IoThread("writes of KV blocks", MostJobs, logger), new IoThread("reads of KV blocks", MostJobs, logger));
+        (Writer, Reader) = (new IoThread("writes of KV blocks", MostJobs, time, logger), new IoThread("reads of KV blocks", MostJobs, time, logger));
     }
 
     /// <summary>The store of the shard that the worker holds from now on.</summary>

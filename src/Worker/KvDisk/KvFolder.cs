@@ -12,7 +12,7 @@ sealed class KvFolder : IDisposable
 {
     public const string SegmentSuffix = ".kv";
 
-    const string LockFile = "worker.lock";
+    public const string LockFile = "worker.lock";
 
     readonly Lock _guard = new();
     readonly FileStream _lock;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LlamaCluster.Primitives;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.KvDisk;
@@ -6,7 +7,7 @@ namespace LlamaCluster.Worker.KvDisk;
 /// <summary>What has changed in a store.</summary>
 /// <param name="Kept">There now, and not before, or asked for again.</param>
 /// <param name="Dropped">There no longer.</param>
-readonly record struct StoreChange(BlockKey? Kept, BlockKey? Dropped);
+readonly record struct StoreChange(PrefixCacheKey? Kept, PrefixCacheKey? Dropped);
 
 /// <summary>
 /// The KV blocks of one shard on disk: slots of the same size in segment files. When all bytes that the folder may take are taken, the slot that was
@@ -36,7 +37,7 @@ sealed partial class KvStore : IDisposable
     public KvStore(KvFolder folder, ShardIdentity shard, int blockBytes, ILogger logger)
     {
         (_folder, _shard, _logger) = (folder, shard, logger);
-        _layout = new SegmentLayout(BlockKey.Read(shard.Hash), blockBytes);
+        _layout = new SegmentLayout(blockBytes);
         _path = folder.Use(shard).FullName;
         OpenSegments();
         if (BytesOf(1) > folder.Bytes) LogNoRoom(folder.Path, folder.Bytes, BytesOf(1));
@@ -44,7 +45,7 @@ sealed partial class KvStore : IDisposable
 
     /// <summary>From now on <paramref name="changed"/>, and nobody else, is told of changes, in order, by the thread that makes them.</summary>
     /// <returns>The keys that are there now, the most recently used first.</returns>
-    public BlockKey[] Follow(Action<StoreChange> changed)
+    public PrefixCacheKey[] Follow(Action<StoreChange> changed)
     {
         lock (_guard)
         {
@@ -55,7 +56,7 @@ sealed partial class KvStore : IDisposable
 
     /// <summary>Writes a block, unless it is there already.</summary>
     /// <returns>Whether it is there now.</returns>
-    public bool Put(BlockKey key, ReadOnlySpan<byte> block)
+    public bool Put(PrefixCacheKey key, ReadOnlySpan<byte> block)
     {
         int slot;
         lock (_guard)
@@ -91,7 +92,7 @@ sealed partial class KvStore : IDisposable
     }
 
     /// <returns>Whether the block is there. One that is damaged is there no longer.</returns>
-    public bool TryGet(BlockKey key, Span<byte> block)
+    public bool TryGet(PrefixCacheKey key, Span<byte> block)
     {
         int slot;
         lock (_guard)
@@ -122,7 +123,7 @@ sealed partial class KvStore : IDisposable
     }
 
     /// <summary>Blocks were used just now, the last of them most recently.</summary>
-    public void Use(ReadOnlySpan<BlockKey> keys)
+    public void Use(ReadOnlySpan<PrefixCacheKey> keys)
     {
         foreach (var key in keys)
             lock (_guard)
@@ -167,7 +168,7 @@ sealed partial class KvStore : IDisposable
         for (var number = 0; new FileInfo(PathOf(number)) is { Exists: true } file; number++)
         {
             before += file.Length;
-            var segment = SegmentFile.Open(PathOf(number), _layout, number);
+            var segment = SegmentFile.Open(PathOf(number), _shard, _layout, number);
             _segments.Add(segment);
             var slots = (int)Math.Clamp((segment.Length - _layout.Blocks + _layout.Stride - 1) / _layout.Stride, 0, _layout.Slots);
             foreach (var (slot, entry) in segment.ReadTable().Index())
@@ -222,7 +223,7 @@ sealed partial class KvStore : IDisposable
         {
             taken = _mayGrow && _folder.TryTake(bytes, _shard);
             if (!taken) return false;
-            if (_grown == _segments.Count * _layout.Slots) _segments.Add(SegmentFile.Open(PathOf(_segments.Count), _layout, _segments.Count));
+            if (_grown == _segments.Count * _layout.Slots) _segments.Add(SegmentFile.Open(PathOf(_segments.Count), _shard, _layout, _segments.Count));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,13 +1,13 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
+using LlamaCluster.Primitives;
 using Microsoft.Win32.SafeHandles;
 
 namespace LlamaCluster.Worker.KvDisk;
 
 /// <summary>Where things stand in a segment of one shard.</summary>
-/// <param name="Shard">What the blocks are of; see <see cref="ShardIdentity"/>.</param>
 /// <param name="BlockBytes">One KV block over all layers of the shard.</param>
-readonly record struct SegmentLayout(BlockKey Shard, int BlockBytes)
+readonly record struct SegmentLayout(int BlockBytes)
 {
     /// <summary>Bytes that a segment has at most, unless one block is larger. Few files, and one of another shard frees much at a time.</summary>
     const long MostBytes = 256L << 20;
@@ -35,11 +35,11 @@ readonly record struct SegmentLayout(BlockKey Shard, int BlockBytes)
 /// <summary>What a segment's table says of one of its slots: 64 bytes.</summary>
 /// <param name="Hash">XXH3 (128 bits) of the block.</param>
 /// <param name="Used">The greater, the more recently it was used. From 1.</param>
-readonly record struct SlotEntry(BlockKey Key, UInt128 Hash, ulong Used)
+readonly record struct SlotEntry(PrefixCacheKey Key, UInt128 Hash, ulong Used)
 {
     public const int Size = 64;
 
-    const int HashAt = BlockKey.Size;
+    const int HashAt = PrefixCacheKey.Size;
     const int UsedAt = HashAt + 16;
     const int SumAt = UsedAt + sizeof(ulong);
 
@@ -49,7 +49,7 @@ readonly record struct SlotEntry(BlockKey Key, UInt128 Hash, ulong Used)
     {
         var used = BinaryPrimitives.ReadUInt64LittleEndian(bytes[UsedAt..]);
         if (used == 0 || BinaryPrimitives.ReadUInt64LittleEndian(bytes[SumAt..]) != XxHash3.HashToUInt64(bytes[..SumAt], seed)) return null;
-        return new SlotEntry(BlockKey.Read(bytes), BinaryPrimitives.ReadUInt128LittleEndian(bytes[HashAt..]), used);
+        return new SlotEntry(PrefixCacheKey.Read(bytes), BinaryPrimitives.ReadUInt128LittleEndian(bytes[HashAt..]), used);
     }
 
     public void Write(Span<byte> bytes, long seed)
@@ -83,14 +83,15 @@ sealed class SegmentFile : IDisposable
     public long Length => RandomAccess.GetLength(_file);
 
     /// <summary>Opens a segment, or makes it. What is no segment of this layout is made empty.</summary>
+    /// <param name="shard">What the blocks are of.</param>
     /// <param name="number">Its place among the shard's segments.</param>
     /// <exception cref="IOException">It cannot be read or written.</exception>
-    public static SegmentFile Open(string path, SegmentLayout layout, int number)
+    public static SegmentFile Open(string path, ShardIdentity shard, SegmentLayout layout, int number)
     {
         var file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, FileOptions.RandomAccess);
         try
         {
-            var (header, found) = (Header(layout), new byte[HeaderBytes]);
+            var (header, found) = (Header(shard, layout), new byte[HeaderBytes]);
             if (!TryRead(file, found, 0) || !found.AsSpan().SequenceEqual(header))
             {
                 RandomAccess.SetLength(file, 0);
@@ -149,14 +150,14 @@ sealed class SegmentFile : IDisposable
     public void Dispose() => _file.Dispose();
 
     /// <summary>"LCKVSEG", a zero, version, slots, bytes of a block, the shard, and a hash of these.</summary>
-    static byte[] Header(SegmentLayout layout)
+    static byte[] Header(ShardIdentity shard, SegmentLayout layout)
     {
         var header = new byte[HeaderBytes];
         "LCKVSEG\0"u8.CopyTo(header);
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(8), Version);
         BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(12), layout.Slots);
         BinaryPrimitives.WriteInt64LittleEndian(header.AsSpan(16), layout.BlockBytes);
-        layout.Shard.Write(header.AsSpan(24));
+        shard.Hash.CopyTo(header, 24);
         BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(HeaderSumAt), XxHash3.HashToUInt64(header.AsSpan(0, HeaderSumAt)));
         return header;
     }

@@ -15,12 +15,17 @@ sealed record ShardIdentity(string Text)
 {
     public static ShardIdentity Of(LoadOrder order)
     {
+        var layers = order.Assignment.Shard.Layers;
+        return Of(order, $"layers {layers.First} + {layers.Count} of {order.Plan.LayerCount}");
+    }
+
+    /// <summary>The same without the shard's layers: what decides the numbers of a layer that two shards have in common.</summary>
+    public static ShardIdentity OfNumbers(LoadOrder order) => Of(order, $"layers of {order.Plan.LayerCount}");
+
+    static ShardIdentity Of(LoadOrder order, string which)
+    {
         var (plan, shard) = (order.Plan, order.Assignment.Shard);
-        List<string> facts =
-        [
-            $"model {plan.ModelDigest}", $"kv {order.KvType}", $"layers {shard.Layers.First} + {shard.Layers.Count} of {plan.LayerCount}",
-            $"rank {shard.Slice.Rank} of {shard.Slice.Shares}",
-        ];
+        List<string> facts = [$"model {plan.ModelDigest}", $"kv {order.KvType}", which, $"rank {shard.Slice.Rank} of {shard.Slice.Shares}"];
         // Numbers are the same for any number of stages, unless activations are rounded between them.
         var rounded = order.ActivationType != ActivationType.F32;
         var split = false;

@@ -1,4 +1,5 @@
 using System.Numerics;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Worker.KvDisk;
 
@@ -14,7 +15,7 @@ sealed class SlotIndex
 
     struct Slot
     {
-        public BlockKey Key;
+        public PrefixCacheKey Key;
         public int NextInBucket;
         public int Newer;
         public int Older;
@@ -31,7 +32,7 @@ sealed class SlotIndex
     public int Count { get; private set; }
 
     /// <summary>Keys, the most recently used first.</summary>
-    public IEnumerable<BlockKey> Keys => Slots.Select(KeyOf);
+    public IEnumerable<PrefixCacheKey> Keys => Slots.Select(KeyOf);
 
     /// <summary>Slots with a key, the most recently used first.</summary>
     public IEnumerable<int> Slots
@@ -58,7 +59,7 @@ sealed class SlotIndex
             if (_slots[slot].IsUsed) LinkInBucket(slot);
     }
 
-    public int? Find(BlockKey key)
+    public int? Find(PrefixCacheKey key)
     {
         if (_buckets.Length == 0) return null;
         for (var slot = _buckets[BucketOf(key)]; slot != None; slot = _slots[slot].NextInBucket)
@@ -66,10 +67,10 @@ sealed class SlotIndex
         return null;
     }
 
-    public BlockKey KeyOf(int slot) => _slots[slot].Key;
+    public PrefixCacheKey KeyOf(int slot) => _slots[slot].Key;
 
     /// <summary>The slot, which had no key, has one from now on, and was used just now. No other slot may have that key.</summary>
-    public void Add(BlockKey key, int slot)
+    public void Add(PrefixCacheKey key, int slot)
     {
         (_slots[slot].Key, _slots[slot].IsUsed) = (key, true);
         LinkInBucket(slot);
@@ -100,7 +101,7 @@ sealed class SlotIndex
         LinkAsNewest(slot);
     }
 
-    int BucketOf(BlockKey key) => (int)((uint)key.Low & (uint)(_buckets.Length - 1));
+    int BucketOf(PrefixCacheKey key) => (int)((uint)key.Low & (uint)(_buckets.Length - 1));
 
     void LinkInBucket(int slot)
     {

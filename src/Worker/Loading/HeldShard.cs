@@ -1,3 +1,4 @@
+using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Weights;
@@ -11,20 +12,28 @@ namespace LlamaCluster.Worker.Loading;
 /// <summary>A shard that is loaded for a view, and what runs it.</summary>
 /// <param name="KvBlockBytes">Bytes of one block, over all layers of the shard.</param>
 /// <param name="ResidentBytes">Weights, KV cache and buffers.</param>
-sealed record HeldShard(LoadOrder Order, HeldModel Model, StageExecutor Executor, int KvBlockCount, long KvBlockBytes, long ResidentBytes);
+sealed record HeldShard(LoadOrder Order, HeldModel Model, StageExecutor Executor, int KvBlockCount, long KvBlockBytes, long ResidentBytes)
+{
+    /// <summary>What it goes on with of earlier views' KV, for the coordinator. Null: nothing.</summary>
+    public Protos.KeptKv? Kept { get; init; }
+}
 
 /// <summary>The weights of a shard that this worker has in memory, and where they came from.</summary>
 /// <param name="Slice">Which slice of the layers they are.</param>
+/// <param name="Ranges">The same, in the model's own numbers.</param>
 /// <param name="Source">"local PATH", "cache PATH" or "coordinator".</param>
 /// <param name="Parts">What the shard is made of.</param>
 /// <param name="Entries">Keeps the shard's entries of the cache in use, so that they are there when the worker starts again. Null: it has none.</param>
 sealed record HeldModel(
-    IShardModel Weights, TensorSlice Slice, string Digest, string Source, IReadOnlyList<TensorPart> Parts, IDisposable? Entries) : IDisposable
+    IShardModel Weights, TensorSlice Slice, StageSlice Ranges, string Digest, string Source, IReadOnlyList<TensorPart> Parts, IDisposable? Entries) : IDisposable
 {
     /// <summary>Whether an order asks for these weights as they are.</summary>
     public bool Fits(LoadOrder order) => Digest == order.Plan.ModelDigest && Shape == order.Shape && Slice == order.Assignment.Shard.Slice;
 
     public StageShape Shape => Weights.Shape;
+
+    /// <summary>Of a KV block in one layer.</summary>
+    public KvBlockLayout LayoutOf(LoadOrder order) => new(order.KvType, Ranges.KvHeads.Count, Weights.Config.HeadSize);
 
     public void Dispose()
     {

@@ -1,8 +1,8 @@
-using System.Threading.Channels;
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Weights;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Worker.KvTransfer;
 using LlamaCluster.Worker.Orders;
 using Wire = LlamaCluster.Protos;
 
@@ -11,21 +11,24 @@ namespace LlamaCluster.Worker.Loading;
 /// <summary>
 /// Keeps the worker's one shard, which only ever moves to a higher view. An order that is not newer than the last accepted one is refused. A
 /// newer one cancels the loading of an older one. Whatever parts of the model are in memory stay there for as long as orders ask for them, also if
-/// the loading of a shard breaks off, on this worker or on another.
+/// the loading of a shard breaks off, on this worker or on another. What becomes of the KV of a view that is over is up to <see cref="KvKeeper"/>.
 /// </summary>
-sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime lifetime) : IAsyncDisposable
+sealed class ShardKeeper(ShardLoader loader, KvFetcher fetcher, Readiness readiness, WorkerLifetime lifetime, TimeProvider time) : IAsyncDisposable
 {
     /// <summary>How long a running step may delay a new view. Its order may grant more.</summary>
     static readonly TimeSpan StepDeadline = TimeSpan.FromMinutes(1);
 
     readonly Lock _lock = new();
     readonly SemaphoreSlim _turn = new(1);
+    readonly KvKeeper _kv = new();
     CancellationTokenSource? _loading;
     HeldParts? _parts;
     HeldModel? _model;
     HeldShard? _current;
+    ShardAdapters? _adapters;  // of the model's shard
     ulong _view;
     PeerKey? _viewKey;
+    bool _serves, _standsBy;
 
     /// <summary>The shard that is ready, if one is.</summary>
     public HeldShard? Current
@@ -85,7 +88,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
 
     /// <summary>
     /// Loads the weights of a shard that the worker may come to get. The next order cancels this, and finds what was loaded. A view that the worker
-    /// still had is over: whoever is asked to prepare is in none.
+    /// still had is over: whoever is asked to prepare is in none. If its view is not above the last accepted one, the request is late, and is refused.
     /// </summary>
     /// <exception cref="RpcException">They cannot be loaded. The status says why.</exception>
     /// <exception cref="OperationCanceledException">The caller gave up, or an order came.</exception>
@@ -94,12 +97,15 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         using var loading = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.Closing);
         lock (_lock)
         {
+            CheckIsNew(order);
             if (_loading is not null) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this worker is loading a shard already"));
             _loading = loading;
         }
         await InTurnAsync(loading, async () =>
         {
-            await LoadInTurnAsync(order, progress, loading.Token);
+            await EndViewAsync();
+            _kv.ForgetAll();
+            await LoadInTurnAsync(order, null, progress, loading.Token);
             var weights = _model!.Weights;
             if (_model.Slice.IsWhole)
                 await Task.Factory.StartNew(() => Rehearsal.Run(weights, ShardLoader.OptionsOf(order)), loading.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -129,10 +135,17 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
     }
 
+    /// <summary>The coordinator says whether this worker is a spare that has all it may come to need: then it is ready without a shard.</summary>
+    public void StandBy(bool standsBy)
+    {
+        lock (_lock) readiness.Set(_serves | (_standsBy = standsBy));
+    }
+
     /// <summary>The worker belongs to another cluster now, which counts its views from the start. What it holds stays.</summary>
     public void ForgetViews()
     {
         lock (_lock) _view = 0;
+        _kv.BecomeForeign();
         Changed.Set();
     }
 
@@ -143,6 +156,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         try
         {
             await EndViewAsync();
+            _kv.ForgetAll();
             Forget();
             Free();
         }
@@ -152,6 +166,31 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         }
     }
 
+    /// <summary>What this worker has, of the view that is over, of layers that other workers of a newer view have from then on.</summary>
+    /// <param name="stays">It has a part in that view too, and gives what is left over when it is assigned that.</param>
+    /// <returns>Null: nothing.</returns>
+    /// <exception cref="RpcException">FAILED_PRECONDITION: it is in a newer view.</exception>
+    public async Task<KvOffer?> OfferAsync(ulong view, bool stays, CancellationToken cancellation)
+    {
+        if (stays) return await _kv.OfferedAsync(view, cancellation);
+        await _turn.WaitAsync(cancellation);
+        try
+        {
+            lock (_lock)
+                if (view <= _view) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"view {view} is not above {_view}, the last one accepted here"));
+            await EndViewAsync();
+            return _kv.OfferAll(view);
+        }
+        finally
+        {
+            _turn.Release();
+            Changed.Set();
+        }
+    }
+
+    /// <summary>A view runs: all its workers have what they are to begin with.</summary>
+    public void ViewRuns() => _kv.EndOffer();
+
     public async ValueTask DisposeAsync() => await UnloadAsync(CancellationToken.None);
 
     void Accept(LoadOrder order, CancellationTokenSource loading)
@@ -159,7 +198,7 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         var view = order.Plan.ViewVersion;
         lock (_lock)
         {
-            if (view <= _view) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"view {view} is not above {_view}, the last one accepted here"));
+            CheckIsNew(order);
             // Asynchronous, so that its callbacks do not run under this lock.
             _ = _loading?.CancelAsync();
             (_view, _viewKey, _loading) = (view, order.ViewKey, loading);
@@ -167,32 +206,50 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         Changed.Set();
     }
 
-    async Task ReplaceInTurnAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    /// <summary>An order that is late must not end a view that is newer. Guarded by the lock.</summary>
+    void CheckIsNew(LoadOrder order)
     {
-        await LoadInTurnAsync(order, progress, cancellation);
-        var shard = loader.Open(order, _model!);
-        lock (_lock) _current = shard;
-        Changed.Set();
-        readiness.Set(true);
-        progress.Ready(shard.Model.Source, shard.KvBlockCount, shard.KvBlockBytes, shard.ResidentBytes);
+        var view = order.Plan.ViewVersion;
+        if (view <= _view) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"view {view} is not above {_view}, the last one accepted here"));
     }
 
-    async Task LoadInTurnAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
+    async Task ReplaceInTurnAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
     {
         await EndViewAsync();
-        if (_model is { } held && !(held.Fits(order) && await loader.IsRightAsync(order, held, _parts!, progress, cancellation))) Forget();
-        if (_parts is { } other && other.Digest != order.Plan.ModelDigest) Free();
-        if (_model is null)
+        _kv.KeepFor(order);
+        await using var intake = new KvIntake(_kv, fetcher, order, time, cancellation);
+        await LoadInTurnAsync(order, intake, progress, cancellation);
+        intake.Start(_model!.LayoutOf(order), order.KvBlockCount ?? int.MaxValue, spare: long.MaxValue);
+        await intake.CompleteAsync(progress);
+        cancellation.ThrowIfCancellationRequested();
+        var shard = loader.Open(order, _model, _kv.Kept, _adapters);
+        _kv.Forget();   // what the shard has no use for
+        lock (_lock) _current = shard;
+        Changed.Set();
+        Serve(true);
+        progress.Ready(shard.Model.Source, shard.KvBlockCount, shard.KvBlockBytes, shard.ResidentBytes, shard.Kept, intake.Fetched);
+    }
+
+    /// <summary>The view before is over.</summary>
+    async Task LoadInTurnAsync(LoadOrder order, KvIntake? intake, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        if (_model is { } model && model.Fits(order) && !await loader.IsRightAsync(order, model, _parts!, progress, cancellation))
         {
-            lock (_lock) _parts ??= new HeldParts(order.Plan.ModelDigest, new LoadedParts());
-            _model = await loader.LoadAsync(order, _parts, progress, cancellation);
+            _kv.ForgetAll();   // it was computed with other weights
+            Forget();
         }
+        else if (_model?.Fits(order) == false) Forget();
+        if (_parts is { } other && other.Digest != order.Plan.ModelDigest) Free();
+        lock (_lock) _parts ??= new HeldParts(order.Plan.ModelDigest, new LoadedParts());
+        _model ??= await loader.LoadAsync(order, _parts, intake, progress, cancellation);
+        (var held, _adapters) = (_adapters, null);   // if the loading breaks off, they are gone
+        _adapters = await loader.Adapters.LoadAsync(order, _model, held, progress, cancellation);
     }
 
     async Task EndViewAsync()
     {
         if (_current is not { } old) return;
-        readiness.Set(false);
+        Serve(false);
         var deadline = old.Order.StepTimeout > StepDeadline ? old.Order.StepTimeout : StepDeadline;
         try
         {
@@ -202,14 +259,21 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
         {
             throw new TimeoutException($"a step of view {old.Order.Plan.ViewVersion} still runs after {deadline.TotalSeconds} s");
         }
+        if (old.Executor.TakeKept() is { } kept) _kv.Add(kept, old.Order);
         lock (_lock) _current = null;
+    }
+
+    void Serve(bool serves)
+    {
+        lock (_lock) readiness.Set((_serves = serves) | _standsBy);
     }
 
     /// <summary>Takes the shard apart. Its parts stay.</summary>
     void Forget()
     {
+        _adapters?.Dispose();
         _model?.Dispose();
-        _model = null;
+        (_adapters, _model) = (null, null);
         Changed.Set();
     }
 
@@ -226,17 +290,3 @@ sealed class ShardKeeper(ShardLoader loader, Readiness readiness, WorkerLifetime
 /// <param name="ViewVersion">The last view that was accepted. 0: none.</param>
 /// <param name="HeldDigest">The model of the weights in memory. Null: none.</param>
 sealed record ShardStatus(Wire.WorkerState State, ulong ViewVersion, string? HeldDigest, Shard? Shard, long ResidentBytes);
-
-/// <summary>A flag that says that something has changed since it was last cleared.</summary>
-sealed class StateSignal
-{
-    readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-
-    public void Set() => _changes.Writer.TryWrite(true);
-
-    /// <summary>To be called before one looks: whatever changes later sets the flag again.</summary>
-    public void Clear() => _changes.Reader.TryRead(out _);
-
-    /// <summary>Completes once the flag is set.</summary>
-    public Task WaitAsync(CancellationToken cancellation) => _changes.Reader.WaitToReadAsync(cancellation).AsTask();
-}

@@ -29,7 +29,7 @@ static class ShardLimits
     /// <param name="type">How activations travel.</param>
     public static int StepRows(LlamaConfig config, ActivationType type)
     {
-        var widest = Math.Max(config.HiddenSize, Math.Max((long)config.HeadCount * config.HeadSize, config.FfnSize));
+        var widest = Math.Max(config.HiddenSize, Math.Max((long)config.HeadCount * config.HeadSize, Math.Max(config.FfnSize, config.Experts?.FfnSize ?? 0)));
         return (int)Math.Min(int.MaxValue / widest, Array.MaxLength / ActivationCodec.RowBytes(type, config.HiddenSize));
     }
 }

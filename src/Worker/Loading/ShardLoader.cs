@@ -1,5 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Inference;
@@ -9,6 +10,8 @@ using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.KvDisk;
+using LlamaCluster.Worker.KvTransfer;
+using LlamaCluster.Worker.Measuring;
 using LlamaCluster.Worker.Models;
 using LlamaCluster.Worker.Orders;
 using LlamaCluster.Worker.Peers;
@@ -22,18 +25,22 @@ namespace LlamaCluster.Worker.Loading;
 /// <summary>Carries out an order: finds the weights, packs them, and starts the stage.</summary>
 sealed partial class ShardLoader(
     ModelSource source, IModelLoader model, PeerChannels channels, ClusterOwner owner, RankCaller caller, WorkerOptions options, WorkerMemory memory,
-    BlockDisk disk, ILogger<ShardLoader> logger)
+    BlockDisk disk, ILogger<ShardLoader> logger, WorkerMetrics? metrics = null)
 {
     /// <summary>How often a shard is loaded again because entries of the cache turned out to be damaged.</summary>
     const int Mendings = 3;
+
+    /// <summary>For what sequences name as their adapters.</summary>
+    public AdapterLoader Adapters { get; } = new(source, channels, owner, options);
 
     /// <summary>
     /// Reads what is missing of a shard, in parts that hash to what the coordinator says. A file that holds other bytes is given up for the next source; an
     /// entry of the cache that does is fetched again.
     /// </summary>
     /// <param name="parts">What is in memory already. What is read is added, also if the loading fails.</param>
+    /// <param name="intake">Of KV; started as soon as it is known how much there is room for. Null: only weights are loaded.</param>
     /// <exception cref="RpcException">It cannot be loaded. The status says why.</exception>
-    public async Task<HeldModel> LoadAsync(LoadOrder order, HeldParts parts, LoadProgressFeed progress, CancellationToken cancellation)
+    public async Task<HeldModel> LoadAsync(LoadOrder order, HeldParts parts, KvIntake? intake, LoadProgressFeed progress, CancellationToken cancellation)
     {
         using var coordinator = new CoordinatorWeights(channels, owner, options, order);
         var (refused, problems) = (new HashSet<string>(), new List<string>());
@@ -45,9 +52,9 @@ sealed partial class ShardLoader(
             {
                 progress.Begin(Phase.Opening, 0);
                 opened = await source.OpenAsync(order, coordinator, refused, progress, cancellation);
-                (held, var problem) = await TryLoadAsync(opened, order, parts.Loaded, progress, cancellation);
+                (held, var problem) = await TryLoadAsync(opened, order, parts.Loaded, intake, progress, cancellation);
                 for (var mendings = 0; problem is not null && opened.LocalPath is null && mendings < Mendings; mendings++)
-                    (held, problem) = await TryLoadAsync(opened, order, parts.Loaded, progress, cancellation);
+                    (held, problem) = await TryLoadAsync(opened, order, parts.Loaded, intake, progress, cancellation);
                 if (held is not null) return held;
                 LogRefused(problem!);
                 problems.Add(problem!);
@@ -83,26 +90,30 @@ sealed partial class ShardLoader(
     }
 
     /// <summary>Allocates KV cache and buffers, and starts the stage's thread.</summary>
+    /// <param name="kept">KV of layers that the shard has; it goes on with what is there. Null: none. The caller disposes of it.</param>
+    /// <param name="adapters">What sequences may name. Null: nothing. The caller keeps them for as long as the shard lives.</param>
     /// <exception cref="RpcException">RESOURCE_EXHAUSTED: they do not fit.</exception>
-    public HeldShard Open(LoadOrder order, HeldModel held)
+    public HeldShard Open(LoadOrder order, HeldModel held, KeptKv? kept, ShardAdapters? adapters = null)
     {
         var shape = Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage);
         var stageOptions = OptionsOf(order);
         var blockBytes = held.Weights.BytesPerBlock(stageOptions);
-        var taken = held.Weights.Bytes + held.Weights.BufferBytes(stageOptions) + LinkBytes(order, shape) + DiskBytes(blockBytes);
+        var taken = held.Weights.Bytes + held.Weights.BufferBytes(stageOptions) + LinkBytes(order, shape) + DiskBytes(blockBytes)
+            + AdapterLoader.BytesOf(order, held.Weights.Config, held.Ranges);
         var (blocks, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, blockBytes, order.KvBlockCount, order.MaxSequenceLength);
         if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
 
         var group = order.Assignment.Shard.Slice.IsWhole ? null : new RankGroup(Ranks(order, held), order.Plan.Ranks(order.Assignment.Stage), caller);
-        var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks }, group?.Exchange);
+        var stage = held.Weights.CreateStage(stageOptions with { KvBlockCount = blocks, Kept = kept?.Blocks, Adapters = adapters }, group?.Exchange);
+        var before = stage.TakenOver is null ? null : kept?.Views;
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
         var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout));
-        var executor = StageExecutor.Start(
-            order.Plan.ViewVersion, stage, new StageConnections(inbox, group, [.. next]), timeout, logger, MoverOf(order, stage));
+        var connections = new StageConnections(inbox, group, [.. next]) { Stage = order.Assignment.Stage };
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, connections, timeout, logger, MoverOf(order, stage), metrics, before);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
-        return new HeldShard(order, held, executor, blocks, blockBytes, resident);
+        return new HeldShard(order, held, executor, blocks, blockBytes, resident) { Kept = stage.TakenOver is { } states ? before?.ToMessage(states) : null };
     }
 
     /// <summary>Null where no blocks are kept on disk, or what is there cannot be used: the shard works without.</summary>
@@ -111,7 +122,7 @@ sealed partial class ShardLoader(
         if (!disk.IsOn || stage is not IKvBlocks blocks) return null;
         try
         {
-            return new BlockMover(order.Plan.ViewVersion, blocks, disk.StoreOf(order, blocks.BlockBytes), disk);
+            return new BlockMover(order.Plan.ViewVersion, blocks, disk.StoreOf(order, blocks.BlockBytes), disk, logger);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -124,13 +135,14 @@ sealed partial class ShardLoader(
 
     /// <returns>The weights. Or, in one line, what is wrong with the weights; what was wrong with a cache is mended then, and with a file is not.</returns>
     async Task<(HeldModel? Model, string? Problem)> TryLoadAsync(
-        OpenedModel opened, LoadOrder order, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation)
+        OpenedModel opened, LoadOrder order, LoadedParts loaded, KvIntake? intake, LoadProgressFeed progress, CancellationToken cancellation)
     {
         var config = opened.Weights.Config;
         CheckLayers(opened, order);
         CheckStepRows(config, order);
         var slice = order.SliceOf(config, opened.Weights.Tensors);
-        CheckMemory(opened.Weights, order, slice);
+        var (blocks, spare) = CheckMemory(opened.Weights, order, slice);
+        intake?.Start(new KvBlockLayout(order.KvType, slice.KvHeads.Count, config.HeadSize), blocks, spare);
         var parts = model.PartsOf(opened.Weights, order.Shape, slice);
         await opened.ObtainAsync(parts, loaded, progress, cancellation);
         using var given = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -150,7 +162,7 @@ sealed partial class ShardLoader(
                 if (await ProblemAsync(opened, parts, loaded, hashes, weights) is { } problem) return (null, problem);
             }
             var entries = opened.LocalPath is null ? opened : null;
-            return (new HeldModel(weights, order.Assignment.Shard.Slice, order.Plan.ModelDigest, opened.Source, parts, entries), null);
+            return (new HeldModel(weights, order.Assignment.Shard.Slice, slice, order.Plan.ModelDigest, opened.Source, parts, entries), null);
         }
         catch (ModelFormatException e)
         {
@@ -194,13 +206,14 @@ sealed partial class ShardLoader(
         [.. parts.Where(part => hashes.TryGetValue(part, out var right) && loaded.Find(part) is { Hash: { } found } && found != right)];
 
     /// <summary>Refuses what will not fit before any of it is fetched or read.</summary>
-    void CheckMemory(IModelWeights weights, LoadOrder order, StageSlice slice)
+    /// <returns>How many KV blocks will, and how many bytes are left then.</returns>
+    (int Blocks, long Spare) CheckMemory(IModelWeights weights, LoadOrder order, StageSlice slice)
     {
         var needed = model.MemoryOf(weights, order.Shape, slice, OptionsOf(order));
         var taken = needed.Weights + needed.Buffers + LinkBytes(order, Activations(order, weights.Config.HiddenSize, order.Assignment.Stage))
-            + DiskBytes(needed.KvBlock);
-        var (_, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, needed.KvBlock, order.KvBlockCount, order.MaxSequenceLength);
-        if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
+            + DiskBytes(needed.KvBlock) + AdapterLoader.BytesOf(order, weights.Config, slice);
+        var (blocks, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, needed.KvBlock, order.KvBlockCount, order.MaxSequenceLength);
+        return problem is null ? (blocks, memory.Bytes - taken - blocks * needed.KvBlock) : throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
     }
 
     /// <summary>Of a stage with one block of KV.</summary>

@@ -2,6 +2,7 @@ using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats.Adapters;
 using LlamaCluster.Planning.Plans;
 using Wire = LlamaCluster.Protos;
 
@@ -27,11 +28,32 @@ sealed record LoadOrder(
     /// <summary>The longest that the coordinator expects a step to wait for other stages. Zero: not said.</summary>
     public TimeSpan StepTimeout { get; init; }
 
+    /// <summary>What sequences may name as their adapters.</summary>
+    public IReadOnlyList<AdapterOrder> Adapters { get; init; } = [];
+
+    /// <summary>The greatest rank of any adapter; 0: there are none, and none will come.</summary>
+    public int MaxAdapterRank { get; init; }
+
     /// <summary>Of the coordinator that gives the order.</summary>
     public ulong Epoch { get; init; }
 
     /// <summary>What the workers of the view show each other.</summary>
     public required PeerKey ViewKey { get; init; }
+
+    /// <summary>Where KV of the shard's layers can be fetched.</summary>
+    public IReadOnlyList<KvSource> KvSources { get; init; } = [];
+
+    /// <summary>The blocks to fetch, the most wanted first.</summary>
+    public IReadOnlyList<int> KvBlocks { get; init; } = [];
+
+    /// <summary>For so many of them, from the first on, sequences wait.</summary>
+    public int KvBlocksAwaited { get; init; }
+
+    /// <summary>All fetching may take so long.</summary>
+    public TimeSpan KvFetchTime { get; init; }
+
+    /// <summary>Others fetch what this worker had, and has no longer.</summary>
+    public bool KvIsFetched { get; init; }
 
     public StageShape Shape { get; } = new(Assignment.Shard.Layers.First, Assignment.Shard.Layers.Count, Plan.LayerCount);
 
@@ -50,6 +72,10 @@ sealed record LoadOrder(
     }
 }
 
+/// <summary>A worker that has KV of some layers of a shard.</summary>
+/// <param name="Key">That it takes from whoever fetches.</param>
+sealed record KvSource(WorkerId Worker, Uri Address, PeerKey Key, LayerRange Layers);
+
 /// <summary>Checks an AssignRequest in full, before the worker gives up anything that it holds.</summary>
 static class LoadOrderMapping
 {
@@ -57,6 +83,7 @@ static class LoadOrderMapping
     const int MaxStepRows = 1 << 16;
     const int MaxSequenceLength = 1 << 27;
     const int MaxMilliseconds = 24 * 60 * 60 * 1000;
+    const int MaxKvSources = 4096;
 
     /// <exception cref="InvalidMessageException">A field is out of range, the plan breaks a rule, or this worker is not in it.</exception>
     public static LoadOrder ToOrder(this Wire.AssignRequest request)
@@ -64,6 +91,7 @@ static class LoadOrderMapping
         var plan = Field.Required("plan", request.Plan).ToPlan();
         var assignment = plan.Find(Field.Worker("worker_id", request.WorkerId))
             ?? throw new InvalidMessageException($"worker_id {request.WorkerId} has no assignment in the plan");
+        Field.Count("the number of kv_sources", request.KvSources.Count, 0, MaxKvSources);
         return new LoadOrder(
             plan,
             assignment,
@@ -75,10 +103,25 @@ static class LoadOrderMapping
             ToActivationType("activation_type", request.ActivationType),
             ToActivationType("sum_type", request.SumType))
         {
+            Adapters = AdapterOrders.Read(request.Adapters),
+            MaxAdapterRank = Field.Count("max_adapter_rank", request.MaxAdapterRank, 0, AdapterWeights.MostRank),
             Epoch = request.Epoch,
             ViewKey = PeerKey.Read("view_key", request.ViewKey),
             StepTimeout = TimeSpan.FromMilliseconds(Field.Count("step_timeout_milliseconds", request.StepTimeoutMilliseconds, 0, MaxMilliseconds)),
+            KvSources = [.. request.KvSources.Select(source => ToKvSource(source, assignment.Shard.Layers))],
+            KvBlocks = request.KvBlocks,
+            KvBlocksAwaited = Field.Count("kv_blocks_awaited", request.KvBlocksAwaited, 0, request.KvBlocks.Count),
+            KvFetchTime = TimeSpan.FromMilliseconds(Field.Count("kv_fetch_milliseconds", request.KvFetchMilliseconds, 0, MaxMilliseconds)),
+            KvIsFetched = request.KvIsFetched,
         };
+    }
+
+    static KvSource ToKvSource(Wire.KvSource source, LayerRange shard)
+    {
+        var first = Field.Count("first_layer of a KV source", source.FirstLayer, shard.First, shard.End - 1);
+        var layers = new LayerRange(first, Field.Count("layer_count of a KV source", source.LayerCount, 1, shard.End - first));
+        return new KvSource(Field.Worker("worker_id of a KV source", source.WorkerId), Field.Address("address of a KV source", source.Address),
+            PeerKey.Read("key of a KV source", source.Key), layers);
     }
 
     static KvType ToKvType(Wire.KvType type) => type switch

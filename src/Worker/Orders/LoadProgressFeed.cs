@@ -37,8 +37,12 @@ sealed class LoadProgressFeed(ulong viewVersion, string modelDigest, TimeProvide
         Tell(news => news.BytesDone = (ulong)value);
     }
 
-    public void Ready(string source, int kvBlockCount, long kvBlockBytes, long residentBytes) => Tell(news =>
+    /// <param name="kept">KV of earlier views that is there; null: none.</param>
+    /// <param name="fetched">How much of it came from others; null: nobody was asked.</param>
+    public void Ready(
+        string source, int kvBlockCount, long kvBlockBytes, long residentBytes, Wire.KeptKv? kept = null, Wire.KvFetched? fetched = null) => Tell(news =>
     {
+        (news.Kept, news.Fetched) = (kept, fetched);
         (news.Phase, news.Source, news.BytesDone) = (Phase.Ready, source, news.BytesTotal);
         (news.KvBlockCount, news.KvBlockBytes, news.ResidentBytes) = ((uint)kvBlockCount, (ulong)kvBlockBytes, (ulong)residentBytes);
     });

@@ -28,6 +28,8 @@ static class RankSlicing
             Ffn = ToRange(slice.Ffn),
             HeadUnit = split.HeadUnit,
             FfnUnit = split.FfnUnit,
+            ExpertFfn = slice.ExpertFfn,
+            ExpertFfnUnit = split.ExpertFfnUnit,
             Vocabulary = ToRange(slice.Vocabulary),
         };
     }
@@ -40,9 +42,10 @@ static class RankSlicing
         HeadCount = config.HeadCount,
         KvHeadCount = config.KvHeadCount,
         FfnSize = config.FfnSize,
+        ExpertFfnSize = config.Experts?.FfnSize ?? 0,
         VocabularySize = config.VocabularySize,
         ColumnBlock = Enumerable.Range(shape.FirstLayer, shape.LayerCount)
-            .Select(layer => tensors.FirstOrDefault(tensor => tensor.Name == LlamaTensors.OfLayer(layer, LlamaTensors.Down))?.Type.BlockSize() ?? 1)
+            .Select(layer => tensors.FirstOrDefault(tensor => tensor.Name == LlamaTensors.DownOf(config, layer))?.Type.BlockSize() ?? 1)
             .Max(),
     };
 

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Net.Client;
+using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
@@ -93,7 +94,9 @@ sealed partial class MembershipLoop(
         var address = await AnnouncedAddress.OfAsync(card.Bound, coordinator, cancellation);
         var request = card.ToRequest(address, shards.Status);
         (request.Key, request.InstanceId) = (owner.Begin().ToMessage(), owner.InstanceId);
-        var reply = await Client.RegisterAsync(request, deadline: DateTime.UtcNow + RpcSettings.CallDeadline, cancellationToken: cancellation);
+        using var call = Client.RegisterAsync(request, owner.JoinHeaders(request), DateTime.UtcNow + RpcSettings.CallDeadline, cancellation);
+        var reply = await call;
+        owner.CheckAnswer(request, call.GetTrailers());
         var registered = Registered.Read(reply);
         if (owner.Complete(registered.Worker, registered.ClusterId, registered.Epoch)) shards.ForgetViews();
         _worker = registered.Worker;
@@ -107,17 +110,25 @@ sealed partial class MembershipLoop(
         using var call = Client.Heartbeat(owner.Headers, cancellationToken: cancellation);
         using var timer = new PeriodicTimer(registered.Interval, time);
         var (tick, change) = (Task.CompletedTask, Task.CompletedTask);
-        for (ulong number = 1; ; number++)
+        try
         {
-            shards.Changed.Clear();
-            await call.RequestStream.WriteAsync(Beat(registered.Worker, number), cancellation);
-            var answered = await call.ResponseStream.MoveNext(cancellation).WaitAsync(registered.Timeout, time, cancellation);
-            if (!answered) throw new RpcException(new Status(StatusCode.Unavailable, "it ended the heartbeat stream"));
-            _backoff.Reset();
-            _lastAnswer = time.GetTimestamp();
-            if (tick.IsCompleted) tick = timer.WaitForNextTickAsync(cancellation).AsTask();
-            if (change.IsCompleted) change = shards.Changed.WaitAsync(cancellation);
-            await await Task.WhenAny(tick, change);
+            for (ulong number = 1; ; number++)
+            {
+                shards.Changed.Clear();
+                await call.RequestStream.WriteAsync(Beat(registered.Worker, number), cancellation);
+                var answered = await call.ResponseStream.MoveNext(cancellation).WaitAsync(registered.Timeout, time, cancellation);
+                if (!answered) throw new RpcException(new Status(StatusCode.Unavailable, "it ended the heartbeat stream"));
+                _backoff.Reset();
+                _lastAnswer = time.GetTimestamp();
+                shards.StandBy(call.ResponseStream.Current.StandsBy);
+                if (tick.IsCompleted) tick = timer.WaitForNextTickAsync(cancellation).AsTask();
+                if (change.IsCompleted) change = shards.Changed.WaitAsync(cancellation);
+                await await Task.WhenAny(tick, change);
+            }
+        }
+        finally
+        {
+            shards.StandBy(false);
         }
     }
 

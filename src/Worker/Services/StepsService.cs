@@ -76,6 +76,7 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         }
         var blocks = shard.Executor.Blocks;
         foreach (var kept in blocks?.Announce() ?? []) await replies.WriteAsync(kept, cancellation);
+        shards.ViewRuns();
         await replies.WriteAsync(StepReplies.Opened(view, shard.Order.Assignment.Stage, blocks?.SpillsAtOnce ?? 0), cancellation);
         LogOpened(view, shard.Order.Assignment.Stage);
 

@@ -13,11 +13,12 @@ namespace LlamaCluster.Worker.Sources;
 /// The Weights service of the coordinator that this worker is registered with, asked for one model. It is never another one: what this worker keeps
 /// under a model's digest, and what it compares its own files with, is what its own coordinator says.
 /// </summary>
-sealed class CoordinatorWeights(PeerChannels channels, ClusterOwner owner, WorkerOptions options, LoadOrder order) : IDisposable
+/// <param name="adapter">The digest of an adapter, which is asked for in the model's place. Null: the model.</param>
+sealed class CoordinatorWeights(PeerChannels channels, ClusterOwner owner, WorkerOptions options, LoadOrder order, string? adapter = null) : IDisposable
 {
     readonly GrpcChannel _channel = channels.Open(options.Coordinator);
 
-    public string Digest => order.Plan.ModelDigest;
+    public string Digest => adapter ?? order.Plan.ModelDigest;
 
     ulong ViewVersion => order.Plan.ViewVersion;
 
@@ -64,7 +65,7 @@ sealed class CoordinatorWeights(PeerChannels channels, ClusterOwner owner, Worke
         }, cancellation);
 
     /// <summary>One call that fetches parts into the cache; see <see cref="WeightsFetch"/>.</summary>
-    public WeightsFetch Fetch(WeightsCache cache) => new(Client, owner, cache, order, options.PeerTimeout);
+    public WeightsFetch Fetch(WeightsCache cache) => new(Client, owner, cache, order, Digest, options.PeerTimeout);
 
     /// <summary>Does work that calls the coordinator, and gives its failures one form.</summary>
     public async Task<T> AskAsync<T>(Func<Task<T>> work, CancellationToken cancellation)

@@ -5,6 +5,7 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
+using Gate = LlamaCluster.Protos.ExpertMixtureMessage.Types.Gate;
 using Kind = LlamaCluster.Protos.RopeScalingMessage.Types.Kind;
 using Wire = LlamaCluster.Protos;
 
@@ -45,7 +46,34 @@ static class DescriptionMapping
         RopeDimensionCount = Size("rope_dimension_count", message.RopeDimensionCount),
         RopeScaling = message.RopeScaling is { } scaling ? ToScaling(scaling) : null,
         TiedEmbeddings = message.TiedEmbeddings,
+        Experts = message.Experts is { } experts ? ToExperts(experts) : null,
+        Chunks = message.Chunks is { } chunks ? ToChunks(chunks) : null,
+        NormsHeads = message.NormsHeads,
+        QueryScale = message.QueryScale is { } scale ? ToQueryScale(scale) : null,
+        Window = message.Window == 0 ? null : Size("window", message.Window),
+        Biases = (AttentionBiases)Field.Count("config.attention_biases", message.AttentionBiases, 0, int.MaxValue),
     };
+
+    static ExpertMixture ToExperts(Wire.ExpertMixtureMessage message) => new()
+    {
+        Count = Size("experts.count", message.Count),
+        UsedCount = Size("experts.used_count", message.UsedCount),
+        FfnSize = Size("experts.ffn_size", message.FfnSize),
+        LayerStep = Size("experts.layer_step", message.LayerStep),
+        Gate = message.Gate switch
+        {
+            Gate.Softmax => ExpertGate.Softmax,
+            Gate.Sigmoid => ExpertGate.Sigmoid,
+            _ => throw new InvalidMessageException($"config.experts.gate {(int)message.Gate} is unknown"),
+        },
+        HasShared = message.HasShared,
+    };
+
+    static ChunkedAttention ToChunks(Wire.ChunkedAttentionMessage message) => new(
+        Size("chunks.chunk_size", message.ChunkSize), Size("chunks.full_layer_step", message.FullLayerStep));
+
+    static QueryScale ToQueryScale(Wire.QueryScaleMessage message) => new(
+        message.Growth, Size("query_scale.span", message.Span), Field.Count("config.query_scale.offset", message.Offset, 0, int.MaxValue));
 
     // Factors are a tensor, and read later.
     static RopeScaling? ToScaling(Wire.RopeScalingMessage message) => message.Kind switch
@@ -53,6 +81,8 @@ static class DescriptionMapping
         Kind.Linear => new RopeScaling.Linear(message.Factor),
         Kind.Llama3 => new RopeScaling.Llama3(
             message.Factor, message.LowFrequencyFactor, message.HighFrequencyFactor, Size("original_context_length", message.OriginalContextLength)),
+        Kind.Yarn => new RopeScaling.Yarn(
+            message.Factor, Size("original_context_length", message.OriginalContextLength), message.FastTurns, message.SlowTurns, message.Magnitude),
         Kind.Factors => null,
         _ => throw new InvalidMessageException($"config.rope_scaling.kind {(int)message.Kind} is unknown"),
     };

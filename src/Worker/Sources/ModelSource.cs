@@ -1,3 +1,4 @@
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Weights;
@@ -18,6 +19,10 @@ sealed class ModelSource(LocalModels local, RemoteModels remote, WorkerOptions o
             if (await local.TryOpenAsync(path, order.Plan.ModelDigest, coordinator, cancellation) is { } opened) return opened;
         return await remote.OpenAsync(coordinator, progress, cancellation);
     }
+
+    /// <inheritdoc cref="RemoteModels.OpenAdapter"/>
+    public OpenedModel OpenAdapter(CoordinatorWeights coordinator, LlamaConfig config, IReadOnlyList<TensorInfo> tensors) =>
+        remote.OpenAdapter(coordinator, config, tensors);
 }
 
 /// <summary>A model of the right digest that is open. Only its headers were read.</summary>

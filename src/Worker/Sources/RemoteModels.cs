@@ -39,6 +39,12 @@ sealed partial class RemoteModels(WeightsCache cache, ILogger<RemoteModels> logg
         }
     }
 
+    /// <summary>An adapter, which the order describes: nothing is asked before its parts are.</summary>
+    /// <param name="coordinator">Asked for the adapter.</param>
+    /// <param name="config">Of the model that it is for.</param>
+    public OpenedModel OpenAdapter(CoordinatorWeights coordinator, LlamaConfig config, IReadOnlyList<TensorInfo> tensors) =>
+        new RemoteModel(this, coordinator, new CachedWeights("an adapter", config, coordinator.Digest, tensors));
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Fetching weights broke off, attempt {Attempt} of {Attempts}: {Problem}")]
     partial void LogTryAgain(int attempt, int attempts, string problem);
 

@@ -11,8 +11,9 @@ namespace LlamaCluster.Worker.Sources;
 /// One Fetch call. It asks for parts and writes them to the cache chunk by chunk. Each chunk must be the next one in order, and is kept in
 /// memory no longer than it takes to write it.
 /// </summary>
+/// <param name="digest">Of the model, or of the adapter, that the parts are of.</param>
 /// <param name="silence">The longest time that may pass without a chunk.</param>
-sealed class WeightsFetch(Wire.Weights.WeightsClient client, ClusterOwner owner, WeightsCache cache, LoadOrder order, TimeSpan silence)
+sealed class WeightsFetch(Wire.Weights.WeightsClient client, ClusterOwner owner, WeightsCache cache, LoadOrder order, string digest, TimeSpan silence)
 {
     /// <param name="arrived">Gets each chunk's length.</param>
     /// <returns>The parts as they become whole, in the order asked for.</returns>
@@ -25,7 +26,7 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, ClusterOwner owner,
         using var call = client.Fetch(Request(parts), owner.Headers, cancellationToken: waiting.Token);
         for (var index = 0; index < parts.Count; index++)
         {
-            using var writer = cache.Create(order.Plan.ModelDigest, parts[index]);
+            using var writer = cache.Create(digest, parts[index]);
             var announced = "";
             while (writer.Length < writer.Part.Bytes)
             {
@@ -41,7 +42,7 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, ClusterOwner owner,
     }
 
     Wire.FetchRequest Request(IReadOnlyList<TensorPart> parts) =>
-        new() { ViewVersion = order.Plan.ViewVersion, ModelDigest = order.Plan.ModelDigest, Tensors = { parts.Select(CoordinatorWeights.ToMessage) } };
+        new() { ViewVersion = order.Plan.ViewVersion, ModelDigest = digest, Tensors = { parts.Select(CoordinatorWeights.ToMessage) } };
 
     FetchException OtherBytes(string tensor) => new(
         $"the bytes of {tensor} that came do not hash to what the coordinator has on record: {order.ModelPath ?? "its model"} is damaged there, or was changed; "

@@ -89,7 +89,7 @@ public sealed class PlanCommandTests
     [InlineData(2, "--cluster", "--shape", "llama-3.1-8b")]
     [InlineData(2, "shape 'llama' is unknown", "--shape", "llama", "--cluster", "x.yaml")]
     [InlineData(2, "--quant is q9; it must be one of q4_k_m", "--shape", "llama-3.1-8b", "--quant", "q9", "--cluster", "x.yaml")]
-    [InlineData(2, "--objective is speed; it must be latency or throughput", "--shape", "llama-3.1-8b", "--objective", "speed", "--cluster", "x.yaml")]
+    [InlineData(2, "--objective is 'speed'; it must be latency, throughput", "--shape", "llama-3.1-8b", "--objective", "speed", "--cluster", "x.yaml")]
     [InlineData(2, "--context is 1; it must be from 2 to 131072", "--shape", "llama-3.1-8b", "--context", "1", "--cluster", "x.yaml")]
     [InlineData(2, "--concurrency is 0", "--shape", "llama-3.1-8b", "--concurrency", "0", "--cluster", "x.yaml")]
     [InlineData(2, "--quant goes with --shape", "--model", "x.gguf", "--quant", "q4_0", "--cluster", "x.yaml")]

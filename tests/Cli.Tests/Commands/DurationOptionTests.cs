@@ -5,7 +5,7 @@ namespace LlamaCluster.Cli.Tests.Commands;
 
 public class DurationOptionTests
 {
-    const string Form = "a number of seconds such as 60, or one with a unit (ms, s, min, h, d) such as 90s or 10min.";
+    const string Form = "a number of seconds such as 60, or one with a unit (ns, us, ms, s, min, h, d) such as 90s or 10min.";
 
     readonly DurationOption _option = new("--hold", "how long", TimeSpan.FromMinutes(10));
     readonly DurationOption _orZero = new("--hold", "how long", TimeSpan.FromMinutes(10), orZero: true);
@@ -46,7 +46,7 @@ public class DurationOptionTests
     [InlineData(60, "1min")]
     [InlineData(90, "90s")]
     [InlineData(2_592_000, "30d")]
-    [InlineData(0, "0ms")]
+    [InlineData(0, "0")]
     public void Default_IsWrittenWithItsUnit(double seconds, string written)
         => Assert.Equal(written, new RootCommand { new DurationOption("--hold", "", TimeSpan.FromSeconds(seconds), orZero: true) }.Parse([]).GetValue<string>("--hold"));
 

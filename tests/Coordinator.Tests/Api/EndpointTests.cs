@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
+using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Generation;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -132,7 +133,7 @@ public sealed class EndpointTests : IAsyncLifetime
     public void A_request_is_known_by_its_id_and_its_trace()
     {
         using var activity = new Activity("request").SetIdFormat(ActivityIdFormat.W3C).Start();
-        var origin = RequestOrigin.Of(new DefaultHttpContext { TraceIdentifier = "trace-7" }, user: null);
+        var origin = RequestOrigin.Of(new DefaultHttpContext { TraceIdentifier = "trace-7" }, new GenerationSettings { Sampling = new() });
         Assert.Equal(("trace-7", activity.Id), (origin.RequestId, origin.TraceParent));
         Assert.StartsWith("00-", origin.TraceParent);
     }
@@ -141,7 +142,7 @@ public sealed class EndpointTests : IAsyncLifetime
     public void A_trace_of_another_format_is_left_out()
     {
         using var activity = new Activity("request").SetIdFormat(ActivityIdFormat.Hierarchical).SetParentId($"|{new string('a', 900)}.").Start();
-        Assert.Null(RequestOrigin.Of(new DefaultHttpContext { TraceIdentifier = "trace-7" }, user: null).TraceParent);
+        Assert.Null(RequestOrigin.Of(new DefaultHttpContext { TraceIdentifier = "trace-7" }, new GenerationSettings { Sampling = new() }).TraceParent);
     }
 
     [Fact]

@@ -11,6 +11,18 @@ public sealed class GrammarFieldTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _api.DisposeAsync();
 
+    [Fact]
+    public async Task Names_that_are_no_keywords_are_reported_or_refused_where_fields_are()
+    {
+        const string more = """{"guided_json":{"type":"object","requred":["a"],"properties":{"a":{"format":"ba d"}}},"verbosity":"low"}""";
+        using var response = await _api.PostAsync("/v1/chat/completions", Requests.Chat(more));
+        Assert.Equal(200, (int)response.StatusCode);
+        Assert.Equal(["verbosity, guided_json:requred, guided_json:format=ba?d"], response.Headers.GetValues("X-LlamaCluster-Ignored"));
+        await using var strict = await ApiHost.StartAsync(options: new ApiOptions { StrictFields = true });
+        var error = (await strict.PostAsync("/v1/chat/completions", Requests.Chat("""{"guided_json":{"type":"null","requred":["a"]}}"""), 400)).GetProperty("error");
+        Assert.Equal(("guided_json", "'guided_json' has a schema with 'requred', which is no keyword."), (error.GetProperty("param").GetString(), error.GetProperty("message").GetString()));
+    }
+
     [Theory]
     [InlineData("""{"response_format":{"type":"json_object"}}""", GrammarKind.JsonObject, "")]
     [InlineData("""{"response_format":{"type":"json_object","schema":{"type":"null"}}}""", GrammarKind.JsonSchema, """{"type":"null"}""")]

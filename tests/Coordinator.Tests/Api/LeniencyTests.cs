@@ -1,7 +1,6 @@
-using System.Collections.Concurrent;
 using System.Text.Json;
+using LlamaCluster.Coordinator.Tests.Api.Sessions;
 using LlamaCluster.Text.Templates;
-using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
 
@@ -96,17 +95,17 @@ public sealed class LeniencyTests : IAsyncLifetime
     [Fact]
     public async Task A_name_is_logged_once_and_names_without_end_are_not()
     {
-        var log = new Lines();
+        var log = new LineLog();
         await using var api = await ApiHost.StartAsync(log: log);
         for (var round = 0; round < 3; round++) await api.PostAsync(Completions, """{"prompt":"x","foo":1}""", 200);
-        Assert.Single(log.All, line => line.Contains("'foo'"));
+        Assert.Single(log.Lines, line => line.Contains("'foo'"));
         for (var first = 0; first < 1000; first += 20)
         {
             var fields = string.Join(',', Enumerable.Range(first, 20).Select(number => $"\"field{number}\":1"));
             await api.PostAsync(Completions, $$"""{"prompt":"x",{{fields}}}""", 200);
         }
-        Assert.Equal(256, log.All.Count(line => line.Contains("which has no effect")));
-        Assert.Single(log.All, line => line.Contains("others will not be"));
+        Assert.Equal(256, log.Lines.Count(line => line.Contains("which has no effect")));
+        Assert.Single(log.Lines, line => line.Contains("others will not be"));
     }
 
     [Theory]
@@ -212,23 +211,5 @@ public sealed class LeniencyTests : IAsyncLifetime
         using var response = await api.PostAsync(path, body);
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         Assert.Equal(names, Assert.Single(response.Headers.GetValues("X-LlamaCluster-Ignored")));
-    }
-
-    sealed class Lines : ILoggerProvider, ILogger
-    {
-        public ConcurrentQueue<string> All { get; } = [];
-
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel level) => level >= LogLevel.Warning;
-
-        public void Log<TState>(LogLevel level, EventId id, TState state, Exception? exception, Func<TState, Exception?, string> format)
-            => All.Enqueue(format(state, exception));
-
-        public void Dispose()
-        {
-        }
     }
 }

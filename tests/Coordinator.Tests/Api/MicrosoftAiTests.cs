@@ -1,5 +1,6 @@
 using System.ClientModel;
 using System.ComponentModel;
+using LlamaCluster.Text.Grammars;
 using Microsoft.Extensions.AI;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
@@ -106,6 +107,16 @@ public sealed class MicrosoftAiTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Microsoft_Extensions_AI_gets_objects_of_a_type()
+    {
+        _api.Engine.Play(Answers.Stopped("""{"name":"Oslo","people":700000}"""));
+        using var chat = _client.GetChatClient(DemoModel.Name).AsIChatClient();
+        var town = await chat.GetResponseAsync<Town>("Name a town.");
+        Assert.Equal(new Town("Oslo", 700_000), town.Result);
+        Assert.Equal(GrammarKind.JsonSchema, _api.Engine.Requests.Single().Grammar!.Kind);
+    }
+
+    [Fact]
     public async Task Semantic_Kernel_invokes_functions()
     {
         var kernel = Kernel.CreateBuilder().AddOpenAIChatCompletion(DemoModel.Name, new Uri(_api.Http.BaseAddress!, "/v1"), "none").Build();
@@ -119,4 +130,6 @@ public sealed class MicrosoftAiTests : IAsyncLifetime
         Assert.Equal(ToolScript.Words, (await chat.GetChatMessageContentAsync(history, settings, kernel)).Content);
         Assert.Equal(1, _asked);
     }
+
+    sealed record Town(string Name, int People);
 }

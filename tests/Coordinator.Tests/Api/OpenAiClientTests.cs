@@ -3,6 +3,7 @@ using System.ClientModel.Primitives;
 using LlamaCluster.Coordinator.Generation;
 using OpenAI;
 using OpenAI.Chat;
+using OpenAI.Embeddings;
 using OpenAI.Models;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
@@ -87,6 +88,17 @@ public sealed class OpenAiClientTests : IAsyncLifetime
         Assert.Contains("'temperature' must be a number between 0 and 2, not 3", wrong.Message);
         _api.Engine.Status = new EngineStatus(false, "loading", 1);
         Assert.Equal(503, (await Assert.ThrowsAsync<ClientResultException>(() => Chat().CompleteChatAsync([ChatMessage.CreateUserMessage("Hi")]))).Status);
+    }
+
+    [Fact]
+    public async Task Texts_are_embedded()
+    {
+        _api.Engine.Script = request => new SequenceEvent[] { new SequenceEvent.Embedded([3, 4, request.Prompt.Count]), new SequenceEvent.Finished(FinishReason.Length) }.ToAsyncEnumerable();
+        var client = new EmbeddingClient(DemoModel.Name, new ApiKeyCredential("none"), _options);
+        OpenAIEmbeddingCollection found = await client.GenerateEmbeddingsAsync(["Hi", "Hello there"], new EmbeddingGenerationOptions { Dimensions = 2, EndUserId = "u" });
+        Assert.Equal(2, found.Count);
+        Assert.All(found, embedding => Assert.Equal([0.6f, 0.8f], embedding.ToFloats().ToArray()));
+        Assert.Equal(_api.Engine.Requests.Sum(request => request.Prompt.Count), found.Usage.InputTokenCount);
     }
 
     [Fact]

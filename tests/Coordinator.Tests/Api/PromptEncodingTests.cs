@@ -2,14 +2,18 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Api;
 using LlamaCluster.Coordinator.Api.Requests;
+using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Text;
 using LlamaCluster.Text.Templates;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
 
 /// <summary>How messages become a prompt, and where that is done.</summary>
-public sealed class PromptEncodingTests
+public sealed class PromptEncodingTests : IDisposable
 {
+    readonly ServiceProvider _services = new ServiceCollection().AddMetrics().AddSingleton<CoordinatorMetrics>().BuildServiceProvider();
+
     const string Endless = "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}";
 
     const string PartsOnly =
@@ -60,7 +64,7 @@ public sealed class PromptEncodingTests
             looks.Add(Thread.CurrentThread.IsThreadPoolThread);
             if (looks.Count == 3) gone.Cancel();
         });
-        using var encoder = new PromptEncoder(With(Endless), new ApiOptions(), time);
+        using var encoder = new PromptEncoder(With(Endless), new ApiOptions(), _services.GetRequiredService<CoordinatorMetrics>(), time);
         var prompt = new RawPrompt.Chat(new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hi" }), AddGenerationPrompt: true);
 
         var encoding = encoder.TokenizeAsync(prompt, addSpecialTokens: false, gone.Token);
@@ -91,7 +95,7 @@ public sealed class PromptEncodingTests
     [Fact]
     public async Task ThePlaceOfAnEndedRenderingIsFree()
     {
-        using var encoder = new PromptEncoder(With("{{ raise_exception('no') }}"), new ApiOptions(), TimeProvider.System);
+        using var encoder = new PromptEncoder(With("{{ raise_exception('no') }}"), new ApiOptions(), _services.GetRequiredService<CoordinatorMetrics>(), TimeProvider.System);
         var prompt = new RawPrompt.Chat(new JsonArray(), AddGenerationPrompt: true);
 
         for (var i = 0; i < 3 * ApiLimits.EncodingsAtATime; i++)
@@ -101,6 +105,8 @@ public sealed class PromptEncodingTests
             Assert.EndsWith(": no", error.Message);
         }
     }
+
+    public void Dispose() => _services.Dispose();
 
     static ServedModel With(string template) => DemoModel.Served with { Template = ChatTemplate.Parse(template) };
 

@@ -18,7 +18,7 @@ sealed class ScriptedEngine : IGenerationEngine
 
     public IReadOnlyList<SequenceRequest> Requests => [.. _requests];
 
-    /// <summary>Completed when a sequence has ended because it was cancelled.</summary>
+    /// <summary>Completed when a sequence has been left before its script was over, by cancellation or because nobody reads on.</summary>
     public TaskCompletionSource Cancelled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public void Play(params SequenceEvent[] events) => Script = _ => events.ToAsyncEnumerable();
@@ -26,13 +26,15 @@ sealed class ScriptedEngine : IGenerationEngine
     public async IAsyncEnumerable<SequenceEvent> GenerateAsync(SequenceRequest request, [EnumeratorCancellation] CancellationToken cancellation)
     {
         _requests.Enqueue(request);
+        var over = false;
         try
         {
             await foreach (var happened in Script(request).WithCancellation(cancellation)) yield return happened;
+            over = true;
         }
         finally
         {
-            if (cancellation.IsCancellationRequested) Cancelled.TrySetResult();
+            if (!over) Cancelled.TrySetResult(); // the token may not be told yet: what it is linked to runs its callbacks one after another
         }
     }
 }

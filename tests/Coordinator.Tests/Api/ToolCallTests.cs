@@ -92,6 +92,7 @@ public sealed class ToolCallTests : IAsyncLifetime
     [InlineData("""{"tool_choice":"required"}""", "{\"name\": \"weather\", \"parameters\": ", 2, 0)]
     [InlineData("""{"tool_choice":"required","parallel_tool_calls":false}""", "{\"name\": \"weather\", \"parameters\": ", 2, 1)]
     [InlineData("""{"tool_choice":{"type":"function","function":{"name":"now"}}}""", "{\"name\": \"now\", \"parameters\": ", 1, 0)]
+    [InlineData("""{"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"now"}}]}}}""", "{\"name\": \"now\", \"parameters\": ", 1, 0)]
     [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"null"}}}}""", "{\"name\": \"weather\", \"parameters\": ", 3, 1)]
     public async Task A_call_that_must_be_made_is_enforced(string more, string begin, int tags, int most)
     {
@@ -127,6 +128,19 @@ public sealed class ToolCallTests : IAsyncLifetime
         Assert.DoesNotContain("weather", Prompt());
         Assert.Equal("""{"name": "now", "parameters": {}}""", choice.GetProperty("message").GetProperty("content").GetString());
         Assert.Equal("stop", choice.GetProperty("finish_reason").GetString());
+    }
+
+    [Fact]
+    public async Task Of_functions_that_are_not_allowed_the_prompt_tells_nothing_and_none_is_called()
+    {
+        const string onlyNow = """{"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"now"}}]}}}""";
+        const string other = """{"name": "weather", "parameters": {}}""";
+        _api.Engine.Play(Answers.Stopped(other));
+        var choice = (await _api.PostAsync(Path, Body(onlyNow), 200)).GetProperty("choices")[0];
+        Assert.Contains("\"now\"", Prompt());
+        Assert.DoesNotContain("weather", Prompt());
+        Assert.Equal(other, choice.GetProperty("message").GetProperty("content").GetString());
+        Assert.Null(_api.Engine.Requests[0].Grammar);
     }
 
     [Fact]

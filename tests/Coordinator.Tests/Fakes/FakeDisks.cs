@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Fakes;
 

@@ -57,6 +57,9 @@ sealed class FakeWorker : IAsyncDisposable
     /// <summary>Completes when it was asked to load a shard ahead.</summary>
     public Task Prepared => _prepared.Task;
 
+    /// <summary>What the answer to its last heartbeat said.</summary>
+    public Latest<bool> StandsBy { get; } = new(false);
+
     /// <summary>What it answers to an assignment instead of loading; null: it loads.</summary>
     public Func<AssignRequest, IServerStreamWriter<LoadProgress>, CancellationToken, Task>? OnAssign { get; set; }
 
@@ -172,6 +175,7 @@ sealed class FakeWorker : IAsyncDisposable
         {
             await call.RequestStream.WriteAsync(new HeartbeatRequest { WorkerId = Id.Value, ViewVersion = ViewVersion, SequenceNumber = number, State = WorkerState.Idle });
             if (!await call.ResponseStream.MoveNext(Dead)) return;
+            StandsBy.Update(_ => call.ResponseStream.Current.StandsBy);
             registered.TrySetResult();
             await timer.WaitForNextTickAsync(Dead);
             if (_silence is { } silence) await silence.PassAsync().WaitAsync(Dead);

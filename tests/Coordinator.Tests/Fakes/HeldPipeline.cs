@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 
@@ -34,6 +35,11 @@ sealed class HeldPipeline(int stages, int kvBlocks) : IPipeline
     }
 
     public void Abort(PipelineFailure failure) => throw new InvalidOperationException(failure.Message);
+
+    /// <summary>What the worker that dies had left to do.</summary>
+    public ScheduledStep? Left { get; set; }
+
+    public ScheduledStep? NotDoneBy(WorkerId? worker) => Left;
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

@@ -135,8 +135,8 @@ public sealed class CoordinatorHostTests
     {
         await using var host = CoordinatorHost.Create(TestCluster.Options);
         var limits = host.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
-        Assert.Equal((Listeners.MaxConnections, RpcSettings.MaxStreamsPerConnection), (limits.MaxConcurrentConnections, limits.Http2.MaxStreamsPerConnection));
-        Assert.Equal((Listeners.RequestHeadersTimeout, Listeners.KeepAliveTimeout), (limits.RequestHeadersTimeout, limits.KeepAliveTimeout));
+        Assert.Equal((ConnectionLimits.OfCoordinator.Most, RpcSettings.MaxStreamsPerConnection), (limits.MaxConcurrentConnections, limits.Http2.MaxStreamsPerConnection));
+        Assert.Equal((ConnectionLimits.OfCoordinator.Headers, ConnectionLimits.OfCoordinator.Idle), (limits.RequestHeadersTimeout, limits.KeepAliveTimeout));
     }
 
     [Fact]

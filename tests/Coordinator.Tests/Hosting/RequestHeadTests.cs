@@ -77,7 +77,7 @@ public sealed class RequestHeadTests : IAsyncLifetime
     [Fact]
     public async Task Where_all_can_call_any_name_will_do()
     {
-        await using var open = await TestCluster.StartAsync(TestCluster.Options with { Listen = "http://0.0.0.0:0" });
+        await using var open = await TestCluster.StartAsync(TestCluster.Options with { Listen = "http://0.0.0.0:0", Insecure = true });
         using var http = new HttpClient { Timeout = WaitExtensions.Deadline };
         using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{open.Host.ApiAddress.Port}/health");
         request.Headers.Host = "llama.example.com";

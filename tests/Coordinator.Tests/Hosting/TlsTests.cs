@@ -31,11 +31,12 @@ public sealed class TlsTests
         await using var cluster = await StartAsync(authority, workers: 1);
         using var member = ClusterTls.Load(Files(authority, authority, "member"));
         using var stranger = ClusterTls.Load(Files(another, authority, "stranger"));
+        using var expired = ClusterTls.Load(Files(authority, authority, "expired", DateTimeOffset.UtcNow.AddHours(-1)));
         Uri[] doors = [cluster.Coordinator.Host.GrpcAddress, cluster.Coordinator.Host.Status.Value.Shards[0].Address];
         foreach (var door in doors)
         {
             await CheckAsync(member, door);
-            foreach (var tls in new[] { stranger, null })
+            foreach (var tls in new[] { stranger, expired, null })
                 await AssertNoConnectionAsync(tls, door);
         }
     }
@@ -79,9 +80,9 @@ public sealed class TlsTests
 
     static CoordinatorOptions Options(TlsFiles tls) => TestCluster.Options with { GrpcListen = "https://127.0.0.1:0", Tls = tls };
 
-    static TlsFiles Files(TestAuthority issuer, TestAuthority trusted, string name)
+    static TlsFiles Files(TestAuthority issuer, TestAuthority trusted, string name, DateTimeOffset? end = null)
     {
-        var (certificate, key) = issuer.Issue(name);
+        var (certificate, key) = issuer.Issue(name, end);
         return new TlsFiles(certificate, key, trusted.Certificate);
     }
 

@@ -43,6 +43,7 @@ public sealed class LinkMeterTests : IAsyncLifetime
         Assert.All(links.Values, link => Assert.Equal(new Link(2e-3, 125e6), link));
         Assert.Equal(links, again);
         Assert.Equal(3, calls);
+        Assert.Equal((3, new Link(2e-3, 125e6)), (meter.Known.Count, meter.Known.Select(way => way.Link).Distinct().Single()));   // for metrics
     }
 
     [Fact]

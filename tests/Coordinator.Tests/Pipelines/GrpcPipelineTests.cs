@@ -108,7 +108,8 @@ public sealed class GrpcPipelineTests
         var reached = fixture.Workers[2].HoldSteps();
         await using var pipeline = await fixture.OpenedAsync();
         for (var id = 1; id <= 3; id++) fixture.Add((ulong)id, [.. Enumerable.Repeat(id, 40)]);
-        var steps = Enumerable.Range(0, 3).Select(_ => pipeline.ExecuteAsync(fixture.Scheduler.Schedule()!)).ToList();
+        var sent = Enumerable.Range(0, 3).Select(_ => fixture.Scheduler.Schedule()!).ToList();
+        var steps = sent.Select(pipeline.ExecuteAsync).ToList();
         await reached.Reached;
         await fixture.Workers[2].DieAsync();
         foreach (var step in steps)
@@ -116,6 +117,7 @@ public sealed class GrpcPipelineTests
             var failure = Assert.IsType<StepReturn.Lost>(await step.Soon()).Failure;
             Assert.True(failure.WorkerLost);
             Assert.Contains($"worker worker2 ({fixture.Workers[2].Address.ToString().TrimEnd('/')}) was lost", failure.Message);
+            Assert.Same(sent[0], pipeline.NotDoneBy(failure.Worker));
         }
         reached.Go();
     }

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 

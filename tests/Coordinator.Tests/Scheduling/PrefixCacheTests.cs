@@ -84,6 +84,46 @@ public sealed class PrefixCacheTests
         Assert.Equal(48, turn.Sequence.CachedTokens);   // the 50th token was never computed
     }
 
+    /// <summary>What is computed of a turn is what is new, the last token of the turn before, and what that leaves of a block.</summary>
+    [Fact]
+    public void Blocks_that_guesses_filled_are_found_like_others()
+    {
+        for (var tokens = 1; tokens <= 40; tokens++)
+        {
+            _scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 1, MaxDraftTokens = 7 }, new KvBlockPool(100));
+            var first = Add([.. Enumerable.Repeat(5, 20)], maxTokens: tokens);
+            Finish(first);
+            var turn = Add([.. first.Tokens, 1, 2, 3]);
+            _scheduler.Schedule();
+            Assert.Equal((20 + tokens - 1) / 16 * 16, turn.Sequence.CachedTokens);
+            Assert.True(tokens < 5 || _scheduler.AcceptedTokens > 0);
+        }
+    }
+
+    [Fact]
+    public void An_end_among_guesses_leaves_what_was_guessed_behind_it_out()
+    {
+        _scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 1, MaxDraftTokens = 7 }, _pool);
+        int[] prompt = [1, .. Enumerable.Repeat(5, 3), .. Enumerable.Range(0, 8).Select(i => 20 + i), .. Enumerable.Repeat(5, 3)];
+        var first = TestSequence.Of(++_lastId, prompt, 20, stopIds: 21);
+        _scheduler.Add(first);
+        Complete(_scheduler.Schedule()!, 20);
+        var step = _scheduler.Schedule()!;
+        Assert.Equal([21, 22], step.Chunks[0].Drafts);
+        Complete(step, [.. step.Chunks[0].Drafts, 40]);
+        Assert.True(first.Ended);
+        Assert.Equal([.. prompt, 20, 21], first.Tokens);
+        var turn = Add([.. first.Tokens, 1, 2, 3]);
+        _scheduler.Schedule();
+        Assert.Equal(16, turn.Sequence.CachedTokens);
+    }
+
+    void Complete(ScheduledStep step, params int[] tokens)
+    {
+        _scheduler.Complete(step, [new ChunkResult([.. tokens.Select(id => new SampledToken(id, -1, []))], [])]);
+        SchedulerInvariants.Check(_scheduler);
+    }
+
     [Fact]
     public void Scores_of_a_prompt_are_computed_and_serve_others()
     {
@@ -224,7 +264,7 @@ public sealed class PrefixCacheTests
 
     void Return(ScheduledStep step)
     {
-        _scheduler.Complete(step, [.. step.Chunks.Select(chunk => new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(5, -1, [])], []))]);
+        _scheduler.Complete(step, [.. step.Chunks.Select(chunk => new ChunkResult([.. Enumerable.Repeat(new SampledToken(5, -1, []), chunk.SampleCount)], []))]);
         SchedulerInvariants.Check(_scheduler);
     }
 

@@ -101,6 +101,19 @@ public sealed class TakeoverTests
     }
 
     [Fact]
+    public async Task A_spare_is_told_that_it_stands_by_until_it_serves_and_a_worker_that_serves_is_not()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(1);
+        var spare = await cluster.JoinAsync();
+        await spare.StandsBy.WaitAsync(told => told, CancellationToken.None).Soon("the spare is told");
+        Assert.True(spare.Prepared.IsCompleted);
+        Assert.False(cluster.Workers[0].StandsBy.Value);
+        await cluster.Workers[0].DieAsync();
+        Assert.Equal([spare.Id], (await cluster.ReadyAsync(afterView: 1)).Shards.Select(shard => shard.Worker));
+        await spare.StandsBy.WaitAsync(told => !told, CancellationToken.None).Soon("it serves");
+    }
+
+    [Fact]
     public async Task A_silent_worker_is_replaced_keeps_running_and_is_spare_when_it_is_heard_again()
     {
         await using var cluster = await TestCluster.StartReadyAsync(1, TestCluster.Options with
@@ -142,6 +155,44 @@ public sealed class TakeoverTests
         await DrainAsync(cluster, cluster.Workers[0]).Soon("it may leave while its step is under way");
         Assert.Equal([spare.Id], (await cluster.ReadyAsync(afterView: 1)).Shards.Select(shard => shard.Worker));
         Assert.Equal(FakeModel.Continue(Prompt, 30), await running);
+        middle.Go();
+    }
+
+    [Fact]
+    public async Task Who_takes_over_is_told_to_fetch_KV_from_the_worker_that_leaves_which_may_go_then()
+    {
+        await using var cluster = await TestCluster.StartReadyAsync(1);
+        var (middle, loading) = (new SyncPoint(), new SyncPoint());
+        var steps = 0;
+        cluster.Workers[0].OnStep = async (_, usual) =>
+        {
+            if (Interlocked.Increment(ref steps) > 3) await middle.PassAsync();
+            return [usual];
+        };
+        int[] prompt = [.. Enumerable.Range(5, 40)];
+        var running = cluster.TokensAsync(TestCluster.Request(prompt, 30));
+        await middle.Reached;
+        var spare = await cluster.JoinAsync();
+        spare.OnAssign = async (_, _, _) =>
+        {
+            await loading.PassAsync();
+            spare.OnAssign = null;
+            throw new RpcException(new Status(StatusCode.Aborted, "it has to be tried again"));
+        };
+        var leaving = DrainAsync(cluster, cluster.Workers[0]);
+        await loading.Reached;
+        Assert.False(leaving.IsCompleted);
+        loading.Go();
+        await leaving.Soon("it may leave when another serves");
+        Assert.Equal(FakeModel.Continue(prompt, 30), await running);
+        Assert.Equal(2, spare.Assigned.Count);
+        Assert.All(spare.Assigned, assigned =>
+        {
+            var source = Assert.Single(assigned.KvSources);
+            Assert.Equal((cluster.Workers[0].Id.Value, 0u, (uint)assigned.Plan.LayerCount), (source.WorkerId, source.FirstLayer, source.LayerCount));
+            Assert.Equal((2u, 2), (assigned.KvBlocksAwaited, assigned.KvBlocks.Count));
+            Assert.InRange(assigned.KvFetchMilliseconds, 1u, 60_000u);
+        });
         middle.Go();
     }
 

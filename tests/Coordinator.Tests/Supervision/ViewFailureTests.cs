@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Planning;
+using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -65,19 +66,20 @@ public sealed class ViewFailureTests
         }
 
         public async Task<LoadOutcome> LoadAsync(
-            PlanOutcome.Planned planned, IReadOnlyList<Member> members, Action<string, ImmutableArray<ShardProgress>> report, CancellationToken cancellation)
+            PlanOutcome.Planned planned, IReadOnlyList<Member> members, ClusterPlan? last, Action<string, ImmutableArray<ShardProgress>> report,
+            CancellationToken cancellation)
         {
-            var outcome = await real.LoadAsync(planned, members, report, cancellation);
+            var outcome = await real.LoadAsync(planned, members, last, report, cancellation);
             Reach(Stage.Load);
             return outcome;
         }
 
         public Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation) => real.PrepareAsync(planned, member, cancellation);
 
-        public async Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, int kvBlocks, CancellationToken cancellation)
+        public async Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, LoadOutcome.Loaded loaded, CancellationToken cancellation)
         {
             Reach(Stage.Open);
-            var opening = await real.OpenAsync(planned, members, kvBlocks, cancellation);
+            var opening = await real.OpenAsync(planned, members, loaded, cancellation);
             return broken == Stage.Serve && !_mended ? new PipelineOpening.Opened(new Breaking(((PipelineOpening.Opened)opening).Pipeline)) : opening;
         }
 

@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
@@ -5,6 +6,7 @@ using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 
 namespace LlamaCluster.Coordinator.Tests.Weights;
 
@@ -20,6 +22,29 @@ public sealed class PartHashesTests : IDisposable
     {
         _path = SyntheticModel.Small.WriteGguf(_folder.File("model.gguf"));
         _files = ModelFiles.Open(_path);
+    }
+
+    [Fact]
+    public async Task What_nobody_has_asked_about_is_hashed_when_the_cluster_serves()
+    {
+        using var hashes = new PartHashes(_files, Open());
+        var weights = new ServedWeights(_files, "small", _files.ComputeDigest(), hashes);
+        var (readiness, time) = (new Readiness(), new FakeTimeProvider());
+        using var ahead = new HashesAhead(weights, readiness, time, NullLogger<HashesAhead>.Instance);
+        await ahead.StartAsync(default);
+        time.Advance(TimeSpan.FromMinutes(1));
+        var parts = _files.Tensors.Select(TensorPart.Whole).ToList();
+        Assert.DoesNotContain(parts, part => hashes.Find(part) is not null);
+        readiness.Set(true);
+        var deadline = TimeSpan.FromSeconds(30);
+        Assert.True(SpinWait.SpinUntil(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(5));
+            return ahead.ExecuteTask!.IsCompleted;
+        }, deadline));
+        Assert.All(parts, part => Assert.Equal(PartHash.Compute(_files, part, 1, null, default), hashes.Find(part)));
+        using var next = new PartHashes(_files, Open());
+        Assert.NotNull(next.Find(parts[0]));
     }
 
     string Record => $"{_path}.hashes.json";

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using LlamaCluster.Cluster;
 using LlamaCluster.Integration.Tests.Up;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Npm;
@@ -33,6 +34,8 @@ public sealed class ForeignClientTests
         Assert.InRange(streamed.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32(), 1, whole.GetProperty("prompt_tokens").GetInt32() - 1);
         Assert.All(seen.GetProperty("several").EnumerateArray(), text => Assert.Equal(Answer, text.GetString()));
         Assert.StartsWith("LlamaCluster", seen.GetProperty("completion").GetProperty("text").GetString());
+        Assert.All(seen.GetProperty("embeddings").EnumerateArray(), length => Assert.Equal(1, length.GetDouble(), 1e-5));
+        Assert.True(seen.GetProperty("sameEmbedding").GetBoolean(), "base64 holds other numbers than the list");
         Assert.Equal(404, seen.GetProperty("unknownModel").GetProperty("status").GetInt32());
         Assert.Equal("model_not_found", seen.GetProperty("unknownModel").GetProperty("code").GetString());
         Assert.Equal(400, seen.GetProperty("negative").GetProperty("status").GetInt32());
@@ -62,7 +65,7 @@ public sealed class ForeignClientTests
         using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
         await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
 
-        var seen = await NodeScript.RunAsync("grpc-client.mjs", new Uri(grpc).Authority, Path.Combine(SharedFiles.Repository, "src", "Protos"),
+        var seen = await NodeScript.RunAsync("grpc-client.mjs", new Uri(grpc).Authority, $"{ProtocolVersion.Current}", Path.Combine(SharedFiles.Repository, "src", "Protos"),
             Path.Combine(SharedFiles.Repository, "tests", "Integration.Tests", "Clients"));
 
         Assert.Equal("SERVING", seen.GetProperty("alive").GetProperty("status").GetString());
@@ -73,7 +76,7 @@ public sealed class ForeignClientTests
         Assert.Equal("only", listed.GetProperty("name").GetString());
         Assert.Equal("WORKER_STATE_READY", listed.GetProperty("state").GetString());
         Assert.Equal(8, listed.GetProperty("shard").GetProperty("layer_count").GetInt32());
-        AssertRefused(seen.GetProperty("older"), Unimplemented, "protocol version 4, the worker 1");
+        AssertRefused(seen.GetProperty("older"), Unimplemented, $"protocol version {ProtocolVersion.Current}, the worker 1");
         AssertRefused(seen.GetProperty("refused"), FailedPrecondition, "ffffffffffff");
         AssertRefused(seen.GetProperty("garbage"), Unimplemented, "protocol");
     }

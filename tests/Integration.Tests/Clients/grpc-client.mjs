@@ -1,9 +1,9 @@
-// Calls the coordinator's health and membership services with grpc-js. Usage: node grpc-client.mjs HOST:PORT PROTO_FOLDER...
+// Calls the coordinator's health and membership services with grpc-js. Usage: node grpc-client.mjs HOST:PORT PROTOCOL_VERSION PROTO_FOLDER...
 // Prints one JSON object with what came back.
 import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
 
-const [address, ...protoFolders] = process.argv.slice(2);
+const [address, version, ...protoFolders] = process.argv.slice(2);
 const definition = protoLoader.loadSync(['health.proto', 'membership.proto'], {
   includeDirs: protoFolders, keepCase: true, longs: String, enums: String, defaults: true,
 });
@@ -37,7 +37,7 @@ const result = {
   watched: await watchOnce({ service: '' }),
   workers: await listReadyWorkers(),
   older: await call(membership, 'Register', { protocol_version: 1, name: 'stranger', address: 'http://127.0.0.1:9' }),
-  refused: await call(membership, 'Register', { protocol_version: 4, name: 'stranger', address: 'http://127.0.0.1:9', model_digest: 'f'.repeat(64) }),
+  refused: await call(membership, 'Register', { protocol_version: Number(version), name: 'stranger', address: 'http://127.0.0.1:9', model_digest: 'f'.repeat(64) }),
   garbage: await call(membership, 'Register', { protocol_version: 9999, name: '', address: 'not a url' }),
 };
 console.log(JSON.stringify(result));

@@ -27,6 +27,14 @@ const result = {
   streamed: await collect(await client.chat.completions.create({ ...greedy, messages, stream: true, stream_options: { include_usage: true } }), c => c.delta.content),
   several: (await client.chat.completions.create({ ...greedy, messages, n: 3 })).choices.map(c => c.message.content),
   completion: (await client.completions.create({ ...greedy, prompt: 'LlamaCluster', max_tokens: 8, logprobs: 1, echo: true })).choices[0],
+  // Without an encoding_format the client asks for base64 and decodes it.
+  embeddings: (await client.embeddings.create({ model, input: ['What is a KV cache?', 'Pipelines'] })).data.map(one => Math.hypot(...one.embedding)),
+  sameEmbedding: await (async () => {
+    const ask = encoding_format => client.embeddings.create({ model, input: 'What is a KV cache?', encoding_format });
+    const [numbers, text] = [await ask('float'), await ask('base64')].map(answer => answer.data[0].embedding);
+    const bytes = Buffer.from(text, 'base64');
+    return numbers.length > 0 && numbers.every((number, at) => Math.fround(number) === bytes.readFloatLE(4 * at));
+  })(),
   unknownModel: await failure(() => client.chat.completions.create({ ...greedy, model: 'no-such-model', messages })),
   negative: await failure(() => client.chat.completions.create({ ...greedy, messages, max_tokens: -5 })),
 };

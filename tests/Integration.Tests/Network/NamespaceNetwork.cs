@@ -21,8 +21,19 @@ sealed class NamespaceNetwork : IDisposable
 
     /// <param name="links">Between any two; null: as fast as the kernel can.</param>
     public NamespaceNetwork(int machines, LinkShape? links = null)
+        : this(machines, id => links is null || NetworkAbility.Netem is null ? new BridgeWiring(id, links) : new TunWiring(id, new LinkFaults(links, seed: 0)))
     {
-        _wiring = links is null || NetworkAbility.Netem is null ? new BridgeWiring(_id, links) : new TunWiring(_id, links);
+    }
+
+    /// <param name="faults">What becomes of packets between any two.</param>
+    public NamespaceNetwork(int machines, LinkFaults faults)
+        : this(machines, id => new TunWiring(id, faults))
+    {
+    }
+
+    NamespaceNetwork(int machines, Func<string, IWiring> wiring)
+    {
+        _wiring = wiring(_id);
         RemoveWhatKilledProcessesLeft();
         try
         {
@@ -36,6 +47,8 @@ sealed class NamespaceNetwork : IDisposable
         }
     }
 
+    public int Machines => _namespaces.Count;
+
     /// <summary>Of this process.</summary>
     public string Address => $"{Subnet}.1";
 
@@ -43,8 +56,12 @@ sealed class NamespaceNetwork : IDisposable
     static string Subnet => $"198.18.{Environment.ProcessId % 250}";
 
     /// <summary>The command that runs another one on a machine.</summary>
-    public string[] On(int machine) =>
-        ["ip", "netns", "exec", _namespaces[machine], "sh", "-c", $"mount --bind {_machineIds.File($"{machine}")} {MachineId} && exec \"$@\"", "sh"];
+    /// <param name="without">A folder that is empty there; null: all files are as here.</param>
+    public string[] On(int machine, string? without = null)
+    {
+        var hide = without is null ? "" : $" && mount -t tmpfs none {without}";
+        return ["ip", "netns", "exec", _namespaces[machine], "sh", "-c", $"mount --bind {_machineIds.File($"{machine}")} {MachineId}{hide} && exec \"$@\"", "sh"];
+    }
 
     public string AddressOf(int machine) => $"{Subnet}.{machine + 2}";
 

@@ -31,7 +31,9 @@ sealed partial class NetworkedCluster : IAsyncDisposable
     public static async Task<NetworkedCluster> StartAsync(NamespaceNetwork network, int workers, params string[] options)
     {
         var cluster = new NetworkedCluster(CliProcess.Start(
-            ["coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", $"http://{network.Address}:0", "--workers", $"{workers}", .. options]));
+            [
+                "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", $"http://{network.Address}:0", "--insecure", "--workers", $"{workers}", .. options,
+            ]));
         try
         {
             await cluster.StartAsync(network, workers);
@@ -69,7 +71,8 @@ sealed partial class NetworkedCluster : IAsyncDisposable
         _http.BaseAddress = new Uri(addresses[1]["api=".Length..]);
         for (var machine = 0; machine < workers; machine++)
             _workers.Add(CliProcess.StartUnder(
-                network.On(machine), "worker", "--coordinator", addresses[2]["grpc=".Length..], "--listen", "http://0.0.0.0:0", "--name", $"machine{machine}", "--threads", "1", "--exit-when-input-closes"));
+                network.On(machine), "worker", "--coordinator", addresses[2]["grpc=".Length..], "--listen", "http://0.0.0.0:0", "--insecure",
+                "--name", $"machine{machine}", "--threads", "1", "--exit-when-input-closes"));
         if (workers > 1)
         {
             var link = LinkLine().Match(await _coordinator.ErrorLineAsync(": round trip"));

@@ -11,6 +11,9 @@ sealed class CliProcess : IAsyncDisposable
     /// <summary>For anything a test waits for; machines may be slow and busy.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
 
+    /// <summary>That of this build; LLAMACLUSTER_TEST_PROGRAM names another one, such as one that was published for measuring.</summary>
+    static readonly string Program = Environment.GetEnvironmentVariable("LLAMACLUSTER_TEST_PROGRAM") ?? Path.Combine(AppContext.BaseDirectory, "llamacluster");
+
     const string StateHome = "XDG_STATE_HOME";
 
     readonly TempFolder _state = new();
@@ -34,9 +37,18 @@ sealed class CliProcess : IAsyncDisposable
     /// <param name="environment">Variables that are set; null removes one.</param>
     public static CliProcess StartWith(Dictionary<string, string?> environment, params string[] args) => StartWith(environment, [], args);
 
-    static CliProcess StartWith(Dictionary<string, string?> environment, string[] runner, string[] args)
+    static CliProcess StartWith(Dictionary<string, string?> environment, string[] runner, string[] args) =>
+        StartProgram(environment, [.. runner, Program, .. args]);
+
+    /// <summary>
+    /// Who runs tests in the background of a shell script has them ignore SIGINT, and so would the programs that they start: that is taken back.
+    /// </summary>
+    static readonly string[] WithSignals = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT,QUIT"] : [];
+
+    /// <param name="command">Another program than that of this build, and its arguments.</param>
+    public static CliProcess StartProgram(Dictionary<string, string?> environment, string[] command)
     {
-        string[] command = [.. runner, Path.Combine(AppContext.BaseDirectory, "llamacluster"), .. args];
+        command = [.. WithSignals, .. command];
         var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardInput = true,

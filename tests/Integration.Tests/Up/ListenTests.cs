@@ -28,14 +28,14 @@ public sealed class ListenTests : IDisposable
     {
         await ExpectAsync($"cannot listen on {Taken}: address already in use", "coordinator", "--listen", Taken, "--grpc-listen", "http://127.0.0.1:0");
         await ExpectAsync($"cannot listen on {Taken}: address already in use", "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", Taken);
-        await ExpectAsync(NoSuchAddress, "coordinator", "--listen", Foreign, "--grpc-listen", "http://127.0.0.1:0");
+        await ExpectAsync(NoSuchAddress, "coordinator", "--listen", Foreign, "--grpc-listen", "http://127.0.0.1:0", "--insecure");
     }
 
     [Fact]
     public async Task Worker()
     {
         await ExpectAsync($"cannot listen on {Taken}: address already in use", "worker", "--coordinator", "http://127.0.0.1:1", "--listen", Taken);
-        await ExpectAsync(NoSuchAddress, "worker", "--coordinator", "http://127.0.0.1:1", "--listen", Foreign);
+        await ExpectAsync(NoSuchAddress, "worker", "--coordinator", "http://127.0.0.1:1", "--listen", Foreign, "--insecure");
     }
 
     static async Task ExpectAsync(string expected, params string[] args)

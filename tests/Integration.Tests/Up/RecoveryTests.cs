@@ -9,12 +9,9 @@ public sealed class RecoveryTests
 {
     const string Sampled = """{"prompt":"Once upon a time","max_tokens":250,"temperature":0.7,"seed":5,"repetition_penalty":1.1,"logprobs":2,"n":2,"ignore_eos":true,"stream":true}""";
 
-    /// <summary>First, middle and last stage of three, with nobody to spare; a rank of two with a spare, which takes its very place.</summary>
+    /// <summary>A stage of three, with nobody to spare (which of them, tests/Chaos tries); a rank of two with a spare, which takes its very place.</summary>
     [Theory]
-    [InlineData(0, 3, 3, 1)]
     [InlineData(1, 3, 3, 1)]
-    [InlineData(2, 3, 3, 1)]
-    [InlineData(1, 3, 2, 2)]
     [InlineData(0, 3, 2, 2)]
     public async Task A_stream_goes_on_with_the_same_tokens_and_log_probabilities_when_a_worker_is_killed(int victim, int workers, int wanted, int ranks)
     {

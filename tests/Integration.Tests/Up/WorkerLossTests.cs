@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 
 namespace LlamaCluster.Integration.Tests.Up;
 
@@ -6,7 +7,7 @@ namespace LlamaCluster.Integration.Tests.Up;
 public sealed class WorkerLossTests
 {
     [Fact]
-    public async Task A_worker_that_dies_too_often_ends_up_with_the_reason()
+    public async Task A_worker_that_dies_too_often_ends_up_with_the_reason_where_too_few_are_left()
     {
         await using var cluster = await LocalCluster.StartAsync("--workers", "2", "--min-workers", "2", "--threads-per-worker", "1", "--restart-limit", "1");
         await Signals.SendAsync("KILL", Signals.ChildrenOf(cluster.Process.Id)[1].Id);
@@ -17,8 +18,24 @@ public sealed class WorkerLossTests
         await Signals.SendAsync("KILL", Signals.ChildrenOf(cluster.Process.Id)[1].Id);
         var line = await cluster.Process.ErrorLineAsync("error: ");
         Assert.Contains("ended with exit code 137: it died soon after its start 2 times in a row (--restart-limit is 1); its last line was: ", line);
+        Assert.EndsWith("; 1 of 2 workers are left, and --min-workers is 2", line);
         Assert.Equal(1, await cluster.Process.ExitAsync());
         await Signals.AssertGoneAsync(first);
+    }
+
+    [Fact]
+    public async Task Those_that_are_left_serve_on_without_a_worker_that_is_not_started_again()
+    {
+        await using var cluster = await LocalCluster.StartAsync("--workers", "2", "--threads-per-worker", "1", "--restart-limit", "0");
+        await Signals.SendAsync("KILL", Signals.ChildrenOf(cluster.Process.Id)[1].Id);
+        Assert.EndsWith("; it is not started again, and 1 of 2 workers serve on", await cluster.Process.ErrorLineAsync("--restart-limit is 0"));
+        await ReadyAnswer.WaitAsync(cluster.Http, HttpStatusCode.OK);
+        var asked = new { prompt = "How", max_tokens = 3 };
+        using var answer = await cluster.Http.PostAsJsonAsync("/v1/completions", asked).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        await Signals.SendAsync("KILL", Signals.ChildrenOf(cluster.Process.Id)[0].Id);
+        Assert.Contains("--restart-limit is 0", await cluster.Process.ErrorLineAsync("error: "));
+        Assert.Equal(1, await cluster.Process.ExitAsync());
     }
 
     [Theory]

@@ -29,6 +29,9 @@ sealed unsafe class AttentionCase
         _blocks = [.. lengths.Select(t => ids[next..(next += BlocksOf(t))])];
     }
 
+    /// <summary>What every row sees; all positions by default.</summary>
+    public AttentionWindow Window { get; init; }
+
     int RowLength => _heads * _layout.HeadSize;
 
     int KvRowLength => _layout.KvHeads * _layout.HeadSize;
@@ -49,15 +52,15 @@ sealed unsafe class AttentionCase
     {
         using var threads = new ComputeThreads(threadCount);
         using var pool = new KvPool(_layout, layers: 2, blocks: _blocks.Sum(b => b.Length));
-        new Span<byte>(pool.HeadTile(0, 0, 0), (int)pool.Bytes).Fill(0xFF);
-        using var attention = new PagedAttention(pool, _heads, maxRows: steps.Max(step => step.Sum(c => c.Count)), _lengths.Max(), threadCount);
+        for (var layer = 0; layer < pool.Layers; layer++) new Span<byte>(pool.HeadTile(layer, 0, 0), (int)(pool.Bytes / pool.Layers)).Fill(0xFF);
+        using var attention = new PagedAttention(pool, _heads, maxRows: steps.Max(step => step.Sum(c => c.Count)), _lengths.Max(), threadCount, Window);
         var outputs = _lengths.Select(t => new float[t * RowLength]).ToArray();
         foreach (var step in steps)
         {
             attention.Begin(Chunks(step));
             Assert.True(attention.Store(threads, layer: 1, Rows(step, _keys, KvRowLength), Rows(step, _values, KvRowLength)));
             var output = new float[step.Sum(c => c.Count) * RowLength];
-            attention.Attend(threads, layer: 1, Rows(step, _queries, RowLength), output);
+            attention.Attend(threads, layer: 1, Rows(step, _queries, RowLength), output, inWindow: Window.Positions > 0);
             var row = 0;
             foreach (var (sequence, start, count) in step)
             {
@@ -80,14 +83,20 @@ sealed unsafe class AttentionCase
         var size = _layout.HeadSize;
         var kvHead = head / (_heads / _layout.KvHeads);
         var query = _queries[sequence].AsSpan((position * RowLength) + (head * size), size);
-        var weights = new double[position + 1];
-        for (var p = 0; p <= position; p++)
-            for (var e = 0; e < size; e++) weights[p] += query[e] * (double)_keys[sequence][(p * KvRowLength) + (kvHead * size) + e] / Math.Sqrt(size);
+        var first = Window switch
+        {
+            { Positions: 0 } => 0,
+            { Slides: true } => Math.Max(0, position - Window.Positions + 1),
+            _ => position / Window.Positions * Window.Positions,
+        };
+        var weights = new double[position + 1 - first];
+        for (var p = first; p <= position; p++)
+            for (var e = 0; e < size; e++) weights[p - first] += query[e] * (double)_keys[sequence][(p * KvRowLength) + (kvHead * size) + e] / Math.Sqrt(size);
         var max = weights.Max();
-        for (var p = 0; p <= position; p++) weights[p] = Math.Exp(weights[p] - max);
+        for (var i = 0; i < weights.Length; i++) weights[i] = Math.Exp(weights[i] - max);
         var sum = weights.Sum();
         return Enumerable.Range(0, size).Select(e =>
-            (float)weights.Select((w, p) => w / sum * _values[sequence][(p * KvRowLength) + (kvHead * size) + e]).Sum());
+            (float)weights.Select((w, i) => w / sum * _values[sequence][((first + i) * KvRowLength) + (kvHead * size) + e]).Sum());
     }
 
     AttentionChunk[] Chunks((int Sequence, int Start, int Count)[] step)

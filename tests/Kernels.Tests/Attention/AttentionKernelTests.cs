@@ -43,10 +43,10 @@ public sealed unsafe class AttentionKernelTests
         var scratch = new AttentionScratch(memory.Pointer, layout, queries);
         kernel.TakeQueries(TestNumbers.Even(queries * layout.HeadSize, 77, 2), scratch.Queries);
         var head = pool.Head(0, 0, blocks);
-        kernel.Attend(head, rows, group, position, 0, Math.Min(64, end), scratch, scratch.Total);
+        kernel.Attend(head, rows, group, position, 0, Math.Min(64, end), int.MaxValue, scratch, scratch.Total);
         if (end > 64)
         {
-            kernel.Attend(head, rows, group, position, 64, end, scratch, scratch.Part);
+            kernel.Attend(head, rows, group, position, 64, end, int.MaxValue, scratch, scratch.Part);
             kernel.Add(scratch.Part, scratch.Total, Math.Max(0, 64 - position) * group, queries);
         }
         var output = new float[queries * layout.HeadSize];

@@ -53,6 +53,78 @@ public sealed class PagedAttentionTests
             for (var i = 0; i < exact.Length; i++) Assert.Equal(exact[i], whole[i], 2e-5f);
     }
 
+    [Theory]
+    [InlineData(16)]
+    [InlineData(48)]
+    [InlineData(64)]
+    [InlineData(256)]
+    public void Rows_in_windows_see_their_own_window_only(int window)
+    {
+        foreach (var (type, tolerance) in new[] { (KvType.F32, 2e-5f), (KvType.F16, 4e-3f), (KvType.Q8_0, 6e-2f) })
+        {
+            var attention = new AttentionCase(type, 4, 2, 16, 150, 7, 64, 65) { Window = new(window) };
+            var exact = attention.Exact();
+            var alone = attention.Run(attention.Alone(), threadCount: 1);
+            for (var i = 0; i < exact.Length; i++) Assert.Equal(exact[i], alone[i], tolerance);
+            foreach (var chunk in new[] { 1, 3, 16, 40 })
+                TestNumbers.AssertSameBits(alone, attention.Run(attention.Together(chunk), threadCount: 3), $"windows of {window}, chunks of {chunk}");
+        }
+    }
+
+    [Fact]
+    public void Long_windows_have_the_same_bits_whether_they_are_split_or_not()
+    {
+        var attention = new AttentionCase(KvType.F32, 4, 2, 16, 1500) { Window = new(1024) };
+        var whole = attention.Run(attention.Together(400), threadCount: 1);
+        TestNumbers.AssertSameBits(whole, attention.Run(attention.Together(3), threadCount: 2), "split by partitions");
+        var exact = attention.Exact();
+        for (var i = 0; i < exact.Length; i++) Assert.Equal(exact[i], whole[i], 2e-5f);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(16)]
+    [InlineData(37)]
+    [InlineData(64)]
+    [InlineData(100)]
+    [InlineData(149)]
+    [InlineData(1000)]
+    public void Rows_in_sliding_windows_see_the_last_positions_only(int window)
+    {
+        foreach (var (type, tolerance) in new[] { (KvType.F32, 2e-5f), (KvType.F16, 4e-3f), (KvType.Q8_0, 6e-2f) })
+        {
+            var attention = new AttentionCase(type, 4, 2, 16, 150, 7, 64, 65) { Window = new(window, Slides: true) };
+            var exact = attention.Exact();
+            var alone = attention.Run(attention.Alone(), threadCount: 1);
+            for (var i = 0; i < exact.Length; i++) Assert.Equal(exact[i], alone[i], tolerance);
+            foreach (var chunk in new[] { 1, 3, 16, 40 })
+                TestNumbers.AssertSameBits(alone, attention.Run(attention.Together(chunk), threadCount: 3), $"windows of {window}, chunks of {chunk}");
+        }
+    }
+
+    /// <summary>Windows that begin and end in any place of one partition, two or three.</summary>
+    [Theory]
+    [InlineData(20)]
+    [InlineData(512)]
+    [InlineData(700)]
+    public void Sliding_windows_have_the_same_bits_whether_they_are_split_or_not(int window)
+    {
+        var attention = new AttentionCase(KvType.F32, 4, 2, 16, 1300) { Window = new(window, Slides: true) };
+        var whole = attention.Run(attention.Together(400), threadCount: 1);
+        TestNumbers.AssertSameBits(whole, attention.Run(attention.Alone(), threadCount: 3), "three threads");
+        TestNumbers.AssertSameBits(whole, attention.Run(attention.Together(3), threadCount: 2), "split by partitions");
+        var exact = attention.Exact();
+        for (var i = 0; i < exact.Length; i++) Assert.Equal(exact[i], whole[i], 2e-5f);
+    }
+
+    [Fact]
+    public void Windows_are_whole_blocks()
+    {
+        using var pool = new KvPool(new(KvType.F32, 1, 8), layers: 1, blocks: 1);
+        Assert.Throws<ArgumentException>(() => new PagedAttention(pool, heads: 1, maxRows: 1, maxSequenceLength: 16, threads: 1, window: new(24)));
+    }
+
     [Fact]
     public void Numbers_that_are_not_finite_are_not_stored()
     {

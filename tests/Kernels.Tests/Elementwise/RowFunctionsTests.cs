@@ -30,6 +30,30 @@ public sealed class RowFunctionsTests
 
     [Theory]
     [MemberData(nameof(ThreadCounts))]
+    public void Picked_rows_are_the_same_on_any_number_of_threads(int count) => CheckThreads(count, (threads, x, y) =>
+    {
+        int[] rows = [.. Enumerable.Range(0, Rows - 1).Select(row => row * 5 % Rows)];
+        float[] factors = [.. rows.Select(row => 1 + (row / 64f))];
+        var picked = new float[rows.Length * Length];
+        PickedRows.Take(threads, x, Length, rows, factors, picked);
+        PickedRows.Add(threads, y, Length, rows, factors, picked);
+        PickedRows.Scale(threads, y, [.. Enumerable.Range(0, Rows).Select(row => row / 8f)]);
+        for (var i = 0; i < rows.Length; i++) Assert.Equal(x[(rows[i] * Length) + 3] * factors[i], picked[(i * Length) + 3]);
+        return [.. picked, .. y];
+    });
+
+    [Fact]
+    public void Rows_that_are_not_there_are_not_picked()
+    {
+        using var threads = new ComputeThreads(1);
+        Assert.Throws<ArgumentOutOfRangeException>(() => PickedRows.Take(threads, new float[6], 2, [3], [1], new float[2]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => PickedRows.Add(threads, new float[6], 2, [-1], [1], new float[2]));
+        Assert.Throws<ArgumentException>(() => PickedRows.Take(threads, new float[6], 2, [0, 1], [1], new float[4]));
+        Assert.Throws<ArgumentException>(() => PickedRows.Scale(threads, new float[6], [1, 1, 1, 1]));
+    }
+
+    [Theory]
+    [MemberData(nameof(ThreadCounts))]
     public void Residual_is_the_same_on_any_number_of_threads(int count) => CheckThreads(count, (threads, x, y) =>
     {
         Residual.Add(threads, x, y);
@@ -58,6 +82,20 @@ public sealed class RowFunctionsTests
 
     [Theory]
     [MemberData(nameof(ThreadCounts))]
+    public void A_bias_is_added_to_every_row(int count)
+    {
+        using var threads = new ComputeThreads(count);
+        float[] x = [.. Enumerable.Range(0, Rows * Length).Select(i => i / 7f)], bias = [.. Enumerable.Range(0, Length).Select(i => 1 / (1f + i))];
+        float[] expected = [.. x.Select((number, i) => number + bias[i % Length])];
+
+        Bias.Add(threads, x, bias);
+
+        Assert.Equal(expected, x);
+        Assert.Throws<ArgumentException>(() => Bias.Add(threads, x, bias.AsSpan(1)));
+    }
+
+    [Theory]
+    [MemberData(nameof(ThreadCounts))]
     public void Rope_is_the_same_on_any_number_of_threads(int count) => CheckThreads(count, (threads, x, y) =>
     {
         Rope.Rotate(threads, x, heads: 10, headSize: 100, y.AsSpan(0, Rows * 64), y.AsSpan(1, Rows * 64));
@@ -82,6 +120,20 @@ public sealed class RowFunctionsTests
         Assert.Equal([5, 6], x[4..6]);
         Assert.Equal(Turned(7, 8, position), x[6..8], Close);
         Assert.Equal([11, 12], x[10..]);
+    }
+
+    [Fact]
+    public void Rope_of_a_magnitude_makes_what_it_turns_longer()
+    {
+        float[] x = [1, 2, 3, 4, 5, 6], cosines = new float[4], sines = new float[4];
+        Rope.Angles(7, [1, 0.25f], cosines, sines, magnitude: 1.5f);
+        using var threads = new ComputeThreads(1);
+
+        Rope.Rotate(threads, x, heads: 1, headSize: 6, cosines, sines);
+
+        Assert.Equal(Turned(1.5, 3, 7), x[..2], Close);
+        Assert.Equal(Turned(4.5, 6, 7 * 0.25), x[2..4], Close);
+        Assert.Equal([5, 6], x[4..]);
     }
 
     [Fact]

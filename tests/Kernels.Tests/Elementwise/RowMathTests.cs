@@ -41,6 +41,32 @@ public sealed unsafe class RowMathTests
         });
 
     [Fact]
+    public void Scale() => Check(
+        (math, x, y, z, length) =>
+        {
+            math.Scale(x, 0.37f, y, length);
+            return 0;
+        },
+        (x, y, z) =>
+        {
+            for (var i = 0; i < x.Length; i++) y[i] = x[i] * 0.37f;
+            return 0;
+        });
+
+    [Fact]
+    public void AddScaled() => Check(
+        (math, x, y, z, length) =>
+        {
+            math.AddScaled(x, y, 0.37f, length);
+            return 0;
+        },
+        (x, y, z) =>
+        {
+            for (var i = 0; i < x.Length; i++) x[i] = (float)(x[i] + (y[i] * 0.37));
+            return 0;
+        });
+
+    [Fact]
     public void SwiGlu() => Check(
         (math, x, y, z, length) =>
         {

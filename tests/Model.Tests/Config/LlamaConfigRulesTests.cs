@@ -6,6 +6,7 @@ namespace LlamaCluster.Model.Tests.Config;
 public sealed class LlamaConfigRulesTests
 {
     static readonly LlamaConfig Good = SyntheticModel.Small.Config;
+    static readonly RopeScaling.Yarn Yarn = new(4, 64, 32, 1, 1);
 
     public static TheoryData<LlamaConfig, string> Bad => new()
     {
@@ -28,8 +29,21 @@ public sealed class LlamaConfigRulesTests
         { Good with { RopeDimensionCount = 15 }, "RoPE dimension count is 15" },
         { Good with { RopeDimensionCount = 18 }, "RoPE dimension count is 18" },
         { Good with { RopeScaling = new RopeScaling.Linear(0) }, "RoPE scaling factor is 0" },
-        { Good with { RopeScaling = new RopeScaling.Llama3(8, 4, 4, 8192) }, "high frequency factor 4 is not above" },
+        { Good with { RopeScaling = new RopeScaling.Llama3(8, 4, 3, 8192) }, "high frequency factor 3 is below" },
         { Good with { RopeScaling = new RopeScaling.Llama3(8, 1, 4, 0) }, "RoPE original context length is 0" },
+        { Good with { RopeScaling = Yarn with { Factor = -1 } }, "RoPE scaling factor is -1" },
+        { Good with { RopeScaling = Yarn with { OriginalContextLength = 0 } }, "RoPE original context length is 0" },
+        { Good with { RopeScaling = Yarn with { FastTurns = 0 } }, "YaRN's beta_fast is 0" },
+        { Good with { RopeScaling = Yarn with { SlowTurns = float.NaN } }, "YaRN's beta_slow is NaN" },
+        { Good with { RopeScaling = Yarn with { SlowTurns = 33 } }, "YaRN's beta_fast 32 is below its beta_slow, 33" },
+        { Good with { RopeScaling = Yarn with { Magnitude = float.PositiveInfinity } }, "YaRN's attention factor is" },
+        { Good with { RopeTheta = 1, RopeScaling = Yarn }, "RoPE base is 1; with YaRN it must be above 1" },
+        { Good with { QueryScale = new QueryScale(0, 16, 0) }, "query scale is 0" },
+        { Good with { QueryScale = new QueryScale(0.1f, 0, 0) }, "query scale span is 0" },
+        { Good with { QueryScale = new QueryScale(0.1f, 16, -1) }, "query scale offset is -1; it must be 0 or 1" },
+        { Good with { Window = 0 }, "sliding window is 0" },
+        { Good with { Window = 64, Chunks = ChunkedAttention.Llama4 }, "sliding window and attention in chunks exclude each other" },
+        { Good with { Biases = (AttentionBiases)4 }, "attention biases 4 are unknown" },
         { Good with { RopeScaling = new RopeScaling.Factors([1, 1]) }, "RoPE divisors are 2; half the RoPE dimension count is 8" },
         { Good with { RopeScaling = new RopeScaling.Factors([1, 1, 1, 0, 1, 1, 1, 1]) }, "RoPE divisor 3 is 0" },
     };

@@ -65,6 +65,29 @@ public sealed class ModelQuantizerTests : IDisposable
     }
 
     [Fact]
+    public void ExpertsAreQuantisedAndTheirRouterIsNot()
+    {
+        var model = SyntheticModel.Small with
+        {
+            Config = SyntheticModel.Small.Config with
+            {
+                Experts = new ExpertMixture { Count = 4, UsedCount = 1, FfnSize = 32, LayerStep = 2, Gate = ExpertGate.Sigmoid, HasShared = true },
+                Chunks = ChunkedAttention.Llama4,
+                QueryScale = QueryScale.Llama4,
+                NormsHeads = true,
+            },
+            Type = TensorType.F16,
+        };
+
+        using var weights = ModelFiles.Open(Quantize(model.WriteGguf(_folder.File("experts.gguf")), TensorType.Q8_0));
+
+        Assert.Equal(model.Config, weights.Config);
+        Assert.Equal(TensorType.F32, weights.Find("blk.1.ffn_gate_inp.weight")!.Type);
+        foreach (var name in (string[])["blk.1.ffn_gate.0.weight", "blk.1.ffn_down.3.weight", "blk.1.ffn_up_shexp.weight", "blk.0.ffn_up.weight"])
+            Assert.Equal(TensorType.Q8_0, weights.Find(name)!.Type);
+    }
+
+    [Fact]
     public void PartsBecomeOneFile()
     {
         var parts = SyntheticModel.Small.WriteGguf(_folder.File("model.gguf"), parts: 3);

@@ -36,6 +36,23 @@ public sealed class ModelFactsTests
         Assert.Equal(facts.Bytes, facts.Types.Sum(type => type.Bytes));
     }
 
+    /// <summary>As Meta gives them: 400 G parameters, 17 G of them for a token, and 109 G, 17 G.</summary>
+    [Theory]
+    [InlineData("llama-4-maverick", 400.7, 17.2)]
+    [InlineData("llama-4-scout", 107.8, 17.2)]
+    [InlineData("mixtral-8x7b", 46.7, 12.9)]
+    public void OfExpertsATokenMeetsTheOnesItUses(string shape, double billions, double active)
+    {
+        using var weights = new RandomWeights(ModelShape.Parse(shape), TensorType.BF16);
+
+        var facts = ModelFacts.Of(weights);
+
+        Assert.Equal(billions, facts.Parameters / 1e9, 0.05);
+        // The active ones are counted with the whole embedding there, and with one row of it here.
+        Assert.Equal(active, (facts.ActiveParameters + facts.EmbeddingBytes / 2) / 1e9, 0.1);
+        Assert.InRange(facts.ActiveBytes, 2 * facts.ActiveParameters, 2.02 * facts.ActiveParameters);
+    }
+
     /// <summary>2.1 G numbers in its head, more than an int counts, and 405.9 G in all.</summary>
     [Fact]
     public void A405BModelIsCountedIn64Bits()

@@ -36,13 +36,23 @@ public sealed class ForwardPassTests
     [InlineData(null)]
     [InlineData("llama3")]
     [InlineData("linear")]
+    [InlineData("yarn")]
+    [InlineData("yarn of another magnitude")]
     public void Both_forms_of_a_model_give_the_same_bits(string? scaling)
     {
         var llama3 = new RopeScaling.Llama3(8, 1, 4, 64);
         var config = SyntheticModel.Small.Config with
         {
             RopeTheta = 100,
-            RopeScaling = scaling switch { "llama3" => llama3, "linear" => new RopeScaling.Linear(2.5f), _ => null },
+            RopeScaling = scaling switch
+            {
+                "llama3" => llama3,
+                "linear" => new RopeScaling.Linear(2.5f),
+                "yarn" => TestModels.Yarn,
+                "yarn of another magnitude" => TestModels.Yarn with { Magnitude = 1.0471f },
+                _ => null,
+            },
+            Biases = scaling is null ? AttentionBiases.None : AttentionBiases.Inputs | AttentionBiases.Output,
         };
         var model = SyntheticModel.Small with { Config = config };
         // GGUF has no words for Llama 3's scaling: its converter stores the divisors.
@@ -88,16 +98,44 @@ public sealed class ForwardPassTests
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void No_type_lets_a_row_depend_on_company_chunks_or_threads(TensorType type)
+    public void No_type_lets_a_row_depend_on_company_chunks_or_threads(TensorType type) => CheckType(type, "");
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void No_type_lets_a_row_of_an_expert_depend_on_company_chunks_or_threads(TensorType type) => CheckType(type, ",experts=6");
+
+    static void CheckType(TensorType type, string experts)
     {
         // Rows are whole blocks of 256, so that there is a matrix of every type.
-        using var weights = new RandomWeights(ModelShape.Parse($"hidden=256,layers=2,ffn=512,heads=4,kv-heads=2,vocab={TestModels.Vocabulary}"), type);
+        using var weights = new RandomWeights(ModelShape.Parse($"hidden=256,layers=2,ffn=512,heads=4,kv-heads=2,vocab={TestModels.Vocabulary}{experts}"), type);
         int[][] sequences = [TestModels.Tokens(64, 1), TestModels.Tokens(1, 2), TestModels.Tokens(37, 3)];
         var alone = new ScoredRun(weights, sequences) { KvType = KvType.F16 };
         var expected = alone.Run();
         foreach (var chunkSize in new[] { 1, 5, 16, 64 })
             foreach (var threads in new[] { 1, 3 })
-                AssertSameBits(expected, (alone with { Together = true, ChunkSize = chunkSize, Threads = threads }).Run(), $"{type}, chunks of {chunkSize}, {threads} threads");
+                AssertSameBits(expected, (alone with { Together = true, ChunkSize = chunkSize, Threads = threads }).Run(), $"{type}{experts}, chunks of {chunkSize}, {threads} threads");
+    }
+
+    public static TheoryData<string, TensorType> KindsOfLayers => new()
+    {
+        { "yarn", TensorType.F32 }, { "biases", TensorType.Q8_0 }, { "mistral 3", TensorType.F32 }, { "mistral 3 with a window and biases", TensorType.Q8_0 },
+        { "sliding window", TensorType.F32 }, { "sliding window", TensorType.Q8_0 },
+        { "mixtral", TensorType.F32 }, { "mixtral", TensorType.Q8_0 }, { "mixtral", TensorType.Q4_0 }, { "llama 4", TensorType.F32 }, { "llama 4", TensorType.Q8_0 },
+    };
+
+    [Theory]
+    [MemberData(nameof(KindsOfLayers))]
+    public void Rows_of_all_kinds_of_layers_have_the_same_bits_in_any_company_chunks_threads_and_stages(string shape, TensorType type)
+    {
+        using var weights = (TestModels.Shapes[shape] with { Type = type }).Weights();
+        int[][] sequences = [TestModels.Tokens(100, 1), TestModels.Tokens(1, 2), TestModels.Tokens(33, 3), TestModels.Tokens(64, 4)];
+        var alone = new ScoredRun(weights, sequences);
+        var expected = alone.Run();
+        foreach (var (chunkSize, threads, stages) in new[] { (1, 1, 1), (3, 2, 2), (7, 1, 3), (17, 3, 1), (64, 2, 2), (100, 1, 3) })
+        {
+            var together = alone with { Together = true, ChunkSize = chunkSize, Threads = threads, Stages = stages };
+            AssertSameBits(expected, together.Run(), $"{shape} {type}, chunks of {chunkSize}, {threads} threads, {stages} stages");
+        }
     }
 
     static void CheckForms(string ggufPath, string folderPath, int vocabularySize)

@@ -60,4 +60,37 @@ public sealed class RopeFrequenciesTests
         }
         Assert.Contains(divisors, d => d is > 1 and < 8);
     }
+
+    /// <summary>Worked out by hand: the ramp goes from pair floor(1.62) to pair ceil(5.24); frequencies are 100^(-i/8).</summary>
+    [Fact]
+    public void Yarn_mixes_from_pair_to_pair()
+    {
+        double[] kept = [1, 1, 0.85, 0.7, 0.55, 0.4, 0.25, 0.25];
+        var frequencies = RopeFrequencies.Of(Llama31 with { RopeTheta = 100, HeadSize = 16, RopeDimensionCount = 16, RopeScaling = TestModels.Yarn });
+        Assert.Equal(8, frequencies.Length);
+        for (var i = 0; i < 8; i++) Assert.Equal(Math.Pow(100, -i / 8.0) * kept[i], frequencies[i], 1e-7);
+    }
+
+    /// <summary>A context of 4096 made sixteen times as long, as of the first models that had YaRN: the ramp goes from pair 20 to pair 46.</summary>
+    [Fact]
+    public void Yarn_keeps_fast_pairs_and_slows_slow_ones()
+    {
+        var config = Llama31 with { RopeTheta = 10_000, RopeScaling = null };
+        var plain = RopeFrequencies.Of(config);
+        var frequencies = RopeFrequencies.Of(config with { RopeScaling = new RopeScaling.Yarn(16, 4096, 32, 1, RopeScaling.Yarn.MagnitudeOf(16)) });
+        for (var i = 0; i < 64; i++)
+        {
+            var slow = Math.Clamp((i - 20) / 26.0, 0, 1);
+            Assert.Equal(plain[i] * (1 - (slow * 15 / 16)), frequencies[i], plain[i] * 1e-6);
+        }
+    }
+
+    [Theory]
+    [InlineData(16, 1, 0, 1.2772589f)]   // 1 + 0.1 ln 16
+    [InlineData(16, 1, 1, 1f)]
+    [InlineData(40, 0.707f, 1, 0.92104236f)]   // (1 + 0.0707 ln 40) / (1 + 0.1 ln 40)
+    [InlineData(1, 1, 0, 1f)]
+    [InlineData(0.5f, 1, 0, 1f)]
+    public void Yarn_lets_queries_and_keys_grow_with_the_logarithm_of_the_factor(float factor, float weight, float made, float expected) =>
+        Assert.Equal(expected, RopeScaling.Yarn.MagnitudeOf(factor, weight, made), 1e-6);
 }

@@ -1,6 +1,7 @@
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Adapters;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
@@ -25,6 +26,12 @@ sealed record ScoredRun(IModelWeights Weights, params int[][] Sequences)
     /// <summary>Positions of a sequence that one step takes.</summary>
     public int ChunkSize { get; init; } = int.MaxValue;
 
+    /// <summary>What sequences may name as their adapters; null: nothing.</summary>
+    public IReadOnlyDictionary<ulong, AdapterWeights>? Adapters { get; init; }
+
+    /// <summary>The adapter of each sequence, 0: none; null: none has one.</summary>
+    public ulong[]? AdapterOf { get; init; }
+
     /// <summary>Steps take a chunk of every sequence; else one sequence after the other.</summary>
     public bool Together { get; init; }
 
@@ -40,7 +47,7 @@ sealed record ScoredRun(IModelWeights Weights, params int[][] Sequences)
             KvType = KvType,
             MaxStepRows = steps.Max(step => step.Sum(part => part.Count)),
             MaxSequenceLength = Sequences.Max(tokens => tokens.Length),
-        }, threads);
+        }, threads, adapters: Adapters);
         var scores = Sequences.Select(_ => new List<float>()).ToArray();
         foreach (var step in steps)
         {
@@ -55,7 +62,10 @@ sealed record ScoredRun(IModelWeights Weights, params int[][] Sequences)
     }
 
     SequenceStart Facts(int sequence) =>
-        new((ulong)sequence, new SamplingOptions { TopLogprobs = TestModels.Vocabulary, PromptLogprobs = true }, Sequences[sequence].Length, []);
+        new((ulong)sequence, new SamplingOptions { TopLogprobs = TestModels.Vocabulary, PromptLogprobs = true }, Sequences[sequence].Length, [])
+        {
+            AdapterId = AdapterOf?[sequence] ?? 0,
+        };
 
     Chunk ChunkOf(int sequence, int start, int count, int[] table)
     {

@@ -121,6 +121,33 @@ public sealed class StageRunnerTests
             stage.Refuse(StepOf(Facts(9, promptLength: 18) with { Grammar = Grammar("ab") }, ChunkOf(9, 20, [1], [0, 1]))));
     }
 
+    /// <summary>Behind one of two letters there are too many ways to go on. Which of them the model prefers, a grammar with both shows.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_draft_that_takes_too_much_work_is_refused_and_fails_nobody_unless_it_is_chosen(bool isChosen)
+    {
+        var facts = Facts(7, promptLength: Prompt.Length);
+        var preferred = Second(facts with { Grammar = Grammar("n[rb]") }, [13, 0]);
+        var other = preferred == 17 ? 1 : 17;
+        var (bad, good) = isChosen ? (preferred, other) : (other, preferred);
+        string Letter(int id) => $"\"{(char)('a' + id)}\"";
+        var source = $"root ::= \"n\" ({Letter(good)} \"a\" | {Letter(bad)} (x?){{10000}} (x?){{10000}} (x?){{500}} \"a\")\nx ::= \"c\" | \"c\" x";
+        using var stage = new TestStage();
+        stage.Complete(StepOf(facts with { Grammar = Grammar(source, GrammarKind.Gbnf) }, ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1)));
+        Assert.Equal([preferred], stage.Complete(StepOf(null, ChunkOf(7, 20, [13, bad, 0, 0], [], sampleCount: 4)))[0].Tokens.Select(token => token.Id));
+        var next = Assert.IsType<StepOutcome.Completed>(stage.Runner.Run(StepOf(null, ChunkOf(7, 21, [preferred, 0], [], sampleCount: 2))));
+        if (isChosen) Assert.Contains("too ambiguous", Assert.Single(next.Failures).Reason);
+        else Assert.Equal([0], next.Samples[0].Tokens.Select(token => token.Id).Take(1));
+    }
+
+    static int Second(SequenceStart facts, int[] drafted)
+    {
+        using var stage = new TestStage();
+        stage.Complete(StepOf(facts, ChunkOf(7, 0, Prompt, [0, 1, 2], sampleCount: 1)));
+        return stage.Complete(StepOf(null, ChunkOf(7, 20, drafted, [], sampleCount: 2)))[0].Tokens[0].Id;
+    }
+
     [Theory]
     [InlineData(0f)]
     [InlineData(1f)]
@@ -145,10 +172,10 @@ public sealed class StageRunnerTests
     }
 
     /// <summary>Tokens are the letters from "a" on.</summary>
-    static FollowedGrammar Grammar(string expression)
+    static FollowedGrammar Grammar(string expression, GrammarKind kind = GrammarKind.Regex)
     {
         ReadOnlyMemory<byte>[] letters = [.. Enumerable.Range('a', TestModels.Vocabulary).Select(letter => new[] { (byte)letter })];
-        return new FollowedGrammar(GrammarCompiler.Compile(new(GrammarKind.Regex, expression)).Grammar!, new GrammarVocabulary(TestModels.Vocabulary, letters, []));
+        return new FollowedGrammar(GrammarCompiler.Compile(new(kind, expression)).Grammar!, new GrammarVocabulary(TestModels.Vocabulary, letters, []));
     }
 
     [Fact]
@@ -178,20 +205,24 @@ public sealed class StageRunnerTests
         Assert.Empty(completed.Samples);
     }
 
-    [Fact]
-    public void A_decoding_step_allocates_its_results_and_nothing_else()
+    [Theory]
+    [InlineData("grouped heads")]
+    [InlineData("mixtral")]
+    [InlineData("llama 4")]
+    public void A_decoding_step_allocates_its_results_and_nothing_else(string shape)
     {
+        var model = TestModels.Shapes[shape] with { Config = TestModels.Shapes[shape].Config with { LayerCount = 3 } };
         // A sampled token is an object, in a list, in the samples of its sequence, in a list, in the outcome.
         const long perStep = 64;
         const long perToken = 200;
-        MeasureDecoding(sequences: 4, steps: 30);
-        var allocated = MeasureDecoding(sequences: 4, steps: 60);
+        MeasureDecoding(model, sequences: 4, steps: 30);
+        var allocated = MeasureDecoding(model, sequences: 4, steps: 60);
         Assert.InRange(allocated, 0, 60 * (perStep + (4 * perToken)));
     }
 
-    static long MeasureDecoding(int sequences, int steps)
+    static long MeasureDecoding(SyntheticModel model, int sequences, int steps)
     {
-        using var stage = new TestStage();
+        using var stage = new TestStage(weights: model.Weights());
         ulong[] ids = [.. Enumerable.Range(0, sequences).Select(i => (ulong)i)];
         stage.Complete(new Step(
             [.. ids.Select(id => Facts(id, new SamplingOptions { Temperature = (int)id % 2, Seed = id, TopP = 0.9f, TopK = 10 }))],

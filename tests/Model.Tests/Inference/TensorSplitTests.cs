@@ -63,6 +63,44 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
         }
     }
 
+    /// <summary>Of quantised files a last bit also decides, now and then, between two experts: there only the mean is held.</summary>
+    [Theory]
+    [InlineData("mixtral", TensorType.F32, 48, 2e-5, 1e-4)]
+    [InlineData("mixtral", TensorType.Q8_0, 32, 0.005, 0.05)]
+    [InlineData("llama 4", TensorType.F32, 16, 2e-5, 1e-4)]
+    [InlineData("llama 4", TensorType.Q8_0, 32, 0.005, 1)]
+    [InlineData("llama 4", TensorType.Q8_0, 40, 0.005, 1)]
+    public void Ranks_share_every_expert(string shape, TensorType type, int cut, double mean, double tolerance)
+    {
+        using var weights = (TestModels.Shapes[shape] with { Type = type }).Weights();
+        int[][] sequences = [TestModels.Tokens(90, 1), TestModels.Tokens(1, 2), TestModels.Tokens(33, 3)];
+        var whole = new ScoredRun(weights, sequences);
+        var slices = TestSlices.Cut(weights.Config, [0, 2], [0, 32], [0, 16], experts: [0, cut]);
+        var split = whole with { Plan = [new LocalStagePlan(StageShape.Whole(weights.Config.LayerCount), slices)] };
+        var (expected, actual) = (whole.Run(), split.Run());
+        for (var s = 0; s < sequences.Length; s++) Assert.InRange(Worst(expected[s], actual[s]), 0, tolerance);
+        Assert.InRange(expected.Zip(actual).SelectMany(pair => pair.First.Zip(pair.Second, (a, b) => Math.Abs(a - b))).Average(), 0, mean);
+        foreach (var chunkSize in new[] { 1, 17 })
+            Assert.Equal(actual, (split with { Together = true, ChunkSize = chunkSize }).Run());
+    }
+
+    [Theory]
+    [InlineData("biases")]
+    [InlineData("yarn")]
+    [InlineData("sliding window")]
+    [InlineData("mistral 3")]
+    public void Ranks_share_any_kind_of_layers(string shape)
+    {
+        using var weights = TestModels.Shapes[shape].Weights();
+        int[][] sequences = [TestModels.Tokens(90, 1), TestModels.Tokens(1, 2), TestModels.Tokens(33, 3)];
+        var whole = new ScoredRun(weights, sequences);
+        var split = whole with { Plan = [new LocalStagePlan(StageShape.Whole(weights.Config.LayerCount), TestSlices.Cut(weights.Config, [0, 2], [0, 32], [0, 16]))] };
+        var (expected, actual) = (whole.Run(), split.Run());
+        for (var s = 0; s < sequences.Length; s++) Assert.InRange(Worst(expected[s], actual[s]), 0, FloatTolerance);
+        foreach (var chunkSize in new[] { 1, 17 })
+            Assert.Equal(actual, (split with { Together = true, ChunkSize = chunkSize }).Run());
+    }
+
     [Fact]
     public void Heads_and_columns_may_be_cut_within_blocks()
     {

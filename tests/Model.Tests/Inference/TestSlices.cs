@@ -9,7 +9,8 @@ static class TestSlices
     /// <param name="heads">The first query head of each rank.</param>
     /// <param name="ffn">Its first feed-forward column.</param>
     /// <param name="vocabulary">Its first row of the head.</param>
-    public static StageSlice[] Cut(LlamaConfig config, int[] heads, int[] ffn, int[] vocabulary)
+    /// <param name="experts">Its first column of every expert; needed where the model has some.</param>
+    public static StageSlice[] Cut(LlamaConfig config, int[] heads, int[] ffn, int[] vocabulary, int[]? experts = null)
     {
         var group = config.HeadCount / config.KvHeadCount;
         return [.. heads.Select((_, rank) =>
@@ -24,6 +25,8 @@ static class TestSlices
                 Ffn = Range(ffn, rank, config.FfnSize),
                 HeadUnit = heads.Aggregate(GreatestDivisor),
                 FfnUnit = ffn.Aggregate(GreatestDivisor),
+                ExpertFfn = experts is null ? default : Range(experts, rank, config.Experts!.FfnSize),
+                ExpertFfnUnit = experts?.Aggregate(GreatestDivisor) ?? 0,
                 Vocabulary = Range(vocabulary, rank, config.VocabularySize),
             };
         })];

@@ -33,6 +33,70 @@ public sealed class ShardWeightsTests
         Assert.InRange(weights.Bytes, needed.Sum(tensor => tensor.Bytes), needed.Sum(tensor => tensor.Bytes) * 1.5);
     }
 
+    [Theory]
+    [InlineData(0, 5, 1)]
+    [InlineData(1, 1, 1)]
+    [InlineData(2, 3, 0)]
+    public void Experts_are_read_once_each_and_a_rank_reads_its_columns_of_all(int first, int count, int rank)
+    {
+        using var source = new WatchedWeights(TestModels.Llama4.Weights());
+        var config = source.Config;
+        var shape = new StageShape(first, count, config.LayerCount);
+        var slice = TestSlices.Cut(config, [0, 2], [0, 64], [0, 16], experts: [0, 48])[rank];
+        using var threads = new ComputeThreads(2);
+        using var weights = ShardWeights.Load(source, shape, slice, threads, null, CancellationToken.None);
+
+        var parts = new ShardParts(config, shape, slice).Of(source.Tensors);
+        Assert.Equal(parts.Select(part => part.Tensor.Name).Order(), source.BytesRead.Keys.Order());
+        var columns = rank == 0 ? 48 : 16;
+        foreach (var layer in Enumerable.Range(first, count).Where(config.HasExperts))
+            for (var expert = 0; expert < config.Experts!.Count; expert++)
+            {
+                Assert.Equal(columns, Part($"blk.{layer}.ffn_gate.{expert}.weight").RowCount);
+                Assert.Equal(columns, Part($"blk.{layer}.ffn_down.{expert}.weight").ColumnCount);
+            }
+
+        TensorPart Part(string name) => parts.Single(part => part.Tensor.Name == name);
+    }
+
+    [Fact]
+    public void Of_layers_that_are_alike_one_of_each_kind_is_in_memory()
+    {
+        // Every second layer of Maverick has experts.
+        var shape = ModelShape.Parse("llama-4-maverick");
+        shape = shape with
+        {
+            Config = shape.Config with
+            {
+                LayerCount = 6,
+                HiddenSize = 64,
+                FfnSize = 96,
+                HeadCount = 4,
+                KvHeadCount = 2,
+                HeadSize = 16,
+                RopeDimensionCount = 16,
+                VocabularySize = 80,
+                Experts = shape.Config.Experts! with { FfnSize = 32 },
+            },
+        };
+        using var threads = new ComputeThreads(1);
+        using var source = new RandomWeights(shape, TensorType.Q8_0, layersAreAlike: true);
+        using var all = ShardWeights.Load(source, StageShape.Whole(6), threads, null, CancellationToken.None);
+        using var two = ShardWeights.Load(source, new StageShape(2, 2, 6), threads, null, CancellationToken.None);
+        using var one = ShardWeights.Load(source, new StageShape(3, 1, 6), threads, null, CancellationToken.None);
+
+        Assert.Equal([0, 1], ShardParts.LayersHeld(source.Config, StageShape.Whole(6), alike: true));
+        Assert.Equal([2, 3], ShardParts.LayersHeld(source.Config, new StageShape(2, 2, 6), alike: true));
+        Assert.InRange(all.Bytes - two.Bytes, 1, 2 * 80 * 64 * 2);
+        Assert.True(one.Bytes < two.Bytes);
+        // Layer 3 has layer 1's numbers.
+        var (first, third) = (source.Find("blk.1.ffn_up.77.weight")!, source.Find("blk.3.ffn_up.77.weight")!);
+        var (a, b) = (new byte[first.Bytes], new byte[third.Bytes]);
+        source.ReadRows(first, 0, a);
+        source.ReadRows(third, 0, b);
+        Assert.Equal(a, b);
+    }
+
     [Fact]
     public void The_stages_of_a_model_need_each_tensor_once()
     {

@@ -28,6 +28,14 @@ public sealed class RankPaceTests
     }
 
     [Fact]
+    public void Experts_are_multiplied_by_their_own_rows()
+    {
+        var pace = PaceOf(new ProductPace(8e9, 16e9), new HostUse(1, 1, 1));
+
+        Assert.Equal(double.Hypot(3, 5), pace.Product(Weights, 1, rows: 2.5).Arithmetic, 1e-9);
+    }
+
+    [Fact]
     public void A_type_that_was_not_measured_is_as_fast_as_the_usual_one()
     {
         var worker = Clusters.Worker(0, multiplyAdds: 260e9);

@@ -36,6 +36,33 @@ public class TensorSplitTests
                 && CoversOnce(slices.Select(slice => slice.Vocabulary), c.Sizes.VocabularySize);
         }).QuickCheckThrowOnFailure();
 
+    [Theory]
+    [InlineData(8192, 256, 5, 256)]
+    [InlineData(256, 256, 4, 32)]
+    [InlineData(32, 1, 2, 16)]
+    public void Create_Experts_CutsEveryOneOfThem(int width, int block, int ranks, int unit)
+    {
+        var sizes = Llama405B with { ExpertFfnSize = width, ColumnBlock = block };
+        var split = TensorSplit.Create(sizes, RankShares.Equal(ranks));
+
+        var slices = Enumerable.Range(0, ranks).Select(rank => split[rank].ExpertFfn).ToList();
+        Assert.True(CoversOnce(slices, width));
+        Assert.All(slices, slice => Assert.Equal(0, slice.First % unit));
+        Assert.Equal(0, split.ExpertFfnUnit % unit);
+    }
+
+    [Theory]
+    [InlineData(32, 32, 1)]
+    [InlineData(32, 1, 2)]
+    [InlineData(8192, 32, 128)]
+    public void MaxRanks_Experts_AreCutNoFinerThanProductsAllow(int width, int block, int expected)
+    {
+        var sizes = Llama405B with { ExpertFfnSize = width, ColumnBlock = block };
+
+        Assert.Equal(expected, TensorSplit.MaxRanks(sizes));
+        Assert.Contains("ranks cannot share", TensorSplit.FirstProblem(sizes, RankShares.Equal(expected + 1)));
+    }
+
     [Fact]
     public void Create_AnyShape_GivesEachRankTheKvHeadsOfItsQueryHeadsInWholeGroupsOrPartsOfOne() =>
         Prop.ForAll(Cases.ToArbitrary(), c =>

@@ -43,6 +43,46 @@ public sealed class ModelFootprintTests
     }
 
     [Fact]
+    public void A_model_with_experts_knows_its_bytes_and_those_that_a_token_uses()
+    {
+        var model = Footprints.Of("llama-4-maverick");
+
+        Assert.Equal(225.5, model.Bytes / 1e9, 0.2);
+        Assert.Equal(9.2, model.ActiveBytes / 1e9, 0.1);
+        Assert.Equal([null, 128, null, 128], model.Layers.Take(4).Select(layer => layer.Experts?.Count));
+        Assert.Equal([8192, 8192, 8192, null], model.Layers.Take(4).Select(layer => layer.Window));
+        Assert.Equal([0, 1, 3], model.LayerKinds.Distinct());
+        Assert.Equal(8192, model.Split.ExpertFfnSize);
+        var dense = Footprints.Of("llama-3.1-8b");
+        Assert.Equal(dense.Bytes - dense.Embedding.Bytes, dense.ActiveBytes);
+    }
+
+    /// <summary>Of 128 experts one row reads one, 64 rows that choose evenly 50.</summary>
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 1.992)]
+    [InlineData(64, 50.5)]
+    [InlineData(100_000, 128)]
+    public void More_rows_use_more_experts(int rows, double expected)
+    {
+        var experts = Footprints.Of("llama-4-maverick").Layers[1].Experts!;
+
+        Assert.Equal(expected, experts.UsedBy(rows).Sum(weights => weights.Bytes) / experts.All.Sum(weights => weights.Bytes) * 128, 0.02);
+        Assert.Equal(rows, experts.RowsOfEach(rows) * expected, 0.01 * rows);
+    }
+
+    [Fact]
+    public void Of_layers_that_are_alike_a_worker_holds_one_of_each_kind()
+    {
+        var once = Of("shape:llama-4-maverick;type=q4_0;share-layer-weights");
+        var (dense, experts) = (once.Layers[0].Bytes, once.Layers[1].Bytes);
+
+        Assert.Equal(dense + experts, WeightBytes(once, 3, 10), 1);
+        Assert.Equal(experts, WeightBytes(once, 1, 1), 1);
+        Assert.Equal(9.2, experts / 1e9, 0.1);
+    }
+
+    [Fact]
     public void Parts_are_summed_by_type_and_like_layers_are_one_kind()
     {
         var model = Footprints.Of("llama-3.1-8b", "q4_k_m");

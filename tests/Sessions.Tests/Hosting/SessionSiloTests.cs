@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.NetworkInformation;
 using LlamaCluster.Sessions.Grains;
+using LlamaCluster.Sessions.Hosting;
 using LlamaCluster.Sessions.Storage;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -41,6 +42,27 @@ public sealed class SessionSiloTests
     }
 
     [Fact]
+    public async Task The_dashboard_is_for_this_machine_and_only_where_it_is_asked_for()
+    {
+        using var folder = new TempFolder();
+        await using var owner = new SiloOwner(new StatePlace.File(folder.File("sessions.db")), TimeProvider.System, NullLoggerFactory.Instance) { Dashboard = 0 };
+        var address = await owner.CallAsync(silo => Task.FromResult(silo.DashboardAddress!), default).Soon();
+        Assert.Equal("127.0.0.1", address.Host);
+        using var http = new HttpClient { BaseAddress = address };
+        Assert.Contains("Orleans", await http.GetStringAsync("/").Soon());
+        Assert.Contains("hosts", await http.GetStringAsync("/DashboardCounters").Soon());
+        using var foreign = new HttpRequestMessage(HttpMethod.Get, "/") { Headers = { Host = "dashboard.example.com" } };
+        using var refused = await http.SendAsync(foreign).Soon();
+        Assert.Equal(System.Net.HttpStatusCode.Forbidden, refused.StatusCode);
+
+        await using var without = new SiloOwner(new StatePlace.File(folder.File("other.db")), TimeProvider.System, NullLoggerFactory.Instance);
+        Assert.Null(await without.CallAsync(silo => Task.FromResult(silo.DashboardAddress), default).Soon());
+        await using var second = new SiloOwner(new StatePlace.File(folder.File("third.db")), TimeProvider.System, NullLoggerFactory.Instance) { Dashboard = address.Port };
+        var taken = await Assert.ThrowsAsync<StateStoreException>(() => second.CallAsync(silo => Task.FromResult(true), default).Soon());
+        Assert.Equal($"--orleans-dashboard: port {address.Port} is in use; give another one", taken.Message);
+    }
+
+    [Fact]
     public async Task Temporary_sessions_leave_nothing_behind()
     {
         var before = Directory.GetDirectories(Path.GetTempPath(), "llamacluster-sessions-*");
@@ -62,7 +84,7 @@ public sealed class SessionSiloTests
         Assert.Matches("^sessions .*Redis at 127.0.0.1:[0-9]+.*$", gone.Message);
         server.Run();
         await Assert.ThrowsAsync<StateStoreException>(() => directory.CreateAsync(new SessionState(), default).Soon());   // not tried so soon again
-        time.Advance(SessionDirectory.RetryPause);
+        time.Advance(SiloOwner.RetryPause);
         Assert.NotNull((await directory.CreateAsync(new SessionState(), default).Soon()).Session);
     }
 

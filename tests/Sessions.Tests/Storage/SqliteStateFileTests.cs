@@ -21,9 +21,18 @@ public sealed class SqliteStateFileTests : IDisposable
     public void A_file_of_a_later_version_is_left_alone()
     {
         SqliteStateFile.Open(Path).Dispose();
-        Change("PRAGMA user_version = 2");
+        Change("PRAGMA user_version = 3");
         var refused = Assert.Throws<StateStoreException>(() => SqliteStateFile.Open(Path));
-        Assert.Equal($"{Path} was written by a later version of llamacluster (form 2, this one knows 1); use that version, or another folder (--data-dir)", refused.Message);
+        Assert.Equal($"{Path} was written by a later version of llamacluster (form 3, this one knows 2); use that version, or another folder (--data-dir)", refused.Message);
+    }
+
+    [Fact]
+    public void A_file_of_an_earlier_version_gets_what_it_lacks_and_keeps_what_it_has()
+    {
+        SqliteStateFile.Open(Path).Dispose();
+        Change("INSERT INTO state (grain, etag, data) VALUES ('kept', 1, x'00'); DROP TABLE response; PRAGMA user_version = 1");
+        SqliteStateFile.Open(Path).Dispose();
+        Assert.Equal(1, Change("INSERT INTO response SELECT grain, '', 0, 0, 0, data FROM state WHERE grain = 'kept'"));
     }
 
     [Fact]
@@ -98,12 +107,13 @@ public sealed class SqliteStateFileTests : IDisposable
 
     static SessionState OfTokens(int count) => new() { History = new SessionHistory { Ids = new int[count] } };
 
-    void Change(string sql)
+    /// <returns>How many rows.</returns>
+    int Change(string sql)
     {
         using var connection = new SqliteConnection($"Data Source={Path};Pooling=False");
         connection.Open();
         using var command = connection.CreateCommand();
         command.CommandText = sql;
-        command.ExecuteNonQuery();
+        return command.ExecuteNonQuery();
     }
 }

@@ -7,9 +7,18 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Testing.Models;
 
-/// <summary>Writes a synthetic model as a Hugging Face folder: config.json, safetensors, tokenizer.json, tokenizer_config.json.</summary>
+/// <summary>
+/// Writes a synthetic model as a Hugging Face folder: config.json, safetensors, tokenizer.json, tokenizer_config.json. Models with experts become
+/// Mixtral's or Llama 4's, the latter as the text part of a model that sees images too.
+/// </summary>
 sealed class SyntheticFolder(SyntheticModel model)
 {
+    bool IsLlama4 => model.Config.Chunks is not null;
+
+    bool IsMistral3 => !IsLlama4 && model.Config.QueryScale is not null;
+
+    bool IsMixtral => !IsLlama4 && model.Config.Experts is not null;
+
     public string Write(string folder, int shards)
     {
         Directory.CreateDirectory(folder);
@@ -22,13 +31,31 @@ sealed class SyntheticFolder(SyntheticModel model)
 
     static void WriteJson(string folder, string name, JsonObject content) => File.WriteAllText(Path.Combine(folder, name), content.ToJsonString());
 
-    JsonObject Config()
+    JsonObject Config() => IsMistral3
+        ? new JsonObject
+        {
+            ["architectures"] = new JsonArray("Mistral3ForConditionalGeneration"),
+            ["model_type"] = "mistral3",
+            ["text_config"] = TextConfig(),
+            ["vision_config"] = new JsonObject { ["hidden_size"] = 7 },
+        }
+        : IsLlama4
+        ? new JsonObject
+        {
+            ["architectures"] = new JsonArray("Llama4ForConditionalGeneration"),
+            ["model_type"] = "llama4",
+            ["text_config"] = TextConfig(),
+            ["vision_config"] = new JsonObject { ["hidden_size"] = 7 },
+        }
+        : TextConfig();
+
+    JsonObject TextConfig()
     {
         var config = model.Config;
-        return new JsonObject
+        var fields = new JsonObject
         {
-            ["architectures"] = new JsonArray("LlamaForCausalLM"),
-            ["model_type"] = "llama",
+            ["architectures"] = new JsonArray(IsLlama4 ? "Llama4ForCausalLM" : IsMistral3 ? "Ministral3ForCausalLM" : IsMixtral ? "MixtralForCausalLM" : "LlamaForCausalLM"),
+            ["model_type"] = IsLlama4 ? "llama4_text" : IsMistral3 ? "ministral3" : IsMixtral ? "mixtral" : config.Window is null ? "llama" : "mistral",
             ["hidden_act"] = "silu",
             ["hidden_size"] = config.HiddenSize,
             ["intermediate_size"] = config.FfnSize,
@@ -42,9 +69,33 @@ sealed class SyntheticFolder(SyntheticModel model)
             ["rope_theta"] = config.RopeTheta,
             ["rope_scaling"] = Scaling(config.RopeScaling),
             ["tie_word_embeddings"] = config.TiedEmbeddings,
+            ["sliding_window"] = config.Window,
+            ["attention_bias"] = config.Biases is not AttentionBiases.None,
             ["bos_token_id"] = ByteVocabulary.Begin,
             ["eos_token_id"] = ByteVocabulary.End,
         };
+        if (IsMistral3)
+        {
+            fields["rope_scaling"]!["llama_4_scaling_beta"] = config.QueryScale!.Growth;
+            fields["rope_scaling"]!["rope_theta"] = config.RopeTheta;
+            (fields["rope_parameters"], fields["rope_scaling"]) = (fields["rope_scaling"]!.DeepClone(), null);
+        }
+        if (config.Experts is not { } experts) return fields;
+        fields["num_local_experts"] = experts.Count;
+        fields["num_experts_per_tok"] = experts.UsedCount;
+        if (config.Chunks is not { } chunks) return fields;
+        fields["intermediate_size"] = experts.FfnSize;
+        fields["intermediate_size_mlp"] = config.FfnSize;
+        fields["interleave_moe_layer_step"] = experts.LayerStep;
+        fields["moe_layers"] = new JsonArray([.. Enumerable.Range(0, config.LayerCount).Where(config.HasExperts).Select(layer => (JsonNode)layer)]);
+        fields["no_rope_layers"] = new JsonArray([.. Enumerable.Range(0, config.LayerCount).Select(layer => (JsonNode)(config.SeesChunks(layer) ? 1 : 0))]);
+        fields["no_rope_layer_interval"] = chunks.FullLayerStep;
+        fields["attention_chunk_size"] = chunks.ChunkSize;
+        fields["attn_temperature_tuning"] = 4;
+        fields["attn_scale"] = config.QueryScale!.Growth;
+        fields["floor_scale"] = config.QueryScale.Span;
+        fields["use_qk_norm"] = config.NormsHeads;
+        return fields;
     }
 
     static JsonObject? Scaling(RopeScaling? scaling) => scaling switch
@@ -59,12 +110,21 @@ sealed class SyntheticFolder(SyntheticModel model)
             ["high_freq_factor"] = llama3.HighFrequencyFactor,
             ["original_max_position_embeddings"] = llama3.OriginalContextLength,
         },
+        RopeScaling.Yarn yarn => new JsonObject
+        {
+            ["rope_type"] = "yarn",
+            ["factor"] = yarn.Factor,
+            ["original_max_position_embeddings"] = yarn.OriginalContextLength,
+            ["beta_fast"] = yarn.FastTurns,
+            ["beta_slow"] = yarn.SlowTurns,
+            ["attention_factor"] = yarn.Magnitude,
+        },
         _ => throw new NotSupportedException("a folder has no RoPE divisors: use RopeScaling.Llama3"),
     };
 
     void WriteTensors(string folder, int shards)
     {
-        var shapes = LlamaTensors.Of(model.Config).ToList();
+        var shapes = LlamaTensors.Of(model.Config).Where(shape => !IsLlama4 || ExpertTensors.StackOf(shape.Name) is null).ToList();
         var perShard = (shapes.Count + shards - 1) / shards;
         var map = new JsonObject();
         for (var shard = 0; shard < shards; shard++)
@@ -76,10 +136,45 @@ sealed class SyntheticFolder(SyntheticModel model)
                 file.Add(NameOf(shape.Name), Dtype(), shape.Rows == 1 ? [shape.Columns] : [shape.Rows, shape.Columns], Stored(shape));
                 map[NameOf(shape.Name)] = name;
             }
+            if (IsMistral3 && shard == shards - 1) AddImages(file, "vision_tower.patch_conv.weight", images => map[images] = name);
+            if (IsLlama4 && shard == shards - 1) AddStacks(file, stack => map[stack] = name);
             File.WriteAllBytes(Path.Combine(folder, name), file.Build());
         }
         if (shards > 1) WriteJson(folder, "model.safetensors.index.json", new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map });
     }
+
+    /// <summary>Llama 4's experts [N, D, 2 F] with gate and up side by side, and [N, F, D], and something for images.</summary>
+    void AddStacks(SafetensorsBuilder file, Action<string> added)
+    {
+        var (d, experts) = (model.Config.HiddenSize, model.Config.Experts!);
+        foreach (var layer in Enumerable.Range(0, model.Config.LayerCount).Where(model.Config.HasExperts))
+        {
+            Add(layer, "gate_up_proj", d, 2 * experts.FfnSize, expert =>
+                Columns(ValuesOf(layer, "ffn_gate", expert), d).Zip(Columns(ValuesOf(layer, "ffn_up", expert), d), (gate, up) => gate.Concat(up)).SelectMany(row => row));
+            Add(layer, "down_proj", experts.FfnSize, d, expert => Columns(ValuesOf(layer, "ffn_down", expert), experts.FfnSize).SelectMany(row => row));
+        }
+        AddImages(file, "vision_model.class_embedding", added);
+
+        void Add(int layer, string part, int rows, int columns, Func<int, IEnumerable<float>> values)
+        {
+            var name = $"language_model.model.layers.{layer}.feed_forward.experts.{part}";
+            file.Add(name, Dtype(), [experts.Count, rows, columns], Encode([.. Enumerable.Range(0, experts.Count).SelectMany(values)]));
+            added(name);
+        }
+    }
+
+    void AddImages(SafetensorsBuilder file, string name, Action<string> added)
+    {
+        file.Add(name, Dtype(), [4], new byte[model.Type.RowBytes(4)]);
+        added(name);
+    }
+
+    float[] ValuesOf(int layer, string part, int expert) =>
+        model.Values(LlamaTensors.OfLayer(model.Config, layer).Single(shape => shape.Name == $"blk.{layer}.{part}.{expert}.weight"));
+
+    /// <summary>The columns of a matrix, one after the other.</summary>
+    static IEnumerable<IEnumerable<float>> Columns(float[] matrix, int columns) =>
+        Enumerable.Range(0, columns).Select(column => Enumerable.Range(0, matrix.Length / columns).Select(row => matrix[(row * columns) + column]));
 
     string Dtype() => model.Type is TensorType.F32 or TensorType.F16 or TensorType.BF16
         ? model.Type.ToString()
@@ -88,7 +183,12 @@ sealed class SyntheticFolder(SyntheticModel model)
     byte[] Stored(TensorShape shape)
     {
         var values = model.Values(shape);
-        if (shape.Name.Contains("attn_q.") || shape.Name.Contains("attn_k.")) values = HalvesApart(values, (int)shape.Columns);
+        if (!IsLlama4 && (shape.Name.Contains("attn_q.") || shape.Name.Contains("attn_k."))) values = HalvesApart(values, shape.Rows == 1 ? 1 : (int)shape.Columns);
+        return Encode(values);
+    }
+
+    byte[] Encode(float[] values)
+    {
         var stored = new byte[model.Type.RowBytes(values.Length)];
         RowEncoder.Encode(model.Type, values, stored);
         return stored;
@@ -108,7 +208,9 @@ sealed class SyntheticFolder(SyntheticModel model)
         return result;
     }
 
-    static string NameOf(string name)
+    string NameOf(string name) => IsLlama4 || IsMistral3 ? $"language_model.{NameInText(name)}" : NameInText(name);
+
+    string NameInText(string name)
     {
         switch (name)
         {
@@ -125,11 +227,14 @@ sealed class SyntheticFolder(SyntheticModel model)
             "attn_v" => "self_attn.v_proj",
             "attn_output" => "self_attn.o_proj",
             "ffn_norm" => "post_attention_layernorm",
-            "ffn_gate" => "mlp.gate_proj",
-            "ffn_up" => "mlp.up_proj",
-            "ffn_down" => "mlp.down_proj",
+            "ffn_gate_inp" => IsLlama4 ? "feed_forward.router" : "block_sparse_moe.gate",
+            "ffn_gate" when IsMixtral => $"block_sparse_moe.experts.{parts[3]}.w1",
+            "ffn_up" when IsMixtral => $"block_sparse_moe.experts.{parts[3]}.w3",
+            "ffn_down" when IsMixtral => $"block_sparse_moe.experts.{parts[3]}.w2",
+            "ffn_gate_shexp" or "ffn_up_shexp" or "ffn_down_shexp" => $"feed_forward.shared_expert.{parts[2].Split('_')[1]}_proj",
+            "ffn_gate" or "ffn_up" or "ffn_down" => $"{(IsLlama4 ? "feed_forward" : "mlp")}.{parts[2].Split('_')[1]}_proj",
             _ => throw new NotSupportedException($"no name for {name}"),
         };
-        return $"model.layers.{parts[1]}.{part}.weight";
+        return $"model.layers.{parts[1]}.{part}.{parts[^1]}";
     }
 }

@@ -6,7 +6,7 @@ using LlamaCluster.Model.Formats.RandomNumbers;
 namespace LlamaCluster.Testing.Models;
 
 /// <summary>
-/// Random numbers for tensors: matrices of variance 1 / columns, so that a product keeps its input's size; norm weights near 1;
+/// Random numbers for tensors: matrices of variance 1 / columns, so that a product keeps its input's size; norm weights near 1; biases of half that;
 /// RoPE divisors as the config has them.
 /// </summary>
 static class SyntheticValues
@@ -16,8 +16,9 @@ static class SyntheticValues
         if (shape.Name == LlamaTensors.RopeFactors) return [.. ((RopeScaling.Factors)config.RopeScaling!).Divisors];
         var random = new RandomSequence((ulong)seed ^ HashOf(shape.Name));
         var values = new float[shape.Rows * shape.Columns];
-        var isNorm = shape.Rows == 1;
-        var size = isNorm ? 0.2f : MathF.Sqrt(3f / shape.Columns);
+        var isBias = shape.Name.EndsWith(LlamaTensors.BiasEnd, StringComparison.Ordinal);
+        var isNorm = shape.Rows == 1 && !isBias;
+        var size = isBias ? 0.5f : isNorm ? 0.2f : MathF.Sqrt(3f / shape.Columns);
         foreach (ref var value in values.AsSpan()) value = (isNorm ? 1 : 0) + size * random.NextSigned();
         return values;
     }

@@ -14,7 +14,7 @@ public sealed record NodePackages(string Folder, string? NotRun, string? Failure
     const string Home = "tests/Testing";
 
     /// <summary>Folders with scripts of tests.</summary>
-    static readonly string[] Scripts = ["tests/Integration.Tests/Clients", "tests/Coordinator.Tests/Api/Clients"];
+    static readonly string[] Scripts = ["tests/Integration.Tests/Clients", "tests/Integration.Tests/WebPage", "tests/Coordinator.Tests/Api/Clients"];
 
     /// <summary>For the installation, and for another process that is installing.</summary>
     static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);

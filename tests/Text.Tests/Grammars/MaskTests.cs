@@ -72,7 +72,7 @@ public sealed class MaskTests
     [Fact]
     public void WhereAnAnswerHasToEndOnlyEndsAreAllowed()
     {
-        var matcher = new GrammarMatcher(GrammarCompiler.Compile(GrammarSource.OfChoice(["ab", "abc"])).Grammar!.Rules, new MaskCache(Vocabulary.Grammar));
+        var matcher = new GrammarMatcher(GrammarCompiler.Compile(new GrammarSource(GrammarKind.Choice, """["ab","abc"]""")).Grammar!.Rules, new MaskCache(Vocabulary.Grammar));
         matcher.Add('a');
         matcher.Add('b');
         Assert.Equal(['c', Vocabulary.EndId], Allowed(matcher));

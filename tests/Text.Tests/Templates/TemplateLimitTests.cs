@@ -45,6 +45,12 @@ public sealed class TemplateLimitTests
         Assert.DoesNotContain('\n', failure.Message);
     }
 
+    [Theory]
+    [InlineData("{{ \u001b }}", "chat template, line 1: unexpected character '\\u001b'")]
+    [InlineData("{{ raise_exception('a\u001b[2Jb\nc') }}", "chat template, line 1: a\\u001b[2Jb c")]
+    public void What_a_template_says_cannot_steer_a_terminal(string source, string message) =>
+        Assert.Equal(message, Assert.Throws<ChatTemplateException>(() => ChatTemplate.Parse(source).RenderAsGiven(NoMessages, Tight)).Message);
+
     [Fact]
     public void Two_values_that_share_their_parts_are_compared_within_the_limits()
     {

@@ -17,18 +17,13 @@ public sealed class ToolFormsTests
         """;
 
     [Theory]
-    [InlineData("llama-2.jinja", ToolFormat.Hermes, false)]
-    [InlineData("llama-3.jinja", ToolFormat.Hermes, false)]
-    [InlineData("llama-3.1.jinja", ToolFormat.LlamaJson, true)]
-    [InlineData("llama-3.2.jinja", ToolFormat.LlamaJson, true)]
-    [InlineData("chatml.jinja", ToolFormat.Hermes, false)]
-    [InlineData("mistral-v0.1.jinja", ToolFormat.Hermes, false)]
-    public void A_templates_text_shows_how_calls_are_written(string file, ToolFormat format, bool knowsTools)
-    {
-        var template = Template(file);
-        Assert.Equal(format, template.ToolFormat);
-        Assert.Equal(knowsTools, template.KnowsTools);
-    }
+    [InlineData("llama-2.jinja", ToolFormat.Hermes)]
+    [InlineData("llama-3.jinja", ToolFormat.Hermes)]
+    [InlineData("llama-3.1.jinja", ToolFormat.LlamaJson)]
+    [InlineData("llama-3.2.jinja", ToolFormat.LlamaJson)]
+    [InlineData("chatml.jinja", ToolFormat.Hermes)]
+    [InlineData("mistral-v0.1.jinja", ToolFormat.Hermes)]
+    public void A_templates_text_shows_how_calls_are_written(string file, ToolFormat format) => Assert.Equal(format, Template(file).ToolFormat);
 
     [Theory]
     [InlineData("llama-2.jinja")]

@@ -1,6 +1,8 @@
 using Google.Protobuf;
 using Grpc.Core;
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
+using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Tests.Fakes;
 using Wire = LlamaCluster.Protos;
@@ -74,6 +76,56 @@ public sealed class BlockMoverTests(ModelFile file) : IClassFixture<ModelFile>, 
     }
 
     [Fact]
+    public async Task Restore_ThatStorageDoesNotAnswer_EndsWithWhatIsBack_AndTakesNothingMore()
+    {
+        var time = new ManualTimeProvider();
+        await using var worker = await StartAsync(time: time);
+        await using var view = await OpenAsync(worker, view: 1);
+        await view.SendAsync(new Wire.BlockMoves { Spills = { Spill(3, 100) } });
+        await view.KeptAsync(spills: 1);
+        using var hung = new ManualResetEventSlim();
+        Assert.True(worker.Disk.Reader.TryPost(() => hung.Wait(TimeSpan.FromSeconds(20))));
+        var timers = time.SetTimers;
+        await view.SendAsync(new Wire.BlockMoves { Restores = { Restore(1, (10, 100)), Restore(2, (11, 100)) } });
+        await Deadline.Within(time.TimersSetAsync(timers + 1), "the restores to be watched");
+        // Writing goes on meanwhile.
+        await view.SendAsync(new Wire.BlockMoves { Spills = { Spill(4, 101) } });
+        Assert.Equal([101], await view.KeptAsync(spills: 1));
+        time.Advance(BlockMover.Patience);
+        var ended = new[] { await view.RestoredAsync(), await view.RestoredAsync() };
+        Assert.Equal([(1ul, 0u), (2ul, 0u)], ended.Order());
+        await view.SendAsync(new Wire.BlockMoves { Restores = { Restore(3, (12, 100)) } });
+        Assert.Equal((3ul, 0u), await view.RestoredAsync());
+        hung.Set();
+        using var read = new ManualResetEventSlim();
+        Assert.True(worker.Disk.Reader.TryPost(read.Set));
+        Assert.True(read.Wait(TimeSpan.FromSeconds(20)));   // it has turned to all that was asked of it
+        await view.SendAsync(new Wire.BlockMoves { Restores = { Restore(4, (13, 100)) } });
+        Assert.Equal((4ul, 1u), await view.RestoredAsync());
+        Assert.Equal([13], worker.Model.Blocks.Keys);
+    }
+
+    [Fact]
+    public async Task Restore_ThatTakesLong_SaysHowFarItIs()
+    {
+        var time = new ManualTimeProvider();
+        await using var worker = await StartAsync(time: time);
+        await using var view = await OpenAsync(worker, view: 1);
+        await view.SendAsync(new Wire.BlockMoves { Spills = { Spill(3, 100) } });
+        await view.KeptAsync(spills: 1);
+        using var slow = new ManualResetEventSlim();
+        Assert.True(worker.Disk.Reader.TryPost(() => slow.Wait(TimeSpan.FromSeconds(20))));
+        var timers = time.SetTimers;
+        await view.SendAsync(new Wire.BlockMoves { Restores = { Restore(1, (10, 100), (11, 100), (12, 100)) } });
+        await Deadline.Within(time.TimersSetAsync(timers + 1), "the restore to be watched");
+        time.Advance(BlockMover.TellEvery);
+        slow.Set();
+        var first = (await view.NextAsync()).Restoring;
+        Assert.Equal((1ul, 1ul, 1u), (first.ViewVersion, first.RestoreId, first.Count));
+        Assert.Equal(3u, (await view.NextAsync()).Restored.Count);   // no time has passed since
+    }
+
+    [Fact]
     public async Task Block_ThatIsDamagedOnDisk_IsSaidToBeThereNoLonger()
     {
         await using (var worker = await StartAsync())
@@ -84,7 +136,7 @@ public sealed class BlockMoverTests(ModelFile file) : IClassFixture<ModelFile>, 
         }
         var segment = Assert.Single(Directory.GetFiles(_folder.Path, "*.kv", SearchOption.AllDirectories));
         var bytes = File.ReadAllBytes(segment);
-        bytes[new SegmentLayout(default, Bytes).OffsetOf(0) + 500] ^= 4;
+        bytes[new SegmentLayout(Bytes).OffsetOf(0) + 500] ^= 4;
         File.WriteAllBytes(segment, bytes);
 
         await using var again = await StartAsync();
@@ -107,7 +159,7 @@ public sealed class BlockMoverTests(ModelFile file) : IClassFixture<ModelFile>, 
     [Fact]
     public async Task MoreThanFits_IsGivenUpInTheOrderOfUse()
     {
-        var layout = new SegmentLayout(default, Bytes);
+        var layout = new SegmentLayout(Bytes);
         await using var worker = await StartAsync(bytes: layout.OffsetOf(3));
         await using var view = await OpenAsync(worker, view: 1);
         await view.SendAsync(new Wire.BlockMoves { Spills = { Spill(1, 101), Spill(2, 102), Spill(3, 103) } });
@@ -150,9 +202,9 @@ public sealed class BlockMoverTests(ModelFile file) : IClassFixture<ModelFile>, 
 
     public void Dispose() => _folder.Dispose();
 
-    async Task<TestWorker> StartAsync(long bytes = 1 << 20)
+    async Task<TestWorker> StartAsync(long bytes = 1 << 20, TimeProvider? time = null)
     {
-        var worker = await TestWorker.StartAsync(options => options with { KvDiskFolder = _folder.Path, KvDiskBytes = bytes });
+        var worker = await TestWorker.StartAsync(options => options with { KvDiskFolder = _folder.Path, KvDiskBytes = bytes }, time: time);
         worker.OpenDisk();
         return worker;
     }
@@ -173,5 +225,5 @@ public sealed class BlockMoverTests(ModelFile file) : IClassFixture<ModelFile>, 
         Keys = Keys([.. blocks.Select(one => one.Key)]),
     };
 
-    static ByteString Keys(params int[] numbers) => ByteString.CopyFrom(BlockKey.WriteAll([.. numbers.Select(number => new BlockKey((UInt128)number, 7))]));
+    static ByteString Keys(params int[] numbers) => ByteString.CopyFrom(PrefixCacheKey.WriteAll([.. numbers.Select(number => new PrefixCacheKey((UInt128)number, 7))]));
 }

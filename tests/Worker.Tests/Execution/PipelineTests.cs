@@ -1,4 +1,5 @@
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Testing;
 using LlamaCluster.Worker.Tests.Fakes;
 using static LlamaCluster.Protos.StepFailed.Types;
 using Wire = LlamaCluster.Protos;
@@ -106,6 +107,7 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
         Assert.Equal((3UL, Reason.PeerLost), await FailureAsync(pipeline, 0));
         Assert.Equal((3UL, Reason.BadStep), await FailureAsync(pipeline, 1));
         Assert.Equal((3UL, Reason.PeerLost), await FailureAsync(pipeline, 2));
+        await Task.WhenAll(workers.All.Select(worker => worker.Model.StagesGone)).Soon();   // answered first, and freed then
         Assert.All(workers.All, worker => Assert.Equal((0, 1), (worker.Model.LiveStages, worker.Model.LiveWeights)));
     }
 

@@ -103,7 +103,7 @@ public class StageExecutorTests
     public async Task Sequence_ThatIsEnded_LeavesItsProblemBehind()
     {
         await using var executor = Start();
-        await executor.SubmitAsync(Step(1, new SequenceStart(1, new SamplingOptions(), 0, []) { Problem = "lora_id is 1" }), CancellationToken.None);
+        await executor.SubmitAsync(Step(1, new SequenceStart(1, new SamplingOptions(), 0, []) { Problem = "prompt_length is 0" }), CancellationToken.None);
         Assert.Equal(1UL, Assert.Single((await ReplyAsync(executor)).Result.Failed).SequenceId);
         await executor.SubmitAsync(new StageWork.EndSequences([1]), CancellationToken.None);
         await executor.SubmitAsync(Step(2), CancellationToken.None);
@@ -123,7 +123,7 @@ public class StageExecutorTests
     [Fact]
     public async Task Steps_WhereSomebodyListens_AreTracedWithTheirRequests()
     {
-        var activities = new ConcurrentQueue<Activity>();
+        var (activities, parts) = (new ConcurrentQueue<Activity>(), new ConcurrentQueue<Activity>());
         using var listener = new ActivityListener
         {
             ShouldListenTo = source => source.Name == "LlamaCluster.Worker",
@@ -131,6 +131,7 @@ public class StageExecutorTests
             ActivityStopped = activity =>
             {
                 if (activity.GetTagItem("llamacluster.view") is View) activities.Enqueue(activity);
+                else parts.Enqueue(activity);
             },
         };
         ActivitySource.AddActivityListener(listener);
@@ -141,10 +142,28 @@ public class StageExecutorTests
             await ReplyAsync(executor);
             await ReplyAsync(executor);
         }
-        Assert.Equal(2, activities.Count);
-        Assert.Equal([Traces[0].SpanId, Traces[1].SpanId], activities.First().Links.Select(link => link.Context.SpanId));
-        Assert.Equal(Traces[0].SpanId, activities.Last().ParentSpanId);
+        var stages = activities.Where(span => span.OperationName == "stage 0").ToList();
+        Assert.Equal(3, stages.Count);   // step 1 works for two traced requests and is in the trace of each
+        Assert.Equal([Traces[0].SpanId, Traces[1].SpanId, Traces[0].SpanId], stages.Select(span => span.ParentSpanId));
+        Assert.Equal([Traces[0].TraceId, Traces[1].TraceId, Traces[0].TraceId], stages.Select(span => span.TraceId));
+        Assert.Equal([3, 3, 1], stages.Select(span => span.GetTagItem("llamacluster.rows")));
+        Assert.All(stages, stage => Assert.Equal(["compute"], parts.Where(part => part.ParentSpanId == stage.SpanId).Select(part => part.OperationName)));
     }
+
+    [Theory]
+    [InlineData(0, 64, true)]       // the prompt's beginning
+    [InlineData(64, 64, false)]
+    [InlineData(960, 64, true)]     // reaches another thousand
+    [InlineData(1936, 64, true)]    // its end
+    [InlineData(2000, 1, true)]     // the first tokens
+    [InlineData(2003, 1, true)]
+    [InlineData(2004, 1, false)]
+    [InlineData(2031, 1, false)]
+    [InlineData(2032, 1, true)]     // each 32nd
+    [InlineData(2060, 8, true)]     // one with guesses that reaches it
+    [InlineData(2065, 7, false)]
+    public void Steps_OfLongSequences_AreTracedNowAndThen(int start, int count, bool recorded) =>
+        Assert.Equal(recorded, StepSpans.IsRecorded(start, count, promptLength: 2000));
 
     StageExecutor Start()
     {

@@ -77,7 +77,6 @@ public class StepMappingTests
 
     public static TheoryData<string, Action<Wire.SequenceFacts>> BadFacts => new()
     {
-        { "lora_id", facts => facts.LoraId = 1 },
         { "prompt_length", facts => facts.PromptLength = uint.MaxValue },
         { "top_logprobs", facts => facts.Sampling.TopLogprobs = int.MaxValue },
         { "top_logprobs", facts => facts.Sampling.TopLogprobs = -2 },

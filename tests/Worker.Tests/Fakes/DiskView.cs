@@ -1,5 +1,6 @@
 using Grpc.Core;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Primitives;
 using LlamaCluster.Worker.KvDisk;
 using Wire = LlamaCluster.Protos;
 
@@ -71,5 +72,5 @@ sealed class DiskView : IAsyncDisposable
         _stream.Dispose();
     }
 
-    static IEnumerable<int> Numbers(Google.Protobuf.ByteString keys) => BlockKey.ReadAll(keys.Span).Select(key => (int)key.High);
+    static IEnumerable<int> Numbers(Google.Protobuf.ByteString keys) => PrefixCacheKey.ReadAll(keys.Span).Select(key => (int)key.High);
 }

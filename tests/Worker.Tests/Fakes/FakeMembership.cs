@@ -21,6 +21,9 @@ sealed class FakeMembership : Wire.Membership.MembershipBase
     /// <summary>Whether to answer; false leaves the worker without an answer, an exception ends its stream.</summary>
     public Func<Wire.HeartbeatRequest, bool> OnHeartbeat { get; set; } = _ => true;
 
+    /// <summary>What answers to heartbeats say.</summary>
+    public bool StandsBy { get; set; }
+
     public Func<CancellationToken, Task> OnDrain { get; set; } = _ => Task.CompletedTask;
 
     public TimeSpan HeartbeatInterval { get; set; } = TimeSpan.FromMilliseconds(10);
@@ -45,7 +48,11 @@ sealed class FakeMembership : Wire.Membership.MembershipBase
         while (await requests.MoveNext(context.CancellationToken))
         {
             Heartbeats.Writer.TryWrite(requests.Current);
-            if (OnHeartbeat(requests.Current)) await replies.WriteAsync(new Wire.HeartbeatReply { SequenceNumber = requests.Current.SequenceNumber });
+            if (OnHeartbeat(requests.Current)) await replies.WriteAsync(new Wire.HeartbeatReply
+            {
+                SequenceNumber = requests.Current.SequenceNumber,
+                StandsBy = StandsBy,
+            });
         }
     }
 

@@ -20,6 +20,16 @@ sealed class FakeModel : IModelLoader
     /// <summary>Stages that exist: made and not yet disposed of.</summary>
     public int LiveStages;
 
+    readonly TaskCompletionSource _stageGone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes when a stage has been disposed of, and none is left.</summary>
+    public Task StagesGone => _stageGone.Task;
+
+    public void StageGone()
+    {
+        if (Interlocked.Decrement(ref LiveStages) == 0) _stageGone.TrySetResult();
+    }
+
     /// <summary>Weights that exist.</summary>
     public int LiveWeights;
 

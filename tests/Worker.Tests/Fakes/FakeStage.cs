@@ -55,7 +55,7 @@ sealed class FakeStage(FakeModel model, LlamaConfig config, StageShape shape, St
 
     public void End(ulong sequenceId) => model.OnEnd(sequenceId);
 
-    public void Dispose() => Interlocked.Decrement(ref model.LiveStages);
+    public void Dispose() => model.StageGone();
 
     /// <summary>Each layer adds 1. Where ranks share them, each has a part of that; the first one has what is left.</summary>
     void AddLayers(Span<float> rows)

@@ -108,7 +108,39 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
             null => null,
             RopeScaling.Factors => new Wire.RopeScalingMessage { Kind = Kind.Factors },
             RopeScaling.Linear linear => new Wire.RopeScalingMessage { Kind = Kind.Linear, Factor = linear.Factor },
+            RopeScaling.Yarn yarn => new Wire.RopeScalingMessage
+            {
+                Kind = Kind.Yarn,
+                Factor = yarn.Factor,
+                OriginalContextLength = (uint)yarn.OriginalContextLength,
+                FastTurns = yarn.FastTurns,
+                SlowTurns = yarn.SlowTurns,
+                Magnitude = yarn.Magnitude,
+            },
             var other => throw new ArgumentException($"no message for {other}"),
         },
+        Experts = config.Experts is not { } experts ? null : new Wire.ExpertMixtureMessage
+        {
+            Count = (uint)experts.Count,
+            UsedCount = (uint)experts.UsedCount,
+            FfnSize = (uint)experts.FfnSize,
+            LayerStep = (uint)experts.LayerStep,
+            Gate = (Wire.ExpertMixtureMessage.Types.Gate)experts.Gate,
+            HasShared = experts.HasShared,
+        },
+        Chunks = config.Chunks is not { } chunks ? null : new Wire.ChunkedAttentionMessage
+        {
+            ChunkSize = (uint)chunks.ChunkSize,
+            FullLayerStep = (uint)chunks.FullLayerStep,
+        },
+        QueryScale = config.QueryScale is not { } scale ? null : new Wire.QueryScaleMessage
+        {
+            Growth = scale.Growth,
+            Span = (uint)scale.Span,
+            Offset = (uint)scale.Offset,
+        },
+        NormsHeads = config.NormsHeads,
+        AttentionBiases = (uint)config.Biases,
+        Window = (uint)(config.Window ?? 0),
     };
 }

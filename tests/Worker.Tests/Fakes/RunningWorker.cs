@@ -26,6 +26,8 @@ sealed class RunningWorker : IAsyncDisposable
 
     public Uri Address => _host.Address;
 
+    public bool IsReady => _host.Services.GetRequiredService<Readiness>().IsReady;
+
     public bool HasExited => _running.IsCompleted;
 
     public static async Task<RunningWorker> StartAsync(FakeCoordinator coordinator, Func<WorkerOptions, WorkerOptions>? change = null)

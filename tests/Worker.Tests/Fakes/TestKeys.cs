@@ -42,7 +42,8 @@ static class TestKeys
         {
             var ofView = context.Method.ServiceName == Wire.Activations.Descriptor.FullName || context.Method.ServiceName == Wire.Reduce.Descriptor.FullName;
             var ofMeter = context.Method.Name == "Echo";
-            var key = ofView ? View : ofMeter ? owner.Key!.For(PeerKey.LinkMeter) : owner.Key!;
+            var ofFetcher = context.Method.ServiceName == Wire.KvTransfer.Descriptor.FullName;
+            var key = ofView ? View : ofMeter ? owner.Key!.For(PeerKey.LinkMeter) : ofFetcher ? owner.Key!.For(PeerKey.KvTransfer) : owner.Key!;
             return new(context.Method, context.Host, context.Options.WithHeaders(context.Options.Headers ?? key.ToHeaders()));
         }
     }

@@ -42,27 +42,32 @@ sealed class TestWorker : IAsyncDisposable
 
     public Wire.Activations.ActivationsClient Activations => new(Calls);
 
-    public static async Task<TestWorker> StartAsync(Func<WorkerOptions, WorkerOptions>? change = null, bool realModel = false)
+    public static async Task<TestWorker> StartAsync(
+        Func<WorkerOptions, WorkerOptions>? change = null, bool realModel = false, TimeProvider? time = null)
     {
         var (model, log) = (new FakeModel(), new LogLines());
-        var host = Create(model, change, log, realModel);
+        var host = Create(model, change, log, realModel, time);
         await host.StartAsync();
         return new TestWorker(host, model, log);
     }
 
-    public static WorkerHost Create(FakeModel model, Func<WorkerOptions, WorkerOptions>? change = null, LogLines? log = null, bool realModel = false)
+    public static WorkerHost Create(FakeModel model, Func<WorkerOptions, WorkerOptions>? change = null, LogLines? log = null, bool realModel = false,
+        TimeProvider? time = null)
     {
         var options = new WorkerOptions { Coordinator = Nowhere, Threads = 1, MemoryBytes = 1L << 30, TrustDigest = true };
         return WorkerHost.Create(change?.Invoke(options) ?? options, services =>
         {
             if (realModel) services.AddSingleton<IModelLoader, LlamaLoader>();
             else services.AddSingleton<IModelLoader>(model);
+            if (time is not null) services.AddSingleton(time);
             services.AddLogging(logging => logging.ClearProviders().AddProvider(log ?? new LogLines()));
         });
     }
 
     /// <summary>As a worker does that runs and keeps KV blocks on disk.</summary>
-    public void OpenDisk() => Host.Services.GetRequiredService<BlockDisk>().Open();
+    public void OpenDisk() => Disk.Open();
+
+    public BlockDisk Disk => Host.Services.GetRequiredService<BlockDisk>();
 
     public async ValueTask DisposeAsync()
     {

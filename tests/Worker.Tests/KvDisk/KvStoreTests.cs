@@ -49,7 +49,7 @@ public sealed class KvStoreTests : IDisposable
         var before = File.ReadAllBytes(_files.Segment());
         _files.With(1, store => Put(store, 2));
         var after = File.ReadAllBytes(_files.Segment());
-        var layout = new SegmentLayout(default, BlockBytes);
+        var layout = new SegmentLayout(BlockBytes);
         // In the order of writing: the entry is cleared, then the block is written, then its entry.
         List<(long At, byte Value)> writes =
         [
@@ -80,7 +80,7 @@ public sealed class KvStoreTests : IDisposable
     {
         _files.With(3, store => { foreach (var number in new[] { 1, 2, 3 }) Put(store, number); });
         var whole = File.ReadAllBytes(_files.Segment());
-        var layout = new SegmentLayout(default, BlockBytes);
+        var layout = new SegmentLayout(BlockBytes);
         foreach (var length in new[] { 0, 1, 63, 64, 4095, 4096, 4096 + 63, 4096 + 64, 4096 + 65, (int)layout.Blocks, (int)layout.Blocks + 1, (int)layout.OffsetOf(1), (int)layout.OffsetOf(2) + 299 })
         {
             File.WriteAllBytes(_files.Segment(), whole[..length]);
@@ -102,7 +102,7 @@ public sealed class KvStoreTests : IDisposable
             Put(store, 2);
         });
         var whole = File.ReadAllBytes(_files.Segment());
-        var layout = new SegmentLayout(default, BlockBytes);
+        var layout = new SegmentLayout(BlockBytes);
         var places = Enumerable.Range(0, 64).Concat(Enumerable.Range(SegmentLayout.Page, SlotEntry.Size)).Concat(Enumerable.Range((int)layout.Blocks, BlockBytes));
         foreach (var place in places)
         {
@@ -129,7 +129,7 @@ public sealed class KvStoreTests : IDisposable
             Put(store, 2);
         });
         var bytes = File.ReadAllBytes(_files.Segment());
-        var layout = new SegmentLayout(default, BlockBytes);
+        var layout = new SegmentLayout(BlockBytes);
         bytes.AsSpan(SegmentLayout.Page, SlotEntry.Size).CopyTo(bytes.AsSpan(SegmentLayout.Page + SlotEntry.Size));
         bytes.AsSpan((int)layout.Blocks, BlockBytes).CopyTo(bytes.AsSpan((int)layout.OffsetOf(1)));
         File.WriteAllBytes(_files.Segment(), bytes);
@@ -209,7 +209,7 @@ public sealed class KvStoreTests : IDisposable
     public void Put_WhereTheDiskIsFull_UsesOldSlots()
     {
         if (!OperatingSystem.IsLinux()) return;
-        var slots = new SegmentLayout(default, BlockBytes).Slots;
+        var slots = new SegmentLayout(BlockBytes).Slots;
         Directory.CreateDirectory(Path.GetDirectoryName(_files.Segment())!);
         File.CreateSymbolicLink(_files.Segment().Replace("000000", "000001"), "/dev/full");
         using var folder = _files.OpenFolder(long.MaxValue);

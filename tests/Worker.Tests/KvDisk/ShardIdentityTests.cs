@@ -49,9 +49,29 @@ public class ShardIdentityTests
     [Fact]
     public void Identity_OfEachRank_IsItsOwn() => Assert.NotEqual(Of("0-6/2"), Of("0-6/2", last: true));
 
+    /// <summary>Layers that move from one stage to another keep their numbers, unless something is rounded or added up otherwise before them.</summary>
+    [Fact]
+    public void Numbers_OfOtherLayers_AreTheSameWhereNothingIsRounded()
+    {
+        static void Round(Wire.AssignRequest request) => request.ActivationType = Wire.ActivationType.Bf16;
+        Assert.Equal(NumbersOf("0-3,3-6", last: true), NumbersOf("0-5,5-6", last: true));
+        Assert.NotEqual(NumbersOf("0-3,3-6", last: true, Round), NumbersOf("0-5,5-6", last: true, Round));
+        Assert.Equal(NumbersOf("0-3,3-6", last: true, Round), NumbersOf("0-3,3-6", last: true, Round));
+        Assert.NotEqual(NumbersOf("0-3,3-6/2", last: true), NumbersOf("0-5,5-6/2", last: true));
+        Assert.NotEqual(NumbersOf("0-6"), NumbersOf("0-6/2"));
+        Assert.NotEqual(NumbersOf("0-6"), NumbersOf("0-6", change: request => request.KvType = Wire.KvType.Q80));
+        Assert.NotEqual(NumbersOf("0-6"), NumbersOf("0-6", digest: new string('a', 64)));
+    }
+
+    static ShardIdentity Of(string plan, bool last = false, Action<Wire.AssignRequest>? change = null, string? digest = null) =>
+        ShardIdentity.Of(OrderOf(plan, last, change, digest));
+
+    static ShardIdentity NumbersOf(string plan, bool last = false, Action<Wire.AssignRequest>? change = null, string? digest = null) =>
+        ShardIdentity.OfNumbers(OrderOf(plan, last, change, digest));
+
     /// <param name="plan">Stages: first layer, the one after the last, ranks.</param>
-    /// <param name="last">The identity of the last worker; else of the first.</param>
-    static ShardIdentity Of(string plan, bool last = false, Action<Wire.AssignRequest>? change = null, string? digest = null)
+    /// <param name="last">The order for the last worker; else for the first.</param>
+    static LoadOrder OrderOf(string plan, bool last, Action<Wire.AssignRequest>? change, string? digest)
     {
         List<ShardAssignment> parts = [];
         foreach (var (stage, text) in plan.Split(',').Index())
@@ -65,6 +85,6 @@ public class ShardIdentityTests
         }
         var request = TestPipeline.Assignment(ClusterPlan.Create(1, "test", digest ?? new string('e', 64), 6, parts), last ? parts.Count - 1 : 0, "/model");
         change?.Invoke(request);
-        return ShardIdentity.Of(request.ToOrder());
+        return request.ToOrder();
     }
 }

@@ -1,3 +1,4 @@
+using LlamaCluster.Primitives;
 using LlamaCluster.Worker.KvDisk;
 
 namespace LlamaCluster.Worker.Tests.KvDisk;
@@ -22,7 +23,7 @@ public class SlotIndexTests
     public void Index_OverManyOperations_IsAListInTheOrderOfUse()
     {
         var random = new Random(3);
-        var (index, expected, slots) = (new SlotIndex(), new List<(BlockKey Key, int Slot)>(), 0);
+        var (index, expected, slots) = (new SlotIndex(), new List<(PrefixCacheKey Key, int Slot)>(), 0);
         for (var i = 0; i < 20_000; i++)
         {
             var slot = slots == 0 ? 0 : random.Next(slots);
@@ -34,7 +35,7 @@ public class SlotIndexTests
                     break;
                 case 1 when slots > 0 && at < 0:
                     // Few buckets, so that many keys meet in one.
-                    expected.Add((new BlockKey((UInt128)i, (UInt128)random.Next(4)), slot));
+                    expected.Add((new PrefixCacheKey((UInt128)i, (UInt128)random.Next(4)), slot));
                     index.Add(expected[^1].Key, slot);
                     break;
                 case 2 when at >= 0:
@@ -51,7 +52,7 @@ public class SlotIndexTests
             Assert.Equal(expected.Select(one => one.Slot).Reverse(), index.Slots);
             Assert.Equal(expected.Count == 0 ? null : expected[0].Slot, index.Oldest);
             foreach (var (key, its) in expected) Assert.Equal(its, index.Find(key));
-            Assert.Null(index.Find(new BlockKey(UInt128.MaxValue, 1)));
+            Assert.Null(index.Find(new PrefixCacheKey(UInt128.MaxValue, 1)));
         }
     }
 }

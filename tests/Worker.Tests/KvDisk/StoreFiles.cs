@@ -1,3 +1,4 @@
+using LlamaCluster.Primitives;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Tests.Fakes;
@@ -18,9 +19,9 @@ sealed class StoreFiles : IDisposable
     public LogLines Log => _log;
 
     /// <summary>Bytes that so many slots take, with the head of their one segment.</summary>
-    public static long BytesOf(int slots) => new SegmentLayout(default, BlockBytes).OffsetOf(slots);
+    public static long BytesOf(int slots) => new SegmentLayout(BlockBytes).OffsetOf(slots);
 
-    public static BlockKey Key(int number) => new((UInt128)number << 64, (UInt128)(number * 7919));
+    public static PrefixCacheKey Key(int number) => new((UInt128)number << 64, (UInt128)(number * 7919));
 
     public static byte[] Block(int number)
     {

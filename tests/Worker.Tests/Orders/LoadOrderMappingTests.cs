@@ -53,6 +53,13 @@ public class LoadOrderMappingTests
         { "sum_type", request => request.SumType = (Wire.ActivationType)99 },
         { "view_key", request => request.ViewKey = Google.Protobuf.ByteString.Empty },
         { "step_timeout_milliseconds", request => request.StepTimeoutMilliseconds = uint.MaxValue },
+        { "kv_blocks_awaited", request => request.KvBlocksAwaited = 1 },
+        { "kv_fetch_milliseconds", request => request.KvFetchMilliseconds = uint.MaxValue },
+        { "worker_id of a KV source", request => request.KvSources.Add(new Wire.KvSource { FirstLayer = 4, LayerCount = 1 }) },
+        { "first_layer of a KV source", request => request.KvSources.Add(new Wire.KvSource { FirstLayer = 3, LayerCount = 1 }) },
+        { "layer_count of a KV source", request => request.KvSources.Add(new Wire.KvSource { FirstLayer = 7, LayerCount = 2 }) },
+        { "address of a KV source", request => request.KvSources.Add(new Wire.KvSource { WorkerId = "w9", FirstLayer = 4, LayerCount = 4 }) },
+        { "key of a KV source", request => request.KvSources.Add(new Wire.KvSource { WorkerId = "w9", Address = "http://h:1", FirstLayer = 4, LayerCount = 4 }) },
         { "activation_type", request => request.ActivationType = (Wire.ActivationType)99 },
     };
 

@@ -64,6 +64,38 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     }
 
     [Fact]
+    public async Task ASpare_ThatStandsBy_IsReadyWithoutAShard_ForAsLongAsItsCoordinatorSaysSo()
+    {
+        await using var coordinator = await FakeCoordinator.StartAsync();
+        await using var worker = await RunningWorker.StartAsync(coordinator);
+        foreach (var standsBy in new[] { false, true, false })
+        {
+            coordinator.Membership.StandsBy = standsBy;
+            // The first may have been answered before; the second shows that the answer to the one before was read.
+            for (var beat = 0; beat < 3; beat++) await BeatAsync(coordinator);
+            Assert.Equal(standsBy, worker.IsReady);
+        }
+        await worker.AssignAsync(file, view: 8);
+        Assert.True(worker.IsReady);
+    }
+
+    [Fact]
+    public async Task ASpare_ThatLosesItsCoordinator_IsNotReady()
+    {
+        await using var coordinator = await FakeCoordinator.StartAsync();
+        await using var worker = await RunningWorker.StartAsync(coordinator);
+        coordinator.Membership.StandsBy = true;
+        for (var beat = 0; beat < 3; beat++) await BeatAsync(coordinator);
+        Assert.True(worker.IsReady);
+        coordinator.Membership.StandsBy = false;
+        coordinator.Membership.OnRegister = _ => Assert.False(worker.IsReady, "its stream has ended");
+        coordinator.Membership.OnHeartbeat = beat => beat.SequenceNumber == 1 ? true : throw new RpcException(new Status(StatusCode.Unavailable, "gone"));
+        await RegistrationAsync(coordinator);
+        await RegistrationAsync(coordinator);
+        Assert.False(worker.IsReady);
+    }
+
+    [Fact]
     public async Task Coordinator_GoesAndComesBack_FindsTheWorkerWithItsShard()
     {
         var (worker, port) = await LoadedAndAloneAsync();

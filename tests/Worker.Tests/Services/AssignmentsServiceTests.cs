@@ -101,6 +101,19 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
         Assert.Equal((1, 1), (worker.Model.Loads, worker.Model.LiveStages));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Prepare_ThatComesLate_LeavesTheViewThatIsServed(ulong view)
+    {
+        await using var worker = await TestWorker.StartAsync();
+        await AssignAsync(worker, view: 2);
+        var refused = await Assert.ThrowsAsync<RpcException>(() => PrepareAsync(worker, Request(worker, view)));
+        Assert.Equal((StatusCode.FailedPrecondition, $"view {view} is not above 2, the last one accepted here"), (refused.StatusCode, refused.Status.Detail));
+        Assert.Equal((1, ServingStatus.Serving), (worker.Model.LiveStages, await HealthAsync(worker)));
+        Assert.Equal(Phase.Ready, (await PrepareAsync(worker, Request(worker, view: 3))).Phase);
+    }
+
     [Fact]
     public async Task Prepare_InterruptedByAnAssign_LeavesWhatItHasRead()
     {

@@ -14,6 +14,27 @@ public class DescriptionMappingTests
 {
     static readonly SyntheticModel Model = SyntheticModel.Small with { Type = TensorType.Q4_0 };
 
+    static readonly SyntheticModel WithExperts = Model with
+    {
+        Config = Model.Config with
+        {
+            Experts = new ExpertMixture { Count = 8, UsedCount = 1, FfnSize = 32, LayerStep = 2, Gate = ExpertGate.Sigmoid, HasShared = true },
+            Chunks = new ChunkedAttention(32, 3),
+            QueryScale = new QueryScale(0.5f, 16, 1),
+            NormsHeads = true,
+        },
+    };
+
+    static readonly Dictionary<string, SyntheticModel> Kinds = new()
+    {
+        ["experts"] = WithExperts,
+        ["yarn"] = With(c => c with { RopeScaling = new RopeScaling.Yarn(4, 64, 16, 2, 0.9f) }),
+        ["biases"] = With(c => c with { Biases = AttentionBiases.Inputs | AttentionBiases.Output }),
+        ["query scale"] = With(c => c with { QueryScale = new QueryScale(0.2f, 16, 0) }),
+        ["window"] = With(c => c with { Window = 20 }),
+        ["biases of inputs"] = With(c => c with { Biases = AttentionBiases.Inputs }),
+    };
+
     [Fact]
     public async Task ToModel_OfADescribedModel_IsThatModel()
     {
@@ -23,6 +44,50 @@ public class DescriptionMappingTests
         Assert.Equal(weights.Config, described.Config);
         Assert.Equal(weights.Tensors, described.Tensors);
         Assert.Null(described.RopeFactors);
+    }
+
+    public static TheoryData<string> KindsOfModels => [.. Kinds.Keys];
+
+    [Theory]
+    [MemberData(nameof(KindsOfModels))]
+    public async Task ToModel_OfAnyKindOfModel_IsThatModel(string kind)
+    {
+        using var weights = Kinds[kind].Weights();
+        var served = new FakeWeights(weights);
+        var described = (await DescribeAsync(served)).ToModel(served.Digest);
+        Assert.Equal(weights.Config, described.Config);
+        Assert.Equal(weights.Tensors, described.Tensors);
+    }
+
+    public static TheoryData<string, Action<Wire.ModelDescription>> WrongExperts => new()
+    {
+        { "experts.count", d => d.Config.Experts.Count = uint.MaxValue },
+        { "expert count is 2000000000", d => d.Config.Experts.Count = 2_000_000_000 },
+        { "used expert count", d => d.Config.Experts.UsedCount = 9 },
+        { "expert feed-forward size", d => d.Config.Experts.FfnSize = int.MaxValue },
+        { "experts.layer_step", d => d.Config.Experts.LayerStep = 0 },
+        { "experts.gate 0", d => d.Config.Experts.Gate = 0 },
+        { "experts.gate 7", d => d.Config.Experts.Gate = (Wire.ExpertMixtureMessage.Types.Gate)7 },
+        { "chunk_size", d => d.Config.Chunks.ChunkSize = 0 },
+        { "attention chunk size is 24", d => d.Config.Chunks.ChunkSize = 24 },
+        { "full attention layer step", d => d.Config.Chunks.FullLayerStep = 1 << 20 },
+        { "query scale is NaN", d => d.Config.QueryScale.Growth = float.NaN },
+        { "query_scale.span", d => d.Config.QueryScale.Span = 0 },
+        { "query scale offset is 2", d => d.Config.QueryScale.Offset = 2 },
+        { "blk.1.ffn_gate.weight is missing", d => d.Config.Experts = null },
+        { "blk.1.ffn_up.3.weight is missing", d => d.Tensors.Remove(d.Tensors.Single(t => t.Name == "blk.1.ffn_up.3.weight")) },
+    };
+
+    [Theory]
+    [MemberData(nameof(WrongExperts))]
+    public async Task ToModel_OneThingWrongWithExperts_NamesItInOneLine(string named, Action<Wire.ModelDescription> change)
+    {
+        using var weights = WithExperts.Weights();
+        var served = new FakeWeights(weights) { OnDescribe = change };
+        var description = await DescribeAsync(served);
+        var e = Assert.Throws<InvalidMessageException>(() => description.ToModel(served.Digest));
+        Assert.Contains(named, e.Message);
+        Assert.DoesNotContain('\n', e.Message);
     }
 
     public static TheoryData<string, Action<Wire.ModelDescription>> Wrong => new()
@@ -72,4 +137,6 @@ public class DescriptionMappingTests
 
     // The fake looks at the request only.
     static ServerCallContext NoContext => null!;
+
+    static SyntheticModel With(Func<LlamaConfig, LlamaConfig> change) => Model with { Config = change(Model.Config) };
 }

@@ -38,7 +38,7 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, IAnswerForm for
             }
             if (events is null) return run.Error ?? ApiError.Internal("No choice was made.");
             if (run.Error is { } error) form.Fail(events, error);
-            else form.Close(events);
+            else await form.CloseAsync(events);
             await events.FlushAsync(leaving.Token);
             return null;
         }

@@ -25,6 +25,8 @@ sealed class MessagesAnswer(AnswerFacts facts) : IAnswerForm
         ToolUse,
     }
 
+    public string Id { get; } = $"msg_{facts.Unique}";
+
     public void WriteWhole(Utf8JsonWriter json, IReadOnlyList<WholeChoice> choices)
     {
         var choice = choices[0];
@@ -78,7 +80,7 @@ sealed class MessagesAnswer(AnswerFacts facts) : IAnswerForm
         _end = delta.End ?? _end;
     }
 
-    public void Close(EventStream events)
+    public Task CloseAsync(EventStream events)
     {
         if (_block < 0) StartBlock(events, Block.Text);   // readers expect one
         StopBlock(events);
@@ -90,6 +92,7 @@ sealed class MessagesAnswer(AnswerFacts facts) : IAnswerForm
             WriteUsage(json, facts.Usage);
         });
         Write(events, "message_stop", _ => { });
+        return Task.CompletedTask;
     }
 
     public void Fail(EventStream events, ApiError error)
@@ -180,7 +183,7 @@ sealed class MessagesAnswer(AnswerFacts facts) : IAnswerForm
 
     void WriteHead(Utf8JsonWriter json)
     {
-        json.WriteString("id", $"msg_{facts.Unique}");
+        json.WriteString("id", Id);
         json.WriteString("type", "message");
         json.WriteString("role", "assistant");
         json.WriteString("model", facts.Model.Name);
@@ -203,6 +206,7 @@ sealed class MessagesAnswer(AnswerFacts facts) : IAnswerForm
             { StopText: not null } => "stop_sequence",
             { Reason: EndReason.Length } => "max_tokens",
             { Reason: EndReason.ToolCalls } => "tool_use",
+            { Reason: EndReason.ContentFilter } => "refusal",
             _ => "end_turn",
         });
         json.WriteString("stop_sequence", end?.StopText);

@@ -10,7 +10,7 @@ namespace LlamaCluster.Coordinator.Api.Anthropic;
 sealed class MessagesEndpoint(ServedModel model, CompletionResponder responder) : IEndpoint
 {
     public Task<ApiError?> AnswerAsync(HttpContext http)
-        => responder.AnswerAsync(http, fields => MessagesRules.Read(fields, model), "messages", facts => new MessagesAnswer(facts));
+        => responder.AnswerAsync(http, fields => MessagesRules.Read(fields, model), "messages", "chat", facts => new MessagesAnswer(facts));
 }
 
 /// <summary>POST /v1/messages/count_tokens: how many tokens the prompt of such a message would have.</summary>

@@ -19,6 +19,12 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
 
     public static AnswerGrammar None { get; } = new(null, []);
 
+    /// <summary>The field that the form was asked for in, for reports.</summary>
+    public string Field { get; init; } = "";
+
+    /// <summary>Names in its schemas that are no keywords and have no effect.</summary>
+    public IReadOnlyList<string> UnknownKeywords { get; init; } = [];
+
     /// <summary>Takes as long as compiling a grammar does, where it is not known yet.</summary>
     /// <param name="endIds">The model's tokens that end an answer.</param>
     public static ApiOutcome<AnswerGrammar> Of(CompletionRequest request, ToolFormat format, IReadOnlySet<int> endIds, GrammarCache known)
@@ -29,8 +35,11 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
             return ApiError.Invalid(field, $"'{field}' needs an end of the answer: the model has no token for it, or 'ignore_eos' is set.");
         if (request.Tools is { Choice: ToolChoice.Required } required) return OfCalls(required, null, format, known);
         if (asked is null) return None;
-        if (known.Compile(asked.Source).Refusal is { } refusal) return ApiError.Invalid(asked.Field, $"'{asked.Field}' cannot be enforced: {refusal}.");
-        return request.Tools is { } tools && SchemaOf(asked.Source) is { } schema ? OfCalls(tools, schema, format, known) : new AnswerGrammar(asked.Source, []);
+        var (compiled, refusal) = known.Compile(asked.Source);
+        if (refusal is not null) return ApiError.Invalid(asked.Field, $"'{asked.Field}' cannot be enforced: {refusal}.");
+        return request.Tools is { } tools && SchemaOf(asked.Source) is { } schema
+            ? OfCalls(tools, schema, format, known)
+            : new AnswerGrammar(asked.Source, []) { Field = asked.Field, UnknownKeywords = compiled!.UnknownKeywords };
     }
 
     /// <param name="schema">Of an answer that is no call; null: there is none.</param>
@@ -39,7 +48,8 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
         var callable = tools.Functions.Where(function => tools.Named is null || function.Name == tools.Named).ToList();
         var several = tools.Parallel && schema is null;
         var source = SourceOf(callable, several, format, schema);
-        if (known.Compile(source).Refusal is not { } refusal) return new AnswerGrammar(source, []);
+        var (compiled, refusal) = known.Compile(source);
+        if (compiled is not null) return Made(source, [], compiled);
 
         var loosened = new List<string>();
         foreach (var (index, function) in callable.ToArray().Index())
@@ -51,11 +61,14 @@ sealed record AnswerGrammar(GrammarSource? Source, IReadOnlyList<string> Loosene
             loosened.Add(function.Name);
         }
         source = SourceOf(callable, several, format, schema);
-        refusal = known.Compile(source).Refusal;
-        return refusal is null
-            ? new AnswerGrammar(source, loosened)
+        (compiled, refusal) = known.Compile(source);
+        return compiled is not null
+            ? Made(source, loosened, compiled)
             : ApiError.Unsupported("tool_choice", $"Calls of the functions in 'tools' cannot be enforced: {refusal}.");
     }
+
+    static AnswerGrammar Made(GrammarSource source, IReadOnlyList<string> loosened, Grammar compiled) =>
+        new(source, loosened) { Field = "tools", UnknownKeywords = compiled.UnknownKeywords };
 
     /// <param name="several">There may be more than one call.</param>
     /// <param name="schema">Of an answer that is no call; null: there is none.</param>

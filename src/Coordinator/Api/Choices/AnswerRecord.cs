@@ -3,7 +3,7 @@ using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Api.Choices;
 
-/// <summary>What was generated for an answer and how much of it was told: the ids, and the text that the client got.</summary>
+/// <summary>What was generated for an answer and how much of it was told: the ids, the text that they stand for, and what the client got of it.</summary>
 sealed class AnswerRecord
 {
     readonly List<int> _ids = [];
@@ -15,7 +15,14 @@ sealed class AnswerRecord
     /// <summary>Tokens that were generated, a last stop id among them.</summary>
     public int Generated { get; private set; }
 
+    /// <summary>As the model wrote it, with the marks of reasoning and calls.</summary>
     public string Text => _text.ToString();
+
+    /// <summary>As the client got it.</summary>
+    public WholeChoice Told { get; } = new();
+
+    /// <summary>The client got other words than the model's, or not all of them.</summary>
+    public bool IsFiltered { get; private set; }
 
     public void Begin(string replica) => Replica = replica;
 
@@ -28,6 +35,16 @@ sealed class AnswerRecord
 
     public void Add(string text) => _text.Append(text);
 
+    /// <param name="isReplaced">The words are not the model's.</param>
+    public void Tell(ChoiceDelta told, bool isReplaced)
+    {
+        Told.Add(told);
+        IsFiltered |= isReplaced;
+    }
+
+    /// <summary>What has not been told will not be.</summary>
+    public void Cut() => IsFiltered = true;
+
     /// <summary>
     /// The first ids that stand for the beginning of the text exactly. Left out is a token that a stop text ends within, one of half a character, and all that
     /// follows a control token, which the text does not show.
@@ -35,6 +52,7 @@ sealed class AnswerRecord
     /// <returns>The ids, and for how many UTF-16 characters of the text they stand.</returns>
     public (int[] Ids, int Characters) Exact(ITokenizer tokenizer)
     {
+        if (IsFiltered) return ([], 0);
         ReadOnlySpan<byte> text = Encoding.UTF8.GetBytes(Text);
         var (at, exactIds, exactBytes) = (0, 0, 0);
         for (var i = 0; i < _ids.Count; i++)

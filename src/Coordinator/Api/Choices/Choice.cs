@@ -16,7 +16,11 @@ sealed record ChoiceDelta(int Index, IReadOnlyList<AnswerPiece> Pieces, IReadOnl
 
 /// <summary>Why a choice ended.</summary>
 /// <param name="StopText">The stop text that was found, if one was.</param>
-readonly record struct ChoiceEnd(EndReason Reason, string? StopText = null);
+readonly record struct ChoiceEnd(EndReason Reason, string? StopText = null)
+{
+    /// <summary>Why nothing more is told; null unless that is the reason.</summary>
+    public FilterVerdict? Verdict { get; init; }
+}
 
 enum EndReason
 {
@@ -28,6 +32,9 @@ enum EndReason
 
     /// <summary>The model waits for the results of calls.</summary>
     ToolCalls,
+
+    /// <summary>A guard or a filter has judged the prompt or the answer unfit (<see cref="ChoiceEnd.Verdict"/>).</summary>
+    ContentFilter,
 }
 
 /// <summary>A token with its log-probability, placed in its choice's text.</summary>
@@ -66,7 +73,13 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
     /// <summary>Generated tokens without the stop id; none where the request does not keep them.</summary>
     public IReadOnlyList<int> Ids => _ids;
 
-    public bool Finished { get; private set; }
+    public bool Finished => Finish is not null;
+
+    /// <summary>Why it ended; null while it has not.</summary>
+    public EndReason? Finish { get; private set; }
+
+    /// <summary>What it was going to be is not told.</summary>
+    public void Block() => Finish = EndReason.ContentFilter;
 
     /// <summary>What the event adds; null if that is nothing a client can see yet.</summary>
     public ChoiceDelta? Accept(SequenceEvent happened)
@@ -116,8 +129,7 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
         var pieces = PiecesOf(text, end is not null);
         if (_parser is { Ended: true } && end is null) end = new(EndReason.Stop);
         if (_parser is { Calls: > 0 } && end is { Reason: EndReason.Stop }) end = new(EndReason.ToolCalls);
-        Finished = end is not null;
-        request.Record?.Add(text);
+        Finish = end?.Reason;
         var scores = TakeScores(everything: Finished && !cut);
         if (!_begun && request.Echo is { } echo)
         {
@@ -125,7 +137,9 @@ sealed class Choice(ChoiceRequest request, ITokenizer tokenizer)
             if (_scored) scores = [.. PromptScores.Place(echo, _prompt, tokenizer), .. scores];
         }
         _begun = true;
-        return new(request.Index, pieces, scores, end);
+        var delta = new ChoiceDelta(request.Index, pieces, scores, end);
+        request.Record?.Add(text);
+        return delta;
     }
 
     IReadOnlyList<AnswerPiece> PiecesOf(string text, bool isLast)

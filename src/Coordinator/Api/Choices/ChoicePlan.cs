@@ -2,6 +2,8 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
+using LlamaCluster.Coordinator.Api.Keys;
+using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Text.Answers;
@@ -12,19 +14,38 @@ namespace LlamaCluster.Coordinator.Api.Choices;
 
 /// <summary>Who sent a request, and the names under which logs and traces know it.</summary>
 /// <param name="Client">
-/// The client that shares the cluster with others: a digest of API key, address and the end user named by `user`, so that no key is kept.
-/// Nobody proves who they are, so this makes for fairness among clients that mean well.
+/// The client that shares the cluster with others: a digest of the name that its key has, or where none are asked for of whatever key it shows and its
+/// address, and of the end user named by `user`. Without keys nobody proves who they are, so this makes for fairness among clients that mean well.
+/// </param>
+/// <param name="Salt">
+/// Between callers with keys of different names no KV is shared, so that nobody learns from the time of an answer what another has asked. "" where no
+/// keys are asked for.
 /// </param>
 /// <param name="RequestId">The answer's X-Request-Id.</param>
 /// <param name="TraceParent">The W3C trace context that work on this request belongs to; null where nobody traces.</param>
-sealed record RequestOrigin(string Client, string RequestId, string? TraceParent)
+/// <param name="Priority">The one that was asked for, or the earliest that the key may have.</param>
+sealed record RequestOrigin(string Client, string Salt, string RequestId, string? TraceParent, int Priority)
 {
-    public static RequestOrigin Of(HttpContext http, string? user)
-        => new(ClientOf(http, user), http.TraceIdentifier, Activity.Current is { IdFormat: ActivityIdFormat.W3C } traced ? traced.Id : null);
-
-    static string ClientOf(HttpContext http, string? user)
+    /// <summary>An answer that is run later than it asks for says so.</summary>
+    public static RequestOrigin Of(HttpContext http, GenerationSettings settings)
     {
-        var names = string.Join('\n', http.Request.Headers.Authorization, http.Request.Headers["X-Api-Key"], http.Connection.RemoteIpAddress, user);
+        var caller = CallerOf(http);
+        var priority = caller?.Limits.Raise(settings.Priority) ?? settings.Priority;
+        if (priority != settings.Priority) RequestReader.AddAdjusted(http.Response, "priority", $"{priority}");
+        return new(
+            ClientOf(http, settings.User), caller is null ? "" : $"key {caller.Name}\n", http.TraceIdentifier,
+            Activity.Current is { IdFormat: ActivityIdFormat.W3C } traced ? traced.Id : null, priority);
+    }
+
+    /// <summary>Who has shown a key that is known; null where none are asked for.</summary>
+    public static ApiCaller? CallerOf(HttpContext http) => http.Features.Get<ApiCaller>();
+
+    /// <summary>Who shares the cluster with others; see <see cref="Client"/>.</summary>
+    public static string ClientOf(HttpContext http, string? user)
+    {
+        var names = CallerOf(http) is { } caller
+            ? string.Join('\n', "key", caller.Name, user)
+            : string.Join('\n', http.Request.Headers.Authorization, http.Request.Headers["X-Api-Key"], http.Connection.RemoteIpAddress, user);
         return Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(names)));
     }
 }
@@ -57,6 +78,9 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
     /// <summary>Takes down the only choice; null: none.</summary>
     public AnswerRecord? Record { get; init; }
 
+    /// <summary>Where the KV of the prompt's beginning is; null: not known.</summary>
+    public KvPlace? KvAt { get; init; }
+
     public IReadOnlyList<ChoiceRequest> Make(IReadOnlyList<EncodedPrompt> prompts)
         => [.. from prompt in prompts.Index()
                from choice in Enumerable.Range(0, _settings.Choices)
@@ -70,14 +94,16 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
         // Prompts too are scored by a sequence, and a sequence makes one token at least.
         var sequence = new SequenceRequest(prompt.Ids, sampling, Math.Max(1, tokens), _settings.StopIds)
         {
-            Priority = _settings.Priority,
+            Priority = origin.Priority,
             Client = origin.Client,
-            CacheSalt = _settings.CacheSalt,
+            CacheSalt = origin.Salt + _settings.CacheSalt,
+            Adapter = request.Adapter is { } adapter ? new SequenceAdapter(adapter.Digest) : null,
             SessionKey = request.Session.Id,
             MaxTokensIsDefault = _settings.MaxTokens is null,
             RequestId = origin.RequestId,
             TraceParent = origin.TraceParent ?? "",
             Grammar = grammar,
+            KvAt = KvAt,
         };
         return new(index, promptIndex, sequence, _settings.Stops, request.Echo ? prompt : null, Hidden: tokens == 0)
         {

@@ -9,7 +9,7 @@ namespace LlamaCluster.Coordinator.Api.Choices;
 /// Runs a request's sequences side by side and gives what they add as one stream, in the order it comes. Leaving the stream early, for
 /// whatever reason, ends all of them; a stop text ends its own sequence.
 /// </summary>
-sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IReadOnlyList<ChoiceRequest> requests)
+sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IReadOnlyList<ChoiceRequest> requests, TimeProvider time)
 {
     /// <summary>How far several sequences may run ahead of a slow client; the engine holds the rest.</summary>
     const int EventsAhead = 256;
@@ -22,14 +22,26 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     /// </summary>
     public Func<Task<ApiError?>>? Closing { get; init; }
 
+    /// <summary>What looks at the choices before anybody is told; null: nothing.</summary>
+    public IAnswerGate? Gate { get; init; }
+
+    /// <summary>Why there is no answer: nothing is run; null: there is one.</summary>
+    public FilterVerdict? Verdict { get; init; }
+
     /// <summary>Completes when a sequence has begun: the engine has taken the request on. It never does if the request is refused.</summary>
     public Task TakenOn => _takenOn.Task;
+
+    /// <summary>When the first token of any choice came, as a timestamp; null: none has.</summary>
+    public long? FirstToken { get; private set; }
 
     /// <summary>Set if the stream ended because a sequence failed or was refused.</summary>
     public ApiError? Error { get; private set; }
 
     /// <summary>The error is that a sequence was not taken on.</summary>
     public bool Refused { get; private set; }
+
+    /// <summary>Why choices ended, for those that have.</summary>
+    public IEnumerable<EndReason> EndReasons => _choices.Select(choice => choice.Finish).OfType<EndReason>();
 
     public int CompletionTokens => _choices.Sum(choice => choice.Tokens);
 
@@ -40,7 +52,17 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
     public IEnumerable<int> TokensOf(int index) => _choices[index].Request.Sequence.Prompt.Concat(_choices[index].Ids);
 
     public IAsyncEnumerable<ChoiceDelta> RunAsync(CancellationToken cancellation)
-        => _choices is [var only] ? RunOneAsync(only, cancellation) : RunSeveralAsync(cancellation);
+        => Verdict is not null ? EndAllAsync() : _choices is [var only] ? RunOneAsync(only, cancellation) : RunSeveralAsync(cancellation);
+
+    async IAsyncEnumerable<ChoiceDelta> EndAllAsync()
+    {
+        await Task.CompletedTask;
+        foreach (var choice in _choices)
+        {
+            choice.Block();
+            yield return new ChoiceDelta(choice.Request.Index, [], [], new ChoiceEnd(EndReason.ContentFilter) { Verdict = Verdict });
+        }
+    }
 
     async IAsyncEnumerable<ChoiceDelta> RunOneAsync(Choice choice, [EnumeratorCancellation] CancellationToken cancellation)
     {
@@ -49,7 +71,10 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
         {
             var delta = Take(choice, happened);
             if (choice.Finished || Error is not null) ending.Cancel();
-            if (choice.Finished && Closing is not null) Error = await Closing();
+            if (delta is not null && Gate is not null) delta = await PassAsync(choice, delta, cancellation);
+            else if (delta is not null) choice.Request.Record?.Tell(delta, isReplaced: false);
+            if (choice.Finish is EndReason.ContentFilter) ending.Cancel();
+            if (choice.Finished && Error is null && choice.Finish is not EndReason.ContentFilter && Closing is not null) Error = await Closing();
             if (delta is not null && Error is null) yield return delta;
             if (choice.Finished || Error is not null) yield break;
         }
@@ -69,7 +94,9 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
             await foreach (var (choice, happened) in events.Reader.ReadAllAsync(cancellation))
             {
                 if (choice.Finished) continue;
-                if (Take(choice, happened) is { } delta) yield return delta;
+                var delta = Take(choice, happened);
+                if (delta is not null && Gate is not null) delta = await PassAsync(choice, delta, cancellation);
+                if (delta is not null && Error is null) yield return delta;
                 if (Error is not null) yield break;
                 if (choice.Finished) endings[choice].Cancel();
             }
@@ -83,32 +110,37 @@ sealed class GenerationRun(IGenerationEngine engine, ITokenizer tokenizer, IRead
         }
     }
 
+    /// <summary>What the gate lets through of a delta, which may end the choice, or the run with <see cref="Error"/>.</summary>
+    async Task<ChoiceDelta?> PassAsync(Choice choice, ChoiceDelta delta, CancellationToken cancellation)
+    {
+        var outcome = await Gate!.PassAsync(delta, cancellation);
+        if (outcome.Error is { } error) Error = error;
+        if (outcome.Delta is { End.Reason: EndReason.ContentFilter })
+        {
+            choice.Block();
+            choice.Request.Record?.Cut();
+        }
+        else if (outcome.Delta is { } passed) choice.Request.Record?.Tell(passed, outcome.IsReplaced);
+        return outcome.Delta;
+    }
+
     /// <summary>What an event adds to its choice; null for nothing yet, or for an event that ends the run with <see cref="Error"/>.</summary>
     ChoiceDelta? Take(Choice choice, SequenceEvent happened)
     {
         switch (happened)
         {
             case SequenceEvent.Refused refused:
-                (Error, Refused) = (ErrorOf(refused), true);
+                (Error, Refused) = (SequenceErrors.Of(refused), true);
                 return null;
             case SequenceEvent.Failed failed:
-                Error = failed.Retryable ? ApiError.Interrupted(failed.Message) : ApiError.Internal(failed.Message);
+                Error = SequenceErrors.Of(failed);
                 return null;
             default:
                 _takenOn.TrySetResult();
+                if (happened is SequenceEvent.Token) FirstToken ??= time.GetTimestamp();
                 return choice.Accept(happened);
         }
     }
-
-    static ApiError ErrorOf(SequenceEvent.Refused refused) => refused.Why switch
-    {
-        Refusal.NotReady => ApiError.NotReady(refused.Message),
-        Refusal.QueueFull => ApiError.Busy(refused.Message),
-        Refusal.ClientQueueFull => ApiError.ClientBusy(refused.Message),
-        Refusal.WaitedTooLong => ApiError.WaitedTooLong(refused.Message),
-        Refusal.TooLarge => ApiError.TooMuchKv(refused.Message),
-        _ => throw new InvalidOperationException($"no answer is known for a sequence refused as {refused.Why}"),
-    };
 
     void FailUnlessFinished()
     {

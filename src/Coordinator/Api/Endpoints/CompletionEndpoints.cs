@@ -11,7 +11,7 @@ sealed class ChatCompletionsEndpoint(ServedModel model, CompletionResponder resp
     readonly ChatForm _form = new(model.Tokenizer);
 
     public Task<ApiError?> AnswerAsync(HttpContext http)
-        => responder.AnswerAsync(http, fields => ChatRequestRules.Read(fields, model), "messages", facts => new CompletionAnswer(facts, _form));
+        => responder.AnswerAsync(http, fields => ChatRequestRules.Read(fields, model), "messages", "chat", facts => new CompletionAnswer(facts, _form));
 }
 
 /// <summary>POST /v1/completions</summary>
@@ -20,5 +20,5 @@ sealed class CompletionsEndpoint(ServedModel model, CompletionResponder responde
     readonly CompletionForm _form = new(model.Tokenizer);
 
     public Task<ApiError?> AnswerAsync(HttpContext http)
-        => responder.AnswerAsync(http, fields => CompletionRequestRules.Read(fields, model), "prompt", facts => new CompletionAnswer(facts, _form));
+        => responder.AnswerAsync(http, fields => CompletionRequestRules.Read(fields, model), "prompt", "text_completion", facts => new CompletionAnswer(facts, _form));
 }

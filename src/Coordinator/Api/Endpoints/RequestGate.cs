@@ -1,3 +1,5 @@
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Coordinator.Api.Keys;
 using LlamaCluster.Coordinator.Api.Responses;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -20,6 +22,7 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
     {
         var id = http.TraceIdentifier = ReadId(http.Request) ?? $"req_{Guid.NewGuid():N}";
         http.Response.Headers[RequestId] = id;
+        using var request = logger.BeginRequestScope(id);
         try
         {
             if (HeadProblem(http) is { } tooLong) await JsonResponse.WriteAsync(http.Response, tooLong);
@@ -28,6 +31,7 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
         catch (Exception gone) when (http.RequestAborted.IsCancellationRequested)
         {
             LogClientGone(id, gone.GetType().Name);
+            RequestAccount.Of(http)?.IsCut = true;
         }
         catch (BadHttpRequestException bad) when (!http.Response.HasStarted)
         {
@@ -41,6 +45,7 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
         catch (Exception bug)
         {
             LogBug(id, http.Request.Path, bug);
+            if (http.Response.HasStarted) RequestAccount.Of(http)?.IsCut = true;
             await FailAsync(http, ApiError.Internal($"An error of the coordinator; its log says more under request id {id}."));
         }
     }

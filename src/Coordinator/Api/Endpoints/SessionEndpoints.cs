@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Answering;
+using LlamaCluster.Coordinator.Api.Choices;
+using LlamaCluster.Coordinator.Api.Keys;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
@@ -33,6 +35,10 @@ abstract class SessionEndpoint(SessionDirectory directory) : IEndpoint
     }
 
     protected abstract Task<ApiError?> AnswerAsync(HttpContext http, string id, CancellationToken cancellation);
+
+    /// <returns>Null if there is no such session, or none for this caller.</returns>
+    protected async Task<SessionState?> ReadAsync(HttpContext http, string id, CancellationToken cancellation) =>
+        await directory.ReadAsync(id, cancellation) is { } state && TurnStarter.IsFor(http, state.Client) ? state : null;
 
     protected static async Task<ApiError?> SendAsync(HttpContext http, Action<Utf8JsonWriter> write)
     {
@@ -70,7 +76,7 @@ sealed class SessionsEndpoint(SessionDirectory directory, SessionsOptions option
     {
         fields.Model(model);
         var ttl = fields.Integer("ttl", 1, (long)TimeSpan.FromDays(3660).TotalSeconds);
-        var messages = fields.Find("messages") is null ? [] : MessageRules.Read(fields, model);
+        var messages = MessageRules.ReadAny(fields, model);
         return new SessionState
         {
             Client = client,
@@ -82,6 +88,8 @@ sealed class SessionsEndpoint(SessionDirectory directory, SessionsOptions option
 
     async Task<ApiError?> ListAsync(HttpContext http, CancellationToken cancellation)
     {
+        // The list has the sessions of all callers.
+        if (RequestOrigin.CallerOf(http) is { } caller && !caller.Has(ApiScopes.Admin)) return ApiError.WrongScope(caller.Name, "admin");
         var asked = http.Request.Query;
         var (limit, before, since) = (asked["limit"].ToString(), asked["updated_before"].ToString(), asked["updated_since"].ToString());
         if (!TryNumber(limit, UsualPage, 1, LargestPage, out var count)) return ApiError.Invalid("limit", $"'limit' must be a whole number from 1 to {LargestPage}.");
@@ -129,7 +137,8 @@ sealed class OneSessionEndpoint(SessionDirectory directory) : SessionEndpoint(di
     {
         if (HttpMethods.IsDelete(http.Request.Method))
         {
-            if (!await Directory.DeleteAsync(id, cancellation)) return ApiError.UnknownSession(JsonText.Shorten(id));
+            if (RequestOrigin.CallerOf(http) is not null && await ReadAsync(http, id, cancellation) is null || !await Directory.DeleteAsync(id, cancellation))
+                return ApiError.UnknownSession(JsonText.Shorten(id));
             return await SendAsync(http, json =>
             {
                 json.WriteStartObject();
@@ -139,7 +148,7 @@ sealed class OneSessionEndpoint(SessionDirectory directory) : SessionEndpoint(di
                 json.WriteEndObject();
             });
         }
-        if (await Directory.ReadAsync(id, cancellation) is not { } state) return ApiError.UnknownSession(JsonText.Shorten(id));
+        if (await ReadAsync(http, id, cancellation) is not { } state) return ApiError.UnknownSession(JsonText.Shorten(id));
         return await SendAsync(http, json => SessionForm.WriteSession(json, id, state));
     }
 }
@@ -148,7 +157,7 @@ sealed class OneSessionEndpoint(SessionDirectory directory) : SessionEndpoint(di
 sealed class SessionExportEndpoint(SessionDirectory directory) : SessionEndpoint(directory)
 {
     protected override async Task<ApiError?> AnswerAsync(HttpContext http, string id, CancellationToken cancellation)
-        => await Directory.ReadAsync(id, cancellation) is { } state
+        => await ReadAsync(http, id, cancellation) is { } state
             ? await SendAsync(http, json => SessionForm.WriteExport(json, id, state))
             : ApiError.UnknownSession(JsonText.Shorten(id));
 }
@@ -162,7 +171,7 @@ sealed class SessionForkEndpoint(SessionDirectory directory, SessionsOptions opt
     {
         var asked = new Request(null, null);
         if (HasBody(http.Request) && (await reader.ReadAsync(http, Read)).Failed(out var wrong, out asked)) return wrong;
-        if (await Directory.ReadAsync(id, cancellation) is not { } state) return ApiError.UnknownSession(JsonText.Shorten(id));
+        if (await ReadAsync(http, id, cancellation) is not { } state) return ApiError.UnknownSession(JsonText.Shorten(id));
         var history = state.History;
         if (asked.Turns is { } turns)
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Answering;
+using LlamaCluster.Coordinator.Api.Keys;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
@@ -19,8 +20,8 @@ sealed class ModelsEndpoint(IGenerationEngine engine, ServedModel model) : IEndp
         if (http.Request.RouteValues.TryGetValue(Id, out var asked) && asked is string { Length: > 0 } written)
         {
             var name = written.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase); // the one escape that the server leaves in a path
-            if (name != model.Name) return ApiError.UnknownModel(JsonText.Shorten(name), model.Name);
-            await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, WriteModel);
+            if (All().FirstOrDefault(one => one.Name == name) is not { } named) return ApiError.UnknownModel(JsonText.Shorten(name), model.Names);
+            await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => WriteModel(json, named));
         }
         else
         {
@@ -29,23 +30,31 @@ sealed class ModelsEndpoint(IGenerationEngine engine, ServedModel model) : IEndp
         return null;
     }
 
+    /// <summary>The model, and what adapters make of it.</summary>
+    IEnumerable<ServedModel> All() => model.Adapters.All.Select(model.With).Prepend(model);
+
     void WriteList(Utf8JsonWriter json)
     {
         json.WriteStartObject();
         json.WriteString("object", "list");
         json.WriteStartArray("data");
-        WriteModel(json);
+        foreach (var one in All()) WriteModel(json, one);
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
-    void WriteModel(Utf8JsonWriter json)
+    void WriteModel(Utf8JsonWriter json, ServedModel one)
     {
         json.WriteStartObject();
-        json.WriteString("id", model.Name);
+        json.WriteString("id", one.Name);
         json.WriteString("object", "model");
-        json.WriteNumber("created", model.Created.ToUnixTimeSeconds());
+        json.WriteNumber("created", one.Created.ToUnixTimeSeconds());
         json.WriteString("owned_by", "llamacluster");
+        if (one.Parent is { } parent)
+        {
+            json.WriteString("root", parent);
+            json.WriteString("parent", parent);
+        }
         json.WriteNumber("max_model_len", ContextLimit.Of(model, engine.Status).Tokens);
         json.WriteEndObject();
     }
@@ -66,7 +75,10 @@ sealed class HealthEndpoint : IEndpoint
     }
 }
 
-/// <summary>GET /ready: 200 while the model is loaded on all stages, else 503 and why; and how many workers there are, and what for.</summary>
+/// <summary>
+/// GET /ready: 200 while the model is loaded on all stages, else 503 and why; and how many workers there are, and what for. Where keys are asked for, who
+/// shows none is told no more than whether, which is what probes and load balancers need.
+/// </summary>
 sealed class ReadyEndpoint(IGenerationEngine engine) : IEndpoint
 {
     public async Task<ApiError?> AnswerAsync(HttpContext http)
@@ -77,6 +89,11 @@ sealed class ReadyEndpoint(IGenerationEngine engine) : IEndpoint
         {
             json.WriteStartObject();
             json.WriteBoolean("ready", status.Ready);
+            if (http.Features.Get<ApiCaller>() == ApiCaller.Stranger)
+            {
+                json.WriteEndObject();
+                return;
+            }
             if (!status.Ready) json.WriteString("reason", status.Reason);
             if (status.IsRecovering) json.WriteBoolean("recovering", true);
             if (status.Workers is { } workers) Write(json, workers);

@@ -18,18 +18,22 @@ static class UnknownAddress
         ("messages/count_tokens", "/v1/messages/count_tokens"),
         ("messages", "/v1/messages"),
         ("responses", "/v1/responses"),
+        ("embeddings", "/v1/embeddings"),
         ("models", "/v1/models"),
+        ("cluster/events", "/v1/cluster/events"),
+        ("cluster/plan", "/v1/cluster/plan"),
+        ("cluster", "/v1/cluster"),
         ("detokenize", "/detokenize"),
         ("tokenize", "/tokenize"),
         ("health", "/health"),
         ("ready", "/ready"),
         ("props", "/props"),
+        ("metrics", "/metrics"),
     ];
 
     /// <summary>First words of addresses of other servers, and what is missing here.</summary>
     static readonly Dictionary<string, string> Missing = new(StringComparer.OrdinalIgnoreCase)
     {
-        ["embeddings"] = "Embeddings are",
         ["audio"] = "Audio is",
         ["images"] = "Images are",
         ["moderations"] = "Moderation is",
@@ -41,7 +45,6 @@ static class UnknownAddress
         ["rerank"] = "Ranking is",
         ["score"] = "Scoring is",
         ["completion"] = "llama.cpp's own completion API is",
-        ["infill"] = "Infilling is",
     };
 
     public static Task AnswerAsync(HttpContext http)
@@ -54,9 +57,9 @@ static class UnknownAddress
     static string Hint(string[] parts, HttpRequest request)
     {
         var use = $"use an OpenAI client with the base URL {request.Scheme}://{JsonText.Shorten(request.Host.Value ?? "")}/v1";
-        if (IsOllama(parts)) return $"Of Ollama's API there are /api/chat, /api/generate, /api/tags, /api/show, /api/ps and /api/version; or {use}.";
+        if (IsOllama(parts)) return $"Of Ollama's API there are /api/chat, /api/generate, /api/embed, /api/tags, /api/show, /api/ps and /api/version; or {use}.";
         if (Feature(parts) is { } feature && Missing.TryGetValue(feature, out var what))
-            return $"{what} not supported; there are /v1/chat/completions, /v1/completions, /v1/responses and /v1/messages.";
+            return $"{what} not supported; there are /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages and /v1/embeddings.";
         var path = string.Join('/', parts);
         foreach (var (end, address) in Known)
             if (path.Equals(end, StringComparison.OrdinalIgnoreCase) || path.EndsWith($"/{end}", StringComparison.OrdinalIgnoreCase))

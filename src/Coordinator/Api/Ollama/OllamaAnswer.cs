@@ -14,7 +14,6 @@ sealed class OllamaAnswer(AnswerFacts facts, TimeProvider time, bool isChat) : I
 {
     readonly long _began = time.GetTimestamp();
     readonly Dictionary<int, WholeCall> _calls = [];
-    long? _first;
     ChoiceEnd? _end;
 
     public EventFraming Framing => EventFraming.Lines;
@@ -32,16 +31,16 @@ sealed class OllamaAnswer(AnswerFacts facts, TimeProvider time, bool isChat) : I
 
     public void Write(EventStream events, ChoiceDelta delta)
     {
-        _first ??= time.GetTimestamp();
         foreach (var piece in delta.Pieces) Write(events, piece);
         _end = delta.End ?? _end;
     }
 
-    public void Close(EventStream events)
+    public Task CloseAsync(EventStream events)
     {
         var json = events.Begin();
         WriteLast(json, () => WriteContent(json, "", "", []));
         events.End();
+        return Task.CompletedTask;
     }
 
     public void Fail(EventStream events, ApiError error)
@@ -124,11 +123,12 @@ sealed class OllamaAnswer(AnswerFacts facts, TimeProvider time, bool isChat) : I
     void WriteLast(Utf8JsonWriter json, Action writeContent)
     {
         var (usage, now) = (facts.Usage, time.GetTimestamp());
-        var first = _first ?? now;
+        var first = facts.Run.FirstToken ?? now;
         WriteHead(json);
         writeContent();
         json.WriteBoolean("done", true);
-        json.WriteString("done_reason", _end is { Reason: EndReason.Length } ? "length" : "stop");
+        json.WriteString("done_reason", _end switch { { Reason: EndReason.Length } => "length", { Reason: EndReason.ContentFilter } => "content_filter", _ => "stop" });
+        if (_end is { Verdict: { } verdict }) verdict.WriteTo(json);
         if (!isChat)
         {
             json.WriteStartArray("context");

@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Coordinator.Api.Responses;
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Primitives;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.Ollama;
@@ -12,7 +13,7 @@ namespace LlamaCluster.Coordinator.Api.Ollama;
 sealed class OllamaChatEndpoint(ServedModel model, CompletionResponder responder, TimeProvider time) : IEndpoint
 {
     public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(
-        http, fields => OllamaRules.ReadChat(fields, model), "messages", facts => new OllamaAnswer(facts, time, isChat: true),
+        http, fields => OllamaRules.ReadChat(fields, model), "messages", "chat", facts => new OllamaAnswer(facts, time, isChat: true),
         request => OllamaRules.IsOnlyLoad(request) ? OllamaLoad.AnswerAsync(http, model, time, isChat: true) : null);
 }
 
@@ -20,7 +21,7 @@ sealed class OllamaChatEndpoint(ServedModel model, CompletionResponder responder
 sealed class OllamaGenerateEndpoint(ServedModel model, CompletionResponder responder, TimeProvider time) : IEndpoint
 {
     public Task<ApiError?> AnswerAsync(HttpContext http) => responder.AnswerAsync(
-        http, fields => OllamaRules.ReadGenerate(fields, model), "prompt", facts => new OllamaAnswer(facts, time, isChat: false),
+        http, fields => OllamaRules.ReadGenerate(fields, model), "prompt", "text_completion", facts => new OllamaAnswer(facts, time, isChat: false),
         request => OllamaRules.IsOnlyLoad(request) ? OllamaLoad.AnswerAsync(http, model, time, isChat: false) : null);
 }
 
@@ -81,22 +82,23 @@ sealed class OllamaModelsEndpoint(IGenerationEngine engine, ServedModel model) :
         {
             json.WriteStartObject();
             json.WriteStartArray("models");
-            if (!loadedOnly || status.Ready) WriteModel(json, loadedOnly, ContextLimit.Of(model, status).Tokens);
+            if (!loadedOnly || status.Ready)
+                foreach (var one in model.Adapters.All.Select(model.With).Prepend(model)) WriteModel(json, one, loadedOnly, ContextLimit.Of(model, status).Tokens);
             json.WriteEndArray();
             json.WriteEndObject();
         });
         return null;
     }
 
-    void WriteModel(Utf8JsonWriter json, bool isLoaded, int context)
+    static void WriteModel(Utf8JsonWriter json, ServedModel one, bool isLoaded, int context)
     {
         json.WriteStartObject();
-        json.WriteString("name", model.Name);
-        json.WriteString("model", model.Name);
-        if (!isLoaded) json.WriteString("modified_at", model.Created.UtcDateTime);
-        json.WriteNumber("size", model.Size.Bytes);
-        json.WriteString("digest", model.Digest[(model.Digest.LastIndexOf(':') + 1)..]);
-        OllamaDetails.Write(json, model);
+        json.WriteString("name", one.Name);
+        json.WriteString("model", one.Name);
+        if (!isLoaded) json.WriteString("modified_at", one.Created.UtcDateTime);
+        json.WriteNumber("size", one.Size.Bytes);
+        json.WriteString("digest", one.Digest[(one.Digest.LastIndexOf(':') + 1)..]);
+        OllamaDetails.Write(json, one);
         if (isLoaded)
         {
             json.WriteString("expires_at", Never);
@@ -108,7 +110,7 @@ sealed class OllamaModelsEndpoint(IGenerationEngine engine, ServedModel model) :
 }
 
 /// <summary>POST /api/show: what there is to know of a model.</summary>
-sealed class OllamaShowEndpoint(IGenerationEngine engine, ServedModel model, RequestReader reader) : IEndpoint
+sealed class OllamaShowEndpoint(IGenerationEngine engine, ServedModel model, RequestReader reader, ApiOptions options) : IEndpoint
 {
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
@@ -137,6 +139,7 @@ sealed class OllamaShowEndpoint(IGenerationEngine engine, ServedModel model, Req
         OllamaDetails.Write(json, model);
         json.WriteStartObject("model_info");
         json.WriteString("general.architecture", "llama");
+        if (model.HiddenSize > 0) json.WriteNumber("llama.embedding_length", model.HiddenSize);
         json.WriteString("general.basename", model.Name);
         json.WriteNumber("general.parameter_count", model.Size.Parameters);
         json.WriteNumber("llama.context_length", ContextLimit.Of(model, engine.Status).Tokens);
@@ -144,6 +147,7 @@ sealed class OllamaShowEndpoint(IGenerationEngine engine, ServedModel model, Req
         json.WriteEndObject();
         json.WriteStartArray("capabilities");
         json.WriteStringValue("completion");
+        if (options.Pooling != Pooling.None) json.WriteStringValue("embedding");
         if (model.Template is not null) json.WriteStringValue("tools");
         if (model.Template is { KnowsReasoning: true }) json.WriteStringValue("thinking");
         json.WriteEndArray();
@@ -157,7 +161,7 @@ static class OllamaDetails
     public static void Write(Utf8JsonWriter json, ServedModel model)
     {
         json.WriteStartObject("details");
-        json.WriteString("parent_model", "");
+        json.WriteString("parent_model", model.Parent ?? "");
         json.WriteString("format", "gguf");
         json.WriteString("family", "llama");
         json.WriteStartArray("families");
@@ -169,11 +173,9 @@ static class OllamaDetails
     }
 }
 
-/// <summary>Addresses of Ollama's that are for keeping models on its own disk, and those for vectors, which there are not.</summary>
+/// <summary>Addresses of Ollama's that are for keeping models on its own disk.</summary>
 sealed class OllamaMissingEndpoint : IEndpoint
 {
     public Task<ApiError?> AnswerAsync(HttpContext http) => Task.FromResult<ApiError?>(ApiError.NotImplemented(
-        http.Request.Path.Value!.Contains("embed", StringComparison.OrdinalIgnoreCase)
-            ? "Embeddings are not supported yet."
-            : "Models are not managed through the API: a coordinator serves the one model that it was started with (--model)."));
+        "Models are not managed through the API: a coordinator serves the one model that it was started with (--model)."));
 }

@@ -31,7 +31,6 @@ static class OllamaRules
     public static CompletionRequest ReadGenerate(FieldReader fields, ServedModel model)
     {
         ReadShared(fields, model);
-        fields.Neutral("suffix", Neutral.EmptyText, "is not supported: text is only continued at its end");
         fields.Neutral("images", Neutral.EmptyList, "is not supported: this is a text model");
         fields.Neutral("template", Neutral.EmptyText, "is not supported: the model's own template is used; with \"raw\" none is");
         var think = ReadThink(fields, model);
@@ -42,8 +41,17 @@ static class OllamaRules
         RawPrompt prompt = raw
             ? new RawPrompt.Text(system.Length > 0 ? $"{system}\n\n{words}" : words) { Before = before }
             : new RawPrompt.Chat(Conversation(system, words), AddGenerationPrompt: true) { Variables = think.Variables, Before = before };
-        var settings = Settings(fields, model) with { KeepsIds = true };
-        return new CompletionRequest([prompt], AddSpecialTokens: raw && before.Count == 0, Echo: false, settings) { MayReason = think.May };
+        var asked = fields.Text("suffix") is { Length: > 0 } ? ReadInfill(fields, model, words) : [prompt];
+        var settings = InfillRules.End(Settings(fields, model) with { KeepsIds = true }, model, asked);
+        return new CompletionRequest(asked, AddSpecialTokens: raw && before.Count == 0, Echo: false, settings) { MayReason = think.May };
+    }
+
+    /// <summary>As in Ollama's templates of models that fill in, a suffix leaves no room for a conversation.</summary>
+    static IReadOnlyList<RawPrompt> ReadInfill(FieldReader fields, ServedModel model, string words)
+    {
+        fields.Hint("system", Neutral.EmptyText, "has no effect beside 'suffix'");
+        fields.Neutral("context", Neutral.EmptyList, "cannot be gone on from with 'suffix'");
+        return InfillRules.Apply(fields, model, [new RawPrompt.Text(words)]);
     }
 
     /// <summary>A request without words only asks to load the model, or to unload it.</summary>
@@ -59,7 +67,8 @@ static class OllamaRules
     public static void ReadModel(FieldReader fields, string name, ServedModel model)
     {
         if (fields.Find(name) is null) fields.Refuse(name, $"'{name}' is required.");
-        if (fields.Text(name) is { } asked && !IsServed(asked, model)) fields.RefuseModel(asked, model);
+        if (fields.Text(name) is { } asked && !IsServed(asked, model))
+            fields.NameAdapter(asked.EndsWith(DefaultTag, StringComparison.Ordinal) && model.Adapters.Find(asked) is null ? asked[..^DefaultTag.Length] : asked, model);
     }
 
     public static bool IsServed(string asked, ServedModel model) => asked == model.Name || asked == model.Name + DefaultTag;

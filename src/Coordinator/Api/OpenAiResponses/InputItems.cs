@@ -4,9 +4,15 @@ using LlamaCluster.Coordinator.Api.Reading;
 
 namespace LlamaCluster.Coordinator.Api.OpenAiResponses;
 
-/// <summary>Reads the field "input" of /v1/responses: a text, or items of messages, calls, results and reasoning. Each item gets an id if it has none.</summary>
-sealed class InputItems(ServedModel model, ResponseStore store)
+/// <summary>
+/// Reads the field "input" of /v1/responses: a text, or items of messages, calls, results and reasoning, or names of those that are kept. Each item gets an
+/// id if it has none.
+/// </summary>
+sealed class InputItems(ServedModel model, ResponseIds ids)
 {
+    /// <summary>Type of an item that only names another.</summary>
+    public const string Reference = "item_reference";
+
     public JsonArray Read(FieldReader fields)
     {
         var items = new JsonArray();
@@ -54,10 +60,8 @@ sealed class InputItems(ServedModel model, ResponseStore store)
                 });
             case "reasoning":
                 return ReadReasoning(item, id);
-            case "item_reference":
-                if (id is not null && store.FindItem(id) is { } found) return (JsonObject)found.DeepClone();
-                item.Refuse("id", $"'{item.PathOf("id")}' is no item of a response that is kept: send the item itself.");
-                return null;
+            case Reference:
+                return new JsonObject { ["type"] = Reference, ["id"] = id };
             case var type:
                 item.Refuse("type", $"'{item.PathOf("type")}' must be message, function_call, function_call_output, reasoning or item_reference, "
                     + $"not '{JsonText.Shorten(type)}': this server runs no tools itself.");
@@ -65,7 +69,7 @@ sealed class InputItems(ServedModel model, ResponseStore store)
         }
     }
 
-    static JsonObject ReadMessage(FieldReader item)
+    JsonObject ReadMessage(FieldReader item)
     {
         item.Bookkeeping("phase");
         var role = item.Text("role");
@@ -118,28 +122,25 @@ sealed class InputItems(ServedModel model, ResponseStore store)
         return fields.Text(name);
     }
 
-    static JsonObject Message(string? role, string part, string? text)
+    JsonObject Message(string? role, string part, string? text)
     {
         var content = new JsonObject { ["type"] = part, ["text"] = text };
         if (part == "output_text") content["annotations"] = new JsonArray();
         return WithId("msg", null, new JsonObject { ["type"] = "message", ["status"] = "completed", ["role"] = role, ["content"] = new JsonArray(content) });
     }
 
-    static JsonObject WithId(string prefix, string? id, JsonObject item)
+    JsonObject WithId(string prefix, string? id, JsonObject item)
     {
-        item["id"] = id ?? (string?)item["id"] ?? $"{prefix}_{Guid.NewGuid():N}";
+        item["id"] = id ?? (string?)item["id"] ?? ids.NextItem(prefix);
         return item;
     }
 }
 
 /// <summary>Makes of items the messages that chat templates take: calls that stand side by side are one message of the assistant, with its words.</summary>
-sealed class ItemConversation
+/// <param name="messages">The conversation so far; the items' messages are added to it.</param>
+sealed class ItemConversation(JsonArray messages)
 {
     string? _reasoning;
-
-    public JsonArray Messages { get; } = [];
-
-    public void AddSystem(string text) => Messages.Add((JsonNode)new JsonObject { ["role"] = "system", ["content"] = text });
 
     public void Add(JsonArray items)
     {
@@ -162,7 +163,7 @@ sealed class ItemConversation
                 });
                 break;
             case "function_call_output":
-                Messages.Add((JsonNode)new JsonObject { ["role"] = "tool", ["tool_call_id"] = (string?)item["call_id"], ["content"] = (string?)item["output"] });
+                messages.Add((JsonNode)new JsonObject { ["role"] = "tool", ["tool_call_id"] = (string?)item["call_id"], ["content"] = (string?)item["output"] });
                 break;
             case "reasoning":
                 _reasoning = TextOf(item);
@@ -171,7 +172,7 @@ sealed class ItemConversation
                 var role = (string?)item["role"] is "developer" ? "system" : (string?)item["role"];
                 var words = new JsonObject { ["role"] = role, ["content"] = TextOf(item) };
                 if (role == "assistant") TakeReasoning(words);
-                Messages.Add((JsonNode)words);
+                messages.Add((JsonNode)words);
                 break;
         }
     }
@@ -179,10 +180,10 @@ sealed class ItemConversation
     /// <summary>The assistant's message that a call belongs to: the last one, or a new one.</summary>
     JsonObject Assistant()
     {
-        if (Messages.LastOrDefault() is JsonObject last && (string?)last["role"] == "assistant") return last;
+        if (messages.LastOrDefault() is JsonObject last && (string?)last["role"] == "assistant") return last;
         var message = new JsonObject { ["role"] = "assistant", ["content"] = null };
         TakeReasoning(message);
-        Messages.Add((JsonNode)message);
+        messages.Add((JsonNode)message);
         return message;
     }
 

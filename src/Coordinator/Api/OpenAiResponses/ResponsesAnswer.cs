@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Api.Responses;
+using LlamaCluster.Sessions.Responses;
 using LlamaCluster.Text.Answers;
 
 namespace LlamaCluster.Coordinator.Api.OpenAiResponses;
@@ -11,26 +12,29 @@ namespace LlamaCluster.Coordinator.Api.OpenAiResponses;
 /// OpenAI's response object, and its stream of numbered events: each output item is added, grows by deltas, and is done. A complete response is kept
 /// if its request wants it. See https://platform.openai.com/docs/api-reference/responses-streaming.
 /// </summary>
-sealed class ResponsesAnswer(AnswerFacts facts, ResponsesRequest request, ResponseStore store) : IAnswerForm
+sealed class ResponsesAnswer(AnswerFacts facts, ResponsesRequest request, CallersResponses store) : IAnswerForm
 {
-    readonly string _id = $"resp_{facts.Unique}";
+    readonly ResponseIds _ids = request.Ids;
     readonly JsonArray _output = [];
     readonly StringBuilder _written = new();   // of the item that is open
     JsonObject? _item;
     int _number;
     ChoiceEnd? _end;
+    JsonObject? _whole;
 
-    public void WriteWhole(Utf8JsonWriter json, IReadOnlyList<WholeChoice> choices)
+    public string Id => _ids.Response;
+
+    public async Task PrepareAsync(IReadOnlyList<WholeChoice> choices)
     {
         var choice = choices[0];
         if (choice.Reasoning.Length > 0) _output.Add((JsonNode)Finish(NewReasoning(), choice.Reasoning));
         if (choice.Text.Length > 0 || choice.Calls.Count == 0) _output.Add((JsonNode)Finish(NewMessage(), choice.Text));
         foreach (var call in choice.Calls) _output.Add((JsonNode)Finish(NewCall(call.Id, call.Name), call.Arguments));
         _end = choice.End;
-        var response = Ended();
-        Keep(response);
-        response.WriteTo(json);
+        _whole = await EndAsync();
     }
+
+    public void WriteWhole(Utf8JsonWriter json, IReadOnlyList<WholeChoice> choices) => _whole!.WriteTo(json);
 
     public void Open(EventStream events)
     {
@@ -44,12 +48,11 @@ sealed class ResponsesAnswer(AnswerFacts facts, ResponsesRequest request, Respon
         _end = delta.End ?? _end;
     }
 
-    public void Close(EventStream events)
+    public async Task CloseAsync(EventStream events)
     {
         if (_item is null && _output.Count == 0) Begin(events, NewMessage());
         End(events);
-        var response = Ended();
-        Keep(response);
+        var response = await EndAsync();
         Write(events, $"response.{(string?)response["status"]}", json => WriteResponse(json, response));
     }
 
@@ -190,15 +193,15 @@ sealed class ResponsesAnswer(AnswerFacts facts, ResponsesRequest request, Respon
 
     static string? KindOf(JsonObject? item) => (string?)item?["type"];
 
-    static JsonObject NewMessage() => New("msg", "message", ("role", "assistant"), ("content", new JsonArray()));
+    JsonObject NewMessage() => New("msg", "message", ("role", "assistant"), ("content", new JsonArray()));
 
-    static JsonObject NewReasoning() => New("rs", "reasoning", ("summary", new JsonArray()), ("content", new JsonArray()));
+    JsonObject NewReasoning() => New("rs", "reasoning", ("summary", new JsonArray()), ("content", new JsonArray()));
 
-    static JsonObject NewCall(string callId, string name) => New("fc", "function_call", ("call_id", callId), ("name", name), ("arguments", ""));
+    JsonObject NewCall(string callId, string name) => New("fc", "function_call", ("call_id", callId), ("name", name), ("arguments", ""));
 
-    static JsonObject New(string prefix, string type, params (string Name, JsonNode? Value)[] fields)
+    JsonObject New(string prefix, string type, params (string Name, JsonNode? Value)[] fields)
     {
-        var item = new JsonObject { ["id"] = $"{prefix}_{Guid.NewGuid():N}", ["type"] = type, ["status"] = "in_progress" };
+        var item = new JsonObject { ["id"] = _ids.NextItem(prefix), ["type"] = type, ["status"] = "in_progress" };
         foreach (var (name, value) in fields) item[name] = value;
         return item;
     }
@@ -215,13 +218,28 @@ sealed class ResponsesAnswer(AnswerFacts facts, ResponsesRequest request, Respon
         ? new() { ["type"] = "reasoning_text", ["text"] = text }
         : new() { ["type"] = "output_text", ["text"] = text, ["annotations"] = new JsonArray(), ["logprobs"] = new JsonArray() };
 
-    /// <summary>The response when all of its output is there.</summary>
+    /// <summary>The response when all of its output is there. It is kept before the client knows of its end; if that is not possible, it says so.</summary>
+    async Task<JsonObject> EndAsync()
+    {
+        var response = Ended();
+        if (!request.Store) return response;
+        var history = facts.History();
+        var kept = new ResponseState(
+            Id, "", facts.Created, response.ToJsonString(), request.Input.ToJsonString(), request.Instructions is { Length: > 0 } ? 1 : 0, history)
+        {
+            Begun = request.Completion.Before!.Created,
+        };
+        if (!await store.TryKeepAsync(kept)) response["store"] = false;
+        return response;
+    }
+
     JsonObject Ended()
     {
-        var isCut = _end is { Reason: EndReason.Length };
+        var isFiltered = _end is { Reason: EndReason.ContentFilter };
+        var isCut = isFiltered || _end is { Reason: EndReason.Length };
         if (isCut && _output.LastOrDefault() is JsonObject last) last["status"] = "incomplete";
         var response = Object(isCut ? "incomplete" : "completed");
-        if (isCut) response["incomplete_details"] = new JsonObject { ["reason"] = "max_output_tokens" };
+        if (isCut) response["incomplete_details"] = new JsonObject { ["reason"] = isFiltered ? "content_filter" : "max_output_tokens" };
         var usage = facts.Usage;
         response["usage"] = new JsonObject
         {
@@ -238,7 +256,7 @@ sealed class ResponsesAnswer(AnswerFacts facts, ResponsesRequest request, Respon
     {
         var response = new JsonObject
         {
-            ["id"] = _id,
+            ["id"] = Id,
             ["object"] = "response",
             ["created_at"] = facts.Created.ToUnixTimeSeconds(),
             ["status"] = status,
@@ -251,10 +269,5 @@ sealed class ResponsesAnswer(AnswerFacts facts, ResponsesRequest request, Respon
         };
         foreach (var (name, value) in request.Repeated) response[name] = value?.DeepClone();
         return response;
-    }
-
-    void Keep(JsonObject response)
-    {
-        if (request.Store) store.Add(new StoredResponse(_id, response, request.Input, request.PreviousId));
     }
 }

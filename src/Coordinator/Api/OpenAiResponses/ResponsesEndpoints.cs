@@ -3,34 +3,41 @@ using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Api.Answering;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Responses;
+using LlamaCluster.Sessions.Responses;
 using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.OpenAiResponses;
 
 /// <summary>POST /v1/responses</summary>
-sealed class ResponsesEndpoint(ServedModel model, CompletionResponder responder, ResponseStore store) : IEndpoint
+sealed class ResponsesEndpoint(ServedModel model, CompletionResponder responder, ResponseDirectory directory, TimeProvider time) : IEndpoint
 {
-    readonly ResponsesRules _rules = new(model, store);
-
     public Task<ApiError?> AnswerAsync(HttpContext http)
     {
         ResponsesRequest? request = null;
+        var stored = new CallersResponses(directory, http);
         return responder.AnswerAsync(
-            http, fields => (request = _rules.Read(fields)).Completion, "input", facts => new ResponsesAnswer(facts, request!, store));
+            http, fields => (request = new ResponsesRules(model).Read(fields)).Completion, "input", "chat",
+            facts => new ResponsesAnswer(facts, request!, stored),
+            complete: async read =>
+            {
+                if ((await new ResponseConversation(stored, time).FollowAsync(request!)).Failed(out var wrong, out var whole)) return wrong;
+                request = whole;
+                return whole.Completion;
+            });
     }
 }
 
 /// <summary>GET and DELETE /v1/responses/{id}</summary>
-sealed class StoredResponseEndpoint(ResponseStore store) : IEndpoint
+sealed class StoredResponseEndpoint(ResponseDirectory directory) : IEndpoint
 {
     public const string Id = "id";
 
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
-        var id = (string)http.Request.RouteValues[Id]!;
+        var (id, stored) = ((string)http.Request.RouteValues[Id]!, new CallersResponses(directory, http));
         if (HttpMethods.IsDelete(http.Request.Method))
         {
-            if (!store.Delete(id)) return ApiError.UnknownResponse(JsonText.Shorten(id), null);
+            if (await stored.DeleteAsync(id) is { } problem) return problem;
             await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json =>
             {
                 json.WriteStartObject();
@@ -41,14 +48,14 @@ sealed class StoredResponseEndpoint(ResponseStore store) : IEndpoint
             });
             return null;
         }
-        if (store.Find(id) is not { } stored) return ApiError.UnknownResponse(JsonText.Shorten(id), null);
-        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => stored.Response.WriteTo(json));
+        if ((await stored.FindAsync(id, null)).Failed(out var unknown, out var found)) return unknown;
+        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => JsonNode.Parse(found.Response)!.WriteTo(json));
         return null;
     }
 }
 
 /// <summary>GET /v1/responses/{id}/input_items: what the client had sent, the latest first unless it asks for another order.</summary>
-sealed class InputItemsEndpoint(ResponseStore store) : IEndpoint
+sealed class InputItemsEndpoint(ResponseDirectory directory) : IEndpoint
 {
     const int UsualLimit = 20;
     const int HighestLimit = 100;
@@ -56,14 +63,15 @@ sealed class InputItemsEndpoint(ResponseStore store) : IEndpoint
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
         var id = (string)http.Request.RouteValues[StoredResponseEndpoint.Id]!;
-        if (store.Find(id) is not { } stored) return ApiError.UnknownResponse(JsonText.Shorten(id), null);
+        if ((await new CallersResponses(directory, http).FindAsync(id, null)).Failed(out var unknown, out var found)) return unknown;
         var query = http.Request.Query;
         var limit = UsualLimit;
         if (query.TryGetValue("limit", out var asked) && (!int.TryParse(asked, out limit) || limit is < 1 or > HighestLimit))
             return ApiError.Invalid("limit", $"'limit' must be a whole number between 1 and {HighestLimit}.");
         var order = query["order"].ToString();
         if (order is not ("" or "asc" or "desc")) return ApiError.Invalid("order", "'order' must be \"asc\" or \"desc\".");
-        var items = order == "asc" ? stored.Input.ToList() : [.. stored.Input.Reverse()];
+        List<JsonNode?> items = [.. JsonNode.Parse(found.Input)!.AsArray()];
+        if (order != "asc") items.Reverse();
         if (query["after"].ToString() is { Length: > 0 } after) items = [.. items.SkipWhile(item => IdOf(item) != after).Skip(1)];
         await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => Write(json, [.. items.Take(limit)], items.Count > limit));
         return null;

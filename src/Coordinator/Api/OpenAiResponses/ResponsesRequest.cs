@@ -11,16 +11,16 @@ namespace LlamaCluster.Coordinator.Api.OpenAiResponses;
 /// A request to OpenAI's /v1/responses: what is generated, and what of it the response repeats.
 /// See https://platform.openai.com/docs/api-reference/responses.
 /// </summary>
+/// <param name="Completion">Its prompt is empty until <see cref="ResponseConversation"/> has put it behind what was said before.</param>
+/// <param name="Ids">Of the response and its items.</param>
 /// <param name="Input">The items that came with it, each with an id.</param>
 /// <param name="Repeated">Fields of the response object that are the request's, by name.</param>
-sealed record ResponsesRequest(CompletionRequest Completion, JsonArray Input, string? PreviousId, bool Store, JsonObject Repeated);
+sealed record ResponsesRequest(
+    CompletionRequest Completion, ResponseIds Ids, JsonArray Input, string? Instructions, string? PreviousId, bool Store, JsonObject Repeated);
 
 /// <summary>Reads the body of /v1/responses: every field is honoured, reported as ignored, or refused by name.</summary>
-sealed class ResponsesRules(ServedModel model, ResponseStore store)
+sealed class ResponsesRules(ServedModel model)
 {
-    /// <summary>Responses that one can go on from, one behind the other.</summary>
-    const int LongestChain = 1024;
-
     static readonly string[] Bookkeeping = ["metadata", "prompt_cache_key", "safety_identifier"];
 
     static readonly (string Name, Func<JsonElement, bool> ChangesNothing, string Reason)[] Hints =
@@ -50,16 +50,16 @@ sealed class ResponsesRules(ServedModel model, ResponseStore store)
         foreach (var (name, changesNothing, reason) in Hints) fields.Hint(name, changesNothing, reason);
         foreach (var (name, changesNothing, reason) in Others) fields.Neutral(name, changesNothing, reason);
         var previous = fields.Text("previous_response_id");
-        var input = new InputItems(model, store).Read(fields);
+        var ids = new ResponseIds();
+        var input = new InputItems(model, ids).Read(fields);
         var instructions = fields.Find("instructions") is { ValueKind: JsonValueKind.Array } ? null : fields.Text("instructions");
         if (fields.Find("instructions") is { ValueKind: JsonValueKind.Array }) fields.Refuse("instructions", "'instructions' must be a string.");
         var tools = ToolRules.ReadFlat(fields);
         var keep = fields.Flag("store", otherwise: true);
         var settings = ReadSettings(fields);
-        var messages = fields.Error is null ? MakeMessages(fields, instructions, previous, input) : [];
-        var prompt = new RawPrompt.Chat(messages, AddGenerationPrompt: true) { Tools = tools };
+        var prompt = new RawPrompt.Chat([], AddGenerationPrompt: true) { Tools = tools };
         var completion = new CompletionRequest([prompt], AddSpecialTokens: false, Echo: false, settings) { Tools = tools, MayReason = true };
-        return new ResponsesRequest(completion, input, previous, keep, ReadRepeated(fields, settings, instructions, previous, keep));
+        return new ResponsesRequest(completion, ids, input, instructions, previous, keep, ReadRepeated(fields, settings, instructions, previous, keep));
     }
 
     GenerationSettings ReadSettings(FieldReader fields)
@@ -114,33 +114,6 @@ sealed class ResponsesRules(ServedModel model, ResponseStore store)
         }
         text.ReportUnread();
         return grammar;
-    }
-
-    /// <summary>What was said before, back to the first response, and what is said now. Instructions hold for one response only.</summary>
-    JsonArray MakeMessages(FieldReader fields, string? instructions, string? previous, JsonArray input)
-    {
-        var chain = new Stack<StoredResponse>();
-        for (var id = previous; id is not null; id = chain.Peek().PreviousId)
-        {
-            if (store.Find(id) is not { } stored)
-            {
-                fields.Refuse(ApiError.UnknownResponse(id, "previous_response_id"));
-                return [];
-            }
-            chain.Push(stored);
-            if (chain.Count < LongestChain) continue;
-            fields.Refuse("previous_response_id", $"More than {LongestChain} responses follow each other; begin a new conversation.");
-            return [];
-        }
-        var conversation = new ItemConversation();
-        if (instructions is { Length: > 0 }) conversation.AddSystem(instructions);
-        foreach (var stored in chain)
-        {
-            conversation.Add(stored.Input);
-            conversation.Add(stored.Output);
-        }
-        conversation.Add(input);
-        return conversation.Messages;
     }
 
     static JsonObject ReadRepeated(FieldReader fields, GenerationSettings settings, string? instructions, string? previous, bool keep) => new()

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Api.Reading;
@@ -133,13 +134,23 @@ sealed class FieldReader
         return null;
     }
 
-    /// <summary>The field "model": the one model that is served, or absent.</summary>
+    /// <summary>The adapter that the request names in the model's place; null: none. Known to the reader of the body.</summary>
+    public ServedAdapter? Adapter { get; private set; }
+
+    /// <summary>The field "model": the one model that is served, one of its adapters, or absent.</summary>
     public void Model(ServedModel model)
     {
-        if (Text("model") is { } asked && asked != model.Name) RefuseModel(asked, model);
+        if (Text("model") is { } asked && asked != model.Name) NameAdapter(asked, model);
     }
 
-    public void RefuseModel(string asked, ServedModel model) => _findings.Add(ApiError.UnknownModel(JsonText.Shorten(asked), model.Name));
+    /// <summary>The request asks for an adapter, or for what there is not.</summary>
+    public void NameAdapter(string asked, ServedModel model)
+    {
+        var named = model.Adapters.Find(asked);
+        if (named is null) _findings.Add(ApiError.UnknownModel(JsonText.Shorten(asked), model.Names));
+        else if (Adapter is not null && Adapter != named) Refuse("model", $"The request names two adapters, '{Adapter.Name}' and '{named.Name}'.");
+        Adapter = named;
+    }
 
     /// <summary>An element of a list of token ids; 0 after refusing it.</summary>
     public int TokenId(string name, JsonElement element, int vocabulary)

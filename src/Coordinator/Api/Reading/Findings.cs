@@ -43,5 +43,5 @@ sealed class Findings(bool strict)
     }
 
     /// <summary>Headers and log lines take visible ASCII; a comma would part a name in two.</summary>
-    static string Plain(string name) => string.Concat(name.Select(letter => letter is > ' ' and <= '~' and not ',' ? letter : '?'));
+    public static string Plain(string name) => string.Concat(name.Select(letter => letter is > ' ' and <= '~' and not ',' ? letter : '?'));
 }

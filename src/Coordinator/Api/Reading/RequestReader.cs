@@ -52,12 +52,27 @@ sealed partial class RequestReader(ApiOptions options, BodyBudget budget, ILogge
         response.Headers[Adjusted] = before.Length == 0 ? $"{field}={value}" : $"{before}, {field}={value}";
     }
 
+    /// <summary>Reports names within a field that have no effect, as fields are reported.</summary>
+    /// <returns>Not null where such names are refused.</returns>
+    public ApiError? Ignore(HttpResponse response, string field, IReadOnlyList<string> names)
+    {
+        if (names.Count == 0) return null;
+        if (options.StrictFields) return ApiError.Invalid(field, $"'{field}' has a schema with '{names[0]}', which is no keyword.", "unknown_parameter");
+        Report(response, [.. names.Select(name => $"{field}:{Findings.Plain(name)}")]);
+        return null;
+    }
+
     void Report(HttpResponse response, Findings findings)
     {
         if (findings.Adjusted.Count > 0) response.Headers[Adjusted] = string.Join(", ", findings.Adjusted);
-        if (findings.Ignored.Count == 0) return;
-        response.Headers[Ignored] = string.Join(", ", findings.Ignored);
-        foreach (var name in findings.Ignored)
+        if (findings.Ignored.Count > 0) Report(response, findings.Ignored);
+    }
+
+    void Report(HttpResponse response, IReadOnlyCollection<string> ignored)
+    {
+        var before = response.Headers[Ignored].ToString();
+        response.Headers[Ignored] = string.Join(", ", before.Length == 0 ? ignored : ignored.Prepend(before));
+        foreach (var name in ignored)
         {
             if (_logged.ContainsKey(name) || _logged.Count >= MostLogged || !_logged.TryAdd(name, true)) continue;
             LogIgnored(name, response.HttpContext.Request.Path, Ignored);

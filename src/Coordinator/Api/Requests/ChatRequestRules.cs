@@ -13,7 +13,7 @@ static class ChatRequestRules
     public static CompletionRequest Read(FieldReader fields, ServedModel model)
     {
         fields.Model(model);
-        OtherFields.ReadShared(fields);
+        OtherFields.ReadShared(fields, model);
         OtherFields.ReadChat(fields);
         var prompt = ReadPrompt(fields, model);
         var addSpecialTokens = fields.Flag("add_special_tokens");
@@ -42,7 +42,8 @@ static class ChatRequestRules
     public static bool IsWordsOfAssistant(JsonArray messages)
         => messages.LastOrDefault() is JsonObject last && (string?)last["role"] == "assistant" && last["tool_calls"] is null;
 
-    static Dictionary<string, JsonNode?> ReadVariables(FieldReader fields)
+    /// <summary>Further variables of the chat template.</summary>
+    public static Dictionary<string, JsonNode?> ReadVariables(FieldReader fields)
     {
         var variables = new Dictionary<string, JsonNode?>();
         if (fields.Fields("chat_template_kwargs") is not { } given) return variables;

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Primitives;
+using LlamaCluster.Sessions.Grains;
 using LlamaCluster.Text.Grammars;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
@@ -16,6 +18,21 @@ sealed record CompletionRequest(IReadOnlyList<RawPrompt> Prompts, bool AddSpecia
 
     /// <summary>Answers are told apart into reasoning and words for the user, where the model reasons.</summary>
     public bool MayReason { get; init; }
+
+    /// <summary>The prompts are embedded, and nothing is generated.</summary>
+    public bool IsEmbedding => Settings.Sampling.Pooling != Pooling.None;
+
+    /// <summary>A prompt that is too long for the context loses its end, instead of being refused.</summary>
+    public bool CutsPrompts { get; init; }
+
+    /// <summary>
+    /// The conversation that a chat goes on from, whose ids are kept where the prompt begins with it, and whose answer is taken down; nothing of it changes.
+    /// Null: nobody goes on from the answer.
+    /// </summary>
+    public SessionState? Before { get; init; }
+
+    /// <summary>What changes the model for this request; null: nothing.</summary>
+    public ServedAdapter? Adapter { get; init; }
 
     /// <summary>What it says of a session.</summary>
     public SessionRequest Session { get; init; } = SessionRequest.None;
@@ -51,9 +68,23 @@ abstract record RawPrompt
 
     public sealed record Text(string Written) : RawPrompt;
 
+    /// <summary>What belongs between two texts is asked for.</summary>
+    /// <param name="Prefix">The text that comes first, with the beginning of what is asked for.</param>
+    public sealed record Infill(string Prefix, string Suffix) : RawPrompt
+    {
+        /// <summary>Other texts of the same project, the least important first.</summary>
+        public IReadOnlyList<InfillFile> Files { get; init; } = [];
+
+        /// <summary>What is too long for the context is cut: the files, then the prefix at its start and the suffix at its end. Else it is refused.</summary>
+        public bool Cuts { get; init; }
+    }
+
     /// <param name="Ids">All in the vocabulary.</param>
     public sealed record Tokens(IReadOnlyList<int> Ids) : RawPrompt;
 }
+
+/// <param name="Name">Empty: it has none.</param>
+sealed record InfillFile(string Name, string Text);
 
 /// <summary>A prompt that the model can read.</summary>
 /// <param name="Text">What /v1/completions echoes: the prompt as given, or what its ids stand for. Empty for ids that nobody wants echoed.</param>

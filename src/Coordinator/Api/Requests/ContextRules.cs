@@ -28,23 +28,27 @@ sealed record ContextLimit(int Tokens, string Why)
 }
 
 /// <summary>Prompt and answer must fit the context together.</summary>
+/// <param name="answers">Whether there is an answer; else the prompt may have the whole context.</param>
 /// <param name="strict">An answer length that does not fit is refused; else it is lowered.</param>
-sealed class ContextRules(ServedModel model, ContextLimit limit, bool strict)
+sealed class ContextRules(ServedModel model, ContextLimit limit, bool strict, bool answers = true)
 {
+    readonly int _most = answers ? limit.Tokens - 1 : limit.Tokens;   // of a prompt
+    readonly string _noRoom = answers ? ", which leaves no room for an answer" : "";
+
     /// <summary>
     /// Refuses a text that cannot fit, whatever tokens it becomes, without encoding it. White space is not counted, because some tokens
     /// take in all of it that stands beside them.
     /// </summary>
     public ApiError? CheckText(string text, string field)
     {
-        var most = (limit.Tokens - 1L) * model.LongestToken;
+        var most = (long)_most * model.LongestToken;
         if (Encoding.UTF8.GetByteCount(text) <= most) return null;
         var bytes = Encoding.UTF8.GetByteCount(text) - text.Where(char.IsWhiteSpace).Sum(space => Encoding.UTF8.GetByteCount([space]));
         if (bytes <= most) return null;
         var least = (bytes + model.LongestToken - 1) / model.LongestToken;
         return ApiError.ContextExceeded(field,
             $"{limit}, but the prompt has {bytes} bytes besides white space. They are {least} tokens or more, as no token has more than "
-            + $"{model.LongestToken} bytes, which leaves no room for an answer. {WhatToDo}");
+            + $"{model.LongestToken} bytes{_noRoom}. {WhatToDo}");
     }
 
     public ApiError? Check(IReadOnlyList<int> prompt, GenerationSettings settings, string field)
@@ -52,8 +56,8 @@ sealed class ContextRules(ServedModel model, ContextLimit limit, bool strict)
         var context = limit.Tokens;
         if (prompt.Count == 0)
             return ApiError.Invalid(field, $"'{field}' is empty: the model needs at least one token to continue.");
-        if (prompt.Count >= context)
-            return ApiError.ContextExceeded(field, $"{limit}, but the prompt has {prompt.Count}, which leaves no room for an answer. {WhatToDo}");
+        if (prompt.Count > _most)
+            return ApiError.ContextExceeded(field, $"{limit}, but the prompt has {prompt.Count}{_noRoom}. {WhatToDo}");
         if (strict && settings.MaxTokens is { } asked && (long)prompt.Count + asked > context)
             return ApiError.ContextExceeded(field,
                 $"{limit}, but {(long)prompt.Count + asked} were asked for: {prompt.Count} in the prompt "

@@ -12,10 +12,16 @@ static class MessageRules
 {
     public static JsonArray Read(FieldReader fields, ServedModel model)
     {
-        var messages = new JsonArray();
         if (fields.Find("messages") is null) fields.Refuse("messages", "'messages' is required.");
+        if (fields.List("messages", ApiLimits.Messages) is { Length: 0 }) fields.Refuse("messages", "'messages' must hold at least one message.");
+        return ReadAny(fields, model);
+    }
+
+    /// <summary>The same where there need be no messages.</summary>
+    public static JsonArray ReadAny(FieldReader fields, ServedModel model)
+    {
+        var messages = new JsonArray();
         var elements = fields.List("messages", ApiLimits.Messages);
-        if (elements is { Length: 0 }) fields.Refuse("messages", "'messages' must hold at least one message.");
         foreach (var (index, element) in (elements ?? []).Index())
         {
             if (fields.Error is not null) break;

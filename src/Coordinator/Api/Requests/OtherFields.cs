@@ -19,7 +19,7 @@ static class OtherFields
         ("store", Neutral.False, "other than false is not supported: nothing is stored"),
         ("service_tier", Neutral.Text("auto", "default"), "must be \"auto\" or \"default\": there are no other tiers"),
         ("prediction", Neutral.Never, Unsupported),
-        ("reasoning_effort", Neutral.Never, "is not supported: this model does not reason apart from its answer"),
+        ("reasoning_effort", Neutral.Never, "is not supported: the model itself decides for how long it reasons"),
         ("verbosity", Neutral.Never, Unsupported),
         ("prompt_cache_retention", Neutral.Never, Unsupported),
     ];
@@ -51,8 +51,9 @@ static class OtherFields
         ("documents", Neutral.EmptyList, Unsupported),
     ];
 
-    public static void ReadShared(FieldReader fields)
+    public static void ReadShared(FieldReader fields, ServedModel model)
     {
+        ReadAdapter(fields, model);
         foreach (var name in Bookkeeping) fields.Bookkeeping(name);
         foreach (var (name, changesNothing, reason) in Hints) fields.Hint(name, changesNothing, reason);
         foreach (var (name, changesNothing, reason) in Shared) fields.Neutral(name, changesNothing, reason);
@@ -64,7 +65,16 @@ static class OtherFields
         foreach (var (name, changesNothing, reason) in ChatOnly) fields.Neutral(name, changesNothing, reason);
     }
 
-    public static void ReadCompletion(FieldReader fields) => fields.Neutral("suffix", Neutral.EmptyText, "is not supported: text is only continued at its end");
+    /// <summary>vLLM's way to name an adapter. Only what the operator has loaded can be named, so a path has no effect.</summary>
+    static void ReadAdapter(FieldReader fields, ServedModel model)
+    {
+        if (fields.Fields("lora_request") is not { } asked) return;
+        asked.Bookkeeping("lora_int_id");
+        foreach (var path in (ReadOnlySpan<string>)["lora_path", "lora_local_path"]) asked.Hint(path, Neutral.EmptyText, "has no effect: adapters are loaded by the operator");
+        if (asked.Text("lora_name") is { } name) fields.NameAdapter(name, model);
+        else asked.Refuse("lora_name", $"'{asked.PathOf("lora_name")}' is required.");
+        asked.ReportUnread();
+    }
 
     /// <summary>OpenAI's first way to offer functions. Those that the client itself forbids to call are only reported.</summary>
     static void ReadFunctions(FieldReader fields)

@@ -1,21 +1,27 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json.Nodes;
 using System.Threading.RateLimiting;
+using LlamaCluster.Cluster.Telemetry;
+using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
 /// <summary>
-/// Texts and conversations to token ids. Special tokens written in a text are recognised, those in a message's content too: like
-/// llama.cpp and vLLM, the API treats whoever may send requests as the prompt's author. A service that puts strangers' text into messages
-/// must take markers such as "&lt;|eot_id|&gt;" out of it first, or send token ids to /v1/completions.
+/// Texts and conversations to token ids. Special tokens written in a text are recognised: whoever sends a text to /v1/completions is the prompt's author. In
+/// a conversation the chat template is, and markers such as "&lt;|eot_id|&gt;" that stand in a message's content, a function's description or its result are
+/// words like others (<see cref="ContentMarks"/>), unless the operator has them read (<see cref="ApiOptions.ParseSpecialInContent"/>).
 /// <para>
 /// Rendering and encoding cost processor time, so only a few requests do it at a time, on threads of their own. Others wait for their turn, up
 /// to a number and a time. A rendering ends when its request is gone or its time is over.
 /// </para>
 /// </summary>
-sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider time) : IDisposable
+sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMetrics metrics, TimeProvider time) : IDisposable
 {
+    /// <summary>Characters that are nobody's: https://www.unicode.org/faq/private_use.html.</summary>
+    const string EndMark = "\uF8FE\uF8FF\uF8FE";
+
     readonly ConcurrencyLimiter _turns = new(new ConcurrencyLimiterOptions
     {
         PermitLimit = ApiLimits.EncodingsAtATime,
@@ -23,13 +29,24 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
     });
 
+    readonly Lazy<ContentMarks> _marks = new(() => new ContentMarks(model.Tokenizer.SpecialWords));
     readonly EncodingThreads _threads = new(ApiLimits.EncodingsAtATime);
 
     /// <summary>All prompts of a request, each encoded once and checked to fit the context. The form of its answers is checked too, which is work of the same kind.</summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
     /// <param name="limit">The context that they must fit.</param>
     public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)
-        => InTurnAsync(() => EncodeAll(request, field, new ContextRules(model, limit, options.StrictMaxTokens), cancellation), cancellation);
+        => MakePromptsAsync(() => EncodeAll(request, field, new ContextRules(model, limit, options.StrictMaxTokens, answers: !request.IsEmbedding), limit, cancellation), cancellation);
+
+    /// <summary>Makes what a request's sequences begin with, when its turn comes. How long that took is measured, with the wait.</summary>
+    public async Task<ApiOutcome<T>> MakePromptsAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
+    {
+        using var span = Spans.Coordinator.StartActivity("encode");
+        var received = time.GetTimestamp();
+        var made = await InTurnAsync(work, cancellation);
+        metrics.PromptsEncoded(time.GetElapsedTime(received));
+        return made;
+    }
 
     /// <summary>The ids of a text or a conversation, however many they are.</summary>
     public Task<ApiOutcome<List<int>>> TokenizeAsync(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
@@ -51,39 +68,54 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         _threads.Dispose();
     }
 
-    ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
+    ApiOutcome<EncodedPrompt[]> EncodeAll(CompletionRequest request, string field, ContextRules rules, ContextLimit limit, CancellationToken cancellation)
     {
         var encoded = new EncodedPrompt[request.Prompts.Count];
         foreach (var (index, prompt) in request.Prompts.Index())
         {
             cancellation.ThrowIfCancellationRequested();
-            if (EncodeToFit(prompt, request, field, rules, cancellation).Failed(out var error, out encoded[index]!)) return error;
+            if (EncodeToFit(prompt, request, field, rules, limit, cancellation).Failed(out var error, out encoded[index]!)) return error;
         }
         return encoded;
     }
 
     /// <summary>Lengths are checked as soon as they are known, before work is done on what is too long.</summary>
-    ApiOutcome<EncodedPrompt> EncodeToFit(RawPrompt prompt, CompletionRequest request, string field, ContextRules rules, CancellationToken cancellation)
+    ApiOutcome<EncodedPrompt> EncodeToFit(
+        RawPrompt prompt, CompletionRequest request, string field, ContextRules rules, ContextLimit limit, CancellationToken cancellation)
     {
+        if (prompt is RawPrompt.Infill infill) return EncodeInfill(infill, request, field, rules, limit);
         if (prompt is RawPrompt.Tokens tokens)
-            return rules.Check(tokens.Ids, request.Settings, field) is { } wrong
-                ? wrong
-                : new EncodedPrompt(request.Echo ? Detokenize(tokens.Ids) : "", tokens.Ids);
+        {
+            var given = request.CutsPrompts && tokens.Ids.Count > limit.Tokens ? [.. tokens.Ids.Take(limit.Tokens)] : tokens.Ids;
+            return rules.Check(given, request.Settings, field) is { } wrong ? wrong : new EncodedPrompt(request.Echo ? Detokenize(given) : "", given);
+        }
         if (TextOf(prompt, cancellation).Failed(out var refused, out var text)) return refused;
-        if (rules.CheckText(text, field) is { } tooLong) return tooLong;
+        if (!request.CutsPrompts && rules.CheckText(text.Text, field) is { } tooLong) return tooLong;
         var ids = Tokenize(text, request.AddSpecialTokens);
         if (prompt.Before.Count > 0) ids.InsertRange(0, prompt.Before);
-        return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text, ids);
+        if (request.CutsPrompts && ids.Count > limit.Tokens) ids.RemoveRange(limit.Tokens, ids.Count - limit.Tokens);
+        return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text.Text, ids);
+    }
+
+    /// <summary>Where it is cut, an answer that was asked for has at most half of the context, any other a quarter.</summary>
+    ApiOutcome<EncodedPrompt> EncodeInfill(RawPrompt.Infill infill, CompletionRequest request, string field, ContextRules rules, ContextLimit limit)
+    {
+        if (!infill.Cuts && (rules.CheckText(infill.Prefix, field) ?? rules.CheckText(infill.Suffix, "suffix")) is { } tooLong) return tooLong;
+        var ofAnswer = Math.Clamp(request.Settings.MaxTokens ?? limit.Tokens / 4, 1, Math.Max(1, limit.Tokens / 2));
+        var ids = new InfillPrompts(model.Tokenizer, model.Infill!).Encode(infill, limit.Tokens - ofAnswer);
+        return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(infill.Prefix, ids);
     }
 
     ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
         => TextOf(prompt, cancellation).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
 
     /// <summary>The ids of a text. To be called within <see cref="InTurnAsync"/>.</summary>
-    public List<int> Tokenize(string text, bool addSpecialTokens)
+    public List<int> Tokenize(PromptText text, bool addSpecialTokens)
     {
         var ids = new List<int>();
-        model.Tokenizer.Encode(Encoding.UTF8.GetBytes(text), ids, addSpecialTokens, parseSpecial: true);
+        var bytes = Encoding.UTF8.GetBytes(text.Text);
+        if (text.Words.Count == 0) model.Tokenizer.Encode(bytes, ids, addSpecialTokens, parseSpecial: true);
+        else model.Tokenizer.EncodePrompt(bytes, ids, addSpecialTokens, text.WordsInUtf8());
         return ids;
     }
 
@@ -94,16 +126,17 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
     }
 
-    ApiOutcome<string> TextOf(RawPrompt prompt, CancellationToken cancellation) => prompt switch
+    ApiOutcome<PromptText> TextOf(RawPrompt prompt, CancellationToken cancellation) => prompt switch
     {
-        RawPrompt.Text text => text.Written,
-        RawPrompt.Tokens tokens => Detokenize(tokens.Ids),
+        RawPrompt.Text text => new PromptText(text.Written),
+        RawPrompt.Tokens tokens => new PromptText(Detokenize(tokens.Ids)),
         RawPrompt.Chat chat => Render(chat, cancellation),
+        RawPrompt.Infill infill => new PromptText(infill.Prefix),
         _ => throw new InvalidOperationException($"a prompt cannot be {prompt.GetType().Name}"),
     };
 
     /// <summary>The text of a conversation. To be called within <see cref="InTurnAsync"/>.</summary>
-    public ApiOutcome<string> Render(RawPrompt.Chat chat, CancellationToken cancellation)
+    public ApiOutcome<PromptText> Render(RawPrompt.Chat chat, CancellationToken cancellation)
     {
         if (model.Template is null)
             return ApiError.Invalid("messages", model.TemplateProblem is { } problem
@@ -111,17 +144,23 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
                 : $"The model '{model.Name}' has no chat template; use /v1/completions.");
         try
         {
-            var text = model.Template.Render(new ChatTemplateInput
+            var input = new ChatTemplateInput
             {
-                Messages = chat.Messages,
+                Messages = chat.ContinuesLast ? WithMark(chat.Messages) : chat.Messages,
                 Tools = chat.Tools?.ToTemplate(),
                 AddGenerationPrompt = chat.AddGenerationPrompt,
                 BosToken = model.BosText,
                 EosToken = model.EosText,
                 Variables = chat.Variables,
                 Now = chat.Now ?? time.GetLocalNow(),
-            }, time, cancellation, options.ToolParser);
-            return chat.ContinuesLast ? UpToLastWords(text, chat) : text;
+            };
+            var text = new PromptText(model.Template.Render(input, time, cancellation, options.ToolParser));
+            if (!options.ParseSpecialInContent && _marks.Value.Mark(input) is { } marked)
+            {
+                if (marked.Lay(text.Text, model.Template.Render(marked.Input, time, cancellation, options.ToolParser)) is not { } laid) return Unclear;
+                text = laid;
+            }
+            return chat.ContinuesLast ? UpToMark(text) : text;
         }
         catch (ChatTemplateException refusal)
         {
@@ -129,15 +168,25 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, TimeProvider t
         }
     }
 
-    /// <summary>The prompt without what the template writes behind the last message, so that the answer goes on with its words.</summary>
-    static ApiOutcome<string> UpToLastWords(string text, RawPrompt.Chat chat)
+    static ApiError Unclear => ApiError.Invalid(
+        "messages", "The messages have words that the model knows as special tokens, in a place where its chat template looks at them, so that it cannot be told "
+        + "which of them are meant as words. Take them out, or have the server read them as special tokens (--parse-special-in-content).");
+
+    /// <summary>
+    /// The messages with a mark behind the words of the last one. What the template writes behind the mark is left out, so that the answer goes on with these
+    /// words, also where the same ones stand elsewhere or there are none.
+    /// </summary>
+    static JsonArray WithMark(JsonArray messages)
     {
-        var words = ((string?)chat.Messages[^1]!["content"] ?? "").Trim();
-        var at = text.LastIndexOf(words, StringComparison.Ordinal);
-        return at < 0
-            ? ApiError.Invalid("messages", "The last message cannot be continued: the model's chat template does not write its words as they are.")
-            : text[..(at + words.Length)];
+        var marked = (JsonArray)messages.DeepClone();
+        var last = marked[^1]!;
+        last["content"] = ((string?)last["content"] ?? "").Trim() + EndMark;
+        return marked;
     }
+
+    static ApiOutcome<PromptText> UpToMark(PromptText text) => text.Text.LastIndexOf(EndMark, StringComparison.Ordinal) is >= 0 and var at
+        ? text.UpTo(at)
+        : ApiError.Invalid("messages", "The last message cannot be continued: the model's chat template does not write its words as they are.");
 
     /// <summary>Does work on prompts when its turn comes, on a thread for that.</summary>
     public async Task<ApiOutcome<T>> InTurnAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class

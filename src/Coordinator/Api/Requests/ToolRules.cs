@@ -8,6 +8,7 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 static class ToolRules
 {
     const int LongestName = 128;
+    const string Choice = "tool_choice";
 
     /// <summary>Reads the fields of chat completions, where a function is an object in its tool, as in Ollama's API.</summary>
     public static ToolUse? ReadNested(FieldReader fields) => Read(fields, "function", ReadNestedFunction);
@@ -18,7 +19,7 @@ static class ToolRules
     /// <param name="nested">The field of a choice that holds the function's name; empty if the name is the choice's own field.</param>
     static ToolUse? Read(FieldReader fields, string nested, Func<FieldReader, bool, FunctionTool?> readFunction)
     {
-        var (choice, named) = ReadChoice(fields, nested);
+        var (choice, named, allowed) = ReadChoice(fields, nested);
         var tools = fields.List("tools", ApiLimits.Tools) ?? [];
         var functions = ReadAll(fields, tools, tool =>
         {
@@ -27,7 +28,10 @@ static class ToolRules
             return readFunction(tool, choice is ToolChoice.Required);
         });
         var parallel = fields.Flag("parallel_tool_calls", otherwise: true);
-        return Make(fields, "tool_choice", functions, choice, named, parallel);
+        foreach (var name in allowed ?? []) CheckNamed(fields, Choice, functions, name);
+        // The others are as if they were not there: the prompt does not tell of them either.
+        if (allowed is not null) functions.RemoveAll(function => !allowed.Contains(function.Name));
+        return Make(fields, Choice, functions, choice, named, parallel);
     }
 
     /// <summary>Functions from a list of tools of any form; a name may be there once.</summary>
@@ -54,9 +58,15 @@ static class ToolRules
     {
         if (choice is ToolChoice.Required && functions.Count == 0)
             fields.Refuse(choiceField, $"'{choiceField}' asks for a call, but 'tools' names no function.");
-        else if (named is not null && functions.All(function => function.Name != named))
-            fields.Refuse(choiceField, $"'{choiceField}' names '{JsonText.Shorten(named)}', which 'tools' does not have.");
+        else if (named is not null)
+            CheckNamed(fields, choiceField, functions, named);
         return choice is { } made && functions.Count > 0 ? new ToolUse(functions, made, named, parallel) : null;
+    }
+
+    static void CheckNamed(FieldReader fields, string choiceField, IReadOnlyList<FunctionTool> functions, string name)
+    {
+        if (functions.All(function => function.Name != name))
+            fields.Refuse(choiceField, $"'{choiceField}' names '{JsonText.Shorten(name)}', which 'tools' does not have.");
     }
 
     /// <param name="parametersField">What the schema of the arguments is called.</param>
@@ -86,37 +96,78 @@ static class ToolRules
         return read;
     }
 
-    static (ToolChoice? Choice, string? Named) ReadChoice(FieldReader fields, string nested)
+    static ChoiceOfTools ReadChoice(FieldReader fields, string nested)
     {
-        const string field = "tool_choice";
-        switch (fields.Find(field))
+        switch (fields.Find(Choice))
         {
             case null:
-                return (ToolChoice.Auto, null);
+                return new(ToolChoice.Auto);
             case { ValueKind: JsonValueKind.Object }:
-                var choice = fields.Fields(field)!;
-                if (choice.Text("type") is { } type and not "function")
-                    choice.Refuse("type", $"'{choice.PathOf("type")}' must be \"function\", not '{JsonText.Shorten(type)}'.");
-                var function = nested.Length == 0 ? choice : choice.Fields(nested);
-                var name = function?.Text("name");
-                if (name is null) choice.Refuse(nested.Length == 0 ? "name" : nested, $"'{field}' must name a function.");
-                function?.ReportUnread();
-                choice.ReportUnread();
-                return (ToolChoice.Required, name);
-            default:
-                return fields.Text(field) switch
+                var choice = fields.Fields(Choice)!;
+                var read = choice.Text("type") switch
                 {
-                    "auto" => (ToolChoice.Auto, null),
-                    "none" => (null, null),
-                    "required" => (ToolChoice.Required, null),
-                    var other => Refuse(fields, other),
+                    "allowed_tools" => ReadAllowed(choice, nested),
+                    null or "function" => new ChoiceOfTools(ToolChoice.Required, Named: ReadNamed(choice, nested)),
+                    var other => Refuse(choice, "type", $"\"function\" or \"allowed_tools\", not '{JsonText.Shorten(other)}'"),
                 };
+                choice.ReportUnread();
+                return read;
+            default:
+                return ReadMode(fields, Choice, "\"none\", \"auto\", \"required\" or an object that names a function");
         }
     }
 
-    static (ToolChoice?, string?) Refuse(FieldReader fields, string? other)
+    /// <param name="expected">What there may be, for errors.</param>
+    static ChoiceOfTools ReadMode(FieldReader fields, string name, string expected) => fields.Text(name) switch
     {
-        fields.Refuse("tool_choice", $"'tool_choice' must be \"none\", \"auto\", \"required\" or an object that names a function, not '{JsonText.Shorten(other ?? "")}'.");
+        "auto" => new(ToolChoice.Auto),
+        "none" => new(null),
+        "required" => new(ToolChoice.Required),
+        var other => Refuse(fields, name, $"{expected}, not '{JsonText.Shorten(other ?? "")}'"),
+    };
+
+    /// <summary>OpenAI's choice of some of the functions: none but these may be called, and if the mode is "required", one of them is.</summary>
+    static ChoiceOfTools ReadAllowed(FieldReader choice, string nested)
+    {
+        const string inner = "allowed_tools";
+        var allowed = nested.Length == 0 ? choice : choice.Fields(inner);
+        if (allowed is null)
+        {
+            choice.Refuse(inner, $"'{choice.PathOf(inner)}' is required.");
+            return default;
+        }
+        var mode = ReadMode(allowed, "mode", "\"auto\" or \"required\"");
+        var names = new List<string>();
+        foreach (var (index, element) in (allowed.List("tools", ApiLimits.Tools) ?? []).Index())
+        {
+            if (allowed.Error is not null || allowed.Element("tools", index, element) is not { } tool) break;
+            if (tool.Text("type") is { } type and not "function") Refuse(tool, "type", $"\"function\", not '{JsonText.Shorten(type)}'");
+            if (ReadNamed(tool, nested) is { } name) names.Add(name);
+            tool.ReportUnread();
+        }
+        if (names.Count == 0) allowed.Refuse("tools", $"'{allowed.PathOf("tools")}' must name at least one function.");
+        if (nested.Length > 0) allowed.ReportUnread();
+        return mode with { Allowed = names };
+    }
+
+    static string? ReadNamed(FieldReader choice, string nested)
+    {
+        var function = nested.Length == 0 ? choice : choice.Fields(nested);
+        var name = function?.Text("name");
+        var holder = nested.Length == 0 ? "name" : nested;
+        if (name is null) choice.Refuse(holder, $"'{choice.PathOf(holder)}' must name a function.");
+        if (nested.Length > 0) function?.ReportUnread();
+        return name;
+    }
+
+    static ChoiceOfTools Refuse(FieldReader fields, string name, string expected)
+    {
+        fields.Refuse(name, $"'{fields.PathOf(name)}' must be {expected}.");
         return default;
     }
+
+    /// <param name="Choice">Null: no calls.</param>
+    /// <param name="Named">The one function that must be called.</param>
+    /// <param name="Allowed">The functions that may be called; null: all of them.</param>
+    readonly record struct ChoiceOfTools(ToolChoice? Choice, string? Named = null, IReadOnlyList<string>? Allowed = null);
 }

@@ -22,6 +22,7 @@ static class ErrorShapes
             ["v1", "messages", ..] or ["messages", ..] => ErrorShape.Anthropic,
             ["api", "v1" or "openai", ..] => ErrorShape.OpenAi,
             ["api", ..] => ErrorShape.Ollama,
+            [] when HttpMethods.IsPost(request.Method) => ErrorShape.TextGenerationInference,
             ["generate" or "generate_stream" or "info"] => ErrorShape.TextGenerationInference,
             _ => ErrorShape.OpenAi,
         };

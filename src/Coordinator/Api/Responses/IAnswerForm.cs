@@ -1,8 +1,7 @@
-using System.Text;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Api.Requests;
-using LlamaCluster.Text.Answers;
+using LlamaCluster.Sessions.Grains;
 
 namespace LlamaCluster.Coordinator.Api.Responses;
 
@@ -14,6 +13,12 @@ interface IAnswerForm
 {
     EventFraming Framing => EventFraming.ServerSent;
 
+    /// <summary>The answer's id as the client gets it; null where the API gives none.</summary>
+    string? Id => null;
+
+    /// <summary>All choices have ended, and the client knows nothing of it yet. Comes before <see cref="WriteWhole"/>.</summary>
+    Task PrepareAsync(IReadOnlyList<WholeChoice> choices) => Task.CompletedTask;
+
     /// <summary>The whole answer.</summary>
     void WriteWhole(Utf8JsonWriter json, IReadOnlyList<WholeChoice> choices);
 
@@ -22,8 +27,8 @@ interface IAnswerForm
 
     void Write(EventStream events, ChoiceDelta delta);
 
-    /// <summary>All choices have ended.</summary>
-    void Close(EventStream events);
+    /// <summary>All choices have ended: what comes last in a stream.</summary>
+    Task CloseAsync(EventStream events);
 
     /// <summary>The stream ends with an error.</summary>
     void Fail(EventStream events, ApiError error);
@@ -32,8 +37,10 @@ interface IAnswerForm
 /// <summary>What a form knows of the answer that it writes. Nothing of the prompts: an answer may take long.</summary>
 /// <param name="Unique">Letters and digits that no other answer has, for its id.</param>
 /// <param name="PromptTokens">Of all prompts together.</param>
+/// <param name="History">The conversation with the answer, when that has ended; only where the request asked for it to be taken down.</param>
 sealed record AnswerFacts(
-    string Unique, DateTimeOffset Created, ServedModel Model, GenerationSettings Settings, int PromptTokens, int Choices, GenerationRun Run)
+    string Unique, DateTimeOffset Created, ServedModel Model, GenerationSettings Settings, int PromptTokens, int Choices, GenerationRun Run,
+    Func<SessionHistory> History)
 {
     /// <summary>Log-probabilities were asked for.</summary>
     public bool Scored => Settings.Sampling.TopLogprobs is not null;
@@ -57,65 +64,4 @@ readonly record struct Usage(int PromptTokens, int CompletionTokens, int CachedT
         json.WriteEndObject();
         json.WriteEndObject();
     }
-}
-
-/// <summary>A choice put together from its deltas.</summary>
-sealed class WholeChoice
-{
-    readonly StringBuilder _text = new();
-    readonly StringBuilder _reasoning = new();
-    readonly List<WholeCall> _calls = [];
-    readonly List<TokenScore> _scores = [];
-
-    public string Text => _text.ToString();
-
-    /// <summary>Empty where there was none.</summary>
-    public string Reasoning => _reasoning.ToString();
-
-    public IReadOnlyList<WholeCall> Calls => _calls;
-
-    public IReadOnlyList<TokenScore> Scores => _scores;
-
-    public ChoiceEnd? End { get; private set; }
-
-    public void Add(ChoiceDelta delta)
-    {
-        foreach (var piece in delta.Pieces) Add(piece);
-        _scores.AddRange(delta.Scores);
-        End = delta.End;
-    }
-
-    void Add(AnswerPiece piece)
-    {
-        switch (piece)
-        {
-            case AnswerPiece.Text text:
-                _text.Append(text.Words);
-                break;
-            case AnswerPiece.Reasoning reasoning:
-                _reasoning.Append(reasoning.Words);
-                break;
-            case AnswerPiece.CallBegun begun:
-                _calls.Add(new WholeCall(begun.Id, begun.Name));
-                break;
-            case AnswerPiece.CallArguments arguments:
-                _calls[arguments.Call].Add(arguments.Json);
-                break;
-        }
-    }
-}
-
-/// <summary>A call of a function, put together.</summary>
-sealed class WholeCall(string id, string name)
-{
-    readonly StringBuilder _arguments = new();
-
-    public string Id => id;
-
-    public string Name => name;
-
-    /// <summary>The text of a JSON object, unless the answer was cut or the model wrote something else.</summary>
-    public string Arguments => _arguments.ToString();
-
-    public void Add(string json) => _arguments.Append(json);
 }

@@ -15,6 +15,20 @@ static class JsonResponse
         await response.BodyWriter.FlushAsync(response.HttpContext.RequestAborted);
     }
 
+    /// <summary>A value that is sent part by part: no more of it is held than one part.</summary>
+    public static async Task WritePartsAsync(HttpResponse response, int status, IEnumerable<Action<Utf8JsonWriter>> parts)
+    {
+        response.StatusCode = status;
+        response.ContentType = "application/json";
+        await using var json = new Utf8JsonWriter(response.BodyWriter, JsonStyle.Writer);
+        foreach (var part in parts)
+        {
+            part(json);
+            json.Flush();
+            await response.BodyWriter.FlushAsync(response.HttpContext.RequestAborted);
+        }
+    }
+
     /// <summary>An error, in the shape that clients of the address read.</summary>
     public static Task WriteAsync(HttpResponse response, ApiError error)
     {

@@ -26,6 +26,18 @@ interface IResponseForm
     void WriteWhole(Utf8JsonWriter json, WholeChoice choice, bool scored);
 }
 
+/// <summary>OpenAI's words for why a choice ended.</summary>
+static class FinishReasons
+{
+    public static string WordOf(EndReason reason) => reason switch
+    {
+        EndReason.Length => "length",
+        EndReason.ToolCalls => "tool_calls",
+        EndReason.ContentFilter => "content_filter",
+        _ => "stop",
+    };
+}
+
 /// <summary>Log-probabilities in JSON, which has no infinity.</summary>
 static class Logprob
 {
@@ -40,7 +52,7 @@ static class Logprob
 /// </summary>
 sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerForm
 {
-    readonly string _id = $"{form.IdPrefix}{facts.Unique}";
+    public string Id { get; } = $"{form.IdPrefix}{facts.Unique}";
 
     public void WriteWhole(Utf8JsonWriter json, IReadOnlyList<WholeChoice> choices)
     {
@@ -71,7 +83,7 @@ sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerFo
         if (delta.End is { } end) WriteChunk(events, delta.Index, end, json => form.WriteDelta(json, null, [], facts.Scored));
     }
 
-    public void Close(EventStream events)
+    public Task CloseAsync(EventStream events)
     {
         if (facts.Settings.IncludeUsage)
         {
@@ -84,6 +96,7 @@ sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerFo
             events.End();
         }
         events.Done();
+        return Task.CompletedTask;
     }
 
     public void Fail(EventStream events, ApiError error)
@@ -111,7 +124,7 @@ sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerFo
     void WriteHead(Utf8JsonWriter json, string kind)
     {
         json.WriteStartObject();
-        json.WriteString("id", _id);
+        json.WriteString("id", Id);
         json.WriteString("object", kind);
         json.WriteNumber("created", facts.Created.ToUnixTimeSeconds());
         json.WriteString("model", facts.Model.Name);
@@ -124,13 +137,8 @@ sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerFo
         json.WriteStartObject();
         json.WriteNumber("index", index);
         writeFields(json);
-        json.WriteString("finish_reason", end?.Reason switch
-        {
-            EndReason.Stop => "stop",
-            EndReason.Length => "length",
-            EndReason.ToolCalls => "tool_calls",
-            _ => null,
-        });
+        json.WriteString("finish_reason", end is { } ended ? FinishReasons.WordOf(ended.Reason) : null);
+        if (end is { Verdict: { } verdict }) verdict.WriteTo(json);
         json.WriteEndObject();
     }
 }

@@ -19,6 +19,11 @@ static class SessionForm
     /// <summary>JSON as sessions keep it, text beyond ASCII as it is.</summary>
     public static string TextOf(JsonNode? node) => node?.ToJsonString(Plain) ?? "null";
 
+    /// <summary>Variables of the chat template as sessions keep them; null: none.</summary>
+    public static string? TextOf(IReadOnlyDictionary<string, JsonNode?> variables) => variables.Count == 0
+        ? null
+        : TextOf(new JsonObject(variables.Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.DeepClone()))));
+
     /// <summary>One line of a list.</summary>
     public static void WriteEntry(Utf8JsonWriter json, SessionEntry entry)
     {
@@ -84,9 +89,9 @@ static class SessionForm
         if (fields.Integer("version", 1, int.MaxValue) is not ExportVersion) fields.Refuse("version", $"'version' must be {ExportVersion}, the only form that is known here.");
         foreach (var name in new[] { "id", "updated" }) fields.Bookkeeping(name);
         var isOfModel = fields.Text("model_digest") == model.Digest;
-        var messages = fields.Find("messages") is null ? [] : MessageRules.Read(fields, model);
+        var messages = MessageRules.ReadAny(fields, model);
         var ids = fields.List("tokens", int.MaxValue) ?? [];
-        var variables = fields.Find("chat_template_kwargs") is { ValueKind: JsonValueKind.Object } given && given.EnumerateObject().Any() ? given.GetRawText() : null;
+        var variables = ChatRequestRules.ReadVariables(fields);
         return new SessionState
         {
             Client = client,
@@ -99,7 +104,7 @@ static class SessionForm
                 Messages = [.. messages.Select(TextOf)],
                 Ids = isOfModel ? [.. fields.TokenIds("tokens", ids, model.Tokenizer.VocabularySize)] : [],
                 Turns = [.. ReadTurns(fields, isOfModel, messages.Count)],
-                Variables = variables,
+                Variables = TextOf(variables),
                 Dropped = fields.Count("dropped_messages", 0, int.MaxValue) ?? 0,
             },
         };

@@ -1,10 +1,7 @@
-using System.Text.Json.Nodes;
-using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Sessions;
 using LlamaCluster.Sessions.Grains;
 using LlamaCluster.Sessions.Storage;
-using LlamaCluster.Text;
 
 namespace LlamaCluster.Coordinator.Api.Sessions;
 
@@ -12,29 +9,25 @@ namespace LlamaCluster.Coordinator.Api.Sessions;
 /// The one turn of a stored session. It holds the session's lease and keeps it alive. The session changes once: when the answer is complete, before its
 /// end is told. An answer that is cut short leaves it as it was, or with what was told of it, if the request says so.
 /// </summary>
-sealed class StoredTurn : Turn
+sealed class StoredTurn : RecordedTurn
 {
     static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(10);
 
     readonly SessionDirectory _directory;
-    readonly ITokenizer _tokenizer;
     readonly BeginReply _begun;
-    readonly TurnInput _input;
     readonly CancellationTokenSource _ending = new();
     readonly Task _renewing;
     bool _ended;
     bool _keepsPartial;
 
     /// <param name="begun">Of a turn that has begun.</param>
-    public StoredTurn(CompletionRequest request, TurnInput input, BeginReply begun, SessionDirectory directory, ITokenizer tokenizer, TimeProvider time)
-        : base(request, [new EncodedPrompt(input.Text, input.History.Ids)])
+    public StoredTurn(CompletionRequest request, TurnInput input, BeginReply begun, SessionDirectory directory, ServedModel model, TimeProvider time)
+        : base(request, input, begun.State!.History, model)
     {
-        (_directory, _tokenizer, _begun, _input) = (directory, tokenizer, begun, input);
+        (_directory, _begun) = (directory, begun);
         _keepsPartial = request.Session.KeepPartial && request.Settings.Stream;   // of a whole answer nothing is told before its end
         _renewing = RenewAsync(time);
     }
-
-    public override AnswerRecord Record { get; } = new();
 
     public override Func<Task<ApiError?>> Closing => CommitAsync;
 
@@ -78,22 +71,6 @@ sealed class StoredTurn : Turn
         {
             _ended = true;   // the lease ends by itself
         }
-    }
-
-    SessionHistory HistoryWithAnswer()
-    {
-        var (asked, (ids, characters)) = (_input.History, Record.Exact(_tokenizer));
-        var answer = new JsonObject { ["role"] = "assistant", ["content"] = Record.Text };
-        string[] messages = [.. asked.Messages, SessionForm.TextOf(answer)];
-        int[] all = [.. asked.Ids, .. ids];
-        return asked with
-        {
-            Messages = messages,
-            Ids = all,
-            Turns = [.. asked.Turns, new SessionTurn(messages.Length, all.Length, characters)],
-            Replica = Record.Replica,
-            ResidentPositions = asked.Ids.Length + Math.Max(0, Record.Generated - 1),   // the last token was sampled, but not run
-        };
     }
 
     /// <summary>Ends when the turn does, or when the lease is lost: then the commit says so.</summary>

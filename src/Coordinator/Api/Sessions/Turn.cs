@@ -1,5 +1,7 @@
 using LlamaCluster.Coordinator.Api.Choices;
 using LlamaCluster.Coordinator.Api.Requests;
+using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Sessions.Grains;
 
 namespace LlamaCluster.Coordinator.Api.Sessions;
 
@@ -13,11 +15,18 @@ class Turn(CompletionRequest request, IReadOnlyList<EncodedPrompt> prompts) : IA
 
     public IReadOnlyList<EncodedPrompt> Prompts => prompts;
 
+    /// <summary>Where the KV of the turns before is; null: not known.</summary>
+    public virtual KvPlace? KvAt => null;
+
     /// <summary>Takes down the answer; null: nobody needs it.</summary>
     public virtual AnswerRecord? Record => null;
 
     /// <summary>To be called when the answer is made and its end has not been told; null: nothing is to be done. Gives an error that ends the answer.</summary>
     public virtual Func<Task<ApiError?>>? Closing => null;
+
+    /// <summary>The conversation with this turn's answer, as it is when that has ended.</summary>
+    /// <exception cref="InvalidOperationException">Nobody takes the answer down.</exception>
+    public virtual SessionHistory HistoryWithAnswer() => throw new InvalidOperationException("nobody takes the answer of this turn down");
 
     /// <summary>The answer failed: what there is of it is not to be kept.</summary>
     public virtual void Discard()

@@ -16,24 +16,23 @@ sealed record TurnInput(SessionHistory History, string Text, int Dropped);
 /// Makes the prompt of a turn. Where the text of history and new messages begins with the text that the stored ids stand for, those ids are kept and only
 /// what follows is tokenised, so that every block of KV is found again. Else, and for another model, all of it is tokenised: the same prompt, computed anew.
 /// </summary>
+/// <param name="field">What the messages came in, for errors.</param>
 /// <param name="strict">An answer length that does not fit is refused; else it is lowered.</param>
-sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit limit, bool strict)
+sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, string field, ContextLimit limit, bool strict)
 {
-    const string Field = "messages";
     const string System = "system";
     const string User = "user";
 
     readonly TurnText _text = new(encoder, model);
     readonly ContextRules _rules = new(model, limit, strict);
 
-    /// <param name="request">Of one chat, to a stored session.</param>
+    /// <param name="state">The conversation that it goes on from.</param>
+    /// <param name="request">Of one chat.</param>
     public ApiOutcome<TurnInput> Make(SessionState state, CompletionRequest request, CancellationToken cancellation)
     {
         var before = state.History;
         var chat = (RawPrompt.Chat)request.Prompts[0];
         chat = chat with { Now = state.Created, Variables = chat.Variables.Count == 0 ? TurnText.VariablesOf(before) : chat.Variables };
-        if (request.Session.Mode == SessionMode.Append && (chat.Tools is not null || before.Messages.Concat(chat.Messages.Select(SessionForm.TextOf)).Any(IsOfCalls)))
-            return ApiError.Unsupported("tools", "Functions cannot be used where a session is gone on with by new messages only: calls are kept as the text that they were. Send all messages, with \"session_mode\": \"replace\".");
         string[] sent = [.. chat.Messages.Select(SessionForm.TextOf)];
         string[] messages = request.Session.Mode == SessionMode.Append ? [.. before.Messages, .. sent] : sent;
         var turns = messages.AsSpan().StartsWith(before.Messages) ? before.Turns : [];
@@ -41,14 +40,14 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit l
         {
             Model = model.Digest,
             Messages = messages,
-            Variables = chat.Variables.Count == 0 ? null : TextOf(chat.Variables),
+            Variables = SessionForm.TextOf(chat.Variables),
         };
         if (Encode(chat, before, messages, request, cancellation).Failed(out var refused, out var encoded)) return refused;
         var ids = encoded.Ids;
         history = history with { Ids = ids, Form = _text.FormOf(chat, request.AddSpecialTokens), Turns = encoded.Extends ? turns : [.. turns.Select(turn => turn with { Ids = 0 })] };
         if (request.Session.Truncate && ids.Length + Least(request.Settings) > limit.Tokens) return Truncate(chat, history, request, cancellation);
-        if (ids.Length >= limit.Tokens) return Full(before, ids.Length, request);
-        return _rules.Check(ids, request.Settings, Field) is { } wrong ? wrong : new TurnInput(history, encoded.Text, 0);
+        if (request.Session.IsStored && ids.Length >= limit.Tokens) return Full(before, ids.Length, request);
+        return _rules.Check(ids, request.Settings, field) is { } wrong ? wrong : new TurnInput(history, encoded.Text, 0);
     }
 
     /// <summary>Drops as many of the oldest turns as it takes to have some room again; the system messages at the beginning stay.</summary>
@@ -74,23 +73,20 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit l
             var newest = starts.Length > 0 ? starts[^1] : head;
             if (Encode(chat, SessionHistory.Empty, After(history, head, newest), request, cancellation).Failed(out var refused, out var encoded)) return refused;
             if (encoded.Ids.Length >= limit.Tokens)
-                return ApiError.ContextExceeded(Field,
+                return ApiError.ContextExceeded(field,
                     $"{limit}, but the system messages and the newest question alone have {encoded.Ids.Length}, which leaves no room for an answer. Shorten them. {limit.Why}");
             (chosen, kept) = (encoded, newest);
         }
-        if (_rules.Check(chosen.Ids, request.Settings, Field) is { } wrong) return wrong;
+        if (_rules.Check(chosen.Ids, request.Settings, field) is { } wrong) return wrong;
         var dropped = kept - head;
         return new TurnInput(history with
         {
             Messages = After(history, head, kept),
             Ids = chosen.Ids,
-            Turns = [.. history.Turns.Where(turn => turn.Messages > kept).Select(turn => new SessionTurn(turn.Messages - dropped, 0, turn.AnswerCharacters))],
+            Turns = [.. history.Turns.Where(turn => turn.Messages > kept).Select(turn => turn with { Messages = turn.Messages - dropped, Ids = 0 })],
             Dropped = history.Dropped + dropped,
         }, chosen.Text, dropped);
     }
-
-    static string TextOf(IReadOnlyDictionary<string, JsonNode?> variables)
-        => SessionForm.TextOf(new JsonObject(variables.Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.DeepClone()))));
 
     static string[] After(SessionHistory history, int head, int first) => [.. history.Messages[..head], .. history.Messages[first..]];
 
@@ -103,7 +99,7 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit l
     ApiOutcome<TurnInput> Full(SessionHistory before, int prompt, CompletionRequest request)
     {
         var known = request.Session.Mode == SessionMode.Append ? before.Ids.Length : 0;
-        return ApiError.ContextExceeded(Field,
+        return ApiError.ContextExceeded(field,
             $"{limit}, but this turn's prompt has {prompt}: {known} of the session so far and {prompt - known} new, which leaves "
             + $"{Math.Max(0, limit.Tokens - prompt)} for an answer. Send \"truncation\": \"auto\" to drop the session's oldest turns, lower "
             + $"'{request.Settings.MaxTokensField}', or begin a new session. {limit.Why}");
@@ -112,13 +108,11 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, ContextLimit l
     ApiOutcome<Encoded> Encode(RawPrompt.Chat chat, SessionHistory before, string[] messages, CompletionRequest request, CancellationToken cancellation)
     {
         if (_text.Render(chat, messages, cancellation).Failed(out var refused, out var text)) return refused;
-        if (!request.Session.Truncate && _rules.CheckText(text, Field) is { } tooLong) return tooLong;
+        if (!request.Session.Truncate && _rules.CheckText(text.Text, field) is { } tooLong) return tooLong;
         if (before.Form == _text.FormOf(chat, request.AddSpecialTokens) && _text.OfStored(chat, before, cancellation)?.RestOf(text) is { } rest
-            && _text.Follow(rest) is { } suffix) return new Encoded([.. before.Ids, .. suffix], text, Extends: true);
-        return new Encoded([.. encoder.Tokenize(text, request.AddSpecialTokens)], text, Extends: false);
+            && _text.Follow(rest) is { } suffix) return new Encoded([.. before.Ids, .. suffix], text.Text, Extends: true);
+        return new Encoded([.. encoder.Tokenize(text, request.AddSpecialTokens)], text.Text, Extends: false);
     }
-
-    static bool IsOfCalls(string message) => JsonNode.Parse(message) is JsonObject fields && ((string?)fields["role"] == "tool" || fields["tool_calls"] is not null);
 
     sealed record Encoded(int[] Ids, string Text, bool Extends);
 }

@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Api.Choices;
+using LlamaCluster.Coordinator.Api.Keys;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Sessions;
 using LlamaCluster.Sessions.Grains;
@@ -24,11 +25,19 @@ sealed class TurnStarter(
     {
         if (SessionRules.Resolve(request.Session, http.Request).Failed(out var unclear, out var session)) return unclear;
         request = request with { Session = session };
-        if (session.IsStored) return await BeginStoredAsync(http, request, limit);
+        if (session.IsStored) return await BeginStoredAsync(http, request, promptField, limit);
+        if (request.Before is { } before) return await BeginFollowingAsync(http, request, promptField, limit, before);
         return (await encoder.EncodeAsync(request, promptField, limit, http.RequestAborted)).Failed(out var wrong, out var prompts) ? wrong : new Turn(request, prompts);
     }
 
-    async Task<ApiOutcome<Turn>> BeginStoredAsync(HttpContext http, CompletionRequest request, ContextLimit limit)
+    async Task<ApiOutcome<Turn>> BeginFollowingAsync(HttpContext http, CompletionRequest request, string promptField, ContextLimit limit, SessionState before)
+    {
+        var prompt = new TurnPrompt(encoder, model, promptField, limit, apiOptions.StrictMaxTokens);
+        var made = await encoder.MakePromptsAsync(() => prompt.Make(before, request, http.RequestAborted), http.RequestAborted);
+        return made.Failed(out var wrong, out var input) ? wrong : new RecordedTurn(request, input, before.History, model);
+    }
+
+    async Task<ApiOutcome<Turn>> BeginStoredAsync(HttpContext http, CompletionRequest request, string promptField, ContextLimit limit)
     {
         var id = request.Session.Id!;
         if (request.Settings.Choices > 1) return ApiError.Invalid("n", $"'n' must be 1 for a turn of a stored session: it goes on with one answer, not with {request.Settings.Choices}.");
@@ -37,9 +46,16 @@ sealed class TurnStarter(
         try
         {
             var fresh = SessionNames.IsOurs(id) ? null : new SessionState { Client = ClientOf(http) };
+            // Before it takes a place in line: nobody may hold up sessions of others, or learn when they have turns.
+            if (await directory.FindAsync(id, http.RequestAborted) is { } known && !IsFor(http, known.Client)) return ApiError.UnknownSession(id);
             var begun = await directory.BeginTurnAsync(id, options.WaitForTurns ? options.TurnWait : TimeSpan.Zero, fresh, http.RequestAborted);
             if (ErrorOf(begun.Outcome, id) is { } refused) return refused;
-            return await PrepareAsync(http, request, limit, begun);
+            if (!IsFor(http, begun.State!.Client))
+            {
+                await directory.AbortAsync(id, begun.Lease!);
+                return ApiError.UnknownSession(id);
+            }
+            return await PrepareAsync(http, request, promptField, limit, begun);
         }
         catch (StateStoreException gone)
         {
@@ -47,19 +63,19 @@ sealed class TurnStarter(
         }
     }
 
-    async Task<ApiOutcome<Turn>> PrepareAsync(HttpContext http, CompletionRequest request, ContextLimit limit, BeginReply begun)
+    async Task<ApiOutcome<Turn>> PrepareAsync(HttpContext http, CompletionRequest request, string promptField, ContextLimit limit, BeginReply begun)
     {
         var isTaken = false;
         try
         {
-            var prompt = new TurnPrompt(encoder, model, limit, apiOptions.StrictMaxTokens);
-            var made = await encoder.InTurnAsync(() => prompt.Make(begun.State!, request, http.RequestAborted), http.RequestAborted);
+            var prompt = new TurnPrompt(encoder, model, promptField, limit, apiOptions.StrictMaxTokens);
+            var made = await encoder.MakePromptsAsync(() => prompt.Make(begun.State!, request, http.RequestAborted), http.RequestAborted);
             if (made.Failed(out var wrong, out var input)) return wrong;
             http.Response.Headers[SessionRules.Header] = request.Session.Id;
             http.Response.Headers[TurnHeader] = $"{begun.State!.TurnsTaken + 1}";
             if (input.Dropped > 0) http.Response.Headers[DroppedHeader] = $"{input.Dropped}";
             isTaken = true;
-            return new StoredTurn(request, input, begun, directory, model.Tokenizer, time);
+            return new StoredTurn(request, input, begun, directory, model, time);
         }
         finally
         {
@@ -80,6 +96,14 @@ sealed class TurnStarter(
         _ => throw new InvalidOperationException($"no answer is known for a turn that is {outcome}"),
     };
 
+    /// <summary>
+    /// Whether the caller may know of a session: where keys are asked for it must be of a key of the same name, or the key an administrator's. Else whoever
+    /// knows the session's id may.
+    /// </summary>
+    /// <param name="client">Whose session it is.</param>
+    public static bool IsFor(HttpContext http, string client) =>
+        RequestOrigin.CallerOf(http) is not { } caller || caller.Has(ApiScopes.Admin) || client == ClientOf(http);
+
     /// <summary>Whose session it is, for limits: who sends with a key from an address, for whichever user.</summary>
-    public static string ClientOf(HttpContext http) => RequestOrigin.Of(http, null).Client;
+    public static string ClientOf(HttpContext http) => RequestOrigin.ClientOf(http, null);
 }

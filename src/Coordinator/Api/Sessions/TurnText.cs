@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Api.Requests;
 using LlamaCluster.Sessions.Grains;
 using LlamaCluster.Text;
+using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Api.Sessions;
 
@@ -31,27 +32,27 @@ sealed class TurnText(PromptEncoder encoder, ServedModel model)
     {
         if (before.Model != model.Digest || before.Turns is not [.., var last]) return null;
         if (last.Ids == 0 || last.Ids != before.Ids.Length || last.Messages != before.Messages.Length) return null;
-        var answer = (string?)JsonNode.Parse(before.Messages[^1])!["content"] ?? "";
+        var answer = last.Written ?? (string?)JsonNode.Parse(before.Messages[^1])!["content"] ?? "";
         if (answer.Length < last.AnswerCharacters) return null;
         // A template that refuses the beginning of what it takes as a whole is possible; then there is nothing to extend.
         if (Render(chat, before.Messages[..^1], cancellation).Failed(out _, out var question)) return null;
-        return new StoredText(question, answer[..last.AnswerCharacters], IsWhole: last.AnswerCharacters == answer.Length);
+        return new StoredText(question.Text, answer[..last.AnswerCharacters], IsWhole: last.AnswerCharacters == answer.Length);
     }
 
-    public ApiOutcome<string> Render(RawPrompt.Chat chat, string[] messages, CancellationToken cancellation)
+    public ApiOutcome<PromptText> Render(RawPrompt.Chat chat, string[] messages, CancellationToken cancellation)
         => encoder.Render(chat with { Messages = new JsonArray([.. messages.Select(message => JsonNode.Parse(message))]) }, cancellation);
 
     /// <summary>
     /// The ids of a text that continues another. A SentencePiece vocabulary puts a space in front, which is left out where the text begins with one.
     /// </summary>
     /// <returns>Null if the tokenizer has no ids for exactly this text.</returns>
-    public List<int>? Follow(string text)
+    public List<int>? Follow(PromptText text)
     {
         var ids = encoder.Tokenize(text, addSpecialTokens: false);
-        if (model.Tokenizer.StandsFor(ids, text)) return ids;
-        if (!text.StartsWith(' ')) return null;
-        ids = encoder.Tokenize(text[1..], addSpecialTokens: false);
-        return model.Tokenizer.StandsFor(ids, text) ? ids : null;
+        if (model.Tokenizer.StandsFor(ids, text.Text)) return ids;
+        if (!text.Text.StartsWith(' ')) return null;
+        ids = encoder.Tokenize(text.From(1), addSpecialTokens: false);
+        return model.Tokenizer.StandsFor(ids, text.Text) ? ids : null;
     }
 }
 
@@ -66,12 +67,12 @@ sealed record StoredText(string Question, string Answer, bool IsWhole)
     /// model wrote.
     /// </summary>
     /// <returns>Null if the prompt does not begin with the stored one.</returns>
-    public string? RestOf(string prompt)
+    public PromptText? RestOf(PromptText prompt)
     {
-        if (!prompt.StartsWith(Question, StringComparison.Ordinal)) return null;
-        var rest = prompt.AsSpan(Question.Length);
+        if (!prompt.Text.StartsWith(Question, StringComparison.Ordinal)) return null;
+        var rest = prompt.Text.AsSpan(Question.Length);
         foreach (var written in (ReadOnlySpan<string>)[Answer, Answer.TrimStart(), .. IsWhole ? (string[])[Answer.TrimEnd(), Answer.Trim()] : []])
-            if (rest.StartsWith(written, StringComparison.Ordinal)) return rest[written.Length..].ToString();
+            if (rest.StartsWith(written, StringComparison.Ordinal)) return prompt.From(Question.Length + written.Length);
         return null;
     }
 }

@@ -58,10 +58,11 @@ sealed class GenerateAnswer(AnswerFacts facts, string before, bool isList) : IAn
         _end = delta.End ?? _end;
     }
 
-    public void Close(EventStream events)
+    public Task CloseAsync(EventStream events)
     {
         var (score, text) = _held ?? (new TokenScore(new(facts.Model.Tokenizer.EosId ?? 0, 0, []), 0), "");
         WriteEvent(events, score, text, isLast: true);
+        return Task.CompletedTask;
     }
 
     public void Fail(EventStream events, ApiError error)
@@ -96,7 +97,7 @@ sealed class GenerateAnswer(AnswerFacts facts, string before, bool isList) : IAn
 
     void WriteEnd(Utf8JsonWriter json, ChoiceEnd? end)
     {
-        json.WriteString("finish_reason", end switch { { StopText: not null } => "stop_sequence", { Reason: EndReason.Length } => "length", _ => "eos_token" });
+        json.WriteString("finish_reason", end switch { { StopText: not null } => "stop_sequence", { Reason: EndReason.Length } => "length", { Reason: EndReason.ContentFilter } => "content_filter", _ => "eos_token" });
         json.WriteNumber("generated_tokens", facts.Usage.CompletionTokens);
         if (facts.Settings.Seed is { } seed) json.WriteNumber("seed", seed);
         else json.WriteNull("seed");

@@ -34,6 +34,7 @@ static class GenerateRules
         if (fields.Fields("parameters") is { } parameters)
         {
             settings = ReadParameters(parameters, settings);
+            if (parameters.Text("adapter_id") is { Length: > 0 } adapter) fields.NameAdapter(adapter, model);
             if (parameters.Flag("return_full_text")) before = prompt.Written;
             parameters.ReportUnread();
         }
@@ -49,7 +50,6 @@ static class GenerateRules
         parameters.Neutral("truncate", Neutral.Never, "is not supported");
         parameters.Neutral("typical_p", Neutral.One, "is not supported");
         parameters.Neutral("watermark", Neutral.False, "is not supported");
-        parameters.Neutral("adapter_id", Neutral.EmptyText, "is not supported");
         var temperature = parameters.Number("temperature", SamplingRanges.Temperature with { ExcludesLeast = true });
         var (topP, topK) = (parameters.Number(SamplingRanges.TopP), parameters.Count("top_k", 0, int.MaxValue));
         // Options of sampling ask for it; otherwise the most probable token is taken.

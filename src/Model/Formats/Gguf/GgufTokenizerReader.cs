@@ -1,5 +1,6 @@
 using System.Text;
 using LlamaCluster.Primitives;
+using LlamaCluster.Text;
 using LlamaCluster.Text.Tokenization;
 using LlamaCluster.Text.Tokenization.Vocabularies;
 
@@ -24,6 +25,12 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
 
     /// <summary>Names for the same split expression without the other two rules. Llama 3 models of June 2024 have the first of them.</summary>
     static readonly string[] Llama3Splits = ["smaug-bpe", "dbrx", "glm4", "chatglm-bpe"];
+
+    /// <summary>Names for Llama 4's split expression.</summary>
+    static readonly string[] Llama4Splits = ["llama4", "gpt-4o"];
+
+    /// <summary>The name for the split expression of Mistral's models since Nemo, with Llama 3's other two rules.</summary>
+    internal const string Tekken = "tekken";
 
     public Tokenizer Read() => metadata.GetString("tokenizer.ggml.model") switch
     {
@@ -50,14 +57,15 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
     {
         if (!metadata.TryGetString("tokenizer.ggml.pre", out var split))
             throw metadata.Error("tokenizer.ggml.pre", "is missing: convert the model again with a converter that writes it");
-        var isLlama3 = Llama3Rules.Contains(split);
-        string[] known = [.. Llama3Rules, .. Llama3Splits];
+        var hasAllRules = split is Tekken || Llama3Rules.Contains(split);
+        string[] known = [.. Llama3Rules, .. Llama3Splits, .. Llama4Splits, Tekken];
         if (!known.Contains(split))
             throw metadata.Error("tokenizer.ggml.pre", $"is {ErrorText.Quote(split)}, which is not supported; {string.Join(", ", known)} are");
         RefuseTrue("tokenizer.ggml.add_space_prefix", "a byte-level tokenizer with a space in front is not supported");
         var tokens = ReadTokens(TokenSpelling.ByteLevel);
-        var special = ReadSpecialIds(tokens, defaultBos: null, defaultEos: null, addsBos: isLlama3);
-        return new ByteLevelTokenizer(tokens, special, ReadMerges(tokens), wholeFirst: isLlama3);
+        var special = ReadSpecialIds(tokens, defaultBos: null, defaultEos: null, addsBos: hasAllRules);
+        var pieces = split is Tekken ? PieceRules.Tekken : Llama4Splits.Contains(split) ? PieceRules.Llama4 : PieceRules.Llama3;
+        return new ByteLevelTokenizer(tokens, special, ReadMerges(tokens), wholeFirst: hasAllRules, pieces);
     }
 
     TokenSet ReadTokens(TokenSpelling spelling)
@@ -65,8 +73,9 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
         var tokens = metadata.GetStrings(Tokens);
         var types = metadata.GetInt32s(Types);
         if (types.Length < tokens.Length) throw DiffersFromTokens(Types, types.Length, tokens.Length);
-        if (metadata.TryGetInt32("llama.vocab_size", out var rows) && tokens.Length > rows)
-            throw metadata.Error(Tokens, $"has {tokens.Length} tokens but llama.vocab_size is {rows}");
+        var size = metadata.TryGetString("general.architecture", out var architecture) ? $"{architecture}.vocab_size" : "llama.vocab_size";
+        if (metadata.TryGetInt32(size, out var rows) && tokens.Length > rows)
+            throw metadata.Error(Tokens, $"has {tokens.Length} tokens but {size} is {rows}");
 
         var builder = new VocabularyBuilder(spelling, Tokens, Error);
         var added = new AddedTokenList(Tokens, Error);
@@ -80,6 +89,15 @@ sealed class GgufTokenizerReader(GgufMetadata metadata)
         var vocabulary = builder.Build(out var plain, out var byteIds);
         return new TokenSet(vocabulary, plain, spelling, byteIds, added.Tokens);
     }
+
+    /// <summary>Tokens for filling in, by the keys of today and by those that files of Code Llama have from before.</summary>
+    /// <param name="count">Tokens that there are.</param>
+    public InfillIds ReadInfill(int count) => new(
+        Id("tokenizer.ggml.fim_pre_token_id", count) ?? Id("tokenizer.ggml.prefix_token_id", count),
+        Id("tokenizer.ggml.fim_suf_token_id", count) ?? Id("tokenizer.ggml.suffix_token_id", count),
+        Id("tokenizer.ggml.fim_mid_token_id", count) ?? Id("tokenizer.ggml.middle_token_id", count),
+        Id("tokenizer.ggml.fim_rep_token_id", count),
+        Id("tokenizer.ggml.fim_sep_token_id", count));
 
     /// <param name="addsBos">Whether bos is put in front of a text if the file does not say.</param>
     SpecialIds ReadSpecialIds(TokenSet tokens, int? defaultBos, int? defaultEos, bool addsBos)

@@ -20,7 +20,6 @@ sealed class GgufWeights : StoredWeights
             var first = files[0];
             files.AddRange(GgufParts.OpenRest(first));
             var config = new GgufConfig(first.Metadata);
-            config.RefuseOtherArchitectures();
             var tensors = CollectTensors(files);
             return new GgufWeights(files, NameOf(first), Check(first, ReadConfig(config, first, tensors), tensors), [.. tensors.Values]);
         }
@@ -46,7 +45,16 @@ sealed class GgufWeights : StoredWeights
     {
         if (!tensors.TryGetValue(LlamaTensors.Embedding, out var embedding)) throw first.File.Error($"tensor {LlamaTensors.Embedding} is missing");
         var divisors = tensors.TryGetValue(LlamaTensors.RopeFactors, out var factors) ? ReadDivisors(factors) : null;
-        return config.Read((int)embedding.Info.Rows, divisors, tied: !tensors.ContainsKey(LlamaTensors.Output));
+        return config.Read((int)embedding.Info.Rows, divisors, tied: !tensors.ContainsKey(LlamaTensors.Output), BiasesOf(tensors.Keys));
+    }
+
+    /// <summary>Metadata say nothing of biases: what a layer has, all are to have.</summary>
+    static AttentionBiases BiasesOf(ICollection<string> tensors)
+    {
+        var biases = tensors.Where(name => name.EndsWith(LlamaTensors.BiasEnd, StringComparison.Ordinal)).ToList();
+        return (Has(LlamaTensors.Query) ? AttentionBiases.Inputs : 0) | (Has(LlamaTensors.AttentionOutput) ? AttentionBiases.Output : 0);
+
+        bool Has(string part) => biases.Exists(name => name.EndsWith($".{part}{LlamaTensors.BiasEnd}", StringComparison.Ordinal));
     }
 
     static float[] ReadDivisors(StoredTensor tensor)
@@ -61,7 +69,8 @@ sealed class GgufWeights : StoredWeights
 
     static LlamaConfig Check(GgufFile first, LlamaConfig config, OrderedDictionary<string, StoredTensor> tensors)
     {
-        var problem = LlamaConfigRules.FirstProblem(config) ?? LlamaTensorRules.FirstProblem(config, tensors.Values.ToDictionary(t => t.Info.Name, t => t.Info))
+        var problem = LlamaConfigRules.FirstProblem(config)
+            ?? LlamaTensorRules.FirstProblem(config, tensors.Values.ToDictionary(t => t.Info.Name, t => t.Info), ExpertTensors.NameInFiles)
             ?? VocabularyProblem(first.Metadata, config);
         return problem is null ? config : throw first.File.Error(problem);
     }

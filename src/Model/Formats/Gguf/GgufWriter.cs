@@ -1,4 +1,5 @@
 using System.Text;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.Gguf;
 
@@ -74,7 +75,10 @@ public sealed class GgufPairs
     }
 }
 
-/// <summary>Writes a GGUF file of version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md) from front to back.</summary>
+/// <summary>
+/// Writes a GGUF file of version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md) from front to back. The experts of a layer become one
+/// tensor, as llama.cpp expects them.
+/// </summary>
 public static class GgufWriter
 {
     const int Alignment = 32;
@@ -88,23 +92,27 @@ public static class GgufWriter
         IProgress<long>? written = null, CancellationToken cancellation = default)
     {
         using var to = new BinaryWriter(destination, Encoding.UTF8, leaveOpen: true);
-        var header = Header(metadata, tensors);
+        var entries = Entry.Of(tensors);
+        var header = Header(metadata, entries);
         to.Write(header);
         Pad(to, header.Length);
         var buffer = new byte[Math.Max(ChunkBytes, tensors.Count == 0 ? 0 : tensors.Max(t => t.RowBytes))];
         long total = 0;
-        foreach (var tensor in tensors)
+        foreach (var entry in entries)
         {
-            var rowsAtOnce = buffer.Length / tensor.RowBytes;
-            for (long row = 0; row < tensor.Rows; row += rowsAtOnce)
+            foreach (var tensor in entry.Tensors)
             {
-                cancellation.ThrowIfCancellationRequested();
-                var chunk = buffer.AsMemory(0, (int)(Math.Min(rowsAtOnce, tensor.Rows - row) * tensor.RowBytes));
-                ReadInParallel(source, tensor, row, chunk);
-                to.Write(chunk.Span);
-                written?.Report(total += chunk.Length);
+                var rowsAtOnce = buffer.Length / tensor.RowBytes;
+                for (long row = 0; row < tensor.Rows; row += rowsAtOnce)
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    var chunk = buffer.AsMemory(0, (int)(Math.Min(rowsAtOnce, tensor.Rows - row) * tensor.RowBytes));
+                    ReadInParallel(source, tensor, row, chunk);
+                    to.Write(chunk.Span);
+                    written?.Report(total += chunk.Length);
+                }
             }
-            Pad(to, tensor.Bytes);
+            Pad(to, entry.Bytes);
         }
     }
 
@@ -122,30 +130,32 @@ public static class GgufWriter
         });
     }
 
-    static byte[] Header(GgufPairs metadata, IReadOnlyList<TensorInfo> tensors)
+    static byte[] Header(GgufPairs metadata, IReadOnlyList<Entry> entries)
     {
         using var bytes = new MemoryStream();
         using var to = new BinaryWriter(bytes);
         to.Write("GGUF"u8);
         to.Write(3u);
-        to.Write((ulong)tensors.Count);
+        to.Write((ulong)entries.Count);
         to.Write((ulong)metadata.Count);
         metadata.Write(to);
         long offset = 0;
-        foreach (var tensor in tensors)
+        foreach (var entry in entries)
         {
-            WriteEntry(to, tensor, offset);
-            offset += tensor.Bytes + Padding(tensor.Bytes);
+            WriteEntry(to, entry, offset);
+            offset += entry.Bytes + Padding(entry.Bytes);
         }
         return bytes.ToArray();
     }
 
-    static void WriteEntry(BinaryWriter to, TensorInfo tensor, long offset)
+    static void WriteEntry(BinaryWriter to, Entry entry, long offset)
     {
-        GgufPairs.WriteString(to, tensor.Name);
-        to.Write(tensor.Rows == 1 ? 1u : 2u);
+        var tensor = entry.Tensors[0];
+        GgufPairs.WriteString(to, entry.Name);
+        to.Write(entry.IsStack ? 3u : tensor.Rows == 1 ? 1u : 2u);
         to.Write((ulong)tensor.Columns);
-        if (tensor.Rows != 1) to.Write((ulong)tensor.Rows);
+        if (entry.IsStack || tensor.Rows != 1) to.Write((ulong)tensor.Rows);
+        if (entry.IsStack) to.Write((ulong)entry.Tensors.Count);
         to.Write((uint)tensor.Type);
         to.Write((ulong)offset);
     }
@@ -153,4 +163,27 @@ public static class GgufWriter
     static void Pad(BinaryWriter to, long length) => to.Write(stackalloc byte[Padding(length)]);
 
     static int Padding(long length) => (int)(-length & (Alignment - 1));
+
+    /// <summary>A tensor of the file: one of the model's, or the experts of a layer, one after the other.</summary>
+    sealed record Entry(string Name, bool IsStack, IReadOnlyList<TensorInfo> Tensors)
+    {
+        public long Bytes => Tensors.Sum(tensor => tensor.Bytes);
+
+        /// <summary>In the order of the tensors; a stack stands where its first expert does.</summary>
+        /// <exception cref="ModelFormatException">An expert of a stack is missing, or is of another type.</exception>
+        public static IReadOnlyList<Entry> Of(IReadOnlyList<TensorInfo> tensors) =>
+        [
+            .. tensors.GroupBy(tensor => ExpertTensors.StackOf(tensor.Name)?.Stack ?? tensor.Name)
+                .Select(group => ExpertTensors.IsStack(group.Key) ? Stack(group.Key, group) : new Entry(group.Key, IsStack: false, [group.Single()])),
+        ];
+
+        static Entry Stack(string name, IEnumerable<TensorInfo> experts)
+        {
+            TensorInfo[] inOrder = [.. experts.OrderBy(tensor => ExpertTensors.StackOf(tensor.Name)!.Value.Expert)];
+            for (var expert = 0; expert < inOrder.Length; expert++)
+                if (inOrder[expert] != inOrder[0] with { Name = ExpertTensors.InStack(name, expert) })
+                    throw new ModelFormatException($"{inOrder[expert].Name} cannot be written as expert {expert} of {name}: all must be there, of one type and shape");
+            return new Entry(name, IsStack: true, inOrder);
+        }
+    }
 }

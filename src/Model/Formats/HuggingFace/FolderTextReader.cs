@@ -15,7 +15,10 @@ sealed class FolderTextReader(string folder)
         var tokenizer = ReadTokenizer();
         var template = _settings.ChatTemplate();
         if (template is not null) _settings.RefuseBeyondRows(template);
-        return new ModelText(tokenizer, template, _settings.SpecialToken("bos_token"), _settings.SpecialToken("eos_token"));
+        return new ModelText(tokenizer, template, _settings.SpecialToken("bos_token"), _settings.SpecialToken("eos_token"))
+        {
+            Pooling = _settings.Pooling(),
+        };
     }
 
     Tokenizer ReadTokenizer()

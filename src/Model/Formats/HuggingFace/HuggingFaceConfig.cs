@@ -5,103 +5,116 @@ namespace LlamaCluster.Model.Formats.HuggingFace;
 
 /// <summary>
 /// Reads a Llama's config from config.json, in the forms that the transformers library has written since Llama 1, with its
-/// defaults (https://huggingface.co/docs/transformers/model_doc/llama); refuses, by name, what this program would compute wrongly.
+/// defaults (https://huggingface.co/docs/transformers/model_doc/llama, mixtral, llama4); refuses, by name, what this program would compute wrongly.
 /// </summary>
-sealed class HuggingFaceConfig(JsonFields fields)
+/// <param name="file">The outermost object of the file.</param>
+sealed class HuggingFaceConfig(JsonFields file)
 {
+    /// <summary>Models of Llama's layers, which may see the last positions only.</summary>
+    const string Mistral = "mistral";
+
+    /// <summary>Mistral's models of which one part sees images.</summary>
+    const string WithImages = "mistral3";
+
+    /// <summary>Those of Mistral 3, whose queries grow with their position.</summary>
+    const string Ministral = "ministral3";
+
+    /// <summary>What Mistral's files mean that do not mention it.</summary>
+    const int UsualWindow = 4096;
+
+    /// <summary>The text model's fields: those of the file, or of a part of it where the model sees images too.</summary>
+    readonly JsonFields _fields = TextPart(file);
+
+    public HuggingFaceFamily Family { get; } = FamilyOf(file);
+
+    /// <summary>The fields that are about text.</summary>
+    public static JsonFields TextPart(JsonFields file) => file.FindString("model_type") is "llama4" or WithImages ? file.GetObject("text_config") : file;
+
     public LlamaConfig Read()
     {
         RefuseOthers();
-        var heads = fields.GetInt32("num_attention_heads");
-        var headSize = fields.FindInt32("head_dim") ?? DividedHeadSize(heads);
-        var rope = new HuggingFaceRope(fields);
+        var heads = _fields.GetInt32("num_attention_heads");
+        var headSize = _fields.FindInt32("head_dim") ?? DividedHeadSize(heads);
+        var theta = Family switch { HuggingFaceFamily.Mixtral => 1_000_000, HuggingFaceFamily.Llama4 => 500_000, _ => IsMinistral ? 1_000_000 : 10_000 };
+        var context = _fields.FindInt32("max_position_embeddings") ?? _fields.FindInt32("max_sequence_length") ?? 2048;
+        var rope = new HuggingFaceRope(_fields, theta, context);
         var config = new LlamaConfig
         {
-            LayerCount = fields.GetInt32("num_hidden_layers"),
-            HiddenSize = fields.GetInt32("hidden_size"),
-            FfnSize = fields.GetInt32("intermediate_size"),
+            LayerCount = _fields.GetInt32("num_hidden_layers"),
+            HiddenSize = _fields.GetInt32("hidden_size"),
+            FfnSize = _fields.GetInt32(Family is HuggingFaceFamily.Llama4 ? "intermediate_size_mlp" : "intermediate_size"),
             HeadCount = heads,
-            KvHeadCount = fields.FindInt32("num_key_value_heads") ?? heads,
+            KvHeadCount = _fields.FindInt32("num_key_value_heads") ?? heads,
             HeadSize = headSize,
-            VocabularySize = fields.GetInt32("vocab_size"),
-            ContextLength = fields.FindInt32("max_position_embeddings") ?? fields.FindInt32("max_sequence_length") ?? 2048,
-            RmsEpsilon = fields.FindSingle("rms_norm_eps") ?? 1e-6f,
+            VocabularySize = _fields.GetInt32("vocab_size"),
+            ContextLength = context,
+            RmsEpsilon = _fields.FindSingle("rms_norm_eps") ?? (Family is HuggingFaceFamily.Llama ? 1e-6f : 1e-5f),
             RopeTheta = rope.Theta(),
             RopeDimensionCount = headSize,
             RopeScaling = rope.Scaling(),
-            TiedEmbeddings = fields.FindBoolean("tie_word_embeddings") ?? false,
+            Window = Family is HuggingFaceFamily.Llama4 ? null : Window(context),
+            QueryScale = IsMinistral ? rope.Growth() : null,
+            Biases = _fields.FindBoolean("attention_bias") is true ? AttentionBiases.Inputs | AttentionBiases.Output : AttentionBiases.None,
+            TiedEmbeddings = _fields.FindBoolean("tie_word_embeddings") ?? false,
         };
-        return LlamaConfigRules.FirstProblem(config) is { } problem ? throw new ModelFormatException($"{fields.Path}: {problem}") : config;
+        config = Family switch
+        {
+            HuggingFaceFamily.Mixtral => new HuggingFaceExperts(_fields).Mixtral(config),
+            HuggingFaceFamily.Llama4 => new HuggingFaceExperts(_fields).Llama4(config),
+            _ => config,
+        };
+        return LlamaConfigRules.FirstProblem(config) is { } problem ? throw new ModelFormatException($"{_fields.Path}: {problem}") : config;
     }
+
+    bool IsMinistral => _fields.FindString("model_type") is Ministral;
 
     void RefuseOthers()
     {
-        foreach (var architecture in fields.FindStrings("architectures") ?? [])
-            if (architecture is not ("LlamaForCausalLM" or "LLaMAForCausalLM"))
-                throw fields.Error("architectures", $"has {ErrorText.Quote(architecture)}, which is not supported; only LlamaForCausalLM is");
-        if (fields.GetString("model_type") is not "llama" and var type)
-            throw fields.Error("model_type", $"is {ErrorText.Quote(type)}, which is not supported; only 'llama' is");
-        if (fields.FindString("hidden_act") is { } activation and not ("silu" or "swish"))
-            throw fields.Error("hidden_act", $"is {ErrorText.Quote(activation)}; only 'silu' is supported");
+        foreach (var architecture in file.FindStrings("architectures") ?? [])
+            if (!HuggingFaceFamilies.Architectures.Contains(architecture))
+                throw file.Error(
+                    "architectures",
+                    $"has {ErrorText.Quote(architecture)}, which is not supported; {string.Join(", ", HuggingFaceFamilies.Architectures)} are");
+        if (_fields.FindString("hidden_act") is { } activation and not ("silu" or "swish"))
+            throw _fields.Error("hidden_act", $"is {ErrorText.Quote(activation)}; only 'silu' is supported");
         foreach (var quantisation in (string[])["quantization_config", "compression_config"])
-            if (fields.FindObject(quantisation) is { } settings)
-                throw fields.Error(quantisation, $"is there (method {ErrorText.Quote(settings.FindString("quant_method") ?? "unknown")}); give the model as F32, F16 or BF16, or a GGUF file");
-        foreach (var bias in (string[])["attention_bias", "mlp_bias"])
-            if (fields.FindBoolean(bias) is true) throw fields.Error(bias, "is true; models with biases are not supported");
-        foreach (var other in (string[])["sliding_window", "num_local_experts", "num_experts"])
-            if (fields.FindInt32(other) is > 0 and var value) throw fields.Error(other, $"is {value}, which is not supported");
+            if ((file.FindObject(quantisation) ?? _fields.FindObject(quantisation)) is { } settings)
+                throw file.Error(quantisation, $"is there (method {ErrorText.Quote(settings.FindString("quant_method") ?? "unknown")}); give the model as F32, F16 or BF16, or a GGUF file");
+        if (_fields.FindBoolean("mlp_bias") is true) throw _fields.Error("mlp_bias", "is true; biases of attention are supported, those of the feed-forward are not");
+        string[] others = Family is HuggingFaceFamily.Llama ? ["num_local_experts", "num_experts"] : ["num_experts"];
+        foreach (var other in others)
+            if (_fields.FindInt32(other) is > 0 and var value) throw _fields.Error(other, $"is {value}, which is not supported");
     }
+
+    /// <summary>A window as long as the context hides nothing. Mistral's files that do not mention theirs have one of 4096; Llamas have none.</summary>
+    int? Window(int context)
+    {
+        var isMistral = _fields.FindString("model_type") is Mistral;
+        var window = _fields.FindInt32("sliding_window") ?? (isMistral && !_fields.Mentions("sliding_window") ? UsualWindow : 0);
+        if (window == 0 || window >= context) return null;
+        if (!isMistral && !IsMinistral && Family is not HuggingFaceFamily.Mixtral)
+            throw _fields.Error(
+                "sliding_window",
+                $"is {window}, which is not supported for model_type {ErrorText.Quote(_fields.GetString("model_type"))}; it is for 'mistral', 'ministral3' and 'mixtral'");
+        if (_fields.FindStrings("layer_types") is { Length: > 0 } types && types.Any(type => type is not "sliding_attention"))
+            throw _fields.Error("layer_types", "are not all 'sliding_attention'; only windows in all layers or in none are supported");
+        return window;
+    }
+
+    static HuggingFaceFamily FamilyOf(JsonFields file) => TextPart(file).GetString("model_type") switch
+    {
+        "llama" => HuggingFaceFamily.Llama,
+        Mistral => file.FindString("model_type") is WithImages ? HuggingFaceFamily.Mistral3 : HuggingFaceFamily.Llama,
+        Ministral => HuggingFaceFamily.Mistral3,
+        "mixtral" => HuggingFaceFamily.Mixtral,
+        "llama4_text" => HuggingFaceFamily.Llama4,
+        var other => throw TextPart(file).Error(
+            "model_type", $"is {ErrorText.Quote(other)}, which is not supported; 'llama', 'mistral', 'mistral3', 'ministral3', 'mixtral', 'llama4' and 'llama4_text' are"),
+    };
 
     int DividedHeadSize(int heads)
     {
-        var hidden = fields.GetInt32("hidden_size");
-        return heads > 0 && hidden % heads == 0 ? hidden / heads : throw fields.Error("num_attention_heads", $"is {heads}, which does not divide hidden_size {hidden}");
-    }
-}
-
-/// <summary>
-/// RoPE's settings in config.json: <c>rope_theta</c> beside <c>rope_scaling</c> (null, or an object with <c>type</c> or
-/// <c>rope_type</c>), or both in one object <c>rope_parameters</c>, as transformers 5 writes them.
-/// </summary>
-sealed class HuggingFaceRope(JsonFields config)
-{
-    const float DefaultTheta = 10_000;
-
-    readonly JsonFields? _settings = config.FindObject("rope_parameters") ?? config.FindObject("rope_scaling");
-
-    public float Theta() => _settings?.FindSingle("rope_theta") ?? config.FindSingle("rope_theta") ?? DefaultTheta;
-
-    public RopeScaling? Scaling()
-    {
-        RefusePartial(config);
-        RefuseOldCondensing();
-        if (_settings is null) return null;
-        RefusePartial(_settings);
-        // Settings without a type, and without a factor that a type would use, say nothing.
-        var type = _settings.FindString("rope_type") ?? (_settings.Has("factor") ? _settings.GetString("type") : _settings.FindString("type") ?? "default");
-        return type switch
-        {
-            "default" => null,
-            "linear" => new RopeScaling.Linear(_settings.GetSingle("factor")),
-            "llama3" => new RopeScaling.Llama3(
-                _settings.GetSingle("factor"),
-                _settings.GetSingle("low_freq_factor"),
-                _settings.GetSingle("high_freq_factor"),
-                _settings.GetInt32("original_max_position_embeddings")),
-            var other => throw _settings.Error("rope_type", $"is {ErrorText.Quote(other)}, which is not supported; 'default', 'linear' and 'llama3' are"),
-        };
-    }
-
-    static void RefusePartial(JsonFields settings)
-    {
-        if (settings.FindSingle("partial_rotary_factor") is { } factor and not 1)
-            throw settings.Error("partial_rotary_factor", $"is {factor}; only heads that are rotated as a whole are supported");
-    }
-
-    // A form of linear scaling that some models of 2023 brought their own code for.
-    void RefuseOldCondensing()
-    {
-        if (config.FindSingle("rope_condense_ratio") is { } ratio and not 1 && _settings is null)
-            throw config.Error("rope_condense_ratio", $"is {ratio}, which is not supported: give rope_scaling instead");
+        var hidden = _fields.GetInt32("hidden_size");
+        return heads > 0 && hidden % heads == 0 ? hidden / heads : throw _fields.Error("num_attention_heads", $"is {heads}, which does not divide hidden_size {hidden}");
     }
 }

@@ -1,60 +1,139 @@
 using System.Globalization;
+using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
-/// <summary>The transformers library's names of a Llama's tensors, and GGUF's for them.</summary>
-static class HuggingFaceNames
+/// <summary>The transformers library's names of a model's tensors, and GGUF's for them.</summary>
+sealed class HuggingFaceNames(HuggingFaceFamily family)
 {
     /// <summary>The head of a model that has one of its own.</summary>
     public const string Head = "lm_head.weight";
 
+    /// <summary>What names of a text model begin with that is a part of another.</summary>
+    const string TextModel = "language_model.";
+
     const string LayerPrefix = "model.layers.";
 
-    static readonly Dictionary<string, string> LayerParts = new(StringComparer.Ordinal)
+    static readonly string[] ImageParts =
+        ["vision_model.", "vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."];
+
+    static readonly Dictionary<string, string> Attention = new(StringComparer.Ordinal)
     {
-        ["input_layernorm.weight"] = "attn_norm",
-        ["self_attn.q_proj.weight"] = LlamaTensors.Query,
-        ["self_attn.k_proj.weight"] = LlamaTensors.Key,
-        ["self_attn.v_proj.weight"] = "attn_v",
-        ["self_attn.o_proj.weight"] = "attn_output",
-        ["post_attention_layernorm.weight"] = "ffn_norm",
-        ["mlp.gate_proj.weight"] = "ffn_gate",
-        ["mlp.up_proj.weight"] = "ffn_up",
-        ["mlp.down_proj.weight"] = "ffn_down",
+        ["input_layernorm"] = "attn_norm",
+        ["self_attn.q_proj"] = LlamaTensors.Query,
+        ["self_attn.k_proj"] = LlamaTensors.Key,
+        ["self_attn.v_proj"] = "attn_v",
+        ["self_attn.o_proj"] = "attn_output",
+        ["post_attention_layernorm"] = "ffn_norm",
     };
+
+    readonly Dictionary<string, string> _layerParts = new(Attention.Concat(FeedForward(family)), StringComparer.Ordinal);
 
     /// <summary>GGUF's name; a name that is not a Llama's stays as it is, to be refused by it.</summary>
-    public static string ToGguf(string name) => name switch
+    public string ToGguf(string name)
     {
-        "model.embed_tokens.weight" => LlamaTensors.Embedding,
-        "model.norm.weight" => LlamaTensors.OutputNorm,
-        Head => LlamaTensors.Output,
-        _ => OfLayer(name) ?? name,
-    };
+        var inText = NameInText(name);
+        return inText switch
+        {
+            "model.embed_tokens.weight" => LlamaTensors.Embedding,
+            "model.norm.weight" => LlamaTensors.OutputNorm,
+            Head => LlamaTensors.Output,
+            _ => OfLayer(inText) ?? name,
+        };
+    }
+
+    /// <summary>Transformers 5 writes the text model of Mistral 3 as a part of the model, and the head beside it.</summary>
+    string NameInText(string name)
+    {
+        const string inModel = "model." + TextModel;
+        if (!IsPart) return name;
+        if (name.StartsWith(TextModel, StringComparison.Ordinal)) return name[TextModel.Length..];
+        return name.StartsWith(inModel, StringComparison.Ordinal) ? "model." + name[inModel.Length..] : name;
+    }
 
     /// <summary>The name in a folder of what GGUF calls so: the inverse of <see cref="ToGguf"/>.</summary>
-    public static string FromGguf(string name)
+    public string FromGguf(string name)
     {
         if (name == LlamaTensors.Embedding) return "model.embed_tokens.weight";
         if (name == LlamaTensors.OutputNorm) return "model.norm.weight";
         if (name == LlamaTensors.Output) return Head;
-        if (name.Split('.') is not ["blk", var layer, var part, "weight"]) return name;
-        return LayerParts.FirstOrDefault(entry => entry.Value == part).Key is { } inLayer ? $"{LayerPrefix}{layer}.{inLayer}" : name;
+        return name.Split('.') switch
+        {
+            ["blk", var layer, var part, ("weight" or "bias") and var end] when Find(part) is { } inLayer => $"{LayerPrefix}{layer}.{inLayer}.{end}",
+            ["blk", var layer, var part, var expert, "weight"] when Find($"{part}.0") is { } first =>
+                $"{LayerPrefix}{layer}.{first.Replace(".0.", $".{expert}.", StringComparison.Ordinal)}.weight",
+            ["blk", var layer, var part, _, "weight"] when family is HuggingFaceFamily.Llama4 =>
+                $"{LayerPrefix}{layer}.feed_forward.experts.{(part == LlamaTensors.Down ? "down_proj" : "gate_up_proj")}",
+            _ => name,
+        };
+    }
+
+    /// <summary>The matrices of experts that are stacked in a tensor, and their layer; null if it is no such.</summary>
+    public (int Layer, string[] Parts)? StackOf(string name)
+    {
+        const string gateUp = ".feed_forward.experts.gate_up_proj", down = ".feed_forward.experts.down_proj", prefix = TextModel + LayerPrefix;
+        if (family is not HuggingFaceFamily.Llama4) return null;
+        var end = name.EndsWith(gateUp, StringComparison.Ordinal) ? gateUp : down;
+        var begin = name.StartsWith(prefix, StringComparison.Ordinal) ? prefix : LayerPrefix;
+        if (!name.StartsWith(begin, StringComparison.Ordinal) || !name.EndsWith(end, StringComparison.Ordinal)) return null;
+        if (name.Length < begin.Length + end.Length || !TryNumber(name[begin.Length..^end.Length], out var layer)) return null;
+        return (layer, end == gateUp ? ["ffn_gate", "ffn_up"] : [LlamaTensors.Down]);
     }
 
     /// <summary>Tables of RoPE's frequencies that old checkpoints hold: they follow from the config.</summary>
     public static bool IsDerived(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
 
-    static string? OfLayer(string name)
+    /// <summary>What a model that sees images has for them.</summary>
+    public bool IsForImages(string name) => IsPart && ImageParts.Any(part => name.StartsWith(part, StringComparison.Ordinal));
+
+    /// <summary>The text model may be a part of another.</summary>
+    bool IsPart => family is HuggingFaceFamily.Llama4 or HuggingFaceFamily.Mistral3;
+
+    /// <summary>The parts of a layer after attention. An expert's have 0 for its number.</summary>
+    static Dictionary<string, string> FeedForward(HuggingFaceFamily family) => family switch
     {
+        HuggingFaceFamily.Mixtral => new()
+        {
+            ["block_sparse_moe.gate"] = ExpertTensors.Router,
+            ["block_sparse_moe.experts.0.w1"] = "ffn_gate.0",
+            ["block_sparse_moe.experts.0.w3"] = "ffn_up.0",
+            ["block_sparse_moe.experts.0.w2"] = "ffn_down.0",
+        },
+        HuggingFaceFamily.Llama4 => new()
+        {
+            ["feed_forward.gate_proj"] = "ffn_gate",
+            ["feed_forward.up_proj"] = "ffn_up",
+            ["feed_forward.down_proj"] = "ffn_down",
+            ["feed_forward.router"] = ExpertTensors.Router,
+            ["feed_forward.shared_expert.gate_proj"] = "ffn_gate_shexp",
+            ["feed_forward.shared_expert.up_proj"] = "ffn_up_shexp",
+            ["feed_forward.shared_expert.down_proj"] = "ffn_down_shexp",
+        },
+        _ => new() { ["mlp.gate_proj"] = "ffn_gate", ["mlp.up_proj"] = "ffn_up", ["mlp.down_proj"] = "ffn_down" },
+    };
+
+    string? Find(string part) => _layerParts.FirstOrDefault(entry => entry.Value == part).Key;
+
+    string? OfLayer(string name)
+    {
+        const string end = ".weight";
         if (!name.StartsWith(LayerPrefix, StringComparison.Ordinal)) return null;
-        var rest = name[LayerPrefix.Length..];
+        if (name.EndsWith(LlamaTensors.BiasEnd, StringComparison.Ordinal))
+            return OfLayer(name[..^LlamaTensors.BiasEnd.Length] + end) is { } weight ? weight[..^end.Length] + LlamaTensors.BiasEnd : null;
+        if (!name.EndsWith(end, StringComparison.Ordinal)) return null;
+        var rest = name[LayerPrefix.Length..^end.Length];
         var dot = rest.IndexOf('.');
-        if (dot < 0 || !LayerParts.TryGetValue(rest[(dot + 1)..], out var part)) return null;
-        return int.TryParse(rest[..dot], NumberStyles.None, CultureInfo.InvariantCulture, out var layer) ? LlamaTensors.OfLayer(layer, part) : null;
+        if (dot < 0 || !TryNumber(rest[..dot], out var layer)) return null;
+        if (_layerParts.TryGetValue(rest[(dot + 1)..], out var part)) return LlamaTensors.OfLayer(layer, part);
+        return rest[(dot + 1)..].Split('.') is [var block, "experts", var number, var matrix] && TryNumber(number, out var expert)
+            && _layerParts.TryGetValue($"{block}.experts.0.{matrix}", out var first)
+                ? LlamaTensors.OfLayer(layer, first[..^2] + ExpertTensors.Suffix(expert))
+                : null;
     }
+
+    static bool TryNumber(string text, out int number) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
 }
 
 /// <summary>
@@ -79,16 +158,20 @@ sealed class HuggingFaceWeights : StoredWeights
 {
     readonly List<SafetensorsFile> _files;
 
-    HuggingFaceWeights(List<SafetensorsFile> files, string name, LlamaConfig config, IReadOnlyList<StoredTensor> tensors) : base(name, config, tensors) =>
-        _files = files;
+    /// <summary>Rows of Q and K stand in the order of halves. Llama 4's stand in pairs, as in GGUF.</summary>
+    readonly bool _hasHalves;
+
+    HuggingFaceWeights(List<SafetensorsFile> files, string name, LlamaConfig config, HuggingFaceFamily family, IReadOnlyList<StoredTensor> tensors)
+        : base(name, config, tensors) => (_files, _hasHalves) = (files, family is not HuggingFaceFamily.Llama4);
 
     public static HuggingFaceWeights Open(string folder)
     {
-        var config = new HuggingFaceConfig(HuggingFaceFolder.ReadConfig(folder)).Read();
+        var reader = new HuggingFaceConfig(HuggingFaceFolder.ReadConfig(folder));
+        var config = reader.Read();
         var files = HuggingFaceFolder.OpenFiles(folder);
         try
         {
-            return new HuggingFaceWeights(files, NameOf(folder), config, Collect(folder, files, config));
+            return new HuggingFaceWeights(files, NameOf(folder), config, reader.Family, Collect(folder, files, config, new HuggingFaceNames(reader.Family)));
         }
         catch
         {
@@ -104,6 +187,7 @@ sealed class HuggingFaceWeights : StoredWeights
         if (!IsRotated(tensor.Info.Name))
         {
             base.ReadRows(tensor, firstRow, destination);
+            if (IsRotatedBias(tensor.Info.Name)) PutInPairs(destination, tensor.Info.Type.BlockBytes());
             return;
         }
         var rowBytes = (int)tensor.Info.RowBytes;
@@ -114,18 +198,28 @@ sealed class HuggingFaceWeights : StoredWeights
     protected override long StoredRow(StoredTensor tensor, long row) =>
         IsRotated(tensor.Info.Name) ? RopeRowOrder.StoredRow(row, Config.HeadSize) : row;
 
-    static bool IsRotated(string name) =>
-        name.EndsWith($".{LlamaTensors.Query}.weight", StringComparison.Ordinal) || name.EndsWith($".{LlamaTensors.Key}.weight", StringComparison.Ordinal);
+    bool IsRotated(string name) => _hasHalves
+        && (name.EndsWith($".{LlamaTensors.Query}.weight", StringComparison.Ordinal) || name.EndsWith($".{LlamaTensors.Key}.weight", StringComparison.Ordinal));
 
-    static List<StoredTensor> Collect(string folder, List<SafetensorsFile> files, LlamaConfig config)
+    bool IsRotatedBias(string name) => _hasHalves
+        && (name.EndsWith($".{LlamaTensors.Query}{LlamaTensors.BiasEnd}", StringComparison.Ordinal)
+            || name.EndsWith($".{LlamaTensors.Key}{LlamaTensors.BiasEnd}", StringComparison.Ordinal));
+
+    /// <summary>A bias has a number for each row of its matrix.</summary>
+    void PutInPairs(Span<byte> bias, int size)
+    {
+        var stored = bias.ToArray();
+        for (var i = 0; i < bias.Length / size; i++)
+            stored.AsSpan((int)RopeRowOrder.StoredRow(i, Config.HeadSize) * size, size).CopyTo(bias[(i * size)..]);
+    }
+
+    static List<StoredTensor> Collect(string folder, List<SafetensorsFile> files, LlamaConfig config, HuggingFaceNames names)
     {
         OrderedDictionary<string, StoredTensor> tensors = new(StringComparer.Ordinal);
         foreach (var file in files)
-            foreach (var name in file.Names.Where(name => !HuggingFaceNames.IsDerived(name)))
-            {
-                var tensor = file.Locate(name, HuggingFaceNames.ToGguf(name));
-                if (!tensors.TryAdd(tensor.Info.Name, tensor)) throw tensor.File.Error($"tensor {ErrorText.Quote(name)} is in another file too");
-            }
+            foreach (var name in file.Names.Where(name => !HuggingFaceNames.IsDerived(name) && !names.IsForImages(name)))
+                foreach (var tensor in Locate(file, name, names))
+                    if (!tensors.TryAdd(tensor.Info.Name, tensor)) throw tensor.File.Error($"tensor {ErrorText.Quote(name)} is in another file too");
         // The config decides: some tied models hold the embedding a second time.
         if (config.TiedEmbeddings) tensors.Remove(LlamaTensors.Output);
         else if (!tensors.ContainsKey(LlamaTensors.Output))
@@ -133,9 +227,14 @@ sealed class HuggingFaceWeights : StoredWeights
                 $"{folder}: tensor {HuggingFaceNames.Head} is missing: a model whose head is its embedding says so in config.json, "
                 + "with tie_word_embeddings: true");
         var problem = LlamaTensorRules.FirstProblem(
-            config, tensors.Values.ToDictionary(t => t.Info.Name, t => t.Info, StringComparer.Ordinal), HuggingFaceNames.FromGguf);
+            config, tensors.Values.ToDictionary(t => t.Info.Name, t => t.Info, StringComparer.Ordinal), names.FromGguf);
         return problem is null ? [.. tensors.Values] : throw new ModelFormatException($"{folder}: {problem}");
     }
+
+    static IEnumerable<StoredTensor> Locate(SafetensorsFile file, string name, HuggingFaceNames names) =>
+        names.StackOf(name) is var (layer, parts)
+            ? file.LocateExperts(name, parts, (part, expert) => LlamaTensors.OfLayer(layer, part + ExpertTensors.Suffix(expert)))
+            : [file.Locate(name, names.ToGguf(name))];
 
     static string NameOf(string folder) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
 }

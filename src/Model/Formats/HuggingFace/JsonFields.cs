@@ -33,6 +33,9 @@ sealed class JsonFields(string path, string prefix, JsonElement element)
 
     public bool Has(string name) => TryFind(name, out _);
 
+    /// <summary>Whether the field is there, be it null.</summary>
+    public bool Mentions(string name) => element.TryGetProperty(name, out _);
+
     public int? FindInt32(string name) => TryFind(name, out var value) ? Int32(name, value) : null;
 
     public int GetInt32(string name) => FindInt32(name) ?? throw Missing(name);

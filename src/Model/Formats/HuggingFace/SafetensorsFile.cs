@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using LlamaCluster.Kernels;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
@@ -58,6 +59,32 @@ sealed class SafetensorsFile : IDisposable
         if (end - start != expected)
             throw entry.Error("data_offsets", $"are {end - start} bytes apart; shape and dtype make {expected}");
         return new StoredTensor(info, _file, _dataStart + start);
+    }
+
+    /// <summary>
+    /// The matrices of experts that one tensor [N, columns, parts x rows] holds transposed, those of several parts of an expert side by side.
+    /// </summary>
+    /// <param name="parts">Names of an expert's matrices, in their order.</param>
+    /// <param name="nameOf">The name of a part of an expert.</param>
+    /// <exception cref="ModelFormatException">Of a type, or a shape, that experts do not have.</exception>
+    public IEnumerable<StoredTensor> LocateExperts(string name, IReadOnlyList<string> parts, Func<string, int, string> nameOf)
+    {
+        const int MostExperts = 1 << 12;
+        var entry = _entries[name];
+        var shape = entry.GetSizes("shape");
+        if (shape.Length != 3 || shape.Any(n => n is 0 or > int.MaxValue) || shape[0] > MostExperts || shape[2] % parts.Count != 0)
+            throw entry.Error("shape", $"is [{string.Join(", ", shape)}]; expected at most {MostExperts} experts, columns, and rows of {parts.Count} matrices each");
+        var (type, columns, rows) = (TypeOf(entry), shape[1], shape[2] / parts.Count);
+        var (stride, size) = (type.RowBytes(shape[2]), type.BlockBytes());
+        var (start, end) = Place(name);
+        if (end - start != (Int128)shape[0] * columns * stride)
+            throw entry.Error("data_offsets", $"are {end - start} bytes apart; shape and dtype make {(Int128)shape[0] * columns * stride}");
+        return
+            from part in Enumerable.Range(0, parts.Count)
+            from expert in Enumerable.Range(0, (int)shape[0])
+            select new StoredTensor(
+                new TensorInfo(nameOf(parts[part], expert), type, rows, columns), _file,
+                _dataStart + start + (expert * columns * stride) + (part * rows * size), stride);
     }
 
     public void Dispose() => _file.Dispose();

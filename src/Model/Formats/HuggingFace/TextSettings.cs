@@ -25,7 +25,7 @@ sealed class TextSettings
         _tokenizerConfig = Find("tokenizer_config.json");
         _specialTokensMap = Find("special_tokens_map.json");
         _generationConfig = Find("generation_config.json");
-        _config = Find("config.json");
+        _config = Find("config.json") is { } config ? HuggingFaceConfig.TextPart(config) : null;
     }
 
     /// <summary>Whether each part of a text between special tokens gets a space in front, not only the first. This is the default.</summary>
@@ -37,6 +37,20 @@ sealed class TextSettings
 
     /// <summary>Rows of the model's embedding. There may not be more tokens than rows.</summary>
     public int? RowCount => _config?.FindInt32("vocab_size");
+
+    /// <summary>
+    /// How the files of the sentence-transformers library say that embeddings are pooled (1_Pooling/config.json); none: they say nothing, or something
+    /// that no pooling here is.
+    /// </summary>
+    public Pooling Pooling()
+    {
+        if (Find(Path.Combine("1_Pooling", "config.json")) is not { } pooling) return Primitives.Pooling.None;
+        (string Field, Pooling Means)[] known =
+        [
+            ("pooling_mode_mean_tokens", Primitives.Pooling.Mean), ("pooling_mode_cls_token", Primitives.Pooling.First), ("pooling_mode_lasttoken", Primitives.Pooling.Last),
+        ];
+        return known.FirstOrDefault(mode => pooling.FindBoolean(mode.Field) is true).Means;
+    }
 
     /// <summary>
     /// The added tokens that the model has rows for. Many fine-tuned models add one for padding without a row in the embedding: nothing can

@@ -5,7 +5,7 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
 /// <summary>
-/// Makes a tokenizer from tokenizer.json: byte-level BPE if the file splits and encodes text as Llama 3 does, else BPE with byte fallback
+/// Makes a tokenizer from tokenizer.json: byte-level BPE if the file splits and encodes text as Llama 3 or 4 does, else BPE with byte fallback
 /// as in Llama 1 and 2. Truncation and padding are ignored, because they serve batches in training.
 /// </summary>
 sealed class TokenizerJsonReader(TokenizerJson json, TextSettings settings)
@@ -21,7 +21,7 @@ sealed class TokenizerJsonReader(TokenizerJson json, TextSettings settings)
         var special = ReadSpecialIds(tokens);
         var wholeFirst = _model.FindBoolean("ignore_merges") ?? false;
         return text.Spelling is TokenSpelling.ByteLevel
-            ? new ByteLevelTokenizer(tokens, special, merges, wholeFirst)
+            ? new ByteLevelTokenizer(tokens, special, merges, wholeFirst, text.Pieces)
             : new SentencePieceTokenizer<MergesByRank>(tokens, special, new MergesByRank(merges), text.Spaces, wholeFirst);
     }
 

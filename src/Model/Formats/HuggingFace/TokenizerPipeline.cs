@@ -6,7 +6,7 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
 /// <summary>What tokenizer.json does to text before tokens are searched for. Anything that this program does not support is refused by name.</summary>
-readonly record struct TextRules(TokenSpelling Spelling, SpaceRules Spaces)
+readonly record struct TextRules(TokenSpelling Spelling, SpaceRules Spaces, PieceRules Pieces = PieceRules.Llama3)
 {
     const string SpaceMark = "\u2581";
 
@@ -72,15 +72,21 @@ readonly record struct TextRules(TokenSpelling Spelling, SpaceRules Spaces)
     static TextRules ByteLevel(List<JsonFields> splits)
     {
         var split = splits[0];
-        RequirePattern(split, "Regex", Llama3Splitter.Expression);
+        var pieces = HasExpression(split, Llama4Splitter.Expression) ? PieceRules.Llama4
+            : HasExpression(split, Llama4Splitter.TekkenExpression) ? PieceRules.Tekken
+            : PieceRules.Llama3;
+        if (pieces is PieceRules.Llama3) RequirePattern(split, "Regex", Llama3Splitter.Expression);
         Require(split, "behavior", "Isolated");
         RequireFalse(split, "invert");
         if (splits.Count != 2 || splits[1].GetString("type") != "ByteLevel")
             throw split.Error("type", "is 'Split'; it is supported only before one 'ByteLevel'");
         RequireFalse(splits[1], "add_prefix_space");
         RequireFalse(splits[1], "use_regex");
-        return new TextRules(TokenSpelling.ByteLevel, default);
+        return new TextRules(TokenSpelling.ByteLevel, default, pieces);
     }
+
+    static bool HasExpression(JsonFields split, string expression) =>
+        split.KindOf("pattern") is JsonValueKind.Object && split.GetObject("pattern").FindString("Regex") == expression;
 
     static void RefuseOtherDecoders(JsonFields tokenizer)
     {

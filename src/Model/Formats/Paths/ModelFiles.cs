@@ -90,6 +90,12 @@ public static class ModelTextReader
     {
         const string Key = "tokenizer.chat_template";
         var template = metadata.TryGetString(Key, out var text) ? new TemplateSource(text, $"{metadata.Path}: {Key}") : null;
-        return new ModelText(new GgufTokenizerReader(metadata).Read(), template);
+        var reader = new GgufTokenizerReader(metadata);
+        var tokenizer = reader.Read();
+        return new ModelText(tokenizer, template) { Pooling = PoolingOf(metadata), Infill = reader.ReadInfill(tokenizer.VocabularySize) };
     }
+
+    /// <summary>Types that make no vector of a text (none, and rank, which makes a score) count as not said.</summary>
+    static Pooling PoolingOf(GgufMetadata metadata) =>
+        metadata.TryGetInt32("llama.pooling_type", out var type) && Enum.IsDefined((Pooling)type) ? (Pooling)type : Pooling.None;
 }

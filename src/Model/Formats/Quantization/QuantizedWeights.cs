@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Config;
@@ -7,7 +8,7 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Model.Formats.Quantization;
 
 /// <summary>
-/// Which type each tensor gets when a model is quantised. Vectors get F32. Matrices get the type asked for, except that
+/// Which type each tensor gets when a model is quantised. Vectors and the routers of experts get F32. Other matrices get the type asked for, except that
 /// the matrix that makes the logits (the head, or the embedding where it is the head too) gets at least Q6_K, whose error
 /// reaches every token directly; and that a matrix whose rows are not whole blocks of 256 gets Q8_0 in place of a K type.
 /// </summary>
@@ -30,7 +31,7 @@ public static class QuantizationRules
     /// <exception cref="ModelFormatException">The tensor's rows fit no type.</exception>
     public static TensorType TypeOf(TensorInfo tensor, TensorType target, LlamaConfig config)
     {
-        if (tensor.Rows == 1) return TensorType.F32;
+        if (tensor.Rows == 1 || ExpertTensors.IsRouter(tensor.Name)) return TensorType.F32;
         var wanted = MakesLogits(tensor, config) && target is (TensorType.Q4_0 or TensorType.Q4_K) ? TensorType.Q6_K : target;
         if (tensor.Columns % wanted.BlockSize() != 0) wanted = TensorType.Q8_0;
         return LlamaTensorRules.RowProblem(tensor.Name, wanted, tensor.Columns) is { } problem ? throw new ModelFormatException(problem) : wanted;
@@ -67,7 +68,7 @@ public static class TensorMix
 
     static TensorInfo Describe(TensorShape shape, TensorType type)
     {
-        if (shape.Rows == 1) return new TensorInfo(shape.Name, TensorType.F32, 1, shape.Columns);
+        if (shape.Rows == 1 || ExpertTensors.IsRouter(shape.Name)) return new TensorInfo(shape.Name, TensorType.F32, shape.Rows, shape.Columns);
         return LlamaTensorRules.RowProblem(shape.Name, type, shape.Columns) is { } problem
             ? throw new ModelFormatException(problem)
             : new TensorInfo(shape.Name, type, shape.Rows, shape.Columns);
@@ -76,10 +77,11 @@ public static class TensorMix
     static TensorType TypeIn(TensorShape shape, TensorType usual, LlamaConfig config)
     {
         if (shape.Name == (config.TiedEmbeddings ? LlamaTensors.Embedding : LlamaTensors.Output)) return TensorType.Q6_K;
-        for (var layer = 0; layer < config.LayerCount; layer++)
-            if (HasMoreBits(layer, config.LayerCount) && (shape.Name == LlamaTensors.OfLayer(layer, "attn_v") || shape.Name == LlamaTensors.OfLayer(layer, "ffn_down")))
-                return TensorType.Q6_K;
-        return usual;
+        return shape.Name.Split('.', 3) is ["blk", var layer, var part]
+            && (part == "attn_v.weight" || part.StartsWith(LlamaTensors.Down, StringComparison.Ordinal))
+            && HasMoreBits(int.Parse(layer, CultureInfo.InvariantCulture), config.LayerCount)
+                ? TensorType.Q6_K
+                : usual;
     }
 
     /// <summary>The first and last eighth of the layers, and every third of the others.</summary>

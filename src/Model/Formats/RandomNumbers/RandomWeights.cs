@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Primitives;
@@ -15,8 +16,11 @@ public sealed class RandomWeights : IModelWeights
     readonly Dictionary<string, int> _indices;
     readonly Dictionary<(TensorType, long), RandomPattern> _patterns;
 
-    /// <param name="type">Type of all matrices; vectors are F32.</param>
-    /// <param name="layersAreAlike">Every layer has the first one's numbers.</param>
+    /// <summary>For each tensor the index of the one whose numbers it has: where layers are alike, the same part's in the first layer of its kind.</summary>
+    readonly int[] _likes;
+
+    /// <param name="type">Type of all matrices; vectors and routers are F32.</param>
+    /// <param name="layersAreAlike">Every layer has the numbers of the first one of its kind.</param>
     /// <exception cref="ModelFormatException">A matrix of this shape cannot be of this type.</exception>
     public RandomWeights(ModelShape shape, TensorType type, ulong seed = 1, bool layersAreAlike = false)
     {
@@ -26,6 +30,7 @@ public sealed class RandomWeights : IModelWeights
         _seed = seed;
         Tensors = [.. LlamaTensors.Of(Config).Select(tensor => Describe(tensor, type))];
         _indices = Tensors.Index().ToDictionary(t => t.Item.Name, t => t.Index, StringComparer.Ordinal);
+        _likes = [.. Tensors.Select((tensor, index) => layersAreAlike ? FirstLike(tensor.Name, index) : index)];
         _patterns = Tensors.Where(tensor => tensor.Rows > 1).Select(tensor => (tensor.Type, tensor.Columns)).Distinct()
             .ToDictionary(key => key, key => new RandomPattern(key.Type, key.Columns, seed));
     }
@@ -53,7 +58,7 @@ public sealed class RandomWeights : IModelWeights
             throw new ArgumentException($"{tensor} is not a tensor of {Name}", nameof(part));
         part.Check(destination.Length);
         if (tensor.Rows == 1) FillOnes(destination);
-        else CopyRows(_patterns[(tensor.Type, tensor.Columns)], part, LayersAreAlike ? InFirstLayer(index) : index, destination);
+        else CopyRows(_patterns[(tensor.Type, tensor.Columns)], part, _likes[index], destination);
     }
 
     public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
@@ -67,11 +72,12 @@ public sealed class RandomWeights : IModelWeights
             pattern.CopyRow(RandomSequence.Mix(_seed ^ ((ulong)index << 40) ^ (ulong)row), part.BytesBefore, destination[..rowBytes]);
     }
 
-    /// <summary>The same part's tensor in the first layer. The layers follow the embedding, each with as many tensors.</summary>
-    int InFirstLayer(int index)
+    int FirstLike(string name, int index)
     {
-        var (first, parts) = (_indices[LlamaTensors.OfLayer(0, "attn_norm")], LlamaTensors.OfLayer(Config, 0).Count);
-        return index >= first && index < first + parts * Config.LayerCount ? first + (index - first) % parts : index;
+        if (name.Split('.', 3) is not ["blk", var number, var part]) return index;
+        var layer = int.Parse(number, CultureInfo.InvariantCulture);
+        var first = Enumerable.Range(0, layer + 1).First(other => Config.AreAlike(other, layer));
+        return _indices[string.Create(CultureInfo.InvariantCulture, $"blk.{first}.{part}")];
     }
 
     static void FillOnes(Span<byte> destination) => MemoryMarshal.Cast<byte, float>(destination).Fill(1);
@@ -79,7 +85,7 @@ public sealed class RandomWeights : IModelWeights
     static TensorInfo Describe(TensorShape shape, TensorType type)
     {
         if (shape.Name == LlamaTensors.RopeFactors) throw new ModelFormatException("a shape with stored RoPE divisors has no random weights");
-        if (shape.Rows == 1) return new TensorInfo(shape.Name, TensorType.F32, 1, shape.Columns);
+        if (shape.Rows == 1 || ExpertTensors.IsRouter(shape.Name)) return new TensorInfo(shape.Name, TensorType.F32, shape.Rows, shape.Columns);
         if (LlamaTensorRules.RowProblem(shape.Name, type, shape.Columns) is { } problem) throw new ModelFormatException(problem);
         return new TensorInfo(shape.Name, type, shape.Rows, shape.Columns);
     }

@@ -46,14 +46,16 @@ sealed class ByteEncoding
     public static TableLexeme Encode(CharacterAutomaton characters, CharacterEncoding encoding, WorkBudget budget)
     {
         budget.Spend(10_000);
+        budget.Allocate(3_000);
         var made = new ByteEncoding(characters, encoding, budget);
-        return new TableLexeme(made._rows, made._finals);
+        return new TableLexeme(made._rows, made._finals, budget);
     }
 
     int[] Add(bool final)
     {
         if (_rows.Count == GrammarLimits.States) throw GrammarException.Limit("an expression needs too many states", GrammarLimits.States);
         _budget.Spend(600);
+        _budget.Allocate(1_100);
         var row = new int[256];
         row.AsSpan().Fill(-1);
         _rows.Add(row);
@@ -130,7 +132,7 @@ sealed class ByteEncoding
         if (!IsValid(first, least) || !IsValid(last, least)) return last < least || first > 0x10FFFF || (first >= 0xD800 && last <= 0xDFFF);
         var classes = _characters.Classes;
         var at = Target(state, first);
-        for (var interval = IntervalOf(first) + 1; interval < classes.Intervals && classes.StartOf(interval) <= last; interval++)
+        for (var interval = classes.IntervalOf(first) + 1; interval < classes.Intervals && classes.StartOf(interval) <= last; interval++)
         {
             _budget.Spend(5);
             var next = _characters.Next(state, classes.ClassOfInterval(interval));
@@ -138,18 +140,6 @@ sealed class ByteEncoding
         }
         target = at;
         return true;
-    }
-
-    int IntervalOf(int codePoint)
-    {
-        var (low, high) = (0, _characters.Classes.Intervals - 1);
-        while (low < high)
-        {
-            var middle = (low + high + 1) / 2;
-            if (_characters.Classes.StartOf(middle) <= codePoint) low = middle;
-            else high = middle - 1;
-        }
-        return low;
     }
 
     static bool IsValid(int codePoint, int least) => codePoint >= least && codePoint is <= 0x10FFFF and not (>= 0xD800 and <= 0xDFFF);

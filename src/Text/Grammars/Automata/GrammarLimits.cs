@@ -9,6 +9,12 @@ public static class GrammarLimits
     /// <summary>How deep schemas, groups of an expression, and references that are read in place may be nested.</summary>
     public const int Depth = 128;
 
+    /// <summary>Characters of a JSON pointer to a schema.</summary>
+    internal const int PathLength = 4_000;
+
+    /// <summary>Quantifiers behind one item, each of which repeats what stands before it.</summary>
+    public const int Quantifiers = 4;
+
     /// <summary>Values of one "enum" or texts of one choice.</summary>
     public const int Choices = 20_000;
 
@@ -27,6 +33,9 @@ public static class GrammarLimits
     /// <summary>Work for one grammar, in about nanoseconds.</summary>
     internal const long Work = 600_000_000;
 
+    /// <summary>Memory that compiling one grammar may ask for, in about MiB.</summary>
+    public const int Memory = 256;
+
     /// <summary>Ways that an answer so far can be read, of a grammar that is ambiguous.</summary>
     internal const int Readings = 20_000;
 }
@@ -40,17 +49,36 @@ sealed class GrammarException(string reason, string? path = null) : Exception(re
     public static GrammarException Limit(string what, long limit) => new($"{what}; the most is {limit}");
 }
 
-/// <summary>Counts the work for one grammar, so that a source that asks for too much of it is refused in time.</summary>
+/// <summary>
+/// Counts the work for one grammar and the memory that it asks for, so that a source that takes too much of either is refused in time. Both are reckoned from what is
+/// done, not measured: whether a grammar compiles must not depend on the machine, since the coordinator and all workers compile it.
+/// </summary>
 sealed class WorkBudget
 {
-    long _left = GrammarLimits.Work;
+    long _work = GrammarLimits.Work;
+    long _bytes = GrammarLimits.Memory * 1024L * 1024;
 
-    public bool HasLeft => _left >= 0;
+    public bool HasLeft => _work >= 0 && _bytes >= 0;
 
     /// <exception cref="GrammarException">The work is more than one grammar may take.</exception>
     public void Spend(long nanoseconds)
     {
-        if ((_left -= nanoseconds) < 0)
+        if ((_work -= nanoseconds) < 0)
             throw new GrammarException("the grammar takes too much work to compile: it is too large, or an expression in it needs too many states");
+    }
+
+    /// <summary>What is left of the memory, in bytes. Set back where all that was asked for since is out of reach.</summary>
+    public long BytesLeft
+    {
+        get => _bytes;
+        set => _bytes = value;
+    }
+
+    /// <summary>Before memory is asked for.</summary>
+    /// <exception cref="GrammarException">The memory is more than one grammar may take.</exception>
+    public void Allocate(long bytes)
+    {
+        if ((_bytes -= bytes) < 0)
+            throw new GrammarException($"the grammar takes too much memory to compile; the most is {GrammarLimits.Memory} MiB");
     }
 }

@@ -26,6 +26,9 @@ abstract class Lexeme
     /// <param name="longest">Bytes of the longest token: states that differ only after so many bytes may have the same key.</param>
     public abstract LexemeKey MaskKey(int state, int longest);
 
+    /// <summary>About what it takes.</summary>
+    public virtual long Bytes => 64;
+
     /// <summary>
     /// How many plain characters (<see cref="PlainText"/>), whichever they are, may follow before none may; null: that differs from character to character.
     /// </summary>
@@ -43,13 +46,13 @@ sealed class TableLexeme : Lexeme
     readonly UInt128 _family;
 
     /// <param name="rows">For each state the next state by byte; 256 in each.</param>
-    public TableLexeme(IReadOnlyList<int[]> rows, IReadOnlyList<bool> finals)
+    public TableLexeme(IReadOnlyList<int[]> rows, IReadOnlyList<bool> finals, WorkBudget budget)
     {
-        _classes = new byte[256];
-        var firsts = new List<int>();
-        var known = new Dictionary<ulong, List<int>>();
-        for (var value = 0; value < 256; value++) _classes[value] = (byte)ClassOf(value, rows, firsts, known);
-        _width = firsts.Count;
+        budget.Spend(rows.Count * 400L);
+        (_classes, var firsts) = Divide(rows);
+        _width = firsts.Length;
+        budget.Spend((long)rows.Count * _width * 15);
+        budget.Allocate((long)rows.Count * ((_width * sizeof(int)) + 2));
         _next = new int[rows.Count * _width];
         for (var state = 0; state < rows.Count; state++)
             for (var c = 0; c < _width; c++) _next[(state * _width) + c] = rows[state][firsts[c]];
@@ -59,6 +62,8 @@ sealed class TableLexeme : Lexeme
     }
 
     public override int Start => 0;
+
+    public override long Bytes => _classes.Length + ((long)_next.Length * sizeof(int)) + (2L * _finals.Length);
 
     public int StateCount => _finals.Length;
 
@@ -70,24 +75,33 @@ sealed class TableLexeme : Lexeme
 
     public override LexemeKey MaskKey(int state, int longest) => new(_family, state);
 
-    /// <summary>Bytes that lead to the same state from everywhere are of one class.</summary>
-    static int ClassOf(int value, IReadOnlyList<int[]> rows, List<int> firsts, Dictionary<ulong, List<int>> known)
+    /// <summary>Bytes that lead to the same state from everywhere are of one class. Each row divides the classes further of which it leads to several states.</summary>
+    /// <returns>The class of each byte, and of each class its first byte.</returns>
+    static (byte[] Classes, int[] Firsts) Divide(IReadOnlyList<int[]> rows)
     {
-        var hash = 14695981039346656037UL;
-        foreach (var row in rows) hash = (hash ^ (uint)row[value]) * 1099511628211UL;
-        ref var candidates = ref CollectionsMarshal.GetValueRefOrAddDefault(known, hash, out _);
-        foreach (var c in candidates ??= [])
-            if (AreAlike(firsts[c], value, rows)) return c;
-        candidates.Add(firsts.Count);
-        firsts.Add(value);
-        return firsts.Count - 1;
-    }
-
-    static bool AreAlike(int value, int other, IReadOnlyList<int[]> rows)
-    {
+        var (classes, firsts, count) = (new byte[256], new int[256], 1);
+        Span<int> parted = stackalloc int[256];   // by class, the next one that was parted from the same class by this row
+        parted.Fill(-1);
         foreach (var row in rows)
-            if (row[value] != row[other]) return false;
-        return true;
+        {
+            var before = count;
+            for (var value = 0; value < 256; value++)
+            {
+                var c = (int)classes[value];
+                while (row[firsts[c]] != row[value])
+                {
+                    if (parted[c] < 0)
+                    {
+                        firsts[count] = value;
+                        parted[c] = count++;
+                    }
+                    c = parted[c];
+                }
+                classes[value] = (byte)c;
+            }
+            if (count > before) parted.Fill(-1);
+        }
+        return (classes, firsts[..count]);
     }
 
     UInt128 FamilyOf()

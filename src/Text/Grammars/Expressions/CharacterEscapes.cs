@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using LlamaCluster.Text.Grammars.Automata;
 
@@ -8,16 +9,27 @@ static class CharacterEscapes
 {
     static readonly Lazy<CodePoints[]> Categories = new(ReadCategories);
 
+    /// <summary>By the beginning of their short names, categories together: each has hundreds of ranges, and an expression may name it thousands of times.</summary>
+    static readonly ConcurrentDictionary<string, CodePoints> Known = new(StringComparer.Ordinal);
+
+    static readonly ConcurrentDictionary<CodePoints, CodePoints> Complements = new();
+
     /// <summary>All but line ends, as "." means without the flag "s".</summary>
     public static CodePoints AnyButLineEnds { get; } = CodePoints.OfText("\n\r\u2028\u2029").Complement();
 
     static CodePoints Digits { get; } = CodePoints.Range('0', '9');
 
+    static CodePoints NoDigits { get; } = Digits.Complement();
+
     static CodePoints Word { get; } = CodePoints.OfRanges([('0', '9'), ('A', 'Z'), ('a', 'z'), ('_', '_')]);
+
+    static CodePoints NoWord { get; } = Word.Complement();
 
     static CodePoints Space { get; } = CodePoints.OfRanges(
         [(9, 13), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000),
             (0xFEFF, 0xFEFF)]);
+
+    static CodePoints NoSpace { get; } = Space.Complement();
 
     /// <summary>Reads an escape of which the backslash has been taken.</summary>
     public static CodePoints Take(SourceCursor source)
@@ -26,11 +38,11 @@ static class CharacterEscapes
         return letter switch
         {
             'd' => Digits,
-            'D' => Digits.Complement(),
+            'D' => NoDigits,
             'w' => Word,
-            'W' => Word.Complement(),
+            'W' => NoWord,
             's' => Space,
-            'S' => Space.Complement(),
+            'S' => NoSpace,
             'p' or 'P' => TakeProperty(source, letter == 'P'),
             't' => CodePoints.Of('\t'),
             'n' => CodePoints.Of('\n'),
@@ -72,7 +84,7 @@ static class CharacterEscapes
         foreach (var prefix in (ReadOnlySpan<string>)["General_Category=", "gc="])
             if (name.StartsWith(prefix, StringComparison.Ordinal)) name = name[prefix.Length..];
         var set = Named(name) ?? throw source.Wrong("has a property other than a general category (\\p{L}, \\p{Lu}, \\p{Letter}), which is not supported");
-        return complement ? set.Complement() : set;
+        return complement ? Complements.GetOrAdd(set, static of => of.Complement()) : set;
     }
 
     static CodePoints? Named(string name)
@@ -94,7 +106,7 @@ static class CharacterEscapes
         };
         if (wanted is null) return null;
         var found = Enumerable.Range(0, CategoryNames.Length).Where(category => CategoryNames[category].StartsWith(wanted, StringComparison.Ordinal)).ToList();
-        return found.Count == 0 ? null : CodePoints.OfRanges(found.SelectMany(category => Categories.Value[category].Ranges.ToArray()));
+        return found.Count == 0 ? null : Known.GetOrAdd(wanted, _ => CodePoints.OfRanges([.. found.SelectMany(category => Categories.Value[category].Ranges.ToArray())]));
     }
 
     /// <summary>Unicode's short names, in the order of <see cref="UnicodeCategory"/>.</summary>
@@ -115,6 +127,6 @@ static class CharacterEscapes
             ranges[(int)before].Add((first, character - 1));
             first = character;
         }
-        return [.. ranges.Select(CodePoints.OfRanges)];
+        return [.. ranges.Select(ofCategory => CodePoints.OfRanges([.. ofCategory]))];
     }
 }

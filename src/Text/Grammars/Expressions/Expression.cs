@@ -69,7 +69,7 @@ static class ExpressionCompiler
             case Expression.Character character:
                 return Read(character.Set, from, automaton);
             case Expression.Literal literal:
-                foreach (var rune in literal.Text.EnumerateRunes()) from = Read(SingleCharacters.Of(rune.Value), from, automaton);
+                foreach (var rune in literal.Text.EnumerateRunes()) from = Read(CodePoints.Of(rune.Value), from, automaton);
                 return from;
             case Expression.Sequence sequence:
                 foreach (var part in sequence.Parts) from = Build(part, from, automaton, rules);
@@ -120,13 +120,5 @@ static class ExpressionCompiler
             automaton.Join(from, end);
         }
         return end;
-    }
-
-    /// <summary>Sets of one character, each made once, so that equal ones are one set.</summary>
-    static class SingleCharacters
-    {
-        static readonly CodePoints[] Ascii = [.. Enumerable.Range(0, 0x80).Select(CodePoints.Of)];
-
-        public static CodePoints Of(int character) => character < Ascii.Length ? Ascii[character] : CodePoints.Of(character);
     }
 }

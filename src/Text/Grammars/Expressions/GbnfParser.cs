@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using LlamaCluster.Text.Grammars.Automata;
 
@@ -12,16 +13,17 @@ sealed class GbnfParser
     const string Root = "root";
 
     readonly SourceCursor _source;
+    readonly WorkBudget _budget;
     readonly Dictionary<string, int> _numbers = [];
     readonly List<Expression?> _rules = [];
     int _depth;
 
-    GbnfParser(string text) => _source = new SourceCursor(text);
+    GbnfParser(string text, WorkBudget budget) => (_source, _budget) = (new SourceCursor(text), budget);
 
     /// <returns>What each rule describes, and the number of the one called "root".</returns>
-    public static (IReadOnlyList<Expression> Rules, int Root) Parse(string text)
+    public static (IReadOnlyList<Expression> Rules, int Root) Parse(string text, WorkBudget budget)
     {
-        var parser = new GbnfParser(text);
+        var parser = new GbnfParser(text, budget);
         parser.SkipSpace(newLines: true);
         while (!parser._source.AtEnd) parser.Rule();
         foreach (var (name, number) in parser._numbers)
@@ -73,6 +75,8 @@ sealed class GbnfParser
     /// <summary>Null where a sequence ends.</summary>
     Expression? Item()
     {
+        _budget.Spend(150);
+        _budget.Allocate(150);
         if (_source.TryTake('"')) return Literal();
         if (_source.TryTake('[')) return new Expression.Character(Set());
         if (_source.TryTake('.')) return new Expression.Character(CodePoints.All);
@@ -88,7 +92,7 @@ sealed class GbnfParser
 
     Expression Quantified(Expression item)
     {
-        while (true)
+        for (var count = 0; ; count++)
         {
             (int Least, int? Most)? bounds = _source.Next switch
             {
@@ -99,6 +103,7 @@ sealed class GbnfParser
                 _ => null,
             };
             if (bounds is not { } found) return item;
+            if (count == GrammarLimits.Quantifiers) throw GrammarException.Limit("too many of * + ? {} follow one another", GrammarLimits.Quantifiers);
             item = new Expression.Repeat(item, found.Least, found.Most);
         }
     }
@@ -116,6 +121,8 @@ sealed class GbnfParser
         var ranges = new List<(int, int)>();
         while (!_source.TryTake(']'))
         {
+            _budget.Spend(150);
+            _budget.Allocate(40);
             var first = Character();
             var last = first;
             if (_source.Next == '-' && !_source.StartsWith("-]"))
@@ -126,7 +133,7 @@ sealed class GbnfParser
             }
             ranges.Add((first, last));
         }
-        var set = CodePoints.OfRanges(ranges);
+        var set = CodePoints.OfRanges(CollectionsMarshal.AsSpan(ranges));
         return complement ? set.Complement() : set;
     }
 

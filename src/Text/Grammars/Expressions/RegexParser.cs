@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LlamaCluster.Text.Grammars.Automata;
 
 namespace LlamaCluster.Text.Grammars.Expressions;
@@ -12,25 +13,29 @@ sealed class RegexParser
     const int MostAnchored = 64;
 
     readonly SourceCursor _source;
+    readonly WorkBudget _budget;
+
+    /// <summary>What has anchors in it.</summary>
+    readonly HashSet<Expression> _anchored = new(ReferenceEqualityComparer.Instance);
     int _depth;
 
-    RegexParser(string text) => _source = new SourceCursor(text);
+    RegexParser(string text, WorkBudget budget) => (_source, _budget) = (new SourceCursor(text), budget);
 
     static Expression AnyText { get; } = Expression.ZeroOrMore(new Expression.Character(CodePoints.All));
 
     /// <summary>All texts that match as a whole.</summary>
-    public static Expression Whole(string text) => Expression.AnyOf([.. Parse(text).Select(part => part.Body)]);
+    public static Expression Whole(string text, WorkBudget budget) => Expression.AnyOf([.. Parse(text, budget).Select(part => part.Body)]);
 
     /// <summary>All texts in which something matches: anchors say where.</summary>
-    public static Expression Anywhere(string text) => Expression.AnyOf(
-        [.. Parse(text).Select(part => Expression.Of(part.Starts ? Expression.Empty : AnyText, part.Body, part.Ends ? Expression.Empty : AnyText))]);
+    public static Expression Anywhere(string text, WorkBudget budget) => Expression.AnyOf(
+        [.. Parse(text, budget).Select(part => Expression.Of(part.Starts ? Expression.Empty : AnyText, part.Body, part.Ends ? Expression.Empty : AnyText))]);
 
-    static List<Anchored> Parse(string text)
+    static List<Anchored> Parse(string text, WorkBudget budget)
     {
-        var parser = new RegexParser(text);
+        var parser = new RegexParser(text, budget);
         var expression = parser.Alternatives();
         if (!parser._source.AtEnd) throw parser._source.Wrong("has a ')' without its '('");
-        return Spread(expression, parser._source);
+        return parser.Spread(expression);
     }
 
     Expression Alternatives()
@@ -39,18 +44,28 @@ sealed class RegexParser
         var parts = new List<Expression> { Sequence() };
         while (_source.TryTake('|')) parts.Add(Sequence());
         _depth--;
-        return Expression.AnyOf(parts);
+        return WithAnchorsOf(parts, Expression.AnyOf(parts));
     }
 
     Expression Sequence()
     {
         var parts = new List<Expression>();
         while (!_source.AtEnd && _source.Next is not ('|' or ')')) parts.Add(Quantified(Atom()));
-        return parts is [var only] ? only : new Expression.Sequence(parts);
+        return WithAnchorsOf(parts, parts is [var only] ? only : new Expression.Sequence(parts));
     }
+
+    Expression WithAnchorsOf(List<Expression> parts, Expression whole)
+    {
+        if (parts.Any(HasAnchor)) _anchored.Add(whole);
+        return whole;
+    }
+
+    bool HasAnchor(Expression expression) => expression is Expression.Anchor || _anchored.Contains(expression);
 
     Expression Atom()
     {
+        _budget.Spend(150);
+        _budget.Allocate(150);
         var letter = _source.TakeCharacter();
         switch (letter)
         {
@@ -102,54 +117,71 @@ sealed class RegexParser
     CodePoints Set()
     {
         var complement = _source.TryTake('^');
-        var parts = new List<CodePoints>();
+        var ranges = new List<(int, int)>();
         while (!_source.TryTake(']'))
         {
             var first = SetMember();
             if (_source.Next != '-' || _source.StartsWith("-]"))
             {
-                parts.Add(first);
+                ranges.AddRange(first.Ranges);
                 continue;
             }
             _source.TryTake('-');
             var last = SetMember();
             if (first.Ranges is not [var (low, alsoLow)] || last.Ranges is not [var (high, alsoHigh)] || low != alsoLow || high != alsoHigh || low > high)
                 throw _source.Wrong("has a range in [] whose ends are no characters in order");
-            parts.Add(CodePoints.Range(low, high));
+            ranges.Add((low, high));
         }
-        var set = CodePoints.OfRanges(parts.SelectMany(part => part.Ranges.ToArray()));
+        var set = CodePoints.OfRanges(CollectionsMarshal.AsSpan(ranges));
         return complement ? set.Complement() : set;
     }
 
     CodePoints SetMember()
     {
         if (_source.AtEnd) throw _source.Wrong("has a '[' without its ']'");
-        if (!_source.TryTake('\\')) return CodePoints.Of(_source.TakeCharacter());
-        return _source.TryTake('b') ? CodePoints.Of('\b') : CharacterEscapes.Take(_source);
+        var member = !_source.TryTake('\\') ? CodePoints.Of(_source.TakeCharacter())
+            : _source.TryTake('b') ? CodePoints.Of('\b') : CharacterEscapes.Take(_source);
+        // They will be sorted with all others.
+        _budget.Spend(100 + (member.Ranges.Length * 150L));
+        _budget.Allocate(100 + (member.Ranges.Length * 40L));
+        return member;
     }
 
-    static bool HasAnchor(Expression expression) => expression switch
-    {
-        Expression.Anchor => true,
-        Expression.Sequence sequence => sequence.Parts.Any(HasAnchor),
-        Expression.Choice choice => choice.Parts.Any(HasAnchor),
-        _ => false,   // what is repeated has none
-    };
-
     /// <summary>The alternatives of an expression without its anchors, and for each whether it begins and ends where the text does.</summary>
-    static List<Anchored> Spread(Expression expression, SourceCursor source)
+    List<Anchored> Spread(Expression expression)
     {
         if (!HasAnchor(expression)) return [new(expression, false, false)];
         var spread = expression switch
         {
             Expression.Anchor anchor => [new(Expression.Empty, anchor.Start, !anchor.Start)],
-            Expression.Choice choice => [.. choice.Parts.SelectMany(part => Spread(part, source))],
-            Expression.Sequence sequence => sequence.Parts.Aggregate(
+            Expression.Choice choice => [.. choice.Parts.SelectMany(Spread)],
+            Expression.Sequence sequence => Runs(sequence.Parts).Aggregate(
                 new List<Anchored> { new(Expression.Empty, false, false) },
-                (before, part) => Checked([.. from left in before from right in Spread(part, source) select left.Then(right, source)])),
+                (before, part) => Then(before, Spread(part))),
             _ => throw new InvalidOperationException($"{expression.GetType().Name} has no anchors"),
         };
         return Checked(spread);
+    }
+
+    List<Anchored> Then(List<Anchored> before, List<Anchored> after) =>
+        Checked([.. from left in before from right in after select left.Then(right, _source)]);
+
+    /// <summary>Neighbours without anchors as one, so that what comes of a long sequence is not as high as it is long.</summary>
+    IEnumerable<Expression> Runs(IReadOnlyList<Expression> parts)
+    {
+        var run = new List<Expression>();
+        foreach (var part in parts)
+        {
+            if (!HasAnchor(part))
+            {
+                run.Add(part);
+                continue;
+            }
+            if (run.Count > 0) yield return new Expression.Sequence(run);
+            run = [];
+            yield return part;
+        }
+        if (run.Count > 0) yield return new Expression.Sequence(run);
     }
 
     static List<Anchored> Checked(List<Anchored> parts) =>

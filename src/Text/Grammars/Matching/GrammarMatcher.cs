@@ -73,11 +73,12 @@ sealed class GrammarMatcher
         if (_cache.Walked - _walkedBefore > MostWalked) throw new GrammarException("the grammar has too many expressions that the next token may belong to");
         var found = _cache.Of(trie, _steps.LexemeOf(reading), reading.State);
         found.AddTo(mask);
-        if (found.Rest is not { } rest) return;
+        if (found.Rests.Length == 0) return;
         if (_behind.Count == depth) _behind.Add([]);
         var behind = _behind[depth];
         behind.Clear();
         _steps.Behind(reading, behind);
-        foreach (var next in behind) Add(rest, next, mask, depth + 1);
+        foreach (var rest in found.Rests)
+            foreach (var next in behind) Add(rest, next, mask, depth + 1);
     }
 }

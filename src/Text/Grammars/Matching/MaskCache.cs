@@ -7,8 +7,8 @@ namespace LlamaCluster.Text.Grammars.Matching;
 /// </summary>
 /// <param name="Dense">[V bits] tokens that end within the lexeme or where it ends; null where there are few.</param>
 /// <param name="Sparse">The same as ids, where there are few.</param>
-/// <param name="Rest">What is left of tokens that reach beyond the lexeme; null where there are none. The grammar says whether it may follow.</param>
-sealed record LexemeMask(ulong[]? Dense, int[] Sparse, MaskCache.Trie? Rest)
+/// <param name="Rests">What is left of tokens that reach beyond the lexeme. The grammar says whether it may follow.</param>
+sealed record LexemeMask(ulong[]? Dense, int[] Sparse, MaskCache.Trie[] Rests)
 {
     public void AddTo(Span<ulong> mask)
     {
@@ -25,12 +25,19 @@ sealed class MaskCache
     /// <summary>Bytes of masks that are kept. When there are more, all are forgotten and made anew.</summary>
     const long MostBytes = 64 << 20;
 
+    /// <summary>
+    /// What is below a node with so many nodes is a trie of its own, which all states share that end there. Most tokens are words behind a space, and there
+    /// are as many states of white space as it may be long.
+    /// </summary>
+    const int Large = 250;
+
     readonly GrammarVocabulary _vocabulary;
     readonly int _longest;
     readonly ulong[] _found;
     readonly List<int> _ids = [];
     readonly List<int> _ends = [];
     readonly int[] _states;
+    Trie _notPlain;
     long _bytes;
 
     public MaskCache(GrammarVocabulary vocabulary)
@@ -42,8 +49,6 @@ sealed class MaskCache
         All = new Trie(vocabulary.All);
         _notPlain = new Trie(vocabulary.NotPlain);
     }
-
-    readonly Trie _notPlain;
 
     /// <summary>Nodes of tries that walks have looked at, for whoever bounds the work for one mask.</summary>
     public long Walked { get; private set; }
@@ -60,14 +65,14 @@ sealed class MaskCache
         if (trie.Masks.TryGetValue(key, out var known)) return known;
         if (_bytes > MostBytes) Forget();
         var made = Make(trie, lexeme, state);
-        _bytes += 100 + ((made.Dense?.LongLength ?? 0) * sizeof(ulong)) + (made.Sparse.LongLength * sizeof(int)) + (made.Rest?.Tokens.Bytes ?? 0);
+        _bytes += 100 + ((made.Dense?.LongLength ?? 0) * sizeof(ulong)) + (made.Sparse.LongLength * sizeof(int)) + (made.Rests.LongLength * IntPtr.Size);
         trie.Masks[key] = made;
         return made;
     }
 
     void Forget()
     {
-        All = new Trie(_vocabulary.All);
+        (All, _notPlain) = (new Trie(_vocabulary.All), new Trie(_vocabulary.NotPlain));
         _bytes = 0;
     }
 
@@ -78,10 +83,10 @@ sealed class MaskCache
         if (trie == All && lexeme.PlainCharacters(state) is { } characters)
         {
             Walk(_notPlain.Tokens, lexeme, state);
-            return Finish(_notPlain.Tokens, _vocabulary.PlainUpTo(characters));
+            return Finish(_notPlain, _vocabulary.PlainUpTo(characters));
         }
         Walk(trie.Tokens, lexeme, state);
-        return Finish(trie.Tokens, []);
+        return Finish(trie, []);
     }
 
     /// <summary>Finds the tokens that the lexeme takes to their end, and the nodes where it ends itself while tokens go on.</summary>
@@ -106,11 +111,10 @@ sealed class MaskCache
         }
     }
 
-    LexemeMask Finish(TokenTrie trie, ReadOnlySpan<ulong> plain)
+    LexemeMask Finish(Trie trie, ReadOnlySpan<ulong> plain)
     {
         foreach (var id in _ids) _found[id >> 6] |= 1UL << id;
-        // A token that the lexeme takes to its end needs no other way.
-        var rest = _ends.Count == 0 ? null : TokenTrie.Below(trie, _ends, id => (_found[id >> 6] >> id & 1) == 0);
+        var rests = RestsOf(trie);
         ulong[]? dense = null;
         if (!plain.IsEmpty || _ids.Count > _vocabulary.Words)
         {
@@ -118,7 +122,42 @@ sealed class MaskCache
             if (!plain.IsEmpty) GrammarVocabulary.Or(plain, dense);
         }
         foreach (var id in _ids) _found[id >> 6] = 0;
-        return new LexemeMask(dense, dense is null ? [.. _ids] : [], rest is { TokenCount: > 0 } ? new Trie(rest) : null);
+        return new LexemeMask(dense, dense is null ? [.. _ids] : [], rests);
+    }
+
+    /// <summary>What is below the nodes where the lexeme ends.</summary>
+    Trie[] RestsOf(Trie trie)
+    {
+        _ends.RemoveAll(node => !IsAnyMissing(trie.Tokens.IdsBelow(node)));
+        if (_ends.Count == 0) return [];
+        var rests = new List<Trie>();
+        foreach (var node in _ends)
+            if (IsLarge(trie, node)) rests.Add(Below(trie, node));
+        _ends.RemoveAll(node => IsLarge(trie, node));
+        var small = TokenTrie.Below(trie.Tokens, _ends, IsMissing);
+        _bytes += small.Bytes;
+        if (small.TokenCount > 0) rests.Add(new Trie(small));
+        return [.. rests];
+    }
+
+    bool IsAnyMissing(ReadOnlySpan<int> ids)
+    {
+        foreach (var id in ids)
+            if (IsMissing(id)) return true;
+        return false;
+    }
+
+    /// <summary>A token that the lexeme takes to its end needs no other way.</summary>
+    bool IsMissing(int id) => (_found[id >> 6] >> id & 1) == 0;
+
+    static bool IsLarge(Trie trie, int node) => trie.Tokens.Nodes[node].Next - node > Large;
+
+    Trie Below(Trie trie, int node)
+    {
+        if (trie.Below.TryGetValue(node, out var known)) return known;
+        var made = trie.Below[node] = new Trie(trie.Tokens.Below(node));
+        _bytes += made.Tokens.Bytes;
+        return made;
     }
 
     /// <summary>A trie and the masks that were found in it.</summary>
@@ -127,5 +166,8 @@ sealed class MaskCache
         public TokenTrie Tokens => tokens;
 
         public Dictionary<LexemeKey, LexemeMask> Masks { get; } = [];
+
+        /// <summary>What is below nodes of it.</summary>
+        public Dictionary<int, Trie> Below { get; } = [];
     }
 }

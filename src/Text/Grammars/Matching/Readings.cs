@@ -9,12 +9,25 @@ namespace LlamaCluster.Text.Grammars.Matching;
 /// <param name="moment">When it was begun: a rule that ends in the moment in which it began was empty.</param>
 sealed class Call(int rule, long moment)
 {
+    HashSet<(int Node, Call Caller)>? _known;   // where there are many returns
+
     public int Rule => rule;
 
     public long Moment => moment;
 
-    /// <summary>Nodes behind the rule, and the call that they belong to.</summary>
+    /// <summary>Nodes behind the rule, and the call that they belong to; each once.</summary>
     public List<(int Node, Call Caller)> Returns { get; } = [];
+
+    /// <summary>A further place to return to. Only in the moment in which the rule was begun.</summary>
+    public void ReturnTo(int node, Call caller)
+    {
+        const int few = 8;
+        if (Returns.Count < few ? Returns.Contains((node, caller)) : !(_known ??= [.. Returns]).Add((node, caller))) return;
+        Returns.Add((node, caller));
+    }
+
+    /// <summary>The moment is over.</summary>
+    public void Close() => _known = null;
 }
 
 /// <summary>One way to read the answer so far: within a lexeme, of a step of a rule, of a call.</summary>
@@ -33,7 +46,8 @@ sealed record Readings(Reading[] Open, bool MayEnd)
 }
 
 /// <summary>Goes from readings to readings (Earley's algorithm over rules whose steps are lexemes). One caller at a time.</summary>
-sealed class ReadingSteps(RuleSet rules)
+/// <param name="most">Ways to read the answer; with more it is refused as too ambiguous.</param>
+sealed class ReadingSteps(RuleSet rules, int most = GrammarLimits.Readings)
 {
     readonly List<Reading> _next = [];
     readonly List<Reading> _last = [];
@@ -99,7 +113,11 @@ sealed class ReadingSteps(RuleSet rules)
 
     void NewMoment()
     {
-        foreach (var call in _begunNow) Shorten(call);
+        foreach (var call in _begunNow)
+        {
+            call.Close();
+            Shorten(call);
+        }
         _begunNow.Clear();
         _moment++;
         _mayEnd = false;
@@ -113,8 +131,7 @@ sealed class ReadingSteps(RuleSet rules)
         while (_open.TryPop(out var place))
         {
             if (!_met.Add(place)) continue;
-            if (_met.Count > GrammarLimits.Readings) throw GrammarException.Limit("the grammar is too ambiguous: there are too many ways to read the answer",
-                GrammarLimits.Readings);
+            if (_met.Count > most) throw GrammarException.Limit("the grammar is too ambiguous: there are too many ways to read the answer", most);
             (node, call) = place;
             if (rules.Ends[call.Rule] == node) Return(call);
             foreach (var step in rules.Steps[node])
@@ -131,7 +148,7 @@ sealed class ReadingSteps(RuleSet rules)
     {
         var isNew = _begun[step.Index] is not { } begun || begun.Moment != _moment;
         var call = isNew ? _begun[step.Index] = new Call(step.Index, _moment) : _begun[step.Index]!;
-        if (!call.Returns.Contains((step.Target, caller))) call.Returns.Add((step.Target, caller));
+        call.ReturnTo(step.Target, caller);
         if (rules.Nullable[step.Index]) _open.Push((step.Target, caller));
         if (!isNew) return;
         _begunNow.Add(call);

@@ -23,11 +23,10 @@ sealed class TokenTrie
     public long Bytes => (_nodes.LongLength * Marshal.SizeOf<Node>()) + (_ids.LongLength * sizeof(int));
 
     /// <summary>The tokens whose text ends at a node.</summary>
-    public ReadOnlySpan<int> IdsAt(int node)
-    {
-        var first = _nodes[node].FirstId;
-        return _ids.AsSpan(first, (node + 1 < _nodes.Length ? _nodes[node + 1].FirstId : _ids.Length) - first);
-    }
+    public ReadOnlySpan<int> IdsAt(int node) => _ids.AsSpan(_nodes[node].FirstId..FirstIdOf(node + 1));
+
+    /// <summary>The tokens that go on behind a node.</summary>
+    public ReadOnlySpan<int> IdsBelow(int node) => _ids.AsSpan(FirstIdOf(node + 1)..FirstIdOf(_nodes[node].Next));
 
     /// <param name="tokens">Texts, none of them empty, in the order of their bytes.</param>
     public static TokenTrie Of(IEnumerable<(ReadOnlyMemory<byte> Text, int Id)> tokens)
@@ -45,6 +44,20 @@ sealed class TokenTrie
         return builder.Build();
     }
 
+    /// <summary>What follows behind a node.</summary>
+    public TokenTrie Below(int node)
+    {
+        var (above, depth, first) = (_nodes[node].Depth, 0, node + 1);
+        var nodes = new Node[_nodes[node].Next - first];
+        for (var i = 0; i < nodes.Length; i++)
+        {
+            var below = _nodes[first + i];
+            nodes[i] = new Node(below.Value, below.Depth - above, below.Next - first, below.FirstId - FirstIdOf(first));
+            depth = Math.Max(depth, nodes[i].Depth);
+        }
+        return new TokenTrie(nodes, [.. IdsBelow(node)], depth);
+    }
+
     /// <summary>What follows behind some nodes of a trie, put together.</summary>
     /// <param name="keep">Whether a token is taken over.</param>
     public static TokenTrie Below(TokenTrie trie, IReadOnlyList<int> nodes, Func<int, bool> keep)
@@ -53,6 +66,8 @@ sealed class TokenTrie
         builder.Merge(trie, nodes, keep);
         return builder.Build();
     }
+
+    int FirstIdOf(int node) => node < _nodes.Length ? _nodes[node].FirstId : _ids.Length;
 
     /// <param name="Value">The byte that leads to the node.</param>
     /// <param name="Depth">How many bytes lead to it: at least 1.</param>

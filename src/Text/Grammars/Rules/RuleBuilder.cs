@@ -12,6 +12,9 @@ sealed class RuleBuilder
     /// <summary>Lexemes of more states than this are not made of parts that could stand alone.</summary>
     const int LargestLexeme = 2_000;
 
+    /// <summary>So many texts of a choice are made one lexeme together with what else is regular in it.</summary>
+    const int FewTexts = 16;
+
     readonly IReadOnlyList<Expression> _rules;
     readonly WorkBudget _budget;
     readonly RegularParts _regular;
@@ -19,6 +22,8 @@ sealed class RuleBuilder
     readonly List<int> _ruleOf = [];
     readonly List<Lexeme> _lexemes = [];
     readonly Dictionary<Expression, RegularLexeme?> _made = new(ReferenceEqualityComparer.Instance);
+    readonly Dictionary<string, RegularLexeme> _ofLiterals = [];
+    readonly Dictionary<CodePoints, RegularLexeme> _ofSets = [];
     readonly Dictionary<object, int> _numbers = new(ReferenceEqualityComparer.Instance);
     int _rule;
 
@@ -49,6 +54,7 @@ sealed class RuleBuilder
         if (_steps.Count == GrammarLimits.RuleNodes) throw GrammarException.Limit("the grammar is too large: its rules need too many nodes",
             GrammarLimits.RuleNodes);
         _budget.Spend(200);
+        _budget.Allocate(300);   // with the steps that lead on from it, here and where they are pruned
         _steps.Add([]);
         _ruleOf.Add(_rule);
         return _steps.Count - 1;
@@ -59,7 +65,7 @@ sealed class RuleBuilder
     void Add(Expression expression, int from, int to)
     {
         _budget.Spend(200);
-        if (_regular.Contains(expression) && TryAddLexeme(expression, from, to)) return;
+        if ((AreTexts(expression) || _regular.Contains(expression)) && TryAddLexeme(expression, from, to)) return;
         switch (expression)
         {
             case Expression.Recognised recognised: Join(from, StepKind.Lexeme, NumberOf(recognised.Lexeme), to); break;
@@ -68,7 +74,7 @@ sealed class RuleBuilder
             case Expression.Choice choice: AddChoice(choice.Parts, from, to); break;
             case Expression.Repeat repeat: AddRepeat(repeat, from, to); break;
             case Expression.Network network: AddNetwork(network, from, to); break;
-            case Expression.Character or Expression.Literal: AddLexeme(LexemeOf(ExpressionCompiler.ToAutomaton(expression, _budget)), from, to); break;
+            case Expression.Character: AddLexeme(LexemeOf(ExpressionCompiler.ToAutomaton(expression, _budget)), from, to); break;
             default: throw new InvalidOperationException($"a rule cannot have {expression.GetType().Name}");
         }
     }
@@ -85,7 +91,11 @@ sealed class RuleBuilder
 
     RegularLexeme? TryMake(Expression expression)
     {
-        if (expression is Expression.Character or Expression.Literal) return LexemeOf(ExpressionCompiler.ToAutomaton(expression, _budget));
+        if (expression is Expression.Literal { Text: var text })
+            return _ofLiterals.TryGetValue(text, out var found) ? found : _ofLiterals[text] = OfTexts([expression]);
+        if (AreTexts(expression)) return OfTexts(((Expression.Choice)expression).Parts);
+        if (expression is Expression.Character { Set: var set })
+            return _ofSets.TryGetValue(set, out var known) ? known : _ofSets[set] = LexemeOf(ExpressionCompiler.ToAutomaton(expression, _budget));
         try
         {
             var automaton = ExpressionCompiler.ToAutomaton(expression, _budget, _rules);
@@ -95,6 +105,16 @@ sealed class RuleBuilder
         {
             return null;
         }
+    }
+
+    /// <summary>A text, or one of several.</summary>
+    static bool AreTexts(Expression expression) =>
+        expression is Expression.Literal || (expression is Expression.Choice { Parts: { Count: > 0 } parts } && parts.All(part => part is Expression.Literal));
+
+    RegularLexeme OfTexts(IEnumerable<Expression> literals)
+    {
+        var texts = literals.Cast<Expression.Literal>().Select(literal => literal.Text).ToLookup(text => text.Length == 0);
+        return new(texts[false].Any() ? new TextsLexeme(texts[false], _budget) : null, texts[true].Any());
     }
 
     RegularLexeme LexemeOf(CharacterAutomaton automaton) =>
@@ -143,9 +163,15 @@ sealed class RuleBuilder
         }
     }
 
-    /// <summary>Alternatives that are regular become one lexeme.</summary>
+    /// <summary>Alternatives that are texts, or else regular, become one lexeme.</summary>
     void AddChoice(IReadOnlyList<Expression> parts, int from, int to)
     {
+        var texts = parts.Where(part => part is Expression.Literal).ToList();
+        if (texts.Count > FewTexts && texts.Count < parts.Count)
+        {
+            Add(new Expression.Choice(texts), from, to);
+            parts = [.. parts.Where(part => part is not Expression.Literal)];
+        }
         var regular = parts.Where(_regular.Contains).ToList();
         if (regular.Count > 1 && regular.Count < parts.Count) Add(new Expression.Choice(regular), from, to);
         else
@@ -191,57 +217,5 @@ sealed class RuleBuilder
             if (reads is null) Join(nodes[start], StepKind.Empty, 0, nodes[end]);
             else Add(reads, nodes[start], nodes[end]);
         }
-    }
-}
-
-/// <summary>Which expressions are regular, and small enough to be tried as one lexeme: they refer to no rule that refers to itself.</summary>
-/// <param name="largest">The most states that an expression may have before it is made deterministic.</param>
-sealed class RegularParts(IReadOnlyList<Expression> rules, int largest)
-{
-    const int Unknown = 0;
-    const int Open = -1;
-
-    /// <summary>References within references that are read in place.</summary>
-    const int DeepestReference = 32;
-
-    /// <summary>By rule: its size, or int.MaxValue where it is not regular.</summary>
-    readonly int[] _sizes = new int[rules.Count];
-    readonly Dictionary<Expression, int> _known = new(ReferenceEqualityComparer.Instance);
-    int _depth;
-
-    public bool Contains(Expression expression) => Size(expression) <= largest;
-
-    int Size(Expression expression)
-    {
-        if (_known.TryGetValue(expression, out var known)) return known;
-        var size = expression switch
-        {
-            Expression.Character => 2,
-            Expression.Literal literal => 2 * literal.Text.Length,
-            Expression.Sequence sequence => Sum(sequence.Parts),
-            Expression.Choice choice => Sum(choice.Parts),
-            Expression.Repeat repeat => (int)Math.Min(int.MaxValue, (long)Size(repeat.Part) * Math.Max(1, repeat.Most ?? repeat.Least + 1)),
-            Expression.Reference reference => OfRule(reference.Rule),
-            _ => int.MaxValue,
-        };
-        return _known[expression] = size;
-    }
-
-    int Sum(IReadOnlyList<Expression> parts)
-    {
-        var sum = 1L;
-        foreach (var part in parts) sum = Math.Min(int.MaxValue, sum + Size(part));
-        return (int)sum;
-    }
-
-    int OfRule(int rule)
-    {
-        if (_sizes[rule] == Open || _depth == DeepestReference) return int.MaxValue;
-        if (_sizes[rule] != Unknown) return _sizes[rule];
-        _sizes[rule] = Open;
-        _depth++;
-        var size = Math.Max(1, Size(rules[rule]));
-        _depth--;
-        return _sizes[rule] = size;
     }
 }

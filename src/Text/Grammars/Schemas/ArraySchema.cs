@@ -7,9 +7,9 @@ namespace LlamaCluster.Text.Grammars.Schemas;
 /// <summary>Arrays: elements by their places, then any number of further ones.</summary>
 static class ArraySchema
 {
-    static readonly Expression Open = SchemaValues.Lexeme(new Expression.Literal("["), SchemaValues.Space);
-    static readonly Expression Close = SchemaValues.Lexeme(SchemaValues.Space, new Expression.Literal("]"));
-    static readonly Expression Nothing = SchemaValues.Lexeme(new Expression.Literal("["), SchemaValues.Space, new Expression.Literal("]"));
+    internal static readonly Expression Open = SchemaValues.Lexeme(new Expression.Literal("["), SchemaValues.Space);
+    internal static readonly Expression Close = SchemaValues.Lexeme(SchemaValues.Space, new Expression.Literal("]"));
+    internal static readonly Expression Nothing = SchemaValues.Lexeme(new Expression.Literal("["), SchemaValues.Space, new Expression.Literal("]"));
 
     public static Expression Make(SchemaFacts facts, NotFacts nots, SchemaGrammar grammar)
     {
@@ -32,15 +32,17 @@ static class ArraySchema
         // Where no further element is possible, the elements with places are all.
         if (further.IsNever) most = Math.Min(most ?? int.MaxValue, first.Length);
         return most < least ? Expression.Never
-            : Network(first!, further.IsNever || most == first.Length ? Expression.Never : grammar.Value(further), least, most);
+            : Network(first!, further.IsNever || most == first.Length ? Expression.Never : grammar.Value(further), least, most, grammar.Budget);
     }
 
     /// <param name="first">Elements with a place of their own.</param>
     /// <param name="further">Elements behind those.</param>
-    public static Expression Network(IReadOnlyList<Expression> first, Expression further, int least, int? most)
+    public static Expression Network(IReadOnlyList<Expression> first, Expression further, int least, int? most, WorkBudget budget)
     {
         // Places: 0 the start; then for each number of elements, where one may come and where one has ended; last the end.
         var counted = Math.Max(first.Count, Math.Max(least, most ?? 0));
+        budget.Spend(counted * 400L);
+        budget.Allocate(counted * 200L);
         int Element(int i) => 1 + i;
         int Behind(int i) => 2 + counted + i;
         var end = 3 + (2 * counted);

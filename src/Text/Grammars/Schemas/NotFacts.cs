@@ -44,7 +44,7 @@ sealed class NotFacts
             IsNever = true;
             return;
         }
-        SchemaKeywords.Check(not);
+        SchemaKeywords.Check(not, references);
         var keywords = not.Schema.EnumerateObject().Select(property => property.Name).Where(name =>
             name is not ("title" or "description" or "$comment")).Order().ToArray();
         switch (keywords)

@@ -73,13 +73,14 @@ static class NumberRange
     {
         var classes = CodePointClasses.Of([CodePoints.Of('-')], budget, out var members);
         var all = CodePointClasses.Of(classes, magnitudes.Classes, out var pairs);
-        var first = Enumerable.Repeat(-1, all.Count).ToArray();
-        for (var c = 0; c < pairs.Length; c++)
-            if (pairs[c].Left == members[0][0]) first[c] = 1;
-        var rows = new List<int[]> { first };
-        for (var state = 0; state < magnitudes.StateCount; state++)
-            rows.Add([.. pairs.Select(pair => magnitudes.Next(state, pair.Right) is >= 0 and var next ? next + 1 : -1)]);
-        return CharacterAutomaton.Of(all, rows, [false, .. Enumerable.Range(0, magnitudes.StateCount).Select(magnitudes.IsFinal)]);
+        var states = Enumerable.Range(0, magnitudes.StateCount);
+        budget.Allocate(states.Count() * CharacterAutomaton.StateBytes(pairs.Length));
+        int[] next =
+        [
+            .. pairs.Select(pair => pair.Left == members[0][0] ? 1 : -1),
+            .. states.SelectMany(state => pairs.Select(pair => magnitudes.Next(state, pair.Right) is >= 0 and var target ? target + 1 : -1)),
+        ];
+        return CharacterAutomaton.Of(all, next, [false, .. states.Select(magnitudes.IsFinal)], budget);
     }
 
     /// <summary>Numbers without a sign that are at least the bound.</summary>

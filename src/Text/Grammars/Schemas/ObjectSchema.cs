@@ -16,9 +16,9 @@ sealed class ObjectSchema
     /// <summary>Patterns of names. A name may match several at once, and each combination has values of its own.</summary>
     const int MostPatterns = 4;
 
-    static readonly Expression Open = SchemaValues.Lexeme(new Expression.Literal("{"), SchemaValues.Space);
-    static readonly Expression Close = SchemaValues.Lexeme(SchemaValues.Space, new Expression.Literal("}"));
-    static readonly Expression Nothing = SchemaValues.Lexeme(new Expression.Literal("{"), SchemaValues.Space, new Expression.Literal("}"));
+    internal static readonly Expression Open = SchemaValues.Lexeme(new Expression.Literal("{"), SchemaValues.Space);
+    internal static readonly Expression Close = SchemaValues.Lexeme(SchemaValues.Space, new Expression.Literal("}"));
+    internal static readonly Expression Nothing = SchemaValues.Lexeme(new Expression.Literal("{"), SchemaValues.Space, new Expression.Literal("}"));
 
     readonly SchemaFacts _facts;
     readonly NotFacts _nots;
@@ -34,8 +34,10 @@ sealed class ObjectSchema
         var known = new HashSet<string>();
         foreach (var part in facts.Parts)
         {
+            var count = part.Find("properties") is { ValueKind: JsonValueKind.Object } listed ? listed.GetPropertyCount() : 0;
+            grammar.Budget.Spend(count * 2_000L);
+            grammar.Budget.Allocate(count * (300 + (part.Path.Length * 2L)));
             var properties = part.Map("properties").ToList();
-            grammar.Budget.Spend(properties.Count * 2_000L);
             _properties.Add((part, properties.ToLookup(property => property.Name, property => property.Part)));
             foreach (var (name, _) in properties)
                 if (known.Add(name)) _names.Add(name);

@@ -41,7 +41,7 @@ static class ScalarSchema
             Lower(ref most, Bound(part, "maximum", false));
             Lower(ref most, Bound(part, "exclusiveMaximum", true));
             if (part.Find("multipleOf") is { } step) digits = Math.Min(digits ?? int.MaxValue, DigitsOf(part, step));
-            var (low, high) = part.Find("format") is { ValueKind: JsonValueKind.String } format ? RangeOf(format.GetString()!) : default;
+            var (low, high) = part.Find("format") is { ValueKind: JsonValueKind.String } format ? RangeOf(format.GetString()!) : (null, null);
             Raise(ref least, low);
             Lower(ref most, high);
         }
@@ -93,12 +93,20 @@ static class ScalarSchema
             _ => -1,
         } is >= 0 and var digits ? digits : throw part.Refuse("'multipleOf' can only be enforced for 1, 0.1, 0.01 and so on");
 
+    /// <summary>What a format says of the type where nothing else does. OpenAPI has some for numbers; all others are for texts.</summary>
+    public static JsonTypes TypesOfFormat(JsonElement format) => (format.ValueKind == JsonValueKind.String ? format.GetString() : null) switch
+    {
+        "int32" or "int64" => JsonTypes.Integer,
+        "float" or "double" => JsonTypes.Number,
+        _ => JsonTypes.String,
+    };
+
     /// <summary>OpenAPI's formats of numbers.</summary>
     static (NumberBound? Least, NumberBound? Most) RangeOf(string format) => format switch
     {
         "int32" => (Of(int.MinValue), Of(int.MaxValue)),
         "int64" => (Of(long.MinValue), Of(long.MaxValue)),
-        _ => default,
+        _ => (null, null),   // not default, which would be two bounds without a value
     };
 
     static NumberBound Of(long value) => new(ExactNumber.TryParse(value.ToString(System.Globalization.CultureInfo.InvariantCulture))!, false);

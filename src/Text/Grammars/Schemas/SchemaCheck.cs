@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using LlamaCluster.Text.Grammars.Automata;
 using LlamaCluster.Text.Grammars.Expressions;
@@ -16,12 +17,21 @@ sealed class SchemaCheck(SchemaReferences references)
         _ => throw part.Refuse("'type' must be the name of a type, or a list of names"),
     };
 
-    public bool Meets(JsonElement value, SchemaFacts facts) =>
+    /// <param name="listed">The value is known to be of the first so many of the lists.</param>
+    public bool Meets(JsonElement value, SchemaFacts facts, int listed = 0) =>
         !facts.IsNever
         && facts.Alternatives.All(alternatives => MeetsOne(value, alternatives))
-        && facts.Values.All(listed => listed.Values.Any(other => JsonElement.DeepEquals(other, value)))
+        && facts.Values.Skip(listed).All(list => IsOf(value, list.Values))
         && !facts.Nots.Any(not => Meets(value, not))
         && facts.Parts.All(part => MeetsKeywords(value, part));
+
+    bool IsOf(JsonElement value, IReadOnlyList<JsonElement> list)
+    {
+        // Values that have parts may be alike for most of their length.
+        var perValue = value.ValueKind is JsonValueKind.Array or JsonValueKind.Object ? 40 + (JsonMarshal.GetRawUtf8Value(value).Length * 10L) : 40;
+        references.Budget.Spend(list.Count * perValue);
+        return list.Any(other => JsonElement.DeepEquals(other, value));
+    }
 
     bool Meets(JsonElement value, SchemaPart schema) => Meets(value, SchemaFacts.Of([schema], references));
 

@@ -79,6 +79,7 @@ sealed class SchemaFacts
     void Read(SchemaPart part, SchemaReferences references, HashSet<string> within)
     {
         references.Budget.Spend(5_000 + (_parts.Count * 20L));
+        references.Budget.Allocate(400 + (part.Path.Length * 2L));
         if (part.Schema.ValueKind is JsonValueKind.True) return;
         if (part.Schema.ValueKind is JsonValueKind.False)
         {
@@ -89,7 +90,7 @@ sealed class SchemaFacts
         references.Budget.Spend(part.Schema.GetPropertyCount() * 2_500L);   // each keyword is looked for among them
         if (!within.Add(part.Path)) throw part.Refuse("the schema refers to itself without an end");
         if (within.Count > GrammarLimits.Depth) throw new GrammarException($"references and 'allOf' are nested deeper than {GrammarLimits.Depth}", part.Path);
-        SchemaKeywords.Check(part);
+        SchemaKeywords.Check(part, references);
         if (_parts.All(known => known.Path != part.Path)) _parts.Add(part);
         if (part.Find("$ref") is { } reference)
         {
@@ -112,12 +113,14 @@ sealed class SchemaFacts
 }
 
 /// <summary>Finds what "$ref" refers to: places in the same document.</summary>
-sealed class SchemaReferences(JsonElement root, WorkBudget budget)
+sealed class SchemaReferences(JsonElement root, WorkBudget budget, UnknownKeywords unknown)
 {
     readonly string? _id = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("$id", out var id) && id.ValueKind == JsonValueKind.String
         ? id.GetString() : null;
 
     public WorkBudget Budget => budget;
+
+    public UnknownKeywords Unknown => unknown;
 
     /// <summary>Ranges of numbers that were made, by bounds and digits of the fraction: schemas repeat them.</summary>
     public Dictionary<(NumberBound? Least, NumberBound? Most, int? Digits), Expression> Ranges { get; } = [];
@@ -125,6 +128,9 @@ sealed class SchemaReferences(JsonElement root, WorkBudget budget)
     public SchemaPart Resolve(SchemaPart part, JsonElement reference)
     {
         var written = reference.ValueKind == JsonValueKind.String ? SchemaValues.TextOf(reference) : throw part.Refuse("'$ref' must be a text");
+        if (written.Length > GrammarLimits.PathLength) throw part.Refuse($"'$ref' has {written.Length} characters; the most is {GrammarLimits.PathLength}");
+        budget.Spend(written.Length * 20L);
+        budget.Allocate(written.Length * 20L);
         var pointer = _id is not null && written.StartsWith(_id.TrimEnd('#'), StringComparison.Ordinal) ? written[_id.TrimEnd('#').Length..] : written;
         if (pointer is not ("" or "#") && !pointer.StartsWith("#/", StringComparison.Ordinal))
             throw part.Refuse($"'$ref' to '{(written.Length <= 100 ? written : written[..100] + "...")}' cannot be followed: only places in the same schema can (\"#/$defs/name\")");
@@ -139,5 +145,22 @@ sealed class SchemaReferences(JsonElement root, WorkBudget budget)
             else throw part.Refuse($"'$ref' to '{(written.Length <= 100 ? written : written[..100] + "...")}' finds nothing there");
         }
         return new SchemaPart(found, path);
+    }
+}
+
+/// <summary>Names in schemas that are no keywords, the first few.</summary>
+sealed class UnknownKeywords
+{
+    const int Most = 8;
+    const int Longest = 60;
+
+    readonly List<string> _names = [];
+
+    public IReadOnlyList<string> Names => _names;
+
+    public void Add(string name)
+    {
+        name = name.Length <= Longest ? name : $"{name[..Longest]}...";
+        if (_names.Count < Most && !_names.Contains(name)) _names.Add(name);
     }
 }

@@ -28,20 +28,20 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
 
     public bool IsExact => isExact;
 
-    public static RuleSet OfSchema(JsonElement schema, WorkBudget budget)
+    public static RuleSet OfSchema(JsonElement schema, WorkBudget budget, UnknownKeywords unknown)
     {
-        var grammar = new SchemaGrammar(new SchemaReferences(schema, budget), isExact: false);
+        var grammar = new SchemaGrammar(new SchemaReferences(schema, budget, unknown), isExact: false);
         return grammar.Build(grammar.Value([new SchemaPart(schema, "")]));
     }
 
     public static RuleSet OfAnyObject(WorkBudget budget)
     {
-        var grammar = new SchemaGrammar(new SchemaReferences(default, budget), isExact: false);
+        var grammar = new SchemaGrammar(new SchemaReferences(default, budget, new UnknownKeywords()), isExact: false);
         return grammar.Build(grammar.AnyObject());
     }
 
     /// <param name="source">Written by <see cref="GrammarSource.OfTags"/>.</param>
-    public static RuleSet OfTags(JsonElement source, WorkBudget budget)
+    public static RuleSet OfTags(JsonElement source, WorkBudget budget, UnknownKeywords unknown)
     {
         if (source.ValueKind != JsonValueKind.Object || !source.TryGetProperty("tags", out var tags) || tags.ValueKind != JsonValueKind.Array
             || tags.GetArrayLength() == 0)
@@ -53,7 +53,7 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
             // Each schema is a document of its own, with references of its own.
             if (tag.ValueKind != JsonValueKind.Object
                 || !tag.TryGetProperty("schema", out var schema)) throw new GrammarException($"tag {index} has no schema");
-            var grammar = new SchemaGrammar(new SchemaReferences(schema, budget), isExact: false);
+            var grammar = new SchemaGrammar(new SchemaReferences(schema, budget, unknown), isExact: false);
             var value = grammar.Value([new SchemaPart(schema, "")]);
             var moved = new RuleShift(rules.Count + 1);
             choices.Add(Expression.Of(Text(tag, "begin"), moved.Apply(value), Text(tag, "end")));
@@ -82,8 +82,11 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
     /// <summary>Whether no value meets the facts.</summary>
     static bool IsImpossible(SchemaFacts facts, SchemaReferences references)
     {
+        var left = references.Budget.BytesLeft;
         var grammar = new SchemaGrammar(references, isExact: true);
-        return RuleBuilder.TryBuild(grammar.Rules(grammar.Value(facts)), 0, references.Budget) is null;
+        var isImpossible = RuleBuilder.TryBuild(grammar.Rules(grammar.Value(facts)), 0, references.Budget) is null;
+        references.Budget.BytesLeft = left;   // the rules are not kept
+        return isImpossible;
     }
 
     /// <summary>A value for which all of these schemas hold.</summary>
@@ -114,7 +117,7 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
     public Expression AnyObject() => new Expression.Reference(_anyObject ??= AddRule(() =>
         ObjectSchema.Network([], new([(SchemaValues.AnyString, AnyValue())]))));
 
-    public Expression AnyArray() => new Expression.Reference(_anyArray ??= AddRule(() => ArraySchema.Network([], AnyValue(), 0, null)));
+    public Expression AnyArray() => new Expression.Reference(_anyArray ??= AddRule(() => ArraySchema.Network([], AnyValue(), 0, null, Budget)));
 
     int AddRule(Func<Expression>? make)
     {
@@ -161,8 +164,8 @@ sealed class SchemaGrammar(SchemaReferences references, bool isExact)
     Expression Listed(SchemaFacts facts)
     {
         var check = new SchemaCheck(references);
-        var values = facts.Values[0].Values.Where(value =>
-            facts.Values.Skip(1).All(other => other.Values.Any(listed => JsonElement.DeepEquals(listed, value))) && check.Meets(value, facts));
+        var values = facts.Values[0].Values.Where(value => check.Meets(value, facts, listed: 1)).ToList();
+        foreach (var value in values) SchemaValues.Charge(value, Budget);
         return Expression.AnyOf([.. values.Select(SchemaValues.Exactly)]);
     }
 

@@ -8,9 +8,14 @@ namespace LlamaCluster.Text.Grammars.Schemas;
 readonly record struct SchemaPart(JsonElement Schema, string Path)
 {
     /// <summary>A schema within this one. '~' and '/' are escaped as JSON pointers do.</summary>
-    public SchemaPart Inner(JsonElement schema, string keyword, string? name = null) =>
-        new(schema, name is null ? $"{Path}/{keyword}"
+    public SchemaPart Inner(JsonElement schema, string keyword, string? name = null)
+    {
+        // Each schema keeps its own path.
+        if (Path.Length + (name?.Length ?? 0) > GrammarLimits.PathLength)
+            throw new GrammarException($"names on the way to a schema are too long; the most is {GrammarLimits.PathLength} characters together");
+        return new(schema, name is null ? $"{Path}/{keyword}"
             : $"{Path}/{keyword}/{name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)}");
+    }
 
     public JsonElement? Find(string keyword) => Schema.TryGetProperty(keyword, out var value) ? value : null;
 
@@ -45,7 +50,10 @@ readonly record struct SchemaPart(JsonElement Schema, string Path)
     }
 }
 
-/// <summary>What becomes of each keyword: it is enforced, it asserts nothing, or it is refused. What stands in no list is refused as unknown.</summary>
+/// <summary>
+/// What becomes of each keyword: it is enforced, it asserts nothing, or it is refused. What stands in no list is no keyword of any version of JSON Schema or
+/// OpenAPI; by the specification it asserts nothing, and it is reported, since it may be a slip.
+/// </summary>
 static class SchemaKeywords
 {
     static readonly FrozenSet<string> Enforced = new[]
@@ -55,10 +63,20 @@ static class SchemaKeywords
         "items", "prefixItems", "minItems", "maxItems", "uniqueItems", "unevaluatedItems", "anyOf", "oneOf", "allOf", "not", "$ref",
     }.ToFrozenSet();
 
-    /// <summary>They describe, or hold what others refer to. By the specification they assert nothing.</summary>
+    /// <summary>Keywords of some version of JSON Schema, or of OpenAPI, that would narrow what is valid.</summary>
+    static readonly FrozenSet<string> Unenforced = new[]
+    {
+        "if", "then", "else", "contains", "minContains", "maxContains", "dependentSchemas", "dependentRequired", "dependencies", "$dynamicRef",
+        "$recursiveRef", "divisibleBy", "disallow", "extends", "nullable", "requires", "minimumCanEqual", "maximumCanEqual",
+    }.ToFrozenSet();
+
+    /// <summary>
+    /// They describe, or hold what others refer to. By the specification they assert nothing; additionalItems not beside an "items" of one schema, and a
+    /// list there is refused.
+    /// </summary>
     static readonly FrozenSet<string> Silent = new[]
     {
-        "$schema", "$id", "$comment", "$defs", "definitions", "$anchor", "$vocabulary", "title", "description", "default", "examples", "example", "deprecated",
+        "$schema", "$id", "id", "$comment", "$defs", "definitions", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary", "additionalItems", "title", "description", "default", "examples", "example", "deprecated",
         "readOnly", "writeOnly", "contentMediaType", "contentEncoding", "contentSchema", "discriminator", "externalDocs", "xml",
     }.ToFrozenSet();
 
@@ -68,19 +86,20 @@ static class SchemaKeywords
         ("properties", JsonTypes.Object), ("required", JsonTypes.Object), ("additionalProperties", JsonTypes.Object), ("patternProperties", JsonTypes.Object),
         ("propertyNames", JsonTypes.Object), ("unevaluatedProperties", JsonTypes.Object), ("minProperties", JsonTypes.Object), ("maxProperties", JsonTypes.Object), ("items", JsonTypes.Array),
         ("prefixItems", JsonTypes.Array), ("minItems", JsonTypes.Array), ("maxItems", JsonTypes.Array), ("pattern", JsonTypes.String),
-            ("format", JsonTypes.String),
         ("minLength", JsonTypes.String), ("maxLength", JsonTypes.String), ("minimum", JsonTypes.Number), ("maximum", JsonTypes.Number),
         ("exclusiveMinimum", JsonTypes.Number), ("exclusiveMaximum", JsonTypes.Number), ("multipleOf", JsonTypes.Number),
     ];
 
-    /// <summary>Refuses a schema with a keyword that cannot be enforced.</summary>
-    public static void Check(SchemaPart part)
+    /// <summary>Refuses a schema with a keyword that cannot be enforced, and takes note of names that are no keywords.</summary>
+    public static void Check(SchemaPart part, SchemaReferences references)
     {
         foreach (var property in part.Schema.EnumerateObject())
         {
             var name = SchemaValues.NameOf(property);
-            if (Enforced.Contains(name) || Silent.Contains(name) || name.StartsWith("x-", StringComparison.Ordinal)) continue;
-            throw part.Refuse($"the keyword '{(name.Length <= 60 ? name : name[..60] + "...")}' cannot be enforced");
+            if (Unenforced.Contains(name)) throw part.Refuse($"the keyword '{name}' cannot be enforced");
+            if (!Enforced.Contains(name) && !Silent.Contains(name) && !name.StartsWith("x-", StringComparison.Ordinal)) references.Unknown.Add(name);
+            if (name == "format" && property.Value.ValueKind == JsonValueKind.String && SchemaValues.TextOf(property.Value) is var format && StringFormats.IsUnknown(format))
+                references.Unknown.Add($"format={format}");
         }
         Unless(part, "uniqueItems", JsonValueKind.False);
         Unless(part, "unevaluatedItems", JsonValueKind.True);
@@ -89,7 +108,7 @@ static class SchemaKeywords
     /// <summary>The types that the keywords of a schema are about.</summary>
     public static JsonTypes TypesOf(SchemaPart part)
     {
-        var types = JsonTypes.None;
+        var types = part.Find("format") is not { } format ? JsonTypes.None : ScalarSchema.TypesOfFormat(format);
         foreach (var (keyword, ofKeyword) in Typical)
             if (part.Find(keyword) is not null) types |= ofKeyword;
         return types;

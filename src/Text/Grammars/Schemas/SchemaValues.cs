@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using LlamaCluster.Text.Grammars.Automata;
@@ -9,8 +10,13 @@ namespace LlamaCluster.Text.Grammars.Schemas;
 /// <summary>How JSON is written in answers: parts that all schemas share.</summary>
 static class SchemaValues
 {
-    /// <summary>Between any two parts of a JSON value, as xgrammar allows by default: any number of spaces, tabs and line feeds.</summary>
-    public static Expression Space { get; } = Expression.ZeroOrMore(new Expression.Character(CodePoints.OfText(" \n\t")));
+    /// <summary>Spaces, tabs and line feeds between two parts of a JSON value: enough for ten levels of four. A model that writes nothing else comes to an end so.</summary>
+    const int MostSpace = 41;
+
+    static readonly Expression White = new Expression.Character(CodePoints.OfText(" \n\t"));
+
+    /// <summary>Between any two parts of a JSON value.</summary>
+    public static Expression Space { get; } = new Expression.Repeat(White, 0, MostSpace);
 
     public static Expression Comma { get; } = Lexeme(Space, new Expression.Literal(","), Space);
 
@@ -73,7 +79,15 @@ static class SchemaValues
         return new Expression.Literal(written.Append('"').ToString());
     }
 
-    /// <summary>Exactly this value, with any space within it.</summary>
+    /// <summary>What the expression of a value takes, which may have as many parts as the source has characters.</summary>
+    public static void Charge(JsonElement value, WorkBudget budget)
+    {
+        var length = JsonMarshal.GetRawUtf8Value(value).Length;
+        budget.Spend(100 + (length * 20L));
+        budget.Allocate(100 + (length * 20L));
+    }
+
+    /// <summary>Exactly this value, with space between its parts.</summary>
     public static Expression Exactly(JsonElement value)
     {
         switch (value.ValueKind)
@@ -81,9 +95,9 @@ static class SchemaValues
             case JsonValueKind.String: return QuotedText(TextOf(value));
             case JsonValueKind.Object:
                 var properties = value.EnumerateObject().Select(property =>
-                    Expression.Of(QuotedText(NameOf(property)), Space, new Expression.Literal(":"), Space, Exactly(property.Value)));
-                return Enclosed("{", [.. properties], "}");
-            case JsonValueKind.Array: return Enclosed("[", [.. value.EnumerateArray().Select(Exactly)], "]");
+                    Expression.Of(QuotedText(NameOf(property)), Colon, Exactly(property.Value)));
+                return Enclosed(ObjectSchema.Open, [.. properties], ObjectSchema.Close, ObjectSchema.Nothing);
+            case JsonValueKind.Array: return Enclosed(ArraySchema.Open, [.. value.EnumerateArray().Select(Exactly)], ArraySchema.Close, ArraySchema.Nothing);
             default: return new Expression.Literal(value.GetRawText());
         }
     }
@@ -100,15 +114,17 @@ static class SchemaValues
 
     static bool IsWhole(JsonElement number) => ExactNumber.TryParse(number.GetRawText()) is { Fraction: "" };
 
-    static Expression Enclosed(string open, IReadOnlyList<Expression> parts, string close)
+    /// <param name="nothing">What it is without parts.</param>
+    static Expression Enclosed(Expression open, IReadOnlyList<Expression> parts, Expression close, Expression nothing)
     {
-        var written = new List<Expression> { new Expression.Literal(open), Space };
+        if (parts.Count == 0) return nothing;
+        var written = new List<Expression> { open };
         foreach (var (index, part) in parts.Index())
         {
-            if (index > 0) written.AddRange([new Expression.Literal(","), Space]);
-            written.AddRange([part, Space]);
+            if (index > 0) written.Add(Comma);
+            written.Add(part);
         }
-        written.Add(new Expression.Literal(close));
+        written.Add(close);
         return new Expression.Sequence(written);
     }
 }

@@ -7,11 +7,6 @@ namespace LlamaCluster.Text.Grammars.Schemas;
 /// <summary>Strings: their length in characters (code points), patterns and formats.</summary>
 static class StringSchema
 {
-    /// <summary>Formats of OpenAPI that ask for nothing that a string could break.</summary>
-    static readonly string[] Harmless = ["password", "binary"];
-
-    static readonly string[] OfNumbers = ["int32", "int64", "float", "double"];
-
     public static Expression Make(SchemaFacts facts, NotFacts nots, WorkBudget budget)
     {
         var (least, most) = Length(facts.Parts);
@@ -47,7 +42,7 @@ static class StringSchema
     {
         try
         {
-            return ExpressionCompiler.ToAutomaton(RegexParser.Anywhere(pattern), budget);
+            return ExpressionCompiler.ToAutomaton(RegexParser.Anywhere(pattern, budget), budget);
         }
         catch (GrammarException wrong)
         {
@@ -85,9 +80,8 @@ static class StringSchema
                     : throw part.Refuse("'pattern' must be a text"), budget));
             if (part.Find("format") is not { } format) continue;
             var name = format.ValueKind == JsonValueKind.String ? SchemaValues.TextOf(format) : throw part.Refuse("'format' must be a text");
-            if (Harmless.Contains(name) || OfNumbers.Contains(name)) continue;
-            Add(StringFormats.Find(name) ?? throw part.Refuse(
-                $"the format '{(name.Length <= 60 ? name : name[..60] + "...")}' cannot be enforced; {string.Join(", ", StringFormats.Names)} can"));
+            if (StringFormats.Find(name) is { } known) Add(known);
+            else if (StringFormats.IsDefined(name)) throw part.Refuse($"the format '{name}' cannot be enforced; {string.Join(", ", StringFormats.Names)} can");
         }
         return form;
     }

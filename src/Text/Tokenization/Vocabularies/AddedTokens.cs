@@ -51,20 +51,26 @@ sealed class AddedTokenMatcher
 {
     readonly AddedToken[] _tokens;
     readonly ByteTrie _trie;
+    readonly ByteTrie _ordinary;
 
     public AddedTokenMatcher(IEnumerable<AddedToken> tokens)
     {
         _tokens = [.. tokens];
-        _trie = ByteTrie.Create(_tokens.Select((token, index) => (Encoding.UTF8.GetBytes(token.Written), index)));
+        var entries = _tokens.Select((token, index) => (Text: Encoding.UTF8.GetBytes(token.Written), Value: index)).ToArray();
+        _trie = ByteTrie.Create(entries);
+        _ordinary = ByteTrie.Create(entries.Where(entry => !_tokens[entry.Value].IsSpecial));
     }
 
     /// <summary>Finds the next token at or after <paramref name="from"/>, which is where the previous one ended.</summary>
-    public bool TryFindNext(ReadOnlySpan<byte> text, int from, out AddedTokenMatch match)
+    /// <param name="words">Offsets of bytes, ascending, that are never part of a special token.</param>
+    public bool TryFindNext(ReadOnlySpan<byte> text, int from, ReadOnlySpan<int> words, out AddedTokenMatch match)
     {
         for (var at = from; _trie.FindStart(text[at..]) is >= 0 and var skipped;)
         {
             at += skipped;
-            if (!_trie.TryMatch(text[at..], out var length, out var index))
+            var isToken = _trie.TryMatch(text[at..], out var length, out var index);
+            if (isToken && _tokens[index].IsSpecial && TakesIn(words, at, at + length)) isToken = _ordinary.TryMatch(text[at..], out length, out index);
+            if (!isToken)
             {
                 at++;
                 continue;
@@ -87,6 +93,14 @@ sealed class AddedTokenMatcher
     /// <summary>The id of a token from its written form.</summary>
     public int? Find(ReadOnlySpan<byte> written) =>
         _trie.TryMatch(written, out var length, out var index) && length == written.Length ? _tokens[index].Id : null;
+
+    static bool TakesIn(ReadOnlySpan<int> words, int start, int end)
+    {
+        if (words.IsEmpty) return false;
+        var at = words.BinarySearch(start);
+        if (at < 0) at = ~at;
+        return at < words.Length && words[at] < end;
+    }
 
     static bool IsSingleWord(ReadOnlySpan<byte> text, int start, int end)
     {

@@ -75,13 +75,13 @@ sealed record SpecialIds
 
 /// <summary>
 /// Tokens that end a generation because of their written form: many model files name only one of theirs as eos.
-/// The names are the ones that llama.cpp knows for models of Llama's architecture (<c>llama-vocab.cpp</c>, special_eog_ids).
+/// The names are the ones that llama.cpp knows for models of Llama's architecture (<c>llama-vocab.cpp</c>, special_eog_ids), and Llama 4's.
 /// </summary>
 static class StopTokens
 {
     static readonly HashSet<string> Names =
     [
-        "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<EOT>", "</s>",
+        "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|eom|>", "<|end_of_text|>", "<|endoftext|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<EOT>", "</s>",
     ];
 
     public static IEnumerable<int> Of(IEnumerable<AddedToken> tokens) =>

@@ -1,3 +1,4 @@
+using LlamaCluster.Coordinator.Generation;
 using OllamaSharp;
 using OllamaSharp.Models;
 using OllamaSharp.Models.Chat;
@@ -31,6 +32,14 @@ public sealed class OllamaSharpTests : IAsyncLifetime
         Assert.Equal("demo", Assert.Single(await _client.ListRunningModelsAsync()).Name);
         var shown = await _client.ShowModelAsync(new ShowModelRequest { Model = DemoModel.Name });
         Assert.Equal("llama", shown.Info.Architecture);
+    }
+
+    [Fact]
+    public async Task Texts_are_embedded()
+    {
+        _api.Engine.Script = _ => new SequenceEvent[] { new SequenceEvent.Embedded([3, 4]), new SequenceEvent.Finished(FinishReason.Length) }.ToAsyncEnumerable();
+        var answer = await _client.EmbedAsync(new EmbedRequest { Model = DemoModel.Name, Input = ["Hi", "Hello there"] });
+        Assert.Equal([[0.6f, 0.8f], [0.6f, 0.8f]], answer.Embeddings);
     }
 
     [Fact]

@@ -138,14 +138,33 @@ public sealed class ResponsesTests : IAsyncLifetime
         => Assert.Equal(param, Text((await _api.PostAsync(Path, body, 400)).GetProperty("error"), "param"));
 
     [Fact]
-    public void The_oldest_responses_make_room_for_the_newest()
+    public async Task The_next_response_goes_on_with_the_ids_that_were_read_and_generated()
     {
-        var store = new LlamaCluster.Coordinator.Api.OpenAiResponses.ResponseStore();
-        for (var number = 0; number < 200; number++)
-            store.Add(new($"r{number}", new() { ["output"] = new System.Text.Json.Nodes.JsonArray(), ["text"] = new string('x', 250_000) }, [], null));
-        Assert.Null(store.Find("r0"));
-        Assert.NotNull(store.Find("r199"));
-        Assert.InRange(Enumerable.Range(0, 200).Count(number => store.Find($"r{number}") is not null), 30, 70);
+        _api.Engine.Play(Answers.BytesOf("Hello there."));
+        var first = await _api.PostAsync(Path, """{"input":"Hi"}""", 200);
+        await _api.PostAsync(Path, $$"""{"previous_response_id":"{{Text(first, "id")}}","input":"And you?"}""", 200);
+        var (asked, again) = (_api.Engine.Requests[^2].Prompt, _api.Engine.Requests[^1].Prompt);
+        int[] known = [.. asked, .. Answers.BytesOf("Hello there.")[..^1].Cast<SequenceEvent.Token>().Select(token => token.Sampled.Id)];
+        Assert.Equal(known, again.Take(known.Length));
+        Assert.Contains("And you?", ToolScript.PromptOf(_api.Engine.Requests[^1]));
+    }
+
+    [Fact]
+    public async Task An_item_of_a_response_that_is_kept_can_be_named_instead_of_sent()
+    {
+        var first = await _api.PostAsync(Path, $$"""{"input":"Weather?","tools":{{Tools}}}""", 200);
+        var call = first.GetProperty("output")[0];
+        var asked = await _api.GetAsync($"{Path}/{Text(first, "id")}/input_items", 200);
+        await _api.PostAsync(Path, $$"""
+            {"tools":{{Tools}},"input":[
+              {"type":"item_reference","id":"{{Text(asked.GetProperty("data")[0], "id")}}"},
+              {"type":"item_reference","id":"{{Text(call, "id")}}"},
+              {"type":"function_call_output","call_id":"{{Text(call, "call_id")}}","output":"rain"}]}
+            """, 200);
+        var prompt = ToolScript.PromptOf(_api.Engine.Requests[^1]);
+        foreach (var words in new[] { "Weather?", "\"place\": \"Zürich\"", "\"rain\"" }) Assert.Contains(words, prompt);
+        var wrong = await _api.PostAsync(Path, $$"""{"input":[{"type":"item_reference","id":"{{Text(call, "id")}}9"}]}""", 400);
+        Assert.Equal("input[0].id", Text(wrong.GetProperty("error"), "param"));
     }
 
     async Task<JsonElement[]> EventsAsync(string body)

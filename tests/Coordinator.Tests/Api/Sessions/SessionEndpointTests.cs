@@ -113,7 +113,19 @@ public sealed class SessionEndpointTests
         Assert.Contains("Hello\u00e9<|eot_id|>", other.PromptText);
     }
 
+    [Fact]
+    public async Task A_session_without_messages_can_be_exported_and_imported()
+    {
+        await using var host = await SessionHost.StartAsync();
+        var export = await host.ExportAsync(await host.CreateAsync("""{"messages":[]}"""));
+        Assert.Equal(0, export.GetProperty("messages").GetArrayLength());
+        var imported = (await host.Api.PostAsync("/v1/sessions/import", export.GetRawText(), 200)).GetProperty("id").GetString()!;
+        Assert.Equal("Yes", await host.TurnAsync(imported, "One", "Yes"));
+    }
+
     [Theory]
+    [InlineData("""{"object":"session.export","version":1,"chat_template_kwargs":{"messages":[]}}""", "chat_template_kwargs.messages")]
+    [InlineData("""{"object":"session.export","version":1,"chat_template_kwargs":3}""", "chat_template_kwargs")]
     [InlineData("{}", "object")]
     [InlineData("""{"object":"session.export","version":2}""", "version")]
     [InlineData("""{"object":"session.export","version":1,"messages":[{"role":"king","content":""}]}""", "messages[0].role")]

@@ -11,6 +11,12 @@ public sealed class GenerateTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _api.DisposeAsync();
 
+    [Theory]
+    [InlineData("/")]
+    [InlineData("/generate")]
+    public async Task Errors_have_the_shape_that_its_clients_read(string address)
+        => Assert.Equal("validation", (await _api.PostAsync(address, "{}", 400)).GetProperty("error_type").GetString());
+
     [Fact]
     public async Task A_text_is_generated_whole()
     {

@@ -1,21 +1,16 @@
-using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Net;
 
 namespace LlamaCluster.Integration.Tests.Network.Tun;
 
 /// <summary>
-/// Carries packets between devices by their IPv4 addresses, on a thread of its own, delayed as the links' shape says. What is for nobody is
-/// dropped.
+/// Carries packets between devices by their IPv4 addresses, on a thread of its own, delayed, lost and doubled as <see cref="LinkFaults"/> says.
+/// What is for nobody is dropped.
 /// </summary>
 sealed class TunSwitch : IDisposable
 {
     /// <summary>Of a packet at most; large ones cost a user's process less to carry.</summary>
     public const int PacketBytes = 9000;
-
-    const int Version4 = 4;
-    const int DestinationOffset = 16;
-    const int HeaderBytes = 20;
 
     /// <summary>Packets of one device before others have their turn.</summary>
     const int Turn = 64;
@@ -23,6 +18,7 @@ sealed class TunSwitch : IDisposable
     /// <summary>After which the thread looks whether it is to end.</summary>
     static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(50);
 
+    readonly LinkFaults _faults;
     readonly (TunDevice Device, uint Address, DelayedPackets Arriving)[] _ports;
     readonly PollEntry[] _entries;
     readonly byte[] _packet = new byte[PacketBytes];
@@ -30,9 +26,10 @@ sealed class TunSwitch : IDisposable
     volatile bool _ending;
 
     /// <param name="ports">Devices, each with its machine's address; they stay the caller's.</param>
-    public TunSwitch(IEnumerable<(TunDevice Device, IPAddress Address)> ports, LinkShape shape)
+    public TunSwitch(IEnumerable<(TunDevice Device, IPAddress Address)> ports, LinkFaults faults)
     {
-        _ports = [.. ports.Select(port => (port.Device, BinaryPrimitives.ReadUInt32BigEndian(port.Address.GetAddressBytes()), new DelayedPackets(shape)))];
+        _faults = faults;
+        _ports = [.. ports.Select(port => (port.Device, PacketHeader.NumberOf(port.Address), new DelayedPackets()))];
         _entries = [.. _ports.Select(port => port.Device.Poll)];
         _running = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
@@ -69,10 +66,10 @@ sealed class TunSwitch : IDisposable
         for (var i = 0; i < Turn && device.Read(_packet) is > 0 and var length; i++)
         {
             var packet = _packet.AsSpan(0, length);
-            if (length < HeaderBytes || packet[0] >> 4 != Version4) continue;
-            var destination = BinaryPrimitives.ReadUInt32BigEndian(packet[DestinationOffset..]);
-            foreach (var port in _ports)
-                if (port.Address == destination) port.Arriving.Add(packet, Stopwatch.GetTimestamp());
+            if (PacketHeader.Of(packet) is not { } header) continue;
+            for (var copies = _faults.CopiesOf(header, length); copies > 0; copies--)
+                foreach (var port in _ports)
+                    if (port.Address == header.Destination) port.Arriving.Add(packet, _faults.Shape, Stopwatch.GetTimestamp());
         }
     }
 }

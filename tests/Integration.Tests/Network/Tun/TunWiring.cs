@@ -5,7 +5,7 @@ namespace LlamaCluster.Integration.Tests.Network.Tun;
 
 /// <summary>Machines whose packets this process carries: for links that the kernel at hand cannot imitate.</summary>
 /// <param name="id">Begins the names of devices.</param>
-sealed class TunWiring(string id, LinkShape shape) : IWiring
+sealed class TunWiring(string id, LinkFaults faults) : IWiring
 {
     readonly List<TunDevice> _devices = [];
     TunSwitch? _switch;
@@ -20,7 +20,7 @@ sealed class TunWiring(string id, LinkShape shape) : IWiring
             if (@namespace is not null) SystemCommand.Run("ip", "link", "set", device.Name, "netns", @namespace);
             IpCommand.TurnOn(@namespace, device.Name, address);
         }
-        _switch = new TunSwitch(_devices.Zip(machines, (device, machine) => (device, IPAddress.Parse(machine.Address))), shape);
+        _switch = new TunSwitch(_devices.Zip(machines, (device, machine) => (device, IPAddress.Parse(machine.Address))), faults);
     }
 
     public void Dispose()

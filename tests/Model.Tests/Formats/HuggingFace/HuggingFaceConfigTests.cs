@@ -26,21 +26,51 @@ public sealed class HuggingFaceConfigTests : IDisposable
          "rope_type": "llama3"}, "rope_theta": 500000.0, "tie_word_embeddings": true, "torch_dtype": "bfloat16", "vocab_size": 128256}
         """;
 
+    const string Scout = """
+        {"architectures": ["Llama4ForConditionalGeneration"], "model_type": "llama4", "image_token_index": 200092, "tie_word_embeddings": false,
+         "text_config": {"attention_bias": false, "attention_chunk_size": 8192, "attn_scale": 0.1, "attn_temperature_tuning": 4, "floor_scale": 8192, "head_dim": 128,
+         "hidden_act": "silu", "hidden_size": 5120, "interleave_moe_layer_step": 1, "intermediate_size": 8192, "intermediate_size_mlp": 16384,
+         "max_position_embeddings": 10485760, "model_type": "llama4_text", "no_rope_layers": [], "num_attention_heads": 40, "num_experts_per_tok": 1,
+         "num_hidden_layers": 48, "num_key_value_heads": 8, "num_local_experts": 16, "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 16.0, "high_freq_factor": 1.0,
+         "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"}, "rope_theta": 500000.0, "use_qk_norm": true, "vocab_size": 202048},
+         "vision_config": {"hidden_size": 1408, "model_type": "llama4_vision_model"}}
+        """;
+
+    const string Mixtral = """
+        {"architectures": ["MixtralForCausalLM"], "hidden_act": "silu", "hidden_size": 4096, "intermediate_size": 14336, "max_position_embeddings": 32768,
+         "model_type": "mixtral", "num_attention_heads": 32, "num_experts_per_tok": 2, "num_hidden_layers": 32, "num_key_value_heads": 8, "num_local_experts": 8,
+         "output_router_logits": false, "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "router_aux_loss_coef": 0.02, "sliding_window": null,
+         "tie_word_embeddings": false, "vocab_size": 32000}
+        """;
+
+    const string Ministral = """
+        {"architectures": ["Mistral3ForConditionalGeneration"], "model_type": "mistral3", "image_token_index": 10, "text_config": {"attention_dropout": 0.0,
+         "head_dim": 128, "hidden_act": "silu", "hidden_size": 4096, "intermediate_size": 14336, "max_position_embeddings": 262144, "model_type": "ministral3",
+         "num_attention_heads": 32, "num_hidden_layers": 34, "num_key_value_heads": 8, "rms_norm_eps": 1e-05, "rope_parameters": {"beta_fast": 32.0,
+         "beta_slow": 1.0, "factor": 16.0, "llama_4_scaling_beta": 0.1, "mscale": 1.0, "mscale_all_dim": 1.0, "original_max_position_embeddings": 16384,
+         "rope_theta": 1000000.0, "rope_type": "yarn", "type": "yarn"}, "sliding_window": null, "vocab_size": 131072},
+         "vision_config": {"hidden_size": 1024, "model_type": "pixtral"}}
+        """;
+
     readonly TempFolder _folder = new();
 
     public static TheoryData<string, string> Refused => new()
     {
-        { """{"architectures": ["MistralForCausalLM"]}""", "architectures has 'MistralForCausalLM', which is not supported; only LlamaForCausalLM is" },
+        { """{"architectures": ["GemmaForCausalLM"]}""", "architectures has 'GemmaForCausalLM', which is not supported; LlamaForCausalLM, " },
+        { """{"model_type": "mistral", "sliding_window": -1}""", "sliding window is -1; it must be from 1" },
+        { """{"model_type": "mistral", "sliding_window": 2048, "layer_types": ["sliding_attention", "full_attention"]}""", "layer_types are not all 'sliding_attention'" },
         { """{"model_type": "qwen2"}""", "model_type is 'qwen2', which is not supported" },
         { """{"model_type": null}""", "model_type is missing" },
         { """{"hidden_act": "gelu"}""", "hidden_act is 'gelu'; only 'silu' is supported" },
         { """{"quantization_config": {"quant_method": "gptq"}}""", "quantization_config is there (method 'gptq')" },
-        { """{"attention_bias": true}""", "attention_bias is true; models with biases are not supported" },
-        { """{"mlp_bias": true}""", "mlp_bias is true" },
-        { """{"sliding_window": 4096}""", "sliding_window is 4096" },
-        { """{"rope_scaling": {"type": "yarn", "factor": 4.0}}""", "rope_scaling.rope_type is 'yarn', which is not supported" },
-        { """{"rope_scaling": {"type": "dynamic", "factor": 4.0}}""", "rope_scaling.rope_type is 'dynamic'" },
-        { """{"rope_scaling": {"rope_type": "longrope", "factor": 4.0}}""", "rope_scaling.rope_type is 'longrope'" },
+        { """{"mlp_bias": true}""", "mlp_bias is true; biases of attention are supported, those of the feed-forward are not" },
+        { """{"sliding_window": 4095}""", "sliding_window is 4095, which is not supported for model_type 'llama'; it is for 'mistral', 'ministral3' and 'mixtral'" },
+        { """{"rope_scaling": {"type": "yarn", "factor": -4.0}}""", "RoPE scaling factor is -4" },
+        { """{"rope_scaling": {"type": "yarn", "factor": 4.0, "truncate": false}}""", "rope_scaling.truncate is false, which is not supported" },
+        { """{"rope_scaling": {"type": "yarn", "factor": 4.0, "extrapolation_factor": 0.5}}""", "rope_scaling.extrapolation_factor is 0.5" },
+        { """{"rope_scaling": {"type": "dynamic", "factor": 4.0, "alpha": 1000.0}}""", "rope_scaling.alpha is there" },
+        { """{"rope_scaling": {"rope_type": "longrope", "factor": 4.0}}""", "rope_scaling.rope_type is 'longrope', which is not supported; 'default', 'linear', 'dynamic', 'yarn' and" },
+        { """{"rope_parameters": {"full_attention": {"rope_type": "default"}}}""", "rope_parameters.full_attention is there; only models whose layers all rotate alike" },
         { """{"rope_scaling": {"factor": 4.0}}""", "rope_scaling.type is missing" },
         { """{"rope_scaling": {"type": "linear"}}""", "rope_scaling.factor is missing" },
         { """{"rope_scaling": {"type": "linear", "factor": 0}}""", "RoPE scaling factor is 0" },
@@ -72,6 +102,24 @@ public sealed class HuggingFaceConfigTests : IDisposable
         { "version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer" },
     };
 
+    [Theory]
+    [InlineData("null")]
+    [InlineData("4096")]
+    [InlineData("131072")]
+    public void MistralWithoutAWindowIsALlama(string window)
+    {
+        var mistral = Llama2.Replace("LlamaForCausalLM", "MistralForCausalLM").Replace("\"llama\"", "\"mistral\"").Replace("\"rope_scaling\": null", $"\"sliding_window\": {window}");
+
+        Assert.Equal(Read(Llama2), Read(mistral));
+    }
+
+    [Theory]
+    [InlineData("""{"model_type": "mistral", "sliding_window": 1024}""", 1024)]
+    [InlineData("""{"model_type": "mistral", "max_position_embeddings": 32768}""", 4096)]
+    [InlineData("""{"model_type": "mistral"}""", null)]
+    [InlineData("""{"model_type": "mistral", "sliding_window": 1024, "layer_types": ["sliding_attention", "sliding_attention"]}""", 1024)]
+    public void AMistralMaySeeTheLastPositionsOnly(string change, int? expected) => Assert.Equal(expected, Read(With(Llama2, change)).Window);
+
     [Fact]
     public void Llama1IsRead()
     {
@@ -92,6 +140,40 @@ public sealed class HuggingFaceConfigTests : IDisposable
 
     [Fact]
     public void Llama32IsTheShapeOfItsName() => Assert.Equal(ModelShape.Parse("llama-3.2-1b").Config, Read(Llama32));
+
+    [Fact]
+    public void ScoutIsTheShapeOfItsName() => Assert.Equal(ModelShape.Parse("llama-4-scout").Config, Read(Scout));
+
+    [Fact]
+    public void MaverickIsTheShapeOfItsName()
+    {
+        var text = JsonNode.Parse(Scout)!["text_config"]!.AsObject();
+        var layers = Enumerable.Range(0, 48).ToArray();
+        text["architectures"] = new JsonArray("Llama4ForCausalLM");
+        text["num_local_experts"] = 128;
+        text["interleave_moe_layer_step"] = 2;
+        text["moe_layers"] = new JsonArray([.. layers.Where(layer => layer % 2 == 1).Select(layer => (JsonNode)layer)]);
+        text["no_rope_layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)(layer % 4 == 3 ? 0 : 1))]);
+        text["max_position_embeddings"] = 1_048_576;
+        text["rope_scaling"] = null;
+        text["use_qk_norm"] = false;
+
+        Assert.Equal(ModelShape.Parse("llama-4-maverick").Config, Read(text.ToJsonString()));
+    }
+
+    [Fact]
+    public void Mistral3IsReadFromTheTextPart()
+    {
+        var config = Read(Ministral);
+
+        Assert.Equal((34, 4096, 14_336, 32, 8, 128, 262_144), (config.LayerCount, config.HiddenSize, config.FfnSize, config.HeadCount, config.KvHeadCount, config.HeadSize, config.ContextLength));
+        Assert.Equal((1e6f, new RopeScaling.Yarn(16, 16_384, 32, 1, 1), new QueryScale(0.1f, 16_384, 0), (int?)null), (config.RopeTheta, config.RopeScaling, config.QueryScale, config.Window));
+        var text = JsonNode.Parse(Ministral)!["text_config"]!.ToJsonString();
+        Assert.Equal(config, Read(With(text, """{"architectures": ["Ministral3ForCausalLM"]}""")));
+    }
+
+    [Fact]
+    public void MixtralIsTheShapeOfItsName() => Assert.Equal(ModelShape.Parse("mixtral-8x7b").Config, Read(Mixtral));
 
     [Fact]
     public void TheFormOfTransformers5IsTheSame()
@@ -127,6 +209,30 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [Fact]
     public void LinearScalingIsRead() =>
         Assert.Equal(new RopeScaling.Linear(8), Read(With(Llama2, """{"rope_scaling": {"type": "linear", "factor": 8}}""")).RopeScaling);
+
+    public static TheoryData<string, RopeScaling?> Scalings => new()
+    {
+        { """{"type": "yarn", "factor": 16.0, "original_max_position_embeddings": 4096, "finetuned": true}""", new RopeScaling.Yarn(16, 4096, 32, 1, 1.2772589f) },
+        { """{"type": "yarn", "factor": 4.0}""", new RopeScaling.Yarn(4, 4096, 32, 1, 1.1386294f) },
+        { """{"rope_type": "yarn", "original_max_position_embeddings": 1024, "beta_fast": 0, "beta_slow": null}""", new RopeScaling.Yarn(4, 1024, 32, 1, 1.1386294f) },
+        { """{"rope_type": "yarn", "factor": 4.0, "beta_fast": 16, "beta_slow": 2, "attention_factor": 0.75}""", new RopeScaling.Yarn(4, 4096, 16, 2, 0.75f) },
+        { """{"rope_type": "yarn", "factor": 16.0, "mscale": 1.0, "mscale_all_dim": 1.0}""", new RopeScaling.Yarn(16, 4096, 32, 1, 1) },
+        { """{"rope_type": "yarn", "factor": 16.0, "mscale": 1.0, "mscale_all_dim": 0.0}""", new RopeScaling.Yarn(16, 4096, 32, 1, 1.2772589f) },
+        { """{"type": "dynamic", "factor": 2.0}""", null },
+    };
+
+    /// <summary>The numbers are those of the transformers library's formulas; 1.2772589 is 1 + 0.1 ln 16, 1.1386294 is 1 + 0.1 ln 4.</summary>
+    [Theory]
+    [MemberData(nameof(Scalings))]
+    public void ScalingIsReadWithTransformersDefaults(string settings, RopeScaling? expected)
+    {
+        Assert.Equal(expected, Read(With(Llama2, $$"""{"rope_scaling": {{settings}}}""")).RopeScaling);
+        Assert.Equal(expected, Read(With(Llama2, $$"""{"rope_parameters": {{settings}}}""")).RopeScaling);
+    }
+
+    [Fact]
+    public void AttentionMayHaveBiases() =>
+        Assert.Equal(AttentionBiases.Inputs | AttentionBiases.Output, Read(With(Llama2, """{"attention_bias": true}""")).Biases);
 
     [Fact]
     public void TheHeadSizeMayDifferFromTheHiddenSizeOverTheHeads() => Assert.Equal(96, Read(With(Llama2, """{"head_dim": 96}""")).HeadSize);

@@ -33,7 +33,10 @@ public sealed class SchemaGrammarTests
     [InlineData("{\"format\":\"ipv6\"}", "\"::1\"|\"2001:db8::8a2e:370:7334\"|\"::\"", "\"1::2::3\"|\":1\"|\"12345::\"")]
     [InlineData("{\"format\":\"uri\"}", "\"https://example.com/a/b?c=d#e\"|\"mailto:a@b.c\"|\"urn:isbn:123\"", "\"example.com\"|\"http://a b\"|\"/path\"")]
     [InlineData("{\"format\":\"duration\"}", "\"P3D\"|\"PT1H30M\"|\"P1Y2M3DT4H\"|\"P2W\"", "\"P\"|\"PT\"|\"3D\"|\"P1W2D\"")]
-    [InlineData("{\"format\":\"hostname\"}", "\"example.com\"|\"a-b.c\"", "\"-a.b\"|\"a..b\"|\"a_b\"")]
+    [InlineData("{\"format\":\"hostname\"}", "\"example.com\"|\"a-b.c\"", "\"-a.b\"|\"a..b\"|\"a_b\"|\"xn--a\"|\"ab--c.d\"")]
+    [InlineData("{\"format\":\"uri\"}", "\"https://a.b:80/c?d#e\"|\"mailto:a@b\"|\"http://u:p@h/\"", "\"http://a:b/\"|\"a b\"|\"/c\"")]
+    [InlineData("{\"type\":\"number\",\"format\":\"double\"}", "1|-2.5|3e5", "\"1\"|x")]
+    [InlineData("{\"type\":\"integer\",\"format\":\"uint8\",\"minimum\":2}", "2|30", "1|-3")]
     public void Strings(string schema, string accepted, string others) => Check(schema, accepted, others);
 
     [Theory]

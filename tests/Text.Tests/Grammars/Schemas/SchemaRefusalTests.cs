@@ -1,3 +1,5 @@
+using LlamaCluster.Text.Grammars;
+
 namespace LlamaCluster.Text.Tests.Grammars.Schemas;
 
 public sealed class SchemaRefusalTests
@@ -35,5 +37,20 @@ public sealed class SchemaRefusalTests
     [InlineData("{\"anyOf\":[]}", "at least one schema")]
     [InlineData("3", "a schema must be an object, true or false")]
     [InlineData("{", "it is no JSON")]
+    [InlineData("{\"items\":[{}],\"additionalItems\":false}", "'prefixItems' since 2020-12")]
+    [InlineData("{\"format\":\"uri-template\"}", "the format 'uri-template' cannot be enforced")]
     public void NamesKeywordAndPath(string schema, string reason) => Assert.Contains(reason, GrammarProbe.SchemaRefusal(schema), StringComparison.Ordinal);
+
+    /// <summary>By the specification they assert nothing. They may be slips, so they are told.</summary>
+    [Fact]
+    public void NamesThatAreNoKeywordsAreToldAndHaveNoEffect()
+    {
+        var (grammar, refusal) = GrammarCompiler.Compile(new(GrammarKind.JsonSchema,
+            """{"type":"object","id":"a","x-order":1,"requred":["a"],"properties":{"a":{"type":"string","format":"path","example":"b"},"b":{"requred":[],"name":{"if":3}}}}"""));
+        Assert.Null(refusal);
+        Assert.Equal(["requred", "format=path", "name"], grammar!.UnknownKeywords);
+
+        var many = GrammarCompiler.Compile(new(GrammarKind.JsonSchema, $"{{{string.Join(',', Enumerable.Range(0, 50).Select(name => $"\"{name}{new string('a', 100)}\":1"))}}}"));
+        Assert.Equal((8, 63), (many.Grammar!.UnknownKeywords.Count, many.Grammar.UnknownKeywords[^1].Length));
+    }
 }

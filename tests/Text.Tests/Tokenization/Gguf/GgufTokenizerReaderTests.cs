@@ -119,6 +119,19 @@ public sealed class GgufTokenizerReaderTests
         Encoded.AssertIds(tokenizer, Recorded.PlainTexts, Recorded.Ids(Recorded.Read("llama-cpp.json")["demo"]!["plain"]!));
     }
 
+    [Fact]
+    public void TekkenCutsNumbersIntoDigits()
+    {
+        var tokenizer = VocabularyFile.Open(Demo(pairs =>
+        {
+            pairs.Set("tokenizer.ggml.pre", "tekken");
+            pairs.Remove("tokenizer.ggml.add_bos_token");
+        })).Tokenizer;
+
+        int[] digits = [.. "120".Select(digit => tokenizer.FindToken($"{digit}")!.Value)];
+        Assert.Equal([tokenizer.BosId!.Value, .. digits], tokenizer.Encode("120", addSpecial: true, parseSpecial: false));
+    }
+
     /// <summary>Names that llama.cpp gives the same expression, but neither whole words first nor bos by default.</summary>
     [Theory]
     [InlineData("smaug-bpe")]

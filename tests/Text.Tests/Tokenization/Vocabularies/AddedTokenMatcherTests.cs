@@ -39,7 +39,7 @@ public sealed class AddedTokenMatcherTests
         var matcher = new AddedTokenMatcher([Plain("<|start_header_id|>") with { Id = 1 }, Plain("<|start") with { Id = 2 }]);
         var text = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("<|start_header_id", 5000)));
         var count = 0;
-        for (var at = 0; matcher.TryFindNext(text, at, out var match); at = match.End) count++;
+        for (var at = 0; matcher.TryFindNext(text, at, [], out var match); at = match.End) count++;
         Assert.Equal(5000, count);
     }
 
@@ -50,7 +50,7 @@ public sealed class AddedTokenMatcherTests
         var matcher = new AddedTokenMatcher(tokens.Select((token, id) => token with { Id = id }));
         var bytes = Encoding.UTF8.GetBytes(text);
         List<string> found = [];
-        for (var at = 0; matcher.TryFindNext(bytes, at, out var match); at = match.End) found.Add($"{match.Id}:{match.Start}-{match.End}");
+        for (var at = 0; matcher.TryFindNext(bytes, at, [], out var match); at = match.End) found.Add($"{match.Id}:{match.Start}-{match.End}");
         return string.Join(' ', found);
     }
 }

@@ -1,0 +1,44 @@
+using System.CommandLine;
+using LlamaCluster.Coordinator;
+
+namespace LlamaCluster.Cli.Commands;
+
+/// <summary>Low-rank adapters beside the model; options of `up` and `coordinator`.</summary>
+sealed class AdapterOptionSet
+{
+    static readonly AdapterOptions Defaults = new();
+
+    readonly Option<string[]> _adapters = new("--lora")
+    {
+        HelpName = "NAME=PATH",
+        Description = "an adapter (LoRA) that requests name as their model: a GGUF file, or a folder of the PEFT library; may stand several times",
+    };
+
+    readonly Option<int> _most = new("--max-loras")
+    {
+        HelpName = "N",
+        Description = "adapters at a time, at the most",
+        DefaultValueFactory = _ => Defaults.MaxAdapters,
+    };
+
+    readonly Option<int> _rank = new("--max-lora-rank")
+    {
+        HelpName = "R",
+        Description = "the greatest rank that an adapter may have",
+        DefaultValueFactory = _ => Defaults.MaxRank,
+    };
+
+    public IEnumerable<Option> All => [_adapters, _most, _rank];
+
+    /// <exception cref="InvalidOptionsException">An adapter has no name, or no path.</exception>
+    public AdapterOptions Read(ParseResult parsed) => Defaults with
+    {
+        Adapters = [.. (parsed.GetValue(_adapters) ?? []).Select(Split)],
+        MaxAdapters = parsed.GetValue(_most),
+        MaxRank = parsed.GetValue(_rank),
+    };
+
+    static (string Name, string Path) Split(string adapter) => adapter.Split('=', 2) is [{ Length: > 0 } name, { Length: > 0 } path]
+        ? (name, path)
+        : throw new InvalidOptionsException($"--lora is {adapter}; it must be NAME=PATH");
+}

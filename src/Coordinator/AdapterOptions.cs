@@ -1,0 +1,34 @@
+using LlamaCluster.Model.Formats.Adapters;
+using static LlamaCluster.Coordinator.OptionRange;
+
+namespace LlamaCluster.Coordinator;
+
+/// <summary>Low-rank adapters (LoRA) that are served beside the model.</summary>
+public sealed record AdapterOptions
+{
+    /// <summary>The most adapters that can be served at a time.</summary>
+    public const int MostAdapters = 64;
+
+    const int LongestName = 200;
+
+    /// <summary>Names that clients ask for, and where the adapters are: GGUF files, or folders of the PEFT library. Default: none.</summary>
+    public IReadOnlyList<(string Name, string Path)> Adapters { get; init; } = [];
+
+    /// <summary>The most adapters; 1 to 64, default 16.</summary>
+    public int MaxAdapters { get; init; } = 16;
+
+    /// <summary>The greatest rank that an adapter may have; 1 to 1024, default 256.</summary>
+    public int MaxRank { get; init; } = 256;
+
+    /// <summary>What is wrong first, in one line; null if nothing is.</summary>
+    public string? FirstProblem() =>
+        Problem("--max-loras", MaxAdapters, 1, MostAdapters)
+        ?? Problem("--max-lora-rank", MaxRank, 1, AdapterWeights.MostRank)
+        ?? (Adapters.Count > MaxAdapters ? $"--lora names {Adapters.Count} adapters; --max-loras is {MaxAdapters}" : null)
+        ?? Adapters.Select(adapter => NameProblem(adapter.Name)).FirstOrDefault(problem => problem is not null);
+
+    static string? NameProblem(string name) =>
+        name.Length is 0 or > LongestName || name.Any(letter => char.IsControl(letter) || char.IsWhiteSpace(letter))
+            ? $"--lora: a name has 1 to {LongestName} letters, digits and signs, without spaces; '{Primitives.ErrorText.Show(name)}' has not"
+            : null;
+}

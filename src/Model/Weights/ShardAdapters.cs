@@ -1,0 +1,56 @@
+using System.Collections.Concurrent;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Adapters;
+
+namespace LlamaCluster.Model.Weights;
+
+/// <summary>The adapters of a shard, by the ids that sequences name. Safe for concurrent use.</summary>
+/// <param name="maxRank">The greatest rank that one may have: stages make room for it.</param>
+public sealed class ShardAdapters(int maxRank) : IDisposable
+{
+    readonly ConcurrentDictionary<ulong, ShardAdapter> _byId = [];
+
+    public int MaxRank => maxRank;
+
+    /// <summary>A rank's parts of adapters, read from the adapters themselves.</summary>
+    /// <exception cref="ModelFormatException">They cannot be read.</exception>
+    public static ShardAdapters Load(IReadOnlyDictionary<ulong, AdapterWeights> adapters, LlamaConfig config, StageShape shape, StageSlice slice)
+    {
+        var loaded = new ShardAdapters(adapters.Values.Max(adapter => adapter.MaxRank));
+        try
+        {
+            foreach (var (id, adapter) in adapters) loaded.Add(id, ShardAdapter.Load(adapter, config, shape, slice));
+            return loaded;
+        }
+        catch
+        {
+            loaded.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Resident size of all.</summary>
+    public long Bytes => _byId.Values.Sum(adapter => adapter.Bytes);
+
+    public IReadOnlyCollection<ulong> Ids => [.. _byId.Keys];
+
+    public ShardAdapter? Find(ulong id) => _byId.GetValueOrDefault(id);
+
+    /// <param name="id">Above 0: that stands for none.</param>
+    /// <param name="adapter">Owned from now on.</param>
+    /// <exception cref="ArgumentException">There is one of this id, or it has a greater rank than there is room for.</exception>
+    public void Add(ulong id, ShardAdapter adapter)
+    {
+        if (id == 0 || adapter.MaxRank > maxRank) throw new ArgumentException($"adapter {id} has rank {adapter.MaxRank}; there is room for {maxRank}", nameof(adapter));
+        if (!_byId.TryAdd(id, adapter)) throw new ArgumentException($"there is an adapter {id} already", nameof(id));
+    }
+
+    /// <summary>Takes an adapter out, which the caller owns then. No sequence may use it any more when it is disposed of.</summary>
+    public ShardAdapter? Remove(ulong id) => _byId.TryRemove(id, out var adapter) ? adapter : null;
+
+    public void Dispose()
+    {
+        foreach (var id in _byId.Keys) Remove(id)?.Dispose();
+    }
+}

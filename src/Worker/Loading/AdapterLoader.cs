@@ -1,0 +1,98 @@
+using Grpc.Core;
+using LlamaCluster.Cluster.Mapping;
+using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Model.Config;
+using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Weights;
+using LlamaCluster.Primitives;
+using LlamaCluster.Worker.Orders;
+using LlamaCluster.Worker.Sources;
+
+namespace LlamaCluster.Worker.Loading;
+
+/// <summary>
+/// Loads a shard's parts of adapters. They come from the coordinator, whether or not the model itself is on this machine, through the cache and with the
+/// hashes that the coordinator says, as weights do.
+/// </summary>
+sealed class AdapterLoader(ModelSource source, PeerChannels channels, ClusterOwner owner, WorkerOptions options)
+{
+    /// <summary>How often parts are fetched again because entries of the cache turned out to be damaged.</summary>
+    const int Mendings = 3;
+
+    /// <summary>Bytes that an order's adapters take in memory, and the buffers that a stage has for them.</summary>
+    /// <exception cref="InvalidMessageException">The model has no such matrices.</exception>
+    public static long BytesOf(LoadOrder order, LlamaConfig config, StageSlice slice) =>
+        order.Adapters.Sum(adapter => BytesOf(adapter, order, config, slice))
+        + StageMemory.AdapterBufferBytes(config, slice, order.MaxStepRows, order.MaxAdapterRank);
+
+    /// <summary>Bytes that one adapter takes in memory.</summary>
+    /// <inheritdoc cref="BytesOf(LoadOrder, LlamaConfig, StageSlice)"/>
+    public static long BytesOf(AdapterOrder adapter, LoadOrder order, LlamaConfig config, StageSlice slice) =>
+        AdapterParts.BytesOf(AdapterParts.Of(adapter.PairsFor(config, order.MaxAdapterRank), config, order.Shape, slice));
+
+    /// <summary>The adapters of an order.</summary>
+    /// <param name="held">What the worker has of an earlier order for the same shard; taken over or disposed of. Null: nothing.</param>
+    /// <returns>Null where the order has no place for adapters.</returns>
+    /// <exception cref="RpcException">They cannot be loaded. The status says why.</exception>
+    public async Task<ShardAdapters?> LoadAsync(
+        LoadOrder order, HeldModel model, ShardAdapters? held, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        using var before = held;
+        if (order.MaxAdapterRank == 0) return null;
+        var adapters = new ShardAdapters(order.MaxAdapterRank);
+        try
+        {
+            foreach (var adapter in order.Adapters)
+                if (adapters.Find(adapter.Id) is null)
+                    adapters.Add(adapter.Id, before?.Remove(adapter.Id) ?? await LoadAsync(adapter, order, model, progress, cancellation));
+            return adapters;
+        }
+        catch
+        {
+            adapters.Dispose();
+            throw;
+        }
+    }
+
+    /// <exception cref="RpcException">It cannot be loaded. The status says why.</exception>
+    public async Task<ShardAdapter> LoadAsync(
+        AdapterOrder adapter, LoadOrder order, HeldModel model, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        var config = model.Weights.Config;
+        var pairs = adapter.PairsFor(config, order.MaxAdapterRank);
+        var parts = AdapterParts.Of(pairs, config, order.Shape, model.Ranges);
+        TensorPart[] tensors = [.. parts.SelectMany(part => new[] { part.A, part.B })];
+        using var coordinator = new CoordinatorWeights(channels, owner, options, order, adapter.Digest);
+        using var opened = source.OpenAdapter(coordinator, config, [.. pairs.SelectMany(pair => new[] { pair.A, pair.B })]);
+        using var nothing = new LoadedParts();
+        for (var mendings = 0; ; mendings++)
+        {
+            await opened.ObtainAsync(tensors, nothing, progress, cancellation);
+            var (loaded, problem) = await TryReadAsync(opened, parts, tensors, order.Shape, progress, cancellation);
+            if (loaded is not null) return loaded;
+            if (mendings == Mendings) throw new RpcException(new Status(StatusCode.DataLoss, $"adapter {adapter.Digest}: {problem}"));
+        }
+    }
+
+    /// <returns>The adapter. Or, in one line, what is wrong with the cache, which has been mended as far as it could.</returns>
+    static async Task<(ShardAdapter? Loaded, string? Problem)> TryReadAsync(
+        OpenedModel opened, IReadOnlyList<AdapterPart> parts, TensorPart[] tensors, StageShape shape, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        var expected = await opened.HashesAsync(tensors, progress, cancellation);
+        var found = new Dictionary<TensorPart, string>();
+        try
+        {
+            var loaded = await Task.Run(() => ShardAdapter.Load(opened.Weights, parts, shape, found, cancellation), cancellation);
+            TensorPart[] wrong = [.. tensors.Where(part => expected.GetValueOrDefault(part) != found[part])];
+            if (wrong.Length == 0) return (loaded, null);
+            loaded.Dispose();
+            opened.Refuse(wrong);
+            return (null, $"tensor {wrong[0].Tensor.Name} holds other bytes than the coordinator's");
+        }
+        catch (ModelFormatException e)
+        {
+            await Task.Run(() => opened.TryMend(cancellation), cancellation);
+            return (null, e.Message);
+        }
+    }
+}
