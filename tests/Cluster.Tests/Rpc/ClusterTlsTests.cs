@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -6,7 +5,6 @@ using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Testing;
-using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Cluster.Tests.Rpc;
 
@@ -85,7 +83,7 @@ public sealed class ClusterTlsTests : IDisposable
     public async Task Who_is_turned_away_is_in_the_log_by_name_and_with_the_reason()
     {
         using var other = new TestAuthority();
-        var log = new Lines();
+        var log = new LogLines();
         using var tls = ClusterTls.Load(_files, _time).LogTo(log);
         using var foreign = Peer(other, _authority);
         using var expired = Peer(_authority, _authority, DateTimeOffset.UtcNow.AddHours(-1));
@@ -94,10 +92,10 @@ public sealed class ClusterTlsTests : IDisposable
         foreach (var client in new[] { foreign.ForClient("localhost"), expired.ForClient("localhost"), nobody })
             await Assert.ThrowsAnyAsync<Exception>(() => ServeAsync(client, tls.ForServer()));
 
-        Assert.Equal(3, log.Count);
-        Assert.Equal("Turned a peer away that shows the certificate 'CN=peer': no authority of --tls-ca has issued it", log.ElementAt(0));
-        Assert.StartsWith("Turned a peer away that shows the certificate 'CN=peer': it is, or what it was issued by is, not good now; it is good from ", log.ElementAt(1));
-        Assert.Equal("Turned a peer away that shows no certificate", log.ElementAt(2));
+        Assert.Equal(3, log.Lines.Count);
+        Assert.Equal("Turned a peer away that shows the certificate 'CN=peer': no authority of --tls-ca has issued it", log.Lines.ElementAt(0));
+        Assert.StartsWith("Turned a peer away that shows the certificate 'CN=peer': it is, or what it was issued by is, not good now; it is good from ", log.Lines.ElementAt(1));
+        Assert.Equal("Turned a peer away that shows no certificate", log.Lines.ElementAt(2));
     }
 
     void Put(TestAuthority issuer, string name)
@@ -164,15 +162,5 @@ public sealed class ClusterTlsTests : IDisposable
             far.Close();
             await Task.WhenAny(calling);
         }
-    }
-
-    sealed class Lines : ConcurrentQueue<string>, ILogger
-    {
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel level) => true;
-
-        public void Log<TState>(LogLevel level, EventId id, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-            => Enqueue(formatter(state, exception));
     }
 }

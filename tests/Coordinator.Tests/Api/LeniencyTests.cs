@@ -1,6 +1,7 @@
 using System.Text.Json;
-using LlamaCluster.Coordinator.Tests.Api.Sessions;
+using LlamaCluster.Testing;
 using LlamaCluster.Text.Templates;
+using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Tests.Api;
 
@@ -95,7 +96,7 @@ public sealed class LeniencyTests : IAsyncLifetime
     [Fact]
     public async Task A_name_is_logged_once_and_names_without_end_are_not()
     {
-        var log = new LineLog();
+        var log = new LogLines(LogLevel.Warning);
         await using var api = await ApiHost.StartAsync(log: log);
         for (var round = 0; round < 3; round++) await api.PostAsync(Completions, """{"prompt":"x","foo":1}""", 200);
         Assert.Single(log.Lines, line => line.Contains("'foo'"));

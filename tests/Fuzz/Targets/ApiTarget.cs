@@ -3,9 +3,10 @@ using System.Text;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Tests.Api;
-using LlamaCluster.Coordinator.Tests.Api.Sessions;
 using LlamaCluster.Primitives;
+using LlamaCluster.Testing;
 using LlamaCluster.Text.Answers;
+using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Fuzz.Tests.Targets;
 
@@ -31,7 +32,7 @@ sealed class ApiTarget : ITarget
         ("/v1/sessions/import", """{"version":1,"id":"s","messages":[{"role":"user","content":"a"}]}"""),
     ];
 
-    readonly LineLog _log = new();
+    readonly LogLines _log = new(LogLevel.Warning);
     readonly ApiHost _api;
 
     public ApiTarget()

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Primitives;
+using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.Execution;

@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Testing;
 using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.Models;
 using Microsoft.Extensions.DependencyInjection;

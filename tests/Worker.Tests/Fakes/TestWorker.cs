@@ -1,6 +1,7 @@
 using Grpc.Core;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Testing;
 using LlamaCluster.Worker.Hosting;
 using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.Models;

@@ -2,7 +2,6 @@ using System.Net;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Api.Auditing;
 using LlamaCluster.Coordinator.Api.Keys;
-using LlamaCluster.Coordinator.Tests.Api.Sessions;
 using LlamaCluster.Testing;
 using Microsoft.Extensions.Logging;
 
@@ -12,7 +11,7 @@ namespace LlamaCluster.Coordinator.Tests.Api.Auditing;
 public sealed class AuditLogTests : IDisposable
 {
     readonly TempFolder _folder = new();
-    readonly LineLog _log = new();
+    readonly LogLines _log = new(LogLevel.Warning);
 
     string LogPath => _folder.File("audit.jsonl");
 

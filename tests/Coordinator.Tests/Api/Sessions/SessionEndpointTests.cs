@@ -154,7 +154,7 @@ public sealed class SessionEndpointTests
         using var folder = new TempFolder();
         var path = folder.File("sessions.db");
         await File.WriteAllTextAsync(path, "This is no database at all, but a text of more than a hundred bytes, so that nobody can take it for one.");
-        using var log = new LineLog();
+        using var log = new LogLines(LogLevel.Warning);
         await using var api = await ApiHost.StartAsync(log: log, services: services => services.AddSingleton(provider => new SessionDirectory(
             new SessionsOptions(), new StatePlace.File(path), TimeProvider.System, provider.GetRequiredService<ILoggerFactory>())));
         for (var i = 0; i < 2; i++)

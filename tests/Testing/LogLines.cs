@@ -2,10 +2,11 @@ using System.Collections.Concurrent;
 using System.Text;
 using Microsoft.Extensions.Logging;
 
-namespace LlamaCluster.Worker.Tests.Fakes;
+namespace LlamaCluster.Testing;
 
-/// <summary>Keeps what a worker logs.</summary>
-sealed class LogLines : ILoggerProvider, ILogger
+/// <summary>Keeps what is logged.</summary>
+/// <param name="least">Lines of lower levels are not kept.</param>
+public sealed class LogLines(LogLevel least = LogLevel.Trace) : ILoggerProvider, ILogger
 {
     readonly ConcurrentQueue<string> _lines = [];
     readonly LoggerExternalScopeProvider _scopes = new();
@@ -18,10 +19,12 @@ sealed class LogLines : ILoggerProvider, ILogger
 
     public IDisposable? BeginScope<TState>(TState state) where TState : notnull => _scopes.Push(state);
 
-    public bool IsEnabled(LogLevel logLevel) => true;
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= least;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        Add($"{formatter(state, exception)} {exception?.GetType().Name}".TrimEnd() + Requests());
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        if (IsEnabled(logLevel)) Add($"{formatter(state, exception)} {exception?.GetType().Name}".TrimEnd() + Requests());
+    }
 
     /// <summary>Completes when a line with this text has been logged.</summary>
     public async Task LineAsync(string part)
