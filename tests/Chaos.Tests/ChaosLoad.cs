@@ -74,9 +74,10 @@ sealed class ChaosLoad
         return GC.GetTotalMemory(forceFullCollection: true);
     }
 
+    /// <summary>Lets a time pass that was drawn by lot: however short it is, some.</summary>
     public static async Task PassAsync(TimeSpan time)
     {
-        using var timer = new PeriodicTimer(time);
+        using var timer = new PeriodicTimer(time.TotalMilliseconds >= 1 ? time : TimeSpan.FromMilliseconds(1));
         await timer.WaitForNextTickAsync();
     }
 
