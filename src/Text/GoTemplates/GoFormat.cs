@@ -77,7 +77,8 @@ sealed class GoFormat(GoRendering rendering, BoundedText output, string format, 
             _ => throw new UnsuitableArguments($"does not support the verb %{ErrorText.Show(verb.ToString())}"),
         };
         if (!wants) throw new UnsuitableArguments($"cannot write {GoValue.TypeOf(value)} with %{verb}");
-        if (precision is not null && (verb is not ('s' or 'f') || verb == 's' && value is not string)) throw new UnsuitableArguments($"does not support a precision of %{verb} for {GoValue.TypeOf(value)}");
+        if (precision is not null && (verb is not ('s' or 'f') || verb == 's' && value is not string))
+            throw new UnsuitableArguments($"does not support a precision of %{verb} for {GoValue.TypeOf(value)}");
         if (verb == 'f') return Fixed((double)value!, precision ?? 6);
         if (verb == 'q') return Quoted((string)value!);
         if (precision is { } most) return Cut((string)value!, most);
@@ -121,8 +122,8 @@ sealed class GoFormat(GoRendering rendering, BoundedText output, string format, 
         return quoted.Append('"').ToString();
     }
 
-    static bool IsPrinted(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse
-        or UnicodeCategory.OtherNotAssigned or UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
+    static bool IsPrinted(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (
+        UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned or UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
 
     /// <summary>Widths count characters. Zeros stand between the sign and the digits.</summary>
     void Pad(string text, int width, bool isLeft, bool isZero)

@@ -24,7 +24,9 @@ static class GoFunctions
         ["slice"] = Slice,
         ["print"] = (given, rendering) => Made(rendering, text => GoPrinter.PrintAll(rendering, text, given)),
         ["println"] = (given, rendering) => Made(rendering, text => GoPrinter.PrintLine(rendering, text, given)),
-        ["printf"] = (given, rendering) => given is [string format, ..] ? Made(rendering, text => new GoFormat(rendering, text, format, given).Write()) : throw Wants("a format, which is a string"),
+        ["printf"] = (given, rendering) => given is [string format, ..]
+            ? Made(rendering, text => new GoFormat(rendering, text, format, given).Write())
+            : throw Wants("a format, which is a string"),
         ["json"] = (given, rendering) => Made(rendering, text => new GoJson(rendering, text).Write(Only(given))),
         ["currentDate"] = (_, rendering) => rendering.Now.ToString(Date, CultureInfo.InvariantCulture),
         ["yesterdayDate"] = (_, rendering) => rendering.Now.AddDays(-1).ToString(Date, CultureInfo.InvariantCulture),
@@ -78,7 +80,8 @@ static class GoFunctions
             rendering.Budget.Spend(1);
             value = (value, index) switch
             {
-                (GoList list, long at) => at >= 0 && at < list.Items.Count ? list.Items[(int)at] : throw new UnsuitableArguments($"looks for element {at} of {list.Items.Count}"),
+                (GoList list, long at) => at >= 0 && at < list.Items.Count ? list.Items[(int)at]
+                    : throw new UnsuitableArguments($"looks for element {at} of {list.Items.Count}"),
                 (GoMap map, string key) => map.Find(key),
                 (GoList, _) => throw Wants($"a number as index of a list, not {GoValue.TypeOf(index)}"),
                 (GoMap, _) => throw Wants($"a string as key of a map, not {GoValue.TypeOf(index)}"),
@@ -140,7 +143,8 @@ static class GoFunctions
                 budget.SpendOnText(Math.Min(one.Length, other.Length));
                 return one == other;
             default:
-                return left.GetType() == right.GetType() ? left.Equals(right) : throw new UnsuitableArguments($"cannot compare {GoValue.TypeOf(left)} and {GoValue.TypeOf(right)}");
+                return left.GetType() == right.GetType() ? left.Equals(right)
+                    : throw new UnsuitableArguments($"cannot compare {GoValue.TypeOf(left)} and {GoValue.TypeOf(right)}");
         }
     }
 

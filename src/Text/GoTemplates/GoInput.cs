@@ -10,8 +10,8 @@ namespace LlamaCluster.Text.GoTemplates;
 sealed record GoTurn(string System, string Prompt, string Response);
 
 /// <summary>
-/// What a template is rendered with, in the types that Ollama gives its templates. Neighbours of one role are one message, whose texts have an empty line between
-/// them; results of calls stay apart.
+/// What a template is rendered with, in the types that Ollama gives its templates. Neighbours of one role are one message, whose texts have an empty
+/// line between them; results of calls stay apart.
 /// </summary>
 sealed class GoInput
 {
@@ -158,11 +158,14 @@ sealed class GoInput
         new("Items", "items", ValueOf(property?["items"]), OmitsEmpty: true),
         new("Description", "description", TextOf(property?["description"]), OmitsEmpty: true),
         new("Enum", "enum", ListOf(property?["enum"], ValueOf), OmitsEmpty: true),
-        new("Properties", "properties", property?["properties"] is JsonObject inner ? new GoMap(EntriesOf(inner, PropertyOf), GoPrinting.Json) : null, OmitsEmpty: true),
+        new("Properties", "properties", MapOf(property?["properties"]), OmitsEmpty: true),
         new("Required", "required", ListOf(property?["required"], ValueOf), OmitsEmpty: true),
     ]);
 
-    static GoList TypeOf(JsonNode? type) => (type is JsonArray ? ListOf(type, ValueOf) : new GoList(type is null ? [] : [TextOf(type)])) with { Printing = GoPrinting.Alone };
+    static GoMap? MapOf(JsonNode? properties) => properties is JsonObject ? new GoMap(EntriesOf(properties, PropertyOf), GoPrinting.Json) : null;
+
+    static GoList TypeOf(JsonNode? type) =>
+        (type is JsonArray ? ListOf(type, ValueOf) : new GoList(type is null ? [] : [TextOf(type)])) with { Printing = GoPrinting.Alone };
 
     static GoList ListOf(JsonNode? list, Func<JsonNode?, object?> read) => list is JsonArray items ? new GoList([.. items.Select(read)]) : GoList.Nil;
 
@@ -189,7 +192,8 @@ sealed class GoInput
         _ => null,
     };
 
-    static double NumberOf(JsonValue value) => double.Parse(value.ToJsonString(), CultureInfo.InvariantCulture) is var number && double.IsFinite(number) ? number
+    static double NumberOf(JsonValue value) => double.Parse(value.ToJsonString(), CultureInfo.InvariantCulture) is var number && double.IsFinite(number)
+        ? number
         : throw new TemplateFault("a number of the input is too large");
 
     static string TextOf(JsonNode? node) => node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? (string)value! : "";

@@ -21,7 +21,8 @@ sealed class GoJson(GoRendering rendering, BoundedText output)
             case GoList list: WriteItems('[', ']', list.Items, Write); break;
             case GoMap map: WriteItems('{', '}', map.Entries, entry => WriteEntry(entry.Key, entry.Value)); break;
             case GoStruct one:
-                WriteItems('{', '}', one.Fields.Where(field => !field.OmitsEmpty || GoValue.IsTrue(field.Value)), field => WriteEntry(field.JsonName, field.Value));
+                var written = one.Fields.Where(field => !field.OmitsEmpty || GoValue.IsTrue(field.Value));
+                WriteItems('{', '}', written, field => WriteEntry(field.JsonName, field.Value));
                 break;
         }
     }

@@ -4,7 +4,7 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Text.GoTemplates;
 
-/// <summary>A piece of a template: its kind, its text (of a string, with escapes resolved), where it begins, and whether white space stands before it.</summary>
+/// <summary>A piece of a template: its kind, its text (of a string, with escapes resolved), where it begins, and whether white space precedes it.</summary>
 readonly record struct GoToken(GoTokenKind Kind, string Text, int At, bool AfterSpace)
 {
     public bool IsWord(string word) => Kind == GoTokenKind.Word && Text == word;
@@ -174,7 +174,7 @@ sealed class GoLexer
                 Add(GoTokenKind.Variable, "$" + TakeName(), start, afterSpace);
                 break;
             case '.' or '+' or '-' or (>= '0' and <= '9'):
-                while (_at < _text.Length && (char.IsAsciiLetterOrDigit(_text[_at]) || _text[_at] is '.' or '_' || _text[_at] is '+' or '-' && (_at == start || _text[_at - 1] is 'e' or 'E'))) _at++;
+                while (_at < _text.Length && IsOfNumber(start)) _at++;
                 Add(GoTokenKind.Number, _text[start.._at], start, afterSpace);
                 break;
             default:
@@ -221,7 +221,8 @@ sealed class GoLexer
     /// <summary>A character by its number. One byte of a longer character, which \x can be in Go, is not supported.</summary>
     string CodePoint(int digits, int start)
     {
-        if (_at + digits > _text.Length || !int.TryParse(_text.AsSpan(_at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var number)
+        if (_at + digits > _text.Length
+            || !int.TryParse(_text.AsSpan(_at, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var number)
             || !Rune.IsValid(number) || digits == 2 && number > 0x7f)
             throw Fault("the escape is no character", start);
         _at += digits;
@@ -231,6 +232,9 @@ sealed class GoLexer
     bool IsAt(string mark) => string.CompareOrdinal(_text, _at, mark, 0, mark.Length) == 0;
 
     bool IsDigit(int at) => at < _text.Length && char.IsAsciiDigit(_text[at]);
+
+    bool IsOfNumber(int start) => char.IsAsciiLetterOrDigit(_text[_at]) || _text[_at] is '.' or '_'
+        || _text[_at] is '+' or '-' && (_at == start || _text[_at - 1] is 'e' or 'E');
 
     static bool IsOfName(char letter) => letter == '_' || char.IsLetter(letter) || char.IsDigit(letter);
 

@@ -52,7 +52,8 @@ sealed partial class GoParser
         return _variables.Count - 1;
     }
 
-    int FindSlot(GoToken name) => _variables.LastIndexOf(name.Text) is >= 0 and var slot ? slot : throw Fault($"the variable {ErrorText.Quote(name.Text)} is not defined", name);
+    int FindSlot(GoToken name) => _variables.LastIndexOf(name.Text) is >= 0 and var slot ? slot
+        : throw Fault($"the variable {ErrorText.Quote(name.Text)} is not defined", name);
 
     Command ReadCommand(bool isFirst)
     {
@@ -88,7 +89,8 @@ sealed partial class GoParser
             case GoTokenKind.Word when token.Text is "true" or "false" or "nil":
                 return WithoutPath(new Operand.Constant(token.At, token.Text == "nil" ? null : token.Text == "true"));
             case GoTokenKind.Word when !Keywords.Contains(token.Text):
-                if (!GoFunctions.IsKnown(token.Text)) throw Fault($"the function {ErrorText.Quote(token.Text)} {(GoFunctions.IsOfGo(token.Text) ? "is not supported" : "is not defined")}", token);
+                if (!GoFunctions.IsKnown(token.Text))
+                    throw Fault($"the function {ErrorText.Quote(token.Text)} is not {(GoFunctions.IsOfGo(token.Text) ? "supported" : "defined")}", token);
                 return WithoutPath(new Operand.Function(token.At, token.Text));
             case GoTokenKind.Sign when token.Text == "(":
                 var pipe = ReadPipeline(inParentheses: true);
@@ -121,7 +123,8 @@ sealed partial class GoParser
             var isReal = token.Text.AsSpan().ContainsAny('.', 'e', 'E');
             // Go reads a leading zero as octal.
             var digits = token.Text.AsSpan().TrimStart("+-");
-            if (!isReal && (digits.Length == 1 || !digits.StartsWith("0")) && long.TryParse(token.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer)) return integer;
+            var isDecimal = !isReal && (digits.Length == 1 || !digits.StartsWith("0"));
+            if (isDecimal && long.TryParse(token.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer)) return integer;
             if (isReal && double.TryParse(token.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) && double.IsFinite(real)) return real;
         }
         throw Fault($"the number {ErrorText.Quote(token.Text)} is not supported", token);

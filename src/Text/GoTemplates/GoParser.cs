@@ -102,7 +102,8 @@ sealed partial class GoParser
         return null;
     }
 
-    string TakeName(string of) => Current.Kind == GoTokenKind.String ? Take().Text : throw Fault($"'{of}' needs a name in \" \", not {Current.Description}", Current);
+    string TakeName(string of) => Current.Kind == GoTokenKind.String ? Take().Text
+        : throw Fault($"'{of}' needs a name in \" \", not {Current.Description}", Current);
 
     void ReadDefinition(bool isTop)
     {

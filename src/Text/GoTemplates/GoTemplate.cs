@@ -9,9 +9,9 @@ namespace LlamaCluster.Text.GoTemplates;
 /// be rendered any number of times, also by several threads at the same time.
 /// </summary>
 /// <remarks>
-/// Actions: if, else if, else, with, range, break, continue, define, template, block, variables, comments, pipelines. Functions: and, or, not, eq, ne, lt, le, gt, ge,
-/// len, index, slice, print, println, printf (with the verbs s, v, d, q, t and f), json, currentDate, yesterdayDate. Everything else is refused by name. See https://pkg.go.dev/text/template and
-/// https://github.com/ollama/ollama/blob/main/docs/template.mdx.
+/// Actions: if, else if, else, with, range, break, continue, define, template, block, variables, comments, pipelines. Functions: and, or, not, eq, ne, lt,
+/// le, gt, ge, len, index, slice, print, println, printf (with the verbs s, v, d, q, t and f), json, currentDate, yesterdayDate. Everything else is refused
+/// by name. See https://pkg.go.dev/text/template and https://github.com/ollama/ollama/blob/main/docs/template.mdx.
 /// </remarks>
 public sealed class GoTemplate
 {
@@ -40,7 +40,9 @@ public sealed class GoTemplate
     /// .Response), and the last turn ends where its .Response does, so that the model goes on from there. With a suffix, .Prompt and .Suffix are all there is.
     /// </summary>
     /// <param name="standIns">What stands for other letters in the input: see <see cref="ContentMarks"/>.</param>
-    /// <exception cref="GoTemplateException">It does something that is not possible with this input, or exceeds its limits on output, steps, recursion or time.</exception>
+    /// <exception cref="GoTemplateException">
+    /// It does something that is not possible with this input, or exceeds its limits on output, steps, recursion or time.
+    /// </exception>
     /// <exception cref="OperationCanceledException">Nobody waits for the prompt any more.</exception>
     public string Render(
         ChatTemplateInput input, TimeProvider? time = null, CancellationToken cancellation = default, IReadOnlyDictionary<char, char>? standIns = null)
@@ -62,9 +64,12 @@ public sealed class GoTemplate
     void Render(GoRendering rendering, GoInput input)
     {
         var body = _parsed.Definitions[ParsedTemplate.Main];
-        if (input.Suffix is { } suffix) rendering.Execute(body, input.Variables(("Prompt", input.LastPrompt), ("Suffix", suffix), ("Response", "")));
-        else if (Uses("Messages")) rendering.Execute(body, input.Variables(("System", input.System), ("Messages", input.Messages), ("Tools", input.Tools), ("Response", "")));
-        else RenderTurns(rendering, input);
+        if (input.Suffix is { } suffix)
+            rendering.Execute(body, input.Variables(("Prompt", input.LastPrompt), (Suffix, suffix), ("Response", "")));
+        else if (Uses("Messages"))
+            rendering.Execute(body, input.Variables(("System", input.System), ("Messages", input.Messages), ("Tools", input.Tools), ("Response", "")));
+        else
+            RenderTurns(rendering, input);
     }
 
     void RenderTurns(GoRendering rendering, GoInput input)
@@ -85,7 +90,8 @@ public sealed class GoTemplateException : Exception
     // A template can be named by its own long words.
     const int LongestReason = 1000;
 
-    GoTemplateException(string reason, int line, int position, Exception? inner) : base($"line {line}, position {position}: {reason}", inner) => (Line, Position) = (line, position);
+    GoTemplateException(string reason, int line, int position, Exception? inner) : base($"line {line}, position {position}: {reason}", inner) =>
+        (Line, Position) = (line, position);
 
     /// <summary>Line of the template, from 1.</summary>
     public int Line { get; }

@@ -32,5 +32,6 @@ static class InfillRules
             ? settings with { StopIds = settings.StopIds.Append(end).ToHashSet() }
             : settings;
 
-    static bool FillsIn(RawPrompt prompt) => prompt is RawPrompt.Infill || prompt is RawPrompt.Chat { Template: not null } chat && chat.Variables.ContainsKey(GoTemplate.Suffix);
+    static bool FillsIn(RawPrompt prompt) =>
+        prompt is RawPrompt.Infill || prompt is RawPrompt.Chat { Template: not null } chat && chat.Variables.ContainsKey(GoTemplate.Suffix);
 }

@@ -80,7 +80,8 @@ static class FloatText
     }
 
     static string WithExponent(string digits, int exponent, int leastDigits) =>
-        digits[..1] + (digits.Length > 1 ? "." + digits[1..] : "") + (exponent < 0 ? "e-" : "e+") + Math.Abs(exponent).ToString(CultureInfo.InvariantCulture).PadLeft(leastDigits, '0');
+        digits[..1] + (digits.Length > 1 ? "." + digits[1..] : "") + (exponent < 0 ? "e-" : "e+")
+        + Math.Abs(exponent).ToString(CultureInfo.InvariantCulture).PadLeft(leastDigits, '0');
 
     static string WithoutExponent(string digits, int exponent) => exponent switch
     {
