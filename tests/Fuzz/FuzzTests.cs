@@ -27,6 +27,7 @@ public sealed class FuzzTests(ITestOutputHelper output, FuzzTests.Shared shared)
     [InlineData("tokenizer.json")]
     [InlineData("tokenizer.model")]
     [InlineData("jinja")]
+    [InlineData("go templates")]
     [InlineData("json bodies")]
     [InlineData("json schema")]
     [InlineData("regex")]

@@ -18,6 +18,7 @@ public static class TargetOpener
         "tokenizer.json" => new TokenizerFileTarget("tokenizer.json"),
         "tokenizer.model" => new TokenizerFileTarget("tokenizer.model"),
         "jinja" => new TemplateTarget(),
+        "go templates" => new GoTemplateTarget(),
         "json bodies" => new ApiTarget(),
         "json schema" => GrammarTarget.OfSchemas(),
         "regex" => GrammarTarget.OfExpressions(),

@@ -8,7 +8,7 @@ namespace LlamaCluster.Fuzz.Tests.Targets;
 /// <summary>A chat template: read, and rendered with a conversation that has everything in it.</summary>
 sealed class TemplateTarget : ITarget
 {
-    static readonly ChatTemplateInput Plain = new()
+    public static readonly ChatTemplateInput Plain = new()
     {
         Messages = JsonNode.Parse("""[{"role":"system","content":"S"},{"role":"user","content":"Hi"},{"role":"assistant","content":"Yes"},{"role":"user","content":"Go on"}]""")!,
         BosToken = "<s>",
@@ -16,7 +16,7 @@ sealed class TemplateTarget : ITarget
         Now = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero),
     };
 
-    static readonly ChatTemplateInput WithTools = Plain with
+    public static readonly ChatTemplateInput WithTools = Plain with
     {
         Messages = JsonNode.Parse("""
             [{"role":"user","content":[{"type":"text","text":"Weather?"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function",

@@ -14,6 +14,7 @@ static class SpokenTurns
     /// <param name="detokenize">The text of tokens.</param>
     public static List<SpokenTurn> Of(RawPrompt prompt, EncodedPrompt encoded, Func<IReadOnlyList<int>, string> detokenize) => prompt switch
     {
+        RawPrompt.Chat { Template: not null } => [new(false, encoded.Text)],   // the request's own template can say anything too
         RawPrompt.Chat chat => [.. chat.Messages.OfType<JsonObject>().Select(Of).Where(turn => turn.Text.Length > 0)],
         RawPrompt.Text text => [new(false, text.Written)],
         RawPrompt.Infill infill => [new(false, string.Join('\n', infill.Files.Select(file => file.Text).Append(infill.Prefix).Append(infill.Suffix)))],

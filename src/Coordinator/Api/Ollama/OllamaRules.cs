@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Api.Reading;
 using LlamaCluster.Coordinator.Api.Requests;
+using LlamaCluster.Text.GoTemplates;
 using LlamaCluster.Text.Grammars;
 
 namespace LlamaCluster.Coordinator.Api.Ollama;
@@ -32,12 +33,12 @@ static class OllamaRules
     {
         ReadShared(fields, model);
         fields.Neutral("images", Neutral.EmptyList, "is not supported: this is a text model");
-        fields.Neutral("template", Neutral.EmptyText, "is not supported: the model's own template is used; with \"raw\" none is");
+        if (ReadTemplate(fields) is { } template) return ReadTemplated(fields, model, template);
         var think = ReadThink(fields, model);
         var raw = fields.Flag("raw") || model.Template is null;
         var words = fields.Text("prompt") ?? "";
         var system = fields.Text("system") ?? "";
-        var before = fields.TokenIds("context", fields.List("context", int.MaxValue) ?? [], model.Tokenizer.VocabularySize);
+        var before = ReadContext(fields, model);
         RawPrompt prompt = raw
             ? new RawPrompt.Text(system.Length > 0 ? $"{system}\n\n{words}" : words) { Before = before }
             : new RawPrompt.Chat(Conversation(system, words), AddGenerationPrompt: true) { Variables = think.Variables, Before = before };
@@ -45,6 +46,47 @@ static class OllamaRules
         var settings = InfillRules.End(Settings(fields, model) with { KeepsIds = true }, model, asked);
         return new CompletionRequest(asked, AddSpecialTokens: raw && before.Count == 0, Echo: false, settings) { MayReason = think.May };
     }
+
+    /// <summary>The request's own template; null where there is none, or where it is refused.</summary>
+    static GoTemplate? ReadTemplate(FieldReader fields)
+    {
+        const string name = "template";
+        if (fields.Text(name) is not { Length: > 0 } source) return null;
+        if (fields.Flag("raw")) fields.Refuse(name, $"'{name}' has no place beside 'raw', which leaves templates out.");
+        try
+        {
+            return GoTemplate.Parse(source);
+        }
+        catch (GoTemplateException wrong)
+        {
+            fields.Refuse(name, $"'{name}' cannot be read: {wrong.Message}");
+            return null;
+        }
+    }
+
+    /// <summary>A prompt that the request's own template makes. Ollama's templates write no bos: it stands before them, unless they begin with it.</summary>
+    static CompletionRequest ReadTemplated(FieldReader fields, ServedModel model, GoTemplate template)
+    {
+        var suffix = fields.Text("suffix") ?? "";
+        if (suffix.Length > 0 && !template.Uses(GoTemplate.Suffix)) fields.Refuse("suffix", "'suffix' has no place in 'template', which has no .Suffix.");
+        var system = fields.Text("system") ?? "";
+        if (suffix.Length > 0) fields.Hint("system", Neutral.EmptyText, "has no effect beside 'suffix'");
+        var think = ReadThinkVariables(fields, template);
+        var variables = suffix.Length > 0 ? new Dictionary<string, JsonNode?>(think.Variables) { [GoTemplate.Suffix] = suffix } : think.Variables;
+        var before = ReadContext(fields, model);
+        var prompt = new RawPrompt.Chat(Conversation(suffix.Length > 0 ? "" : system, fields.Text("prompt") ?? ""), AddGenerationPrompt: true)
+        {
+            Template = template,
+            Variables = variables,
+            Before = before,
+        };
+        var settings = InfillRules.End(Settings(fields, model) with { KeepsIds = true }, model, [prompt]);
+        var writesBos = model.BosText.Length > 0 && template.Source.StartsWith(model.BosText, StringComparison.Ordinal);
+        return new CompletionRequest([prompt], AddSpecialTokens: before.Count == 0 && !writesBos, Echo: false, settings) { MayReason = think.May };
+    }
+
+    static IReadOnlyList<int> ReadContext(FieldReader fields, ServedModel model) =>
+        fields.TokenIds("context", fields.List("context", int.MaxValue) ?? [], model.Tokenizer.VocabularySize);
 
     /// <summary>As in Ollama's templates of models that fill in, a suffix leaves no room for a conversation.</summary>
     static IReadOnlyList<RawPrompt> ReadInfill(FieldReader fields, ServedModel model, string words)
@@ -124,6 +166,20 @@ static class OllamaRules
         if (fields.Find("think") is null) return (true, new Dictionary<string, JsonNode?>());
         var think = fields.Find("think") is { ValueKind: JsonValueKind.String } ? fields.Text("think") is not "" : fields.Flag("think");
         return (think, new Dictionary<string, JsonNode?> { ["enable_thinking"] = think });
+    }
+
+    /// <summary>The same for the request's own template: true, false or a level, which is a text.</summary>
+    static (bool May, IReadOnlyDictionary<string, JsonNode?> Variables) ReadThinkVariables(FieldReader fields, GoTemplate template)
+    {
+        if (!template.Uses(GoTemplate.Think) && !template.Uses(GoTemplate.ThinkLevel) && !template.Uses(GoTemplate.IsThinkSet))
+        {
+            fields.Hint("think", Neutral.False, "has no place in 'template', which has no .Think");
+            return (true, new Dictionary<string, JsonNode?>());
+        }
+        if (fields.Find("think") is null) return (true, new Dictionary<string, JsonNode?>());
+        var level = fields.Find("think") is { ValueKind: JsonValueKind.String } ? fields.Text("think") ?? "" : "";
+        var think = level.Length > 0 || fields.Find("think") is not { ValueKind: JsonValueKind.String } && fields.Flag("think");
+        return (think, new Dictionary<string, JsonNode?> { [GoTemplate.Think] = think, [GoTemplate.ThinkLevel] = level, [GoTemplate.IsThinkSet] = true });
     }
 
     static JsonArray ReadMessages(FieldReader fields, ServedModel model)

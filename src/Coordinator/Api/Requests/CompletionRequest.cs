@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Sessions.Grains;
+using LlamaCluster.Text.GoTemplates;
 using LlamaCluster.Text.Grammars;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
@@ -61,6 +62,9 @@ abstract record RawPrompt
 
         /// <summary>What the template takes for the time of day; null: the time of day.</summary>
         public DateTimeOffset? Now { get; init; }
+
+        /// <summary>The request's own template, in place of the model's; null: the model's.</summary>
+        public GoTemplate? Template { get; init; }
 
         /// <summary>Further variables of the template.</summary>
         public IReadOnlyDictionary<string, JsonNode?> Variables { get; init; } = ImmutableDictionary<string, JsonNode?>.Empty;

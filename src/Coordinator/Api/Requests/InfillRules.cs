@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Api.Reading;
+using LlamaCluster.Text.GoTemplates;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
 
@@ -27,7 +28,10 @@ static class InfillRules
 
     /// <summary>What ends a text that is filled in, besides what ends all others.</summary>
     public static GenerationSettings End(GenerationSettings settings, ServedModel model, IReadOnlyList<RawPrompt> prompts) =>
-        model.Infill is { End: { } end } && settings.StopIds.Overlaps(model.Tokenizer.StopIds) && prompts.Any(prompt => prompt is RawPrompt.Infill)
+        model.Infill is { End: { } end } && settings.StopIds.Overlaps(model.Tokenizer.StopIds) && prompts.Any(FillsIn)
             ? settings with { StopIds = settings.StopIds.Append(end).ToHashSet() }
             : settings;
+
+    static bool FillsIn(RawPrompt prompt) =>
+        prompt is RawPrompt.Infill || prompt is RawPrompt.Chat { Template: not null } chat && chat.Variables.ContainsKey(GoTemplate.Suffix);
 }

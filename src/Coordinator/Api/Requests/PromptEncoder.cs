@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using System.Threading.RateLimiting;
 using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Text.GoTemplates;
 using LlamaCluster.Text.Templates;
 
 namespace LlamaCluster.Coordinator.Api.Requests;
@@ -138,7 +139,7 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
     /// <summary>The text of a conversation. To be called within <see cref="InTurnAsync"/>.</summary>
     public ApiOutcome<PromptText> Render(RawPrompt.Chat chat, CancellationToken cancellation)
     {
-        if (model.Template is null)
+        if (chat.Template is null && model.Template is null)
             return ApiError.Invalid("messages", model.TemplateProblem is { } problem
                 ? $"The chat template of the model '{model.Name}' cannot be read ({problem}); use /v1/completions, or mend the template."
                 : $"The model '{model.Name}' has no chat template; use /v1/completions.");
@@ -154,10 +155,10 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
                 Variables = chat.Variables,
                 Now = chat.Now ?? time.GetLocalNow(),
             };
-            var text = new PromptText(model.Template.Render(input, time, cancellation, options.ToolParser));
+            var text = new PromptText(Write(chat, input, standIns: null, cancellation));
             if (!options.ParseSpecialInContent && _marks.Value.Mark(input) is { } marked)
             {
-                if (marked.Lay(text.Text, model.Template.Render(marked.Input, time, cancellation, options.ToolParser)) is not { } laid) return Unclear;
+                if (marked.Lay(text.Text, Write(chat, marked.Input, marked.Meaning, cancellation)) is not { } laid) return Unclear;
                 text = laid;
             }
             return chat.ContinuesLast ? UpToMark(text) : text;
@@ -166,7 +167,14 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
         {
             return ApiError.Invalid("messages", $"The model's chat template does not take these messages: {refusal.Reason}");
         }
+        catch (GoTemplateException refusal)
+        {
+            return ApiError.Invalid("template", $"'template' cannot be rendered: {refusal.Message}");
+        }
     }
+
+    string Write(RawPrompt.Chat chat, ChatTemplateInput input, IReadOnlyDictionary<char, char>? standIns, CancellationToken cancellation) =>
+        chat.Template is { } own ? own.Render(input, time, cancellation, standIns) : model.Template!.Render(input, time, cancellation, options.ToolParser);
 
     static ApiError Unclear => ApiError.Invalid(
         "messages", "The messages have words that the model knows as special tokens, in a place where its chat template looks at them, so that it cannot be told "

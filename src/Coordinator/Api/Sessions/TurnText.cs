@@ -16,7 +16,7 @@ sealed class TurnText(PromptEncoder encoder, ServedModel model)
     public string FormOf(RawPrompt.Chat chat, bool addSpecialTokens)
     {
         var variables = new JsonObject(chat.Variables.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.DeepClone())));
-        var form = new JsonArray(chat.Tools?.ToTemplate(), variables, addSpecialTokens, model.Template?.Source, encoder.ToolParser);
+        var form = new JsonArray(chat.Tools?.ToTemplate(), variables, addSpecialTokens, chat.Template?.Source ?? model.Template?.Source, encoder.ToolParser);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(form.ToJsonString())));
     }
 

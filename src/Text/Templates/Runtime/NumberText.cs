@@ -49,7 +49,7 @@ static class NumberText
     }
 }
 
-/// <summary>Writes and rounds floats as Python does.</summary>
+/// <summary>Writes and rounds floats as Python does, and writes them as Go does.</summary>
 static class FloatText
 {
     /// <summary>The shortest digits that read back as the same number; with an exponent below 1e-4 and from 1e16 on.</summary>
@@ -58,14 +58,37 @@ static class FloatText
         if (double.IsNaN(number)) return "nan";
         if (double.IsInfinity(number)) return number > 0 ? "inf" : "-inf";
         var (sign, digits, exponent) = Shortest(number);
-        return sign + exponent switch
-        {
-            < -4 or >= 16 => digits[..1] + (digits.Length > 1 ? "." + digits[1..] : "") + (exponent < 0 ? "e-" : "e+") + Math.Abs(exponent).ToString("00"),
-            < 0 => "0." + new string('0', -exponent - 1) + digits,
-            _ when digits.Length <= exponent + 1 => digits + new string('0', exponent + 1 - digits.Length) + ".0",
-            _ => digits[..(exponent + 1)] + "." + digits[(exponent + 1)..],
-        };
+        return exponent is < -4 or >= 16 ? sign + WithExponent(digits, exponent, leastDigits: 2)
+            : digits.Length <= exponent + 1 ? sign + WithoutExponent(digits, exponent) + ".0"
+            : sign + WithoutExponent(digits, exponent);
     }
+
+    /// <summary>The shortest digits as Go's fmt prints them: with an exponent below 1e-4 and from 1e6 on.</summary>
+    public static string GoText(double number)
+    {
+        if (double.IsNaN(number)) return "NaN";
+        if (double.IsInfinity(number)) return number > 0 ? "+Inf" : "-Inf";
+        var (sign, digits, exponent) = Shortest(number);
+        return sign + (exponent is < -4 or >= 6 ? WithExponent(digits, exponent, leastDigits: 2) : WithoutExponent(digits, exponent));
+    }
+
+    /// <summary>The shortest digits of a finite number as Go's encoding/json writes them: with an exponent below 1e-6 and from 1e21 on.</summary>
+    public static string GoJson(double number)
+    {
+        var (sign, digits, exponent) = Shortest(number);
+        return sign + (exponent is < -6 or >= 21 ? WithExponent(digits, exponent, leastDigits: exponent < 0 ? 1 : 2) : WithoutExponent(digits, exponent));
+    }
+
+    static string WithExponent(string digits, int exponent, int leastDigits) =>
+        digits[..1] + (digits.Length > 1 ? "." + digits[1..] : "") + (exponent < 0 ? "e-" : "e+")
+        + Math.Abs(exponent).ToString(CultureInfo.InvariantCulture).PadLeft(leastDigits, '0');
+
+    static string WithoutExponent(string digits, int exponent) => exponent switch
+    {
+        < 0 => "0." + new string('0', -exponent - 1) + digits,
+        _ when digits.Length <= exponent + 1 => digits + new string('0', exponent + 1 - digits.Length),
+        _ => digits[..(exponent + 1)] + "." + digits[(exponent + 1)..],
+    };
 
     /// <summary>What <see cref="Fixed"/> or <see cref="Round"/> with so many decimals costs: the digits are computed exactly, all with all.</summary>
     public static long StepsFor(int decimals) => 16 + Math.Min(Math.Abs((long)decimals), 20_000) * Math.Min(Math.Abs((long)decimals), 20_000) / 4096;

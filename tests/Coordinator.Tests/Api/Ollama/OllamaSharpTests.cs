@@ -43,6 +43,17 @@ public sealed class OllamaSharpTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Text_is_generated_with_a_template_of_the_clients_own()
+    {
+        _api.Engine.Play(Answers.Stopped("Yes."));
+        var text = "";
+        await foreach (var piece in _client.GenerateAsync(new GenerateRequest { Model = DemoModel.Name, Prompt = "Hi", System = "S", Template = "{{ if .System }}({{ .System }}) {{ end }}Q: {{ .Prompt }} A: {{ .Response }}" }))
+            text += piece!.Response;
+        Assert.Equal("Yes.", text);
+        Assert.EndsWith("(S) Q: Hi A: ", ToolScript.PromptOf(_api.Engine.Requests[0]));
+    }
+
+    [Fact]
     public async Task Text_is_generated_and_goes_on()
     {
         _api.Engine.Play(Answers.Stopped("Hé 🙂!"));

@@ -68,6 +68,30 @@ public sealed class OllamaTests : IAsyncLifetime
         Assert.DoesNotContain("<|start_header_id|>", ToolScript.PromptOf(_api.Engine.Requests[0]));
     }
 
+    [Theory]
+    [InlineData("""{"template":"<<SYS>>{{ .System }}<</SYS>> {{ .Prompt }} -> {{ .Response }} never","system":"Be brief."}""", "<<SYS>>Be brief.<</SYS>> Once -> ")]
+    [InlineData("""{"template":"{{ range .Messages }}[{{ .Role }}] {{ .Content }}\n{{ end }}[assistant]","system":"Be brief."}""", "[system] Be brief.\n[user] Once\n[assistant]")]
+    [InlineData("""{"template":"{{ .Prompt }}<FILL>{{ .Suffix }}","suffix":"the end"}""", "Once<FILL>the end")]
+    [InlineData("""{"template":"{{ .Prompt }}{{ if .Think }} think {{ .ThinkLevel }}{{ end }}","think":"high"}""", "Once think high")]
+    [InlineData("""{"template":""}""", null)]
+    public async Task A_template_of_the_request_takes_the_place_of_the_models(string fields, string? prompt)
+    {
+        await _api.PostAsync("/api/generate", $$"""{"model":"demo","prompt":"Once","stream":false,{{fields[1..]}}""", 200);
+        var asked = ToolScript.PromptOf(_api.Engine.Requests[0]);
+        if (prompt is null) Assert.Contains("<|start_header_id|>user", asked);
+        else Assert.Equal(ToolScript.Llama.BosText + prompt, asked);
+    }
+
+    [Fact]
+    public async Task Special_tokens_count_in_the_requests_template_and_are_words_in_its_prompt()
+    {
+        var bos = ToolScript.Llama.BosText;
+        await _api.PostAsync("/api/generate", $$"""{"model":"demo","prompt":"a{{bos}}b","template":"{{bos}}{{"{{ .Prompt }}"}}{{bos}}","stream":false}""", 200);
+        var request = _api.Engine.Requests[0];
+        Assert.Equal($"{bos}a{bos}b{bos}", ToolScript.PromptOf(request));
+        Assert.Equal([0, request.Prompt.Count - 1], request.Prompt.Index().Where(one => one.Item == request.Prompt[0]).Select(one => one.Index));
+    }
+
     [Fact]
     public async Task Calls_come_whole_and_results_find_them()
     {
@@ -110,7 +134,12 @@ public sealed class OllamaTests : IAsyncLifetime
     [InlineData("/api/chat", """{"messages":[]}""", 400, "'model' is required")]
     [InlineData("/api/chat", """{"model":"other","messages":[]}""", 404, "does not exist here")]
     [InlineData("/api/chat", """{"model":"demo","messages":[{"role":"user","content":"a","images":["x"]}]}""", 400, "this is a text model")]
-    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ .Prompt }}"}""", 400, "'template' is not supported")]
+    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ .Prompt }}\n{{ html .Prompt }}"}""", 400, "'template' cannot be read: line 2, position 4: the function 'html' is not supported")]
+    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ .Prompt.x }}"}""", 400, "'template' cannot be rendered: line 1, position 4: a value of type string has no field 'x'")]
+    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}"}""", 400, "nested deeper than")]
+    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ .Prompt }}","raw":true}""", 400, "'template' has no place beside 'raw'")]
+    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ .Prompt }}","suffix":"b"}""", 400, "'suffix' has no place in 'template'")]
+    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":7}""", 400, "'template' must be a string")]
     [InlineData("/api/generate", """{"model":"demo","prompt":"a","options":{"temperature":9}}""", 400, "'options.temperature' must be")]
     [InlineData("/api/generate", """{"model":"demo","prompt":"a","format":"yaml"}""", 400, "'format' must be")]
     [InlineData("/api/show", """{"model":"other"}""", 404, "does not exist here")]
