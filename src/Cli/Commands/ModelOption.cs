@@ -46,7 +46,7 @@ static class QuantizeOption
     public static Option<string?> Create() => new("--quantize")
     {
         HelpName = QuantizationRules.TargetNames.Replace(", ", "|"),
-        Description = "round weights that are stored as F32, F16 or BF16 to this type while they are loaded",
+        Description = "round weights that are stored as F32, F16 or BF16, or in a folder as small numbers with scales, to this type while they are loaded",
     };
 
     /// <summary>The path of the model in the form that the loader understands.</summary>

@@ -60,6 +60,7 @@ static class InspectionReport
         output.WriteLine();
         foreach (var type in facts.Types) Line($"tensors {type.Type}", $"{type.Count,5}  {Bytes(type.Bytes)}");
         Line("tensors", $"{facts.Types.Sum(type => type.Count),5}  {Bytes(facts.Bytes)}");
+        foreach (var (form, count) in facts.StoredForms) Line("in the files", $"{count,5}  {form}");
         output.WriteLine();
         Line("embedding", Bytes(facts.EmbeddingBytes));
         foreach (var (name, bytes) in LayerRuns(facts.LayerBytes)) Line(name, Bytes(bytes));
@@ -101,6 +102,7 @@ static class InspectionReport
         bytes = facts.Bytes,
         active_bytes = facts.ActiveBytes,
         types = facts.Types.Select(type => new { type = type.Type.ToString(), count = type.Count, bytes = type.Bytes }),
+        stored_forms = facts.StoredForms.Select(form => new { form = form.Form, count = form.Count }),
         embedding_bytes = facts.EmbeddingBytes,
         layer_bytes = facts.LayerBytes,
         head_bytes = facts.HeadBytes,

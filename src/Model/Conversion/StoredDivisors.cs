@@ -48,6 +48,8 @@ sealed class StoredDivisors : IModelWeights
         MemoryMarshal.AsBytes(_divisors.AsSpan())[..destination.Length].CopyTo(destination);
     }
 
+    public bool TryReadAs(TensorType type, TensorPart part, Span<byte> destination) => part.Tensor != _tensor && _source.TryReadAs(type, part, destination);
+
     public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
 
     public void Dispose() => _source.Dispose();

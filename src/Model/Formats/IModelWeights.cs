@@ -24,6 +24,9 @@ public interface IModelWeights : IDisposable
     /// <summary>The file that holds a tensor's bytes. Null if they are in no file, as those of random weights.</summary>
     string? FileOf(TensorInfo tensor) => null;
 
+    /// <summary>How files hold a tensor that is made of other numbers while it is read, for people. Null: as what it is.</summary>
+    string? StoredAs(TensorInfo tensor) => null;
+
     /// <summary>
     /// All layers of the same shapes have the same numbers, so that one copy of each kind in memory serves for all of a shard's. Only made-up models are
     /// such.
@@ -59,6 +62,15 @@ public interface IModelWeights : IDisposable
         }
         ArrayPool<byte>.Shared.Return(row);
     }
+
+    /// <summary>
+    /// As <see cref="ReadPart"/>, in another type than the tensor's, if what the files hold has a form in it that loses nothing but the digits of scales
+    /// which F16 does not have.
+    /// </summary>
+    /// <param name="destination">The part's rows in the other type.</param>
+    /// <returns>False: there is no such form, and nothing was read.</returns>
+    /// <exception cref="ModelFormatException">The data cannot be read.</exception>
+    bool TryReadAs(TensorType type, TensorPart part, Span<byte> destination) => false;
 
     /// <summary>
     /// Identifies the content: lower-case hex SHA-256 over config, tensor table and a fixed sample of every tensor's bytes
@@ -100,7 +112,11 @@ public sealed record TensorShape(string Name, long Rows, long Columns);
 /// <summary>A tensor and where its data stands; all of it is known to be inside the file.</summary>
 /// <param name="Offset">Bytes from the start of the file.</param>
 /// <param name="ColumnStride">Bytes from a column to the next where the tensor is stored column by column; 0: it is stored row by row.</param>
-sealed record StoredTensor(TensorInfo Info, ModelFile File, long Offset, long ColumnStride = 0);
+sealed record StoredTensor(TensorInfo Info, ModelFile File, long Offset, long ColumnStride = 0)
+{
+    /// <summary>What the file holds where the tensor, of F32, is made of numbers of few bits and scales. Null: the tensor itself.</summary>
+    public ScaledMatrix? Scaled { get; init; }
+}
 
 /// <summary>Consecutive rows of a tensor, and of these consecutive columns: what is read, fetched and cached as one piece.</summary>
 /// <param name="FirstColumn">The start of a block of the tensor's type.</param>

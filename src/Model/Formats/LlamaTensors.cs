@@ -109,7 +109,7 @@ static class LlamaTensorRules
         return unknown is null ? null : Unknown(nameOf(unknown));
     }
 
-    static string Unknown(string name) => name.EndsWith(LlamaTensors.BiasEnd, StringComparison.Ordinal)
+    public static string Unknown(string name) => name.EndsWith(LlamaTensors.BiasEnd, StringComparison.Ordinal)
         ? $"tensor {ErrorText.Quote(name)} is a bias that the config does not ask for; biases of attention (q, k and v in all layers, o in all layers) are supported, others are not"
         : $"tensor {ErrorText.Quote(name)} is not one of a Llama model of this config, and would be left out of the computation";
 

@@ -7,6 +7,9 @@ namespace LlamaCluster.Model.Formats;
 /// <summary>How many of a model's tensors are of a type, and the bytes they take as they are stored.</summary>
 public sealed record TensorTypeFacts(TensorType Type, int Count, long Bytes);
 
+/// <summary>How many matrices files hold in a form that is none of the tensor types, and become such while they are read.</summary>
+public sealed record StoredFormFacts(string Form, int Count);
+
 /// <summary>What <c>llamacluster inspect</c> shows of a model, from its headers alone.</summary>
 /// <param name="Parameters">Numbers in all tensors; those of a tied head count once. RoPE's divisors are no parameters.</param>
 /// <param name="Bytes">Bytes of all tensors as they are stored.</param>
@@ -26,6 +29,9 @@ public sealed record ModelFacts(
     long HeadBytes,
     IReadOnlyDictionary<KvType, long> KvBytesPerToken)
 {
+    /// <summary>The form of most matrices first.</summary>
+    public IReadOnlyList<StoredFormFacts> StoredForms { get; init; } = [];
+
     /// <summary>Of <see cref="Parameters"/>, those that one token meets; of the embedding it is one row.</summary>
     public required long ActiveParameters { get; init; }
 
@@ -46,6 +52,12 @@ public sealed record ModelFacts(
             BytesOf(weights, LlamaTensors.OutputNorm) + BytesOf(weights, LlamaTensors.Output),
             Enum.GetValues<KvType>().ToDictionary(type => type, type => KvBytes(config, type)))
         {
+            StoredForms =
+            [
+                .. weights.Tensors.Select(weights.StoredAs).OfType<string>().CountBy(form => form)
+                    .Select(form => new StoredFormFacts(form.Key, form.Value))
+                    .OrderByDescending(form => form.Count).ThenBy(form => form.Form, StringComparer.Ordinal),
+            ],
             ActiveParameters = Active(weights, tensor => tensor.Rows * tensor.Columns, tensor => tensor.Columns),
             ActiveBytes = Active(weights, tensor => tensor.Bytes, tensor => tensor.RowBytes),
         };

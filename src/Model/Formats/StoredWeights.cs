@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats;
 
@@ -28,6 +29,8 @@ abstract class StoredWeights : IModelWeights
 
     public string FileOf(TensorInfo tensor) => Stored(tensor).File.Path;
 
+    public string? StoredAs(TensorInfo tensor) => Stored(tensor).Scaled?.Description;
+
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
     {
         tensor.CheckRows(firstRow, destination.Length);
@@ -43,6 +46,16 @@ abstract class StoredWeights : IModelWeights
         else ReadColumns(stored, part, destination);
     }
 
+    public bool TryReadAs(TensorType type, TensorPart part, Span<byte> destination)
+    {
+        var stored = Stored(part.Tensor);
+        if (stored.Scaled is not { } scaled || !scaled.HasForm(type)) return false;
+        var rowBytes = (int)type.RowBytes(part.ColumnCount);
+        for (var row = part.FirstRow; !destination.IsEmpty; row++, destination = destination[rowBytes..])
+            scaled.ReadQ4_0(StoredRow(stored, row), part.FirstColumn, destination[..rowBytes]);
+        return true;
+    }
+
     public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
 
     public abstract void Dispose();
@@ -51,6 +64,7 @@ abstract class StoredWeights : IModelWeights
     protected virtual void ReadRows(StoredTensor tensor, long firstRow, Span<byte> destination)
     {
         if (tensor.ColumnStride > 0) ReadTransposed(tensor, TensorPart.Rows(tensor.Info, firstRow, destination.Length / tensor.Info.RowBytes), destination);
+        else if (tensor.Scaled is { } scaled) ReadScaled(scaled, firstRow, (int)tensor.Info.RowBytes, destination);
         else tensor.File.Read(tensor.Offset + firstRow * tensor.Info.RowBytes, destination);
     }
 
@@ -61,7 +75,17 @@ abstract class StoredWeights : IModelWeights
     {
         var bytes = (int)part.RowBytes;
         for (var row = part.FirstRow; !destination.IsEmpty; row++, destination = destination[bytes..])
-            tensor.File.Read(tensor.Offset + StoredRow(tensor, row) * tensor.Info.RowBytes + part.BytesBefore, destination[..bytes]);
+        {
+            var stored = StoredRow(tensor, row);
+            if (tensor.Scaled is { } scaled) scaled.ReadRow(stored, part.FirstColumn, MemoryMarshal.Cast<byte, float>(destination[..bytes]));
+            else tensor.File.Read(tensor.Offset + stored * tensor.Info.RowBytes + part.BytesBefore, destination[..bytes]);
+        }
+    }
+
+    static void ReadScaled(ScaledMatrix matrix, long firstRow, int rowBytes, Span<byte> destination)
+    {
+        for (var row = firstRow; !destination.IsEmpty; row++, destination = destination[rowBytes..])
+            matrix.ReadRow(row, 0, MemoryMarshal.Cast<byte, float>(destination[..rowBytes]));
     }
 
     /// <summary>Of each column the part's rows, which stand together, go to their places.</summary>

@@ -19,6 +19,18 @@ public sealed class InspectCommandTests
             Assert.Matches($"(?m){line}", run.Output);
     }
 
+    [Fact]
+    public async Task What_files_hold_in_few_bits_is_shown()
+    {
+        var model = SharedFiles.Fixture("few-bits/w4a16-zero-points");
+
+        var text = await CommandRun.OfAsync("", "inspect", "--model", model);
+        var json = await CommandRun.OfAsync("", "inspect", "--json", "--model", model);
+
+        Assert.Matches("(?m)^in the files +14  int4 with zero points, a scale for each 32 columns of a row$", text.Output);
+        Assert.Equal(14, (int)JsonNode.Parse(json.Output)!["stored_forms"]![0]!["count"]!);
+    }
+
     [Theory]
     [InlineData("llamacluster-demo-5m-q8_0.gguf", "Q8_0")]
     [InlineData("hf", "F16")]

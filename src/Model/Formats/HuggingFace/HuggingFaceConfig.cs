@@ -27,6 +27,9 @@ sealed class HuggingFaceConfig(JsonFields file)
 
     public HuggingFaceFamily Family { get; } = FamilyOf(file);
 
+    /// <summary>How matrices of few bits are stored. Null: there are none.</summary>
+    public HuggingFaceQuantization? Quantization { get; } = HuggingFaceQuantization.Find(file, TextPart(file));
+
     /// <summary>The fields that are about text.</summary>
     public static JsonFields TextPart(JsonFields file) => file.FindString("model_type") is "llama4" or WithImages ? file.GetObject("text_config") : file;
 
@@ -77,9 +80,6 @@ sealed class HuggingFaceConfig(JsonFields file)
                     $"has {ErrorText.Quote(architecture)}, which is not supported; {string.Join(", ", HuggingFaceFamilies.Architectures)} are");
         if (_fields.FindString("hidden_act") is { } activation and not ("silu" or "swish"))
             throw _fields.Error("hidden_act", $"is {ErrorText.Quote(activation)}; only 'silu' is supported");
-        foreach (var quantisation in (string[])["quantization_config", "compression_config"])
-            if ((file.FindObject(quantisation) ?? _fields.FindObject(quantisation)) is { } settings)
-                throw file.Error(quantisation, $"is there (method {ErrorText.Quote(settings.FindString("quant_method") ?? "unknown")}); give the model as F32, F16 or BF16, or a GGUF file");
         if (_fields.FindBoolean("mlp_bias") is true) throw _fields.Error("mlp_bias", "is true; biases of attention are supported, those of the feed-forward are not");
         string[] others = Family is HuggingFaceFamily.Llama ? ["num_local_experts", "num_experts"] : ["num_experts"];
         foreach (var other in others)

@@ -62,10 +62,10 @@ sealed class HuggingFaceNames(HuggingFaceFamily family)
         return name.Split('.') switch
         {
             ["blk", var layer, var part, ("weight" or "bias") and var end] when Find(part) is { } inLayer => $"{LayerPrefix}{layer}.{inLayer}.{end}",
-            ["blk", var layer, var part, var expert, "weight"] when Find($"{part}.0") is { } first =>
-                $"{LayerPrefix}{layer}.{first.Replace(".0.", $".{expert}.", StringComparison.Ordinal)}.weight",
             ["blk", var layer, var part, _, "weight"] when family is HuggingFaceFamily.Llama4 =>
                 $"{LayerPrefix}{layer}.feed_forward.experts.{(part == LlamaTensors.Down ? "down_proj" : "gate_up_proj")}",
+            ["blk", var layer, var part, var expert, "weight"] when Find($"{part}.0") is { } first =>
+                $"{LayerPrefix}{layer}.{first.Replace(".0.", $".{expert}.", StringComparison.Ordinal)}.weight",
             _ => name,
         };
     }
@@ -91,7 +91,7 @@ sealed class HuggingFaceNames(HuggingFaceFamily family)
     /// <summary>The text model may be a part of another.</summary>
     bool IsPart => family is HuggingFaceFamily.Llama4 or HuggingFaceFamily.Mistral3;
 
-    /// <summary>The parts of a layer after attention. An expert's have 0 for its number.</summary>
+    /// <summary>The parts of a layer after attention. An expert's have 0 for its number; those of Llama 4 are stacked, but in folders of few bits.</summary>
     static Dictionary<string, string> FeedForward(HuggingFaceFamily family) => family switch
     {
         HuggingFaceFamily.Mixtral => new()
@@ -107,6 +107,9 @@ sealed class HuggingFaceNames(HuggingFaceFamily family)
             ["feed_forward.up_proj"] = "ffn_up",
             ["feed_forward.down_proj"] = "ffn_down",
             ["feed_forward.router"] = ExpertTensors.Router,
+            ["feed_forward.experts.0.gate_proj"] = "ffn_gate.0",
+            ["feed_forward.experts.0.up_proj"] = "ffn_up.0",
+            ["feed_forward.experts.0.down_proj"] = "ffn_down.0",
             ["feed_forward.shared_expert.gate_proj"] = "ffn_gate_shexp",
             ["feed_forward.shared_expert.up_proj"] = "ffn_up_shexp",
             ["feed_forward.shared_expert.down_proj"] = "ffn_down_shexp",
@@ -171,7 +174,8 @@ sealed class HuggingFaceWeights : StoredWeights
         var files = HuggingFaceFolder.OpenFiles(folder);
         try
         {
-            return new HuggingFaceWeights(files, NameOf(folder), config, reader.Family, Collect(folder, files, config, new HuggingFaceNames(reader.Family)));
+            var tensors = Collect(folder, files, config, new HuggingFaceNames(reader.Family), reader.Quantization);
+            return new HuggingFaceWeights(files, NameOf(folder), config, reader.Family, tensors);
         }
         catch
         {
@@ -213,13 +217,19 @@ sealed class HuggingFaceWeights : StoredWeights
             stored.AsSpan((int)RopeRowOrder.StoredRow(i, Config.HeadSize) * size, size).CopyTo(bias[(i * size)..]);
     }
 
-    static List<StoredTensor> Collect(string folder, List<SafetensorsFile> files, LlamaConfig config, HuggingFaceNames names)
+    static List<StoredTensor> Collect(
+        string folder, List<SafetensorsFile> files, LlamaConfig config, HuggingFaceNames names, HuggingFaceQuantization? quantization)
     {
-        OrderedDictionary<string, StoredTensor> tensors = new(StringComparer.Ordinal);
+        OrderedDictionary<string, SafetensorsFile> fileOf = new(StringComparer.Ordinal);
         foreach (var file in files)
             foreach (var name in file.Names.Where(name => !HuggingFaceNames.IsDerived(name) && !names.IsForImages(name)))
-                foreach (var tensor in Locate(file, name, names))
-                    if (!tensors.TryAdd(tensor.Info.Name, tensor)) throw tensor.File.Error($"tensor {ErrorText.Quote(name)} is in another file too");
+                if (!fileOf.TryAdd(name, file)) throw file.Error($"tensor {ErrorText.Quote(name)} is in another file too");
+        var scaled = quantization is null ? null : new ScaledTensors(quantization, fileOf, config);
+        OrderedDictionary<string, StoredTensor> tensors = new(StringComparer.Ordinal);
+        foreach (var (name, file) in fileOf)
+            if (scaled?.IsPart(name) is not true)
+                foreach (var tensor in Locate(file, name, names, scaled))
+                    if (!tensors.TryAdd(tensor.Info.Name, tensor)) throw file.Error($"tensor {ErrorText.Quote(name)} is there under another name too");
         // The config decides: some tied models hold the embedding a second time.
         if (config.TiedEmbeddings) tensors.Remove(LlamaTensors.Output);
         else if (!tensors.ContainsKey(LlamaTensors.Output))
@@ -231,10 +241,10 @@ sealed class HuggingFaceWeights : StoredWeights
         return problem is null ? [.. tensors.Values] : throw new ModelFormatException($"{folder}: {problem}");
     }
 
-    static IEnumerable<StoredTensor> Locate(SafetensorsFile file, string name, HuggingFaceNames names) =>
+    static IEnumerable<StoredTensor> Locate(SafetensorsFile file, string name, HuggingFaceNames names, ScaledTensors? scaled) =>
         names.StackOf(name) is var (layer, parts)
             ? file.LocateExperts(name, parts, (part, expert) => LlamaTensors.OfLayer(layer, part + ExpertTensors.Suffix(expert)))
-            : [file.Locate(name, names.ToGguf(name))];
+            : [scaled?.Find(name, names) ?? file.Locate(name, names.ToGguf(name))];
 
     static string NameOf(string folder) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
 }

@@ -4,6 +4,12 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
+/// <summary>A tensor as the header of a file has it.</summary>
+sealed record SafetensorsEntry(string Dtype, IReadOnlyList<long> Shape, StoredPlace Place)
+{
+    public override string ToString() => $"{Dtype} [{string.Join(", ", Shape)}]";
+}
+
 /// <summary>
 /// The header of a safetensors file (https://huggingface.co/docs/safetensors): an 8-byte length, a JSON object that has for each
 /// tensor its dtype, shape and place, then the data.
@@ -11,6 +17,18 @@ namespace LlamaCluster.Model.Formats.HuggingFace;
 sealed class SafetensorsFile : IDisposable
 {
     const int LengthBytes = sizeof(ulong);
+
+    /// <summary>Bytes of an element of each dtype that tensors of a Llama, or parts of them, may have.</summary>
+    static readonly OrderedDictionary<string, int> Sizes = new(StringComparer.Ordinal)
+    {
+        ["F32"] = 4,
+        ["F16"] = 2,
+        ["BF16"] = 2,
+        ["F8_E4M3"] = 1,
+        ["I8"] = 1,
+        ["I32"] = 4,
+        ["I64"] = 8,
+    };
 
     readonly ModelFile _file;
     readonly Dictionary<string, JsonFields> _entries;
@@ -44,6 +62,29 @@ sealed class SafetensorsFile : IDisposable
             throw;
         }
     }
+
+    /// <summary>What the header says of a tensor, be it of a type that no tensor of a Llama has.</summary>
+    /// <exception cref="ModelFormatException">Shape, dtype and place do not fit together, or it is empty.</exception>
+    public SafetensorsEntry Describe(string name)
+    {
+        var entry = _entries[name];
+        var (dtype, shape) = (entry.GetString("dtype"), entry.GetSizes("shape"));
+        if (!Sizes.TryGetValue(dtype, out var bytes))
+            throw entry.Error("dtype", $"is {ErrorText.Quote(dtype)}, which is not supported; {string.Join(", ", Sizes.Keys)} are");
+        if (shape.Length > 2 || shape.Any(n => n is 0 or > int.MaxValue))
+            throw entry.Error("shape", $"is of {shape.Length} dimensions, or has one that is 0 or over {int.MaxValue}; expected at most two");
+        var (start, end) = Place(name);
+        var expected = shape.Aggregate((Int128)bytes, (product, n) => product * n);
+        if (end - start != expected) throw entry.Error("data_offsets", $"are {end - start} bytes apart; shape and dtype make {expected}");
+        return new SafetensorsEntry(dtype, shape, new StoredPlace(_file, _dataStart + start));
+    }
+
+    /// <summary>The type of a tensor of floats.</summary>
+    /// <exception cref="ModelFormatException">It is of another.</exception>
+    public TensorType TypeOf(string name) => TypeOf(_entries[name]);
+
+    /// <summary>An error that names this file.</summary>
+    public ModelFormatException Error(string problem) => _file.Error(problem);
 
     /// <summary>A tensor's type, shape and place, under another name.</summary>
     /// <exception cref="ModelFormatException">Of a type, or a rank, that no tensor of a Llama has.</exception>

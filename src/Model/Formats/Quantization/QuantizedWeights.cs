@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Model.Config;
@@ -91,7 +92,7 @@ public static class TensorMix
 
 /// <summary>
 /// A model quantised while it is read: rows are encoded when they are asked for, so that neither a second file nor a second copy in
-/// memory is needed. Types are as <see cref="QuantizationRules"/> says.
+/// memory is needed. Types are as <see cref="QuantizationRules"/> says. What files hold as the type's own integers keeps them.
 /// </summary>
 public sealed class QuantizedWeights : IModelWeights
 {
@@ -122,6 +123,8 @@ public sealed class QuantizedWeights : IModelWeights
 
     public string? FileOf(TensorInfo tensor) => _source.Find(tensor.Name) is { } stored ? _source.FileOf(stored) : null;
 
+    public string? StoredAs(TensorInfo tensor) => _source.Find(tensor.Name) is { } stored ? _source.StoredAs(stored) : null;
+
     /// <exception cref="ModelFormatException">The data cannot be read, or holds numbers that cannot be quantised.</exception>
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
     {
@@ -136,7 +139,7 @@ public sealed class QuantizedWeights : IModelWeights
         part.Check(destination.Length);
         var stored = part with { Tensor = _source.Find(part.Tensor.Name)! };
         if (stored.Tensor.Type == part.Tensor.Type) _source.ReadPart(stored, destination);
-        else EncodeRows(stored, part.Tensor.Type, destination);
+        else if (!_source.TryReadAs(part.Tensor.Type, stored, destination)) EncodeRows(stored, part.Tensor.Type, destination);
     }
 
     public string ComputeDigest(CancellationToken cancellation = default) => ModelDigest.Compute(this, cancellation);
@@ -147,13 +150,14 @@ public sealed class QuantizedWeights : IModelWeights
     {
         var bytes = ArrayPool<byte>.Shared.Rent((int)stored.RowBytes);
         var floats = ArrayPool<float>.Shared.Rent((int)stored.ColumnCount);
-        var row = bytes.AsSpan(0, (int)stored.RowBytes);
         var values = floats.AsSpan(0, (int)stored.ColumnCount);
+        var isDecoded = stored.Tensor.Type == TensorType.F32;
+        var row = isDecoded ? MemoryMarshal.AsBytes(values) : bytes.AsSpan(0, (int)stored.RowBytes);
         var encodedBytes = (int)type.RowBytes(stored.ColumnCount);
         for (var r = 0L; r < stored.RowCount; r++, destination = destination[encodedBytes..])
         {
             _source.ReadPart(stored.Piece(r, 1), row);
-            RowDecoder.Decode(stored.Tensor.Type, row, values);
+            if (!isDecoded) RowDecoder.Decode(stored.Tensor.Type, row, values);
             RefuseUnstorable(values, stored.Tensor, stored.FirstRow + r);
             RowEncoder.Encode(type, values, destination[..encodedBytes]);
         }
