@@ -45,6 +45,12 @@ public sealed record WorkerOptions
     /// <summary>What they may take there, in bytes, for all shards that the worker ever held.</summary>
     public long? KvDiskBytes { get; init; }
 
+    /// <summary>Where what the worker's stage sends on is kept while it runs, for the case that the next stage is lost. Default: nowhere.</summary>
+    public string? JournalFolder { get; init; }
+
+    /// <summary>What that may take there, in bytes. Goes with <see cref="JournalFolder"/>. Default: as much as it comes to, 4 D bytes for each position of the KV cache.</summary>
+    public long? JournalBytes { get; init; }
+
     /// <summary>
     /// Take files of this machine by the model's digest alone, which is a sample of it, and do not compare what is read with what the coordinator's
     /// model hashes to. Default: compare. That waits for the coordinator where it has to read its model for it, once.
@@ -148,6 +154,8 @@ public static class WorkerOptionsRules
         : options.CacheBytes is < 1 ? $"--weights-cache-size is {options.CacheBytes}; it must be a number of bytes from 1"
         : options.KvDiskFolder is null != options.KvDiskBytes is null ? "--kv-disk and --kv-disk-size go together: where KV blocks are kept, and how much they may take"
         : options.KvDiskBytes is < 1 ? $"--kv-disk-size is {options.KvDiskBytes}; it must be a number of bytes from 1"
+        : options.JournalBytes is not null && options.JournalFolder is null ? "--activation-journal-size is nothing without --activation-journal, which says where"
+        : options.JournalBytes is < 1 ? $"--activation-journal-size is {options.JournalBytes}; it must be a number of bytes from 1"
         : options.Name.Length > MaxNameLength || options.Name.Any(char.IsControl)
             ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
         : options.ModelPath is { } path && !ModelFiles.Exist(path) ? $"--model is '{path}'; there is no such file or folder"

@@ -19,11 +19,12 @@ sealed class ChaosCluster : IAsyncDisposable
     readonly TempFolder _caches = new();
     readonly NamespaceNetwork? _network;
     readonly int _threads;
+    readonly bool _hasJournals;
     int _started;
 
-    ChaosCluster(CoordinatorHost host, NamespaceNetwork? network, int threads)
+    ChaosCluster(CoordinatorHost host, NamespaceNetwork? network, int threads, bool hasJournals)
     {
-        (Host, _network, _threads) = (host, network, threads);
+        (Host, _network, _threads, _hasJournals) = (host, network, threads, hasJournals);
         Http = new HttpClient { BaseAddress = host.ApiAddress, Timeout = Timeout.InfiniteTimeSpan };
     }
 
@@ -38,8 +39,10 @@ sealed class ChaosCluster : IAsyncDisposable
 
     /// <param name="model">Null: the demo model.</param>
     /// <param name="threads">Of each worker.</param>
-    public static Task<ChaosCluster> StartAsync(int workers, int wanted, int ranks, string? model = null, int kvTokens = KvTokens, int threads = 1) =>
-        StartAsync(workers, threads, null, new CoordinatorOptions
+    /// <param name="hasJournals">Workers keep what they send on.</param>
+    public static Task<ChaosCluster> StartAsync(
+        int workers, int wanted, int ranks, string? model = null, int kvTokens = KvTokens, int threads = 1, bool hasJournals = false) =>
+        StartAsync(workers, threads, hasJournals, null, new CoordinatorOptions
         {
             ModelPath = model ?? DemoModel,
             Workers = wanted,
@@ -51,7 +54,7 @@ sealed class ChaosCluster : IAsyncDisposable
     /// <summary>Each worker on a machine of its own, which has no weights.</summary>
     /// <param name="least">As few workers serve where there are no others.</param>
     public static Task<ChaosCluster> StartAsync(NamespaceNetwork network, int workers, int least, int ranks) =>
-        StartAsync(workers, threads: 1, network, new CoordinatorOptions
+        StartAsync(workers, threads: 1, hasJournals: false, network, new CoordinatorOptions
         {
             ModelPath = DemoModel,
             GrpcListen = $"http://{network.Address}:0",
@@ -63,11 +66,11 @@ sealed class ChaosCluster : IAsyncDisposable
             Deadlines = new ClusterDeadlines { WaitForWorkers = CliProcess.Deadline },
         });
 
-    static async Task<ChaosCluster> StartAsync(int workers, int threads, NamespaceNetwork? network, CoordinatorOptions options)
+    static async Task<ChaosCluster> StartAsync(int workers, int threads, bool hasJournals, NamespaceNetwork? network, CoordinatorOptions options)
     {
         var host = CoordinatorHost.Create(options with { Listen = "http://127.0.0.1:0" });
         await host.StartAsync();
-        var cluster = new ChaosCluster(host, network, threads);
+        var cluster = new ChaosCluster(host, network, threads, hasJournals);
         try
         {
             for (var i = 0; i < workers; i++) cluster.Add();
@@ -91,6 +94,7 @@ sealed class ChaosCluster : IAsyncDisposable
         var name = $"worker-{++_started}";
         var grpc = Host.GrpcAddress.GetLeftPart(UriPartial.Authority);
         string[] command = ["worker", "--coordinator", grpc, "--name", name, "--threads", $"{_threads}", "--memory", "1GB"];
+        if (_hasJournals) command = [.. command, "--activation-journal", _caches.File("journals")];
         if (_network is null) _workers.Add(_byName[name] = CliProcess.Start(command));
         else
         {

@@ -26,6 +26,8 @@ public class WorkerOptionsRulesTests
         { "--kv-disk and --kv-disk-size go together", Right with { KvDiskFolder = "/disk" } },
         { "--kv-disk and --kv-disk-size go together", Right with { KvDiskBytes = 1 } },
         { "--kv-disk-size is 0", Right with { KvDiskFolder = "/disk", KvDiskBytes = 0 } },
+        { "--activation-journal-size is nothing without --activation-journal", Right with { JournalBytes = 1 } },
+        { "--activation-journal-size is 0", Right with { JournalFolder = "/disk", JournalBytes = 0 } },
         { "--name", Right with { Name = "two\nlines" } },
         { "--model", Right with { ModelPath = "/nowhere/model.gguf" } },
         { "PeerTimeout", Right with { PeerTimeout = TimeSpan.Zero } },

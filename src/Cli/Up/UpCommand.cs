@@ -33,6 +33,7 @@ static class UpCommand
         };
         var trustDigest = WorkerCommand.TrustDigestOption();
         var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the cluster stops; each worker has a folder in it");
+        var journal = new ActivationJournalOptions();
         var dataFolder = new Option<string?>("--data-dir") { HelpName = "DIR", Description = "where sessions are kept; without it they end with `up`" };
         var (queue, api, sessions, recovery) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions(), new RecoveryOptions());
         var (filters, adapters) = (new FilterOptionSet(startsGuard: true), new AdapterOptionSet());
@@ -42,7 +43,7 @@ static class UpCommand
             model, HubOption.Create(), quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, dataFolder, restartLimit, trustDigest,
             endsWithInput,
         };
-        foreach (var option in adapters.All.Concat(kvDisk.All).Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
+        foreach (var option in adapters.All.Concat(kvDisk.All).Concat(journal.All).Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -71,6 +72,7 @@ static class UpCommand
                 kvDisk.Read(parsed))
             {
                 GuardModel = filters.ModelOf(parsed),
+                Journal = journal.Read(parsed),
                 EndsWithInput = parsed.GetValue(endsWithInput),
             };
             return new UpRun(options, parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error).RunAsync(cancellation);
@@ -88,6 +90,9 @@ sealed record UpOptions(
 {
     /// <summary>The model of a guard that is to be started; null: none.</summary>
     public string? GuardModel { get; init; }
+
+    /// <summary>Where all workers together keep what they send on; null: nowhere.</summary>
+    public ActivationJournalPlace? Journal { get; init; }
 
     /// <summary>It ends when its stdin does.</summary>
     public bool EndsWithInput { get; init; }

@@ -47,6 +47,7 @@ static class WorkerCommand
         var quantize = QuantizeOption.Create();
         var trustDigest = TrustDigestOption();
         var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the worker stops; a folder of this worker's own");
+        var journal = new ActivationJournalOptions();
         var name = new Option<string>("--name")
         {
             HelpName = "NAME",
@@ -76,7 +77,7 @@ static class WorkerCommand
             joinToken, insecure, orphanTimeout, reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
-        foreach (var option in kvDisk.All.Concat(tls.All)) command.Add(option);
+        foreach (var option in kvDisk.All.Concat(journal.All).Concat(tls.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new WorkerOptions
             {
@@ -90,6 +91,8 @@ static class WorkerCommand
                 ProfileFolder = parsed.GetValue(profiles),
                 KvDiskFolder = kvDisk.Read(parsed)?.Folder,
                 KvDiskBytes = kvDisk.Read(parsed)?.Bytes,
+                JournalFolder = journal.Read(parsed)?.Folder,
+                JournalBytes = journal.Read(parsed)?.Bytes,
                 MemoryBytes = parsed.GetValue(memory),
                 ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
                 TrustDigest = parsed.GetValue(trustDigest),

@@ -81,7 +81,8 @@ sealed class WorkerFleet : IAsyncDisposable
         {
             using var worker = WorkerProcess.Start(
                 name, _coordinator, _options.ThreadsPerWorker, _memory, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink,
-                trustDigest: _options.TrustDigest, kvDisk: _options.KvDisk?.Of(name, _options.Coordinator.Workers));
+                trustDigest: _options.TrustDigest, kvDisk: _options.KvDisk?.Of(name, _options.Coordinator.Workers),
+                journal: _options.Journal?.Of(_options.Coordinator.Workers));
             var started = Stopwatch.GetTimestamp();
             var exit = worker.WaitForExitAsync();
             if (await Task.WhenAny(exit, IsCancelledWithinAsync(_closing.Token, Timeout.InfiniteTimeSpan)) != exit)

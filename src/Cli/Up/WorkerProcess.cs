@@ -39,10 +39,11 @@ sealed class WorkerProcess : IDisposable
     /// <param name="trustDigest">See <see cref="WorkerOptions.TrustDigest"/>.</param>
     /// <param name="profiles">The folder of its measurements; null: the default folder.</param>
     /// <param name="kvDisk">Where it keeps KV blocks; null: nowhere.</param>
+    /// <param name="journal">Where it keeps what it sends on; null: nowhere.</param>
     /// <exception cref="CommandFailedException">The system does not start it.</exception>
     public static WorkerProcess Start(
         string name, Uri coordinator, int threads, long memory, Action<string> writeLine, PeerLinkPreference peerLink = PeerLinkPreference.Auto,
-        IReadOnlyList<int>? processors = null, string? profiles = null, bool trustDigest = false, KvDiskPlace? kvDisk = null)
+        IReadOnlyList<int>? processors = null, string? profiles = null, bool trustDigest = false, KvDiskPlace? kvDisk = null, ActivationJournalPlace? journal = null)
     {
         var link = peerLink.ToString().ToLowerInvariant();
         return Start(
@@ -50,7 +51,8 @@ sealed class WorkerProcess : IDisposable
             "worker", "--coordinator", coordinator.GetLeftPart(UriPartial.Authority), "--name", name, "--threads", $"{threads}", "--memory", $"{memory}",
             TensorOptions.PeerLinkName, link, .. profiles is null ? Array.Empty<string>() : [WorkerCommand.Profiles, profiles],
             .. trustDigest ? [WorkerCommand.TrustDigest] : Array.Empty<string>(),
-            .. kvDisk is null ? Array.Empty<string>() : [KvDiskOptions.FolderName, kvDisk.Folder, KvDiskOptions.SizeName, $"{kvDisk.Bytes}"], WorkerCommand.ExitWhenInputCloses, WorkerCommand.ExitWithParentThread,
+            .. kvDisk is null ? Array.Empty<string>() : [KvDiskOptions.FolderName, kvDisk.Folder, KvDiskOptions.SizeName, $"{kvDisk.Bytes}"],
+            .. journal?.ToArguments() ?? [], WorkerCommand.ExitWhenInputCloses, WorkerCommand.ExitWithParentThread,
         ], writeLine, processors);
     }
 

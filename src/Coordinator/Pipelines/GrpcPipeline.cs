@@ -101,7 +101,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             foreach (var history in StepMessages.HistoriesOf(step, ViewVersion, _firstLayers[^1])) SendToLastStage(history);
             var requests = StepMessages.Of(step, ViewVersion, pending.Id, _firstLayers);
             foreach (var stream in _streams)
-                if (stream.Worker.Stage < requests.Length) stream.Send(requests[stream.Worker.Stage]);
+                if (pending.HasPart(stream.Worker)) stream.Send(requests[stream.Worker.Stage - pending.FirstStage]);
             return pending.Returned;
         }
     }
@@ -149,7 +149,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     {
         lock (_lock)
             return Array.Find(_streams, stream => stream.Worker.Id == worker) is { } stream
-                ? _left.FirstOrDefault(step => step.Id > stream.DoneUpTo && step.LastStage >= stream.Worker.Stage)?.Step : null;
+                ? _left.FirstOrDefault(step => step.Id > stream.DoneUpTo && step.HasPart(stream.Worker))?.Step : null;
     }
 
     public async ValueTask DisposeAsync()
@@ -274,7 +274,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
                 _stepDeadline.Change(left, Timeout.InfiniteTimeSpan);
                 return;
             }
-            var late = (_streams.FirstOrDefault(stream => stream.DoneUpTo < oldest.Id) ?? _streams.First(stream => stream.Worker.Stage == oldest.LastStage)).Worker;
+            var late = (_streams.FirstOrDefault(stream => stream.DoneUpTo < oldest.Id && oldest.HasPart(stream.Worker)) ?? _streams.First(stream => stream.Worker.Stage == oldest.LastStage)).Worker;
             failure = late.Lost($"it has not answered step {oldest.Id} for {_options.Deadlines.Step.TotalSeconds:0.###} s");
         }
         Abort(failure);

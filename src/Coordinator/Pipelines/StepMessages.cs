@@ -2,6 +2,7 @@ using System.Buffers;
 using Google.Protobuf;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 using LlamaCluster.Text;
 using BlockCopy = LlamaCluster.Protos.BlockCopy;
@@ -67,9 +68,14 @@ static class StepMessages
     }
 
     /// <param name="stages">The first layer of each.</param>
-    /// <returns>One message per stage that the step goes through.</returns>
+    /// <returns>One message per stage that the step goes through. If that is not from the first on, the stage before has one too, and it comes first.</returns>
     public static StepRequest[] Of(ScheduledStep step, ulong viewVersion, ulong stepId, IReadOnlyList<int> stages)
     {
+        if (step.From > 0)
+        {
+            var own = stages.Index().Where(stage => stage.Item >= step.From && stage.Item < step.Depth);
+            return [ReplayOf(step, viewVersion, stepId), .. own.Select(stage => OfStage(step, viewVersion, stepId, stage.Item, stage.Index, stages.Count))];
+        }
         if (!step.IsForAllAlike)
             return [.. stages.Index().Where(stage => stage.Item < step.Depth).Select(stage => OfStage(step, viewVersion, stepId, stage.Item, stage.Index, stages.Count))];
 
@@ -89,6 +95,14 @@ static class StepMessages
         ScheduledChunk[] its = [.. step.Chunks.Where(chunk => chunk.Depth > firstLayer)];
         var isLast = stage == stages - 1;
         return MessageOf(step, viewVersion, stepId, ChunksOf(its, firstLayer, tokens: stage == 0 || isLast), its.Where(chunk => chunk.IsNewTo(firstLayer)), isLast);
+    }
+
+    static StepRequest ReplayOf(ScheduledStep step, ulong viewVersion, ulong stepId)
+    {
+        var replay = new Replay { ViewVersion = viewVersion, StepId = stepId };
+        foreach (var chunk in step.Chunks)
+            replay.Chunks.Add(new ReplayedChunk { First = chunk.Start % KvBlock.Positions, Count = chunk.Count, Blocks = { chunk.ReplayedBlocks } });
+        return new StepRequest { Replay = replay };
     }
 
     static StepRequest MessageOf(

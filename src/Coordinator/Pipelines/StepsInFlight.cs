@@ -30,7 +30,9 @@ sealed class StepsInFlight(IReadOnlyList<int> stages, TimeProvider time)
     {
         var lastStage = stages.Count - 1;
         while (stages[lastStage] >= step.Depth) lastStage--;
-        var added = new StepInFlight(++_lastStep, step, lastStage);
+        var firstStage = 0;
+        while (firstStage < lastStage && stages[firstStage + 1] <= step.From) firstStage++;
+        var added = new StepInFlight(++_lastStep, step, step.From > 0 ? firstStage - 1 : 0, lastStage);
         _steps.Add(added);
         SentAt(added.Id) = time.GetTimestamp();
         return added;
@@ -66,8 +68,9 @@ sealed class StepsInFlight(IReadOnlyList<int> stages, TimeProvider time)
 }
 
 /// <param name="id">Steps of a view count from 1, as its scheduler counts them.</param>
+/// <param name="firstStage">The first stage that it goes through, or the one before that sends rows of its journal.</param>
 /// <param name="lastStage">The last stage that it goes through.</param>
-sealed class StepInFlight(ulong id, ScheduledStep step, int lastStage)
+sealed class StepInFlight(ulong id, ScheduledStep step, int firstStage, int lastStage)
 {
     readonly TaskCompletionSource<StepReturn> _returned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -75,7 +78,11 @@ sealed class StepInFlight(ulong id, ScheduledStep step, int lastStage)
 
     public ScheduledStep Step => step;
 
+    public int FirstStage => firstStage;
+
     public int LastStage => lastStage;
+
+    public bool HasPart(StageWorker worker) => worker.Stage >= firstStage && worker.Stage <= lastStage;
 
     /// <summary>When the step became the oldest one under way, as a timestamp.</summary>
     public long OldestSince { get; set; }

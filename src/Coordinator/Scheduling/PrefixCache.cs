@@ -18,7 +18,7 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// </para>
 /// <para>
 /// Blocks that the view before left may lack their content in some layers (<see cref="KeptPrefixes"/>). A sequence that could begin with them takes them, and fills
-/// them in steps that go no deeper than that. Others find them as soon as such a step is scheduled, as any that is filled.
+/// them in steps that go through those layers only. Others find them as soon as such a step is scheduled, as any that is filled.
 /// </para>
 /// </summary>
 /// <param name="disk">What was computed before and is on disk; null: nothing is kept there.</param>
@@ -114,6 +114,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
         disk?.Use(run, run.PublishedBlocks);
         if (hasEnded) Sessions.End(run, run.PublishedBlocks);
         pool.Release(run.Blocks);
+        run.FillEnd = 0;
     }
 
     /// <summary>
@@ -142,7 +143,12 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
         var (most, rest) = Math.DivRem(run.Tokens.Count - 1, BlockSize);
         while (blocks.Count < most && pool.Find(run.Keys.Of((blocks.Count + 1) * BlockSize)) is { } block) blocks.Add(block);
         List<FullBlock>? lacking = null;
-        for (var next = blocks.Count; next < most && pool.FindLacking(run.Keys.Of((next + 1) * BlockSize)) is { } block; next++) (lacking ??= []).Add(block);
+        // They are filled together, so all from the same layer on.
+        for (var next = blocks.Count; next < most && pool.FindLacking(run.Keys.Of((next + 1) * BlockSize)) is { } block; next++)
+        {
+            if (lacking is [var first, ..] && first.Fill.From != block.Fill.From) break;
+            (lacking ??= []).Add(block);
+        }
         return new PrefixMatch(blocks, blocks.Count == most && rest > 0 ? pool.Find(run.Keys.Of(run.Tokens.Count)) : null) { Lacking = lacking ?? [] };
     }
 
@@ -186,8 +192,8 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
         }
         run.BlocksAnnounced = 0;
         run.Scheduled = match.Partial is null ? match.Blocks.Count * BlockSize : run.Tokens.Count - 1;
-        (run.FillEnd, run.FillDepth) = match.Lacking.Count == 0 ? (0, 0)
-            : ((match.Blocks.Count + match.Lacking.Count) * BlockSize, match.Lacking.Max(lacking => lacking.Fill.Depth));
+        (run.FillEnd, run.FillDepth, run.FillFrom) = match.Lacking.Count == 0 ? (0, 0, 0)
+            : ((match.Blocks.Count + match.Lacking.Count) * BlockSize, match.Lacking.Max(lacking => lacking.Fill.Depth), match.Lacking[0].Fill.From);
         run.Copy = match.Partial is { } from ? new BlockCopy(from, run.Blocks[match.Blocks.Count]) : null;
         run.CopiedFrom = match.Partial is { } origin ? (run.Keys.Of(run.Tokens.Count), origin) : null;
         return true;
@@ -196,7 +202,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
     void Publish(SequenceRun run, int end, ulong step)
     {
         var (key, block) = (run.Keys.Of(end), run.Blocks[(end - 1) / BlockSize]);
-        BlockFill? fill = end % BlockSize > 0 ? null : new BlockFill(step, run.DepthAt(end - 1));
+        BlockFill? fill = end % BlockSize > 0 ? null : new BlockFill(step, run.DepthAt(end - 1), run.FromAt(end - 1));
         if (pool.Publish(block, key, fill) && fill is not null) disk?.Fill(block, key);
         EndUnderWay(run, key);
     }
@@ -220,7 +226,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
 
 /// <summary>Positions of sequences that went on in another view, by how their KV came to be there.</summary>
 /// <param name="Kept">Nothing had to be computed.</param>
-/// <param name="Filled">Computed by the stages up to the last that lacked them.</param>
+/// <param name="Filled">Computed by the stages up to the last that lacked them, from the first or from a journal on.</param>
 /// <param name="Computed">By all stages.</param>
 public readonly record struct CarriedPositions(long Kept, long Filled, long Computed)
 {

@@ -42,8 +42,11 @@ public sealed record ScheduledStep(IReadOnlyList<ScheduledChunk> Chunks, IReadOn
     /// <summary>To be sent before this step, after the ends. Null: none.</summary>
     public BlockMoves? Moves { get; init; }
 
-    /// <summary>Layers that the step goes through, from the first on. Stages behind do not get it.</summary>
+    /// <summary>The layer that the step goes up to. Stages behind do not get it.</summary>
     public int Depth => Chunks[0].Depth;
+
+    /// <summary>The first layer that all of its chunks go through: a stage's first. If it is not the model's, the stage before sends rows of its journal.</summary>
+    public int From => Chunks[0].From;
 
     /// <summary>All stages run all of its chunks, and know the same sequences, as a rule.</summary>
     public bool IsForAllAlike
@@ -51,7 +54,7 @@ public sealed record ScheduledStep(IReadOnlyList<ScheduledChunk> Chunks, IReadOn
         get
         {
             for (var i = 0; i < Chunks.Count; i++)
-                if (Chunks[i] is not { Depth: ScheduledChunk.AllLayers, KnownDepth: 0 }) return false;
+                if (Chunks[i] is not { Depth: ScheduledChunk.AllLayers, From: 0, KnownDepth: 0 }) return false;
             return true;
         }
     }
@@ -68,19 +71,33 @@ public sealed record ScheduledChunk(
     public const int AllLayers = int.MaxValue;
 
     /// <summary>
-    /// Layers that the chunk goes through, from the first on. Where these are not all, the workers have what comes of it in the layers behind already.
+    /// The layer that the chunk goes up to. Where it does not go through all, the workers have what comes of it in the layers behind already.
     /// </summary>
     public int Depth { get; init; } = AllLayers;
 
-    /// <summary>The chunk is the sequence's first that goes deeper: stages that have no layer above it do not know the sequence yet. 0: it is not.</summary>
+    /// <summary>The first layer that the chunk goes through; in those before, the workers have what comes of it too.</summary>
+    public int From { get; init; }
+
+    /// <summary>The blocks that its positions stand in, where rows of a journal go in.</summary>
+    public IReadOnlyList<int> ReplayedBlocks { get; init; } = [];
+
+    /// <summary>
+    /// The chunk is the sequence's first that goes through all layers: stages from this layer on, or before <see cref="KnownFrom"/>, do not know the
+    /// sequence yet. 0: it is not.
+    /// </summary>
     public int KnownDepth { get; init; }
+
+    /// <inheritdoc cref="KnownDepth"/>
+    public int KnownFrom { get; init; }
 
     /// <summary>The sequence's blocks before <see cref="NewBlocks"/>, for those stages.</summary>
     public IReadOnlyList<int> KnownBlocks { get; init; } = [];
 
     /// <summary>Whether a stage hears of the sequence for the first time.</summary>
     /// <param name="firstLayer">The stage's.</param>
-    public bool IsNewTo(int firstLayer) => KnownDepth > 0 ? firstLayer >= KnownDepth : Introduces && firstLayer < Depth;
+    public bool IsNewTo(int firstLayer) => KnownDepth > 0
+        ? firstLayer >= KnownDepth || firstLayer < KnownFrom
+        : Introduces && firstLayer >= From && firstLayer < Depth;
 }
 
 /// <summary>What a step gave for one of its chunks.</summary>

@@ -76,11 +76,20 @@ public sealed class SequenceRun(Sequence sequence, PromptKeys prompt, ForcedText
     /// </summary>
     internal int FillEnd { get; set; }
 
-    /// <summary>Layers, from the first on, that those positions go through.</summary>
+    /// <summary>The layer that those positions go up to.</summary>
     internal int FillDepth { get; set; }
 
-    /// <summary>Layers that a position goes through.</summary>
+    /// <summary>The first layer that they go through; what goes into it is in a journal, if it is not the model's first.</summary>
+    internal int FillFrom { get; set; }
+
+    /// <summary>The layer that a position goes up to.</summary>
     internal int DepthAt(int position) => position < FillEnd ? FillDepth : ScheduledChunk.AllLayers;
+
+    /// <summary>The first layer that a position goes through.</summary>
+    internal int FromAt(int position) => position < FillEnd ? FillFrom : 0;
+
+    /// <summary>The same, of its next position.</summary>
+    internal int NextFrom => FromAt(Scheduled);
 
     /// <summary>The step that last had a chunk of it, by its number.</summary>
     internal ulong LastStep { get; set; }
@@ -113,7 +122,10 @@ public sealed class SequenceRun(Sequence sequence, PromptKeys prompt, ForcedText
             Introduces: !Announced)
         {
             Depth = DepthAt(start),
+            From = FromAt(start),
+            ReplayedBlocks = FromAt(start) > 0 ? Blocks.GetRange(start / KvBlock.Positions, KvBlock.CountFor(start + count) - start / KvBlock.Positions) : [],
             KnownDepth = goesDeeper ? FillDepth : 0,
+            KnownFrom = goesDeeper ? FillFrom : 0,
             KnownBlocks = goesDeeper ? Blocks.GetRange(0, BlocksAnnounced) : [],
         };
         Scheduled += count;

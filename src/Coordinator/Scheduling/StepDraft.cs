@@ -29,10 +29,12 @@ sealed class StepDraft(int maxBytes)
     public int Rows { get; private set; }
 
     /// <summary>
-    /// Whether a chunk can be added. The first always can: one sequence alone keeps the budget, since its facts, tokens and blocks are bounded.
+    /// Whether a chunk can be added. The first always can: one sequence alone keeps the budget, since its facts, tokens and blocks are bounded. Others go
+    /// through the layers from the same one on.
     /// </summary>
     /// <param name="newBlocks">At most.</param>
-    public bool HasRoomFor(SequenceRun run, int rows, int newBlocks) => IsEmpty || _bytes + BytesOf(run, rows, newBlocks) <= maxBytes;
+    public bool HasRoomFor(SequenceRun run, int rows, int newBlocks) =>
+        IsEmpty || (run.NextFrom == _chunks[0].From && _bytes + BytesOf(run, rows, newBlocks) <= maxBytes);
 
     public void Add(ScheduledChunk chunk)
     {

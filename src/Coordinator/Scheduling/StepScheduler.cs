@@ -15,6 +15,9 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// (<see cref="Drafter"/>), where that pays. A step ends early when its message to a worker would get too long.
 /// </para>
 /// <para>
+/// Positions that begin at a later layer, with rows of a journal, are in steps of their own. While there are such, every other step is one.
+/// </para>
+/// <para>
 /// A waiting sequence of a higher priority replaces running ones of a lower priority if there is no room for both; one of the same priority
 /// never does. Blocks of an ended sequence are free at once, even while a step with it is under way, because workers carry out steps and ends
 /// in the order they were sent. Who runs, and who gives way to whom, is kept in <see cref="RunningSequences"/>.
@@ -24,6 +27,7 @@ namespace LlamaCluster.Coordinator.Scheduling;
 public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, DiskTier? disk = null)
 {
     readonly RunningSequences _sequences = new(limits, pool, disk);
+    bool _replayed;   // the last step was one of a journal's rows
 
     public int StepsInFlight { get; private set; }
 
@@ -99,7 +103,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         var preemptions = Preemptions;
         var ahead = BeginAhead(step);
         var rowsAhead = step.Rows;
-        TakeStreams(step, ahead);
+        if (_replayed || FirstBegun() is not { NextFrom: > 0 }) TakeStreams(step, ahead);
         // A newcomer that got less than its whole prompt has had all rows there are for prompts.
         if (ahead is not { Unscheduled: > 0 }) TakePrompts(step, rowsAhead, mayBegin: Preemptions == preemptions);
         if (step.IsEmpty) return null;
@@ -108,6 +112,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         LastStep++;
         foreach (var chunk in step.Chunks) _sequences.Cache.Publish(chunk.Run, LastStep);
         StepsInFlight++;
+        _replayed = step.Chunks[0].From > 0;
         return step.ToStep(TakeEnded(), moves);
     }
 
@@ -218,6 +223,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
                 mayBegin = outcome != BeginOutcome.NoRoom;
                 if (outcome != BeginOutcome.Begun) continue;
                 next = first;
+                if (!step.HasRoomFor(next, rows, KvBlock.CountFor(next.Tokens.Count))) return;   // it begins at another layer, as is known only now
             }
             else if (next is null || !step.HasRoomFor(next, rows, next.Blocks.Count - next.BlocksAnnounced)) return;
             var count = Math.Min(rows, next.Ahead);

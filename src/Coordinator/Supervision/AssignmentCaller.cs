@@ -170,7 +170,7 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
         foreach (var layers in kept.Layers)
             foreach (var (block, isWhole) in new BitArray(layers.Whole.ToByteArray()).Cast<bool>().Index())
                 if (isWhole) from[block] = Math.Min(from[block], (int)layers.FirstLayer);
-        return new WorkerKeeps(new LayerRange((int)first, (int)(end - first)), steps, from);
+        return new WorkerKeeps(new LayerRange((int)first, (int)(end - first)), steps, from) { Journal = [.. new BitArray(kept.Journal.ToByteArray()).Cast<bool>()] };
     }
 
     static ShardProgress ProgressOf(StageWorker worker, LoadProgress progress) => new(

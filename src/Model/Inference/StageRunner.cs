@@ -25,6 +25,9 @@ public interface IStage : IDisposable
     /// <summary>[rows, D] activations of the last step for the next stage (the last stage has none), of the chunks that go on there. Valid until the next call.</summary>
     ReadOnlySpan<float> Output { get; }
 
+    /// <summary>The blocks of a sequence that the stage knows, in the order of positions. Valid until the next call.</summary>
+    ReadOnlySpan<int> BlocksOf(ulong sequenceId) => [];
+
     /// <summary>Forgets a sequence; its blocks may be given to another one from now on. Unknown ids are ignored.</summary>
     void End(ulong sequenceId);
 
@@ -141,6 +144,8 @@ public sealed class StageRunner : IStage, IKvBlocks
         _sequences.Finish();
         return Completed(step, samples);
     }
+
+    public ReadOnlySpan<int> BlocksOf(ulong sequenceId) => _sequences[sequenceId].Blocks;
 
     public void End(ulong sequenceId) => _sequences.End(sequenceId);
 

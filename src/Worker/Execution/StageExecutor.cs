@@ -1,3 +1,4 @@
+// Long because a view's thread is one story: what it is asked, what it answers, and how it ends.
 using System.Diagnostics;
 using System.Threading.Channels;
 using LlamaCluster.Cluster.Rpc;
@@ -34,6 +35,7 @@ sealed partial class StageExecutor : IAsyncDisposable
     readonly IStage _stage;
     readonly StageConnections _connections;
     readonly RanViews _before;
+    readonly ActivationJournal? _journal;
     readonly TimeSpan _timeout;
     readonly WorkerMetrics? _metrics;
     readonly ILogger _logger;
@@ -50,9 +52,10 @@ sealed partial class StageExecutor : IAsyncDisposable
     int _opened;
 
     StageExecutor(
-        ulong viewVersion, IStage stage, StageConnections connections, BlockMover? blocks, TimeSpan timeout, WorkerMetrics? metrics, RanViews before, ILogger logger)
+        ulong viewVersion, IStage stage, StageConnections connections, BlockMover? blocks, TimeSpan timeout, WorkerMetrics? metrics, RanViews before,
+        ActivationJournal? journal, ILogger logger)
     {
-        (_viewVersion, _stage, _connections, _before) = (viewVersion, stage, connections, before);
+        (_viewVersion, _stage, _connections, _before, _journal) = (viewVersion, stage, connections, before, journal);
         (_timeout, _metrics, _logger) = (timeout, metrics, logger);
         _spans = new StepSpans(viewVersion, connections.Stage, Group?.Shape.Rank ?? 0);
         foreach (var next in connections.Next) next.Failed += OnStreamFailed;
@@ -78,11 +81,12 @@ sealed partial class StageExecutor : IAsyncDisposable
     /// <param name="blocks">Of this stage; null: none are kept on disk.</param>
     /// <param name="metrics">Null: nothing is counted.</param>
     /// <param name="before">The views whose KV the stage goes on with; null: it has none from before.</param>
+    /// <param name="journal">Of what the stage sends on, and the executor's alone until its thread has ended; null: nothing of that is kept.</param>
     public static StageExecutor Start(
         ulong viewVersion, IStage stage, StageConnections connections, TimeSpan timeout, ILogger logger, BlockMover? blocks = null,
-        WorkerMetrics? metrics = null, RanViews? before = null)
+        WorkerMetrics? metrics = null, RanViews? before = null, ActivationJournal? journal = null)
     {
-        var executor = new StageExecutor(viewVersion, stage, connections, blocks, timeout, metrics, before ?? RanViews.None, logger);
+        var executor = new StageExecutor(viewVersion, stage, connections, blocks, timeout, metrics, before ?? RanViews.None, journal, logger);
         new Thread(executor.Work) { IsBackground = true, Name = $"stage of view {viewVersion}" }.Start();
         return executor;
     }
@@ -127,6 +131,7 @@ sealed partial class StageExecutor : IAsyncDisposable
     void Work()
     {
         while (_queue.TryTake(out var work)) Perform(work);
+        _journal?.End(_viewVersion, _lastRun);
         if (_stage.Keep() is { } blocks) _kept = new KeptKv(blocks, _before.Then(new RanView(_viewVersion, _lastRun), blocks.States.AreInherited));
         _stage.Dispose();
         _finished.SetResult();
@@ -138,12 +143,16 @@ sealed partial class StageExecutor : IAsyncDisposable
         {
             case StageWork.RunStep step when _ending is null: RunInScope(step); break;
             case StageWork.RunStep step: Answer(step.StepId, _ending); break;
+            case StageWork.Replay replay: Answer(replay.StepId, _ending ?? TryRun(replay.StepId, replay)); break;
             case StageWork.RefuseStep step: Answer(step.StepId, _ending ?? step.Failure); break;
             case StageWork.EndSequences ended when _ending is null:
                 foreach (var id in ended.SequenceIds) End(id);
                 break;
             case StageWork.MoveBlocks moves when _ending is null: Blocks!.Begin(moves); break;
-            case StageWork.PutBack read: Blocks!.PutBack(read, isOpen: _ending is null); break;
+            case StageWork.PutBack read:
+                Blocks!.PutBack(read, isOpen: _ending is null);
+                _journal?.Forget(read.Block);
+                break;
             case StageWork.EndRestore ended: Blocks!.End(ended.Of); break;
         }
     }
@@ -159,7 +168,7 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         _sequences.Begin(step);
         _spans.Begin(step.Requests);
-        if (TryRun(step) is not { } failure) return;
+        if (TryRun(step.StepId, step) is not { } failure) return;
         using var requests = _logger.BeginRequestScope(_sequences.RequestIds(step.Step));
         Answer(step.StepId, failure);
     }
@@ -174,13 +183,15 @@ sealed partial class StageExecutor : IAsyncDisposable
         if (failure.Reason != Reason.StaleView) End(failure);
     }
 
-    StepFailure? TryRun(StageWork.RunStep step)
+    /// <param name="work">A step that the stage runs, or one whose rows it has in its journal.</param>
+    StepFailure? TryRun(ulong stepId, StageWork work)
     {
-        if (step.StepId <= _lastStep) return new StepFailure(Reason.BadStep, $"step {step.StepId} came after step {_lastStep}");
-        _lastStep = step.StepId;
+        if (stepId <= _lastStep) return new StepFailure(Reason.BadStep, $"step {stepId} came after step {_lastStep}");
+        _lastStep = stepId;
+        var step = work as StageWork.RunStep;
         try
         {
-            return Run(step);
+            return step is null ? Send((StageWork.Replay)work) : Run(step);
         }
         catch (RankLostException e)
         {
@@ -188,9 +199,9 @@ sealed partial class StageExecutor : IAsyncDisposable
         }
         catch (Exception e)
         {
-            using var requests = _logger.BeginRequestScope(_sequences.RequestIds(step.Step));
-            LogStepBroke(e, step.StepId, _viewVersion);
-            return new StepFailure(Reason.Internal, $"{e.GetType().Name} in step {step.StepId}: see this worker's log");
+            using var requests = _logger.BeginRequestScope(step is null ? "" : _sequences.RequestIds(step.Step));
+            LogStepBroke(e, stepId, _viewVersion);
+            return new StepFailure(Reason.Internal, $"{e.GetType().Name} in step {stepId}: see this worker's log");
         }
     }
 
@@ -202,7 +213,11 @@ sealed partial class StageExecutor : IAsyncDisposable
         Group?.Exchange.BeginStep(step.StepId);
         var outcome = _stage.Run(step.Step);
         var computed = _sent = Stopwatch.GetTimestamp();
-        if (outcome is StepOutcome.Completed) _lastRun = step.StepId;
+        if (outcome is StepOutcome.Completed)
+        {
+            _journal?.Add(step.Step, _stage);   // also where the rows cannot be sent: the step counts as run
+            _lastRun = step.StepId;
+        }
         var timings = StepReplies.Timings(step.Rows, begun, arrived, computed, Group?.Exchange);
         var failure = outcome switch
         {
@@ -219,17 +234,42 @@ sealed partial class StageExecutor : IAsyncDisposable
     {
         foreach (var failure in outcome.Failures) Log(failure);
         var rows = step.Step.RowsBeyond(_stage.Shape.EndLayer);
-        foreach (var next in rows > 0 ? _connections.Next : [])
-        {
-            if (next.Post(step.StepId, rows, _stage.Output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
-            timings.ActivationBytes += (ulong)next.LastBytes;
-            _sent = Stopwatch.GetTimestamp();
-        }
+        if (rows > 0 && Post(step.StepId, rows, _stage.Output, timings) is { } lost) return lost;
         // Replied before the network's threads run: what they then find out about the streams comes after the answer.
         Reply(_stage.Shape.HasHead && (Group is null || Group.Shape.Rank == 0)
             ? StepReplies.Result(_viewVersion, step.StepId, outcome, timings)
             : StepReplies.Done(_viewVersion, step.StepId, timings));
         LetNetworkRun();
+        return null;
+    }
+
+    /// <summary>Sends rows of the journal to the next stage. Between two steps the stage's buffer is free for them.</summary>
+    StepFailure? Send(StageWork.Replay replay)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        var rows = _stage.Input(replay.Rows);
+        // A rank that feeds none of the next stage's has nothing to send.
+        if (_connections.Next.Count > 0)
+        {
+            if (_journal is null) return new StepFailure(Reason.BadStep, "rows of a journal are asked for, and there is none");
+            if (_journal.Read(replay.Chunks, rows) is { } problem) return new StepFailure(Reason.Internal, problem);
+        }
+        var timings = StepReplies.Timings(0, begun, Stopwatch.GetTimestamp(), Stopwatch.GetTimestamp(), null);
+        if (Post(replay.StepId, replay.Rows, rows, timings) is { } lost) return lost;
+        _lastRun = replay.StepId;
+        Reply(StepReplies.Done(_viewVersion, replay.StepId, timings));
+        LetNetworkRun();
+        return null;
+    }
+
+    StepFailure? Post(ulong stepId, int rows, ReadOnlySpan<float> output, Wire.StepTimings timings)
+    {
+        foreach (var next in _connections.Next)
+        {
+            if (next.Post(stepId, rows, output) is { } problem) return new StepFailure(Reason.PeerLost, problem);
+            timings.ActivationBytes += (ulong)next.LastBytes;
+            _sent = Stopwatch.GetTimestamp();
+        }
         return null;
     }
 

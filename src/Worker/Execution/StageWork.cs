@@ -18,6 +18,10 @@ abstract record StageWork
         public IReadOnlyList<SequenceRequest> Requests { get; init; } = [];
     }
 
+    /// <summary>A step that begins behind the stage: rows of its journal are sent in place of computed ones.</summary>
+    /// <param name="Rows">Of all chunks together; within the limits of the view.</param>
+    public sealed record Replay(ulong StepId, IReadOnlyList<ReplayedChunk> Chunks, int Rows) : StageWork;
+
     /// <summary>A step that cannot be run. It is answered when its turn comes.</summary>
     public sealed record RefuseStep(ulong StepId, StepFailure Failure) : StageWork;
 
@@ -36,6 +40,11 @@ abstract record StageWork
     /// <summary>No more of a restore will come.</summary>
     public sealed record EndRestore(Restore Of) : StageWork;
 }
+
+/// <summary>Consecutive positions of one sequence whose rows are sent again.</summary>
+/// <param name="First">Position within the first block.</param>
+/// <param name="Blocks">That they stand in.</param>
+readonly record struct ReplayedChunk(int First, int Count, IReadOnlyList<int> Blocks);
 
 /// <summary>The client's request that a sequence belongs to, for logs and traces.</summary>
 /// <param name="RequestId">"": not known.</param>

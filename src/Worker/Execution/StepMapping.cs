@@ -43,6 +43,23 @@ static class StepMapping
         };
     }
 
+    /// <param name="maxRows">The most positions that a step may bring in this view.</param>
+    /// <exception cref="InvalidMessageException">One line: which field, and what is wrong with it.</exception>
+    public static StageWork.Replay ToWork(this Wire.Replay replay, int maxRows)
+    {
+        Field.Count("chunks", replay.Chunks.Count, 1, maxRows);
+        long rows = 0;
+        foreach (var chunk in replay.Chunks)
+        {
+            Field.Count("first of a replayed chunk", chunk.First, 0, KvBlock.Positions - 1);
+            rows += Field.Count("count of a replayed chunk", chunk.Count, 1, maxRows);
+            var blocks = KvBlock.CountFor(chunk.First + chunk.Count);
+            Field.Count("blocks of a replayed chunk", chunk.Blocks.Count, blocks, blocks);
+        }
+        return new StageWork.Replay(
+            replay.StepId, [.. replay.Chunks.Select(chunk => new ReplayedChunk(chunk.First, chunk.Count, chunk.Blocks))], Field.Count("positions of all chunks", rows, 1, maxRows));
+    }
+
     /// <exception cref="InvalidMessageException">One line: which field, and what is wrong with it.</exception>
     public static StageWork.MoveBlocks ToWork(this Wire.BlockMoves moves)
     {

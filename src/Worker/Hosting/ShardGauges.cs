@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Protos;
+using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Loading;
 using LlamaCluster.Worker.Measuring;
 
@@ -15,12 +16,13 @@ sealed class ShardGauges : IDisposable
     readonly Meter _meter;
     readonly ShardKeeper _shards;
 
-    public ShardGauges(IMeterFactory meters, ShardKeeper shards, WorkerMemory memory)
+    public ShardGauges(IMeterFactory meters, ShardKeeper shards, WorkerMemory memory, ActivationJournal journal)
     {
         (_meter, _shards) = (meters.Create(WorkerMetrics.MeterName), shards);
         _meter.Gauge<long>(WorkerMetricTable.Resident, () => [new Measurement<long>(_shards.Status.ResidentBytes)]);
         _meter.Gauge<long>(WorkerMetricTable.KvSize, () => [new Measurement<long>(_shards.Current is { } held ? held.KvBlockCount * held.KvBlockBytes : 0)]);
         _meter.Gauge<long>(WorkerMetricTable.Memory, () => [new Measurement<long>(memory.Bytes)]);
+        _meter.Gauge<long>(WorkerMetricTable.JournalPositions, () => [new Measurement<long>(journal.Positions)]);
         _meter.Gauge(WorkerMetricTable.State, ReadStates);
         _meter.Gauge(WorkerMetricTable.Info, ReadInfo);
     }

@@ -4,6 +4,7 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Kernels;
 using LlamaCluster.Primitives;
+using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.KvTransfer;
 using LlamaCluster.Worker.Loading;
@@ -179,6 +180,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton<RemoteModels>()
         .AddSingleton<ModelSource>()
         .AddSingleton<BlockDisk>()
+        .AddSingleton<ActivationJournal>()
         .AddSingleton<ShardLoader>()
         .AddSingleton<KvFetcher>()
         .AddSingleton<ShardKeeper>();
@@ -191,6 +193,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
             if (_bound is null) await StartAsync(cancellation);
             TellCaches();
             if (Service<BlockDisk>() is { IsOn: true } disk) disk.Open();
+            if (Service<ActivationJournal>() is { IsOn: true } journal) journal.Open();
             return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
         }
         catch (Exception e) when (e is IOException or ModelFormatException)

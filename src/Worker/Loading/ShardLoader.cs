@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Kernels.Attention;
@@ -25,7 +26,7 @@ namespace LlamaCluster.Worker.Loading;
 /// <summary>Carries out an order: finds the weights, packs them, and starts the stage.</summary>
 sealed partial class ShardLoader(
     ModelSource source, IModelLoader model, PeerChannels channels, ClusterOwner owner, RankCaller caller, WorkerOptions options, WorkerMemory memory,
-    BlockDisk disk, ILogger<ShardLoader> logger, WorkerMetrics? metrics = null)
+    BlockDisk disk, ActivationJournal journal, ILogger<ShardLoader> logger, WorkerMetrics? metrics = null)
 {
     /// <summary>How often a shard is loaded again because entries of the cache turned out to be damaged.</summary>
     const int Mendings = 3;
@@ -98,7 +99,7 @@ sealed partial class ShardLoader(
         var shape = Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage);
         var stageOptions = OptionsOf(order);
         var blockBytes = held.Weights.BytesPerBlock(stageOptions);
-        var taken = held.Weights.Bytes + held.Weights.BufferBytes(stageOptions) + LinkBytes(order, shape) + DiskBytes(blockBytes)
+        var taken = held.Weights.Bytes + held.Weights.BufferBytes(stageOptions) + LinkBytes(order, shape) + DiskBytes(blockBytes) + JournalBytes(order, shape)
             + AdapterLoader.BytesOf(order, held.Weights.Config, held.Ranges);
         var (blocks, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, blockBytes, order.KvBlockCount, order.MaxSequenceLength);
         if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
@@ -110,10 +111,14 @@ sealed partial class ShardLoader(
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
         var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout));
         var connections = new StageConnections(inbox, group, [.. next]) { Stage = order.Assignment.Stage };
-        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, connections, timeout, logger, MoverOf(order, stage), metrics, before);
+        var keeps = stage.TakenOver is { } states ? before?.ToMessage(states) : null;
+        var own = journal.IsOn && order.Next.Any() ? journal : null;
+        own?.Begin(order.Shape, shape.HiddenSize, blocks, order.MaxStepRows, before);
+        if (own is not null && keeps is not null) keeps.Journal = UnsafeByteOperations.UnsafeWrap(own.WholeOf(stage.TakenOver!));
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, connections, timeout, logger, MoverOf(order, stage), metrics, before, own);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
-        return new HeldShard(order, held, executor, blocks, blockBytes, resident) { Kept = stage.TakenOver is { } states ? before?.ToMessage(states) : null };
+        return new HeldShard(order, held, executor, blocks, blockBytes, resident) { Kept = keeps };
     }
 
     /// <summary>Null where no blocks are kept on disk, or what is there cannot be used: the shard works without.</summary>
@@ -130,6 +135,9 @@ sealed partial class ShardLoader(
             return null;
         }
     }
+
+    long JournalBytes(LoadOrder order, ActivationShape shape) =>
+        journal.IsOn && order.Next.Any() ? ActivationJournal.BufferBytes((long)order.MaxStepRows * shape.HiddenSize * sizeof(float)) : 0;
 
     long DiskBytes(long blockBytes) => disk.IsOn ? BlockMover.BufferBytes(blockBytes) : 0;
 
@@ -211,7 +219,7 @@ sealed partial class ShardLoader(
     {
         var needed = model.MemoryOf(weights, order.Shape, slice, OptionsOf(order));
         var taken = needed.Weights + needed.Buffers + LinkBytes(order, Activations(order, weights.Config.HiddenSize, order.Assignment.Stage))
-            + DiskBytes(needed.KvBlock) + AdapterLoader.BytesOf(order, weights.Config, slice);
+            + DiskBytes(needed.KvBlock) + JournalBytes(order, Activations(order, weights.Config.HiddenSize, order.Assignment.Stage)) + AdapterLoader.BytesOf(order, weights.Config, slice);
         var (blocks, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, needed.KvBlock, order.KvBlockCount, order.MaxSequenceLength);
         return problem is null ? (blocks, memory.Bytes - taken - blocks * needed.KvBlock) : throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
     }

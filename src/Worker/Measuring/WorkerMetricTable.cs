@@ -23,6 +23,10 @@ public static class WorkerMetricTable
         "llamacluster.shard.activations.sent", Counter, "By", "Activations given to the streams to the next stage.");
     public static readonly MetricDefinition SyncSent = new(
         "llamacluster.shard.tensor_sync.sent", Counter, "By", "What was sent to the other ranks of the stage.");
+    public static readonly MetricDefinition JournalWritten = new(
+        "llamacluster.shard.journal.written", Counter, "By", "Activations written to the journal (--activation-journal).");
+    public static readonly MetricDefinition JournalPositions = new(
+        "llamacluster.shard.journal.positions", Gauge, "{token}", "KV positions whose activations the journal holds, for the case that the next stage is lost.");
     public static readonly MetricDefinition Resident = new(
         "llamacluster.shard.resident", Gauge, "By", "Weights, KV cache and buffers that the worker holds; while it loads, the weights so far.");
     public static readonly MetricDefinition KvSize = new("llamacluster.shard.kv.size", Gauge, "By", "The KV cache of the shard.");
@@ -36,7 +40,7 @@ public static class WorkerMetricTable
 
     /// <summary>In the order of the reference.</summary>
     public static IReadOnlyList<MetricDefinition> All { get; } =
-        [Steps, Rows, Failures, Compute, Wait, Sync, Send, ActivationsSent, SyncSent, Resident, KvSize, Memory, State, Info];
+        [Steps, Rows, Failures, Compute, Wait, Sync, Send, ActivationsSent, SyncSent, JournalWritten, JournalPositions, Resident, KvSize, Memory, State, Info];
 
     static MetricDefinition Part(string name, string meaning) => new(name, Histogram, "s", meaning) { Boundaries = MetricBoundaries.Steps };
 }

@@ -27,6 +27,7 @@ public sealed class WorkerMetrics : IDisposable
     readonly Histogram<double> _send;
     readonly Total _activationsSent;
     readonly Total _syncSent;
+    readonly Total _journalWritten;
 
     public WorkerMetrics(IMeterFactory meters)
     {
@@ -41,6 +42,7 @@ public sealed class WorkerMetrics : IDisposable
         _send = _meter.Histogram<double>(WorkerMetricTable.Send);
         _activationsSent = new TotalCounter(_meter, WorkerMetricTable.ActivationsSent).Of();
         _syncSent = new TotalCounter(_meter, WorkerMetricTable.SyncSent).Of();
+        _journalWritten = new TotalCounter(_meter, WorkerMetricTable.JournalWritten).Of();
     }
 
     /// <param name="timings">As the coordinator gets them.</param>
@@ -56,6 +58,8 @@ public sealed class WorkerMetrics : IDisposable
         _activationsSent.Add((long)timings.ActivationBytes);
         _syncSent.Add((long)timings.SyncBytes);
     }
+
+    internal void JournalWritten(long bytes) => _journalWritten.Add(bytes);
 
     internal void StepFailed(Reason reason) => _failures[reason].Add(1);
 

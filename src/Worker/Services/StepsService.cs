@@ -110,6 +110,7 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
             switch (requests.Current)
             {
                 case { Step: { } step }: await shard.Executor.SubmitAsync(ToWork(step, shard, histories, grammars), cancellation); break;
+                case { Replay: { } replay }: await shard.Executor.SubmitAsync(ToWork(replay, shard), cancellation); break;
                 case { History: { } part } when part.ViewVersion == view: histories.Add(part); break;
                 case { History: { } part }: LogStaleEnd(part.ViewVersion, view); break;
                 case { Vocabulary: { } part } when part.ViewVersion == view: grammars.Add(part); break;
@@ -123,7 +124,7 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
                 case { Moves: { } moves } when moves.ViewVersion == view && shard.Executor.Blocks is not null:
                     await shard.Executor.SubmitAsync(moves.ToWork(), cancellation);
                     break;
-                default: throw new InvalidMessageException("a request of an open Run stream must be a step, ended, or moves where blocks are kept on disk");
+                default: throw new InvalidMessageException("a request of an open Run stream must be a step, replay, ended, or moves where blocks are kept on disk");
             }
     }
 
@@ -141,17 +142,22 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         }
     }
 
-    static StageWork ToWork(Wire.StepPlan step, HeldShard shard, HistoryParts histories, SequenceGrammars grammars)
+    static StageWork ToWork(Wire.StepPlan step, HeldShard shard, HistoryParts histories, SequenceGrammars grammars) => OfView(
+        shard, step.ViewVersion, step.StepId, () => step.ToWork(shard.Order.MaxStepRows, shard.Model.Weights.Config.VocabularySize, histories, grammars));
+
+    static StageWork ToWork(Wire.Replay replay, HeldShard shard) => OfView(shard, replay.ViewVersion, replay.StepId, () => replay.ToWork(shard.Order.MaxStepRows));
+
+    static StageWork OfView(HeldShard shard, ulong asked, ulong stepId, Func<StageWork> read)
     {
-        var order = shard.Order;
-        if (step.ViewVersion != order.Plan.ViewVersion) return new StageWork.RefuseStep(step.StepId, Stale(step.ViewVersion, order.Plan.ViewVersion));
+        var view = shard.Order.Plan.ViewVersion;
+        if (asked != view) return new StageWork.RefuseStep(stepId, Stale(asked, view));
         try
         {
-            return step.ToWork(order.MaxStepRows, shard.Model.Weights.Config.VocabularySize, histories, grammars);
+            return read();
         }
         catch (InvalidMessageException e)
         {
-            return new StageWork.RefuseStep(step.StepId, new StepFailure(Reason.BadStep, e.Message));
+            return new StageWork.RefuseStep(stepId, new StepFailure(Reason.BadStep, e.Message));
         }
     }
 

@@ -16,6 +16,9 @@ sealed record ScheduleCounts(int Kills, int Freezes, int Cuts, int Leaves, int R
 {
     /// <summary>How the KV of positions came to be there that were known in an earlier view.</summary>
     public required SimPositions Positions { get; init; }
+
+    /// <summary>Rows of journals that were sent in place of computed ones.</summary>
+    public required int Replayed { get; init; }
 }
 
 /// <summary>
@@ -71,7 +74,7 @@ sealed class Schedule
         var counts = new ScheduleCounts(
             schedule._kills, schedule._freezes, schedule._cuts, schedule._leaves, schedule._restarts, schedule._requests,
             (schedule._cluster.Coordinator?.Status.ViewVersion ?? 0) % ClusterOwnership.ViewsPerEpoch)
-        { Positions = schedule._cluster.Positions };
+        { Positions = schedule._cluster.Positions, Replayed = schedule._cluster.Replayed };
         return new ScheduleReport(seed, [.. simulator.Problems], simulator.Trace, simulator.Events, TimeSpan.FromTicks(simulator.Now), counts);
     }
 
@@ -113,6 +116,7 @@ sealed class Schedule
             LoadTime: _random.Time(TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(isSlow ? 5 : 0.5)), KvBlocks)
         {
             LoadFailures = _random.Chance(0.2) ? 0.05 : 0,
+            HasJournal = _random.Chance(0.6),
         };
     }
 

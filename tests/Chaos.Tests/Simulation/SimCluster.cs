@@ -27,6 +27,9 @@ sealed class SimCluster(Simulator simulator, SimNetwork network, SimModel model,
     /// <summary>What workers say that they keep.</summary>
     public KvClaim Claim { get; init; }
 
+    /// <summary>Rows of journals that were sent in place of computed ones.</summary>
+    public int Replayed { get; set; }
+
     public SimChecks Checks { get; } = new(simulator, options.Deadlines);
 
     public IReadOnlyList<SimWorker> Workers => _workers;

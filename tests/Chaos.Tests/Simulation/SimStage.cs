@@ -74,6 +74,9 @@ sealed class SimStage
         return new StepOutcome.Completed(samples);
     }
 
+    /// <summary>Where positions of a sequence that it knows stand in a layer.</summary>
+    public int SlotOf(ulong sequence, int position) => Slot(_table[sequence].Blocks, position);
+
     public void End(ulong sequence)
     {
         _table.End(sequence);

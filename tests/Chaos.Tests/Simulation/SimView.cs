@@ -1,3 +1,5 @@
+// Long because it is a worker's part of a view from its first message to its last.
+using Google.Protobuf;
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Inference;
@@ -29,14 +31,16 @@ sealed class SimView
     TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly List<AsyncDuplexStreamingCall<SimFrame, SimFrame>> _next = [];
     readonly RanViews _before;
+    readonly SimJournal? _journal;
     (Reason Reason, string Message)? _ending;
     ulong _lastStep, _lastRun, _lastReceived;
     bool _opened;
 
     /// <param name="kept">KV of earlier views, in layers of the shard, and which views' it is; null: none.</param>
-    public SimView(SimCluster cluster, SimWorker worker, LoadOrder order, int kvBlocks, SimKept? kept, RanViews before)
+    /// <param name="journal">The worker's; null: it has none.</param>
+    public SimView(SimCluster cluster, SimWorker worker, LoadOrder order, int kvBlocks, SimKept? kept, RanViews before, SimJournal? journal)
     {
-        (_cluster, _worker, Order, _before) = (cluster, worker, order, before);
+        (_cluster, _worker, Order, _before, _journal) = (cluster, worker, order, before, order.Next.Any() ? journal : null);
         Ranks = new SimRanks(this, worker);
         KvBlocks = Math.Min(kvBlocks, order.KvBlockCount ?? int.MaxValue);
         _stage = new SimStage(cluster.Model, order.Shape, new StageOptions
@@ -45,12 +49,17 @@ sealed class SimView
             MaxStepRows = order.MaxStepRows,
             MaxSequenceLength = order.MaxSequenceLength,
         }, kept, cluster.Simulator.Random);
+        _journal?.Begin(order.Shape.EndLayer, KvBlocks, before);
     }
+
+    /// <summary>What the worker says of its journal when the view begins.</summary>
+    public ByteString JournalOf(KeptStates states) => _journal is null ? ByteString.Empty : ByteString.CopyFrom(_journal.WholeOf(states));
 
     /// <summary>What it says is left of it, and of which views that is. It has ended; null: nothing.</summary>
     public (SimKept Kept, RanViews Views)? Keep()
     {
         if (_stage.Keep() is not { } kept) return null;
+        _journal?.End(Version, _lastRun);
         if (_cluster.Claim == KvClaim.True) return (kept, Views(_lastRun));
         return (kept with { States = kept.States with { From = [.. kept.States.From.Select(_ => kept.States.FirstLayer)] } }, Views(_lastReceived));
 
@@ -141,6 +150,7 @@ sealed class SimView
                 else _queue.Enqueue(call.Requests.Current switch
                 {
                     { Step: { } step } => step.ToWork(Order.MaxStepRows, SimModel.Vocabulary, histories, grammars),
+                    { Replay: { } replay } => replay.ToWork(Order.MaxStepRows),
                     { Ended: { } ended } => new StageWork.EndSequences(ended.SequenceIds),
                     var other => throw new InvalidOperationException($"unknown request {other}"),
                 });
@@ -172,6 +182,7 @@ sealed class SimView
             if (!_queue.TryDequeue(out var work)) await ChangeAsync();
             else if (work is StageWork.EndSequences ended)
                 foreach (var id in ended.SequenceIds) _stage.End(id);
+            else if (work is StageWork.Replay replay) Send(replay);
             else await RunAsync((StageWork.RunStep)work);
         }
         // A view that has ended answers what still comes with the reason.
@@ -203,12 +214,28 @@ sealed class SimView
             _cluster.Simulator.Fail($"{_worker.Process.Name} refused step {work.StepId} of view {Version}: {refused.Reason}");
             return;
         }
+        _journal?.Add(work.Step, _stage, output);
         _lastRun = work.StepId;
         foreach (var next in output.Length > 0 ? _next : []) _ = next.RequestStream.WriteAsync(new SimFrame(Version, work.StepId, output));
         var timings = new Wire.StepTimings { Rows = (uint)work.Rows };
         Reply(Order.Shape.HasHead && Order.Assignment.Shard.Slice.Rank == 0
             ? StepReplies.Result(Version, work.StepId, (StepOutcome.Completed)outcome, timings)
             : StepReplies.Done(Version, work.StepId, timings));
+    }
+
+    /// <summary>Rows of the journal in place of computed ones.</summary>
+    void Send(StageWork.Replay replay)
+    {
+        // A rank that feeds none of the next stage's has nothing to send.
+        if ((Order.Next.Any() ? _journal?.Read(replay.Chunks) : []) is not { } rows)
+        {
+            _cluster.Simulator.Fail($"{_worker.Process.Name} is asked in view {Version} for rows that its journal does not have");
+            return;
+        }
+        _lastStep = _lastRun = replay.StepId;
+        _cluster.Replayed += rows.Length;
+        foreach (var next in _next) _ = next.RequestStream.WriteAsync(new SimFrame(Version, replay.StepId, rows));
+        Reply(StepReplies.Done(Version, replay.StepId, new Wire.StepTimings()));
     }
 
     /// <summary>A token of a prompt ends the worker, or fails the step.</summary>

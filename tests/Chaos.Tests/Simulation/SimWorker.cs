@@ -19,6 +19,9 @@ sealed record SimMachine(string Name, Uri Address, long MemoryBytes, TimeSpan St
 {
     /// <summary>How likely the loading of a shard fails.</summary>
     public double LoadFailures { get; init; }
+
+    /// <summary>Its worker keeps what it sends on.</summary>
+    public bool HasJournal { get; init; }
 }
 
 /// <summary>
@@ -32,6 +35,7 @@ sealed class SimWorker
     readonly SimCluster _cluster;
     readonly ClusterOwner _owner = new();
     readonly HashSet<int> _layers = [];   // whose weights are in memory
+    readonly SimJournal? _journal;
     CancellationTokenSource? _loading;
     SimLeft? _left;      // by the last view
     SimLeft? _offered;   // to other workers
@@ -43,6 +47,7 @@ sealed class SimWorker
     {
         (_cluster, Machine, Process) = (cluster, machine, process);
         Peers = cluster.Network.From(process);
+        _journal = machine.HasJournal ? new SimJournal() : null;
         var server = new SimServer(process);
         server.Serve<Wire.ConfirmRequest, Wire.ConfirmReply>("/llamacluster.v1.Identity/Confirm", ConfirmAsync);
         server.Serve<Wire.AssignRequest, Wire.LoadProgress>("/llamacluster.v1.Assignments/Assign", call => LoadAsync(call, isAssigned: true));
@@ -176,8 +181,9 @@ sealed class SimWorker
             {
                 loading.Token.ThrowIfCancellationRequested();
                 var kept = _left?.Kept;
-                View = new SimView(_cluster, this, order, Machine.KvBlocks, kept, kept is null ? RanViews.None : _left!.Views);
+                View = new SimView(_cluster, this, order, Machine.KvBlocks, kept, kept is null ? RanViews.None : _left!.Views, _journal);
                 if (kept is not null) ready.Kept = _left!.Views.ToMessage(kept.States);
+                if (kept is not null) ready.Kept.Journal = View.JournalOf(kept.States);
                 _left = null;
             }
             await call.Responses.WriteAsync(ready);

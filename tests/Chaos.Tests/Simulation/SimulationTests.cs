@@ -72,6 +72,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
         output.WriteLine($"{Sum(of => of.Cuts)} links cut, {Sum(of => of.Restarts)} coordinators killed or frozen");
         var (kept, filled, computed) = reports.Aggregate(default(SimPositions), (sum, report) => sum + report.Counts.Positions);
         output.WriteLine($"of positions known in an earlier view {kept} were kept, {filled} filled by some stages, {computed} computed by all");
+        output.WriteLine($"{Sum(of => of.Replayed)} rows came from journals");
     }
 
     static ulong? Number(string variable) =>

@@ -198,13 +198,85 @@ public sealed class FillTests
         Assert.Equal((0, 40, ScheduledChunk.AllLayers, true, 0), Facts(_scheduler.Schedule()!.Chunks[0]));
     }
 
-    /// <summary>A pool in which the first blocks of a prompt are whole, and the next ones lack the first layers.</summary>
-    void Begin(int[] prompt, int whole, int lacking, int depth = Depth, int blocks = 100)
+    /// <summary>The last stage lacks three blocks, and the one before has what it sent in a journal.</summary>
+    [Fact]
+    public void What_the_last_stage_lacks_is_filled_by_it_alone_from_a_journal()
+    {
+        var prompt = Prompt(100);
+        Begin(prompt, whole: 2, lacking: 3, ScheduledChunk.AllLayers, from: 8);
+        var run = Add(prompt, sampling: new SamplingOptions { PresencePenalty = 1 });
+
+        var fill = _scheduler.Schedule()!;
+        Assert.Equal((32, 48, ScheduledChunk.AllLayers, true, 0), Facts(Assert.Single(fill.Chunks)));
+        Assert.Equal(8, fill.From);
+        var messages = StepMessages.Of(fill, 1, 1, Stages);
+        Assert.Equal(2, messages.Length);
+        var replayed = Assert.Single(messages[0].Replay.Chunks);
+        Assert.Equal((0, 48), (replayed.First, replayed.Count));
+        Assert.Equal([2, 3, 4], replayed.Blocks);
+        var last = messages[1].Step;
+        Assert.Equal((1, 48, 32, 0u), (last.NewSequences.Count, last.Chunks[0].Tokens.Count, last.Chunks[0].Start, last.Chunks[0].Depth));
+        Assert.Equal([0, 1, 2, 3, 4], last.Chunks[0].NewBlocks);
+        Assert.Equal(prompt[..32], Assert.Single(StepMessages.HistoriesOf(fill, 1, Stages[^1])).History.Tokens);
+        Return(fill);
+
+        var rest = _scheduler.Schedule()!;
+        Assert.Equal((80, 20, ScheduledChunk.AllLayers, false, ScheduledChunk.AllLayers), Facts(rest.Chunks[0]));
+        messages = StepMessages.Of(rest, 1, 2, Stages);
+        Assert.Equal([1, 1, 0], messages.Select(message => message.Step.NewSequences.Count));
+        Assert.Equal([7, 7, 2], messages.Select(message => message.Step.Chunks[0].NewBlocks.Count));
+        Assert.Empty(StepMessages.HistoriesOf(rest, 1, Stages[^1]));
+        Return(rest);
+        Assert.Equal(101, run.Tokens.Count);
+    }
+
+    [Fact]
+    public void Rows_of_a_journal_and_streams_take_turns()
+    {
+        var prompt = Prompt(1000);
+        Begin(prompt, whole: 0, lacking: 62, ScheduledChunk.AllLayers, from: 4);
+        Add(Prompt(5, kind: 1), maxTokens: 100);
+        Return(_scheduler.Schedule()!);
+        Add(prompt, maxTokens: 1);
+        List<int> from = [];
+        for (var i = 0; i < 8; i++)
+        {
+            var step = _scheduler.Schedule()!;
+            from.Add(step.From);
+            Return(step);
+            SchedulerInvariants.Check(_scheduler);
+        }
+        Assert.Equal([0, 4, 0, 4, 0, 4, 0, 4], from);
+    }
+
+    /// <summary>What begins at another layer is not filled with it.</summary>
+    [Fact]
+    public void One_fill_begins_at_one_layer()
+    {
+        var prompt = Prompt(100);
+        var keys = new PromptKeys(PrefixCacheKey.Root(TestSequence.Digest, ""), prompt);
+        keys.Compute();
+        Begin(prompt, whole: 0, lacking: 1);
+        BlockFill[] fills = [BlockFill.Lacking(8, 4), BlockFill.Lacking(8, 4), BlockFill.Lacking(4)];
+        _pool = new KvBlockPool(100, [.. fills.Select((fill, block) => new FullBlock(block, keys.Ends[block + 1], fill))]);
+        _scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 1 }, _pool);
+        Add(prompt);
+        var fill = _scheduler.Schedule()!;
+        Assert.Equal((0, 32, 8, true, 0), Facts(fill.Chunks[0]));
+        Assert.Equal([true, false], StepMessages.Of(fill, 1, 1, Stages).Select(message => message.Replay is not null));
+        Return(fill);
+        var rest = _scheduler.Schedule()!;
+        Assert.Equal((32, 68, ScheduledChunk.AllLayers, false, 8), Facts(rest.Chunks[0]));
+        Assert.Equal([1, 0, 1], StepMessages.Of(rest, 1, 2, Stages).Select(message => message.Step.NewSequences.Count));
+    }
+
+    /// <summary>A pool in which the first blocks of a prompt are whole, and the next ones lack some layers.</summary>
+    void Begin(int[] prompt, int whole, int lacking, int depth = Depth, int blocks = 100, int from = 0)
     {
         var keys = new PromptKeys(PrefixCacheKey.Root(TestSequence.Digest, ""), prompt);
         keys.Compute();
         var kept = Enumerable.Range(0, whole + lacking)
-            .Select(block => new FullBlock(block, keys.Ends[block + 1], block < whole ? BlockFill.Before : BlockFill.Lacking(depth)));
+            .Select(block => new FullBlock(block, keys.Ends[block + 1], block < whole ? BlockFill.Before : BlockFill.Lacking(depth, from)));
         _pool = new KvBlockPool(blocks, [.. kept]);
         Assert.Equal(whole + lacking, _pool.Cached);
         _scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 1 }, _pool);

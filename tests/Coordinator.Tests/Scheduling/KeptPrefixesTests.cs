@@ -73,6 +73,53 @@ public sealed class KeptPrefixesTests
         Assert.Equal(expected, Of(stages));
     }
 
+    /// <summary>Block 0 only is in the journal of the stage before.</summary>
+    [Fact]
+    public void What_the_last_stage_lost_lacks_its_layers_if_the_stage_before_kept_what_it_sent()
+    {
+        StageKeeps Journal(ulong ran) => WithJournal(Has(4, 4, ran), 0);
+        Assert.Equal([(0, 8, ScheduledChunk.AllLayers)], Lacks(Has(0, 4, ran: 9), Journal(ran: 9), Lost(8, 4)));
+        Assert.Equal([(0, 8, ScheduledChunk.AllLayers)], Lacks(Has(0, 4, ran: 9), Journal(ran: 5), Lost(8, 4)));
+        Assert.Empty(Lacks(Has(0, 4, ran: 9), Journal(ran: 4), Lost(8, 4)));
+        Assert.Empty(Lacks(Lost(0, 4), Journal(ran: 9), Lost(8, 4)));
+        Assert.Empty(Lacks(Has(0, 4, ran: 9), WithJournal(Has(4, 4, ran: 9, view: View - 1), 0), Lost(8, 4)));
+        var moved = Journal(ran: 9) with { Layers = new LayerRange(4, 3) };   // it ends elsewhere now
+        Assert.Equal([(1, 4, ScheduledChunk.AllLayers)], Lacks(WithJournal(Has(0, 4, ran: 9), 1), moved, Lost(7, 5)));
+    }
+
+    [Fact]
+    public void The_last_journal_before_what_is_lacking_is_used()
+    {
+        var first = WithJournal(Has(0, 4, ran: 9), 0, 1);
+        Assert.Equal([(0, 4, 8), (1, 4, 8)], Lacks(first, Lost(4, 4), Has(8, 4, ran: 9)));
+        Assert.Equal([(0, 4, ScheduledChunk.AllLayers), (1, 4, ScheduledChunk.AllLayers)], Lacks(first, Has(4, 4, ran: 9), Lost(8, 4)));
+        Assert.Equal([(0, 8, ScheduledChunk.AllLayers), (1, 4, ScheduledChunk.AllLayers)], Lacks(first, WithJournal(Has(4, 4, ran: 9), 0), Lost(8, 4)));
+    }
+
+    /// <summary>As many ranks of a stage send something as the next one has.</summary>
+    [Fact]
+    public void All_ranks_that_send_must_have_a_journal()
+    {
+        var stage = new StageKeeps(new LayerRange(0, 8), [WithJournal(Has(0, 8, ran: 9), 0, 1).Ranks[0], Has(0, 8, ran: 9).Ranks[0]]);
+        Assert.Equal([(0, 8, ScheduledChunk.AllLayers), (1, 8, ScheduledChunk.AllLayers)], Lacks(stage, Lost(8, 4)));
+        Assert.Empty(Lacks(stage, new StageKeeps(new LayerRange(8, 4), [null, null])));
+    }
+
+    /// <summary>A view in which the last stage was to be filled from a journal ended before, or after, it was.</summary>
+    [Fact]
+    public void A_block_that_was_filled_from_a_journal_needs_the_step_only_behind_it()
+    {
+        KvBlockPool filled = new(4, [new FullBlock(0, Key(0), BlockFill.Lacking(ScheduledChunk.AllLayers, 8)), new FullBlock(1, Key(1), BlockFill.Lacking(ScheduledChunk.AllLayers, 8))]);
+        filled.Share(0);
+        filled.Publish(0, Key(0), new BlockFill(3, ScheduledChunk.AllLayers, 8));
+        (int, int, int)[] LacksAt(params StageKeeps[] stages) => Lacks(KeptPrefixes.Of(filled, View, stages, blocks: 4));
+        var middle = WithJournal(Has(4, 4, ran: 0), 0, 1);
+
+        Assert.Equal([(1, 8, ScheduledChunk.AllLayers), (0, 0, 0)], LacksAt(Has(0, 4, ran: 0), middle, Has(8, 4, ran: 3)));
+        Assert.Equal([(1, 8, ScheduledChunk.AllLayers), (0, 8, ScheduledChunk.AllLayers)], LacksAt(Has(0, 4, ran: 0), middle, Has(8, 4, ran: 2)));
+        Assert.Equal([(0, 0, 8)], LacksAt(Has(0, 4, ran: 0), Lost(4, 4), Has(8, 4, ran: 3)));
+    }
+
     [Fact]
     public void Blocks_that_the_next_view_does_not_have_are_lost()
     {
@@ -110,6 +157,14 @@ public sealed class KeptPrefixesTests
     (int Block, int Depth)[] Of(params StageKeeps[] stages) => Depths(KeptPrefixes.Of(_last, View, stages, blocks: 8));
 
     static (int Block, int Depth)[] Depths(IEnumerable<FullBlock> kept) => [.. kept.Select(full => (full.Block, full.Fill.IsLacking ? full.Fill.Depth : 0))];
+
+    static (int Block, int From, int Depth)[] Lacks(IEnumerable<FullBlock> kept) =>
+        [.. kept.Select(full => full.Fill.IsLacking ? (full.Block, full.Fill.From, full.Fill.Depth) : (full.Block, 0, 0))];
+
+    (int Block, int From, int Depth)[] Lacks(params StageKeeps[] stages) => Lacks(KeptPrefixes.Of(_last, View, stages, blocks: 8));
+
+    static StageKeeps WithJournal(StageKeeps stage, params int[] blocks) =>
+        stage with { Ranks = [.. stage.Ranks.Select(rank => rank! with { Journal = [.. Enumerable.Range(0, 8).Select(block => blocks.Contains(block))] })] };
 
     static StageKeeps Has(int first, int count, ulong ran, ulong view = View) => new(new LayerRange(first, count), [Keeps(first, count, ran, view)]);
 

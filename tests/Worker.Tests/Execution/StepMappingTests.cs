@@ -54,6 +54,36 @@ public class StepMappingTests
         Assert.Equal([new BlockCopy(6, 8)], work.Step.Copies);
     }
 
+    [Fact]
+    public void ToWork_Replay_ArrivesAtTheStage()
+    {
+        var work = new Wire.Replay { StepId = 4, Chunks = { new Wire.ReplayedChunk { First = 3, Count = 9, Blocks = { 8 } }, new Wire.ReplayedChunk { First = 15, Count = 1, Blocks = { 2 } } } }
+            .ToWork(MaxRows);
+        Assert.Equal((4UL, 10), (work.StepId, work.Rows));
+        Assert.Equal([(3, 9, 8), (15, 1, 2)], work.Chunks.Select(chunk => (chunk.First, chunk.Count, Assert.Single(chunk.Blocks))));
+    }
+
+    public static TheoryData<string, Action<Wire.Replay>> WrongReplays => new()
+    {
+        { "chunks", replay => replay.Chunks.Clear() },
+        { "first of a replayed chunk", replay => replay.Chunks[0].First = -1 },
+        { "first of a replayed chunk", replay => replay.Chunks[0].First = 16 },
+        { "count of a replayed chunk", replay => replay.Chunks[0].Count = 0 },
+        { "count of a replayed chunk", replay => replay.Chunks[0].Count = int.MaxValue },
+        { "blocks of a replayed chunk", replay => replay.Chunks[0].First = 14 },
+        { "blocks of a replayed chunk", replay => replay.Chunks[0].Blocks.Add(9) },
+        { "positions", replay => replay.Chunks.Add(new Wire.ReplayedChunk { Count = MaxRows, Blocks = { 9 } }) },
+    };
+
+    [Theory]
+    [MemberData(nameof(WrongReplays))]
+    public void ToWork_AnImpossibleReplay_IsRefusedByName(string field, Action<Wire.Replay> spoil)
+    {
+        var replay = new Wire.Replay { StepId = 1, Chunks = { new Wire.ReplayedChunk { First = 2, Count = 3, Blocks = { 8 } } } };
+        spoil(replay);
+        Assert.StartsWith(field, Assert.Throws<InvalidMessageException>(() => replay.ToWork(MaxRows)).Message);
+    }
+
     public static TheoryData<string, Action<Wire.StepPlan>> Wrong => new()
     {
         { "chunks", plan => plan.Chunks.Clear() },
