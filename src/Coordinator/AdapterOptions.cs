@@ -14,7 +14,13 @@ public sealed record AdapterOptions
     /// <summary>Names that clients ask for, and where the adapters are: GGUF files, or folders of the PEFT library. Default: none.</summary>
     public IReadOnlyList<(string Name, string Path)> Adapters { get; init; } = [];
 
-    /// <summary>The most adapters; 1 to 64, default 16.</summary>
+    /// <summary>Folders that adapters may be loaded from while the coordinator runs. Default: none, and none can be loaded or unloaded then.</summary>
+    public IReadOnlyList<string> Folders { get; init; } = [];
+
+    /// <summary>Adapters may be loaded and unloaded while the coordinator runs.</summary>
+    public bool MayChange => Folders.Count > 0;
+
+    /// <summary>The most adapters, those among them that are unloaded and still used; 1 to 64, default 16.</summary>
     public int MaxAdapters { get; init; } = 16;
 
     /// <summary>The greatest rank that an adapter may have; 1 to 1024, default 256.</summary>
@@ -25,10 +31,12 @@ public sealed record AdapterOptions
         Problem("--max-loras", MaxAdapters, 1, MostAdapters)
         ?? Problem("--max-lora-rank", MaxRank, 1, AdapterWeights.MostRank)
         ?? (Adapters.Count > MaxAdapters ? $"--lora names {Adapters.Count} adapters; --max-loras is {MaxAdapters}" : null)
-        ?? Adapters.Select(adapter => NameProblem(adapter.Name)).FirstOrDefault(problem => problem is not null);
+        ?? Folders.Where(folder => !Directory.Exists(folder)).Select(folder => $"--lora-dir {folder}: there is no such folder").FirstOrDefault()
+        ?? Adapters.Select(adapter => NameProblem("--lora", adapter.Name)).FirstOrDefault(problem => problem is not null);
 
-    static string? NameProblem(string name) =>
+    /// <param name="field">Where the name stands.</param>
+    internal static string? NameProblem(string field, string name) =>
         name.Length is 0 or > LongestName || name.Any(letter => char.IsControl(letter) || char.IsWhiteSpace(letter))
-            ? $"--lora: a name has 1 to {LongestName} letters, digits and signs, without spaces; '{Primitives.ErrorText.Show(name)}' has not"
+            ? $"{field}: a name has 1 to {LongestName} letters, digits and signs, without spaces; '{Primitives.ErrorText.Show(name)}' has not"
             : null;
 }

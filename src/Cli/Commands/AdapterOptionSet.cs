@@ -14,6 +14,12 @@ sealed class AdapterOptionSet
         Description = "an adapter (LoRA) that requests name as their model: a GGUF file, or a folder of the PEFT library; may stand several times",
     };
 
+    readonly Option<string[]> _folders = new("--lora-dir")
+    {
+        HelpName = "DIR",
+        Description = "adapters in this folder may be loaded, and any unloaded, while the cluster runs (/v1/load_lora_adapter); may stand several times",
+    };
+
     readonly Option<int> _most = new("--max-loras")
     {
         HelpName = "N",
@@ -28,12 +34,13 @@ sealed class AdapterOptionSet
         DefaultValueFactory = _ => Defaults.MaxRank,
     };
 
-    public IEnumerable<Option> All => [_adapters, _most, _rank];
+    public IEnumerable<Option> All => [_adapters, _folders, _most, _rank];
 
     /// <exception cref="InvalidOptionsException">An adapter has no name, or no path.</exception>
     public AdapterOptions Read(ParseResult parsed) => Defaults with
     {
         Adapters = [.. (parsed.GetValue(_adapters) ?? []).Select(Split)],
+        Folders = [.. parsed.GetValue(_folders) ?? []],
         MaxAdapters = parsed.GetValue(_most),
         MaxRank = parsed.GetValue(_rank),
     };

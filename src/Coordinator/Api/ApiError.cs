@@ -28,6 +28,10 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     public static ApiError UnknownModel(string asked, string served)
         => new(404, InvalidRequest, $"The model '{asked}' does not exist here; this cluster serves '{served}'.", "model", "model_not_found");
 
+    public static ApiError ModelGone(string message) => new(404, InvalidRequest, message, "model", "model_not_found");
+
+    public static ApiError NoAdapter(string param, string message) => new(404, InvalidRequest, message, param, "adapter_not_found");
+
     /// <param name="param">The field that names the response; null: the address does.</param>
     public static ApiError UnknownResponse(string id, string? param) => new(
         param is null ? 404 : 400, InvalidRequest,

@@ -177,6 +177,9 @@ public enum Refusal
 
     /// <summary>Its turn did not come in time: later it may.</summary>
     WaitedTooLong,
+
+    /// <summary>Its adapter has been unloaded.</summary>
+    NoAdapter,
 }
 
 /// <summary>The stations of a sequence, each counted from when it was submitted. Null: it never came so far.</summary>

@@ -1,4 +1,5 @@
 using System.Collections;
+using LlamaCluster.Coordinator.Weights;
 
 namespace LlamaCluster.Coordinator.Generation;
 
@@ -30,6 +31,9 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
     /// <summary>The most KV positions it can come to fill: the last token is sampled but never run.</summary>
     public int MaxPositions => (int)Math.Min(int.MaxValue, PromptLength + (long)Math.Max(0, Request.MaxTokens - 1));
 
+    /// <summary>Keeps its adapter; null: it uses none, or nobody keeps count. Whoever made it disposes of it.</summary>
+    internal AdapterUse? AdapterUse { get; init; }
+
     /// <summary>How many of the prompt's tokens had their KV when the sequence first began; null before.</summary>
     public int? CachedTokens { get; internal set; }
 
@@ -56,6 +60,7 @@ public sealed class Sequence(ulong id, SequenceRequest request, TimeProvider tim
 
     internal void Begin(long now)
     {
+        AdapterUse?.Begin();
         if (_begun is null) Trace?.Begin(now);
         _begun ??= now;
     }

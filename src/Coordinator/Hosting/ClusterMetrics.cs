@@ -8,6 +8,7 @@ using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Replicas;
 using LlamaCluster.Coordinator.Supervision;
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
 
@@ -26,7 +27,7 @@ sealed class ClusterMetrics : IDisposable
 
     public ClusterMetrics(
         IMeterFactory meters, CoordinatorMetrics metrics, Replica replica, Latest<ClusterStatus> status, LinkMeter links, ServedModel model,
-        EngineOptions engine)
+        EngineOptions engine, TimeProvider time)
     {
         (_meter, _metrics, _replica, _status, _engine) = (meters.Create(CoordinatorMetrics.MeterName), metrics, replica, status, engine);
         KeyValuePair<string, object?>[] served =
@@ -37,6 +38,7 @@ sealed class ClusterMetrics : IDisposable
         _meter.Gauge<int>(CoordinatorMetricTable.ModelInfo, () => [new Measurement<int>(1, served)]);
         _meter.Gauge<int>(CoordinatorMetricTable.Ready, () => [Of(_replica.Status.Ready ? 1 : 0)]);
         _meter.Gauge(CoordinatorMetricTable.CacheConfig, CacheConfig);
+        _meter.Gauge(CoordinatorMetricTable.Adapters, () => AdaptersOf(model.Adapters, time));
         _meter.Gauge(CoordinatorMetricTable.PredictedTokenTime, PredictedTokenTime);
         _meter.Gauge(CoordinatorMetricTable.StageInfo, () => _status.Value.Shards.Select(StageOf));
         _meter.Gauge(CoordinatorMetricTable.WorkerLoaded, () => _status.Value.Shards.Select(shard => OfWorker(shard, shard.BytesDone)));
@@ -63,6 +65,20 @@ sealed class ClusterMetrics : IDisposable
             ]),
         ]
         : None;
+
+    IEnumerable<Measurement<double>> AdaptersOf(AdapterRegistry adapters, TimeProvider time)
+    {
+        if (adapters.MaxRank == 0) return [];
+        var (running, waiting) = adapters.InUse();
+        return
+        [
+            new Measurement<double>(time.GetUtcNow().ToUnixTimeMilliseconds() / 1e3,
+            [
+                .. _metrics.LabelsOf(_replica.Name), new("max_lora", adapters.MaxAdapters.ToString(CultureInfo.InvariantCulture)),
+                new("running_lora_adapters", string.Join(',', running)), new("waiting_lora_adapters", string.Join(',', waiting)),
+            ]),
+        ];
+    }
 
     Measurement<int> StageOf(ShardProgress shard) => new(1,
     [

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Cluster.Telemetry;
+using LlamaCluster.Coordinator.Adapters;
 using LlamaCluster.Coordinator.Api.Auditing;
 using LlamaCluster.Coordinator.Api.Endpoints;
 using LlamaCluster.Coordinator.Api.Keys;
@@ -173,11 +174,15 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             .AddSingleton<LinkMeter>()
             .AddSingleton<MemberMetrics>()
             .AddSingleton<AssignmentCaller>()
+            .AddSingleton<ViewAdapters>()
+            .AddSingleton(options.Adapters)
+            .AddSingleton<AdapterChanges>()
             .AddSingleton<IViewStages, ViewStages>()
             .AddSingleton(provider => new AnswerForms(provider.GetRequiredService<GrammarCache>(), ModelOf(provider).Served.Tokenizer))
             .AddReplicas(options)
             .AddHostedService<ReplicaService>()
             .AddHostedService<ClusterSupervisor>()
+            .AddHostedService(provider => provider.GetRequiredService<AdapterChanges>())
             .AddHostedService<SessionSweep>()
             .AddHostedService<HashesAhead>()
             .AddOpenAiApi();
@@ -230,7 +235,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         rpc.MapGrpcService<WeightsService>();
         rpc.MapReplicas(options);
         rpc.MapClusterRpc(options.GrpcReflection);
-        app.MapGroup("").OnListeners(ListenerKind.Api).MapOpenAiApi().MapClusterObserving();
+        app.MapGroup("").OnListeners(ListenerKind.Api).MapOpenAiApi().MapClusterObserving().MapAdapterChanges();
         app.Lifetime.ApplicationStopping.Register(app.Services.GetRequiredService<Readiness>().Close);
     }
 

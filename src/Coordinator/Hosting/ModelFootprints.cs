@@ -1,4 +1,3 @@
-using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Quantization;
@@ -38,21 +37,6 @@ public static class ModelFootprints
             HiddenSize = config.HiddenSize,
             ContextLength = config.ContextLength,
             TiedEmbeddings = config.TiedEmbeddings,
-        };
-    }
-
-    /// <summary>The model with what adapters take on the workers that have its layers. A rank holds a part of it, and is reckoned with all.</summary>
-    public static ModelFootprint WithAdapters(ModelFootprint model, AdapterRegistry adapters)
-    {
-        if (adapters.All.IsEmpty) return model;
-        var bytes = adapters.All.SelectMany(adapter => adapter.Weights.Pairs).ToLookup(pair => pair.Target.Layer, pair => pair.A.Bytes + pair.B.Bytes);
-        LayerFootprint[] layers = [.. model.Layers.Select((layer, index) => layer with { NormBytes = layer.NormBytes + bytes[index].Sum() })];
-        return new ModelFootprint(model.Name, model.Split, layers, model.Embedding, model.Head, model.KvBlockBytes)
-        {
-            HiddenSize = model.HiddenSize,
-            ContextLength = model.ContextLength,
-            TiedEmbeddings = model.TiedEmbeddings,
-            LayersAreAlike = model.LayersAreAlike,
         };
     }
 

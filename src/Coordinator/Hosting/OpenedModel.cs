@@ -83,7 +83,7 @@ sealed class OpenedModel : IDisposable
         var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows)
             + StageMemory.AdapterBufferBytes(Weights.Files.Config, StageSlice.Whole(Weights.Files.Config), engine.MaxStepRows, Adapters.MaxRank);
         return new SupervisorOptions(
-            Identity, ModelFootprints.WithAdapters(ModelFootprints.Of(Weights.Files, engine.KvType), Adapters), ModelFiles.FullPath(options.ModelPath), options.Workers, options.MinWorkers,
+            Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.MinWorkers,
             options.TensorParallel, options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine,
             options.Deadlines)
         {

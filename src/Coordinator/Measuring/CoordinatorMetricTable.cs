@@ -100,6 +100,11 @@ public static class CoordinatorMetricTable
         "llamacluster.kv.config", Gauge, "", "1; the labels say how the KV cache is laid out.",
         [.. OfReplica, "block_size", "num_gpu_blocks", "cache_dtype", "enable_prefix_caching"])
     { Vllm = "vllm:cache_config_info", IsVllmOnly = true };
+    public static readonly MetricDefinition Adapters = new(
+        "llamacluster.adapters", Gauge, "", "The time in seconds since 1970; the labels name the adapters that sequences use which have begun, and which have not. Only where "
+        + "there are adapters.",
+        [.. OfReplica, "max_lora", "running_lora_adapters", "waiting_lora_adapters"])
+    { Vllm = "vllm:lora_requests_info", IsVllmOnly = true };
     public static readonly MetricDefinition PrefixQueries = new(
         "llamacluster.prefix_cache.queries", Counter, "{token}",
         "Known tokens of sequences that began and may share KV.", OfReplica)
@@ -206,7 +211,7 @@ public static class CoordinatorMetricTable
             DecodeDuration, PromptLength, AnswerLength,
         ]),
         ("Queue, KV cache, speculation",
-            [Running, Waiting, Preemptions, BlocksUsed, BlocksCached, BlocksFree, KvUsage, CacheConfig, PrefixQueries, PrefixHits, Drafted, Accepted]),
+            [Running, Waiting, Preemptions, BlocksUsed, BlocksCached, BlocksFree, KvUsage, CacheConfig, Adapters, PrefixQueries, PrefixHits, Drafted, Accepted]),
         ("Sessions and KV on disk", [Sessions, BlocksOnDisk, BlocksRestoring, BlocksSpilled, BlocksRestored]),
         ("Stages and their ranks", [StageRows, StageBusy, StageCompute, StageWait, StageSync, StageRoundTrip, SyncSent, ActivationsSent, StageInfo]),
         ("The cluster and its workers",

@@ -84,7 +84,7 @@ static class SequenceMessages
             var other => throw new InvalidMessageException($"finished is {other}"),
         }),
         GenerateReply.KindOneofCase.Refused => new SequenceEvent.Refused(
-            reply.Refused.Message.ReplaceLineEndings(" "), (Refusal)Field.Count("refused.why", reply.Refused.Why, 0, (int)Refusal.WaitedTooLong)),
+            reply.Refused.Message.ReplaceLineEndings(" "), (Refusal)Field.Count("refused.why", reply.Refused.Why, 0, (int)Refusal.NoAdapter)),
         GenerateReply.KindOneofCase.Failed => new SequenceEvent.Failed(reply.Failed.Message.ReplaceLineEndings(" "), reply.Failed.Retryable),
         _ => throw new InvalidMessageException("a reply without a kind"),
     };

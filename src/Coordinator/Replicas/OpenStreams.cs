@@ -40,6 +40,7 @@ sealed class OpenStreams(TimeSpan maxWait, TimeProvider time, Action wake) : IAs
     public bool TryClose(SequenceStream stream)
     {
         if (!Has(stream)) return false;
+        stream.AdapterUse?.Dispose();
         _behind.Remove(stream.Sequence!.Id);
         Forget(stream);
         return _open.Remove(stream.Sequence.Id);

@@ -3,6 +3,7 @@ using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Measuring;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using Microsoft.Extensions.Logging;
@@ -14,9 +15,10 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// pipeline after the other. This class is what others see of it, from any thread; each call is a message to the replica's loop.
 /// </summary>
 /// <param name="forms">Guesses what the forms of answers force; null: nobody does.</param>
+/// <param name="adapters">Keeps what sequences use; null: nobody keeps count.</param>
 public sealed class Replica(
     string name, EngineOptions options, ClusterDeadlines deadlines, ModelIdentity model, CoordinatorMetrics metrics, TimeProvider time, ILogger<Replica> logger,
-    AnswerForms? forms = null)
+    AnswerForms? forms = null, AdapterRegistry? adapters = null)
 {
     // Bounded by the open requests, the steps in flight and the views. The loop waits for nobody, so it is emptied at once.
     readonly Channel<LoopMessage> _inbox = Channel.CreateUnbounded<LoopMessage>(new UnboundedChannelOptions { SingleReader = true });
@@ -88,14 +90,18 @@ public sealed class Replica(
         Dictionary<(IReadOnlyList<int> Prompt, string Salt, SequenceAdapter? Adapter), PromptKeys> keys = [];   // lists are the same if they are the same object
         List<SequenceStream> streams = [];
         var submitted = time.GetTimestamp();
-        foreach (var request in requests)
+        AdapterUse?[] uses = [.. requests.Select(request => request.Adapter is { } adapter ? adapters?.TryUse(adapter.Digest) : null)];
+        var areThere = adapters is null || requests.Zip(uses).All(pair => pair.First.Adapter is null || pair.Second is not null);
+        foreach (var (request, use) in requests.Zip(uses))
         {
             var key = (request.Prompt, request.CacheSalt, request.Adapter);
             if (!keys.TryGetValue(key, out var its)) keys.Add(key, its = PromptKeys.Of(request, model.Digest + model.Files));
             var form = options.Speculate && request.Grammar is { } grammar ? forms?.Find(grammar) : null;
-            streams.Add(new SequenceStream(request, its, submitted, Wake) { Form = form });
+            streams.Add(new SequenceStream(request, its, submitted, Wake) { Form = form, AdapterUse = use });
         }
-        if (!_inbox.Writer.TryWrite(new LoopMessage.Submit(streams)))
+        if (!areThere)
+            foreach (var stream in streams) stream.Refuse("The model has been unloaded since the request came.", Refusal.NoAdapter);
+        else if (!_inbox.Writer.TryWrite(new LoopMessage.Submit(streams)))
             foreach (var stream in streams) stream.Refuse("the coordinator is stopping", Refusal.NotReady);
         return streams;
     }

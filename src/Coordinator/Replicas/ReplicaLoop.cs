@@ -207,7 +207,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         }
         foreach (var stream in streams)
         {
-            stream.Sequence = new Sequence(++_lastSequence, stream.Request, _time, stream.Submitted);
+            stream.Sequence = new Sequence(++_lastSequence, stream.Request, _time, stream.Submitted) { AdapterUse = stream.AdapterUse };
             stream.Sequence.Fit(scheduler.Pool.Positions);
             stream.BeginRun();
         }

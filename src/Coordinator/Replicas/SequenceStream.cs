@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Text.Grammars.Drafting;
 
 namespace LlamaCluster.Coordinator.Replicas;
@@ -32,6 +33,9 @@ sealed class SequenceStream(SequenceRequest request, PromptKeys keys, long submi
 
     /// <summary>The sequence in the scheduler that has it now; null before one has.</summary>
     public SequenceRun? Run { get; private set; }
+
+    /// <summary>Keeps the request's adapter until the stream ends, or nobody reads it; null: it has none, or nobody keeps count.</summary>
+    public AdapterUse? AdapterUse { get; init; }
 
     /// <summary>Begins to follow the form that the answer must have; null: there is none, or nothing is guessed.</summary>
     public Func<ForcedText>? Form { get; init; }
@@ -88,6 +92,7 @@ sealed class SequenceStream(SequenceRequest request, PromptKeys keys, long submi
 
     void EndWith(SequenceEvent last)
     {
+        AdapterUse?.Dispose();
         Write(last);
         _events.Writer.TryComplete();
     }

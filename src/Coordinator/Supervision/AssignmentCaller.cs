@@ -39,7 +39,10 @@ public abstract record LoadOutcome
 public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlocks, int MaxSequenceLength, EngineOptions Engine, TimeSpan StepTimeout, ulong Epoch)
 {
     /// <summary>What sequences may name; none by default.</summary>
-    public AdapterRegistry Adapters { get; init; } = AdapterRegistry.Empty;
+    public AdapterSet Adapters { get; init; } = AdapterRegistry.Empty.Now;
+
+    /// <summary>The greatest rank of any adapter that there may be while the view lasts; 0: there are none.</summary>
+    public int MaxAdapterRank { get; init; }
 
     /// <summary>What the workers of this view show each other.</summary>
     readonly PeerKey _viewKey = PeerKey.Create();
@@ -61,8 +64,8 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
         StepTimeoutMilliseconds = (uint)StepTimeout.TotalMilliseconds,
         Epoch = Epoch,
         ViewKey = _viewKey.ToMessage(),
-        MaxAdapterRank = (uint)Adapters.MaxRank,
-        Adapters = { Adapters.All.Select(adapter => adapter.ToMessage()) },
+        MaxAdapterRank = (uint)MaxAdapterRank,
+        Adapters = { Adapters.ToMessages() },
         KvSources = { Moves.SourcesOf(worker.Id) },
         KvBlocks = { Moves.SourcesOf(worker.Id).Any() ? Moves.Blocks.Ids : [] },
         KvBlocksAwaited = Moves.SourcesOf(worker.Id).Any() ? (uint)Moves.Blocks.Awaited : 0,
@@ -80,7 +83,7 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
         LoadRequest request, IReadOnlyList<StageWorker> workers, Action<ShardProgress> onProgress, CancellationToken cancellation)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var loads = workers.Select(worker => FollowAsync(worker, request.ToMessage(worker), prepares: false, onProgress, over.Token)).ToList();
+        var loads = workers.Select(worker => AssignAsync(worker, request.ToMessage(worker), onProgress, over.Token)).ToList();
         LoadOutcome outcome = new LoadOutcome.Loaded(request.KvBlocks);
         while (loads.Count > 0)
         {
@@ -96,28 +99,43 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
         return outcome;
     }
 
+    Task<LoadOutcome> AssignAsync(StageWorker worker, AssignRequest order, Action<ShardProgress> onProgress, CancellationToken cancellation) => FollowAsync(
+        worker, (client, headers, ends) => client.Assign(order, headers, cancellationToken: ends), onProgress, ready => Check(worker, order, ready), cancellation);
+
     /// <summary>Calls a worker that no view has to load its shard of a plan, for the case that the plan comes to be in force.</summary>
     /// <returns>Null when it has; else why not, in one line.</returns>
     public async Task<string?> PrepareAsync(LoadRequest request, StageWorker worker, CancellationToken cancellation)
     {
-        var outcome = await FollowAsync(worker, request.ToMessage(worker), prepares: true, _ => { }, cancellation);
+        var order = request.ToMessage(worker);
+        var outcome = await FollowAsync(worker, (client, headers, ends) => client.Prepare(order, headers, cancellationToken: ends), _ => { }, _ => new LoadOutcome.Loaded(0), cancellation);
         cancellation.ThrowIfCancellationRequested();
         return (outcome as LoadOutcome.Failed)?.Failure.Message;
     }
 
-    /// <param name="prepares">The worker loads the weights only.</param>
+    /// <summary>Calls workers of a view that runs, at the same time, to hold these adapters and no others.</summary>
+    /// <returns>The first failure; null: all of them have.</returns>
+    public async Task<PipelineFailure?> SetAdaptersAsync(
+        ulong viewVersion, ulong epoch, AdapterSet adapters, IReadOnlyList<StageWorker> workers, CancellationToken cancellation)
+    {
+        var request = new SetAdaptersRequest { ViewVersion = viewVersion, Epoch = epoch, Change = adapters.Version, Adapters = { adapters.ToMessages() } };
+        var outcomes = await Task.WhenAll(workers.Select(worker => FollowAsync(
+            worker, (client, headers, ends) => client.SetAdapters(request, headers, cancellationToken: ends), _ => { }, _ => new LoadOutcome.Loaded(0), cancellation)));
+        cancellation.ThrowIfCancellationRequested();
+        return outcomes.OfType<LoadOutcome.Failed>().FirstOrDefault()?.Failure;
+    }
+
+    /// <param name="begin">The call.</param>
+    /// <param name="check">What the worker's last word comes to.</param>
     async Task<LoadOutcome> FollowAsync(
-        StageWorker worker, AssignRequest request, bool prepares, Action<ShardProgress> onProgress, CancellationToken cancellation)
+        StageWorker worker, Func<Assignments.AssignmentsClient, Metadata, CancellationToken, AsyncServerStreamingCall<LoadProgress>> begin,
+        Action<ShardProgress> onProgress, Func<LoadProgress, LoadOutcome> check, CancellationToken cancellation)
     {
         using var silence = new CancellationTokenSource(deadlines.LoadSilence, time);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellation);
         using var connection = peers.Connect(worker.Assignment.Address);
         try
         {
-            var client = new Assignments.AssignmentsClient(connection.Calls);
-            using var call = prepares
-                ? client.Prepare(request, worker.Key.ToHeaders(), cancellationToken: ends.Token)
-                : client.Assign(request, worker.Key.ToHeaders(), cancellationToken: ends.Token);
+            using var call = begin(new Assignments.AssignmentsClient(connection.Calls), worker.Key.ToHeaders(), ends.Token);
             var phase = Phase.Unspecified;
             while (await call.ResponseStream.MoveNext(ends.Token))
             {
@@ -126,8 +144,7 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
                 if (progress.Phase != phase && progress.Phase != Phase.Opening) LogPhase(worker, progress.Phase, progress.Source, progress.BytesTotal);
                 phase = progress.Phase;
                 onProgress(ProgressOf(worker, progress));
-                if (phase == Phase.Ready && prepares) return new LoadOutcome.Loaded(0);
-                if (phase == Phase.Ready) return Check(worker, request, progress);
+                if (phase == Phase.Ready) return check(progress);
             }
             return new LoadOutcome.Failed(worker.Failed("it stopped loading without saying why"));
         }

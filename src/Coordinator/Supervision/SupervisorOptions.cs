@@ -29,11 +29,11 @@ public sealed record SupervisorOptions(
     /// <summary>What sequences may name as their adapters; none by default.</summary>
     public AdapterRegistry Adapters { get; init; } = AdapterRegistry.Empty;
 
-    /// <summary>Asks for a plan of these workers.</summary>
+    /// <summary>Asks for a plan of these workers, for the model with the adapters that there are now.</summary>
     public PlanRequest RequestFor(ulong viewVersion, IReadOnlyList<CandidateWorker> workers)
     {
         var leastKv = Math.Min(KvBlocks, KvBlock.CountFor(MinKvTokens));
-        return new PlanRequest(viewVersion, Model, Footprint, workers, TensorParallel, BufferBytes, KvBlocks, leastKv)
+        return new PlanRequest(viewVersion, Model, Adapters.AddTo(Footprint), workers, TensorParallel, BufferBytes, KvBlocks, leastKv)
         {
             Context = MaxSequenceLength,
             Objective = Objective,

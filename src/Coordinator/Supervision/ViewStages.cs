@@ -5,6 +5,7 @@ using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Replicas;
 using LlamaCluster.Coordinator.Scheduling;
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Planning.Profiles;
@@ -49,8 +50,8 @@ sealed record ViewEnd(string Reason, bool WasReady, bool NeedsOtherWorkers)
 /// <summary>The stages of a view on real workers.</summary>
 /// <param name="replica">The replica that the views are of.</param>
 public sealed class ViewStages(
-    SupervisorOptions options, SettledOwnership ownership, WorkerRegistry registry, Replica replica, LinkMeter links, AssignmentCaller assignments, IPeerConnector peers,
-    CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
+    SupervisorOptions options, SettledOwnership ownership, WorkerRegistry registry, Replica replica, LinkMeter links, AssignmentCaller assignments, ViewAdapters adapters,
+    IPeerConnector peers, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
 {
     public Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
         => links.MeasureAsync(members, cancellation);
@@ -64,13 +65,18 @@ public sealed class ViewStages(
         var workers = WorkersOf(planned, members);
         var board = new LoadingBoard(workers, report);
         var moves = last is null ? KvMoves.None : await MovesAsync(last, planned.Plan);
-        var outcome = await assignments.LoadAsync(RequestOf(planned) with { Moves = moves }, workers, board.Update, cancellation);
+        using var hold = options.Adapters.Hold();
+        var outcome = await assignments.LoadAsync(RequestOf(planned, hold) with { Moves = moves }, workers, board.Update, cancellation);
         if (outcome is LoadOutcome.Loaded { Moved: var moved }) metrics.KvMoved(replica.Name, moved.Blocks, moved.Missing, moved.Bytes);
-        return outcome;
+        return outcome is LoadOutcome.Loaded && await adapters.BeginAsync(planned.Plan.ViewVersion, workers, hold.Set.Version, cancellation) is { } failure
+            ? new LoadOutcome.Failed(failure) : outcome;
     }
 
-    public Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation) =>
-        assignments.PrepareAsync(RequestOf(planned), StageWorkerOf(planned.Plan.Find(member.Id)!, member), cancellation);
+    public async Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation)
+    {
+        using var hold = options.Adapters.Hold();
+        return await assignments.PrepareAsync(RequestOf(planned, hold), StageWorkerOf(planned.Plan.Find(member.Id)!, member), cancellation);
+    }
 
     public Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, LoadOutcome.Loaded loaded, CancellationToken cancellation)
     {
@@ -94,10 +100,12 @@ public sealed class ViewStages(
 
     static TimeSpan StepTimeOf(PlanOutcome.Planned planned) => ClusterDeadlines.OfSteps(planned.Pipeline.Prediction.FullStepSeconds);
 
-    LoadRequest RequestOf(PlanOutcome.Planned planned) => new(
+    /// <param name="hold">The adapters that the workers load beside their shards.</param>
+    LoadRequest RequestOf(PlanOutcome.Planned planned, AdapterHold hold) => new(
         planned.Plan, options.ModelPath, planned.KvBlocks, options.MaxSequenceLength, options.Engine, StepTimeOf(planned), ownership.Value.Epoch)
     {
-        Adapters = options.Adapters,
+        Adapters = hold.Set,
+        MaxAdapterRank = options.Adapters.MaxRank,
     };
 
     StageWorker[] WorkersOf(PlanOutcome.Planned planned, IReadOnlyList<Member> members)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using LlamaCluster.Kernels.Elementwise;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
 using LlamaCluster.Primitives;
@@ -10,7 +11,7 @@ namespace LlamaCluster.Kernels.Products;
 /// it is computed. One activation row takes four registers of weights at a time straight from memory; more rows meet, four at a time, a
 /// strip of weights that was brought to floats once.
 /// </summary>
-sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, IFewRowsProduct
+sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, ILowRankProduct
     where TFormat : IFloatFormat
     where TLanes : ILanes<V>
     where V : struct
@@ -19,6 +20,9 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, IFewRowsProduct
     const int Strip = 256;
 
     const int PrefetchBytes = 4096;
+
+    /// <summary>Of weights of few columns, which are read without a break: what memory gives in some hundred nanoseconds.</summary>
+    const int FarPrefetchBytes = 8192;
 
     static int LaneBytes => TLanes.Count * sizeof(float);
 
@@ -43,7 +47,7 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, IFewRowsProduct
     }
 
     /// <summary>
-    /// Outputs of few rows and one activation row over at most <see cref="IFewRowsProduct.Columns"/> columns: each is the sum, in ascending order, of four
+    /// Outputs of few rows and one activation row over at most <see cref="ILowRankProduct.Columns"/> columns: each is the sum, in ascending order, of four
     /// chains over 128 columns each. Chains of several pieces hide a multiply-add's latency where there are too few rows for that.
     /// </summary>
     public void RunFewRows(in ProductTask task)
@@ -53,11 +57,11 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, IFewRowsProduct
         {
             var weights = Weights(task, register);
             V total;
-            if (task.Columns == IFewRowsProduct.Columns) total = MultiplyPieces(weights, task.Floats);
+            if (task.Columns == ILowRankProduct.Columns) total = MultiplyPieces(weights, task.Floats);
             else
             {
                 total = MultiplyPiece(weights, task.Floats, 0, task.Columns);
-                for (var piece = 1; piece < IFewRowsProduct.Pieces; piece++) total = TLanes.AddSingle(total, MultiplyPiece(weights, task.Floats, piece, task.Columns));
+                for (var piece = 1; piece < ILowRankProduct.Pieces; piece++) total = TLanes.AddSingle(total, MultiplyPiece(weights, task.Floats, piece, task.Columns));
             }
             Store(task, 0, register, total);
         }
@@ -66,15 +70,16 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, IFewRowsProduct
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static V MultiplyPieces(byte* weights, float* x)
     {
-        const int Columns = IFewRowsProduct.PieceColumns;
+        const int Columns = ILowRankProduct.PieceColumns;
         var pieceBytes = (long)Columns * ColumnBytes;
+        var ahead = ILowRankProduct.Pieces * pieceBytes;   // the same place in the next columns: what is nearer is being read
         V total0 = default, total1 = default, total2 = default, total3 = default;
         for (var c = 0; c < Columns; c++, weights += ColumnBytes)
         {
-            total0 = AddColumn(total0, weights, TLanes.Spread(x + c));
-            total1 = AddColumn(total1, weights + pieceBytes, TLanes.Spread(x + c + Columns));
-            total2 = AddColumn(total2, weights + (2 * pieceBytes), TLanes.Spread(x + c + (2 * Columns)));
-            total3 = AddColumn(total3, weights + (3 * pieceBytes), TLanes.Spread(x + c + (3 * Columns)));
+            total0 = AddColumn(total0, weights, TLanes.Spread(x + c), ahead);
+            total1 = AddColumn(total1, weights + pieceBytes, TLanes.Spread(x + c + Columns), ahead);
+            total2 = AddColumn(total2, weights + (2 * pieceBytes), TLanes.Spread(x + c + (2 * Columns)), ahead);
+            total3 = AddColumn(total3, weights + (3 * pieceBytes), TLanes.Spread(x + c + (3 * Columns)), ahead);
         }
         return TLanes.AddSingle(TLanes.AddSingle(TLanes.AddSingle(total0, total1), total2), total3);
     }
@@ -82,9 +87,44 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, IFewRowsProduct
     static V MultiplyPiece(byte* weights, float* x, int piece, int columns)
     {
         V total = default;
-        var end = Math.Min(columns, (piece + 1) * IFewRowsProduct.PieceColumns);
-        for (var c = piece * IFewRowsProduct.PieceColumns; c < end; c++) total = AddColumn(total, weights + ((long)c * ColumnBytes), TLanes.Spread(x + c));
+        var end = Math.Min(columns, (piece + 1) * ILowRankProduct.PieceColumns);
+        for (var c = piece * ILowRankProduct.PieceColumns; c < end; c++) total = AddColumn(total, weights + ((long)c * ColumnBytes), TLanes.Spread(x + c));
         return total;
+    }
+
+    /// <summary>Adds to the outputs of row groups the product of one activation row, each output's one chain over few columns.</summary>
+    public void AddFewColumns(in ProductTask task, int firstGroup, int endGroup)
+    {
+        var (first, end) = (firstGroup * RegistersPerGroup, endGroup * RegistersPerGroup);
+        for (var register = first; register < end; register += 4) AddRow(task, register, end - 1);
+    }
+
+    /// <summary>Up to four registers of rows, as <see cref="MultiplyRow"/>.</summary>
+    [SkipLocalsInit]
+    static void AddRow(in ProductTask task, int register, int last)
+    {
+        var (r1, r2, r3) = (Math.Min(register + 1, last), Math.Min(register + 2, last), Math.Min(register + 3, last));
+        var totals = stackalloc byte[4 * LaneBytes];
+        MultiplyFewColumns(Weights(task, register), Weights(task, r1), Weights(task, r2), Weights(task, r3), task.Floats, task.Columns, totals);
+        var (column, count) = (register * TLanes.Count, (Math.Min(last, register + 3) - register + 1) * TLanes.Count);
+        RowMath.Chosen.Add(task.Output + column, (float*)totals, Math.Min(count, task.Rows - column));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void MultiplyFewColumns(byte* w0, byte* w1, byte* w2, byte* w3, float* x, int columns, byte* totals)
+    {
+        V total0 = default, total1 = default, total2 = default, total3 = default;
+        long offset = 0;
+        for (var c = 0; c < columns; c++, offset += ColumnBytes)
+        {
+            var spread = TLanes.Spread(x + c);
+            total0 = AddColumn(total0, w0 + offset, spread, FarPrefetchBytes);
+            total1 = AddColumn(total1, w1 + offset, spread, FarPrefetchBytes);
+            total2 = AddColumn(total2, w2 + offset, spread, FarPrefetchBytes);
+            total3 = AddColumn(total3, w3 + offset, spread, FarPrefetchBytes);
+        }
+        StorePair(totals, total0, total1);
+        StorePair(totals + (2 * LaneBytes), total2, total3);
     }
 
     /// <summary>Where a register's weights of column 0 are.</summary>
@@ -116,9 +156,9 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, IFewRowsProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static V AddColumn(V total, byte* weights, V x)
+    static V AddColumn(V total, byte* weights, V x, long ahead = PrefetchBytes)
     {
-        TLanes.Prefetch(weights + PrefetchBytes);
+        TLanes.Prefetch(weights + ahead);
         return TLanes.FusedMultiplyAdd(TFormat.Load<TLanes, V>(weights), x, total);
     }
 

@@ -3,10 +3,10 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Products;
 
-/// <summary>The product of float weights of few rows with one activation row.</summary>
-interface IFewRowsProduct
+/// <summary>The products of float weights with one activation row that low rank asks for.</summary>
+interface ILowRankProduct
 {
-    /// <summary>The most columns of a call.</summary>
+    /// <summary>The most columns of a call for few rows.</summary>
     const int Columns = Pieces * PieceColumns;
 
     /// <summary>Columns of a chain.</summary>
@@ -14,15 +14,18 @@ interface IFewRowsProduct
 
     const int Pieces = 4;
 
-    /// <summary>All rows of the task, of one activation row.</summary>
+    /// <summary>All rows of the task.</summary>
     void RunFewRows(in ProductTask task);
+
+    /// <summary>Adds the outputs of row groups to what is there; the task has few columns.</summary>
+    void AddFewColumns(in ProductTask task, int firstGroup, int endGroup);
 }
 
 /// <summary>A of one of the matrices that share an input.</summary>
 unsafe struct ProjectPart
 {
     /// <summary>Null: there is none.</summary>
-    public IFewRowsProduct? Product;
+    public ILowRankProduct? Product;
     public byte* Weights;
     public long GroupBytes;
     public long ColumnBytes;
@@ -31,19 +34,23 @@ unsafe struct ProjectPart
     public int Rank;
 }
 
-/// <summary>Chunks of A times chunks of a tile's rows; see <see cref="LowRankProduct"/>. The threads share the chunks.</summary>
+/// <summary>Chunks of A times chunks of rows; see <see cref="LowRankProduct"/>. The threads share the chunks.</summary>
 unsafe struct ProjectJob : IComputeJob
 {
-    /// <summary>x[B, C]</summary>
+    /// <summary>x[B, C], rows of <see cref="Width"/> numbers.</summary>
     public float* Input;
+    public int Width;
 
     /// <summary>C.</summary>
     public int Columns;
     public int Chunks;
 
-    /// <summary>[tile, pairs, chunks, <see cref="Stride"/>]</summary>
+    /// <summary>[tile, pairs, chunks, <see cref="Stride"/>] of the tile's rows</summary>
     public float* Parts;
     public int Stride;
+
+    /// <summary>Numbers of a row's parts.</summary>
+    public int RowParts;
     public int* Rows;
     public int RowCount;
     public ProjectPart First, Second, Third;
@@ -59,7 +66,7 @@ unsafe struct ProjectJob : IComputeJob
         }
     }
 
-    public readonly float* PartsOf(int row, int pair, int chunk) => Parts + (((((long)row * LowRankProduct.MostPairs) + pair) * Chunks + chunk) * Stride);
+    public readonly float* PartsOf(int row, int pair, int chunk) => Parts + ((long)row * RowParts) + ((((long)pair * Chunks) + chunk) * Stride);
 
     readonly void Run(in ProjectPart part, int index, int chunk)
     {
@@ -75,7 +82,7 @@ unsafe struct ProjectJob : IComputeJob
         };
         for (var i = 0; i < RowCount; i++)
         {
-            task.Floats = Input + ((long)Rows[i] * Columns) + column;
+            task.Floats = Input + ((long)Rows[i] * Width) + column;
             task.Output = PartsOf(i, index, chunk);
             part.Product.RunFewRows(task);
         }
@@ -87,6 +94,7 @@ unsafe struct AddTarget
 {
     /// <summary>Null: there is none.</summary>
     public IProduct? Product;
+    public ILowRankProduct OfOneRow;
     public byte* Weights;
     public long GroupBytes;
 
@@ -141,6 +149,12 @@ unsafe struct AddJob : IComputeJob
             Floats = target.Projected + ((long)Before * target.Rank),
             Output = target.Products,
         };
+        if (RowCount == 1)
+        {
+            task.Output = target.Target + ((long)Rows[0] * target.Width);
+            target.OfOneRow.AddFewColumns(task, first, end);
+            return;
+        }
         target.Product.Run(task, first, end);
         var column = first * RowGroup.Rows;
         var columns = Math.Min(target.Count, end * RowGroup.Rows) - column;

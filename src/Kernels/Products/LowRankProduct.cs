@@ -8,7 +8,7 @@ namespace LlamaCluster.Kernels.Products;
 /// input share the threads' meetings.
 /// <para>
 /// The columns of A are cut every <see cref="ChunkColumns"/>, so that threads can share a matrix of few rows. A chunk's part of t is the sum of
-/// chains of fused multiply-adds (<see cref="IFewRowsProduct"/>), the chunks are added up in ascending order, and what is added to an output is one chain over R. So the bits of a
+/// chains of fused multiply-adds (<see cref="ILowRankProduct"/>), the chunks are added up in ascending order, and what is added to an output is one chain over R. So the bits of a
 /// row depend neither on other rows, nor on threads, nor on the vectors' width. Holds room for intermediate numbers; allocates nothing later. One user
 /// at a time.
 /// </para>
@@ -19,18 +19,21 @@ public sealed unsafe class LowRankProduct : IDisposable
     public const int MostPairs = 3;
 
     /// <summary>Columns of A that a thread takes at a time: the weights of 16 rows in the first cache.</summary>
-    public const int ChunkColumns = IFewRowsProduct.Columns;
+    public const int ChunkColumns = ILowRankProduct.Columns;
 
     /// <summary>Rows that go through a chunk, or through a thread's outputs, together.</summary>
     const int TileRows = 16;
 
     /// <summary>With fewer multiplications, waking the other threads takes longer than they save.</summary>
-    const long ParallelMultiplications = 48 * 1024;
+    const long ParallelMultiplications = 64 * 1024;
 
     readonly int _maxRows, _maxRank, _maxChunks, _maxOutputs;
 
     /// <summary>[tile, pairs, chunks, R] parts of t.</summary>
     readonly NativeBuffer<float> _parts;
+
+    /// <summary>What is projected beside the next product: all of these have their parts in slots below <see cref="TileRows"/>.</summary>
+    readonly List<Projection> _beside = new(TileRows);
 
     /// <summary>[pairs, B, R] t of every row. Those of a call stand one behind the other from its first slot on.</summary>
     readonly NativeBuffer<float> _projected;
@@ -59,42 +62,72 @@ public sealed unsafe class LowRankProduct : IDisposable
     public static long BytesOf(int maxRows, int maxRank, int maxColumns, int maxOutputs) => sizeof(float) * (long)MostPairs
         * (((long)TileRows * ChunksOf(maxColumns) * maxRank) + ((long)maxRows * maxRank) + ((long)TileRows * maxOutputs));
 
-    /// <summary>t = scale * A x of some rows of x[B, C], kept for <see cref="Add"/>. Null stands for a matrix that has no pair.</summary>
-    /// <param name="columns">C</param>
-    /// <param name="rows">Rows of x.</param>
+    /// <summary>
+    /// t = scale * A x of some rows of x[B, C], kept for <see cref="Add"/>. Null stands for a matrix that has no pair. Few rows are projected beside the next
+    /// product of x, which must get this object (<see cref="MatMul"/>): the threads meet once for both.
+    /// </summary>
+    /// <param name="rows">Rows of x. They must not change before that product.</param>
     /// <param name="firstSlot">Where the first one's t is kept; the others' follow. There are as many slots as rows at most.</param>
     /// <exception cref="ArgumentException">The shapes do not belong together, or are larger than there is room for.</exception>
     public void Project(
-        ComputeThreads threads, ReadOnlySpan<float> x, int columns, ReadOnlySpan<int> rows, int firstSlot, LowRankPair? w0, LowRankPair? w1 = null,
-        LowRankPair? w2 = null)
+        ComputeThreads threads, MatMulInput x, ReadOnlyMemory<int> rows, int firstSlot, LowRankPair? w0, LowRankPair? w1 = null, LowRankPair? w2 = null)
     {
-        CheckRows(x.Length, columns, rows, firstSlot);
-        if (ChunksOf(columns) > _maxChunks) throw new ArgumentOutOfRangeException(nameof(columns), columns, $"{_maxChunks * ChunkColumns} columns fit");
-        fixed (float* input = x)
-        fixed (int* row = rows)
+        CheckRows(rows.Span, firstSlot, x.Rows);
+        var columns = x.OwnColumns;
+        if (ChunksOf(columns) > _maxChunks) throw new ArgumentOutOfRangeException(nameof(x), columns, $"{_maxChunks * ChunkColumns} columns fit");
+        var job = new ProjectJob
         {
-            var job = new ProjectJob
+            Input = x.OwnFloats,
+            Width = x.Columns,
+            Columns = columns,
+            Chunks = ChunksOf(columns),
+            Stride = _maxRank,
+            RowParts = MostPairs * _maxChunks * _maxRank,
+            First = PartOf(w0, columns),
+            Second = PartOf(w1, columns),
+            Third = PartOf(w2, columns),
+        };
+        var projection = new Projection(job, rows, firstSlot, w0, w1, w2);
+        if (firstSlot + rows.Length <= TileRows)
+        {
+            _beside.Add(projection);
+            return;
+        }
+        for (var tile = 0; tile < rows.Length; tile += TileRows)
+        {
+            var part = projection with { Rows = rows[tile..Math.Min(rows.Length, tile + TileRows)] };
+            fixed (int* row = part.Rows.Span)
             {
-                Input = input,
-                Columns = columns,
-                Chunks = ChunksOf(columns),
-                Parts = _parts.Pointer,
-                Stride = _maxRank,
-                First = PartOf(w0, columns),
-                Second = PartOf(w1, columns),
-                Third = PartOf(w2, columns),
-            };
-            for (var tile = 0; tile < rows.Length; tile += TileRows)
-            {
-                job.Rows = row + tile;
-                job.RowCount = Math.Min(TileRows, rows.Length - tile);
-                Run(threads, ref job, (long)job.RowCount * columns * (RankOf(w0) + RankOf(w1) + RankOf(w2)));
-                AddUp(w0, 0, job, firstSlot, tile);
-                AddUp(w1, 1, job, firstSlot, tile);
-                AddUp(w2, 2, job, firstSlot, tile);
+                job.Rows = row;
+                job.RowCount = part.Rows.Length;
+                job.Parts = _parts.Pointer;
+                Run(threads, ref job, part.Multiplications);
+                AddUp(part, job, tile);
             }
         }
-        KeepAlive(w0, w1, w2);
+        projection.KeepAlive();
+    }
+
+    /// <summary>Something is to be projected beside the next product.</summary>
+    internal bool HasWork => _beside.Count > 0;
+
+    /// <summary>A thread's share of what is projected beside a product.</summary>
+    internal void RunBeside(int thread, int threads)
+    {
+        foreach (var projection in _beside)
+            fixed (int* row = projection.Rows.Span)
+                JobOf(projection, row).Run(thread, threads);
+    }
+
+    /// <summary>All threads have done their shares.</summary>
+    internal void CompleteBeside()
+    {
+        foreach (var projection in _beside)
+        {
+            fixed (int* row = projection.Rows.Span) AddUp(projection, JobOf(projection, row), before: 0);
+            projection.KeepAlive();
+        }
+        _beside.Clear();
     }
 
     /// <summary>y0[row, N0] += B0 t0, and so on, of the rows that were projected to the slots from <paramref name="firstSlot"/> on.</summary>
@@ -105,6 +138,7 @@ public sealed unsafe class LowRankProduct : IDisposable
         ComputeThreads threads, ReadOnlySpan<int> rows, int firstSlot, LowRankPair? w0, Span<float> y0, LowRankPair? w1 = null, Span<float> y1 = default,
         LowRankPair? w2 = null, Span<float> y2 = default)
     {
+        if (HasWork) throw new InvalidOperationException("what is to be added is not projected yet");
         fixed (float* output0 = y0, output1 = y1, output2 = y2)
         {
             var job = new AddJob
@@ -125,6 +159,7 @@ public sealed unsafe class LowRankProduct : IDisposable
     /// <inheritdoc cref="Add"/>
     public void AddPart(ComputeThreads threads, ReadOnlySpan<int> rows, int firstSlot, LowRankPair w, int first, int count, Span<float> y, int width)
     {
+        if (HasWork) throw new InvalidOperationException("what is to be added is not projected yet");
         if (first % RowGroup.Rows != 0) throw new ArgumentOutOfRangeException(nameof(first), first, $"no group of {RowGroup.Rows} rows starts there");
         fixed (float* output = y)
         {
@@ -171,12 +206,6 @@ public sealed unsafe class LowRankProduct : IDisposable
             }
     }
 
-    void CheckRows(int numbers, int width, ReadOnlySpan<int> rows, int firstSlot)
-    {
-        var all = RowJobs.Rows(numbers, width, nameof(numbers));
-        CheckRows(rows, firstSlot, all);
-    }
-
     void CheckRows(ReadOnlySpan<int> rows, int firstSlot, int all)
     {
         if (firstSlot < 0 || firstSlot > _maxRows - rows.Length) throw new ArgumentOutOfRangeException(nameof(firstSlot), firstSlot, $"there are {_maxRows} slots");
@@ -189,7 +218,7 @@ public sealed unsafe class LowRankProduct : IDisposable
         if (w is null) return default;
         if (w.A.Columns != columns || w.Rank > _maxRank || w.B.Columns != w.Rank)
             throw new ArgumentException($"A[{w.A.Rows}, {w.A.Columns}] and B[{w.B.Rows}, {w.B.Columns}] do not fit rows of {columns} and ranks to {_maxRank}", nameof(w));
-        if (w.A.Product is not IFewRowsProduct product || w.B.Product.BlocksPerScale != 0)
+        if (w.A.Product is not ILowRankProduct product || w.B.Product is not ILowRankProduct)
             throw new ArgumentException($"A is {w.A.Type} and B is {w.B.Type}; both must be floats", nameof(w));
         return new ProjectPart { Product = product, Weights = w.A.Pointer, GroupBytes = w.A.GroupBytes, ColumnBytes = w.A.GroupBytes / columns, Rank = w.Rank };
     }
@@ -206,6 +235,7 @@ public sealed unsafe class LowRankProduct : IDisposable
         return new AddTarget
         {
             Product = w.B.Product,
+            OfOneRow = (ILowRankProduct)w.B.Product,
             Weights = w.B.Pointer + (first / RowGroup.Rows * w.B.GroupBytes),
             GroupBytes = w.B.GroupBytes,
             Rank = w.Rank,
@@ -219,15 +249,41 @@ public sealed unsafe class LowRankProduct : IDisposable
 
     float* ProjectedOf(int index, int firstSlot) => _projected.Pointer + ((((long)index * _maxRows) + firstSlot) * _maxRank);
 
-    /// <summary>t of a tile's rows, from their parts. Each row's t stands right behind the one before, as products take them.</summary>
-    void AddUp(LowRankPair? w, int index, in ProjectJob job, int firstSlot, int tile)
+    ProjectJob JobOf(in Projection projection, int* rows)
+    {
+        var job = projection.Job;
+        job.Rows = rows;
+        job.RowCount = projection.Rows.Length;
+        job.Parts = _parts.Pointer + ((long)projection.FirstSlot * job.RowParts);
+        return job;
+    }
+
+    /// <summary>t of rows, from their parts. Each row's t stands right behind the one before, as products take them.</summary>
+    /// <param name="before">Rows of the projection before these.</param>
+    void AddUp(in Projection projection, in ProjectJob job, int before)
+    {
+        AddUp(projection.First, job, 0, ProjectedOf(0, projection.FirstSlot), before);
+        AddUp(projection.Second, job, 1, ProjectedOf(1, projection.FirstSlot), before);
+        AddUp(projection.Third, job, 2, ProjectedOf(2, projection.FirstSlot), before);
+    }
+
+    static void AddUp(LowRankPair? w, in ProjectJob job, int index, float* projected, int before)
     {
         if (w is null) return;
         for (var i = 0; i < job.RowCount; i++)
         {
             var sum = job.PartsOf(i, index, 0);
             for (var chunk = 1; chunk < job.Chunks; chunk++) RowMath.Chosen.Add(sum, job.PartsOf(i, index, chunk), w.Rank);
-            RowMath.Chosen.Scale(sum, w.Scale, ProjectedOf(index, firstSlot) + ((long)(tile + i) * w.Rank), w.Rank);
+            RowMath.Chosen.Scale(sum, w.Scale, projected + ((long)(before + i) * w.Rank), w.Rank);
         }
+    }
+
+    /// <summary>Rows of an input that are projected with up to three matrices.</summary>
+    /// <param name="Job">Without the rows, and without room for parts.</param>
+    readonly record struct Projection(ProjectJob Job, ReadOnlyMemory<int> Rows, int FirstSlot, LowRankPair? First, LowRankPair? Second, LowRankPair? Third)
+    {
+        public long Multiplications => (long)Rows.Length * Job.Columns * (RankOf(First) + RankOf(Second) + RankOf(Third));
+
+        public void KeepAlive() => LowRankProduct.KeepAlive(First, Second, Third);
     }
 }

@@ -20,12 +20,14 @@ public static unsafe class MatMul
     /// <summary>The product with some rows of w: y[B, count] = x[B, C] . w[first .. first + count, C]^T. The same bits as within the whole product.</summary>
     /// <param name="firstRow">A multiple of <see cref="RowGroup.Rows"/>.</param>
     /// <exception cref="ArgumentException">The rows are not such, or the shapes do not belong together.</exception>
-    public static void Multiply(ComputeThreads threads, PackedMatrix w, int firstRow, int rowCount, MatMulInput x, Span<float> y)
+    /// <param name="beside">What the threads project beside it; null: nothing.</param>
+    public static void Multiply(
+        ComputeThreads threads, PackedMatrix w, int firstRow, int rowCount, MatMulInput x, Span<float> y, LowRankProduct? beside = null)
     {
         fixed (float* output = y)
         {
             var part = Part(threads, w, firstRow, rowCount, x, y, output, w.Product);
-            Run(threads, w.Next, new MultiplyJob { First = part }, (long)x.Rows * x.Columns * rowCount);
+            Run(threads, w.Next, new MultiplyJob { First = part }, (long)x.Rows * x.Columns * rowCount, beside);
         }
 
         GC.KeepAlive(w);
@@ -33,12 +35,14 @@ public static unsafe class MatMul
     }
 
     /// <summary>Two products of one input, for which the threads meet once.</summary>
-    public static void Multiply(ComputeThreads threads, MatMulInput x, PackedMatrix w0, Span<float> y0, PackedMatrix w1, Span<float> y1)
+    /// <param name="beside">What the threads project beside them; null: nothing.</param>
+    public static void Multiply(
+        ComputeThreads threads, MatMulInput x, PackedMatrix w0, Span<float> y0, PackedMatrix w1, Span<float> y1, LowRankProduct? beside = null)
     {
         fixed (float* output0 = y0, output1 = y1)
         {
             var job = new MultiplyJob { First = Part(threads, w0, x, y0, output0, w0.Product), Second = Part(threads, w1, x, y1, output1, w1.Product) };
-            Run(threads, w0.Next, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows));
+            Run(threads, w0.Next, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows), beside);
         }
 
         GC.KeepAlive(w0);
@@ -47,8 +51,10 @@ public static unsafe class MatMul
     }
 
     /// <summary>Three products of one input, for which the threads meet once.</summary>
+    /// <param name="beside">What the threads project beside them; null: nothing.</param>
     public static void Multiply(
-        ComputeThreads threads, MatMulInput x, PackedMatrix w0, Span<float> y0, PackedMatrix w1, Span<float> y1, PackedMatrix w2, Span<float> y2)
+        ComputeThreads threads, MatMulInput x, PackedMatrix w0, Span<float> y0, PackedMatrix w1, Span<float> y1, PackedMatrix w2, Span<float> y2,
+        LowRankProduct? beside = null)
     {
         fixed (float* output0 = y0, output1 = y1, output2 = y2)
         {
@@ -58,7 +64,7 @@ public static unsafe class MatMul
                 Second = Part(threads, w1, x, y1, output1, w1.Product),
                 Third = Part(threads, w2, x, y2, output2, w2.Product),
             };
-            Run(threads, w0.Next, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows + w2.Rows));
+            Run(threads, w0.Next, job, (long)x.Rows * x.Columns * (w0.Rows + w1.Rows + w2.Rows), beside);
         }
 
         GC.KeepAlive(w0);
@@ -99,12 +105,14 @@ public static unsafe class MatMul
         return new JobPart { Product = product, Task = task, Groups = (int)(((long)rowCount + RowGroup.Rows - 1) / RowGroup.Rows) };
     }
 
-    static void Run(ComputeThreads threads, PackedMatrix? next, MultiplyJob job, long multiplications)
+    static void Run(ComputeThreads threads, PackedMatrix? next, MultiplyJob job, long multiplications, LowRankProduct? beside = null)
     {
+        job.Beside = beside is { HasWork: true } ? beside : null;
         for (var thread = 1; thread < threads.Count; thread++)
             threads.WillRead(thread, next is null ? null : next.Pointer + MultiplyJob.OwnRange(next.Groups, thread, threads.Count).First * next.GroupBytes);
         if (multiplications < ParallelMultiplications) job.Run(0, 1);
         else threads.Run(ref job);
+        job.Beside?.CompleteBeside();
     }
 
     struct JobPart
@@ -132,6 +140,9 @@ public static unsafe class MatMul
         const int SmallestRange = 4;
 
         public JobPart First, Second, Third;
+
+        /// <summary>What is projected beside the products, by each thread its share; null: nothing.</summary>
+        public LowRankProduct? Beside;
         int _taken;
 
         /// <summary>The range that a thread begins with.</summary>
@@ -141,6 +152,7 @@ public static unsafe class MatMul
         {
             var (own, ownEnd) = OwnRange(First.Groups, thread, threads);
             First.Run(own, ownEnd);
+            Beside?.RunBeside(thread, threads);
             var (second, third) = (First.Groups, First.Groups + Second.Groups);
             while (TryTake(threads, out var first, out var end))
             {

@@ -50,6 +50,12 @@ public sealed unsafe class MatMulInput : IDisposable
 
     internal float* Floats => _floats.Pointer;
 
+    /// <summary>Columns that x itself had, without the zeros around them.</summary>
+    internal int OwnColumns => _endOwn - _firstOwn;
+
+    /// <summary>The first of these of row 0; rows have <see cref="Columns"/> numbers.</summary>
+    internal float* OwnFloats => _floats.Pointer + _firstOwn;
+
     /// <summary>Takes a copy of x[B, C].</summary>
     /// <exception cref="ArgumentException">The rows are none, more or longer than there is room for, or x has not this shape.</exception>
     public void Set(ComputeThreads threads, ReadOnlySpan<float> x, int rows, int columns)

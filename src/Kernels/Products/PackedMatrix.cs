@@ -10,7 +10,9 @@ namespace LlamaCluster.Kernels.Products;
 public sealed unsafe class PackedMatrix : IDisposable
 {
     readonly IMatrixLayout _layout;
-    readonly NativeBuffer<byte> _groups;
+    readonly NativeBuffer<byte> _memory;
+    readonly long _first;
+    readonly bool _ownsMemory;
     readonly int _rowBytes;
 
     /// <param name="rows">R, the product's outputs; 1 or more.</param>
@@ -18,7 +20,14 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <exception cref="ArgumentException">A dimension is not positive, or the columns are not whole blocks.</exception>
     /// <exception cref="OverflowException">A row has more than 2 GiB.</exception>
     /// <exception cref="OutOfMemoryException">The system has no such amount of memory.</exception>
-    public PackedMatrix(TensorType type, int rows, int columns)
+    public PackedMatrix(TensorType type, int rows, int columns) : this(type, rows, columns, null, 0) { }
+
+    /// <summary>A matrix in a part of memory that it shares with others: many small ones are read faster where they stand together.</summary>
+    /// <param name="memory">Stays the caller's, and must outlive the matrix.</param>
+    /// <param name="first">Where in it the matrix begins; a multiple of 64.</param>
+    /// <exception cref="ArgumentException">There is no room for it.</exception>
+    /// <inheritdoc cref="PackedMatrix(TensorType, int, int)"/>
+    public PackedMatrix(TensorType type, int rows, int columns, NativeBuffer<byte>? memory, long first)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(columns, 1);
@@ -28,7 +37,10 @@ public sealed unsafe class PackedMatrix : IDisposable
         Product = ProductTable.For(type, KernelWidths.Chosen);
         GroupBytes = _layout.GroupBytes(columns);
         Groups = (int)(((long)rows + RowGroup.Rows - 1) / RowGroup.Rows);
-        _groups = new NativeBuffer<byte>(checked(Groups * GroupBytes));
+        Bytes = checked(Groups * GroupBytes);
+        if (memory is not null && (first < 0 || first % 64 != 0 || first > memory.Length - Bytes))
+            throw new ArgumentOutOfRangeException(nameof(first), first, $"{Bytes} bytes do not fit there into {memory.Length}, on a cache line's edge");
+        (_memory, _first, _ownsMemory) = (memory ?? new NativeBuffer<byte>(Bytes), first, memory is null);
     }
 
     /// <summary>The resident size of such a matrix, without making it.</summary>
@@ -44,7 +56,7 @@ public sealed unsafe class PackedMatrix : IDisposable
     public int Columns { get; }
 
     /// <summary>Resident size.</summary>
-    public long Bytes => _groups.Bytes;
+    public long Bytes { get; }
 
     /// <summary>The matrix that is multiplied after this one, where that is known: threads that wait in between fetch their first rows of it.</summary>
     public PackedMatrix? Next { get; set; }
@@ -55,7 +67,7 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     internal long GroupBytes { get; }
 
-    internal byte* Pointer => _groups.Pointer;
+    internal byte* Pointer => _memory.Pointer + _first;
 
     /// <summary>
     /// Takes rows <paramref name="firstRow"/>.. as they are stored in a model file. Several threads may pack different rows at a time.
@@ -90,7 +102,10 @@ public sealed unsafe class PackedMatrix : IDisposable
         GC.KeepAlive(this);
     }
 
-    public void Dispose() => _groups.Dispose();
+    public void Dispose()
+    {
+        if (_ownsMemory) _memory.Dispose();
+    }
 
     byte* Group(int row) => Pointer + row / RowGroup.Rows * GroupBytes;
 }

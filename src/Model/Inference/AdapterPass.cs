@@ -6,8 +6,8 @@ using LlamaCluster.Model.Weights;
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>
-/// What adapters add to the outputs of a stage's matrices, behind each product of the forward pass: y[row] += scale * B (A x[row]) for the rows of
-/// sequences that use one. Rows of others are not touched: they have the bits that they have without adapters. A row with one has the same bits
+/// What adapters add to the outputs of a stage's matrices: y[row] += scale * B (A x[row]) for the rows of sequences that use one. A x is computed beside the
+/// matrix's own product, and the rest is added behind it. Rows of others are not touched: they have the bits that they have without adapters. A row with one has the same bits
 /// whatever other rows are in the step.
 /// <para>
 /// A rank has of A or of B what belongs to its part of the matrix, so that its outputs are its own, or its part of a sum over ranks that is made anyway.
@@ -15,7 +15,6 @@ namespace LlamaCluster.Model.Inference;
 /// </summary>
 sealed class AdapterPass : IDisposable
 {
-    readonly LlamaConfig _config;
     readonly ComputeThreads _threads;
     readonly LowRankProduct _product;
     readonly AdapterRows _rows;
@@ -24,7 +23,7 @@ sealed class AdapterPass : IDisposable
     /// <param name="maxRank">The greatest that an adapter may have.</param>
     public AdapterPass(LlamaConfig config, StageShape shape, StageSlice slice, StageBuffers buffers, int maxRank, ComputeThreads threads)
     {
-        (_config, _threads) = (config, threads);
+        _threads = threads;
         var (columns, outputs) = StageMemory.AdapterWidths(config, slice);
         _product = new LowRankProduct(buffers.MaxRows, maxRank, columns, outputs);
         (_rows, _headRows) = (new AdapterRows(buffers.MaxRows), new AdapterRows(shape.HasHead ? buffers.LogitRows : 0));
@@ -38,41 +37,56 @@ sealed class AdapterPass : IDisposable
     /// <summary>The rows that become logits.</summary>
     public AdapterRows HeadRows => _headRows;
 
-    /// <summary>q[B, H, E], k[B, G, E] and v[B, G, E], of h[B, D].</summary>
-    public void AddToAttention(int layer, ReadOnlySpan<float> h, Span<float> q, Span<float> k, Span<float> v)
+    /// <summary>Projects the input of q, k and v, beside their product.</summary>
+    /// <returns>For that product.</returns>
+    public LowRankProduct OfAttention(int layer, MatMulInput h)
     {
         for (var group = 0; group < _rows.Count; group++)
         {
             var its = _rows[group].Layers[layer];
-            var rows = _rows.RowsOf(group, out var slot);
-            if (rows.IsEmpty || (its.Query is null && its.Key is null && its.Value is null)) continue;
-            _product.Project(_threads, h, _config.HiddenSize, rows, slot, its.Query, its.Key, its.Value);
-            _product.Add(_threads, rows, slot, its.Query, q, its.Key, k, its.Value, v);
+            Project(_rows, group, h, its.Query, its.Key, its.Value);
         }
+        return _product;
     }
 
-    /// <summary>gate[B, F] and up[B, F], of h[B, D].</summary>
-    public void AddToFeedForward(int layer, ReadOnlySpan<float> h, Span<float> gate, Span<float> up)
+    /// <summary>q[B, H, E], k[B, G, E] and v[B, G, E], of what was projected.</summary>
+    public void AddToAttention(int layer, Span<float> q, Span<float> k, Span<float> v)
     {
         for (var group = 0; group < _rows.Count; group++)
         {
             var its = _rows[group].Layers[layer];
-            var rows = _rows.RowsOf(group, out var slot);
-            if (rows.IsEmpty || (its.Gate is null && its.Up is null)) continue;
-            _product.Project(_threads, h, _config.HiddenSize, rows, slot, its.Gate, its.Up);
-            _product.Add(_threads, rows, slot, its.Gate, gate, its.Up, up);
+            Add(_rows, group, its.Query, q, its.Key, k, its.Value, v);
         }
     }
 
-    /// <summary>Takes the input of the matrix whose outputs go to the stream: attention's output, or down.</summary>
-    /// <param name="a">[B, columns]</param>
-    public void Project(int layer, bool isAttention, ReadOnlySpan<float> a, int columns)
+    /// <summary>Projects the input of gate and up, beside their product.</summary>
+    /// <returns>For that product.</returns>
+    public LowRankProduct OfFeedForward(int layer, MatMulInput h)
     {
         for (var group = 0; group < _rows.Count; group++)
         {
-            var rows = _rows.RowsOf(group, out var slot);
-            if (ToStream(_rows[group].Layers[layer], isAttention) is { } pair && !rows.IsEmpty) _product.Project(_threads, a, columns, rows, slot, pair);
+            var its = _rows[group].Layers[layer];
+            Project(_rows, group, h, its.Gate, its.Up);
         }
+        return _product;
+    }
+
+    /// <summary>gate[B, F] and up[B, F], of what was projected.</summary>
+    public void AddToFeedForward(int layer, Span<float> gate, Span<float> up)
+    {
+        for (var group = 0; group < _rows.Count; group++)
+        {
+            var its = _rows[group].Layers[layer];
+            Add(_rows, group, its.Gate, gate, its.Up, up);
+        }
+    }
+
+    /// <summary>Projects the input of the matrix whose outputs go to the stream, beside its product: attention's output, or down.</summary>
+    /// <returns>For that product.</returns>
+    public LowRankProduct OfStream(int layer, bool isAttention, MatMulInput a)
+    {
+        for (var group = 0; group < _rows.Count; group++) Project(_rows, group, a, ToStream(_rows[group].Layers[layer], isAttention));
+        return _product;
     }
 
     /// <summary>A part of the outputs to the stream, y[B, count], of what was projected last.</summary>
@@ -82,24 +96,43 @@ sealed class AdapterPass : IDisposable
         {
             var rows = _rows.RowsOf(group, out var slot);
             if (ToStream(_rows[group].Layers[layer], isAttention) is { } pair && !rows.IsEmpty)
-                _product.AddPart(_threads, rows, slot, pair, first, count, y, count);
+                _product.AddPart(_threads, rows.Span, slot, pair, first, count, y, count);
         }
     }
 
-    /// <summary>logits[S, V], of h[S, D], for the rows of <see cref="HeadRows"/>.</summary>
-    public void AddToHead(ReadOnlySpan<float> h, Span<float> logits)
+    /// <summary>Projects the input of the head, for the rows of <see cref="HeadRows"/>, beside its product.</summary>
+    /// <returns>For that product.</returns>
+    public LowRankProduct OfHead(MatMulInput h)
+    {
+        for (var group = 0; group < _headRows.Count; group++) Project(_headRows, group, h, _headRows[group].Head);
+        return _product;
+    }
+
+    /// <summary>logits[S, V], of what was projected.</summary>
+    public void AddToHead(Span<float> logits)
     {
         for (var group = 0; group < _headRows.Count; group++)
         {
             if (_headRows[group].Head is not { } head) continue;
             var rows = _headRows.RowsOf(group, out var slot);
-            _product.Project(_threads, h, _config.HiddenSize, rows, slot, head);
             for (var first = 0; first < head.B.Rows; first += _product.MaxOutputs)
-                _product.AddPart(_threads, rows, slot, head, first, Math.Min(_product.MaxOutputs, head.B.Rows - first), logits[first..], head.B.Rows);
+                _product.AddPart(_threads, rows.Span, slot, head, first, Math.Min(_product.MaxOutputs, head.B.Rows - first), logits[first..], head.B.Rows);
         }
     }
 
     public void Dispose() => _product.Dispose();
+
+    void Project(AdapterRows its, int group, MatMulInput x, LowRankPair? w0, LowRankPair? w1 = null, LowRankPair? w2 = null)
+    {
+        var rows = its.RowsOf(group, out var slot);
+        if (!rows.IsEmpty && (w0 ?? w1 ?? w2) is not null) _product.Project(_threads, x, rows, slot, w0, w1, w2);
+    }
+
+    void Add(AdapterRows its, int group, LowRankPair? w0, Span<float> y0, LowRankPair? w1, Span<float> y1, LowRankPair? w2 = null, Span<float> y2 = default)
+    {
+        var rows = its.RowsOf(group, out var slot);
+        if (!rows.IsEmpty && (w0 ?? w1 ?? w2) is not null) _product.Add(_threads, rows.Span, slot, w0, y0, w1, y1, w2, y2);
+    }
 
     static LowRankPair? ToStream(LayerAdapter layer, bool isAttention) => isAttention ? layer.AttentionOutput : layer.Down;
 }

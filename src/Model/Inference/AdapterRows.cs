@@ -54,9 +54,9 @@ sealed class AdapterRows(int maxRows)
     }
 
     /// <summary>The rows of a group, and how many others come before them: each row has a slot of its own.</summary>
-    public ReadOnlySpan<int> RowsOf(int group, out int firstSlot)
+    public ReadOnlyMemory<int> RowsOf(int group, out int firstSlot)
     {
         firstSlot = _starts[group];
-        return _rows.AsSpan(firstSlot, _starts[group + 1] - firstSlot);
+        return _rows.AsMemory(firstSlot, _starts[group + 1] - firstSlot);
     }
 }

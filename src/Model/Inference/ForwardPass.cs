@@ -95,8 +95,8 @@ sealed class ForwardPass(
         var logits = buffers.Logits(rows);
         var head = weights.Head!;
         buffers.Inputs.Set(threads, h, rows, config.HiddenSize);
-        MatMul.Multiply(threads, head.Matrix, head.First, head.Count, buffers.Inputs, logits);
-        adapters?.AddToHead(h, logits);
+        MatMul.Multiply(threads, head.Matrix, head.First, head.Count, buffers.Inputs, logits, adapters?.OfHead(buffers.Inputs));
+        adapters?.AddToHead(logits);
         return logits;
     }
 
@@ -112,8 +112,8 @@ sealed class ForwardPass(
 
         RmsNorm.Apply(threads, x, layer.AttentionNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
-        MatMul.Multiply(threads, buffers.Inputs, layer.Query, q, layer.Key, k, layer.Value, v);
-        adapters?.AddToAttention(index, h, q, k, v);
+        MatMul.Multiply(threads, buffers.Inputs, layer.Query, q, layer.Key, k, layer.Value, v, adapters?.OfAttention(index, buffers.Inputs));
+        adapters?.AddToAttention(index, q, k, v);
         if (layer.Biases is { } biases) AddBiases(biases, q, k, v);
         var number = shape.FirstLayer + index;
         if (config.HasRope(number)) Rotate(q, k, slice);
@@ -122,7 +122,6 @@ sealed class ForwardPass(
         var stored = attention.Store(threads, index, k, v);
         attention.Attend(threads, index, q, a, inWindow: config.ReachOf(number) is not null);   // a = softmax(q . k / sqrt(E)) . v
         if (!stored) damage.Spoil(index, x, k, v, a);
-        adapters?.Project(index, isAttention: true, a, slice.Heads.Count * config.HeadSize);
         AddToStream(layer.AttentionOutput, a, slice.Heads.Count * config.HeadSize, index, isAttention: true);
         if (layer.Biases is { Output: { } bias }) Bias.Add(threads, x, bias);
     }
@@ -158,10 +157,9 @@ sealed class ForwardPass(
 
         RmsNorm.Apply(threads, x, layer.FfnNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
-        MatMul.Multiply(threads, buffers.Inputs, dense.Gate, gate, dense.Up, up);
-        adapters?.AddToFeedForward(index, h, gate, up);
+        MatMul.Multiply(threads, buffers.Inputs, dense.Gate, gate, dense.Up, up, adapters?.OfFeedForward(index, buffers.Inputs));
+        adapters?.AddToFeedForward(index, gate, up);
         SwiGlu.Apply(threads, gate, up);                        // gate = silu(gate) * up
-        adapters?.Project(index, isAttention: false, gate, width);
         AddToStream(dense.Down, gate, width, index, isAttention: false);
     }
 
@@ -194,7 +192,7 @@ sealed class ForwardPass(
 
     /// <summary>x[B, D] += the sum over all ranks of a[B, C] . w[D, C]^T. While a part of the columns of D travels, the next is computed.</summary>
     /// <param name="columns">C</param>
-    /// <param name="index">The layer, and <paramref name="isAttention"/> which of its two matrices: what adapters add to its outputs, they have projected.</param>
+    /// <param name="index">The layer, and <paramref name="isAttention"/> which of its two matrices, for adapters.</param>
     void AddToStream(ColumnSlice w, ReadOnlySpan<float> a, int columns, int index, bool isAttention)
     {
         var parts = new SumParts(config.HiddenSize, buffers.Rows, exchange.RankCount);
@@ -204,7 +202,7 @@ sealed class ForwardPass(
         {
             var part = parts[i];
             var y = buffers.Part(part);
-            MatMul.Multiply(threads, w.Matrix, part.First, part.Count, buffers.Inputs, y);
+            MatMul.Multiply(threads, w.Matrix, part.First, part.Count, buffers.Inputs, y, i == 0 ? adapters?.OfStream(index, isAttention, buffers.Inputs) : null);
             adapters?.AddPart(index, isAttention, part.First, part.Count, y);
             exchange.BeginSum(y);
         }

@@ -178,6 +178,7 @@ public sealed class StageRunner : IStage, IKvBlocks
 
     public void Dispose()
     {
+        _sequences.Dispose();
         _adapters?.Dispose();
         _buffers.Dispose();
         _attention.Dispose();

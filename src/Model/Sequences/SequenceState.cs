@@ -8,7 +8,7 @@ namespace LlamaCluster.Model.Sequences;
 /// <summary>What a stage keeps of one sequence: facts, block table, position, and on the last stage what sampling needs.</summary>
 /// <param name="history">The tokens so far; null where no penalty asks for them.</param>
 /// <param name="answer">Where the answer stands by its grammar; null where there is none.</param>
-sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? history, AnswerState? answer)
+sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? history, AnswerState? answer) : IDisposable
 {
     readonly int[] _blocks = new int[maxBlocks];
 
@@ -22,7 +22,7 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
 
     public AnswerState? Answer => answer;
 
-    /// <summary>What changes the model for this sequence; null: nothing.</summary>
+    /// <summary>What changes the model for this sequence, in use by it; null: nothing.</summary>
     public ShardAdapter? Adapter { get; init; }
 
     /// <summary>Block ids in the order of positions.</summary>
@@ -94,4 +94,6 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
         LatestStart = accepted is null ? end : EarliestStart;
         Depth = chunk.Depth;
     }
+
+    public void Dispose() => Adapter?.Dispose();
 }

@@ -10,7 +10,7 @@ namespace LlamaCluster.Model.Sequences;
 /// anything is computed, and one that is refused leaves no trace.
 /// </summary>
 /// <param name="kept">What blocks hold from the stage before; null: nothing.</param>
-sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions options, KeptStates? kept = null)
+sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions options, KeptStates? kept = null) : IDisposable
 {
     readonly Dictionary<ulong, SequenceState> _sequences = [];
     readonly BlockStates _blocks = new(options.KvBlockCount, shape, kept);
@@ -43,7 +43,8 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         }
 
         for (var i = extended - 1; i >= 0; i--) Shorten(step.Chunks[i]);
-        for (var i = 0; i < started; i++) _sequences.Remove(step.NewSequences[i].SequenceId);
+        for (var i = 0; i < started; i++)
+            if (_sequences.Remove(step.NewSequences[i].SequenceId, out var refused)) refused.Dispose();
         while (_overwritten.TryPop(out var before)) _blocks.Fill(before.Block, before.Filled, before.Sound);
         return problem;
     }
@@ -81,6 +82,13 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
     {
         if (!_sequences.Remove(id, out var sequence)) return;
         foreach (var block in sequence.Blocks) _blocks.Release(block);
+        sequence.Dispose();
+    }
+
+    public void Dispose()
+    {
+        foreach (var sequence in _sequences.Values) sequence.Dispose();
+        _sequences.Clear();
     }
 
     /// <summary>Whether all positions of a block hold keys and values that can be used.</summary>
@@ -125,12 +133,16 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
             history?.Add([.. facts.History]);
             var sequence = new SequenceState(facts, _maxBlocks, history, shape.HasHead && facts.Grammar is { } grammar ? Begin(grammar, facts) : null)
             {
-                Adapter = facts.AdapterId == 0 ? null : options.Adapters?.Find(facts.AdapterId),
+                Adapter = facts.AdapterId == 0 ? null : options.Adapters?.Use(facts.AdapterId),
             };
+            if (facts.AdapterId != 0 && sequence.Adapter is null) sequence.Fail($"its adapter {facts.AdapterId} is not loaded here");
             if (sequence.Answer?.Problem is { } answerProblem) sequence.Fail(answerProblem, isSound: true);
             if (_rules.FactProblem(facts) is { } factProblem) sequence.Fail(factProblem);
             if (!_sequences.TryAdd(facts.SequenceId, sequence))
+            {
+                sequence.Dispose();
                 return $"sequence {facts.SequenceId} is introduced, but it is known already";
+            }
         }
         return null;
     }

@@ -32,13 +32,10 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
 
     /// <summary>What is wrong with a sequence's facts without contradicting anything: the sequence fails, and the step is run.</summary>
     public string? FactProblem(SequenceStart facts) =>
-        facts.Problem ?? AdapterProblem(facts) ?? (shape.HasHead ? SamplingRanges.FirstProblem(facts.Sampling, config.VocabularySize) : null);
+        facts.Problem ?? (shape.HasHead ? SamplingRanges.FirstProblem(facts.Sampling, config.VocabularySize) : null);
 
     public string? ChunkProblem(Chunk chunk, SequenceState sequence) =>
         PositionProblem(chunk, sequence) ?? DepthProblem(chunk, sequence) ?? TokenProblem(chunk) ?? SampleProblem(chunk) ?? PoolingProblem(chunk, sequence) ?? HistoryProblem(chunk, sequence);
-
-    string? AdapterProblem(SequenceStart facts) =>
-        facts.AdapterId == 0 || options.Adapters?.Find(facts.AdapterId) is not null ? null : $"its adapter {facts.AdapterId} is not loaded here";
 
     string Tokens => $"ids are from 0 to {config.VocabularySize - 1}";
 

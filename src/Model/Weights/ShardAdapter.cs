@@ -1,3 +1,4 @@
+using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
@@ -39,7 +40,8 @@ public static class AdapterParts
     /// <summary>The resident size of parts, before they are loaded.</summary>
     public static long BytesOf(IEnumerable<AdapterPart> parts) => parts.Sum(part => BytesOf(part.A) + BytesOf(part.B));
 
-    static long BytesOf(TensorPart part) => PackedMatrix.BytesOf(part.Tensor.Type, part.RowCount, (int)part.ColumnCount);
+    /// <summary>Of a part in memory, with what is left free behind it up to the next cache line.</summary>
+    internal static long BytesOf(TensorPart part) => (PackedMatrix.BytesOf(part.Tensor.Type, part.RowCount, (int)part.ColumnCount) + 63) / 64 * 64;
 
     static bool IsHeld(AdapterTarget target, StageShape shape) =>
         target.Layer is { } layer ? layer >= shape.FirstLayer && layer < shape.EndLayer : shape.HasHead;
@@ -63,12 +65,17 @@ public static class AdapterParts
     static IndexRange Widths(IndexRange heads, int headSize) => new(heads.First * headSize, heads.Count * headSize);
 }
 
-/// <summary>An adapter as a rank of a stage holds it, packed for the kernels. Read-only; what a stage uses must outlive the sequences that use it.</summary>
+/// <summary>
+/// An adapter as a rank of a stage holds it, packed for the kernels. Read-only. Its memory is freed when its owner and all sequences that use it have disposed of it,
+/// each once. Safe for concurrent use.
+/// </summary>
 public sealed class ShardAdapter : IDisposable
 {
     readonly List<LowRankPair> _pairs = [];
+    readonly NativeBuffer<byte> _memory;   // of all pairs, in the order of the forward pass
+    int _users = 1;   // the owner is one
 
-    ShardAdapter(int layers) => Layers = [.. Enumerable.Range(0, layers).Select(_ => new LayerAdapter())];
+    ShardAdapter(int layers, long bytes) => (Layers, _memory) = ([.. Enumerable.Range(0, layers).Select(_ => new LayerAdapter())], new NativeBuffer<byte>(bytes));
 
     /// <summary>Of the stage's layers, in order.</summary>
     internal IReadOnlyList<LayerAdapter> Layers { get; }
@@ -80,7 +87,7 @@ public sealed class ShardAdapter : IDisposable
     public int MaxRank => _pairs.Count == 0 ? 0 : _pairs.Max(pair => pair.Rank);
 
     /// <summary>Resident size.</summary>
-    public long Bytes => _pairs.Sum(pair => pair.Bytes);
+    public long Bytes => _memory.Bytes;
 
     /// <param name="source">What the parts are read from.</param>
     /// <param name="parts">See <see cref="AdapterParts.Of"/>.</param>
@@ -89,23 +96,18 @@ public sealed class ShardAdapter : IDisposable
     public static ShardAdapter Load(
         IModelWeights source, IReadOnlyList<AdapterPart> parts, StageShape shape, IDictionary<TensorPart, string>? hashes, CancellationToken cancellation)
     {
-        var adapter = new ShardAdapter(shape.LayerCount);
+        var adapter = new ShardAdapter(shape.LayerCount, AdapterParts.BytesOf(parts));
         try
         {
-            foreach (var part in parts)
+            var taken = 0L;
+            PackedMatrix Read(TensorPart part)
             {
-                var a = Read(source, part.A, hashes, cancellation);
-                PackedMatrix? b = null;
-                try
-                {
-                    b = Read(source, part.B, hashes, cancellation);
-                }
-                finally
-                {
-                    if (b is null) a.Dispose();
-                }
-                adapter.Add(part.Pair.Target, shape, new LowRankPair(a, b, part.Pair.Scale));
+                var matrix = new PackedMatrix(part.Tensor.Type, (int)part.RowCount, (int)part.ColumnCount, adapter._memory, taken);
+                taken += AdapterParts.BytesOf(part);
+                ShardAdapter.Read(source, part, matrix, hashes, cancellation);
+                return matrix;
             }
+            foreach (var part in parts) adapter.Add(part.Pair.Target, shape, new LowRankPair(Read(part.A), Read(part.B), part.Pair.Scale));
             return adapter;
         }
         catch
@@ -120,14 +122,22 @@ public sealed class ShardAdapter : IDisposable
     public static ShardAdapter Load(AdapterWeights source, LlamaConfig config, StageShape shape, StageSlice slice, CancellationToken cancellation = default) =>
         Load(source.Tensors, AdapterParts.Of(source.Pairs, config, shape, slice), shape, null, cancellation);
 
-    public void Dispose()
+    /// <summary>One more uses it from now on, who disposes of it too.</summary>
+    /// <returns>False: it is gone.</returns>
+    public bool TryUse()
     {
-        foreach (var pair in _pairs) pair.Dispose();
+        for (var users = Volatile.Read(ref _users); users > 0; users = Volatile.Read(ref _users))
+            if (Interlocked.CompareExchange(ref _users, users + 1, users) == users) return true;
+        return false;
     }
 
-    static PackedMatrix Read(IModelWeights source, TensorPart part, IDictionary<TensorPart, string>? hashes, CancellationToken cancellation)
+    public void Dispose()
     {
-        var matrix = new PackedMatrix(part.Tensor.Type, (int)part.RowCount, (int)part.ColumnCount);
+        if (Interlocked.Decrement(ref _users) == 0) _memory.Dispose();
+    }
+
+    static void Read(IModelWeights source, TensorPart part, PackedMatrix matrix, IDictionary<TensorPart, string>? hashes, CancellationToken cancellation)
+    {
         try
         {
             var pieceHashes = new byte[part.PieceCount * PartHash.PieceHashBytes];
@@ -142,13 +152,10 @@ public sealed class ShardAdapter : IDisposable
                 matrix.Pack(index * part.PieceRows, bytes);
             }
             if (hashes is not null) hashes[part] = PartHash.Of(pieceHashes);
-            return matrix;
         }
-        catch (Exception e)
+        catch (InvalidDataException e)
         {
-            matrix.Dispose();
-            if (e is InvalidDataException) throw new ModelFormatException($"{source.Name}: tensor {part.Tensor.Name} is damaged: {e.Message}", e);
-            throw;
+            throw new ModelFormatException($"{source.Name}: tensor {part.Tensor.Name} is damaged: {e.Message}", e);
         }
     }
 

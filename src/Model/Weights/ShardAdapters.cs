@@ -37,6 +37,9 @@ public sealed class ShardAdapters(int maxRank) : IDisposable
 
     public ShardAdapter? Find(ulong id) => _byId.GetValueOrDefault(id);
 
+    /// <summary>The adapter for one who uses it, and disposes of it in the end. Null: there is none of this id.</summary>
+    public ShardAdapter? Use(ulong id) => Find(id) is { } adapter && adapter.TryUse() ? adapter : null;
+
     /// <param name="id">Above 0: that stands for none.</param>
     /// <param name="adapter">Owned from now on.</param>
     /// <exception cref="ArgumentException">There is one of this id, or it has a greater rank than there is room for.</exception>
@@ -46,7 +49,7 @@ public sealed class ShardAdapters(int maxRank) : IDisposable
         if (!_byId.TryAdd(id, adapter)) throw new ArgumentException($"there is an adapter {id} already", nameof(id));
     }
 
-    /// <summary>Takes an adapter out, which the caller owns then. No sequence may use it any more when it is disposed of.</summary>
+    /// <summary>Takes an adapter out, which the caller owns then. Sequences that use it keep it.</summary>
     public ShardAdapter? Remove(ulong id) => _byId.TryRemove(id, out var adapter) ? adapter : null;
 
     public void Dispose()

@@ -7,6 +7,7 @@ using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Orders;
 using LlamaCluster.Worker.Sources;
+using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Worker.Loading;
 
@@ -14,7 +15,8 @@ namespace LlamaCluster.Worker.Loading;
 /// Loads a shard's parts of adapters. They come from the coordinator, whether or not the model itself is on this machine, through the cache and with the
 /// hashes that the coordinator says, as weights do.
 /// </summary>
-sealed class AdapterLoader(ModelSource source, PeerChannels channels, ClusterOwner owner, WorkerOptions options)
+sealed partial class AdapterLoader(
+    ModelSource source, PeerChannels channels, ClusterOwner owner, WorkerOptions options, WorkerMemory memory, ILogger logger)
 {
     /// <summary>How often parts are fetched again because entries of the cache turned out to be damaged.</summary>
     const int Mendings = 3;
@@ -52,6 +54,30 @@ sealed class AdapterLoader(ModelSource source, PeerChannels channels, ClusterOwn
             adapters.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Changes the adapters of a shard that runs, beside its steps. Those that are to go are taken out first; sequences that use one keep it. If one cannot be
+    /// loaded, those that were there and are to stay do so.
+    /// </summary>
+    /// <param name="held">Those of the shard. Null: it has no place for any.</param>
+    /// <returns>The shard with the change's adapters.</returns>
+    /// <exception cref="RpcException">One cannot be loaded, or they do not fit. The status says why.</exception>
+    public async Task<HeldShard> ChangeAsync(
+        HeldShard shard, AdapterChange change, ShardAdapters? held, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        if (held is null) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this shard has no place for adapters"));
+        var order = shard.Order with { Adapters = change.Adapters };
+        var others = shard.ResidentBytes - BytesOf(shard.Order, shard.Model.Weights.Config, shard.Model.Ranges);
+        var (needed, left) = (BytesOf(order, shard.Model.Weights.Config, shard.Model.Ranges), memory.Bytes - others);
+        if (needed > left)
+            throw new RpcException(new Status(StatusCode.ResourceExhausted,
+                $"adapters take {needed} bytes here, and {left} are left for them: weights, KV cache and buffers take {others} of {memory.Bytes}; unload adapters, or give the worker more --memory"));
+        foreach (var id in held.Ids.Except(order.Adapters.Select(adapter => adapter.Id))) held.Remove(id)?.Dispose();
+        foreach (var adapter in order.Adapters)
+            if (held.Find(adapter.Id) is null) held.Add(adapter.Id, await LoadAsync(adapter, order, shard.Model, progress, cancellation));
+        LogChanged(order.Plan.ViewVersion, held.Ids.Count, held.Bytes);
+        return shard with { Order = order, AdapterChange = change.Number, ResidentBytes = others + needed };
     }
 
     /// <exception cref="RpcException">It cannot be loaded. The status says why.</exception>
@@ -95,4 +121,7 @@ sealed class AdapterLoader(ModelSource source, PeerChannels channels, ClusterOwn
             return (null, e.Message);
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "View {ViewVersion} has {Count} adapters from now on, {Bytes} bytes")]
+    partial void LogChanged(ulong viewVersion, int count, long bytes);
 }

@@ -11,11 +11,14 @@ namespace LlamaCluster.Worker.Loading;
 
 /// <summary>A shard that is loaded for a view, and what runs it.</summary>
 /// <param name="KvBlockBytes">Bytes of one block, over all layers of the shard.</param>
-/// <param name="ResidentBytes">Weights, KV cache and buffers.</param>
+/// <param name="ResidentBytes">Weights, adapters, KV cache and buffers.</param>
 sealed record HeldShard(LoadOrder Order, HeldModel Model, StageExecutor Executor, int KvBlockCount, long KvBlockBytes, long ResidentBytes)
 {
     /// <summary>What it goes on with of earlier views' KV, for the coordinator. Null: nothing.</summary>
     public Protos.KeptKv? Kept { get; init; }
+
+    /// <summary>The last change of its adapters; 0: they are the order's.</summary>
+    public ulong AdapterChange { get; init; }
 }
 
 /// <summary>The weights of a shard that this worker has in memory, and where they came from.</summary>
@@ -47,3 +50,8 @@ sealed record HeldParts(string Digest, LoadedParts Loaded) : IDisposable
 {
     public void Dispose() => Loaded.Dispose();
 }
+
+/// <summary>What a worker says about its shard in heartbeats and at registration.</summary>
+/// <param name="ViewVersion">The last view that was accepted. 0: none.</param>
+/// <param name="HeldDigest">The model of the weights in memory. Null: none.</param>
+sealed record ShardStatus(Protos.WorkerState State, ulong ViewVersion, string? HeldDigest, Shard? Shard, long ResidentBytes);

@@ -97,7 +97,7 @@ sealed class ShardKeeper(ShardLoader loader, KvFetcher fetcher, Readiness readin
         using var loading = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.Closing);
         lock (_lock)
         {
-            CheckIsNew(order);
+            LateOrders.CheckIsAbove(order.Plan.ViewVersion, _view);
             if (_loading is not null) throw new RpcException(new Status(StatusCode.FailedPrecondition, "this worker is loading a shard already"));
             _loading = loading;
         }
@@ -110,6 +110,27 @@ sealed class ShardKeeper(ShardLoader loader, KvFetcher fetcher, Readiness readin
             if (_model.Slice.IsWhole)
                 await Task.Factory.StartNew(() => Rehearsal.Run(weights, ShardLoader.OptionsOf(order)), loading.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             progress.Ready(_model.Source, 0, 0, _parts!.Loaded.Bytes);
+        });
+    }
+
+    /// <summary>Changes the adapters of the view that runs, while it runs. An order for a newer view cancels this.</summary>
+    /// <exception cref="RpcException">The view does not run here, the change is late, or an adapter cannot be loaded. The status says why.</exception>
+    /// <exception cref="OperationCanceledException">The caller gave up, or a newer order or change came.</exception>
+    public async Task AdaptAsync(AdapterChange change, LoadProgressFeed progress, CancellationToken cancellation)
+    {
+        using var loading = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lifetime.Closing);
+        lock (_lock)
+        {
+            LateOrders.CheckRuns(change, _current, _view);
+            _ = _loading?.CancelAsync();   // of an earlier change: there is no newer view
+            _loading = loading;
+        }
+        await InTurnAsync(loading, async () =>
+        {
+            var shard = LateOrders.CheckRuns(change, Current, ViewVersion);
+            var adapted = await loader.Adapters.ChangeAsync(shard, change, _adapters, progress, loading.Token);
+            lock (_lock) _current = adapted;
+            progress.Ready(shard.Model.Source, shard.KvBlockCount, shard.KvBlockBytes, adapted.ResidentBytes);
         });
     }
 
@@ -176,8 +197,7 @@ sealed class ShardKeeper(ShardLoader loader, KvFetcher fetcher, Readiness readin
         await _turn.WaitAsync(cancellation);
         try
         {
-            lock (_lock)
-                if (view <= _view) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"view {view} is not above {_view}, the last one accepted here"));
+            lock (_lock) LateOrders.CheckIsAbove(view, _view);
             await EndViewAsync();
             return _kv.OfferAll(view);
         }
@@ -198,19 +218,12 @@ sealed class ShardKeeper(ShardLoader loader, KvFetcher fetcher, Readiness readin
         var view = order.Plan.ViewVersion;
         lock (_lock)
         {
-            CheckIsNew(order);
+            LateOrders.CheckIsAbove(view, _view);
             // Asynchronous, so that its callbacks do not run under this lock.
             _ = _loading?.CancelAsync();
             (_view, _viewKey, _loading) = (view, order.ViewKey, loading);
         }
         Changed.Set();
-    }
-
-    /// <summary>An order that is late must not end a view that is newer. Guarded by the lock.</summary>
-    void CheckIsNew(LoadOrder order)
-    {
-        var view = order.Plan.ViewVersion;
-        if (view <= _view) throw new RpcException(new Status(StatusCode.FailedPrecondition, $"view {view} is not above {_view}, the last one accepted here"));
     }
 
     async Task ReplaceInTurnAsync(LoadOrder order, LoadProgressFeed progress, CancellationToken cancellation)
@@ -285,8 +298,3 @@ sealed class ShardKeeper(ShardLoader loader, KvFetcher fetcher, Readiness readin
         Changed.Set();
     }
 }
-
-/// <summary>What a worker says about its shard in heartbeats and at registration.</summary>
-/// <param name="ViewVersion">The last view that was accepted. 0: none.</param>
-/// <param name="HeldDigest">The model of the weights in memory. Null: none.</param>
-sealed record ShardStatus(Wire.WorkerState State, ulong ViewVersion, string? HeldDigest, Shard? Shard, long ResidentBytes);

@@ -32,7 +32,7 @@ sealed partial class ShardLoader(
     const int Mendings = 3;
 
     /// <summary>For what sequences name as their adapters.</summary>
-    public AdapterLoader Adapters { get; } = new(source, channels, owner, options);
+    public AdapterLoader Adapters { get; } = new(source, channels, owner, options, memory, logger);
 
     /// <summary>
     /// Reads what is missing of a shard, in parts that hash to what the coordinator says. A file that holds other bytes is given up for the next source; an

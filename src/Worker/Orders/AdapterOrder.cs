@@ -38,12 +38,19 @@ sealed record AdapterOrder(string Digest, IReadOnlyList<Wire.AdapterMatrix> Matr
         : throw new InvalidMessageException($"type {number} of an adapter's matrix is not one of floats");
 }
 
+/// <summary>The adapters that a worker is to hold from now on beside the shard of a view: a SetAdaptersRequest that was checked.</summary>
+/// <param name="Number">Grows with each change within a view.</param>
+sealed record AdapterChange(ulong ViewVersion, ulong Epoch, ulong Number, IReadOnlyList<AdapterOrder> Adapters);
+
 /// <summary>Reads what orders say of adapters.</summary>
 static class AdapterOrders
 {
     public const int MostAdapters = 256;
 
     const int MostMatrices = 1 << 14;
+
+    /// <inheritdoc cref="Read(IReadOnlyCollection{Wire.Adapter})"/>
+    public static AdapterChange ToChange(this Wire.SetAdaptersRequest request) => new(request.ViewVersion, request.Epoch, request.Change, Read(request.Adapters));
 
     /// <exception cref="InvalidMessageException">There are too many, or a digest is none.</exception>
     public static IReadOnlyList<AdapterOrder> Read(IReadOnlyCollection<Wire.Adapter> adapters)

@@ -8,7 +8,7 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Services;
 
-/// <summary>Takes orders to load a shard, and tells how it goes until it is ready.</summary>
+/// <summary>Takes orders to load a shard, or adapters beside it, and tells how it goes until they are ready.</summary>
 [CalledBy(Caller.Coordinator)]
 sealed partial class AssignmentsService(ShardKeeper shards, ClusterOwner owner, TimeProvider time, ILogger<AssignmentsService> logger)
     : Wire.Assignments.AssignmentsBase
@@ -19,15 +19,30 @@ sealed partial class AssignmentsService(ShardKeeper shards, ClusterOwner owner, 
     public override Task Prepare(Wire.AssignRequest request, IServerStreamWriter<Wire.LoadProgress> responses, ServerCallContext context)
         => FollowAsync(request, shards.PrepareAsync, responses, context);
 
-    async Task FollowAsync(
+    public override Task SetAdapters(Wire.SetAdaptersRequest request, IServerStreamWriter<Wire.LoadProgress> responses, ServerCallContext context)
+    {
+        var change = request.ToChange();
+        return FollowAsync(
+            change.Epoch, change.ViewVersion, "", (progress, cancellation) => shards.AdaptAsync(change, progress, cancellation), responses, context);
+    }
+
+    Task FollowAsync(
         Wire.AssignRequest request, Func<LoadOrder, LoadProgressFeed, CancellationToken, Task> load, IServerStreamWriter<Wire.LoadProgress> responses,
         ServerCallContext context)
     {
         var order = request.ToOrder();
-        if (order.Epoch != owner.Epoch)
-            throw new RpcException(new Status(StatusCode.FailedPrecondition, $"the order is of epoch {order.Epoch}; this worker belongs to epoch {owner.Epoch}"));
-        var progress = new LoadProgressFeed(order.Plan.ViewVersion, order.Plan.ModelDigest, time);
-        var loading = LoadAsync(order, load, progress, context.CancellationToken);
+        return FollowAsync(
+            order.Epoch, order.Plan.ViewVersion, order.Plan.ModelDigest, (progress, cancellation) => load(order, progress, cancellation), responses, context);
+    }
+
+    async Task FollowAsync(
+        ulong epoch, ulong viewVersion, string modelDigest, Func<LoadProgressFeed, CancellationToken, Task> load,
+        IServerStreamWriter<Wire.LoadProgress> responses, ServerCallContext context)
+    {
+        if (epoch != owner.Epoch)
+            throw new RpcException(new Status(StatusCode.FailedPrecondition, $"the order is of epoch {epoch}; this worker belongs to epoch {owner.Epoch}"));
+        var progress = new LoadProgressFeed(viewVersion, modelDigest, time);
+        var loading = LoadAsync(viewVersion, load, progress, context.CancellationToken);
         try
         {
             await foreach (var news in progress.ReadAllAsync(context.CancellationToken))
@@ -39,19 +54,19 @@ sealed partial class AssignmentsService(ShardKeeper shards, ClusterOwner owner, 
         }
     }
 
-    async Task LoadAsync(LoadOrder order, Func<LoadOrder, LoadProgressFeed, CancellationToken, Task> load, LoadProgressFeed progress, CancellationToken cancellation)
+    async Task LoadAsync(ulong viewVersion, Func<LoadProgressFeed, CancellationToken, Task> load, LoadProgressFeed progress, CancellationToken cancellation)
     {
         try
         {
-            await load(order, progress, cancellation);
+            await load(progress, cancellation);
         }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested && shards.ViewVersion > order.Plan.ViewVersion)
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested && shards.ViewVersion > viewVersion)
         {
-            throw new RpcException(new Status(StatusCode.Aborted, $"view {order.Plan.ViewVersion} was replaced by view {shards.ViewVersion} while it was loading"));
+            throw new RpcException(new Status(StatusCode.Aborted, $"view {viewVersion} was replaced by view {shards.ViewVersion} while it was loading"));
         }
         catch (Exception e) when (LoadFailures.ToStatus(e) is { } status)
         {
-            LogLoadFailed(order.Plan.ViewVersion, status.Detail);
+            LogLoadFailed(viewVersion, status.Detail);
             throw new RpcException(status);
         }
         finally
@@ -60,7 +75,7 @@ sealed partial class AssignmentsService(ShardKeeper shards, ClusterOwner owner, 
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Could not load the shard of view {ViewVersion}: {Problem}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Could not load what view {ViewVersion} needs: {Problem}")]
     partial void LogLoadFailed(ulong viewVersion, string problem);
 }
 

@@ -43,7 +43,8 @@ sealed class SimCoordinator : IDisposable
         var replica = new Replica(ReplicaName, options.Engine, deadlines, options.Model, _metrics, clock, Log<Replica>());
         var assignments = new AssignmentCaller(peers, deadlines, clock, Log<AssignmentCaller>());
         var links = new LinkMeter(new PeerChannels(), clock, Log<LinkMeter>());   // all workers are on one host: there are none
-        var stages = new ViewStages(options, ownership, _registry, replica, links, assignments, peers, _metrics, pulse, clock, Log<GrpcPipeline>());
+        var adapters = new ViewAdapters(options.Adapters, _registry, ownership, assignments, deadlines, clock);
+        var stages = new ViewStages(options, ownership, _registry, replica, links, assignments, adapters, peers, _metrics, pulse, clock, Log<GrpcPipeline>());
         var supervisor = new ClusterSupervisor(
             options, _registry, stages, replica, _status, new ViewLog(clock), new Readiness(), _metrics, clock, Log<ClusterSupervisor>());
         _router = new ReplicaRouter([replica], new SequenceRules(options.VocabularySize, options.MaxSequenceLength));

@@ -22,7 +22,7 @@ public sealed class AccessTests : IAsyncLifetime
         "/docs/x", "/docs/scalar.js", "/docs/scalar.aspnetcore.js", "/docs/favicon.svg", "/openapi.json",
     ];
     static readonly string[] ForMetrics = ["/metrics", "/v1/cluster", "/v1/cluster/events"];
-    static readonly string[] ForAdmins = ["/v1/cluster/plan"];
+    static readonly string[] ForAdmins = ["/v1/cluster/plan", "/v1/load_lora_adapter", "/v1/unload_lora_adapter"];
 
     /// <summary>A registration proves by the join token who it is; that is tested with it. Health is for probes.</summary>
     static readonly string[] MethodsForStrangers =

@@ -33,6 +33,31 @@ public sealed class LowRankProductTests
     }
 
     [Fact]
+    public void What_is_projected_beside_a_product_leaves_its_bits_as_they_are()
+    {
+        const int Rows = 3, Columns = 1024;
+        using var matrix = Matrix(TensorType.F16, 512, Columns, seed: 7);   // large enough for all threads
+        using var pair = Pair(TensorType.F16, 16, Columns, 512, 1);
+        using var input = Input(RandomRows.Activations(Rows, Columns, seed: 1), Columns);
+        using var product = new LowRankProduct(Rows, 16, Columns, 512);
+        foreach (var count in new[] { 1, 2, 3 })
+        {
+            using var threads = new ComputeThreads(count);
+            var (alone, beside) = (new float[Rows * 512], new float[Rows * 512]);
+            MatMul.Multiply(threads, matrix, 0, 512, input, alone);
+            product.Project(threads, input, new[] { 0 }, 0, pair);
+            product.Project(threads, input, new[] { 1, 2 }, 1, pair);
+            Assert.Throws<InvalidOperationException>(() => product.Add(threads, [0], 0, pair, alone));
+            MatMul.Multiply(threads, matrix, 0, 512, input, beside, product);
+            TestNumbers.AssertSameBits(alone, beside, $"{count} threads");
+            product.Add(threads, [0], 0, pair, beside);
+            product.Add(threads, [1, 2], 1, pair, beside);
+            for (var row = 0; row < Rows; row++) PlainAdd(pair, RandomRows.Activations(Rows, Columns, seed: 1).AsSpan(row * Columns, Columns), alone.AsSpan(row * 512, 512));
+            TestNumbers.AssertSameBits(alone, beside, $"with what is added, {count} threads");
+        }
+    }
+
+    [Fact]
     public void Matrices_of_one_input_and_parts_of_outputs_have_the_bits_that_each_has_alone()
     {
         const int Rows = 5, Columns = 700;
@@ -46,14 +71,15 @@ public sealed class LowRankProductTests
         var (expected0, expected2) = (Run(first, x, Columns, rows, y0, 1), Run(third, x, Columns, rows, y2, 1));
 
         var (together0, together2) = (y0.ToArray(), y2.ToArray());
-        product.Project(threads, x, Columns, rows, 1, first, null, third);
+        using var input = Input(x, Columns);
+        Project(product, threads, input, rows, 1, first, null, third);
         product.Add(threads, rows, 1, first, together0, null, [], third, together2);
         TestNumbers.AssertSameBits(expected0, together0, "first");
         TestNumbers.AssertSameBits(expected2, together2, "third");
 
         // Outputs 32 .. 80 of each row, beside others.
         var part = y0.ToArray();
-        product.Project(threads, x, Columns, rows, 0, first);
+        Project(product, threads, input, rows, 0, first);
         product.AddPart(threads, rows, 0, first, 32, 48, part.AsSpan(32), 96);
         for (var row = 0; row < Rows; row++)
             for (var i = 0; i < 96; i++) Assert.Equal(i is >= 32 and < 80 ? expected0[(row * 96) + i] : y0[(row * 96) + i], part[(row * 96) + i]);
@@ -66,11 +92,12 @@ public sealed class LowRankProductTests
         using var product = new LowRankProduct(4, 8, 64, 32);
         using var pair = Pair(TensorType.F32, 8, 64, 32, 1);
         using var large = Pair(TensorType.F32, 9, 64, 32, 1);
-        var x = new float[4 * 64];
-        Assert.Throws<ArgumentException>(() => product.Project(threads, x, 64, [0], 0, large));
-        Assert.Throws<ArgumentException>(() => product.Project(threads, x, 32, [0], 0, pair));
-        Assert.Throws<ArgumentOutOfRangeException>(() => product.Project(threads, x, 64, [4], 0, pair));
-        Assert.Throws<ArgumentOutOfRangeException>(() => product.Project(threads, x, 64, [0, 1], 3, pair));
+        using var x = Input(new float[4 * 64], 64);
+        using var narrow = Input(new float[4 * 32], 32);
+        Assert.Throws<ArgumentException>(() => product.Project(threads, x, new[] { 0 }, 0, large));
+        Assert.Throws<ArgumentException>(() => product.Project(threads, narrow, new[] { 0 }, 0, pair));
+        Assert.Throws<ArgumentOutOfRangeException>(() => product.Project(threads, x, new[] { 4 }, 0, pair));
+        Assert.Throws<ArgumentOutOfRangeException>(() => product.Project(threads, x, new[] { 0, 1 }, 3, pair));
         Assert.Throws<ArgumentOutOfRangeException>(() => product.AddPart(threads, [0], 0, pair, 8, 16, new float[64], 16));
         Assert.Throws<ArgumentOutOfRangeException>(() => product.AddPart(threads, [0], 0, pair, 16, 32, new float[128], 32));
     }
@@ -78,11 +105,29 @@ public sealed class LowRankProductTests
     static float[] Run(LowRankPair pair, float[] x, int columns, int[] rows, float[] y, int threads)
     {
         using var pool = new ComputeThreads(threads);
-        using var product = new LowRankProduct(x.Length / columns, pair.Rank, columns, (pair.B.Rows + 15) / 16 * 16);
+        using var product = new LowRankProduct(x.Length / columns, pair.Rank + 3, columns, (pair.B.Rows + 15) / 16 * 16);
+        using var input = Input(x, columns);
         var result = y.ToArray();
-        product.Project(pool, x, columns, rows, 0, pair);
+        Project(product, pool, input, rows, 0, pair);
         product.Add(pool, rows, 0, pair, result);
         return result;
+    }
+
+    static MatMulInput Input(float[] x, int columns)
+    {
+        var input = new MatMulInput(x.Length / columns, columns);
+        using var alone = new ComputeThreads(1);
+        input.Set(alone, x, x.Length / columns, columns);
+        return input;
+    }
+
+    /// <summary>With a product that the projection is beside, which nobody looks at.</summary>
+    static void Project(
+        LowRankProduct product, ComputeThreads threads, MatMulInput x, int[] rows, int slot, LowRankPair? w0, LowRankPair? w1 = null, LowRankPair? w2 = null)
+    {
+        using var matrix = Matrix(TensorType.F32, 400, x.Columns, seed: 7);
+        product.Project(threads, x, rows, slot, w0, w1, w2);
+        MatMul.Multiply(threads, matrix, 0, 400, x, new float[x.Rows * 400], product);
     }
 
     static void PlainAdd(LowRankPair pair, ReadOnlySpan<float> x, Span<float> y)

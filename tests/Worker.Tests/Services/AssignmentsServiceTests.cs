@@ -114,6 +114,22 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
         Assert.Equal(Phase.Ready, (await PrepareAsync(worker, Request(worker, view: 3))).Phase);
     }
 
+    [Theory]
+    [InlineData(1, 1, "view 1 does not run here; 2 is the last one accepted")]
+    [InlineData(3, 1, "view 3 does not run here; 2 is the last one accepted")]
+    [InlineData(2, 0, "change 0 of adapters is not above 0, the last one made here")]
+    [InlineData(2, 1, "this shard has no place for adapters")]
+    public async Task SetAdapters_ThatIsLateOrForAnotherView_ChangesNothing(ulong view, ulong change, string expected)
+    {
+        await using var worker = await TestWorker.StartAsync();
+        await AssignAsync(worker, view: 2);
+        var request = new Wire.SetAdaptersRequest { ViewVersion = view, Epoch = Request(worker, view).Epoch, Change = change };
+        using var call = worker.Assignments.SetAdapters(request, deadline: Deadline.Call);
+        var refused = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.Equal((StatusCode.FailedPrecondition, expected), (refused.StatusCode, refused.Status.Detail));
+        Assert.Equal((1, ServingStatus.Serving), (worker.Model.LiveStages, await HealthAsync(worker)));
+    }
+
     [Fact]
     public async Task Prepare_InterruptedByAnAssign_LeavesWhatItHasRead()
     {

@@ -33,6 +33,7 @@ public class CallerKeysTests(ModelFile file) : IClassFixture<ModelFile>
         huge.ViewKey = TestKeys.View.ToMessage();
 
         await RefusedAsync(new Wire.Assignments.AssignmentsClient(worker.Channel).Assign(huge, headers).ResponseStream);
+        await RefusedAsync(new Wire.Assignments.AssignmentsClient(worker.Channel).SetAdapters(new Wire.SetAdaptersRequest { ViewVersion = 1 }, headers).ResponseStream);
         await RefusedAsync(new Wire.Steps.StepsClient(worker.Channel).Run(headers).ResponseStream);
         if (which != "view's")
         {

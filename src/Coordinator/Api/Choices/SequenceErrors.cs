@@ -11,6 +11,7 @@ static class SequenceErrors
         Refusal.QueueFull => ApiError.Busy(refused.Message),
         Refusal.ClientQueueFull => ApiError.ClientBusy(refused.Message),
         Refusal.WaitedTooLong => ApiError.WaitedTooLong(refused.Message),
+        Refusal.NoAdapter => ApiError.ModelGone(refused.Message),
         Refusal.TooLarge => ApiError.TooMuchKv(refused.Message),
         _ => throw new InvalidOperationException($"no answer is known for a sequence refused as {refused.Why}"),
     };

@@ -37,6 +37,8 @@ sealed class ApiDocument(EndpointDataSource endpoints, ApiKeys keys) : IOpenApiD
         ("/v1/embeddings", "OpenAI", "Vectors of texts", "input:any! model:string encoding_format:string dimensions:integer user:string", [Json]),
         ("/v1/models", "OpenAI", "The model that is served", "", [Json]),
         ("/v1/models/{id}", "OpenAI", "The model of this name", "", [Json]),
+        ("/v1/load_lora_adapter", "vLLM", "Loads an adapter from a folder that the operator has named", "lora_name:string! lora_path:string! load_inplace:boolean", [Plain]),
+        ("/v1/unload_lora_adapter", "vLLM", "Takes an adapter's name away, and the adapter when nobody uses it any more", "lora_name:string!", [Plain]),
         ("/v1/messages", "Anthropic", "The next message of a chat, whole or as a stream",
             "messages:array! max_tokens:integer system:any tools:array tool_choice:object stop_sequences:array top_k:integer metadata:object" + Sampling, [Json, Events]),
         ("/v1/messages/count_tokens", "Anthropic", "How many tokens such a message would read", "messages:array! model:string system:any tools:array tool_choice:object", [Json]),
