@@ -131,7 +131,7 @@ public sealed class SequenceRun(Sequence sequence, PromptKeys prompt, ForcedText
         Scheduled += count;
         StepsInFlight++;
         (BlocksAnnounced, Announced, LastStep) = (blocks, true, step);
-        Share.Served += count;
+        Share.Serve(count);
         return chunk;
     }
 

@@ -25,7 +25,7 @@ sealed class WaitingLine
     /// <summary>A sequence that ran waits again, at the place it came in.</summary>
     public void Add(SequenceRun run)
     {
-        run.Share.Waiting.Add(run);
+        run.Share.Add(run);
         _ofClient[run.Client] = CountOf(run.Client) + 1;
         Count++;
         Tokens += run.Tokens.Count;
@@ -34,7 +34,7 @@ sealed class WaitingLine
     /// <summary>A sequence waits no longer.</summary>
     public bool Remove(SequenceRun run)
     {
-        if (!run.Share.Waiting.Remove(run)) return false;
+        if (!run.Share.Remove(run)) return false;
         if (--_ofClient[run.Client] is var left && left == 0) _ofClient.Remove(run.Client);
         Count--;
         Tokens -= run.Tokens.Count;
@@ -44,8 +44,9 @@ sealed class WaitingLine
     /// <summary>A sequence has ended.</summary>
     public void Leave(SequenceRun run)
     {
-        run.Share.Open--;
-        if (_classes[run.Priority].IsEmpty) _classes.Remove(run.Priority);
+        var its = _classes[run.Priority];
+        its.Leave(run.Share);
+        if (its.IsEmpty) _classes.Remove(run.Priority);
     }
 
     /// <summary>The sequence that comes next. Only those that are first in their client's line and meet the condition are considered.</summary>

@@ -49,7 +49,7 @@ public sealed class FairnessTests
         {
             while (scheduler.Schedule() is { } step) inFlight.Enqueue(step);
             var shares = all.Select(sequence => sequence.Share).Distinct().ToList();
-            foreach (var waiting in shares.Where(share => share.Waiting.Count > 0))
+            foreach (var waiting in shares.Where(share => share.First is not null))
                 Assert.True(shares.Max(share => share.Served) - waiting.Served <= bound, $"{string.Join(", ", shares.Select(share => share.Served))} with a bound of {bound}");
             var returned = inFlight.Dequeue();
             scheduler.Complete(returned, [.. returned.Chunks.Select(chunk => new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(5, -1, [])], []))]);
@@ -81,14 +81,50 @@ public sealed class FairnessTests
     {
         var line = new PriorityClass();
         var (first, second) = (line.Join("first"), line.Join("second"));
-        (first.Served, second.Served) = (100, 500);
-        first.Open--;
+        first.Serve(100);
+        second.Serve(500);
+        line.Leave(first);
         first = line.Join("first");
         Assert.Equal(500, first.Served);   // the least of those present
-        second.Open--;
-        (first.Served, second.Served) = (600, 900);
+        line.Leave(second);
+        first.Serve(100);
+        second.Serve(400);
         Assert.Equal(900, line.Join("second").Served);
         Assert.Equal(600, line.Join("new").Served);
+    }
+
+    [Fact]
+    public void Who_comes_next_is_who_a_look_at_all_clients_finds()
+    {
+        var random = new Random(20251129);
+        var line = new PriorityClass();
+        List<ClientShare> shares = [.. Enumerable.Range(0, 12).Select(number => line.Join($"{number}"))];
+        List<(ClientShare Share, SequenceRun Run)> waiting = [];
+        for (var i = 0; i < 3000; i++)
+        {
+            var share = shares[random.Next(shares.Count)];
+            switch (random.Next(4))
+            {
+                case 0:
+                    share.Serve(random.Next(3));
+                    break;
+                case 1:
+                    var run = Of((ulong)(3000 - i), 1, "");   // older than all that wait
+                    Assert.True(share.Add(run));
+                    waiting.Add((share, run));
+                    break;
+                case 2 when waiting.Count > 0:
+                    var gone = waiting[random.Next(waiting.Count)];
+                    Assert.True(gone.Share.Remove(gone.Run));
+                    waiting.Remove(gone);
+                    break;
+                default:
+                    var found = line.First(sequence => sequence.Id % 3 > 0);
+                    var firsts = waiting.GroupBy(one => one.Share, (its, runs) => (its.Served, Run: runs.MinBy(one => one.Run.Id).Run));
+                    Assert.Equal(firsts.Where(first => first.Run.Id % 3 > 0).OrderBy(first => (first.Served, first.Run.Id)).Select(first => first.Run).FirstOrDefault(), found);
+                    break;
+            }
+        }
     }
 
     [Fact]
