@@ -84,7 +84,7 @@ public sealed partial class AdapterChanges(
     {
         try
         {
-            for (var known = adapters.Now.Version; ; )
+            for (var known = adapters.Now.Version; ;)
             {
                 known = (await adapters.WaitAsync(set => set.Version != known, stoppingToken)).Version;
                 if (await views.DeliverAsync(stoppingToken) is { } failure) LogNotTold(failure.Message);
