@@ -61,7 +61,7 @@ public class StepsServiceTests(ModelFile file) : IClassFixture<ModelFile>
     public async Task Run_WithASecondOpen_IsInvalid()
     {
         await using var worker = await LoadedAsync(view: 5);
-        await RefusedAsync(worker, StatusCode.InvalidArgument, "must be a step, ended, or moves", Open(5), Open(5));
+        await RefusedAsync(worker, StatusCode.InvalidArgument, "must be a step, replay, ended, or moves", Open(5), Open(5));
     }
 
     [Fact]
