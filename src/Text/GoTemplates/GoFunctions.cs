@@ -41,10 +41,9 @@ static class GoFunctions
 
     public static object? Call(string name, IReadOnlyList<object?> arguments, GoRendering rendering)
     {
-        if (name is "and" or "or") throw Wants("at least one argument");
         try
         {
-            return Functions[name](arguments, rendering);
+            return Functions.TryGetValue(name, out var function) ? function(arguments, rendering) : throw Wants("at least one argument");   // "and" or "or" as an operand
         }
         catch (UnsuitableArguments unsuitable)
         {

@@ -139,7 +139,7 @@ sealed class GoRendering(ParsedTemplate template, Budget budget, DateTimeOffset 
             (value, isAny) = (Evaluate(operand, dot), true);
             if (GoValue.IsTrue(value) == name is "or") return value;
         }
-        return isPiped ? piped : isAny ? value : throw new TemplateFault($"'{name}' needs at least one argument");
+        return isPiped ? piped : isAny ? value : throw new TemplateFault($"'{name}' wants at least one argument");
     }
 
     object? Evaluate(Operand operand, object? dot)

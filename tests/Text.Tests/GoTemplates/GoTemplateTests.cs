@@ -21,6 +21,8 @@ public sealed class GoTemplateTests
     [InlineData("{{ \u001b }}", "line 1, position 4: unexpected character '\\u001b'")]
     [InlineData("{{ .Messages }}", "line 1, position 4: a message cannot be printed: print its fields")]
     [InlineData("{{ 0x10 }}", "line 1, position 4: the number '0x10' is not supported")]
+    [InlineData("{{ print or }}", "line 1, position 10: 'or' wants at least one argument")]
+    [InlineData("{{ and }}", "line 1, position 4: 'and' wants at least one argument")]
     public void What_is_wrong_is_named_with_its_place(string source, string message) => Assert.Equal(message, Refusal(source).Message);
 
     [Fact]
