@@ -70,6 +70,7 @@ public sealed class BlockMoverTests(ModelFile file) : IClassFixture<ModelFile>, 
         await view.SendAsync(TestPipeline.FirstStep(view: 1, 1, 5));
         await view.SendAsync(new Wire.BlockMoves { Restores = { Restore(9, (40, 100)) } });
         await view.SendAsync(new Wire.BlockMoves { GivenUp = { 9, 77 } });
+        await view.QueuedAsync(worker);
         held.Set();
         Assert.Equal((9ul, 0u), await view.RestoredAsync());
         Assert.Empty(worker.Model.Blocks);

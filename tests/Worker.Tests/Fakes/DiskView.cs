@@ -40,6 +40,14 @@ sealed class DiskView : IAsyncDisposable
         return Deadline.Within(_stream.RequestStream.WriteAsync(new Wire.StepRequest { Moves = moves }), "the worker to take moves");
     }
 
+    /// <summary>Completes when the worker has queued all that was sent before. A word for another view says so: its log has it, whatever the stage's thread does.</summary>
+    public async Task QueuedAsync(TestWorker worker)
+    {
+        const ulong other = 4242;
+        await _stream.RequestStream.WriteAsync(new Wire.StepRequest { Ended = new Wire.SequencesEnded { ViewVersion = other } });
+        await Deadline.Within(worker.Log.LineAsync($"of view {other}:"), "the worker to read a word for another view");
+    }
+
     public Task SendAsync(Wire.StepPlan step) =>
         Deadline.Within(_stream.RequestStream.WriteAsync(new Wire.StepRequest { Step = step }), "the worker to take a step");
 
