@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using LlamaCluster.Coordinator.Adapters;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Coordinator.Weights;
@@ -35,6 +36,15 @@ public sealed class AdapterChangeTests : IDisposable
             Adapters = new AdapterOptions { Folders = [_folder.Path], MaxRank = 8, MaxAdapters = 2 },
             Engine = TestCluster.Options.Engine with { MaxUnreadTokens = Unread },
         };
+    }
+
+    [Fact]
+    public void A_folder_may_be_the_root_and_may_end_in_a_slash()
+    {
+        var path = _folder.File("first.gguf");
+        Assert.Equal(path, new AdapterFolders(["/"]).Find(path));
+        Assert.Equal(path, new AdapterFolders([_folder.Path + "/"]).Find("first.gguf"));
+        Assert.Null(new AdapterFolders([_folder.Path]).Find(_elsewhere.File("outside.gguf")));
     }
 
     [Theory]

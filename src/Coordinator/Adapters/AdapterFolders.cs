@@ -32,7 +32,8 @@ sealed class AdapterFolders
         }
     }
 
-    bool IsWithin(string path) => Array.Exists(_folders, folder => path.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+    bool IsWithin(string path) =>
+        Array.Exists(_folders, folder => path.StartsWith(Path.EndsInDirectorySeparator(folder) ? folder : folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
 
     /// <exception cref="IOException">There are too many links.</exception>
     static string Resolve(string path)

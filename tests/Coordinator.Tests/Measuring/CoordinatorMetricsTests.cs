@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Tests.Fakes;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Coordinator.Tests.Measuring;
 
@@ -21,7 +22,10 @@ public sealed class CoordinatorMetricsTests
         Assert.Equal(0, sums.Level("llamacluster.queue.length"));
         Assert.Equal((1, 2047), (sums.Level("llamacluster.kv.blocks.cached"), sums.Level("llamacluster.kv.blocks.free") + sums.Level("llamacluster.kv.blocks.used")));
         Assert.True(sums["llamacluster.stage.compute.duration"] > 0);
-        // Two stages' for each step.
-        Assert.Equal((20 * 2 * 64, 20 * 2 * 16), (sums["llamacluster.stage.activations.sent"], sums["llamacluster.stage.tensor_sync.sent"]));
+        // Two stages' for each step. The last one's answer ends a step; what the other says of it may come a moment later.
+        (double, double) Sent() => (sums["llamacluster.stage.activations.sent"], sums["llamacluster.stage.tensor_sync.sent"]);
+        var expected = (20.0 * 2 * 64, 20.0 * 2 * 16);
+        SpinWait.SpinUntil(() => Sent() == expected, WaitExtensions.Deadline);
+        Assert.Equal(expected, Sent());
     }
 }
