@@ -3,7 +3,7 @@ namespace LlamaCluster.Cluster;
 /// <summary>The version of the protocols in src/Protos. Processes of different versions do not work together: Register refuses.</summary>
 public static class ProtocolVersion
 {
-    public const uint Current = 8;
+    public const uint Current = 10;
 }
 
 /// <summary>How big the messages of the protocols may get. Both hosts refuse what is bigger.</summary>
@@ -23,6 +23,9 @@ public static class MessageBudgets
 
     /// <summary>D at most: one row of f32 activations must fit in a message.</summary>
     public const int MaxHiddenSize = Message / sizeof(float);
+
+    /// <summary>Vocabularies that a view keeps for grammars. Before another comes, both sides forget all.</summary>
+    public const int Vocabularies = 16;
 
     /// <summary>How many rows of <paramref name="rowBytes"/> bytes one frame carries: as many as fit, but at least one.</summary>
     public static int RowsPerFrame(int rowBytes) => Math.Max(1, FramePayload / rowBytes);

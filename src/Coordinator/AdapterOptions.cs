@@ -1,3 +1,4 @@
+using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.Adapters;
 using static LlamaCluster.Coordinator.OptionRange;
 
@@ -10,6 +11,9 @@ public sealed record AdapterOptions
     public const int MostAdapters = 64;
 
     const int LongestName = 200;
+
+    /// <summary>The most that <see cref="RoomRanks"/> may be.</summary>
+    public const int MostRoom = AdapterWeights.MostRank * MostAdapters;
 
     /// <summary>Names that clients ask for, and where the adapters are: GGUF files, or folders of the PEFT library. Default: none.</summary>
     public IReadOnlyList<(string Name, string Path)> Adapters { get; init; } = [];
@@ -26,10 +30,24 @@ public sealed record AdapterOptions
     /// <summary>The greatest rank that an adapter may have; 1 to 1024, default 256.</summary>
     public int MaxRank { get; init; } = 256;
 
+    /// <summary>
+    /// The ranks of adapters loaded while the coordinator runs, added up, that workers keep room for: in F16, on all matrices. 0 to 65536, default 64: four
+    /// of rank 16. Without <see cref="Folders"/> none is kept.
+    /// </summary>
+    public int RoomRanks { get; init; } = 64;
+
+    /// <summary>
+    /// Rows of whole embeddings, and as many of heads, that adapters loaded while the coordinator runs may bring, added up: in F16. 0, the default: no room is
+    /// kept, and none may have a larger vocabulary than the model and the adapters of the start.
+    /// </summary>
+    public int RoomVocabulary { get; init; }
+
     /// <summary>What is wrong first, in one line; null if nothing is.</summary>
     public string? FirstProblem() =>
         Problem("--max-loras", MaxAdapters, 1, MostAdapters)
         ?? Problem("--max-lora-rank", MaxRank, 1, AdapterWeights.MostRank)
+        ?? Problem("--lora-room", RoomRanks, 0, MostRoom)
+        ?? Problem("--lora-room-vocabulary", RoomVocabulary, 0, LlamaConfigRules.MaxVocabulary)
         ?? (Adapters.Count > MaxAdapters ? $"--lora names {Adapters.Count} adapters; --max-loras is {MaxAdapters}" : null)
         ?? Folders.Where(folder => !Directory.Exists(folder)).Select(folder => $"--lora-dir {folder}: there is no such folder").FirstOrDefault()
         ?? Adapters.Select(adapter => NameProblem("--lora", adapter.Name)).FirstOrDefault(problem => problem is not null);

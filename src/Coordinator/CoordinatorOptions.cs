@@ -46,6 +46,9 @@ public sealed record CoordinatorOptions
     /// </summary>
     public int? TensorParallel { get; init; } = 1;
 
+    /// <summary>Whether workers that share a stage have whole experts. Default: where that is faster, or the only way.</summary>
+    public ExpertParallel ExpertParallel { get; init; }
+
     /// <summary>What plans optimise. Default: the tokens per second of <see cref="Streams"/> streams together.</summary>
     public PlanObjective Objective { get; init; } = PlanObjective.Throughput;
 
@@ -54,6 +57,17 @@ public sealed record CoordinatorOptions
 
     /// <summary>The most tokens of one sequence, prompt and answer together. 2 to the model's own context length; null: that length.</summary>
     public int? ContextLength { get; init; }
+
+    /// <summary>
+    /// The hub from which workers that have no file of the model fetch what stands there as it is. Null, the default: all comes from this coordinator.
+    /// </summary>
+    public HubOrigin? WeightsHub { get; init; }
+
+    /// <summary>
+    /// Whether workers that have no file of the model fetch what they can from the workers that have it already. Default false: all comes from this
+    /// coordinator, or from <see cref="WeightsHub"/>.
+    /// </summary>
+    public bool SharesWeights { get; init; }
 
     /// <summary>Certificates for all traffic between the cluster's processes; the API is not encrypted. Null, the default: nothing is.</summary>
     public TlsFiles? Tls { get; init; }
@@ -85,6 +99,9 @@ public sealed record CoordinatorOptions
     /// </summary>
     public string? ReplicaName { get; init; }
 
+    /// <summary>A model that drafts for the served one. Null, the default: none.</summary>
+    public DraftOptions? Draft { get; init; }
+
     public SessionsOptions Sessions { get; init; } = new();
 
     public ApiOptions Api { get; init; } = new();
@@ -110,9 +127,10 @@ public sealed class CoordinatorOptionsValidator(
         return ofEngine.Failed ? ofEngine : deadlines.Validate(name, options.Deadlines);
     }
 
-    static string? FirstProblem(CoordinatorOptions options) =>
+    /// <summary>What is wrong with these options themselves, in one line; null: nothing.</summary>
+    public static string? FirstProblem(CoordinatorOptions options) =>
         ListenProblem("--listen", options.Listen, ApiProblem(options))
-        ?? ListenProblem("--grpc-listen", options.GrpcListen, RpcProblem(options))
+        ?? ListenProblem("--grpc-listen", options.GrpcListen, RpcProblem(options, options.GrpcListen))
         ?? (options.MetricsListen is { } metrics ? ListenProblem("--metrics-listen", metrics, ListenAddress.FirstProblem(metrics, Uri.UriSchemeHttp)) : null)
         ?? Problem("--workers", options.Workers, 1, 1024)
         ?? Problem("--min-workers", options.MinWorkers, 1, options.Workers)
@@ -120,6 +138,7 @@ public sealed class CoordinatorOptionsValidator(
         ?? Problem("--streams", options.Streams, 1, 4096)
         ?? (options.ReplicaName is { } replica && !WorkerId.IsValid(replica) ? $"--name is '{replica}'; it must be 1 to 64 letters, digits, '-', '_' and '.'" : null)
         ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null)
+        ?? DraftProblem(options)
         ?? options.Adapters.FirstProblem()
         ?? options.Sessions.FirstProblem();
 
@@ -130,9 +149,13 @@ public sealed class CoordinatorOptionsValidator(
         : ListenAddress.FirstProblem(options.Listen, options.Api.Certificate is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)
         ?? Exposure.Problem(options.Listen, asks: options.Api.KeysFile is not null, ApiKeyFile.Option, options.Insecure);
 
-    static string? RpcProblem(CoordinatorOptions options) =>
-        ListenAddress.FirstProblem(options.GrpcListen, tls: options.Tls is not null)
-        ?? Exposure.Problem(options.GrpcListen, asks: options.Tls is not null || options.JoinTokenFile is not null, Exposure.MemberProofs, options.Insecure);
+    static string? RpcProblem(CoordinatorOptions options, string listen) =>
+        ListenAddress.FirstProblem(listen, tls: options.Tls is not null)
+        ?? Exposure.Problem(listen, asks: options.Tls is not null || options.JoinTokenFile is not null, Exposure.MemberProofs, options.Insecure);
+
+    static string? DraftProblem(CoordinatorOptions options) => options.Draft is not { } draft ? null
+        : !options.Engine.Speculate ? $"{DraftOptions.ModelName} and --no-speculation are both given: give one"
+        : ListenProblem(DraftOptions.ListenName, draft.GrpcListen, RpcProblem(options, draft.GrpcListen));
 
     static string? ListenProblem(string name, string value, string? problem) => problem is null ? null : $"{name} is '{value}'; {problem}";
 }

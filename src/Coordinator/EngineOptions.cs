@@ -45,6 +45,15 @@ public sealed record EngineOptions
     /// </summary>
     public bool Speculate { get; init; } = true;
 
+    /// <summary>The most tokens that are guessed for a stream at a time.</summary>
+    public const int MostDraftTokens = 15;
+
+    /// <summary>
+    /// Tokens that a draft model is asked for each time, whether they are expected to pay or not. 1 to <see cref="MostDraftTokens"/>. Null, the default: as
+    /// many as pay by what was measured, or none.
+    /// </summary>
+    public int? DraftTokens { get; init; }
+
     /// <summary>
     /// Token positions that the KV cache holds for all sequences together. 16 to 2^30. Null, the default: what <see cref="MaxRunning"/>
     /// sequences of the full context need, limited to 65536 or one full context, whichever is larger. A worker with too little memory
@@ -77,8 +86,9 @@ public sealed class EngineOptionsValidator : IValidateOptions<EngineOptions>
         ?? Problem(nameof(options.MaxWait), options.MaxWait)
         ?? (options.SessionHold == TimeSpan.Zero ? null : Problem("--session-hold", options.SessionHold))
         ?? Problem(nameof(options.MaxUnreadTokens), options.MaxUnreadTokens, 16, 1_000_000)
+        ?? (options.DraftTokens is { } drafts ? Problem("--draft-tokens", drafts, 1, EngineOptions.MostDraftTokens) : null)
         ?? (options.KvTokens is { } tokens ? Problem(nameof(options.KvTokens), tokens, 16, 1 << 30) : null)
-        ?? (options.KvType is KvType.F32 or KvType.F16 or KvType.Q80 ? null : $"--kv-type is {options.KvType}; it must be f32, f16 or q8_0")
+        ?? (options.KvType is KvType.F32 or KvType.F16 or KvType.Q80 or KvType.Q40 ? null : $"--kv-type is {options.KvType}; it must be f32, f16, q8_0 or q4_0")
         ?? (IsAllowed(options.ActivationType) ? null : $"ActivationType is {options.ActivationType}; it must be F32, Bf16 or Q8")
         ?? (IsAllowed(options.SumType) ? null : $"--sum-type is {options.SumType}; it must be f32, bf16 or q8");
 

@@ -21,6 +21,9 @@ public enum KernelWidth
 
     /// <summary>512-bit vectors (F and BW).</summary>
     Avx512,
+
+    /// <summary>512-bit vectors and the VNNI dot product, by machine code: .NET has no such instruction.</summary>
+    Avx512Vnni,
 }
 
 /// <summary>What this processor offers of <see cref="KernelWidth"/>, and what is used of it.</summary>
@@ -29,9 +32,10 @@ public static class KernelWidths
     /// <summary>The width that the products of this process use: the widest that the processor has.</summary>
     public static KernelWidth Chosen { get; } = Enum.GetValues<KernelWidth>().Where(IsSupported).Max();
 
-    /// <summary>The chosen width for logs and profiles: "avx512", "avx-vnni", "avx2", "neon-dot", "neon", "vector128" or "scalar".</summary>
+    /// <summary>The chosen width for logs and profiles: "avx512-vnni", "avx512", "avx-vnni", "avx2", "neon-dot", "neon", "vector128" or "scalar".</summary>
     public static string Name => Chosen switch
     {
+        KernelWidth.Avx512Vnni => "avx512-vnni",
         KernelWidth.Avx512 => "avx512",
         KernelWidth.AvxVnni => "avx-vnni",
         KernelWidth.Avx2 => "avx2",
@@ -48,6 +52,7 @@ public static class KernelWidths
         KernelWidth.Avx2 => Avx2.IsSupported && Fma.IsSupported,
         KernelWidth.AvxVnni => Avx2.IsSupported && Fma.IsSupported && AvxVnni.IsSupported,
         KernelWidth.Avx512 => Avx512BW.IsSupported,
+        KernelWidth.Avx512Vnni => CodePages.IsSupported,
         _ => throw new ArgumentOutOfRangeException(nameof(width), width, "not a kernel width"),
     };
 }

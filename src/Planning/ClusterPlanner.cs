@@ -45,6 +45,7 @@ public static class ClusterPlanner
             KvBlocks = kvBlocks,
             BufferBytes = request.BufferBytes,
             RanksPerStage = request.TensorParallel,
+            ExpertParallel = request.ExpertParallel,
             UsesAll = true,
         },
         new Overheads());

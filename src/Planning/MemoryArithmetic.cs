@@ -14,14 +14,14 @@ static class MemoryArithmetic
     {
         var (model, goal, cluster) = (problem.Model, problem.Goal, problem.Cluster);
         var weights = HeldBytes(model, cluster.Workers.Count) * problem.Overheads.Resident;
-        var kv = (double)goal.KvBlocks * model.KvBlockBytes * model.LayerCount;
+        var kv = goal.KvBlocks * model.KvBlockBytesOfAll;
         var buffers = (double)goal.BufferBytes * cluster.Workers.Count;
         var known = cluster.Workers.Where(worker => worker.MemoryBytes > 0).ToList();
         var line = $"the model does not fit: {Gigabytes(weights)} of weights + {Gigabytes(kv)} of KV cache + {cluster.Workers.Count} x {Gigabytes(goal.BufferBytes)} of buffers"
             + $" = {Gigabytes(weights + kv + buffers)}, but the workers have {Memories(problem)}";
         if (weights + kv + buffers > known.Sum(worker => (double)worker.MemoryBytes)) return line;
         var ranks = Math.Min(goal.RanksPerStage ?? 1, problem.MaxRanks);
-        var layer = StageGroup.Of(problem, [.. Enumerable.Range(0, ranks)], RankShares.Equal(ranks));
+        var layer = StageGroup.Of(problem, [.. Enumerable.Range(0, ranks)], problem.WithExperts(RankShares.Equal(ranks), problem.ExpertCuts[0]));
         var (first, middle) = (layer.MemoryOf(0, 0, 1).Total, layer.MemoryOf(0, Math.Min(1, model.LayerCount - 1), 1).Total);
         return $"{line}: in whole layers of {Gigabytes(middle)} (the first with the embedding: {Gigabytes(first)}) there is no way to share them out";
     }
@@ -30,7 +30,7 @@ static class MemoryArithmetic
     static double HeldBytes(ModelFootprint model, int workers)
     {
         if (!model.LayersAreAlike) return model.Bytes;
-        var kinds = model.Layers.ToLookup(layer => layer.Experts is not null);
+        var kinds = model.Layers.ToLookup(layer => (layer.Experts is not null, layer.Split));
         return model.Bytes - kinds.Sum(kind => (kind.Count() - Math.Min(workers, kind.Count())) * kind.First().Bytes);
     }
 

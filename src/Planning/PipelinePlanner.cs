@@ -22,20 +22,28 @@ public static class PipelinePlanner
     }
 
     /// <summary>Why so many workers cannot share a stage of the model, however many there are, in one line; null if they can.</summary>
-    public static string? RankProblem(ModelFootprint model, int ranks)
+    public static string? RankProblem(ModelFootprint model, int ranks, ExpertParallel experts)
     {
-        var most = PlanningProblem.RankLimitOf(model);
+        var most = PlanningProblem.RankLimitOf(model, experts);
         if (ranks <= most) return null;
-        var why = ranks <= RankShares.MaxRanks ? TensorSplit.FirstProblem(model.Split, RankShares.Equal(ranks)) : null;
+        var why = ranks <= RankShares.MaxRanks
+            ? model.Splits.Select(sizes => TensorSplit.FirstProblem(sizes, RankShares.Equal(ranks).WithExperts(experts is ExpertParallel.On)))
+                .FirstOrDefault(problem => problem is not null)
+            : null;
         return $"--tensor-parallel is {ranks}; a stage of {model.Name} can be shared by at most {most}: {why ?? "more would exchange more than they save"}";
     }
+
+    /// <summary>Why ranks of a model cannot have whole experts, in one line; null if they can, or need not.</summary>
+    public static string? ExpertProblem(ModelFootprint model, ExpertParallel experts) =>
+        experts is ExpertParallel.On && !model.HasExperts ? $"--expert-parallel is on, but {model.Name} has no experts: leave it out" : null;
 
     static string? FirstProblem(PlanningProblem problem)
     {
         var (workers, goal) = (problem.Cluster.Workers.Count, problem.Goal);
         if (workers == 0) return "there are no workers";
+        if (ExpertProblem(problem.Model, goal.ExpertParallel) is { } none) return none;
         if (goal.RanksPerStage is not { } ranks) return null;
-        if (RankProblem(problem.Model, ranks) is { } tooMany) return tooMany;
+        if (RankProblem(problem.Model, ranks, goal.ExpertParallel) is { } tooMany) return tooMany;
         return ranks > workers && !goal.UsesAll ? $"--tensor-parallel is {ranks}, but there are only {workers} workers" : null;
     }
 
@@ -48,9 +56,14 @@ public static class PipelinePlanner
     static string ChoiceOf(PlanningProblem problem, SearchResult found)
     {
         var from = found.IsExact ? $"the best of all {found.Considered} schemes" : $"the best of {found.Considered} schemes looked at";
-        if (found.RunnerUp is not { } next) return $"{found.Best.Scheme.Shape}: {from}";
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{found.Best.Scheme.Shape}: {from}; next comes {next.Scheme.Shape}: {Cost(problem, next)}, {100.0 * next.Picoseconds / found.Best.Picoseconds - 100:0.0} % slower");
+        var line = $"{found.Best.Shape}: {from}";
+        if (found.RunnerUp is { } next) line += $"; next comes {next.Shape}: {Cost(problem, next)}, {Slower(next)}";
+        if (found.OtherExperts is { } other)
+            line += $"; with {(other.HasWholeExperts ? "whole experts" : "columns of every expert")} on each rank: {Cost(problem, other)}, {Slower(other)}";
+        return line;
+
+        string Slower(SchemeCost other) =>
+            string.Create(CultureInfo.InvariantCulture, $"{100.0 * other.Picoseconds / found.Best.Picoseconds - 100:0.0} % slower");
     }
 
     static string Cost(PlanningProblem problem, SchemeCost cost)

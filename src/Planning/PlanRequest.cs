@@ -23,6 +23,9 @@ public sealed record PlanRequest(
 
     public PlanObjective Objective { get; init; } = PlanObjective.Throughput;
 
+    /// <summary>Whether ranks have whole experts.</summary>
+    public ExpertParallel ExpertParallel { get; init; }
+
     /// <summary>The number of streams that the plan is optimised for.</summary>
     public int Streams { get; init; } = 8;
 }

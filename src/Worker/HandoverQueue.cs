@@ -29,6 +29,14 @@ sealed class HandoverQueue<T>(int capacity) where T : class
         return false;
     }
 
+    public bool HasItems
+    {
+        get
+        {
+            lock (_items) return _items.Count > 0;
+        }
+    }
+
     /// <summary>Waits for an item. False once the queue is closed and empty.</summary>
     public bool TryTake([NotNullWhen(true)] out T? item) => TryTake(Timeout.InfiniteTimeSpan, out item);
 

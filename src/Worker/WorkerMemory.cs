@@ -21,6 +21,22 @@ public sealed record WorkerMemory(long Bytes)
         return ContainerMemory.OfThisProcess() is { } container ? Math.Min(machine, Within(container, Own(), workers)) : machine;
     }
 
+    /// <summary>
+    /// Bytes for each of several workers of a model and for the one of its draft model, which will be started on this machine. The latter gets as much as
+    /// the others, but not more than twice its weights and a gibibyte: the rest would be KV that nobody needs.
+    /// </summary>
+    /// <param name="draftWeights">Bytes of the draft model; null: there is none, and nothing for it.</param>
+    public static (long Each, long Draft) OfEach(int workers, long? draftWeights) => draftWeights is { } weights
+        ? WithDraft(OfEach(workers + 1), workers, weights)
+        : (OfEach(workers), 0);
+
+    /// <param name="equal">What each would get if all got the same.</param>
+    internal static (long Each, long Draft) WithDraft(long equal, int workers, long draftWeights)
+    {
+        var draft = Math.Min(equal, (2 * draftWeights) + (1L << 30));
+        return (equal + ((equal - draft) / workers), draft);
+    }
+
     /// <summary>Bytes that this process could get now: what is available on the machine, within the container's limit.</summary>
     public static long Free()
     {

@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Hub;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
@@ -57,6 +58,9 @@ public sealed record WorkerOptions
     /// </summary>
     public bool TrustDigest { get; init; }
 
+    /// <summary>The hub that weights are fetched from if the coordinator says so. Default: the coordinator's, without a token.</summary>
+    public HubAccess? Hub { get; init; }
+
     /// <summary>Where measurements of this machine are kept. Default: see <see cref="CacheRoot"/>.</summary>
     public string? ProfileFolder { get; init; }
 
@@ -78,7 +82,9 @@ public sealed record WorkerOptions
     /// </summary>
     public bool ExitWithParentThread { get; init; }
 
-    /// <summary>How ranks of a stage exchange their partial sums. Default: by the faster link, measured when they connect.</summary>
+    /// <summary>
+    /// How ranks of a stage exchange their partial sums, and how activations go to the next stage. Default: by the fastest link that can be had.
+    /// </summary>
     public PeerLinkPreference PeerLink { get; init; } = PeerLinkPreference.Auto;
 
     /// <summary>Offer the reflection service, by which tools like grpcurl list the services of this port. Default: no.</summary>
@@ -119,17 +125,20 @@ public sealed record WorkerOptions
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(25);
 }
 
-/// <summary>How ranks of a stage exchange their partial sums.</summary>
+/// <summary>What workers of a view have between them: ranks of a stage, and stages that follow each other.</summary>
 public enum PeerLinkPreference
 {
-    /// <summary>By the faster one of the two, measured when they connect.</summary>
+    /// <summary>The fastest one that can be had: measured between ranks; between stages shared memory, else a direct connection, else gRPC.</summary>
     Auto,
 
-    /// <summary>By a gRPC stream, on the same port as everything else.</summary>
+    /// <summary>A gRPC stream, on the same port as everything else.</summary>
     Grpc,
 
-    /// <summary>By a direct TCP connection, on a port that the other rank names.</summary>
+    /// <summary>A direct TCP connection, on a port that the other worker names.</summary>
     Tcp,
+
+    /// <summary>Memory that both have mapped. For workers of one host.</summary>
+    Shm,
 }
 
 /// <summary>The allowed values of <see cref="WorkerOptions"/>.</summary>

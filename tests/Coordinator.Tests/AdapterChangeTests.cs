@@ -150,9 +150,38 @@ public sealed class AdapterChangeTests : IDisposable
         await using var cluster = await RealCluster.StartAsync(1, _options with { Adapters = _options.Adapters with { MaxRank = 256 } }, usual => usual with { MemoryBytes = 27 << 20 });
         using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress };
         var (status, text) = await LoadAsync(http, "large", "large.gguf");
-        Assert.True(status == HttpStatusCode.BadRequest && text.Contains("adapters take ", StringComparison.Ordinal), text);
+        Assert.True(status == HttpStatusCode.BadRequest && text.Contains("adapters take ", StringComparison.Ordinal) && text.Contains("would fit", StringComparison.Ordinal), text);
         Assert.Empty(Adapters(cluster).Now.Held);
         await RunAsync(cluster, null);
+    }
+
+    [Theory]
+    [InlineData(64, 0, HttpStatusCode.OK, "added successfully")]
+    [InlineData(0, 0, HttpStatusCode.BadRequest, "adapters take ")]
+    [InlineData(64, 2100, HttpStatusCode.OK, "added successfully")]
+    public async Task The_KV_cache_leaves_the_room_that_is_kept(int ranks, int vocabulary, HttpStatusCode expected, string says)
+    {
+        using var model = ModelFiles.Open(TestCluster.Options.ModelPath);
+        var adapter = new SyntheticAdapter(model.Config) { Rank = 16, Type = TensorType.F16, WholeRows = vocabulary == 0 ? null : model.Config.VocabularySize, Changes = target => target.Layer is not null };
+        adapter.WritePeft(_folder.File("kept"));
+        var options = _options with { Adapters = _options.Adapters with { MaxRank = 16, RoomRanks = ranks, RoomVocabulary = vocabulary } };
+        await using var cluster = await RealCluster.StartAsync(1, options, usual => usual with { MemoryBytes = 32 << 20 });   // more KV is wanted than that
+        using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress };
+        var (status, text) = await LoadAsync(http, "kept", "kept");
+        Assert.True(status == expected && text.Contains(says, StringComparison.Ordinal), text);
+    }
+
+    [Fact]
+    public async Task A_larger_vocabulary_than_there_is_room_for_is_refused()
+    {
+        using var model = ModelFiles.Open(TestCluster.Options.ModelPath);
+        var adapter = new SyntheticAdapter(model.Config) { WholeRows = model.Config.VocabularySize + 1, Changes = target => target.Layer is 0 };
+        File.Copy(Path.Combine(SharedFiles.Demo("hf"), "tokenizer.json"), Path.Combine(Directory.CreateDirectory(_folder.File("more")).FullName, "tokenizer.json"));
+        adapter.WritePeft(_folder.File("more"));
+        await using var cluster = await RealCluster.StartAsync(1, _options);
+        using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress };
+        var (status, text) = await LoadAsync(http, "more", "more");
+        Assert.True(status == HttpStatusCode.BadRequest && text.Contains("start the coordinator with --lora-room-vocabulary 2049", StringComparison.Ordinal), text);
     }
 
     [Fact]

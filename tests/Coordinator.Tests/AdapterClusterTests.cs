@@ -103,6 +103,43 @@ public sealed class AdapterClusterTests : IDisposable
     }
 
     [Fact]
+    public async Task A_vocabulary_of_its_own_is_used_for_text_ids_grammars_and_answers_in_every_split()
+    {
+        const int Added = WideDemoAdapter.FirstOwn;
+        string wide;
+        using (var model = ModelFiles.Open(TestCluster.Options.ModelPath)) wide = WideDemoAdapter.Write(_folder.File("wide"), model.Config);
+        var options = _options with { Adapters = _options.Adapters with { Adapters = [("wide", wide), .. _options.Adapters.Adapters] } };
+        int[] prompt = [.. DemoCase.All[0].Prompt, Added + 2, Added + 5];
+        (int, float)[] alone;
+        await using (var one = await RealCluster.StartAsync(1, options)) alone = await RunAsync(one, "wide", prompt);
+        await using var cluster = await RealCluster.StartAsync(2, options);
+        Assert.Equal(alone, (await Task.WhenAll(RunAsync(cluster, "wide", prompt), RunAsync(cluster, "first"), RunAsync(cluster, null)).Soon())[0]);
+
+        using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress };
+        async Task<JsonElement> AskAsync(string path, object body, int status = 200)
+        {
+            using var response = await http.PostAsJsonAsync(path, body).Soon();
+            var answer = await response.Content.ReadFromJsonAsync<JsonElement>();
+            Assert.True((int)response.StatusCode == status, answer.GetRawText());
+            return answer;
+        }
+        var ids = (await AskAsync("/tokenize", new { model = "wide", prompt = "A zyxw3" })).GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32()).ToArray();
+        Assert.Equal(Added + 3, ids[^1]);
+        Assert.DoesNotContain((await AskAsync("/tokenize", new { prompt = "A zyxw3" })).GetProperty("tokens").EnumerateArray(), id => id.GetInt32() >= Added);
+        Assert.EndsWith("A zyxw3", (await AskAsync("/detokenize", new { model = "wide", tokens = ids })).GetProperty("prompt").GetString());
+        await AskAsync("/detokenize", new { tokens = ids }, status: 400);
+
+        var bias = new Dictionary<string, int> { [$"{Added + 3}"] = 100 };
+        var choice = (await AskAsync("/v1/completions", new { model = "wide", prompt, max_tokens = 3, temperature = 0, logprobs = 1, logit_bias = bias })).GetProperty("choices")[0];
+        Assert.Equal("zyxw3zyxw3zyxw3", choice.GetProperty("text").GetString());
+        Assert.Equal("zyxw3", choice.GetProperty("logprobs").GetProperty("tokens")[2].GetString());
+        await AskAsync("/v1/completions", new { prompt = "A", logit_bias = bias }, status: 400);
+        var chosen = await AskAsync("/v1/completions", new { model = "wide", prompt = "A", max_tokens = 12, guided_choice = new[] { "zyxw6" }, logprobs = 0, logit_bias = new Dictionary<string, int> { [$"{Added + 6}"] = 100 } });
+        Assert.Equal("zyxw6", chosen.GetProperty("choices")[0].GetProperty("text").GetString());
+        Assert.Equal("zyxw6", chosen.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("tokens")[0].GetString());
+    }
+
+    [Fact]
     public void Adapters_that_cannot_be_served_are_refused_by_name()
     {
         using var model = ModelFiles.Open(TestCluster.Options.ModelPath);
@@ -127,14 +164,14 @@ public sealed class AdapterClusterTests : IDisposable
         var adapters = cluster.Coordinator.Host.Services.GetRequiredService<AdapterRegistry>();
         return TestCluster.Request(prompt, tokens) with
         {
-            Adapter = name is null ? null : new SequenceAdapter(adapters.Find(name)!.Digest),
+            Adapter = name is null ? null : SequenceAdapter.Of(adapters.Find(name)!),
             Sampling = new SamplingOptions { TopLogprobs = 0 },
         };
     }
 
-    static async Task<(int Id, float Logprob)[]> RunAsync(RealCluster cluster, string? name)
+    static async Task<(int Id, float Logprob)[]> RunAsync(RealCluster cluster, string? name, int[]? prompt = null)
     {
-        var events = await cluster.Coordinator.GenerateAsync(Request(cluster, name, DemoCase.All[0].Prompt, Tokens)).Soon();
+        var events = await cluster.Coordinator.GenerateAsync(Request(cluster, name, prompt ?? DemoCase.All[0].Prompt, Tokens)).Soon();
         Assert.IsType<SequenceEvent.Finished>(events[^1]);
         return [.. events.OfType<SequenceEvent.Token>().Select(token => (token.Sampled.Id, token.Sampled.Logprob))];
     }

@@ -18,7 +18,7 @@ public sealed class SessionConversationTests
         // Guesses that turn out right in an answer's last step fill positions that nobody finds again.
         await using var cluster = await RealCluster.StartAsync(2, TestCluster.Options with { Engine = new EngineOptions { Speculate = false } });
         using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
-        var id = (await PostAsync(http, "/v1/sessions", "{}")).GetProperty("id").GetString()!;
+        var id = (await http.PostJsonAsync("/v1/sessions", "{}")).GetProperty("id").GetString()!;
         List<object> whole = [];
         var known = 0;
         for (var turn = 1; turn <= 20; turn++)
@@ -32,8 +32,8 @@ public sealed class SessionConversationTests
             known = prompt + usage.GetProperty("completion_tokens").GetInt32();
             whole.Add(new { role = "assistant", content = answer.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString() });
         }
-        Assert.Equal(20, (await GetAsync(http, $"/v1/sessions/{id}")).GetProperty("turns").GetInt32());
-        var messages = (await GetAsync(http, $"/v1/sessions/{id}/export")).GetProperty("messages");
+        Assert.Equal(20, (await http.GetJsonAsync($"/v1/sessions/{id}")).GetProperty("turns").GetInt32());
+        var messages = (await http.GetJsonAsync($"/v1/sessions/{id}/export")).GetProperty("messages");
         Assert.Equal(JsonSerializer.Serialize(whole), JsonSerializer.Serialize(messages));
     }
 
@@ -47,11 +47,11 @@ public sealed class SessionConversationTests
         await using (var cluster = await RealCluster.StartAsync(2, TestCluster.Options with { DataFolder = folder.Path }))
         {
             using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
-            id = (await PostAsync(http, "/v1/sessions", "{}")).GetProperty("id").GetString()!;
+            id = (await http.PostJsonAsync("/v1/sessions", "{}")).GetProperty("id").GetString()!;
             await AskAsync(http, new { session_id = id, messages = new[] { asked }, max_tokens = 20, temperature = 0 });
-            var fork = (await PostAsync(http, $"/v1/sessions/{id}/fork", "{}")).GetProperty("id").GetString()!;
+            var fork = (await http.PostJsonAsync($"/v1/sessions/{id}/fork", "{}")).GetProperty("id").GetString()!;
             before = TextOf(await AskAsync(http, new { session_id = fork, messages = new[] { next }, max_tokens = 20, temperature = 0 }));
-            Assert.Equal("replica-0", (await GetAsync(http, $"/v1/sessions/{fork}")).GetProperty("kv").GetProperty("replica").GetString());
+            Assert.Equal("replica-0", (await http.GetJsonAsync($"/v1/sessions/{fork}")).GetProperty("kv").GetProperty("replica").GetString());
         }
         await using var again = await RealCluster.StartAsync(1, TestCluster.Options with { DataFolder = folder.Path });
         using var client = new HttpClient { BaseAddress = again.Coordinator.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
@@ -60,24 +60,5 @@ public sealed class SessionConversationTests
 
     static string TextOf(JsonElement answer) => answer.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!;
 
-    static Task<JsonElement> AskAsync(HttpClient http, object body) => PostAsync(http, "/v1/chat/completions", JsonSerializer.Serialize(body));
-
-    static async Task<JsonElement> PostAsync(HttpClient http, string path, string body)
-    {
-        using var response = await http.PostAsync(path, ApiHost.JsonContent(body));
-        return await ReadAsync(response);
-    }
-
-    static async Task<JsonElement> GetAsync(HttpClient http, string path)
-    {
-        using var response = await http.GetAsync(path);
-        return await ReadAsync(response);
-    }
-
-    static async Task<JsonElement> ReadAsync(HttpResponseMessage response)
-    {
-        var text = await response.Content.ReadAsStringAsync();
-        Assert.True(response.IsSuccessStatusCode, text);
-        return JsonDocument.Parse(text).RootElement;
-    }
+    static Task<JsonElement> AskAsync(HttpClient http, object body) => http.PostJsonAsync("/v1/chat/completions", JsonSerializer.Serialize(body));
 }

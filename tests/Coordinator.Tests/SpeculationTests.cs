@@ -20,13 +20,13 @@ public sealed class SpeculationTests
         using var metrics = new MeterSums(guessing.Coordinator);
 
         List<IReadOnlyList<string>> expected = [];
-        foreach (var request in requests) expected.Add(Text(await plain.Coordinator.GenerateAsync(request).Soon()));
-        for (var i = 0; i < requests.Length; i++) Assert.Equal(expected[i], Text(await guessing.Coordinator.GenerateAsync(requests[i]).Soon()));
+        foreach (var request in requests) expected.Add(AnswerBits.Of(await plain.Coordinator.GenerateAsync(request).Soon()));
+        for (var i = 0; i < requests.Length; i++) Assert.Equal(expected[i], AnswerBits.Of(await guessing.Coordinator.GenerateAsync(requests[i]).Soon()));
         var (drafted, accepted) = (metrics["llamacluster.speculation.drafted"], metrics["llamacluster.speculation.accepted"]);
         Assert.InRange(accepted, requests.Length, drafted - requests.Length);
 
         var together = await Task.WhenAll(requests.Select(request => guessing.Coordinator.GenerateAsync(request))).Soon();
-        Assert.All(together.Zip(expected), pair => Assert.Equal(pair.Second, Text(pair.First)));
+        Assert.All(together.Zip(expected), pair => Assert.Equal(pair.Second, AnswerBits.Of(pair.First)));
         Assert.True(metrics["llamacluster.preemptions"] > 0, "nobody gave way");
         Assert.True(metrics["llamacluster.prefix_cache.hits"] > 0, "nothing was shared");
     }
@@ -63,16 +63,4 @@ public sealed class SpeculationTests
             yield return request with { StopIds = ends.ToHashSet(), Sampling = new SamplingOptions { MinTokens = 30, EndIds = ends } };
         }
     }
-
-    static IReadOnlyList<string> Text(IEnumerable<SequenceEvent> events) =>
-    [
-        .. events.Select(happened => happened switch
-        {
-            SequenceEvent.Token { Sampled: var token } => $"{token.Id} {token.Logprob} {string.Join(' ', token.Top)}",
-            SequenceEvent.Finished { Reason: var reason } => $"{reason}",
-            SequenceEvent.Failed { Message: var message } => message,
-            _ => "",
-        }).Where(text => text.Length > 0),
-        .. events.OfType<SequenceEvent.Prompt>().SelectMany(part => part.Tokens).Select(token => $"{token.Id} {token.Logprob}"),
-    ];
 }

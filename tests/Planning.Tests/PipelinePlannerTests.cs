@@ -21,8 +21,8 @@ public sealed class PipelinePlannerTests
     public void Ranks_that_can_never_share_a_stage_are_refused_with_the_arithmetic(string shape, int ranks, string problem)
     {
         var model = Footprints.Of(shape, "f16");
-        Assert.Equal($"--tensor-parallel is {ranks}; a stage of {shape} can be shared by {problem}", PipelinePlanner.RankProblem(model, ranks));
-        Assert.Null(PipelinePlanner.RankProblem(model, 2));
+        Assert.Equal($"--tensor-parallel is {ranks}; a stage of {shape} can be shared by {problem}", PipelinePlanner.RankProblem(model, ranks, ExpertParallel.Auto));
+        Assert.Null(PipelinePlanner.RankProblem(model, 2, ExpertParallel.Auto));
     }
 
     [Fact]
@@ -189,7 +189,7 @@ public sealed class PipelinePlannerTests
         List<PlannedStage[]> Fitting(bool byMemory, List<int[]> schemes) =>
         [
             .. Divisions(problem.Model.LayerCount, schemes.Count).Select(counts => schemes.Select((stage, index) => new PlannedStage(
-                new LayerRange(counts[..index].Sum(), counts[index]), stage, groups.Of(stage, byMemory).Shares)).ToArray()).Where(stages => Fits(problem, stages)),
+                new LayerRange(counts[..index].Sum(), counts[index]), stage, groups.Of(stage, byMemory, wholeExperts: false).Shares)).ToArray()).Where(stages => Fits(problem, stages)),
         ];
     }
 

@@ -19,6 +19,16 @@ public class WorkerMemoryTests
         Assert.InRange(4 * WorkerMemory.OfEach(4), 4, MostOfMachine);
 
     [Theory]
+    [InlineData(8, 1, 1, 3, 13)]    // GiB: of two times 8 the draft model of 1 GiB gets 3
+    [InlineData(8, 4, 1, 3, 9)]
+    [InlineData(2, 1, 10, 2, 2)]    // it never gets more than the others
+    public void A_draft_models_worker_gets_what_it_needs(int equal, int workers, int weights, int draft, int each)
+    {
+        var shares = WorkerMemory.WithDraft((long)equal << 30, workers, (long)weights << 30);
+        Assert.Equal((draft, each), ((int)(shares.Draft >> 30), (int)(shares.Each >> 30)));
+    }
+
+    [Theory]
     [InlineData(2048, 1, 0.9)]
     [InlineData(16_384, 1, 0.9)]
     [InlineData(2048, 4, 0.17)]   // each of four has a process of its own

@@ -3,7 +3,9 @@ using System.Globalization;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cli.Up;
 using LlamaCluster.Coordinator;
+using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Kernels;
 using LlamaCluster.Planning;
@@ -31,6 +33,8 @@ sealed class BenchCluster : IAsyncDisposable
 
     public Uri ApiAddress => _coordinator.ApiAddress;
 
+    public IGenerationEngine Engine => _coordinator.Engine;
+
     public string ModelName => _coordinator.Model.Name;
 
     /// <summary>The shards of the current view.</summary>
@@ -44,13 +48,17 @@ sealed class BenchCluster : IAsyncDisposable
 
     /// <summary>Starts everything and waits until the model is loaded.</summary>
     /// <exception cref="CommandFailedException">These workers cannot load the model.</exception>
-    public static async Task<BenchCluster> StartAsync(ClusterBenchOptions options, TextWriter error, CancellationToken cancellation)
+    /// <param name="drafts">What guesses in the place of a draft model, or with it; null: nothing is guessed.</param>
+    public static async Task<BenchCluster> StartAsync(
+        ClusterBenchOptions options, TextWriter error, CancellationToken cancellation, Func<IDraftModel?, IDraftModel>? drafts = null)
     {
-        var cluster = new BenchCluster(CoordinatorHost.Create(ToCoordinator(options)), LoadingView.For(error));
+        var serving = ToCoordinator(options);
+        var coordinator = drafts is null ? CoordinatorHost.Create(serving) : CoordinatorHost.Create(serving, drafts);
+        var cluster = new BenchCluster(coordinator, LoadingView.For(error));
         try
         {
             await cluster._coordinator.StartAsync(cancellation);
-            await cluster.WithWorkersAsync(working => cluster.StartWorkersAsync(options.Workers, options.Load, working), cancellation);
+            await cluster.WithWorkersAsync(working => cluster.StartWorkersAsync(options, working), cancellation);
             await cluster.WithWorkersAsync(cluster.LoadAsync, cancellation);
             return cluster;
         }
@@ -102,11 +110,13 @@ sealed class BenchCluster : IAsyncDisposable
             Workers = options.Workers,
             MinWorkers = options.Workers,   // figures of fewer would not be those asked for
             TensorParallel = options.TensorParallel,
+            ExpertParallel = options.ExpertParallel,
             Streams = load.Concurrency,
             ContextLength = load.Positions,
+            Draft = options.Drafts?.Model is { } model ? new DraftOptions(model, "http://127.0.0.1:0") : null,
             Engine = usual with
             {
-                Speculate = false,
+                Speculate = options.Drafts is not null,
                 KvTokens = kvTokens,
                 KvType = KvTypeOption.ToWire(load.KvType),
                 MaxRunning = Math.Max(usual.MaxRunning, load.Concurrency),
@@ -119,24 +129,32 @@ sealed class BenchCluster : IAsyncDisposable
     /// Starts the first worker alone, because it measures the machine for all of them. Workers get stages and ranks in the order of their names, so that
     /// pinned workers that compute at the same time are on different processors.
     /// </summary>
-    async Task<int> StartWorkersAsync(int count, BenchOptions load, CancellationToken cancellation)
+    async Task<int> StartWorkersAsync(ClusterBenchOptions options, CancellationToken cancellation)
     {
+        var (count, load) = (options.Workers, options.Load);
         var processors = load.Pin ? Processors.Allowed() : [];
-        var memory = WorkerMemory.OfEach(count);
+        var (each, ofDraft) = WorkerMemory.OfEach(count, _coordinator.DraftWeightBytes);
         var digits = $"D{$"{count}".Length}";
         for (var i = 0; i < count; i++)
         {
             var name = $"worker-{(i + 1).ToString(digits, CultureInfo.InvariantCulture)}";
             var threads = Enumerable.Range(i * load.Threads, load.Threads);
             int[]? own = processors.Length == 0 ? null : [.. threads.Select(thread => processors[thread % processors.Length]).Distinct()];
-            var worker = WorkerProcess.Start(
-                name, _coordinator.GrpcAddress, load.Threads, memory, line => _view.Log.WriteLine($"[{name}] {line}"), processors: own,
-                profiles: _profiles.FullName);
-            _workers.Add(worker);
-            _watches.Add(WatchAsync(name, worker));
+            Start(name, _coordinator.GrpcAddress, each, own);
             if (i == 0) await _coordinator.Members.WaitAsync(now => now.Usable.Any(), cancellation);
         }
+        if (_coordinator.DraftGrpcAddress is not { } drafting) return count;
+        Start("draft-worker", drafting, ofDraft, null);
+        await _coordinator.DraftStatus!.WaitAsync(status => status.IsReady, cancellation);
         return count;
+
+        void Start(string name, Uri coordinator, long memory, int[]? own)
+        {
+            var worker = WorkerProcess.Start(
+                name, coordinator, load.Threads, memory, line => _view.Log.WriteLine($"[{name}] {line}"), options.PeerLink, own, _profiles.FullName);
+            _workers.Add(worker);
+            _watches.Add(WatchAsync(name, worker));
+        }
     }
 
     async Task WatchAsync(string name, WorkerProcess worker)

@@ -6,7 +6,9 @@ using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Formats.RandomNumbers;
+using LlamaCluster.Planning.Costs;
 using LlamaCluster.Primitives;
+using LlamaCluster.Worker;
 
 namespace LlamaCluster.Cli.Bench;
 
@@ -51,6 +53,10 @@ static class BenchCommand
         DefaultValueFactory = _ => 1,
     };
 
+    static readonly WordOption<ExpertParallel> Experts = TensorOptions.Experts();
+
+    static readonly WordOption<PeerLinkPreference> PeerLink = TensorOptions.PeerLink();
+
     static readonly Option<int?> Threads = new("--threads-per-worker")
     {
         HelpName = "K",
@@ -72,13 +78,28 @@ static class BenchCommand
     };
 
     static readonly Option<int> Concurrency = new("--concurrency") { HelpName = "N", Description = "streams at a time", DefaultValueFactory = _ => 1 };
+    static readonly Option<double?> DraftAcceptance = new("--draft-acceptance")
+    {
+        HelpName = "P",
+        Description = "with --workers: what drafts gain for one stream that are right with this probability, 0 to 1; they are made of a text "
+            + "that was generated before",
+    };
+
+    static readonly Option<string?> DraftShape = new("--draft-shape")
+    {
+        HelpName = "NAME|hidden=..,..",
+        Description = "with --draft-acceptance and --shape: these drafts take what a draft model of this shape takes, on a worker of its own; "
+            + "without it nothing",
+    };
+
     static readonly Option<bool> Json = new("--json") { Description = "print one JSON object" };
 
     public static Command Create()
     {
         var command = new Command("bench", "Measure prefill, decode, latencies and memory, in this process or in a cluster of N worker processes.")
         {
-            Model, HubOption.Create(), Shape, Layers, ShareLayers, Quant, Kv, Workers, TensorParallel, Threads, Pin, Prompt, Generate, Concurrency, Json,
+            Model, HubOption.Create(), Shape, Layers, ShareLayers, Quant, Kv, Workers, TensorParallel, Experts, PeerLink, Threads, Pin, Prompt, Generate,
+            Concurrency, DraftAcceptance, DraftShape, Json,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -91,7 +112,7 @@ static class BenchCommand
         return command;
     }
 
-    static Task<BenchReport> RunAsync(ParseResult parsed, CancellationToken cancellation)
+    static async Task<IBenchReport> RunAsync(ParseResult parsed, CancellationToken cancellation)
     {
         var (shape, quant, error) = (parsed.GetValue(Shape), parsed.GetValue(Quant), parsed.InvocationConfiguration.Error);
         var workers = NumberOption.Check("--workers", parsed.GetValue(Workers), 0, MaxWorkers);
@@ -101,9 +122,23 @@ static class BenchCommand
             ? PathOf(ModelOption.PathOf(parsed, Model), quant)
             : PathOfShape(shape, parsed.GetValue(Layers), quant, parsed.GetValue(ShareLayers));
         var ranks = parsed.GetValue(TensorParallel);
-        if (workers > 0) return new ClusterBench(new ClusterBenchOptions(path, workers, ranks, load), error).RunAsync(cancellation);
+        var cluster = new ClusterBenchOptions(path, workers, ranks, PeerLink.In(parsed), load)
+        {
+            Drafts = DraftsOf(parsed),
+            ExpertParallel = Experts.In(parsed),
+        };
+        if (cluster.Drafts is not null) return await new DraftBench(cluster, error).RunAsync(cancellation);
+        if (workers > 0) return await new ClusterBench(cluster, error).RunAsync(cancellation);
         using var weights = ModelFiles.Open(path);
-        return Task.FromResult(LocalBench.Run(weights, load, error, cancellation));
+        return LocalBench.Run(weights, load, error, cancellation);
+    }
+
+    static BenchDrafts? DraftsOf(ParseResult parsed)
+    {
+        if (parsed.GetValue(DraftAcceptance) is not { } acceptance) return null;
+        if (!(acceptance is >= 0 and <= 1)) throw new InvalidOptionsException($"--draft-acceptance is {acceptance}; it must be from 0 to 1");
+        var shape = parsed.GetValue(DraftShape);
+        return new BenchDrafts(acceptance, shape is null ? null : PathOfShape(shape, null, parsed.GetValue(Quant), shareLayers: false));
     }
 
     /// <param name="type">The type to quantise to while loading; null: as stored.</param>
@@ -134,7 +169,14 @@ static class BenchCommand
         if (ofModel && ofShape) throw new InvalidOptionsException("--model and --shape are both given: give one");
         if (parsed.GetValue(Layers) is not null && !ofShape) throw new InvalidOptionsException("--layers needs --shape");
         if (parsed.GetValue(ShareLayers) && !ofShape) throw new InvalidOptionsException("--share-layer-weights needs --shape");
+        var hasDrafts = parsed.GetValue(DraftAcceptance) is not null;
+        if (hasDrafts && workers == 0) throw new InvalidOptionsException("--draft-acceptance needs --workers");
+        if (hasDrafts && parsed.GetValue(Concurrency) != 1) throw new InvalidOptionsException("--draft-acceptance is for one stream: leave --concurrency out");
+        if (parsed.GetValue(DraftShape) is not null && !(hasDrafts && ofShape))
+            throw new InvalidOptionsException("--draft-shape needs --draft-acceptance and --shape");
         if (parsed.GetValue(TensorParallel) != 1 && workers == 0) throw new InvalidOptionsException("--tensor-parallel needs --workers");
+        if (Experts.In(parsed) != ExpertParallel.Auto && workers == 0) throw new InvalidOptionsException($"{TensorOptions.ExpertsName} needs --workers");
+        if (PeerLink.In(parsed) != PeerLinkPreference.Auto && workers == 0) throw new InvalidOptionsException($"{TensorOptions.PeerLinkName} needs --workers");
     }
 
     static BenchOptions LoadOf(ParseResult parsed, int workers) => new(
@@ -173,4 +215,12 @@ sealed record BenchOptions(int Threads, bool Pin, KvType KvType, int PromptToken
 /// <param name="Model">A path, or a shape in the form of a path.</param>
 /// <param name="Workers">Processes; at least 1.</param>
 /// <param name="TensorParallel">Workers that share each stage.</param>
-sealed record ClusterBenchOptions(string Model, int Workers, int TensorParallel, BenchOptions Load);
+/// <param name="PeerLink">What the workers have between them.</param>
+sealed record ClusterBenchOptions(string Model, int Workers, int TensorParallel, PeerLinkPreference PeerLink, BenchOptions Load)
+{
+    /// <summary>Whether workers that share a stage have whole experts.</summary>
+    public ExpertParallel ExpertParallel { get; init; }
+
+    /// <summary>What is to be measured of drafts; null: nothing is drafted.</summary>
+    public BenchDrafts? Drafts { get; init; }
+}

@@ -3,6 +3,15 @@ using System.Text.Json;
 
 namespace LlamaCluster.Cli.Bench;
 
+/// <summary>What a benchmark found.</summary>
+interface IBenchReport
+{
+    IEnumerable<string> Lines();
+
+    /// <summary>One JSON object.</summary>
+    string Json();
+}
+
 /// <summary>The results of a benchmark. Rates are per second, and count all streams together unless the name says otherwise.</summary>
 /// <param name="MemoryBytesPerSecond">
 /// Plain reads of memory by as many threads as computed. One process reads in turn with its steps. A cluster's reads are measured before and after the round.
@@ -16,7 +25,7 @@ sealed record BenchReport(
     double FirstTokenSeconds,
     double MemoryBytesPerSecond,
     double WeightBytesPerSecond,
-    long PeakResidentBytes)
+    long PeakResidentBytes) : IBenchReport
 {
     /// <summary>Figures that only a cluster has; null if one process was measured.</summary>
     public ClusterFigures? Cluster { get; init; }

@@ -33,6 +33,7 @@ sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double
         ["first_layer"] = Facts.Layers.First,
         ["layers"] = Facts.Layers.Count,
         ["ranks"] = Facts.Ranks,
+        ["experts"] = Facts.Experts,
         ["busy_fraction"] = Load.BusyFraction,
         ["compute_seconds_per_step"] = Load.ComputeSeconds,
         ["tensor_sync_seconds_per_step"] = Load.SyncSeconds,
@@ -49,13 +50,15 @@ sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double
 
     public IEnumerable<string> Lines() =>
     [
-        Line($"stage {Load.Stage,-6} {Facts.Layers}{(Facts.Ranks > 1 ? $" on {Facts.Ranks} ranks" : "")}: busy {Load.BusyFraction:P1},")
+        Line($"stage {Load.Stage,-6} {Facts.Layers}{Ranks}: busy {Load.BusyFraction:P1},")
             + Line($" a step takes {Load.ComputeSeconds * 1e3:F2} ms{Sync}, the pause after it {Load.PauseSeconds * 1e3:F2} ms"),
         Line($"  {SecondsPerLayer * 1e3:F2} ms a layer, {WeightBytesPerSecond / 1e9:F2} GB/s of weights, {FractionOfMemory:P0} of the")
             + Line($" {MemoryBytesPerSecond / 1e9:F2} GB/s of plain reads by {Threads} {(Threads == 1 ? "thread" : "threads")}"),
         Line($"  a token: {Load.ActivationBytes:F0} bytes to the next stage, {Load.SyncBytes:F0} bytes from a rank to the others,")
             + Line($" {KvBytesPerToken:F0} bytes of KV cache"),
     ];
+
+    string Ranks => Facts.Ranks == 1 ? "" : $" on {Facts.Ranks} ranks{(Facts.Experts is { } experts ? $" (experts: {experts})" : "")}";
 
     string Sync => Load.SyncSeconds > 0 ? Line($" and {Load.SyncSeconds * 1e3:F2} ms of exchanges between its ranks") : "";
 
@@ -68,6 +71,9 @@ sealed record StageFigures(StageFacts Facts, StageLoad Load, int Threads, double
 /// <param name="KvBlockBytes">The size of one KV block in all layers of the stage, as its ranks report it, all ranks together.</param>
 sealed record StageFacts(LayerRange Layers, int Ranks, long WeightBytes, double LayerBytes, long KvBlockBytes)
 {
+    /// <summary>What ranks have of experts (<see cref="RankShares.ExpertsWord"/>); null if the model has none.</summary>
+    public string? Experts { get; init; }
+
     /// <summary>The stages in order.</summary>
     /// <param name="shards">All shards of a view that is ready.</param>
     /// <param name="streams">Streams of which the steps under way, one for each stage, have one row each.</param>
@@ -83,7 +89,10 @@ sealed record StageFacts(LayerRange Layers, int Ranks, long WeightBytes, double 
         var shape = new StageShape(layers.First, layers.Count, weights.Config.LayerCount);
         return new StageFacts(
             layers, ranks.Count, BenchWeightBytes.PerStep(weights, shape, rows), (double)BenchWeightBytes.OfLayers(weights, shape, rows) / layers.Count,
-            ranks.Sum(rank => rank.KvBlockBytes));
+            ranks.Sum(rank => rank.KvBlockBytes))
+        {
+            Experts = weights.Config.Experts is null ? null : ranks[0].Shard.Slice.Shares.ExpertsWord,
+        };
     }
 }
 

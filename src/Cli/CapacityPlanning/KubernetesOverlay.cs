@@ -99,6 +99,12 @@ sealed class KubernetesOverlay(PlanQuestion question, ClusterDescription cluster
                     path: /spec/leaderWorkerTemplate/leaderTemplate/spec/containers/0/args/-
                     value: --context={{question.Positions}}
             """);
+        if (question.Model.Footprint.HasExperts)
+            text.AppendLine($$"""
+                      - op: add
+                        path: /spec/leaderWorkerTemplate/leaderTemplate/spec/containers/0/args/-
+                        value: --expert-parallel={{(plan.Stages.Any(stage => stage.Shares.WholeExperts) ? "on" : "off")}}
+                """);
         foreach (var side in new[] { "requests", "limits" })
             text.AppendLine($$"""
                       - op: replace

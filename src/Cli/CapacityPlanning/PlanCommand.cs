@@ -37,6 +37,12 @@ static class PlanCommand
             HelpName = "T",
             Description = "workers that share each stage; without it as the planner finds best",
         };
+        var experts = TensorOptions.Experts();
+        var room = new Option<int>("--lora-room")
+        {
+            HelpName = "R",
+            Description = "keep memory for adapters of so many ranks, added up (F16, on all matrices), as --lora-dir does",
+        };
         var sweep = new Option<string?>("--sweep")
         {
             HelpName = "AXIS=FIRST..LAST",
@@ -47,19 +53,21 @@ static class PlanCommand
         var emit = new Option<string?>("--emit-k8s") { HelpName = "DIR", Description = "write the plan as manifests for `kubectl apply -k DIR` too" };
         var command = new Command("plan", "Predict how a model is best split over a cluster, and how fast it would be. Starts nothing.")
         {
-            model, HubOption.Create(), shape, quant, kvType, cluster, objective, context, concurrency, ranks, sweep, svg, json, emit,
+            model, HubOption.Create(), shape, quant, kvType, cluster, objective, context, concurrency, ranks, experts, room, sweep, svg, json, emit,
         };
         command.SetAction(parsed =>
         {
             var path = parsed.GetValue(model) is { } named ? HubOption.PathOf(parsed, named) : null;
-            var planned = ModelOf(path, parsed.GetValue(shape), parsed.GetValue(quant), KvTypeOption.ToWire(kvType.In(parsed)));
+            var planned = ModelOf(path, parsed.GetValue(shape), parsed.GetValue(quant), KvTypeOption.ToWire(kvType.In(parsed)))
+                .WithRoom(NumberOption.Check("--lora-room", parsed.GetValue(room), 0, AdapterOptions.MostRoom));
             var longest = planned.Footprint.ContextLength;
             var question = new PlanQuestion(
                 planned,
                 objective.In(parsed),
                 NumberOption.Check("--context", parsed.GetValue(context) ?? Math.Min(UsualContext, longest), 2, longest),
                 NumberOption.Check("--concurrency", parsed.GetValue(concurrency), 1, MaxStreams),
-                parsed.GetValue(ranks) is { } given ? NumberOption.Check("--tensor-parallel", given, 1, MaxStreams) : null);
+                parsed.GetValue(ranks) is { } given ? NumberOption.Check("--tensor-parallel", given, 1, MaxStreams) : null,
+                experts.In(parsed));
             var (described, output) = (ClusterFile.Read(parsed.GetRequiredValue(cluster)), parsed.InvocationConfiguration.Output);
             if (parsed.GetValue(sweep) is not null && parsed.GetValue(emit) is not null)
                 throw new InvalidOptionsException("--emit-k8s writes one plan: leave out --sweep");

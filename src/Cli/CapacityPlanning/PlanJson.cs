@@ -12,7 +12,8 @@ static class PlanJson
     {
         predicted = true,
         model = question.Model.Footprint.Name,
-        weight_bytes = question.Model.Footprint.Bytes,
+        weight_bytes = question.Model.Footprint.Bytes - question.Model.RoomBytes,
+        adapter_room_bytes = question.Model.RoomBytes,
         active_weight_bytes = question.Model.Footprint.ActiveBytes,
         cluster = cluster.Name,
         workers = problem.Cluster.Workers.Count,
@@ -24,6 +25,7 @@ static class PlanJson
         {
             first_layer = stage.Layers.First,
             layers = stage.Layers.Count,
+            experts = problem.Model.HasExperts ? stage.Shares.ExpertsWord : null,
             seconds_per_token = prediction.OneToken.Total,
             workers = stage.Workers.Select((worker, rank) => new
             {

@@ -1,6 +1,7 @@
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Hosting;
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
@@ -14,7 +15,7 @@ namespace LlamaCluster.Cli.CapacityPlanning;
 /// <summary>What `plan` is asked, apart from the cluster.</summary>
 /// <param name="Positions">Per stream.</param>
 /// <param name="RanksPerStage">Null: the planner chooses.</param>
-sealed record PlanQuestion(PlannedModel Model, PlanObjective Objective, int Positions, int Streams, int? RanksPerStage)
+sealed record PlanQuestion(PlannedModel Model, PlanObjective Objective, int Positions, int Streams, int? RanksPerStage, ExpertParallel ExpertParallel)
 {
     public PlanningProblem On(ClusterDescription cluster) => On(cluster, goal => goal);
 
@@ -24,6 +25,7 @@ sealed record PlanQuestion(PlannedModel Model, PlanObjective Objective, int Posi
     PlanGoal Goal => PlanGoal.Of(Objective, Positions, Streams) with
     {
         RanksPerStage = RanksPerStage,
+        ExpertParallel = ExpertParallel,
         PromptRows = new EngineOptions().MaxPromptRows,
         BufferBytes = Model.BufferBytes,
     };
@@ -31,7 +33,7 @@ sealed record PlanQuestion(PlannedModel Model, PlanObjective Objective, int Posi
 
 /// <summary>The model to plan for, from a file's headers, or from a shape with a quantisation. No weights are read.</summary>
 /// <param name="BufferBytes">What a worker needs besides weights and KV cache.</param>
-sealed record PlannedModel(ModelFootprint Footprint, long BufferBytes)
+sealed record PlannedModel(ModelFootprint Footprint, LlamaConfig Config, long BufferBytes)
 {
     const string UsualMix = "q4_k_m";
 
@@ -53,6 +55,18 @@ sealed record PlannedModel(ModelFootprint Footprint, long BufferBytes)
         return Of(ModelFootprints.Of($"{shape.Name} {name.ToLowerInvariant()}", shape.Config, tensors, kvType), shape.Config);
     }
 
+    /// <summary>Bytes that workers keep for adapters, in all.</summary>
+    public double RoomBytes => Footprint.Layers.Sum(layer => (double)layer.AdapterBytes);
+
+    /// <summary>The model with room for adapters of so many ranks, added up.</summary>
+    public PlannedModel WithRoom(int ranks)
+    {
+        if (ranks == 0) return this;
+        var more = StageMemory.AdapterBufferBytes(
+            Config, StageShape.Whole(Config.LayerCount), StageSlice.Whole(Config), new EngineOptions().MaxStepRows, new AdapterOptions().MaxRank, Config.VocabularySize);
+        return this with { Footprint = new AdapterRoom(Config, ranks, vocabularyRows: 0).AddTo(Footprint, []), BufferBytes = BufferBytes + more };
+    }
+
     static PlannedModel Of(ModelFootprint footprint, LlamaConfig config) => new(
-        footprint, StageMemory.BufferBytes(config, StageShape.Whole(config.LayerCount), new EngineOptions().MaxStepRows));
+        footprint, config, StageMemory.BufferBytes(config, StageShape.Whole(config.LayerCount), new EngineOptions().MaxStepRows));
 }

@@ -25,17 +25,19 @@ sealed class PlanReport(PlanQuestion question, ClusterDescription cluster, Plann
         var (workers, hosts) = (problem.Cluster.Workers.Count, problem.Cluster.Hosts.Count);
         yield return "PREDICTED, not measured";
         var model = question.Model.Footprint;
-        yield return Text($"model     {model.Name}: {model.LayerCount} layers, {model.Bytes / 1e9:0.0} GB of weights")
+        yield return Text($"model     {model.Name}: {model.LayerCount} layers, {(model.Bytes - question.Model.RoomBytes) / 1e9:0.0} GB of weights")
             + (model.HasExperts ? Text($", of which a token uses {model.ActiveBytes / 1e9:0.0} GB") : "");
+        if (question.Model.RoomBytes > 0) yield return Text($"adapters  {question.Model.RoomBytes / 1e9:0.000} GB are kept for them, among the weights below");
         yield return $"cluster   {cluster.Name}: {workers} {(workers == 1 ? "worker" : "workers")} on {hosts} {(hosts == 1 ? "host" : "hosts")}";
-        var kv = problem.Goal.KvBlocks * question.Model.Footprint.KvBlockBytes * question.Model.Footprint.LayerCount;
+        var kv = problem.Goal.KvBlocks * question.Model.Footprint.KvBlockBytesOfAll;
         yield return Text($"asked     {question.Objective.ToString().ToLowerInvariant()}, {question.Streams} {(question.Streams == 1 ? "stream" : "streams")}")
             + Text($" of {question.Positions} positions each, {kv / 1e9:0.0} GB of KV cache");
     }
 
     IEnumerable<string> Stages()
     {
-        string[][] rows = [["stage", "layers", "ranks", "shares", "ms per token", "memory of a worker"], .. plan.Stages.Select(Row)];
+        string[] head = ["stage", "layers", "ranks", "shares", .. OfExperts("experts"), "ms per token", "memory of a worker"];
+        string[][] rows = [head, .. plan.Stages.Select(Row)];
         return TextTable.Lines(rows);
     }
 
@@ -45,10 +47,14 @@ sealed class PlanReport(PlanQuestion question, ClusterDescription cluster, Plann
         var layers = stage.Layers.Count == 1 ? $"{stage.Layers.First}" : $"{stage.Layers.First}..{stage.Layers.End - 1}";
         return
         [
-            $"{index}", layers, $"{stage.Workers.Count}", stage.Shares.AreEqual ? "equal" : $"{stage.Shares}", Text($"{1e3 * prediction.OneToken.Total:0.000}"),
+            $"{index}", layers, $"{stage.Workers.Count}", stage.Shares.AreEqual ? "equal" : $"{stage.Shares.WithExperts(whole: false)}",
+            .. OfExperts(stage.Shares.ExpertsWord), Text($"{1e3 * prediction.OneToken.Total:0.000}"),
             string.Join(" | ", stage.Workers.Zip(prediction.Memory, MemoryOf).Distinct()),
         ];
     }
+
+    /// <summary>A column that only models with experts have.</summary>
+    string[] OfExperts(string cell) => question.Model.Footprint.HasExperts ? [cell] : [];
 
     string MemoryOf(int worker, RankMemory memory)
     {

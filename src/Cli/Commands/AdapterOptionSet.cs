@@ -34,7 +34,21 @@ sealed class AdapterOptionSet
         DefaultValueFactory = _ => Defaults.MaxRank,
     };
 
-    public IEnumerable<Option> All => [_adapters, _folders, _most, _rank];
+    readonly Option<int> _room = new("--lora-room")
+    {
+        HelpName = "R",
+        Description = "with --lora-dir: the ranks of adapters loaded later, added up, that workers keep memory for (F16, on all matrices)",
+        DefaultValueFactory = _ => Defaults.RoomRanks,
+    };
+
+    readonly Option<int> _vocabulary = new("--lora-room-vocabulary")
+    {
+        HelpName = "V",
+        Description = "with --lora-dir: rows of whole embeddings and of heads, added up, that adapters loaded later may bring; their largest vocabulary",
+        DefaultValueFactory = _ => Defaults.RoomVocabulary,
+    };
+
+    public IEnumerable<Option> All => [_adapters, _folders, _most, _rank, _room, _vocabulary];
 
     /// <exception cref="InvalidOptionsException">An adapter has no name, or no path.</exception>
     public AdapterOptions Read(ParseResult parsed) => Defaults with
@@ -43,6 +57,8 @@ sealed class AdapterOptionSet
         Folders = [.. parsed.GetValue(_folders) ?? []],
         MaxAdapters = parsed.GetValue(_most),
         MaxRank = parsed.GetValue(_rank),
+        RoomRanks = parsed.GetValue(_room),
+        RoomVocabulary = parsed.GetValue(_vocabulary),
     };
 
     static (string Name, string Path) Split(string adapter) => adapter.Split('=', 2) is [{ Length: > 0 } name, { Length: > 0 } path]

@@ -62,7 +62,7 @@ sealed class QueueOptions
     readonly DurationOption _sessionHold = new(
         "--session-hold", "how long keys and values of a session's last request outlive those of no session; 0 is not at all", Defaults.SessionHold, orZero: true);
 
-    readonly Option<bool> _noSpeculation = new("--no-speculation") { Description = "do not guess what greedy streams repeat of their own text" };
+    readonly Option<bool> _noSpeculation = new("--no-speculation") { Description = "do not guess what streams say next" };
 
     public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _kvType, _noPrefixCache, _sessionHold, _noSpeculation];
 
@@ -77,10 +77,66 @@ sealed class QueueOptions
     };
 }
 
+/// <summary>A model that drafts; options of `up` and `coordinator`.</summary>
+/// <param name="startsWorker">Its worker is started too, so nobody needs to know an address.</param>
+sealed class DraftOptionSet(bool startsWorker)
+{
+    const int UsualGrpcPort = 8082;
+
+    readonly Option<string?> _model = new(DraftOptions.ModelName)
+    {
+        HelpName = "PATH",
+        Description = "a smaller model of the same vocabulary that guesses the next tokens, "
+            + (startsWorker ? "in a worker process of its own" : $"on a worker that registers at {DraftOptions.ListenName}") + "; the text stays the same",
+    };
+
+    readonly Option<string?> _listen = new(DraftOptions.ListenName)
+    {
+        HelpName = "URL",
+        Description = $"with {DraftOptions.ModelName}: where its worker reaches the coordinator; without it 127.0.0.1:{UsualGrpcPort}",
+    };
+
+    readonly Option<int?> _threads = new("--draft-threads")
+    {
+        HelpName = "K",
+        Description = $"with {DraftOptions.ModelName}: compute threads of its worker; without it as many as another worker's",
+    };
+
+    readonly Option<int?> _tokens = new("--draft-tokens")
+    {
+        HelpName = "N",
+        Description = $"with {DraftOptions.ModelName}: tokens to draft at each step, whether they pay or not; without it as many as were measured to pay, or none",
+    };
+
+    public IEnumerable<Option> All => startsWorker ? [_model, _tokens, _threads] : [_model, _tokens, _listen];
+
+    /// <param name="scheme">Of the usual address.</param>
+    /// <returns>Null: there is none.</returns>
+    /// <exception cref="InvalidOptionsException">An option of it is given without it.</exception>
+    public DraftOptions? Read(ParseResult parsed, string scheme)
+    {
+        if (parsed.GetValue(_model) is { } model)
+        {
+            var listen = startsWorker ? "http://127.0.0.1:0" : parsed.GetValue(_listen) ?? $"{scheme}://127.0.0.1:{UsualGrpcPort}";
+            return new DraftOptions(HubOption.PathOf(parsed, model), listen);
+        }
+        var given = All.FirstOrDefault(option => parsed.GetResult(option) is not null);
+        return given is null ? null : throw new InvalidOptionsException($"{given.Name} needs {DraftOptions.ModelName}");
+    }
+
+    /// <summary>Tokens to draft at each step; null: as many as pay.</summary>
+    public int? TokensOf(ParseResult parsed) => parsed.GetValue(_tokens);
+
+    /// <summary>Compute threads of the worker that is started; null: as many as another's.</summary>
+    public int? ThreadsOf(ParseResult parsed) =>
+        parsed.GetValue(_threads) is { } threads ? NumberOption.Check(_threads.Name, threads, 1, 4096) : null;
+}
+
 /// <summary>Options of tensor parallelism that several commands have.</summary>
 static class TensorOptions
 {
     public const string PeerLinkName = "--peer-link";
+    public const string ExpertsName = "--expert-parallel";
 
     public static Option<int> Parallel() => new("--tensor-parallel")
     {
@@ -89,13 +145,17 @@ static class TensorOptions
         DefaultValueFactory = _ => 1,
     };
 
+    public static WordOption<ExpertParallel> Experts() => new(
+        ExpertsName, "whether workers that share a stage have whole experts (on) or some columns of every expert (off); auto: what is faster",
+        ("auto", ExpertParallel.Auto), ("on", ExpertParallel.On), ("off", ExpertParallel.Off));
+
     public static WordOption<ActivationType> SumType() => new(
         "--sum-type", "how partial sums travel between workers that share a stage; less than f32 rounds them",
         ("f32", ActivationType.F32), ("bf16", ActivationType.Bf16), ("q8", ActivationType.Q8));
 
     public static WordOption<PeerLinkPreference> PeerLink() => new(
-        PeerLinkName, "what workers that share a stage exchange partial sums over; auto: the faster, measured",
-        ("auto", PeerLinkPreference.Auto), ("grpc", PeerLinkPreference.Grpc), ("tcp", PeerLinkPreference.Tcp));
+        PeerLinkName, "what partial sums and activations travel over between workers; shm: shared memory, on one host; auto: the fastest",
+        ("auto", PeerLinkPreference.Auto), ("grpc", PeerLinkPreference.Grpc), ("tcp", PeerLinkPreference.Tcp), ("shm", PeerLinkPreference.Shm));
 }
 
 /// <summary>--objective, for commands that plan.</summary>

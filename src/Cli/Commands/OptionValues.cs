@@ -33,6 +33,7 @@ static class ValueProblem
         _ when type.IsEnum => null,
         TypeCode.Int32 => int.TryParse(text, CultureInfo.InvariantCulture, out _) ? null : $"a whole number such as 4, at most {int.MaxValue}",
         TypeCode.UInt64 => ulong.TryParse(text, CultureInfo.InvariantCulture, out _) ? null : $"a whole number from 0 to {ulong.MaxValue}",
+        TypeCode.Double => double.TryParse(text, CultureInfo.InvariantCulture, out _) ? null : "a number such as 0.7",
         TypeCode.Single => float.TryParse(text, CultureInfo.InvariantCulture, out _) ? null : "a number such as 0.7",
         _ => null,
     };
@@ -146,8 +147,8 @@ sealed class WordOption<T> : Option<string> where T : struct
 static class KvTypeOption
 {
     public static WordOption<KvType> Create() => new(
-        "--kv-type", "how keys and values are kept: f32 rounds nothing and takes twice as much memory as f16, q8_0 about half as much",
-        ("f16", KvType.F16), ("f32", KvType.F32), ("q8_0", KvType.Q8_0));
+        "--kv-type", "how keys and values are kept: f32 rounds nothing and takes twice as much memory as f16, q8_0 about half as much, q4_0 about a quarter",
+        ("f16", KvType.F16), ("f32", KvType.F32), ("q8_0", KvType.Q8_0), ("q4_0", KvType.Q4_0));
 
     /// <summary>As the coordinator and the planner know it.</summary>
     public static Wire.KvType ToWire(KvType type) => type switch
@@ -155,6 +156,7 @@ static class KvTypeOption
         KvType.F32 => Wire.KvType.F32,
         KvType.F16 => Wire.KvType.F16,
         KvType.Q8_0 => Wire.KvType.Q80,
+        KvType.Q4_0 => Wire.KvType.Q40,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a KV type"),
     };
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LlamaCluster.Cluster.Hub;
 
 namespace LlamaCluster.Cli.Hub;
 
@@ -23,7 +24,16 @@ sealed class HubCache(HubReference reference, string root)
 
     public string PartialOf(HubFile file) => BlobOf(file) + Partial;
 
-    public string PathOf(string commit, string name) => Path.GetFullPath(Path.Combine(_folder, "snapshots", commit, name));
+    string Snapshots => Path.GetFullPath(Path.Combine(_folder, "snapshots"));
+
+    public string PathOf(string commit, string name) => Path.GetFullPath(Path.Combine(Snapshots, commit, name));
+
+    /// <summary>The commit that a path of this cache is of, and the folder that has the repository's files of it.</summary>
+    public (string Commit, string Folder) SnapshotOf(string path)
+    {
+        var commit = Path.GetRelativePath(Snapshots, path).Split(Path.DirectorySeparatorChar)[0];
+        return (commit, Path.Combine(Snapshots, commit));
+    }
 
     /// <summary>Whether a file is there, whole. Its hash was looked at when it came.</summary>
     public bool Has(string commit, HubFile file) => IsWhole(BlobOf(file), file.Size) || IsWhole(PathOf(commit, file.Name), file.Size);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using LlamaCluster.Cluster.Hub;
 
 namespace LlamaCluster.Cli.Hub;
 
@@ -10,16 +11,13 @@ namespace LlamaCluster.Cli.Hub;
 /// </summary>
 sealed class HubDigest : IDisposable
 {
-    public const int Sha256Characters = 64;
-    public const int GitCharacters = 40;
-
     readonly IncrementalHash _hash;
     readonly string _expected;
 
     public HubDigest(HubFile file)
     {
         _expected = file.Hash;
-        if (file.Hash.Length == Sha256Characters)
+        if (file.Hash.Length == HubNames.Sha256Characters)
         {
             _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             return;
@@ -27,8 +25,6 @@ sealed class HubDigest : IDisposable
         _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA1);
         _hash.AppendData(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"blob {file.Size}\0")));
     }
-
-    public static bool IsHex(string? text, int characters) => text?.Length == characters && text.All(c => char.IsAsciiDigit(c) || c is >= 'a' and <= 'f');
 
     public void Append(ReadOnlySpan<byte> bytes) => _hash.AppendData(bytes);
 

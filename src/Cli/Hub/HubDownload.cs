@@ -1,4 +1,4 @@
-using System.Net;
+using LlamaCluster.Cluster.Hub;
 
 namespace LlamaCluster.Cli.Hub;
 
@@ -8,8 +8,6 @@ namespace LlamaCluster.Cli.Hub;
 sealed class HubDownload(HubClient client, HubCache cache, HubReference reference, string commit, PullProgress progress)
 {
     const int BufferBytes = 1 << 20;
-
-    static readonly TimeSpan StallTimeout = TimeSpan.FromSeconds(60);
 
     /// <exception cref="HubException">It cannot be had, or is another file than the hub says.</exception>
     public async Task RunAsync(HubFile file, CancellationToken cancellation)
@@ -47,13 +45,13 @@ sealed class HubDownload(HubClient client, HubCache cache, HubReference referenc
                 var before = target.Position;
                 try
                 {
-                    using var response = await client.OpenAsync(reference, commit, file, before, cancellation);
-                    if (before > 0 && !ContinuesAt(response, before))
+                    using var content = await client.OpenAsync(reference.Repository, commit, file.Name, before, last: null, $"{reference}", cancellation);
+                    if (content.From != before)
                     {
                         (before, digest) = (0, Restarted(target, digest, file));
-                        if (response.StatusCode is not HttpStatusCode.OK) continue;
+                        if (!content.IsWhole) continue;
                     }
-                    await CopyAsync(response, target, digest, file, cancellation);
+                    await CopyAsync(content, target, digest, file, cancellation);
                 }
                 catch (HubTroubleException trouble)
                 {
@@ -93,10 +91,6 @@ sealed class HubDownload(HubClient client, HubCache cache, HubReference referenc
         return new HubDigest(file);
     }
 
-    /// <summary>A hub, or what stands before it, may know nothing of parts and send all of a file.</summary>
-    static bool ContinuesAt(HttpResponseMessage response, long from) =>
-        response.StatusCode is HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == from;
-
     /// <summary>Takes in what is there already.</summary>
     async Task HashAsync(FileStream target, HubDigest digest, CancellationToken cancellation)
     {
@@ -110,31 +104,16 @@ sealed class HubDownload(HubClient client, HubCache cache, HubReference referenc
     }
 
     /// <exception cref="HubTroubleException">It broke off, or nothing came for too long.</exception>
-    async Task CopyAsync(HttpResponseMessage response, FileStream target, HubDigest digest, HubFile file, CancellationToken cancellation)
+    async Task CopyAsync(HubContent content, FileStream target, HubDigest digest, HubFile file, CancellationToken cancellation)
     {
         var buffer = new byte[BufferBytes];
-        using var stalled = new CancellationTokenSource(StallTimeout, client.Time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(stalled.Token, cancellation);
-        try
+        int read;
+        while ((read = await content.ReadAsync(buffer, cancellation)) > 0)
         {
-            await using var content = await response.Content.ReadAsStreamAsync(either.Token);
-            int read;
-            while ((read = await content.ReadAsync(buffer, either.Token)) > 0)
-            {
-                stalled.CancelAfter(StallTimeout);
-                if (read > file.Size - target.Position) throw new HubException($"{reference}: {file.Name} is longer than the {file.Size} bytes that the hub says");
-                await target.WriteAsync(buffer.AsMemory(0, read), cancellation);
-                digest.Append(buffer.AsSpan(0, read));
-                progress.Add(read);
-            }
-        }
-        catch (Exception e) when (e is HttpIOException or HttpRequestException || (e is IOException && e.InnerException is System.Net.Sockets.SocketException))
-        {
-            throw new HubTroubleException($"{file.Name} broke off after {target.Position} of {file.Size} bytes: {e.Message}", null);
-        }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
-        {
-            throw new HubTroubleException($"nothing more of {file.Name} has come for {StallTimeout.TotalSeconds:0} s", null);
+            if (read > file.Size - target.Position) throw new HubException($"{reference}: {file.Name} is longer than the {file.Size} bytes that the hub says");
+            await target.WriteAsync(buffer.AsMemory(0, read), cancellation);
+            digest.Append(buffer.AsSpan(0, read));
+            progress.Add(read);
         }
         if (target.Position < file.Size) throw new HubTroubleException($"{file.Name} broke off after {target.Position} of {file.Size} bytes", null);
     }

@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Hub;
 using LlamaCluster.Coordinator;
 
 namespace LlamaCluster.Cli.Hub;
@@ -19,6 +20,11 @@ static class HubModels
     /// <summary>Files at a time. One connection alone is often slower than the network.</summary>
     const int FilesAtATime = 4;
 
+    /// <summary>People wait for it, and there is no other place to get it from.</summary>
+    static readonly HubManners Manners = new(
+        Attempts: 8, Silence: TimeSpan.FromSeconds(60), LongestWait: TimeSpan.FromMinutes(5),
+        GiveToken: $"{HubSettings.TokenOption} FILE or HF_TOKEN", Later: ": what was fetched is kept, pull again later");
+
     /// <summary>The path of a model that was pulled before; if it was not, or has lost files since, it is pulled now.</summary>
     public static string PathOf(HubReference reference, HubSettings settings, PullView view) =>
         new HubCache(reference, settings.Cache).Find() ?? Pull(reference, settings, TimeProvider.System, view, CancellationToken.None).Path;
@@ -28,17 +34,17 @@ static class HubModels
     /// <exception cref="HubException">It cannot be had.</exception>
     public static PulledModel Pull(HubReference reference, HubSettings settings, TimeProvider time, PullView view, CancellationToken cancellation)
     {
-        if (settings.Endpoint is not { } endpoint) throw new InvalidOptionsException($"{reference}: {HubSettings.NoEndpoint}");
-        using var client = new HubClient(endpoint, settings.Token, time);
+        if (settings.Access is not { } access) throw new InvalidOptionsException($"{reference}: {HubSettings.NoEndpoint}");
+        using var client = new HubClient(access, Manners, time);
         var cache = new HubCache(reference, settings.Cache);
-        var repository = client.ListAsync(reference, cancellation).GetAwaiter().GetResult();
+        var repository = ListAsync(client, reference, cancellation).GetAwaiter().GetResult();
         var choice = HubSelection.Choose(reference, repository.Files);
         var missing = choice.Files.Sum(file => cache.MissingOf(repository.Commit, file));
         if (missing > 0)
         {
             cache.MakeFolders();
             cache.CheckRoom(missing);
-            view.Error.WriteLine($"pulling {reference}: {choice.Files.Count} files, {choice.Bytes} bytes, of which {missing} are not here yet, from {endpoint.Host}");
+            view.Error.WriteLine($"pulling {reference}: {choice.Files.Count} files, {choice.Bytes} bytes, of which {missing} are not here yet, from {access.Endpoint.Host}");
             view.Show(view.Error, $"pulling {reference}", choice.Bytes, shown =>
             {
                 var download = new HubDownload(client, cache, reference, repository.Commit, new PullProgress(shown));
@@ -48,6 +54,12 @@ static class HubModels
         }
         cache.Link(repository.Commit, choice);
         return new PulledModel(cache.PathOf(repository.Commit, choice.Model), repository.Commit, choice.Files);
+    }
+
+    static async Task<HubRepository> ListAsync(HubClient client, HubReference reference, CancellationToken cancellation)
+    {
+        var path = $"api/models/{reference.Repository}/revision/{Uri.EscapeDataString(reference.Revision)}?blobs=true";
+        return HubRepository.Read(await client.ReadAsync(path, $"{reference}", cancellation), $"{client.Endpoint}");
     }
 
     static Task FetchAsync(HubDownload download, IReadOnlyList<HubFile> files, CancellationToken cancellation) => Parallel.ForEachAsync(

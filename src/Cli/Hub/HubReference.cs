@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using LlamaCluster.Cluster.Hub;
 using LlamaCluster.Coordinator;
 
 namespace LlamaCluster.Cli.Hub;
@@ -41,12 +42,8 @@ sealed record HubReference(string Repository, string Revision, string? Variant)
             [var before, var after] => (before, after),
             _ => ("", ""),
         };
-        if (repository.Split('/') is not [var organisation, var name] || !IsName(organisation) || !IsName(name)) return false;
-        if (!revision.Split('/').All(IsName) || variant?.Split('/').All(IsName) is false) return false;
+        if (!HubNames.IsRepository(repository) || !revision.Split('/').All(HubNames.IsPart) || variant?.Split('/').All(HubNames.IsPart) is false) return false;
         reference = new HubReference(repository, revision, variant);
         return true;
     }
-
-    /// <summary>One part of a path that cannot lead anywhere else.</summary>
-    static bool IsName(string part) => part.Length > 0 && part.Trim('.').Length > 0 && part.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 }

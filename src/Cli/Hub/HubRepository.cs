@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LlamaCluster.Cluster.Hub;
 
 namespace LlamaCluster.Cli.Hub;
 
@@ -18,7 +19,7 @@ sealed record HubRepository(string Commit, IReadOnlyList<HubFile> Files)
         {
             using var document = JsonDocument.Parse(json);
             var commit = document.RootElement.GetProperty("sha").GetString() ?? "";
-            if (!HubDigest.IsHex(commit, HubDigest.GitCharacters)) throw Wrong("it names no commit");
+            if (!HubNames.IsHex(commit, HubNames.GitCharacters)) throw Wrong("it names no commit");
             List<HubFile> files = [];
             foreach (var sibling in document.RootElement.GetProperty("siblings").EnumerateArray())
                 if (FileOf(sibling) is { } file) files.Add(file);
@@ -36,20 +37,16 @@ sealed record HubRepository(string Commit, IReadOnlyList<HubFile> Files)
     static HubFile? FileOf(JsonElement sibling)
     {
         var name = sibling.GetProperty("rfilename").GetString() ?? "";
-        if (!IsSafe(name)) return null;
+        if (!HubNames.IsFile(name)) return null;
         if (sibling.TryGetProperty("lfs", out var lfs) && lfs.ValueKind is JsonValueKind.Object)
         {
             var hash = Text(lfs, "sha256") ?? Text(lfs, "oid");
-            return lfs.TryGetProperty("size", out var large) && HubDigest.IsHex(hash, HubDigest.Sha256Characters) ? new HubFile(name, large.GetInt64(), hash!) : null;
+            return lfs.TryGetProperty("size", out var large) && HubNames.IsHex(hash, HubNames.Sha256Characters) ? new HubFile(name, large.GetInt64(), hash!) : null;
         }
         var id = Text(sibling, "blobId");
-        return sibling.TryGetProperty("size", out var size) && HubDigest.IsHex(id, HubDigest.GitCharacters) ? new HubFile(name, size.GetInt64(), id!) : null;
+        return sibling.TryGetProperty("size", out var size) && HubNames.IsHex(id, HubNames.GitCharacters) ? new HubFile(name, size.GetInt64(), id!) : null;
     }
 
     static string? Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString() : null;
-
-    static bool IsSafe(string name) =>
-        name.Length is > 0 and <= 400 && !name.Contains('\\') && !name.Contains(':') && !name.Any(char.IsControl)
-        && name.Split('/').All(part => part.Length > 0 && part.Trim('.').Length > 0);
 }

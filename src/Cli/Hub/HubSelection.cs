@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using LlamaCluster.Cluster.Hub;
 
 namespace LlamaCluster.Cli.Hub;
 

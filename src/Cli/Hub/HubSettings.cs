@@ -1,3 +1,4 @@
+using LlamaCluster.Cluster.Hub;
 using LlamaCluster.Coordinator;
 
 namespace LlamaCluster.Cli.Hub;
@@ -10,6 +11,9 @@ sealed record HubSettings(Uri? Endpoint, string? Token, string Cache)
 {
     public const string EndpointOption = "--hub";
     public const string TokenOption = "--token-file";
+
+    /// <summary>Null: nothing can be fetched.</summary>
+    public HubAccess? Access => Endpoint is null ? null : new HubAccess(Endpoint, Token);
 
     const string EndpointVariable = "HF_ENDPOINT";
 

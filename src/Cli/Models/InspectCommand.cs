@@ -4,6 +4,7 @@ using System.Text.Json;
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Adapters;
 using LlamaCluster.Model.Formats.Paths;
 
 namespace LlamaCluster.Cli.Models;
@@ -42,7 +43,7 @@ static class InspectionReport
         if (config.Experts is not null) Line("of these for a token", $"{Number(facts.ActiveParameters)}, {Number(facts.ActiveBytes)} bytes");
         Line("layers", $"{config.LayerCount}");
         Line("hidden", $"{config.HiddenSize}");
-        Line("ffn", $"{config.FfnSize}");
+        Line("ffn", config.Sizes is null ? $"{config.FfnSize}" : Varied(config.Sizes, sizes => sizes.FfnSize));
         if (config.Experts is { } experts) Line("experts", Experts(experts));
         if (config.Chunks is { } chunks)
             Line("attention", $"in chunks of {chunks.ChunkSize} positions, in one of {chunks.FullLayerStep} layers over all positions");
@@ -50,7 +51,8 @@ static class InspectionReport
         if (config.QueryScale is { } scale)
             Line("queries", string.Create(CultureInfo.InvariantCulture, $"grow by {scale.Growth} times the logarithm of each {scale.Span} positions"));
         Line("heads", $"{config.HeadCount}");
-        Line("kv heads", $"{config.KvHeadCount}");
+        Line("kv heads", config.Sizes is null ? $"{config.KvHeadCount}" : Varied(config.Sizes, sizes => sizes.KvHeadCount));
+        if (config.Sizes?.Count(sizes => sizes.IsLinear) is > 0 and var linear) Line("linear attention", $"in {linear} layers");
         Line("head size", $"{config.HeadSize}");
         Line("vocabulary", $"{config.VocabularySize}");
         Line("context", $"{config.ContextLength}");
@@ -67,9 +69,13 @@ static class InspectionReport
         Line("norm and head", Bytes(facts.HeadBytes));
         output.WriteLine();
         foreach (var (type, bytes) in facts.KvBytesPerToken) Line($"KV per token, {type}", Bytes(bytes));
+        Line("LoRA of rank 16, F16", Bytes(AdapterBytes(facts)));
 
         void Line(string name, string value) => output.WriteLine($"{name.PadRight(NameWidth)}{value}");
     }
+
+    /// <summary>Of an adapter of rank 16 in F16 on all matrices of the layers.</summary>
+    static long AdapterBytes(ModelFacts facts) => AdapterContent.OnAllMatrices(facts.Config, rank: 16).Bytes;
 
     public static string Json(ModelFacts facts) => JsonSerializer.Serialize(new
     {
@@ -91,6 +97,7 @@ static class InspectionReport
         attention_biases = facts.Config.Biases is not AttentionBiases.None,
         heads = facts.Config.HeadCount,
         kv_heads = facts.Config.KvHeadCount,
+        layer_sizes = facts.Config.Sizes?.Select(sizes => new { heads = sizes.HeadCount, kv_heads = sizes.KvHeadCount, ffn = sizes.FfnSize }),
         head_size = facts.Config.HeadSize,
         vocabulary = facts.Config.VocabularySize,
         context = facts.Config.ContextLength,
@@ -106,8 +113,14 @@ static class InspectionReport
         embedding_bytes = facts.EmbeddingBytes,
         layer_bytes = facts.LayerBytes,
         head_bytes = facts.HeadBytes,
+        lora_rank_16_bytes = AdapterBytes(facts),
         kv_bytes_per_token = facts.KvBytesPerToken.ToDictionary(pair => pair.Key.ToString(), pair => pair.Value),
     });
+
+    /// <summary>How many layers have which size, the greatest first.</summary>
+    static string Varied(SizesOfLayers layers, Func<LayerSizes, int> size) => string.Join(
+        ", ",
+        layers.CountBy(size).OrderByDescending(entry => entry.Key).Select(entry => $"{(entry.Key == 0 ? "none" : entry.Key)} in {entry.Value}")) + " layers";
 
     static string Experts(ExpertMixture experts) =>
         $"{experts.Count} of width {experts.FfnSize} in {(experts.LayerStep == 1 ? "every layer" : $"one of {experts.LayerStep} layers")}, "

@@ -4,6 +4,7 @@ using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
+using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Model.Local;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Model.Weights;
@@ -69,6 +70,7 @@ sealed class LocalModel : IDisposable
     {
         var options = new LocalGeneratorOptions { ContextLength = contextLength, KvType = kvType };
         var need = MemoryNeed.Of(files.Weights, KvBlock.CountFor(contextLength), kvType, Math.Min(options.MaxStepRows, contextLength));
+        if (FewBitsHint.Of(files.Weights) is { } hint) error.WriteLine(hint);
         if (need.Problem(WorkerMemory.Free(), remedy) is { } problem) throw new CommandFailedException(problem);
         var bytes = files.Weights.Tensors.Sum(tensor => tensor.Bytes);
         return new LocalModel(files.Path, files.Text, LoadingBar.Show(

@@ -63,17 +63,22 @@ static class TopFrame
 
     static Table Pipeline(ClusterSnapshot cluster, ReplicaFacts replica)
     {
-        var table = TableOf("stage", "layers", "worker", "state", "busy", "step", "memory", "to the next");
+        // Only models with experts have the column.
+        var hasExperts = replica.Stages.Any(stage => stage.Experts is not null);
+        var table = TableOf(["stage", "layers", .. hasExperts ? ["experts"] : (string[])[], "worker", "state", "busy", "step", "memory", "to the next"]);
         foreach (var stage in replica.Stages)
             foreach (var rank in stage.Ranks)
             {
                 var worker = cluster.Workers.FirstOrDefault(worker => worker.Id == rank.Worker);
                 var needs = rank.WeightBytes + rank.KvBytes + rank.BufferBytes;
                 table.AddRow(
+                [
                     new Markup(stage.Ranks.Count > 1 ? $"{stage.Stage}.{rank.Rank}" : $"{stage.Stage}"), new Markup($"{stage.FirstLayer}..{stage.FirstLayer + stage.Layers - 1}"),
+                    .. hasExperts ? [new Markup(stage.Experts ?? Amount.Unknown)] : (Markup[])[],
                     new Markup(Markup.Escape(worker?.Name ?? rank.Worker)), State(worker), Busy(rank.Busy), new Markup(Amount.Seconds(rank.StepSeconds)),
                     new Markup(worker is { MemoryBytes: > 0 } ? $"{Amount.Bytes(needs)} of {Amount.Bytes(worker.MemoryBytes)}" : Amount.Bytes(needs)),
-                    new Markup(WayOf(replica, rank.Worker)));
+                    new Markup(WayOf(replica, rank.Worker)),
+                ]);
             }
         if (replica.Stages.Count == 0) table.AddRow(new Markup("[grey]–[/]"), Blank, new Markup("[grey]nothing is planned yet[/]"));
         return table;
@@ -112,6 +117,7 @@ static class TopFrame
     {
         var colour = worker.State switch { "serving" or "spare" => "green", "lost" or "unreachable" => "red", _ => "yellow" };
         var loading = worker is { State: "loading", Loading: { } progress } ? $" {Amount.Percent(progress.Fraction)}" : "";
+        if (loading.Length > 0 && worker.Loading is { SecondsLeft: > 0 and var left }) loading += $", {Amount.Span(left)} left";
         return $"[{colour}]{worker.State.Replace('_', ' ')}{loading}[/]";
     }
 

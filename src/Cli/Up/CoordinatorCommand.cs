@@ -14,7 +14,7 @@ static class CoordinatorCommand
 
     public static Command Create()
     {
-        var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
+        var (model, quantize, weightsFrom) = (ModelOption.Create(), QuantizeOption.Create(), new WeightsFromOption());
         var listen = new Option<string?>("--listen")
         {
             HelpName = "URL",
@@ -38,7 +38,7 @@ static class CoordinatorCommand
             HelpName = "T",
             Description = "workers that share each stage; without it as the planner finds best",
         };
-        var (objective, sumType) = (ObjectiveOption.Create(PlanObjective.Throughput), TensorOptions.SumType());
+        var (objective, experts, sumType) = (ObjectiveOption.Create(PlanObjective.Throughput), TensorOptions.Experts(), TensorOptions.SumType());
         var streams = new Option<int>("--streams")
         {
             HelpName = "N",
@@ -62,17 +62,19 @@ static class CoordinatorCommand
             "callers of the API show no key (--api-keys-file), or workers neither a token nor a certificate (--join-token-file, --tls-ca)");
         var drain = new DurationOption("--drain-timeout", "how long running requests may go on when it is told to stop", new ClusterDeadlines().Shutdown);
         var (queue, api, sessions, recovery) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions(), new RecoveryOptions());
-        var (filters, adapters) = (new FilterOptionSet(startsGuard: false), new AdapterOptionSet());
+        var (filters, adapters, draft) = (new FilterOptionSet(startsGuard: false), new AdapterOptionSet(), new DraftOptionSet(startsWorker: false));
         var command = new Command("coordinator", "Serve the API; workers register and are given their shards.")
         {
-            model, HubOption.Create(), quantize, listen, grpcListen, metricsListen, logFormat, workers, tensorParallel, objective, streams, sumType, context, dataFolder, name,
-            drain, joinToken, insecure, reflection,
+            model, HubOption.Create(), quantize, weightsFrom.Option, listen, grpcListen, metricsListen, logFormat, workers, tensorParallel, experts, objective,
+            streams, sumType, context, dataFolder, name, drain, joinToken, insecure, reflection,
         };
         foreach (var option in tls.All.Concat(apiCertificate.All)) command.Add(option);
-        foreach (var option in adapters.All.Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
+        foreach (var option in adapters.All.Concat(draft.All).Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {
+                WeightsHub = weightsFrom.HubIn(parsed, model, quantize),   // before anything is pulled
+                SharesWeights = weightsFrom.IsPeerIn(parsed),
                 ModelPath = ModelOption.PathOf(parsed, model, quantize),
                 Listen = parsed.GetValue(listen) ?? $"{(apiCertificate.Read(parsed) is null ? Uri.UriSchemeHttp : Uri.UriSchemeHttps)}://127.0.0.1:8080",
                 GrpcListen = parsed.GetValue(grpcListen) ?? $"{TlsOptions.SchemeOf(tls.Read(parsed))}://127.0.0.1:{UsualGrpcPort}",
@@ -82,6 +84,7 @@ static class CoordinatorCommand
                 MinWorkers = recovery.MinWorkersOf(parsed),
                 Deadlines = recovery.DeadlinesOf(parsed) with { Shutdown = drain.In(parsed) },
                 TensorParallel = parsed.GetValue(tensorParallel),
+                ExpertParallel = experts.In(parsed),
                 Objective = objective.In(parsed),
                 Streams = parsed.GetValue(streams),
                 ContextLength = parsed.GetValue(context),
@@ -89,13 +92,14 @@ static class CoordinatorCommand
                 ReplicaName = parsed.GetValue(name),
                 DataFolderIsDefault = parsed.GetValue(dataFolder) is null,
                 Sessions = sessions.Read(parsed),
+                Draft = draft.Read(parsed, TlsOptions.SchemeOf(tls.Read(parsed))),
                 Adapters = adapters.Read(parsed),
                 Tls = tls.Read(parsed),
                 JoinTokenFile = parsed.GetValue(joinToken),
                 Insecure = parsed.GetValue(insecure),
                 GrpcReflection = parsed.GetValue(reflection),
                 Api = api.Read(parsed) with { Certificate = apiCertificate.Read(parsed), Filters = filters.Read(parsed) },
-                Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
+                Engine = queue.Read(parsed) with { SumType = sumType.In(parsed), DraftTokens = draft.TokensOf(parsed) },
             },
             parsed.InvocationConfiguration.Error,
             cancellation));
@@ -124,7 +128,8 @@ static class CoordinatorCommand
         await host.StartAsync(cancellation);
         var (api, grpc) = (host.ApiAddress.GetLeftPart(UriPartial.Authority), host.GrpcAddress.GetLeftPart(UriPartial.Authority));
         var metrics = host.MetricsAddress is { } address ? $" metrics={address.GetLeftPart(UriPartial.Authority)}" : "";
-        error.WriteLine($"listening api={api} grpc={grpc}{metrics} model={host.Model.Name}");
+        var draft = host.DraftGrpcAddress is { } drafting ? $" draft-grpc={drafting.GetLeftPart(UriPartial.Authority)}" : "";
+        error.WriteLine($"listening api={api} grpc={grpc}{draft}{metrics} model={host.Model.Name}");
         await host.WaitForShutdownAsync(cancellation);
         return host.Failure is { } why ? throw new CommandFailedException(why) : ExitCode.Done;
     }

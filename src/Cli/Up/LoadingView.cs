@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cluster;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Supervision;
@@ -58,7 +59,7 @@ sealed class LoadingLines(TextWriter error) : LoadingView
             var line = $"{ShardText.Of(shard)}: {shard.Phase.ToString().ToLowerInvariant()} {Math.Floor(shard.Fraction * Steps) / Steps:P0}";
             if (shard.Phase == LoadProgress.Types.Phase.Unspecified || _last.GetValueOrDefault(shard.WorkerName) == line) continue;
             _last[shard.WorkerName] = line;
-            Log.WriteLine(line);
+            Log.WriteLine(line + ShardText.PaceOf(shard));
         }
     }
 }
@@ -101,6 +102,7 @@ sealed class LoadingBars : LoadingView
                 var name = ShardText.Of(shard);
                 if (!bars.TryGetValue(name, out var bar)) bars[name] = bar = progress.AddTask(Markup.Escape(name), maxValue: 1);
                 bar.Value = shard.Fraction;
+                bar.Description = Markup.Escape(name + ShardText.PaceOf(shard));
             }
         };
     }
@@ -137,4 +139,9 @@ static class ShardText
         var rank = slice.IsWhole ? "" : $", rank {slice.Rank} of {slice.RankCount}";
         return $"{progress.WorkerName}, stage {progress.Stage}, layers {layers.First} to {layers.End - 1}{rank}";
     }
+
+    /// <summary>Bytes, rate and time left; "" while the rate is unknown, and when nothing is left.</summary>
+    public static string PaceOf(ShardProgress progress) => progress.SecondsLeft is { } left and > 0
+        ? $", {Amount.Bytes(progress.BytesDone)} of {Amount.Bytes(progress.BytesTotal)}, {Amount.ByteRate(progress.BytesPerSecond)}, {Amount.Span(left)} left"
+        : "";
 }

@@ -12,7 +12,8 @@ static class UpCommand
     {
         var (model, quantize) = (ModelOption.Create(), QuantizeOption.Create());
         var workers = new Option<int>("--workers") { HelpName = "N", Description = "worker processes", DefaultValueFactory = _ => 2 };
-        var (tensorParallel, sumType, peerLink) = (TensorOptions.Parallel(), TensorOptions.SumType(), TensorOptions.PeerLink());
+        var (tensorParallel, experts) = (TensorOptions.Parallel(), TensorOptions.Experts());
+        var (sumType, peerLink) = (TensorOptions.SumType(), TensorOptions.PeerLink());
         var threads = new Option<int?>("--threads-per-worker")
         {
             HelpName = "K",
@@ -36,14 +37,14 @@ static class UpCommand
         var journal = new ActivationJournalOptions();
         var dataFolder = new Option<string?>("--data-dir") { HelpName = "DIR", Description = "where sessions are kept; without it they end with `up`" };
         var (queue, api, sessions, recovery) = (new QueueOptions(), new HttpApiOptions(), new SessionOptions(), new RecoveryOptions());
-        var (filters, adapters) = (new FilterOptionSet(startsGuard: true), new AdapterOptionSet());
+        var (filters, adapters, draft) = (new FilterOptionSet(startsGuard: true), new AdapterOptionSet(), new DraftOptionSet(startsWorker: true));
         var endsWithInput = new Option<bool>(WorkerCommand.ExitWhenInputCloses) { Hidden = true };
         var command = new Command("up", "Start a coordinator and N worker processes on this machine; print one line when chat works.")
         {
-            model, HubOption.Create(), quantize, workers, tensorParallel, sumType, peerLink, threads, port, context, dataFolder, restartLimit, trustDigest,
-            endsWithInput,
+            model, HubOption.Create(), quantize, workers, tensorParallel, experts, sumType, peerLink, threads, port, context, dataFolder, restartLimit,
+            trustDigest, endsWithInput,
         };
-        foreach (var option in adapters.All.Concat(kvDisk.All).Concat(journal.All).Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
+        foreach (var option in adapters.All.Concat(draft.All).Concat(kvDisk.All).Concat(journal.All).Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);
@@ -56,12 +57,14 @@ static class UpCommand
                     MinWorkers = recovery.MinWorkersOf(parsed),
                     Deadlines = recovery.DeadlinesOf(parsed),
                     TensorParallel = parsed.GetValue(tensorParallel),
+                    ExpertParallel = experts.In(parsed),
                     ContextLength = parsed.GetValue(context),
                     DataFolder = parsed.GetValue(dataFolder),
+                    Draft = draft.Read(parsed, Uri.UriSchemeHttp),
                     Adapters = adapters.Read(parsed),
                     Sessions = sessions.Read(parsed),
                     Api = api.Read(parsed) with { Filters = filters.Read(parsed) },
-                    Engine = queue.Read(parsed) with { SumType = sumType.In(parsed) },
+                    Engine = queue.Read(parsed) with { SumType = sumType.In(parsed), DraftTokens = draft.TokensOf(parsed) },
                 },
                 parsed.GetValue(threads) is { } given
                     ? NumberOption.Check("--threads-per-worker", given, 1, 4096)
@@ -72,6 +75,7 @@ static class UpCommand
                 kvDisk.Read(parsed))
             {
                 GuardModel = filters.ModelOf(parsed),
+                DraftThreads = draft.ThreadsOf(parsed),
                 Journal = journal.Read(parsed),
                 EndsWithInput = parsed.GetValue(endsWithInput),
             };
@@ -90,6 +94,9 @@ sealed record UpOptions(
 {
     /// <summary>The model of a guard that is to be started; null: none.</summary>
     public string? GuardModel { get; init; }
+
+    /// <summary>Compute threads of the draft model's worker; null: as many as another worker's.</summary>
+    public int? DraftThreads { get; init; }
 
     /// <summary>Where all workers together keep what they send on; null: nowhere.</summary>
     public ActivationJournalPlace? Journal { get; init; }

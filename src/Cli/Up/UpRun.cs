@@ -1,10 +1,12 @@
 using LlamaCluster.Cli.Commands;
 using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Coordinator.Generation;
 using LlamaCluster.Coordinator.Hosting;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Primitives;
+using LlamaCluster.Worker;
 using LlamaCluster.Worker.Hosting;
 
 namespace LlamaCluster.Cli.Up;
@@ -32,13 +34,27 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
         {
             return ExitCode.Done;
         }
-        await using var coordinator = CoordinatorHost.Create(serving);
+        if (CoordinatorOptionsValidator.FirstProblem(serving) is { } problem) throw new InvalidOptionsException(problem);
+        // Worker processes start while the model is opened. They can connect already, and are answered when the coordinator has started.
+        using var sockets = new ListenSockets();
+        var address = sockets.OpenAhead(ListenAddress.Parse(serving.GrpcListen));
+        var draftWeights = new TaskCompletionSource<long?>();
+        if (serving.Draft is null) draftWeights.SetResult(null);
+        var log = new HeldLines(view.Log);
+        await using var workers = WorkerFleet.Serving(options, address.Uri, MemoryAsync(draftWeights.Task), log, told.Token);
+        await using var coordinator = CoordinatorHost.Create(serving with { GrpcListen = address.Uri.GetLeftPart(UriPartial.Authority) }, sockets);
+        draftWeights.TrySetResult(coordinator.DraftWeightBytes);
         await coordinator.StartAsync(told.Token);
-        await using var workers = new WorkerFleet(options, coordinator.GrpcAddress, view.Log, told.Token);
+        log.Release();
+        await using var drafting = coordinator.DraftGrpcAddress is { } draft
+            ? WorkerFleet.Drafting(options, draft, Task.FromResult(WorkerMemory.OfEach(serving.Workers, coordinator.DraftWeightBytes).Draft), view.Log, told.Token)
+            : null;
         var exitCode = await ServeAsync(coordinator, workers, view, told);
         await coordinator.StopAsync(CancellationToken.None);
         return exitCode;
     }
+
+    async Task<long> MemoryAsync(Task<long?> draftWeights) => WorkerMemory.OfEach(options.Coordinator.Workers, await draftWeights).Each;
 
     CoordinatorOptions GuardedBy(Uri guard) => options.Coordinator with { Api = options.Coordinator.Api with { Filters = options.Coordinator.Api.Filters with { Guard = guard } } };
 

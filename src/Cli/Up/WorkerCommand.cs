@@ -28,7 +28,7 @@ static class WorkerCommand
             "where Prometheus finds this worker's /metrics, such as http://127.0.0.1:9101; without it nowhere");
         var logFormat = LogFormatOption.Create();
         var threads = new Option<int>("--threads") { HelpName = "K", Description = "compute threads; 0: one for each processor", DefaultValueFactory = _ => 0 };
-        var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = $"where weights are kept that the coordinator sent; {UsualFolders}" };
+        var cache = new Option<string?>("--cache") { HelpName = "DIR", Description = $"where fetched weights are kept; {UsualFolders}" };
         var cacheSize = SizeOption.Create(
             "--weights-cache-size",
             "how big that cache may get: what was not used for longest goes first; without it a tenth of the disk stays free, or 32 GiB if that is less");
@@ -45,6 +45,7 @@ static class WorkerCommand
             Description = "the model's files on this machine; without it the coordinator's path is tried, then weights are fetched",
         };
         var quantize = QuantizeOption.Create();
+        var hub = HubOption.CreateForWorkers();
         var trustDigest = TrustDigestOption();
         var kvDisk = new KvDiskOptions("where keys and values of prompts are kept beyond memory, also when the worker stops; a folder of this worker's own");
         var journal = new ActivationJournalOptions();
@@ -73,7 +74,7 @@ static class WorkerCommand
         };
         var command = new Command("worker", "Hold one shard of the model and run it.")
         {
-            coordinator, listen, metricsListen, logFormat, threads, cache, cacheSize, profiles, memory, model, quantize, trustDigest, name, peerLink,
+            coordinator, listen, metricsListen, logFormat, threads, cache, cacheSize, profiles, memory, model, quantize, hub, trustDigest, name, peerLink,
             joinToken, insecure, orphanTimeout, reflection,
             exitWhenInputCloses, exitWithParentThread,
         };
@@ -95,6 +96,7 @@ static class WorkerCommand
                 JournalBytes = journal.Read(parsed)?.Bytes,
                 MemoryBytes = parsed.GetValue(memory),
                 ModelPath = parsed.GetValue(model) is { } path ? QuantizeOption.PathOf(parsed, quantize, path) : null,
+                Hub = HubOption.AccessOf(parsed),
                 TrustDigest = parsed.GetValue(trustDigest),
                 Name = parsed.GetRequiredValue(name),
                 PeerLink = peerLink.In(parsed),

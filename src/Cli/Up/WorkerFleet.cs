@@ -19,25 +19,42 @@ sealed class WorkerFleet : IAsyncDisposable
 
     readonly Uri _coordinator;
     readonly UpOptions _options;
-    readonly long _memory;
+    readonly IReadOnlyList<string> _names;
+    readonly int _threads;
+    readonly int _fewest;
+    readonly Task<long> _memory;
     readonly TextWriter _log;
     readonly CancellationToken _stopping;
     readonly CancellationTokenSource _closing = new();
     readonly TaskCompletionSource<string> _givenUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly Task _all;
 
-    /// <param name="stopping">Cancelled when the cluster is told to stop. Workers that end after that are not restarted.</param>
-    public WorkerFleet(UpOptions options, Uri coordinator, TextWriter log, CancellationToken stopping)
+    WorkerFleet(
+        UpOptions options, Uri coordinator, IReadOnlyList<string> names, int threads, Task<long> memory, int fewest, TextWriter log, CancellationToken stopping)
     {
-        (_options, _coordinator, _log, _stopping) = (options, coordinator, log, stopping);
-        _memory = WorkerMemory.OfEach(options.Coordinator.Workers);
+        (_options, _coordinator, _names, _threads, _fewest, _log, _stopping) = (options, coordinator, names, threads, fewest, log, stopping);
+        _memory = memory;
+        Left = new Latest<int>(names.Count);
+        _all = Task.WhenAll(names.Select(KeepAsync));
+    }
+
+    /// <summary>The workers of the model that is served.</summary>
+    /// <param name="stopping">Cancelled when the cluster is told to stop. Workers that end after that are not restarted.</param>
+    /// <param name="memory">Bytes for each; they start when it is known.</param>
+    public static WorkerFleet Serving(UpOptions options, Uri coordinator, Task<long> memory, TextWriter log, CancellationToken stopping)
+    {
         string[] names = [.. Enumerable.Range(1, options.Coordinator.Workers).Select(number => $"worker-{number}")];
         if (options.KvDisk is { } disk)
             foreach (var removed in KvFolders.RemoveOthers(disk.Folder, names.ToHashSet()))
                 log.WriteLine($"{KvDiskOptions.FolderName}: {removed} is removed; none of these {names.Length} workers keeps KV blocks there");
-        Left = new Latest<int>(names.Length);
-        _all = Task.WhenAll(names.Select(KeepAsync));
+        return new WorkerFleet(options, coordinator, names, options.ThreadsPerWorker, memory, options.Coordinator.MinWorkers, log, stopping);
     }
+
+    /// <summary>The draft model's worker. It keeps nothing on disk, and nobody gives up because of it.</summary>
+    /// <param name="stopping">See <see cref="Serving"/>.</param>
+    public static WorkerFleet Drafting(UpOptions options, Uri coordinator, Task<long> memory, TextWriter log, CancellationToken stopping) => new(
+        options with { KvDisk = null, Journal = null }, coordinator, ["draft-worker"], options.DraftThreads ?? options.ThreadsPerWorker, memory, fewest: 0, log,
+        stopping);
 
     /// <summary>Workers that run or will be started again.</summary>
     public Latest<int> Left { get; }
@@ -67,22 +84,24 @@ sealed class WorkerFleet : IAsyncDisposable
 
     void GiveUp(string reason)
     {
-        var (left, fewest) = (Left.Update(before => before - 1), _options.Coordinator.MinWorkers);
-        if (left == 0) _givenUp.TrySetResult(reason);
-        else if (left < fewest) _givenUp.TrySetResult($"{reason}; {left} of {_options.Coordinator.Workers} workers are left, and --min-workers is {fewest}");
-        else _log.WriteLine($"{reason}; it is not started again, and {left} of {_options.Coordinator.Workers} workers serve on");
+        var left = Left.Update(before => before - 1);
+        if (_fewest == 0) _log.WriteLine($"{reason}; it is not started again, and there are no drafts from now on");
+        else if (left == 0) _givenUp.TrySetResult(reason);
+        else if (left < _fewest) _givenUp.TrySetResult($"{reason}; {left} of {_names.Count} workers are left, and --min-workers is {_fewest}");
+        else _log.WriteLine($"{reason}; it is not started again, and {left} of {_names.Count} workers serve on");
     }
 
     /// <returns>Why it is not started again; null if the cluster is stopping.</returns>
     async Task<string?> RunAsync(string name)
     {
+        if (await Task.WhenAny(_memory, IsCancelledWithinAsync(_closing.Token, Timeout.InfiniteTimeSpan)) != _memory) return null;
         var policy = new RestartPolicy(_options.RestartLimit);
         while (!_closing.IsCancellationRequested)
         {
             using var worker = WorkerProcess.Start(
-                name, _coordinator, _options.ThreadsPerWorker, _memory, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink,
-                trustDigest: _options.TrustDigest, kvDisk: _options.KvDisk?.Of(name, _options.Coordinator.Workers),
-                journal: _options.Journal?.Of(_options.Coordinator.Workers));
+                name, _coordinator, _threads, await _memory, line => _log.WriteLine($"[{name}] {line}"), _options.PeerLink,
+                trustDigest: _options.TrustDigest, kvDisk: _options.KvDisk?.Of(name, _names.Count),
+                journal: _options.Journal?.Of(_names.Count));
             var started = Stopwatch.GetTimestamp();
             var exit = worker.WaitForExitAsync();
             if (await Task.WhenAny(exit, IsCancelledWithinAsync(_closing.Token, Timeout.InfiniteTimeSpan)) != exit)

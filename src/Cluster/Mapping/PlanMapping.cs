@@ -23,6 +23,7 @@ public static class PlanMapping
         Rank = (uint)shard.Slice.Rank,
         RankCount = (uint)shard.Slice.RankCount,
         RankShares = { shard.Slice.Shares.AreEqual ? [] : shard.Slice.Shares.Values.Select(share => (uint)share) },
+        WholeExperts = shard.Slice.Shares.WholeExperts,
     };
 
     /// <exception cref="InvalidMessageException">A field is out of range, or the whole breaks a rule of <see cref="PlanRules"/>.</exception>
@@ -47,7 +48,7 @@ public static class PlanMapping
         var count = Field.Count("shard.layer_count", message.LayerCount, 1, PlanRules.MaxLayers - first);
         var ranks = Field.Count("shard.rank_count", message.RankCount, 1, RankShares.MaxRanks);
         var rank = Field.Count("shard.rank", message.Rank, 0, ranks - 1);
-        return new Shard(new LayerRange(first, count), new TensorSlice(rank, ToShares(message.RankShares, ranks)));
+        return new Shard(new LayerRange(first, count), new TensorSlice(rank, ToShares(message.RankShares, ranks).WithExperts(message.WholeExperts)));
     }
 
     static RankShares ToShares(IReadOnlyList<uint> shares, int ranks)

@@ -27,6 +27,9 @@ public enum Caller
     /// <summary>A worker that the coordinator has told to fetch KV of this one.</summary>
     KvFetcher,
 
+    /// <summary>A worker that the coordinator has told to fetch weights of this one.</summary>
+    WeightsFetcher,
+
     /// <summary>A worker that is registered with this coordinator.</summary>
     RegisteredWorker,
 

@@ -19,24 +19,47 @@ public sealed class ListenSockets : IConfigureOptions<SocketTransportOptions>, I
 
     readonly List<Socket> _taken = [];
 
-    /// <summary>Begins to listen.</summary>
+    /// <summary>Begins to listen. Of a port other than 0 it is done once, however often it is asked for.</summary>
     /// <param name="ifThereIs">The machine may have no such address. Then the server is left to find that out.</param>
     /// <exception cref="IOException">It cannot; the message is one line that says why, and what to do.</exception>
     public void Open(ListenAddress address, bool ifThereIs = false)
+    {
+        if (address.EndPoint.Port != 0 && _open.ContainsKey(address.EndPoint)) return;
+        if (Listen(address, ifThereIs) is { } socket) Add(address.EndPoint, socket);
+    }
+
+    /// <summary>Begins to listen before the host that is to serve there is made: who connects meanwhile waits for it.</summary>
+    /// <returns>The address with the port that was taken, for the host's options.</returns>
+    /// <exception cref="IOException">It cannot; the message is one line that says why, and what to do.</exception>
+    public ListenAddress OpenAhead(ListenAddress address)
+    {
+        var socket = Listen(address, ifThereIs: false)!;
+        var taken = address with { EndPoint = (IPEndPoint)socket.LocalEndPoint! };
+        Add(taken.EndPoint, socket);
+        return taken;
+    }
+
+    /// <returns>Null: there is no such address, and there need not be.</returns>
+    static Socket? Listen(ListenAddress address, bool ifThereIs)
     {
         Socket? socket = null;
         try
         {
             socket = SocketTransportOptions.CreateDefaultBoundListenSocket(address.EndPoint);
             socket.Listen(Backlog);
+            return socket;
         }
         catch (SocketException e)
         {
             socket?.Dispose();
-            if (ifThereIs && e.SocketErrorCode is SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported) return;
+            if (ifThereIs && e.SocketErrorCode is SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported) return null;
             throw new IOException($"cannot listen on {address.Uri.GetLeftPart(UriPartial.Authority)}: {Describe(e)}", e);
         }
-        if (!_open.TryGetValue(address.EndPoint, out var sockets)) _open[address.EndPoint] = sockets = new Queue<Socket>();
+    }
+
+    void Add(IPEndPoint endPoint, Socket socket)
+    {
+        if (!_open.TryGetValue(endPoint, out var sockets)) _open[endPoint] = sockets = new Queue<Socket>();
         sockets.Enqueue(socket);
     }
 

@@ -28,6 +28,9 @@ public sealed class PeerKey
     /// <summary>The purpose of the key that one worker shows another when it fetches KV of layers that it has got.</summary>
     public const string KvTransfer = "KV transfer";
 
+    /// <summary>The purpose of the key that one worker shows another when it fetches parts of the model's weights.</summary>
+    public const string Weights = "weights";
+
     readonly byte[] _bytes;
 
     PeerKey(byte[] bytes) => _bytes = bytes;

@@ -48,6 +48,12 @@ public sealed partial class AdapterChanges(
             if (name == identity.Name || (!inPlace && adapters.Find(name) is not null)) return (AdapterOutcome.IsThere, "");
             if (_folders.Find(path) is not { } found) return (AdapterOutcome.NotFound, "");
             var opened = await Task.Run(() => ServedAdapter.Open(name, found, model.Files.Config, options.MaxRank, cancellation), cancellation);
+            var (own, most) = (opened.Weights.Content.VocabularySize, Math.Max(model.Files.Config.VocabularySize, adapters.MaxVocabulary));
+            if (own > most)
+            {
+                opened.Dispose();
+                return (AdapterOutcome.Refused, $"it has a vocabulary of {own}, and workers have room for logits of {most}: start the coordinator with --lora-room-vocabulary {own}, or more");
+            }
             if (adapters.TryAdd(opened) is not { } hold)
             {
                 opened.Dispose();

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text;
@@ -24,6 +25,8 @@ public sealed record ServedModel(
     string EosText,
     DateTimeOffset Created)
 {
+    readonly ConditionalWeakTable<ServedAdapter, ServedModel> _named = [];
+
     FoundInfill? _infill;
 
     /// <summary>
@@ -49,6 +52,7 @@ public sealed record ServedModel(
 
     /// <summary>The tokens by which it is asked for text between two others; null: it cannot fill in. Looked for when first asked.</summary>
     public InfillTokens? Infill => (_infill ??= new(InfillTokens.Find(Tokenizer, InfillIds))).Tokens;
+
     /// <summary>How large the model is; nothing is known of it by default.</summary>
     public ModelSize Size { get; init; } = new(0, 0, "");
 
@@ -58,18 +62,51 @@ public sealed record ServedModel(
     /// <summary>The model that an adapter changes; null: this is no adapter.</summary>
     public string? Parent { get; private init; }
 
+    /// <summary>
+    /// Digest of what token ids belong to. Adapters share the model's, so that conversations go on from one to another by their ids; one with a vocabulary of
+    /// its own has its own.
+    /// </summary>
+    public string TokensDigest => SharedTokens ?? Digest;
+
+    /// <summary>Digest of the model whose tokens an adapter shares; null: it is the model, or has its own.</summary>
+    string? SharedTokens { get; init; }
+
     /// <summary>OpenAI's system_fingerprint: equal for equal weights.</summary>
     public string Fingerprint { get; private init; } = FingerprintOf(Digest);
 
     /// <summary>The names of all that can be asked for.</summary>
     public string Names => string.Join("', '", [Name, .. Adapters.All.Select(adapter => adapter.Name)]);
 
-    /// <summary>The model as an adapter changes it.</summary>
-    public ServedModel With(ServedAdapter adapter) =>
-        this with { Name = adapter.Name, Digest = adapter.Digest, Created = adapter.Created, Parent = Name, Fingerprint = FingerprintOf(adapter.Digest) };
+    /// <summary>The model under the name that a request asks for.</summary>
+    /// <param name="adapter">Null: the model itself.</param>
+    public ServedModel Named(ServedAdapter? adapter) => adapter is null ? this : _named.GetValue(adapter, With);
+
+    /// <summary>The model, or the adapter with a vocabulary of its own, that ids belong to; null: nothing that is served.</summary>
+    /// <param name="digest">A <see cref="TokensDigest"/>.</param>
+    public ServedModel? OfTokens(string? digest) => digest == TokensDigest
+        ? this
+        : Adapters.All.Where(adapter => adapter.Text is not null).Select(Named).FirstOrDefault(named => named.TokensDigest == digest);
 
     /// <summary>Bytes of the longest token: no prompt has fewer tokens than its bytes divided by this.</summary>
-    public int LongestToken { get; } = Enumerable.Range(0, Tokenizer.VocabularySize).Select(id => Tokenizer.BytesOf(id).Length).DefaultIfEmpty().Max();
+    public int LongestToken { get; private init; } = LongestOf(Tokenizer);
+
+    /// <summary>The model as an adapter changes it, with the adapter's tokens where it has its own.</summary>
+    ServedModel With(ServedAdapter adapter)
+    {
+        var named = this with { Name = adapter.Name, Digest = adapter.Digest, Created = adapter.Created, Parent = Name, Fingerprint = FingerprintOf(adapter.Digest) };
+        return adapter.Text is not { } text ? named with { SharedTokens = TokensDigest } : named with
+        {
+            Tokenizer = text.Tokenizer,
+            LongestToken = LongestOf(text.Tokenizer),
+            Template = text.TemplateProblem is null ? text.Template ?? Template : null,
+            TemplateProblem = text.TemplateSource is null ? TemplateProblem : text.TemplateProblem,
+            BosText = text.BosText ?? "",
+            EosText = text.EosText ?? "",
+            InfillIds = text.Infill,
+        };
+    }
+
+    static int LongestOf(ITokenizer tokenizer) => Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.BytesOf(id).Length).DefaultIfEmpty().Max();
 
     static string FingerprintOf(string digest)
     {

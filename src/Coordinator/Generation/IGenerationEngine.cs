@@ -1,3 +1,4 @@
+using LlamaCluster.Coordinator.Weights;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Grammars;
@@ -98,6 +99,11 @@ public sealed record SequenceAdapter(string Digest)
 {
     /// <summary>How workers know it.</summary>
     public ulong Id { get; } = AdapterIdentity.IdOf(Digest);
+
+    /// <summary>V, where the adapter has a vocabulary of its own: ids are below it. Null: it has the model's.</summary>
+    public int? OwnVocabulary { get; init; }
+
+    public static SequenceAdapter Of(ServedAdapter adapter) => new(adapter.Digest) { OwnVocabulary = adapter.Text is null ? null : adapter.Weights.Content.VocabularySize };
 }
 
 /// <param name="Replica">The replica's name.</param>

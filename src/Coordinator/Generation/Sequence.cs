@@ -104,6 +104,13 @@ public sealed class TokenHistory(IReadOnlyList<int> prompt, IReadOnlyList<int> g
         Count++;
     }
 
+    /// <summary>Takes back all generated tokens from a position behind the prompt on.</summary>
+    public void Truncate(int position)
+    {
+        _generated.RemoveRange(position - PromptLength, Count - position);
+        Count = position;
+    }
+
     public IEnumerator<int> GetEnumerator() => prompt.Concat(_generated).GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();

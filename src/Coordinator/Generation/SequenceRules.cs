@@ -33,7 +33,7 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
         IReadOnlyList<int>? known = null;
         foreach (var request in requests)
         {
-            if ((ProblemOfLimits(request) ?? (request.Prompt == known ? null : ProblemOfPrompt(request.Prompt)) ?? ProblemOfPast(request)) is { } problem) return problem;
+            if ((ProblemOfLimits(request) ?? (request.Prompt == known ? null : ProblemOfPrompt(request.Prompt, VocabularyOf(request))) ?? ProblemOfPast(request)) is { } problem) return problem;
             known = request.Prompt;
         }
         return null;
@@ -57,13 +57,15 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
         if (!IsPlain(request.RequestId)) return $"the request id must have at most {LongestId} visible ASCII characters";
         if (!IsPlain(request.TraceParent)) return $"the trace parent must have at most {LongestId} visible ASCII characters";
         if (request.SessionKey is { Length: > LongestSessionKey }) return $"the session's name must have at most {LongestSessionKey} characters";
-        return SamplingRanges.FirstProblem(request.Sampling, vocabularySize);
+        return SamplingRanges.FirstProblem(request.Sampling, VocabularyOf(request));
     }
 
-    string? ProblemOfPrompt(IReadOnlyList<int> prompt)
+    int VocabularyOf(SequenceRequest request) => request.Adapter?.OwnVocabulary ?? vocabularySize;
+
+    static string? ProblemOfPrompt(IReadOnlyList<int> prompt, int vocabulary)
     {
         foreach (var id in prompt)
-            if ((uint)id >= (uint)vocabularySize) return $"the prompt has token id {id}, not 0 to {vocabularySize - 1}";
+            if ((uint)id >= (uint)vocabulary) return $"the prompt has token id {id}, not 0 to {vocabulary - 1}";
         return null;
     }
 
@@ -72,7 +74,7 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
         if (request.SoFar is not { } past) return null;
         if (past.Generated.Count >= Math.Max(1, request.MaxTokens)) return $"{past.Generated.Count} tokens were generated before, and {request.MaxTokens} are wanted";
         if (past.Generated.Any(request.StopIds.Contains)) return "a token that was generated before ends the sequence";
-        return past.PromptDelivered < 0 || past.PromptDelivered > request.Prompt.Count ? $"{past.PromptDelivered} tokens of the prompt were delivered before" : ProblemOfPrompt(past.Generated);
+        return past.PromptDelivered < 0 || past.PromptDelivered > request.Prompt.Count ? $"{past.PromptDelivered} tokens of the prompt were delivered before" : ProblemOfPrompt(past.Generated, VocabularyOf(request));
     }
 
     static bool IsPlain(string text) => text.Length <= LongestId && text.All(letter => letter is > ' ' and <= '~');

@@ -12,8 +12,10 @@ using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Observing;
 using LlamaCluster.Coordinator.Peers;
 using LlamaCluster.Coordinator.Replicas;
+using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Coordinator.Supervision;
 using LlamaCluster.Coordinator.Weights;
+using LlamaCluster.Model.Formats.Quantization;
 using LlamaCluster.Planning.Plans;
 using LlamaCluster.Primitives;
 using LlamaCluster.Sessions;
@@ -54,6 +56,15 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     /// <summary>Where /metrics is beside the API's address, with the port that was taken; null: nowhere. Known once the host has started.</summary>
     public Uri? MetricsAddress => _listeners.MetricsAddress;
 
+    /// <summary>Where the draft model's worker registers; null: there is no draft model. Known once the host has started.</summary>
+    public Uri? DraftGrpcAddress => Services.GetService<DraftHost>()?.GrpcAddress;
+
+    /// <summary>Bytes of the draft model's weights; null: there is no draft model.</summary>
+    public long? DraftWeightBytes => Services.GetService<DraftHost>()?.WeightBytes;
+
+    /// <summary>The state of the draft model's cluster; null: there is no draft model.</summary>
+    public Latest<ClusterStatus>? DraftStatus => Services.GetService<DraftHost>()?.Status;
+
     /// <summary>Who has registered.</summary>
     public WorkerRegistry Members => Services.GetRequiredService<WorkerRegistry>();
 
@@ -77,9 +88,18 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     /// <summary>Checks the options, opens the model and prepares everything. Nothing listens yet.</summary>
     /// <exception cref="InvalidOptionsException">An option is out of range.</exception>
-    /// <exception cref="ModelFormatException">The model cannot be opened.</exception>
+    /// <exception cref="ModelFormatException">The model, or a draft model, cannot be opened.</exception>
     /// <exception cref="IOException">A certificate, the join token, the audit log or the data folder cannot be used.</exception>
     public static CoordinatorHost Create(CoordinatorOptions options) => Create(options, TimeProvider.System);
+
+    /// <summary>The same with listening sockets that are open already.</summary>
+    public static CoordinatorHost Create(CoordinatorOptions options, ListenSockets sockets) =>
+        Create(options, TimeProvider.System, services => services.AddSingleton(sockets));
+
+    /// <summary>The same with somebody else who drafts, for measurements.</summary>
+    /// <param name="drafts">Gets the draft model, or null if there is none.</param>
+    public static CoordinatorHost Create(CoordinatorOptions options, Func<IDraftModel?, IDraftModel> drafts) => Create(
+        options, TimeProvider.System, services => services.AddSingleton(provider => drafts(provider.GetService<DraftHost>()?.Drafts)));
 
     /// <param name="change">Puts other services in the place of the usual ones.</param>
     internal static CoordinatorHost Create(CoordinatorOptions options, TimeProvider time, Action<IServiceCollection>? change = null)
@@ -99,6 +119,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
             if (options.Api.AuditLog is not null) app.Services.GetRequiredService<AuditLog>();
             app.Services.GetRequiredService<ClusterOwnership>();
             var model = app.Services.GetRequiredService<OpenedModel>();
+            app.Services.GetService<DraftHost>();
             var listeners = app.Services.GetRequiredService<Listeners>();
             Map(app, options);
             return new CoordinatorHost(app, listeners, model);
@@ -116,8 +137,10 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     public Task StartAsync(CancellationToken cancellation = default)
     {
         _listeners.Open(Services.GetRequiredService<ListenSockets>());
+        Services.GetService<DraftHost>()?.Open();
         LogServing(_app.Logger, _model.Identity.Name, _model.Identity.Digest, _model.ContextLength);
         if (_model.Served.TemplateProblem is { } problem) LogTemplate(_app.Logger, problem);
+        if (FewBitsHint.Of(_model.Weights.Files) is { } hint) LogFewBits(_app.Logger, hint);
         return _app.StartAsync(cancellation);
     }
 
@@ -140,45 +163,26 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
     static void AddServices(IServiceCollection services, CoordinatorOptions options)
     {
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Deadlines.Shutdown + ClosingTime);
-        if (options.Tls is { } files) services.AddSingleton(provider => ClusterTls.Load(files).LogTo(provider.GetRequiredService<ILogger<ClusterTls>>()));
-        if (options.JoinTokenFile is { } token) services.AddSingleton(_ => JoinToken.Load(token));
-        services.AddRouting().AddMetrics().AddClusterRpc(options.GrpcReflection).AddLargeMessages<WeightsService>().AddListenSockets()
-            .AddValidated(options)
+        services.AddRouting().AddCluster(options)
             .AddSingleton<Listeners>()
             .AddSingleton<ApiConnections>()
             .AddHostedService(provider => provider.GetRequiredService<ApiConnections>())   // before what it waits for: services stop in the other order
             .AddSingleton<IConfigureOptions<KestrelServerOptions>>(provider => provider.GetRequiredService<Listeners>())
-            .AddSingleton(provider => OpenedModel.Open(provider.GetRequiredService<CoordinatorOptions>(), provider.GetRequiredService<ILogger<HashRecord>>()))
-            .AddSingleton(provider => ModelOf(provider).Identity)
-            .AddSingleton(provider => ModelOf(provider).Weights)
-            .AddSingleton(provider => ModelOf(provider).Adapters)
             .AddSingleton(provider => ModelOf(provider).Served)
-            .AddSingleton(provider => ModelOf(provider).ToSupervisorOptions(options))
             .AddSingleton(provider => new SequenceRules(ModelOf(provider).VocabularySize, ModelOf(provider).ContextLength))
-            .AddSingleton(new Latest<ClusterStatus>(ClusterStatus.Starting))
-            .AddSingleton<PeerChannels>()
-            .AddSingleton<IPeerConnector>(services => services.GetRequiredService<PeerChannels>())
-            .AddSingleton<CoordinatorMetrics>()
             .AddSingleton<ClusterMetrics>()
-            .AddSingleton<ViewLog>()
             .AddClusterObserving(provider => WhatIfOf(provider, options))
             .AddTracesExport(new ProcessIdentity("coordinator"))
             .AddMetricsExport(new ExportedMetrics(new ProcessIdentity("coordinator"), [CoordinatorMetrics.MeterName], CoordinatorMetricTable.All))
-            .AddSingleton<Pulse>()
             .AddSingleton(provider => TakeOwnership(options, provider.GetRequiredService<ILogger<CoordinatorHost>>()))
             .AddSingleton(options.Sessions)
             .AddSingleton(SessionsOf)
             .AddSingleton(ResponsesOf)
-            .AddSingleton<WorkerRegistry>()
-            .AddSingleton<IWorkerConfirmation, WorkerConfirmation>()
-            .AddSingleton<LinkMeter>()
             .AddSingleton<MemberMetrics>()
-            .AddSingleton<AssignmentCaller>()
-            .AddSingleton<ViewAdapters>()
             .AddSingleton(options.Adapters)
             .AddSingleton<AdapterChanges>()
-            .AddSingleton<IViewStages, ViewStages>()
             .AddSingleton(provider => new AnswerForms(provider.GetRequiredService<GrammarCache>(), ModelOf(provider).Served.Tokenizer))
+            .AddDrafts(options)
             .AddReplicas(options)
             .AddHostedService<ReplicaService>()
             .AddHostedService<ClusterSupervisor>()
@@ -231,10 +235,8 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         app.Services.GetRequiredService<ClusterMetrics>();
         app.MapMetrics().OnListeners(ListenerKind.Api | ListenerKind.Metrics).WithMetadata(new NeededScope(ApiScopes.Metrics));
         var rpc = app.MapGroup("").OnListeners(ListenerKind.Rpc);
-        rpc.MapGrpcService<MembershipService>();
-        rpc.MapGrpcService<WeightsService>();
+        rpc.MapCluster(options);
         rpc.MapReplicas(options);
-        rpc.MapClusterRpc(options.GrpcReflection);
         app.MapGroup("").OnListeners(ListenerKind.Api).MapOpenAiApi().MapClusterObserving().MapAdapterChanges();
         app.Lifetime.ApplicationStopping.Register(app.Services.GetRequiredService<Readiness>().Close);
     }
@@ -250,4 +252,7 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Chat is refused, completions work: the model's chat template cannot be read: {Problem}")]
     static partial void LogTemplate(ILogger logger, string problem);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Hint}")]
+    static partial void LogFewBits(ILogger logger, string hint);
 }

@@ -32,7 +32,8 @@ public static class ModelFootprints
         var head = byName[config.TiedEmbeddings ? LlamaTensors.Embedding : LlamaTensors.Output];
         var kvValues = 2L * config.KvHeadCount * config.HeadSize * KvBlock.Positions;
         return new ModelFootprint(
-            name, SplitOf(config, byName), [.. layers], WeightsOf(byName[LlamaTensors.Embedding]), WeightsOf(head), KvBytes(kvType, kvValues))
+            name, SplitOf(config, config.Sizes?.Greatest ?? config.SizesOf(0), byName), [.. layers],
+            WeightsOf(byName[LlamaTensors.Embedding]), WeightsOf(head), KvBytes(kvType, kvValues))
         {
             HiddenSize = config.HiddenSize,
             ContextLength = config.ContextLength,
@@ -40,14 +41,17 @@ public static class ModelFootprints
         };
     }
 
-    static SplitSizes SplitOf(LlamaConfig config, Dictionary<string, TensorInfo> tensors) => new()
+    static SplitSizes SplitOf(LlamaConfig config, LayerSizes sizes, Dictionary<string, TensorInfo> tensors) => new()
     {
-        HeadCount = config.HeadCount,
-        KvHeadCount = config.KvHeadCount,
-        FfnSize = config.FfnSize,
+        HeadCount = sizes.HasAttention ? sizes.HeadCount : 0,
+        KvHeadCount = sizes.KvHeadCount,
+        LinearSize = sizes.IsLinear ? config.HiddenSize : 0,
+        FfnSize = sizes.FfnSize,
         ExpertFfnSize = config.Experts?.FfnSize ?? 0,
+        ExpertCount = config.Experts?.Count ?? 0,
+        HasSharedExpert = config.Experts?.HasShared ?? false,
         VocabularySize = config.VocabularySize,
-        ColumnBlock = Enumerable.Range(0, config.LayerCount).Max(layer => tensors[LlamaTensors.DownOf(config, layer)].ColumnBlock),
+        ColumnBlock = Enumerable.Range(0, config.LayerCount).Max(layer => LlamaTensors.DownOf(config, layer) is { } down ? tensors[down].ColumnBlock : 1),
     };
 
     static LayerFootprint LayerOf(LlamaConfig config, int layer, Dictionary<string, TensorInfo> tensors)
@@ -60,6 +64,7 @@ public static class ModelFootprints
                 ? new ExpertFootprint(Sum(parts[Part.Experts]), Sum(parts[Part.SharedExpert]), config.Experts!.Count, config.Experts.UsedCount)
                 : null,
             Window = config.ReachOf(layer),
+            Split = config.Sizes is null ? null : SplitOf(config, config.SizesOf(layer), tensors),
         };
     }
 
@@ -94,6 +99,7 @@ public static class ModelFootprints
         KvType.F32 => values * 4,
         KvType.F16 => values * 2,
         KvType.Q80 => values / 32 * 34,
+        KvType.Q40 => values / 32 * 18,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a KV type"),
     };
 }

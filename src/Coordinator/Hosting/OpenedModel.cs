@@ -6,6 +6,7 @@ using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Planning.Profiles;
 using LlamaCluster.Primitives;
 using LlamaCluster.Text.Templates;
 using Microsoft.Extensions.Logging;
@@ -20,12 +21,13 @@ sealed class OpenedModel : IDisposable
     /// <summary>The default size of the KV cache in positions; see <see cref="EngineOptions.KvTokens"/>.</summary>
     const int UsualKvTokens = 65536;
 
-    OpenedModel(IModelWeights files, HashRecord? record, string path, int contextLength, AdapterOptions adapters)
+    OpenedModel(IModelWeights files, HashRecord? record, CoordinatorOptions options, int contextLength)
     {
+        var path = options.ModelPath;
         ContextLength = contextLength;
         Identity = new ModelIdentity(CleanName(ModelFiles.IdOf(path)), files.ComputeDigest()) { Files = record?.Stamp ?? "" };
-        Weights = new ServedWeights(files, Identity.Name, Identity.Digest, new PartHashes(files, record));
-        Adapters = AdapterRegistry.Open(adapters, files.Config, Identity.Name);
+        Weights = new ServedWeights(files, Identity.Name, Identity.Digest, new PartHashes(files, record), options.WeightsHub, options.SharesWeights);
+        Adapters = AdapterRegistry.Open(options.Adapters, files.Config, Identity.Name);
         var text = ModelTextReader.Open(path);
         var template = text.TemplateProblem is null ? text.Template : null;
         Served = new ServedModel(
@@ -65,9 +67,8 @@ sealed class OpenedModel : IDisposable
         try
         {
             var contextLength = ContextLengthOf(options, files.Config.ContextLength);
-            if (options.TensorParallel is { } ranks && PipelinePlanner.RankProblem(ModelFootprints.Of(files, options.Engine.KvType), ranks) is { } problem)
-                throw new InvalidOptionsException(problem);
-            return new OpenedModel(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger), options.ModelPath, contextLength, options.Adapters);
+            if (RankProblem(options, ModelFootprints.Of(files, options.Engine.KvType)) is { } problem) throw new InvalidOptionsException(problem);
+            return new OpenedModel(files, HashRecord.Of(files, HashRecord.DefaultFallback, logger), options, contextLength);
         }
         catch
         {
@@ -81,14 +82,18 @@ sealed class OpenedModel : IDisposable
         var engine = options.Engine;
         var tokens = engine.KvTokens ?? Math.Max(ContextLength, Math.Min((long)engine.MaxRunning * ContextLength, UsualKvTokens));
         var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows)
-            + StageMemory.AdapterBufferBytes(Weights.Files.Config, StageSlice.Whole(Weights.Files.Config), engine.MaxStepRows, Adapters.MaxRank);
+            + StageMemory.AdapterBufferBytes(
+                Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), StageSlice.Whole(Weights.Files.Config), engine.MaxStepRows, Adapters.MaxRank,
+                Math.Max(Adapters.MaxVocabulary, VocabularySize));
         return new SupervisorOptions(
             Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.MinWorkers,
             options.TensorParallel, options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine,
             options.Deadlines)
         {
+            ExpertParallel = options.ExpertParallel,
             Tokenizer = Served.Tokenizer,
             Adapters = Adapters,
+            SharesWeights = Weights.AreShared,
         };
     }
 
@@ -98,6 +103,10 @@ sealed class OpenedModel : IDisposable
         Weights.Hashes.Dispose();
         Weights.Files.Dispose();
     }
+
+    static string? RankProblem(CoordinatorOptions options, ModelFootprint model) =>
+        PipelinePlanner.ExpertProblem(model, options.ExpertParallel)
+        ?? (options.TensorParallel is { } ranks ? PipelinePlanner.RankProblem(model, ranks, options.ExpertParallel) : null);
 
     static ModelSize SizeOf(IModelWeights files) => new(
         files.Tensors.Sum(tensor => tensor.Bytes), files.Tensors.Sum(tensor => tensor.Rows * tensor.Columns),

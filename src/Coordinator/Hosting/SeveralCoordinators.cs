@@ -29,9 +29,9 @@ static class SeveralCoordinators
     public static IServiceCollection AddReplicas(this IServiceCollection services, CoordinatorOptions options)
     {
         services
-            .AddSingleton<RegisteredWorkers>()
-            .AddSingleton<SettledOwnership>(provider => Settled(provider, options))
+            .AddSingleton(provider => Settled(provider, options))
             .AddSingleton(provider => ActivatorUtilities.CreateInstance<Replica>(provider, NameOf(options, provider.GetRequiredService<ClusterOwnership>())))
+            .AddSingleton<IPipelineUser>(provider => provider.GetRequiredService<Replica>())
             .AddSingleton<PrefixNews>()
             .AddSingleton<OwnReplica>();
         if (!AreMeant(options))
@@ -63,9 +63,8 @@ static class SeveralCoordinators
 
     static SettledOwnership Settled(IServiceProvider provider, CoordinatorOptions options)
     {
-        var settled = new SettledOwnership(provider.GetRequiredService<WorkerRegistry>());
-        if (!AreMeant(options)) settled.Settle(provider.GetRequiredService<ClusterOwnership>());
-        return settled;
+        var registry = provider.GetRequiredService<WorkerRegistry>();
+        return AreMeant(options) ? new SettledOwnership(registry) : SettledOwnership.Now(registry, provider.GetRequiredService<ClusterOwnership>());
     }
 
     static SiloOwner SiloOf(IServiceProvider provider)

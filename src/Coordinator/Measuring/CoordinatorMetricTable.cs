@@ -14,10 +14,12 @@ public static class CoordinatorMetricTable
     public const string Stage = "stage";
     public const string Rank = "rank";
     public const string Worker = "worker";
+    public const string Source = "source";
 
     const int Many = SeriesLimits.Workers;
 
     static readonly string[] OfReplica = [Replica, Model];
+    static readonly string[] OfSource = [Replica, Model, Source];
     static readonly string[] OfRank = [Replica, Stage, Rank];
 
     public static readonly MetricDefinition Steps = new("llamacluster.steps", Counter, "{step}", "Steps that returned.", OfReplica);
@@ -112,10 +114,18 @@ public static class CoordinatorMetricTable
     public static readonly MetricDefinition PrefixHits = new(
         "llamacluster.prefix_cache.hits", Counter, "{token}", "Queried tokens whose KV was in the cache.", OfReplica)
     { Vllm = "vllm:prefix_cache_hits" };
+    public static readonly MetricDefinition Drafts = new(
+        "llamacluster.speculation.drafts", Counter, "{draft}",
+        "Drafts that were verified, by source: grammar (what a form leaves no choice about), ngram (what followed the same tokens before) or model (a draft "
+        + "model).",
+        OfSource)
+    { Vllm = "vllm:spec_decode_num_drafts" };
     public static readonly MetricDefinition Drafted = new(
-        "llamacluster.speculation.drafted", Counter, "{token}", "Tokens that were guessed and verified in one step with a sampled one.", OfReplica);
+        "llamacluster.speculation.drafted", Counter, "{token}", "Tokens that were guessed and verified in one step with a sampled one, by source.", OfSource)
+    { Vllm = "vllm:spec_decode_num_draft_tokens" };
     public static readonly MetricDefinition Accepted = new(
-        "llamacluster.speculation.accepted", Counter, "{token}", "Drafted tokens that turned out right.", OfReplica);
+        "llamacluster.speculation.accepted", Counter, "{token}", "Drafted tokens that turned out right, by source.", OfSource)
+    { Vllm = "vllm:spec_decode_num_accepted_tokens" };
 
     public static readonly MetricDefinition Sessions = Level(
         "llamacluster.sessions.held", "{session}", "Sessions whose KV blocks are held in memory for their next turn.");
@@ -200,6 +210,8 @@ public static class CoordinatorMetricTable
         "llamacluster.link.rate", "By/s", "What one host can send to another, as their workers measured it for the plan.", "from", "to");
     public static readonly MetricDefinition ModelInfo = new(
         "llamacluster.model.info", Gauge, "", "1; the labels say which model is served.", Model, "digest", "context_length");
+    public static readonly MetricDefinition WeightsSent = new(
+        "llamacluster.weights.sent", Counter, "By", "Weights that the coordinator sent to workers, adapters too.", Model);
 
     /// <summary>In the order of the reference.</summary>
     public static IReadOnlyList<(string Heading, IReadOnlyList<MetricDefinition> Metrics)> Sections { get; } =
@@ -211,13 +223,13 @@ public static class CoordinatorMetricTable
             DecodeDuration, PromptLength, AnswerLength,
         ]),
         ("Queue, KV cache, speculation",
-            [Running, Waiting, Preemptions, BlocksUsed, BlocksCached, BlocksFree, KvUsage, CacheConfig, Adapters, PrefixQueries, PrefixHits, Drafted, Accepted]),
+            [Running, Waiting, Preemptions, BlocksUsed, BlocksCached, BlocksFree, KvUsage, CacheConfig, Adapters, PrefixQueries, PrefixHits, Drafts, Drafted, Accepted]),
         ("Sessions and KV on disk", [Sessions, BlocksOnDisk, BlocksRestoring, BlocksSpilled, BlocksRestored]),
         ("Stages and their ranks", [StageRows, StageBusy, StageCompute, StageWait, StageSync, StageRoundTrip, SyncSent, ActivationsSent, StageInfo]),
         ("The cluster and its workers",
         [
-            Ready, Views, RecoveryDuration, RecoveredPositions, MovedBlocks, MovedBytes, ViewVersion, PredictedTokenTime, Workers, WorkersLost, WorkerMemory, WorkerReadRate, WorkerMultiplyRate,
-            WorkerLoaded, WorkerToLoad, LinkRoundTrip, LinkRate, ModelInfo,
+            Ready, Views, RecoveryDuration, RecoveredPositions, MovedBlocks, MovedBytes, WeightsSent, ViewVersion, PredictedTokenTime, Workers, WorkersLost, WorkerMemory,
+            WorkerReadRate, WorkerMultiplyRate, WorkerLoaded, WorkerToLoad, LinkRoundTrip, LinkRate, ModelInfo,
         ]),
     ];
 

@@ -19,6 +19,7 @@ public sealed class CoordinatorMetrics : IDisposable
     readonly ReplicaCounters _counters;
     readonly TotalCounter _refusals;
     readonly TotalCounter _finished;
+    readonly Total _weightsSent;
     readonly Histogram<int> _stepSize;
     readonly Histogram<double> _stepDuration;
     readonly Histogram<double> _encode;
@@ -35,6 +36,7 @@ public sealed class CoordinatorMetrics : IDisposable
         _counters = new ReplicaCounters(_meter, time ?? TimeProvider.System);
         _refusals = new TotalCounter(_meter, CoordinatorMetricTable.Refusals);
         _finished = new TotalCounter(_meter, CoordinatorMetricTable.FinishedChoices);
+        _weightsSent = new TotalCounter(_meter, CoordinatorMetricTable.WeightsSent).Of(OfModel);
         _stepSize = _meter.Histogram<int>(CoordinatorMetricTable.StepSize);
         _stepDuration = _meter.Histogram<double>(CoordinatorMetricTable.StepDuration);
         _encode = _meter.Histogram<double>(CoordinatorMetricTable.EncodeDuration);
@@ -102,6 +104,8 @@ public sealed class CoordinatorMetrics : IDisposable
         totals.BytesMoved.Add(bytes);
     }
 
+    public void WeightsSent(long bytes) => _weightsSent.Add(bytes);
+
     public void PromptsEncoded(TimeSpan took) => _encode.Record(took.TotalSeconds, OfModel);
 
     public void ViewReady(string replica) => Of(replica).Views.Add(1);
@@ -118,8 +122,9 @@ public sealed class CoordinatorMetrics : IDisposable
         totals.Preemptions.Add(now.Preemptions - before.Preemptions);
         totals.Queries.Add(now.QueriedTokens - before.QueriedTokens);
         totals.Hits.Add(now.HitTokens - before.HitTokens);
-        totals.Drafted.Add(now.DraftedTokens - before.DraftedTokens);
-        totals.Accepted.Add(now.AcceptedTokens - before.AcceptedTokens);
+        totals.GrammarDrafts.Add(before.GrammarDrafts, now.GrammarDrafts);
+        totals.NgramDrafts.Add(before.NgramDrafts, now.NgramDrafts);
+        totals.ModelDrafts.Add(before.ModelDrafts, now.ModelDrafts);
         totals.Spilled.Add(now.BlocksSpilled - before.BlocksSpilled);
         totals.Restored.Add(now.BlocksRestored - before.BlocksRestored);
         totals.PositionsKept.Add(now.PositionsKept - before.PositionsKept);
@@ -133,7 +138,7 @@ public sealed class CoordinatorMetrics : IDisposable
         var totals = Of(replica);
         return new ReplicaReadout(
             totals.Steps.Value, totals.Rows.Value, totals.Generated.Value, totals.Prompts.Value, totals.Preemptions.Value, totals.Queries.Value, totals.Hits.Value,
-            totals.Drafted.Value, totals.Accepted.Value, totals.Ended.ToDictionary(ended => ended.Key, ended => ended.Value.Value), _last.GetValueOrDefault(replica))
+            totals.GrammarDrafts.Read(), totals.NgramDrafts.Read(), totals.ModelDrafts.Read(), totals.Ended.ToDictionary(ended => ended.Key, ended => ended.Value.Value), _last.GetValueOrDefault(replica))
         {
             FirstTokens = totals.FirstTokens,
             TimesPerToken = totals.TimesPerToken,
@@ -169,8 +174,9 @@ public readonly record struct SchedulerReadout
     public long Preemptions { get; init; }
     public long QueriedTokens { get; init; }
     public long HitTokens { get; init; }
-    public long DraftedTokens { get; init; }
-    public long AcceptedTokens { get; init; }
+    public DraftReadout GrammarDrafts { get; init; }
+    public DraftReadout NgramDrafts { get; init; }
+    public DraftReadout ModelDrafts { get; init; }
     public int Sessions { get; init; }
     public int BlocksOnDisk { get; init; }
     public int BlocksRestoring { get; init; }
@@ -183,12 +189,20 @@ public readonly record struct SchedulerReadout
     public int Blocks => BlocksHeld + BlocksCached + BlocksFree;
 }
 
+/// <summary>Drafts of one source: how many were verified, their tokens, and how many of these were right.</summary>
+public readonly record struct DraftReadout(long Drafts, long Tokens, long Accepted);
+
 /// <summary>What was counted of a replica since the process's start, and how much there is of everything now.</summary>
 /// <param name="Ended">Sequences, by <see cref="SequenceOutcome"/>.</param>
 public sealed record ReplicaReadout(
-    long Steps, long Rows, long GeneratedTokens, long PromptTokens, long Preemptions, long QueriedTokens, long HitTokens, long DraftedTokens, long AcceptedTokens,
+    long Steps, long Rows, long GeneratedTokens, long PromptTokens, long Preemptions, long QueriedTokens, long HitTokens,
+    DraftReadout GrammarDrafts, DraftReadout NgramDrafts, DraftReadout ModelDrafts,
     IReadOnlyDictionary<string, long> Ended, SchedulerReadout Now)
 {
+    public long DraftedTokens => GrammarDrafts.Tokens + NgramDrafts.Tokens + ModelDrafts.Tokens;
+
+    public long AcceptedTokens => GrammarDrafts.Accepted + NgramDrafts.Accepted + ModelDrafts.Accepted;
+
     public required RecentTimes FirstTokens { get; init; }
 
     public required RecentTimes TimesPerToken { get; init; }

@@ -14,6 +14,7 @@ sealed class ReplicaCounters(Meter meter, TimeProvider time)
     readonly TotalCounter _preemptions = new(meter, CoordinatorMetricTable.Preemptions);
     readonly TotalCounter _queries = new(meter, CoordinatorMetricTable.PrefixQueries);
     readonly TotalCounter _hits = new(meter, CoordinatorMetricTable.PrefixHits);
+    readonly TotalCounter _drafts = new(meter, CoordinatorMetricTable.Drafts);
     readonly TotalCounter _drafted = new(meter, CoordinatorMetricTable.Drafted);
     readonly TotalCounter _accepted = new(meter, CoordinatorMetricTable.Accepted);
     readonly TotalCounter _spilled = new(meter, CoordinatorMetricTable.BlocksSpilled);
@@ -26,7 +27,7 @@ sealed class ReplicaCounters(Meter meter, TimeProvider time)
     /// <summary>The totals of a replica, which all begin at 0.</summary>
     public ReplicaTotals Of(KeyValuePair<string, object?>[] labels) => new(
         labels, _steps.Of(labels), _rows.Of(labels), _generated.Of(labels), _prompts.Of(labels), _preemptions.Of(labels), _queries.Of(labels),
-        _hits.Of(labels), _drafted.Of(labels), _accepted.Of(labels), _spilled.Of(labels), _restored.Of(labels), _views.Of(labels),
+        _hits.Of(labels), DraftsOf(labels, "grammar"), DraftsOf(labels, "ngram"), DraftsOf(labels, "model"), _spilled.Of(labels), _restored.Of(labels), _views.Of(labels),
         SequenceOutcome.All.ToDictionary(outcome => outcome, outcome => _sequences.Of([.. labels, new("outcome", outcome)])))
     {
         PositionsKept = _positions.Of([.. labels, new("how", "kept")]),
@@ -39,6 +40,25 @@ sealed class ReplicaCounters(Meter meter, TimeProvider time)
         TimesPerToken = new RecentTimes(time),
         Recoveries = new RecentTimes(time),
     };
+
+    DraftTotals DraftsOf(KeyValuePair<string, object?>[] labels, string source)
+    {
+        KeyValuePair<string, object?>[] its = [.. labels, new(CoordinatorMetricTable.Source, source)];
+        return new DraftTotals(_drafts.Of(its), _drafted.Of(its), _accepted.Of(its));
+    }
+}
+
+/// <summary>What was counted of the drafts of one source.</summary>
+sealed record DraftTotals(Total Drafts, Total Tokens, Total Accepted)
+{
+    public void Add(DraftReadout before, DraftReadout now)
+    {
+        Drafts.Add(now.Drafts - before.Drafts);
+        Tokens.Add(now.Tokens - before.Tokens);
+        Accepted.Add(now.Accepted - before.Accepted);
+    }
+
+    public DraftReadout Read() => new(Drafts.Value, Tokens.Value, Accepted.Value);
 }
 
 /// <summary>What is counted of one replica.</summary>
@@ -46,7 +66,7 @@ sealed class ReplicaCounters(Meter meter, TimeProvider time)
 /// <param name="Ended">By <see cref="SequenceOutcome"/>.</param>
 sealed record ReplicaTotals(
     KeyValuePair<string, object?>[] Labels, Total Steps, Total Rows, Total Generated, Total Prompts, Total Preemptions, Total Queries, Total Hits,
-    Total Drafted, Total Accepted, Total Spilled, Total Restored, Total Views, IReadOnlyDictionary<string, Total> Ended)
+    DraftTotals GrammarDrafts, DraftTotals NgramDrafts, DraftTotals ModelDrafts, Total Spilled, Total Restored, Total Views, IReadOnlyDictionary<string, Total> Ended)
 {
     /// <summary>Of sequences that went on in another view: there already.</summary>
     public required Total PositionsKept { get; init; }

@@ -56,7 +56,7 @@ public sealed partial class MembershipService(
         IAsyncStreamReader<HeartbeatRequest> requests, IServerStreamWriter<HeartbeatReply> replies, ServerCallContext context)
     {
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
-        var speaker = Speaker(context);
+        var speaker = RegisteredWorkers.Speaker(context);
         var key = registry.Snapshot.FindPresent(speaker)?.Key ?? throw Unknown(speaker);
         try
         {
@@ -101,13 +101,10 @@ public sealed partial class MembershipService(
         : throw new RpcException(new Status(
             StatusCode.Unauthenticated, "this cluster has a join token, so it is not shown to everybody: ask the API, GET /v1/cluster"));
 
-    /// <summary>The worker whose key the call shows.</summary>
-    static WorkerId Speaker(ServerCallContext context) => Field.Worker(PeerKey.WorkerHeader, context.GetHttpContext().Request.Headers[PeerKey.WorkerHeader].ToString());
-
     /// <summary>A worker speaks for itself only.</summary>
     static WorkerId CheckSpeaker(string named, ServerCallContext context)
     {
-        var (id, speaker) = (Field.Worker("worker_id", named), Speaker(context));
+        var (id, speaker) = (Field.Worker("worker_id", named), RegisteredWorkers.Speaker(context));
         return id == speaker ? id : throw new InvalidMessageException($"worker_id is {id}, but the call shows the key of {speaker}");
     }
 

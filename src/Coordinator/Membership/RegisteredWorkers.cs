@@ -1,3 +1,5 @@
+using Grpc.Core;
+using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
 using Microsoft.AspNetCore.Http;
@@ -7,6 +9,11 @@ namespace LlamaCluster.Coordinator.Membership;
 /// <summary>The keys that callers may show to the coordinator: those of the workers that are registered.</summary>
 sealed class RegisteredWorkers(WorkerRegistry registry) : ICallerKeys
 {
+    /// <summary>The worker that calls. Its key was checked before.</summary>
+    /// <exception cref="InvalidMessageException">It does not say who it is.</exception>
+    public static WorkerId Speaker(ServerCallContext context) =>
+        Field.Worker(PeerKey.WorkerHeader, context.GetHttpContext().Request.Headers[PeerKey.WorkerHeader].ToString());
+
     public string? FirstProblem(Caller expected, IHeaderDictionary headers)
     {
         if (expected != Caller.RegisteredWorker) return $"a coordinator knows no key of a {expected}";

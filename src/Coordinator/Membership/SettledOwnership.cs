@@ -16,6 +16,14 @@ public sealed class SettledOwnership(WorkerRegistry registry)
     /// <summary>Known wherever there are workers, since they register after it is.</summary>
     public ClusterOwnership Value => IsSettled ? _settled.Task.Result : throw new InvalidOperationException("workers are there before the coordinator's epoch is");
 
+    /// <summary>What is known at once.</summary>
+    public static SettledOwnership Now(WorkerRegistry registry, ClusterOwnership owned)
+    {
+        var settled = new SettledOwnership(registry);
+        settled.Settle(owned);
+        return settled;
+    }
+
     /// <summary>To be called once, before any worker has registered.</summary>
     public void Settle(ClusterOwnership owned)
     {

@@ -19,7 +19,7 @@ namespace LlamaCluster.Coordinator.Observing;
 /// </summary>
 public sealed class ClusterObserver(
     Replica replica, Latest<ClusterStatus> status, WorkerRegistry registry, ViewLog views, CoordinatorMetrics metrics, LinkMeter links, ServedModel model,
-    SupervisorOptions supervised, EngineOptions engine, IReplicaOverview overview, TimeProvider time)
+    SupervisorOptions supervised, EngineOptions engine, IReplicaOverview overview, TimeProvider time, IDraftOverview? draft = null)
 {
     /// <summary>Latencies are those of this while.</summary>
     static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
@@ -58,6 +58,7 @@ public sealed class ClusterObserver(
             new CountsByState(counts.Wanted, counts.Serving, counts.Spare, counts.Suspected, counts.SetAside, members.Unreachable.Length),
             [.. members.Members.Select(member => WorkerOf(member, members, now)), .. members.Unreachable.Select(Unreachable)], [facts])
         {
+            Draft = draft is null ? null : DraftOf(draft.Facts, counted.Replica.ModelDrafts),
             Coordinators = overview.Replicas,
         }, counted);
     }
@@ -78,7 +79,9 @@ public sealed class ClusterObserver(
             member.IsLost ? member.Loss : member.SetAside, part is null ? null : replica.Name, part?.Stage, part?.Shard.Slice.Rank, machine.MemoryBytes, machine.Threads,
             machine.MemoryReadBytesPerSecond, machine.MultiplyAddsPerSecond, member.Capabilities.InstructionSet, member.Capabilities.SoftwareVersion,
             progress is null || progress.Phase == LoadProgress.Types.Phase.Unspecified ? null
-                : new LoadingFacts(progress.Phase.ToString().ToLowerInvariant(), progress.BytesDone, progress.BytesTotal, progress.Fraction, progress.Source));
+                : new LoadingFacts(
+                    progress.Phase.ToString().ToLowerInvariant(), progress.BytesDone, progress.BytesTotal, progress.Fraction,
+                    progress.BytesPerSecond, progress.SecondsLeft, progress.Source));
     }
 
     static string StateOf(Member member, ShardAssignment? part, ClusterStatus now) => member switch
@@ -101,6 +104,8 @@ public sealed class ClusterObserver(
     static TotalFacts TotalsOf(ReplicaReadout counted) => new(
         counted.Steps, counted.GeneratedTokens, counted.PromptTokens, counted.QueriedTokens, counted.HitTokens, counted.DraftedTokens, counted.AcceptedTokens,
         counted.Preemptions, counted.Ended);
+
+    static DraftFacts DraftOf(DraftFacts draft, DraftReadout counted) => draft with { TokensDrafted = counted.Tokens, TokensAccepted = counted.Accepted };
 
     static LatencyFacts LatencyOf(ReplicaReadout counted) => new(QuantilesOf(counted.FirstTokens.Of(Window)), QuantilesOf(counted.TimesPerToken.Of(Window)));
 

@@ -15,6 +15,9 @@ public sealed record ClusterSnapshot(
 {
     public string Object => "cluster";
 
+    /// <summary>The model that drafts for the served one.</summary>
+    public DraftFacts? Draft { get; init; }
+
     /// <summary>All coordinators that share sessions, each with its replica: this one first. One that is alone has itself here.</summary>
     public IReadOnlyList<ReplicaSummary> Coordinators { get; init; } = [];
 }
@@ -38,8 +41,8 @@ public sealed record WorkerFacts(
     double MemoryReadBytesPerSecond, double MultiplyAddsPerSecond, string InstructionSet, string SoftwareVersion, LoadingFacts? Loading);
 
 /// <param name="Phase">As the worker says: opening, fetching, reading, ready...</param>
-/// <param name="Source">Where the weights come from: "local PATH", "cache PATH" or "coordinator"; empty while unknown.</param>
-public sealed record LoadingFacts(string Phase, long BytesDone, long BytesTotal, double Fraction, string Source);
+/// <param name="Source">Where the weights come from: "local PATH", "cache PATH", "coordinator", "peers" or "hub HOST"; empty while unknown.</param>
+public sealed record LoadingFacts(string Phase, long BytesDone, long BytesTotal, double Fraction, double BytesPerSecond, double? SecondsLeft, string Source);
 
 /// <summary>One replica: its view, the plan, and what it does.</summary>
 /// <param name="Phase">waiting, loading, ready, draining or stopping.</param>
@@ -55,7 +58,8 @@ public sealed record ReplicaFacts(
 public sealed record ViewFacts(ulong Version, bool InForce);
 
 /// <summary>A stage of the pipeline.</summary>
-public sealed record StageFacts(int Stage, int FirstLayer, int Layers, IReadOnlyList<RankFacts> Ranks);
+/// <param name="Experts">What ranks have of experts: all, whole ones, or columns of every one; null if the model has none.</param>
+public sealed record StageFacts(int Stage, int FirstLayer, int Layers, string? Experts, IReadOnlyList<RankFacts> Ranks);
 
 /// <summary>A worker's place in a stage.</summary>
 /// <param name="Share">Its part of each layer, 0 to 1.</param>

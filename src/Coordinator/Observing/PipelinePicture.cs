@@ -16,7 +16,8 @@ sealed class PipelinePicture(ClusterPlan? plan, PlanOutcome.Planned? planned, Me
         {
             var ranks = plan.Ranks(stage);
             var layers = ranks[0].Shard.Layers;
-            return new StageFacts(stage, layers.First, layers.Count, [.. ranks.ToArray().Select(RankOf)]);
+            var experts = PlanFacts.ExpertsOf(planned, ranks[0].Shard.Slice.Shares);
+            return new StageFacts(stage, layers.First, layers.Count, experts, [.. ranks.ToArray().Select(RankOf)]);
         }),
     ];
 

@@ -36,8 +36,12 @@ public sealed record PlanFacts(
 
     internal static double ShareOf(RankShares shares, int rank) => (double)shares[rank] / shares.Values.Sum();
 
+    /// <summary>What ranks have of experts; null if the model has none, or nothing is known of it.</summary>
+    internal static string? ExpertsOf(PlanOutcome.Planned? planned, RankShares shares) =>
+        planned is { Problem.Model.HasExperts: true } ? shares.ExpertsWord : null;
+
     static PlannedStageFacts StageOf(PlanOutcome.Planned planned, PlannedStage stage, StagePrediction prediction) => new(
-        stage.Layers.First, stage.Layers.Count, prediction.OneToken.Total, PartFacts.Of(prediction.OneToken),
+        stage.Layers.First, stage.Layers.Count, ExpertsOf(planned, stage.Shares), prediction.OneToken.Total, PartFacts.Of(prediction.OneToken),
         [
             .. stage.Workers.Select((worker, rank) =>
             {
@@ -64,8 +68,9 @@ public sealed record PartFacts(double Weights, double Arithmetic, double Attenti
 /// <param name="SecondsPerToken">Each stream.</param>
 public sealed record StreamFacts(int Streams, double TokensPerSecond, double SecondsPerToken);
 
+/// <param name="Experts">What ranks have of experts (<see cref="RankShares.ExpertsWord"/>); null if the model has none.</param>
 /// <param name="Seconds">The slowest rank's time for a token of one stream.</param>
-public sealed record PlannedStageFacts(int FirstLayer, int Layers, double Seconds, PartFacts Parts, IReadOnlyList<PlannedRankFacts> Ranks);
+public sealed record PlannedStageFacts(int FirstLayer, int Layers, string? Experts, double Seconds, PartFacts Parts, IReadOnlyList<PlannedRankFacts> Ranks);
 
 /// <param name="MemoryBytes">What the worker has; 0: unknown.</param>
 public sealed record PlannedRankFacts(string Worker, double Share, long WeightBytes, long KvBytes, long BufferBytes, long MemoryBytes);

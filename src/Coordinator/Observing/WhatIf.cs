@@ -15,7 +15,12 @@ namespace LlamaCluster.Coordinator.Observing;
 /// <param name="LinkBytesPerSecond">Between all hosts, with <paramref name="LinkRoundTripSeconds"/>.</param>
 /// <param name="TensorParallel">Workers of each stage; 0: as the planner finds best.</param>
 public sealed record WhatIfQuestion(
-    int? Workers, long? MemoryBytes, string? Quantization, double? LinkBytesPerSecond, double? LinkRoundTripSeconds, int? TensorParallel, int? Streams, PlanObjective? Objective);
+    int? Workers, long? MemoryBytes, string? Quantization, double? LinkBytesPerSecond, double? LinkRoundTripSeconds, int? TensorParallel, int? Streams,
+    PlanObjective? Objective)
+{
+    /// <summary>Whether ranks have whole experts.</summary>
+    public ExpertParallel? ExpertParallel { get; init; }
+}
 
 /// <summary>What the planner says. Predicted, not measured.</summary>
 /// <param name="Plan">Null: there is none.</param>
@@ -65,6 +70,7 @@ public sealed class WhatIf(SupervisorOptions options, WorkerRegistry registry, L
         {
             Footprint = footprint,
             TensorParallel = ranks,
+            ExpertParallel = question.ExpertParallel ?? options.ExpertParallel,
             Streams = question.Streams ?? options.Streams,
             Objective = question.Objective ?? options.Objective,
             Links = LinksOf(question, workers),

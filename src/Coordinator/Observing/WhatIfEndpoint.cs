@@ -44,18 +44,19 @@ sealed class WhatIfEndpoint(Lazy<WhatIf> whatIf, RequestReader reader) : IEndpoi
         fields.Integer("link_round_trip_microseconds", 1, 10_000_000) * Microsecond,
         fields.Count("tensor_parallel", 0, WhatIf.MostWorkers),
         fields.Count("streams", 1, MostStreams),
-        ObjectiveOf(fields));
-
-    static PlanObjective? ObjectiveOf(FieldReader fields)
+        WordOf<PlanObjective>(fields, "objective"))
     {
-        switch (fields.Text("objective"))
-        {
-            case null: return null;
-            case "latency": return PlanObjective.Latency;
-            case "throughput": return PlanObjective.Throughput;
-            default:
-                fields.Refuse("objective", "'objective' must be latency or throughput.");
-                return null;
-        }
+        ExpertParallel = WordOf<ExpertParallel>(fields, "expert_parallel"),
+    };
+
+    /// <summary>A field that names one of a few values, in lower case.</summary>
+    static T? WordOf<T>(FieldReader fields, string name)
+        where T : struct, Enum
+    {
+        if (fields.Text(name) is not { } given) return null;
+        foreach (var value in Enum.GetValues<T>())
+            if (given == value.ToString().ToLowerInvariant()) return value;
+        fields.Refuse(name, $"'{name}' must be {string.Join(" or ", Enum.GetNames<T>().Select(word => word.ToLowerInvariant()))}.");
+        return null;
     }
 }

@@ -75,7 +75,7 @@ sealed partial class RemoteReplica : IReplica, IAsyncDisposable
     public IReadOnlyList<IAsyncEnumerable<SequenceEvent>> Run(IReadOnlyList<SequenceRequest> requests, RoutedPrompt prompt)
     {
         Interlocked.Add(ref _startedSince, requests.Count);
-        var run = new RemoteRun(Name, requests.Count, _settings.VocabularySize);
+        var run = new RemoteRun(Name, requests.Count, requests.Max(request => request.Adapter?.OwnVocabulary ?? _settings.VocabularySize));
         _ = run.RunAsync(_client, _headers, SequenceMessages.Of(requests, Name, _settings.Model.Digest));   // ends with its readers, or with the connection
         return [.. Enumerable.Range(0, requests.Count).Select(sequence => run.ReadAsync(sequence, CancellationToken.None))];
     }

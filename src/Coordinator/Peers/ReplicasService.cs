@@ -129,6 +129,7 @@ sealed class ReplicasService(
 
     IReadOnlyList<IAsyncEnumerable<SequenceEvent>> Start(IReadOnlyList<SequenceRequest> asked)
     {
+        asked = [.. asked.Select(request => request.Adapter is { } named && adapters.FindDigest(named.Digest) is { } held ? request with { Adapter = SequenceAdapter.Of(held) } : request)];
         if (rules.FirstProblem(asked) is { } problem) return All(asked, new SequenceEvent.Failed(problem, Retryable: false));
         if (asked.Any(request => request.Adapter is { } adapter && adapters.FindDigest(adapter.Digest) is null))
             return All(asked, new SequenceEvent.Refused("this replica does not serve the adapter", Refusal.NotReady));

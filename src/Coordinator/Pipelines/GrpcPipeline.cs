@@ -33,7 +33,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
     readonly Lock _lock = new();
     readonly int[] _firstLayers;   // of each stage
     readonly StepsInFlight _inFlight;   // guarded by _lock, as are the fields below
-    bool _hasVocabulary;   // the last stage has what grammars need to know of tokens
+    readonly GrammarMessages _grammars;
     IReadOnlyList<StepInFlight> _left = [];   // when it failed
     PipelineFailure? _failure;
     PipelineFailure? _suspicion;
@@ -43,6 +43,7 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
         (_options, _streams, _metrics, _pulse, _time, _logger) = (options, streams, metrics, pulse, time, logger);
         _firstLayers = [.. Enumerable.Range(0, StageCount).Select(stage => options.Plan.Ranks(stage)[0].Shard.Layers.First)];
         _inFlight = new StepsInFlight(_firstLayers, time);
+        _grammars = new GrammarMessages(options, _firstLayers[^1]);
         if (Array.TrueForAll(streams, stream => stream.SpillsAtOnce > 0)) _disks = new WorkerDisks(ViewVersion, streams, _lock, options.Deadlines.Step);
         _stepDeadline = time.CreateTimer(_ => OnStepLate(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _blame = time.CreateTimer(_ => OnBlameDue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -97,23 +98,12 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
             if (_inFlight.Oldest == pending) RestartDeadline();
             if (step.Ended.Count > 0) End(step.Ended);
             if (step.Moves is { } moves) _disks!.Move(moves);
-            SendGrammars(step);
+            foreach (var message in _grammars.Of(step)) SendToLastStage(message);
             foreach (var history in StepMessages.HistoriesOf(step, ViewVersion, _firstLayers[^1])) SendToLastStage(history);
             var requests = StepMessages.Of(step, ViewVersion, pending.Id, _firstLayers);
             foreach (var stream in _streams)
                 if (pending.HasPart(stream.Worker)) stream.Send(requests[stream.Worker.Stage - pending.FirstStage]);
             return pending.Returned;
-        }
-    }
-
-    void SendGrammars(ScheduledStep step)
-    {
-        foreach (var grammar in StepMessages.GrammarsOf(step, ViewVersion, _firstLayers[^1]))
-        {
-            if (!_hasVocabulary && _options.Tokenizer is { } tokenizer)
-                foreach (var part in StepMessages.VocabularyOf(tokenizer, ViewVersion)) SendToLastStage(part);
-            _hasVocabulary = true;
-            SendToLastStage(grammar);
         }
     }
 

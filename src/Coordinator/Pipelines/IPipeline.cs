@@ -116,6 +116,9 @@ public sealed record PipelineOptions(
     /// <summary>The model's tokens, of which the last stage is told once there is a grammar. Null: there are no grammars.</summary>
     public ITokenizer? Tokenizer { get; init; }
 
+    /// <summary>The tokens of an adapter with a vocabulary of its own, by its digest; null: it has the model's.</summary>
+    public Func<string, ITokenizer?> AdapterTokenizer { get; init; } = _ => null;
+
     /// <summary>What the workers of each stage still have of earlier views' KV.</summary>
     public IReadOnlyList<StageKeeps> Kept { get; init; } = [];
 }

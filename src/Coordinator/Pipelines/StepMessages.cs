@@ -1,10 +1,8 @@
-using System.Buffers;
 using Google.Protobuf;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Coordinator.Scheduling;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
-using LlamaCluster.Text;
 using BlockCopy = LlamaCluster.Protos.BlockCopy;
 
 namespace LlamaCluster.Coordinator.Pipelines;
@@ -18,11 +16,6 @@ static class StepMessages
     /// <summary>Tokens of one part of a history: far below a message's budget.</summary>
     const int HistoryPartTokens = 1 << 18;
 
-    /// <summary>Bytes and tokens of one part of a vocabulary: far below a message's budget.</summary>
-    const int VocabularyPartBytes = 1 << 20;
-
-    const int VocabularyPartTokens = 1 << 18;
-
     /// <summary>What the ranks of the last stage must have before the step: the tokens that the sampling of its new sequences looks back on.</summary>
     /// <param name="lastStage">The stage's first layer.</param>
     public static IEnumerable<StepRequest> HistoriesOf(ScheduledStep step, ulong viewVersion, int lastStage) =>
@@ -33,39 +26,6 @@ static class StepMessages
 
     static bool LooksBack(ScheduledChunk chunk) =>
         chunk.Run.Sampling.NeedsHistory || (chunk.Run.Sequence.Request.Grammar is not null && chunk.Start > chunk.Run.Sequence.PromptLength);
-
-    /// <summary>The grammars of the step's new sequences, which the ranks of the last stage must have before the step.</summary>
-    /// <param name="lastStage">The stage's first layer.</param>
-    public static IEnumerable<StepRequest> GrammarsOf(ScheduledStep step, ulong viewVersion, int lastStage) =>
-        from chunk in step.Chunks
-        where chunk.IsNewTo(lastStage) && chunk.Run.Sequence.Request.Grammar is not null
-        let grammar = chunk.Run.Sequence.Request.Grammar
-        select new StepRequest { Grammar = new SequenceGrammar { ViewVersion = viewVersion, SequenceId = chunk.Run.Id, Kind = (uint)grammar.Kind, Text = grammar.Text } };
-
-    /// <summary>What the ranks of the last stage must have before the view's first grammar.</summary>
-    public static IEnumerable<StepRequest> VocabularyOf(ITokenizer tokenizer, ulong viewVersion)
-    {
-        var texts = new ArrayBufferWriter<byte>(VocabularyPartBytes);
-        var part = new VocabularyPart { ViewVersion = viewVersion };
-        for (var id = 0; id < tokenizer.VocabularySize; id++)
-        {
-            var text = tokenizer.IsControl(id) ? default : tokenizer.BytesOf(id);
-            if (text.Length > VocabularyPartBytes) text = default;   // no grammar can use it
-            if (texts.WrittenCount + text.Length > VocabularyPartBytes || part.Lengths.Count == VocabularyPartTokens)
-            {
-                part.Texts = ByteString.CopyFrom(texts.WrittenSpan);
-                yield return new StepRequest { Vocabulary = part };
-                texts.ResetWrittenCount();
-                part = new VocabularyPart { ViewVersion = viewVersion };
-            }
-            texts.Write(text.Span);
-            part.Lengths.Add((uint)text.Length);
-        }
-        part.Texts = ByteString.CopyFrom(texts.WrittenSpan);
-        part.EndIds.Add(tokenizer.StopIds);
-        part.Last = true;
-        yield return new StepRequest { Vocabulary = part };
-    }
 
     /// <param name="stages">The first layer of each.</param>
     /// <returns>One message per stage that the step goes through. If that is not from the first on, the stage before has one too, and it comes first.</returns>

@@ -28,7 +28,7 @@ static class StepResultMapping
                 results[i] = ChunkResult.Failed(OneLine(failed.Message), failed.Sound);
             }
             else if (next < message.Sequences.Count && message.Sequences[next].SequenceId == id)
-                results[i] = Read(message.Sequences[next++], chunk, vocabularySize);
+                results[i] = Read(message.Sequences[next++], chunk, chunk.Run.Sequence.Request.Adapter?.OwnVocabulary ?? vocabularySize);
             else if (chunk.SampleCount == 0 && !EndsEmbedding(chunk))
                 results[i] = ChunkResult.Empty;
             else

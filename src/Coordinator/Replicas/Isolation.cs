@@ -40,7 +40,7 @@ sealed class Isolation(PoisonWatch poison)
             Hold(view, open, IsIsolated);
             return;
         }
-        if (_alone is null && view.UnderWay.Count == 0)
+        if (_alone is null && view.Steps.UnderWay.Count == 0)
             _alone = open.All.Where(stream => IsIsolated(stream) && !open.IsBehind(stream)).MinBy(stream => (poison.TimesOf(IdOf(stream)), IdOf(stream)));
         Hold(view, open, stream => stream != _alone);
     }

@@ -15,6 +15,9 @@ abstract record LoopMessage
 
     public sealed record Return(ReplicaView View, ScheduledStep Step, StepReturn How) : LoopMessage;
 
+    /// <summary>The draft model has answered.</summary>
+    public sealed record Drafted(ReplicaView View, DraftAnswer Answer) : LoopMessage;
+
     /// <summary>A worker said something of the KV blocks on its disk.</summary>
     public sealed record OnDisk(ReplicaView View, DiskReport Report) : LoopMessage;
 

@@ -16,9 +16,10 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// </summary>
 /// <param name="forms">Guesses what the forms of answers force; null: nobody does.</param>
 /// <param name="adapters">Keeps what sequences use; null: nobody keeps count.</param>
+/// <param name="drafts">Guesses how sequences go on; null: only the coordinator itself does.</param>
 public sealed class Replica(
     string name, EngineOptions options, ClusterDeadlines deadlines, ModelIdentity model, CoordinatorMetrics metrics, TimeProvider time, ILogger<Replica> logger,
-    AnswerForms? forms = null, AdapterRegistry? adapters = null)
+    AnswerForms? forms = null, AdapterRegistry? adapters = null, IDraftModel? drafts = null) : IPipelineUser
 {
     // Bounded by the open requests, the steps in flight and the views. The loop waits for nobody, so it is emptied at once.
     readonly Channel<LoopMessage> _inbox = Channel.CreateUnbounded<LoopMessage>(new UnboundedChannelOptions { SingleReader = true });
@@ -26,7 +27,6 @@ public sealed class Replica(
     volatile string? _endsFor;
     volatile ReplicaLoop? _loop;
 
-    /// <summary>Stands at everything that is measured of this replica.</summary>
     public string Name => name;
 
     /// <summary>
@@ -47,35 +47,27 @@ public sealed class Replica(
     /// <summary>Runs until cancelled. Then every open sequence fails, and so does every later one.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {
-        await using var loop = new ReplicaLoop(name, options, deadlines.Recovery, _inbox, metrics, time, logger);
+        await using var loop = new ReplicaLoop(name, options, deadlines.Recovery, _inbox, metrics, time, logger, options.Speculate ? drafts : null);
         _loop = loop;
         await loop.RunAsync(stopping);
     }
 
-    /// <summary>Sequences run on this pipeline from now on, those too that another one ran before.</summary>
     public void Attach(IPipeline pipeline) => _inbox.Writer.TryWrite(new LoopMessage.Attach(pipeline));
 
-    /// <summary>Sequences run no longer on this pipeline. They wait for another to be attached, for as long as <see cref="ClusterDeadlines.Recovery"/>.</summary>
     public void Detach(IPipeline pipeline, PipelineFailure why) => _inbox.Writer.TryWrite(new LoopMessage.Detach(pipeline, why));
 
-    /// <summary>How much is open now.</summary>
     public Task<ReplicaLoad> CountAsync()
     {
         var counted = new TaskCompletionSource<ReplicaLoad>(TaskCreationOptions.RunContinuationsAsynchronously);
         return _inbox.Writer.TryWrite(new LoopMessage.Count(counted)) ? counted.Task : Task.FromResult(new ReplicaLoad(0, 0));
     }
 
-    /// <summary>What the workers of the last view have that is worth having in the next one.</summary>
-    /// <param name="view">Its version; nothing is said of another one.</param>
     public Task<FullBlocks> FullBlocksAsync(ulong view)
     {
         var told = new TaskCompletionSource<FullBlocks>(TaskCreationOptions.RunContinuationsAsynchronously);
         return _inbox.Writer.TryWrite(new LoopMessage.TellFull(view, told)) ? told.Task : Task.FromResult(FullBlocks.None);
     }
 
-    /// <summary>Takes no new sequences until the next pipeline is attached.</summary>
-    /// <param name="forGood">Not even then: the process is stopping.</param>
-    /// <returns>Completes when no sequence is open any more.</returns>
     public async Task DrainAsync(string reason, bool forGood = false)
     {
         if (forGood) _endsFor = reason;
@@ -96,7 +88,7 @@ public sealed class Replica(
         {
             var key = (request.Prompt, request.CacheSalt, request.Adapter);
             if (!keys.TryGetValue(key, out var its)) keys.Add(key, its = PromptKeys.Of(request, model.Digest + model.Files));
-            var form = options.Speculate && request.Grammar is { } grammar ? forms?.Find(grammar) : null;
+            var form = options.Speculate && request is { Grammar: { } grammar, Adapter: not { OwnVocabulary: not null } } ? forms?.Find(grammar) : null;
             streams.Add(new SequenceStream(request, its, submitted, Wake) { Form = form, AdapterUse = use });
         }
         if (!areThere)

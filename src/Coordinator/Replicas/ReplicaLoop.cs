@@ -21,6 +21,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     readonly CoordinatorMetrics _metrics;
     readonly TimeProvider _time;
     readonly ILogger _logger;
+    readonly IDraftModel? _drafts;
     readonly OpenStreams _open;
     readonly PoisonWatch _poison;
     readonly Isolation _isolation;
@@ -32,10 +33,10 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     bool _refusesForGood;
     volatile bool _takesSequences;
 
-    public ReplicaLoop(
-        string name, EngineOptions options, TimeSpan recoveryTimeout, Channel<LoopMessage> inbox, CoordinatorMetrics metrics, TimeProvider time, ILogger logger)
+    public ReplicaLoop(string name, EngineOptions options, TimeSpan recoveryTimeout, Channel<LoopMessage> inbox, CoordinatorMetrics metrics, TimeProvider time,
+        ILogger logger, IDraftModel? drafts = null)
     {
-        (_name, _options, _inbox, _metrics, _time, _logger) = (name, options, inbox, metrics, time, logger);
+        (_name, _options, _inbox, _metrics, _time, _logger, _drafts) = (name, options, inbox, metrics, time, logger, drafts);
         _open = new OpenStreams(options.MaxWait, time, Wake);
         (_unserved, _poison) = (new UnservedLine(recoveryTimeout, time, Wake), new PoisonWatch(time));
         _isolation = new Isolation(_poison);
@@ -50,8 +51,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     {
         try
         {
-            while (await _inbox.Reader.WaitToReadAsync(stopping))
-                Turn();
+            while (await _inbox.Reader.WaitToReadAsync(stopping)) Turn();
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
@@ -106,6 +106,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             case LoopMessage.Submit { Streams: var streams }: Submit(streams); break;
             case LoopMessage.Abandon { Stream: var stream }: Abandon(stream); break;
             case LoopMessage.Return returned when returned.View == _view: Return(returned); break;
+            case LoopMessage.Drafted drafted when drafted.View == _view: _view.Answer(drafted.Answer, _time.GetTimestamp()); break;
             case LoopMessage.OnDisk told when told.View == _view: _view.Disk!.Tier.Update(told.Report); break;
             case LoopMessage.Attach { Pipeline: var pipeline }: Attach(pipeline); break;
             case LoopMessage.Detach detach when detach.Pipeline == _view?.Pipeline: LeaveView(detach.Why); break;
@@ -119,8 +120,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     void Attach(IPipeline pipeline)
     {
         _view?.Dispose();
-        _view = new ReplicaView(pipeline, _lastView, _options, _inbox.Writer, _time, _logger);
-        _lastView = null;
+        (_view, _lastView) = (new ReplicaView(pipeline, _lastView, _options, _inbox.Writer, _time, _logger, _drafts), null);
         if (!_refusesForGood) _refusal = null;
         _isolation.Begin(_open);
         MoveTo(_view.Scheduler);
@@ -134,7 +134,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         (var view, _view, _lastView) = (_view!, null, _view);
         view.Dispose();
         _metrics.Observe(_name, null);
-        if (_poison.ViewEnded(why, view.UnderWay, view.Pipeline.NotDoneBy(why.Worker)) is { } poisonous) EndPoisonous(_open[poisonous], why);
+        if (_poison.ViewEnded(why, view.Steps.UnderWay, view.Pipeline.NotDoneBy(why.Worker)) is { } poisonous) EndPoisonous(_open[poisonous], why);
         if (!_refusesForGood) _refusal = null;
         _unserved.Open(view.Unserved(_options), why.Message);
         MoveTo(_unserved.Scheduler!);
@@ -263,10 +263,9 @@ sealed partial class ReplicaLoop : IAsyncDisposable
             LeaveView(((StepReturn.Lost)returned.How).Failure);
             return;
         }
-        returned.View.UnderWay.Dequeue();
         _metrics.StepReturned(_name, returned.Step);
         var now = _time.GetTimestamp();
-        foreach (var advance in returned.View.Scheduler.Complete(returned.Step, completed.Results))
+        foreach (var advance in returned.View.Steps.Complete(returned.Step, completed, now))
         {
             var stream = _open[advance.Run.Id];
             _metrics.Sequences.Advanced(_name, advance.Run.Sequence, advance.Tokens.Count, now);
@@ -294,6 +293,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     {
         if (!_open.TryClose(stream)) return;
         _poison.Forget(stream.Sequence!.Id);
+        _drafts?.Forget(stream.Sequence.Id);
         _metrics.Sequences.Ended(_name, outcome, stream.Sequence);
         if (_view is not null && _open.Count == 0) _unserved.Close(isServed: true);   // nobody is left that waits for a token
     }

@@ -12,18 +12,18 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// </summary>
 sealed class ReplicaView : IDisposable
 {
-    /// <summary>Tokens guessed for a stream at a time.</summary>
-    const int MostDrafted = 15;
-
     readonly ChannelWriter<LoopMessage> _inbox;
     readonly TimeProvider _time;
-    Task _lastReturn = Task.CompletedTask;
+    readonly IDraftModel? _drafts;
+    readonly ITimer? _draftDeadline;
 
     /// <param name="last">The view before, whose workers may still have KV; null: there was none.</param>
+    /// <param name="drafts">Guesses how sequences go on; null: there is none.</param>
     public ReplicaView(
-        IPipeline pipeline, ReplicaView? last, EngineOptions options, ChannelWriter<LoopMessage> inbox, TimeProvider time, ILogger logger)
+        IPipeline pipeline, ReplicaView? last, EngineOptions options, ChannelWriter<LoopMessage> inbox, TimeProvider time, ILogger logger,
+        IDraftModel? drafts = null)
     {
-        (Pipeline, _inbox, _time) = (pipeline, inbox, time);
+        (Pipeline, _inbox, _time, _drafts) = (pipeline, inbox, time, drafts);
         var kept = last is null || !options.CachePrefixes ? [] : KeptPrefixes.Of(last.Scheduler.Pool, last.Pipeline.ViewVersion, pipeline.Kept, pipeline.KvBlocks);
         var pool = new KvBlockPool(pipeline.KvBlocks, kept);
         if (options.CachePrefixes && pipeline.Disks is { } disks)
@@ -33,14 +33,16 @@ sealed class ReplicaView : IDisposable
         }
         else pipeline.Disks?.Follow(_ => { });   // nobody will ask for what the workers announced
         Scheduler = new StepScheduler(LimitsOf(options, pipeline.StageCount), pool, Disk?.Tier);
+        Steps = new StepFlow(pipeline, Scheduler, time, (step, how) => inbox.TryWrite(new LoopMessage.Return(this, step, how)));
+        if (drafts is null) return;
+        _draftDeadline = time.CreateTimer(_ => inbox.TryWrite(LoopMessage.Wake.Instance), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     public IPipeline Pipeline { get; }
 
     public StepScheduler Scheduler { get; }
 
-    /// <summary>The steps that have not returned, in the order in which they were sent off.</summary>
-    public Queue<ScheduledStep> UnderWay { get; } = [];
+    public StepFlow Steps { get; }
 
     /// <summary>Null where not all workers keep KV blocks on disk.</summary>
     public ReplicaDisk? Disk { get; }
@@ -59,7 +61,8 @@ sealed class ReplicaView : IDisposable
         MaxWaitingPerClient = options.MaxWaitingPerClient ?? Math.Max(1, options.MaxWaiting / 4),
         CachePrefixes = options.CachePrefixes,
         SessionHold = options.SessionHold,
-        MaxDraftTokens = options.Speculate ? MostDrafted : 0,
+        MaxDraftTokens = options.Speculate ? EngineOptions.MostDraftTokens : 0,
+        DraftTokens = options.DraftTokens,
     };
 
     /// <summary>What the view, which is over, has left to the next one; nothing if it is not the one that is asked about.</summary>
@@ -67,29 +70,37 @@ sealed class ReplicaView : IDisposable
     public FullBlocks FullBlocks(ulong view, OpenStreams waiting) =>
         view == Pipeline.ViewVersion ? Scheduling.FullBlocks.Of(Scheduler.Pool, waiting.All.Select(stream => stream.Run!)) : Scheduling.FullBlocks.None;
 
-    /// <summary>Sends off all steps that can run now.</summary>
+    /// <summary>Asks for drafts, and sends off all steps that can run now.</summary>
     /// <param name="now">A timestamp, for the sequences that begin.</param>
     public void SendSteps(long now)
     {
-        Scheduler.Advance(_time.GetElapsedTime(0, now));
-        while (Scheduler.Schedule() is { } step)
-        {
-            for (var i = 0; i < step.Chunks.Count; i++)
-                if (step.Chunks[i].Introduces) step.Chunks[i].Run.Sequence.Begin(now);
-            UnderWay.Enqueue(step);
-            _lastReturn = AwaitAsync(step, Pipeline.ExecuteAsync(step), before: _lastReturn);
-        }
-        if (Scheduler.TakeEnded() is { Count: > 0 } ended) Pipeline.End(ended);
+        Ask();
+        Steps.Send(now);
         Disk?.SendMoves();
+        if (Scheduler.DraftModel.Deadline is not { } deadline) return;
+        var left = deadline - _time.GetElapsedTime(0, now);
+        _draftDeadline?.Change(TimeSpan.FromMilliseconds(Math.Max(0, Math.Ceiling(left.TotalMilliseconds))), Timeout.InfiniteTimeSpan);
     }
 
-    public void Dispose() => Disk?.Dispose();
-
-    /// <summary>Hands the steps to the loop in the order in which they were sent off, whichever of the tasks completes first.</summary>
-    async Task AwaitAsync(ScheduledStep step, Task<StepReturn> returned, Task before)
+    /// <summary>The draft model has answered.</summary>
+    /// <param name="now">A timestamp.</param>
+    public void Answer(DraftAnswer answer, long now)
     {
-        var how = await returned;
-        await before;
-        _inbox.TryWrite(new LoopMessage.Return(this, step, how));
+        Scheduler.Advance(_time.GetElapsedTime(0, now));
+        Scheduler.DraftModel.Answer(answer);
+    }
+
+    public void Dispose()
+    {
+        Disk?.Dispose();
+        _draftDeadline?.Dispose();
+    }
+
+    void Ask()
+    {
+        if (_drafts is null) return;
+        Scheduler.DraftModel.IsReady = _drafts.IsReady;
+        foreach (var question in Scheduler.DraftModel.TakeQuestions())
+            _drafts.Ask(question, answer => _inbox.TryWrite(new LoopMessage.Drafted(this, answer)));
     }
 }

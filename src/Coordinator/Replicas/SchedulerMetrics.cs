@@ -20,8 +20,9 @@ static class SchedulerMetrics
         Preemptions = scheduler.Preemptions,
         QueriedTokens = scheduler.QueriedTokens,
         HitTokens = scheduler.HitTokens,
-        DraftedTokens = scheduler.DraftedTokens,
-        AcceptedTokens = scheduler.AcceptedTokens,
+        GrammarDrafts = DraftsOf(scheduler, DraftSource.Grammar),
+        NgramDrafts = DraftsOf(scheduler, DraftSource.Ngram),
+        ModelDrafts = DraftsOf(scheduler, DraftSource.Model),
         PositionsKept = scheduler.Carried.Kept,
         PositionsFilled = scheduler.Carried.Filled,
         PositionsComputed = scheduler.Carried.Computed,
@@ -31,6 +32,9 @@ static class SchedulerMetrics
         BlocksSpilled = scheduler.Disk?.Spilled ?? 0,
         BlocksRestored = scheduler.Disk?.Restored ?? 0,
     });
+
+    static DraftReadout DraftsOf(StepScheduler scheduler, DraftSource source) =>
+        new(scheduler.Drafted.Drafts(source), scheduler.Drafted.Tokens(source), scheduler.Drafted.Accepted(source));
 
     /// <summary>How a sequence that ended by itself ended.</summary>
     public static string OutcomeOf(SequenceAdvance ended) => ended switch

@@ -10,7 +10,7 @@ static class DraftLength
     /// Rows whose products take as long as reading the weights. Measured between 3.5 (one thread) and 7 (two threads) for Q4_0 on an EPYC of
     /// 2025; a little too low only means a draft less.
     /// </summary>
-    const double RowsPerRead = 4;
+    public const double RowsPerRead = 4;
 
     /// <param name="acceptance">The probability that a drafted token is right if all before it are.</param>
     /// <param name="rows">Rows of the step without drafts.</param>

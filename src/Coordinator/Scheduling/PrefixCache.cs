@@ -70,7 +70,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
         if (!limits.CachePrefixes) return BeginOutcome.Begun;
         if (IsCacheable(run)) (QueriedTokens, HitTokens) = (QueriedTokens + run.Tokens.Count, HitTokens + run.Scheduled);
         run.PublishedBlocks = run.Scheduled / BlockSize;
-        run.PartialEnd = run.Tokens.Count % BlockSize > 1 ? run.Tokens.Count : null;
+        run.PartialEnd = run.Tokens.Count % BlockSize > 1 && run.Lasting == run.Tokens.Count ? run.Tokens.Count : null;
         foreach (var prefix in Unpublished(run))
             if (pool.Find(prefix) is null) _underWay.TryAdd(prefix, run);
         return BeginOutcome.Begun;
@@ -98,7 +98,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
     public void Publish(SequenceRun run, ulong step)
     {
         if (!limits.CachePrefixes) return;
-        for (; (run.PublishedBlocks + 1) * BlockSize <= run.Scheduled; run.PublishedBlocks++)
+        for (; (run.PublishedBlocks + 1) * BlockSize <= Math.Min(run.Scheduled, run.Lasting); run.PublishedBlocks++)
             Publish(run, (run.PublishedBlocks + 1) * BlockSize, step);
         if (run.PartialEnd is not { } end || end > run.Scheduled) return;
         Publish(run, end, step);
@@ -131,7 +131,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
     bool IsCacheable(SequenceRun run) => limits.CachePrefixes && run.Sampling is { PromptLogprobs: false, Pooling: Pooling.None };
 
     /// <summary>Full blocks that a sequence could share: its last known token is computed in any case.</summary>
-    static int MostShared(SequenceRun run) => (run.Tokens.Count - 1) / BlockSize;
+    static int MostShared(SequenceRun run) => Math.Min(run.Tokens.Count - 1, run.Lasting) / BlockSize;
 
     /// <summary>Whether the block after those in memory is on disk.</summary>
     bool IsOnDisk(SequenceRun run, PrefixMatch match) =>
@@ -140,7 +140,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
     PrefixMatch Find(SequenceRun run)
     {
         List<int> blocks = [];
-        var (most, rest) = Math.DivRem(run.Tokens.Count - 1, BlockSize);
+        var (most, rest) = (MostShared(run), run.Lasting == run.Tokens.Count ? (run.Tokens.Count - 1) % BlockSize : 0);
         while (blocks.Count < most && pool.Find(run.Keys.Of((blocks.Count + 1) * BlockSize)) is { } block) blocks.Add(block);
         List<FullBlock>? lacking = null;
         // They are filled together, so all from the same layer on.
@@ -156,7 +156,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
     {
         if (_underWay.Count == 0 && disk is not { Restoring: > 0 }) return null;
         PrefixCacheKey? last = null;
-        foreach (var prefix in Prefixes(run, BlockSize, run.Tokens.Count))
+        foreach (var prefix in Prefixes(run, BlockSize, run.Lasting))
         {
             if (pool.Find(prefix) is not null) continue;
             if (!IsUnderWay(prefix, run)) break;
@@ -172,7 +172,7 @@ sealed class PrefixCache(KvBlockPool pool, SchedulerLimits limits, DiskTier? dis
 
     static IEnumerable<PrefixCacheKey> Prefixes(SequenceRun run, int firstEnd, int? partialEnd)
     {
-        for (var end = firstEnd; end <= run.Tokens.Count; end += BlockSize) yield return run.Keys.Of(end);
+        for (var end = firstEnd; end <= run.Lasting; end += BlockSize) yield return run.Keys.Of(end);
         if (partialEnd is { } partial) yield return run.Keys.Of(partial);
     }
 

@@ -114,6 +114,28 @@ sealed class RunningSequences(SchedulerLimits limits, KvBlockPool pool, DiskTier
         if (_parked.Remove(run)) _waiting.Add(run);
     }
 
+    /// <summary>
+    /// Gives a sequence that is in no step other tokens from a position behind its prompt on. As far as they are the same as before, and where they are fewer,
+    /// the old ones stay. The workers are told of the sequence anew if it goes back: its blocks hold what comes before.
+    /// </summary>
+    public void Rewrite(SequenceRun run, int position, IReadOnlyList<int> tokens)
+    {
+        var same = 0;
+        while (same < tokens.Count && position + same < run.Tokens.Count && run.Tokens[position + same] == tokens[same]) same++;
+        if (same == tokens.Count) return;
+        var isInLine = _waiting.Remove(run);
+        run.Tokens.Truncate(position + same);
+        if (run.Scheduled > position + same)
+        {
+            if (run.Announced) _ended.Add(run.Id);
+            (run.Scheduled, run.Announced, run.BlocksAnnounced) = (position + same, false, 0);
+        }
+        for (; same < tokens.Count; same++) run.Tokens.Append(tokens[same]);
+        if (isInLine) _waiting.Add(run);
+        // As one that begins, it has blocks for all its known tokens. Where there are none it begins again.
+        else if (_running.Contains(run) && !Cache.TryGrow(run, run.Tokens.Count)) Preempt(run);
+    }
+
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
     public void End(SequenceRun run)
     {

@@ -42,6 +42,9 @@ public sealed record ScheduledStep(IReadOnlyList<ScheduledChunk> Chunks, IReadOn
     /// <summary>To be sent before this step, after the ends. Null: none.</summary>
     public BlockMoves? Moves { get; init; }
 
+    /// <summary>When it was scheduled, since any fixed moment (<see cref="StepScheduler.Advance"/>).</summary>
+    public TimeSpan SentAt { get; init; }
+
     /// <summary>The layer that the step goes up to. Stages behind do not get it.</summary>
     public int Depth => Chunks[0].Depth;
 

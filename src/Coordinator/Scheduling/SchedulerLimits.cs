@@ -38,6 +38,9 @@ public sealed record SchedulerLimits
     /// </summary>
     public int MaxDraftTokens { get; init; }
 
+    /// <summary>Of these, how many a draft model is asked for, whether they pay or not; null: as many as pay.</summary>
+    public int? DraftTokens { get; init; }
+
     /// <summary>Whether sequences share the KV of common prefixes.</summary>
     public bool CachePrefixes { get; init; } = true;
 

@@ -26,6 +26,12 @@ public sealed class SequenceRun(Sequence sequence, PromptKeys prompt, ForcedText
 
     public string Client => sequence.Request.Client;
 
+    /// <summary>Its tokens behind the prompt may turn out to be others (<see cref="StepScheduler.Rewrite"/>): nobody shares what is computed of them.</summary>
+    public bool IsProvisional { get; init; }
+
+    /// <summary>So many of its tokens stay as they are.</summary>
+    internal int Lasting => IsProvisional ? Sequence.PromptLength : Tokens.Count;
+
     /// <summary>Positions that were handed to a step, whether it has returned or not, or were computed by others.</summary>
     public int Scheduled { get; internal set; }
 

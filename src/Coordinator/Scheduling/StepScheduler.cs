@@ -27,6 +27,7 @@ namespace LlamaCluster.Coordinator.Scheduling;
 public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, DiskTier? disk = null)
 {
     readonly RunningSequences _sequences = new(limits, pool, disk);
+    readonly StreamDrafts _drafts = new(limits, pool);
     bool _replayed;   // the last step was one of a journal's rows
 
     public int StepsInFlight { get; private set; }
@@ -62,14 +63,23 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
     /// <summary>Positions of sequences that the view before had.</summary>
     public CarriedPositions Carried => _sequences.Cache.Carried;
 
-    /// <summary>Tokens that were guessed, in all.</summary>
-    public long DraftedTokens { get; private set; }
+    /// <summary>What was guessed, in all, and how much of it was right.</summary>
+    public DraftCounts Drafted => _drafts.Counts;
 
-    /// <summary>Of these, tokens that turned out right.</summary>
-    public long AcceptedTokens { get; private set; }
+    /// <summary>When a draft model is asked, and what it has answered.</summary>
+    internal ModelDrafting DraftModel => _drafts.Model;
 
-    /// <summary>Takes note of the time since any fixed moment; blocks of sessions are held by it.</summary>
-    public void Advance(TimeSpan now) => _sequences.Cache.Sessions.Advance(now);
+    /// <summary>Takes note of the time since any fixed moment: blocks of sessions are held by it, and drafts of a model are waited for.</summary>
+    public void Advance(TimeSpan now)
+    {
+        _sequences.Cache.Sessions.Advance(now);
+        DraftModel.Now = now;
+    }
+
+    /// <summary>
+    /// Gives a sequence that is in no step other tokens from a position behind its prompt on. What was computed of tokens that stay is kept.
+    /// </summary>
+    public void Rewrite(SequenceRun run, int position, IReadOnlyList<int> tokens) => _sequences.Rewrite(run, position, tokens);
 
     /// <summary>Positions from a session's beginning that are held in memory for its next sequence.</summary>
     public int ResidentPositions(string session) => _sequences.Cache.Sessions.ResidentPositions(session);
@@ -86,7 +96,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
     /// <summary>Ends a sequence, wherever it is. Its blocks are free at once.</summary>
     public void Cancel(SequenceRun run)
     {
-        if (!run.Ended) _sequences.End(run);
+        if (!run.Ended) End(run);
     }
 
     /// <summary>The sequence is in no further step until it is resumed. It keeps its blocks until somebody else needs them.</summary>
@@ -113,7 +123,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         foreach (var chunk in step.Chunks) _sequences.Cache.Publish(chunk.Run, LastStep);
         StepsInFlight++;
         _replayed = step.Chunks[0].From > 0;
-        return step.ToStep(TakeEnded(), moves);
+        return step.ToStep(TakeEnded(), moves) with { SentAt = DraftModel.Now };
     }
 
     /// <summary>Takes in what a step computed; <paramref name="results"/> has one entry per chunk, in order.</summary>
@@ -127,6 +137,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
             run.StepsInFlight--;
             if (!run.Ended) advances.Add(results[i].Failure is { } why ? Fail(run, why, results[i].IsSound) : Advance(step.Chunks[i], results[i]));
         }
+        if (limits.MaxDraftTokens > 0) DraftModel.Returned(step);
         return advances;
     }
 
@@ -167,29 +178,14 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
         for (var (i, taken) = (0, 0); i < Runs.Count && taken < share; i++)
         {
             var run = Runs[i];
-            if (run.Unscheduled != 1 || run.Paused || run == ahead) continue;
+            if (run.Unscheduled != 1 || run.Paused || run == ahead || DraftModel.Awaits(run)) continue;
             if (!step.HasRoomFor(run, 1 + limits.MaxDraftTokens, 1 + limits.MaxDraftTokens)) return;
             if (!_sequences.TryGrow(run)) continue;
-            var drafts = Draft(run, rows, draftRows);
+            var drafts = _drafts.Draft(run, _sequences, rows, draftRows);
             draftRows -= drafts.Length;
             step.Add(run.Take(1, drafts, LastStep + 1));
             taken++;
         }
-    }
-
-    /// <summary>Guesses a stream's next tokens, as far as there is room that nobody else asks for.</summary>
-    /// <param name="rows">Rows of the step without drafts.</param>
-    /// <param name="draftRows">Rows that are left for drafts.</param>
-    int[] Draft(SequenceRun run, long rows, long draftRows)
-    {
-        if (limits.MaxDraftTokens == 0 || !(run.Sampling.IsGreedy || run.Drafter.HasForm)) return [];
-        // The last token is sampled but never run, and the one before it is sampled with the draft.
-        var most = (int)Math.Min(Math.Min(limits.MaxDraftTokens, draftRows), run.MaxTokens - run.Sequence.GeneratedLength - 1);
-        var room = run.Blocks.Count * KvBlock.Positions - run.Scheduled - 1;
-        if (most > room && pool.Available <= Runs.Count) most = room;
-        if (most <= 0) return [];
-        var drafts = run.Drafter.Draft(run.Tokens, rows, most, run.Sampling.IsGreedy);
-        return _sequences.Cache.TryGrow(run, run.Scheduled + 1 + drafts.Length) ? drafts : [];
     }
 
     /// <summary>Known tokens of all prompts, whether they have begun or wait, that no step has been given yet.</summary>
@@ -248,7 +244,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
     SequenceAdvance Fail(SequenceRun run, string why, bool isSound)
     {
         if (!isSound) _sequences.Cache.Unpublish(run);
-        _sequences.End(run);
+        End(run);
         return new SequenceAdvance(run, [], [], null) { Failure = why };
     }
 
@@ -256,7 +252,7 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
     {
         var (run, sequence) = (chunk.Run, chunk.Run.Sequence);
         FinishReason? finished = run.MaxTokens == 0 && chunk.Start + chunk.Count == sequence.PromptLength ? FinishReason.Length : null;
-        if (chunk.Drafts.Count > 0) Verify(chunk, result.Tokens.Count - 1);
+        if (chunk.Drafts.Count > 0) _drafts.Verify(chunk, result.Tokens.Count - 1);
         var taken = 0;
         while (taken < result.Tokens.Count && finished is null)
         {
@@ -265,25 +261,16 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
             if (sequence.Request.StopIds.Contains(token)) finished = FinishReason.Stop;
             else if (sequence.GeneratedLength == run.MaxTokens) finished = FinishReason.Length;
         }
-        if (chunk.Drafts.Count > 0) PublishVerified(run);
-        if (finished is not null) _sequences.End(run);
+        if (chunk.Drafts.Count > 0) _drafts.Publish(run, _sequences.Cache, LastStep);
+        if (finished is not null) End(run);
         var tokens = taken == result.Tokens.Count ? result.Tokens : [.. result.Tokens.Take(taken)];
         return new SequenceAdvance(run, run.Undelivered(result.Prompt), tokens, finished) { Embedding = result.Embedding };
     }
 
-    /// <summary>Drafts that were right have been computed as if they had been known.</summary>
-    void Verify(ScheduledChunk chunk, int accepted)
+    void End(SequenceRun run)
     {
-        chunk.Run.Scheduled += accepted;
-        chunk.Run.Drafter.Verified(chunk.Drafts.Count, accepted);
-        (DraftedTokens, AcceptedTokens) = (DraftedTokens + chunk.Drafts.Count, AcceptedTokens + accepted);
-    }
-
-    /// <summary>A block that drafts have filled can be found at once: a sequence that ends with them is in no later step.</summary>
-    void PublishVerified(SequenceRun run)
-    {
-        run.Scheduled = Math.Min(run.Scheduled, run.Tokens.Count);   // an end among the drafts leaves the others out
-        _sequences.Cache.Publish(run, LastStep);
+        DraftModel.Forget(run);
+        _sequences.End(run);
     }
 
     static bool IsPrompt(SequenceRun run) => run is { Unscheduled: > 1, Paused: false };

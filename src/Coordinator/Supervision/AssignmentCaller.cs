@@ -44,6 +44,12 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
     /// <summary>The greatest rank of any adapter that there may be while the view lasts; 0: there are none.</summary>
     public int MaxAdapterRank { get; init; }
 
+    /// <summary>Workers give each other the model's weights.</summary>
+    public bool SharesWeights { get; init; }
+
+    /// <summary>The greatest vocabulary of any adapter that there may be while the view lasts.</summary>
+    public int MaxAdapterVocabulary { get; init; }
+
     /// <summary>What the workers of this view show each other.</summary>
     readonly PeerKey _viewKey = PeerKey.Create();
 
@@ -65,12 +71,14 @@ public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlock
         Epoch = Epoch,
         ViewKey = _viewKey.ToMessage(),
         MaxAdapterRank = (uint)MaxAdapterRank,
+        MaxAdapterVocabulary = (uint)MaxAdapterVocabulary,
         Adapters = { Adapters.ToMessages() },
         KvSources = { Moves.SourcesOf(worker.Id) },
         KvBlocks = { Moves.SourcesOf(worker.Id).Any() ? Moves.Blocks.Ids : [] },
         KvBlocksAwaited = Moves.SourcesOf(worker.Id).Any() ? (uint)Moves.Blocks.Awaited : 0,
         KvFetchMilliseconds = (uint)Moves.Time.TotalMilliseconds,
         KvIsFetched = Moves.IsSource(worker.Id),
+        WeightsAreShared = SharesWeights,
     };
 }
 
@@ -136,14 +144,17 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
         try
         {
             using var call = begin(new Assignments.AssignmentsClient(connection.Calls), worker.Key.ToHeaders(), ends.Token);
-            var phase = Phase.Unspecified;
+            var (phase, meter) = (Phase.Unspecified, new LoadingMeter(time));
             while (await call.ResponseStream.MoveNext(ends.Token))
             {
                 silence.CancelAfter(deadlines.LoadSilence);
                 var progress = call.ResponseStream.Current;
                 if (progress.Phase != phase && progress.Phase != Phase.Opening) LogPhase(worker, progress.Phase, progress.Source, progress.BytesTotal);
                 phase = progress.Phase;
-                onProgress(ProgressOf(worker, progress));
+                meter.Update(progress);
+                var shard = ProgressOf(worker, progress) with { BytesPerSecond = meter.Rate };
+                if (meter.HasNews) LogProgress(worker, phase, shard.BytesDone, shard.BytesTotal, shard.BytesPerSecond / 1e6, shard.SecondsLeft ?? 0);
+                onProgress(shard);
                 if (phase == Phase.Ready) return check(progress);
             }
             return new LoadOutcome.Failed(worker.Failed("it stopped loading without saying why"));
@@ -201,4 +212,7 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Worker}: {Phase}, weights from {Source}, {Bytes} bytes")]
     partial void LogPhase(StageWorker worker, Phase phase, string source, ulong bytes);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Worker}: {Phase}, {Done} of {Total} bytes, {Rate:0.#} MB/s, {Left:0} s left")]
+    partial void LogProgress(StageWorker worker, Phase phase, long done, long total, double rate, double left);
 }

@@ -47,12 +47,18 @@ public sealed record ClusterStatus(ClusterPhase Phase, ulong ViewVersion, string
 /// <summary>How far a worker is with loading its shard.</summary>
 /// <param name="WorkerName">For people.</param>
 /// <param name="BytesTotal">0 while unknown.</param>
-/// <param name="Source">Where the weights come from: "local PATH", "cache PATH" or "coordinator"; empty while unknown.</param>
+/// <param name="Source">Where the weights come from: "local PATH", "cache PATH", "coordinator", "peers" or "hub HOST"; empty while unknown.</param>
 public sealed record ShardProgress(
     WorkerId Worker, string WorkerName, Uri Address, int Stage, Shard Shard, LoadProgress.Types.Phase Phase, long BytesDone, long BytesTotal, string Source)
 {
     /// <summary>Bytes of one KV block over all layers of the shard; 0 until it is ready.</summary>
     public long KvBlockBytes { get; init; }
+
+    /// <summary>Since the phase began; 0 while unknown.</summary>
+    public double BytesPerSecond { get; init; }
+
+    /// <summary>To the end of the phase, if it goes on as it did. Null while unknown.</summary>
+    public double? SecondsLeft => BytesPerSecond > 0 && BytesTotal > 0 ? Math.Max(0, BytesTotal - BytesDone) / BytesPerSecond : null;
 
     /// <summary>0 to 1.</summary>
     public double Fraction => Phase == LoadProgress.Types.Phase.Ready ? 1 : BytesTotal <= 0 ? 0 : Math.Clamp((double)BytesDone / BytesTotal, 0, 1);

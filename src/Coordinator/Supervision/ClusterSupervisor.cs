@@ -24,7 +24,7 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// </para>
 /// </summary>
 public sealed partial class ClusterSupervisor(
-    SupervisorOptions options, WorkerRegistry registry, IViewStages stages, Replica replica, Latest<ClusterStatus> status, ViewLog views,
+    SupervisorOptions options, WorkerRegistry registry, IViewStages stages, IPipelineUser replica, Latest<ClusterStatus> status, ViewLog views,
     Readiness readiness, CoordinatorMetrics metrics, TimeProvider time, ILogger<ClusterSupervisor> logger) : BackgroundService
 {
     readonly ViewChooser _chooser = new(options, registry, stages);

@@ -31,5 +31,11 @@ sealed class LoadingBoard
         worker.Id, worker.Name, worker.Assignment.Address, worker.Stage, worker.Assignment.Shard, LoadProgress.Types.Phase.Unspecified, 0, 0, "");
 
     static string Describe(ImmutableArray<ShardProgress> shards)
-        => $"loading the model: {string.Join(", ", shards.Select(shard => $"{shard.WorkerName} {shard.Fraction * 100:0} %"))}";
+        => $"loading the model: {string.Join(", ", shards.Select(Describe))}";
+
+    static string Describe(ShardProgress shard)
+    {
+        var rate = shard.SecondsLeft is { } left and > 0 ? $" at {shard.BytesPerSecond / 1e6:0.#} MB/s, {left:0} s left" : "";
+        return $"{shard.WorkerName} {shard.Fraction * 100:0} %{rate}";
+    }
 }

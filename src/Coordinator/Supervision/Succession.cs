@@ -4,6 +4,7 @@ using LlamaCluster.Coordinator.Pipelines;
 using LlamaCluster.Coordinator.Replicas;
 using LlamaCluster.Planning;
 using LlamaCluster.Planning.Costs;
+using LlamaCluster.Primitives;
 using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Supervision;
@@ -13,7 +14,7 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// serve than are wanted, others have come, and what they gain is worth what running sequences wait for it.
 /// </summary>
 sealed partial class Succession(
-    SupervisorOptions options, WorkerRegistry registry, ViewChooser chooser, Standby standby, Replica replica, ServedView view, TimeProvider time, ILogger logger)
+    SupervisorOptions options, WorkerRegistry registry, ViewChooser chooser, Standby standby, IPipelineUser replica, ServedView view, TimeProvider time, ILogger logger)
 {
     /// <summary>How often it is asked again whether more workers pay: it depends on what runs.</summary>
     static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(2);
@@ -74,9 +75,11 @@ sealed partial class Succession(
     double? MovingSeconds(PlanOutcome.Planned grown, long tokens)
     {
         if (grown.Plan.Assignments.Any(part => view.Plan.Assignments.All(old => old.Shard.Slice != part.Shard.Slice))) return null;
-        var (cluster, layers) = (grown.Problem.Cluster, KvMoves.Between(view.Plan, grown.Plan, registry.Snapshot).Sum(move => move.Layers.Count));
+        var (cluster, model) = (grown.Problem.Cluster, grown.Problem.Model);
+        var blockBytes = KvMoves.Between(view.Plan, grown.Plan, registry.Snapshot)
+            .Sum(move => model.Layers.Skip(move.Layers.First).Take(move.Layers.Count).Sum(model.KvBlockBytesOf));
         var slowest = Enumerable.Range(1, cluster.Workers.Count - 1).Select(worker => cluster.Between(0, worker).BytesPerSecond).DefaultIfEmpty(double.PositiveInfinity).Min();
-        return tokens * layers * grown.Problem.Model.KvPositionBytes / slowest;
+        return tokens * blockBytes / KvBlock.Positions / slowest;
     }
 
     /// <summary>Predicted tokens per second, of one stream or of many as the plan's objective says.</summary>

@@ -23,11 +23,17 @@ public sealed record SupervisorOptions(
     /// <summary>A plan that leaves room for less KV than a short conversation is none.</summary>
     const int MinKvTokens = 256;
 
+    /// <summary>Whether ranks of a stage have whole experts.</summary>
+    public ExpertParallel ExpertParallel { get; init; }
+
     /// <summary>The model's tokens, for answers that must have a form. Null: there are none.</summary>
     public ITokenizer? Tokenizer { get; init; }
 
     /// <summary>What sequences may name as their adapters; none by default.</summary>
     public AdapterRegistry Adapters { get; init; } = AdapterRegistry.Empty;
+
+    /// <summary>Workers give each other the model's weights.</summary>
+    public bool SharesWeights { get; init; }
 
     /// <summary>Asks for a plan of these workers, for the model with the adapters that there are now.</summary>
     public PlanRequest RequestFor(ulong viewVersion, IReadOnlyList<CandidateWorker> workers)
@@ -38,6 +44,7 @@ public sealed record SupervisorOptions(
             Context = MaxSequenceLength,
             Objective = Objective,
             Streams = Streams,
+            ExpertParallel = ExpertParallel,
         };
     }
 }

@@ -50,7 +50,7 @@ sealed record ViewEnd(string Reason, bool WasReady, bool NeedsOtherWorkers)
 /// <summary>The stages of a view on real workers.</summary>
 /// <param name="replica">The replica that the views are of.</param>
 public sealed class ViewStages(
-    SupervisorOptions options, SettledOwnership ownership, WorkerRegistry registry, Replica replica, LinkMeter links, AssignmentCaller assignments, ViewAdapters adapters,
+    SupervisorOptions options, SettledOwnership ownership, WorkerRegistry registry, IPipelineUser replica, LinkMeter links, AssignmentCaller assignments, ViewAdapters adapters,
     IPeerConnector peers, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
 {
     public Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
@@ -85,6 +85,7 @@ public sealed class ViewStages(
         var pipeline = new PipelineOptions(replica.Name, planned.Plan, WorkersOf(planned, members), loaded.KvBlocks, options.VocabularySize, deadlines)
         {
             Tokenizer = options.Tokenizer,
+            AdapterTokenizer = digest => options.Adapters.FindDigest(digest)?.Text?.Tokenizer,
             Kept = [.. Enumerable.Range(0, planned.Plan.StageCount).Select(stage => KeptOf(planned.Plan.Ranks(stage).ToArray(), loaded))],
         };
         return GrpcPipeline.OpenAsync(pipeline, peers, metrics, pulse, time, logger, cancellation);
@@ -106,6 +107,8 @@ public sealed class ViewStages(
     {
         Adapters = hold.Set,
         MaxAdapterRank = options.Adapters.MaxRank,
+        SharesWeights = options.SharesWeights,
+        MaxAdapterVocabulary = options.Adapters.MaxVocabulary,
     };
 
     StageWorker[] WorkersOf(PlanOutcome.Planned planned, IReadOnlyList<Member> members)

@@ -32,11 +32,16 @@ public sealed class AdapterRegistry : IDisposable
     readonly Dictionary<ServedAdapter, AdapterUsers> _users = new(ReferenceEqualityComparer.Instance);
     readonly Latest<AdapterSet> _set = new(new AdapterSet(0, [], []));
 
+    readonly AdapterRoom _room;
+
     /// <param name="maxRank">The greatest rank that any may have; 0: there are none, and none can be.</param>
     /// <param name="maxAdapters">How many may be held at a time.</param>
-    public AdapterRegistry(ImmutableArray<ServedAdapter> adapters, int maxRank, int maxAdapters)
+    /// <param name="room">What workers keep room for beside these.</param>
+    public AdapterRegistry(ImmutableArray<ServedAdapter> adapters, int maxRank, int maxAdapters, AdapterRoom? room = null)
     {
         (MaxRank, MaxAdapters) = (maxRank, maxAdapters);
+        _room = (room ?? AdapterRoom.None).Behind(adapters.DistinctBy(adapter => adapter.Digest).Select(adapter => adapter.Weights.Content));
+        MaxVocabulary = Math.Max(_room.VocabularyRows, adapters.Select(adapter => adapter.Weights.Content.VocabularySize).DefaultIfEmpty().Max());
         foreach (var adapter in adapters) _users.Add(adapter, new AdapterUsers { Names = 1 });
         _set.Update(_ => new AdapterSet(0, adapters, adapters));
     }
@@ -53,6 +58,9 @@ public sealed class AdapterRegistry : IDisposable
 
     public int MaxAdapters { get; }
 
+    /// <summary>Workers make room for logits of so many ids; 0: of the model's.</summary>
+    public int MaxVocabulary { get; }
+
     /// <summary>Opens the adapters that an operator names.</summary>
     /// <param name="modelName">No adapter may have it.</param>
     /// <exception cref="InvalidOptionsException">Two have the same name, there are too many, or one has too great a rank.</exception>
@@ -67,8 +75,10 @@ public sealed class AdapterRegistry : IDisposable
                 if (name == modelName || opened.Exists(other => other.Name == name)) throw new InvalidOptionsException($"--lora {name}: there is a model of this name already");
                 opened.Add(ServedAdapter.Open(name, path, config, options.MaxRank));
             }
-            var rank = options.MayChange ? options.MaxRank : opened.Select(adapter => adapter.Weights.MaxRank).DefaultIfEmpty().Max();
-            return new AdapterRegistry([.. opened], rank, options.MaxAdapters);
+            // One that brings whole matrices only has none, and room for adapters all the same.
+            var rank = options.MayChange ? options.MaxRank : opened.Select(adapter => Math.Max(1, adapter.Weights.MaxRank)).DefaultIfEmpty().Max();
+            var room = options.MayChange ? new AdapterRoom(config, options.RoomRanks, options.RoomVocabulary) : null;
+            return new AdapterRegistry([.. opened], rank, options.MaxAdapters, room);
         }
         catch
         {
@@ -152,21 +162,8 @@ public sealed class AdapterRegistry : IDisposable
                 [.. Now.Held.Where(adapter => _users[adapter].Waiting > 0).Select(adapter => adapter.Name).Distinct()]);
     }
 
-    /// <summary>A model with what adapters take on the workers that have its layers. A rank holds a part of it, and is reckoned with all.</summary>
-    public ModelFootprint AddTo(ModelFootprint model)
-    {
-        var held = Now.Held;
-        if (held.IsEmpty) return model;
-        var bytes = held.DistinctBy(adapter => adapter.Digest).SelectMany(adapter => adapter.Weights.Pairs).ToLookup(pair => pair.Target.Layer, pair => pair.A.Bytes + pair.B.Bytes);
-        LayerFootprint[] layers = [.. model.Layers.Select((layer, index) => layer with { NormBytes = layer.NormBytes + bytes[index].Sum() })];
-        return new ModelFootprint(model.Name, model.Split, layers, model.Embedding, model.Head, model.KvBlockBytes)
-        {
-            HiddenSize = model.HiddenSize,
-            ContextLength = model.ContextLength,
-            TiedEmbeddings = model.TiedEmbeddings,
-            LayersAreAlike = model.LayersAreAlike,
-        };
-    }
+    /// <summary>A model with what adapters take, and the room for those that may come, on the workers that have its layers.</summary>
+    public ModelFootprint AddTo(ModelFootprint model) => _room.AddTo(model, Now.Held.DistinctBy(adapter => adapter.Digest).Select(adapter => adapter.Weights.Content));
 
     public void Dispose()
     {

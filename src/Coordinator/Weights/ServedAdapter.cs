@@ -2,6 +2,8 @@ using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats.Adapters;
 using LlamaCluster.Primitives;
 using LlamaCluster.Protos;
+using LlamaCluster.Text;
+using AdapterReplacement = LlamaCluster.Protos.AdapterReplacement;
 
 namespace LlamaCluster.Coordinator.Weights;
 
@@ -13,6 +15,9 @@ namespace LlamaCluster.Coordinator.Weights;
 /// <param name="Created">When its files were last changed.</param>
 public sealed record ServedAdapter(string Name, string Path, string Digest, AdapterWeights Weights, PartHashes Hashes, DateTimeOffset Created) : IDisposable
 {
+    /// <summary>Tokenizer and chat template of its own vocabulary; null: it uses the model's.</summary>
+    public ModelText? Text { get; init; }
+
     /// <exception cref="ModelFormatException">It is no adapter that can be applied to the model.</exception>
     /// <exception cref="InvalidOptionsException">It has too great a rank.</exception>
     public static ServedAdapter Open(string name, string path, LlamaConfig config, int maxRank, CancellationToken cancellation = default)
@@ -21,8 +26,11 @@ public sealed record ServedAdapter(string Name, string Path, string Digest, Adap
         try
         {
             if (weights.MaxRank > maxRank) throw new InvalidOptionsException($"--lora {name}: its rank is {weights.MaxRank}; --max-lora-rank is {maxRank}");
-            var changed = weights.Tensors.FileOf(weights.Pairs[0].A) is { } file ? File.GetLastWriteTimeUtc(file) : DateTime.UnixEpoch;
-            return new ServedAdapter(name, path, weights.ComputeDigest(cancellation), weights, new PartHashes(weights.Tensors, record: null), new DateTimeOffset(changed));
+            var changed = weights.Tensors.FileOf(weights.Content.Tensors.First()) is { } file ? File.GetLastWriteTimeUtc(file) : DateTime.UnixEpoch;
+            return new ServedAdapter(name, path, weights.ComputeDigest(cancellation), weights, new PartHashes(weights.Tensors, record: null), new DateTimeOffset(changed))
+            {
+                Text = weights.ReadText(),
+            };
         }
         catch
         {
@@ -46,6 +54,11 @@ public sealed record ServedAdapter(string Name, string Path, string Digest, Adap
                 Scale = pair.Scale,
             }),
         },
+        Replacements =
+        {
+            Weights.Content.Replacements.Select(whole => new AdapterReplacement { Target = whole.Target.Name, Type = (uint)whole.Tensor.Type, Tensor = whole.Tensor.Name }),
+        },
+        VocabularySize = (uint)Weights.Content.VocabularySize,
     };
 
     public void Dispose()

@@ -1,3 +1,4 @@
+using Grpc.Core;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Protos;
@@ -7,10 +8,25 @@ namespace LlamaCluster.Coordinator.Weights;
 /// <summary>The model's files, which the Weights service sends to workers that lack them.</summary>
 /// <param name="Digest">See <see cref="IModelWeights.ComputeDigest"/>.</param>
 /// <param name="Hashes">What its parts hash to.</param>
-public sealed record ServedWeights(IModelWeights Files, string Name, string Digest, PartHashes Hashes)
+/// <param name="Hub">Where workers fetch parts that stand there. Null: all of them come from the Weights service.</param>
+/// <param name="AreShared">Workers give each other what they have, and fetch here what none of them has.</param>
+public sealed record ServedWeights(IModelWeights Files, string Name, string Digest, PartHashes Hashes, HubOrigin? Hub = null, bool AreShared = false)
 {
-    /// <summary>What a worker needs to know before it can ask for tensors: the model's config, and each tensor's name, type and shape.</summary>
-    public ModelDescription Describe() => new()
+    /// <summary>
+    /// What a worker needs to know before it can ask for tensors: the model's config, each tensor's name, type and shape, and where on a hub it stands.
+    /// </summary>
+    public ModelDescription Describe()
+    {
+        var description = DescribeTensors();
+        if (Hub is not null) HubPlaces.AddTo(description, Files, Hub);
+        return description;
+    }
+
+    /// <summary>The answer to a worker that asks for another model.</summary>
+    public RpcException NotServed(string digest) =>
+        new(new Status(StatusCode.FailedPrecondition, $"model {digest} is not served here; {Digest} ({Name}) is"));
+
+    ModelDescription DescribeTensors() => new()
     {
         ModelDigest = Digest,
         ModelName = Name,
@@ -48,6 +64,14 @@ public sealed record ServedWeights(IModelWeights Files, string Name, string Dige
         AttentionBiases = (uint)config.Biases,
         QueryScale = config.QueryScale is { } scale ? ToMessage(scale) : null,
         Window = (uint)(config.Window ?? 0),
+        Sizes = { (config.Sizes ?? Enumerable.Empty<LayerSizes>()).Select(ToMessage) },
+    };
+
+    static LayerSizesMessage ToMessage(LayerSizes sizes) => new()
+    {
+        HeadCount = (uint)sizes.HeadCount,
+        KvHeadCount = (uint)sizes.KvHeadCount,
+        FfnSize = (uint)sizes.FfnSize,
     };
 
     static ExpertMixtureMessage ToMessage(ExpertMixture experts) => new()

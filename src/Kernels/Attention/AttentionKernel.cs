@@ -21,19 +21,21 @@ abstract unsafe class AttentionKernel(KvBlockLayout layout)
 
     public static AttentionKernel For(KvBlockLayout layout, KernelWidth width) => width switch
     {
-        KernelWidth.Avx512 => For<Lanes512>(layout),
-        KernelWidth.AvxVnni or KernelWidth.Avx2 => For<Lanes256>(layout),
-        KernelWidth.Vector128 => For<Lanes128>(layout),
-        KernelWidth.Scalar => For<PlainLanes>(layout),
+        KernelWidth.Avx512Vnni or KernelWidth.Avx512 => For<Lanes512, Integers512>(layout),
+        KernelWidth.AvxVnni or KernelWidth.Avx2 => For<Lanes256, Integers256>(layout),
+        KernelWidth.Vector128 => For<Lanes128, Integers128>(layout),
+        KernelWidth.Scalar => For<PlainLanes, PlainIntegers>(layout),
         _ => throw new ArgumentOutOfRangeException(nameof(width), width, "not a kernel width"),
     };
 
-    static AttentionKernel For<TLanes>(KvBlockLayout layout)
-        where TLanes : unmanaged, IFloatLanes<TLanes> => layout.Type switch
+    static AttentionKernel For<TLanes, TIntegers>(KvBlockLayout layout)
+        where TLanes : unmanaged, IFloatLanes<TLanes>
+        where TIntegers : unmanaged, IIntegerLanes<TIntegers, TLanes> => layout.Type switch
         {
-            KvType.F32 => new AttentionKernel<TLanes, KvF32>(layout),
-            KvType.F16 => new AttentionKernel<TLanes, KvF16>(layout),
-            KvType.Q8_0 => new AttentionKernel<TLanes, KvQ8>(layout),
+            KvType.F32 => new FloatAttention<TLanes, KvF32>(layout),
+            KvType.F16 => new FloatAttention<TLanes, KvF16>(layout),
+            KvType.Q8_0 => new ScaledAttention<TLanes, TIntegers, KvQ8>(layout),
+            KvType.Q4_0 => new ScaledAttention<TLanes, TIntegers, KvQ4>(layout),
             _ => throw new ArgumentOutOfRangeException(nameof(layout), layout.Type, "not a KV type"),
         };
 
@@ -66,19 +68,19 @@ readonly unsafe struct AttentionScratch
     public AttentionScratch(float* memory, KvBlockLayout layout, int queries)
     {
         Queries = memory;
-        Weights = Queries + (queries * layout.HeadSize);
+        Weights = Queries + (queries * layout.QueryRoom);
         ScaledWeights = Weights + (queries * AttentionKernel.TilePositions);
         Total = AttentionState.At(ScaledWeights + (queries * AttentionKernel.TilePositions), layout, queries);
         Part = AttentionState.At(Total.Sum + queries, layout, queries);
     }
 
-    /// <summary>[N, E], as <see cref="AttentionKernel.TakeQueries"/> leaves them.</summary>
+    /// <summary>N times <see cref="KvBlockLayout.QueryRoom"/>, as <see cref="AttentionKernel.TakeQueries"/> leaves them.</summary>
     public float* Queries { get; }
 
     /// <summary>[N, 64] scores of a tile of positions, then their weights e^(score - max), times the KV type's unit.</summary>
     public float* Weights { get; }
 
-    /// <summary>[N, 64] weights times value scales, of the scale group at work.</summary>
+    /// <summary>[N, 64] weights times value scales, of the scale group at work; only of scaled types.</summary>
     public float* ScaledWeights { get; }
 
     /// <summary>State over the partitions that are done.</summary>
@@ -89,7 +91,7 @@ readonly unsafe struct AttentionScratch
 
     /// <summary>Floats that this takes.</summary>
     public static long Length(KvBlockLayout layout, int queries) => checked(
-        ((long)queries * (layout.HeadSize + (2 * AttentionKernel.TilePositions))) + (2 * AttentionState.Length(layout, queries)));
+        ((long)queries * (layout.QueryRoom + (2 * AttentionKernel.TilePositions))) + (2 * AttentionState.Length(layout, queries)));
 }
 
 /// <summary>

@@ -4,50 +4,26 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Attention;
 
-/// <inheritdoc/>
-sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : AttentionKernel(layout)
+/// <summary>What does not depend on how keys and values are stored.</summary>
+/// <param name="scale">Turns what <see cref="Score"/> gives into q . k / sqrt(E).</param>
+/// <param name="unit">What weights are multiplied with before <see cref="AddValues"/>.</param>
+abstract unsafe class AttentionKernel<TLanes>(KvBlockLayout layout, float scale, float unit) : AttentionKernel(layout)
     where TLanes : unmanaged, IFloatLanes<TLanes>
-    where TKv : struct, IKvFormat
 {
-    const int Lanes = LaneMath<TLanes>.Count;
-    const int ScaleGroup = KvBlockLayout.ScaleGroup;
+    protected const int Lanes = LaneMath<TLanes>.Count;
 
-    readonly KeyScores<TLanes, TKv> _keyScores = new(layout);
-    readonly ValueSums<TLanes, TKv> _valueSums = new(layout);
     readonly int _headSize = layout.HeadSize;
-    readonly float _queryFactor = MathF.Sqrt(TKv.Unit);
-
-    /// <summary>Turns what <see cref="KeyScores{TLanes, TKv}"/> gives, for queries times <see cref="_queryFactor"/>, into q . k / sqrt(E).</summary>
-    readonly float _scale = MathF.Sqrt(TKv.Unit) / MathF.Sqrt(layout.HeadSize);
-
     readonly int _paddedSize = layout.PaddedHeadSize;
-    readonly long _keys = layout.Keys;
-    readonly long _valueScales = layout.ValueScales;
-    readonly long _values = layout.Values;
+    readonly int _queryRoom = layout.QueryRoom;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Store(byte* headTile, int slot, float* key, float* value)
-    {
-        for (var start = 0; start < _headSize; start += ScaleGroup)
-        {
-            var end = Math.Min(start + ScaleGroup, _headSize);
-            var scale = (start / ScaleGroup * Lanes) + slot;
-            var keyFactor = TKv.Scale(key + start, end - start, (ushort*)headTile + scale);
-            var valueFactor = TKv.Scale(value + start, end - start, (ushort*)(headTile + _valueScales) + scale);
-            for (var e = start; e < end; e++)
-            {
-                TKv.Store(key[e] * keyFactor, headTile + _keys, vector: e, lane: slot);
-                TKv.Store(value[e] * valueFactor, headTile + _values, vector: e - (e % Lanes) + slot, lane: e % Lanes);
-            }
-        }
-    }
+    /// <summary>scores[queries, 64] = queries . keys of the first <paramref name="count"/> blocks of a tile.</summary>
+    /// <param name="blocks">Head tiles of a tile's blocks and, behind them, those of the next one.</param>
+    protected abstract void Score(byte** blocks, int count, float* queries, int queryCount, float* scores);
 
-    /// <remarks>Half of the unit goes into the queries and half into the scores, so that neither leaves the range of a float.</remarks>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void TakeQueries(ReadOnlySpan<float> queries, float* taken)
-    {
-        for (var i = 0; i < queries.Length; i++) taken[i] = queries[i] * _queryFactor;
-    }
+    /// <summary>outputs[queries, E'] += weights[queries, 64] . values of the first <paramref name="count"/> positions of a tile.</summary>
+    /// <param name="weights">Those behind <paramref name="count"/> are 0.</param>
+    /// <param name="scaledWeights">[queries, 64] of room.</param>
+    protected abstract void AddValues(byte** blocks, int count, float* weights, int queries, float* scaledWeights, float* outputs);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Attend(
@@ -123,39 +99,33 @@ sealed unsafe class AttentionKernel<TLanes, TKv>(KvBlockLayout layout) : Attenti
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     void AttendTile(byte** blocks, int query, int queries, int hidden, int count, in AttentionScratch scratch, in AttentionState state)
     {
-        _keyScores.Compute(blocks, (count + Lanes - 1) / Lanes, scratch.Queries + (query * _headSize), queries, scratch.Weights);
+        Score(blocks, (count + Lanes - 1) / Lanes, scratch.Queries + (query * _queryRoom), queries, scratch.Weights);
         Weigh(query, queries, hidden, count, scratch.Weights, state);
-        for (var b = 0; b * Lanes < count; b++)
-        {
-            var slots = Math.Min(Lanes, count - (b * Lanes));
-            var (weights, outputs) = (b * Lanes, query * _paddedSize);
-            _valueSums.Add(blocks[b], blocks[b + BlocksPerTile], slots, scratch.Weights + weights, queries, scratch.ScaledWeights, state.Output + outputs);
-        }
+        AddValues(blocks, count, scratch.Weights, queries, scratch.ScaledWeights, state.Output + (query * _paddedSize));
     }
 
     /// <summary>The online softmax: scores of a tile become weights, and max and sum take them in.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     void Weigh(int query, int queries, int hidden, int count, float* scores, in AttentionState state)
     {
-        var scale = TLanes.Broadcast(_scale);
-        var end = (count + Lanes - 1) / Lanes * Lanes;
+        TLanes scales = TLanes.Broadcast(scale), units = TLanes.Broadcast(unit);
         for (var q = query; q < query + queries; q++, scores += TilePositions)
         {
             for (var i = 0; i < hidden; i++) scores[i] = float.NegativeInfinity;
-            for (var i = count; i < end; i++) scores[i] = float.NegativeInfinity;
+            for (var i = count; i < TilePositions; i++) scores[i] = float.NegativeInfinity;
 
-            var greatest = TLanes.Load(scores) * scale;
-            for (var i = Lanes; i < end; i += Lanes) greatest = TLanes.Max(greatest, TLanes.Load(scores + i) * scale);
+            var greatest = TLanes.Load(scores) * scales;
+            for (var i = Lanes; i < TilePositions; i += Lanes) greatest = TLanes.Max(greatest, TLanes.Load(scores + i) * scales);
             var tileMax = TLanes.Max(greatest);
             if (!(tileMax <= state.Max[q])) RaiseMax(q, tileMax, state);
 
             var max = TLanes.Broadcast(state.Max[q]);
             var sum = TLanes.Broadcast(0);
-            for (var i = 0; i < end; i += Lanes)
+            for (var i = 0; i < TilePositions; i += Lanes)
             {
-                var weight = LaneMath<TLanes>.Exp((TLanes.Load(scores + i) * scale) - max);
+                var weight = LaneMath<TLanes>.Exp((TLanes.Load(scores + i) * scales) - max);
                 sum += weight;
-                TLanes.Store(TKv.Unit == 1 ? weight : weight * TLanes.Broadcast(TKv.Unit), scores + i);
+                TLanes.Store(weight * units, scores + i);
             }
             state.Sum[q] += TLanes.Sum(sum);
         }

@@ -9,27 +9,25 @@ public sealed unsafe class KvPool : IDisposable
     readonly KvLayer[] _layers;
     bool _isTaken;
 
-    public KvPool(KvBlockLayout layout, int layers, int blocks) : this(layout, blocks, _ => new KvLayer(layout, blocks), layers)
+    public KvPool(KvBlockLayout layout, int layers, int blocks) : this(blocks, _ => new KvLayer(layout, blocks), layers)
     {
     }
 
-    /// <param name="layer">Gives each layer, from 0 on, of that layout and as many blocks. The pool owns them from now on.</param>
-    public KvPool(KvBlockLayout layout, int blocks, Func<int, KvLayer> layer, int layers)
+    /// <param name="layer">Gives each layer, from 0 on, with as many blocks. Layers may differ in their layout. The pool owns them from now on.</param>
+    public KvPool(int blocks, Func<int, KvLayer> layer, int layers)
     {
-        if (layout.HeadSize % 2 != 0)
-            throw new ArgumentException($"heads of {layout.HeadSize}: two dimensions are read at a time, the number must be even", nameof(layout));
-        (Layout, Blocks, BlockBytes) = (layout, blocks, checked((int)(layout.Bytes * layers)));
         _layers = new KvLayer[layers];
         for (var i = 0; i < layers; i++) _layers[i] = layer(i);
+        (Blocks, BlockBytes) = (blocks, checked((int)_layers.Sum(one => one.Layout.Bytes)));
     }
-
-    public KvBlockLayout Layout { get; }
 
     public int Layers => _layers.Length;
 
     public int Blocks { get; }
 
-    public long Bytes => Layout.Bytes * Layers * Blocks;
+    public long Bytes => (long)BlockBytes * Blocks;
+
+    public KvBlockLayout LayoutOf(int layer) => _layers[layer].Layout;
 
     /// <summary>Block <paramref name="target"/> holds what block <paramref name="source"/> holds, in every layer.</summary>
     public void Copy(int source, int target)
@@ -47,15 +45,25 @@ public sealed unsafe class KvPool : IDisposable
     public void CopyOut(int block, Span<byte> destination)
     {
         CheckWhole(block, destination.Length);
-        for (var layer = 0; layer < Layers; layer++) Part(layer, block).CopyTo(destination[(layer * (int)Layout.Bytes)..]);
+        for (var layer = 0; layer < Layers; layer++)
+        {
+            var part = Part(layer, block);
+            part.CopyTo(destination);
+            destination = destination[part.Length..];
+        }
     }
 
-    /// <summary>The block holds from now on what another one, of any pool of this layout, held when it was copied out.</summary>
+    /// <summary>The block holds from now on what another one, of any pool of these layouts, held when it was copied out.</summary>
     /// <param name="source">[<see cref="BlockBytes"/>]</param>
     public void CopyIn(int block, ReadOnlySpan<byte> source)
     {
         CheckWhole(block, source.Length);
-        for (var layer = 0; layer < Layers; layer++) source.Slice(layer * (int)Layout.Bytes, (int)Layout.Bytes).CopyTo(Part(layer, block));
+        for (var layer = 0; layer < Layers; layer++)
+        {
+            var part = Part(layer, block);
+            source[..part.Length].CopyTo(part);
+            source = source[part.Length..];
+        }
     }
 
     /// <summary>The layers with all that they hold, for another pool. Nothing more can be done with this one.</summary>
@@ -72,9 +80,13 @@ public sealed unsafe class KvPool : IDisposable
         foreach (var layer in _layers) layer.Dispose();
     }
 
-    internal KvHead Head(int layer, int head, int[] sequenceBlocks, int firstBlock = 0) => new(HeadTile(layer, 0, head), Layout.Bytes, sequenceBlocks, firstBlock);
+    internal KvHead Head(int layer, int head, int[] sequenceBlocks, int firstBlock = 0) => new(HeadTile(layer, 0, head), LayoutOf(layer).Bytes, sequenceBlocks, firstBlock);
 
-    internal byte* HeadTile(int layer, int block, int head) => _layers[layer].Memory.Pointer + (block * Layout.Bytes) + (head * Layout.HeadBytes);
+    internal byte* HeadTile(int layer, int block, int head)
+    {
+        var layout = LayoutOf(layer);
+        return _layers[layer].Memory.Pointer + (block * layout.Bytes) + (head * layout.HeadBytes);
+    }
 
     Span<byte> Part(int layer, int block) => _layers[layer].Block(block);
 
@@ -88,7 +100,9 @@ public sealed unsafe class KvPool : IDisposable
 /// <summary>The KV of one layer: <c>[blocks]</c>. It can outlive the pool that it was made for.</summary>
 public sealed class KvLayer(KvBlockLayout layout, int blocks) : IDisposable
 {
-    public KvBlockLayout Layout => layout;
+    public KvBlockLayout Layout { get; } = layout.HeadSize % 2 == 0
+        ? layout
+        : throw new ArgumentException($"heads of {layout.HeadSize}: two dimensions are read at a time, the number must be even", nameof(layout));
 
     public int Blocks => blocks;
 

@@ -20,6 +20,7 @@ public readonly record struct AttentionChunk(int FirstRow, int Rows, int Start, 
 public sealed unsafe class PagedAttention : IDisposable
 {
     readonly KvPool _pool;
+    readonly KvBlockLayout _layout;
     readonly AttentionKernel _kernel;
     readonly AttentionView _all;
     readonly AttentionView? _windows;
@@ -40,10 +41,11 @@ public sealed unsafe class PagedAttention : IDisposable
     /// <param name="maxSequenceLength">The most positions of one sequence.</param>
     /// <param name="threads">The most threads that will compute.</param>
     /// <param name="window">What layers see that attend to windows; none by default.</param>
-    public PagedAttention(KvPool pool, int heads, int maxRows, int maxSequenceLength, int threads, AttentionWindow window = default)
+    /// <param name="layer">One of the layers that this is for: all of them have its layout.</param>
+    public PagedAttention(KvPool pool, int heads, int maxRows, int maxSequenceLength, int threads, AttentionWindow window = default, int layer = 0)
     {
-        var layout = pool.Layout;
-        (_pool, _kvHeads, _headSize, _group) = (pool, layout.KvHeads, layout.HeadSize, heads / layout.KvHeads);
+        var layout = pool.LayoutOf(layer);
+        (_pool, _layout, _kvHeads, _headSize, _group) = (pool, layout, layout.KvHeads, layout.HeadSize, heads / layout.KvHeads);
         _kernel = AttentionKernel.For(layout, KernelWidths.Chosen);
         _all = new AttentionView(new AttentionPlan(_kvHeads, _group, maxRows, maxSequenceLength, split: threads > 1), maxRows);
         _windows = window switch
@@ -124,11 +126,11 @@ public sealed unsafe class PagedAttention : IDisposable
         if (actual != expected) throw new ArgumentException($"{actual} numbers where the step's rows have {expected}", name);
     }
 
-    AttentionState Partial(int index) => AttentionState.At(_partials.Pointer + (index * _stateLength), _pool.Layout, _group);
+    AttentionState Partial(int index) => AttentionState.At(_partials.Pointer + (index * _stateLength), _layout, _group);
 
     void Run(AttentionView view, in AttentionTask task, int head, int thread, int layer, float* queries, float* output)
     {
-        var scratch = new AttentionScratch(_scratch.Pointer + (thread * _scratchLength), _pool.Layout, _taskQueries);
+        var scratch = new AttentionScratch(_scratch.Pointer + (thread * _scratchLength), _layout, _taskQueries);
         ref readonly var chunk = ref view[task.Chunk];
         var kvHead = _pool.Head(layer, head, chunk.Blocks, chunk.FirstBlock);
         var position = chunk.Start + task.Row;
@@ -138,7 +140,7 @@ public sealed unsafe class PagedAttention : IDisposable
         var offset = ((chunk.FirstRow + task.Row) * rowLength) + ((long)head * groupLength);
 
         for (var r = 0; r < task.Rows; r++)
-            _kernel.TakeQueries(new ReadOnlySpan<float>(queries + offset + (r * rowLength), groupLength), scratch.Queries + (r * groupLength));
+            _kernel.TakeQueries(new ReadOnlySpan<float>(queries + offset + (r * rowLength), groupLength), scratch.Queries + (r * _group * _layout.QueryRoom));
 
         var reach = view.Plan.Reach;
         if (task.Partition >= 0)

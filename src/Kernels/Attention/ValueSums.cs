@@ -17,7 +17,6 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
     const int Tile = AttentionKernel.TilePositions;
 
     readonly int _size = layout.PaddedHeadSize;
-    readonly long _scales = layout.ValueScales;
     readonly long _values = layout.Values;
 
     /// <summary>Bytes of 16 dimensions of two positions.</summary>
@@ -36,17 +35,13 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
 
     /// <summary>outputs[queries, E'] += weights[queries, 64] . values of the first <paramref name="slots"/> positions of a block.</summary>
     /// <param name="next">The head tile that will be needed next.</param>
-    /// <param name="scaledWeights">[queries, 64] of room.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Add(byte* block, byte* next, int slots, float* weights, int queries, float* scaledWeights, float* outputs)
+    public void Add(byte* block, byte* next, int slots, float* weights, int queries, float* outputs)
     {
         var ahead = next - block;
         var step = Lanes;
         for (var e = 0; e < _size; e += step)
         {
-            if (TKv.Scaled && e % KvBlockLayout.ScaleGroup == 0)
-                ScaleWeights((ushort*)(block + _scales) + (e / KvBlockLayout.ScaleGroup * Lanes), queries, weights, scaledWeights);
-            var used = TKv.Scaled ? scaledWeights : weights;
             var values = block + _values + (e / Lanes * PanelBytes);
             var twoPanels = e + Lanes < _size;
             step = twoPanels ? 2 * Lanes : Lanes;
@@ -54,7 +49,7 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
             var q = 0;
             for (; q + 4 <= queries; q += 4)
             {
-                float* w = used + (q * Tile), o = outputs + (q * _size) + e;
+                float* w = weights + (q * Tile), o = outputs + (q * _size) + e;
                 if (twoPanels && TLanes.Registers == 1)
                 {
                     Add4x2(values, ahead, slots, w, o);
@@ -65,11 +60,11 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
             }
             for (; q < queries; q++)
             {
-                float* w = used + (q * Tile), o = outputs + (q * _size) + e;
+                float* w = weights + (q * Tile), o = outputs + (q * _size) + e;
                 if (twoPanels) Add1x2(values, ahead, slots, w, o);
                 else Add1x1(values, slots, w, o);
             }
-            if (slots % 2 != 0) AddLast(values, twoPanels, slots - 1, used, queries, outputs + e);
+            if (slots % 2 != 0) AddLast(values, twoPanels, slots - 1, weights, queries, outputs + e);
         }
     }
 
@@ -99,8 +94,8 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
             a3 = TLanes.MultiplyAdd(second, secondA, TLanes.MultiplyAdd(first, firstA, a3));
             b3 = TLanes.MultiplyAdd(second, secondB, TLanes.MultiplyAdd(first, firstB, b3));
         }
-        Store4(outputs, a0, a1, a2, a3);
-        Store4(outputs + Lanes, b0, b1, b2, b3);
+        LaneMath<TLanes>.Store4(outputs, _size, a0, a1, a2, a3);
+        LaneMath<TLanes>.Store4(outputs + Lanes, _size, b0, b1, b2, b3);
     }
 
     /// <inheritdoc cref="Add4x2"/>
@@ -117,7 +112,7 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
             s2 = AddPair(values, weights + (2 * Tile), s2);
             s3 = AddPair(values, weights + (3 * Tile), s3);
         }
-        Store4(outputs, s0, s1, s2, s3);
+        LaneMath<TLanes>.Store4(outputs, _size, s0, s1, s2, s3);
     }
 
     /// <inheritdoc cref="Add4x2"/>
@@ -173,27 +168,11 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
         return TLanes.MultiplyAdd(TLanes.Broadcast(weights[1]), second, TLanes.MultiplyAdd(TLanes.Broadcast(weights[0]), first, sum));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void ScaleWeights(ushort* scales, int queries, float* weights, float* scaled)
-    {
-        var factors = TLanes.LoadBFloat16(scales);
-        for (var q = 0; q < queries; q++) TLanes.Store(TLanes.Load(weights + (q * Tile)) * factors, scaled + (q * Tile));
-    }
-
     /// <summary>Asks for the cache lines of two positions.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Prefetch(byte* pair)
     {
         TLanes.Prefetch(pair);
         if (TKv.Bytes == sizeof(float)) TLanes.Prefetch(pair + (PairBytes / 2));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    void Store4(float* outputs, TLanes s0, TLanes s1, TLanes s2, TLanes s3)
-    {
-        TLanes.Store(s0, outputs);
-        TLanes.Store(s1, outputs + _size);
-        TLanes.Store(s2, outputs + (2 * _size));
-        TLanes.Store(s3, outputs + (3 * _size));
     }
 }

@@ -31,8 +31,6 @@ unsafe interface IFloatLanes<TSelf> :
     /// </summary>
     static abstract void LoadHalfPairs(ushort* source, out TSelf first, out TSelf second);
 
-    static abstract TSelf LoadSByte(sbyte* source);
-
     /// <summary>Asks for a cache line that will be read soon, where the processor can be asked.</summary>
     static abstract void Prefetch(void* source);
 
@@ -54,6 +52,15 @@ unsafe interface IFloatLanes<TSelf> :
 
     /// <summary>Lanes 1 0 3 2 5 4 ...</summary>
     static abstract TSelf SwapPairs(TSelf value);
+
+    /// <summary>Lanes 2 3 0 1 6 7 4 5 ...</summary>
+    static abstract TSelf SwapTwos(TSelf value);
+
+    /// <summary>Lanes 4 5 6 7 0 1 2 3 12 13 ...</summary>
+    static abstract TSelf SwapFours(TSelf value);
+
+    /// <summary>Lanes 8 to 15, then 0 to 7.</summary>
+    static abstract TSelf SwapEights(TSelf value);
 
     /// <summary>Lane i is added to lane i + 8, then i + 4, i + 2, i + 1.</summary>
     static abstract float Sum(TSelf value);

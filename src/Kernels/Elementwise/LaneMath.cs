@@ -13,7 +13,17 @@ static unsafe class LaneMath<TLanes>
     const float Log2E = 1.44269504f;
     const float Ln2Upper = 0.693115234375f;   // few bits, so that its product with an exponent is exact ...
     const float Ln2Lower = 3.19461849e-5f;    // ... and the rest
-    const float RoundToInteger = 12582912f;   // 1.5 * 2^23: added to a small number, leaves its integer in the lowest bits
+    const float RoundToInteger = Rounding.ToInteger;
+
+    /// <summary>Four times sixteen lanes, so many floats apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store4(float* destination, int apart, TLanes a, TLanes b, TLanes c, TLanes d)
+    {
+        TLanes.Store(a, destination);
+        TLanes.Store(b, destination + apart);
+        TLanes.Store(c, destination + (2 * apart));
+        TLanes.Store(d, destination + (3 * apart));
+    }
 
     /// <summary>
     /// e^x within 1.5 units in the last place: x = n ln 2 + r, e^x = 2^n e^r, and e^r by a polynomial of degree 6 (minimax on

@@ -14,6 +14,18 @@ readonly unsafe struct Lanes128(Vector128<float> a, Vector128<float> b, Vector12
 
     public static int Registers => 4;
 
+    /// <summary>Lanes 0 to 3.</summary>
+    public Vector128<float> A => _a;
+
+    /// <summary>Lanes 4 to 7.</summary>
+    public Vector128<float> B => _b;
+
+    /// <summary>Lanes 8 to 11.</summary>
+    public Vector128<float> C => _c;
+
+    /// <summary>Lanes 12 to 15.</summary>
+    public Vector128<float> D => _d;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Broadcast(float value)
     {
@@ -40,15 +52,6 @@ readonly unsafe struct Lanes128(Vector128<float> a, Vector128<float> b, Vector12
         Vector128<int> a = Vector128.Load(pairs), b = Vector128.Load(pairs + 4), c = Vector128.Load(pairs + 8), d = Vector128.Load(pairs + 12);
         first = new(UpperHalves(a << 16), UpperHalves(b << 16), UpperHalves(c << 16), UpperHalves(d << 16));
         second = new(UpperHalves(a), UpperHalves(b), UpperHalves(c), UpperHalves(d));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 LoadSByte(sbyte* source)
-    {
-        var (lower, upper) = Vector128.Widen(Vector128.Load(source));
-        var (a, b) = Vector128.Widen(lower);
-        var (c, d) = Vector128.Widen(upper);
-        return new(Vector128.ConvertToSingle(a), Vector128.ConvertToSingle(b), Vector128.ConvertToSingle(c), Vector128.ConvertToSingle(d));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -112,6 +115,19 @@ readonly unsafe struct Lanes128(Vector128<float> a, Vector128<float> b, Vector12
         var swapped = Vector128.Create(1, 0, 3, 2);
         return new(Vector128.Shuffle(x._a, swapped), Vector128.Shuffle(x._b, swapped), Vector128.Shuffle(x._c, swapped), Vector128.Shuffle(x._d, swapped));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 SwapTwos(Lanes128 x)
+    {
+        var swapped = Vector128.Create(2, 3, 0, 1);
+        return new(Vector128.Shuffle(x._a, swapped), Vector128.Shuffle(x._b, swapped), Vector128.Shuffle(x._c, swapped), Vector128.Shuffle(x._d, swapped));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 SwapFours(Lanes128 x) => new(x._b, x._a, x._d, x._c);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 SwapEights(Lanes128 x) => new(x._c, x._d, x._a, x._b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Lanes128 x) => Sum(x._a + x._c + (x._b + x._d));

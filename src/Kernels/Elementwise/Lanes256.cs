@@ -12,6 +12,12 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
 
     public static int Registers => 2;
 
+    /// <summary>Lanes 0 to 7.</summary>
+    public Vector256<float> Lower => _lower;
+
+    /// <summary>Lanes 8 to 15.</summary>
+    public Vector256<float> Upper => _upper;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Broadcast(float value) => new(Vector256.Create(value), Vector256.Create(value));
 
@@ -28,9 +34,6 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
         first = new(UpperHalves(lower << 16), UpperHalves(upper << 16));
         second = new(UpperHalves(lower), UpperHalves(upper));
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 LoadSByte(sbyte* source) => new(Widen(source), Widen(source + 8));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(void* source)
@@ -85,6 +88,21 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 SwapTwos(Lanes256 value)
+    {
+        var swapped = Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5);
+        return new(Vector256.Shuffle(value._lower, swapped), Vector256.Shuffle(value._upper, swapped));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 SwapFours(Lanes256 value) => new(
+        Vector256.Create(value._lower.GetUpper(), value._lower.GetLower()),
+        Vector256.Create(value._upper.GetUpper(), value._upper.GetLower()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 SwapEights(Lanes256 value) => new(value._upper, value._lower);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Lanes256 value) => Sum(value._lower + value._upper);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -106,14 +124,5 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
         return Avx2.IsSupported
             ? Avx2.ConvertToVector256Int32(values)
             : Vector256.Create(Vector128.WidenLower(values), Vector128.WidenUpper(values)).AsInt32();
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector256<float> Widen(sbyte* source)
-    {
-        if (Avx2.IsSupported) return Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(source));
-        var values = Vector64.Load(source);
-        var (lower, upper) = Vector128.Widen(Vector128.WidenLower(Vector128.Create(values, values)));
-        return Vector256.ConvertToSingle(Vector256.Create(lower, upper));
     }
 }

@@ -11,6 +11,9 @@ readonly unsafe struct Lanes512(Vector512<float> value) : IFloatLanes<Lanes512>
 
     public static int Registers => 1;
 
+    /// <summary>All lanes.</summary>
+    public Vector512<float> Value => _value;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Broadcast(float value) => new(Vector512.Create(value));
 
@@ -26,15 +29,6 @@ readonly unsafe struct Lanes512(Vector512<float> value) : IFloatLanes<Lanes512>
         var pairs = Vector512.Load((int*)source);
         first = new(((pairs << 16 >> 3) & Vector512.Create(HalfBits.Mask)).AsSingle());
         second = new(((pairs >> 3) & Vector512.Create(HalfBits.Mask)).AsSingle());
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 LoadSByte(sbyte* source)
-    {
-        var bytes = Vector128.Load(source);
-        if (Avx512F.IsSupported) return new(Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(bytes)));
-        var (lower, upper) = Vector256.Widen(Vector256.Create(Vector128.WidenLower(bytes), Vector128.WidenUpper(bytes)));
-        return new(Vector512.ConvertToSingle(Vector512.Create(lower, upper)));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -78,6 +72,17 @@ readonly unsafe struct Lanes512(Vector512<float> value) : IFloatLanes<Lanes512>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 SwapPairs(Lanes512 value) =>
         new(Vector512.Shuffle(value._value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 SwapTwos(Lanes512 value) =>
+        new(Vector512.Shuffle(value._value, Vector512.Create(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 SwapFours(Lanes512 value) =>
+        new(Vector512.Shuffle(value._value, Vector512.Create(4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 SwapEights(Lanes512 value) => new(Vector512.Create(value._value.GetUpper(), value._value.GetLower()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Lanes512 value) => Lanes256.Sum(value._value.GetLower() + value._value.GetUpper());

@@ -20,7 +20,7 @@ public static unsafe class PickedRows
         }
     }
 
-    /// <summary>x[rows[i], D] += y[i, D] * factors[i]; no row stands there twice.</summary>
+    /// <summary>x[rows[i], D] += y[i, D] * factors[i], product and sum each rounded; no row stands there twice.</summary>
     /// <inheritdoc cref="Take"/>
     public static void Add(ComputeThreads threads, Span<float> x, int width, ReadOnlySpan<int> rows, ReadOnlySpan<float> factors, ReadOnlySpan<float> y)
     {

@@ -43,13 +43,6 @@ unsafe struct PlainLanes : IFloatLanes<PlainLanes>
         }
     }
 
-    public static PlainLanes LoadSByte(sbyte* source)
-    {
-        PlainLanes result = default;
-        for (var i = 0; i < Count; i++) result[i] = source[i];
-        return result;
-    }
-
     public static void Prefetch(void* source) { }
 
     public static void Store(PlainLanes value, float* destination)
@@ -108,11 +101,13 @@ unsafe struct PlainLanes : IFloatLanes<PlainLanes>
         return value;
     }
 
-    public static PlainLanes SwapPairs(PlainLanes value)
-    {
-        for (var i = 0; i < Count; i += 2) (value[i], value[i + 1]) = (value[i + 1], value[i]);
-        return value;
-    }
+    public static PlainLanes SwapPairs(PlainLanes value) => Swap(value, 1);
+
+    public static PlainLanes SwapTwos(PlainLanes value) => Swap(value, 2);
+
+    public static PlainLanes SwapFours(PlainLanes value) => Swap(value, 4);
+
+    public static PlainLanes SwapEights(PlainLanes value) => Swap(value, 8);
 
     public static float Sum(PlainLanes value)
     {
@@ -126,5 +121,13 @@ unsafe struct PlainLanes : IFloatLanes<PlainLanes>
         var max = value[0];
         for (var i = 1; i < Count; i++) max = value[i] > max ? value[i] : max;
         return max;
+    }
+
+    /// <summary>Lane i and lane i + distance change places, for each i whose bit of that weight is 0.</summary>
+    static PlainLanes Swap(PlainLanes value, int distance)
+    {
+        var swapped = value;
+        for (var i = 0; i < Count; i++) swapped[i] = value[i ^ distance];
+        return swapped;
     }
 }

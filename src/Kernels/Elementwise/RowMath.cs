@@ -13,7 +13,7 @@ abstract unsafe class RowMath
 
     public static RowMath For(KernelWidth width) => width switch
     {
-        KernelWidth.Avx512 => new RowMath<Lanes512>(),
+        KernelWidth.Avx512Vnni or KernelWidth.Avx512 => new RowMath<Lanes512>(),
         KernelWidth.AvxVnni or KernelWidth.Avx2 => new RowMath<Lanes256>(),
         KernelWidth.Vector128 => new RowMath<Lanes128>(),
         KernelWidth.Scalar => new RowMath<PlainLanes>(),
@@ -29,7 +29,7 @@ abstract unsafe class RowMath
     /// <summary>y = x * factor.</summary>
     public abstract void Scale(float* x, float factor, float* y, int length);
 
-    /// <summary>x += y * factor, rounded once.</summary>
+    /// <summary>x += y * factor, the product rounded for itself: it is the same number wherever it is added.</summary>
     public abstract void AddScaled(float* x, float* y, float factor, int length);
 
     /// <summary>gate = gate / (1 + e^-gate) * up.</summary>
@@ -98,7 +98,7 @@ sealed unsafe class RowMath<TLanes> : RowMath
     {
         var factors = TLanes.Broadcast(factor);
         for (var i = 0; i < length; i += Lanes)
-            Store(TLanes.MultiplyAdd(Load(y, i, length), factors, Load(x, i, length)), x, i, length);
+            Store(Load(x, i, length) + (Load(y, i, length) * factors), x, i, length);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

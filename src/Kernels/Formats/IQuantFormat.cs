@@ -33,6 +33,9 @@ unsafe interface IQuantFormat
     /// <summary>Integer scales of 16 columns enter the sums.</summary>
     static abstract bool ScalesHalves { get; }
 
+    /// <summary>How <see cref="Add"/> puts a block's sum into a total, if it is one of the ways that there is machine code for.</summary>
+    static virtual BlockTerm Term => BlockTerm.Other;
+
     /// <summary>Takes block <paramref name="block"/> (0 .. BlocksPerHeader - 1) out of the stored bytes of one header's blocks.</summary>
     static abstract StoredBlock Read(ReadOnlySpan<byte> stored, int block);
 
@@ -68,6 +71,31 @@ unsafe interface IQuantFormat
     /// <param name="upper">The second part of 8-bit codes, see <see cref="IBlockSums{V}.Split8Bits"/>.</param>
     static abstract V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
+}
+
+/// <summary>How a block's exact integer sum enters a total; a, q, d and m as in <see cref="Terms{TLanes, V}"/>.</summary>
+enum BlockTerm
+{
+    /// <summary>Another way than those below.</summary>
+    Other,
+
+    /// <summary>Codes of 8 bits that stand for (code - 128) d: fma(sum a, d, total), the offset within the sum.</summary>
+    Minus128,
+
+    /// <summary>Codes of 4 bits that stand for (code - 8) d: fma(fma(sum, a, -8 a sum(q)), d, total).</summary>
+    Minus8,
+
+    /// <summary>Codes of 5 bits that stand for (code - 16) d: fma(fma(sum, a, -16 a sum(q)), d, total).</summary>
+    Minus16,
+
+    /// <summary>Codes of at most 5 bits that stand for code d + m: fma(a sum(q), m, fma(sum a, d, total)).</summary>
+    WithMin,
+
+    /// <summary>Codes of 6 bits that stand for (code - 32) s d, with an integer s for each half of the block: fma(sum a, d, total), s within the sum.</summary>
+    Minus32Halves,
+
+    /// <summary>The same with codes of 7 bits that stand for (code - 64) s d.</summary>
+    Minus64Halves,
 }
 
 /// <summary>32 columns of one row as they are stored: unsigned codes and scales, nothing multiplied yet.</summary>

@@ -80,6 +80,8 @@ readonly unsafe struct Q3KFormat : IQuantFormat
 
     public static bool ScalesHalves => true;
 
+    public static BlockTerm Term => BlockTerm.Minus32Halves;
+
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
@@ -129,6 +131,8 @@ readonly unsafe struct Q4KFormat : IQuantFormat
 
     public static bool ScalesHalves => false;
 
+    public static BlockTerm Term => BlockTerm.WithMin;
+
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
@@ -175,6 +179,8 @@ readonly unsafe struct Q5KFormat : IQuantFormat
     public static bool HasScale => true;
 
     public static bool ScalesHalves => false;
+
+    public static BlockTerm Term => BlockTerm.WithMin;
 
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
@@ -224,6 +230,8 @@ readonly unsafe struct Q6KFormat : IQuantFormat
     public static bool HasScale => true;
 
     public static bool ScalesHalves => true;
+
+    public static BlockTerm Term => BlockTerm.Minus32Halves;
 
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);

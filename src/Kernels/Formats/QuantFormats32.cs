@@ -21,6 +21,8 @@ readonly unsafe struct Q4_0Format : IQuantFormat
 
     public static bool ScalesHalves => false;
 
+    public static BlockTerm Term => BlockTerm.Minus8;
+
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
@@ -63,6 +65,8 @@ readonly unsafe struct Q4_1Format : IQuantFormat
 
     public static bool ScalesHalves => false;
 
+    public static BlockTerm Term => BlockTerm.WithMin;
+
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
@@ -104,6 +108,8 @@ readonly unsafe struct Q5_0Format : IQuantFormat
     public static bool HasScale => true;
 
     public static bool ScalesHalves => false;
+
+    public static BlockTerm Term => BlockTerm.Minus16;
 
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
@@ -148,6 +154,8 @@ readonly unsafe struct Q5_1Format : IQuantFormat
 
     public static bool ScalesHalves => false;
 
+    public static BlockTerm Term => BlockTerm.WithMin;
+
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
@@ -191,6 +199,8 @@ readonly unsafe struct Q8_0Format : IQuantFormat
     public static bool HasScale => true;
 
     public static bool ScalesHalves => false;
+
+    public static BlockTerm Term => BlockTerm.Minus128;
 
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);

@@ -86,6 +86,8 @@ readonly unsafe struct IQ1MFormat : IGridFormat
 
     public static bool ScalesHalves => true;
 
+    public static BlockTerm Term => BlockTerm.Minus32Halves;
+
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {

@@ -22,6 +22,8 @@ readonly unsafe struct IQ2XXSFormat : IGridFormat
 
     public static bool ScalesHalves => false;
 
+    public static BlockTerm Term => BlockTerm.Minus128;
+
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block) =>
         new(Vector128.Create(BinaryPrimitives.ReadUInt64LittleEndian(stored[(2 + 8 * block)..]), 0).AsByte(), default, StoredBits.Half(stored, 0));
@@ -76,6 +78,8 @@ readonly unsafe struct IQ2XSFormat : IGridFormat
     public static int CodeBits => 2;
 
     public static bool ScalesHalves => true;
+
+    public static BlockTerm Term => BlockTerm.Minus64Halves;
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block) =>
@@ -140,6 +144,8 @@ readonly unsafe struct IQ2SFormat : IGridFormat
     public static int CodeBits => 2;
 
     public static bool ScalesHalves => true;
+
+    public static BlockTerm Term => BlockTerm.Minus64Halves;
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)

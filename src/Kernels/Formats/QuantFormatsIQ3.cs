@@ -58,6 +58,8 @@ readonly unsafe struct IQ3XXSFormat : IGridFormat
 
     public static bool ScalesHalves => false;
 
+    public static BlockTerm Term => BlockTerm.Minus128;
+
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {

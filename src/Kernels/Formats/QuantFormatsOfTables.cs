@@ -49,6 +49,8 @@ readonly unsafe struct IQ4NLFormat : IQuantFormat
 
     public static bool ScalesHalves => false;
 
+    public static BlockTerm Term => BlockTerm.Minus128;
+
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
@@ -92,6 +94,8 @@ readonly unsafe struct IQ4XSFormat : IQuantFormat
     public static int CodeBits => 4;
 
     public static bool ScalesHalves => false;
+
+    public static BlockTerm Term => BlockTerm.Minus128;
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)

@@ -32,7 +32,12 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
 
     static int HeaderColumns => TFormat.BlocksPerHeader * ActivationBlock.Columns;
 
-    static int HeaderAndBlocksBytes => HeaderBytes + TFormat.BlocksPerHeader * BlockBytes;
+    /// <summary>Bytes of a header and its blocks, of 16 rows.</summary>
+    public static int HeaderAndBlocksBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => HeaderBytes + TFormat.BlocksPerHeader * BlockBytes;
+    }
 
     public long GroupBytes(int columns) => (long)columns / HeaderColumns * HeaderAndBlocksBytes;
 

@@ -1,11 +1,13 @@
 using System.Buffers.Binary;
+using System.Numerics;
+using System.Runtime.InteropServices;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Formats;
 
 /// <summary>
 /// Stored tensor data to floats, exactly as the format page says (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and the block
-/// structures it refers to): plain loops, the truth that every fast kernel and every packed layout is tested against.
+/// structures it refers to): plain loops, but for types of floats, the truth that every fast kernel and every packed layout is tested against.
 /// </summary>
 public static class RowDecoder
 {
@@ -17,11 +19,14 @@ public static class RowDecoder
         if (needed != stored.Length)
             throw new ArgumentException($"{destination.Length} {type} elements are stored in {needed} bytes, not {stored.Length}", nameof(stored));
 
+        switch (type)
+        {
+            case TensorType.F32: FloatBlocks.DecodeF32(stored, destination); return;
+            case TensorType.F16: FloatBlocks.DecodeF16(stored, destination); return;
+            case TensorType.BF16: FloatBlocks.DecodeBF16(stored, destination); return;
+        }
         BlockDecoder decode = type switch
         {
-            TensorType.F32 => FloatBlocks.DecodeF32,
-            TensorType.F16 => FloatBlocks.DecodeF16,
-            TensorType.BF16 => FloatBlocks.DecodeBF16,
             TensorType.Q4_0 => Blocks32.DecodeQ4_0,
             TensorType.Q4_1 => Blocks32.DecodeQ4_1,
             TensorType.Q5_0 => Blocks32.DecodeQ5_0,
@@ -59,18 +64,53 @@ public static class RowDecoder
 /// <summary>One stored block to its elements.</summary>
 delegate void BlockDecoder(ReadOnlySpan<byte> stored, Span<float> destination);
 
-/// <summary>The float types, one element a block, little-endian.</summary>
+/// <summary>The float types, one element a block, little-endian; whole rows, vector by vector.</summary>
 static class FloatBlocks
 {
-    public static void DecodeF32(ReadOnlySpan<byte> stored, Span<float> destination) =>
-        destination[0] = BinaryPrimitives.ReadSingleLittleEndian(stored);
+    public static void DecodeF32(ReadOnlySpan<byte> stored, Span<float> destination) => MemoryMarshal.Cast<byte, float>(stored).CopyTo(destination);
 
-    public static void DecodeF16(ReadOnlySpan<byte> stored, Span<float> destination) => destination[0] = Half(stored, 0);
+    public static void DecodeF16(ReadOnlySpan<byte> stored, Span<float> destination)
+    {
+        var halves = MemoryMarshal.Cast<byte, ushort>(stored);
+        var i = 0;
+        for (; i + Vector<ushort>.Count <= halves.Length; i += Vector<ushort>.Count)
+        {
+            Vector.Widen(new Vector<ushort>(halves[i..]), out var lower, out var upper);
+            Half(lower).CopyTo(destination[i..]);
+            Half(upper).CopyTo(destination[(i + Vector<float>.Count)..]);
+        }
+        for (; i < halves.Length; i++) destination[i] = Half(stored, sizeof(ushort) * i);
+    }
 
     /// <summary>bfloat16 is the upper half of an f32.</summary>
-    public static void DecodeBF16(ReadOnlySpan<byte> stored, Span<float> destination) =>
-        destination[0] = BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(stored) << 16);
+    public static void DecodeBF16(ReadOnlySpan<byte> stored, Span<float> destination)
+    {
+        const int upperHalf = 16;
+        var bits = MemoryMarshal.Cast<byte, ushort>(stored);
+        var result = MemoryMarshal.Cast<float, uint>(destination);
+        var i = 0;
+        for (; i + Vector<ushort>.Count <= bits.Length; i += Vector<ushort>.Count)
+        {
+            Vector.Widen(new Vector<ushort>(bits[i..]), out var lower, out var upper);
+            (lower << upperHalf).CopyTo(result[i..]);
+            (upper << upperHalf).CopyTo(result[(i + Vector<uint>.Count)..]);
+        }
+        for (; i < bits.Length; i++) result[i] = (uint)bits[i] << upperHalf;
+    }
 
     /// <summary>The IEEE half that stands at <paramref name="offset"/>.</summary>
     public static float Half(ReadOnlySpan<byte> stored, int offset) => (float)BinaryPrimitives.ReadHalfLittleEndian(stored[offset..]);
+
+    /// <summary>
+    /// IEEE halves. Exponent and mantissa in the places of an f32 are the number times 2^-112, subnormal or not. Where all bits of the exponent are set, so
+    /// are an f32's.
+    /// </summary>
+    static Vector<float> Half(Vector<uint> bits)
+    {
+        const float scale = 5.192296858534828e33f;   // 2^112
+        var magnitude = bits & new Vector<uint>(0x7fff);
+        var number = Vector.AsVectorUInt32(Vector.AsVectorSingle(magnitude << 13) * scale);
+        var endless = Vector.GreaterThanOrEqual(magnitude, new Vector<uint>(0x7c00)) & new Vector<uint>(0x7f80_0000);
+        return Vector.AsVectorSingle(number | endless | ((bits & new Vector<uint>(0x8000)) << 16));
+    }
 }

@@ -39,6 +39,9 @@ readonly unsafe struct Avx512Lanes : IPairLanes<V>
     public static void Prefetch(void* source) => Sse.Prefetch0(source);
 
     [MethodImpl(AggressiveInlining)]
+    public static void PrefetchPage(void* source) => Sse.Prefetch1(source);
+
+    [MethodImpl(AggressiveInlining)]
     public static V And(V a, V b) => a & b;
 
     [MethodImpl(AggressiveInlining)]

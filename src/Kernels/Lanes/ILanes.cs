@@ -34,6 +34,9 @@ unsafe interface ILanes<V> where V : struct
 
     static abstract void Prefetch(void* source);
 
+    /// <summary>Asks for a line of a page that is far ahead, into the second cache: it is the page's address that is wanted.</summary>
+    static abstract void PrefetchPage(void* source);
+
     static abstract V And(V a, V b);
 
     static abstract V Or(V a, V b);

@@ -38,6 +38,10 @@ readonly unsafe struct ScalarLanes : IDotLanes<V>
     {
     }
 
+    public static void PrefetchPage(void* source)
+    {
+    }
+
     [MethodImpl(AggressiveInlining)]
     public static V And(V a, V b) => a & b;
 

@@ -47,6 +47,12 @@ readonly unsafe struct Vector128Lanes : IDotLanes<V>
     }
 
     [MethodImpl(AggressiveInlining)]
+    public static void PrefetchPage(void* source)
+    {
+        if (Sse.IsSupported) Sse.Prefetch1(source);
+    }
+
+    [MethodImpl(AggressiveInlining)]
     public static V And(V a, V b) => a & b;
 
     [MethodImpl(AggressiveInlining)]

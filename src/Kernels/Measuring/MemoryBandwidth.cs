@@ -3,6 +3,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using LlamaCluster.Kernels.Products;
 
 namespace LlamaCluster.Kernels.Measuring;
 
@@ -74,11 +75,13 @@ public sealed unsafe class MemoryBandwidth : IDisposable
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         static long SumLines(byte* line, int count)
         {
-            const int Ahead = 8192;
+            // As products ask for weights: lines that come soon, and pages long before.
+            const int Ahead = 8192, LinesPerPage = PagesAhead.PageBytes / 64;
             Vector<long> even = default, odd = default;
             for (; count > 0; count--, line += 64)
             {
                 if (Sse.IsSupported) Sse.Prefetch0(line + Ahead);
+                if (Sse.IsSupported && count % LinesPerPage == 0) Sse.Prefetch1(line + PagesAhead.Bytes);
                 for (var i = 0; i < 64; i += 2 * Vector<byte>.Count)
                 {
                     even += Unsafe.ReadUnaligned<Vector<long>>(line + i);

@@ -23,12 +23,14 @@ static unsafe class ActivationQuantizer
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Quantize(float* x, ActivationBlock* block, int count, int stride, float least = 0)
     {
-        var magnitude = Vector128.Create(BitConverter.SingleToInt32Bits(least) & int.MaxValue);
-        for (var i = 0; i < count * ActivationBlock.Columns; i += 4)
-            magnitude = Vector128.Max(magnitude, Vector128.Load(x + i).AsInt32() & Vector128.Create(int.MaxValue));
+        var magnitude = Vector512.Create(BitConverter.SingleToInt32Bits(least) & int.MaxValue);
+        for (var i = 0; i < count * ActivationBlock.Columns; i += 16)
+            magnitude = Vector512.Max(magnitude, Vector512.Load(x + i).AsInt32() & Vector512.Create(int.MaxValue));
 
         // As integers, magnitudes are in order and what is not finite is above all.
-        var largest = Math.Max(Math.Max(magnitude[0], magnitude[1]), Math.Max(magnitude[2], magnitude[3]));
+        var eight = Vector256.Max(magnitude.GetLower(), magnitude.GetUpper());
+        var four = Vector128.Max(eight.GetLower(), eight.GetUpper());
+        var largest = Math.Max(Math.Max(four[0], four[1]), Math.Max(four[2], four[3]));
         var max = BitConverter.Int32BitsToSingle(largest);
         for (var i = 0; i < count; i++, x += ActivationBlock.Columns, block += stride)
         {

@@ -24,6 +24,8 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, ILowRankProduct
     /// <summary>Of weights of few columns, which are read without a break: what memory gives in some hundred nanoseconds.</summary>
     const int FarPrefetchBytes = 8192;
 
+    static int ColumnsPerPage => PagesAhead.PageBytes / ColumnBytes;
+
     static int LaneBytes => TLanes.Count * sizeof(float);
 
     static int ColumnBytes => RowGroup.Rows * TFormat.Bytes;
@@ -142,6 +144,13 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, ILowRankProduct
         long offset = 0;
         for (var c = 0; c < task.Columns; c++, offset += ColumnBytes)
         {
+            if (c % ColumnsPerPage == 0)
+            {
+                PagesAhead.Fetch<TLanes, V>(w0 + offset);
+                PagesAhead.Fetch<TLanes, V>(w1 + offset);
+                PagesAhead.Fetch<TLanes, V>(w2 + offset);
+                PagesAhead.Fetch<TLanes, V>(w3 + offset);
+            }
             var x = TLanes.Spread(task.Floats + c);
             total0 = AddColumn(total0, w0 + offset, x);
             total1 = AddColumn(total1, w1 + offset, x);

@@ -89,76 +89,88 @@ unsafe struct ProjectJob : IComputeJob
     }
 }
 
-/// <summary>Rows of B, and the outputs that they are added to.</summary>
+/// <summary>Rows of an input that are projected with up to three matrices.</summary>
+/// <param name="Job">Without the rows, and without room for parts.</param>
+readonly record struct LowRankProjection(ProjectJob Job, ReadOnlyMemory<int> Rows, int FirstSlot, LowRankPair? First, LowRankPair? Second, LowRankPair? Third)
+{
+    public long Multiplications => (long)Rows.Length * Job.Columns * ((First?.Rank ?? 0) + (Second?.Rank ?? 0) + (Third?.Rank ?? 0));
+
+    public LowRankPair? this[int index] => index switch
+    {
+        0 => First,
+        1 => Second,
+        _ => Third,
+    };
+
+    public void KeepAlive()
+    {
+        GC.KeepAlive(First);
+        GC.KeepAlive(Second);
+        GC.KeepAlive(Third);
+    }
+}
+
+/// <summary>B times t, added to outputs, of rows with the same B; see <see cref="LowRankProduct"/>.</summary>
 unsafe struct AddTarget
 {
+    /// <summary>Row groups whose outputs are computed together: a thread's room for them is small.</summary>
+    const int BlockGroups = 8;
+
     /// <summary>Null: there is none.</summary>
     public IProduct? Product;
     public ILowRankProduct OfOneRow;
+
+    /// <summary>B, from the first output on that is added to.</summary>
     public byte* Weights;
     public long GroupBytes;
 
     /// <summary>R.</summary>
     public int Rank;
 
-    /// <summary>Outputs that are added to.</summary>
+    /// <summary>Numbers of a row of y.</summary>
     public int Count;
 
     /// <summary>t[rows, R]</summary>
     public float* Projected;
 
-    /// <summary>[tile, <see cref="Count"/>] room.</summary>
-    public float* Products;
-
-    /// <summary>Row 0 of y, at the first output that is added to.</summary>
+    /// <summary>y[B, <see cref="Count"/>]</summary>
     public float* Target;
 
-    /// <summary>Numbers of a row of y.</summary>
-    public int Width;
-}
-
-/// <summary>B times t, added to y, of a tile's rows; see <see cref="LowRankProduct"/>. Each thread takes its share of each target's outputs.</summary>
-unsafe struct AddJob : IComputeJob
-{
-    public int* Rows;
-    public int RowCount;
-
-    /// <summary>Rows of t before the tile's.</summary>
-    public int Before;
-    public AddTarget First, Second, Third;
-
-    public readonly void Run(int thread, int threads)
+    /// <summary>Adds to the outputs of the row groups <paramref name="first"/> .. <paramref name="end"/> of some rows.</summary>
+    public readonly void Run(ReadOnlySpan<int> rows, int first, int end)
     {
-        Run(First, thread, threads);
-        Run(Second, thread, threads);
-        Run(Third, thread, threads);
+        if (Product is null || first >= end) return;
+        for (var tile = 0; tile < rows.Length; tile += LowRankProduct.TileRows)
+        {
+            var its = rows[tile..Math.Min(rows.Length, tile + LowRankProduct.TileRows)];
+            var task = new ProductTask
+            {
+                Weights = Weights,
+                GroupBytes = GroupBytes,
+                Rows = Count,
+                Columns = Rank,
+                Batch = its.Length,
+                Floats = Projected + ((long)tile * Rank),
+            };
+            if (its.Length > 1)
+            {
+                for (var group = first; group < end; group += BlockGroups) AddBlock(task, its, group, Math.Min(end, group + BlockGroups));
+                continue;
+            }
+            task.Output = Target + ((long)its[0] * Count);
+            OfOneRow.AddFewColumns(task, first, end);
+        }
     }
 
-    readonly void Run(in AddTarget target, int thread, int threads)
+    readonly void AddBlock(ProductTask task, ReadOnlySpan<int> rows, int first, int end)
     {
-        if (target.Product is null) return;
-        var (first, end) = ComputeThreads.Share((target.Count + RowGroup.Rows - 1) / RowGroup.Rows, thread, threads);
-        if (first == end) return;
-        var task = new ProductTask
-        {
-            Weights = target.Weights,
-            GroupBytes = target.GroupBytes,
-            Rows = target.Count,
-            Columns = target.Rank,
-            Batch = RowCount,
-            Floats = target.Projected + ((long)Before * target.Rank),
-            Output = target.Products,
-        };
-        if (RowCount == 1)
-        {
-            task.Output = target.Target + ((long)Rows[0] * target.Width);
-            target.OfOneRow.AddFewColumns(task, first, end);
-            return;
-        }
-        target.Product.Run(task, first, end);
+        var products = stackalloc float[LowRankProduct.TileRows * BlockGroups * RowGroup.Rows];
         var column = first * RowGroup.Rows;
-        var columns = Math.Min(target.Count, end * RowGroup.Rows) - column;
-        for (var i = 0; i < RowCount; i++)
-            RowMath.Chosen.Add(target.Target + ((long)Rows[i] * target.Width) + column, target.Products + ((long)i * target.Count) + column, columns);
+        task.Weights += first * GroupBytes;
+        task.Rows = Math.Min(Count, end * RowGroup.Rows) - column;
+        task.Output = products;
+        Product!.Run(task, 0, end - first);
+        for (var i = 0; i < rows.Length; i++)
+            RowMath.Chosen.Add(Target + ((long)rows[i] * Count) + column, products + ((long)i * task.Rows), task.Rows);
     }
 }

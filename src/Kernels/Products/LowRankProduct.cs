@@ -4,13 +4,14 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
-/// Adds low-rank products to some rows of outputs: y[row, N] += B[N, R] t[row, R] with t = scale * A[R, C] x[row, C]. Up to three matrices of one
-/// input share the threads' meetings.
+/// Adds low-rank products to some rows of outputs: y[row, N] += B[N, R] t[row, R] with t = scale * A[R, C] x[row, C]. Whatever is projected for an input
+/// is added by the products of that input, which get this object (<see cref="MatMul"/>): a thread computes its share of t, then outputs of the product, to which it
+/// adds B t while it has them. So the threads meet no more often than without.
 /// <para>
 /// The columns of A are cut every <see cref="ChunkColumns"/>, so that threads can share a matrix of few rows. A chunk's part of t is the sum of
 /// chains of fused multiply-adds (<see cref="ILowRankProduct"/>), the chunks are added up in ascending order, and what is added to an output is one chain over R. So the bits of a
-/// row depend neither on other rows, nor on threads, nor on the vectors' width. Holds room for intermediate numbers; allocates nothing later. One user
-/// at a time.
+/// row depend neither on other rows, nor on threads, nor on the vectors' width. Holds room for intermediate numbers; allocates nothing once it has seen as
+/// many projections. One user at a time.
 /// </para>
 /// </summary>
 public sealed unsafe class LowRankProduct : IDisposable
@@ -22,51 +23,59 @@ public sealed unsafe class LowRankProduct : IDisposable
     public const int ChunkColumns = ILowRankProduct.Columns;
 
     /// <summary>Rows that go through a chunk, or through a thread's outputs, together.</summary>
-    const int TileRows = 16;
+    internal const int TileRows = 16;
 
     /// <summary>With fewer multiplications, waking the other threads takes longer than they save.</summary>
     const long ParallelMultiplications = 64 * 1024;
 
-    readonly int _maxRows, _maxRank, _maxChunks, _maxOutputs;
+    readonly int _maxRows, _maxRank, _maxChunks;
 
     /// <summary>[tile, pairs, chunks, R] parts of t.</summary>
     readonly NativeBuffer<float> _parts;
 
-    /// <summary>What is projected beside the next product: all of these have their parts in slots below <see cref="TileRows"/>.</summary>
-    readonly List<Projection> _beside = new(TileRows);
-
     /// <summary>[pairs, B, R] t of every row. Those of a call stand one behind the other from its first slot on.</summary>
     readonly NativeBuffer<float> _projected;
 
-    /// <summary>[pairs, tile, N] what is added to outputs.</summary>
-    readonly NativeBuffer<float> _products;
+    /// <summary>What has been projected for the present input, and what is projected beside the first product of it.</summary>
+    readonly List<LowRankProjection> _projections = [];
+
+    /// <summary>Those of them that are projected beside the first product: all of these have their parts in slots below <see cref="TileRows"/>.</summary>
+    readonly List<LowRankProjection> _beside = new(TileRows);
+
+    int _firstOutput;
+    int _arrived;   // threads that have done their shares of what is projected beside the product
+    volatile bool _isProjected;
 
     /// <param name="maxRows">The greatest B.</param>
     /// <param name="maxRank">The greatest R.</param>
     /// <param name="maxColumns">The greatest C.</param>
-    /// <param name="maxOutputs">The greatest N.</param>
-    public LowRankProduct(int maxRows, int maxRank, int maxColumns, int maxOutputs)
+    public LowRankProduct(int maxRows, int maxRank, int maxColumns)
     {
-        (_maxRows, _maxRank, _maxChunks, _maxOutputs) = (maxRows, maxRank, ChunksOf(maxColumns), maxOutputs);
+        (_maxRows, _maxRank, _maxChunks) = (maxRows, maxRank, ChunksOf(maxColumns));
         _parts = new NativeBuffer<float>((long)TileRows * MostPairs * _maxChunks * maxRank);
         _projected = new NativeBuffer<float>((long)MostPairs * maxRows * maxRank);
-        _products = new NativeBuffer<float>((long)MostPairs * TileRows * maxOutputs);
     }
 
-    public long Bytes => _parts.Bytes + _projected.Bytes + _products.Bytes;
-
-    /// <summary>The most outputs of one call.</summary>
-    public int MaxOutputs => _maxOutputs;
+    public long Bytes => _parts.Bytes + _projected.Bytes;
 
     /// <summary>The bytes of such an object, without making it.</summary>
-    public static long BytesOf(int maxRows, int maxRank, int maxColumns, int maxOutputs) => sizeof(float) * (long)MostPairs
-        * (((long)TileRows * ChunksOf(maxColumns) * maxRank) + ((long)maxRows * maxRank) + ((long)TileRows * maxOutputs));
+    public static long BytesOf(int maxRows, int maxRank, int maxColumns) =>
+        sizeof(float) * (long)MostPairs * (((long)TileRows * ChunksOf(maxColumns) * maxRank) + ((long)maxRows * maxRank));
+
+    /// <summary>Forgets what was projected: another input follows.</summary>
+    /// <param name="firstOutput">The row of the products' matrices that the first row of B belongs to.</param>
+    public void Begin(int firstOutput = 0)
+    {
+        _firstOutput = firstOutput;
+        _projections.Clear();
+        _beside.Clear();
+    }
 
     /// <summary>
-    /// t = scale * A x of some rows of x[B, C], kept for <see cref="Add"/>. Null stands for a matrix that has no pair. Few rows are projected beside the next
-    /// product of x, which must get this object (<see cref="MatMul"/>): the threads meet once for both.
+    /// t = scale * A x of some rows of x[B, C], for the products of x up to the next <see cref="Begin"/>. Null stands for a matrix that has no pair. Few rows are projected
+    /// beside the first of them.
     /// </summary>
-    /// <param name="rows">Rows of x. They must not change before that product.</param>
+    /// <param name="rows">Rows of x, and of the products. They must not change before the last of them.</param>
     /// <param name="firstSlot">Where the first one's t is kept; the others' follow. There are as many slots as rows at most.</param>
     /// <exception cref="ArgumentException">The shapes do not belong together, or are larger than there is room for.</exception>
     public void Project(
@@ -87,7 +96,8 @@ public sealed unsafe class LowRankProduct : IDisposable
             Second = PartOf(w1, columns),
             Third = PartOf(w2, columns),
         };
-        var projection = new Projection(job, rows, firstSlot, w0, w1, w2);
+        var projection = new LowRankProjection(job, rows, firstSlot, w0, w1, w2);
+        _projections.Add(projection);
         if (firstSlot + rows.Length <= TileRows)
         {
             _beside.Add(projection);
@@ -101,110 +111,116 @@ public sealed unsafe class LowRankProduct : IDisposable
                 job.Rows = row;
                 job.RowCount = part.Rows.Length;
                 job.Parts = _parts.Pointer;
-                Run(threads, ref job, part.Multiplications);
+                if (part.Multiplications < ParallelMultiplications) job.Run(0, 1);
+                else threads.Run(ref job);
                 AddUp(part, job, tile);
             }
         }
         projection.KeepAlive();
     }
 
-    /// <summary>Something is to be projected beside the next product.</summary>
-    internal bool HasWork => _beside.Count > 0;
+    /// <summary>y[row, D] += scale * B[D, R] a of some rows, where a is a row of A[V, R]: what a pair of an embedding adds. Forgets what was projected.</summary>
+    /// <param name="ids">Of each of the rows, its row of A.</param>
+    /// <param name="firstRow">The first of the rows of y, which follow each other.</param>
+    /// <exception cref="ArgumentException">The shapes do not belong together, or are larger than there is room for.</exception>
+    public void AddRows(LowRankPair w, ReadOnlySpan<int> ids, Span<float> y, int firstRow)
+    {
+        Begin();
+        if (w.A.Columns != w.B.Columns || w.Rank > _maxRank || w.B.Product is not ILowRankProduct)
+            throw new ArgumentException($"A[{w.A.Rows}, {w.A.Columns}] and B[{w.B.Rows}, {w.B.Columns}] of {w.B.Type} are no pair of floats of ranks to {_maxRank}", nameof(w));
+        Span<int> rows = stackalloc int[TileRows];
+        for (var tile = 0; tile < ids.Length; tile += TileRows)
+        {
+            var count = Math.Min(TileRows, ids.Length - tile);
+            for (var i = 0; i < count; i++)
+            {
+                rows[i] = firstRow + tile + i;
+                var t = new Span<float>(_projected.Pointer + ((long)i * w.Rank), w.Rank);
+                w.A.DecodeRow(ids[tile + i], t);
+                fixed (float* pointer = t) RowMath.Chosen.Scale(pointer, w.Scale, pointer, w.Rank);
+            }
+            CheckRows(rows[..count], 0, y.Length / w.B.Rows);
+            fixed (float* output = y) TargetOf(w, 0, 0, 0, w.B.Rows, output).Run(rows[..count], 0, GroupsOf(w.B.Rows));
+        }
+        GC.KeepAlive(w);
+    }
 
-    /// <summary>A thread's share of what is projected beside a product.</summary>
+    /// <summary>A product of the input begins, on so many threads.</summary>
+    /// <returns>This object, if something is to be added; else null.</returns>
+    internal LowRankProduct? BeginProduct()
+    {
+        (_arrived, _isProjected) = (0, _beside.Count == 0);
+        return _projections.Count == 0 ? null : this;
+    }
+
+    /// <summary>A thread's share of what is projected beside a product. The last thread that is done makes t of all shares.</summary>
     internal void RunBeside(int thread, int threads)
     {
-        foreach (var projection in _beside)
-            fixed (int* row = projection.Rows.Span)
-                JobOf(projection, row).Run(thread, threads);
+        if (_isProjected) return;
+        try
+        {
+            foreach (var projection in _beside)
+                fixed (int* row = projection.Rows.Span)
+                    JobOf(projection, row).Run(thread, threads);
+        }
+        finally
+        {
+            if (Interlocked.Increment(ref _arrived) == threads) CompleteBeside();   // also where one has failed: the others wait for it
+        }
     }
 
-    /// <summary>All threads have done their shares.</summary>
-    internal void CompleteBeside()
+    /// <summary>Waits until all threads have done their shares, which they begin with: hardly ever for long.</summary>
+    internal void AwaitProjected()
     {
-        foreach (var projection in _beside)
-        {
-            fixed (int* row = projection.Rows.Span) AddUp(projection, JobOf(projection, row), before: 0);
-            projection.KeepAlive();
-        }
+        var wait = default(SpinWait);
+        while (!_isProjected) wait.SpinOnce(sleep1Threshold: -1);
+    }
+
+    /// <summary>Adds to outputs that a thread has just computed.</summary>
+    /// <param name="index">Which of the matrices of the input.</param>
+    /// <param name="firstOutput">The product's first output, a row of its matrix; a multiple of 16.</param>
+    /// <param name="count">Outputs of the product.</param>
+    /// <param name="firstGroup">Row groups of the product that are added to, up to <paramref name="endGroup"/>.</param>
+    /// <param name="output">y[B, <paramref name="count"/>]</param>
+    internal void Add(int index, int firstOutput, int count, int firstGroup, int endGroup, float* output)
+    {
+        (firstGroup, endGroup) = (Math.Max(firstGroup, 0), Math.Min(endGroup, GroupsOf(count)));
+        if (firstGroup >= endGroup) return;
+        foreach (var projection in _projections)
+            if (projection[index] is { } w)
+                TargetOf(w, index, projection.FirstSlot, firstOutput - _firstOutput, count, output).Run(projection.Rows.Span, firstGroup, endGroup);
+    }
+
+    /// <summary>The product has run.</summary>
+    internal void EndProduct()
+    {
         _beside.Clear();
+        foreach (var projection in _projections) projection.KeepAlive();
     }
 
-    /// <summary>y0[row, N0] += B0 t0, and so on, of the rows that were projected to the slots from <paramref name="firstSlot"/> on.</summary>
-    /// <param name="rows">Rows of y, as many as were projected.</param>
-    /// <param name="y0">[B, N0]</param>
-    /// <exception cref="ArgumentException">The shapes do not belong together, or are larger than there is room for.</exception>
-    public void Add(
-        ComputeThreads threads, ReadOnlySpan<int> rows, int firstSlot, LowRankPair? w0, Span<float> y0, LowRankPair? w1 = null, Span<float> y1 = default,
-        LowRankPair? w2 = null, Span<float> y2 = default)
+    /// <summary>What is to be added fits a product of the input.</summary>
+    /// <exception cref="ArgumentException">A matrix has other outputs.</exception>
+    internal void Check(int index, int firstOutput, int count, int rows)
     {
-        if (HasWork) throw new InvalidOperationException("what is to be added is not projected yet");
-        fixed (float* output0 = y0, output1 = y1, output2 = y2)
+        foreach (var projection in _projections)
         {
-            var job = new AddJob
-            {
-                First = TargetOf(w0, 0, firstSlot, 0, OutputsOf(w0), output0, y0.Length, OutputsOf(w0), rows),
-                Second = TargetOf(w1, 1, firstSlot, 0, OutputsOf(w1), output1, y1.Length, OutputsOf(w1), rows),
-                Third = TargetOf(w2, 2, firstSlot, 0, OutputsOf(w2), output2, y2.Length, OutputsOf(w2), rows),
-            };
-            Run(threads, ref job, rows, (RankOf(w0) * (long)OutputsOf(w0)) + (RankOf(w1) * (long)OutputsOf(w1)) + (RankOf(w2) * (long)OutputsOf(w2)));
+            if (projection[index] is not { } w) continue;
+            var first = firstOutput - _firstOutput;
+            if (first % RowGroup.Rows != 0 || first < 0 || count < 1 || count > w.B.Rows - first)
+                throw new ArgumentOutOfRangeException(nameof(count), count, $"{count} outputs from {first} are not within {w.B.Rows}");
+            CheckRows(projection.Rows.Span, projection.FirstSlot, rows);
         }
-        KeepAlive(w0, w1, w2);
-    }
-
-    /// <summary>Some outputs of what was projected as the first matrix: y[row, i] += B[first + i, R] t for i of 0 .. count.</summary>
-    /// <param name="first">A multiple of 16.</param>
-    /// <param name="y">[B, width], from the first output on that is added to.</param>
-    /// <param name="width">Numbers of a row of y.</param>
-    /// <inheritdoc cref="Add"/>
-    public void AddPart(ComputeThreads threads, ReadOnlySpan<int> rows, int firstSlot, LowRankPair w, int first, int count, Span<float> y, int width)
-    {
-        if (HasWork) throw new InvalidOperationException("what is to be added is not projected yet");
-        if (first % RowGroup.Rows != 0) throw new ArgumentOutOfRangeException(nameof(first), first, $"no group of {RowGroup.Rows} rows starts there");
-        fixed (float* output = y)
-        {
-            var job = new AddJob { First = TargetOf(w, 0, firstSlot, first, count, output, y.Length, width, rows) };
-            Run(threads, ref job, rows, (long)w.Rank * count);
-        }
-        KeepAlive(w, null, null);
     }
 
     public void Dispose()
     {
         _parts.Dispose();
         _projected.Dispose();
-        _products.Dispose();
     }
 
     static int ChunksOf(int columns) => (columns + ChunkColumns - 1) / ChunkColumns;
 
-    static int RankOf(LowRankPair? w) => w?.Rank ?? 0;
-
-    static int OutputsOf(LowRankPair? w) => w?.B.Rows ?? 0;
-
-    static void KeepAlive(LowRankPair? w0, LowRankPair? w1, LowRankPair? w2)
-    {
-        GC.KeepAlive(w0);
-        GC.KeepAlive(w1);
-        GC.KeepAlive(w2);
-    }
-
-    static void Run<TJob>(ComputeThreads threads, ref TJob job, long multiplications) where TJob : struct, IComputeJob
-    {
-        if (multiplications < ParallelMultiplications) job.Run(0, 1);
-        else threads.Run(ref job);
-    }
-
-    static void Run(ComputeThreads threads, ref AddJob job, ReadOnlySpan<int> rows, long multiplicationsOfRow)
-    {
-        fixed (int* row = rows)
-            for (var tile = 0; tile < rows.Length; tile += TileRows)
-            {
-                job.Rows = row + tile;
-                (job.RowCount, job.Before) = (Math.Min(TileRows, rows.Length - tile), tile);
-                Run(threads, ref job, job.RowCount * multiplicationsOfRow);
-            }
-    }
+    static int GroupsOf(int outputs) => (int)(((long)outputs + RowGroup.Rows - 1) / RowGroup.Rows);
 
     void CheckRows(ReadOnlySpan<int> rows, int firstSlot, int all)
     {
@@ -216,7 +232,7 @@ public sealed unsafe class LowRankProduct : IDisposable
     ProjectPart PartOf(LowRankPair? w, int columns)
     {
         if (w is null) return default;
-        if (w.A.Columns != columns || w.Rank > _maxRank || w.B.Columns != w.Rank)
+        if (w.A.Columns != columns || w.A.Rows != w.Rank || w.Rank > _maxRank)
             throw new ArgumentException($"A[{w.A.Rows}, {w.A.Columns}] and B[{w.B.Rows}, {w.B.Columns}] do not fit rows of {columns} and ranks to {_maxRank}", nameof(w));
         if (w.A.Product is not ILowRankProduct product || w.B.Product is not ILowRankProduct)
             throw new ArgumentException($"A is {w.A.Type} and B is {w.B.Type}; both must be floats", nameof(w));
@@ -224,32 +240,23 @@ public sealed unsafe class LowRankProduct : IDisposable
     }
 
     /// <param name="index">Which of the matrices that were projected together.</param>
-    /// <param name="output">Row 0 of y, at the first output that is added to.</param>
-    /// <param name="numbers">From there to y's end.</param>
-    AddTarget TargetOf(LowRankPair? w, int index, int firstSlot, int first, int count, float* output, int numbers, int width, ReadOnlySpan<int> rows)
+    /// <param name="first">The row of B that the first output belongs to.</param>
+    /// <param name="output">y[B, <paramref name="count"/>]</param>
+    AddTarget TargetOf(LowRankPair w, int index, int firstSlot, int first, int count, float* output) => new()
     {
-        if (w is null) return default;
-        if (first < 0 || count < 1 || count > w.B.Rows - first || count > _maxOutputs || count > width)
-            throw new ArgumentOutOfRangeException(nameof(count), count, $"{count} outputs from {first} are not within {w.B.Rows}, or more than {_maxOutputs}");
-        CheckRows(rows, firstSlot, (numbers - count) / width + 1);
-        return new AddTarget
-        {
-            Product = w.B.Product,
-            OfOneRow = (ILowRankProduct)w.B.Product,
-            Weights = w.B.Pointer + (first / RowGroup.Rows * w.B.GroupBytes),
-            GroupBytes = w.B.GroupBytes,
-            Rank = w.Rank,
-            Count = count,
-            Projected = ProjectedOf(index, firstSlot),
-            Products = _products.Pointer + ((long)index * TileRows * _maxOutputs),
-            Target = output,
-            Width = width,
-        };
-    }
+        Product = w.B.Product,
+        OfOneRow = (ILowRankProduct)w.B.Product,
+        Weights = w.B.Pointer + (first / RowGroup.Rows * w.B.GroupBytes),
+        GroupBytes = w.B.GroupBytes,
+        Rank = w.Rank,
+        Count = count,
+        Projected = ProjectedOf(index, firstSlot),
+        Target = output,
+    };
 
     float* ProjectedOf(int index, int firstSlot) => _projected.Pointer + ((((long)index * _maxRows) + firstSlot) * _maxRank);
 
-    ProjectJob JobOf(in Projection projection, int* rows)
+    ProjectJob JobOf(in LowRankProjection projection, int* rows)
     {
         var job = projection.Job;
         job.Rows = rows;
@@ -258,13 +265,18 @@ public sealed unsafe class LowRankProduct : IDisposable
         return job;
     }
 
+    void CompleteBeside()
+    {
+        foreach (var projection in _beside)
+            fixed (int* row = projection.Rows.Span) AddUp(projection, JobOf(projection, row), before: 0);
+        _isProjected = true;
+    }
+
     /// <summary>t of rows, from their parts. Each row's t stands right behind the one before, as products take them.</summary>
     /// <param name="before">Rows of the projection before these.</param>
-    void AddUp(in Projection projection, in ProjectJob job, int before)
+    void AddUp(in LowRankProjection projection, in ProjectJob job, int before)
     {
-        AddUp(projection.First, job, 0, ProjectedOf(0, projection.FirstSlot), before);
-        AddUp(projection.Second, job, 1, ProjectedOf(1, projection.FirstSlot), before);
-        AddUp(projection.Third, job, 2, ProjectedOf(2, projection.FirstSlot), before);
+        for (var index = 0; index < MostPairs; index++) AddUp(projection[index], job, index, ProjectedOf(index, projection.FirstSlot), before);
     }
 
     static void AddUp(LowRankPair? w, in ProjectJob job, int index, float* projected, int before)
@@ -276,14 +288,5 @@ public sealed unsafe class LowRankProduct : IDisposable
             for (var chunk = 1; chunk < job.Chunks; chunk++) RowMath.Chosen.Add(sum, job.PartsOf(i, index, chunk), w.Rank);
             RowMath.Chosen.Scale(sum, w.Scale, projected + ((long)(before + i) * w.Rank), w.Rank);
         }
-    }
-
-    /// <summary>Rows of an input that are projected with up to three matrices.</summary>
-    /// <param name="Job">Without the rows, and without room for parts.</param>
-    readonly record struct Projection(ProjectJob Job, ReadOnlyMemory<int> Rows, int FirstSlot, LowRankPair? First, LowRankPair? Second, LowRankPair? Third)
-    {
-        public long Multiplications => (long)Rows.Length * Job.Columns * (RankOf(First) + RankOf(Second) + RankOf(Third));
-
-        public void KeepAlive() => LowRankProduct.KeepAlive(First, Second, Third);
     }
 }

@@ -20,7 +20,7 @@ public static unsafe class MatMul
     /// <summary>The product with some rows of w: y[B, count] = x[B, C] . w[first .. first + count, C]^T. The same bits as within the whole product.</summary>
     /// <param name="firstRow">A multiple of <see cref="RowGroup.Rows"/>.</param>
     /// <exception cref="ArgumentException">The rows are not such, or the shapes do not belong together.</exception>
-    /// <param name="beside">What the threads project beside it; null: nothing.</param>
+    /// <param name="beside">What the threads add to it, projected from the same input; null: nothing.</param>
     public static void Multiply(
         ComputeThreads threads, PackedMatrix w, int firstRow, int rowCount, MatMulInput x, Span<float> y, LowRankProduct? beside = null)
     {
@@ -35,7 +35,7 @@ public static unsafe class MatMul
     }
 
     /// <summary>Two products of one input, for which the threads meet once.</summary>
-    /// <param name="beside">What the threads project beside them; null: nothing.</param>
+    /// <param name="beside">What the threads add to them, projected from the same input; null: nothing.</param>
     public static void Multiply(
         ComputeThreads threads, MatMulInput x, PackedMatrix w0, Span<float> y0, PackedMatrix w1, Span<float> y1, LowRankProduct? beside = null)
     {
@@ -51,7 +51,7 @@ public static unsafe class MatMul
     }
 
     /// <summary>Three products of one input, for which the threads meet once.</summary>
-    /// <param name="beside">What the threads project beside them; null: nothing.</param>
+    /// <param name="beside">What the threads add to them, projected from the same input; null: nothing.</param>
     public static void Multiply(
         ComputeThreads threads, MatMulInput x, PackedMatrix w0, Span<float> y0, PackedMatrix w1, Span<float> y1, PackedMatrix w2, Span<float> y2,
         LowRankProduct? beside = null)
@@ -102,17 +102,18 @@ public static unsafe class MatMul
             Blocks = product.BlocksPerScale > 0 ? x.Blocks(threads, product.BlocksPerScale) : null,
             Output = output,
         };
-        return new JobPart { Product = product, Task = task, Groups = (int)(((long)rowCount + RowGroup.Rows - 1) / RowGroup.Rows) };
+        return new JobPart { Product = product, Task = task, Groups = (int)(((long)rowCount + RowGroup.Rows - 1) / RowGroup.Rows), FirstRow = firstRow };
     }
 
     static void Run(ComputeThreads threads, PackedMatrix? next, MultiplyJob job, long multiplications, LowRankProduct? beside = null)
     {
-        job.Beside = beside is { HasWork: true } ? beside : null;
+        job.Beside = beside?.BeginProduct();
+        if (job.Beside is not null) job.Check();
         for (var thread = 1; thread < threads.Count; thread++)
             threads.WillRead(thread, next is null ? null : next.Pointer + MultiplyJob.OwnRange(next.Groups, thread, threads.Count).First * next.GroupBytes);
         if (multiplications < ParallelMultiplications) job.Run(0, 1);
         else threads.Run(ref job);
-        job.Beside?.CompleteBeside();
+        job.Beside?.EndProduct();
     }
 
     struct JobPart
@@ -121,11 +122,22 @@ public static unsafe class MatMul
         public ProductTask Task;
         public int Groups;
 
+        /// <summary>The matrix's row that the product begins with.</summary>
+        public int FirstRow;
+
         /// <summary>Computes those of the groups <paramref name="first"/> .. <paramref name="end"/> that this part has, counted from its own first one.</summary>
-        public readonly void Run(int first, int end)
+        /// <param name="index">Which of the parts it is, for what is added.</param>
+        public readonly void Run(int index, int first, int end, LowRankProduct? beside)
         {
             (first, end) = (Math.Max(first, 0), Math.Min(end, Groups));
-            if (first < end) Product!.Run(Task, first, end);
+            if (first >= end) return;
+            Product!.Run(Task, first, end);
+            beside?.Add(index, FirstRow, Task.Rows, first, end, Task.Output);
+        }
+
+        public readonly void Check(int index, LowRankProduct beside)
+        {
+            if (Groups > 0) beside.Check(index, FirstRow, Task.Rows, Task.Batch);
         }
     }
 
@@ -141,9 +153,17 @@ public static unsafe class MatMul
 
         public JobPart First, Second, Third;
 
-        /// <summary>What is projected beside the products, by each thread its share; null: nothing.</summary>
+        /// <summary>What is added to the products, and projected before them, by each thread its share; null: nothing.</summary>
         public LowRankProduct? Beside;
         int _taken;
+
+        /// <exception cref="ArgumentException">What is to be added does not fit the products.</exception>
+        public readonly void Check()
+        {
+            First.Check(0, Beside!);
+            Second.Check(1, Beside!);
+            Third.Check(2, Beside!);
+        }
 
         /// <summary>The range that a thread begins with.</summary>
         public static (int First, int End) OwnRange(int groups, int thread, int threads) => ComputeThreads.Share(groups / 2, thread, threads);
@@ -151,14 +171,16 @@ public static unsafe class MatMul
         public void Run(int thread, int threads)
         {
             var (own, ownEnd) = OwnRange(First.Groups, thread, threads);
-            First.Run(own, ownEnd);
             Beside?.RunBeside(thread, threads);
+            First.Run(0, own, ownEnd, beside: null);
+            Beside?.AwaitProjected();   // the own range took far longer than threads are apart
+            if (own < ownEnd) Beside?.Add(0, First.FirstRow, First.Task.Rows, own, ownEnd, First.Task.Output);
             var (second, third) = (First.Groups, First.Groups + Second.Groups);
             while (TryTake(threads, out var first, out var end))
             {
-                First.Run(first, end);
-                Second.Run(first - second, end - second);
-                Third.Run(first - third, end - third);
+                First.Run(0, first, end, Beside);
+                Second.Run(1, first - second, end - second, Beside);
+                Third.Run(2, first - third, end - third, Beside);
             }
         }
 

@@ -188,11 +188,12 @@ public sealed unsafe class MatMulInput : IDisposable
             {
                 var rows = Math.Min(ProductTask.TileRows, Rows - tile);
                 var blocks = Blocks + (long)tile * BlocksPerRow;
-                for (var row = 0; row < rows; row++)
+                // Rows within columns: the blocks of a row lie where they would drive each other out of the first cache.
+                for (var b = first * BlocksPerScale; b < end * BlocksPerScale; b += BlocksPerScale)
                 {
-                    var x = Floats + (long)(tile + row) * BlocksPerRow * ActivationBlock.Columns;
-                    for (var b = first * BlocksPerScale; b < end * BlocksPerScale; b += BlocksPerScale)
-                        ActivationQuantizer.Quantize(x + b * ActivationBlock.Columns, blocks + (long)b * rows + row, BlocksPerScale, rows, Least(tile + row, b));
+                    var x = Floats + ((long)tile * BlocksPerRow + b) * ActivationBlock.Columns;
+                    for (var row = 0; row < rows; row++, x += (long)BlocksPerRow * ActivationBlock.Columns)
+                        ActivationQuantizer.Quantize(x, blocks + (long)b * rows + row, BlocksPerScale, rows, Least(tile + row, b));
                 }
             }
         }

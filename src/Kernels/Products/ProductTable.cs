@@ -57,10 +57,11 @@ unsafe struct ProductTask
     {
         var column = group * RowGroup.Rows;
         var count = Math.Min(RowGroup.Rows, Rows - column);
-        for (var t = 0; t < rows; t++)
+        var output = Output + (long)firstRow * Rows + column;
+        for (var end = totals + rows * RowGroup.Rows; totals < end; totals += RowGroup.Rows, output += Rows)
         {
-            var row = new Span<float>(totals + t * RowGroup.Rows, count);
-            row.CopyTo(new Span<float>(Output + (long)(firstRow + t) * Rows + column, count));
+            if (count == RowGroup.Rows) Unsafe.CopyBlockUnaligned(output, totals, RowGroup.Rows * sizeof(float));
+            else new Span<float>(totals, count).CopyTo(new Span<float>(output, count));
         }
     }
 }
@@ -86,38 +87,39 @@ static class ProductTable
         TensorType.F32 => Float<F32Format>(width),
         TensorType.F16 => Float<F16Format>(width),
         TensorType.BF16 => Float<BF16Format>(width),
-        TensorType.Q4_0 => Quant<Q4_0Format>(width),
-        TensorType.Q4_1 => Quant<Q4_1Format>(width),
-        TensorType.Q5_0 => Quant<Q5_0Format>(width),
-        TensorType.Q5_1 => Quant<Q5_1Format>(width),
-        TensorType.Q8_0 => Quant<Q8_0Format>(width),
-        TensorType.Q2_K => Quant<Q2KFormat>(width),
-        TensorType.Q3_K => Quant<Q3KFormat>(width),
-        TensorType.Q4_K => Quant<Q4KFormat>(width),
-        TensorType.Q5_K => Quant<Q5KFormat>(width),
-        TensorType.Q6_K => Quant<Q6KFormat>(width),
-        TensorType.IQ4_NL => Quant<IQ4NLFormat>(width),
-        TensorType.IQ4_XS => Quant<IQ4XSFormat>(width),
-        TensorType.IQ3_S => Grid<IQ3SFormat>(width),
-        TensorType.IQ3_XXS => Grid<IQ3XXSFormat>(width),
-        TensorType.IQ2_S => Grid<IQ2SFormat>(width),
-        TensorType.IQ2_XS => Grid<IQ2XSFormat>(width),
-        TensorType.IQ2_XXS => Grid<IQ2XXSFormat>(width),
-        TensorType.IQ1_S => Grid<IQ1SFormat>(width),
-        TensorType.IQ1_M => Grid<IQ1MFormat>(width),
-        TensorType.TQ1_0 => Quant<TQ1_0Format>(width),
-        TensorType.TQ2_0 => Quant<TQ2_0Format>(width),
-        TensorType.MXFP4 => Quant<MXFP4Format>(width),
-        TensorType.NVFP4 => Quant<NVFP4Format>(width),
-        TensorType.Q1_0 => Quant<Q1_0Format>(width),
-        TensorType.Q2_0 => Quant<Q2_0Format>(width),
+        TensorType.Q4_0 => Quant<Q4_0Format>(type, width),
+        TensorType.Q4_1 => Quant<Q4_1Format>(type, width),
+        TensorType.Q5_0 => Quant<Q5_0Format>(type, width),
+        TensorType.Q5_1 => Quant<Q5_1Format>(type, width),
+        TensorType.Q8_0 => Quant<Q8_0Format>(type, width),
+        TensorType.Q2_K => Quant<Q2KFormat>(type, width),
+        TensorType.Q3_K => Quant<Q3KFormat>(type, width),
+        TensorType.Q4_K => Quant<Q4KFormat>(type, width),
+        TensorType.Q5_K => Quant<Q5KFormat>(type, width),
+        TensorType.Q6_K => Quant<Q6KFormat>(type, width),
+        TensorType.IQ4_NL => Quant<IQ4NLFormat>(type, width),
+        TensorType.IQ4_XS => Quant<IQ4XSFormat>(type, width),
+        TensorType.IQ3_S => Grid<IQ3SFormat>(type, width),
+        TensorType.IQ3_XXS => Grid<IQ3XXSFormat>(type, width),
+        TensorType.IQ2_S => Grid<IQ2SFormat>(type, width),
+        TensorType.IQ2_XS => Grid<IQ2XSFormat>(type, width),
+        TensorType.IQ2_XXS => Grid<IQ2XXSFormat>(type, width),
+        TensorType.IQ1_S => Grid<IQ1SFormat>(type, width),
+        TensorType.IQ1_M => Grid<IQ1MFormat>(type, width),
+        TensorType.TQ1_0 => Quant<TQ1_0Format>(type, width),
+        TensorType.TQ2_0 => Quant<TQ2_0Format>(type, width),
+        TensorType.MXFP4 => Quant<MXFP4Format>(type, width),
+        TensorType.NVFP4 => Quant<NVFP4Format>(type, width),
+        TensorType.Q1_0 => Quant<Q1_0Format>(type, width),
+        TensorType.Q2_0 => Quant<Q2_0Format>(type, width),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not a tensor type"),
     };
 
     /// <summary>Scaled sums of 16 columns cost VNNI a 32-bit product each; there pairs are faster even with VNNI at hand.</summary>
-    static IProduct Quant<TFormat>(KernelWidth width) where TFormat : IQuantFormat => width switch
+    static IProduct Quant<TFormat>(TensorType type, KernelWidth width) where TFormat : IQuantFormat => width switch
     {
-        KernelWidth.Avx512 => new QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, Vector512<byte>>, Vector512<byte>>(),
+        KernelWidth.Avx512Vnni when TFormat.Term != BlockTerm.Other => new DotProduct<TFormat>(type),
+        KernelWidth.Avx512Vnni or KernelWidth.Avx512 => new QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, Vector512<byte>>, Vector512<byte>>(),
         KernelWidth.AvxVnni when !TFormat.ScalesHalves =>
             new QuantProduct<TFormat, Avx2Lanes, DotSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.AvxVnni or KernelWidth.Avx2 => new QuantProduct<TFormat, Avx2Lanes, PairSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
@@ -126,16 +128,16 @@ static class ProductTable
     };
 
     /// <summary>Tables are made before the product is compiled, so that their addresses are constants to it.</summary>
-    static IProduct Grid<TFormat>(KernelWidth width) where TFormat : IQuantFormat
+    static IProduct Grid<TFormat>(TensorType type, KernelWidth width) where TFormat : IQuantFormat
     {
         RuntimeHelpers.RunClassConstructor(typeof(GridTables).TypeHandle);
         RuntimeHelpers.RunClassConstructor(typeof(GridLanes512).TypeHandle);
-        return Quant<TFormat>(width);
+        return Quant<TFormat>(type, width);
     }
 
     static IProduct Float<TFormat>(KernelWidth width) where TFormat : IFloatFormat => width switch
     {
-        KernelWidth.Avx512 => new FloatProduct<TFormat, Avx512Lanes, Vector512<byte>>(),
+        KernelWidth.Avx512Vnni or KernelWidth.Avx512 => new FloatProduct<TFormat, Avx512Lanes, Vector512<byte>>(),
         KernelWidth.AvxVnni or KernelWidth.Avx2 => new FloatProduct<TFormat, Avx2Lanes, Vector256<byte>>(),
         KernelWidth.Vector128 => new FloatProduct<TFormat, Vector128Lanes, Vector128<byte>>(),
         _ => new FloatProduct<TFormat, ScalarLanes, uint>(),

@@ -17,11 +17,6 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     where TSums : IBlockSums<V>
     where V : struct
 {
-    /// <summary>
-    /// How far ahead weights are asked for. The processor's own prefetching stops at each page and lags where rows of activations come between.
-    /// </summary>
-    const int PrefetchBytes = 8192;
-
     /// <summary>Activations are scaled by 32 columns, or by 256 where as many of the weights share a scale, as llama.cpp does.</summary>
     public int BlocksPerScale => TFormat.BlocksPerHeader == 8 ? 8 : 1;
 
@@ -53,7 +48,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
         {
             for (var lane = 0; lane < RowGroup.Rows; lane += TLanes.Count)
                 AddBlocks(weights, lane, x, rows, totals + lane);
-            weights += QuantLayout<TFormat>.HeaderBytes + TFormat.BlocksPerHeader * QuantLayout<TFormat>.BlockBytes;
+            weights += QuantLayout<TFormat>.HeaderAndBlocksBytes;
             x += TFormat.BlocksPerHeader * rows;
         }
     }
@@ -67,7 +62,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
         var block = header + QuantLayout<TFormat>.HeaderBytes;
         for (var b = 0; b < TFormat.BlocksPerHeader; b++)
         {
-            if (lane == 0) Prefetch(block + PrefetchBytes);
+            if (lane == 0) WeightsAhead<TFormat, TLanes, V>.Fetch(block);
             byte* small = block + lane, planes = block + QuantLayout<TFormat>.SmallBytes + lane * sizeof(uint);
             var scales = TFormat.Scales<TLanes, TSums, V>(scale, min, small, planes);
             var codes = TFormat.Load<TLanes, TSums, V>(small, planes, out var upper);
@@ -77,13 +72,5 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
                 TLanes.Store(TFormat.Add<TLanes, TSums, V>(TLanes.Load(total), codes, upper, scales, x), total);
             block += QuantLayout<TFormat>.BlockBytes;
         }
-    }
-
-    /// <summary>A block, and the header that follows it where each block has one.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Prefetch(byte* block)
-    {
-        var bytes = QuantLayout<TFormat>.BlockBytes + (TFormat.BlocksPerHeader == 1 ? QuantLayout<TFormat>.HeaderBytes : 0);
-        for (var i = 0; i < bytes; i += 64) TLanes.Prefetch(block + i);
     }
 }

@@ -1,4 +1,60 @@
+using System.Collections;
+
 namespace LlamaCluster.Model.Config;
+
+/// <summary>
+/// Sizes of one layer of a model whose layers differ, as a search over architectures leaves them (https://arxiv.org/abs/2411.19146, Nemotron).
+/// </summary>
+/// <param name="HeadCount">H; 0: the layer has nothing in attention's place.</param>
+/// <param name="KvHeadCount">G, of which H is a multiple; 0: where there are heads, one matrix [D, D] is in attention's place, and keeps no KV.</param>
+/// <param name="FfnSize">F; 0: the layer has no feed-forward.</param>
+public readonly record struct LayerSizes(int HeadCount, int KvHeadCount, int FfnSize)
+{
+    public bool HasAttention => KvHeadCount > 0;
+
+    /// <summary>A matrix is in attention's place: x + O norm(x).</summary>
+    public bool IsLinear => HeadCount > 0 && KvHeadCount == 0;
+
+    public bool HasFeedForward => FfnSize > 0;
+
+    /// <summary>Query heads that share a KV head; 0 without attention.</summary>
+    public int Group => HasAttention ? HeadCount / KvHeadCount : 0;
+
+    internal string? Problem =>
+        HeadCount < 0 || KvHeadCount < 0 || FfnSize < 0 ? $"{this} are negative"
+        : KvHeadCount > 0 && (HeadCount == 0 || HeadCount % KvHeadCount != 0) ? $"head count {HeadCount} is not a multiple of KV head count {KvHeadCount}"
+        : null;
+
+    public override string ToString() => $"{HeadCount} heads, {KvHeadCount} KV heads and feed-forward {FfnSize}";
+}
+
+/// <summary>[L] sizes of layers that differ. Immutable, and equal by content.</summary>
+public sealed class SizesOfLayers(IEnumerable<LayerSizes> layers) : IReadOnlyList<LayerSizes>, IEquatable<SizesOfLayers>
+{
+    readonly LayerSizes[] _layers = [.. layers];
+
+    public int Count => _layers.Length;
+
+    public LayerSizes this[int layer] => _layers[layer];
+
+    /// <summary>Of each size the greatest; with no layer, zeros.</summary>
+    public LayerSizes Greatest => _layers.Aggregate(
+        default(LayerSizes),
+        (most, layer) => new(Math.Max(most.HeadCount, layer.HeadCount), Math.Max(most.KvHeadCount, layer.KvHeadCount), Math.Max(most.FfnSize, layer.FfnSize)));
+
+    /// <summary>Null if all layers have the same sizes.</summary>
+    public SizesOfLayers? UnlessAlike() => _layers.Distinct().Count() > 1 ? this : null;
+
+    public bool Equals(SizesOfLayers? other) => other is not null && _layers.AsSpan().SequenceEqual(other._layers);
+
+    public override bool Equals(object? obj) => Equals(obj as SizesOfLayers);
+
+    public override int GetHashCode() => HashCode.Combine(Count, Greatest);
+
+    public IEnumerator<LayerSizes> GetEnumerator() => ((IEnumerable<LayerSizes>)_layers).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+}
 
 /// <summary>
 /// Layers in which a token goes through a few of many feed-forwards, which a router chooses (https://arxiv.org/abs/2401.04088). D hidden, N experts,

@@ -11,7 +11,7 @@ public sealed record LlamaConfig
     /// <summary>D: width of the residual stream.</summary>
     public required int HiddenSize { get; init; }
 
-    /// <summary>F: width of the SwiGLU feed-forward; where all layers have experts, of those.</summary>
+    /// <summary>F: width of the SwiGLU feed-forward; where all layers have experts, of those. Of layers that differ, the greatest; so are H and G.</summary>
     public required int FfnSize { get; init; }
 
     /// <summary>H: query heads.</summary>
@@ -37,6 +37,9 @@ public sealed record LlamaConfig
     public required int RopeDimensionCount { get; init; }
 
     public RopeScaling? RopeScaling { get; init; }
+
+    /// <summary>Null: all layers have the sizes above.</summary>
+    public SizesOfLayers? Sizes { get; init; }
 
     public AttentionBiases Biases { get; init; }
 
@@ -71,8 +74,16 @@ public sealed record LlamaConfig
     /// <summary>Positions that a row of a layer sees at most; null: all.</summary>
     public int? ReachOf(int layer) => SeesChunks(layer) ? Chunks!.ChunkSize : Window;
 
+    /// <summary>Of a layer's attention and dense feed-forward.</summary>
+    public LayerSizes SizesOf(int layer) => Sizes?[layer] ?? new LayerSizes(HeadCount, KvHeadCount, Experts is { LayerStep: 1 } ? 0 : FfnSize);
+
+    /// <summary>The sizes that some of a range of layers have, each once.</summary>
+    public IEnumerable<LayerSizes> SizesIn(int firstLayer, int count) => Sizes is null
+        ? [SizesOf(firstLayer)]
+        : Enumerable.Range(firstLayer, count).Select(SizesOf).Distinct();
+
     /// <summary>Whether the layers have tensors of the same shapes.</summary>
-    public bool AreAlike(int layer, int other) => HasExperts(layer) == HasExperts(other);
+    public bool AreAlike(int layer, int other) => HasExperts(layer) == HasExperts(other) && SizesOf(layer) == SizesOf(other);
 }
 
 /// <summary>Vectors that are added to what attention's matrices give, in every layer that has attention.</summary>
@@ -94,12 +105,12 @@ public enum AttentionBiases
 /// </summary>
 public static class LlamaConfigRules
 {
-    const int MaxLayers = 4096;
+    internal const int MaxLayers = 4096;
     const int MaxWidth = 1 << 20;
     const int MaxFfn = 1 << 22;
     const int MaxHeads = 1 << 14;
     const int MaxHeadSize = 1 << 12;
-    const int MaxVocabulary = 1 << 24;
+    public const int MaxVocabulary = 1 << 24;
     internal const int MaxContext = 1 << 27;
     const int MaxExperts = 1 << 12;
     const int MaxUsedExperts = 64;
@@ -120,6 +131,7 @@ public static class LlamaConfigRules
         ?? NumberProblem("RoPE base", config.RopeTheta, above: 0, atMost: 1e18)
         ?? (config.RopeScaling is { } scaling ? RopeScalingRules.FirstProblem(scaling, config) : null)
         ?? ((config.Biases & ~(AttentionBiases.Inputs | AttentionBiases.Output)) == 0 ? null : $"attention biases {(int)config.Biases} are unknown")
+        ?? (config.Sizes is { } sizes ? SizesProblem(sizes, config) : null)
         ?? (config.Experts is { } experts ? ExpertProblem(experts, config.LayerCount) : null)
         ?? (config.Chunks is { } chunks ? ChunkProblem(chunks) : null)
         ?? (config.QueryScale is { } scale ? QueryScaleProblem(scale) : null)
@@ -128,7 +140,7 @@ public static class LlamaConfigRules
 
     static string? HeadProblem(LlamaConfig config)
     {
-        if (config.HeadCount % config.KvHeadCount != 0)
+        if (config.Sizes is null && config.HeadCount % config.KvHeadCount != 0)
             return $"head count {config.HeadCount} is not a multiple of KV head count {config.KvHeadCount}";
         if (config.HeadCount * config.HeadSize > MaxWidth)
             return $"head count {config.HeadCount} times head size {config.HeadSize} is above {MaxWidth}";
@@ -137,6 +149,15 @@ public static class LlamaConfigRules
         if (config.RopeDimensionCount < 2 || config.RopeDimensionCount > config.HeadSize || config.RopeDimensionCount % 2 != 0)
             return $"RoPE dimension count is {config.RopeDimensionCount}; it must be even and from 2 to the head size {config.HeadSize}";
         return null;
+    }
+
+    static string? SizesProblem(SizesOfLayers sizes, LlamaConfig config)
+    {
+        if (sizes.Count != config.LayerCount) return $"there are sizes of {sizes.Count} layers, and {config.LayerCount} layers";
+        if (config.Experts is not null) return "layers that differ in size and experts exclude each other";
+        if (sizes.Greatest is var greatest && greatest != new LayerSizes(config.HeadCount, config.KvHeadCount, config.FfnSize))
+            return $"the greatest sizes of layers are {greatest}, not {config.HeadCount} heads, {config.KvHeadCount} KV heads and feed-forward {config.FfnSize}";
+        return sizes.Select((size, layer) => size.Problem is { } problem ? $"layer {layer}: {problem}" : null).FirstOrDefault(problem => problem is not null);
     }
 
     static string? ExpertProblem(ExpertMixture experts, int layers) =>

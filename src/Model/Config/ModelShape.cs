@@ -13,6 +13,26 @@ public sealed record ModelShape(string Name, LlamaConfig Config)
     const int DefaultContext = 8192;
     const int DefaultExpertsUsed = 2;
 
+    /// <summary>Runs of layers as published: how many, KV heads (0: no attention), width of the feed-forward (0: none).</summary>
+    static readonly (int Count, int KvHeads, int Ffn)[] NemotronSuper =
+    [
+        (1, 8, 14_336), (5, 8, 28_672), (2, 0, 14_336), (3, 8, 28_672), (1, 0, 17_920), (30, 8, 28_672), (1, 0, 7_168), (2, 0, 14_336), (1, 0, 7_168),
+        (1, 0, 28_672), (1, 0, 7_168), (1, 0, 14_336), (3, 0, 7_168), (1, 8, 28_672), (1, 0, 7_168), (2, 0, 5_632), (1, 0, 7_168), (3, 0, 5_632),
+        (2, 0, 7_168), (2, 0, 2_816), (2, 0, 5_632), (2, 0, 2_816), (1, 0, 5_632), (2, 0, 2_816), (9, 8, 28_672),
+    ];
+
+    /// <inheritdoc cref="NemotronSuper"/>
+    static readonly (int Count, int KvHeads, int Ffn)[] NemotronUltra =
+    [
+        (1, 8, 5_376), (1, 8, 10_752), (6, 8, 16_128), (1, 8, 21_504), (4, 0, 0), (3, 8, 21_504), (2, 8, 53_248), (6, 0, 0), (3, 8, 53_248),
+        (5, 0, 0), (3, 8, 53_248), (1, 8, 26_624), (3, 0, 0), (3, 8, 21_504), (1, 0, 21_504), (1, 8, 53_248), (1, 0, 53_248), (5, 0, 0),
+        (4, 8, 53_248), (5, 0, 0), (4, 8, 53_248), (5, 0, 0), (4, 8, 53_248), (5, 0, 0), (4, 8, 53_248), (5, 0, 0), (1, 8, 53_248), (3, 8, 37_376),
+        (2, 0, 0), (1, 8, 32_000), (3, 8, 26_624), (2, 0, 26_624), (1, 8, 26_624), (1, 0, 0), (7, 0, 26_624), (1, 8, 26_624), (5, 0, 0),
+        (1, 8, 32_000), (1, 8, 53_248), (1, 0, 53_248), (1, 8, 53_248), (8, 0, 0), (1, 0, 399_360), (8, 0, 0), (1, 0, 425_984), (8, 0, 0),
+        (1, 0, 343_040), (5, 0, 0), (1, 0, 301_056), (1, 0, 21_504), (1, 8, 21_504), (1, 8, 26_624), (1, 0, 0), (2, 8, 26_624), (1, 8, 37_376),
+        (4, 8, 53_248), (1, 8, 26_624),
+    ];
+
     static readonly ModelShape[] Known =
     [
         Llama3("llama-3.2-1b", layers: 16, hidden: 2048, ffn: 8192, heads: 32, headSize: 64, ropeFactor: 32, tied: true),
@@ -23,6 +43,8 @@ public sealed record ModelShape(string Name, LlamaConfig Config)
         Llama4("llama-4-maverick", experts: 128, layerStep: 2, context: 1_048_576, normsHeads: false, scaling: null),
         Mixtral("mixtral-8x7b", layers: 32, hidden: 4096, ffn: 14_336, heads: 32, vocabulary: 32_000, context: 32_768),
         Mixtral("mixtral-8x22b", layers: 56, hidden: 6144, ffn: 16_384, heads: 48, vocabulary: 32_768, context: 65_536),
+        Nemotron("llama-3.3-nemotron-super-49b", hidden: 8192, heads: 64, ropeFactor: 8, NemotronSuper),
+        Nemotron("llama-3.1-nemotron-ultra-253b", hidden: 16_384, heads: 128, ropeFactor: 16, NemotronUltra),
     ];
 
     public static IReadOnlyList<string> PresetNames { get; } = [.. Known.Select(shape => shape.Name)];
@@ -93,6 +115,13 @@ public sealed record ModelShape(string Name, LlamaConfig Config)
         RopeScaling = new RopeScaling.Llama3(ropeFactor, LowFrequencyFactor: 1, HighFrequencyFactor: 4, OriginalContextLength: 8192),
         TiedEmbeddings = tied,
     });
+
+    static ModelShape Nemotron(string name, int hidden, int heads, float ropeFactor, (int Count, int KvHeads, int Ffn)[] runs)
+    {
+        var sizes = new SizesOfLayers(runs.SelectMany(run => Enumerable.Repeat(new LayerSizes(run.KvHeads == 0 ? 0 : heads, run.KvHeads, run.Ffn), run.Count)));
+        var shape = Llama3(name, sizes.Count, hidden, sizes.Greatest.FfnSize, heads, headSize: 128, ropeFactor, tied: false);
+        return shape with { Config = shape.Config with { Sizes = sizes } };
+    }
 
     static ModelShape Llama4(string name, int experts, int layerStep, int context, bool normsHeads, RopeScaling? scaling) => new(name, new LlamaConfig
     {

@@ -24,6 +24,15 @@ public interface IModelWeights : IDisposable
     /// <summary>The file that holds a tensor's bytes. Null if they are in no file, as those of random weights.</summary>
     string? FileOf(TensorInfo tensor) => null;
 
+    /// <summary>
+    /// Where a tensor stands in a file just as <see cref="ReadRows"/> gives it, row after row. Null if it stands nowhere so, because its numbers or its rows
+    /// are put together while they are read.
+    /// </summary>
+    TensorPlace? PlaceOf(TensorInfo tensor) => null;
+
+    /// <summary>The <see cref="PartHash"/> of a part that was hashed when it came here. Null: who wants to know has to hash what is read.</summary>
+    string? KnownHash(TensorPart part) => null;
+
     /// <summary>How files hold a tensor that is made of other numbers while it is read, for people. Null: as what it is.</summary>
     string? StoredAs(TensorInfo tensor) => null;
 
@@ -106,6 +115,11 @@ public sealed record TensorInfo(string Name, TensorType Type, long Rows, long Co
     }
 }
 
+/// <summary>A place in a file.</summary>
+/// <param name="File">Its path.</param>
+/// <param name="Offset">Bytes from its start.</param>
+public readonly record struct TensorPlace(string File, long Offset);
+
 /// <summary>A tensor's name and shape, [Rows, Columns]; a vector has one row.</summary>
 public sealed record TensorShape(string Name, long Rows, long Columns);
 
@@ -161,6 +175,19 @@ public sealed record TensorPart(TensorInfo Tensor, long FirstRow, long RowCount,
     /// <param name="first">Counted from the part's first.</param>
     public TensorPart Piece(long first, long count) => this with { FirstRow = FirstRow + first, RowCount = count };
 
+    /// <summary>A part that another process asks for by its numbers.</summary>
+    /// <param name="columnCount">0: all columns.</param>
+    /// <returns>Also why the tensor has no such part, in one line; null if it has.</returns>
+    public static (TensorPart Part, string? Problem) Asked(TensorInfo tensor, ulong firstRow, ulong rowCount, ulong firstColumn, ulong columnCount)
+    {
+        var part = Rows(tensor, Index(firstRow), Index(rowCount));
+        if (columnCount > 0) part = part with { FirstColumn = Index(firstColumn), ColumnCount = Index(columnCount) };
+        return (part, part.RowCount == 0 ? $"no rows of {tensor.Name} are asked for" : part.FirstProblem());
+
+        // A number above long.MaxValue is out of range for every tensor, as long.MaxValue is.
+        static long Index(ulong asked) => (long)Math.Min(asked, long.MaxValue);
+    }
+
     /// <summary>Why the tensor has no such part, in one line; null if it has.</summary>
     public string? FirstProblem()
     {
@@ -172,6 +199,12 @@ public sealed record TensorPart(TensorInfo Tensor, long FirstRow, long RowCount,
             ? null
             : $"{ColumnCount} columns from {FirstColumn} of {Tensor.Name} are not whole {Tensor.Type} blocks of {block}";
     }
+
+    /// <summary>Whether all of another part of the same tensor is in this one.</summary>
+    public bool Contains(TensorPart other) =>
+        Tensor == other.Tensor
+        && other.FirstRow >= FirstRow && other.FirstRow + other.RowCount <= FirstRow + RowCount
+        && other.FirstColumn >= FirstColumn && other.FirstColumn + other.ColumnCount <= FirstColumn + ColumnCount;
 
     /// <summary>Throws unless the tensor has this part and <paramref name="bytes"/> are its size.</summary>
     /// <exception cref="ArgumentException">A mistake of the caller.</exception>

@@ -22,6 +22,8 @@ public static class LlamaTensors
     public const string Key = "attn_k";
 
     public const string Value = "attn_v";
+    public const string AttentionNorm = "attn_norm";
+    public const string FfnNorm = "ffn_norm";
     public const string AttentionOutput = "attn_output";
 
     /// <summary>The part of a layer whose columns are its feed-forward's.</summary>
@@ -48,16 +50,18 @@ public static class LlamaTensors
     /// <summary>The tensors of one layer, in the order of the forward pass.</summary>
     public static IReadOnlyList<TensorShape> OfLayer(LlamaConfig config, int layer)
     {
-        var (d, f) = (config.HiddenSize, config.FfnSize);
-        var (q, kv) = ((long)config.HeadCount * config.HeadSize, (long)config.KvHeadCount * config.HeadSize);
-        IEnumerable<TensorShape> feedForward = config.HasExperts(layer)
-            ? OfExperts(layer, d, config.Experts!)
-            : [Of("ffn_gate", f, d), Of("ffn_up", f, d), Of(Down, d, f)];
-        return
-        [
-            Of("attn_norm", 1, d), Of(Query, q, d), Of(Key, kv, d), Of(Value, kv, d), Of(AttentionOutput, d, q), .. BiasesOf(config, layer),
-            Of("ffn_norm", 1, d), .. feedForward,
-        ];
+        var (d, sizes) = (config.HiddenSize, config.SizesOf(layer));
+        var (q, kv, f) = ((long)sizes.HeadCount * config.HeadSize, (long)sizes.KvHeadCount * config.HeadSize, sizes.FfnSize);
+        IEnumerable<TensorShape> attention =
+            sizes.HasAttention
+                ? [Of(AttentionNorm, 1, d), Of(Query, q, d), Of(Key, kv, d), Of(Value, kv, d), Of(AttentionOutput, d, q), .. BiasesOf(config, layer)]
+            : sizes.IsLinear ? [Of(AttentionNorm, 1, d), Of(AttentionOutput, d, d)]
+            : [];
+        IEnumerable<TensorShape> feedForward =
+            config.HasExperts(layer) ? [Of(FfnNorm, 1, d), .. OfExperts(layer, d, config.Experts!)]
+            : sizes.HasFeedForward ? [Of(FfnNorm, 1, d), Of("ffn_gate", f, d), Of("ffn_up", f, d), Of(Down, d, f)]
+            : [];
+        return [.. attention, .. feedForward];
 
         TensorShape Of(string part, long rows, long columns) => new(OfLayer(layer, part), rows, columns);
     }
@@ -65,14 +69,19 @@ public static class LlamaTensors
     /// <summary>The biases of one layer's attention.</summary>
     public static IEnumerable<TensorShape> BiasesOf(LlamaConfig config, int layer)
     {
-        var (q, kv) = ((long)config.HeadCount * config.HeadSize, (long)config.KvHeadCount * config.HeadSize);
+        var sizes = config.SizesOf(layer);
+        if (!sizes.HasAttention) yield break;
+        var (q, kv) = ((long)sizes.HeadCount * config.HeadSize, (long)sizes.KvHeadCount * config.HeadSize);
         if (config.Biases.HasFlag(AttentionBiases.Inputs))
             foreach (var (part, length) in ((string, long)[])[(Query, q), (Key, kv), (Value, kv)]) yield return new(BiasOfLayer(layer, part), 1, length);
         if (config.Biases.HasFlag(AttentionBiases.Output)) yield return new(BiasOfLayer(layer, AttentionOutput), 1, config.HiddenSize);
     }
 
-    /// <summary>The tensor by whose blocks a layer's feed-forward can be cut: its down matrix, or the first expert's.</summary>
-    public static string DownOf(LlamaConfig config, int layer) => config.HasExperts(layer) ? OfLayer(layer, Down + ExpertTensors.Suffix(0)) : OfLayer(layer, Down);
+    /// <summary>The tensor by whose blocks a layer's feed-forward can be cut: its down matrix, or the first expert's. Null: it has no feed-forward.</summary>
+    public static string? DownOf(LlamaConfig config, int layer) =>
+        config.HasExperts(layer) ? OfLayer(layer, Down + ExpertTensors.Suffix(0))
+        : config.SizesOf(layer).HasFeedForward ? OfLayer(layer, Down)
+        : null;
 
     static IEnumerable<TensorShape> OfExperts(int layer, long d, ExpertMixture experts)
     {

@@ -67,7 +67,8 @@ public static class ModelDigest
 
     /// <summary>Nothing for a model whose layers are all dense and see all positions.</summary>
     static string DescribeKinds(LlamaConfig config) =>
-        (config.Experts is { } e ? Invariant($"experts={e.Count} {e.UsedCount} {e.FfnSize} {e.LayerStep} {e.Gate} {e.HasShared}\n") : "")
+        (config.Sizes is { } sizes ? $"sizes={string.Join(' ', sizes.Select(s => Invariant($"{s.HeadCount}/{s.KvHeadCount}/{s.FfnSize}")))}\n" : "")
+        + (config.Experts is { } e ? Invariant($"experts={e.Count} {e.UsedCount} {e.FfnSize} {e.LayerStep} {e.Gate} {e.HasShared}\n") : "")
         + (config.Chunks is { } c ? Invariant($"chunks={c.ChunkSize} {c.FullLayerStep}{DescribeScale(config.QueryScale, of: 1)}\n") : "")
         + (config is { Chunks: null, QueryScale: { } q } ? Invariant($"query-scale={DescribeScale(q, of: 0)}\n") : "")
         + (config.Window is { } w ? Invariant($"window={w}\n") : "")

@@ -83,5 +83,5 @@ public sealed record ModelFacts(
     static long BytesOf(IModelWeights weights, string name) => weights.Find(name)?.Bytes ?? 0;
 
     static long KvBytes(LlamaConfig config, KvType type) =>
-        new KvBlockLayout(type, config.KvHeadCount, config.HeadSize).Bytes * config.LayerCount / KvBlock.Positions;
+        StageMemory.KvBytesPerBlock(config, StageShape.Whole(config.LayerCount), type) / KvBlock.Positions;
 }

@@ -19,19 +19,19 @@ sealed class ModelFile : IDisposable
 
     readonly SafeFileHandle _handle;
 
-    /// <summary>Where the model's file begins: not at 0 in a program with a model in it (see <see cref="ModelBundle"/>).</summary>
-    readonly long _begin;
-
     ModelFile(string path, SafeFileHandle handle)
     {
         Path = path;
         _handle = handle;
         Length = RandomAccess.GetLength(handle);
-        if (ModelBundle.Find(handle, Length) is { } place) (_begin, Length) = (place.Begin, place.Length);
+        if (ModelBundle.Find(handle, Length) is { } place) (Begin, Length) = (place.Begin, place.Length);
     }
 
     /// <summary>As it was given, for messages.</summary>
     public string Path { get; }
+
+    /// <summary>Where the model's file begins: not at 0 in a program with a model in it (see <see cref="ModelBundle"/>).</summary>
+    public long Begin { get; }
 
     /// <summary>In bytes.</summary>
     public long Length { get; }
@@ -74,7 +74,7 @@ sealed class ModelFile : IDisposable
         {
             while (!destination.IsEmpty)
             {
-                var count = RandomAccess.Read(_handle, destination, _begin + offset);
+                var count = RandomAccess.Read(_handle, destination, Begin + offset);
                 if (count == 0) throw Error($"ends at byte {offset}: it was cut short after it was opened");
                 offset += count;
                 destination = destination[count..];

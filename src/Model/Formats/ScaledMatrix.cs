@@ -8,22 +8,6 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats;
 
-/// <summary>How the number of a <see cref="ScaledMatrix"/> is stored.</summary>
-enum ScaledNumber
-{
-    /// <summary>float8_e4m3fn: a sign, 4 bits of exponent (bias 7), 3 of mantissa; no infinities, and NaN where all bits but the sign are set.</summary>
-    Float8,
-
-    /// <summary>A signed byte.</summary>
-    Int8,
-
-    /// <summary>8 bits, the number and 128.</summary>
-    Offset8,
-
-    /// <summary>4 bits, the number and 8; the first of two in the low half of a byte.</summary>
-    Offset4,
-}
-
 /// <summary>Where numbers begin in a file.</summary>
 readonly record struct StoredPlace(ModelFile File, long Offset);
 
@@ -42,8 +26,6 @@ sealed record StoredScales(StoredPlace Place, TensorType Type, long RowCount, lo
 sealed class ScaledMatrix(ScaledNumber number, StoredPlace values, long columns, StoredScales scales)
 {
     const int WordBits = 32;
-
-    static readonly float[] Float8Values = [.. Enumerable.Range(0, 256).Select(bits => Float8((byte)bits))];
 
     /// <summary>
     /// Zero points as large as the numbers, one for each scale: words [ceil(R / n), scales of a row], of which each has those of n rows, the first in its
@@ -120,24 +102,7 @@ sealed class ScaledMatrix(ScaledNumber number, StoredPlace values, long columns,
         var rented = ArrayPool<byte>.Shared.Rent(count);
         var stored = rented.AsSpan(0, count);
         values.File.Read(values.Offset + row * RowBytes + firstByte, stored);
-        switch (number)
-        {
-            case ScaledNumber.Float8:
-                for (var i = 0; i < numbers.Length; i++) numbers[i] = Float8Values[stored[i]];
-                break;
-            case ScaledNumber.Int8:
-                for (var i = 0; i < numbers.Length; i++) numbers[i] = (sbyte)stored[i];
-                break;
-            case ScaledNumber.Offset8:
-                for (var i = 0; i < numbers.Length; i++) numbers[i] = stored[i] - 128;
-                break;
-            case ScaledNumber.Offset4:
-                var odd = (int)(firstColumn % 2);
-                for (var i = 0; i < numbers.Length; i++) numbers[i] = ((stored[(i + odd) / 2] >> ((i + odd) % 2 * 4)) & 15) - 8;
-                break;
-            default:
-                throw new InvalidOperationException($"no numbers of {number}");
-        }
+        ScaledNumbers.Decode(number, stored, firstColumn % 2 != 0, numbers);
         ArrayPool<byte>.Shared.Return(rented);
     }
 
@@ -226,17 +191,5 @@ sealed class ScaledMatrix(ScaledNumber number, StoredPlace values, long columns,
         for (var i = 0; i < destination.Length; i++)
             destination[i] = (int)((BinaryPrimitives.ReadUInt32LittleEndian(words[(i * sizeof(uint))..]) >> shift) & mask) - offset;
         ArrayPool<byte>.Shared.Return(rented);
-    }
-
-    static float Float8(byte bits)
-    {
-        var (exponent, mantissa) = ((bits >> 3) & 15, bits & 7);
-        var magnitude = (exponent, mantissa) switch
-        {
-            (15, 7) => float.NaN,
-            (0, _) => MathF.ScaleB(mantissa, -9),
-            _ => MathF.ScaleB(8 + mantissa, exponent - 10),
-        };
-        return bits < 128 ? magnitude : -magnitude;
     }
 }

@@ -29,6 +29,11 @@ abstract class StoredWeights : IModelWeights
 
     public string FileOf(TensorInfo tensor) => Stored(tensor).File.Path;
 
+    public TensorPlace? PlaceOf(TensorInfo tensor) =>
+        Stored(tensor) is { Scaled: null, ColumnStride: 0 } stored && IsInOrder(tensor)
+            ? new TensorPlace(stored.File.Path, stored.File.Begin + stored.Offset)
+            : null;
+
     public string? StoredAs(TensorInfo tensor) => Stored(tensor).Scaled?.Description;
 
     public void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination)
@@ -67,6 +72,9 @@ abstract class StoredWeights : IModelWeights
         else if (tensor.Scaled is { } scaled) ReadScaled(scaled, firstRow, (int)tensor.Info.RowBytes, destination);
         else tensor.File.Read(tensor.Offset + firstRow * tensor.Info.RowBytes, destination);
     }
+
+    /// <summary>Whether the file has the tensor's numbers in the order in which they are read.</summary>
+    protected virtual bool IsInOrder(TensorInfo tensor) => true;
 
     /// <summary>Where a row of the tensor stands in its file, counted in rows.</summary>
     protected virtual long StoredRow(StoredTensor tensor, long row) => row;

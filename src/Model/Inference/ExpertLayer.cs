@@ -9,7 +9,8 @@ namespace LlamaCluster.Model.Inference;
 /// <summary>
 /// The feed-forward of layers with experts: each expert that some row uses computes its rows together, so the weights of others are not read. A row
 /// takes its experts' outputs in the order of their numbers, after the shared one's: its bits do not depend on what else is in the step.
-/// B rows, D hidden, N experts, F' columns of an expert that are the rank's own.
+/// A rank has the rows of the whole step, and computes what it has of their experts: some columns of each, or those that are its own. Either is its
+/// part of the sum over all ranks. B rows, D hidden, N experts, F' columns of an expert that the rank has.
 /// </summary>
 sealed class ExpertLayer(
     LlamaConfig config, StageBuffers buffers, SharedBlocks sharedBlocks, ComputeThreads threads)
@@ -29,14 +30,15 @@ sealed class ExpertLayer(
         else y.Clear();
 
         _routing.Set(logits, rows);
-        for (var expert = 0; expert < layer.All.Count; expert++)
+        for (var own = 0; own < layer.Own.Count; own++)
         {
+            var expert = layer.First + own;
             var chosen = _routing.RowsOf(expert);
             if (chosen.IsEmpty) continue;
             var picked = buffers.Picked(chosen.Length);     // [rows of the expert, D]
             PickedRows.Take(threads, h, config.HiddenSize, chosen, _routing.InputFactors(expert), picked);
             buffers.Inputs.Set(threads, picked, chosen.Length, config.HiddenSize);
-            FeedForward(layer.All[expert], chosen.Length, picked);
+            FeedForward(layer.Own[own], chosen.Length, picked);
             PickedRows.Add(threads, y, config.HiddenSize, chosen, _routing.OutputFactors(expert), picked);
         }
         return y;

@@ -19,7 +19,7 @@ namespace LlamaCluster.Model.Inference;
 /// </para>
 /// </summary>
 sealed class ForwardPass(
-    LlamaConfig config, StageShape shape, ShardWeights weights, StageBuffers buffers, PagedAttention attention, RowDamage damage, ComputeThreads threads,
+    LlamaConfig config, StageShape shape, ShardWeights weights, StageBuffers buffers, StageAttention attention, RowDamage damage, ComputeThreads threads,
     IRankExchange exchange, AdapterPass? adapters = null)
 {
     readonly float[] _frequencies = RopeFrequencies.Of(config);
@@ -35,11 +35,17 @@ sealed class ForwardPass(
     /// <summary>[B] what queries are multiplied by where they grow with their position; empty where they do in no layer.</summary>
     readonly float[] _queryScales = new float[config.QueryScale is null ? 0 : buffers.MaxRows];
 
-    /// <summary>x[firstRow + i, D] = row tokens[i] of the embedding.</summary>
-    public void Embed(ReadOnlySpan<int> tokens, int firstRow)
+    /// <summary>x[firstRow + i, D] = row tokens[i] of the embedding, which is the adapter's where that brings one. An id that it has no row for gives zeros.</summary>
+    public void Embed(ReadOnlySpan<int> tokens, int firstRow, ShardAdapter? adapter)
     {
+        var embedding = adapter?.OwnEmbedding ?? weights.Embedding!;
         for (var i = 0; i < tokens.Length; i++)
-            weights.Embedding!.DecodeRow(tokens[i], buffers.Stream.Slice((firstRow + i) * config.HiddenSize, config.HiddenSize));
+        {
+            var x = buffers.Stream.Slice((firstRow + i) * config.HiddenSize, config.HiddenSize);
+            if (tokens[i] < embedding.Rows) embedding.DecodeRow(tokens[i], x);
+            else x.Clear();   // of a sequence that has failed, since its adapter is not here
+        }
+        if (adapter?.Embedding is { } pair) adapters!.AddToEmbedding(pair, tokens, buffers.Stream, firstRow);
     }
 
     /// <summary>
@@ -56,9 +62,11 @@ sealed class ForwardPass(
         if (config.QueryScale is { } scale) SetQueryScales(scale, chunks);
         for (var layer = 0; layer < weights.Layers.Count && !chunks.IsEmpty; layer++)
         {
-            Attend(weights.Layers[layer], layer);
-            if (weights.Layers[layer].Experts is { } experts) FeedForward(weights.Layers[layer], experts);
-            else FeedForward(weights.Layers[layer], layer);
+            var its = weights.Layers[layer];
+            if (its.Attention is { } attending) Attend(attending, layer);
+            else if (its.Linear is { } linear) Multiply(linear, layer);
+            if (its.Experts is { } experts) FeedForward(its, experts);
+            else if (its.FeedForward is { } dense) FeedForward(its, dense, layer);
             if (depths[chunks.Length - 1] == layer + 1 && layer + 1 < weights.Layers.Count) chunks = GoOnWith(chunks, depths, layer + 1);
         }
         buffers.Rows = rows;
@@ -85,59 +93,72 @@ sealed class ForwardPass(
         return h;
     }
 
-    /// <summary>What sequences' adapters add; null: no sequence has one.</summary>
-    public AdapterPass? Adapters => adapters;
-
-    /// <summary>logits[S, V] = norm(h[S, D]) . head^T, of the rows that have been copied to the buffer's head rows, for the ids that are the rank's.</summary>
-    public ReadOnlySpan<float> Head(int rows)
+    /// <summary>
+    /// logits[S, V] = norm(h[S, D]) . head^T, of the rows that have been copied to the buffer's head rows, for the ids that are the rank's. Rows of an
+    /// adapter that brings a head go through that.
+    /// </summary>
+    public void Head(HeadLayout layout)
     {
-        var h = FinalNorm(rows);
-        var logits = buffers.Logits(rows);
-        var head = weights.Head!;
-        buffers.Inputs.Set(threads, h, rows, config.HiddenSize);
-        MatMul.Multiply(threads, head.Matrix, head.First, head.Count, buffers.Inputs, logits, adapters?.OfHead(buffers.Inputs));
-        adapters?.AddToHead(logits);
-        return logits;
+        var h = FinalNorm(layout.Count);
+        for (var i = 0; i < layout.Groups.Count; i++)
+        {
+            var group = layout.Groups[i];
+            var logits = buffers.Logits(group.FirstLogit, group.Logits);
+            buffers.Inputs.Set(threads, h.Slice(group.FirstSlot * config.HiddenSize, group.Count * config.HiddenSize), group.Count, config.HiddenSize);
+            var (matrix, first) = group.Owner?.OwnHead is { } own ? (own, 0) : (weights.Head!.Matrix, weights.Head.First);
+            MatMul.Multiply(threads, matrix, first, group.Own.Count, buffers.Inputs, logits, adapters?.OfHead(layout.AdaptersOf(group), buffers.Inputs, first));
+        }
     }
 
-    void Attend(LayerWeights layer, int index)
+    void Attend(AttentionWeights layer, int index)
     {
-        var x = buffers.Stream;     // [B, D]
-        var h = buffers.Normed;     // [B, D]
-        var q = buffers.Queries;    // [B, H, E]
-        var k = buffers.Keys;       // [B, G, E]
-        var v = buffers.Values;     // [B, G, E]
-        var a = buffers.Attended;   // [B, H, E]
-        var slice = weights.Slice;
+        var number = shape.FirstLayer + index;
+        var slice = weights.Slice.Of(config, number);
+        var (queryWidth, keyWidth) = (slice.Heads.Count * config.HeadSize, slice.KvHeads.Count * config.HeadSize);
+        var x = buffers.Stream;                 // [B, D]
+        var h = buffers.Normed;                 // [B, D]
+        var q = buffers.Queries(queryWidth);    // [B, H, E]
+        var k = buffers.Keys(keyWidth);         // [B, G, E]
+        var v = buffers.Values(keyWidth);       // [B, G, E]
+        var a = buffers.Attended(queryWidth);   // [B, H, E]
 
-        RmsNorm.Apply(threads, x, layer.AttentionNorm, config.RmsEpsilon, h);
+        RmsNorm.Apply(threads, x, layer.Norm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
         MatMul.Multiply(threads, buffers.Inputs, layer.Query, q, layer.Key, k, layer.Value, v, adapters?.OfAttention(index, buffers.Inputs));
-        adapters?.AddToAttention(index, q, k, v);
-        if (layer.Biases is { } biases) AddBiases(biases, q, k, v);
-        var number = shape.FirstLayer + index;
+        if (layer.Biases is { } biases) AddBiases(biases, slice, q, k, v);
         if (config.HasRope(number)) Rotate(q, k, slice);
         if (config.ScalesQueries(number)) PickedRows.Scale(threads, q, _queryScales.AsSpan(0, buffers.Rows));
 
         var stored = attention.Store(threads, index, k, v);
         attention.Attend(threads, index, q, a, inWindow: config.ReachOf(number) is not null);   // a = softmax(q . k / sqrt(E)) . v
         if (!stored) damage.Spoil(index, x, k, v, a);
-        AddToStream(layer.AttentionOutput, a, slice.Heads.Count * config.HeadSize, index, isAttention: true);
+        AddToStream(layer.Output, a, queryWidth, index, isAttention: true);
         if (layer.Biases is { Output: { } bias }) Bias.Add(threads, x, bias);
     }
 
+    /// <summary>What a matrix in attention's place adds. A rank meets some of its columns with those of the normed stream.</summary>
+    void Multiply(LinearWeights layer, int index)
+    {
+        var own = weights.Slice.Of(config, shape.FirstLayer + index).Linear;
+        var h = buffers.Normed;                 // [B, D]
+        var a = buffers.Attended(own.Count);    // [B, the rank's own of D]
+        RmsNorm.Apply(threads, buffers.Stream, layer.Norm, config.RmsEpsilon, h);
+        for (var row = 0; row < buffers.Rows; row++) h.Slice((row * config.HiddenSize) + own.First, own.Count).CopyTo(a[(row * own.Count)..]);
+        AddToStream(layer.Output, a, own.Count, index, isAttention: true);
+    }
+
     /// <summary>Every rank has the biases whole, and adds those of its own heads.</summary>
-    void AddBiases(BiasWeights biases, Span<float> q, Span<float> k, Span<float> v)
+    void AddBiases(BiasWeights biases, LayerSlice slice, Span<float> q, Span<float> k, Span<float> v)
     {
         if (biases.Query is null) return;
-        Bias.Add(threads, q, OfHeads(biases.Query, weights.Slice.Heads));
-        Bias.Add(threads, k, OfHeads(biases.Key!, weights.Slice.KvHeads));
-        Bias.Add(threads, v, OfHeads(biases.Value!, weights.Slice.KvHeads));
+        Bias.Add(threads, q, OfHeads(biases.Query, slice.Heads));
+        Bias.Add(threads, k, OfHeads(biases.Key!, slice.KvHeads));
+        Bias.Add(threads, v, OfHeads(biases.Value!, slice.KvHeads));
     }
 
     ReadOnlySpan<float> OfHeads(float[] bias, IndexRange heads) => bias.AsSpan(heads.First * config.HeadSize, heads.Count * config.HeadSize);
 
-    void Rotate(Span<float> q, Span<float> k, StageSlice slice)
+    void Rotate(Span<float> q, Span<float> k, LayerSlice slice)
     {
         Rope.Rotate(threads, q, slice.Heads.Count, config.HeadSize, buffers.Cosines, buffers.Sines);
         Rope.Rotate(threads, k, slice.KvHeads.Count, config.HeadSize, buffers.Cosines, buffers.Sines);
@@ -146,19 +167,17 @@ sealed class ForwardPass(
         RmsNorm.Apply(threads, k, _headNorm, config.RmsEpsilon, k);
     }
 
-    void FeedForward(LayerWeights layer, int index)
+    void FeedForward(LayerWeights layer, FeedForwardWeights dense, int index)
     {
         var x = buffers.Stream;     // [B, D]
         var h = buffers.Normed;     // [B, D]
-        var width = weights.Slice.Ffn.Count;
+        var width = weights.Slice.Of(config, shape.FirstLayer + index).Ffn.Count;
         var gate = buffers.Gate(buffers.Rows, width);   // [B, F]
         var up = buffers.Up(buffers.Rows, width);       // [B, F]
-        var dense = layer.FeedForward!;
 
         RmsNorm.Apply(threads, x, layer.FfnNorm, config.RmsEpsilon, h);
         buffers.Inputs.Set(threads, h, buffers.Rows, config.HiddenSize);
         MatMul.Multiply(threads, buffers.Inputs, dense.Gate, gate, dense.Up, up, adapters?.OfFeedForward(index, buffers.Inputs));
-        adapters?.AddToFeedForward(index, gate, up);
         SwiGlu.Apply(threads, gate, up);                        // gate = silu(gate) * up
         AddToStream(dense.Down, gate, width, index, isAttention: false);
     }
@@ -198,12 +217,12 @@ sealed class ForwardPass(
         var parts = new SumParts(config.HiddenSize, buffers.Rows, exchange.RankCount);
         buffers.Inputs.Set(threads, a, buffers.Rows, w.Matrix.Columns, w.Before, columns);
         if (w.SharesBlocks) _sharedBlocks.Scale(w, a, columns, buffers.Inputs);
+        var added = adapters?.OfStream(index, isAttention, buffers.Inputs);
         for (var i = 0; i < parts.Count; i++)
         {
             var part = parts[i];
             var y = buffers.Part(part);
-            MatMul.Multiply(threads, w.Matrix, part.First, part.Count, buffers.Inputs, y, i == 0 ? adapters?.OfStream(index, isAttention, buffers.Inputs) : null);
-            adapters?.AddPart(index, isAttention, part.First, part.Count, y);
+            MatMul.Multiply(threads, w.Matrix, part.First, part.Count, buffers.Inputs, y, added);
             exchange.BeginSum(y);
         }
         CompleteSums(parts);

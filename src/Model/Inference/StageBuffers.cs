@@ -12,22 +12,22 @@ namespace LlamaCluster.Model.Inference;
 sealed class StageBuffers : IDisposable
 {
     readonly LlamaConfig _config;
-    readonly StageSlice _slice;
     readonly NativeBuffer<float> _stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits,
         _mixed, _picked, _routerLogits;
 
     /// <param name="widestProduct">The most columns that a product's matrix has.</param>
-    public StageBuffers(LlamaConfig config, StageShape shape, StageSlice slice, int widestProduct, int maxRows)
+    /// <param name="maxVocabulary">The greatest that logits are of.</param>
+    public StageBuffers(LlamaConfig config, StageShape shape, StageSlice slice, int widestProduct, int maxRows, int maxVocabulary)
     {
-        (_config, _slice, MaxRows) = (config, slice, maxRows);
+        (_config, MaxRows) = (config, maxRows);
         NativeBuffer<float> OfWidth(int width) => new(checked((long)maxRows * width));
         (_stream, _normed) = (OfWidth(config.HiddenSize), OfWidth(config.HiddenSize));
-        (_queries, _attended) = (OfWidth(QueryWidth), OfWidth(QueryWidth));
-        (_keys, _values) = (OfWidth(KeyWidth), OfWidth(KeyWidth));
+        (_queries, _attended) = (OfWidth(slice.MostHeads * config.HeadSize), OfWidth(slice.WidestAttended(config.HeadSize)));
+        (_keys, _values) = (OfWidth(slice.MostKvHeads * config.HeadSize), OfWidth(slice.MostKvHeads * config.HeadSize));
         (_gate, _up) = (OfWidth(slice.WidestFfn), OfWidth(slice.WidestFfn));
         (_cosines, _sines) = (OfWidth(config.RopeDimensionCount), OfWidth(config.RopeDimensionCount));
         LogitRows = Math.Min(maxRows, StageMemory.MaxLogitRows);
-        _logits = new(shape.HasHead ? checked((long)LogitRows * slice.Vocabulary.Count) : 0);
+        _logits = new(shape.HasHead ? checked((long)LogitRows * slice.VocabularyOf(config, maxVocabulary).Count) : 0);
         var expertWidth = config.Experts is null ? 0 : config.HiddenSize;
         (_mixed, _picked, _routerLogits) = (OfWidth(expertWidth), OfWidth(expertWidth), OfWidth(config.Experts?.Count ?? 0));
         Inputs = new MatMulInput(maxRows, widestProduct);
@@ -45,10 +45,6 @@ sealed class StageBuffers : IDisposable
     /// <summary>A product's activations, quantised as its weights need them.</summary>
     public MatMulInput Inputs { get; }
 
-    int QueryWidth => _slice.Heads.Count * _config.HeadSize;
-
-    int KeyWidth => _slice.KvHeads.Count * _config.HeadSize;
-
     /// <summary>x[B, D]: the residual stream, a stage's input and output.</summary>
     public Span<float> Stream => Of(_stream, Rows, _config.HiddenSize);
 
@@ -62,16 +58,20 @@ sealed class StageBuffers : IDisposable
     public Span<float> HeadRows(int rows) => Of(_normed, rows, _config.HiddenSize);
 
     /// <summary>q[B, H, E]</summary>
-    public Span<float> Queries => Of(_queries, Rows, QueryWidth);
+    /// <param name="width">H * E, of the layer</param>
+    public Span<float> Queries(int width) => Of(_queries, Rows, width);
 
     /// <summary>k[B, G, E]</summary>
-    public Span<float> Keys => Of(_keys, Rows, KeyWidth);
+    /// <param name="width">G * E, of the layer</param>
+    public Span<float> Keys(int width) => Of(_keys, Rows, width);
 
     /// <summary>v[B, G, E]</summary>
-    public Span<float> Values => Of(_values, Rows, KeyWidth);
+    /// <inheritdoc cref="Keys"/>
+    public Span<float> Values(int width) => Of(_values, Rows, width);
 
-    /// <summary>a[B, H, E]: attention's output.</summary>
-    public Span<float> Attended => Of(_attended, Rows, QueryWidth);
+    /// <summary>a[B, H, E]: attention's output, or what a matrix in its place takes of the rank's columns.</summary>
+    /// <param name="width">Of a row, in the layer.</param>
+    public Span<float> Attended(int width) => Of(_attended, Rows, width);
 
     /// <summary>[rows, F] of a layer's feed-forward or of an expert's.</summary>
     /// <param name="width">F</param>
@@ -95,8 +95,8 @@ sealed class StageBuffers : IDisposable
     /// <summary>[B, R] of each row's position.</summary>
     public Span<float> Sines => Of(_sines, Rows, _config.RopeDimensionCount);
 
-    /// <summary>[S, V] of <see cref="HeadRows"/>; only where the stage has the head.</summary>
-    public Span<float> Logits(int rows) => Of(_logits, rows, _slice.Vocabulary.Count);
+    /// <summary>Logits of <see cref="HeadRows"/>, where the step's <see cref="HeadLayout"/> has them; only where the stage has the head.</summary>
+    public Span<float> Logits(long first, int count) => _logits.Span(first, count);
 
     public long Bytes => Inputs.Bytes + All.Sum(buffer => buffer.Bytes);
 

@@ -69,7 +69,7 @@ public sealed class StageRunner : IStage, IKvBlocks
     readonly LlamaConfig _config;
     readonly StageOptions _options;
     readonly KvPool _pool;
-    readonly PagedAttention _attention;
+    readonly StageAttention _attention;
     readonly StageBuffers _buffers;
     readonly RowDamage _damage;
     readonly AdapterPass? _adapters;
@@ -92,23 +92,25 @@ public sealed class StageRunner : IStage, IKvBlocks
         var slice = weights.Slice;
         if ((slice.Rank, slice.RankCount) != (exchange.Rank, exchange.RankCount))
             throw new ArgumentException($"weights of rank {slice.Rank} of {slice.RankCount} at rank {exchange.Rank} of {exchange.RankCount}", nameof(exchange));
-        var widest = Math.Max(config.HiddenSize, Math.Max(slice.Heads.Count * config.HeadSize, slice.WidestFfn));
+        var widest = Math.Max(config.HiddenSize, Math.Max(slice.WidestAttended(config.HeadSize), slice.WidestFfn));
         if ((long)options.MaxStepRows * widest > int.MaxValue)
             throw new ArgumentException($"steps of {options.MaxStepRows} rows of {widest} numbers; they may have {int.MaxValue} in all", nameof(options));
-        var layout = new KvBlockLayout(options.KvType, slice.KvHeads.Count, config.HeadSize);
-        var kept = options.Kept is { } before && before.Layout == layout ? before : null;
+        KvBlockLayout LayoutOf(int layer) => StageMemory.KvLayoutOf(config, slice, layer, options.KvType);
+        var kept = options.Kept is { IsEmpty: false } before && before.HasLayouts(shape.FirstLayer, shape.EndLayer, LayoutOf) ? before : null;
         kept?.KeepFirst(options.KvBlockCount);
         _pool = new KvPool(
-            layout, options.KvBlockCount, layer => kept?.Take(shape.FirstLayer + layer, options.KvBlockCount) ?? new KvLayer(layout, options.KvBlockCount),
+            options.KvBlockCount,
+            layer => kept?.Take(shape.FirstLayer + layer, options.KvBlockCount) ?? new KvLayer(LayoutOf(shape.FirstLayer + layer), options.KvBlockCount),
             shape.LayerCount);
-        _attention = new PagedAttention(_pool, slice.Heads.Count, options.MaxStepRows, options.MaxSequenceLength, threads.Count, WindowOf(config));
-        _buffers = new StageBuffers(config, shape, slice, weights.WidestMatrix, options.MaxStepRows);
+        _attention = new StageAttention(config, shape, slice, options, _pool, threads.Count);
+        var maxVocabulary = options.Adapters?.MaxVocabulary ?? config.VocabularySize;
+        _buffers = new StageBuffers(config, shape, slice, weights.WidestMatrix, options.MaxStepRows, maxVocabulary);
         _damage = new RowDamage(shape, options.MaxStepRows);
         _adapters = options.Adapters is { } adapters ? new AdapterPass(config, shape, slice, _buffers, adapters.MaxRank, threads) : null;
         _forward = new ForwardPass(config, shape, weights, _buffers, _attention, _damage, threads, exchange, _adapters);
         TakenOver = kept?.States;
         _sequences = new SequenceTable(config, shape, options, TakenOver);
-        _sampler = shape.HasHead ? new StepSampler(config, _buffers, _forward, slice.Vocabulary, exchange) : null;
+        _sampler = shape.HasHead ? new StepSampler(config, _buffers, _forward, slice, exchange, maxVocabulary) : null;
         (_chunks, _depths) = (new AttentionChunk[options.MaxStepRows], new int[options.MaxStepRows]);
     }
 
@@ -185,10 +187,6 @@ public sealed class StageRunner : IStage, IKvBlocks
         _pool.Dispose();
     }
 
-    static AttentionWindow WindowOf(LlamaConfig config) => config.Window is { } positions
-        ? new AttentionWindow(positions, Slides: true)
-        : new AttentionWindow(config.Chunks?.ChunkSize ?? 0);
-
     /// <summary>Lays out the rows, and fills in those that come from tokens. Those of sequences known to be damaged become zeros.</summary>
     ReadOnlySpan<AttentionChunk> Begin(Step step)
     {
@@ -205,7 +203,7 @@ public sealed class StageRunner : IStage, IKvBlocks
         if (Shape.Embeds)
         {
             for (var i = 0; i < step.Chunks.Count; i++)
-                _forward.Embed(step.Chunks[i].Tokens.Span, _chunks[i].FirstRow);
+                _forward.Embed(step.Chunks[i].Tokens.Span, _chunks[i].FirstRow, _sequences[step.Chunks[i].SequenceId].Adapter);
         }
         for (var i = 0; i < step.Chunks.Count; i++)
             if (_sequences[step.Chunks[i].SequenceId].IsDamaged) Rows(_chunks[i].FirstRow, _chunks[i].Rows).Clear();

@@ -19,11 +19,13 @@ readonly record struct LogitRow(int Chunk, int Row, int Position, int Sample);
 /// The last stage's part of a step: the rows that are asked for become logits, some at a time, and those become tokens. Each rank has the logits of
 /// its own ids; where there are several, they tell each other what choosing takes (<see cref="ScoreTable"/>), and rank 0 chooses.
 /// </summary>
-sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass forward, IndexRange vocabulary, IRankExchange exchange)
+/// <param name="maxVocabulary">The greatest of the model's vocabulary and those of adapters.</param>
+sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass forward, StageSlice slice, IRankExchange exchange, int maxVocabulary)
 {
     readonly HiddenStatePool _pool = new(config, buffers, forward);
-    readonly RankScores _own = new(config.VocabularySize, vocabulary);
-    readonly Sampler _sampler = new(config.VocabularySize, exchange.RankCount, buffers.LogitRows);
+    readonly HeadLayout _layout = new(config, slice, buffers.LogitRows);
+    readonly Dictionary<int, RankScores> _own = [];   // by the size of the vocabulary
+    readonly Sampler _sampler = new(maxVocabulary, exchange.RankCount, buffers.LogitRows);
     readonly ScoredId[] _drawn = new ScoredId[buffers.LogitRows];
     readonly ArrayBufferWriter<byte> _message = new();
     readonly ulong[]?[] _masks = new ulong[buffers.LogitRows][];
@@ -90,17 +92,16 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
     {
         var count = Math.Min(buffers.LogitRows, _rows.Count - first);
         var h = buffers.HeadRows(count);
-        var adapted = forward.Adapters?.HeadRows;
-        adapted?.Clear();
+        _layout.Clear();
+        for (var i = 0; i < count; i++) _layout.Add(sequences[chunks[_rows[first + i].Chunk].SequenceId].Adapter);
+        _layout.Arrange();
         for (var i = 0; i < count; i++)
         {
             var row = _rows[first + i];
-            adapted?.Add(sequences[chunks[row.Chunk].SequenceId].Adapter, 1);
             var source = row.Row >= 0 ? Row(row.Row) : sequences[chunks[row.Chunk].SequenceId].LastRow;
-            source.CopyTo(h[(i * config.HiddenSize)..]);
+            source.CopyTo(h[(_layout.SlotOf(i) * config.HiddenSize)..]);
         }
-        adapted?.Gather(count);
-        forward.Head(count);
+        forward.Head(_layout);
         ExchangeScores(CollectionsMarshal.AsSpan(_rows).Slice(first, count), chunks, sequences);
         // Every rank knows of all ranks' logits whether they are finite: all fail the same sequences.
         for (var i = 0; i < count; i++)
@@ -120,8 +121,9 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             var (row, chunk) = (rows[i], chunks[rows[i].Chunk]);
             var sequence = sequences[chunk.SequenceId];
             SetMask(i, row, chunk, sequence);
-            if (row.Sample < 0) _own.Describe(Logits(i), chunk.Tokens.Span[row.Position + 1 - chunk.Start], sequence.Sampling.TopLogprobs ?? 0, own);
-            else _own.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(i), own);
+            var scores = ScoresOf(i);
+            if (row.Sample < 0) scores.Describe(Logits(i), chunk.Tokens.Span[row.Position + 1 - chunk.Start], sequence.Sampling.TopLogprobs ?? 0, own);
+            else scores.Describe(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(i), own);
         }
         if (exchange.RankCount == 1) return;
 
@@ -144,7 +146,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
             if (row.Sample < 0 || sequence.Failure is not null || !Sampler.DrawsFromAll(sequence.Sampling)) continue;
             any = true;
             var (rank, rest) = _sampler.FindDrawn(i, sequence.Sampling, row.Position + 1);
-            if (rank == exchange.Rank) _drawn[i] = _own.Draw(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(i), rest);
+            if (rank == exchange.Rank) _drawn[i] = ScoresOf(i).Draw(Logits(i), sequence.Sampling, HistoryAt(row, chunk, sequence), MaskOf(i), rest);
         }
         if (!any || exchange.RankCount == 1) return;
 
@@ -161,7 +163,16 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
     }
 
     /// <summary>[V] logits of a row, for the rank's ids.</summary>
-    ReadOnlySpan<float> Logits(int row) => buffers.Logits(row + 1)[(row * vocabulary.Count)..];
+    ReadOnlySpan<float> Logits(int row) => buffers.Logits(_layout.FirstLogitOf(row), _layout.GroupOf(row).Own.Count);
+
+    /// <summary>What looks at logits of a row's vocabulary.</summary>
+    RankScores ScoresOf(int row)
+    {
+        var group = _layout.GroupOf(row);
+        if (_own.TryGetValue(group.Size, out var scores)) return scores;
+        _own.Add(group.Size, scores = new RankScores(group.Size, group.Own));
+        return scores;
+    }
 
     Span<float> Row(int row) => buffers.Stream.Slice(row * config.HiddenSize, config.HiddenSize);
 
@@ -189,7 +200,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         _isRefused[index] = false;
         if (!_isMasked[index]) return;
 
-        var mask = (_masks[index] ??= new ulong[TokenMask.Words(config.VocabularySize)]).AsSpan();
+        var mask = (_masks[index] ??= new ulong[TokenMask.Words(maxVocabulary)]).AsSpan(0, TokenMask.Words(_layout.GroupOf(index).Size));
         if (answer is null) mask.Fill(ulong.MaxValue);
         else
         {
@@ -212,7 +223,7 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         // After a draft that was not accepted, the rows that were computed with it say nothing.
         if (_isRefused[index]) return;
         if (_tokens.Count < row.Sample || (row.Sample > 0 && _tokens[^1].Id != chunk.Tokens.Span[next - 1])) return;
-        _tokens.Add(_sampler.Sample(index, sequence.Sampling, _drawn[index], row.Position + 1));
+        _tokens.Add(_sampler.Sample(index, sequence.Sampling, _drawn[index], row.Position + 1, _layout.GroupOf(index).Size));
     }
 
     void Finish(Chunk chunk, SequenceState sequence, int index, IReadOnlyList<Chunk> chunks, float[]? embedding)

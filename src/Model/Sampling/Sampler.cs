@@ -14,13 +14,14 @@ namespace LlamaCluster.Model.Sampling;
 /// </list>
 /// Holds buffers of the vocabulary's size; one caller at a time.
 /// </summary>
-sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
+/// <param name="maxVocabulary">The greatest that rows are of.</param>
+sealed class Sampler(int maxVocabulary, int rankCount, int maxRows)
 {
-    readonly ScoreFilter _filter = new(vocabularySize);
+    readonly ScoreFilter _filter = new(maxVocabulary);
     readonly List<ScoredId> _top = [];
 
     /// <summary>What each rank says about its ids.</summary>
-    public ScoreTable[] Scores { get; } = [.. Enumerable.Range(0, rankCount).Select(rank => new ScoreTable(rank, maxRows, vocabularySize))];
+    public ScoreTable[] Scores { get; } = [.. Enumerable.Range(0, rankCount).Select(rank => new ScoreTable(rank, maxRows, maxVocabulary))];
 
     /// <summary>Whether the row draws from all ids, unfiltered. The rank that has the drawn id finds it.</summary>
     public static bool DrawsFromAll(SamplingOptions options) => !options.IsGreedy && !ScoreFilter.IsNeeded(options);
@@ -65,9 +66,12 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
 
     /// <param name="drawn">What the rank that <see cref="FindDrawn"/> names has found, if the row draws from all ids.</param>
     /// <param name="position">Position of the token to choose.</param>
-    public SampledToken Sample(int row, SamplingOptions options, ScoredId drawn, int position)
+    /// <param name="vocabularySize">V of the row.</param>
+    public SampledToken Sample(int row, SamplingOptions options, ScoredId drawn, int position, int vocabularySize)
     {
-        var chosen = options.IsGreedy ? Best(row) : DrawsFromAll(options) ? drawn : Draw(row, options, CounterRandom.Next(options.Seed, position));
+        var chosen = options.IsGreedy ? Best(row)
+            : DrawsFromAll(options) ? drawn
+            : Draw(row, options, CounterRandom.Next(options.Seed, position), vocabularySize);
         return options.TopLogprobs is { } top ? Report(row, chosen, top) : new SampledToken(chosen.Id, float.NaN, []);
     }
 
@@ -87,10 +91,10 @@ sealed class Sampler(int vocabularySize, int rankCount, int maxRows)
         return best;
     }
 
-    ScoredId Draw(int row, SamplingOptions options, double random)
+    ScoredId Draw(int row, SamplingOptions options, double random, int vocabularySize)
     {
         var max = MaxScore(row);
-        _filter.Apply(Scores, row, max, ScoreFilter.NeedsSum(options, vocabularySize) ? ScoreSum(row, max, options.Temperature) : double.NaN, options);
+        _filter.Apply(Scores, row, max, ScoreFilter.NeedsSum(options, vocabularySize) ? ScoreSum(row, max, options.Temperature) : double.NaN, options, vocabularySize);
         var id = _filter.Id(IndexAt(_filter.Weights, random * Sum(_filter.Weights)));
         for (var rank = 0; rank < rankCount; rank++)
             foreach (var candidate in Scores[rank].Candidates(row))

@@ -7,13 +7,14 @@ namespace LlamaCluster.Model.Sampling;
 /// Narrows the ids down to those that may be drawn, and weighs them. Temperature, min_p, top_k and top_p apply in this order, as in vLLM. Each filter
 /// works on what the one before has left, and takes the probabilities of the remaining ids to sum to 1. Among equal scores the lower id comes first.
 /// </summary>
-sealed class ScoreFilter(int vocabularySize)
+/// <param name="maxVocabulary">The most ids.</param>
+sealed class ScoreFilter(int maxVocabulary)
 {
     /// <summary>Lowers the score from which ids are collected for top_p. The sum behind that score is rounded, and no id may be missed.</summary>
     const float Slack = 1e-3f;
 
-    readonly ScoreHeap _candidates = new(vocabularySize);
-    readonly float[] _weights = new float[vocabularySize];
+    readonly ScoreHeap _candidates = new(maxVocabulary);
+    readonly float[] _weights = new float[maxVocabulary];
 
     /// <summary>How many ids remain.</summary>
     public int Count { get; private set; }
@@ -59,7 +60,8 @@ sealed class ScoreFilter(int vocabularySize)
     /// <summary>Filters the candidates of all ranks for one row.</summary>
     /// <param name="max">The greatest score of all ranks.</param>
     /// <param name="sum">The sum of e^((score - max) / temperature) over all ids, if it is needed; else NaN.</param>
-    public void Apply(ReadOnlySpan<ScoreTable> ranks, int row, float max, double sum, SamplingOptions options)
+    /// <param name="vocabularySize">V of the row.</param>
+    public void Apply(ReadOnlySpan<ScoreTable> ranks, int row, float max, double sum, SamplingOptions options, int vocabularySize)
     {
         var floor = MinPFloor(options, max);
         _candidates.Clear();

@@ -51,8 +51,8 @@ public sealed class KeptBlocks : IDisposable
 
     public KeptStates States { get; private set; }
 
-    /// <summary>Null if no layer is left.</summary>
-    public KvBlockLayout? Layout => Array.Find(_layers, layer => layer is not null)?.Layout;
+    /// <summary>No layer is left.</summary>
+    public bool IsEmpty => Array.TrueForAll(_layers, layer => layer is null);
 
     /// <summary>Bytes of memory that is not freed yet.</summary>
     public long Bytes => _layers.Sum(layer => layer?.Bytes ?? 0);
@@ -60,20 +60,42 @@ public sealed class KeptBlocks : IDisposable
     /// <summary>Blocks of each layer.</summary>
     public int BlockCount => States.From.Length;
 
+    /// <summary>Whether the layers of a range that are here have these layouts.</summary>
+    /// <param name="layoutOf">By layer.</param>
+    public bool HasLayouts(int firstLayer, int endLayer, Func<int, KvBlockLayout> layoutOf)
+    {
+        for (var number = Math.Max(firstLayer, _first); number < Math.Min(endLayer, _first + _layers.Length); number++)
+            if (_layers[number - _first] is { } layer && layer.Layout != layoutOf(number)) return false;
+        return true;
+    }
+
+    /// <summary>Bytes of one block over a range of layers; null if some of them are not here.</summary>
+    public long? BlockBytes(int firstLayer, int endLayer)
+    {
+        var bytes = 0L;
+        for (var number = firstLayer; number < endLayer; number++)
+        {
+            if (number < _first || number >= _first + _layers.Length || _layers[number - _first] is not { } layer) return null;
+            bytes += layer.Layout.Bytes;
+        }
+        return bytes;
+    }
+
     /// <summary>Layers in which no block holds anything yet.</summary>
-    public static KeptBlocks Blank(KvBlockLayout layout, int firstLayer, int endLayer, int blocks)
+    /// <param name="layoutOf">By layer.</param>
+    public static KeptBlocks Blank(Func<int, KvBlockLayout> layoutOf, int firstLayer, int endLayer, int blocks)
     {
         var from = new int[blocks];
         Array.Fill(from, endLayer);
-        return new KeptBlocks(new KeptStates(firstLayer, endLayer, from), [.. Enumerable.Range(firstLayer, endLayer - firstLayer).Select(_ => new KvLayer(layout, blocks))]);
+        return new KeptBlocks(new KeptStates(firstLayer, endLayer, from), [.. Enumerable.Range(firstLayer, endLayer - firstLayer).Select(layer => new KvLayer(layoutOf(layer), blocks))]);
     }
 
-    /// <summary>Puts layers together, of which each is in one of two. Both are used up.</summary>
+    /// <summary>Puts layers together, of which each is in one of two, of one rank's slices. Both are used up.</summary>
     /// <returns>The upper ones alone, if others are missing between: what is not there up to the last layer is of no use.</returns>
     public static KeptBlocks Join(KeptBlocks one, KeptBlocks other)
     {
         var (lower, upper) = one.States.EndLayer < other.States.EndLayer ? (one, other) : (other, one);
-        if (lower.States.EndLayer < upper.States.FirstLayer || lower.Layout != upper.Layout)
+        if (lower.States.EndLayer < upper.States.FirstLayer)
         {
             lower.Dispose();
             return upper;
@@ -119,7 +141,7 @@ public sealed class KeptBlocks : IDisposable
     }
 
     /// <summary>Copies out what a block holds, layer after layer.</summary>
-    /// <param name="destination">[layers of the range, <see cref="KvBlockLayout.Bytes"/>]</param>
+    /// <param name="destination">[<see cref="BlockBytes"/>]</param>
     /// <returns>False, and nothing is copied, if some of it is not here or cannot be used.</returns>
     public bool TryCopyOut(int block, int firstLayer, int endLayer, Span<byte> destination)
     {
@@ -136,7 +158,7 @@ public sealed class KeptBlocks : IDisposable
     }
 
     /// <summary>A block holds from now on, in all layers, what one held that was copied out elsewhere.</summary>
-    /// <param name="source">[all layers, <see cref="KvBlockLayout.Bytes"/>]</param>
+    /// <param name="source">[<see cref="BlockBytes"/> of all layers]</param>
     public void CopyIn(int block, ReadOnlySpan<byte> source)
     {
         foreach (var layer in _layers)

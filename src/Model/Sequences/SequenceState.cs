@@ -25,6 +25,9 @@ sealed class SequenceState(SequenceStart facts, int maxBlocks, TokenHistory? his
     /// <summary>What changes the model for this sequence, in use by it; null: nothing.</summary>
     public ShardAdapter? Adapter { get; init; }
 
+    /// <summary>V: its ids are below it.</summary>
+    public required int VocabularySize { get; init; }
+
     /// <summary>Block ids in the order of positions.</summary>
     public ReadOnlySpan<int> Blocks => _blocks.AsSpan(0, BlockCount);
 

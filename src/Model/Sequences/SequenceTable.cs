@@ -12,12 +12,15 @@ namespace LlamaCluster.Model.Sequences;
 /// <param name="kept">What blocks hold from the stage before; null: nothing.</param>
 sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions options, KeptStates? kept = null) : IDisposable
 {
+    /// <summary>Vocabularies that masks are kept of.</summary>
+    const int MostVocabularies = 16;
+
     readonly Dictionary<ulong, SequenceState> _sequences = [];
     readonly BlockStates _blocks = new(options.KvBlockCount, shape, kept);
     readonly Stack<(int Block, int Filled, int Sound)> _overwritten = [];
     readonly StepRules _rules = new(config, shape, options);
     readonly int _maxBlocks = BlocksFor(options.MaxSequenceLength);
-    MaskCache? _masks;
+    readonly Dictionary<GrammarVocabulary, MaskCache> _masks = [];   // the model's vocabulary, and those of adapters
     long _stepNumber;
     bool _isTouched;   // something was put into a block
     Step? _running;
@@ -131,9 +134,11 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
             if (_rules.StartProblem(facts) is { } problem) return problem;
             var history = shape.HasHead && facts.Sampling.NeedsHistory ? new TokenHistory(facts.PromptLength) : null;
             history?.Add([.. facts.History]);
+            var adapter = facts.AdapterId == 0 ? null : options.Adapters?.Use(facts.AdapterId);
             var sequence = new SequenceState(facts, _maxBlocks, history, shape.HasHead && facts.Grammar is { } grammar ? Begin(grammar, facts) : null)
             {
-                Adapter = facts.AdapterId == 0 ? null : options.Adapters?.Use(facts.AdapterId),
+                Adapter = adapter,
+                VocabularySize = adapter?.VocabularySize ?? _rules.VocabularyOf(facts),
             };
             if (facts.AdapterId != 0 && sequence.Adapter is null) sequence.Fail($"its adapter {facts.AdapterId} is not loaded here");
             if (sequence.Answer?.Problem is { } answerProblem) sequence.Fail(answerProblem, isSound: true);
@@ -149,8 +154,12 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
 
     AnswerState Begin(FollowedGrammar grammar, SequenceStart facts)
     {
-        if (_masks?.Vocabulary != grammar.Vocabulary) _masks = new MaskCache(grammar.Vocabulary);
-        var answer = new AnswerState(grammar.Grammar, _masks, facts.PromptLength);
+        if (!_masks.TryGetValue(grammar.Vocabulary, out var masks))
+        {
+            if (_masks.Count == MostVocabularies) _masks.Clear();   // answers under way keep theirs
+            _masks.Add(grammar.Vocabulary, masks = new MaskCache(grammar.Vocabulary));
+        }
+        var answer = new AnswerState(grammar.Grammar, masks, facts.PromptLength);
         for (var position = facts.PromptLength; position < facts.History.Count; position++) answer.Add(facts.History[position]);
         return answer;
     }

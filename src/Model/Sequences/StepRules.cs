@@ -25,21 +25,21 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
     public string? StartProblem(SequenceStart facts)
     {
         if (facts.PromptLength < 1) return $"sequence {facts.SequenceId} has a prompt of {facts.PromptLength} tokens";
-        foreach (var token in facts.History)
-            if (!IsToken(token)) return $"sequence {facts.SequenceId}: history has token {token}; {Tokens}";
-        return null;
+        return TokenProblem([.. facts.History], VocabularyOf(facts)) is { } problem ? $"sequence {facts.SequenceId}: history has {problem}" : null;
     }
+
+    /// <summary>V of a sequence: its adapter's. Where that is not loaded here, the sequence fails, and what ids it has does not matter.</summary>
+    public int VocabularyOf(SequenceStart facts) =>
+        facts.AdapterId == 0 || options.Adapters is null ? config.VocabularySize : options.Adapters.Find(facts.AdapterId)?.VocabularySize ?? options.Adapters.MaxVocabulary;
 
     /// <summary>What is wrong with a sequence's facts without contradicting anything: the sequence fails, and the step is run.</summary>
     public string? FactProblem(SequenceStart facts) =>
-        facts.Problem ?? (shape.HasHead ? SamplingRanges.FirstProblem(facts.Sampling, config.VocabularySize) : null);
+        facts.Problem ?? (facts.Grammar is { } grammar && grammar.Vocabulary.Size > VocabularyOf(facts)
+            ? $"its grammar is for a vocabulary of {grammar.Vocabulary.Size}, and it has {VocabularyOf(facts)} tokens" : null)
+        ?? (shape.HasHead ? SamplingRanges.FirstProblem(facts.Sampling, VocabularyOf(facts)) : null);
 
     public string? ChunkProblem(Chunk chunk, SequenceState sequence) =>
-        PositionProblem(chunk, sequence) ?? DepthProblem(chunk, sequence) ?? TokenProblem(chunk) ?? SampleProblem(chunk) ?? PoolingProblem(chunk, sequence) ?? HistoryProblem(chunk, sequence);
-
-    string Tokens => $"ids are from 0 to {config.VocabularySize - 1}";
-
-    bool IsToken(int token) => (uint)token < (uint)config.VocabularySize;
+        PositionProblem(chunk, sequence) ?? DepthProblem(chunk, sequence) ?? TokenProblem(chunk, sequence) ?? SampleProblem(chunk) ?? PoolingProblem(chunk, sequence) ?? HistoryProblem(chunk, sequence);
 
     string? PositionProblem(Chunk chunk, SequenceState sequence)
     {
@@ -67,13 +67,18 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
         _ => $"it must be from {sequence.EarliestStart} to {sequence.LatestStart}",
     };
 
-    string? TokenProblem(Chunk chunk)
+    string? TokenProblem(Chunk chunk, SequenceState sequence)
     {
         var tokens = chunk.Tokens.Span;
         if (tokens.Length != chunk.Count && (shape.NeedsTokens || tokens.Length > 0))
             return $"sequence {chunk.SequenceId} has {tokens.Length} tokens for {chunk.Count} positions";
+        return TokenProblem(tokens, sequence.VocabularySize) is { } problem ? $"sequence {chunk.SequenceId} has {problem}" : null;
+    }
+
+    static string? TokenProblem(ReadOnlySpan<int> tokens, int vocabularySize)
+    {
         foreach (var token in tokens)
-            if (!IsToken(token)) return $"sequence {chunk.SequenceId} has token {token}; {Tokens}";
+            if ((uint)token >= (uint)vocabularySize) return $"token {token}; ids are from 0 to {vocabularySize - 1}";
         return null;
     }
 

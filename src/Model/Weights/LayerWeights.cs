@@ -11,33 +11,35 @@ namespace LlamaCluster.Model.Weights;
 /// </summary>
 sealed record LayerWeights
 {
-    /// <summary>[D]</summary>
-    public required float[] AttentionNorm { get; init; }
+    /// <summary>Null where the layer has no attention.</summary>
+    public required AttentionWeights? Attention { get; init; }
 
-    /// <summary>[H * E, D]</summary>
-    public required PackedMatrix Query { get; init; }
+    /// <summary>What is in attention's place; null as a rule.</summary>
+    public required LinearWeights? Linear { get; init; }
 
-    /// <summary>[G * E, D]</summary>
-    public required PackedMatrix Key { get; init; }
+    /// <summary>[D]; null where nothing follows it.</summary>
+    public required float[]? FfnNorm { get; init; }
 
-    /// <summary>[G * E, D]</summary>
-    public required PackedMatrix Value { get; init; }
-
-    /// <summary>[D, H * E]</summary>
-    public required ColumnSlice AttentionOutput { get; init; }
-
-    /// <summary>Null as a rule.</summary>
-    public required BiasWeights? Biases { get; init; }
-
-    /// <summary>[D]</summary>
-    public required float[] FfnNorm { get; init; }
-
-    /// <summary>Null where the layer has experts.</summary>
+    /// <summary>Null where the layer has experts, or no feed-forward.</summary>
     public required FeedForwardWeights? FeedForward { get; init; }
 
     /// <summary>Null where the layer is dense.</summary>
     public required ExpertWeights? Experts { get; init; }
 }
+
+/// <summary>Attention's.</summary>
+/// <param name="Norm">[D]</param>
+/// <param name="Query">[H * E, D]</param>
+/// <param name="Key">[G * E, D]</param>
+/// <param name="Value">[G * E, D]</param>
+/// <param name="Output">[D, H * E]</param>
+/// <param name="Biases">Null as a rule.</param>
+sealed record AttentionWeights(float[] Norm, PackedMatrix Query, PackedMatrix Key, PackedMatrix Value, ColumnSlice Output, BiasWeights? Biases);
+
+/// <summary>One matrix in attention's place (<see cref="LayerSizes.IsLinear"/>).</summary>
+/// <param name="Norm">[D]</param>
+/// <param name="Output">[D, D], of which a rank has some columns.</param>
+sealed record LinearWeights(float[] Norm, ColumnSlice Output);
 
 /// <summary>What is added to the outputs of attention's matrices, whole on every rank: of all heads.</summary>
 /// <param name="Query">[H * E]; null, as are keys' and values', where only the output has a bias.</param>
@@ -52,11 +54,12 @@ sealed record BiasWeights(float[]? Query, float[]? Key, float[]? Value, float[]?
 /// <param name="Down">[D, F]</param>
 sealed record FeedForwardWeights(PackedMatrix Gate, PackedMatrix Up, ColumnSlice Down);
 
-/// <summary>The experts of one layer, of each the rank's own columns.</summary>
+/// <summary>The experts of one layer: of each the rank's own columns, or those that are the rank's own.</summary>
 /// <param name="Router">[N, D], whole on every rank: all ranks choose the same experts.</param>
-/// <param name="All">[N]</param>
-/// <param name="Shared">The one that all rows use, if there is one.</param>
-sealed record ExpertWeights(PackedMatrix Router, IReadOnlyList<FeedForwardWeights> All, FeedForwardWeights? Shared);
+/// <param name="First">The number of the first of <paramref name="Own"/>.</param>
+/// <param name="Own">Consecutive experts.</param>
+/// <param name="Shared">The one that all rows use, if there is one, of which a rank has its own columns.</param>
+sealed record ExpertWeights(PackedMatrix Router, int First, IReadOnlyList<FeedForwardWeights> Own, FeedForwardWeights? Shared);
 
 /// <summary>The rows of a matrix whose outputs one rank computes.</summary>
 /// <param name="First">Within the matrix; a multiple of 16.</param>
@@ -74,8 +77,8 @@ sealed record ColumnSlice(PackedMatrix Matrix, int First, int Before, bool Share
 
 /// <summary>
 /// Which part of each tensor one rank of a stage needs: of Q, K, V, gate and up its rows, of O and down its columns (with those that are stored in
-/// blocks with them), the same of every expert, of the head its rows, norms, biases and routers whole. The embedding is whole on every rank of the first stage: a step reads a few
-/// rows of it, for which the ranks need not meet.
+/// blocks with them), the same of every expert or all of its own experts, of the head its rows, norms, biases and routers whole.
+/// The embedding is whole on every rank of the first stage: a step reads a few rows of it, for which the ranks need not meet.
 /// </summary>
 public sealed class ShardParts
 {
@@ -117,23 +120,35 @@ public sealed class ShardParts
 
     void AddLayer(LlamaConfig config, int layer, StageSlice slice)
     {
-        var (queries, keys) = (Widths(slice.Heads, config.HeadSize), Widths(slice.KvHeads, config.HeadSize));
-        Add("attn_norm", TensorPart.Whole);
-        Add(LlamaTensors.Query, Rows(queries));
-        Add(LlamaTensors.Key, Rows(keys));
-        Add(LlamaTensors.Value, Rows(keys));
-        Add(LlamaTensors.AttentionOutput, Columns(queries));
-        foreach (var bias in LlamaTensors.BiasesOf(config, layer)) _cuts.Add(bias.Name, TensorPart.Whole);
-        Add("ffn_norm", TensorPart.Whole);
+        var (sizes, own) = (config.SizesOf(layer), slice.Of(config, layer));
+        if (sizes.HasAttention) AddAttention(Widths(own.Heads, config.HeadSize), Widths(own.KvHeads, config.HeadSize));
+        else if (sizes.IsLinear)
+        {
+            Add(LlamaTensors.AttentionNorm, TensorPart.Whole);
+            Add(LlamaTensors.AttentionOutput, Columns(own.Linear));
+        }
         if (!config.HasExperts(layer))
         {
-            AddFeedForward("", slice.Ffn);
+            if (!sizes.HasFeedForward) return;
+            Add(LlamaTensors.FfnNorm, TensorPart.Whole);
+            AddFeedForward("", own.Ffn);
             return;
         }
+        Add(LlamaTensors.FfnNorm, TensorPart.Whole);
         var experts = config.Experts!;
         Add(ExpertTensors.Router, TensorPart.Whole);
-        for (var expert = 0; expert < experts.Count; expert++) AddFeedForward(ExpertTensors.Suffix(expert), slice.ExpertFfn);
-        if (experts.HasShared) AddFeedForward(ExpertTensors.Shared, slice.ExpertFfn);
+        for (var expert = slice.Experts.First; expert < slice.Experts.End; expert++) AddFeedForward(ExpertTensors.Suffix(expert), slice.ExpertFfn);
+        if (experts.HasShared) AddFeedForward(ExpertTensors.Shared, slice.SharedExpertFfn);
+
+        void AddAttention(IndexRange queries, IndexRange keys)
+        {
+            Add(LlamaTensors.AttentionNorm, TensorPart.Whole);
+            Add(LlamaTensors.Query, Rows(queries));
+            Add(LlamaTensors.Key, Rows(keys));
+            Add(LlamaTensors.Value, Rows(keys));
+            Add(LlamaTensors.AttentionOutput, Columns(queries));
+            foreach (var bias in LlamaTensors.BiasesOf(config, layer)) _cuts.Add(bias.Name, TensorPart.Whole);
+        }
 
         void AddFeedForward(string suffix, IndexRange columns)
         {

@@ -30,24 +30,42 @@ sealed record LayerAdapter
 /// <param name="B">The rows that the rank has of the matrix, or all.</param>
 public sealed record AdapterPart(AdapterPair Pair, TensorPart A, TensorPart B);
 
-/// <summary>The parts of adapters that ranks need.</summary>
-public static class AdapterParts
-{
-    /// <summary>Those of a rank of a stage, in the order of the forward pass.</summary>
-    public static IReadOnlyList<AdapterPart> Of(IEnumerable<AdapterPair> pairs, LlamaConfig config, StageShape shape, StageSlice slice) =>
-        [.. pairs.Where(pair => IsHeld(pair.Target, shape)).Select(pair => PartOf(pair, config, slice))];
+/// <summary>What a rank needs of a matrix that an adapter brings whole: the embedding whole, of the head the rank's rows.</summary>
+public sealed record ReplacementPart(AdapterReplacement Replacement, TensorPart Tensor);
 
-    /// <summary>The resident size of parts, before they are loaded.</summary>
-    public static long BytesOf(IEnumerable<AdapterPart> parts) => parts.Sum(part => BytesOf(part.A) + BytesOf(part.B));
+/// <summary>The parts of an adapter that a rank needs.</summary>
+/// <param name="Pairs">In the order of the forward pass.</param>
+/// <param name="VocabularySize">V of the sequences that use the adapter.</param>
+public sealed record AdapterParts(IReadOnlyList<AdapterPart> Pairs, IReadOnlyList<ReplacementPart> Replacements, int VocabularySize)
+{
+    /// <summary>Those of a rank of a stage.</summary>
+    public static AdapterParts Of(AdapterContent content, LlamaConfig config, StageShape shape, StageSlice slice) => new(
+        [.. content.Pairs.Where(pair => IsHeld(pair.Target, shape)).Select(pair => PartOf(pair, config, slice))],
+        [.. content.Replacements.Where(replacement => IsHeld(replacement.Target, shape)).Select(replacement => PartOf(replacement, config, slice))],
+        content.VocabularySize);
+
+    /// <summary>Each once.</summary>
+    public IEnumerable<TensorPart> Tensors =>
+        Pairs.SelectMany(part => new[] { part.A, part.B }).Concat(Replacements.Select(part => part.Tensor)).Distinct();
+
+    /// <summary>The resident size, before they are loaded.</summary>
+    public long Bytes => Pairs.Sum(part => BytesOf(part.A) + BytesOf(part.B)) + Replacements.Sum(part => BytesOf(part.Tensor));
 
     /// <summary>Of a part in memory, with what is left free behind it up to the next cache line.</summary>
     internal static long BytesOf(TensorPart part) => (PackedMatrix.BytesOf(part.Tensor.Type, part.RowCount, (int)part.ColumnCount) + 63) / 64 * 64;
 
     static bool IsHeld(AdapterTarget target, StageShape shape) =>
-        target.Layer is { } layer ? layer >= shape.FirstLayer && layer < shape.EndLayer : shape.HasHead;
+        target.Layer is { } layer ? layer >= shape.FirstLayer && layer < shape.EndLayer : target.IsHead ? shape.HasHead : shape.Embeds;
+
+    static ReplacementPart PartOf(AdapterReplacement replacement, LlamaConfig config, StageSlice slice)
+    {
+        var own = OwnOf(replacement.Target, config, slice);
+        return new(replacement, TensorPart.Rows(replacement.Tensor, own.First, own.Count));
+    }
 
     static AdapterPart PartOf(AdapterPair pair, LlamaConfig config, StageSlice slice)
     {
+        if (pair.Target.IsEmbedding) return new(pair, TensorPart.Whole(pair.A), TensorPart.Whole(pair.B));
         var own = OwnOf(pair.Target, config, slice);
         return pair.Target.IsSplitByColumns
             ? new(pair, TensorPart.Columns(pair.A, own.First, own.Count), TensorPart.Whole(pair.B))
@@ -55,12 +73,19 @@ public static class AdapterParts
     }
 
     /// <summary>The rows, or the columns, of a matrix that are the rank's own.</summary>
-    static IndexRange OwnOf(AdapterTarget target, LlamaConfig config, StageSlice slice) => target.Part switch
+    static IndexRange OwnOf(AdapterTarget target, LlamaConfig config, StageSlice slice)
     {
-        LlamaTensors.Query or AdapterTargets.AttentionOutput => Widths(slice.Heads, config.HeadSize),
-        LlamaTensors.Key or AdapterTargets.Value => Widths(slice.KvHeads, config.HeadSize),
-        _ => target.Layer is null ? slice.Vocabulary : slice.Ffn,
-    };
+        if (target.IsEmbedding) return new(0, target.Rows);
+        if (target.Layer is not { } layer) return slice.VocabularyOf(config, target.Rows);
+        var own = slice.Of(config, layer);
+        return target.Part switch
+        {
+            AdapterTargets.AttentionOutput when config.SizesOf(layer).IsLinear => own.Linear,
+            LlamaTensors.Query or AdapterTargets.AttentionOutput => Widths(own.Heads, config.HeadSize),
+            LlamaTensors.Key or AdapterTargets.Value => Widths(own.KvHeads, config.HeadSize),
+            _ => own.Ffn,
+        };
+    }
 
     static IndexRange Widths(IndexRange heads, int headSize) => new(heads.First * headSize, heads.Count * headSize);
 }
@@ -75,12 +100,28 @@ public sealed class ShardAdapter : IDisposable
     readonly NativeBuffer<byte> _memory;   // of all pairs, in the order of the forward pass
     int _users = 1;   // the owner is one
 
-    ShardAdapter(int layers, long bytes) => (Layers, _memory) = ([.. Enumerable.Range(0, layers).Select(_ => new LayerAdapter())], new NativeBuffer<byte>(bytes));
+    ShardAdapter(int layers, AdapterParts parts)
+    {
+        VocabularySize = parts.VocabularySize;
+        (Layers, _memory) = ([.. Enumerable.Range(0, layers).Select(_ => new LayerAdapter())], new NativeBuffer<byte>(parts.Bytes));
+    }
+
+    /// <summary>V of the sequences that use it: ids are below it.</summary>
+    public int VocabularySize { get; }
 
     /// <summary>Of the stage's layers, in order.</summary>
     internal IReadOnlyList<LayerAdapter> Layers { get; }
 
-    /// <summary>The rank's rows of the head's; null where the head is not changed, or not here.</summary>
+    /// <summary>[V, D] in the place of the model's embedding; null: that is used, or it is not here.</summary>
+    internal PackedMatrix? OwnEmbedding { get; private set; }
+
+    /// <summary>The rank's rows of [V, D] in the place of the model's head; null: that is used, or it is not here.</summary>
+    internal PackedMatrix? OwnHead { get; private set; }
+
+    /// <summary>[V, R] and [D, R] of the embedding, which takes a token's row of A; null where it has no pair, or is not here.</summary>
+    internal LowRankPair? Embedding { get; private set; }
+
+    /// <summary>The rank's rows of the head's; null where the head has no pair, or is not here.</summary>
     internal LowRankPair? Head { get; private set; }
 
     /// <summary>0: the adapter changes nothing here.</summary>
@@ -94,9 +135,9 @@ public sealed class ShardAdapter : IDisposable
     /// <param name="hashes">Gets what each part that was read hashes to. Null: nobody wants to know.</param>
     /// <exception cref="ModelFormatException">The parts cannot be read, or hold numbers that are not finite.</exception>
     public static ShardAdapter Load(
-        IModelWeights source, IReadOnlyList<AdapterPart> parts, StageShape shape, IDictionary<TensorPart, string>? hashes, CancellationToken cancellation)
+        IModelWeights source, AdapterParts parts, StageShape shape, IDictionary<TensorPart, string>? hashes, CancellationToken cancellation)
     {
-        var adapter = new ShardAdapter(shape.LayerCount, AdapterParts.BytesOf(parts));
+        var adapter = new ShardAdapter(shape.LayerCount, parts);
         try
         {
             var taken = 0L;
@@ -107,7 +148,12 @@ public sealed class ShardAdapter : IDisposable
                 ShardAdapter.Read(source, part, matrix, hashes, cancellation);
                 return matrix;
             }
-            foreach (var part in parts) adapter.Add(part.Pair.Target, shape, new LowRankPair(Read(part.A), Read(part.B), part.Pair.Scale));
+            foreach (var part in parts.Replacements)
+            {
+                if (part.Replacement.Target.IsHead) adapter.OwnHead = Read(part.Tensor);
+                else adapter.OwnEmbedding = Read(part.Tensor);
+            }
+            foreach (var part in parts.Pairs) adapter.Add(part.Pair.Target, shape, new LowRankPair(Read(part.A), Read(part.B), part.Pair.Scale));
             return adapter;
         }
         catch
@@ -118,9 +164,9 @@ public sealed class ShardAdapter : IDisposable
     }
 
     /// <summary>As above, from the adapter itself.</summary>
-    /// <inheritdoc cref="Load(IModelWeights, IReadOnlyList{AdapterPart}, StageShape, IDictionary{TensorPart, string}, CancellationToken)"/>
+    /// <inheritdoc cref="Load(IModelWeights, AdapterParts, StageShape, IDictionary{TensorPart, string}, CancellationToken)"/>
     public static ShardAdapter Load(AdapterWeights source, LlamaConfig config, StageShape shape, StageSlice slice, CancellationToken cancellation = default) =>
-        Load(source.Tensors, AdapterParts.Of(source.Pairs, config, shape, slice), shape, null, cancellation);
+        Load(source.Tensors, AdapterParts.Of(source.Content, config, shape, slice), shape, null, cancellation);
 
     /// <summary>One more uses it from now on, who disposes of it too.</summary>
     /// <returns>False: it is gone.</returns>
@@ -164,7 +210,8 @@ public sealed class ShardAdapter : IDisposable
         _pairs.Add(pair);
         if (target.Layer is not { } number)
         {
-            Head = pair;
+            if (target.IsHead) Head = pair;
+            else Embedding = pair;
             return;
         }
         var layer = Layers[number - shape.FirstLayer];

@@ -62,9 +62,14 @@ public sealed class ShardWeights : IDisposable
         var previous = Head?.Matrix;
         foreach (var layer in Layers.Reverse())
         {
-            layer.AttentionOutput.Matrix.Next = layer.FeedForward is { } dense ? Link(dense, previous) : LinkExperts(layer.Experts!, previous);
-            layer.Query.Next = layer.AttentionOutput.Matrix;
-            previous = layer.Query;
+            if (layer.FeedForward is { } dense) previous = Link(dense, previous);
+            else if (layer.Experts is { } experts) previous = LinkExperts(experts, previous);
+            if ((layer.Attention?.Output ?? layer.Linear?.Output)?.Matrix is not { } output) continue;
+            output.Next = previous;
+            previous = output;
+            if (layer.Attention is not { } attention) continue;
+            attention.Query.Next = output;
+            previous = attention.Query;
         }
     }
 
@@ -80,7 +85,7 @@ public sealed class ShardWeights : IDisposable
     static PackedMatrix LinkExperts(ExpertWeights experts, PackedMatrix? next)
     {
         experts.Router.Next = experts.Shared is { } shared ? Link(shared, null) : null;
-        foreach (var expert in experts.All) Link(expert, next);
+        foreach (var expert in experts.Own) Link(expert, next);
         return experts.Router;
     }
 
@@ -148,21 +153,27 @@ public sealed class ShardWeights : IDisposable
 
     static LayerWeights Layer(WeightLoader loader, LlamaConfig config, StageSlice slice, int layer)
     {
-        var d = config.HiddenSize;
-        var (q, kv) = (config.HeadCount * config.HeadSize, config.KvHeadCount * config.HeadSize);
+        var (d, sizes, own) = (config.HiddenSize, config.SizesOf(layer), slice.Of(config, layer));
+        var (q, kv) = (sizes.HeadCount * config.HeadSize, sizes.KvHeadCount * config.HeadSize);
         string Name(string part) => LlamaTensors.OfLayer(layer, part);
         return new LayerWeights
         {
-            AttentionNorm = loader.Vector(Name("attn_norm"), d),
-            Query = loader.Matrix(Name(LlamaTensors.Query), q, d),
-            Key = loader.Matrix(Name(LlamaTensors.Key), kv, d),
-            Value = loader.Matrix(Name(LlamaTensors.Value), kv, d),
-            AttentionOutput = loader.Columns(Name(LlamaTensors.AttentionOutput), d, q, slice.Heads.First * config.HeadSize, slice.HeadUnit * config.HeadSize),
-            Biases = config.Biases is AttentionBiases.None ? null : Biases(),
-            FfnNorm = loader.Vector(Name("ffn_norm"), d),
-            FeedForward = config.HasExperts(layer) ? null : FeedForward("", config.FfnSize, slice.Ffn.First, slice.FfnUnit),
+            Attention = sizes.HasAttention ? Attention() : null,
+            Linear = sizes.IsLinear
+                ? new(
+                    loader.Vector(Name(LlamaTensors.AttentionNorm), d),
+                    loader.Columns(Name(LlamaTensors.AttentionOutput), d, d, own.Linear.First, own.LinearUnit))
+                : null,
+            FfnNorm = config.HasExperts(layer) || sizes.HasFeedForward ? loader.Vector(Name(LlamaTensors.FfnNorm), d) : null,
+            FeedForward = config.HasExperts(layer) || !sizes.HasFeedForward ? null : FeedForward("", sizes.FfnSize, own.Ffn.First, own.FfnUnit),
             Experts = config.HasExperts(layer) ? Experts(config.Experts!) : null,
         };
+
+        AttentionWeights Attention() => new(
+            loader.Vector(Name(LlamaTensors.AttentionNorm), d), loader.Matrix(Name(LlamaTensors.Query), q, d), loader.Matrix(Name(LlamaTensors.Key), kv, d),
+            loader.Matrix(Name(LlamaTensors.Value), kv, d),
+            loader.Columns(Name(LlamaTensors.AttentionOutput), d, q, own.Heads.First * config.HeadSize, own.HeadUnit * config.HeadSize),
+            config.Biases is AttentionBiases.None ? null : Biases());
 
         BiasWeights Biases() => new(
             Bias(AttentionBiases.Inputs, LlamaTensors.Query, q), Bias(AttentionBiases.Inputs, LlamaTensors.Key, kv),
@@ -177,9 +188,11 @@ public sealed class ShardWeights : IDisposable
 
         ExpertWeights Experts(ExpertMixture experts) => new(
             loader.Matrix(Name(ExpertTensors.Router), experts.Count, d),
-            [.. Enumerable.Range(0, experts.Count).Select(expert => Expert(ExpertTensors.Suffix(expert)))],
-            experts.HasShared ? Expert(ExpertTensors.Shared) : null);
-
-        FeedForwardWeights Expert(string suffix) => FeedForward(suffix, config.Experts!.FfnSize, slice.ExpertFfn.First, slice.ExpertFfnUnit);
+            slice.Experts.First,
+            [
+                .. Enumerable.Range(slice.Experts.First, slice.Experts.Count).Select(expert =>
+                    FeedForward(ExpertTensors.Suffix(expert), experts.FfnSize, slice.ExpertFfn.First, slice.ExpertFfnUnit)),
+            ],
+            experts.HasShared ? FeedForward(ExpertTensors.Shared, experts.FfnSize, slice.SharedExpertFfn.First, slice.SharedExpertFfnUnit) : null);
     }
 }

@@ -56,7 +56,7 @@ sealed class WeightLoader(
         var values = new float[length];
         RowDecoder.Decode(part.Tensor.Type, stored, values);
         if (values.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue)) throw Damaged(part.Tensor, "a weight is infinite or not a number");
-        loaded.Add(new LoadedPart(part, null, values, hashes ? HashOf(stored) : null));
+        loaded.Add(new LoadedPart(part, null, values, hashes ? source.KnownHash(part) ?? HashOf(stored) : null));
         Count(stored.Length);
         return values;
     }
@@ -111,7 +111,7 @@ sealed class WeightLoader(
             if (stored.Length < bytes) stored = GC.AllocateUninitializedArray<byte>(bytes);
             source.ReadPart(piece, stored.AsSpan(0, bytes));
             Pack(piece.Tensor, load.Matrix, index * load.Part.PieceRows, stored.AsSpan(0, bytes));
-            if (load.EndPiece(index, stored.AsSpan(0, bytes)) is { } whole) loaded.Add(whole);
+            if (load.EndPiece(index, stored.AsSpan(0, bytes), source.KnownHash(load.Part)) is { } whole) loaded.Add(whole);
             Count(bytes);
         }
     }
@@ -160,11 +160,13 @@ sealed class WeightLoader(
 
         public bool IsWhole => Volatile.Read(ref _left) == 0;
 
+        /// <param name="known">The hash of the whole part, the same for all its pieces. Null: it is to be made of theirs.</param>
         /// <returns>The whole part, if this was its last piece.</returns>
-        public LoadedPart? EndPiece(int index, ReadOnlySpan<byte> stored)
+        public LoadedPart? EndPiece(int index, ReadOnlySpan<byte> stored, string? known)
         {
-            if (_pieceHashes is not null) PartHash.HashPiece(stored, index, _pieceHashes);
-            return Interlocked.Decrement(ref _left) == 0 ? new LoadedPart(part, matrix, null, _pieceHashes is null ? null : PartHash.Of(_pieceHashes)) : null;
+            if (known is null && _pieceHashes is not null) PartHash.HashPiece(stored, index, _pieceHashes);
+            if (Interlocked.Decrement(ref _left) > 0) return null;
+            return new LoadedPart(part, matrix, null, _pieceHashes is null ? null : known ?? PartHash.Of(_pieceHashes));
         }
     }
 

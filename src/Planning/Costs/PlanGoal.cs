@@ -11,6 +11,19 @@ public enum PlanObjective
     Throughput,
 }
 
+/// <summary>Whether ranks of a stage have whole experts, in place of some columns of each.</summary>
+public enum ExpertParallel
+{
+    /// <summary>Where it is faster, or the only way.</summary>
+    Auto,
+
+    /// <summary>Always.</summary>
+    On,
+
+    /// <summary>Never.</summary>
+    Off,
+}
+
 /// <summary>What a plan is optimised for, and what it must have room for.</summary>
 public sealed record PlanGoal
 {
@@ -39,6 +52,8 @@ public sealed record PlanGoal
 
     /// <summary>Workers of each stage; null: the planner chooses.</summary>
     public int? RanksPerStage { get; init; }
+
+    public ExpertParallel ExpertParallel { get; init; }
 
     /// <summary>Every worker must be used, unless there are more workers than layers.</summary>
     public bool UsesAll { get; init; }

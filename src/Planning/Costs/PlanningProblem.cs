@@ -10,17 +10,26 @@ public sealed class PlanningProblem
     /// <summary>More ranks exchange more data than they save work, and they would make a search slow.</summary>
     const int MostRanks = 64;
 
-    readonly double[] _attentionBytes, _feedForwardBytes, _expertBytes, _normBytes;
-    readonly ConcurrentDictionary<RankShares, RankFractions[]> _fractions = new();
+    /// <summary>By the sizes of layers (<see cref="ModelFootprint.Splits"/>), as prefix sums over the layers: element i is of the first i layers.</summary>
+    readonly LayerBytes[][] _bytes;
+
+    /// <summary>Which of these sizes a layer has.</summary>
+    readonly int[] _sizesOf;
+
+    /// <summary>The most ranks that can have experts by columns, and whole.</summary>
+    readonly (int ByColumns, int Whole) _rankLimits;
+
+    readonly ConcurrentDictionary<RankShares, RankPart[]> _parts = new();
+    readonly ConcurrentDictionary<(RankShares Shares, int Count, int PerRow, int Rows), ExpertBalance> _balances = new();
 
     public PlanningProblem(ModelFootprint model, ClusterProfile cluster, PlanGoal goal, Overheads overheads)
     {
         (Model, Cluster, Goal, Overheads) = (model, cluster, goal, overheads);
-        MaxRanks = Math.Min(RankLimitOf(model), cluster.Workers.Count);
-        _attentionBytes = Sums(model.Layers.Select(layer => layer.AttentionBytes));
-        _feedForwardBytes = Sums(model.Layers.Select(layer => layer.FeedForwardBytes));
-        _expertBytes = Sums(model.Layers.Select(layer => layer.Experts?.Bytes ?? 0));
-        _normBytes = Sums(model.Layers.Select(layer => (double)layer.NormBytes));
+        _rankLimits = (RankLimitOf(model, wholeExperts: false), RankLimitOf(model, wholeExperts: true));
+        MaxRanks = Math.Min(RankLimitOf(model, goal.ExpertParallel), cluster.Workers.Count);
+        ExpertCuts = !model.HasExperts ? [false] : goal.ExpertParallel is ExpertParallel.Auto ? [false, true] : [goal.ExpertParallel is ExpertParallel.On];
+        _sizesOf = [.. model.Layers.Select(layer => model.Splits.Index().First(split => split.Item == (layer.Split ?? model.Split)).Index)];
+        _bytes = [.. model.Splits.Select((_, sizes) => Sums(model.Layers.Select((layer, index) => _sizesOf[index] == sizes ? BytesOf(layer) : default)))];
     }
 
     public ModelFootprint Model { get; }
@@ -34,68 +43,135 @@ public sealed class PlanningProblem
     /// <summary>The most workers of this cluster that may share a stage.</summary>
     public int MaxRanks { get; }
 
+    /// <summary>How plans may give experts to ranks: whole (true), by columns (false).</summary>
+    public IReadOnlyList<bool> ExpertCuts { get; }
+
     /// <summary>The most workers that could share a stage of a model, however many workers there are.</summary>
-    public static int RankLimitOf(ModelFootprint model) => Math.Min(MostRanks, TensorSplit.MaxRanks(model.Split));
+    public static int RankLimitOf(ModelFootprint model, ExpertParallel experts)
+    {
+        var (byColumns, whole) = (RankLimitOf(model, wholeExperts: false), RankLimitOf(model, wholeExperts: true));
+        return experts switch
+        {
+            ExpertParallel.On => whole,
+            ExpertParallel.Off => byColumns,
+            _ => Math.Max(byColumns, whole),
+        };
+    }
+
+    static int RankLimitOf(ModelFootprint model, bool wholeExperts) => wholeExperts && !model.HasExperts
+        ? 0
+        : Math.Min(MostRanks, model.Splits.Min(sizes => TensorSplit.MaxRanks(sizes, wholeExperts)));
+
+    /// <summary>The shares with experts given to ranks in one way; in the other where so many ranks cannot have them so.</summary>
+    public RankShares WithExperts(RankShares shares, bool whole) =>
+        shares.WithExperts(shares.Count <= (whole ? _rankLimits.Whole : _rankLimits.ByColumns) ? whole : !whole);
+
+    /// <summary>The work of the busiest rank where ranks have whole experts.</summary>
+    public ExpertBalance BalanceOf(RankShares shares, ExpertFootprint experts, int rows) => _balances.GetOrAdd(
+        (shares, experts.Count, experts.UsedCount, rows),
+        key => ExpertBalance.Of([.. PartsOf(key.Shares).Select(part => part.ExpertCount)], key.PerRow, key.Rows));
 
     /// <summary>The part of the model that each rank has.</summary>
-    public RankFractions[] FractionsOf(RankShares shares) => _fractions.GetOrAdd(shares, wanted =>
+    public RankPart[] PartsOf(RankShares shares) => _parts.GetOrAdd(shares, wanted =>
     {
-        var split = TensorSplit.Create(Model.Split, wanted);
-        return [.. Enumerable.Range(0, wanted.Count).Select(rank => RankFractions.Of(split[rank], Model.Split))];
+        var splits = Model.Splits.Select(sizes => (Sizes: sizes, Split: TensorSplit.Create(sizes, wanted))).ToList();
+        return [.. Enumerable.Range(0, wanted.Count).Select(rank => new RankPart(
+            [.. splits.Select(split => RankFractions.Of(split.Split[rank], split.Sizes))], splits[0].Split[rank].Experts.Count))];
     });
 
-    /// <summary>The bytes of a range of layers in a worker's memory.</summary>
-    public LayerBytes LayerBytes(int first, int count)
+    /// <summary>Whether ranks have columns of the same blocks of an expert, and of the one that all rows use: each then costs a message more.</summary>
+    public (bool Experts, bool SharedExpert) SharesExpertBlocks(RankShares shares)
     {
-        if (!Model.LayersAreAlike) return BytesBetween(first, first + count);
-        var (dense, experts) = (FirstOf(first, count, hasExperts: false), FirstOf(first, count, hasExperts: true));
-        return (dense is { } d ? BytesBetween(d, d + 1) : default) + (experts is { } e ? BytesBetween(e, e + 1) : default);
+        var sizes = Model.Splits[0];
+        var split = TensorSplit.Create(sizes, shares);
+        return (split.ExpertFfnUnit % sizes.ColumnBlock != 0, split.SharedExpertFfnUnit % sizes.ColumnBlock != 0);
     }
 
-    LayerBytes BytesBetween(int first, int end) => new(
-        _attentionBytes[end] - _attentionBytes[first], _feedForwardBytes[end] - _feedForwardBytes[first], _expertBytes[end] - _expertBytes[first],
-        _normBytes[end] - _normBytes[first]);
+    /// <summary>What a rank has of a layer.</summary>
+    public RankFractions FractionsOf(RankPart part, int layer) => part.OfSizes[_sizesOf[layer]];
 
-    int? FirstOf(int first, int count, bool hasExperts)
+    /// <summary>The bytes of weights and of one KV block of a range of layers in a rank's memory.</summary>
+    public (double Weights, double KvBlock) BytesOf(RankPart part, int first, int count)
     {
-        for (var layer = first; layer < first + count; layer++)
-            if (Model.Layers[layer].Experts is not null == hasExperts) return layer;
-        return null;
+        var (weights, kvBlock) = (0.0, 0.0);
+        for (var sizes = 0; sizes < _bytes.Length; sizes++)
+        {
+            var (bytes, share) = (_bytes[sizes][first + count] - _bytes[sizes][first], part.OfSizes[sizes]);
+            kvBlock += bytes.KvBlock * share.Kv;
+            if (!Model.LayersAreAlike) weights += bytes.Of(share);
+            else foreach (var layer in FirstOfEach(sizes, first, count)) weights += BytesOf(Model.Layers[layer]).Of(share);
+        }
+        return (weights, kvBlock);
     }
+
+    /// <summary>The first dense layer and the first one with experts, of those that have such sizes.</summary>
+    IEnumerable<int> FirstOfEach(int sizes, int first, int count) => Enumerable.Range(first, count)
+        .Where(layer => _sizesOf[layer] == sizes).DistinctBy(layer => Model.Layers[layer].Experts is not null);
+
+    LayerBytes BytesOf(LayerFootprint layer) =>
+        new(layer.AttentionBytes, layer.FeedForwardBytes, layer.Experts?.AllBytes ?? 0, layer.Experts?.SharedBytes ?? 0, layer.NormBytes + layer.AdapterBytes,
+            Model.KvBlockBytesOf(layer));
 
     /// <summary>Prefix sums: element i is the sum of the first i values.</summary>
-    static double[] Sums(IEnumerable<double> values)
+    static LayerBytes[] Sums(IEnumerable<LayerBytes> values)
     {
-        List<double> sums = [0];
+        List<LayerBytes> sums = [default];
         foreach (var value in values) sums.Add(sums[^1] + value);
         return [.. sums];
     }
 }
 
 /// <summary>Bytes of some layers by their parts.</summary>
-public readonly record struct LayerBytes(double Attention, double FeedForward, double Experts, double Norms)
+/// <param name="Experts">Without those that all rows use.</param>
+/// <param name="KvBlock">Of one KV block.</param>
+readonly record struct LayerBytes(double Attention, double FeedForward, double Experts, double SharedExperts, double Norms, double KvBlock)
 {
-    public static LayerBytes operator +(LayerBytes a, LayerBytes b) =>
-        new(a.Attention + b.Attention, a.FeedForward + b.FeedForward, a.Experts + b.Experts, a.Norms + b.Norms);
+    public static LayerBytes operator +(LayerBytes a, LayerBytes b) => new(
+        a.Attention + b.Attention, a.FeedForward + b.FeedForward, a.Experts + b.Experts, a.SharedExperts + b.SharedExperts,
+        a.Norms + b.Norms, a.KvBlock + b.KvBlock);
 
-    /// <summary>What a rank holds of them.</summary>
-    public double Of(RankFractions rank) => Attention * rank.Attention + FeedForward * rank.FeedForward + Experts * rank.Experts + Norms;
+    public static LayerBytes operator -(LayerBytes a, LayerBytes b) => new(
+        a.Attention - b.Attention, a.FeedForward - b.FeedForward, a.Experts - b.Experts, a.SharedExperts - b.SharedExperts,
+        a.Norms - b.Norms, a.KvBlock - b.KvBlock);
+
+    /// <summary>What a rank holds of the weights.</summary>
+    public double Of(RankFractions rank) =>
+        Attention * rank.Attention + FeedForward * rank.FeedForward + Experts * rank.Experts + SharedExperts * rank.SharedExpert + Norms;
 }
 
-/// <summary>A rank's part of a model, each from 0 to 1.</summary>
-/// <param name="Attention">Q, K, V and O together.</param>
+/// <summary>What a rank has of a model, by the sizes that layers have (<see cref="ModelFootprint.Splits"/>). Equal by content.</summary>
+/// <param name="expertCount">Experts of a layer of which it has something.</param>
+public sealed class RankPart(RankFractions[] ofSizes, int expertCount) : IEquatable<RankPart>
+{
+    public int ExpertCount => expertCount;
+
+    public IReadOnlyList<RankFractions> OfSizes => ofSizes;
+
+    /// <summary>Of the head; the same whatever sizes layers have.</summary>
+    public double Vocabulary => ofSizes[0].Vocabulary;
+
+    public bool Equals(RankPart? other) => other is not null && expertCount == other.ExpertCount && ofSizes.AsSpan().SequenceEqual(other.OfSizes.ToArray());
+
+    public override bool Equals(object? obj) => Equals(obj as RankPart);
+
+    public override int GetHashCode() => ofSizes[0].GetHashCode();
+}
+
+/// <summary>A rank's part of a layer and of the head, each from 0 to 1.</summary>
+/// <param name="Attention">Q, K, V and O together, or what is in their place.</param>
 /// <param name="Kv">The KV cache.</param>
-/// <param name="Experts">Every expert.</param>
-public readonly record struct RankFractions(double Attention, double Kv, double FeedForward, double Experts, double Vocabulary)
+/// <param name="Experts">All experts together.</param>
+/// <param name="SharedExpert">The one that all rows use.</param>
+public readonly record struct RankFractions(double Attention, double Kv, double FeedForward, double Experts, double SharedExpert, double Vocabulary)
 {
     public static RankFractions Of(RankSlice slice, SplitSizes model)
     {
-        var (heads, kvHeads) = ((double)model.HeadCount, (double)model.KvHeadCount);
         return new RankFractions(
-            (slice.Heads.Count + slice.KvHeads.Count) / (heads + kvHeads),
-            slice.KvHeads.Count / kvHeads,
-            (double)slice.Ffn.Count / model.FfnSize,
-            (double)slice.ExpertFfn.Count / Math.Max(1, model.ExpertFfnSize),
+            (double)(slice.Heads.Count + slice.KvHeads.Count + slice.Linear.Count) / Math.Max(1, model.HeadCount + model.KvHeadCount + model.LinearSize),
+            (double)slice.KvHeads.Count / Math.Max(1, model.KvHeadCount),
+            (double)slice.Ffn.Count / Math.Max(1, model.FfnSize),
+            (double)slice.Experts.Count * slice.ExpertFfn.Count / Math.Max(1L, (long)model.ExpertCount * model.ExpertFfnSize),
+            (double)slice.SharedExpertFfn.Count / Math.Max(1, model.ExpertFfnSize),
             (double)slice.Vocabulary.Count / model.VocabularySize);
     }
 }
@@ -114,6 +190,12 @@ public sealed record Overheads
 
     /// <summary>A layer's norms and rotations, and its threads waiting for each other.</summary>
     public double LayerSeconds { get; init; } = 20e-6;
+
+    /// <summary>Each expert that a rank computes: its threads waiting for each other. Reckoned from how often they meet in a layer.</summary>
+    public double ExpertSeconds { get; init; } = 7e-6;
+
+    /// <summary>Bytes that an expert's row moves for each hidden value: gathered, rounded for products, and added to the row's other experts'.</summary>
+    public double ExpertRowBytes { get; init; } = 25;
 
     /// <summary>The cost of a token's logits beyond the head's product, for each vocabulary entry.</summary>
     public double LogitSeconds { get; init; } = 0.3e-9;

@@ -38,6 +38,9 @@ sealed class RankPace
     /// <summary>Attention that reads so many bytes of keys and values.</summary>
     public TimeParts Attend(double bytes) => new() { Attention = bytes * _secondsPerByte / _overheads.KvReading };
 
+    /// <summary>Activations that are moved at the pace of plain reads.</summary>
+    public TimeParts Move(double bytes) => new() { Program = bytes * _secondsPerByte };
+
     /// <summary>Work that takes <paramref name="seconds"/> on idle processors.</summary>
     public TimeParts Program(double seconds) => new() { Program = seconds * _use.Crowding };
 }

@@ -15,7 +15,7 @@ public readonly record struct RankMemory(double Weights, double Kv, double Buffe
 sealed class StageGroup
 {
     readonly PlanningProblem _problem;
-    readonly RankFractions[] _fractions;
+    readonly RankPart[] _parts;
 
     /// <summary>The ranks whose memory is limited; one for all ranks with the same part and the same memory.</summary>
     readonly int[] _limitedRanks;
@@ -26,9 +26,9 @@ sealed class StageGroup
     public StageGroup(PlanningProblem problem, int[] workers, RankShares shares, string kind)
     {
         (_problem, Workers, Shares, Kind) = (problem, workers, shares, kind);
-        _fractions = problem.FractionsOf(shares);
+        _parts = problem.PartsOf(shares);
         long Memory(int rank) => problem.Cluster.Workers[workers[rank]].MemoryBytes;
-        _limitedRanks = [.. Enumerable.Range(0, workers.Length).Where(rank => Memory(rank) > 0).DistinctBy(rank => (_fractions[rank], Memory(rank)))];
+        _limitedRanks = [.. Enumerable.Range(0, workers.Length).Where(rank => Memory(rank) > 0).DistinctBy(rank => (_parts[rank], Memory(rank)))];
         _mostLayers = new int?[problem.Model.LayerCount];
     }
 
@@ -41,21 +41,21 @@ sealed class StageGroup
     /// <summary>Groups of like workers have the same; see <see cref="ClusterProfile.GroupKindOf"/>.</summary>
     public string Kind { get; }
 
-    public IReadOnlyList<RankFractions> Fractions => _fractions;
+    /// <summary>Of each rank.</summary>
+    public IReadOnlyList<RankPart> Parts => _parts;
 
     /// <summary>Whether every rank has memory for its part of these layers (with embedding and head where they belong) and for the KV cache.</summary>
     public bool Holds(int first, int count) => count <= (_mostLayers[first] ??= MostLayers(first));
 
     public RankMemory MemoryOf(int rank, int first, int count)
     {
-        var (model, share) = (_problem.Model, _fractions[rank]);
+        var (model, part) = (_problem.Model, _parts[rank]);
         var (embeds, hasHead) = (first == 0, first + count == model.LayerCount);
-        var weights = _problem.LayerBytes(first, count).Of(share);
+        var (weights, kvBlock) = _problem.BytesOf(part, first, count);
         if (embeds) weights += model.Embedding.Bytes;
         // A tied head needs no memory beside the embedding.
-        if (hasHead && !(embeds && model.TiedEmbeddings)) weights += model.Head.Bytes * share.Vocabulary;
-        var kv = (double)_problem.Goal.KvBlocks * model.KvBlockBytes * count * share.Kv;
-        return new RankMemory(weights * _problem.Overheads.Resident, kv, _problem.Goal.BufferBytes);
+        if (hasHead && !(embeds && model.TiedEmbeddings)) weights += model.Head.Bytes * part.Vocabulary;
+        return new RankMemory(weights * _problem.Overheads.Resident, _problem.Goal.KvBlocks * kvBlock, _problem.Goal.BufferBytes);
     }
 
     /// <summary>A binary search: more layers never take less memory.</summary>

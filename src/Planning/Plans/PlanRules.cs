@@ -57,6 +57,10 @@ public static class PlanRules
         return covered == layerCount ? null : $"the stages hold {covered} layers of {layerCount}";
     }
 
-    static string Describe(Shard shard) =>
-        $"{shard.Layers.Count} layers from {shard.Layers.First}, rank {shard.Slice.Rank} of {shard.Slice.RankCount}{(shard.Slice.Shares.AreEqual ? "" : $" ({shard.Slice.Shares})")}";
+    static string Describe(Shard shard)
+    {
+        var (layers, slice) = shard;
+        var shares = slice.Shares is { AreEqual: true, WholeExperts: false } ? "" : $" ({slice.Shares})";
+        return $"{layers.Count} layers from {layers.First}, rank {slice.Rank} of {slice.RankCount}{shares}";
+    }
 }

@@ -11,8 +11,8 @@ public readonly record struct LayerRange(int First, int Count)
 }
 
 /// <summary>
-/// The shares of a stage's ranks, in proportion: 2 and 1 mean two thirds and one third. Shares are kept in lowest terms, so that
-/// equal divisions are equal values. There is at least one rank.
+/// The shares of a stage's ranks, in proportion: 2 and 1 mean two thirds and one third; and whether experts are given to them whole. Shares are kept
+/// in lowest terms, so that equal divisions are equal values. There is at least one rank.
 /// </summary>
 public sealed class RankShares : IEquatable<RankShares>
 {
@@ -21,7 +21,7 @@ public sealed class RankShares : IEquatable<RankShares>
 
     readonly int[] _shares;
 
-    RankShares(int[] shares) => _shares = shares;
+    RankShares(int[] shares, bool wholeExperts = false) => (_shares, WholeExperts) = (shares, wholeExperts);
 
     /// <summary>One rank that has everything.</summary>
     public static RankShares Whole { get; } = Equal(1);
@@ -31,6 +31,9 @@ public sealed class RankShares : IEquatable<RankShares>
     public int this[int rank] => _shares[rank];
 
     public IReadOnlyList<int> Values => _shares;
+
+    /// <summary>Each rank has some of the experts whole, in proportion to its share. False: it has some columns of every expert.</summary>
+    public bool WholeExperts { get; }
 
     public bool AreEqual => Array.TrueForAll(_shares, share => share == 1);
 
@@ -52,6 +55,9 @@ public sealed class RankShares : IEquatable<RankShares>
         return new RankShares([.. shares.Select(share => share / divisor)]);
     }
 
+    /// <summary>The same shares with experts given to ranks whole, or cut by columns. One rank has all experts whole either way, and stays as it is.</summary>
+    public RankShares WithExperts(bool whole) => whole == WholeExperts || Count == 1 ? this : new RankShares(_shares, whole);
+
     /// <summary>One line that says why the shares are not valid; null if they are.</summary>
     public static string? FirstProblem(IReadOnlyList<int> shares)
     {
@@ -61,7 +67,7 @@ public sealed class RankShares : IEquatable<RankShares>
         return null;
     }
 
-    public bool Equals(RankShares? other) => other is not null && _shares.AsSpan().SequenceEqual(other._shares);
+    public bool Equals(RankShares? other) => other is not null && WholeExperts == other.WholeExperts && _shares.AsSpan().SequenceEqual(other._shares);
 
     public override bool Equals(object? obj) => Equals(obj as RankShares);
 
@@ -69,10 +75,14 @@ public sealed class RankShares : IEquatable<RankShares>
     {
         var hash = new HashCode();
         foreach (var share in _shares) hash.Add(share);
+        hash.Add(WholeExperts);
         return hash.ToHashCode();
     }
 
-    public override string ToString() => string.Join(':', _shares);
+    /// <summary>What each rank has of experts, in one word: all of them, some whole ones, or columns of every one.</summary>
+    public string ExpertsWord => Count == 1 ? "all" : WholeExperts ? "whole" : "columns";
+
+    public override string ToString() => $"{string.Join(':', _shares)}{(WholeExperts ? " of whole experts" : "")}";
 
     /// <summary>The greatest common divisor of two numbers that are not both 0.</summary>
     internal static int GreatestDivisor(int a, int b) => b == 0 ? a : GreatestDivisor(b, a % b);

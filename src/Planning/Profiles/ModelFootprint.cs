@@ -18,46 +18,54 @@ public readonly record struct TypedWeights(string Type, double Elements, double 
 /// <param name="NormBytes">Every rank holds all norms, and the router of experts.</param>
 public sealed record LayerFootprint(IReadOnlyList<TypedWeights> Attention, IReadOnlyList<TypedWeights> FeedForward, long NormBytes)
 {
+    /// <summary>Null: the model's sizes are the layer's.</summary>
+    public SplitSizes? Split { get; init; }
+
     /// <summary>Null: the layer is dense.</summary>
     public ExpertFootprint? Experts { get; init; }
 
     /// <summary>Positions that attention sees at most; null: all.</summary>
     public int? Window { get; init; }
 
+    /// <summary>What a worker holds beside the layer for adapters, and keeps free for them; tokens without an adapter read nothing of it.</summary>
+    public long AdapterBytes { get; init; }
+
+    /// <summary>How often ranks add up their parts of it: after attention, or what is in its place, and after the feed-forward.</summary>
+    public int SumCount => (Attention.Count > 0 ? 1 : 0) + (FeedForward.Count > 0 || Experts is not null ? 1 : 0);
+
     public double AttentionBytes { get; } = Attention.Sum(weights => weights.Bytes);
 
     public double FeedForwardBytes { get; } = FeedForward.Sum(weights => weights.Bytes);
 
-    public double Bytes => AttentionBytes + FeedForwardBytes + NormBytes + (Experts?.Bytes ?? 0);
+    public double Bytes => AttentionBytes + FeedForwardBytes + NormBytes + AdapterBytes + (Experts?.Bytes ?? 0);
 
     /// <summary>Bytes that one row of activations meets: of experts, those that it uses.</summary>
     public double ActiveBytes => AttentionBytes + FeedForwardBytes + NormBytes + (Experts?.ActiveBytes ?? 0);
 
     /// <summary>Whether both layers have the same types and sizes.</summary>
     public bool IsLike(LayerFootprint other) =>
-        NormBytes == other.NormBytes && Attention.SequenceEqual(other.Attention) && FeedForward.SequenceEqual(other.FeedForward)
-        && Window == other.Window && (Experts is { } experts ? other.Experts is { } others && experts.IsLike(others) : other.Experts is null);
+        NormBytes == other.NormBytes && AdapterBytes == other.AdapterBytes && Attention.SequenceEqual(other.Attention) && FeedForward.SequenceEqual(other.FeedForward)
+        && Window == other.Window && Split == other.Split && (Experts is { } experts ? other.Experts is { } others && experts.IsLike(others) : other.Experts is null);
 }
 
-/// <summary>The experts of one layer. Each is split by columns, so all ranks work on the same expert at a time.</summary>
+/// <summary>The experts of one layer.</summary>
 /// <param name="All">All experts together.</param>
 /// <param name="Shared">The expert that every row uses; empty if there is none.</param>
 /// <param name="UsedCount">Experts that a row chooses.</param>
 public sealed record ExpertFootprint(IReadOnlyList<TypedWeights> All, IReadOnlyList<TypedWeights> Shared, int Count, int UsedCount)
 {
-    public double Bytes => All.Sum(weights => weights.Bytes) + SharedBytes;
+    public double Bytes => AllBytes + SharedBytes;
+
+    /// <summary>Without the one that every row uses.</summary>
+    public double AllBytes => All.Sum(weights => weights.Bytes);
+
+    public double SharedBytes => Shared.Sum(weights => weights.Bytes);
 
     /// <summary>Bytes that one row meets.</summary>
-    public double ActiveBytes => All.Sum(weights => weights.Bytes) * UsedCount / Count + SharedBytes;
+    public double ActiveBytes => AllBytes * UsedCount / Count + SharedBytes;
 
-    double SharedBytes => Shared.Sum(weights => weights.Bytes);
-
-    /// <summary>The weights that some of so many rows use.</summary>
-    public IEnumerable<TypedWeights> UsedBy(int rows)
-    {
-        var used = ExpertUse.ShareUsed(Count, UsedCount, rows);
-        return All.Select(weights => weights.Share(used));
-    }
+    /// <summary>The share of all experts that some of so many rows use.</summary>
+    public double ShareUsedBy(int rows) => ExpertUse.ShareUsed(Count, UsedCount, rows);
 
     /// <summary>Rows that each expert has that is used at all.</summary>
     public double RowsOfEach(int rows) => ExpertUse.RowsOfEach(Count, UsedCount, rows);
@@ -67,10 +75,10 @@ public sealed record ExpertFootprint(IReadOnlyList<TypedWeights> All, IReadOnlyL
 }
 
 /// <summary>A model's sizes and the weight of its parts: everything that planning needs to know about a model.</summary>
-/// <param name="Split">The sizes that a tensor group divides.</param>
+/// <param name="Split">The sizes that a tensor group divides; of layers that differ, the greatest.</param>
 /// <param name="Embedding">On the first stage. A step reads only the rows of its tokens.</param>
 /// <param name="Head">On the last stage: the output matrix, or the embedding again if tied.</param>
-/// <param name="KvBlockBytes">Bytes of one KV block (16 positions) in one layer, all KV heads.</param>
+/// <param name="KvBlockBytes">Bytes of one KV block (16 positions) in a layer of as many KV heads as any, all of them.</param>
 public sealed record ModelFootprint(
     string Name, SplitSizes Split, IReadOnlyList<LayerFootprint> Layers, TypedWeights Embedding, TypedWeights Head, long KvBlockBytes)
 {
@@ -91,8 +99,14 @@ public sealed record ModelFootprint(
     /// <summary>For each layer, the index of the first layer with the same types and sizes.</summary>
     public IReadOnlyList<int> LayerKinds { get; } = KindsOf(Layers);
 
-    /// <summary>Bytes of keys and values of one position in one layer.</summary>
-    public double KvPositionBytes => (double)KvBlockBytes / KvBlock.Positions;
+    /// <summary>The different sizes that layers have; if they are all the same, one.</summary>
+    public IReadOnlyList<SplitSizes> Splits { get; } = [.. Layers.Select(layer => layer.Split ?? Split).Distinct()];
+
+    /// <summary>Bytes of one KV block in all layers.</summary>
+    public double KvBlockBytesOfAll => Layers.Sum(KvBlockBytesOf);
+
+    /// <summary>Bytes of one KV block in a layer; 0 where it has no attention.</summary>
+    public double KvBlockBytesOf(LayerFootprint layer) => layer.Split is { } split ? (double)KvBlockBytes * split.KvHeadCount / Split.KvHeadCount : KvBlockBytes;
 
     public double Bytes => Layers.Sum(layer => layer.Bytes) + Embedding.Bytes + (TiedEmbeddings ? 0 : Head.Bytes);
 

@@ -40,4 +40,11 @@ sealed record PlanScheme(IReadOnlyList<int[]> Stages)
 
 /// <summary>A scheme with its layers divided in the best way, and the cost of that.</summary>
 /// <param name="Picoseconds">Per token: of one stream, or of all streams together; see <see cref="PlanObjective"/>.</param>
-sealed record SchemeCost(PlanScheme Scheme, IReadOnlyList<StageGroup> Groups, int[] Counts, long Picoseconds);
+sealed record SchemeCost(PlanScheme Scheme, IReadOnlyList<StageGroup> Groups, int[] Counts, long Picoseconds)
+{
+    /// <summary>In some stage ranks have whole experts.</summary>
+    public bool HasWholeExperts => Groups.Any(group => group.Shares.WholeExperts);
+
+    /// <summary>For people.</summary>
+    public string Shape => HasWholeExperts ? $"{Scheme.Shape} with whole experts" : Scheme.Shape;
+}

@@ -17,13 +17,24 @@ sealed class SchemeEvaluator(PlanningProblem problem)
     /// <summary>The number of divisions of layers that were computed, each O(S (L - S)^2).</summary>
     public int Divisions { get; private set; }
 
+    /// <summary>The cost with experts given to ranks in the cheapest way that the goal allows; among equal ones by columns.</summary>
     /// <param name="ceiling">A scheme that costs more is of no interest.</param>
     /// <returns>Null if the model does not fit, or the cost is above the ceiling.</returns>
     public SchemeCost? Evaluate(PlanScheme scheme, long ceiling = long.MaxValue)
     {
+        SchemeCost? best = null;
+        foreach (var wholeExperts in CutsOf(scheme))
+            if (Evaluate(scheme, wholeExperts, best?.Picoseconds - 1 ?? ceiling) is { } cost) best = cost;
+        return best;
+    }
+
+    /// <summary>The cost with experts given to ranks in one way, wherever so many ranks can have them so.</summary>
+    /// <inheritdoc cref="Evaluate(PlanScheme, long)"/>
+    public SchemeCost? Evaluate(PlanScheme scheme, bool wholeExperts, long ceiling)
+    {
         foreach (var byMemory in new[] { false, true })
         {
-            StageGroup[] groups = [.. scheme.Stages.Select(stage => _groups.Of(stage, byMemory))];
+            StageGroup[] groups = [.. scheme.Stages.Select(stage => _groups.Of(stage, byMemory, wholeExperts))];
             var flow = FlowOf(groups);
             if (Divide(groups, flow, long.MaxValue) is not { } shortest) continue;   // shares by pace do not fit; shares by memory may
             return LeastCycle(groups, flow, shortest, ceiling) is { } division && division.Cycle <= ceiling
@@ -34,9 +45,11 @@ sealed class SchemeEvaluator(PlanningProblem problem)
     }
 
     /// <summary>A cost that no division of the scheme's layers is below. It assumes that layers can be cut, and that the head costs nothing.</summary>
-    public long LowerBound(PlanScheme scheme)
+    public long LowerBound(PlanScheme scheme) => CutsOf(scheme).Min(wholeExperts => LowerBound(scheme, wholeExperts));
+
+    long LowerBound(PlanScheme scheme, bool wholeExperts)
     {
-        var flow = FlowOf([.. scheme.Stages.Select(stage => _groups.Of(stage, byMemory: false))]);
+        var flow = FlowOf([.. scheme.Stages.Select(stage => _groups.Of(stage, byMemory: false, wholeExperts))]);
         var kinds = problem.Model.LayerKinds.CountBy(kind => kind).ToList();
         var stages = flow.Stages.CountBy(stage => stage).ToList();
         // A layer's work is its time on the stage that is fastest for it. A stage works at its highest rate with the layers that it is best at.
@@ -45,6 +58,9 @@ sealed class SchemeEvaluator(PlanningProblem problem)
         var all = kinds.Sum(kind => kind.Value * work[kind.Key]);
         return flow.Cycle(all, Below(all / rate));
     }
+
+    /// <summary>Where no stage is shared there is nothing to choose.</summary>
+    IEnumerable<bool> CutsOf(PlanScheme scheme) => scheme.Stages.All(stage => stage.Length == 1) ? problem.ExpertCuts.Take(1) : problem.ExpertCuts;
 
     SchemeFlow FlowOf(StageGroup[] groups) =>
         _flows.OfStreams(groups, problem.Goal.Objective == PlanObjective.Throughput ? problem.Goal.Concurrency : 1);

@@ -4,10 +4,11 @@ namespace LlamaCluster.Planning.Search;
 
 /// <summary>The result of a search.</summary>
 /// <param name="RunnerUp">The best scheme of another shape; null if there is none.</param>
+/// <param name="OtherExperts">The best scheme with experts given to ranks in the other way; null if that is not possible, or makes no difference.</param>
 /// <param name="IsExact">Every scheme was considered.</param>
 /// <param name="Considered">The number of schemes that were considered.</param>
 /// <param name="Divisions">The number of divisions of layers that were computed for them.</param>
-sealed record SearchResult(SchemeCost Best, SchemeCost? RunnerUp, bool IsExact, int Considered, int Divisions);
+sealed record SearchResult(SchemeCost Best, SchemeCost? RunnerUp, SchemeCost? OtherExperts, bool IsExact, int Considered, int Divisions);
 
 /// <summary>
 /// Finds the best scheme for a problem. If there are few schemes it compares all of them, and the result is exact. Otherwise it compares even schemes
@@ -39,7 +40,16 @@ sealed class SchemeSearch(PlanningProblem problem)
             ranking.Consider(EvenSchemes.Of(problem));
             Climb(ranking);
         }
-        return ranking.Best is { } best ? new SearchResult(best, ranking.RunnerUp, exact, ranking.Considered, _evaluator.Divisions) : null;
+        return ranking.Best is { } best
+            ? new SearchResult(best, ranking.RunnerUp, WithOtherExperts(best), exact, ranking.Considered, _evaluator.Divisions)
+            : null;
+    }
+
+    SchemeCost? WithOtherExperts(SchemeCost best)
+    {
+        if (problem.ExpertCuts.Count == 1) return null;
+        var other = _evaluator.Evaluate(best.Scheme, !best.HasWholeExperts, long.MaxValue);
+        return other is null || other.HasWholeExperts == best.HasWholeExperts ? null : other;
     }
 
     void Climb(SchemeRanking ranking)

@@ -12,12 +12,13 @@ sealed class StageGroups(PlanningProblem problem)
     readonly Dictionary<(int Worker, int Host), double> _paces = [];
 
     /// <param name="byMemory">Shares are in proportion to memory in place of pace.</param>
-    public StageGroup Of(int[] workers, bool byMemory)
+    /// <param name="wholeExperts">Ranks have whole experts, where so many can.</param>
+    public StageGroup Of(int[] workers, bool byMemory, bool wholeExperts)
     {
         var kind = problem.Cluster.GroupKindOf(workers);
         var key = $"{kind} {byMemory}";
         if (!_shares.TryGetValue(key, out var shares)) _shares[key] = shares = SharesOf(workers, byMemory);
-        return new StageGroup(problem, workers, shares, kind);
+        return new StageGroup(problem, workers, problem.WithExperts(shares, wholeExperts), kind);
     }
 
     RankShares SharesOf(int[] workers, bool byMemory)

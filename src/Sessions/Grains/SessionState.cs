@@ -24,7 +24,7 @@ public sealed record SessionHistory
     /// <summary>The turns whose answers are among the messages, the oldest first.</summary>
     [Id(2)] public SessionTurn[] Turns { get; init; } = [];
 
-    /// <summary>Digest of the model that the ids belong to; empty: there are none.</summary>
+    /// <summary>Digest of the model, or of the adapter with a vocabulary of its own, that the ids belong to; empty: there are none.</summary>
     [Id(3)] public string Model { get; init; } = "";
 
     /// <summary>Further variables of the chat template, a JSON object; null: none.</summary>
@@ -42,6 +42,9 @@ public sealed record SessionHistory
     /// <summary>Digest of what else the prompt was made from: functions, variables, the template. The ids stand for the messages only beside the same.</summary>
     [Id(8)] public string Form { get; init; } = "";
 
+    /// <summary>Digest of the model or adapter that ran the last turn, whose KV <see cref="ResidentPositions"/> counts; empty: none, or not known.</summary>
+    [Id(9)] public string Weights { get; init; } = "";
+
     /// <summary>The history as it was after the first of its turns.</summary>
     /// <param name="turns">1 to the number of <see cref="Turns"/>.</param>
     public SessionHistory UpTo(int turns)
@@ -54,6 +57,7 @@ public sealed record SessionHistory
             Turns = Turns[..turns],
             ResidentPositions = 0,
             Replica = "",
+            Weights = "",
         };
     }
 }

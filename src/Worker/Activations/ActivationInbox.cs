@@ -1,17 +1,18 @@
 using Google.Protobuf;
 using LlamaCluster.Cluster.Activations;
 using LlamaCluster.Protos;
+using LlamaCluster.Worker.Peers;
 
 namespace LlamaCluster.Worker.Activations;
 
 /// <summary>
 /// Where the activations of the stage before wait for their step. gRPC's threads add frames. The stage's own thread takes whole steps, in the
-/// order in which they run. Frames of steps that were already taken or given up are dropped.
+/// order in which they run; where there is a direct connection, it reads them there itself. Frames of steps that were already taken or given up are dropped.
 /// <para>
 /// The inbox holds at most <see cref="ActivationShape.MaxSteps"/> steps. Adding one more waits, and flow control then makes the sender wait too.
 /// </para>
 /// </summary>
-sealed class ActivationInbox(ActivationShape shape)
+sealed class ActivationInbox(ActivationShape shape) : IAsyncDisposable
 {
     readonly object _changed = new();
     readonly Dictionary<ulong, ArrivingStep> _steps = [];
@@ -21,6 +22,7 @@ sealed class ActivationInbox(ActivationShape shape)
     int _streams;
     bool _hadStream;
     string? _closed;
+    StepLinkReceiver? _link;
 
     public ActivationShape Shape => shape;
 
@@ -40,8 +42,20 @@ sealed class ActivationInbox(ActivationShape shape)
     {
         lock (_changed)
         {
-            _streams--;
+            if (--_streams == 0) _link?.Close($"stage {shape.FromStage} ended its stream");
             Monitor.PulseAll(_changed);
+        }
+    }
+
+    /// <summary>Steps come on a direct connection from now on. False if there is one already, or the inbox is closed: the caller keeps the link then.</summary>
+    public bool TryAttach(IPeerLink link)
+    {
+        lock (_changed)
+        {
+            if (_closed is not null || _link is not null) return false;
+            _link = new StepLinkReceiver(link, shape);
+            Monitor.PulseAll(_changed);
+            return true;
         }
     }
 
@@ -52,6 +66,7 @@ sealed class ActivationInbox(ActivationShape shape)
         {
             _closed ??= reason;
             _steps.Clear();
+            _link?.Close(reason);
             Monitor.PulseAll(_changed);
         }
         _closing.Cancel();
@@ -83,20 +98,45 @@ sealed class ActivationInbox(ActivationShape shape)
     /// <returns>Null when the rows are there. Else why they never will be.</returns>
     public StepFailure? Take(ulong stepId, Span<float> rows, TimeSpan timeout)
     {
-        ArrivingStep step;
-        lock (_changed)
+        for (var byStream = false; ;)
         {
-            GiveUpBefore(stepId);
-            if (WaitFor(stepId, timeout) is { } problem) return new StepFailure(StepFailed.Types.Reason.PeerLost, problem);
-            step = _steps[stepId];
-            GiveUpBefore(stepId + 1);
+            ArrivingStep? step;
+            StepLinkReceiver? link;
+            lock (_changed)
+            {
+                GiveUpBefore(stepId);
+                if (WaitFor(stepId, orLink: !byStream, timeout) is { } problem) return new StepFailure(StepFailed.Types.Reason.PeerLost, problem);
+                (step, link) = (Complete(stepId), _link);
+                if (step is not null) GiveUpBefore(stepId + 1);
+            }
+            if (step is not null) return step.Decode(shape, stepId, rows);
+            if (TryReceive(link!, stepId, rows, out byStream) is { } failure) return failure;
+            if (!byStream) return null;
         }
-        var expected = rows.Length / shape.HiddenSize;
-        if (step.TotalRows != expected)
-            return new StepFailure(StepFailed.Types.Reason.BadStep, $"stage {shape.FromStage} sent {step.TotalRows} rows of step {stepId}, the plan has {expected}");
-        step.Decode(shape, rows);
-        return null;
     }
+
+    public async ValueTask DisposeAsync()
+    {
+        Close($"view {shape.ViewVersion} is over");
+        if (_link is not null) await _link.DisposeAsync();
+    }
+
+    StepFailure? TryReceive(StepLinkReceiver link, ulong stepId, Span<float> rows, out bool byStream)
+    {
+        try
+        {
+            return link.Receive(stepId, rows, out byStream);
+        }
+        catch (PeerLinkException e)
+        {
+            byStream = false;
+            lock (_changed)
+                return new StepFailure(
+                    StepFailed.Types.Reason.PeerLost, _closed ?? $"no activations of step {stepId} came from stage {shape.FromStage}: {e.Message}");
+        }
+    }
+
+    ArrivingStep? Complete(ulong stepId) => _steps.TryGetValue(stepId, out var step) && step.IsComplete ? step : null;
 
     (FrameVerdict, string) Add(ActivationFrame frame)
     {
@@ -107,10 +147,11 @@ sealed class ActivationInbox(ActivationShape shape)
         return (FrameVerdict.StepComplete, "");
     }
 
-    string? WaitFor(ulong stepId, TimeSpan timeout)
+    /// <param name="orLink">A direct connection to read it from is enough.</param>
+    string? WaitFor(ulong stepId, bool orLink, TimeSpan timeout)
     {
         var deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        while (!(_steps.TryGetValue(stepId, out var step) && step.IsComplete))
+        while (Complete(stepId) is null && !(orLink && _link is not null && _closed is null))
         {
             if (_closed is { } reason) return reason;
             if (_hadStream && _streams == 0) return $"stage {shape.FromStage} ended its stream before the activations of step {stepId} came";
@@ -125,6 +166,7 @@ sealed class ActivationInbox(ActivationShape shape)
     void GiveUpBefore(ulong stepId)
     {
         _next = stepId;
+        if (_steps.Count == 0) return;
         var full = _steps.Count >= shape.MaxSteps;
         foreach (var old in _steps.Keys.Where(id => id < stepId).ToArray())
             _steps.Remove(old);
@@ -175,17 +217,24 @@ sealed class ArrivingStep(int totalRows)
     }
 
     /// <param name="rows">[TotalRows, D].</param>
-    public void Decode(ActivationShape shape, Span<float> rows)
+    public StepFailure? Decode(ActivationShape shape, ulong stepId, Span<float> rows)
     {
+        var expected = rows.Length / shape.HiddenSize;
+        if (totalRows != expected) return StepFailure.WrongRows(shape, stepId, totalRows, expected);
         foreach (var payload in _payloads)
         {
             var values = payload.Length / shape.RowBytes * shape.HiddenSize;
             ActivationCodec.Decode(shape.Type, payload.Span, shape.HiddenSize, rows[..values]);
             rows = rows[values..];
         }
+        return null;
     }
 }
 
 /// <summary>Why a step did not run, or its output did not arrive.</summary>
 /// <param name="Message">One line for people.</param>
-sealed record StepFailure(StepFailed.Types.Reason Reason, string Message);
+sealed record StepFailure(StepFailed.Types.Reason Reason, string Message)
+{
+    public static StepFailure WrongRows(ActivationShape shape, ulong stepId, long rows, int expected) =>
+        new(StepFailed.Types.Reason.BadStep, $"stage {shape.FromStage} sent {rows} rows of step {stepId}, the plan has {expected}");
+}

@@ -8,18 +8,21 @@ using LlamaCluster.Cluster;
 using LlamaCluster.Cluster.Activations;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Worker.Peers;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Activations;
 
 /// <summary>
-/// The stream to a worker of the next stage, for one view. <see cref="Post"/> copies a step's output into a pooled buffer and returns, so that
-/// the stage computes the next step while this one travels. The receiver acknowledges whole steps. At most
-/// <see cref="ActivationShape.MaxSteps"/> may be unacknowledged. The first error ends the stream for good, and with it the view.
+/// The way to a worker of the next stage, for one view: a stream, and a direct connection beside it where there can be one. <see cref="Post"/> sends a
+/// small step on the direct connection at once. Others it copies into a pooled buffer and returns, so that the stage computes the next step while this
+/// one travels. The receiver acknowledges whole steps. At most <see cref="ActivationShape.MaxSteps"/> may be unacknowledged. The first error ends
+/// both for good, and with them the view.
 /// </summary>
+/// <param name="caller">Sets up the direct connection.</param>
 /// <param name="key">The view's, which the peer takes.</param>
 /// <param name="timeout">The longest that the peer may take to accept a frame, or to acknowledge a step when no more may be under way.</param>
-sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShape shape, PeerKey key, TimeSpan timeout) : IAsyncDisposable
+sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShape shape, PeerKey key, TimeSpan timeout, StageCaller caller) : IAsyncDisposable
 {
     /// <summary>One is filled, one is sent, and two may wait. More would only hide that the next stage is slower.</summary>
     public const int Buffers = 4;
@@ -32,6 +35,8 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
     readonly ConcurrentQueue<ulong> _unacknowledged = [];
     readonly CancellationTokenSource _stopping = new();
     AsyncDuplexStreamingCall<Wire.ActivationFrame, Wire.ActivationAck>? _call;
+    StageLink? _link;
+    StepLinkSender? _steps;
     Task _running = Task.CompletedTask;
     string? _failure;
 
@@ -43,19 +48,30 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
     /// <summary>Payload bytes of the step that was posted last. For the thread that posts.</summary>
     public long LastBytes { get; private set; }
 
-    /// <summary>Opens the stream and waits until the peer has accepted it.</summary>
-    /// <exception cref="RpcException">It cannot be reached.</exception>
+    string Ended => _failure ?? $"the stream to {PeerAddress.Format(Address)} is closed";
+
+    /// <summary>Opens the stream, waits until the peer has accepted it, and sets up the direct connection.</summary>
+    /// <exception cref="RpcException">It cannot be reached, or refused.</exception>
+    /// <exception cref="PeerLinkException">There must be a direct connection, and there is none.</exception>
     /// <exception cref="OperationCanceledException">It did not answer in time, or the caller gave up.</exception>
     public async Task ConnectAsync(CancellationToken cancellation)
     {
-        _call = new Wire.Activations.ActivationsClient(_channel).Send(key.ToHeaders(), cancellationToken: _stopping.Token);
+        var client = new Wire.Activations.ActivationsClient(_channel);
+        _call = client.Send(key.ToHeaders(), cancellationToken: _stopping.Token);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         deadline.CancelAfter(RpcSettings.CallDeadline);
         await _call.ResponseHeadersAsync.WaitAsync(deadline.Token);
         _running = Task.WhenAll(Guard(SendAsync(_call.RequestStream)), Guard(ReadAcksAsync(_call.ResponseStream)));
+        _link = await caller.CallAsync(client, shape, key, Address, timeout, _stopping.Token, deadline.Token);
+        if (_link is null) return;
+        _steps = new StepLinkSender(_link.Link, shape);
+        _stopping.Token.Register(() => _link.Link.Close(Ended));
+        _running = Task.WhenAll(_running, Guard(WatchAsync(_link)));
     }
 
-    /// <summary>Copies a step's output and sends it in the background. The stage's thread calls this, and waits here while all buffers are in use.</summary>
+    /// <summary>
+    /// Sends a step's output, or copies it and sends it in the background. The stage's thread calls this, and waits here while all buffers are in use.
+    /// </summary>
     /// <param name="output">[rows, D].</param>
     /// <returns>Null when it is on its way. Else why it never will be, in one line.</returns>
     public string? Post(ulong stepId, int rows, ReadOnlySpan<float> output)
@@ -66,12 +82,25 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
         }
         catch (OperationCanceledException)
         {
-            return _failure ?? $"the stream to {PeerAddress.Format(Address)} is closed";
+            return Ended;
         }
         if (!_pool.TryTake(out var buffer)) throw new InvalidOperationException("a free buffer was counted, but there is none");
         var payload = buffer.Begin(stepId, rows, shape.RowBytes);
         ActivationCodec.Encode(shape.Type, output, shape.HiddenSize, payload);
         LastBytes = payload.Length;
+        try
+        {
+            if (_steps is not null && _steps.TrySend(stepId, rows, payload))
+            {
+                Release(buffer);
+                return null;
+            }
+        }
+        catch (PeerLinkException e)
+        {
+            Release(buffer);
+            return _stopping.IsCancellationRequested ? Ended : $"activations to {PeerAddress.Format(Address)}: {e.Message}";
+        }
         return _ready.Writer.TryWrite(buffer) ? null : throw new InvalidOperationException("there is room for every buffer, but one was not taken");
     }
 
@@ -83,6 +112,7 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
         Close();
         await _running;
         _call?.Dispose();
+        if (_link is not null) await _link.DisposeAsync();
         _channel.Dispose();
     }
 
@@ -95,9 +125,14 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
             _unacknowledged.Enqueue(buffer.StepId);
             for (var first = 0; first < buffer.Rows; first += perFrame)
                 await frames.WriteAsync(Frame(buffer, first, Math.Min(perFrame, buffer.Rows - first)), _stopping.Token).WaitAsync(timeout);
-            _pool.Add(buffer);
-            _free.Release();
+            Release(buffer);
         }
+    }
+
+    void Release(SendBuffer buffer)
+    {
+        _pool.Add(buffer);
+        _free.Release();
     }
 
     // The payload is the buffer itself. It has been written out when WriteAsync completes; only then is the buffer used again.
@@ -127,6 +162,12 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
         throw new IOException("it ended the stream");
     }
 
+    async Task WatchAsync(StageLink link)
+    {
+        await link.EndedAsync(_stopping.Token);
+        throw new IOException("it ended the stream");
+    }
+
     async Task Guard(Task loop)
     {
         try
@@ -143,9 +184,10 @@ sealed class ActivationSender(PeerChannels channels, Uri address, ActivationShap
     {
         var message = $"activations to {PeerAddress.Format(Address)}: {reason}";
         if (Interlocked.CompareExchange(ref _failure, message, null) is not null) return;
-        _unacknowledged.TryPeek(out var stepId);
+        _unacknowledged.TryPeek(out var onStream);
+        var onLink = _steps?.Oldest ?? 0;
         _stopping.Cancel();
-        Failed?.Invoke(stepId, message);
+        Failed?.Invoke(onStream == 0 || onLink == 0 ? onStream + onLink : Math.Min(onStream, onLink), message);
     }
 }
 

@@ -16,9 +16,9 @@ sealed class BlockBuffers
 
     public int Count { get; }
 
-    public static BlockBuffers ForSpills(int blockBytes) => new((int)Math.Clamp(SpillBytes / blockBytes, 4, 64), blockBytes);
+    public static BlockBuffers ForSpills(int blockBytes) => new((int)Math.Clamp(SpillBytes / Math.Max(1, blockBytes), 4, 64), blockBytes);
 
-    public static BlockBuffers ForReads(int blockBytes) => new((int)Math.Clamp(ReadBytes / blockBytes, 2, 16), blockBytes);
+    public static BlockBuffers ForReads(int blockBytes) => new((int)Math.Clamp(ReadBytes / Math.Max(1, blockBytes), 2, 16), blockBytes);
 
     public bool TryTake(out byte[] buffer)
     {

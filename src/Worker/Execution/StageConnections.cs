@@ -36,6 +36,7 @@ sealed record StageConnections(ActivationInbox? Inbox, RankGroup? Group, IReadOn
 
     public async ValueTask DisposeAsync()
     {
+        if (Inbox is not null) await Inbox.DisposeAsync();
         foreach (var next in Next) await next.DisposeAsync();
         if (Group is not null) await Group.DisposeAsync();
     }
@@ -51,7 +52,7 @@ sealed record StageConnections(ActivationInbox? Inbox, RankGroup? Group, IReadOn
         {
             return ending();
         }
-        catch (Exception e) when (e is RpcException or OperationCanceledException && !cancellation.IsCancellationRequested)
+        catch (Exception e) when (e is RpcException or PeerLinkException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
             return new StepFailure(Reason.PeerLost, $"cannot reach the next stage at {PeerAddress.Format(next.Address)}: {RpcProblem.Describe(e)}");
         }

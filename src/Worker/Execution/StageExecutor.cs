@@ -66,6 +66,9 @@ sealed partial class StageExecutor : IAsyncDisposable
     /// <summary>Null on the first stage.</summary>
     public ActivationInbox? Inbox => _connections.Inbox;
 
+    /// <summary>How long activations may take to come.</summary>
+    public TimeSpan Timeout => _timeout;
+
     /// <summary>Null where this worker has the stage to itself.</summary>
     public RankGroup? Group => _connections.Group;
 

@@ -22,7 +22,7 @@ static class StepMapping
     const int MostMoves = 4096;
 
     /// <param name="maxRows">The most positions that a step may bring in this view.</param>
-    /// <param name="vocabularySize">V of the model.</param>
+    /// <param name="vocabularySize">The greatest V of any sequence; the stage knows each one's own.</param>
     /// <param name="histories">What has come for the step's new sequences.</param>
     /// <param name="grammars">The same.</param>
     /// <exception cref="InvalidMessageException">One line: which field of which sequence, and what is wrong with it.</exception>

@@ -4,6 +4,7 @@ using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Kernels;
 using LlamaCluster.Primitives;
+using LlamaCluster.Worker.Activations;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.KvDisk;
 using LlamaCluster.Worker.KvTransfer;
@@ -104,6 +105,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         rpc.MapGrpcService<ActivationsService>();
         rpc.MapGrpcService<ReduceService>();
         rpc.MapGrpcService<KvTransferService>();
+        rpc.MapGrpcService<PeerWeightsService>();
         rpc.MapGrpcService<LinksService>();
         return new WorkerHost(app, options);
     }
@@ -173,9 +175,12 @@ public sealed partial class WorkerHost : IAsyncDisposable
         .AddSingleton(_ => new ComputeThreads(options.Threads > 0 ? options.Threads : Environment.ProcessorCount))
         .AddSingleton<PeerChannels>()
         .AddSingleton<RankCaller>()
+        .AddSingleton<StageCaller>()
         .AddSingleton(provider => ActivatorUtilities.CreateInstance<WeightsCache>(
             provider, options.CacheFolder ?? provider.GetRequiredService<CacheRoot>().Weights, new CacheLimit(options.CacheBytes)))
         .AddSingleton<IProfileSource, NoProfile>()
+        .AddSingleton<GivenWeights>()
+        .AddSingleton<GivingTurns>()
         .AddSingleton<LocalModels>()
         .AddSingleton<RemoteModels>()
         .AddSingleton<ModelSource>()
@@ -192,6 +197,7 @@ public sealed partial class WorkerHost : IAsyncDisposable
         {
             if (_bound is null) await StartAsync(cancellation);
             TellCaches();
+            if (SharedMemory.RemoveLeftovers() is > 0 and var left) LogLeftovers(left);
             if (Service<BlockDisk>() is { IsOn: true } disk) disk.Open();
             if (Service<ActivationJournal>() is { IsOn: true } journal) journal.Open();
             return (true, _options.ModelPath is { } path ? await Service<LocalModels>().DigestAsync(path, cancellation) : null);
@@ -259,6 +265,9 @@ public sealed partial class WorkerHost : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Caches are in {Folder}, because {Why}; --cache and --profiles choose other folders")]
     partial void LogUnusualCaches(string folder, string why);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Removed shared memory that {Count} workers left behind when they were killed")]
+    partial void LogLeftovers(int count);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Metrics are at {Address}")]
     partial void LogMetrics(Uri address);

@@ -37,9 +37,10 @@ sealed class BlockDisk(WorkerOptions options, TimeProvider time, ILogger<BlockDi
 
     /// <summary>The store of the shard that the worker holds from now on.</summary>
     /// <exception cref="IOException">Its files cannot be used.</exception>
-    public KvStore StoreOf(LoadOrder order, int blockBytes)
+    /// <param name="hasExperts">The model has experts.</param>
+    public KvStore StoreOf(LoadOrder order, bool hasExperts, int blockBytes)
     {
-        var shard = ShardIdentity.Of(order);
+        var shard = ShardIdentity.Of(order, hasExperts);
         lock (_guard)
         {
             if (_open is { } open)

@@ -17,8 +17,8 @@ readonly record struct SegmentLayout(int BlockBytes)
     /// <summary>What storage reads and writes at a time. Everything begins at a multiple of it.</summary>
     public const int Page = 4096;
 
-    /// <summary>Bytes from one block to the next.</summary>
-    public long Stride => Whole(BlockBytes);
+    /// <summary>Bytes from one block to the next. Blocks of layers without attention have none, and a place nevertheless.</summary>
+    public long Stride => Whole(Math.Max(1, BlockBytes));
 
     public int Slots => (int)Math.Clamp(MostBytes / Stride, 1, MostSlots);
 

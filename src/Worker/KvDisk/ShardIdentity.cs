@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using LlamaCluster.Kernels.Attention;
 using LlamaCluster.Protos;
 using LlamaCluster.Worker.Orders;
 
@@ -13,10 +14,11 @@ namespace LlamaCluster.Worker.KvDisk;
 /// <param name="Text">For people.</param>
 sealed record ShardIdentity(string Text)
 {
-    public static ShardIdentity Of(LoadOrder order)
+    /// <param name="hasExperts">The model has experts, whose outputs earlier releases rounded otherwise: what those kept has other last bits.</param>
+    public static ShardIdentity Of(LoadOrder order, bool hasExperts = false)
     {
         var layers = order.Assignment.Shard.Layers;
-        return Of(order, $"layers {layers.First} + {layers.Count} of {order.Plan.LayerCount}");
+        return Of(order, $"layers {layers.First} + {layers.Count} of {order.Plan.LayerCount}{(hasExperts ? ", experts rounded apart" : "")}");
     }
 
     /// <summary>The same without the shard's layers: what decides the numbers of a layer that two shards have in common.</summary>
@@ -25,7 +27,7 @@ sealed record ShardIdentity(string Text)
     static ShardIdentity Of(LoadOrder order, string which)
     {
         var (plan, shard) = (order.Plan, order.Assignment.Shard);
-        List<string> facts = [$"model {plan.ModelDigest}", $"kv {order.KvType}", which, $"rank {shard.Slice.Rank} of {shard.Slice.Shares}"];
+        List<string> facts = [$"model {plan.ModelDigest}", KvFact(order.KvType), which, $"rank {shard.Slice.Rank} of {shard.Slice.Shares}"];
         // Numbers are the same for any number of stages, unless activations are rounded between them.
         var rounded = order.ActivationType != ActivationType.F32;
         var split = false;
@@ -39,6 +41,9 @@ sealed record ShardIdentity(string Text)
         if (split) facts.Add($"sums {order.SumType}");
         return new ShardIdentity(string.Join('\n', facts));
     }
+
+    /// <remarks>First arrangements have no number: the blocks of earlier releases keep their folders.</remarks>
+    static string KvFact(Kernels.Attention.KvType type) => KvBlockLayout.RevisionOf(type) is > 1 and var revision ? $"kv {type}, arrangement {revision}" : $"kv {type}";
 
     public byte[] Hash => SHA256.HashData(Encoding.UTF8.GetBytes(Text));
 

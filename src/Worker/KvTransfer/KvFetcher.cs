@@ -18,7 +18,12 @@ namespace LlamaCluster.Worker.KvTransfer;
 /// <param name="Blocks">The most wanted first.</param>
 /// <param name="Awaited">For so many of them, from the first on, sequences wait.</param>
 /// <param name="BlockCount">Of the shard.</param>
-sealed record KvWanted(LoadOrder Order, KvBlockLayout Layout, IReadOnlyList<int> Blocks, int Awaited, int BlockCount);
+/// <param name="LayoutOf">By layer of the shard.</param>
+sealed record KvWanted(LoadOrder Order, Func<int, KvBlockLayout> LayoutOf, IReadOnlyList<int> Blocks, int Awaited, int BlockCount)
+{
+    /// <summary>Of one block over some layers.</summary>
+    public int BlockBytes(LayerRange layers) => checked((int)Enumerable.Range(layers.First, layers.Count).Sum(layer => LayoutOf(layer).Bytes));
+}
 
 /// <summary>What has come.</summary>
 /// <param name="Kept">Null: nothing.</param>
@@ -75,7 +80,7 @@ sealed partial class KvFetcher(PeerChannels channels, TimeProvider time, ILogger
         Numbers = UnsafeByteOperations.UnsafeWrap(ShardIdentity.OfNumbers(wanted.Order).Hash),
         FirstLayer = (uint)source.Layers.First,
         LayerCount = (uint)source.Layers.Count,
-        LayerBytes = (uint)wanted.Layout.Bytes,
+        BlockBytes = (uint)wanted.BlockBytes(source.Layers),
         Blocks = { wanted.Blocks },
     };
 
@@ -86,8 +91,8 @@ sealed partial class KvFetcher(PeerChannels channels, TimeProvider time, ILogger
     /// <summary>Puts chunks together to blocks, and blocks into layers.</summary>
     sealed class IncomingBlocks(LayerRange layers, KvWanted wanted)
     {
-        readonly KeptBlocks _kept = KeptBlocks.Blank(wanted.Layout, layers.First, layers.End, wanted.BlockCount);
-        readonly byte[] _block = GC.AllocateUninitializedArray<byte>(checked((int)(layers.Count * wanted.Layout.Bytes)));
+        readonly KeptBlocks _kept = KeptBlocks.Blank(wanted.LayoutOf, layers.First, layers.End, wanted.BlockCount);
+        readonly byte[] _block = GC.AllocateUninitializedArray<byte>(wanted.BlockBytes(layers));
         RanViews? _views;
         int _filled, _next, _blocks, _awaited;
 

@@ -21,9 +21,9 @@ sealed class KvIntake(KvKeeper keeper, KvFetcher fetcher, LoadOrder order, TimeP
     public Wire.KvFetched? Fetched { get; private set; }
 
     /// <summary>Begins, once it is known how many blocks there is room for. Later calls change nothing.</summary>
-    /// <param name="layout">Of the shard.</param>
+    /// <param name="layoutOf">By layer of the shard.</param>
     /// <param name="spare">Bytes that are left for what others fetch here.</param>
-    public void Start(KvBlockLayout layout, int blocks, long spare)
+    public void Start(Func<int, KvBlockLayout> layoutOf, int blocks, long spare)
     {
         if (_running is not null) return;
         keeper.LimitOffer(spare);
@@ -34,7 +34,7 @@ sealed class KvIntake(KvKeeper keeper, KvFetcher fetcher, LoadOrder order, TimeP
         Fetched = new Wire.KvFetched();
         var own = keeper.Take();
         var count = Math.Min(blocks, order.KvBlockCount ?? order.KvBlocks.Max() + 1);
-        _running = Task.Run(() => RunAsync(own, layout, count, _ends.Token), CancellationToken.None);
+        _running = Task.Run(() => RunAsync(own, layoutOf, count, _ends.Token), CancellationToken.None);
     }
 
     /// <summary>Waits until all has come, or enough was waited. From then on the keeper has it.</summary>
@@ -58,7 +58,7 @@ sealed class KvIntake(KvKeeper keeper, KvFetcher fetcher, LoadOrder order, TimeP
         _late?.Dispose();
     }
 
-    async Task<KeptKv?> RunAsync(KeptKv? own, KvBlockLayout layout, int blocks, CancellationToken ends)
+    async Task<KeptKv?> RunAsync(KeptKv? own, Func<int, KvBlockLayout> layoutOf, int blocks, CancellationToken ends)
     {
         KeptKv? got = null;
         foreach (var (layers, source) in PartsOf(own))
@@ -66,7 +66,7 @@ sealed class KvIntake(KvKeeper keeper, KvFetcher fetcher, LoadOrder order, TimeP
             if (layers.End != (got?.Blocks.States.FirstLayer ?? order.Shape.EndLayer)) break;
             KeptKv? next;
             if (source is null) (next, own) = (own, null);
-            else next = await FetchAsync(source, WantedOf(got, layout, blocks), ends);
+            else next = await FetchAsync(source, WantedOf(got, layoutOf, blocks), ends);
             if (next is null) break;
             got = got is null ? next : KeptKv.Join(next, got);
         }
@@ -84,12 +84,12 @@ sealed class KvIntake(KvKeeper keeper, KvFetcher fetcher, LoadOrder order, TimeP
     }
 
     /// <summary>What is there in the layers above.</summary>
-    KvWanted WantedOf(KeptKv? above, KvBlockLayout layout, int blocks)
+    KvWanted WantedOf(KeptKv? above, Func<int, KvBlockLayout> layoutOf, int blocks)
     {
         var states = above?.Blocks.States;
         bool IsWanted(int block) => block >= 0 && block < Math.Min(blocks, states?.From.Length ?? int.MaxValue) && (states is null || states.From[block] == states.FirstLayer);
         var awaited = order.KvBlocks.Take(order.KvBlocksAwaited).Count(IsWanted);
-        return new KvWanted(order, layout, [.. order.KvBlocks.Where(IsWanted)], awaited, blocks);
+        return new KvWanted(order, layoutOf, [.. order.KvBlocks.Where(IsWanted)], awaited, blocks);
     }
 
     async Task<KeptKv?> FetchAsync(KvSource source, KvWanted wanted, CancellationToken ends)

@@ -46,7 +46,7 @@ sealed class KvKeeper
         {
             if (_numbers == ShardIdentity.OfNumbers(order) && left.Blocks.TakeOut(order.Shape.FirstLayer, order.Shape.EndLayer) is { } blocks)
                 _kept = left with { Blocks = blocks };
-            if (order.KvIsFetched && left.Blocks.Bytes > 0) offer = new KvOffer(left, _numbers!);
+            if (order.KvIsFetched && !left.Blocks.IsEmpty) offer = new KvOffer(left, _numbers!);
             else left.Dispose();
         }
         _isForeign = false;

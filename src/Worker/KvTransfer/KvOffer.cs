@@ -18,11 +18,11 @@ sealed class KvOffer(KeptKv kept, ShardIdentity numbers)
     /// <summary>Bytes of memory.</summary>
     public long Bytes { get; } = kept.Blocks.Bytes;
 
-    /// <summary>One block in one layer.</summary>
-    public long LayerBytes { get; } = kept.Blocks.Layout?.Bytes ?? 0;
-
-    /// <summary>Some of the layers between may be missing.</summary>
-    public (int First, int End) Layers { get; } = (kept.Blocks.States.FirstLayer, kept.Blocks.States.EndLayer);
+    /// <inheritdoc cref="Model.Sequences.KeptBlocks.BlockBytes"/>
+    public long? BlockBytes(int firstLayer, int endLayer)
+    {
+        lock (_guard) return _kept?.Blocks.BlockBytes(firstLayer, endLayer);
+    }
 
     /// <inheritdoc cref="Model.Sequences.KeptBlocks.TryCopyOut"/>
     public bool TryCopyOut(int block, int firstLayer, int endLayer, Span<byte> destination)

@@ -3,6 +3,7 @@ using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Model.Formats.Adapters;
 using LlamaCluster.Model.Weights;
 using LlamaCluster.Primitives;
 using LlamaCluster.Worker.Orders;
@@ -25,12 +26,12 @@ sealed partial class AdapterLoader(
     /// <exception cref="InvalidMessageException">The model has no such matrices.</exception>
     public static long BytesOf(LoadOrder order, LlamaConfig config, StageSlice slice) =>
         order.Adapters.Sum(adapter => BytesOf(adapter, order, config, slice))
-        + StageMemory.AdapterBufferBytes(config, slice, order.MaxStepRows, order.MaxAdapterRank);
+        + StageMemory.AdapterBufferBytes(config, order.Shape, slice, order.MaxStepRows, order.MaxAdapterRank, order.MaxVocabularyOf(config));
 
     /// <summary>Bytes that one adapter takes in memory.</summary>
     /// <inheritdoc cref="BytesOf(LoadOrder, LlamaConfig, StageSlice)"/>
     public static long BytesOf(AdapterOrder adapter, LoadOrder order, LlamaConfig config, StageSlice slice) =>
-        AdapterParts.BytesOf(AdapterParts.Of(adapter.PairsFor(config, order.MaxAdapterRank), config, order.Shape, slice));
+        AdapterParts.Of(adapter.ContentFor(config, order), config, order.Shape, slice).Bytes;
 
     /// <summary>The adapters of an order.</summary>
     /// <param name="held">What the worker has of an earlier order for the same shard; taken over or disposed of. Null: nothing.</param>
@@ -41,7 +42,7 @@ sealed partial class AdapterLoader(
     {
         using var before = held;
         if (order.MaxAdapterRank == 0) return null;
-        var adapters = new ShardAdapters(order.MaxAdapterRank);
+        var adapters = new ShardAdapters(order.MaxAdapterRank, order.MaxVocabularyOf(model.Weights.Config));
         try
         {
             foreach (var adapter in order.Adapters)
@@ -72,7 +73,8 @@ sealed partial class AdapterLoader(
         var (needed, left) = (BytesOf(order, shard.Model.Weights.Config, shard.Model.Ranges), memory.Bytes - others);
         if (needed > left)
             throw new RpcException(new Status(StatusCode.ResourceExhausted,
-                $"adapters take {needed} bytes here, and {left} are left for them: weights, KV cache and buffers take {others} of {memory.Bytes}; unload adapters, or give the worker more --memory"));
+                $"adapters take {needed} bytes here, and {left} are left for them: weights, KV cache and buffers take {others} of {memory.Bytes}; "
+                + $"{Fitting(shard, left)} would fit; unload adapters, keep more room for them (--lora-room of the coordinator), or give the worker more --memory"));
         foreach (var id in held.Ids.Except(order.Adapters.Select(adapter => adapter.Id))) held.Remove(id)?.Dispose();
         foreach (var adapter in order.Adapters)
             if (held.Find(adapter.Id) is null) held.Add(adapter.Id, await LoadAsync(adapter, order, shard.Model, progress, cancellation));
@@ -80,20 +82,30 @@ sealed partial class AdapterLoader(
         return shard with { Order = order, AdapterChange = change.Number, ResidentBytes = others + needed };
     }
 
+    /// <summary>What could still be loaded beside the adapters that there are.</summary>
+    static string Fitting(HeldShard shard, long left)
+    {
+        var (config, order) = (shard.Model.Weights.Config, shard.Order);
+        long Of(int rank) => AdapterParts.Of(AdapterContent.OnAllMatrices(config, rank), config, order.Shape, shard.Model.Ranges).Bytes;
+        var free = left - BytesOf(order, config, shard.Model.Ranges);
+        var rank = (int)Math.Min(order.MaxAdapterRank, Math.Max(0, free) / Of(1));   // rounding to cache lines makes the first rank dearer than others
+        return rank == 0 || Of(rank) > free ? "none" : $"one of rank {rank} in F16 on all matrices";
+    }
+
     /// <exception cref="RpcException">It cannot be loaded. The status says why.</exception>
     public async Task<ShardAdapter> LoadAsync(
         AdapterOrder adapter, LoadOrder order, HeldModel model, LoadProgressFeed progress, CancellationToken cancellation)
     {
         var config = model.Weights.Config;
-        var pairs = adapter.PairsFor(config, order.MaxAdapterRank);
-        var parts = AdapterParts.Of(pairs, config, order.Shape, model.Ranges);
-        TensorPart[] tensors = [.. parts.SelectMany(part => new[] { part.A, part.B })];
+        var content = adapter.ContentFor(config, order);
+        var parts = AdapterParts.Of(content, config, order.Shape, model.Ranges);
+        TensorPart[] tensors = [.. parts.Tensors];
         using var coordinator = new CoordinatorWeights(channels, owner, options, order, adapter.Digest);
-        using var opened = source.OpenAdapter(coordinator, config, [.. pairs.SelectMany(pair => new[] { pair.A, pair.B })]);
+        using var opened = source.OpenAdapter(coordinator, config, [.. content.Tensors]);
         using var nothing = new LoadedParts();
         for (var mendings = 0; ; mendings++)
         {
-            await opened.ObtainAsync(tensors, nothing, progress, cancellation);
+            await (await opened.ObtainAsync(tensors, nothing, progress, cancellation)).All;
             var (loaded, problem) = await TryReadAsync(opened, parts, tensors, order.Shape, progress, cancellation);
             if (loaded is not null) return loaded;
             if (mendings == Mendings) throw new RpcException(new Status(StatusCode.DataLoss, $"adapter {adapter.Digest}: {problem}"));
@@ -102,7 +114,7 @@ sealed partial class AdapterLoader(
 
     /// <returns>The adapter. Or, in one line, what is wrong with the cache, which has been mended as far as it could.</returns>
     static async Task<(ShardAdapter? Loaded, string? Problem)> TryReadAsync(
-        OpenedModel opened, IReadOnlyList<AdapterPart> parts, TensorPart[] tensors, StageShape shape, LoadProgressFeed progress, CancellationToken cancellation)
+        OpenedModel opened, AdapterParts parts, TensorPart[] tensors, StageShape shape, LoadProgressFeed progress, CancellationToken cancellation)
     {
         var expected = await opened.HashesAsync(tensors, progress, cancellation);
         var found = new Dictionary<TensorPart, string>();

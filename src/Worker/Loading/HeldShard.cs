@@ -6,6 +6,7 @@ using LlamaCluster.Planning.Plans;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Models;
 using LlamaCluster.Worker.Orders;
+using LlamaCluster.Worker.Sources;
 
 namespace LlamaCluster.Worker.Loading;
 
@@ -24,19 +25,22 @@ sealed record HeldShard(LoadOrder Order, HeldModel Model, StageExecutor Executor
 /// <summary>The weights of a shard that this worker has in memory, and where they came from.</summary>
 /// <param name="Slice">Which slice of the layers they are.</param>
 /// <param name="Ranges">The same, in the model's own numbers.</param>
-/// <param name="Source">"local PATH", "cache PATH" or "coordinator".</param>
+/// <param name="Source">See <see cref="OpenedModel.Source"/>.</param>
 /// <param name="Parts">What the shard is made of.</param>
-/// <param name="Entries">Keeps the shard's entries of the cache in use, so that they are there when the worker starts again. Null: it has none.</param>
+/// <param name="Entries">
+/// Where they came from. Keeps the shard's entries of the cache in use, so that they are there when the worker starts again, and for others. Null: it need
+/// not stay open.
+/// </param>
 sealed record HeldModel(
-    IShardModel Weights, TensorSlice Slice, StageSlice Ranges, string Digest, string Source, IReadOnlyList<TensorPart> Parts, IDisposable? Entries) : IDisposable
+    IShardModel Weights, TensorSlice Slice, StageSlice Ranges, string Digest, string Source, IReadOnlyList<TensorPart> Parts, OpenedModel? Entries) : IDisposable
 {
     /// <summary>Whether an order asks for these weights as they are.</summary>
     public bool Fits(LoadOrder order) => Digest == order.Plan.ModelDigest && Shape == order.Shape && Slice == order.Assignment.Shard.Slice;
 
     public StageShape Shape => Weights.Shape;
 
-    /// <summary>Of a KV block in one layer.</summary>
-    public KvBlockLayout LayoutOf(LoadOrder order) => new(order.KvType, Ranges.KvHeads.Count, Weights.Config.HeadSize);
+    /// <summary>Of a KV block, by layer of the shard.</summary>
+    public Func<int, KvBlockLayout> LayoutsOf(LoadOrder order) => layer => StageMemory.KvLayoutOf(Weights.Config, Ranges, layer, order.KvType);
 
     public void Dispose()
     {

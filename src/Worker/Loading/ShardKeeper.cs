@@ -232,7 +232,7 @@ sealed class ShardKeeper(ShardLoader loader, KvFetcher fetcher, Readiness readin
         _kv.KeepFor(order);
         await using var intake = new KvIntake(_kv, fetcher, order, time, cancellation);
         await LoadInTurnAsync(order, intake, progress, cancellation);
-        intake.Start(_model!.LayoutOf(order), order.KvBlockCount ?? int.MaxValue, spare: long.MaxValue);
+        intake.Start(_model!.LayoutsOf(order), order.KvBlockCount ?? int.MaxValue, spare: long.MaxValue);
         await intake.CompleteAsync(progress);
         cancellation.ThrowIfCancellationRequested();
         var shard = loader.Open(order, _model, _kv.Kept, _adapters);

@@ -13,12 +13,13 @@ static class ShardLimits
 
     /// <param name="memory">Bytes that the worker may use.</param>
     /// <param name="taken">Bytes of weights and buffers.</param>
-    /// <param name="blockBytes">One block over all of the shard's layers.</param>
+    /// <param name="blockBytes">One block over all of the shard's layers; 0 where none of them has attention.</param>
     /// <param name="wanted">Null: as many as fit.</param>
     /// <returns>As many as wanted, or as fit if that is less. Where not one fits: 0 and, in one line, the arithmetic.</returns>
     public static (int Blocks, string? Problem) KvBlocks(long memory, long taken, long blockBytes, int? wanted, int maxSequenceLength)
     {
-        var fit = Math.Max(0, memory - taken) / blockBytes;
+        var left = Math.Max(0, memory - taken);
+        var fit = blockBytes > 0 ? left / blockBytes : left > 0 ? int.MaxValue : 0;
         if (fit == 0)
             return (0, $"{taken} bytes of weights and buffers and one KV block of {blockBytes} bytes do not fit in the {memory} bytes this worker may use");
         var perSequence = ((long)maxSequenceLength + KvBlock.Positions - 1) / KvBlock.Positions;

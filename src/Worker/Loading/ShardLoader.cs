@@ -25,8 +25,8 @@ namespace LlamaCluster.Worker.Loading;
 
 /// <summary>Carries out an order: finds the weights, packs them, and starts the stage.</summary>
 sealed partial class ShardLoader(
-    ModelSource source, IModelLoader model, PeerChannels channels, ClusterOwner owner, RankCaller caller, WorkerOptions options, WorkerMemory memory,
-    BlockDisk disk, ActivationJournal journal, ILogger<ShardLoader> logger, WorkerMetrics? metrics = null)
+    ModelSource source, IModelLoader model, PeerChannels channels, ClusterOwner owner, RankCaller caller, StageCaller stageCaller,
+    WorkerOptions options, WorkerMemory memory, BlockDisk disk, ActivationJournal journal, ILogger<ShardLoader> logger, WorkerMetrics? metrics = null)
 {
     /// <summary>How often a shard is loaded again because entries of the cache turned out to be damaged.</summary>
     const int Mendings = 3;
@@ -56,6 +56,7 @@ sealed partial class ShardLoader(
                 (held, var problem) = await TryLoadAsync(opened, order, parts.Loaded, intake, progress, cancellation);
                 for (var mendings = 0; problem is not null && opened.LocalPath is null && mendings < Mendings; mendings++)
                     (held, problem) = await TryLoadAsync(opened, order, parts.Loaded, intake, progress, cancellation);
+                if (held is not null) await opened.OfferAsync(coordinator, cancellation);
                 if (held is not null) return held;
                 LogRefused(problem!);
                 problems.Add(problem!);
@@ -80,8 +81,9 @@ sealed partial class ShardLoader(
     public async Task<bool> IsRightAsync(LoadOrder order, HeldModel held, HeldParts parts, LoadProgressFeed progress, CancellationToken cancellation)
     {
         TensorPart[] hashed = [.. held.Parts.Where(part => parts.Loaded.Find(part) is { Hash: not null })];
-        if (hashed.Length == 0) return true;
         using var coordinator = new CoordinatorWeights(channels, owner, options, order);
+        if (held.Entries is { } opened) await opened.OfferAsync(coordinator, cancellation);   // it may be another coordinator than the last
+        if (hashed.Length == 0) return true;
         progress.Begin(Phase.Verifying, hashed.Sum(part => part.Bytes), held.Source);
         var wrong = WrongParts(hashed, parts.Loaded, await coordinator.HashesAsync(hashed, progress, cancellation));
         if (wrong.Length == 0) return true;
@@ -109,25 +111,25 @@ sealed partial class ShardLoader(
         var before = stage.TakenOver is null ? null : kept?.Views;
         var inbox = order.Shape.Embeds ? null : new ActivationInbox(Activations(order, held.Weights.Config.HiddenSize, order.Assignment.Stage - 1));
         var timeout = order.StepTimeout > options.PeerTimeout ? order.StepTimeout : options.PeerTimeout;
-        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout));
+        var next = order.Next.Select(peer => new ActivationSender(channels, peer.Address, shape, order.ViewKey, timeout, stageCaller));
         var connections = new StageConnections(inbox, group, [.. next]) { Stage = order.Assignment.Stage };
         var keeps = stage.TakenOver is { } states ? before?.ToMessage(states) : null;
         var own = journal.IsOn && order.Next.Any() ? journal : null;
         own?.Begin(order.Shape, shape.HiddenSize, blocks, order.MaxStepRows, before);
         if (own is not null && keeps is not null) keeps.Journal = UnsafeByteOperations.UnsafeWrap(own.WholeOf(stage.TakenOver!));
-        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, connections, timeout, logger, MoverOf(order, stage), metrics, before, own);
+        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, connections, timeout, logger, MoverOf(order, held.Weights.Config, stage), metrics, before, own);
         var resident = taken + blocks * blockBytes;
         LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
         return new HeldShard(order, held, executor, blocks, blockBytes, resident) { Kept = keeps };
     }
 
     /// <summary>Null where no blocks are kept on disk, or what is there cannot be used: the shard works without.</summary>
-    BlockMover? MoverOf(LoadOrder order, IStage stage)
+    BlockMover? MoverOf(LoadOrder order, LlamaConfig config, IStage stage)
     {
         if (!disk.IsOn || stage is not IKvBlocks blocks) return null;
         try
         {
-            return new BlockMover(order.Plan.ViewVersion, blocks, disk.StoreOf(order, blocks.BlockBytes), disk, logger);
+            return new BlockMover(order.Plan.ViewVersion, blocks, disk.StoreOf(order, config.Experts is not null, blocks.BlockBytes), disk, logger);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -150,26 +152,26 @@ sealed partial class ShardLoader(
         CheckStepRows(config, order);
         var slice = order.SliceOf(config, opened.Weights.Tensors);
         var (blocks, spare) = CheckMemory(opened.Weights, order, slice);
-        intake?.Start(new KvBlockLayout(order.KvType, slice.KvHeads.Count, config.HeadSize), blocks, spare);
+        intake?.Start(layer => StageMemory.KvLayoutOf(config, slice, layer, order.KvType), blocks, spare);
         var parts = model.PartsOf(opened.Weights, order.Shape, slice);
-        await opened.ObtainAsync(parts, loaded, progress, cancellation);
         using var given = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var verifying = new VerifyingProgress(progress);
-        var hashes = opened.IsCompared ? opened.HashesAsync(parts, verifying, given.Token) : null;   // while the weights are read
+        var (reading, verifying) = (new LaterPhase(progress, Phase.Loading), new LaterPhase(progress, Phase.Verifying));
+        var arrival = await opened.ObtainAsync(parts, loaded, progress, given.Token);
+        var hashes = opened.IsCompared ? opened.HashesAsync(parts, verifying, given.Token) : null;   // while the weights come and are read
         try
         {
             var bytes = parts.Sum(part => part.Bytes);
-            progress.Begin(Phase.Loading, bytes, opened.Source);
             // On a thread of its own: packing takes minutes, and the pool's threads serve the network.
-            var weights = await Task.Factory.StartNew(
-                () => model.Load(opened.Weights, order.Shape, slice, loaded, opened.IsCompared, progress, cancellation),
-                cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            var load = Task.Factory.StartNew(
+                () => model.Load(opened.Weights, order.Shape, slice, loaded, opened.IsCompared, reading, given.Token),
+                given.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            var weights = await CompleteAsync(load, arrival, given, () => reading.Begin(bytes, opened.Source));
             if (hashes is not null)
             {
                 verifying.Begin(bytes);
                 if (await ProblemAsync(opened, parts, loaded, hashes, weights) is { } problem) return (null, problem);
             }
-            var entries = opened.LocalPath is null ? opened : null;
+            var entries = opened.Lasts ? opened : null;
             return (new HeldModel(weights, order.Assignment.Shard.Slice, slice, order.Plan.ModelDigest, opened.Source, parts, entries), null);
         }
         catch (ModelFormatException e)
@@ -183,6 +185,21 @@ sealed partial class ShardLoader(
             await given.CancelAsync();
             if (hashes is not null) await ((Task)hashes).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+    }
+
+    /// <summary>Waits for parts to come and for what is read of them. If either fails, the other is ended.</summary>
+    /// <param name="allCame">Called when only reading is left.</param>
+    static async Task<IShardModel> CompleteAsync(Task<IShardModel> load, Arrival arrival, CancellationTokenSource ends, Action allCame)
+    {
+        var first = arrival.All.IsCompleted ? arrival.All : await Task.WhenAny(load, arrival.All);
+        if (!first.IsCompletedSuccessfully) await ends.CancelAsync();
+        await arrival.All.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (arrival.All.IsCompletedSuccessfully) allCame();
+        await ((Task)load).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!arrival.All.IsFaulted) return await load;
+        if (load.IsCompletedSuccessfully) load.Result.Dispose();
+        await arrival.All;
+        return await load;
     }
 
     /// <summary>Compares what was read with what it must hash to. Parts that are wrong are freed, and <paramref name="weights"/> with them.</summary>
@@ -246,7 +263,8 @@ sealed partial class ShardLoader(
     {
         var step = (long)order.MaxStepRows * shape.RowBytes;
         var ranks = RankGroup.Bytes(order.Assignment.Shard.Slice.RankCount, order.MaxStepRows, shape.HiddenSize);
-        return ranks + (order.Shape.Embeds ? 0 : shape.MaxSteps * step) + order.Next.Count() * ActivationSender.Buffers * step;
+        return ranks + (order.Shape.Embeds ? 0 : shape.MaxSteps * step + IPeerLink.BufferBytes)
+            + order.Next.Count() * (ActivationSender.Buffers * step + IPeerLink.BufferBytes);
     }
 
     static void CheckLayers(OpenedModel opened, LoadOrder order)
@@ -277,21 +295,4 @@ sealed partial class ShardLoader(
         "View {ViewVersion}, stage {Stage}: {Shard} ready, {WeightBytes} bytes of weights, {KvBlocks} KV blocks, {ResidentBytes} bytes in all, kernels {InstructionSet}, {Threads} threads, from {Source}")]
     partial void LogLoaded(
         ulong viewVersion, int stage, string shard, long weightBytes, int kvBlocks, long residentBytes, string instructionSet, int threads, string source);
-}
-
-/// <summary>How far the coordinator is with its hashes: told only once there is nothing else to wait for.</summary>
-sealed class VerifyingProgress(LoadProgressFeed progress) : IProgress<long>
-{
-    volatile bool _begun;
-
-    public void Begin(long bytes)
-    {
-        progress.Begin(Phase.Verifying, bytes);
-        _begun = true;
-    }
-
-    public void Report(long value)
-    {
-        if (_begun) progress.Report(value);
-    }
 }

@@ -27,6 +27,12 @@ public static class WorkerMetricTable
         "llamacluster.shard.journal.written", Counter, "By", "Activations written to the journal (--activation-journal).");
     public static readonly MetricDefinition JournalPositions = new(
         "llamacluster.shard.journal.positions", Gauge, "{token}", "KV positions whose activations the journal holds, for the case that the next stage is lost.");
+    public static readonly MetricDefinition WeightsObtained = new(
+        "llamacluster.shard.weights.obtained", Counter, "By",
+        "Parts of weights that came, or were found, whole, by source: peer (another worker), hub, coordinator or cache. The model's own file is not counted.",
+        "source");
+    public static readonly MetricDefinition WeightsGiven = new(
+        "llamacluster.shard.weights.given", Counter, "By", "Weights that were given to other workers (--weights-from peer).");
     public static readonly MetricDefinition Resident = new(
         "llamacluster.shard.resident", Gauge, "By", "Weights, KV cache and buffers that the worker holds; while it loads, the weights so far.");
     public static readonly MetricDefinition KvSize = new("llamacluster.shard.kv.size", Gauge, "By", "The KV cache of the shard.");
@@ -40,7 +46,10 @@ public static class WorkerMetricTable
 
     /// <summary>In the order of the reference.</summary>
     public static IReadOnlyList<MetricDefinition> All { get; } =
-        [Steps, Rows, Failures, Compute, Wait, Sync, Send, ActivationsSent, SyncSent, JournalWritten, JournalPositions, Resident, KvSize, Memory, State, Info];
+    [
+        Steps, Rows, Failures, Compute, Wait, Sync, Send, ActivationsSent, SyncSent, JournalWritten, JournalPositions, WeightsObtained, WeightsGiven, Resident,
+        KvSize, Memory, State, Info,
+    ];
 
     static MetricDefinition Part(string name, string meaning) => new(name, Histogram, "s", meaning) { Boundaries = MetricBoundaries.Steps };
 }

@@ -28,6 +28,8 @@ public sealed class WorkerMetrics : IDisposable
     readonly Total _activationsSent;
     readonly Total _syncSent;
     readonly Total _journalWritten;
+    readonly Dictionary<WeightsOrigin, Total> _weightsObtained;
+    readonly Total _weightsGiven;
 
     public WorkerMetrics(IMeterFactory meters)
     {
@@ -43,6 +45,10 @@ public sealed class WorkerMetrics : IDisposable
         _activationsSent = new TotalCounter(_meter, WorkerMetricTable.ActivationsSent).Of();
         _syncSent = new TotalCounter(_meter, WorkerMetricTable.SyncSent).Of();
         _journalWritten = new TotalCounter(_meter, WorkerMetricTable.JournalWritten).Of();
+        var obtained = new TotalCounter(_meter, WorkerMetricTable.WeightsObtained);
+        _weightsObtained = Enum.GetValues<WeightsOrigin>().ToDictionary(
+            origin => origin, origin => obtained.Of(new KeyValuePair<string, object?>("source", origin.ToString().ToLowerInvariant())));
+        _weightsGiven = new TotalCounter(_meter, WorkerMetricTable.WeightsGiven).Of();
     }
 
     /// <param name="timings">As the coordinator gets them.</param>
@@ -61,7 +67,20 @@ public sealed class WorkerMetrics : IDisposable
 
     internal void JournalWritten(long bytes) => _journalWritten.Add(bytes);
 
+    internal void WeightsObtained(WeightsOrigin origin, long bytes) => _weightsObtained[origin].Add(bytes);
+
+    internal void WeightsGiven(long bytes) => _weightsGiven.Add(bytes);
+
     internal void StepFailed(Reason reason) => _failures[reason].Add(1);
 
     public void Dispose() => _meter.Dispose();
+}
+
+/// <summary>Where parts of weights came from.</summary>
+enum WeightsOrigin
+{
+    Peer,
+    Hub,
+    Coordinator,
+    Cache,
 }

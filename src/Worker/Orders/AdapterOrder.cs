@@ -10,16 +10,35 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Orders;
 
 /// <summary>An adapter that a worker is to hold its part of.</summary>
-sealed record AdapterOrder(string Digest, IReadOnlyList<Wire.AdapterMatrix> Matrices)
+/// <param name="VocabularySize">Of its sequences.</param>
+sealed record AdapterOrder(string Digest, IReadOnlyList<Wire.AdapterMatrix> Matrices, IReadOnlyList<Wire.AdapterReplacement> Replacements, uint VocabularySize)
 {
     /// <summary>How sequences name it.</summary>
     public ulong Id { get; } = AdapterIdentity.IdOf(Digest);
 
-    /// <summary>The pairs, in the shapes that a model asks for. Nothing else is let through: names become file names, and shapes sizes.</summary>
+    /// <summary>Pairs and whole matrices, in the shapes that a model asks for. Nothing else is let through: names become file names, and shapes sizes.</summary>
     /// <exception cref="InvalidMessageException">The model has no such matrix, or a field is out of range.</exception>
-    public IReadOnlyList<AdapterPair> PairsFor(LlamaConfig config, int maxRank)
+    public AdapterContent ContentFor(LlamaConfig config, LoadOrder order)
     {
-        var targets = AdapterTargets.Of(config);
+        var vocabularySize = Field.Count($"vocabulary_size of adapter {Digest}", VocabularySize, config.VocabularySize, order.MaxVocabularyOf(config));
+        var targets = AdapterTargets.Of(config, vocabularySize);
+        return new AdapterContent(PairsOf(targets, order.MaxAdapterRank), ReplacementsOf(targets), vocabularySize, config.LayerCount);
+    }
+
+    AdapterReplacement[] ReplacementsOf(IReadOnlyDictionary<string, AdapterTarget> targets)
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        return [.. Replacements.Select(replacement =>
+        {
+            if (!targets.TryGetValue(replacement.Target, out var target) || !target.IsOfVocabulary || !seen.Add(replacement.Target)
+                || (replacement.Tensor != target.Name && !(target.IsHead && replacement.Tensor == LlamaTensors.Embedding)))
+                throw new InvalidMessageException($"target {ErrorText.Quote(replacement.Target)} of adapter {Digest} cannot be brought whole, or stands there twice");
+            return new AdapterReplacement(target, new TensorInfo(replacement.Tensor, TypeOf(replacement.Type), target.Rows, target.Columns));
+        })];
+    }
+
+    AdapterPair[] PairsOf(IReadOnlyDictionary<string, AdapterTarget> targets, int maxRank)
+    {
         var seen = new HashSet<string>(StringComparer.Ordinal);
         return [.. Matrices.Select(matrix =>
         {
@@ -27,9 +46,10 @@ sealed record AdapterOrder(string Digest, IReadOnlyList<Wire.AdapterMatrix> Matr
                 throw new InvalidMessageException($"target {ErrorText.Quote(matrix.Target)} of adapter {Digest} is no matrix of the model, or stands there twice");
             var rank = Field.Count($"rank of {target.Name}", matrix.Rank, 1, maxRank);
             if (!float.IsFinite(matrix.Scale)) throw new InvalidMessageException($"scale of {target.Name} is not a finite number");
-            return new AdapterPair(
-                target, new TensorInfo(AdapterPair.NameOfA(target.Name), TypeOf(matrix.AType), rank, target.Columns),
-                new TensorInfo(AdapterPair.NameOfB(target.Name), TypeOf(matrix.BType), target.Rows, rank), matrix.Scale);
+            var (nameOfA, nameOfB) = (AdapterPair.NameOfA(target.Name), AdapterPair.NameOfB(target.Name));
+            return target.IsEmbedding
+                ? new AdapterPair(target, new TensorInfo(nameOfA, TypeOf(matrix.AType), target.Rows, rank), new TensorInfo(nameOfB, TypeOf(matrix.BType), target.Columns, rank), matrix.Scale)
+                : new AdapterPair(target, new TensorInfo(nameOfA, TypeOf(matrix.AType), rank, target.Columns), new TensorInfo(nameOfB, TypeOf(matrix.BType), target.Rows, rank), matrix.Scale);
         })];
     }
 
@@ -62,7 +82,7 @@ static class AdapterOrders
     /// <inheritdoc cref="Read(IReadOnlyCollection{Wire.Adapter})"/>
     public static AdapterOrder Read(Wire.Adapter adapter)
     {
-        Field.Count("matrices of an adapter", adapter.Matrices.Count, 1, MostMatrices);
-        return new AdapterOrder(Field.Digest("digest of an adapter", adapter.Digest), adapter.Matrices);
+        Field.Count("matrices of an adapter", (long)adapter.Matrices.Count + adapter.Replacements.Count, 1, MostMatrices);
+        return new AdapterOrder(Field.Digest("digest of an adapter", adapter.Digest), adapter.Matrices, adapter.Replacements, adapter.VocabularySize);
     }
 }

@@ -34,6 +34,9 @@ sealed record LoadOrder(
     /// <summary>The greatest rank of any adapter; 0: there are none, and none will come.</summary>
     public int MaxAdapterRank { get; init; }
 
+    /// <summary>The greatest vocabulary of any adapter; 0: all have the model's.</summary>
+    public int MaxAdapterVocabulary { get; init; }
+
     /// <summary>Of the coordinator that gives the order.</summary>
     public ulong Epoch { get; init; }
 
@@ -54,6 +57,12 @@ sealed record LoadOrder(
 
     /// <summary>Others fetch what this worker had, and has no longer.</summary>
     public bool KvIsFetched { get; init; }
+
+    /// <summary>Workers give each other parts of the model's weights.</summary>
+    public bool SharesWeights { get; init; }
+
+    /// <summary>The greatest vocabulary of any sequence of a model.</summary>
+    public int MaxVocabularyOf(LlamaConfig config) => Math.Max(config.VocabularySize, MaxAdapterVocabulary);
 
     public StageShape Shape { get; } = new(Assignment.Shard.Layers.First, Assignment.Shard.Layers.Count, Plan.LayerCount);
 
@@ -105,6 +114,7 @@ static class LoadOrderMapping
         {
             Adapters = AdapterOrders.Read(request.Adapters),
             MaxAdapterRank = Field.Count("max_adapter_rank", request.MaxAdapterRank, 0, AdapterWeights.MostRank),
+            MaxAdapterVocabulary = Field.Count("max_adapter_vocabulary", request.MaxAdapterVocabulary, 0, LlamaConfigRules.MaxVocabulary),
             Epoch = request.Epoch,
             ViewKey = PeerKey.Read("view_key", request.ViewKey),
             StepTimeout = TimeSpan.FromMilliseconds(Field.Count("step_timeout_milliseconds", request.StepTimeoutMilliseconds, 0, MaxMilliseconds)),
@@ -113,6 +123,7 @@ static class LoadOrderMapping
             KvBlocksAwaited = Field.Count("kv_blocks_awaited", request.KvBlocksAwaited, 0, request.KvBlocks.Count),
             KvFetchTime = TimeSpan.FromMilliseconds(Field.Count("kv_fetch_milliseconds", request.KvFetchMilliseconds, 0, MaxMilliseconds)),
             KvIsFetched = request.KvIsFetched,
+            SharesWeights = request.WeightsAreShared,
         };
     }
 
@@ -129,6 +140,7 @@ static class LoadOrderMapping
         Wire.KvType.F32 => KvType.F32,
         Wire.KvType.F16 or Wire.KvType.Unspecified => KvType.F16,
         Wire.KvType.Q80 => KvType.Q8_0,
+        Wire.KvType.Q40 => KvType.Q4_0,
         _ => throw new InvalidMessageException($"kv_type {(int)type} is unknown"),
     };
 

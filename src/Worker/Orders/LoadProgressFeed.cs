@@ -22,7 +22,7 @@ sealed class LoadProgressFeed(ulong viewVersion, string modelDigest, TimeProvide
 
     public IAsyncEnumerable<Wire.LoadProgress> ReadAllAsync(CancellationToken cancellation) => _news.Reader.ReadAllAsync(cancellation);
 
-    /// <param name="source">"local PATH", "cache PATH" or "coordinator"; "" while it is not known.</param>
+    /// <param name="source">"local PATH", "cache PATH", "coordinator", "peers" or "hub HOST"; "" while it is not known.</param>
     public void Begin(Phase phase, long bytesTotal, string source = "") => Tell(news =>
     {
         (news.Phase, news.BytesDone, news.BytesTotal) = (phase, 0, (ulong)bytesTotal);

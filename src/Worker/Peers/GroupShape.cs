@@ -30,12 +30,7 @@ sealed record GroupShape(ulong ViewVersion, string ModelDigest, int Stage, Shard
         HiddenSize = (uint)HiddenSize,
         MaxStepRows = (uint)MaxStepRows,
         SumType = SumType,
-        Link = preference switch
-        {
-            PeerLinkPreference.Grpc => PeerLinkType.Grpc,
-            PeerLinkPreference.Tcp => PeerLinkType.Tcp,
-            _ => PeerLinkType.Unspecified,
-        },
+        Link = preference.ToWire(),
     };
 
     /// <summary>The first field in which another rank's hello differs from this shape, in one line. Null if they agree.</summary>

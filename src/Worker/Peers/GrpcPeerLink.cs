@@ -47,6 +47,8 @@ sealed class GrpcPeerLink : IPeerLink
     /// <summary>Why it is over; null while it is not.</summary>
     public string? Closed => Volatile.Read(ref _closed);
 
+    public bool HasMessage => _arrived.HasItems || Closed is not null;
+
     public void Send(in LinkHeader header, ReadOnlySpan<byte> payload)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(payload.Length, IPeerLink.MaxPayload);

@@ -3,8 +3,8 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
-/// An ordered channel of messages, both ways, between two ranks of a stage. It belongs to one thread, which sends and receives in turn and
-/// blocks where it must. Only <see cref="Close"/> may be called from other threads.
+/// An ordered channel of messages, both ways, between two ranks of a stage or two neighbouring stages. One thread sends and one receives, or one does
+/// both in turn. They block where they must. Only <see cref="Close"/> may be called from other threads.
 /// <para>
 /// A send does not block while at most <see cref="Window"/> bytes are sent and not yet received. So two ranks may both send first and receive
 /// then.
@@ -19,11 +19,17 @@ interface IPeerLink : IAsyncDisposable
     /// <summary>Payload bytes that may be sent and not yet received before a send blocks.</summary>
     const int Window = 256 << 10;
 
-    /// <summary>"tcp" or "grpc".</summary>
+    /// <summary>The most bytes that a link's buffers take.</summary>
+    const long BufferBytes = 4L << 20;
+
+    /// <summary>"shm", "tcp" or "grpc".</summary>
     string Kind { get; }
 
     /// <summary>The other end, for people: "rank 1 (http://host:port)".</summary>
     string Peer { get; }
+
+    /// <summary>Whether <see cref="Receive"/> would find something at once, be it the end of the link.</summary>
+    bool HasMessage { get; }
 
     /// <summary>Sends a message. The caller may reuse the payload when this returns.</summary>
     /// <exception cref="PeerLinkException">The link is broken, or the peer took nothing within the deadline.</exception>
@@ -41,13 +47,13 @@ interface IPeerLink : IAsyncDisposable
     void Close(string reason);
 }
 
-/// <summary>Which exchange a message between two ranks is part of. See RankFrame in reduce.proto.</summary>
-/// <param name="Exchange">From 0, within the step.</param>
-/// <param name="Chunk">From 0, within the exchange.</param>
+/// <summary>What a message is part of. See RankFrame in reduce.proto.</summary>
+/// <param name="Exchange">Between ranks: from 0, within the step. Between stages: rows of the step.</param>
+/// <param name="Chunk">From 0, within the exchange or the step.</param>
 readonly record struct LinkHeader(ulong ViewVersion, ulong StepId, RankFrame.Types.Content Content, uint Exchange, uint Chunk)
 {
     public override string ToString() => $"{Content} of view {ViewVersion}, step {StepId}, exchange {Exchange}, chunk {Chunk}";
 }
 
-/// <summary>A link between two ranks is over. The message is one line that names the peer and what happened.</summary>
+/// <summary>A link is over. The message is one line that names the peer and what happened.</summary>
 sealed class PeerLinkException(string message) : Exception(message);

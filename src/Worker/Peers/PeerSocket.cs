@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net.Sockets;
 
 namespace LlamaCluster.Worker.Peers;
@@ -11,13 +10,8 @@ namespace LlamaCluster.Worker.Peers;
 /// <param name="timeout">The longest that one synchronous read or write waits for the peer.</param>
 sealed class PeerSocket(Socket socket, TimeSpan timeout) : Stream
 {
-    /// <summary>
-    /// Ranks with equal work usually finish within this time of each other. Spinning longer would take a shared processor from the thread that
-    /// this one waits for.
-    /// </summary>
-    static readonly TimeSpan SpinTime = TimeSpan.FromMicroseconds(50);
-
-    static readonly long SpinTicks = (long)(SpinTime.TotalSeconds * Stopwatch.Frequency);
+    readonly SpinLimit _reads = new();
+    readonly SpinLimit _writes = new();
 
     public override bool CanRead => true;
 
@@ -31,6 +25,22 @@ sealed class PeerSocket(Socket socket, TimeSpan timeout) : Stream
     {
         get => throw new NotSupportedException();
         set => throw new NotSupportedException();
+    }
+
+    /// <summary>Whether a read would find something at once. Also where the connection has ended.</summary>
+    public bool HasBytes
+    {
+        get
+        {
+            try
+            {
+                return socket.Poll(TimeSpan.Zero, SelectMode.SelectRead);
+            }
+            catch (ObjectDisposedException)
+            {
+                return true;
+            }
+        }
     }
 
     /// <param name="socket">Connected; owned from now on.</param>
@@ -47,24 +57,34 @@ sealed class PeerSocket(Socket socket, TimeSpan timeout) : Stream
     /// <exception cref="TimeoutException">Nothing came in time.</exception>
     public override int Read(Span<byte> buffer)
     {
-        for (var begun = Stopwatch.GetTimestamp(); ;)
+        for (var waiting = new SpinWaiting(_reads); ;)
         {
             var count = socket.Receive(buffer, SocketFlags.None, out var error);
-            if (error == SocketError.Success) return count;
-            if (error != SocketError.WouldBlock) throw Broken(error);
-            WaitFor(SelectMode.SelectRead, begun, "nothing came");
+            if (error == SocketError.WouldBlock)
+            {
+                WaitFor(SelectMode.SelectRead, ref waiting, "nothing came");
+                continue;
+            }
+            if (error != SocketError.Success) throw Broken(error);
+            waiting.End();
+            return count;
         }
     }
 
     /// <inheritdoc cref="Read(Span{byte})"/>
     public override void Write(ReadOnlySpan<byte> buffer)
     {
-        for (var begun = Stopwatch.GetTimestamp(); !buffer.IsEmpty;)
+        for (var waiting = new SpinWaiting(_writes); ;)
         {
             var count = socket.Send(buffer, SocketFlags.None, out var error);
             if (error is not (SocketError.Success or SocketError.WouldBlock)) throw Broken(error);
             buffer = buffer[Math.Max(0, count)..];
-            if (error == SocketError.WouldBlock) WaitFor(SelectMode.SelectWrite, begun, "nothing was taken");
+            if (buffer.IsEmpty)
+            {
+                waiting.End();
+                return;
+            }
+            if (error == SocketError.WouldBlock) WaitFor(SelectMode.SelectWrite, ref waiting, "nothing was taken");
         }
     }
 
@@ -107,11 +127,11 @@ sealed class PeerSocket(Socket socket, TimeSpan timeout) : Stream
         base.Dispose(disposing);
     }
 
-    void WaitFor(SelectMode what, long begun, string complaint)
+    void WaitFor(SelectMode what, ref SpinWaiting waiting, string complaint)
     {
-        if (Stopwatch.GetTimestamp() - begun < SpinTicks) return;
-        var left = timeout - Stopwatch.GetElapsedTime(begun);
-        if (left <= TimeSpan.Zero || !socket.Poll(left, what) && Stopwatch.GetElapsedTime(begun) >= timeout)
+        if (waiting.LooksAgain()) return;
+        var left = timeout - waiting.Waited;
+        if (left <= TimeSpan.Zero || !socket.Poll(left, what) && waiting.Waited >= timeout)
             throw new TimeoutException($"{complaint} for {timeout.TotalSeconds:0.##} s");
     }
 

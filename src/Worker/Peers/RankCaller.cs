@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
@@ -8,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
-/// Links this rank to a lower one. It says hello over gRPC, tries the direct connection that the other rank offers, measures both, and chooses.
+/// Links this rank to a lower one. It says hello over gRPC, opens the direct connections that the other rank offers, measures all, and chooses.
 /// See reduce.proto. ReduceService is the other side.
 /// </summary>
 sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, ILogger<RankCaller> logger, ClusterTls? tls = null)
@@ -30,8 +29,9 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
             if (call.ResponseStream.Current.Hello is not { } hello) throw new PeerLinkException($"{name} sent something else than a hello");
             if (shape.FirstProblem(hello, peer.Shard.Slice.Rank) is { } problem) throw new PeerLinkException($"{name} does not agree: {problem}");
             stream = new GrpcPeerLink(call.ResponseStream, call.RequestStream, name, options.PeerTimeout, CancellationToken.None);
-            var (direct, why) = await TryDirectAsync(hello, peer.Address, name, cancellation);
-            var link = await ChooseAsync(shape, Wanted(hello), stream, direct, why, cancellation);
+            var opened = await OpenedLinks.OpenAsync(
+                hello.Direct, hello.SharedMemory, peer.Address, name, onlyOne: false, options.PeerTimeout, tls, cancellation);
+            var link = await ChooseAsync(shape, Wanted(hello), stream, opened, cancellation);
             return Own(stream, link, channel);
         }
         catch
@@ -42,74 +42,52 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
         }
     }
 
-    static ChosenLink Own(GrpcPeerLink stream, TcpPeerLink? direct, IDisposable channel)
+    static ChosenLink Own(GrpcPeerLink stream, IPeerLink? direct, IDisposable channel)
     {
         var link = new ChosenLink(stream, direct, channel);
         link.Watch();
         return link;
     }
 
-    /// <summary>The kind of link that one of the two ranks insists on. Unspecified: the faster one.</summary>
-    PeerLinkType Wanted(RankHello hello) => options.PeerLink switch
-    {
-        PeerLinkPreference.Grpc => PeerLinkType.Grpc,
-        PeerLinkPreference.Tcp => PeerLinkType.Tcp,
-        _ => hello.Link,
-    };
-
-    /// <returns>The direct connection, or why there is none.</returns>
-    async Task<(TcpPeerLink? Link, string Why)> TryDirectAsync(RankHello hello, Uri address, string name, CancellationToken cancellation)
-    {
-        if (hello.Direct is not { } offer) return (null, "no direct connection was offered");
-        if (offer.Port is 0 or > ushort.MaxValue || offer.Token.Length != DirectConnection.TokenBytes)
-            throw new PeerLinkException($"{name} offered a direct connection that can be none");
-        // A firewall may drop packets to the port. Then there must be time left to use the stream.
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        deadline.CancelAfter(RpcSettings.ConnectTimeout);
-        try
-        {
-            var direct = await DirectConnection.DialAsync(address.DnsSafeHost, (int)offer.Port, offer.Token.Memory, tls, options.PeerTimeout, deadline.Token);
-            return (new TcpPeerLink(direct.Connection, direct.Stream, name), "");
-        }
-        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException && !cancellation.IsCancellationRequested)
-        {
-            return (null, $"port {offer.Port}: {RpcProblem.Describe(e)}");
-        }
-    }
+    /// <summary>The kind of link that one of the two ranks insists on. Unspecified: the fastest one.</summary>
+    PeerLinkType Wanted(RankHello hello) => options.PeerLink == PeerLinkPreference.Auto ? hello.Link : options.PeerLink.ToWire();
 
     /// <summary>Measures and chooses on a thread of its own, as the ranks' exchanges will run on one.</summary>
-    /// <returns>The direct connection, if that is what was chosen.</returns>
-    async Task<TcpPeerLink?> ChooseAsync(
-        GroupShape shape, PeerLinkType wanted, GrpcPeerLink stream, TcpPeerLink? direct, string why, CancellationToken cancellation)
+    /// <returns>The direct connection that was chosen. Null: the stream was.</returns>
+    async Task<IPeerLink?> ChooseAsync(GroupShape shape, PeerLinkType wanted, GrpcPeerLink stream, OpenedLinks opened, CancellationToken cancellation)
     {
         await using var giveUp = cancellation.Register(() =>
         {
-            direct?.Close("it took too long to choose between the direct connection and the stream");
+            foreach (var (_, link) in opened.Links) link.Close("it took too long to choose between the direct connection and the stream");
             stream.Close("it took too long to choose between the direct connection and the stream");
         });
-        TcpPeerLink? chosen = null;
+        IPeerLink? chosen = null;
         try
         {
-            await Task.Factory.StartNew(() => chosen = Choose(shape, wanted, stream, direct, why), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            await Task.Factory.StartNew(
+                () => chosen = Choose(shape, wanted, stream, opened), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }
         finally
         {
-            if (chosen is null && direct is not null) await direct.DisposeAsync();
+            foreach (var (_, link) in opened.Links)
+                if (link != chosen) await link.DisposeAsync();
         }
         return chosen;
     }
 
-    TcpPeerLink? Choose(GroupShape shape, PeerLinkType wanted, GrpcPeerLink stream, TcpPeerLink? direct, string why)
+    IPeerLink? Choose(GroupShape shape, PeerLinkType wanted, GrpcPeerLink stream, OpenedLinks opened)
     {
-        if (wanted == PeerLinkType.Tcp && direct is null) throw new PeerLinkException($"--peer-link is tcp, but there is no direct connection to {stream.Peer}: {why}");
-        var directTime = direct is null ? (TimeSpan?)null : LinkTiming.Measure(direct, shape.ViewVersion);
-        var streamTime = LinkTiming.Measure(stream, shape.ViewVersion);
-        var chosen = wanted == PeerLinkType.Tcp || wanted != PeerLinkType.Grpc && directTime < streamTime ? PeerLinkType.Tcp : PeerLinkType.Grpc;
-        if (direct is not null) LinkTiming.End(direct, shape.ViewVersion, chosen);
-        LinkTiming.End(stream, shape.ViewVersion, chosen);
-        var times = directTime is { } measured ? $"{Microseconds(measured)} by tcp, {Microseconds(streamTime)} by grpc" : $"{Microseconds(streamTime)} by grpc ({why})";
-        LogLinked(shape.ViewVersion, stream.Peer, chosen, times, tls is null ? "" : ", encrypted");
-        return chosen == PeerLinkType.Tcp ? direct : null;
+        (PeerLinkType Type, IPeerLink Link)[] links = [.. opened.Links, (PeerLinkType.Grpc, stream)];
+        if (wanted != PeerLinkType.Unspecified && Array.TrueForAll(links, link => link.Type != wanted))
+            throw OpenedLinks.Missing(wanted, stream.Peer, opened.Why);
+        TimeSpan[] times = [.. links.Select(link => LinkTiming.Measure(link.Link, shape.ViewVersion))];
+        var (chosen, used) = wanted == PeerLinkType.Unspecified ? links[Array.IndexOf(times, times.Min())] : Array.Find(links, link => link.Type == wanted);
+        foreach (var (_, link) in links) LinkTiming.End(link, shape.ViewVersion, chosen);
+        var told = string.Join(", ", links.Zip(times, (link, time) => $"{Microseconds(time)} by {link.Link.Kind}"));
+        LogLinked(
+            shape.ViewVersion, stream.Peer, chosen, opened.Why.Length == 0 ? told : $"{told} ({opened.Why})",
+            tls is null || chosen == PeerLinkType.Shm ? "" : ", encrypted");
+        return used == stream ? null : used;
     }
 
     static string Microseconds(TimeSpan time) => FormattableString.Invariant($"{time.TotalMicroseconds:0} us");
@@ -125,7 +103,7 @@ sealed partial class RankCaller(PeerChannels channels, WorkerOptions options, IL
 /// <param name="stream">Owned.</param>
 /// <param name="direct">What is used instead. Owned. Null: the stream itself is used.</param>
 /// <param name="connection">What the stream runs on. Null where this process does not own that.</param>
-sealed class ChosenLink(GrpcPeerLink stream, TcpPeerLink? direct, IDisposable? connection) : IPeerLink
+sealed class ChosenLink(GrpcPeerLink stream, IPeerLink? direct, IDisposable? connection) : IPeerLink
 {
     readonly IPeerLink _used = direct is null ? stream : direct;
     Task _watching = Task.CompletedTask;
@@ -133,6 +111,8 @@ sealed class ChosenLink(GrpcPeerLink stream, TcpPeerLink? direct, IDisposable? c
     public string Kind => _used.Kind;
 
     public string Peer => _used.Peer;
+
+    public bool HasMessage => _used.HasMessage;
 
     /// <summary>Completes when the link is over, whatever ended it.</summary>
     public Task Ended => stream.Ended;

@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using LlamaCluster.Protos;
-
 namespace LlamaCluster.Worker.Peers;
 
 /// <summary>
@@ -11,8 +8,8 @@ namespace LlamaCluster.Worker.Peers;
 /// <param name="stream">What is read and written: the connection, or TLS over it. Owned.</param>
 sealed class TcpPeerLink(PeerSocket connection, Stream stream, string peer) : IPeerLink
 {
-    readonly byte[] _sent = GC.AllocateUninitializedArray<byte>(TcpFrame.HeaderBytes + IPeerLink.MaxPayload, pinned: true);
-    readonly byte[] _received = GC.AllocateUninitializedArray<byte>(2 * (TcpFrame.HeaderBytes + IPeerLink.MaxPayload), pinned: true);
+    readonly byte[] _sent = GC.AllocateUninitializedArray<byte>(LinkFrame.HeaderBytes + IPeerLink.MaxPayload, pinned: true);
+    readonly byte[] _received = GC.AllocateUninitializedArray<byte>(2 * (LinkFrame.HeaderBytes + IPeerLink.MaxPayload), pinned: true);
 
     /// <summary>Bytes that were read and not yet handed on: _received[_first.._end].</summary>
     int _first;
@@ -24,14 +21,16 @@ sealed class TcpPeerLink(PeerSocket connection, Stream stream, string peer) : IP
 
     public string Peer => peer;
 
+    public bool HasMessage => _end > _first || connection.HasBytes;
+
     public void Send(in LinkHeader header, ReadOnlySpan<byte> payload)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(payload.Length, IPeerLink.MaxPayload);
-        TcpFrame.Write(_sent, header, payload.Length);
-        payload.CopyTo(_sent.AsSpan(TcpFrame.HeaderBytes));
+        LinkFrame.Write(_sent, header, payload.Length);
+        payload.CopyTo(_sent.AsSpan(LinkFrame.HeaderBytes));
         try
         {
-            stream.Write(_sent.AsSpan(0, TcpFrame.HeaderBytes + payload.Length));
+            stream.Write(_sent.AsSpan(0, LinkFrame.HeaderBytes + payload.Length));
         }
         catch (Exception e) when (e is IOException or TimeoutException or ObjectDisposedException)
         {
@@ -41,12 +40,12 @@ sealed class TcpPeerLink(PeerSocket connection, Stream stream, string peer) : IP
 
     public int Receive(out LinkHeader header, Span<byte> payload)
     {
-        Fill(TcpFrame.HeaderBytes);
-        if (TcpFrame.Read(_received.AsSpan(_first), out header, out var length) is { } problem) throw Broken(problem);
+        Fill(LinkFrame.HeaderBytes);
+        if (LinkFrame.Read(_received.AsSpan(_first), out header, out var length) is { } problem) throw Broken(problem);
         if (length > payload.Length) throw Broken($"it sent {length} bytes where at most {payload.Length} were due ({header})");
-        Fill(TcpFrame.HeaderBytes + length);
-        _received.AsSpan(_first + TcpFrame.HeaderBytes, length).CopyTo(payload);
-        _first += TcpFrame.HeaderBytes + length;
+        Fill(LinkFrame.HeaderBytes + length);
+        _received.AsSpan(_first + LinkFrame.HeaderBytes, length).CopyTo(payload);
+        _first += LinkFrame.HeaderBytes + length;
         return length;
     }
 
@@ -99,42 +98,5 @@ sealed class TcpPeerLink(PeerSocket connection, Stream stream, string peer) : IP
     {
         Close($"{peer}: {how}");
         return new PeerLinkException(_closed!);
-    }
-}
-
-/// <summary>
-/// The fixed header before each payload on the direct connection, little-endian: u32 payload bytes, u16 mark, u16 content, u64 view,
-/// u64 step, u32 exchange, u32 chunk.
-/// </summary>
-static class TcpFrame
-{
-    public const int HeaderBytes = 32;
-
-    /// <summary>Shows a reader that it is at a header, and has not lost its place.</summary>
-    const ushort Mark = 0x4C4C;
-
-    public static void Write(Span<byte> bytes, in LinkHeader header, int payload)
-    {
-        BinaryPrimitives.WriteInt32LittleEndian(bytes, payload);
-        BinaryPrimitives.WriteUInt16LittleEndian(bytes[4..], Mark);
-        BinaryPrimitives.WriteUInt16LittleEndian(bytes[6..], (ushort)header.Content);
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes[8..], header.ViewVersion);
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes[16..], header.StepId);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes[24..], header.Exchange);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes[28..], header.Chunk);
-    }
-
-    /// <returns>Null, or what is wrong with it, in a few words.</returns>
-    public static string? Read(ReadOnlySpan<byte> bytes, out LinkHeader header, out int payload)
-    {
-        payload = BinaryPrimitives.ReadInt32LittleEndian(bytes);
-        header = new LinkHeader(
-            BinaryPrimitives.ReadUInt64LittleEndian(bytes[8..]),
-            BinaryPrimitives.ReadUInt64LittleEndian(bytes[16..]),
-            (RankFrame.Types.Content)BinaryPrimitives.ReadUInt16LittleEndian(bytes[6..]),
-            BinaryPrimitives.ReadUInt32LittleEndian(bytes[24..]),
-            BinaryPrimitives.ReadUInt32LittleEndian(bytes[28..]));
-        if (BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]) != Mark) return "it sent what is no message";
-        return payload is >= 0 and <= IPeerLink.MaxPayload ? null : $"it sent a message of {(uint)payload} bytes, more than {IPeerLink.MaxPayload}";
     }
 }

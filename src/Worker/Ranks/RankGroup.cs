@@ -9,9 +9,6 @@ namespace LlamaCluster.Worker.Ranks;
 /// </summary>
 sealed class RankGroup : IAsyncDisposable
 {
-    /// <summary>The most bytes that a link's buffers take.</summary>
-    const long LinkBytes = 4L << 20;
-
     readonly ShardAssignment[] _ranks;
     readonly RankCaller _caller;
     readonly TaskCompletionSource<ChosenLink>[] _links;
@@ -26,7 +23,7 @@ sealed class RankGroup : IAsyncDisposable
 
     /// <summary>The most bytes that links and open sums take. Sums of more than two ranks are copied while they are open.</summary>
     public static long Bytes(int rankCount, int maxStepRows, int hiddenSize) =>
-        (rankCount - 1) * LinkBytes + (rankCount > 2 ? (long)maxStepRows * hiddenSize * sizeof(float) : 0);
+        (rankCount - 1) * IPeerLink.BufferBytes + (rankCount > 2 ? (long)maxStepRows * hiddenSize * sizeof(float) : 0);
 
     public GroupShape Shape { get; }
 

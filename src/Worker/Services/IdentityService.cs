@@ -29,6 +29,7 @@ sealed class WorkerCallerKeys(ClusterOwner owner, ShardKeeper shards) : ICallerK
             Caller.Coordinator => owner.Key?.Matches(shown) is true ? null : "the call shows no key of the coordinator that this worker is registered with",
             Caller.LinkMeter => owner.Key?.For(PeerKey.LinkMeter).Matches(shown) is true ? null : "the call shows no key to measure the way to this worker",
             Caller.KvFetcher => owner.Key?.For(PeerKey.KvTransfer).Matches(shown) is true ? null : "the call shows no key to fetch KV of this worker",
+            Caller.WeightsFetcher => owner.Key?.For(PeerKey.Weights).Matches(shown) is true ? null : "the call shows no key to fetch weights of this worker",
             Caller.SameView => shards.ViewKey?.Matches(shown) is true ? null : $"the call shows no key of view {shards.ViewVersion}, which is this worker's",
             _ => $"a worker knows no key of a {expected}",
         };

@@ -27,7 +27,7 @@ sealed partial class KvTransferService(ShardKeeper shards, WorkerLifetime lifeti
         var end = first + Field.Count("layer_count", request.LayerCount, 1, MaxLayers);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.Closing);
         var offer = await OfferOfAsync(request, ends.Token);
-        var block = GC.AllocateUninitializedArray<byte>(checked((int)((end - first) * offer.LayerBytes)));
+        var block = GC.AllocateUninitializedArray<byte>(checked((int)request.BlockBytes));
         await responses.WriteAsync(new Wire.KvChunk { Views = { offer.Views.ToMessages() } }, ends.Token);
         var sent = 0;
         foreach (var id in request.Blocks)
@@ -53,8 +53,8 @@ sealed partial class KvTransferService(ShardKeeper shards, WorkerLifetime lifeti
         {
             throw new RpcException(new Status(StatusCode.DeadlineExceeded, "the view that is over has not ended here yet"));
         }
-        return offer is not null && offer.Layers.First <= request.FirstLayer && request.FirstLayer + request.LayerCount <= offer.Layers.End
-            && offer.Numbers.Hash.AsSpan().SequenceEqual(request.Numbers.Span) && offer.LayerBytes == request.LayerBytes
+        return offer is not null && offer.Numbers.Hash.AsSpan().SequenceEqual(request.Numbers.Span)
+            && offer.BlockBytes((int)request.FirstLayer, (int)(request.FirstLayer + request.LayerCount)) == request.BlockBytes
             ? offer : throw new RpcException(new Status(StatusCode.NotFound, "this worker has no KV of those layers and numbers"));
     }
 
@@ -62,13 +62,17 @@ sealed partial class KvTransferService(ShardKeeper shards, WorkerLifetime lifeti
     {
         var hash = new byte[16];
         BinaryPrimitives.WriteUInt128LittleEndian(hash, SegmentFile.HashOf(block));
-        for (var at = 0; at < block.Length; at += MessageBudgets.FramePayload)
+        // Also where there is nothing to say but that the block is there.
+        var at = 0;
+        do
         {
             var data = block.AsMemory(at, Math.Min(MessageBudgets.FramePayload, block.Length - at));
             var chunk = new Wire.KvChunk { Block = id, Data = UnsafeByteOperations.UnsafeWrap(data) };
-            if (at + data.Length == block.Length) chunk.Hash = UnsafeByteOperations.UnsafeWrap(hash);
+            at += data.Length;
+            if (at == block.Length) chunk.Hash = UnsafeByteOperations.UnsafeWrap(hash);
             await responses.WriteAsync(chunk, cancellation);
         }
+        while (at < block.Length);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Gave KV of {Blocks} blocks of layers {First} to {Last} to a worker of view {ViewVersion}")]

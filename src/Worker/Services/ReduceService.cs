@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Grpc.Core;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Cluster.Rpc;
@@ -12,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Worker.Services;
 
 /// <summary>
-/// Takes the calls of higher ranks of the same stage. It answers the hello, offers a direct connection, echoes probes, and hands the link that
+/// Takes the calls of higher ranks of the same stage. It answers the hello, offers direct connections, echoes probes, and hands the link that
 /// the caller chose to the view's <see cref="RankGroup"/>. See reduce.proto. <see cref="RankCaller"/> is the other side.
 /// </summary>
 [CalledBy(Caller.SameView)]
@@ -26,13 +24,14 @@ sealed partial class ReduceService(
         var hello = await ReadHelloAsync(requests, stopping.Token);
         var group = GroupFor(hello);
         var rank = (int)hello.Shard.Rank;
-        await using var listener = TryListen(hello, context, stopping.Token);
+        var name = $"rank {rank} ({context.Peer})";
+        await using var offers = new LinkOffers(options.PeerLink, hello.Link, context, name, options.PeerTimeout, tls, logger, stopping.Token);
         var answer = group.Shape.ToHello(options.PeerLink);
-        answer.Direct = listener?.Offer;
+        (answer.Direct, answer.SharedMemory) = (offers.Direct, offers.SharedMemory);
         await responses.WriteAsync(new RankMessage { Hello = answer }, stopping.Token);
 
-        var stream = new GrpcPeerLink(requests, responses, $"rank {rank} ({context.Peer})", options.PeerTimeout, stopping.Token);
-        var link = await SettleAsync(stream, listener, stopping.Token);
+        var stream = new GrpcPeerLink(requests, responses, name, options.PeerTimeout, stopping.Token);
+        var link = await SettleAsync(stream, offers, stopping.Token);
         if (!group.TryAttach(rank, link))
         {
             await link.DisposeAsync();
@@ -62,65 +61,46 @@ sealed partial class ReduceService(
         if (shards.Current?.Executor.Group is not { } group) throw Refused("this worker holds no shard that is shared with other ranks");
         if (group.Shape.FirstProblem(hello, rank: null) is { } problem) throw Refused($"the ranks do not agree: {problem}");
         if (hello.Shard.Rank < group.Shape.Rank) throw Refused($"rank {hello.Shard.Rank} is called by rank {group.Shape.Rank}, not the other way round");
-        return (hello.Link, options.PeerLink) is (PeerLinkType.Grpc, PeerLinkPreference.Tcp) or (PeerLinkType.Tcp, PeerLinkPreference.Grpc)
-            ? throw Refused($"the ranks do not agree: --peer-link is {hello.Link} there and {options.PeerLink} here")
-            : group;
+        return LinkOffers.FirstProblem(hello.Link, options.PeerLink) is { } differs ? throw Refused($"the ranks do not agree: {differs}") : group;
     }
 
-    /// <summary>
-    /// Listens on the address at which the caller reached this worker. Null if one of the two wants no direct connection, or no port is free.
-    /// </summary>
-    DirectListener? TryListen(RankHello hello, ServerCallContext context, CancellationToken cancellation)
+    /// <summary>Echoes on all links, on threads of their own, until the caller has chosen.</summary>
+    static async Task<ChosenLink> SettleAsync(GrpcPeerLink stream, LinkOffers offers, CancellationToken cancellation)
     {
-        if (options.PeerLink == PeerLinkPreference.Grpc || hello.Link == PeerLinkType.Grpc) return null;
-        if (context.GetHttpContext().Connection.LocalIpAddress is not { } address) return null;
-        try
-        {
-            return DirectListener.Open(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address, tls, options.PeerTimeout, logger, cancellation);
-        }
-        catch (SocketException e)
-        {
-            LogCannotListen(address, e.Message);
-            return null;
-        }
-    }
-
-    /// <summary>Echoes on both links, on threads of their own, until the caller has chosen.</summary>
-    async Task<ChosenLink> SettleAsync(GrpcPeerLink stream, DirectListener? listener, CancellationToken cancellation)
-    {
-        TcpPeerLink? direct = null;
         try
         {
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             deadline.CancelAfter(2 * RpcSettings.CallDeadline);
             await using var giveUp = deadline.Token.Register(() => stream.Close($"{stream.Peer}: it has not chosen a link in time"));
-            var echoing = listener is null ? Task.CompletedTask : EchoOnDirectAsync(listener, stream.Peer, opened => direct = opened, deadline.Token);
+            var echoing = Task.WhenAll(offers.Links.Select(offered => EchoAsync(offered, deadline.Token)));
             var chosen = await OnThread(() => LinkTiming.Echo(stream));
-            // A caller that chose the direct connection has measured it before. So nobody connects any more.
-            if (listener is not null) await listener.DisposeAsync();
+            var direct = await offers.TakeAsync(chosen);
             await echoing;
-            if (chosen == PeerLinkType.Tcp && direct is null) throw new PeerLinkException($"{stream.Peer} chose a direct connection that it has not opened");
-            if (chosen != PeerLinkType.Tcp && direct is not null) await direct.DisposeAsync();
-            var link = new ChosenLink(stream, chosen == PeerLinkType.Tcp ? direct : null, connection: null);
+            var link = new ChosenLink(stream, direct, connection: null);
             link.Watch();
             return link;
         }
         catch (Exception e)
         {
-            if (direct is not null) await direct.DisposeAsync();
             await stream.DisposeAsync();
             if (e is PeerLinkException) throw new RpcException(new Status(StatusCode.Aborted, e.Message));
             throw;
         }
     }
 
-    async Task EchoOnDirectAsync(DirectListener listener, string peer, Action<TcpPeerLink> opened, CancellationToken cancellation)
+    /// <summary>A link that breaks meanwhile says so to whoever uses it.</summary>
+    static async Task EchoAsync(Task<IPeerLink?> offered, CancellationToken cancellation)
     {
-        if (await listener.Accepted is not { } accepted) return;
-        var direct = new TcpPeerLink(accepted.Connection, accepted.Stream, peer);
-        opened(direct);
-        await using var giveUp = cancellation.Register(() => direct.Close($"{peer}: it has not chosen a link in time"));
-        await OnThread(() => LinkTiming.Echo(direct));
+        if (await offered is not { } link) return;
+        await using var giveUp = cancellation.Register(() => link.Close($"{link.Peer}: it has not chosen a link in time"));
+        try
+        {
+            await OnThread(() => LinkTiming.Echo(link));
+        }
+        catch (PeerLinkException e)
+        {
+            link.Close(e.Message);
+        }
     }
 
     static Task<T> OnThread<T>(Func<T> work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -129,7 +109,4 @@ sealed partial class ReduceService(
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "View {ViewVersion}: linked with {Peer} by {Kind}")]
     partial void LogLinked(ulong viewVersion, string peer, string kind);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "No direct connection can be offered at {Address}: {Problem}")]
-    partial void LogCannotListen(IPAddress address, string problem);
 }

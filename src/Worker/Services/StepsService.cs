@@ -105,7 +105,7 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
     async Task TakeAsync(HeldShard shard, ulong view, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
     {
         var histories = new HistoryParts(shard.Order.MaxStepRows, shard.Order.MaxSequenceLength);
-        var grammars = new SequenceGrammars(shard.Model.Weights.Config.VocabularySize, shard.Order.MaxStepRows);
+        var grammars = new SequenceGrammars(shard.Order.MaxVocabularyOf(shard.Model.Weights.Config), shard.Order.MaxStepRows);
         while (await requests.MoveNext(cancellation))
             switch (requests.Current)
             {
@@ -143,7 +143,7 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
     }
 
     static StageWork ToWork(Wire.StepPlan step, HeldShard shard, HistoryParts histories, SequenceGrammars grammars) => OfView(
-        shard, step.ViewVersion, step.StepId, () => step.ToWork(shard.Order.MaxStepRows, shard.Model.Weights.Config.VocabularySize, histories, grammars));
+        shard, step.ViewVersion, step.StepId, () => step.ToWork(shard.Order.MaxStepRows, shard.Order.MaxVocabularyOf(shard.Model.Weights.Config), histories, grammars));
 
     static StageWork ToWork(Wire.Replay replay, HeldShard shard) => OfView(shard, replay.ViewVersion, replay.StepId, () => replay.ToWork(shard.Order.MaxStepRows));
 

@@ -33,8 +33,9 @@ sealed class CacheWriter : IDisposable
 
     public async ValueTask AppendAsync(ReadOnlyMemory<byte> data, CancellationToken cancellation)
     {
-        await RandomAccess.WriteAsync(_file, data, Length, cancellation);
-        _hasher.Append(data.Span);
+        var written = RandomAccess.WriteAsync(_file, data, Length, cancellation);
+        _hasher.Append(data.Span);   // meanwhile
+        await written;
         Length += data.Length;
     }
 
@@ -47,7 +48,7 @@ sealed class CacheWriter : IDisposable
         _file.Dispose();
         var path = _name(Hash);
         File.Move(_temporary, path, overwrite: true);
-        return CachedTensor.Open(path, Part, Hash);
+        return CachedTensor.Open(path, Part, Hash, isHashed: true);
     }
 
     /// <summary>Deletes the file if it was not committed.</summary>

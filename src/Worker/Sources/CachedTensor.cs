@@ -18,7 +18,8 @@ sealed class CachedTensor : IDisposable
 
     readonly SafeFileHandle _file;
 
-    CachedTensor(string path, TensorPart part, string hash, SafeFileHandle file) => (Path, Part, Hash, _file) = (path, part, hash, file);
+    CachedTensor(string path, TensorPart part, string hash, bool isHashed, SafeFileHandle file) =>
+        (Path, Part, Hash, IsHashed, _file) = (path, part, hash, isHashed, file);
 
     public string Path { get; }
 
@@ -27,9 +28,12 @@ sealed class CachedTensor : IDisposable
     /// <summary>The <see cref="PartHash"/> that the data must have.</summary>
     public string Hash { get; }
 
+    /// <summary>The data were hashed as this process wrote them.</summary>
+    public bool IsHashed { get; }
+
     /// <exception cref="IOException">The file cannot be opened, or is being removed.</exception>
-    public static CachedTensor Open(string path, TensorPart part, string hash) =>
-        new(path, part, hash, File.OpenHandle(path, options: FileOptions.SequentialScan, share: FileShare.Read | FileShare.Delete));
+    public static CachedTensor Open(string path, TensorPart part, string hash, bool isHashed = false) =>
+        new(path, part, hash, isHashed, File.OpenHandle(path, options: FileOptions.SequentialScan, share: FileShare.Read | FileShare.Delete));
 
     public static byte[] Trailer(TensorPart part, string hash)
     {
@@ -71,8 +75,7 @@ sealed class CachedTensor : IDisposable
     public void ReadPart(TensorPart wanted, Span<byte> destination)
     {
         wanted.Check(destination.Length);
-        if (wanted.FirstRow < Part.FirstRow || wanted.FirstRow + wanted.RowCount > Part.FirstRow + Part.RowCount
-            || wanted.FirstColumn < Part.FirstColumn || wanted.FirstColumn + wanted.ColumnCount > Part.FirstColumn + Part.ColumnCount)
+        if (!Part.Contains(wanted))
             throw new ArgumentOutOfRangeException(nameof(wanted), $"{wanted} is not within what is cached, {Part}");
         var offset = (wanted.FirstRow - Part.FirstRow) * Part.RowBytes + (wanted.BytesBefore - Part.BytesBefore);
         if (wanted.ColumnCount == Part.ColumnCount)

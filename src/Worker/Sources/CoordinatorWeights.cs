@@ -20,7 +20,10 @@ sealed class CoordinatorWeights(PeerChannels channels, ClusterOwner owner, Worke
 
     public string Digest => adapter ?? order.Plan.ModelDigest;
 
-    ulong ViewVersion => order.Plan.ViewVersion;
+    /// <summary>Whether workers give each other parts; adapters come from the coordinator alone.</summary>
+    public bool AreShared => adapter is null && order.SharesWeights;
+
+    public ulong ViewVersion => order.Plan.ViewVersion;
 
     Wire.Weights.WeightsClient Client => new(_channel);
 
@@ -63,6 +66,36 @@ sealed class CoordinatorWeights(PeerChannels channels, ClusterOwner owner, Worke
             }
             return hashes;
         }, cancellation);
+
+    /// <summary>The call in which the coordinator says which workers have which parts. It begins with <see cref="Hello"/>.</summary>
+    public AsyncDuplexStreamingCall<Wire.ShareRequest, Wire.ShareReply> Share(CancellationToken cancellation) =>
+        Client.Share(owner.Headers, cancellationToken: cancellation);
+
+    /// <param name="here">What others can have from this worker. Null: all of the model.</param>
+    public Wire.ShareRequest Hello(IReadOnlyList<TensorPart>? here, IReadOnlyList<TensorPart> wanted) => new()
+    {
+        ViewVersion = ViewVersion,
+        ModelDigest = Digest,
+        AllHere = here is null,
+        Here = { (here ?? []).Select(ToMessage) },
+        Wanted = { wanted.Select(ToMessage) },
+    };
+
+    /// <summary>What a worker is asked for that has a part.</summary>
+    /// <param name="hash">What the part must hash to. Null: not known.</param>
+    public Wire.GiveRequest Asking(TensorPart part, string? hash) =>
+        new() { ViewVersion = ViewVersion, ModelDigest = Digest, Part = ToMessage(part), PartHash = hash ?? "" };
+
+    /// <summary>Tells the coordinator what others can have from this worker.</summary>
+    /// <param name="here">Null: all of the model.</param>
+    /// <exception cref="RpcException">It does not want to know. The status says why.</exception>
+    public Task TellAsync(IReadOnlyList<TensorPart>? here, CancellationToken cancellation) => AskAsync(async () =>
+    {
+        using var call = Client.Share(owner.Headers, DateTime.UtcNow + RpcSettings.CallDeadline, cancellation);
+        await call.RequestStream.WriteAsync(Hello(here, []), cancellation);
+        await call.RequestStream.CompleteAsync();
+        return await call.ResponseStream.MoveNext(cancellation);
+    }, cancellation);
 
     /// <summary>One call that fetches parts into the cache; see <see cref="WeightsFetch"/>.</summary>
     public WeightsFetch Fetch(WeightsCache cache) => new(Client, owner, cache, order, Digest, options.PeerTimeout);

@@ -1,4 +1,5 @@
 using LlamaCluster.Cluster;
+using LlamaCluster.Cluster.Hub;
 using LlamaCluster.Cluster.Mapping;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
@@ -28,7 +29,28 @@ static class DescriptionMapping
         var tensors = ToTensors(message.Tensors, config, byFactors);
         return new DescribedModel(
             Field.Text("model_name", message.ModelName, PlanRules.MaxNameLength), config, tensors,
-            byFactors ? tensors.Single(tensor => tensor.Name == LlamaTensors.RopeFactors) : null);
+            byFactors ? tensors.Single(tensor => tensor.Name == LlamaTensors.RopeFactors) : null,
+            message.Hub is { } hub ? ToHub(hub, message.Tensors, tensors) : null);
+    }
+
+    static DescribedHub ToHub(Wire.HubFiles message, IReadOnlyList<Wire.TensorDescription> described, IReadOnlyList<TensorInfo> tensors)
+    {
+        Uri? endpoint = null;
+        if (message.Endpoint.Length > 0 && (!Uri.TryCreate(message.Endpoint, UriKind.Absolute, out endpoint) || endpoint.Scheme is not ("http" or "https")))
+            throw new InvalidMessageException("hub.endpoint is not an address like https://hub.example.org/");
+        if (!HubNames.IsRepository(message.Repository)) throw new InvalidMessageException("hub.repository is not of the form ORG/REPO");
+        if (!HubNames.IsHex(message.Commit, HubNames.GitCharacters)) throw new InvalidMessageException("hub.commit is not 40 digits of lower-case hex");
+        if (!message.Files.All(HubNames.IsFile)) throw new InvalidMessageException("hub.files names what is no file of a repository");
+        var places = described.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        return new DescribedHub(endpoint, message.Repository, message.Commit, tensors.Select(tensor => (tensor, place: places[tensor.Name]))
+            .Where(at => at.place.HubFile > 0)
+            .ToDictionary(at => at.tensor.Name, at => PlaceOf(at.tensor, at.place, message.Files), StringComparer.Ordinal));
+    }
+
+    static TensorPlace PlaceOf(TensorInfo tensor, Wire.TensorDescription place, IReadOnlyList<string> files)
+    {
+        if (place.HubFile > files.Count) throw new InvalidMessageException($"hub_file of tensor {tensor.Name} is {place.HubFile}, of {files.Count}");
+        return new TensorPlace(files[(int)place.HubFile - 1], Field.Bytes($"hub_offset of tensor {tensor.Name}", place.HubOffset, long.MaxValue - tensor.Bytes));
     }
 
     static LlamaConfig ToConfig(Wire.LlamaConfigMessage message) => new()
@@ -51,8 +73,14 @@ static class DescriptionMapping
         NormsHeads = message.NormsHeads,
         QueryScale = message.QueryScale is { } scale ? ToQueryScale(scale) : null,
         Window = message.Window == 0 ? null : Size("window", message.Window),
+        Sizes = message.Sizes.Count == 0 ? null : new SizesOfLayers(message.Sizes.Select(ToSizes)),
         Biases = (AttentionBiases)Field.Count("config.attention_biases", message.AttentionBiases, 0, int.MaxValue),
     };
+
+    static LayerSizes ToSizes(Wire.LayerSizesMessage message) => new(
+        Field.Count("config.sizes.head_count", message.HeadCount, 0, int.MaxValue),
+        Field.Count("config.sizes.kv_head_count", message.KvHeadCount, 0, int.MaxValue),
+        Field.Count("config.sizes.ffn_size", message.FfnSize, 0, int.MaxValue));
 
     static ExpertMixture ToExperts(Wire.ExpertMixtureMessage message) => new()
     {
@@ -114,4 +142,10 @@ static class DescriptionMapping
 /// <param name="Config">Complete unless <paramref name="RopeFactors"/> is set.</param>
 /// <param name="Tensors">Exactly those of a Llama of this config, in the order of the forward pass.</param>
 /// <param name="RopeFactors">The tensor whose data the config still lacks; null as a rule.</param>
-sealed record DescribedModel(string Name, LlamaConfig Config, IReadOnlyList<TensorInfo> Tensors, TensorInfo? RopeFactors);
+/// <param name="Hub">Where tensors can be fetched from as well; null: nowhere.</param>
+sealed record DescribedModel(string Name, LlamaConfig Config, IReadOnlyList<TensorInfo> Tensors, TensorInfo? RopeFactors, DescribedHub? Hub = null);
+
+/// <summary>The repository of a hub that has a model's tensors.</summary>
+/// <param name="Endpoint">Of the coordinator's hub. Null: it does not say.</param>
+/// <param name="Places">By the tensors' names: in which file of the repository they stand, and where. Those that do not stand there as they are have no place.</param>
+sealed record DescribedHub(Uri? Endpoint, string Repository, string Commit, IReadOnlyDictionary<string, TensorPlace> Places);

@@ -1,3 +1,4 @@
+using Grpc.Core;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
@@ -30,7 +31,7 @@ abstract class OpenedModel : IDisposable
 {
     public abstract IModelWeights Weights { get; }
 
-    /// <summary>"local PATH", "cache PATH" or "coordinator".</summary>
+    /// <summary>"local PATH", "cache PATH", "coordinator", "peers" or "hub HOST".</summary>
     public abstract string Source { get; }
 
     /// <summary>The path in this machine's file system. Null: its parts are in the cache.</summary>
@@ -39,9 +40,16 @@ abstract class OpenedModel : IDisposable
     /// <summary>Whether what is read has to be hashed and compared with what the coordinator says.</summary>
     public abstract bool IsCompared { get; }
 
-    /// <summary>Gets parts to where they can be read.</summary>
+    /// <summary>It is of use for as long as the shard lives: it keeps entries of the cache in use, or others can have its parts.</summary>
+    public abstract bool Lasts { get; }
+
+    /// <summary>Tells the coordinator what others can have from this worker, where they may.</summary>
+    public abstract Task OfferAsync(CoordinatorWeights coordinator, CancellationToken cancellation);
+
+    /// <summary>Begins to get parts to where they can be read. Who reads one that is still coming waits for it.</summary>
     /// <param name="loaded">What is in memory already. It is not fetched.</param>
-    public abstract Task ObtainAsync(IReadOnlyList<TensorPart> parts, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation);
+    /// <exception cref="RpcException">They cannot be had. The status says why.</exception>
+    public abstract Task<Arrival> ObtainAsync(IReadOnlyList<TensorPart> parts, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation);
 
     /// <summary>What parts must hash to, as the coordinator says.</summary>
     public abstract Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(
@@ -56,8 +64,15 @@ abstract class OpenedModel : IDisposable
     public abstract void Dispose();
 }
 
+/// <summary>Parts that are coming.</summary>
+/// <param name="All">Completes when all have come. Fails, with an <see cref="RpcException"/> that says why, if they do not.</param>
+sealed record Arrival(Task All)
+{
+    public static Arrival Over { get; } = new(Task.CompletedTask);
+}
+
 /// <summary>Models in this machine's file system.</summary>
-sealed partial class LocalModels(WorkerOptions options, ILogger<LocalModels> logger)
+sealed partial class LocalModels(WorkerOptions options, GivenWeights given, ILogger<LocalModels> logger)
 {
     /// <summary>Opens the model at a path if it has the digest that is wanted. Else logs why not, and there may be another source.</summary>
     public async Task<OpenedModel?> TryOpenAsync(string path, string digest, CoordinatorWeights coordinator, CancellationToken cancellation)
@@ -67,7 +82,8 @@ sealed partial class LocalModels(WorkerOptions options, ILogger<LocalModels> log
         {
             var (weights, found) = await OpenAsync(path, cancellation);
             var isCompared = !options.TrustDigest && weights.FileOf(weights.Tensors[0]) is not null;
-            if (found == digest) return new LocalModel(weights, path, coordinator, isCompared);
+            if (found == digest)
+                return new LocalModel(weights, path, coordinator, isCompared, IsGiven(weights, path, coordinator) ? given.AddWhole(digest, weights) : null, given);
             weights.Dispose();
             LogOtherModel(path, found, digest);
         }
@@ -77,6 +93,10 @@ sealed partial class LocalModels(WorkerOptions options, ILogger<LocalModels> log
         }
         return null;
     }
+
+    /// <summary>What is rounded, or made up, while it is read takes more of this worker's processors than others may have.</summary>
+    static bool IsGiven(IModelWeights weights, string path, CoordinatorWeights coordinator) =>
+        coordinator.AreShared && !QuantizedModelPath.Is(path) && weights.FileOf(weights.Tensors[0]) is not null;
 
     /// <exception cref="ModelFormatException">There is no model at this path that can be read.</exception>
     public async Task<string> DigestAsync(string path, CancellationToken cancellation)
@@ -107,7 +127,9 @@ sealed partial class LocalModels(WorkerOptions options, ILogger<LocalModels> log
     [LoggerMessage(Level = LogLevel.Warning, Message = "Looking elsewhere for the model: {Problem}")]
     partial void LogUnusable(string problem);
 
-    sealed class LocalModel(IModelWeights weights, string path, CoordinatorWeights coordinator, bool isCompared) : OpenedModel
+    /// <param name="offer">Closes the model when nobody reads it for others any more. Null: nobody does.</param>
+    sealed class LocalModel(
+        IModelWeights weights, string path, CoordinatorWeights coordinator, bool isCompared, IDisposable? offer, GivenWeights given) : OpenedModel
     {
         public override IModelWeights Weights => weights;
 
@@ -117,8 +139,13 @@ sealed partial class LocalModels(WorkerOptions options, ILogger<LocalModels> log
 
         public override bool IsCompared => isCompared;
 
-        public override Task ObtainAsync(IReadOnlyList<TensorPart> parts, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation) =>
-            Task.CompletedTask;
+        public override bool Lasts => offer is not null;
+
+        public override Task OfferAsync(CoordinatorWeights asked, CancellationToken cancellation) =>
+            offer is null ? Task.CompletedTask : given.OfferAsync(asked, here: null, cancellation);
+
+        public override Task<Arrival> ObtainAsync(
+            IReadOnlyList<TensorPart> parts, LoadedParts loaded, LoadProgressFeed progress, CancellationToken cancellation) => Task.FromResult(Arrival.Over);
 
         public override Task<IReadOnlyDictionary<TensorPart, string>> HashesAsync(
             IReadOnlyList<TensorPart> parts, IProgress<long> progress, CancellationToken cancellation) =>
@@ -129,6 +156,6 @@ sealed partial class LocalModels(WorkerOptions options, ILogger<LocalModels> log
 
         public override bool TryMend(CancellationToken cancellation) => false;
 
-        public override void Dispose() => weights.Dispose();
+        public override void Dispose() => (offer ?? weights).Dispose();
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Planning.Plans;
 using Microsoft.Extensions.Logging;
@@ -33,6 +34,26 @@ sealed partial class WeightsCache(string root, TimeProvider time, ILogger<Weight
         var columns = part.HasWholeRows ? "" : $".{part.FirstColumn}-{part.ColumnCount}";
         return $"{part.Tensor.Name}.{part.FirstRow}-{part.RowCount}{columns}";
     }
+
+    /// <summary>The parts of a model that there are entries of. Says nothing of what is in them.</summary>
+    /// <param name="find">Finds the model's tensors.</param>
+    public IReadOnlyList<TensorPart> PartsOf(string digest, Func<string, TensorInfo?> find) =>
+        [.. EntriesOf(digest).Select(entry => PartOf(entry.Key, find)).OfType<TensorPart>()];
+
+    /// <summary>The part that <see cref="NameOf"/> makes a name of. Null: none.</summary>
+    static TensorPart? PartOf(string name, Func<string, TensorInfo?> find)
+    {
+        var words = name.Split('.');
+        if (words.Length < 2 || RangeOf(words[^1]) is not { } last) return null;
+        var (rows, columns, count) = RangeOf(words[^2]) is { } before ? (before, last, 2) : (last, (First: 0, Count: 0), 1);
+        if (find(string.Join('.', words[..^count])) is not { } tensor) return null;
+        var (part, problem) = TensorPart.Asked(tensor, rows.First, rows.Count, columns.First, columns.Count);
+        return problem is null ? part : null;
+    }
+
+    static (ulong First, ulong Count)? RangeOf(string word) =>
+        word.Split('-') is [var first, var count] && ulong.TryParse(first, NumberStyles.None, CultureInfo.InvariantCulture, out var from)
+            && ulong.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out var many) ? (from, many) : null;
 
     /// <summary>The part, if there is an entry that says so. Does not read its data, which has to have the hash that the entry is named by.</summary>
     public CachedTensor? TryOpen(string digest, TensorPart part, string hash)

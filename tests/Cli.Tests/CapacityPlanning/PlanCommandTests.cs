@@ -67,6 +67,22 @@ public sealed class PlanCommandTests
     }
 
     [Fact]
+    public async Task Whole_experts_are_planned_and_emitted_where_they_are_asked_for()
+    {
+        using var folder = new TempFolder();
+        string[] maverick = ["plan", "--shape", "llama-4-maverick", "--quant", "q4_0", "--cluster", ClusterOf("eight-fast-machines"), "--tensor-parallel", "8"];
+        var usual = await CommandRun.OfAsync("", maverick);
+        Assert.Equal((0, ""), (usual.ExitCode, usual.Error));
+        Assert.Matches(@"(?m)^stage +layers +ranks +shares +experts +ms", usual.Output);
+        Assert.Matches(@"(?m)^0 +0\.\.47 +8 +equal +columns +", usual.Output);
+
+        var whole = await CommandRun.OfAsync("", [.. maverick, "--expert-parallel", "on", "--json", "--emit-k8s", folder.Path]);
+        Assert.Equal(0, whole.ExitCode);
+        Assert.Equal("whole", (string)JsonNode.Parse(whole.Output)!["stages"]![0]!["experts"]!);
+        Assert.Contains("value: --expert-parallel=on", await File.ReadAllTextAsync(Path.Combine(folder.Path, "kustomization.yaml")));
+    }
+
+    [Fact]
     public async Task A_models_headers_are_enough()
     {
         var run = await CommandRun.OfAsync("", "plan", "--model", SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf"), "--cluster", ClusterOf(Desktops));
@@ -90,6 +106,7 @@ public sealed class PlanCommandTests
     [InlineData(2, "shape 'llama' is unknown", "--shape", "llama", "--cluster", "x.yaml")]
     [InlineData(2, "--quant is q9; it must be one of q4_k_m", "--shape", "llama-3.1-8b", "--quant", "q9", "--cluster", "x.yaml")]
     [InlineData(2, "--objective is 'speed'; it must be latency, throughput", "--shape", "llama-3.1-8b", "--objective", "speed", "--cluster", "x.yaml")]
+    [InlineData(2, "--expert-parallel is 'yes'; it must be auto, on, off", "--shape", "llama-3.1-8b", "--expert-parallel", "yes", "--cluster", "x.yaml")]
     [InlineData(2, "--context is 1; it must be from 2 to 131072", "--shape", "llama-3.1-8b", "--context", "1", "--cluster", "x.yaml")]
     [InlineData(2, "--concurrency is 0", "--shape", "llama-3.1-8b", "--concurrency", "0", "--cluster", "x.yaml")]
     [InlineData(2, "--quant goes with --shape", "--model", "x.gguf", "--quant", "q4_0", "--cluster", "x.yaml")]

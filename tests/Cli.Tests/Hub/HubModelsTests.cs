@@ -1,8 +1,10 @@
 using System.Text.Json.Nodes;
 using LlamaCluster.Cli.Hub;
+using LlamaCluster.Cluster.Hub;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Testing;
+using LlamaCluster.Testing.Hub;
 using LlamaCluster.Testing.Models;
 
 namespace LlamaCluster.Cli.Tests.Hub;
@@ -55,6 +57,16 @@ public sealed class HubModelsTests : IDisposable
         var again = await CommandRun.OfAsync("", ["inspect", .. model]);
         Assert.Equal((0, ""), (again.ExitCode, again.Error));
         Environment.SetEnvironmentVariable("HF_HUB_CACHE", null);
+    }
+
+    [Theory]
+    [InlineData("--weights-from hub is for models of a hub: give --model hf://ORG/REPO", "--model", "model.gguf")]
+    [InlineData("--weights-from hub and --quantize exclude each other", "--model", "hf://org/model", "--quantize", "q8_0")]
+    public async Task Weights_come_from_a_hub_only_where_it_has_them_as_they_are(string problem, params string[] model)
+    {
+        var run = await CommandRun.OfAsync("", ["coordinator", "--weights-from", "hub", "--hub", "http://127.0.0.1:1", .. model]);
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains(problem, run.Error);
     }
 
     [Fact]
@@ -161,7 +173,7 @@ public sealed class HubModelsTests : IDisposable
         hub.Refusals = int.MaxValue;
         Assert.Contains("has had too many requests (429); tried 8 times", await RefusedAsync(hub, "hf://org/model"));
         hub.RetryAfter = "3600";
-        Assert.Contains("pull again in 60 min", await RefusedAsync(hub, "hf://org/model"));
+        Assert.Contains("it wants to be asked again in 60 min: what was fetched is kept, pull again later", await RefusedAsync(hub, "hf://org/model"));
     }
 
     [Theory]

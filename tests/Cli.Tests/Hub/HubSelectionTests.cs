@@ -1,4 +1,5 @@
 using LlamaCluster.Cli.Hub;
+using LlamaCluster.Cluster.Hub;
 using LlamaCluster.Coordinator;
 using LlamaCluster.Testing;
 

@@ -31,5 +31,5 @@ static class Snapshots
     public static ClusterSnapshot With(this ClusterSnapshot cluster, Func<ReplicaFacts, ReplicaFacts> change) => cluster with { Replicas = [change(cluster.Replicas[0])] };
 
     static StageFacts Stage(int stage, string worker, double busy) =>
-        new(stage, 16 * stage, 16, [new RankFacts(0, worker, 1, 2_500_000_000, 500_000_000, 100_000_000, busy, 0.02, 2_500_000, 0)]);
+        new(stage, 16 * stage, 16, null, [new RankFacts(0, worker, 1, 2_500_000_000, 500_000_000, 100_000_000, busy, 0.02, 2_500_000, 0)]);
 }

@@ -43,6 +43,23 @@ public sealed class TopFrameTests
         Assert.Contains("others gamma lost, delta spare", text);
     }
 
+    /// <summary>Two ranks share the first stage; the second is of one worker.</summary>
+    [Theory]
+    [InlineData("whole")]
+    [InlineData("columns")]
+    public void What_ranks_have_of_experts_is_told_where_there_are_some(string experts)
+    {
+        var text = Text(Snapshots.Two.With(replica => replica with
+        {
+            Stages = [replica.Stages[0] with { Experts = experts, Ranks = [replica.Stages[0].Ranks[0], replica.Stages[0].Ranks[0] with { Rank = 1 }] }, replica.Stages[1] with { Experts = "all" }],
+        }));
+        Assert.Matches(@"stage +layers +experts +worker", text);
+        Assert.Matches($@"0\.0 +0\.\.15 +{experts} +alpha", text);
+        Assert.Matches($@"0\.1 +0\.\.15 +{experts} +alpha", text);
+        Assert.Matches(@"1 +16\.\.31 +all +beta", text);
+        Assert.DoesNotContain("experts", Text(Snapshots.Two));
+    }
+
     [Fact]
     public void Who_is_back_is_no_longer_lost() =>
         Assert.DoesNotContain("lost,", Text(Snapshots.Two.With(Snapshots.Worker("w0", "alpha", null, "lost"))));

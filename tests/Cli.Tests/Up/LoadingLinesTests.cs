@@ -25,12 +25,17 @@ public sealed class LoadingLinesTests
         status.Update(_ => Loading(40)); // no news
         status.Update(_ => Loading(60));
         Assert.Equal("w1, stage 0, layers 0 to 3: loading 50 %", await lines.NextAsync());
+        status.Update(_ => Loading(75, bytesPerSecond: 5));
+        Assert.Equal("w1, stage 0, layers 0 to 3: loading 75 %, 75 B of 100 B, 5 B/s, 5 s left", await lines.NextAsync());
         status.Update(value => value with { Phase = ClusterPhase.Ready, Reason = "" });
         await following.WaitAsync(CommandRun.Deadline);
     }
 
-    static ClusterStatus Loading(long done) => new(ClusterPhase.Loading, 1, "1 of 1 workers loads", [new ShardProgress(
-        new WorkerId("w-1"), "w1", new Uri("http://127.0.0.1:1"), 0, new Shard(new LayerRange(0, 4), TensorSlice.Whole), LoadProgress.Types.Phase.Loading, done, 100, "")]);
+    static ClusterStatus Loading(long done, double bytesPerSecond = 0) => new(ClusterPhase.Loading, 1, "1 of 1 workers loads", [new ShardProgress(
+        new WorkerId("w-1"), "w1", new Uri("http://127.0.0.1:1"), 0, new Shard(new LayerRange(0, 4), TensorSlice.Whole), LoadProgress.Types.Phase.Loading, done, 100, "")
+    {
+        BytesPerSecond = bytesPerSecond,
+    }]);
 
     sealed class Lines : TextWriter
     {

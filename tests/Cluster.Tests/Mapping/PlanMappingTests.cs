@@ -33,6 +33,14 @@ public class PlanMappingTests
     }
 
     [Fact]
+    public void ToShard_WholeExperts_StayWhole()
+    {
+        var shard = new Shard(new LayerRange(3, 4), new TensorSlice(1, RankShares.Of(2, 1).WithExperts(whole: true)));
+
+        Assert.Equal(shard, Wire.Shard.Parser.ParseFrom(shard.ToMessage().ToByteArray()).ToShard());
+    }
+
+    [Fact]
     public void ToPlan_OneFieldWrong_SaysWhichInOneLine()
     {
         Refused("plan.stage_count", plan => plan.StageCount = 9);
@@ -54,6 +62,7 @@ public class PlanMappingTests
         Refused("shard.rank_shares has 1 entries, for 2 ranks", plan => plan.Assignments[1].Shard.RankShares.Add(1));
         Refused("shard.rank_shares is 0", plan => plan.Assignments[1].Shard.RankShares.Add([0, 1]));
         Refused("shard.rank_shares", plan => plan.Assignments[1].Shard.RankShares.Add([1, uint.MaxValue]));
+        Refused("rank 1 of 2 (1:1 of whole experts)", plan => plan.Assignments[1].Shard.WholeExperts = true);
         Refused("rank 1 of 2", plan => plan.Assignments[1].Shard.RankShares.Add([1, 2]));
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Testing;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace LlamaCluster.Cluster.Tests.Rpc;
@@ -45,6 +46,22 @@ public sealed class ListenSocketsTests
         Assert.EndsWith(advice, text);
         Assert.NotEmpty(text);
         Assert.DoesNotContain('\n', text);
+    }
+
+    [Fact]
+    public async Task Whoever_connects_before_the_server_is_there_waits_for_it()
+    {
+        using var sockets = new ListenSockets();
+        var options = new SocketTransportOptions();
+        sockets.Configure(options);
+        var address = sockets.OpenAhead(ListenAddress.Parse("http://127.0.0.1:0"));
+        using var early = new TcpClient();
+        await early.ConnectAsync(address.EndPoint).Soon();
+        sockets.Open(address);   // as its host does, which knows the address from its options
+        using var listening = options.CreateBoundListenSocket(address.EndPoint);
+        using var taken = await listening.AcceptAsync().Soon();
+        Assert.Equal(((IPEndPoint)early.Client.LocalEndPoint!).Port, ((IPEndPoint)taken.RemoteEndPoint!).Port);
+        Assert.NotEqual(0, address.EndPoint.Port);
     }
 
     [Fact]

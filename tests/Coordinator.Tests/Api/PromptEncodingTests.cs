@@ -64,10 +64,11 @@ public sealed class PromptEncodingTests : IDisposable
             looks.Add(Thread.CurrentThread.IsThreadPoolThread);
             if (looks.Count == 3) gone.Cancel();
         });
-        using var encoder = new PromptEncoder(With(Endless), new ApiOptions(), _services.GetRequiredService<CoordinatorMetrics>(), time);
+        var model = With(Endless);
+        using var encoder = new PromptEncoder(model, new ApiOptions(), _services.GetRequiredService<CoordinatorMetrics>(), time);
         var prompt = new RawPrompt.Chat(new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hi" }), AddGenerationPrompt: true);
 
-        var encoding = encoder.TokenizeAsync(prompt, addSpecialTokens: false, gone.Token);
+        var encoding = encoder.TokenizeAsync(model, prompt, addSpecialTokens: false, gone.Token);
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => encoding.WaitAsync(ApiHost.Deadline));
         Assert.Equal([false, false, false], looks);
@@ -95,12 +96,13 @@ public sealed class PromptEncodingTests : IDisposable
     [Fact]
     public async Task ThePlaceOfAnEndedRenderingIsFree()
     {
-        using var encoder = new PromptEncoder(With("{{ raise_exception('no') }}"), new ApiOptions(), _services.GetRequiredService<CoordinatorMetrics>(), TimeProvider.System);
+        var model = With("{{ raise_exception('no') }}");
+        using var encoder = new PromptEncoder(model, new ApiOptions(), _services.GetRequiredService<CoordinatorMetrics>(), TimeProvider.System);
         var prompt = new RawPrompt.Chat(new JsonArray(), AddGenerationPrompt: true);
 
         for (var i = 0; i < 3 * ApiLimits.EncodingsAtATime; i++)
         {
-            var outcome = await encoder.TokenizeAsync(prompt, addSpecialTokens: false, CancellationToken.None).WaitAsync(ApiHost.Deadline);
+            var outcome = await encoder.TokenizeAsync(model, prompt, addSpecialTokens: false, CancellationToken.None).WaitAsync(ApiHost.Deadline);
             Assert.True(outcome.Failed(out var error, out _));
             Assert.EndsWith(": no", error.Message);
         }

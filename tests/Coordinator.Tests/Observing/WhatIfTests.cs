@@ -57,12 +57,14 @@ public sealed class WhatIfTests : IAsyncLifetime
         var answer = await AskAsync("""{"memory_bytes":1000000}""");
         Assert.Null(answer.Plan);
         Assert.Contains("does not fit", answer.Refused);
+        Assert.Contains("--expert-parallel is on, but LlamaCluster demo 5M has no experts", (await AskAsync("""{"expert_parallel":"on"}""")).Refused);
     }
 
     [Theory]
     [InlineData("""{"workers":0}""", "'workers' must be a whole number between 1 and 128")]
     [InlineData("""{"workers":129}""", "'workers' must be a whole number between 1 and 128")]
     [InlineData("""{"quantization":"q9"}""", "'q9' is no type of matrices")]
+    [InlineData("""{"expert_parallel":"yes"}""", "'expert_parallel' must be auto or on or off")]
     [InlineData("""{"objective":"beauty"}""", "'objective' must be latency or throughput")]
     public async Task What_cannot_be_asked_is_refused_by_name(string question, string expected)
     {

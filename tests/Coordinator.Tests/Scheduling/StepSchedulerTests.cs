@@ -26,7 +26,8 @@ public sealed class StepSchedulerTests
             if (simulation.Scheduler.Preemptions > 0) preempted++;
             if (simulation.Scheduler.HitTokens > 0) shared++;
             if (simulation.Copies > 0) copied++;
-            if (simulation.Scheduler is { AcceptedTokens: > 0 and var accepted, DraftedTokens: var drafted } && accepted < drafted) guessed++;
+            var drafts = simulation.Scheduler.Drafted;
+            if (drafts.Accepted(DraftSource.Ngram) > 0 && drafts.Accepted(DraftSource.Ngram) < drafts.Tokens(DraftSource.Ngram)) guessed++;
             if (simulation.Disks is { Restored: > 0 }) restored++;
             if (simulation.Disks is { Failed: > 0 }) unreadable++;
         }).Check(Checks);

@@ -30,6 +30,16 @@ public sealed class NodePackagesTests
     }
 
     [NodeFact]
+    public void What_an_npm_left_that_was_killed_is_installed_anew()
+    {
+        using var folder = new TempFolder();
+        var part = Directory.CreateDirectory(folder.File("node_modules/openai")).FullName;
+        File.WriteAllText(Path.Combine(part, "package.json"), """{ "name": "openai", "version": "7.57.0" }""");
+        NodePackages.Install(folder.Path, "npm", "--offline", "--cache", folder.File("empty-cache"));
+        Assert.False(Directory.Exists(part));
+    }
+
+    [NodeFact]
     public void What_is_installed_is_left_alone()
         => Assert.Equal(NodePackages.Installed, NodePackages.Install(NodePackages.Installed.Folder, "npm-that-is-not-there"));
 }

@@ -11,6 +11,9 @@ sealed class NamespaceNetwork : IDisposable
     /// <summary>By which a worker knows the machine that it is on.</summary>
     const string MachineId = "/proc/sys/kernel/random/boot_id";
 
+    /// <summary>Of processes on machines; one that may not have it runs as others do.</summary>
+    const int Niceness = -15;
+
     /// <summary>Begins the names of all that a process makes; its id follows.</summary>
     const string Prefix = "lc";
 
@@ -60,7 +63,9 @@ sealed class NamespaceNetwork : IDisposable
     public string[] On(int machine, string? without = null)
     {
         var hide = without is null ? "" : $" && mount -t tmpfs none {without}";
-        return ["ip", "netns", "exec", _namespaces[machine], "sh", "-c", $"mount --bind {_machineIds.File($"{machine}")} {MachineId}{hide} && exec \"$@\"", "sh"];
+        // Processes of one machine share memory. Those of two do not. A machine has processors of its own, so what else runs here is to take little of them.
+        var own = $"mount --bind {_machineIds.File($"{machine}")} {MachineId} && mount -t tmpfs none /dev/shm{hide}";
+        return ["ip", "netns", "exec", _namespaces[machine], "sh", "-c", $"{own} && exec nice -n {Niceness} \"$@\"", "sh"];
     }
 
     public string AddressOf(int machine) => $"{Subnet}.{machine + 2}";

@@ -9,11 +9,14 @@ namespace LlamaCluster.Integration.Tests.Network;
 /// <summary>A coordinator here and workers on machines of their own, as far as they can tell; ready to serve.</summary>
 sealed partial class NetworkedCluster : IAsyncDisposable
 {
-    readonly CliProcess _coordinator;
-    readonly List<CliProcess> _workers = [];
-    readonly HttpClient _http = new() { Timeout = CliProcess.Deadline };
+    /// <summary>Where workers listen; each machine has all ports.</summary>
+    public const int WorkerPort = 9091;
 
-    NetworkedCluster(CliProcess coordinator) => _coordinator = coordinator;
+    readonly NamespaceNetwork _network;
+    readonly List<CliProcess> _workers = [];
+    string _grpc = "";
+
+    NetworkedCluster(NamespaceNetwork network, CliProcess coordinator) => (_network, Coordinator) = (network, coordinator);
 
     /// <summary>Round trip and rate from machine to machine, as the planner was told.</summary>
     public (double Microseconds, double MegabytesPerSecond) Link { get; private set; }
@@ -30,13 +33,11 @@ sealed partial class NetworkedCluster : IAsyncDisposable
     /// <param name="options">Of the coordinator.</param>
     public static async Task<NetworkedCluster> StartAsync(NamespaceNetwork network, int workers, params string[] options)
     {
-        var cluster = new NetworkedCluster(CliProcess.Start(
-            [
-                "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", $"http://{network.Address}:0", "--insecure", "--workers", $"{workers}", .. options,
-            ]));
+        var cluster = await OpenAsync(network, workers, options);
         try
         {
-            await cluster.StartAsync(network, workers);
+            for (var machine = 0; machine < workers; machine++) cluster.AddWorker(machine);
+            await cluster.LearnAsync(workers);
             return cluster;
         }
         catch
@@ -46,11 +47,52 @@ sealed partial class NetworkedCluster : IAsyncDisposable
         }
     }
 
+    /// <summary>A coordinator that has no workers yet.</summary>
+    /// <param name="wanted">Workers that it waits for.</param>
+    public static async Task<NetworkedCluster> OpenAsync(NamespaceNetwork network, int wanted, params string[] options)
+    {
+        var cluster = new NetworkedCluster(network, CliProcess.Start(
+            [
+                "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", $"http://{network.Address}:0", "--insecure", "--workers", $"{wanted}", .. options,
+            ]));
+        try
+        {
+            var addresses = (await cluster.Coordinator.ErrorLineAsync("listening api=")).Split(' ');
+            (cluster.Http.BaseAddress, cluster._grpc) = (new Uri(addresses[1]["api=".Length..]), addresses[2]["grpc=".Length..]);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    public CliProcess Coordinator { get; }
+
+    public HttpClient Http { get; } = new() { Timeout = CliProcess.Deadline };
+
+    /// <param name="without">A folder that is empty there; null: all files are as here.</param>
+    /// <param name="options">More of the worker's; a later one of the same name counts.</param>
+    public CliProcess AddWorker(int machine, string? without = null, params string[] options)
+    {
+        var worker = CliProcess.StartUnder(
+            _network.On(machine, without),
+            [
+                "worker", "--coordinator", _grpc, "--listen", $"http://0.0.0.0:{WorkerPort}", "--insecure", "--name", $"machine{machine}", "--threads", "1",
+                "--exit-when-input-closes", .. options,
+            ]);
+        _workers.Add(worker);
+        return worker;
+    }
+
+    public Task ReadyAsync() => ReadyAnswer.WaitAsync(Http, HttpStatusCode.OK);
+
     /// <returns>The text as it stands in the JSON. It is sampled: where weights are random, greedy tokens are easily all alike.</returns>
     public async Task<string> TextAsync()
     {
         using var content = new StringContent("""{"prompt":"What is a KV cache?","max_tokens":24,"ignore_eos":true,"temperature":1,"seed":7}""", Encoding.UTF8, "application/json");
-        using var answer = await _http.PostAsync("/v1/completions", content);
+        using var answer = await Http.PostAsync("/v1/completions", content);
         var body = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.StatusCode == HttpStatusCode.OK, body);
         var text = TextField().Match(body).Groups["text"].Value;
@@ -60,26 +102,21 @@ sealed partial class NetworkedCluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _http.Dispose();
+        Http.Dispose();
         foreach (var worker in _workers) await worker.DisposeAsync();
-        await _coordinator.DisposeAsync();
+        await Coordinator.DisposeAsync();
     }
 
-    async Task StartAsync(NamespaceNetwork network, int workers)
+    /// <summary>Waits until all workers serve, and reads what the coordinator says of links and plan.</summary>
+    async Task LearnAsync(int workers)
     {
-        var addresses = (await _coordinator.ErrorLineAsync("listening api=")).Split(' ');
-        _http.BaseAddress = new Uri(addresses[1]["api=".Length..]);
-        for (var machine = 0; machine < workers; machine++)
-            _workers.Add(CliProcess.StartUnder(
-                network.On(machine), "worker", "--coordinator", addresses[2]["grpc=".Length..], "--listen", "http://0.0.0.0:0", "--insecure",
-                "--name", $"machine{machine}", "--threads", "1", "--exit-when-input-closes"));
         if (workers > 1)
         {
-            var link = LinkLine().Match(await _coordinator.ErrorLineAsync(": round trip"));
+            var link = LinkLine().Match(await Coordinator.ErrorLineAsync(": round trip"));
             Link = (Number(link.Groups["trip"]), Number(link.Groups["rate"]));
         }
-        Plan = ChoiceLine().Match(await _coordinator.ErrorLineAsync("predicted")).Groups["plan"].Value;
-        await ReadyAnswer.WaitAsync(_http, HttpStatusCode.OK);
+        Plan = ChoiceLine().Match(await Coordinator.ErrorLineAsync("predicted")).Groups["plan"].Value;
+        await ReadyAsync();
     }
 
     static double Number(Group text) => double.Parse(text.Value, CultureInfo.InvariantCulture);

@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using LlamaCluster.Integration.Tests.Up;
+using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Testing;
+using LlamaCluster.Testing.Models;
 
 namespace LlamaCluster.Integration.Tests.Several;
 
@@ -67,7 +69,10 @@ public sealed class SeveralCoordinatorsTests
     [RedisFact]
     public async Task A_session_goes_on_at_any_coordinator_and_where_its_keys_and_values_are()
     {
-        await using var cluster = await SeveralCluster.StartAsync(2);
+        using var folder = new TempFolder();
+        string adapter;
+        using (var model = ModelFiles.Open(SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf"))) adapter = WideDemoAdapter.Write(folder.File("wide"), model.Config);
+        await using var cluster = await SeveralCluster.StartAsync(2, "--lora", $"wide={adapter}");
         var (first, second) = (cluster.Nodes[0], cluster.Nodes[1]);
         var id = (string)(await PostAsync(first, "/v1/sessions", new JsonObject()))["id"]!;
         await TurnAsync(first, id, Beginning);
@@ -78,6 +83,14 @@ public sealed class SeveralCoordinatorsTests
         var response = await PostAsync(first, "/v1/responses", new JsonObject { ["input"] = Beginning, ["max_output_tokens"] = 8, ["temperature"] = 0 });
         var next = await PostAsync(second, "/v1/responses", new JsonObject { ["previous_response_id"] = (string?)response["id"], ["input"] = "And a layer?", ["max_output_tokens"] = 8 });
         Assert.True((int)next["usage"]!["input_tokens_details"]!["cached_tokens"]! > 100, next.ToJsonString());
+
+        // In the tokens of an adapter with a vocabulary of its own.
+        var wide = (string)(await PostAsync(first, "/v1/sessions", new JsonObject()))["id"]!;
+        await TurnAsync(first, wide, $"{Beginning} zyxw3", "wide");
+        var there = await TurnAsync(second, wide, "And zyxw6?", "wide");
+        Assert.True((int)there["usage"]!["prompt_tokens_details"]!["cached_tokens"]! > 100, there.ToJsonString());
+        var tokens = (await second.Http.GetFromJsonAsync<JsonObject>($"/v1/sessions/{wide}/export"))!["tokens"]!.AsArray().Select(token => (int)token!).ToArray();
+        Assert.Superset(new HashSet<int> { WideDemoAdapter.FirstOwn + 3, WideDemoAdapter.FirstOwn + 6 }, tokens.ToHashSet());
 
         // A turn is under way when its coordinator is killed. It is lost, what was answered is not, and the next one begins soon.
         await Signals.SendAsync("STOP", first.Worker.Id);
@@ -179,8 +192,10 @@ public sealed class SeveralCoordinatorsTests
     static IEnumerable<string?> Questions(JsonObject exported)
         => exported["messages"]!.AsArray().Where(message => (string?)message!["role"] == "user").Select(message => (string?)message!["content"]);
 
-    static Task<JsonNode> TurnAsync(SeveralNode node, string session, string question) => PostAsync(node, "/v1/chat/completions", new JsonObject
+    /// <param name="model">An adapter; null: the model itself.</param>
+    static Task<JsonNode> TurnAsync(SeveralNode node, string session, string question, string? model = null) => PostAsync(node, "/v1/chat/completions", new JsonObject
     {
+        ["model"] = model,
         ["session_id"] = session,
         ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = question }),
         ["temperature"] = 0,

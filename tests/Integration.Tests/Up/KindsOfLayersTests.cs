@@ -7,7 +7,7 @@ using LlamaCluster.Testing.Models;
 
 namespace LlamaCluster.Integration.Tests.Up;
 
-/// <summary>`up` with models of other layers than Llama's: stages and ranks of worker processes give the tokens of one.</summary>
+/// <summary>`up` with models of other layers than Llama's: stages and ranks of worker processes give the same tokens.</summary>
 public sealed class KindsOfLayersTests : IDisposable
 {
     readonly TempFolder _folder = new();
@@ -47,14 +47,32 @@ public sealed class KindsOfLayersTests : IDisposable
         },
     };
 
+    /// <summary>The stage of the layers 1 and 2 keeps no KV.</summary>
+    static SyntheticModel Nemotron { get; } = SyntheticModel.Small with
+    {
+        Config = SyntheticModel.Small.Config with
+        {
+            LayerCount = 5,
+            VocabularySize = ByteVocabulary.LeastSize,
+            Sizes = new SizesOfLayers([new(4, 2, 96), new(4, 0, 64), new(0, 0, 96), new(0, 0, 0), new(4, 1, 0)]),
+        },
+    };
+
+    [Fact]
+    public async Task A_Nemotron_gives_the_same_tokens_as_a_file_over_stages_and_as_a_folder_over_ranks()
+    {
+        var expected = await TextOfAsync(Nemotron.WriteGguf(_folder.File("nemotron.gguf")), "--workers", "3");
+        Assert.NotEmpty(expected);
+        Assert.Equal(expected, await TextOfAsync(Nemotron.WriteHuggingFace(_folder.File("nemotron")), "--workers", "2", "--tensor-parallel", "2"));
+    }
+
     [Fact]
     public async Task Llama_4_gives_the_same_tokens_on_any_shape()
     {
         var model = Llama4.WriteGguf(_folder.File("llama4.gguf"));
-        var expected = await TextOfAsync(model, "--workers", "1");
+        var expected = await TextOfAsync(model, "--workers", "3");
         Assert.NotEmpty(expected);
-        Assert.Equal(expected, await TextOfAsync(model, "--workers", "3"));
-        Assert.Equal(expected, await TextOfAsync(model, "--workers", "2", "--tensor-parallel", "2"));
+        Assert.Equal(expected, await TextOfAsync(model, "--workers", "2", "--tensor-parallel", "2", "--expert-parallel", "off"));
     }
 
     [Fact]
@@ -65,13 +83,29 @@ public sealed class KindsOfLayersTests : IDisposable
         Assert.Equal(expected, await TextOfAsync(Mixtral.WriteHuggingFace(_folder.File("mixtral")), "--workers", "2"));
     }
 
+    /// <summary>The spare gets the place of the rank that was killed, and with it its experts: the same bits.</summary>
+    [Fact]
+    public async Task A_stream_goes_on_when_a_rank_with_whole_experts_is_killed()
+    {
+        const string body = """{"prompt":"Which experts?","max_tokens":900,"temperature":0.7,"seed":5,"logprobs":2,"ignore_eos":true,"stream":true}""";
+        var model = (Llama4 with { Config = Llama4.Config with { ContextLength = 1024 } }).WriteGguf(_folder.File("llama4.gguf"));
+        await using var cluster = await SpareCluster.StartAsync(3, 2, "--model", model, "--tensor-parallel", "2", "--expert-parallel", "on");
+        using (var now = JsonDocument.Parse(await cluster.Http.GetStringAsync("/v1/cluster")))
+            Assert.Equal("whole", now.RootElement.GetProperty("replicas")[0].GetProperty("stages")[0].GetProperty("experts").GetString());
+        var expected = await (await EventStream.OpenAsync(cluster.Http, body)).RestAsync();
+        using var stream = await EventStream.OpenAsync(cluster.Http, body);
+        await stream.ReadAsync(40);
+        await cluster.KillServingAsync(0);
+        Assert.Equal(expected, await stream.RestAsync());
+        Assert.Contains("sequences go on in view", cluster.Coordinator.Log);
+    }
+
     [Fact]
     public async Task Mistral_3_gives_the_same_tokens_as_a_file_and_as_a_folder_on_any_shape()
     {
-        var expected = await TextOfAsync(Mistral3.WriteGguf(_folder.File("mistral3.gguf")), "--workers", "1");
+        var expected = await TextOfAsync(Mistral3.WriteHuggingFace(_folder.File("mistral3")), "--workers", "3");
         Assert.NotEmpty(expected);
-        Assert.Equal(expected, await TextOfAsync(Mistral3.WriteHuggingFace(_folder.File("mistral3")), "--workers", "3"));
-        Assert.Equal(expected, await TextOfAsync(_folder.File("mistral3.gguf"), "--workers", "2", "--tensor-parallel", "2"));
+        Assert.Equal(expected, await TextOfAsync(Mistral3.WriteGguf(_folder.File("mistral3.gguf")), "--workers", "2", "--tensor-parallel", "2"));
     }
 
     public void Dispose() => _folder.Dispose();

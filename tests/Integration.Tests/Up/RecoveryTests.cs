@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Integration.Tests.Up;
 
@@ -65,6 +66,23 @@ public sealed class RecoveryTests
         await cluster.Process.ErrorLineAsync($"(process {victim.Id}) ended with exit code 137; it is started again in 1 s");
         await cluster.Process.ErrorLineAsync("2 workers are to take over from 1");
         await ReadyAnswer.WaitAsync(cluster.Http, HttpStatusCode.OK, "\"serving\":2");
+        Assert.Equal(expected, await (await EventStream.OpenAsync(cluster.Http, Sampled)).RestAsync());
+    }
+
+    [Fact]
+    public async Task A_stream_goes_on_with_the_same_tokens_when_the_draft_models_worker_is_killed()
+    {
+        const string drafts = "drafts, on draft-worker";
+        string[] options = ["--workers", "1", "--threads-per-worker", "1", "--draft-model", SharedFiles.Demo("llamacluster-demo-5m-q4_k_m.gguf"), "--draft-tokens", "2"];
+        await using var cluster = await LocalCluster.StartAsync(options);
+        await cluster.Process.ErrorLineAsync(drafts);
+        var expected = await (await EventStream.OpenAsync(cluster.Http, Sampled)).RestAsync();
+        using var stream = await EventStream.OpenAsync(cluster.Http, Sampled);
+        await stream.ReadAsync(60);
+        await Signals.SendAsync("KILL", Signals.ChildrenOf(cluster.Process.Id).Single(child => File.ReadAllText($"/proc/{child.Id}/cmdline").Contains("draft-worker")).Id);
+        Assert.Equal(expected, await stream.RestAsync());
+        await cluster.Process.ErrorLineAsync("There are no drafts of llamacluster-demo-5m-q4_k_m until it has a worker again");
+        await cluster.Process.ErrorLineAsync(drafts);
         Assert.Equal(expected, await (await EventStream.OpenAsync(cluster.Http, Sampled)).RestAsync());
     }
 

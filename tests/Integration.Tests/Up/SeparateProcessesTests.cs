@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Http.Headers;
 using LlamaCluster.Testing;
+using LlamaCluster.Testing.Hub;
 
 namespace LlamaCluster.Integration.Tests.Up;
 
@@ -26,6 +28,35 @@ public sealed class SeparateProcessesTests
         Assert.Equal(0, await first.ExitAsync());
         await Signals.SendAsync("TERM", coordinator.Id);
         Assert.Equal(0, await coordinator.ExitAsync());
+    }
+
+    /// <summary>The coordinator's files are put out of the workers' sight once it has opened them, as if these were other machines.</summary>
+    [Fact]
+    public async Task Workers_fetch_their_layers_from_the_hub_that_the_coordinator_names()
+    {
+        const string demo = "models/demo/llamacluster-demo-5m-q8_0.gguf";
+        using var folder = new TempFolder();
+        await using var hub = await FakeHub.StartAsync((Path.GetFileName(demo), File.ReadAllBytes(Path.Combine(SharedFiles.Repository, demo))));
+        Dictionary<string, string?> environment = new() { ["HF_HUB_CACHE"] = folder.File("hub"), ["HF_ENDPOINT"] = null, ["HF_TOKEN"] = null };
+        await using var coordinator = CliProcess.StartWith(
+            environment, "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--model", "hf://org/model", "--hub", hub.Url,
+            "--weights-from", "hub", "--min-workers", "2");
+        var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ');
+        Directory.Move(folder.File("hub"), folder.File("elsewhere"));
+        var pulled = hub.Reads.Count;
+
+        var grpc = addresses[2]["grpc=".Length..];
+        await using var first = CliProcess.StartWith(environment, "worker", "--coordinator", grpc, "--name", "first", "--threads", "1", "--cache", folder.File("first"));
+        await using var second = CliProcess.StartWith(environment, "worker", "--coordinator", grpc, "--name", "second", "--threads", "1", "--cache", folder.File("second"));
+        using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
+        await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
+
+        await first.ErrorLineAsync("from hub 127.0.0.1");
+        await second.ErrorLineAsync("from hub 127.0.0.1");
+        Assert.True(hub.Reads.Count >= pulled + 2, $"{hub.Reads.Count - pulled} ranges were read by two workers");
+        using var text = new StringContent("""{"model":"llamacluster-demo-5m-q8_0","prompt":"What","max_tokens":3}""", new MediaTypeHeaderValue("application/json"));
+        using var answer = await http.PostAsync("/v1/completions", text);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
     [Fact]

@@ -40,6 +40,7 @@ public sealed class ConsoleTests
         Assert.Equal(["user", "assistant", "tool"], Texts(call.GetProperty("roles")));
         Assert.Equal(1, call.GetProperty("tools").GetInt32());
         Assert.Equal("""{"role":"tool","tool_call_id":"call_1","content":"snow"}""", call.GetProperty("given").GetRawText());
+        Assert.Equal(["whole experts per rank|true", "experts cut by columns|true", "|false"], Texts(seen.GetProperty("experts")));
         Assert.Equal((Black, White), (Text("ground"), Text("switched")));
         foreach (var width in seen.GetProperty("widths").EnumerateObject()) Assert.Equal(width.Name, $"{width.Value}");
     }

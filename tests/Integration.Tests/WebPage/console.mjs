@@ -109,6 +109,24 @@ try {
   await look(page, "light");
   if (folder) await page.screenshot({ path: join(folder, "console-light.png") });
 
+  // The page's own picture, of two ranks that share the experts of a stage.
+  result.experts = await page.evaluate(async () => {
+    const { PipelinePicture } = await import("/console/pipeline.js");
+    const cluster = await (await fetch("/v1/cluster")).json();
+    const [replica] = cluster.replicas;
+    const [stage] = replica.stages;
+    const host = document.body.appendChild(document.createElement("div"));
+    host.style.width = "600px";
+    const seen = ["whole", "columns", "all"].map(experts => {
+      const ranks = experts === "all" ? stage.ranks : [stage.ranks[0], { ...stage.ranks[0], rank: 1 }];
+      new PipelinePicture(host).show(cluster, { ...replica, stages: [{ ...stage, experts, ranks }], links: [] });
+      const texts = [...host.querySelectorAll("text")].map(text => text.textContent).filter(text => text.includes("experts"));
+      return `${texts.join()}|${host.firstElementChild.getAttribute("aria-label").includes("experts")}`;
+    });
+    host.remove();
+    return seen;
+  });
+
   const dark = await open(1440, 1000, "dark");
   await dark.waitForSelector("#picture .rank.serving");
   result.ground = await dark.evaluate(() => getComputedStyle(document.body).backgroundColor);

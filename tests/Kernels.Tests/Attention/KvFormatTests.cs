@@ -22,12 +22,36 @@ public sealed unsafe class KvFormatTests
     [Fact]
     public void Q8_keeps_zeros() => Assert.All(StoreQ8(new float[32]).Bytes, b => Assert.Equal(0, b));
 
+    [Fact]
+    public void Q4_is_off_by_at_most_its_scale_and_changes_nothing_beside_its_number()
+    {
+        var step = stackalloc byte[KvQ4.StepBytes];
+        ushort scale = 0;
+        for (var seed = 0; seed < 200; seed++)
+            fixed (float* source = TestNumbers.Even(32, seed, 10))
+            {
+                new Span<byte>(step, KvQ4.StepBytes).Fill(0xA5);
+                var factor = KvQ4.Scale(source, 32, &scale);
+                var register = seed % 2;
+                for (var i = 0; i < 32; i++) KvQ4.Store(source[i] * factor, step, register, i);
+                var unit = BitConverter.Int32BitsToSingle(scale << 16);
+                for (var i = 0; i < 32; i++)
+                {
+                    var code = register == 0 ? step[i] << 28 >> 28 : (sbyte)step[i] >> 4;
+                    Assert.Equal(source[i], code * unit, MathF.Abs(unit) * 1.001f);
+                    Assert.Equal(register == 0 ? 0xA0 : 0x05, step[i] & (register == 0 ? 0xF0 : 0x0F));
+                }
+            }
+    }
+
     [Theory]
     [InlineData(KvType.F32, 128, 16384)]
     [InlineData(KvType.F16, 128, 8192)]
     [InlineData(KvType.Q8_0, 128, 4352)]
     [InlineData(KvType.F32, 8, 512 + 1024)]
-    [InlineData(KvType.Q8_0, 8, 64 + 128 + 64 + 256)]
+    [InlineData(KvType.Q8_0, 8, 64 + 128 + 64 + 512)]
+    [InlineData(KvType.Q4_0, 128, 2304)]
+    [InlineData(KvType.Q4_0, 20, 64 + 192 + 64 + 256)]
     public void A_head_tile_takes_what_its_numbers_take_and_whole_cache_lines(KvType type, int headSize, int bytes) =>
         Assert.Equal(bytes, new KvBlockLayout(type, 1, headSize).HeadBytes);
 
@@ -46,7 +70,7 @@ public sealed unsafe class KvFormatTests
         fixed (sbyte* destination = bytes)
         {
             var factor = KvQ8.Scale(source, numbers.Length, &scale);
-            for (var i = 0; i < numbers.Length; i++) KvQ8.Store(source[i] * factor, (byte*)destination, i / 16, i % 16);
+            for (var i = 0; i < numbers.Length; i++) KvQ8.Store(source[i] * factor, (byte*)destination, register: 0, i);
         }
         return (bytes, BitConverter.Int32BitsToSingle(scale << 16));
     }

@@ -18,7 +18,7 @@ public sealed class KvLayerTests
         var layers = first.TakeLayers();
         first.Dispose();
 
-        using var second = new KvPool(Layout, blocks, layer => layers[layer].Resize(blocks), layers.Count);
+        using var second = new KvPool(blocks, layer => layers[layer].Resize(blocks), layers.Count);
         for (var block = 0; block < Math.Min(5, blocks); block++) Assert.Equal(Bytes(second, seed: block), Content(second, block));
         for (var block = 5; block < blocks; block++) Assert.Equal(new byte[second.BlockBytes], Content(second, block));
         Assert.Equal(Layout.Bytes * 3 * blocks, second.Bytes);

@@ -4,7 +4,7 @@ namespace LlamaCluster.Kernels.Tests.Attention;
 
 public sealed class PagedAttentionTests
 {
-    public static TheoryData<KvType> Types => [KvType.F32, KvType.F16, KvType.Q8_0];
+    public static TheoryData<KvType> Types => [.. Enum.GetValues<KvType>()];
 
     [Theory]
     [InlineData(1, 1, 2)]
@@ -17,7 +17,7 @@ public sealed class PagedAttentionTests
     [InlineData(16, 1, 34)]
     public void Outputs_are_those_of_plain_attention(int heads, int kvHeads, int headSize)
     {
-        foreach (var (type, tolerance) in new[] { (KvType.F32, 2e-5f), (KvType.F16, 4e-3f), (KvType.Q8_0, 6e-2f) })
+        foreach (var (type, tolerance) in new[] { (KvType.F32, 2e-5f), (KvType.F16, 4e-3f), (KvType.Q8_0, 6e-2f), (KvType.Q4_0, 0.8f) })
         {
             var attention = new AttentionCase(type, heads, kvHeads, headSize, 150, 7, 64, 65);
             var exact = attention.Exact();
@@ -60,7 +60,7 @@ public sealed class PagedAttentionTests
     [InlineData(256)]
     public void Rows_in_windows_see_their_own_window_only(int window)
     {
-        foreach (var (type, tolerance) in new[] { (KvType.F32, 2e-5f), (KvType.F16, 4e-3f), (KvType.Q8_0, 6e-2f) })
+        foreach (var (type, tolerance) in new[] { (KvType.F32, 2e-5f), (KvType.F16, 4e-3f), (KvType.Q8_0, 6e-2f), (KvType.Q4_0, 0.8f) })
         {
             var attention = new AttentionCase(type, 4, 2, 16, 150, 7, 64, 65) { Window = new(window) };
             var exact = attention.Exact();
@@ -92,7 +92,7 @@ public sealed class PagedAttentionTests
     [InlineData(1000)]
     public void Rows_in_sliding_windows_see_the_last_positions_only(int window)
     {
-        foreach (var (type, tolerance) in new[] { (KvType.F32, 2e-5f), (KvType.F16, 4e-3f), (KvType.Q8_0, 6e-2f) })
+        foreach (var (type, tolerance) in new[] { (KvType.F32, 2e-5f), (KvType.F16, 4e-3f), (KvType.Q8_0, 6e-2f), (KvType.Q4_0, 0.8f) })
         {
             var attention = new AttentionCase(type, 4, 2, 16, 150, 7, 64, 65) { Window = new(window, Slides: true) };
             var exact = attention.Exact();

@@ -28,23 +28,20 @@ public sealed unsafe class FloatLanesTests
         where TLanes : unmanaged, IFloatLanes<TLanes>
     {
         var numbers = TestNumbers.Even(3 * Count, seed, 10);
-        var random = new Random(seed);
-        var bytes = new byte[Count];
-        random.NextBytes(bytes);
         var bfloats = numbers.Take(Count).Select(n => (ushort)(BitConverter.SingleToUInt32Bits(n) >> 16)).ToArray();
         var halves = numbers.Select(n => HalfBits.FromSingle(n)).ToArray();
         var results = new List<float>();
         fixed (float* n = numbers)
-        fixed (byte* signed = bytes)
         fixed (ushort* b = bfloats, h = halves)
         {
             TLanes x = TLanes.Load(n), y = TLanes.Load(n + Count), z = TLanes.Load(n + (2 * Count));
             TLanes.LoadHalfPairs(h, out var first, out var second);
             TLanes[] lanes =
             [
-                TLanes.Broadcast(numbers[0]), x, TLanes.LoadBFloat16(b), first, second, TLanes.LoadSByte((sbyte*)signed),
+                TLanes.Broadcast(numbers[0]), x, TLanes.LoadBFloat16(b), first, second,
                 x + y, x - y, x * y, x / y, TLanes.MultiplyAdd(x, y, z), TLanes.Max(x, y), TLanes.WhereGreater(x, y, z, x), TLanes.Abs(x),
                 TLanes.AddToExponent(x, TLanes.Broadcast(BitConverter.Int32BitsToSingle((seed % 7) - 3))), TLanes.SwapPairs(x),
+                TLanes.SwapTwos(x), TLanes.SwapFours(x), TLanes.SwapEights(x),
             ];
             var stored = stackalloc float[Count];
             foreach (var value in lanes)

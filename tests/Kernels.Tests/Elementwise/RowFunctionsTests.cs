@@ -34,9 +34,14 @@ public sealed class RowFunctionsTests
     {
         int[] rows = [.. Enumerable.Range(0, Rows - 1).Select(row => row * 5 % Rows)];
         float[] factors = [.. rows.Select(row => 1 + (row / 64f))];
-        var picked = new float[rows.Length * Length];
+        var (picked, before) = (new float[rows.Length * Length], y.ToArray());
         PickedRows.Take(threads, x, Length, rows, factors, picked);
         PickedRows.Add(threads, y, Length, rows, factors, picked);
+        for (var i = 0; i < picked.Length; i++)
+        {
+            var (product, at) = (picked[i] * factors[i / Length], (rows[i / Length] * Length) + (i % Length));
+            Assert.Equal(before[at] + product, y[at]);
+        }
         PickedRows.Scale(threads, y, [.. Enumerable.Range(0, Rows).Select(row => row / 8f)]);
         for (var i = 0; i < rows.Length; i++) Assert.Equal(x[(rows[i] * Length) + 3] * factors[i], picked[(i * Length) + 3]);
         return [.. picked, .. y];

@@ -17,6 +17,28 @@ public sealed class RowDecoderTests
     [Fact]
     public void BF16_is_the_upper_half_of_f32() => Expect(TensorType.BF16, [0x80, 0x3f, 0x49, 0x40], [1f, 3.140625f]);
 
+    /// <summary>All numbers of 16 bits, begun at each place of a vector, as .NET has them.</summary>
+    [Theory]
+    [InlineData(TensorType.F16)]
+    [InlineData(TensorType.BF16)]
+    public void Numbers_of_16_bits_are_decoded_alike_wherever_they_stand(TensorType type)
+    {
+        for (var first = 0; first < 33; first++)
+        {
+            var stored = new byte[2 * ((1 << 16) - first)];
+            for (var i = 0; i < stored.Length / 2; i++) BinaryPrimitives.WriteUInt16LittleEndian(stored.AsSpan(2 * i), (ushort)(i + first));
+            var actual = new float[stored.Length / 2];
+            RowDecoder.Decode(type, stored, actual);
+            for (var i = 0; i < actual.Length; i++)
+            {
+                var bits = (ushort)(i + first);
+                var expected = type == TensorType.F16 ? (float)BitConverter.UInt16BitsToHalf(bits) : BitConverter.UInt32BitsToSingle((uint)bits << 16);
+                if (!(float.IsNaN(expected) && float.IsNaN(actual[i])) && BitConverter.SingleToInt32Bits(expected) != BitConverter.SingleToInt32Bits(actual[i]))
+                    Assert.Fail($"{type} {bits:x4} from {first} on is {actual[i]:R}, not {expected:R}");
+            }
+        }
+    }
+
     [Fact]
     public void Q8_0_is_d_times_q()
     {

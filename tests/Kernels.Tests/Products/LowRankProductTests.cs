@@ -33,84 +33,127 @@ public sealed class LowRankProductTests
     }
 
     [Fact]
-    public void What_is_projected_beside_a_product_leaves_its_bits_as_they_are()
+    public void Products_of_one_input_are_added_to_by_the_threads_that_compute_them()
     {
         const int Rows = 3, Columns = 1024;
         using var matrix = Matrix(TensorType.F16, 512, Columns, seed: 7);   // large enough for all threads
         using var pair = Pair(TensorType.F16, 16, Columns, 512, 1);
-        using var input = Input(RandomRows.Activations(Rows, Columns, seed: 1), Columns);
-        using var product = new LowRankProduct(Rows, 16, Columns, 512);
+        var x = RandomRows.Activations(Rows, Columns, seed: 1);
+        using var input = Input(x, Columns);
+        using var product = new LowRankProduct(Rows, 16, Columns);
         foreach (var count in new[] { 1, 2, 3 })
         {
             using var threads = new ComputeThreads(count);
-            var (alone, beside) = (new float[Rows * 512], new float[Rows * 512]);
-            MatMul.Multiply(threads, matrix, 0, 512, input, alone);
+            var (expected, actual) = (new float[Rows * 512], new float[Rows * 512]);
+            MatMul.Multiply(threads, matrix, 0, 512, input, expected);
+            for (var row = 0; row < Rows; row++) PlainAdd(pair, x.AsSpan(row * Columns, Columns), expected.AsSpan(row * 512, 512));
+            product.Begin();
             product.Project(threads, input, new[] { 0 }, 0, pair);
             product.Project(threads, input, new[] { 1, 2 }, 1, pair);
-            Assert.Throws<InvalidOperationException>(() => product.Add(threads, [0], 0, pair, alone));
-            MatMul.Multiply(threads, matrix, 0, 512, input, beside, product);
-            TestNumbers.AssertSameBits(alone, beside, $"{count} threads");
-            product.Add(threads, [0], 0, pair, beside);
-            product.Add(threads, [1, 2], 1, pair, beside);
-            for (var row = 0; row < Rows; row++) PlainAdd(pair, RandomRows.Activations(Rows, Columns, seed: 1).AsSpan(row * Columns, Columns), alone.AsSpan(row * 512, 512));
-            TestNumbers.AssertSameBits(alone, beside, $"with what is added, {count} threads");
+            MatMul.Multiply(threads, matrix, 0, 512, input, actual, product);
+            TestNumbers.AssertSameBits(expected, actual, $"{count} threads");
+
+            // In two parts, of which the first projects for both.
+            var (first, second) = (new float[Rows * 320], new float[Rows * 192]);
+            product.Begin();
+            product.Project(threads, input, new[] { 0, 1, 2 }, 0, pair);
+            MatMul.Multiply(threads, matrix, 0, 320, input, first, product);
+            MatMul.Multiply(threads, matrix, 320, 192, input, second, product);
+            for (var row = 0; row < Rows; row++)
+            {
+                TestNumbers.AssertSameBits(expected.AsSpan(row * 512, 320), first.AsSpan(row * 320, 320), $"first part of row {row}, {count} threads");
+                TestNumbers.AssertSameBits(expected.AsSpan((row * 512) + 320, 192), second.AsSpan(row * 192, 192), $"second part of row {row}, {count} threads");
+            }
         }
     }
 
     [Fact]
-    public void Matrices_of_one_input_and_parts_of_outputs_have_the_bits_that_each_has_alone()
+    public void Matrices_of_one_input_have_the_bits_that_each_has_alone()
     {
         const int Rows = 5, Columns = 700;
         using var threads = new ComputeThreads(2);
-        using var product = new LowRankProduct(Rows, 32, Columns, 96);
+        using var product = new LowRankProduct(Rows, 32, Columns);
         using var first = Pair(TensorType.F16, 8, Columns, 96, 1);
         using var third = Pair(TensorType.F32, 32, Columns, 48, 2);
+        using var w0 = Zeros(96, Columns);
+        using var w1 = Zeros(64, Columns);
+        using var w2 = Zeros(48, Columns);
         var x = RandomRows.Activations(Rows, Columns, seed: 1);
-        var (y0, y2) = (RandomRows.Activations(Rows, 96, seed: 2), RandomRows.Activations(Rows, 48, seed: 3));
         int[] rows = [0, 2, 4];
-        var (expected0, expected2) = (Run(first, x, Columns, rows, y0, 1), Run(third, x, Columns, rows, y2, 1));
-
-        var (together0, together2) = (y0.ToArray(), y2.ToArray());
+        var (expected0, expected2) = (Run(first, x, Columns, rows, new float[Rows * 96], 1), Run(third, x, Columns, rows, new float[Rows * 48], 1));
+        var (y0, y1, y2) = (new float[Rows * 96], new float[Rows * 64], new float[Rows * 48]);
         using var input = Input(x, Columns);
-        Project(product, threads, input, rows, 1, first, null, third);
-        product.Add(threads, rows, 1, first, together0, null, [], third, together2);
-        TestNumbers.AssertSameBits(expected0, together0, "first");
-        TestNumbers.AssertSameBits(expected2, together2, "third");
+        product.Project(threads, input, rows, 1, first, null, third);
+        MatMul.Multiply(threads, input, w0, y0, w1, y1, w2, y2, product);
+        TestNumbers.AssertSameBits(expected0, y0, "first");
+        TestNumbers.AssertSameBits(new float[Rows * 64], y1, "second");
+        TestNumbers.AssertSameBits(expected2, y2, "third");
+    }
 
-        // Outputs 32 .. 80 of each row, beside others.
-        var part = y0.ToArray();
-        Project(product, threads, input, rows, 0, first);
-        product.AddPart(threads, rows, 0, first, 32, 48, part.AsSpan(32), 96);
-        for (var row = 0; row < Rows; row++)
-            for (var i = 0; i < 96; i++) Assert.Equal(i is >= 32 and < 80 ? expected0[(row * 96) + i] : y0[(row * 96) + i], part[(row * 96) + i]);
+    [Theory]
+    [InlineData(TensorType.F32)]
+    [InlineData(TensorType.F16)]
+    public void Rows_of_an_embedding_get_B_times_their_row_of_A(TensorType type)
+    {
+        const int Ids = 70, Rank = 5, Columns = 48;
+        using var pair = new LowRankPair(Matrix(type, Ids, Rank, seed: 5), Matrix(type, Columns, Rank, seed: 6), 0.7f);
+        using var product = new LowRankProduct(20, 8, Columns);
+        int[] ids = [.. Enumerable.Range(0, 20).Select(i => i * 3)];
+        var y = RandomRows.Activations(22, Columns, seed: 2);
+        var expected = y.ToArray();
+        var (a, b) = (new float[Rank], new float[Rank]);
+        foreach (var (index, id) in ids.Index())
+        {
+            pair.A.DecodeRow(id, a);
+            for (var i = 0; i < Columns; i++)
+            {
+                pair.B.DecodeRow(i, b);
+                var chain = 0f;
+                for (var r = 0; r < Rank; r++) chain = MathF.FusedMultiplyAdd(b[r], a[r] * 0.7f, chain);
+                expected[((index + 2) * Columns) + i] += chain;
+            }
+        }
+        product.AddRows(pair, ids, y, firstRow: 2);
+        TestNumbers.AssertSameBits(expected, y, type.ToString());
     }
 
     [Fact]
     public void Shapes_that_do_not_belong_together_are_refused()
     {
         using var threads = new ComputeThreads(1);
-        using var product = new LowRankProduct(4, 8, 64, 32);
+        using var product = new LowRankProduct(4, 8, 64);
         using var pair = Pair(TensorType.F32, 8, 64, 32, 1);
         using var large = Pair(TensorType.F32, 9, 64, 32, 1);
         using var x = Input(new float[4 * 64], 64);
         using var narrow = Input(new float[4 * 32], 32);
+        using var wide = Zeros(48, 64);
         Assert.Throws<ArgumentException>(() => product.Project(threads, x, new[] { 0 }, 0, large));
         Assert.Throws<ArgumentException>(() => product.Project(threads, narrow, new[] { 0 }, 0, pair));
         Assert.Throws<ArgumentOutOfRangeException>(() => product.Project(threads, x, new[] { 4 }, 0, pair));
         Assert.Throws<ArgumentOutOfRangeException>(() => product.Project(threads, x, new[] { 0, 1 }, 3, pair));
-        Assert.Throws<ArgumentOutOfRangeException>(() => product.AddPart(threads, [0], 0, pair, 8, 16, new float[64], 16));
-        Assert.Throws<ArgumentOutOfRangeException>(() => product.AddPart(threads, [0], 0, pair, 16, 32, new float[128], 32));
+        product.Project(threads, x, new[] { 0 }, 0, pair);
+        Assert.Throws<ArgumentOutOfRangeException>(() => MatMul.Multiply(threads, wide, 0, 48, x, new float[4 * 48], product));
+        Assert.Throws<ArgumentException>(() => product.AddRows(large, [0], new float[32], 0));
     }
 
+    /// <summary>To the outputs of a matrix of zeros, which then are what is added.</summary>
     static float[] Run(LowRankPair pair, float[] x, int columns, int[] rows, float[] y, int threads)
     {
         using var pool = new ComputeThreads(threads);
-        using var product = new LowRankProduct(x.Length / columns, pair.Rank + 3, columns, (pair.B.Rows + 15) / 16 * 16);
+        using var product = new LowRankProduct(x.Length / columns, pair.Rank + 3, columns);
         using var input = Input(x, columns);
-        var result = y.ToArray();
-        Project(product, pool, input, rows, 0, pair);
-        product.Add(pool, rows, 0, pair, result);
-        return result;
+        using var zeros = Zeros(pair.B.Rows, columns);
+        var added = new float[y.Length];
+        product.Project(pool, input, rows, 0, pair);
+        MatMul.Multiply(pool, zeros, 0, pair.B.Rows, input, added, product);
+        return [.. y.Zip(added, (before, more) => before + more)];
+    }
+
+    static PackedMatrix Zeros(int rows, int columns)
+    {
+        var matrix = new PackedMatrix(TensorType.F32, rows, columns);
+        matrix.Pack(0, new byte[rows * columns * sizeof(float)]);
+        return matrix;
     }
 
     static MatMulInput Input(float[] x, int columns)
@@ -119,15 +162,6 @@ public sealed class LowRankProductTests
         using var alone = new ComputeThreads(1);
         input.Set(alone, x, x.Length / columns, columns);
         return input;
-    }
-
-    /// <summary>With a product that the projection is beside, which nobody looks at.</summary>
-    static void Project(
-        LowRankProduct product, ComputeThreads threads, MatMulInput x, int[] rows, int slot, LowRankPair? w0, LowRankPair? w1 = null, LowRankPair? w2 = null)
-    {
-        using var matrix = Matrix(TensorType.F32, 400, x.Columns, seed: 7);
-        product.Project(threads, x, rows, slot, w0, w1, w2);
-        MatMul.Multiply(threads, matrix, 0, 400, x, new float[x.Rows * 400], product);
     }
 
     static void PlainAdd(LowRankPair pair, ReadOnlySpan<float> x, Span<float> y)

@@ -5,6 +5,7 @@ using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
 using LlamaCluster.Model.Tests.Inference;
 using LlamaCluster.Model.Weights;
+using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Tests.Config;
 
@@ -25,6 +26,15 @@ public sealed class StageMemoryTests
 
         var expected = (7 * StageMemory.KvBytesPerBlock(source.Config, shape, KvType.Q8_0)) + StageMemory.BufferBytes(source.Config, shape, 50);
         Assert.InRange(stage.Bytes, expected / 2, expected);
+    }
+
+    [Fact]
+    public void Layers_without_attention_keep_no_KV()
+    {
+        var config = TestModels.Nemotron.Config;
+        var head = 2L * KvBlock.Positions * config.HeadSize * 2;
+        Assert.Equal(head * (2 + 1 + 4 + 2), StageMemory.KvBytesPerBlock(config, StageShape.Whole(7), KvType.F16));
+        Assert.Equal(0, StageMemory.KvBytesPerBlock(config, new StageShape(1, 2, 7), KvType.F16));
     }
 
     [Fact]

@@ -40,6 +40,54 @@ public sealed class AdapterTests : IDisposable
     }
 
     [Theory]
+    [InlineData("grouped heads", 0)]
+    [InlineData("odd widths", 3)]
+    [InlineData("tied embeddings", 6)]
+    public void Whole_matrices_give_what_a_model_gives_that_has_them(string shape, int more)
+    {
+        var model = TestModels.Shapes[shape];
+        using var weights = model.Weights();
+        var rows = model.Config.VocabularySize + more;
+        var isTied = model.Config.TiedEmbeddings;   // then the adapter's embedding is its head, and a pair of the embedding would be of that alone
+        var adapter = new SyntheticAdapter(model.Config) { WholeRows = rows, BringsWhole = target => target.IsEmbedding || !isTied, Changes = target => target.Layer is not null || !isTied };
+        int[][] sequences = [[.. TestModels.Tokens(40, 1), .. Enumerable.Range(rows - 4, 4)], TestModels.Tokens(3, 2)];
+        using var merged = new MergedWeights(weights, adapter);
+        using var opened = Open(adapter.WritePeft(WithTokenizer("w")), model.Config);
+        Assert.Equal(rows, opened.Content.VocabularySize);
+        Assert.Equal(2, opened.Content.Replacements.Count);
+        var expected = new ScoredRun(merged, sequences).Run();
+        var actual = new ScoredRun(weights, sequences) { Adapters = new Dictionary<ulong, AdapterWeights> { [7] = opened }, AdapterOf = [7, 7] }.Run();
+        for (var s = 0; s < sequences.Length; s++) Assert.InRange(Worst(expected[s], actual[s]), 0, 1e-4);
+    }
+
+    [Fact]
+    public void Vocabularies_of_their_own_share_steps_with_others_in_every_split()
+    {
+        using var weights = TestModels.Grouped.Weights();
+        using var adapters = new OpenAdapters();
+        var larger = new SyntheticAdapter(weights.Config) { Seed = 21, WholeRows = 53, Type = TensorType.F16 };
+        adapters.Add(1, Open(larger.WritePeft(WithTokenizer("1")), weights.Config));
+        adapters.Add(2, Open(new SyntheticAdapter(weights.Config) { Seed = 22 }.WriteGguf(_folder.File("2.gguf")), weights.Config));
+        adapters.Add(3, Open((larger with { Seed = 23, WholeRows = weights.Config.VocabularySize, Changes = target => target.IsHead }).WritePeft(_folder.File("3")), weights.Config));
+        int[][] sequences = [.. Enumerable.Range(0, 6).Select(i => TestModels.Tokens(20 + (7 * i), i))];
+        sequences[0] = [.. sequences[0], 52, 20, 41, 33];
+        sequences[4] = [50, .. sequences[4], 51];
+        var alone = new ScoredRun(weights, sequences) { Adapters = adapters, AdapterOf = [1, 0, 2, 3, 1, 0] };
+        var (plain, expected) = (new ScoredRun(weights, [sequences[1], sequences[5]]).Run(), alone.Run());
+        Assert.Equal(plain, [expected[1], expected[5]]);
+        foreach (var run in new[]
+        {
+            alone with { Together = true }, alone with { Together = true, ChunkSize = 1, Threads = 2 }, alone with { Together = true, ChunkSize = 17, Threads = 3 },
+            alone with { Together = true, Stages = 3, ChunkSize = 5 },
+        })
+            Assert.Equal(expected, run.Run());
+        var split = alone with { Plan = [new LocalStagePlan(StageShape.Whole(3), TestSlices.Cut(weights.Config, [0, 2], [0, 40], [0, 16]))] };
+        var ranks = split.Run();
+        for (var s = 0; s < sequences.Length; s++) Assert.InRange(Worst(expected[s], ranks[s]), 0, 1e-4);
+        Assert.Equal(ranks, (split with { Together = true, ChunkSize = 7 }).Run());
+    }
+
+    [Theory]
     [InlineData(TensorType.F32, TensorType.F32)]
     [InlineData(TensorType.Q8_0, TensorType.F16)]
     [InlineData(TensorType.Q4_0, TensorType.BF16)]
@@ -110,6 +158,14 @@ public sealed class AdapterTests : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
+
+    /// <summary>A folder with the tokenizer of an adapter, which nobody reads here.</summary>
+    string WithTokenizer(string name)
+    {
+        Directory.CreateDirectory(_folder.File(name));
+        File.WriteAllText(Path.Combine(_folder.File(name), "tokenizer.json"), "{}");
+        return _folder.File(name);
+    }
 
     /// <summary>Of different ranks and targets, under the ids 1 to 4.</summary>
     OpenAdapters Several(LlamaConfig config, TensorType type)

@@ -118,6 +118,7 @@ public sealed class FailedSequenceTests
     [InlineData(KvType.F32)]
     [InlineData(KvType.F16)]
     [InlineData(KvType.Q8_0)]
+    [InlineData(KvType.Q4_0)]
     public void Who_takes_over_damaged_positions_fails_and_who_takes_those_before_does_not(KvType kvType)
     {
         using var weights = new PoisonedWeights(TestModels.Grouped, "blk.1.attn_v.weight", BadToken);

@@ -27,6 +27,7 @@ public sealed class ForwardPassTests
     [InlineData(TensorType.BF16, KvType.F32, 2e-5)]
     [InlineData(TensorType.F32, KvType.F16, 3e-3)]
     [InlineData(TensorType.F32, KvType.Q8_0, 5e-2)]
+    [InlineData(TensorType.F32, KvType.Q4_0, 0.8)]
     [InlineData(TensorType.Q8_0, KvType.F32, 0.1)]
     [InlineData(TensorType.Q4_0, KvType.F32, 0.1)]
     public void Stored_types_cost_no_more_than_they_must(TensorType type, KvType kvType, double tolerance) =>
@@ -80,6 +81,7 @@ public sealed class ForwardPassTests
     [InlineData(KvType.F32, TensorType.F32)]
     [InlineData(KvType.F16, TensorType.Q8_0)]
     [InlineData(KvType.Q8_0, TensorType.Q4_0)]
+    [InlineData(KvType.Q4_0, TensorType.F32)]
     public void A_sequence_has_the_same_bits_in_any_company_chunks_and_threads(KvType kvType, TensorType type)
     {
         using var weights = (TestModels.Grouped with { Type = type }).Weights();
@@ -119,7 +121,7 @@ public sealed class ForwardPassTests
     public static TheoryData<string, TensorType> KindsOfLayers => new()
     {
         { "yarn", TensorType.F32 }, { "biases", TensorType.Q8_0 }, { "mistral 3", TensorType.F32 }, { "mistral 3 with a window and biases", TensorType.Q8_0 },
-        { "sliding window", TensorType.F32 }, { "sliding window", TensorType.Q8_0 },
+        { "sliding window", TensorType.F32 }, { "sliding window", TensorType.Q8_0 }, { "nemotron with biases, of fewer heads", TensorType.F32 }, { "nemotron", TensorType.Q4_0 },
         { "mixtral", TensorType.F32 }, { "mixtral", TensorType.Q8_0 }, { "mixtral", TensorType.Q4_0 }, { "llama 4", TensorType.F32 }, { "llama 4", TensorType.Q8_0 },
     };
 

@@ -41,6 +41,21 @@ public sealed class KeptBlocksTests : IDisposable
         Assert.Equal(Undisturbed(type), Samples(stage, StepOf(Facts(2, Scored, 40), ChunkOf(2, 32, Prompt[32..], [0, 1, 3], sampleCount: 1))));
     }
 
+    /// <summary>Of Nemotron's layers some keep no KV, and the others keep different amounts.</summary>
+    [Fact]
+    public void Layers_of_different_sizes()
+    {
+        _made.Add(_source);
+        _source = TestModels.Nemotron.Weights();
+        using var kept = Computed(0, 7, KvType.F16);
+        Assert.Equal(StageMemory.KvBytesPerBlock(_source.Config, new StageShape(1, 5, 7), KvType.F16), kept.BlockBytes(1, 6));
+        using var upper = kept.TakeOut(1, 7)!;
+        using var joined = KeptBlocks.Join(kept, upper);
+        var stage = Stage(0, 7, KvType.F16, joined, Blocks);
+        Assert.Equal((0, 7), (stage.TakenOver!.FirstLayer, stage.TakenOver.EndLayer));
+        Assert.Equal(Undisturbed(KvType.F16), Samples(stage, StepOf(Facts(2, Scored, 40), ChunkOf(2, 32, Prompt[32..], [0, 1, 3], sampleCount: 1))));
+    }
+
     /// <summary>The first layer is lost. It is computed again, and the others are left alone.</summary>
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -195,7 +210,7 @@ public sealed class KeptBlocksTests : IDisposable
         kept.KeepFirst(Blocks);
         Assert.Equal((Blocks / 2, bytes / 3), (kept.BlockCount, kept.Bytes));
         kept.KeepOnly(5, 9);
-        Assert.Equal((0L, null), (kept.Bytes, kept.Layout));
+        Assert.Equal((0L, true), (kept.Bytes, kept.IsEmpty));
         Assert.Null(Stage(0, Layers, KvType.F16, kept, Blocks).TakenOver);
     }
 
@@ -222,11 +237,11 @@ public sealed class KeptBlocksTests : IDisposable
     }
 
     IEnumerable<string> Undisturbed(KvType type) =>
-        Samples(Stage(0, Layers, type, null, Blocks), StepOf(Facts(1, Scored, 40), ChunkOf(1, 0, Prompt, [0, 1, 2], sampleCount: 1)));
+        Samples(Stage(0, _source.Config.LayerCount, type, null, Blocks), StepOf(Facts(1, Scored, 40), ChunkOf(1, 0, Prompt, [0, 1, 2], sampleCount: 1)));
 
     StageRunner Stage(int firstLayer, int layers, KvType type, KeptBlocks? kept, int blocks)
     {
-        var shape = new StageShape(firstLayer, layers, Layers);
+        var shape = new StageShape(firstLayer, layers, _source.Config.LayerCount);
         var weights = ShardWeights.Load(_source, shape, _threads, null, CancellationToken.None);
         var options = new StageOptions { KvBlockCount = blocks, KvType = type, MaxStepRows = MaxRows, MaxSequenceLength = MaxLength, Kept = kept };
         var stage = new StageRunner(_source.Config, weights, shape, options, _threads);

@@ -18,6 +18,7 @@ public sealed class KvBlocksTests
     [InlineData(KvType.F32)]
     [InlineData(KvType.F16)]
     [InlineData(KvType.Q8_0)]
+    [InlineData(KvType.Q4_0)]
     public void A_prefix_from_another_stage_changes_no_bit(KvType type)
     {
         var tokens = TestModels.Tokens(40, seed: 3);

@@ -10,7 +10,8 @@ namespace LlamaCluster.Model.Tests.Inference;
 
 /// <summary>
 /// Two small Llama 4 (4 experts in every layer and normed heads; 128 experts in every second layer) against what llama.cpp generated from the same
-/// files: the same ids, and the ten best ids' log-probabilities close, on one worker, in stages and on two ranks. Some long prompts are run always; all
+/// files: the same ids, and the ten best ids' log-probabilities close, on one worker, in stages, on two ranks and on two or three that have whole experts.
+/// Some long prompts are run always; all
 /// of them, in all splits, where LLAMACLUSTER_LONG_PROMPTS is set (some minutes).
 /// </summary>
 public sealed class Llama4FixtureTests(ITestOutputHelper output)
@@ -33,18 +34,18 @@ public sealed class Llama4FixtureTests(ITestOutputHelper output)
     /// <summary>The second chunk begins within the prompt, and generation goes on in it.</summary>
     const int BeyondTheFirstChunk = 9016;
 
-    static readonly string[] AllSplits = ["whole", "2 stages", "3 stages", "2 ranks"];
+    static readonly string[] AllSplits = ["whole", "2 stages", "3 stages", "2 ranks", "2 ranks with whole experts"];
 
     static readonly bool RunsAll = Environment.GetEnvironmentVariable("LLAMACLUSTER_LONG_PROMPTS") is { Length: > 0 };
 
     [SharedFact(Few)]
-    public void Four_experts() => Check(Few, length => length <= Short || RunsAll, AllSplits);
+    public void Four_experts() => Check(Few, length => length <= Short || RunsAll, [.. AllSplits, "3 ranks with whole experts"]);
 
     [SharedFact(Many)]
     public void Hundred_and_twenty_eight_experts() => Check(Many, length => length <= Short || RunsAll, AllSplits);
 
     [SharedFact(Many)]
-    public void Beyond_the_first_chunk_of_attention() => Check(Many, length => length == BeyondTheFirstChunk, ["whole", "2 ranks"]);
+    public void Beyond_the_first_chunk_of_attention() => Check(Many, length => length == BeyondTheFirstChunk, ["whole", "2 ranks with whole experts"]);
 
     /// <summary>How far ours, and the recorded ones, are from double precision; and the latter from double precision whose activations are rounded as llama.cpp does.</summary>
     [SharedFact(Few)]
@@ -116,9 +117,14 @@ public sealed class Llama4FixtureTests(ITestOutputHelper output)
     static IReadOnlyList<LocalStagePlan> PlanOf(LlamaConfig config, string split)
     {
         if (split == "whole") return LocalStagePlan.Even(config.LayerCount, 1);
-        if (split != "2 ranks") return LocalStagePlan.Even(config.LayerCount, split[0] - '0');
+        var count = split[0] - '0';
+        if (split.EndsWith("stages", StringComparison.Ordinal)) return LocalStagePlan.Even(config.LayerCount, count);
+        var heads = count == 3 ? [0, config.HeadCount / 4, config.HeadCount / 2] : Even(config.HeadCount);   // two KV heads
         var slices = TestSlices.Cut(
-            config, [0, config.HeadCount / 2], [0, config.FfnSize / 2], [0, config.VocabularySize / 2], [0, config.Experts!.FfnSize / 2]);
+            config, heads, Even(config.FfnSize, 32), Even(config.VocabularySize, RowGroup.Rows), Even(config.Experts!.FfnSize, RowGroup.Rows),
+            split.EndsWith("whole experts", StringComparison.Ordinal) ? Even(config.Experts.Count) : null);
         return [new LocalStagePlan(StageShape.Whole(config.LayerCount), slices)];
+
+        int[] Even(int total, int unit = 1) => [.. Enumerable.Range(0, count).Select(rank => total / unit * rank / count * unit)];
     }
 }

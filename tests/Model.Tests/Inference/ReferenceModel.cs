@@ -39,6 +39,9 @@ sealed class ReferenceModel
     /// <summary>What is multiplied with weights of halves is rounded to halves before, as llama.cpp does.</summary>
     public bool RoundsActivations { get; init; }
 
+    /// <summary>Values are kept as halves, as llama.cpp keeps them unless told otherwise; keys are not.</summary>
+    public bool RoundsValues { get; init; }
+
     /// <summary>Takes in the next token, and gives the logits [V] after it.</summary>
     public double[] Next(int token)
     {
@@ -47,28 +50,34 @@ sealed class ReferenceModel
         {
             string Name(string part) => $"blk.{layer}.{part}.weight";
 
-            var h = Norm(x, Name("attn_norm"));
-            var q = Biased(Name("attn_q"), h);
-            var k = Biased(Name("attn_k"), h);
-            var v = Biased(Name("attn_v"), h);
-            var position = _keys[layer].Count;
-            if (!SeesAll(layer))
-            {
-                Rotate(q, position);
-                Rotate(k, position);
-                if (_config.NormsHeads) (q, k) = (NormHeads(q), NormHeads(k));
-            }
-            if (_config.QueryScale is { } scale && (_config.Chunks is null || SeesAll(layer)))
-            {
-                var factor = 1 + (scale.Growth * Math.Log(1 + Math.Floor((position + (double)scale.Offset) / scale.Span)));
-                q = [.. q.Select(number => number * factor)];
-            }
-            _keys[layer].Add(k);
-            _values[layer].Add(v);
-            x = Sum(x, Biased(Name("attn_output"), Attention(q, layer)));
+            if (_tensors.ContainsKey(Name("attn_q"))) Attend();
+            else if (_tensors.ContainsKey(Name("attn_output"))) x = Sum(x, Product(Name("attn_output"), Norm(x, Name("attn_norm"))));
+            if (!_tensors.ContainsKey(Name("ffn_norm"))) continue;
+            var normed = Norm(x, Name("ffn_norm"));
+            x = Sum(x, _tensors.ContainsKey(Name("ffn_gate_inp")) ? Experts(layer, normed) : FeedForward(layer, "", normed));
 
-            h = Norm(x, Name("ffn_norm"));
-            x = Sum(x, _tensors.ContainsKey(Name("ffn_gate_inp")) ? Experts(layer, h) : FeedForward(layer, "", h));
+            void Attend()
+            {
+                var h = Norm(x, Name("attn_norm"));
+                var q = Biased(Name("attn_q"), h);
+                var k = Biased(Name("attn_k"), h);
+                var v = Biased(Name("attn_v"), h);
+                var position = _keys[layer].Count;
+                if (!SeesAll(layer))
+                {
+                    Rotate(q, position);
+                    Rotate(k, position);
+                    if (_config.NormsHeads) (q, k) = (NormHeads(q), NormHeads(k));
+                }
+                if (_config.QueryScale is { } scale && (_config.Chunks is null || SeesAll(layer)))
+                {
+                    var factor = 1 + (scale.Growth * Math.Log(1 + Math.Floor((position + (double)scale.Offset) / scale.Span)));
+                    q = [.. q.Select(number => number * factor)];
+                }
+                _keys[layer].Add(k);
+                _values[layer].Add(RoundsValues ? [.. v.Select(number => (double)(Half)number)] : v);
+                x = Sum(x, Biased(Name("attn_output"), Attention(q, layer)));
+            }
         }
         return Product(_tensors.ContainsKey("output.weight") ? "output.weight" : "token_embd.weight", Norm(x, "output_norm.weight"));
     }
@@ -147,9 +156,10 @@ sealed class ReferenceModel
     {
         var size = _config.HeadSize;
         var output = new double[q.Length];
-        for (var head = 0; head < _config.HeadCount; head++)
+        var (heads, kvHeads) = (q.Length / size, _keys[layer][0].Length / size);
+        for (var head = 0; head < heads; head++)
         {
-            var kvHead = head / (_config.HeadCount / _config.KvHeadCount);
+            var kvHead = head / (heads / kvHeads);
             Attend(q, output, head * size, kvHead * size, layer);
         }
         return output;

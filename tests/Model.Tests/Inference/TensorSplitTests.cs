@@ -25,6 +25,9 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
     /// <summary>The 20 best ids are less probable than the chosen one, and their logits no nearer: times the chosen ids' tolerance.</summary>
     const double TopTolerance = 6;
 
+    /// <summary>Ids of a model whose head three ranks can share.</summary>
+    const int ForThreeRanks = 36;
+
     static readonly string[] Splits = ["2", "3", "5", "uneven", "stages of 2, 1 and 2"];
 
     [SharedFact("models/stories260K.gguf")]
@@ -49,6 +52,7 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
     [InlineData(TensorType.F32, KvType.F32)]
     [InlineData(TensorType.Q8_0, KvType.F16)]
     [InlineData(TensorType.Q4_0, KvType.Q8_0)]
+    [InlineData(TensorType.Q8_0, KvType.Q4_0)]
     public void A_sequence_has_the_same_bits_in_any_company_and_chunks(TensorType type, KvType kvType)
     {
         using var weights = (TestModels.Grouped with { Type = type }).Weights();
@@ -84,11 +88,72 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
             Assert.Equal(actual, (split with { Together = true, ChunkSize = chunkSize }).Run());
     }
 
+    /// <summary>The same where a rank has experts whole. Uneven: of five experts one, one and three.</summary>
+    [Theory]
+    [InlineData("mixtral", TensorType.F32, 2e-5, 1e-4, 0, 2)]
+    [InlineData("mixtral", TensorType.F32, 2e-5, 1e-4, 0, 1, 2)]
+    [InlineData("mixtral", TensorType.Q8_0, 0.005, 0.05, 0, 3)]
+    [InlineData("llama 4", TensorType.F32, 2e-5, 1e-4, 0, 4)]
+    [InlineData("llama 4", TensorType.F32, 2e-5, 1e-4, 0, 1, 5)]
+    [InlineData("llama 4 without norms, two experts used", TensorType.F32, 2e-5, 1e-4, 0, 3)]
+    public void Ranks_have_whole_experts(string shape, TensorType type, double mean, double tolerance, params int[] experts)
+    {
+        var model = TestModels.Shapes[shape];
+        using var weights = (model with { Config = model.Config with { VocabularySize = ForThreeRanks }, Type = type }).Weights();
+        int[][] sequences = [TestModels.Tokens(90, 1), TestModels.Tokens(1, 2), TestModels.Tokens(33, 3)];
+        var whole = new ScoredRun(weights, sequences);
+        var slices = WithWholeExperts(weights.Config, experts);
+        var layers = weights.Config.LayerCount;
+        var split = whole with { Plan = [new LocalStagePlan(StageShape.Whole(layers), slices)] };
+        var (expected, actual) = (whole.Run(), split.Run());
+        for (var s = 0; s < sequences.Length; s++) Assert.InRange(Worst(expected[s], actual[s]), 0, tolerance);
+        Assert.InRange(expected.Zip(actual).SelectMany(pair => pair.First.Zip(pair.Second, (a, b) => Math.Abs(a - b))).Average(), 0, mean);
+        foreach (var chunkSize in new[] { 1, 17 })
+            Assert.Equal(actual, (split with { Together = true, ChunkSize = chunkSize }).Run());
+        LocalStagePlan[] stages = [new(new StageShape(0, 2, layers), slices), new(new StageShape(2, layers - 2, layers), slices)];
+        Assert.Equal(actual, (split with { Plan = stages }).Run());
+    }
+
+    /// <summary>
+    /// What ranks with whole experts add up are the very outputs of experts that one worker adds up. So where nothing else is shared between ranks, and no
+    /// row has three terms whose order counts, the bits are one worker's, wherever the experts are. The last layer and the head, whose normaliser ranks
+    /// add up, are one worker's.
+    /// </summary>
+    [Theory]
+    [InlineData(ExpertGate.Softmax, 2, TensorType.F32)]
+    [InlineData(ExpertGate.Softmax, 2, TensorType.Q8_0)]
+    [InlineData(ExpertGate.Sigmoid, 1, TensorType.Q8_0)]
+    [InlineData(ExpertGate.Sigmoid, 2, TensorType.F32)]
+    public void Whole_experts_alone_give_the_bits_of_one_worker(ExpertGate gate, int used, TensorType type)
+    {
+        var config = TestModels.Mixtral.Config with { VocabularySize = ForThreeRanks };
+        config = config with { Experts = config.Experts! with { Gate = gate, UsedCount = used } };
+        using var weights = new SilentAttention((TestModels.Mixtral with { Config = config, Type = type }).Weights());
+        var whole = new ScoredRun(weights, TestModels.Tokens(90, 1), TestModels.Tokens(33, 3));
+        var expected = whole.Run();
+        foreach (var experts in new int[][] { [0, 1], [0, 2], [0, 4], [0, 1, 3], [0, 2, 4] })
+        {
+            LocalStagePlan[] stages =
+            [
+                new(new StageShape(0, config.LayerCount - 1, config.LayerCount), WithWholeExperts(config, experts)),
+                new(new StageShape(config.LayerCount - 1, 1, config.LayerCount), []),
+            ];
+            Assert.Equal(expected, (whole with { Plan = stages }).Run());
+        }
+    }
+
+    /// <summary>Two or three ranks, with heads, columns and ids shared as evenly as they can be.</summary>
+    static StageSlice[] WithWholeExperts(LlamaConfig config, int[] experts) => experts.Length == 2
+        ? TestSlices.Cut(config, [0, 2], [0, 32], [0, 16], [0, 32], experts)
+        : TestSlices.Cut(config, [0, 1, 2], [0, 32, 64], [0, 16, 32], [0, 16, 32], experts);
+
     [Theory]
     [InlineData("biases")]
     [InlineData("yarn")]
     [InlineData("sliding window")]
     [InlineData("mistral 3")]
+    [InlineData("nemotron")]
+    [InlineData("nemotron with biases, of fewer heads")]
     public void Ranks_share_any_kind_of_layers(string shape)
     {
         using var weights = TestModels.Shapes[shape].Weights();

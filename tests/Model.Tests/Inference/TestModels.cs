@@ -38,6 +38,15 @@ static class TestModels
         QueryScale = new QueryScale(Growth: 0.3f, Span: 16, Offset: 0),
     });
 
+    /// <summary>Nemotron's layers: of different sizes, without attention, with a matrix in its place, without feed-forward, and one with nothing at all.</summary>
+    public static SyntheticModel Nemotron { get; } = With(c => c with
+    {
+        LayerCount = 7,
+        KvHeadCount = 4,
+        FfnSize = 192,
+        Sizes = new SizesOfLayers([new(4, 2, 192), new(4, 0, 96), new(0, 0, 192), new(4, 1, 0), new(0, 0, 0), new(4, 4, 96), new(4, 2, 0)]),
+    });
+
     /// <summary>Five layers, to be split.</summary>
     public static SyntheticModel Deep { get; } = Grouped with { Config = Grouped.Config with { LayerCount = 5 }, Type = TensorType.Q8_0 };
 
@@ -67,6 +76,15 @@ static class TestModels
         ["sliding window of experts"] = Mixtral with { Config = Mixtral.Config with { Window = 33 } },
         ["odd widths"] = With(c => c with { HiddenSize = 50, FfnSize = 75, HeadCount = 6, KvHeadCount = 3, HeadSize = 18, RopeDimensionCount = 18 }),
         ["one layer"] = With(c => c with { LayerCount = 1 }),
+        ["nemotron"] = Nemotron,
+        ["nemotron with biases, of fewer heads"] = Nemotron with
+        {
+            Config = Nemotron.Config with
+            {
+                Biases = AttentionBiases.Inputs | AttentionBiases.Output,
+                Sizes = new SizesOfLayers([new(2, 1, 96), .. Nemotron.Config.Sizes!.Skip(1)]),
+            },
+        },
         ["mixtral"] = Mixtral,
         ["llama 4"] = Llama4,
         ["llama 4 without norms, two experts used"] = Llama4 with

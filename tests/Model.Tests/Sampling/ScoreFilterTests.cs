@@ -90,7 +90,7 @@ public sealed class ScoreFilterTests
             tables[rank].Complete(new RowScores { CandidateCount = ids.Count });
         }
         var filter = new ScoreFilter(scores.Length);
-        filter.Apply(tables, 0, max, ScoreFilter.NeedsSum(options, scores.Length) ? sum : double.NaN, options);
+        filter.Apply(tables, 0, max, ScoreFilter.NeedsSum(options, scores.Length) ? sum : double.NaN, options, scores.Length);
         return filter;
     }
 

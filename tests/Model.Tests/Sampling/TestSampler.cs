@@ -49,7 +49,7 @@ sealed class TestSampler
             var (rank, rest) = _sampler.FindDrawn(0, options, position);
             drawn = _ranks[rank].Draw(Of(rank, logits), options, history, mask, rest);
         }
-        return _sampler.Sample(0, options, drawn, position);
+        return _sampler.Sample(0, options, drawn, position, _ranges[^1].End);
     }
 
     public SampledToken? Score(ReadOnlySpan<float> logits, int id, int topLogprobs)

@@ -20,9 +20,9 @@ public sealed class KeptLayersTests
         var layout = Layout with { Type = type, KvHeads = 3, HeadSize = 34 };
         var bytes = new byte[2 * layout.Bytes];
         new Random(1).NextBytes(bytes);
-        using var source = KeptBlocks.Blank(layout, 4, 6, blocks: 3);
+        using var source = KeptBlocks.Blank(_ => layout, 4, 6, blocks: 3);
         source.CopyIn(2, bytes);
-        using var target = KeptBlocks.Blank(layout, 5, 6, blocks: 5);
+        using var target = KeptBlocks.Blank(_ => layout, 5, 6, blocks: 5);
         var one = new byte[layout.Bytes];
         Assert.True(source.TryCopyOut(2, 5, 6, one));
         target.CopyIn(2, one);
@@ -109,7 +109,7 @@ public sealed class KeptLayersTests
 
     static KeptBlocks Filled(int first, int end, int blocks, params int[] filled)
     {
-        var kept = KeptBlocks.Blank(Layout, first, end, blocks);
+        var kept = KeptBlocks.Blank(_ => Layout, first, end, blocks);
         foreach (var block in filled)
             kept.CopyIn(block, [.. Enumerable.Range(first, end - first).SelectMany(layer => Enumerable.Repeat(Number(layer, block), LayerBytes))]);
         return kept;

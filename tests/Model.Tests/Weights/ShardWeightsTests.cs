@@ -162,8 +162,8 @@ public sealed class ShardWeightsTests
 
         var after = Load(new StageShape(2, 2, 5));
 
-        Assert.Same(layer.Query, after.Layers[0].Query);
-        Assert.Same(layer.AttentionNorm, after.Layers[0].AttentionNorm);
+        Assert.Same(layer.Attention!.Query, after.Layers[0].Attention!.Query);
+        Assert.Same(layer.Attention.Norm, after.Layers[0].Attention!.Norm);
         Assert.All(source.BytesRead.Keys, name => Assert.StartsWith("blk.3.", name));
         Assert.Equal(9, source.BytesRead.Count);
         Assert.Equal(after.Bytes, parts.Bytes);

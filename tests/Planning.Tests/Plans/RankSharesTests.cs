@@ -15,6 +15,18 @@ public class RankSharesTests
     }
 
     [Fact]
+    public void WithExperts_Whole_AreOtherSharesUnlessThereIsOneRank()
+    {
+        var whole = RankShares.Of(6, 2, 4).WithExperts(whole: true);
+        Assert.NotEqual(RankShares.Of(3, 1, 2), whole);
+        Assert.Equal(RankShares.Of(3, 1, 2).WithExperts(whole: true), whole);
+        Assert.Equal(RankShares.Of(3, 1, 2), whole.WithExperts(whole: false));
+        Assert.Equal("3:1:2 of whole experts", whole.ToString());
+        Assert.Equal(("whole", "columns", "all"), (whole.ExpertsWord, RankShares.Of(3, 1, 2).ExpertsWord, RankShares.Whole.ExpertsWord));
+        Assert.Equal(RankShares.Whole, RankShares.Whole.WithExperts(whole: true));
+    }
+
+    [Fact]
     public void FirstProblem_WrongShares_AreNamed()
     {
         Assert.Contains("0 ranks", RankShares.FirstProblem([]));

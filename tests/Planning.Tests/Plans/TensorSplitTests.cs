@@ -52,6 +52,34 @@ public class TensorSplitTests
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Create_WholeExperts_AreGivenInProportionAndTheSharedOneIsCut(bool hasShared)
+    {
+        var sizes = Llama405B with { ExpertFfnSize = 768, ExpertCount = 16, HasSharedExpert = hasShared, ColumnBlock = 256 };
+        var split = TensorSplit.Create(sizes, RankShares.Of(2, 1, 1).WithExperts(whole: true));
+
+        Assert.Equal([new(0, 8), new(8, 4), new(12, 4)], Enumerable.Range(0, 3).Select(rank => split[rank].Experts));
+        Assert.All(Enumerable.Range(0, 3), rank => Assert.Equal(new IndexRange(0, 768), split[rank].ExpertFfn));
+        Assert.Equal(hasShared ? 768 : 0, Enumerable.Range(0, 3).Sum(rank => split[rank].SharedExpertFfn.Count));
+        Assert.Equal((0, hasShared ? 256 : 0), (split.ExpertFfnUnit, split.SharedExpertFfnUnit));
+        var byColumns = TensorSplit.Create(sizes, RankShares.Of(2, 1, 1));
+        Assert.All(Enumerable.Range(0, 3), rank => Assert.Equal(new IndexRange(0, 16), byColumns[rank].Experts));
+        Assert.Equal(256, byColumns.ExpertFfnUnit);
+    }
+
+    [Theory]
+    [InlineData(8, false, 8, "9 ranks cannot each have whole experts of 8")]
+    [InlineData(64, true, 4, "5 ranks cannot share experts of 128, each at least 32 columns")]
+    [InlineData(0, false, 16, "there are no experts to give to ranks whole")]
+    public void FirstProblem_WholeExperts_AreAtMostAsManyRanks(int count, bool hasShared, int most, string problem)
+    {
+        var sizes = Llama405B with { ExpertFfnSize = count > 0 ? 128 : 0, ExpertCount = count, HasSharedExpert = hasShared };
+        Assert.Equal(problem, TensorSplit.FirstProblem(sizes, RankShares.Equal(count > 0 ? most + 1 : most).WithExperts(whole: true)));
+        if (count > 0) Assert.Equal(most, TensorSplit.MaxRanks(sizes, wholeExperts: true));
+    }
+
+    [Theory]
     [InlineData(32, 32, 1)]
     [InlineData(32, 1, 2)]
     [InlineData(8192, 32, 128)]
@@ -154,6 +182,7 @@ public class TensorSplitTests
         Refused("cannot share a vocabulary of 20", Sizes() with { VocabularySize = 20 }, 3);
         Refused("8 query heads cannot share 3 KV heads", Sizes() with { KvHeadCount = 3 }, 1);
         Refused("0 KV heads", Sizes() with { KvHeadCount = 0 }, 1);
+        Refused("matrix of 64 columns in attention's place", Sizes() with { HeadCount = 0, KvHeadCount = 0, LinearSize = 64 }, 3);
         Refused("feed-forward of -1", Sizes() with { FfnSize = -1 }, 1);
         Refused("blocks of 48", Sizes() with { ColumnBlock = 48 }, 1);
         Refused("blocks of 0", Sizes() with { ColumnBlock = 0 }, 1);

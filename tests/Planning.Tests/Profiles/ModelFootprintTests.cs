@@ -67,7 +67,7 @@ public sealed class ModelFootprintTests
     {
         var experts = Footprints.Of("llama-4-maverick").Layers[1].Experts!;
 
-        Assert.Equal(expected, experts.UsedBy(rows).Sum(weights => weights.Bytes) / experts.All.Sum(weights => weights.Bytes) * 128, 0.02);
+        Assert.Equal(expected, experts.ShareUsedBy(rows) * 128, 0.02);
         Assert.Equal(rows, experts.RowsOfEach(rows) * expected, 0.01 * rows);
     }
 
@@ -80,6 +80,36 @@ public sealed class ModelFootprintTests
         Assert.Equal(dense + experts, WeightBytes(once, 3, 10), 1);
         Assert.Equal(experts, WeightBytes(once, 1, 1), 1);
         Assert.Equal(9.2, experts / 1e9, 0.1);
+    }
+
+    /// <summary>Parameters as in the models' names, and KV of the layers with attention only.</summary>
+    [Theory]
+    [InlineData("llama-3.3-nemotron-super-49b", 49.9, 49)]
+    [InlineData("llama-3.1-nemotron-ultra-253b", 253.4, 64)]
+    public void A_Nemotron_is_reckoned_layer_by_layer(string shape, double billions, int attending)
+    {
+        var model = Footprints.Of(shape, "q8_0");
+        Assert.Equal(billions, model.Bytes / (34 / 32.0) / 1e9, 0.1);
+        Assert.Equal(attending * (double)model.KvBlockBytes, model.KvBlockBytesOfAll);
+
+        var problem = new PlanningProblem(model, Clusters.Alike(4, Clusters.Fast), PlanGoal.Of(PlanObjective.Latency, 16, 1), new Overheads { Resident = 1 });
+        var memory = StageGroup.Of(problem, [0, 1, 2, 3], RankShares.Of(1, 1, 2, 4)) is var group
+            ? Enumerable.Range(0, 4).Select(rank => group.MemoryOf(rank, 1, model.LayerCount - 2)).ToArray() : [];
+        var norms = model.Layers.Skip(1).SkipLast(1).Sum(layer => layer.NormBytes);
+        Assert.Equal(model.Layers.Skip(1).SkipLast(1).Sum(layer => layer.Bytes) + (3 * norms), memory.Sum(rank => rank.Weights), 1e-6 * model.Bytes);
+        Assert.Equal(problem.Goal.KvBlocks * model.Layers.Skip(1).SkipLast(1).Sum(model.KvBlockBytesOf), memory.Sum(rank => rank.Kv), 1);
+    }
+
+    /// <summary>Of like machines one gets more of the layers that have less.</summary>
+    [Fact]
+    public void Stages_of_a_Nemotron_weigh_alike()
+    {
+        var model = Footprints.Of("llama-3.1-nemotron-ultra-253b");
+        var goal = PlanGoal.Of(PlanObjective.Throughput, 2048, 16) with { RanksPerStage = 1, UsesAll = true };
+        var planned = Assert.IsType<PipelineOutcome.Planned>(PipelinePlanner.Plan(new PlanningProblem(model, Clusters.Alike(4, Clusters.Fast), goal, new Overheads())));
+        var bytes = planned.Pipeline.Stages.Select(stage => model.Layers.Skip(stage.Layers.First).Take(stage.Layers.Count).Sum(layer => layer.Bytes)).ToArray();
+        Assert.InRange(bytes.Max() / bytes.Min(), 1, 1.35);
+        Assert.True(planned.Pipeline.Stages.Max(stage => stage.Layers.Count) >= planned.Pipeline.Stages.Min(stage => stage.Layers.Count) + 10);
     }
 
     [Fact]
@@ -98,6 +128,7 @@ public sealed class ModelFootprintTests
     [InlineData(KvType.F32, Kernels.Attention.KvType.F32)]
     [InlineData(KvType.F16, Kernels.Attention.KvType.F16)]
     [InlineData(KvType.Q80, Kernels.Attention.KvType.Q8_0)]
+    [InlineData(KvType.Q40, Kernels.Attention.KvType.Q4_0)]
     public void The_KV_type_decides_the_bytes_of_a_block(KvType type, Kernels.Attention.KvType kept)
     {
         foreach (var preset in ModelShape.PresetNames)

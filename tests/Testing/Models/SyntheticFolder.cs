@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using LlamaCluster.Kernels;
 using LlamaCluster.Model.Config;
@@ -16,6 +17,8 @@ sealed class SyntheticFolder(SyntheticModel model)
     bool IsLlama4 => model.Config.Chunks is not null;
 
     bool IsMistral3 => !IsLlama4 && model.Config.QueryScale is not null;
+
+    bool IsNemotron => model.Config.Sizes is not null;
 
     bool IsMixtral => !IsLlama4 && model.Config.Experts is not null;
 
@@ -54,8 +57,8 @@ sealed class SyntheticFolder(SyntheticModel model)
         var config = model.Config;
         var fields = new JsonObject
         {
-            ["architectures"] = new JsonArray(IsLlama4 ? "Llama4ForCausalLM" : IsMistral3 ? "Ministral3ForCausalLM" : IsMixtral ? "MixtralForCausalLM" : "LlamaForCausalLM"),
-            ["model_type"] = IsLlama4 ? "llama4_text" : IsMistral3 ? "ministral3" : IsMixtral ? "mixtral" : config.Window is null ? "llama" : "mistral",
+            ["architectures"] = new JsonArray(IsLlama4 ? "Llama4ForCausalLM" : IsMistral3 ? "Ministral3ForCausalLM" : IsMixtral ? "MixtralForCausalLM" : IsNemotron ? "DeciLMForCausalLM" : "LlamaForCausalLM"),
+            ["model_type"] = IsLlama4 ? "llama4_text" : IsMistral3 ? "ministral3" : IsMixtral ? "mixtral" : IsNemotron ? "nemotron-nas" : config.Window is null ? "llama" : "mistral",
             ["hidden_act"] = "silu",
             ["hidden_size"] = config.HiddenSize,
             ["intermediate_size"] = config.FfnSize,
@@ -80,6 +83,11 @@ sealed class SyntheticFolder(SyntheticModel model)
             fields["rope_scaling"]!["rope_theta"] = config.RopeTheta;
             (fields["rope_parameters"], fields["rope_scaling"]) = (fields["rope_scaling"]!.DeepClone(), null);
         }
+        if (config.Sizes is { } sizes)
+        {
+            (fields["intermediate_size"], fields["num_key_value_heads"]) = (null, null);
+            fields["block_configs"] = new JsonArray([.. sizes.Select(BlockOf)]);
+        }
         if (config.Experts is not { } experts) return fields;
         fields["num_local_experts"] = experts.Count;
         fields["num_experts_per_tok"] = experts.UsedCount;
@@ -97,6 +105,20 @@ sealed class SyntheticFolder(SyntheticModel model)
         fields["use_qk_norm"] = config.NormsHeads;
         return fields;
     }
+
+    /// <summary>As in Nvidia's folders, with a width in place of ffn_mult, which knows multiples of 256 only.</summary>
+    static JsonNode BlockOf(LayerSizes sizes) => new JsonObject
+    {
+        ["attention"] = new JsonObject
+        {
+            ["n_heads_in_group"] = sizes.HasAttention ? sizes.Group : null,
+            ["no_op"] = sizes.HeadCount == 0,
+            ["replace_with_linear"] = sizes.IsLinear,
+            ["num_sink_tokens"] = null,
+            ["unshifted_sink"] = false,
+        },
+        ["ffn"] = new JsonObject { ["intermediate_size"] = sizes.HasFeedForward ? sizes.FfnSize : null, ["no_op"] = !sizes.HasFeedForward, ["replace_with_linear"] = false },
+    };
 
     static JsonObject? Scaling(RopeScaling? scaling) => scaling switch
     {
@@ -225,6 +247,7 @@ sealed class SyntheticFolder(SyntheticModel model)
             "attn_q" => "self_attn.q_proj",
             "attn_k" => "self_attn.k_proj",
             "attn_v" => "self_attn.v_proj",
+            "attn_output" when model.Config.SizesOf(int.Parse(parts[1], CultureInfo.InvariantCulture)).IsLinear => "self_attn.linear_attn",
             "attn_output" => "self_attn.o_proj",
             "ffn_norm" => "post_attention_layernorm",
             "ffn_gate_inp" => IsLlama4 ? "feed_forward.router" : "block_sparse_moe.gate",

@@ -11,13 +11,16 @@ namespace LlamaCluster.Testing.Npm;
 /// <param name="Failure">What npm reported if it failed for any other reason.</param>
 public sealed record NodePackages(string Folder, string? NotRun, string? Failure)
 {
-    const string Home = "tests/Testing";
+    const string Home = "tests/Testing", Packages = "node_modules";
 
     /// <summary>Folders with scripts of tests.</summary>
     static readonly string[] Scripts = ["tests/Integration.Tests/Clients", "tests/Integration.Tests/WebPage", "tests/Coordinator.Tests/Api/Clients"];
 
-    /// <summary>For the installation, and for another process that is installing.</summary>
-    static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
+    /// <summary>For the installation: 20 seconds of a processor, which all other tests want too.</summary>
+    static readonly TimeSpan Deadline = TimeSpan.FromMinutes(5);
+
+    /// <summary>For another process that is installing, and for what it does beside.</summary>
+    static readonly TimeSpan OthersDeadline = Deadline + TimeSpan.FromMinutes(1);
 
     /// <summary>npm's error codes where it has no network, no registry or an empty cache.</summary>
     static readonly string[] NoRegistry =
@@ -31,7 +34,7 @@ public sealed record NodePackages(string Folder, string? NotRun, string? Failure
     public static NodePackages Install(string folder, string npm = "npm", params string[] options)
     {
         using var oneAtATime = new Mutex(initiallyOwned: false, "Global\\llamacluster-node-packages");
-        if (!Take(oneAtATime)) return new(folder, $"another process has been installing the npm packages for {Deadline.TotalSeconds} s", null);
+        if (!Take(oneAtATime)) return new(folder, $"another process has been installing the npm packages for {OthersDeadline.TotalSeconds} s", null);
         try
         {
             foreach (var script in Scripts.SelectMany(of => Directory.EnumerateFiles(Path.Combine(SharedFiles.Repository, of), "*.mjs")))
@@ -40,6 +43,8 @@ public sealed record NodePackages(string Folder, string? NotRun, string? Failure
             var mark = Path.Combine(folder, "installed.json");
             if (File.Exists(mark) && File.ReadAllText(mark) == wanted) return new(folder, null, null);
             Write(folder, "package.json", wanted);
+            // Of an npm that was killed, the next one takes a package for whole that has only its first files.
+            if (Directory.Exists(Path.Combine(folder, Packages))) Directory.Delete(Path.Combine(folder, Packages), recursive: true);
             var result = Run(folder, npm, options);
             if (result is { NotRun: null, Failure: null }) Write(folder, "installed.json", wanted);
             return result;
@@ -81,7 +86,7 @@ public sealed record NodePackages(string Folder, string? NotRun, string? Failure
     {
         try
         {
-            return mutex.WaitOne(Deadline);
+            return mutex.WaitOne(OthersDeadline);
         }
         catch (AbandonedMutexException)
         {

@@ -1,7 +1,9 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Worker.Activations;
+using LlamaCluster.Worker.Peers;
 using LlamaCluster.Worker.Tests.Fakes;
+using Microsoft.Extensions.Logging.Abstractions;
 using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Activations;
@@ -86,9 +88,19 @@ public sealed class ActivationSenderTests : IAsyncLifetime
         Assert.False(_failed.Task.IsCompleted);
     }
 
-    async Task ConnectAsync(TimeSpan timeout)
+    [Theory]
+    [InlineData(PeerLinkPreference.Tcp, "--peer-link is tcp")]
+    [InlineData(PeerLinkPreference.Shm, "--peer-link is shm")]
+    public async Task ConnectAsync_ToWhoKnowsOfNoDirectConnections_FailsWhereThereMustBeOne(PeerLinkPreference link, string expected)
     {
-        _sender = new ActivationSender(new PeerChannels(), _receiver.Address, Frames.Shape, TestKeys.View, timeout);
+        var failure = await Assert.ThrowsAsync<PeerLinkException>(() => ConnectAsync(TimeSpan.FromSeconds(20), link));
+        Assert.Matches($"^{expected}, but there is no direct connection to stage 1 .*: it knows of none$", failure.Message);
+    }
+
+    async Task ConnectAsync(TimeSpan timeout, PeerLinkPreference link = PeerLinkPreference.Auto)
+    {
+        var caller = new StageCaller(new WorkerOptions { Coordinator = _receiver.Address, PeerLink = link }, NullLogger<StageCaller>.Instance);
+        _sender = new ActivationSender(new PeerChannels(), _receiver.Address, Frames.Shape, TestKeys.View, timeout, caller);
         _sender.Failed += (stepId, problem) => _failed.SetResult((stepId, problem));
         await _sender.ConnectAsync(CancellationToken.None);
     }

@@ -10,20 +10,22 @@ static class Frames
 {
     public static ActivationShape Shape { get; } = new(5, 0, 2, Wire.ActivationType.F32, MaxStepRows: 8, MaxSteps: 2);
 
-    public static Wire.ActivationFrame Frame(ulong stepId, int totalRows, int firstRow, int rowCount)
+    /// <param name="shape">Of wider rows, whose other values are 0; null: the usual.</param>
+    public static Wire.ActivationFrame Frame(ulong stepId, int totalRows, int firstRow, int rowCount, ActivationShape? shape = null)
     {
-        float[] values = [.. Enumerable.Range(firstRow, rowCount).SelectMany(row => new float[] { row, stepId })];
+        shape ??= Shape;
+        float[] values = [.. Enumerable.Range(firstRow, rowCount).SelectMany(row => (float[])[row, stepId, .. new float[shape.HiddenSize - 2]])];
         var payload = new byte[values.Length * sizeof(float)];
-        ActivationCodec.Encode(Wire.ActivationType.F32, values, Shape.HiddenSize, payload);
+        ActivationCodec.Encode(Wire.ActivationType.F32, values, shape.HiddenSize, payload);
         return new Wire.ActivationFrame
         {
-            ViewVersion = Shape.ViewVersion,
+            ViewVersion = shape.ViewVersion,
             StepId = stepId,
             FromStage = 0,
             TotalRows = (uint)totalRows,
             FirstRow = (uint)firstRow,
             RowCount = (uint)rowCount,
-            HiddenSize = 2,
+            HiddenSize = (uint)shape.HiddenSize,
             Type = Wire.ActivationType.F32,
             Payload = ByteString.CopyFrom(payload),
         };

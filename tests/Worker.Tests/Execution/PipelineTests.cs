@@ -12,11 +12,12 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(6)]
-    public async Task Step_ThroughAnyNumberOfStages_GivesTheLastOnesSamples(int stages)
+    [InlineData(2, PeerLinkPreference.Shm)]
+    [InlineData(3, PeerLinkPreference.Tcp)]
+    [InlineData(6, PeerLinkPreference.Grpc)]
+    public async Task Step_ThroughAnyNumberOfStages_GivesTheLastOnesSamples(int stages, PeerLinkPreference link = PeerLinkPreference.Auto)
     {
-        await using var workers = await StartAsync(stages);
+        await using var workers = await StartAsync(stages, options => options with { PeerLink = link });
         await using var pipeline = await OpenAsync(workers);
 
         for (var step = 0; step < 5; step++)
@@ -25,6 +26,22 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
             Assert.Equal(30 + step + file.Layers, Assert.Single(Assert.Single(result.Sequences).Tokens).Id);
             Assert.Equal(3u, result.Timings.Rows);
         }
+        if (link == PeerLinkPreference.Auto) return;
+        var told = $" go by {link.ToString().ToLowerInvariant()}";
+        foreach (var worker in workers.All.SkipLast(1)) Assert.Contains(worker.Log.Lines, line => line.EndsWith(told, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Stages_ThatInsistOnDifferentLinks_AreToldSo()
+    {
+        var preferences = new Queue<PeerLinkPreference>([PeerLinkPreference.Grpc, PeerLinkPreference.Shm]);
+        await using var workers = await StartAsync(2, options => options with { PeerLink = preferences.Dequeue() });
+        var refused = await Assert.ThrowsAnyAsync<Exception>(async () =>
+        {
+            await using var pipeline = await OpenAsync(workers);
+            await pipeline.ExecuteAsync(pipeline.Step(1, 0, 5));
+        });
+        Assert.Contains("--peer-link is Grpc there and Shm here", refused.Message);
     }
 
     [Fact]
@@ -189,7 +206,7 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
         await pipeline.SendAsync(1, new Wire.StepRequest { Step = pipeline.Step(1, 0, 5) });
         var failed = (await pipeline.ReplyAsync(1)).Failed;
         Assert.Equal((1UL, Reason.PeerLost), (failed.StepId, failed.Reason));
-        Assert.Contains("no activations of step 1 came from stage 0 within 0.2 s", failed.Message);
+        Assert.Matches("^no activations of step 1 came from stage 0: .*: nothing came for 0.2 s$", failed.Message);
     }
 
     [Fact]
@@ -202,10 +219,13 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
         Assert.Equal(5 + file.Layers, (await pipeline.ExecuteAsync(pipeline.Step(1, 0, 5))).Sequences[0].Tokens[0].Id);
     }
 
-    [Fact]
-    public async Task Worker_ThatDiesInAStep_FailsTheStepOnItsNeighbours()
+    [Theory]
+    [InlineData(PeerLinkPreference.Grpc)]
+    [InlineData(PeerLinkPreference.Tcp)]
+    [InlineData(PeerLinkPreference.Shm)]
+    public async Task Worker_ThatDiesInAStep_FailsTheStepOnItsNeighbours(PeerLinkPreference link)
     {
-        await using var workers = await StartAsync(3);
+        await using var workers = await StartAsync(3, options => options with { PeerLink = link });
         using var dying = new ManualResetEventSlim();
         var inStep = new TaskCompletionSource();
         workers[1].Model.OnRun = _ =>
@@ -236,7 +256,7 @@ public class PipelineTests(ModelFile file) : IClassFixture<ModelFile>
             await pipeline.ExecuteAsync(pipeline.Step(1, 0, 5));
             pipeline.Break(0);
             await pipeline.SendAsync(1, new Wire.StepRequest { Step = pipeline.Step(2, 1, 5) });
-            Assert.Contains("stage 0 ended its stream", (await pipeline.ReplyAsync(1)).Failed.Message);
+            Assert.Matches("stage 0.* ended (its stream|the connection|the link)", (await pipeline.ReplyAsync(1)).Failed.Message);
         }
         await using var next = await OpenAsync(workers, view: 2);
         Assert.NotNull(await next.ExecuteAsync(next.Step(1, 0, 5)));

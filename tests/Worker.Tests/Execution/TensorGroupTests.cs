@@ -16,6 +16,7 @@ public class TensorGroupTests(ModelFile file) : IClassFixture<ModelFile>
     [InlineData(PeerLinkPreference.Auto, 3)]
     [InlineData(PeerLinkPreference.Grpc, 2, 1, 3)]
     [InlineData(PeerLinkPreference.Tcp, 1, 3, 2)]
+    [InlineData(PeerLinkPreference.Shm, 3, 2)]
     public async Task Step_ThroughStagesOfAnyRanks_GivesTheFirstRanksSamples(PeerLinkPreference link, params int[] ranks)
     {
         await using var workers = await Workers.StartAsync(ranks.Sum(), options => options with { PeerLink = link });
@@ -49,6 +50,7 @@ public class TensorGroupTests(ModelFile file) : IClassFixture<ModelFile>
     [Theory]
     [InlineData(PeerLinkPreference.Tcp)]
     [InlineData(PeerLinkPreference.Grpc)]
+    [InlineData(PeerLinkPreference.Shm)]
     public async Task Rank_ThatDiesInAStep_FailsItOnAllOthersAtOnce(PeerLinkPreference link)
     {
         await using var workers = await Workers.StartAsync(3, options => options with { PeerLink = link });

@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
+using LlamaCluster.Worker.Sources;
 using Kind = LlamaCluster.Protos.RopeScalingMessage.Types.Kind;
 using Wire = LlamaCluster.Protos;
 
@@ -12,6 +13,8 @@ namespace LlamaCluster.Worker.Tests.Fakes;
 sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
 {
     public string Digest { get; init; } = weights.ComputeDigest();
+
+    public int LayerCount => weights.Config.LayerCount;
 
     /// <summary>The names in each Fetch request.</summary>
     public List<string[]> Requests { get; } = [];
@@ -86,6 +89,50 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
         }
     }
 
+    /// <summary>Who has a part; null: this coordinator alone. What a peer does not give comes from here.</summary>
+    public Func<TensorPart, Wire.WeightsPeer?> PeerOf { get; set; } = _ => null;
+
+    /// <summary>The names in each worker's first message of Share: what it has; null: all of the model.</summary>
+    public List<string[]?> Here { get; } = [];
+
+    /// <summary>Whether shares name what parts hash to.</summary>
+    public bool TellsHashes { get; set; } = true;
+
+    /// <summary>Called when a worker says that a part has come, or has not.</summary>
+    public Action<TensorPart, bool> OnShared { get; set; } = (_, _) => { };
+
+    public override async Task Share(
+        IAsyncStreamReader<Wire.ShareRequest> requests, IServerStreamWriter<Wire.ShareReply> replies, ServerCallContext context)
+    {
+        Assert.True(await requests.MoveNext(context.CancellationToken));
+        var first = requests.Current;
+        lock (Here) Here.Add(first.AllHere ? null : [.. first.Here.Select(rows => rows.Name)]);
+        TensorPart[] wanted = [.. first.Wanted.Select(PartOf)];
+        var next = 0;
+        var under = new HashSet<int>();   // of peers, which give a few at a time
+        for (var missing = wanted.Length; missing > 0;)
+        {
+            for (; next < wanted.Length && under.Count < GivingTurns.Streams; next++)
+            {
+                var peer = PeerOf(wanted[next]);
+                if (peer is not null) under.Add(next);
+                await replies.WriteAsync(SourceOf(next, wanted[next], peer), context.CancellationToken);
+            }
+            Assert.True(await requests.MoveNext(context.CancellationToken));
+            foreach (var index in requests.Current.Came) OnShared(wanted[index], true);
+            under.ExceptWith(requests.Current.Came.Concat(requests.Current.Failed.Select(failed => failed.Index)).Select(index => (int)index));
+            missing -= requests.Current.Came.Count;
+            foreach (var failed in requests.Current.Failed)
+            {
+                OnShared(wanted[failed.Index], false);
+                await replies.WriteAsync(SourceOf((int)failed.Index, wanted[failed.Index], null), context.CancellationToken);
+            }
+        }
+    }
+
+    Wire.ShareReply SourceOf(int index, TensorPart part, Wire.WeightsPeer? peer) =>
+        new() { Sources = { new Wire.PartSource { Index = (uint)index, Peer = peer, PartHash = TellsHashes ? HashOf(part) : "" } } };
+
     TensorPart PartOf(Wire.TensorRows asked) =>
         new(weights.Find(asked.Name)!, (long)asked.FirstRow, (long)asked.RowCount, (long)asked.FirstColumn, (long)asked.ColumnCount);
 
@@ -142,5 +189,10 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
         NormsHeads = config.NormsHeads,
         AttentionBiases = (uint)config.Biases,
         Window = (uint)(config.Window ?? 0),
+        Sizes =
+        {
+            (config.Sizes ?? Enumerable.Empty<LayerSizes>()).Select(
+                sizes => new Wire.LayerSizesMessage { HeadCount = (uint)sizes.HeadCount, KvHeadCount = (uint)sizes.KvHeadCount, FfnSize = (uint)sizes.FfnSize }),
+        },
     };
 }

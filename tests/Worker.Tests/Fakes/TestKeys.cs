@@ -43,7 +43,8 @@ static class TestKeys
             var ofView = context.Method.ServiceName == Wire.Activations.Descriptor.FullName || context.Method.ServiceName == Wire.Reduce.Descriptor.FullName;
             var ofMeter = context.Method.Name == "Echo";
             var ofFetcher = context.Method.ServiceName == Wire.KvTransfer.Descriptor.FullName;
-            var key = ofView ? View : ofMeter ? owner.Key!.For(PeerKey.LinkMeter) : ofFetcher ? owner.Key!.For(PeerKey.KvTransfer) : owner.Key!;
+            var ofWeights = context.Method.ServiceName == Wire.PeerWeights.Descriptor.FullName;
+            var key = ofWeights ? owner.Key!.For(PeerKey.Weights) : ofView ? View : ofMeter ? owner.Key!.For(PeerKey.LinkMeter) : ofFetcher ? owner.Key!.For(PeerKey.KvTransfer) : owner.Key!;
             return new(context.Method, context.Host, context.Options.WithHeaders(context.Options.Headers ?? key.ToHeaders()));
         }
     }

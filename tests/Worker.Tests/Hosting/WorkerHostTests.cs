@@ -1,3 +1,4 @@
+using LlamaCluster.Kernels;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Tests.Fakes;
 
@@ -29,6 +30,20 @@ public class WorkerHostTests
         await using var host = TestWorker.Create(new FakeModel(), options => options with { ModelPath = path }, log);
         Assert.Equal(1, await Deadline.Within(host.RunAsync(), "the worker to give up"));
         Assert.Contains(path, Assert.Single(log.Lines, line => line.Contains("cannot go on")));
+    }
+
+    [Fact]
+    public async Task RunAsync_SharedMemoryOfAKilledWorkerIsThere_RemovesIt()
+    {
+        if (!SharedMemory.IsSupported) return;
+        var left = $"/dev/shm/llamacluster-{Guid.NewGuid():n}";
+        File.WriteAllBytes(left, new byte[1 << 20]);
+        using var folder = new TempFolder();
+        var path = folder.File("broken.gguf");
+        File.WriteAllText(path, "GGUF, but not really");   // so it ends
+        await using var host = TestWorker.Create(new FakeModel(), options => options with { ModelPath = path });
+        Assert.Equal(1, await Deadline.Within(host.RunAsync(), "the worker to give up"));
+        Assert.False(File.Exists(left));
     }
 
     [Fact]

@@ -18,12 +18,14 @@ public class ShardIdentityTests
     [Theory]
     [InlineData("0-6/2")]
     [InlineData("0-5,5-6")]
+    [InlineData("0-6/2w")]
     public void Identity_OfOtherLayersOrAnotherSlice_IsAnother(string plan) => Assert.NotEqual(Of(Usual), Of(plan));
 
     [Fact]
     public void Identity_AfterAStageThatRanksShare_IsAnother()
     {
         Assert.NotEqual(Of("0-3,3-6", last: true), Of("0-3/2,3-6", last: true));
+        Assert.NotEqual(Of("0-3/2w,3-6", last: true), Of("0-3/2,3-6", last: true));
         Assert.Equal(Of("0-3/2,3-4,4-6", last: true), Of("0-3/2,3-4,4-6", last: true));
         Assert.NotEqual(Of("0-3/2,3-6", last: true), Of("0-2/2,2-6", last: true));
         Assert.NotEqual(Of("0-3/2,3-6", last: true), Of("0-3/2,3-6", last: true, change: request => request.SumType = Wire.ActivationType.Q8));
@@ -44,6 +46,16 @@ public class ShardIdentityTests
         Assert.NotEqual(Of(Usual), Of(Usual, digest: new string('a', 64)));
         Assert.NotEqual(Of(Usual), Of(Usual, change: request => request.KvType = Wire.KvType.Q80));
         Assert.Equal(Of(Usual), Of(Usual, change: request => request.MaxStepRows = 7));
+        Assert.NotEqual(Of(Usual), ShardIdentity.Of(OrderOf(Usual, false, null, null), hasExperts: true));   // whose arithmetic has changed once
+    }
+
+    /// <summary>Neither KV nor weights of ranks with whole experts are taken for those of ranks with columns.</summary>
+    [Fact]
+    public void Identity_OfRanksWithWholeExperts_IsAnother()
+    {
+        Assert.NotEqual(Of("0-6/2"), Of("0-6/2w"));
+        Assert.Equal(Of("0-6/2w"), Of("0-6/2w"));
+        Assert.NotEqual(NumbersOf("0-6/2"), NumbersOf("0-6/2w"));
     }
 
     [Fact]
@@ -69,19 +81,20 @@ public class ShardIdentityTests
     static ShardIdentity NumbersOf(string plan, bool last = false, Action<Wire.AssignRequest>? change = null, string? digest = null) =>
         ShardIdentity.OfNumbers(OrderOf(plan, last, change, digest));
 
-    /// <param name="plan">Stages: first layer, the one after the last, ranks.</param>
+    /// <param name="plan">Stages: first layer, the one after the last, ranks, and "w" where these have whole experts.</param>
     /// <param name="last">The order for the last worker; else for the first.</param>
     static LoadOrder OrderOf(string plan, bool last, Action<Wire.AssignRequest>? change, string? digest)
     {
         List<ShardAssignment> parts = [];
         foreach (var (stage, text) in plan.Split(',').Index())
         {
-            var numbers = text.Split('-', '/').Select(int.Parse).ToArray();
+            var numbers = text.TrimEnd('w').Split('-', '/').Select(int.Parse).ToArray();
             var ranks = numbers.Length > 2 ? numbers[2] : 1;
+            var shares = RankShares.Equal(ranks).WithExperts(whole: text.EndsWith('w'));
             for (var rank = 0; rank < ranks; rank++)
                 parts.Add(new ShardAssignment(
                     new WorkerId($"w{parts.Count}"), new Uri($"http://127.0.0.1:{7000 + parts.Count}"), stage,
-                    new Shard(new LayerRange(numbers[0], numbers[1] - numbers[0]), new TensorSlice(rank, ranks))));
+                    new Shard(new LayerRange(numbers[0], numbers[1] - numbers[0]), new TensorSlice(rank, shares))));
         }
         var request = TestPipeline.Assignment(ClusterPlan.Create(1, "test", digest ?? new string('e', 64), 6, parts), last ? parts.Count - 1 : 0, "/model");
         change?.Invoke(request);

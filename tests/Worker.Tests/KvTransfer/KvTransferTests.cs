@@ -146,7 +146,7 @@ public sealed class KvTransferTests : IAsyncLifetime
         public override async Task Fetch(Wire.FetchKvRequest request, IServerStreamWriter<Wire.KvChunk> responses, ServerCallContext context)
         {
             await responses.WriteAsync(new Wire.KvChunk { Views = { new Wire.RanView { ViewVersion = 7, LastStep = 3 } } });
-            var bytes = new byte[request.LayerCount * request.LayerBytes];
+            var bytes = new byte[request.BlockBytes];
             await responses.WriteAsync(ChunkOf(0, bytes));
             if (how == "another hash") await responses.WriteAsync(ChunkOf(1, bytes, damage: 1));
             else if (how == "not asked for") await responses.WriteAsync(ChunkOf(9, bytes));

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Net.Client;
 using LlamaCluster.Cluster.Rpc;
+using LlamaCluster.Kernels;
 using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using LlamaCluster.Worker.Peers;
@@ -14,8 +15,11 @@ namespace LlamaCluster.Worker.Tests.Peers;
 /// <summary>Both ends of a link on loopback.</summary>
 sealed class LinkPair : IAsyncDisposable
 {
-    /// <summary>Kinds that a test is run for: TCP, the same encrypted, a gRPC stream.</summary>
-    public static readonly TheoryData<string> Kinds = ["tcp", "tls", "grpc"];
+    /// <summary>Kinds that a test is run for: TCP, the same encrypted, a gRPC stream, and shared memory where the system has it.</summary>
+    public static readonly TheoryData<string> Kinds = SharedMemory.IsSupported ? ["tcp", "tls", "grpc", "shm"] : ["tcp", "tls", "grpc"];
+
+    /// <summary>Those that are no gRPC stream.</summary>
+    public static readonly TheoryData<string> DirectKinds = SharedMemory.IsSupported ? ["tcp", "tls", "shm"] : ["tcp", "tls"];
 
     readonly List<IDisposable> _disposables = [];
     LoopbackService? _server;
@@ -30,6 +34,7 @@ sealed class LinkPair : IAsyncDisposable
     {
         "tcp" => ConnectTcpAsync(null, timeout ?? WaitExtensions.Deadline),
         "tls" => ConnectTlsAsync(timeout ?? WaitExtensions.Deadline),
+        "shm" => Task.FromResult(ConnectShared(timeout ?? WaitExtensions.Deadline)),
         _ => ConnectGrpcAsync(timeout ?? WaitExtensions.Deadline),
     };
 
@@ -69,6 +74,12 @@ sealed class LinkPair : IAsyncDisposable
         var accepted = await listener.Accepted.Soon();
         Assert.NotNull(accepted);
         return new LinkPair(new TcpPeerLink(dialled.Connection, dialled.Stream, "rank 0"), new TcpPeerLink(accepted.Connection, accepted.Stream, "rank 1"));
+    }
+
+    static LinkPair ConnectShared(TimeSpan timeout)
+    {
+        var second = SharedMemoryLink.Create("rank 1", timeout, out var name, out var token);
+        return new LinkPair(SharedMemoryLink.Open(name, token, "rank 0", timeout), second);
     }
 
     static async Task<LinkPair> ConnectGrpcAsync(TimeSpan timeout)

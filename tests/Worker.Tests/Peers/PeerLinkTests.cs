@@ -101,8 +101,8 @@ public class PeerLinkTests
     [Theory]
     [InlineData(0, false)]
     [InlineData(1, true)]
-    [InlineData(TcpFrame.HeaderBytes, true)]
-    [InlineData(TcpFrame.HeaderBytes + 99, true)]
+    [InlineData(LinkFrame.HeaderBytes, true)]
+    [InlineData(LinkFrame.HeaderBytes + 99, true)]
     public async Task Receive_OfAPeerThatDiesWithinAMessage_SaysSo(int bytes, bool within)
     {
         var (link, raw) = await LinkPair.ConnectRawAsync();
@@ -121,7 +121,7 @@ public class PeerLinkTests
         var (link, raw) = await LinkPair.ConnectRawAsync();
         await using var owned = link;
         using var peer = raw;
-        await raw.SendAsync(Frame(length).AsMemory(0, TcpFrame.HeaderBytes));
+        await raw.SendAsync(Frame(length).AsMemory(0, LinkFrame.HeaderBytes));
         Assert.Equal($"rank 1: it sent a message of {(uint)length} bytes, more than 65536", (await Failure(link).Soon()).Message);
         Assert.Equal(0, await raw.ReceiveAsync(new byte[1], SocketFlags.None).Soon());
     }
@@ -158,8 +158,21 @@ public class PeerLinkTests
     }
 
     [Theory]
-    [InlineData("tcp")]
-    [InlineData("tls")]
+    [MemberData(nameof(Kinds))]
+    public async Task HasMessage_OnceOneIsThere_SaysSo(string kind)
+    {
+        await using var pair = await LinkPair.ConnectAsync(kind);
+        Assert.False(pair.First.HasMessage);
+        pair.Second.Send(Header, Content(9));
+        await OnThread(() => SpinWait.SpinUntil(() => pair.First.HasMessage)).Soon();
+        Assert.Equal(9, pair.First.Receive(out _, new byte[9]));
+        Assert.False(pair.First.HasMessage);
+        await pair.Second.DisposeAsync();
+        await OnThread(() => SpinWait.SpinUntil(() => pair.First.HasMessage)).Soon();
+    }
+
+    [Theory]
+    [MemberData(nameof(LinkPair.DirectKinds), MemberType = typeof(LinkPair))]
     public async Task Messages_OnADirectConnection_AllocateNothing(string kind)
     {
         await using var pair = await LinkPair.ConnectAsync(kind);
@@ -167,9 +180,13 @@ public class PeerLinkTests
         {
             var payload = new byte[32 << 10];
             for (var i = 0; i < 100; i++) Trip(payload);
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            for (var i = 0; i < 1000; i++) Trip(payload);
-            return GC.GetAllocatedBytesForCurrentThread() - before;
+            // A collection that another test's thread begins counts the rest of this thread's allocation block. So the least of a few counts.
+            return Enumerable.Range(0, 5).Min(_ =>
+            {
+                var before = GC.GetAllocatedBytesForCurrentThread();
+                for (var i = 0; i < 200; i++) Trip(payload);
+                return GC.GetAllocatedBytesForCurrentThread() - before;
+            });
         }).Soon();
         Assert.Equal(0, allocated);
 
@@ -185,9 +202,9 @@ public class PeerLinkTests
     static byte[] Frame(int length)
     {
         var payload = Content(Math.Clamp(length, 0, 100));
-        var frame = new byte[TcpFrame.HeaderBytes + payload.Length];
-        TcpFrame.Write(frame, Header, length);
-        payload.CopyTo(frame, TcpFrame.HeaderBytes);
+        var frame = new byte[LinkFrame.HeaderBytes + payload.Length];
+        LinkFrame.Write(frame, Header, length);
+        payload.CopyTo(frame, LinkFrame.HeaderBytes);
         Assert.Equal(length, BinaryPrimitives.ReadInt32LittleEndian(frame));
         return frame;
     }

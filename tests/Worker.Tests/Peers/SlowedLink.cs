@@ -10,6 +10,8 @@ sealed class SlowedLink(IPeerLink link, Action wait) : IPeerLink
 
     public string Peer => link.Peer;
 
+    public bool HasMessage => link.HasMessage;
+
     public void Send(in LinkHeader header, ReadOnlySpan<byte> payload)
     {
         wait();

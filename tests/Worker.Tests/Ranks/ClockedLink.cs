@@ -12,6 +12,8 @@ sealed class ClockedLink(IPeerLink link, RankClock clock, ConcurrentQueue<int> a
 
     public string Peer => link.Peer;
 
+    public bool HasMessage => link.HasMessage;
+
     public void Send(in LinkHeader header, ReadOnlySpan<byte> payload)
     {
         leaving.Enqueue(clock.Now + 1);

@@ -19,6 +19,8 @@ public class RankExchangeTests
     [InlineData(5, "tcp", ActivationType.F32)]
     [InlineData(5, "tcp", ActivationType.Bf16)]
     [InlineData(5, "tcp", ActivationType.Q8)]
+    [InlineData(2, "shm", ActivationType.F32)]
+    [InlineData(3, "shm", ActivationType.Q8)]
     public async Task Sum_OnAllRanks_IsTheSumInRankOrderInTheSameBits(int ranks, string kind, ActivationType type)
     {
         int[] lengths = [2048, 16384, 300, 64 * 257, 128 * 2048, 1, 31, 33];
@@ -43,6 +45,7 @@ public class RankExchangeTests
     [InlineData(2, "grpc", 200_000)]
     [InlineData(3, "tcp", 2048)]
     [InlineData(3, "tcp", 200_000)]
+    [InlineData(2, "shm", 200_000)]
     public async Task Sums_BegunAheadOfOthers_AreTheSame(int ranks, string kind, int length)
     {
         const int rounds = 3;
@@ -85,6 +88,7 @@ public class RankExchangeTests
     [InlineData(2, "tcp")]
     [InlineData(3, "grpc")]
     [InlineData(5, "tcp")]
+    [InlineData(2, "shm")]
     public async Task AllGather_OfAnyLengths_GivesEveryRankAllMessages(int ranks, string kind)
     {
         await using var group = await ConnectAsync(ranks, kind, ActivationType.F32);

@@ -1,5 +1,8 @@
 using Google.Protobuf;
+using Grpc.Core;
 using LlamaCluster.Cluster.Activations;
+using LlamaCluster.Testing;
+using LlamaCluster.Worker.Peers;
 using LlamaCluster.Worker.Tests.Fakes;
 using Wire = LlamaCluster.Protos;
 
@@ -76,6 +79,59 @@ public class ActivationsServiceTests(ModelFile file) : IClassFixture<ModelFile>,
         var result = await _pipeline.ExecuteAsync(_pipeline.Step(2, 1, 6));
         Assert.Equal(50 + file.Layers / 2, result.Sequences[0].Tokens[0].Id);
         Assert.Equal(7 + file.Layers, (await _pipeline.ExecuteAsync(_pipeline.Step(3, 2, 7))).Sequences[0].Tokens[0].Id);
+    }
+
+    public static TheoryData<StatusCode, string, Wire.ActivationLinkRequest, Wire.PeerLinkType> Strangers => new()
+    {
+        { StatusCode.FailedPrecondition, "view 2 is not this worker's, which is 3", new() { ViewVersion = 2 }, default },
+        { StatusCode.FailedPrecondition, "from_stage is 1, not 0", new() { ViewVersion = 3, FromStage = 1 }, default },
+        { StatusCode.Aborted, "chose a direct connection that it has not opened", new() { ViewVersion = 3 }, Wire.PeerLinkType.Tcp },
+        { StatusCode.Aborted, "chose a direct connection that it has not opened", new() { ViewVersion = 3 }, Wire.PeerLinkType.Shm },
+    };
+
+    [Theory]
+    [MemberData(nameof(Strangers))]
+    public async Task Link_WithWhoDisagrees_IsRefusedAndTheViewGoesOn(StatusCode code, string why, Wire.ActivationLinkRequest hello, Wire.PeerLinkType chosen)
+    {
+        using (var call = Receiver.Activations.Link(deadline: Deadline.Call))
+        {
+            await call.RequestStream.WriteAsync(hello);
+            await SayAsync(call, chosen);
+            AssertRefused(code, why, await FailureAsync(call));
+        }
+
+        Assert.NotNull(await _pipeline.ExecuteAsync(_pipeline.Step(1, 0, 5)));
+    }
+
+    [Fact]
+    public async Task Link_OfASecondSender_IsRefused()
+    {
+        using var call = Receiver.Activations.Link(deadline: Deadline.Call);
+        await call.RequestStream.WriteAsync(new Wire.ActivationLinkRequest { ViewVersion = 3 });
+        Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None));
+        var offer = call.ResponseStream.Current.Direct;
+        using var dialled = await DirectConnection.DialAsync(
+            "127.0.0.1", (int)offer.Port, offer.Token.Memory, null, WaitExtensions.Deadline, CancellationToken.None).Soon();
+        await SayAsync(call, Wire.PeerLinkType.Tcp);
+
+        AssertRefused(StatusCode.FailedPrecondition, "view 3 has a direct connection from stage 0", await FailureAsync(call));
+        Assert.NotNull(await _pipeline.ExecuteAsync(_pipeline.Step(1, 0, 5)));
+    }
+
+    /// <summary>What the sender says that it has opened. The call may be over.</summary>
+    static Task SayAsync(AsyncDuplexStreamingCall<Wire.ActivationLinkRequest, Wire.ActivationLinkReply> call, Wire.PeerLinkType chosen) =>
+        Task.WhenAny(call.RequestStream.WriteAsync(new Wire.ActivationLinkRequest { ViewVersion = 3, Link = chosen }));
+
+    static async Task<RpcException> FailureAsync(AsyncDuplexStreamingCall<Wire.ActivationLinkRequest, Wire.ActivationLinkReply> call) =>
+        await Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            while (await call.ResponseStream.MoveNext(CancellationToken.None).Soon()) Assert.NotNull(call.ResponseStream.Current.Direct);
+        });
+
+    static void AssertRefused(StatusCode code, string why, RpcException failure)
+    {
+        Assert.Contains(why, failure.Status.Detail);
+        Assert.Equal(code, failure.StatusCode);
     }
 
     Wire.ActivationFrame Frame(ulong stepId, int rows, float value)

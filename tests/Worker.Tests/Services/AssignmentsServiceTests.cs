@@ -2,6 +2,7 @@ using Grpc.Core;
 using Grpc.Health.V1;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Worker.Activations;
+using LlamaCluster.Worker.Peers;
 using LlamaCluster.Worker.Tests.Fakes;
 using static Grpc.Health.V1.HealthCheckResponse.Types;
 using Phase = LlamaCluster.Protos.LoadProgress.Types.Phase;
@@ -160,7 +161,7 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
     {
         await using var worker = await TestWorker.StartAsync();
         var (one, three) = (await ResidentAsync(view: 1, 1, 1), await ResidentAsync(view: 2, 1, 3));
-        Assert.Equal((ulong)(2 * ActivationSender.Buffers * 64 * file.Model.Config.HiddenSize * sizeof(float)), three - one);
+        Assert.Equal((ulong)(2 * (ActivationSender.Buffers * 64 * file.Model.Config.HiddenSize * sizeof(float) + IPeerLink.BufferBytes)), three - one);
 
         async Task<ulong> ResidentAsync(ulong view, params int[] ranks)
         {

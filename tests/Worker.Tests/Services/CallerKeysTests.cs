@@ -41,6 +41,7 @@ public class CallerKeysTests(ModelFile file) : IClassFixture<ModelFile>
             await RefusedAsync(new Wire.Reduce.ReduceClient(worker.Channel).Exchange(headers).ResponseStream);
         }
         await RefusedAsync(new Wire.KvTransfer.KvTransferClient(worker.Channel).Fetch(new Wire.FetchKvRequest { ViewVersion = 9 }, headers).ResponseStream);
+        await RefusedAsync(new Wire.PeerWeights.PeerWeightsClient(worker.Channel).Give(new Wire.GiveRequest(), headers).ResponseStream);
         if (which != "link meter's") await RefusedAsync(new Wire.Links.LinksClient(worker.Channel).Echo(headers).ResponseStream);
         var measure = new Wire.Links.LinksClient(worker.Channel).MeasureAsync(new Wire.MeasureLinkRequest(), headers);
         Assert.Equal(StatusCode.Unauthenticated, (await Assert.ThrowsAsync<RpcException>(() => measure.ResponseAsync.Soon())).StatusCode);

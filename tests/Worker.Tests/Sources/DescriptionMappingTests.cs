@@ -31,6 +31,7 @@ public class DescriptionMappingTests
         ["yarn"] = With(c => c with { RopeScaling = new RopeScaling.Yarn(4, 64, 16, 2, 0.9f) }),
         ["biases"] = With(c => c with { Biases = AttentionBiases.Inputs | AttentionBiases.Output }),
         ["query scale"] = With(c => c with { QueryScale = new QueryScale(0.2f, 16, 0) }),
+        ["sizes of layers"] = With(c => c with { Sizes = new SizesOfLayers([new(4, 2, 96), new(4, 0, 32), new(0, 0, 0)]) }),
         ["window"] = With(c => c with { Window = 20 }),
         ["biases of inputs"] = With(c => c with { Biases = AttentionBiases.Inputs }),
     };
@@ -101,6 +102,8 @@ public class DescriptionMappingTests
         { "head count", d => d.Config.KvHeadCount = 3 },
         { "RMS epsilon", d => d.Config.RmsEpsilon = float.NaN },
         { "RoPE base", d => d.Config.RopeTheta = -1 },
+        { "there are sizes of 1 layers, and 3 layers", d => d.Config.Sizes.Add(new Wire.LayerSizesMessage()) },
+        { "config.sizes.head_count", d => d.Config.Sizes.Add(new Wire.LayerSizesMessage { HeadCount = uint.MaxValue }) },
         { "rope_scaling.kind 0", d => d.Config.RopeScaling = new Wire.RopeScalingMessage() },
         { "RoPE scaling factor", d => d.Config.RopeScaling = new Wire.RopeScalingMessage { Kind = Kind.Linear } },
         { "original_context_length", d => d.Config.RopeScaling = new Wire.RopeScalingMessage { Kind = Kind.Llama3, Factor = 8 } },

@@ -48,7 +48,7 @@ sealed class CompletionResponder(
         }
         if (complete is not null && (await complete(request)).Failed(out var incomplete, out request)) return metrics.Count(incomplete);
         request = request with { Adapter = adapter };
-        using var span = RequestSpan.Start(operation, Named(request), request, http.TraceIdentifier);
+        using var span = RequestSpan.Start(operation, model.Named(adapter), request, http.TraceIdentifier);
         if ((await MakeGrammarAsync(http, request)).Failed(out var badGrammar, out var grammar)) return NotBegun(span, badGrammar);
         if ((await turns.BeginAsync(http, request, promptField, limit)).Failed(out var badPrompt, out var begun)) return NotBegun(span, badPrompt);
         await using var turn = begun;
@@ -60,25 +60,22 @@ sealed class CompletionResponder(
     async Task<ApiError?> AnswerAsync(
         HttpContext http, Turn turn, ContextLimit limit, AnswerGrammar grammar, Filtered? filtered, Func<AnswerFacts, IAnswerForm> makeForm, Activity? span)
     {
-        var (settings, prompts) = (turn.Request.Settings, turn.Prompts);
+        var (settings, prompts, named) = (turn.Request.Settings, turn.Prompts, model.Named(turn.Request.Adapter));
         var least = limit.Tokens - prompts.Max(prompt => prompt.Ids.Count);
         if (settings.MaxTokens > least) RequestReader.AddAdjusted(http.Response, settings.MaxTokensField, $"{least}");
         var choices = new ChoicePlan(turn.Request, RequestOrigin.Of(http, settings), limit.Tokens, formats, grammar.Source) { Record = turn.Record, KvAt = turn.KvAt }.Make(prompts);
         RequestReader.Release(http);
         if (filtered?.Verdict is { } unfit) TellVerdict(http, unfit);
-        var run = new GenerationRun(engine, model.Tokenizer, choices, time) { Closing = turn.Closing, Gate = filtered?.Gate, Verdict = filtered?.Verdict };
+        var run = new GenerationRun(engine, named.Tokenizer, choices, time) { Closing = turn.Closing, Gate = filtered?.Gate, Verdict = filtered?.Verdict };
         var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
-        var form = makeForm(new AnswerFacts($"{Guid.NewGuid():N}", time.GetUtcNow(), Named(turn.Request), settings, promptTokens, choices.Count, run, turn.HistoryWithAnswer));
+        var form = makeForm(new AnswerFacts($"{Guid.NewGuid():N}", time.GetUtcNow(), named, settings, promptTokens, choices.Count, run, turn.HistoryWithAnswer));
         var unsent = await SendAsync(http, run, form, settings.Stream, choices.Count, promptTokens);
         if (run.Error is not null || run.EndReasons.Contains(EndReason.ContentFilter)) turn.Discard();
-        RequestSpan.End(span, form.Id, Named(turn.Request), run, promptTokens);
+        RequestSpan.End(span, form.Id, named, run, promptTokens);
         if (run is { Refused: true, Error: { } error }) metrics.Count(error);
         foreach (var reason in run.EndReasons) metrics.ChoicesFinished(OutcomeOf(reason));
         return unsent;
     }
-
-    /// <summary>The model under the name that was asked for.</summary>
-    ServedModel Named(CompletionRequest request) => request.Adapter is { } adapter ? model.With(adapter) : model;
 
     static string OutcomeOf(EndReason reason) => reason switch
     {
@@ -91,7 +88,8 @@ sealed class CompletionResponder(
     async Task<ApiOutcome<AnswerGrammar>> MakeGrammarAsync(HttpContext http, CompletionRequest request)
     {
         if (request is { Tools: not { Choice: ToolChoice.Required }, Settings.Grammar: null }) return AnswerGrammar.None;
-        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormat, model.Tokenizer.StopIds, grammars), http.RequestAborted);
+        var named = model.Named(request.Adapter);
+        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormatOf(named), named.Tokenizer.StopIds, grammars), http.RequestAborted);
         if (made.Failed(out var error, out var grammar)) return error;
         if (reader.Ignore(http.Response, grammar.Field, grammar.UnknownKeywords) is { } unknown) return unknown;
         foreach (var function in grammar.Loosened) RequestReader.AddAdjusted(http.Response, $"tools.{function}.parameters", "object");

@@ -18,8 +18,8 @@ sealed class CountTokensEndpoint(ServedModel model, RequestReader reader, Prompt
 {
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
-        if ((await reader.ReadAsync(http, fields => MessagesRules.ReadPrompt(fields, model))).Failed(out var badRequest, out var prompt)) return badRequest;
-        if ((await encoder.TokenizeAsync(prompt, addSpecialTokens: false, http.RequestAborted)).Failed(out var badPrompt, out var ids)) return badPrompt;
+        if ((await reader.ReadAsync(http, Read)).Failed(out var badRequest, out var request)) return badRequest;
+        if ((await encoder.TokenizeAsync(request.Model, request.Prompt, addSpecialTokens: false, http.RequestAborted)).Failed(out var badPrompt, out var ids)) return badPrompt;
         await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json =>
         {
             json.WriteStartObject();
@@ -28,4 +28,12 @@ sealed class CountTokensEndpoint(ServedModel model, RequestReader reader, Prompt
         });
         return null;
     }
+
+    Request Read(FieldReader fields)
+    {
+        var prompt = MessagesRules.ReadPrompt(fields, model);
+        return new Request(model.Named(fields.Adapter), prompt);
+    }
+
+    sealed record Request(ServedModel Model, RawPrompt Prompt);
 }

@@ -32,7 +32,7 @@ static class MessagesRules
     public static CompletionRequest Read(FieldReader fields, ServedModel model)
     {
         var prompt = ReadPrompt(fields, model);
-        var stopIds = model.Tokenizer.StopIds;
+        var stopIds = model.Named(fields.Adapter).Tokenizer.StopIds;
         var metadata = fields.Fields("metadata");
         var user = metadata?.Text("user_id");
         metadata?.ReportUnread();
@@ -56,7 +56,7 @@ static class MessagesRules
     /// <summary>The conversation and its tools alone: what is counted.</summary>
     public static RawPrompt.Chat ReadPrompt(FieldReader fields, ServedModel model)
     {
-        fields.Model(model);
+        model = fields.Model(model);
         foreach (var (name, changesNothing, reason) in Hints) fields.Hint(name, changesNothing, reason);
         foreach (var (name, changesNothing, reason) in Others) fields.Neutral(name, changesNothing, reason);
         var messages = new JsonArray();

@@ -97,7 +97,7 @@ sealed class ChoicePlan(CompletionRequest request, RequestOrigin origin, int con
             Priority = origin.Priority,
             Client = origin.Client,
             CacheSalt = origin.Salt + _settings.CacheSalt,
-            Adapter = request.Adapter is { } adapter ? new SequenceAdapter(adapter.Digest) : null,
+            Adapter = request.Adapter is { } adapter ? SequenceAdapter.Of(adapter) : null,
             SessionKey = request.Session.Id,
             MaxTokensIsDefault = _settings.MaxTokens is null,
             RequestId = origin.RequestId,

@@ -47,7 +47,7 @@ sealed class Embedder(IGenerationEngine engine, ServedModel model, PromptEncoder
     static SequenceRequest ToSequence(EncodedPrompt text, CompletionRequest request, RequestOrigin origin) =>
         new(text.Ids, request.Settings.Sampling, MaxTokens: 0, request.Settings.StopIds)
         {
-            Adapter = request.Adapter is { } adapter ? new SequenceAdapter(adapter.Digest) : null,
+            Adapter = request.Adapter is { } adapter ? SequenceAdapter.Of(adapter) : null,
             Priority = origin.Priority,
             Client = origin.Client,
             CacheSalt = origin.Salt,

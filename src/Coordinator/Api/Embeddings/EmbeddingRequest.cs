@@ -58,7 +58,7 @@ sealed class EmbeddingRules(ServedModel model, ApiOptions options)
     public IReadOnlyList<RawPrompt> ReadTexts(FieldReader fields)
     {
         var most = Math.Min(EmbeddingRequest.MostTexts, EmbeddingRequest.MostNumbers / Math.Max(1, model.HiddenSize));
-        return RawPrompts.Read(fields, "input", most, model.Tokenizer.VocabularySize);
+        return RawPrompts.Read(fields, "input", most, model.Named(fields.Adapter).Tokenizer.VocabularySize);
     }
 
     /// <summary>Texts and what is common to all APIs.</summary>

@@ -66,7 +66,8 @@ sealed class ApiDocument(EndpointDataSource endpoints, ApiKeys keys) : IOpenApiD
         ("/v1/cluster", "LlamaCluster", "What the cluster is like now, once or as a stream", "", [Json, Events]),
         ("/v1/cluster/events", "LlamaCluster", "What the cluster is like, each second and at each change", "", [Events]),
         ("/v1/cluster/plan", "LlamaCluster", "What the planner says of another cluster",
-            "workers:integer memory_bytes:integer quantization:string link_bytes_per_second:integer link_round_trip_microseconds:integer tensor_parallel:integer streams:integer objective:string",
+            "workers:integer memory_bytes:integer quantization:string link_bytes_per_second:integer link_round_trip_microseconds:integer"
+            + " tensor_parallel:integer expert_parallel:string streams:integer objective:string",
             [Json]),
         ("/tokenize", "vLLM", "The ids of a text or a chat", "prompt:string messages:array add_special_tokens:boolean model:string", [Json]),
         ("/detokenize", "vLLM", "The text of ids", "tokens:array! model:string", [Json]),

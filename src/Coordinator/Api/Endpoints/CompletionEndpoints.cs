@@ -8,17 +8,13 @@ namespace LlamaCluster.Coordinator.Api.Endpoints;
 /// <summary>POST /v1/chat/completions</summary>
 sealed class ChatCompletionsEndpoint(ServedModel model, CompletionResponder responder) : IEndpoint
 {
-    readonly ChatForm _form = new(model.Tokenizer);
-
     public Task<ApiError?> AnswerAsync(HttpContext http)
-        => responder.AnswerAsync(http, fields => ChatRequestRules.Read(fields, model), "messages", "chat", facts => new CompletionAnswer(facts, _form));
+        => responder.AnswerAsync(http, fields => ChatRequestRules.Read(fields, model), "messages", "chat", facts => new CompletionAnswer(facts, new ChatForm(facts.Model.Tokenizer)));
 }
 
 /// <summary>POST /v1/completions</summary>
 sealed class CompletionsEndpoint(ServedModel model, CompletionResponder responder) : IEndpoint
 {
-    readonly CompletionForm _form = new(model.Tokenizer);
-
     public Task<ApiError?> AnswerAsync(HttpContext http)
-        => responder.AnswerAsync(http, fields => CompletionRequestRules.Read(fields, model), "prompt", "text_completion", facts => new CompletionAnswer(facts, _form));
+        => responder.AnswerAsync(http, fields => CompletionRequestRules.Read(fields, model), "prompt", "text_completion", facts => new CompletionAnswer(facts, new CompletionForm(facts.Model.Tokenizer)));
 }

@@ -74,9 +74,9 @@ sealed class SessionsEndpoint(SessionDirectory directory, SessionsOptions option
 
     SessionState ReadNew(FieldReader fields, string client)
     {
-        fields.Model(model);
+        var named = fields.Model(model);
         var ttl = fields.Integer("ttl", 1, (long)TimeSpan.FromDays(3660).TotalSeconds);
-        var messages = MessageRules.ReadAny(fields, model);
+        var messages = MessageRules.ReadAny(fields, named);
         return new SessionState
         {
             Client = client,

@@ -31,7 +31,7 @@ sealed class ModelsEndpoint(IGenerationEngine engine, ServedModel model) : IEndp
     }
 
     /// <summary>The model, and what adapters make of it.</summary>
-    IEnumerable<ServedModel> All() => model.Adapters.All.Select(model.With).Prepend(model);
+    IEnumerable<ServedModel> All() => model.Adapters.All.Select(model.Named).Prepend(model);
 
     void WriteList(Utf8JsonWriter json)
     {

@@ -27,7 +27,9 @@ sealed partial class ContentFilter(ApiOptions options, ServedModel model, Coordi
     public async Task<ApiOutcome<Filtered>> BeginAsync(HttpContext http, CompletionRequest request, IReadOnlyList<EncodedPrompt> prompts)
     {
         // A stored session's prompt is its whole history, of which this request has the messages that are new.
-        List<SpokenTurn>[] spoken = [.. prompts.Select((prompt, index) => SpokenTurns.Of(request.Prompts[index], prompt, Detokenize))];
+        var tokenizer = model.Named(request.Adapter).Tokenizer;
+        List<SpokenTurn>[] spoken =
+            [.. prompts.Select((prompt, index) => SpokenTurns.Of(request.Prompts[index], prompt, ids => tokenizer.DecodeText([.. ids], includeControl: false)))];
         if (_options.Guard is not null)
             foreach (var turns in spoken)
             {
@@ -77,8 +79,6 @@ sealed partial class ContentFilter(ApiOptions options, ServedModel model, Coordi
         LogProblem(logger, problem, _options.FailsOpen ? "what it was asked about is let through" : "the request ends with an error");
         return _options.FailsOpen ? FilterAnswer.Fit : answer;
     }
-
-    string Detokenize(IReadOnlyList<int> ids) => model.Tokenizer.DecodeText([.. ids], includeControl: false);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Problem}; {Consequence}")]
     static partial void LogProblem(ILogger logger, string problem, string consequence);

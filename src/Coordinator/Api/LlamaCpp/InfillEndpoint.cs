@@ -24,7 +24,7 @@ static class InfillRequestRules
     public static CompletionRequest Read(FieldReader fields, ServedModel model)
     {
         const string prefix = "input_prefix", suffix = "input_suffix";
-        fields.Model(model);
+        model = fields.Model(model);
         foreach (var name in (ReadOnlySpan<string>)[prefix, suffix])
             if (fields.Find(name) is null) fields.Refuse(name, $"'{name}' is required.");
         InfillRules.CanInfill(fields, prefix, model);

@@ -18,7 +18,7 @@ static class OllamaRules
 
     public static CompletionRequest ReadChat(FieldReader fields, ServedModel model)
     {
-        ReadShared(fields, model);
+        model = ReadShared(fields, model);
         var think = ReadThink(fields, model);
         fields.Neutral("tool_choice", Neutral.Text("auto"), "is not supported in Ollama's API: use /v1/chat/completions");
         var prompt = new RawPrompt.Chat(ReadMessages(fields, model), AddGenerationPrompt: true)
@@ -31,7 +31,7 @@ static class OllamaRules
 
     public static CompletionRequest ReadGenerate(FieldReader fields, ServedModel model)
     {
-        ReadShared(fields, model);
+        model = ReadShared(fields, model);
         fields.Neutral("images", Neutral.EmptyList, "is not supported: this is a text model");
         if (ReadTemplate(fields) is { } template) return ReadTemplated(fields, model, template);
         var think = ReadThink(fields, model);
@@ -115,7 +115,7 @@ static class OllamaRules
 
     public static bool IsServed(string asked, ServedModel model) => asked == model.Name || asked == model.Name + DefaultTag;
 
-    static void ReadShared(FieldReader fields, ServedModel model)
+    static ServedModel ReadShared(FieldReader fields, ServedModel model)
     {
         ReadModel(fields, "model", model);
         fields.Bookkeeping("keep_alive");   // the model stays loaded as long as the cluster runs
@@ -123,6 +123,7 @@ static class OllamaRules
         fields.Hint("shift", Neutral.Boolean, "must be true or false: an answer ends where the context does");
         fields.Hint("logprobs", Neutral.False, "is not supported in Ollama's API: use /v1/chat/completions");
         fields.Hint("top_logprobs", Neutral.Zero, "is not supported in Ollama's API: use /v1/chat/completions");
+        return model.Named(fields.Adapter);
     }
 
     static JsonArray Conversation(string system, string words)

@@ -45,24 +45,24 @@ sealed class ResponsesRules(ServedModel model)
 
     public ResponsesRequest Read(FieldReader fields)
     {
-        fields.Model(model);
+        var named = fields.Model(model);
         foreach (var name in Bookkeeping) fields.Bookkeeping(name);
         foreach (var (name, changesNothing, reason) in Hints) fields.Hint(name, changesNothing, reason);
         foreach (var (name, changesNothing, reason) in Others) fields.Neutral(name, changesNothing, reason);
         var previous = fields.Text("previous_response_id");
         var ids = new ResponseIds();
-        var input = new InputItems(model, ids).Read(fields);
+        var input = new InputItems(named, ids).Read(fields);
         var instructions = fields.Find("instructions") is { ValueKind: JsonValueKind.Array } ? null : fields.Text("instructions");
         if (fields.Find("instructions") is { ValueKind: JsonValueKind.Array }) fields.Refuse("instructions", "'instructions' must be a string.");
         var tools = ToolRules.ReadFlat(fields);
         var keep = fields.Flag("store", otherwise: true);
-        var settings = ReadSettings(fields);
+        var settings = ReadSettings(fields, named);
         var prompt = new RawPrompt.Chat([], AddGenerationPrompt: true) { Tools = tools };
         var completion = new CompletionRequest([prompt], AddSpecialTokens: false, Echo: false, settings) { Tools = tools, MayReason = true };
         return new ResponsesRequest(completion, ids, input, instructions, previous, keep, ReadRepeated(fields, settings, instructions, previous, keep));
     }
 
-    GenerationSettings ReadSettings(FieldReader fields)
+    static GenerationSettings ReadSettings(FieldReader fields, ServedModel named)
     {
         var stream = fields.Flag("stream");
         if (fields.Fields("stream_options") is { } options)
@@ -80,7 +80,7 @@ sealed class ResponsesRules(ServedModel model)
             },
             MaxTokens = fields.Count("max_output_tokens", 1, int.MaxValue),
             MaxTokensField = "max_output_tokens",
-            StopIds = model.Tokenizer.StopIds,
+            StopIds = named.Tokenizer.StopIds,
             User = fields.Text("user"),
             Stream = stream,
             Grammar = grammar,

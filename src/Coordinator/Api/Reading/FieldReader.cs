@@ -138,9 +138,11 @@ sealed class FieldReader
     public ServedAdapter? Adapter { get; private set; }
 
     /// <summary>The field "model": the one model that is served, one of its adapters, or absent.</summary>
-    public void Model(ServedModel model)
+    /// <returns>The model under that name.</returns>
+    public ServedModel Model(ServedModel model)
     {
         if (Text("model") is { } asked && asked != model.Name) NameAdapter(asked, model);
+        return model.Named(Adapter);
     }
 
     /// <summary>The request asks for an adapter, or for what there is not.</summary>

@@ -13,7 +13,7 @@ static class ChatRequestRules
     public static CompletionRequest Read(FieldReader fields, ServedModel model)
     {
         fields.Model(model);
-        OtherFields.ReadShared(fields, model);
+        model = OtherFields.ReadShared(fields, model);
         OtherFields.ReadChat(fields);
         var prompt = ReadPrompt(fields, model);
         var addSpecialTokens = fields.Flag("add_special_tokens");

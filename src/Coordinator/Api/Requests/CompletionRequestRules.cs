@@ -10,7 +10,7 @@ static class CompletionRequestRules
     public static CompletionRequest Read(FieldReader fields, ServedModel model)
     {
         fields.Model(model);
-        OtherFields.ReadShared(fields, model);
+        model = OtherFields.ReadShared(fields, model);
         var prompts = InfillRules.Apply(fields, model, RawPrompts.Read(fields, "prompt", ApiLimits.Sequences, model.Tokenizer.VocabularySize));
         var addSpecialTokens = fields.Flag("add_special_tokens", otherwise: true);
         var echo = fields.Flag("echo");

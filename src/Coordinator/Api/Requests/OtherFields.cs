@@ -51,12 +51,14 @@ static class OtherFields
         ("documents", Neutral.EmptyList, Unsupported),
     ];
 
-    public static void ReadShared(FieldReader fields, ServedModel model)
+    /// <returns>The model under the name that the request asks for.</returns>
+    public static ServedModel ReadShared(FieldReader fields, ServedModel model)
     {
         ReadAdapter(fields, model);
         foreach (var name in Bookkeeping) fields.Bookkeeping(name);
         foreach (var (name, changesNothing, reason) in Hints) fields.Hint(name, changesNothing, reason);
         foreach (var (name, changesNothing, reason) in Shared) fields.Neutral(name, changesNothing, reason);
+        return model.Named(fields.Adapter);
     }
 
     public static void ReadChat(FieldReader fields)

@@ -1,9 +1,11 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.RateLimiting;
 using LlamaCluster.Cluster.Telemetry;
 using LlamaCluster.Coordinator.Measuring;
+using LlamaCluster.Text;
 using LlamaCluster.Text.GoTemplates;
 using LlamaCluster.Text.Templates;
 
@@ -30,14 +32,16 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
         QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
     });
 
-    readonly Lazy<ContentMarks> _marks = new(() => new ContentMarks(model.Tokenizer.SpecialWords));
+    /// <summary>Of the model's tokenizer, and of adapters' own.</summary>
+    readonly ConditionalWeakTable<ITokenizer, ContentMarks> _marks = [];
+
     readonly EncodingThreads _threads = new(ApiLimits.EncodingsAtATime);
 
     /// <summary>All prompts of a request, each encoded once and checked to fit the context. The form of its answers is checked too, which is work of the same kind.</summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
     /// <param name="limit">The context that they must fit.</param>
     public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)
-        => MakePromptsAsync(() => EncodeAll(request, field, new ContextRules(model, limit, options.StrictMaxTokens, answers: !request.IsEmbedding), limit, cancellation), cancellation);
+        => MakePromptsAsync(() => EncodeAll(request, field, new ContextRules(model.Named(request.Adapter), limit, options.StrictMaxTokens, answers: !request.IsEmbedding), limit, cancellation), cancellation);
 
     /// <summary>Makes what a request's sequences begin with, when its turn comes. How long that took is measured, with the wait.</summary>
     public async Task<ApiOutcome<T>> MakePromptsAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
@@ -50,12 +54,14 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
     }
 
     /// <summary>The ids of a text or a conversation, however many they are.</summary>
-    public Task<ApiOutcome<List<int>>> TokenizeAsync(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
-        => InTurnAsync(() => Tokenize(prompt, addSpecialTokens, cancellation), cancellation);
+    /// <param name="named">The model under the name that was asked for.</param>
+    public Task<ApiOutcome<List<int>>> TokenizeAsync(ServedModel named, RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
+        => InTurnAsync(() => Tokenize(named, prompt, addSpecialTokens, cancellation), cancellation);
 
     /// <summary>The ids' text, control tokens as they are written; bytes that are not UTF-8 become U+FFFD.</summary>
-    public Task<ApiOutcome<string>> DetokenizeAsync(IReadOnlyList<int> ids, CancellationToken cancellation)
-        => InTurnAsync<string>(() => Detokenize(ids), cancellation);
+    /// <param name="named">The model under the name that was asked for.</param>
+    public Task<ApiOutcome<string>> DetokenizeAsync(ServedModel named, IReadOnlyList<int> ids, CancellationToken cancellation)
+        => InTurnAsync<string>(() => Detokenize(named, ids), cancellation);
 
     /// <summary>The form of calls that the operator has chosen; null: the template's.</summary>
     public string? ToolParser => options.ToolParser?.ToString();
@@ -84,15 +90,16 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
     ApiOutcome<EncodedPrompt> EncodeToFit(
         RawPrompt prompt, CompletionRequest request, string field, ContextRules rules, ContextLimit limit, CancellationToken cancellation)
     {
+        var named = model.Named(request.Adapter);
         if (prompt is RawPrompt.Infill infill) return EncodeInfill(infill, request, field, rules, limit);
         if (prompt is RawPrompt.Tokens tokens)
         {
             var given = request.CutsPrompts && tokens.Ids.Count > limit.Tokens ? [.. tokens.Ids.Take(limit.Tokens)] : tokens.Ids;
-            return rules.Check(given, request.Settings, field) is { } wrong ? wrong : new EncodedPrompt(request.Echo ? Detokenize(given) : "", given);
+            return rules.Check(given, request.Settings, field) is { } wrong ? wrong : new EncodedPrompt(request.Echo ? Detokenize(named, given) : "", given);
         }
-        if (TextOf(prompt, cancellation).Failed(out var refused, out var text)) return refused;
+        if (TextOf(named, prompt, cancellation).Failed(out var refused, out var text)) return refused;
         if (!request.CutsPrompts && rules.CheckText(text.Text, field) is { } tooLong) return tooLong;
-        var ids = Tokenize(text, request.AddSpecialTokens);
+        var ids = Tokenize(named, text, request.AddSpecialTokens);
         if (prompt.Before.Count > 0) ids.InsertRange(0, prompt.Before);
         if (request.CutsPrompts && ids.Count > limit.Tokens) ids.RemoveRange(limit.Tokens, ids.Count - limit.Tokens);
         return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(text.Text, ids);
@@ -103,46 +110,49 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
     {
         if (!infill.Cuts && (rules.CheckText(infill.Prefix, field) ?? rules.CheckText(infill.Suffix, "suffix")) is { } tooLong) return tooLong;
         var ofAnswer = Math.Clamp(request.Settings.MaxTokens ?? limit.Tokens / 4, 1, Math.Max(1, limit.Tokens / 2));
-        var ids = new InfillPrompts(model.Tokenizer, model.Infill!).Encode(infill, limit.Tokens - ofAnswer);
+        var named = model.Named(request.Adapter);
+        var ids = new InfillPrompts(named.Tokenizer, named.Infill!).Encode(infill, limit.Tokens - ofAnswer);
         return rules.Check(ids, request.Settings, field) is { } error ? error : new EncodedPrompt(infill.Prefix, ids);
     }
 
-    ApiOutcome<List<int>> Tokenize(RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
-        => TextOf(prompt, cancellation).Failed(out var error, out var text) ? error : Tokenize(text, addSpecialTokens);
+    ApiOutcome<List<int>> Tokenize(ServedModel named, RawPrompt prompt, bool addSpecialTokens, CancellationToken cancellation)
+        => TextOf(named, prompt, cancellation).Failed(out var error, out var text) ? error : Tokenize(named, text, addSpecialTokens);
 
     /// <summary>The ids of a text. To be called within <see cref="InTurnAsync"/>.</summary>
-    public List<int> Tokenize(PromptText text, bool addSpecialTokens)
+    /// <param name="named">The model under the name that was asked for.</param>
+    public static List<int> Tokenize(ServedModel named, PromptText text, bool addSpecialTokens)
     {
         var ids = new List<int>();
         var bytes = Encoding.UTF8.GetBytes(text.Text);
-        if (text.Words.Count == 0) model.Tokenizer.Encode(bytes, ids, addSpecialTokens, parseSpecial: true);
-        else model.Tokenizer.EncodePrompt(bytes, ids, addSpecialTokens, text.WordsInUtf8());
+        if (text.Words.Count == 0) named.Tokenizer.Encode(bytes, ids, addSpecialTokens, parseSpecial: true);
+        else named.Tokenizer.EncodePrompt(bytes, ids, addSpecialTokens, text.WordsInUtf8());
         return ids;
     }
 
-    string Detokenize(IReadOnlyList<int> ids)
+    static string Detokenize(ServedModel named, IReadOnlyList<int> ids)
     {
         var bytes = new List<byte>();
-        model.Tokenizer.Decode([.. ids], bytes, includeControl: true);
+        named.Tokenizer.Decode([.. ids], bytes, includeControl: true);
         return Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(bytes));
     }
 
-    ApiOutcome<PromptText> TextOf(RawPrompt prompt, CancellationToken cancellation) => prompt switch
+    ApiOutcome<PromptText> TextOf(ServedModel named, RawPrompt prompt, CancellationToken cancellation) => prompt switch
     {
         RawPrompt.Text text => new PromptText(text.Written),
-        RawPrompt.Tokens tokens => new PromptText(Detokenize(tokens.Ids)),
-        RawPrompt.Chat chat => Render(chat, cancellation),
+        RawPrompt.Tokens tokens => new PromptText(Detokenize(named, tokens.Ids)),
+        RawPrompt.Chat chat => Render(named, chat, cancellation),
         RawPrompt.Infill infill => new PromptText(infill.Prefix),
         _ => throw new InvalidOperationException($"a prompt cannot be {prompt.GetType().Name}"),
     };
 
     /// <summary>The text of a conversation. To be called within <see cref="InTurnAsync"/>.</summary>
-    public ApiOutcome<PromptText> Render(RawPrompt.Chat chat, CancellationToken cancellation)
+    /// <param name="named">The model under the name that was asked for.</param>
+    public ApiOutcome<PromptText> Render(ServedModel named, RawPrompt.Chat chat, CancellationToken cancellation)
     {
-        if (chat.Template is null && model.Template is null)
-            return ApiError.Invalid("messages", model.TemplateProblem is { } problem
-                ? $"The chat template of the model '{model.Name}' cannot be read ({problem}); use /v1/completions, or mend the template."
-                : $"The model '{model.Name}' has no chat template; use /v1/completions.");
+        if (chat.Template is null && named.Template is null)
+            return ApiError.Invalid("messages", named.TemplateProblem is { } problem
+                ? $"The chat template of the model '{named.Name}' cannot be read ({problem}); use /v1/completions, or mend the template."
+                : $"The model '{named.Name}' has no chat template; use /v1/completions.");
         try
         {
             var input = new ChatTemplateInput
@@ -150,15 +160,15 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
                 Messages = chat.ContinuesLast ? WithMark(chat.Messages) : chat.Messages,
                 Tools = chat.Tools?.ToTemplate(),
                 AddGenerationPrompt = chat.AddGenerationPrompt,
-                BosToken = model.BosText,
-                EosToken = model.EosText,
+                BosToken = named.BosText,
+                EosToken = named.EosText,
                 Variables = chat.Variables,
                 Now = chat.Now ?? time.GetLocalNow(),
             };
-            var text = new PromptText(Write(chat, input, standIns: null, cancellation));
-            if (!options.ParseSpecialInContent && _marks.Value.Mark(input) is { } marked)
+            var text = new PromptText(Write(named, chat, input, standIns: null, cancellation));
+            if (!options.ParseSpecialInContent && _marks.GetValue(named.Tokenizer, tokenizer => new ContentMarks(tokenizer.SpecialWords)).Mark(input) is { } marked)
             {
-                if (marked.Lay(text.Text, Write(chat, marked.Input, marked.Meaning, cancellation)) is not { } laid) return Unclear;
+                if (marked.Lay(text.Text, Write(named, chat, marked.Input, marked.Meaning, cancellation)) is not { } laid) return Unclear;
                 text = laid;
             }
             return chat.ContinuesLast ? UpToMark(text) : text;
@@ -173,8 +183,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
         }
     }
 
-    string Write(RawPrompt.Chat chat, ChatTemplateInput input, IReadOnlyDictionary<char, char>? standIns, CancellationToken cancellation) =>
-        chat.Template is { } own ? own.Render(input, time, cancellation, standIns) : model.Template!.Render(input, time, cancellation, options.ToolParser);
+    string Write(ServedModel named, RawPrompt.Chat chat, ChatTemplateInput input, IReadOnlyDictionary<char, char>? standIns, CancellationToken cancellation) =>
+        chat.Template is { } own ? own.Render(input, time, cancellation, standIns) : named.Template!.Render(input, time, cancellation, options.ToolParser);
 
     static ApiError Unclear => ApiError.Invalid(
         "messages", "The messages have words that the model knows as special tokens, in a place where its chat template looks at them, so that it cannot be told "

@@ -9,6 +9,7 @@ namespace LlamaCluster.Coordinator.Api.Sessions;
 
 /// <summary>A turn whose answer is taken down with its ids, so that a later one can go on from it. This one stores nothing itself.</summary>
 /// <param name="before">The conversation that it goes on from.</param>
+/// <param name="model">The model under the name that was asked for.</param>
 class RecordedTurn(CompletionRequest request, TurnInput input, SessionHistory before, ServedModel model)
     : Turn(request, [new EncodedPrompt(input.Text, input.History.Ids)])
 {
@@ -17,7 +18,7 @@ class RecordedTurn(CompletionRequest request, TurnInput input, SessionHistory be
 
     public sealed override AnswerRecord Record { get; } = new();
 
-    public sealed override KvPlace? KvAt => before is { Replica.Length: > 0 }
+    public sealed override KvPlace? KvAt => before is { Replica.Length: > 0 } && before.Weights == model.Digest
         ? new(before.Replica, Math.Min(before.ResidentPositions, before.Ids.AsSpan().CommonPrefixLength(input.History.Ids)))
         : null;
 
@@ -33,6 +34,7 @@ class RecordedTurn(CompletionRequest request, TurnInput input, SessionHistory be
             Ids = all,
             Turns = [.. asked.Turns, new SessionTurn(messages.Length, all.Length, characters, Written: Record.IsFiltered || (string?)answer["content"] == Record.Text ? null : Record.Text)],
             Replica = Record.Replica,
+            Weights = model.Digest,
             ResidentPositions = asked.Ids.Length + Math.Max(0, Record.Generated - 1),   // the last token was sampled, but not run
         };
     }

@@ -88,8 +88,9 @@ static class SessionForm
         if (fields.Text("object") != ExportKind) fields.Refuse("object", $"'object' must be \"{ExportKind}\": a session as GET /v1/sessions/ID/export gives it.");
         if (fields.Integer("version", 1, int.MaxValue) is not ExportVersion) fields.Refuse("version", $"'version' must be {ExportVersion}, the only form that is known here.");
         foreach (var name in new[] { "id", "updated" }) fields.Bookkeeping(name);
-        var isOfModel = fields.Text("model_digest") == model.Digest;
-        var messages = MessageRules.ReadAny(fields, model);
+        var ofTokens = model.OfTokens(fields.Text("model_digest"));
+        var named = ofTokens ?? model;
+        var messages = MessageRules.ReadAny(fields, named);
         var ids = fields.List("tokens", int.MaxValue) ?? [];
         var variables = ChatRequestRules.ReadVariables(fields);
         return new SessionState
@@ -100,10 +101,10 @@ static class SessionForm
             Metadata = ReadMetadata(fields),
             History = new SessionHistory
             {
-                Model = isOfModel ? model.Digest : "",
+                Model = ofTokens?.TokensDigest ?? "",
                 Messages = [.. messages.Select(TextOf)],
-                Ids = isOfModel ? [.. fields.TokenIds("tokens", ids, model.Tokenizer.VocabularySize)] : [],
-                Turns = [.. ReadTurns(fields, isOfModel, messages.Count)],
+                Ids = ofTokens is null ? [] : [.. fields.TokenIds("tokens", ids, named.Tokenizer.VocabularySize)],
+                Turns = [.. ReadTurns(fields, ofTokens is not null, messages.Count)],
                 Variables = TextOf(variables),
                 Dropped = fields.Count("dropped_messages", 0, int.MaxValue) ?? 0,
             },

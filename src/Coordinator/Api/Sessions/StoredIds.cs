@@ -17,9 +17,9 @@ sealed class StoredIds(PromptEncoder encoder, ServedModel model)
         // Of earlier turns nothing can be checked, so nobody goes on from their ids.
         SessionTurn[] turns = [.. history.Turns.Select(turn => turn == last ? turn : turn with { Ids = 0 })];
         var without = history with { Ids = [], Turns = [.. history.Turns.Select(turn => turn with { Ids = 0 })] };
-        if (history.Ids.Length == 0 || last is null) return without;
-        var (text, chat) = (new TurnText(encoder, model), TurnText.ChatOf(state));
-        return text.OfStored(chat, history, cancellation) is { } stored && model.Tokenizer.StandsForWordsOf(history.Ids, stored.Question + stored.Answer)
+        if (history.Ids.Length == 0 || last is null || model.OfTokens(history.Model) is not { } named) return without;
+        var (text, chat) = (new TurnText(encoder, named), TurnText.ChatOf(state));
+        return text.OfStored(chat, history, cancellation) is { } stored && named.Tokenizer.StandsForWordsOf(history.Ids, stored.Question + stored.Answer)
             ? history with { Turns = turns, Form = text.FormOf(chat, addSpecialTokens: false) }
             : without;
     }

@@ -14,8 +14,9 @@ sealed record TurnInput(SessionHistory History, string Text, int Dropped);
 
 /// <summary>
 /// Makes the prompt of a turn. Where the text of history and new messages begins with the text that the stored ids stand for, those ids are kept and only
-/// what follows is tokenised, so that every block of KV is found again. Else, and for another model, all of it is tokenised: the same prompt, computed anew.
+/// what follows is tokenised, so that every block of KV is found again. Else, and for other tokens, all of it is tokenised: the same prompt, computed anew.
 /// </summary>
+/// <param name="model">The model under the name that is asked for.</param>
 /// <param name="field">What the messages came in, for errors.</param>
 /// <param name="strict">An answer length that does not fit is refused; else it is lowered.</param>
 sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, string field, ContextLimit limit, bool strict)
@@ -38,7 +39,7 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, string field, 
         var turns = messages.AsSpan().StartsWith(before.Messages) ? before.Turns : [];
         var history = before with
         {
-            Model = model.Digest,
+            Model = model.TokensDigest,
             Messages = messages,
             Variables = SessionForm.TextOf(chat.Variables),
         };
@@ -111,7 +112,7 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, string field, 
         if (!request.Session.Truncate && _rules.CheckText(text.Text, field) is { } tooLong) return tooLong;
         if (before.Form == _text.FormOf(chat, request.AddSpecialTokens) && _text.OfStored(chat, before, cancellation)?.RestOf(text) is { } rest
             && _text.Follow(rest) is { } suffix) return new Encoded([.. before.Ids, .. suffix], text.Text, Extends: true);
-        return new Encoded([.. encoder.Tokenize(text, request.AddSpecialTokens)], text.Text, Extends: false);
+        return new Encoded([.. PromptEncoder.Tokenize(model, text, request.AddSpecialTokens)], text.Text, Extends: false);
     }
 
     sealed record Encoded(int[] Ids, string Text, bool Extends);

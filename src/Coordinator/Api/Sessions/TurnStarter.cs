@@ -32,9 +32,10 @@ sealed class TurnStarter(
 
     async Task<ApiOutcome<Turn>> BeginFollowingAsync(HttpContext http, CompletionRequest request, string promptField, ContextLimit limit, SessionState before)
     {
-        var prompt = new TurnPrompt(encoder, model, promptField, limit, apiOptions.StrictMaxTokens);
+        var named = model.Named(request.Adapter);
+        var prompt = new TurnPrompt(encoder, named, promptField, limit, apiOptions.StrictMaxTokens);
         var made = await encoder.MakePromptsAsync(() => prompt.Make(before, request, http.RequestAborted), http.RequestAborted);
-        return made.Failed(out var wrong, out var input) ? wrong : new RecordedTurn(request, input, before.History, model);
+        return made.Failed(out var wrong, out var input) ? wrong : new RecordedTurn(request, input, before.History, named);
     }
 
     async Task<ApiOutcome<Turn>> BeginStoredAsync(HttpContext http, CompletionRequest request, string promptField, ContextLimit limit)
@@ -68,14 +69,15 @@ sealed class TurnStarter(
         var isTaken = false;
         try
         {
-            var prompt = new TurnPrompt(encoder, model, promptField, limit, apiOptions.StrictMaxTokens);
+            var named = model.Named(request.Adapter);
+            var prompt = new TurnPrompt(encoder, named, promptField, limit, apiOptions.StrictMaxTokens);
             var made = await encoder.MakePromptsAsync(() => prompt.Make(begun.State!, request, http.RequestAborted), http.RequestAborted);
             if (made.Failed(out var wrong, out var input)) return wrong;
             http.Response.Headers[SessionRules.Header] = request.Session.Id;
             http.Response.Headers[TurnHeader] = $"{begun.State!.TurnsTaken + 1}";
             if (input.Dropped > 0) http.Response.Headers[DroppedHeader] = $"{input.Dropped}";
             isTaken = true;
-            return new StoredTurn(request, input, begun, directory, model, time);
+            return new StoredTurn(request, input, begun, directory, named, time);
         }
         finally
         {

@@ -10,6 +10,7 @@ using LlamaCluster.Text.Templates;
 namespace LlamaCluster.Coordinator.Api.Sessions;
 
 /// <summary>The texts that a session's messages are for the model, and the ids of what follows one. To be used in the encoder's turn.</summary>
+/// <param name="model">The model under the name that is asked for.</param>
 sealed class TurnText(PromptEncoder encoder, ServedModel model)
 {
     /// <summary>Digest of what a prompt is made from besides messages.</summary>
@@ -27,10 +28,10 @@ sealed class TurnText(PromptEncoder encoder, ServedModel model)
     /// <summary>A prompt of a session's messages without functions, as its state says.</summary>
     public static RawPrompt.Chat ChatOf(SessionState state) => new([], AddGenerationPrompt: true) { Now = state.Created, Variables = VariablesOf(state.History) };
 
-    /// <summary>The text that the stored ids stand for; null if they are of another model, or not known.</summary>
+    /// <summary>The text that the stored ids stand for; null if they are tokens of another model or adapter, or not known.</summary>
     public StoredText? OfStored(RawPrompt.Chat chat, SessionHistory before, CancellationToken cancellation)
     {
-        if (before.Model != model.Digest || before.Turns is not [.., var last]) return null;
+        if (before.Model != model.TokensDigest || before.Turns is not [.., var last]) return null;
         if (last.Ids == 0 || last.Ids != before.Ids.Length || last.Messages != before.Messages.Length) return null;
         var answer = last.Written ?? (string?)JsonNode.Parse(before.Messages[^1])!["content"] ?? "";
         if (answer.Length < last.AnswerCharacters) return null;
@@ -40,7 +41,7 @@ sealed class TurnText(PromptEncoder encoder, ServedModel model)
     }
 
     public ApiOutcome<PromptText> Render(RawPrompt.Chat chat, string[] messages, CancellationToken cancellation)
-        => encoder.Render(chat with { Messages = new JsonArray([.. messages.Select(message => JsonNode.Parse(message))]) }, cancellation);
+        => encoder.Render(model, chat with { Messages = new JsonArray([.. messages.Select(message => JsonNode.Parse(message))]) }, cancellation);
 
     /// <summary>
     /// The ids of a text that continues another. A SentencePiece vocabulary puts a space in front, which is left out where the text begins with one.
@@ -48,10 +49,10 @@ sealed class TurnText(PromptEncoder encoder, ServedModel model)
     /// <returns>Null if the tokenizer has no ids for exactly this text.</returns>
     public List<int>? Follow(PromptText text)
     {
-        var ids = encoder.Tokenize(text, addSpecialTokens: false);
+        var ids = PromptEncoder.Tokenize(model, text, addSpecialTokens: false);
         if (model.Tokenizer.StandsFor(ids, text.Text)) return ids;
         if (!text.Text.StartsWith(' ')) return null;
-        ids = encoder.Tokenize(text.From(1), addSpecialTokens: false);
+        ids = PromptEncoder.Tokenize(model, text.From(1), addSpecialTokens: false);
         return model.Tokenizer.StandsFor(ids, text.Text) ? ids : null;
     }
 }

@@ -35,6 +35,7 @@ static class GenerateRules
         {
             settings = ReadParameters(parameters, settings);
             if (parameters.Text("adapter_id") is { Length: > 0 } adapter) fields.NameAdapter(adapter, model);
+            settings = settings with { StopIds = model.Named(fields.Adapter).Tokenizer.StopIds };
             if (parameters.Flag("return_full_text")) before = prompt.Written;
             parameters.ReportUnread();
         }

@@ -42,6 +42,9 @@ export function span(value) {
   return whole % 60 === 0 ? `${minutes} min` : `${minutes} min ${whole % 60} s`;
 }
 
+/** How much a worker loads, or how long it still takes: of its `loading`. */
+export const loading = is => is.seconds_left ? `${byteRate(is.bytes_per_second)}, ${span(is.seconds_left)}` : `of ${bytes(is.bytes_total || null)}`;
+
 export const percent = value => value === null || value === undefined ? unknown : `${value > 0 && value < 0.01 ? "<1" : Math.round(value * 100)} %`;
 
 export const count = value => value === null || value === undefined ? unknown : value.toLocaleString("en");
@@ -54,4 +57,7 @@ export const clock = moment => moment === null ? unknown : new Date(moment * 100
 export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
 
 /** "layer 4" or "layers 0–3". */
+/** What the ranks of a stage have of experts, as the cluster tells it. */
+export const experts = word => word === "whole" ? "whole experts per rank" : "experts cut by columns";
+
 export const layers = (first, number) => number === 1 ? `layer ${first}` : `layers ${first}–${first + number - 1}`;

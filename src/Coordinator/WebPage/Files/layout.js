@@ -1,11 +1,11 @@
 // Where things stand in the picture of the pipeline. Rows of stages from left to right; on narrow screens one stage below the other.
 
-export const size = { coordinator: { width: 124, height: 98 }, card: { least: 192, most: 248 }, gap: 84, head: 40, rank: 70, more: 26, sums: 22, pad: 12, other: 52, row: 40, lane: 30 };
+export const size = { coordinator: { width: 124, height: 98 }, card: { least: 192, most: 248 }, gap: 84, head: 40, rank: 70, more: 26, sums: 22, experts: 16, pad: 12, other: 52, row: 40, lane: 30 };
 
 const mostRanks = 6;
 const mostGap = 190;
 
-/** @returns {height, coordinator, stages: [{x, y, width, height, ranks: [{x, y, more?}], sums}], ways: [{path, x, y, anchor}], others} */
+/** @returns {height, coordinator, stages: [{x, y, width, height, ranks: [{x, y, more?}], experts, sums}], ways: [{path, x, y, anchor}], others} */
 export function arrange(width, stages, others) {
   const wide = width >= size.coordinator.width + size.gap + size.card.least + 8;
   const place = wide && width >= 560 ? inRows(width, stages) : inColumn(width, stages);
@@ -21,8 +21,10 @@ function ranksOf(stage, x, y) {
   const more = stage.ranks.length - shown;
   if (more > 0) ranks.push({ x: x + 12, y: y + size.head + shown * size.rank, more });
   const end = size.head + shown * size.rank + (more > 0 ? size.more : 0);
-  const sums = stage.ranks.length > 1 ? { x: x + 12, y: y + end + 4 } : null;
-  return { ranks, sums, height: end + (sums ? size.sums : 0) + size.pad - 8 };
+  const experts = stage.ranks.length > 1 && stage.experts ? { x: x + 12, y: y + end + 4 } : null;
+  const below = end + (experts ? size.experts : 0);
+  const sums = stage.ranks.length > 1 ? { x: x + 12, y: y + below + 4 } : null;
+  return { ranks, experts, sums, height: below + (sums ? size.sums : 0) + size.pad - 8 };
 }
 
 function inRows(width, stages) {
@@ -37,9 +39,9 @@ function inRows(width, stages) {
   stages.forEach((stage, index) => {
     if (index % perRow === 0 && index > 0) [y, rowHeight] = [y + rowHeight + size.row, 0];
     const x = begin + (index % perRow) * (cardWidth + between);
-    const { ranks, sums, height } = ranksOf(stage, x, y);
+    const { ranks, experts, sums, height } = ranksOf(stage, x, y);
     rowHeight = Math.max(rowHeight, height);
-    placed.push({ x, y, width: cardWidth, height, ranks, sums });
+    placed.push({ x, y, width: cardWidth, height, ranks, experts, sums });
   });
   const bottom = Math.max(y + rowHeight, 1 + coordinator.height);
   const seat = { x: 1, y: 1, width: coordinator.width, height: coordinator.height };
@@ -77,8 +79,8 @@ function inColumn(width, stages) {
   const coordinator = { x: 1, y: 1, width: cardWidth, height: size.coordinator.height };
   let y = 1 + coordinator.height + size.row + 6;
   const placed = stages.map(stage => {
-    const { ranks, sums, height } = ranksOf(stage, 1, y);
-    const at = { x: 1, y, width: cardWidth, height, ranks, sums };
+    const { ranks, experts, sums, height } = ranksOf(stage, 1, y);
+    const at = { x: 1, y, width: cardWidth, height, ranks, experts, sums };
     y += height + size.row + 6;
     return at;
   });

@@ -33,7 +33,7 @@ export class PipelinePicture {
     const gone = others.filter(worker => worker.state === "lost" && !isBack(worker)).slice(-shownProblems);
     const shown = [...others.filter(worker => worker.state !== "lost"), ...gone];
     const structure = JSON.stringify([
-      width, cluster.host, replica.name, replica.view, replica.stages.map(stage => [stage.first_layer, stage.layers, stage.ranks.map(rank => rank.worker)]),
+      width, cluster.host, replica.name, replica.view, replica.stages.map(stage => [stage.first_layer, stage.layers, stage.experts, stage.ranks.map(rank => rank.worker)]),
       replica.links.map(link => [link.from, link.to]), cluster.workers.map(worker => [worker.id, worker.name, worker.address, worker.host]), shown.map(worker => [worker.id, worker.name]),
     ]);
     if (structure !== this.#structure) {
@@ -81,6 +81,7 @@ export class PipelinePicture {
       s("text", { x: x + width - 12, y: y + 20, class: "muted end" }, format.layers(stage.first_layer, stage.layers)),
       layerTicks(x + 12, y + 28, width - 24, stage, replica.stages.reduce((sum, of) => sum + of.layers, 0)));
     place.ranks.forEach((at, index) => group.append(at.more ? this.#more(at, stage, width) : this.#rank(at, stage, stage.ranks[index], width, workers)));
+    if (place.experts) group.append(s("text", { x: place.experts.x, y: place.experts.y + 10, class: "muted" }, format.experts(stage.experts)));
     if (place.sums) group.append(this.#sums(place.sums, stage, width));
     return group;
   }
@@ -115,7 +116,7 @@ export class PipelinePicture {
       const part = loading ? loading.fraction : live.busy ?? 0;
       put(busy.fill, "width", Math.max(0, (width - barText) * part).toFixed(1));
       put(busy.fill, "class", loading ? "loading" : "busy");
-      say(busyText, condition === "lost" ? "" : loading ? `of ${format.bytes(loading.bytes_total || null)}` : `${format.percent(live.busy)} busy`);
+      say(busyText, condition === "lost" ? "" : loading ? format.loading(loading) : `${format.percent(live.busy)} busy`);
       const used = live.weight_bytes + live.kv_bytes + live.buffer_bytes;
       const whole = Math.max(is?.memory_bytes || 0, used) || 1;
       let from = x;
@@ -246,7 +247,8 @@ function tipOf(worker, rank) {
 function describe(replica, workers) {
   const stages = replica.stages.map(stage => {
     const ranks = stage.ranks.map(rank => `${workers.get(rank.worker)?.name ?? rank.worker} ${workers.get(rank.worker)?.state ?? "lost"}`).join(", ");
-    return `stage ${stage.stage}, ${format.layers(stage.first_layer, stage.layers)}: ${ranks}`;
+    const experts = stage.ranks.length > 1 && stage.experts ? `, ${format.experts(stage.experts)}` : "";
+    return `stage ${stage.stage}, ${format.layers(stage.first_layer, stage.layers)}${experts}: ${ranks}`;
   });
   return stages.length === 0 ? "The pipeline: nothing is planned yet" : `The pipeline: ${stages.join("; ")}`;
 }

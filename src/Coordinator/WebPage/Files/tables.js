@@ -28,7 +28,7 @@ export class Workers {
     this.#table.show(ordered.map(worker => {
       const part = worker.stage === null ? null : parts.get(worker.id);
       const ranks = part && part.stage.ranks.length > 1 ? `, rank ${part.rank.rank}` : "";
-      const loading = worker.state === "loading" && worker.loading ? ` ${format.percent(worker.loading.fraction)}` : "";
+      const loading = worker.state === "loading" && worker.loading ? ` ${format.percent(worker.loading.fraction)}, ${format.loading(worker.loading)}` : "";
       return { class: worker.state, cells: [
         { text: worker.name, class: "strong" }, { text: worker.state.replace("_", " ") + loading, class: `state ${worker.state}`, title: worker.problem },
         part ? `stage ${part.stage.stage}${ranks}, ${format.layers(part.stage.first_layer, part.stage.layers)}` : worker.problem || format.unknown,

@@ -13,6 +13,24 @@ static class PeftAdapter
     /// <summary>What PEFT puts before the names of the model's own modules.</summary>
     const string Prefix = "base_model.model.";
 
+    enum TensorOf
+    {
+        A,
+        B,
+
+        /// <summary>The whole matrix.</summary>
+        Whole,
+    }
+
+    /// <summary>How names end, the longer ones first: as files of several versions of the library have them.</summary>
+    static readonly (string End, TensorOf Part)[] Ends =
+    [
+        (".lora_A.weight", TensorOf.A), (".lora_A.default.weight", TensorOf.A), (".lora_embedding_A", TensorOf.A), (".lora_embedding_A.default", TensorOf.A),
+        (".lora_B.weight", TensorOf.B), (".lora_B.default.weight", TensorOf.B), (".lora_embedding_B", TensorOf.B), (".lora_embedding_B.default", TensorOf.B),
+        (".modules_to_save.default.weight", TensorOf.Whole), (".modules_to_save.weight", TensorOf.Whole), (".base_layer.weight", TensorOf.Whole),
+        (".weight", TensorOf.Whole),
+    ];
+
     public static AdapterWeights Open(string folder, LlamaConfig config)
     {
         var settings = PeftSettings.Read(Path.Combine(folder, ConfigName));
@@ -25,16 +43,22 @@ static class PeftAdapter
             var names = new HuggingFaceNames(FamilyOf(config));
             var tensors = new OrderedDictionary<string, StoredTensor>(StringComparer.Ordinal);
             var inFile = new Dictionary<string, string>(StringComparer.Ordinal);
-            foreach (var name in file.Names)
+            foreach (var name in file.Names.Where(stored => !stored.Contains(".original_module.", StringComparison.Ordinal)))   // the model's own matrix, unchanged
             {
                 var ggufName = NameOf(path, name, names);
                 if (!inFile.TryAdd(ggufName, name)) throw new ModelFormatException($"{path}: tensors {ErrorText.Quote(inFile[ggufName])} and {ErrorText.Quote(name)} are the same");
-                tensors.Add(ggufName, file.Locate(name, ggufName));
+                var stored = file.Locate(name, ggufName);
+                tensors.Add(ggufName, ggufName == AdapterPair.NameOfA(LlamaTensors.Embedding) ? Transposed(stored) : stored);
             }
-            var pairs = AdapterWeights.PairsOf(
-                path, tensors, config, name => inFile.GetValueOrDefault(name) ?? name, (target, rank) => settings.ScaleOf(names.FromGguf(target.Name), rank));
+            foreach (var saved in settings.Saved)
+                if (!tensors.ContainsKey(names.ToGguf(saved)))
+                    throw new ModelFormatException($"{path}: modules_to_save names the module of {ErrorText.Quote(saved)}, which the file does not have: save the adapter again");
+            var content = AdapterWeights.ContentOf(
+                path, tensors, config, name => inFile.GetValueOrDefault(name) ?? name, (target, rank) => settings.ScaleOf(names.FromGguf(target.Name), rank),
+                settings.TiesHead);
             var headSize = FamilyOf(config) is HuggingFaceFamily.Llama4 ? (int?)null : config.HeadSize;
-            return new AdapterWeights(new AdapterTensors(Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)), config, [.. tensors.Values], file, headSize), pairs);
+            var called = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder));
+            return new AdapterWeights(new AdapterTensors(called, config, [.. tensors.Values], file, headSize), content) { TextFolder = TextFolderOf(folder, content, config) };
         }
         catch
         {
@@ -43,16 +67,36 @@ static class PeftAdapter
         }
     }
 
-    /// <summary>GGUF's name of a tensor; of one that belongs to nothing that can be changed, its own.</summary>
+    /// <summary>An adapter that brings an embedding may bring the tokenizer that it was trained with; one that adds tokens must.</summary>
+    static string? TextFolderOf(string folder, AdapterContent content, LlamaConfig config)
+    {
+        var hasFiles = FolderTextReader.HasTokenizer(folder);
+        if (!hasFiles && content.VocabularySize != config.VocabularySize)
+            throw new ModelFormatException($"{folder}: has a vocabulary of {content.VocabularySize}, the model's is {config.VocabularySize}, and there is no tokenizer.json or "
+                + "tokenizer.model: put the files of the tokenizer that it was trained with beside it");
+        return hasFiles && content.Replacements.Any(replacement => replacement.Target.IsEmbedding) ? folder : null;
+    }
+
+    /// <summary>PEFT keeps A of the embedding as [R, V]; a token takes a column of it.</summary>
+    static StoredTensor Transposed(StoredTensor stored) =>
+        stored with { Info = stored.Info with { Rows = stored.Info.Columns, Columns = stored.Info.Rows }, ColumnStride = stored.Info.RowBytes };
+
+    /// <summary>GGUF's name of a tensor: of a pair's two, and of a matrix that is whole. Of one that belongs to nothing that can be changed, its own.</summary>
     static string NameOf(string path, string name, HuggingFaceNames names)
     {
         if (name.Contains("lora_magnitude_vector", StringComparison.Ordinal)) throw Unsupported("DoRA");
         if (name.EndsWith(".bias", StringComparison.Ordinal)) throw Unsupported("a bias");
-        foreach (var (end, isA) in (ReadOnlySpan<(string, bool)>)[(".lora_A.weight", true), (".lora_A.default.weight", true), (".lora_B.weight", false), (".lora_B.default.weight", false)])
-            if (name.StartsWith(Prefix, StringComparison.Ordinal) && name.EndsWith(end, StringComparison.Ordinal) && name.Length > Prefix.Length + end.Length)
+        if (!name.StartsWith(Prefix, StringComparison.Ordinal)) return name;
+        foreach (var (end, part) in Ends)
+            if (name.EndsWith(end, StringComparison.Ordinal) && name.Length > Prefix.Length + end.Length)
             {
                 var target = names.ToGguf($"{name[Prefix.Length..^end.Length]}.weight");
-                return isA ? AdapterPair.NameOfA(target) : AdapterPair.NameOfB(target);
+                return part switch
+                {
+                    TensorOf.A => AdapterPair.NameOfA(target),
+                    TensorOf.B => AdapterPair.NameOfB(target),
+                    _ => target,
+                };
             }
         return name;
 
@@ -60,5 +104,6 @@ static class PeftAdapter
     }
 
     static HuggingFaceFamily FamilyOf(LlamaConfig config) =>
-        config.Chunks is not null ? HuggingFaceFamily.Llama4 : config.Experts is not null ? HuggingFaceFamily.Mixtral : HuggingFaceFamily.Llama;
+        config.Chunks is not null ? HuggingFaceFamily.Llama4 : config.Experts is not null ? HuggingFaceFamily.Mixtral
+        : config.Sizes is not null ? HuggingFaceFamily.Nemotron : HuggingFaceFamily.Llama;
 }

@@ -4,8 +4,8 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Model.Formats.Gguf;
 
 /// <summary>
-/// Reads a Llama's config from GGUF metadata (keys <c>llama.*</c>, <c>llama4.*</c>, <c>mistral3.*</c>) and refuses, by name, what this program would
-/// compute wrongly.
+/// Reads a Llama's config from GGUF metadata (keys <c>llama.*</c>, <c>llama4.*</c>, <c>mistral3.*</c>, <c>deci.*</c>) and refuses, by name, what this
+/// program would compute wrongly.
 /// </summary>
 sealed class GgufConfig
 {
@@ -31,15 +31,17 @@ sealed class GgufConfig
     public LlamaConfig Read(int vocabularySize, IReadOnlyList<float>? ropeDivisors, bool tied, AttentionBiases biases = AttentionBiases.None)
     {
         RefuseOthers();
-        var headCount = _metadata.GetInt32(Key("attention.head_count"));
+        var layers = _metadata.GetInt32(Key("block_count"));
+        var each = _architecture == GgufArchitectures.Deci ? SizesOf(layers) : null;
+        var headCount = each?.Greatest.HeadCount ?? _metadata.GetInt32(Key("attention.head_count"));
         var headSize = HeadSize(headCount);
         return new LlamaConfig
         {
-            LayerCount = _metadata.GetInt32(Key("block_count")),
+            LayerCount = layers,
             HiddenSize = _metadata.GetInt32(Key("embedding_length")),
-            FfnSize = _metadata.GetInt32(Key("feed_forward_length")),
+            FfnSize = each?.Greatest.FfnSize ?? _metadata.GetInt32(Key("feed_forward_length")),
             HeadCount = headCount,
-            KvHeadCount = _metadata.TryGetInt32(Key("attention.head_count_kv"), out var kvHeads) ? kvHeads : headCount,
+            KvHeadCount = each?.Greatest.KvHeadCount ?? (_metadata.TryGetInt32(Key("attention.head_count_kv"), out var kvHeads) ? kvHeads : headCount),
             HeadSize = headSize,
             VocabularySize = vocabularySize,
             ContextLength = _metadata.GetInt32(Key("context_length")),
@@ -47,6 +49,7 @@ sealed class GgufConfig
             RopeTheta = _metadata.TryGetSingle(Key("rope.freq_base"), out var theta) ? theta : DefaultRopeTheta,
             RopeDimensionCount = _metadata.TryGetInt32(Key("rope.dimension_count"), out var rotated) ? rotated : headSize,
             RopeScaling = _rope.Scaling(ropeDivisors),
+            Sizes = each?.UnlessAlike(),
             Biases = biases,
             TiedEmbeddings = tied,
             Experts = IsLlama4 ? Llama4Experts() : Experts(),
@@ -55,6 +58,22 @@ sealed class GgufConfig
             Window = IsLlama4 ? null : Window(),
             NormsHeads = IsLlama4 && _metadata.GetInt32(Key("expert_count")) != ExpertsWithoutNorms,
         };
+    }
+
+    /// <summary>A number is every layer's, of an array each has its own.</summary>
+    SizesOfLayers SizesOf(int layers)
+    {
+        var heads = Of("attention.head_count");
+        var kvHeads = _metadata.Contains(Key("attention.head_count_kv")) ? Of("attention.head_count_kv") : heads;
+        var ffn = Of("feed_forward_length");
+        return new SizesOfLayers(heads.Zip(kvHeads, ffn).Select(layer => new LayerSizes(layer.First, layer.Second, layer.Third)));
+
+        int[] Of(string name)
+        {
+            if (!_metadata.IsArray(Key(name))) return [.. Enumerable.Repeat(_metadata.GetInt32(Key(name)), Math.Clamp(layers, 0, LlamaConfigRules.MaxLayers))];
+            var values = _metadata.GetInt32s(Key(name));
+            return values.Length == layers ? values : throw _metadata.Error(Key(name), $"has {values.Length} numbers for {layers} layers");
+        }
     }
 
     bool IsLlama4 => _architecture == GgufArchitectures.Llama4;
@@ -159,7 +178,10 @@ static class GgufArchitectures
     /// <summary>Llama's layers, whose queries may grow with their position.</summary>
     public const string Mistral3 = "mistral3";
 
-    public static IReadOnlyList<string> All { get; } = [Llama, Llama4, Mistral3];
+    /// <summary>Llama's layers that differ in size, or lack a part: Nemotron.</summary>
+    public const string Deci = "deci";
+
+    public static IReadOnlyList<string> All { get; } = [Llama, Llama4, Mistral3, Deci];
 }
 
 /// <summary>Writes a Llama's config as GGUF metadata, the keys that <see cref="GgufConfig"/> reads.</summary>
@@ -174,9 +196,18 @@ public static class GgufConfigWriter
         pairs.Set(Key("block_count"), (uint)config.LayerCount);
         pairs.Set(Key("context_length"), (uint)config.ContextLength);
         pairs.Set(Key("embedding_length"), (uint)config.HiddenSize);
-        pairs.Set(Key("feed_forward_length"), (uint)config.FfnSize);
-        pairs.Set(Key("attention.head_count"), (uint)config.HeadCount);
-        pairs.Set(Key("attention.head_count_kv"), (uint)config.KvHeadCount);
+        if (config.Sizes is { } sizes)
+        {
+            pairs.Set(Key("feed_forward_length"), [.. sizes.Select(layer => layer.FfnSize)]);
+            pairs.Set(Key("attention.head_count"), [.. sizes.Select(layer => layer.HeadCount)]);
+            pairs.Set(Key("attention.head_count_kv"), [.. sizes.Select(layer => layer.KvHeadCount)]);
+        }
+        else
+        {
+            pairs.Set(Key("feed_forward_length"), (uint)config.FfnSize);
+            pairs.Set(Key("attention.head_count"), (uint)config.HeadCount);
+            pairs.Set(Key("attention.head_count_kv"), (uint)config.KvHeadCount);
+        }
         pairs.Set(Key("attention.key_length"), (uint)config.HeadSize);
         pairs.Set(Key("attention.value_length"), (uint)config.HeadSize);
         pairs.Set(Key("attention.layer_norm_rms_epsilon"), config.RmsEpsilon);
@@ -196,15 +227,18 @@ public static class GgufConfigWriter
 
     static int OriginalContext(LlamaConfig config) => config.RopeScaling is RopeScaling.Yarn yarn ? yarn.OriginalContextLength : config.ContextLength;
 
-    /// <summary>The architecture of models with such layers. GGUF has keys for those of Mixtral and of Llama 4 only.</summary>
+    /// <summary>The architecture of models with such layers. GGUF has keys for those of Mixtral, of Llama 4 and of Nemotron only.</summary>
     static string ArchitectureOf(LlamaConfig config) => config switch
     {
+        { Sizes: not null } => config is { Chunks: null, NormsHeads: false, Experts: null, QueryScale: null, Window: null }
+            ? GgufArchitectures.Deci
+            : throw new ModelFormatException("GGUF has no keys for layers that differ in size and have another attention than Llama's"),
         { Chunks: null, NormsHeads: false, Experts: null or { Gate: ExpertGate.Softmax, HasShared: false, LayerStep: 1 } } =>
             config.QueryScale is null ? GgufArchitectures.Llama
             : config.QueryScale.Offset == 0 && config.QueryScale.Span == OriginalContext(config) ? GgufArchitectures.Mistral3
             : throw new ModelFormatException("GGUF has no key for the span after which queries grow, unless it is the context before RoPE scaling"),
         { Experts: { Gate: ExpertGate.Sigmoid, HasShared: true } experts } when config.Chunks == ChunkedAttention.Llama4
             && config.QueryScale == QueryScale.Llama4 && config.NormsHeads == (experts.Count != GgufConfig.ExpertsWithoutNorms) => GgufArchitectures.Llama4,
-        _ => throw new ModelFormatException("GGUF has no keys for layers of this kind: they are neither Mixtral's nor Llama 4's"),
+        _ => throw new ModelFormatException("GGUF has no keys for layers of this kind: they are neither Mixtral's nor Llama 4's nor Nemotron's"),
     };
 }

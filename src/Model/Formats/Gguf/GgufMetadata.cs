@@ -28,6 +28,9 @@ public sealed class GgufMetadata
 
     public bool Contains(string key) => _values.ContainsKey(key);
 
+    /// <summary>False where the key is absent, too.</summary>
+    public bool IsArray(string key) => _values.TryGetValue(key, out var value) && value.IsArray;
+
     public bool TryGetString(string key, [NotNullWhen(true)] out string? value) => TryGet(key, _reader.String, out value);
 
     public bool TryGetInt32(string key, out int value) => TryGet(key, _reader.Int32, out value);

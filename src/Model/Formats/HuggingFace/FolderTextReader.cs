@@ -6,9 +6,21 @@ using LlamaCluster.Text.Tokenization.Vocabularies;
 namespace LlamaCluster.Model.Formats.HuggingFace;
 
 /// <summary>Reads the text part of a Hugging Face folder: tokenizer.json, else tokenizer.model, and the small files beside it.</summary>
-sealed class FolderTextReader(string folder)
+/// <param name="rows">Rows of the embedding; null: config.json says it, or nobody does.</param>
+sealed class FolderTextReader(string folder, int? rows = null)
 {
-    readonly TextSettings _settings = new(folder);
+    const string Json = "tokenizer.json";
+    const string SentencePiece = "tokenizer.model";
+
+    readonly TextSettings _settings = new(folder, rows);
+
+    /// <summary>Whether there is a vocabulary in a folder.</summary>
+    public static bool HasTokenizer(string folder) => File.Exists(Path.Combine(folder, Json)) || File.Exists(Path.Combine(folder, SentencePiece));
+
+    /// <summary>The files of a folder that say what its token ids stand for, those that there are, always in the same order.</summary>
+    public static IEnumerable<string> TokenizerFilesOf(string folder) =>
+        ((string[])[Json, SentencePiece, "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"])
+        .Select(name => Path.Combine(folder, name)).Where(File.Exists);
 
     public ModelText Read()
     {
@@ -23,11 +35,11 @@ sealed class FolderTextReader(string folder)
 
     Tokenizer ReadTokenizer()
     {
-        var json = Path.Combine(folder, "tokenizer.json");
+        var json = Path.Combine(folder, Json);
         if (File.Exists(json)) return new TokenizerJsonReader(TokenizerJson.Read(json), _settings).Read();
-        var model = Path.Combine(folder, "tokenizer.model");
+        var model = Path.Combine(folder, SentencePiece);
         if (File.Exists(model)) return new SentencePieceReader(model, _settings).Read();
-        throw HuggingFaceFolder.Missing(folder, "tokenizer.json or tokenizer.model");
+        throw HuggingFaceFolder.Missing(folder, $"{Json} or {SentencePiece}");
     }
 }
 

@@ -41,13 +41,15 @@ sealed class HuggingFaceConfig(JsonFields file)
         var theta = Family switch { HuggingFaceFamily.Mixtral => 1_000_000, HuggingFaceFamily.Llama4 => 500_000, _ => IsMinistral ? 1_000_000 : 10_000 };
         var context = _fields.FindInt32("max_position_embeddings") ?? _fields.FindInt32("max_sequence_length") ?? 2048;
         var rope = new HuggingFaceRope(_fields, theta, context);
+        var layers = _fields.GetInt32("num_hidden_layers");
+        var each = Family is HuggingFaceFamily.Nemotron ? new HuggingFaceBlocks(_fields).Sizes(layers, heads) : null;
         var config = new LlamaConfig
         {
-            LayerCount = _fields.GetInt32("num_hidden_layers"),
+            LayerCount = layers,
             HiddenSize = _fields.GetInt32("hidden_size"),
-            FfnSize = _fields.GetInt32(Family is HuggingFaceFamily.Llama4 ? "intermediate_size_mlp" : "intermediate_size"),
+            FfnSize = each?.Greatest.FfnSize ?? _fields.GetInt32(Family is HuggingFaceFamily.Llama4 ? "intermediate_size_mlp" : "intermediate_size"),
             HeadCount = heads,
-            KvHeadCount = _fields.FindInt32("num_key_value_heads") ?? heads,
+            KvHeadCount = each?.Greatest.KvHeadCount ?? _fields.FindInt32("num_key_value_heads") ?? heads,
             HeadSize = headSize,
             VocabularySize = _fields.GetInt32("vocab_size"),
             ContextLength = context,
@@ -55,6 +57,7 @@ sealed class HuggingFaceConfig(JsonFields file)
             RopeTheta = rope.Theta(),
             RopeDimensionCount = headSize,
             RopeScaling = rope.Scaling(),
+            Sizes = each?.UnlessAlike(),
             Window = Family is HuggingFaceFamily.Llama4 ? null : Window(context),
             QueryScale = IsMinistral ? rope.Growth() : null,
             Biases = _fields.FindBoolean("attention_bias") is true ? AttentionBiases.Inputs | AttentionBiases.Output : AttentionBiases.None,
@@ -108,8 +111,10 @@ sealed class HuggingFaceConfig(JsonFields file)
         Ministral => HuggingFaceFamily.Mistral3,
         "mixtral" => HuggingFaceFamily.Mixtral,
         "llama4_text" => HuggingFaceFamily.Llama4,
+        "nemotron-nas" => HuggingFaceFamily.Nemotron,
         var other => throw TextPart(file).Error(
-            "model_type", $"is {ErrorText.Quote(other)}, which is not supported; 'llama', 'mistral', 'mistral3', 'ministral3', 'mixtral', 'llama4' and 'llama4_text' are"),
+            "model_type",
+            $"is {ErrorText.Quote(other)}, which is not supported; 'llama', 'mistral', 'mistral3', 'ministral3', 'mixtral', 'llama4', 'llama4_text' and 'nemotron-nas' are"),
     };
 
     int DividedHeadSize(int heads)

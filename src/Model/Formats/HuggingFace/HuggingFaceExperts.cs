@@ -16,6 +16,9 @@ enum HuggingFaceFamily
 
     /// <summary>Mistral 3: Llama's layers, as a model or as the text part of one.</summary>
     Mistral3,
+
+    /// <summary>Llama's layers that differ in size, or lack a part.</summary>
+    Nemotron,
 }
 
 static class HuggingFaceFamilies
@@ -24,7 +27,7 @@ static class HuggingFaceFamilies
     public static IReadOnlyList<string> Architectures { get; } =
     [
         "LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "MixtralForCausalLM", "Llama4ForCausalLM", "Llama4ForConditionalGeneration",
-        "Ministral3ForCausalLM", "Mistral3ForConditionalGeneration",
+        "Ministral3ForCausalLM", "Mistral3ForConditionalGeneration", "DeciLMForCausalLM", "NemotronNASForCausalLM",
     ];
 }
 

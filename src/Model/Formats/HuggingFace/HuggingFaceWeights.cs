@@ -21,12 +21,12 @@ sealed class HuggingFaceNames(HuggingFaceFamily family)
 
     static readonly Dictionary<string, string> Attention = new(StringComparer.Ordinal)
     {
-        ["input_layernorm"] = "attn_norm",
+        ["input_layernorm"] = LlamaTensors.AttentionNorm,
         ["self_attn.q_proj"] = LlamaTensors.Query,
         ["self_attn.k_proj"] = LlamaTensors.Key,
-        ["self_attn.v_proj"] = "attn_v",
-        ["self_attn.o_proj"] = "attn_output",
-        ["post_attention_layernorm"] = "ffn_norm",
+        ["self_attn.v_proj"] = LlamaTensors.Value,
+        ["self_attn.o_proj"] = LlamaTensors.AttentionOutput,
+        ["post_attention_layernorm"] = LlamaTensors.FfnNorm,
     };
 
     readonly Dictionary<string, string> _layerParts = new(Attention.Concat(FeedForward(family)), StringComparer.Ordinal);
@@ -91,7 +91,10 @@ sealed class HuggingFaceNames(HuggingFaceFamily family)
     /// <summary>The text model may be a part of another.</summary>
     bool IsPart => family is HuggingFaceFamily.Llama4 or HuggingFaceFamily.Mistral3;
 
-    /// <summary>The parts of a layer after attention. An expert's have 0 for its number; those of Llama 4 are stacked, but in folders of few bits.</summary>
+    /// <summary>
+    /// The parts of a layer after attention, and what may be in attention's place. An expert's have 0 for its number; those of Llama 4 are
+    /// stacked, but in folders of few bits.
+    /// </summary>
     static Dictionary<string, string> FeedForward(HuggingFaceFamily family) => family switch
     {
         HuggingFaceFamily.Mixtral => new()
@@ -114,6 +117,7 @@ sealed class HuggingFaceNames(HuggingFaceFamily family)
             ["feed_forward.shared_expert.up_proj"] = "ffn_up_shexp",
             ["feed_forward.shared_expert.down_proj"] = "ffn_down_shexp",
         },
+        HuggingFaceFamily.Nemotron => new(FeedForward(HuggingFaceFamily.Llama)) { ["self_attn.linear_attn"] = LlamaTensors.AttentionOutput },
         _ => new() { ["mlp.gate_proj"] = "ffn_gate", ["mlp.up_proj"] = "ffn_up", ["mlp.down_proj"] = "ffn_down" },
     };
 
@@ -198,6 +202,8 @@ sealed class HuggingFaceWeights : StoredWeights
         for (var row = firstRow; !destination.IsEmpty; row++, destination = destination[rowBytes..])
             base.ReadRows(tensor, StoredRow(tensor, row), destination[..rowBytes]);
     }
+
+    protected override bool IsInOrder(TensorInfo tensor) => !IsRotated(tensor.Name) && !IsRotatedBias(tensor.Name);
 
     protected override long StoredRow(StoredTensor tensor, long row) =>
         IsRotated(tensor.Info.Name) ? RopeRowOrder.StoredRow(row, Config.HeadSize) : row;

@@ -64,6 +64,9 @@ sealed class JsonFields(string path, string prefix, JsonElement element)
 
     public string[]? FindStrings(string name) => Elements(name)?.Select(value => Text(name, value)).ToArray();
 
+    /// <summary>Elements of an array, of any kind; null where there is none.</summary>
+    public int? CountOf(string name) => Elements(name)?.Count();
+
     /// <summary>An array of integers from 0 on.</summary>
     public long[] GetSizes(string name) => Elements(name)?.Select(value => Size(name, value)).ToArray() ?? throw Missing(name);
 

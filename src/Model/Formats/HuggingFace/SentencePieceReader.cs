@@ -51,7 +51,7 @@ sealed class SentencePieceReader(string path, TextSettings settings)
             added.Add(token);
         }
         if (builder.Count > settings.RowCount)
-            throw Error($"with added tokens there are {builder.Count} tokens, but config.json's vocab_size is {settings.RowCount}");
+            throw Error($"with added tokens there are {builder.Count} tokens, but {settings.RowSource} is {settings.RowCount}");
         var vocabulary = builder.Build(out var plain, out var byteIds);
         return new TokenSet(vocabulary, plain, TokenSpelling.SentencePiece, byteIds, added.Tokens);
     }

@@ -17,11 +17,13 @@ sealed class TextSettings
     readonly JsonFields? _specialTokensMap;
     readonly JsonFields? _generationConfig;
     readonly JsonFields? _config;
+    readonly int? _rows;
     readonly Dictionary<string, int> _beyondRows = new(StringComparer.Ordinal);
 
-    public TextSettings(string folder)
+    /// <param name="rows">Rows of the embedding; null: config.json says it, or nobody does.</param>
+    public TextSettings(string folder, int? rows = null)
     {
-        _folder = folder;
+        (_folder, _rows) = (folder, rows);
         _tokenizerConfig = Find("tokenizer_config.json");
         _specialTokensMap = Find("special_tokens_map.json");
         _generationConfig = Find("generation_config.json");
@@ -36,7 +38,10 @@ sealed class TextSettings
         "LlamaTokenizer" or "LlamaTokenizerFast" or "CodeLlamaTokenizer" or "CodeLlamaTokenizerFast";
 
     /// <summary>Rows of the model's embedding. There may not be more tokens than rows.</summary>
-    public int? RowCount => _config?.FindInt32("vocab_size");
+    public int? RowCount => _rows ?? _config?.FindInt32("vocab_size");
+
+    /// <summary>Where the number of rows stands, for errors.</summary>
+    public string RowSource => _rows is null ? "config.json's vocab_size" : "the number of its rows";
 
     /// <summary>
     /// How the files of the sentence-transformers library say that embeddings are pooled (1_Pooling/config.json); none: they say nothing, or something
@@ -139,7 +144,7 @@ sealed class TextSettings
         return new TemplateSource("", origin) { Problem = $"there are chat templates named {names}, and none named 'default'" };
     }
 
-    string NoRow(int id) => $"whose id {id} has no row in the embedding: config.json's vocab_size is {RowCount}";
+    string NoRow(int id) => $"whose id {id} has no row in the embedding: {RowSource} is {RowCount}";
 
     JsonFields? Find(string name)
     {

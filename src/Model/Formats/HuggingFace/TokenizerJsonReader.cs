@@ -51,7 +51,7 @@ sealed class TokenizerJsonReader(TokenizerJson json, TextSettings settings)
         }
         var added = settings.WithinRows(ReadAddedTokens(), builder.Count);
         foreach (var token in added) builder.Overlay(token);
-        if (builder.Count > settings.RowCount) throw json.Error($"has ids up to {builder.Count - 1}, but config.json's vocab_size is {settings.RowCount}");
+        if (builder.Count > settings.RowCount) throw json.Error($"has ids up to {builder.Count - 1}, but {settings.RowSource} is {settings.RowCount}");
         var vocabulary = builder.Build(out var plain, out var byteIds);
         var tokens = new TokenSet(vocabulary, plain, spelling, byteIds, added);
         RefuseSecondIds(tokens);

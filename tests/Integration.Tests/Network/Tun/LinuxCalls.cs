@@ -24,6 +24,12 @@ static partial class LinuxCalls
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     public static partial nint Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, nint length);
 
+    /// <param name="which">0: a process, or one thread of it.</param>
+    /// <param name="who">0: the calling thread.</param>
+    /// <param name="niceness">-20, which has the processor first, to 19.</param>
+    [LibraryImport("libc", EntryPoint = "setpriority", SetLastError = true)]
+    public static partial int SetPriority(int which, int who, int niceness);
+
     /// <param name="signals">None: null.</param>
     [LibraryImport("libc", EntryPoint = "ppoll", SetLastError = true)]
     public static partial int Poll(Span<PollEntry> entries, nuint count, in TimeSpec timeout, nint signals);

@@ -12,7 +12,7 @@ public sealed class GgufConfigTests : IDisposable
 
     public static TheoryData<string, Action<GgufPairs>, string> Refused => new()
     {
-        { "architecture", p => p.Set("general.architecture", "qwen2"), "general.architecture is 'qwen2', which is not supported; llama, llama4, mistral3 are" },
+        { "architecture", p => p.Set("general.architecture", "qwen2"), "general.architecture is 'qwen2', which is not supported; llama, llama4, mistral3, deci are" },
         { "no architecture", p => p.Remove("general.architecture"), "general.architecture is missing from the metadata" },
         { "adapter", p => p.Set("general.type", "adapter"), "general.type is 'adapter'; only a whole model can be run" },
         { "experts that are not there", p => p.Set("llama.expert_count", 8u), "llama.expert_used_count is missing from the metadata" },

@@ -50,7 +50,12 @@ public sealed class GgufExpertsTests : IDisposable
         },
     };
 
-    public static TheoryData<string> Models => ["mixtral", "llama 4", "maverick", "mistral 3"];
+    static SyntheticModel Nemotron { get; } = SyntheticModel.Small with
+    {
+        Config = SyntheticModel.Small.Config with { Sizes = new SizesOfLayers([new(4, 2, 96), new(4, 0, 32), new(0, 0, 0)]) },
+    };
+
+    public static TheoryData<string> Models => ["mixtral", "llama 4", "maverick", "mistral 3", "nemotron"];
 
     public static TheoryData<string, Action<GgufPairs>, string> Refused => new()
     {
@@ -66,6 +71,12 @@ public sealed class GgufExpertsTests : IDisposable
         { "llama 4", p => p.Set("llama4.attention.sliding_window_pattern", 2u), "llama4.attention.sliding_window_pattern is 2" },
         { "mistral 3", p => p.Set("mistral3.attention.temperature_scale", float.NaN), "query scale is NaN" },
         { "mistral 3", p => p.Set("mistral3.attention.temperature_length", 8u), "mistral3.attention.temperature_length is 8; only that of mistral3.rope.scaling" },
+        { "nemotron", p => p.Set("deci.attention.head_count", [4, 4]), "deci.attention.head_count has 2 numbers for 3 layers" },
+        { "nemotron", p => p.Set("deci.attention.head_count_kv", [3, 0, 0]), "layer 0: head count 4 is not a multiple of KV head count 3" },
+        { "nemotron", p => p.Set("deci.attention.head_count_kv", [2, 0, 2]), "layer 2: head count 0 is not a multiple of KV head count 2" },
+        { "nemotron", p => p.Set("deci.feed_forward_length", [96, 32, -1]), "layer 2: 0 heads, 0 KV heads and feed-forward -1 are negative" },
+        { "nemotron", p => p.Set("deci.feed_forward_length", [96, 32, 64]), "tensor blk.2.ffn_norm.weight is missing" },
+        { "nemotron", p => p.Set("deci.feed_forward_length", [96, 0, 0]), "tensor 'blk.1.ffn_norm.weight' is not one of a Llama model" },
         { "mixtral", p => p.Remove("llama.expert_count"), "tensor blk.0.ffn_gate.weight is missing" },
         { "mixtral", p => p.Set("llama.expert_used_count", 5u), "used expert count is 5; it must be from 1 to 4" },
     };
@@ -127,5 +138,5 @@ public sealed class GgufExpertsTests : IDisposable
 
     static bool TensorsAreEqual(TensorInfo a, TensorInfo b) => a == b;
 
-    static SyntheticModel ModelOf(string name) => name switch { "mixtral" => Mixtral, "maverick" => Maverick, "mistral 3" => Mistral3, _ => Llama4 };
+    static SyntheticModel ModelOf(string name) => name switch { "mixtral" => Mixtral, "maverick" => Maverick, "mistral 3" => Mistral3, "nemotron" => Nemotron, _ => Llama4 };
 }

@@ -69,6 +69,45 @@ public sealed class FewBitsFolderTests : IDisposable
             else Assert.Equal(expected[i], BitConverter.SingleToUInt32Bits(actual[i]));
     }
 
+    /// <summary>Whether they are decoded in vectors or one by one.</summary>
+    [Fact]
+    public void Numbers_are_the_same_wherever_a_row_begins_and_ends()
+    {
+        var stored = Enumerable.Range(0, 256).Select(i => (byte)(i * 37)).ToArray();
+        foreach (var number in Enum.GetValues<ScaledNumber>())
+        {
+            var bits = number is ScaledNumber.Offset4 ? 4 : 8;
+            float[] Numbers(int first, int count)
+            {
+                var numbers = new float[count];
+                ScaledNumbers.Decode(number, stored.AsSpan(first * bits / 8), first * bits % 8 != 0, numbers);
+                return numbers;
+            }
+            float[] whole = [.. Enumerable.Range(0, 200).Select(i => Numbers(i, 1)[0])];
+            Assert.Equal(number switch
+            {
+                ScaledNumber.Int8 => (float)(sbyte)stored[5],
+                ScaledNumber.Offset8 => stored[5] - 128,
+                ScaledNumber.Offset4 => (stored[2] >> 4) - 8,
+                _ => whole[5],
+            }, whole[5]);
+            for (var first = 0; first < 35; first++)
+                for (var count = 1; count < 140; count += 1 + (count / 20)) Assert.Equal(whole[first..(first + count)], Numbers(first, count));
+        }
+    }
+
+    [Fact]
+    public void Who_serves_a_folder_as_it_is_is_told_what_it_takes()
+    {
+        var path = FewBitsFolder.Fixture("w4a16");
+        using var asItIs = ModelFiles.Open(path);
+        using var quantized = new QuantizedWeights(ModelFiles.Open(path), TensorType.Q4_0);
+        var hint = FewBitsHint.Of(asItIs);
+        Assert.Contains("stored in few bits are F32 in memory", hint);
+        Assert.Contains("--quantize q8_0 makes it", hint);
+        Assert.Null(FewBitsHint.Of(quantized));
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void A_part_has_the_rows_and_columns_of_the_whole(string name)

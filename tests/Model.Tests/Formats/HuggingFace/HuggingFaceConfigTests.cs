@@ -175,6 +175,28 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [Fact]
     public void MixtralIsTheShapeOfItsName() => Assert.Equal(ModelShape.Parse("mixtral-8x7b").Config, Read(Mixtral));
 
+    /// <summary>Widths as Nvidia's own code makes them of ffn_mult, of layers of Llama-3_1-Nemotron-Ultra-253B.</summary>
+    [Fact]
+    public void ANemotronHasTheSizesOfItsBlocks()
+    {
+        const string nemotron = """
+            {"architectures": ["DeciLMForCausalLM"], "attention_bias": false, "hidden_act": "silu", "hidden_size": 16384, "intermediate_size": null, "mlp_bias": false,
+             "max_position_embeddings": 131072, "model_type": "nemotron-nas", "num_attention_heads": 128, "num_hidden_layers": 5, "num_key_value_heads": null,
+             "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "tie_word_embeddings": false, "vocab_size": 128256, "rope_scaling": {"factor": 16.0, "high_freq_factor": 4.0,
+             "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"}, "block_configs": [
+             {"attention": {"n_heads_in_group": 16, "no_op": false, "num_sink_tokens": null, "replace_with_linear": false, "sparsify": null, "unshifted_sink": false,
+              "use_prefill_window_in_sink_attention": false, "window_length": null}, "ffn": {"ffn_mult": 0.4875, "no_op": false, "replace_with_linear": false, "sparsify": null}},
+             {"attention": {"n_heads_in_group": null, "no_op": true}, "ffn": {"ffn_mult": null, "no_op": true}},
+             {"attention": {"n_heads_in_group": null, "no_op": false, "replace_with_linear": true}, "ffn": {"ffn_mult": 36.5625}},
+             {"attention": {"n_heads_in_group": 128}, "ffn": {"ffn_mult": 4.875}}, {"attention": {"n_heads_in_group": 16}, "ffn": {"no_op": true}}]}
+            """;
+
+        var config = Read(nemotron);
+
+        Assert.Equal(new SizesOfLayers([new(128, 8, 5376), new(0, 0, 0), new(128, 0, 399_360), new(128, 1, 53_248), new(128, 8, 0)]), config.Sizes);
+        Assert.Equal((128, 8, 399_360), (config.HeadCount, config.KvHeadCount, config.FfnSize));
+    }
+
     [Fact]
     public void TheFormOfTransformers5IsTheSame()
     {

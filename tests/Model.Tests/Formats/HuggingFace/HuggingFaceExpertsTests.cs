@@ -17,7 +17,7 @@ public sealed class HuggingFaceExpertsTests : IDisposable
     public static TheoryData<string, int, TensorType> Models => new()
     {
         { "mixtral", 1, TensorType.F32 }, { "mixtral", 3, TensorType.BF16 }, { "llama 4", 1, TensorType.F32 }, { "llama 4", 2, TensorType.F16 },
-        { "mistral 3", 2, TensorType.BF16 },
+        { "mistral 3", 2, TensorType.BF16 }, { "nemotron", 2, TensorType.BF16 },
     };
 
     public static TheoryData<string, string, string> Refused => new()
@@ -31,6 +31,12 @@ public sealed class HuggingFaceExpertsTests : IDisposable
         { "llama 4", """{"attention_chunk_size": null}""", "attention_chunk_size is missing" },
         { "llama 4", """{"attention_chunk_size": 40}""", "attention chunk size is 40; it must be a multiple of 16" },
         { "llama 4", """{"interleave_moe_layer_step": 0}""", "expert layer step is 0" },
+        { "nemotron", """{"block_configs": null}""", "block_configs is missing" },
+        { "nemotron", """{"block_configs": [{}]}""", "block_configs has 1 elements for 7 layers" },
+        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"n_heads_in_group": 3}, "ffn": {"no_op": true}}]}""", "attention.n_heads_in_group is 3, which does not divide" },
+        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"n_heads_in_group": 2, "num_sink_tokens": 4}}]}""", "attention.num_sink_tokens is there" },
+        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"no_op": true}, "ffn": {"replace_with_linear": true}}]}""", "ffn.replace_with_linear is true" },
+        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"no_op": true}, "ffn": {"ffn_mult": -1}}]}""", "ffn.ffn_mult is -1, of which no width follows" },
         { "llama 4", """{"intermediate_size": 32}""", "has shape [64, 64]; the config asks for [32, 64]" },
     };
 
@@ -56,6 +62,7 @@ public sealed class HuggingFaceExpertsTests : IDisposable
     [InlineData("llama 4")]
     [InlineData("mistral 3")]
     [InlineData("biases")]
+    [InlineData("nemotron")]
     [InlineData("sliding window")]
     public void AFolderGivesTheBitsOfTheModel(string shape)
     {

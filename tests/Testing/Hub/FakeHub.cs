@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -8,20 +9,21 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
-namespace LlamaCluster.Cli.Tests.Hub;
+namespace LlamaCluster.Testing.Hub;
 
 /// <summary>
 /// A hub as programs of the hub meet it: a list of files with their hashes, small files at its own address, large ones by a redirect to another, which
 /// gives parts of them. What goes wrong there can be asked for.
 /// </summary>
-sealed class FakeHub : IAsyncDisposable
+public sealed class FakeHub : IAsyncDisposable
 {
     public const string Commit = "0123456789abcdef0123456789abcdef01234567";
 
     readonly WebApplication _hub;
     readonly WebApplication _storage;
     readonly ConcurrentDictionary<string, byte[]> _files = new(StringComparer.Ordinal);
-    readonly ConcurrentQueue<(string File, long From)> _reads = [];
+    readonly ConcurrentQueue<HubRead> _reads = [];
+    readonly Pace _pace = new();
     int _refusals;
 
     FakeHub(WebApplication hub, WebApplication storage) => (_hub, _storage) = (hub, storage);
@@ -41,6 +43,9 @@ sealed class FakeHub : IAsyncDisposable
 
     public string RetryAfter { get; set; } = "7";
 
+    /// <summary>Bytes a second of all content together; null: as fast as it goes.</summary>
+    public long? Rate { get; set; }
+
     /// <summary>Bytes after which the next answers with content end their connection.</summary>
     public ConcurrentQueue<int> Cuts { get; } = [];
 
@@ -52,8 +57,11 @@ sealed class FakeHub : IAsyncDisposable
     /// <summary>The list of files in place of the true one.</summary>
     public Func<JsonObject, string> List { get; set; } = list => list.ToJsonString();
 
-    /// <summary>Content that was asked for: the file, and from which byte on.</summary>
-    public IReadOnlyList<(string File, long From)> Reads => [.. _reads];
+    /// <summary>Content that was asked for.</summary>
+    public IReadOnlyList<HubRead> Reads => [.. _reads];
+
+    /// <summary>Whether the address of the hub itself was ever shown a token.</summary>
+    public bool WasShownAToken { get; private set; }
 
     /// <summary>Whether the other address was ever shown a token.</summary>
     public bool TokenLeaked { get; private set; }
@@ -125,6 +133,7 @@ sealed class FakeHub : IAsyncDisposable
             await RefuseAsync(http, 429, "");
             return true;
         }
+        WasShownAToken |= http.Request.Headers.Authorization.Count > 0;
         if (Token is null || http.Request.Headers.Authorization == $"Bearer {Token}") return false;
         await RefuseAsync(http, 401, "RepoNotFound");
         return true;
@@ -140,36 +149,79 @@ sealed class FakeHub : IAsyncDisposable
     async Task SendAsync(HttpContext http, string name)
     {
         var content = Change(_files[name]);
-        var range = http.Request.GetTypedHeaders().Range?.Ranges.Single();
-        var from = KnowsParts ? range?.From ?? 0 : 0;
-        _reads.Enqueue((name, from));
+        var range = KnowsParts ? http.Request.GetTypedHeaders().Range?.Ranges.Single() : null;
+        var (from, end) = (range?.From ?? 0, Math.Min(content.Length, (range?.To ?? content.Length - 1) + 1));
+        var read = new HubRead(name, from, Math.Max(0, end - from));
+        _reads.Enqueue(read);
         if (from >= content.Length && from > 0)
         {
             http.Response.StatusCode = 416;
             return;
         }
-        if (from > 0)
+        if (range is not null)
         {
             http.Response.StatusCode = 206;
-            http.Response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes {from}-{content.Length - 1}/{content.Length}");
+            http.Response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes {from}-{end - 1}/{content.Length}");
         }
-        http.Response.ContentLength = content.Length - from;
-        var rest = content.AsMemory((int)from);
-        if (!Cuts.TryDequeue(out var cut))
+        http.Response.ContentLength = read.Count;
+        // What was written before a cut arrives; then the connection ends, since more was promised.
+        var sent = Cuts.TryDequeue(out var cut) ? Math.Min(cut, read.Count) : read.Count;
+        await WriteAsync(http, content.AsMemory((int)from, (int)sent));
+    }
+
+    async Task WriteAsync(HttpContext http, ReadOnlyMemory<byte> content)
+    {
+        const int chunk = 256 << 10;
+        for (; !content.IsEmpty; content = content[Math.Min(chunk, content.Length)..])
         {
-            await http.Response.Body.WriteAsync(rest);
-            return;
+            var next = content[..Math.Min(chunk, content.Length)];
+            if (Rate is { } rate) await _pace.WaitAsync(TimeSpan.FromSeconds((double)next.Length / rate));
+            await http.Response.Body.WriteAsync(next, http.RequestAborted);
         }
-        // What was written arrives; then the connection ends, since more was promised.
-        await http.Response.Body.WriteAsync(rest[..Math.Min(cut, rest.Length)]);
     }
 
     static string GitId(byte[] content) =>
         Convert.ToHexStringLower(SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {content.Length}\0"), .. content]));
 }
 
+/// <summary>Content of a file that was asked for.</summary>
+/// <param name="From">The first byte.</param>
+public sealed record HubRead(string File, long From, long Count)
+{
+    public long End => From + Count;
+}
+
+/// <summary>A link that one thing after the other passes. A sender that was slow for a moment catches up.</summary>
+sealed class Pace
+{
+    /// <summary>As long as the buffers before the link last.</summary>
+    static readonly TimeSpan Slack = TimeSpan.FromMilliseconds(100);
+
+    readonly SemaphoreSlim _turn = new(1);
+    readonly Stopwatch _clock = Stopwatch.StartNew();
+    TimeSpan _free;
+
+    /// <param name="time">As long as the link is taken.</param>
+    public async Task WaitAsync(TimeSpan time)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            var now = _clock.Elapsed;
+            _free = (_free > now - Slack ? _free : now - Slack) + time;
+            if (_free - now < TimeSpan.FromMilliseconds(2)) return;
+            using var timer = new PeriodicTimer(_free - now);
+            await timer.WaitForNextTickAsync();
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+}
+
 /// <summary>A clock by which short waits are over at once, and which knows how long they would have been.</summary>
-sealed class ImpatientTime : TimeProvider
+public sealed class ImpatientTime : TimeProvider
 {
     static readonly TimeSpan Short = TimeSpan.FromSeconds(59);
     readonly ConcurrentQueue<TimeSpan> _waits = [];

@@ -7,7 +7,7 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Coordinator.Tests.Weights;
 
-public sealed class WeightChunksTests
+public sealed class HashedChunksTests
 {
     /// <summary>The head of a 405B model: 4.2 GB, more than 32 bits count.</summary>
     [Fact]
@@ -18,7 +18,7 @@ public sealed class WeightChunksTests
         var end = 0UL;
         var ends = 0;
         byte[] last = [];
-        foreach (var chunk in WeightChunks.Of(weights, TensorPart.Whole(head), new string('a', 64)))
+        foreach (var chunk in HashedChunks.Of(weights, TensorPart.Whole(head), new string('a', 64)))
         {
             Assert.Equal(end, chunk.Offset);
             Assert.InRange(chunk.Data.Length, 1, MessageBudgets.FramePayload);

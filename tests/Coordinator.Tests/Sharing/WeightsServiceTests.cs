@@ -9,7 +9,7 @@ using LlamaCluster.Protos;
 using LlamaCluster.Testing;
 using Client = LlamaCluster.Protos.Weights.WeightsClient;
 
-namespace LlamaCluster.Coordinator.Tests.Weights;
+namespace LlamaCluster.Coordinator.Tests.Sharing;
 
 public sealed class WeightsServiceTests : IAsyncLifetime
 {

@@ -1,0 +1,21 @@
+using LlamaCluster.Kernels.MachineCode;
+
+namespace LlamaCluster.Kernels.Tests.MachineCode;
+
+/// <summary>That the machine code is what its listing says. What it computes, the tests of all widths compare.</summary>
+public sealed class MachineCodeTests
+{
+    [Fact]
+    public void Code_of_blocks_is_its_listing()
+    {
+        foreach (var term in BlockDots.Terms)
+            Assert.Equal($"{term}: {Convert.ToHexStringLower(BlockDotsListing.Assemble(term))}", $"{term}: {Convert.ToHexStringLower(BlockDots.Bytes(term))}");
+    }
+
+    [Fact]
+    public void Code_of_rows_is_its_listing()
+    {
+        foreach (var type in RowDots.Types)
+            Assert.Equal($"{type}: {Convert.ToHexStringLower(RowDotsListing.Assemble(type))}", $"{type}: {Convert.ToHexStringLower(RowDots.Bytes(type))}");
+    }
+}
