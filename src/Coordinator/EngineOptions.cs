@@ -78,16 +78,18 @@ public sealed class EngineOptionsValidator : IValidateOptions<EngineOptions>
         => FirstProblem(options) is { } problem ? ValidateOptionsResult.Fail(problem) : ValidateOptionsResult.Success;
 
     static string? FirstProblem(EngineOptions options) =>
-        Problem(nameof(options.MaxStepRows), options.MaxStepRows, 2, 65536)
-        ?? Problem(nameof(options.MaxPromptRows), options.MaxPromptRows, 1, options.MaxStepRows)
-        ?? Problem("--max-running", options.MaxRunning, 1, options.MaxStepRows - 1)
+        Problem("--max-step-rows", options.MaxStepRows, 2, 65536)
+        ?? Problem("--max-prompt-rows", options.MaxPromptRows, 1, options.MaxStepRows)
+        ?? (options.MaxRunning >= options.MaxStepRows
+            ? $"--max-running is {options.MaxRunning}; it must be less than --max-step-rows, which is {options.MaxStepRows}"
+            : Problem("--max-running", options.MaxRunning, 1, options.MaxStepRows - 1))
         ?? Problem("--max-waiting", options.MaxWaiting, 0, 100_000)
         ?? (options.MaxWaitingPerClient is { } perClient ? Problem(nameof(options.MaxWaitingPerClient), perClient, 1, 100_000) : null)
         ?? Problem(nameof(options.MaxWait), options.MaxWait)
         ?? (options.SessionHold == TimeSpan.Zero ? null : Problem("--session-hold", options.SessionHold))
         ?? Problem(nameof(options.MaxUnreadTokens), options.MaxUnreadTokens, 16, 1_000_000)
         ?? (options.DraftTokens is { } drafts ? Problem("--draft-tokens", drafts, 1, EngineOptions.MostDraftTokens) : null)
-        ?? (options.KvTokens is { } tokens ? Problem(nameof(options.KvTokens), tokens, 16, 1 << 30) : null)
+        ?? (options.KvTokens is { } tokens ? Problem("--kv-tokens", tokens, 16, 1 << 30) : null)
         ?? (options.KvType is KvType.F32 or KvType.F16 or KvType.Q80 or KvType.Q40 ? null : $"--kv-type is {options.KvType}; it must be f32, f16, q8_0 or q4_0")
         ?? (IsAllowed(options.ActivationType) ? null : $"ActivationType is {options.ActivationType}; it must be F32, Bf16 or Q8")
         ?? (IsAllowed(options.SumType) ? null : $"--sum-type is {options.SumType}; it must be f32, bf16 or q8");

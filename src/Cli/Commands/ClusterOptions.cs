@@ -57,6 +57,26 @@ sealed class QueueOptions
         DefaultValueFactory = _ => Defaults.MaxWaiting,
     };
 
+    readonly Option<int> _maxStepRows = new("--max-step-rows")
+    {
+        HelpName = "N",
+        Description = "token positions of one step, of all sequences together; the workers' buffers have this size",
+        DefaultValueFactory = _ => Defaults.MaxStepRows,
+    };
+
+    readonly Option<int?> _maxPromptRows = new("--max-prompt-rows")
+    {
+        HelpName = "N",
+        Description = $"of these, positions of prompts: fewer keep running streams smoother, more read prompts faster; without it {Defaults.MaxPromptRows}",
+    };
+
+    readonly Option<int?> _kvTokens = new("--kv-tokens")
+    {
+        HelpName = "N",
+        Description = "positions that the KV cache holds for all sequences together, where the workers have the memory; without it what --max-running sequences need, "
+            + "65536 or one full context at most",
+    };
+
     readonly WordOption<KvType> _kvType = KvTypeOption.Create();
     readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "compute every prompt from its beginning" };
     readonly DurationOption _sessionHold = new(
@@ -64,12 +84,15 @@ sealed class QueueOptions
 
     readonly Option<bool> _noSpeculation = new("--no-speculation") { Description = "do not guess what streams say next" };
 
-    public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _kvType, _noPrefixCache, _sessionHold, _noSpeculation];
+    public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _maxStepRows, _maxPromptRows, _kvTokens, _kvType, _noPrefixCache, _sessionHold, _noSpeculation];
 
     public EngineOptions Read(ParseResult parsed) => Defaults with
     {
         MaxRunning = parsed.GetValue(_maxRunning),
         MaxWaiting = parsed.GetValue(_maxWaiting),
+        MaxStepRows = parsed.GetValue(_maxStepRows),
+        MaxPromptRows = parsed.GetValue(_maxPromptRows) ?? Math.Min(Defaults.MaxPromptRows, parsed.GetValue(_maxStepRows)),
+        KvTokens = parsed.GetValue(_kvTokens),
         KvType = KvTypeOption.ToWire(_kvType.In(parsed)),
         SessionHold = _sessionHold.In(parsed),
         CachePrefixes = !parsed.GetValue(_noPrefixCache),

@@ -68,12 +68,12 @@ static unsafe class CodePlanes
     /// <param name="planes">The first row's lane in the first vector.</param>
     /// <param name="codeBits">A constant where this is called, so that one case is left.</param>
     [MethodImpl(Inline)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* planes, int codeBits, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* planes, int codeBits, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
         var codes = Load<TLanes, V>(planes, codeBits);
+        if (codeBits == 8) return Codes<V>.Of8Bits<TLanes, TParts>(codes, out upper);
         upper = default;
-        if (codeBits == 8) TSums.Split8Bits(ref codes, out upper);
         return codes;
     }
 

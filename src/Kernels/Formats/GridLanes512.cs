@@ -14,14 +14,14 @@ namespace LlamaCluster.Kernels.Formats;
 /// <summary>
 /// Codes of 16 rows out of code books without a look-up in memory, for processors with AVX-512 VBMI. A book's entries are kept as levels, 16 bits each, and
 /// a permutation finds 32 of them among 64 at a time. Shifts bring a column's level and its sign together in a byte, for which a table of 64 bytes has the
-/// code: its lower four bits, and in another table its upper four.
+/// code: its lower four bits, in another table its upper four, in a third one all.
 /// </summary>
 static unsafe class GridLanes512
 {
     static readonly ushort* Iq2XxsBook = Book(CodeGrid.Iq2Xxs), Iq2XsBook = Book(CodeGrid.Iq2Xs), Iq2SBook = Book(CodeGrid.Iq2S);
     static readonly ushort* Iq3XxsBook = Book(CodeGrid.Iq3Xxs), Iq3SBook = Book(CodeGrid.Iq3S);
 
-    /// <summary>Lower and upper four bits of the codes.</summary>
+    /// <summary>Lower and upper four bits of the codes, and the codes.</summary>
     static readonly byte* Iq2XxsCodes = CodesOf(CodeGrid.Iq2Xxs, 128), Iq2XsCodes = CodesOf(CodeGrid.Iq2Xs, 64);
     static readonly byte* Iq3XxsCodes = CodesOf(CodeGrid.Iq3Xxs, 128);
 
@@ -50,26 +50,26 @@ static unsafe class GridLanes512
     public static bool Serves<V>() => typeof(V) == typeof(Bytes) && Avx512Vbmi.IsSupported;
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Iq2Xxs<V>(byte* planes, out Codes<V> upper) where V : struct
+    public static Codes<V> Iq2Xxs<TParts, V>(byte* planes, out Codes<V> upper) where TParts : ICodeParts where V : struct
     {
         var indices = Vector512.Load(planes).AsUInt16();
         var signs = Signs(Vector512.Load(planes + CodePlanes.VectorBytes));
-        return Eights<V>(Find256(Iq2XxsBook, indices & Vector512.Create((ushort)0xff)), Find256(Iq2XxsBook, indices >>> 8), signs, Iq2XxsCodes, out upper);
+        return Eights<TParts, V>(Find256(Iq2XxsBook, indices & Vector512.Create((ushort)0xff)), Find256(Iq2XxsBook, indices >>> 8), signs, Iq2XxsCodes, out upper);
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Iq2S<V>(byte* small, byte* planes, out Codes<V> upper) where V : struct
+    public static Codes<V> Iq2S<TParts, V>(byte* small, byte* planes, out Codes<V> upper) where TParts : ICodeParts where V : struct
     {
         var indices = Vector512.Load(planes).AsUInt16();
         var high = Twice(small + RowGroup.Rows);
         var even = Find1024(Iq2SBook, indices & Vector512.Create((ushort)0xff), IsSet(high, 0x0010_0001), IsSet(high, 0x0020_0002));
         var odd = Find1024(Iq2SBook, indices >>> 8, IsSet(high, 0x0040_0004), IsSet(high, 0x0080_0008));
-        return Eights<V>(even, odd, Vector512.Load(planes + CodePlanes.VectorBytes), Iq2XsCodes, out upper);
+        return Eights<TParts, V>(even, odd, Vector512.Load(planes + CodePlanes.VectorBytes), Iq2XsCodes, out upper);
     }
 
     /// <summary>The words of a lane are neighbours here, columns 0..15 in the first vector; the signs of its bytes 1 and 2 change places.</summary>
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Iq2Xs<V>(byte* planes, out Codes<V> upper) where V : struct
+    public static Codes<V> Iq2Xs<TParts, V>(byte* planes, out Codes<V> upper) where TParts : ICodeParts where V : struct
     {
         var (first, second) = (Vector512.Load(planes).AsUInt16(), Vector512.Load(planes + CodePlanes.VectorBytes).AsUInt16());
         var signs = Even((first >>> 9 | (second >>> 9) << 8).AsByte());
@@ -78,12 +78,11 @@ static unsafe class GridLanes512
         var b = Find512(Iq2XsBook, second & mask, IsSet(second, 0x0100_0100)).AsByte();
         Bytes i0 = TwoBits(a, 0, signs, 0), i1 = TwoBits(a, 1, signs, 1), i2 = TwoBits(a, 2, signs, 4), i3 = TwoBits(a, 3, signs, 5);
         Bytes i4 = TwoBits(b, 0, signs, 2), i5 = TwoBits(b, 1, signs, 3), i6 = TwoBits(b, 2, signs, 6), i7 = TwoBits(b, 3, signs, 7);
-        upper = Codes<V>(Iq2XsCodes + 64, i0, i1, i2, i3, i4, i5, i6, i7);
-        return Codes<V>(Iq2XsCodes, i0, i1, i2, i3, i4, i5, i6, i7);
+        return Codes<TParts, V>(Iq2XsCodes, i0, i1, i2, i3, i4, i5, i6, i7, out upper);
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Iq3Xxs<V>(byte* planes, out Codes<V> upper) where V : struct
+    public static Codes<V> Iq3Xxs<TParts, V>(byte* planes, out Codes<V> upper) where TParts : ICodeParts where V : struct
     {
         var (first, second) = (Vector512.Load(planes).AsUInt16(), Vector512.Load(planes + CodePlanes.VectorBytes).AsUInt16());
         var signs = Signs(Vector512.Load(planes + 2 * CodePlanes.VectorBytes));
@@ -92,8 +91,7 @@ static unsafe class GridLanes512
         Bytes c = Find256(Iq3XxsBook, second & mask).AsByte(), d = Find256(Iq3XxsBook, second >>> 8).AsByte();
         Bytes i0 = ThreeBits(a, 0, signs, 0), i1 = ThreeBits(b, 0, signs, 1), i2 = ThreeBits(a, 1, signs, 2), i3 = ThreeBits(b, 1, signs, 3);
         Bytes i4 = ThreeBits(c, 0, signs, 4), i5 = ThreeBits(d, 0, signs, 5), i6 = ThreeBits(c, 1, signs, 6), i7 = ThreeBits(d, 1, signs, 7);
-        upper = Codes<V>(Iq3XxsCodes + 64, i0, i1, i2, i3, i4, i5, i6, i7);
-        return Codes<V>(Iq3XxsCodes, i0, i1, i2, i3, i4, i5, i6, i7);
+        return Codes<TParts, V>(Iq3XxsCodes, i0, i1, i2, i3, i4, i5, i6, i7, out upper);
     }
 
     [MethodImpl(AggressiveInlining)]
@@ -143,12 +141,22 @@ static unsafe class GridLanes512
     /// <param name="even">Entries of columns 0..7 and 16..23 in a lane.</param>
     /// <param name="odd">Entries of columns 8..15 and 24..31.</param>
     [MethodImpl(AggressiveInlining)]
-    static Codes<V> Eights<V>(Words even, Words odd, Bytes signs, byte* codes, out Codes<V> upper) where V : struct
+    static Codes<V> Eights<TParts, V>(Words even, Words odd, Bytes signs, byte* codes, out Codes<V> upper) where TParts : ICodeParts where V : struct
     {
         var (a, b) = (even.AsByte(), odd.AsByte());
         Bytes i0 = TwoBits(a, 0, signs, 0), i1 = TwoBits(a, 1, signs, 1), i2 = TwoBits(b, 0, signs, 2), i3 = TwoBits(b, 1, signs, 3);
         Bytes i4 = TwoBits(a, 2, signs, 4), i5 = TwoBits(a, 3, signs, 5), i6 = TwoBits(b, 2, signs, 6), i7 = TwoBits(b, 3, signs, 7);
-        upper = Codes<V>(codes + 64, i0, i1, i2, i3, i4, i5, i6, i7);
+        return Codes<TParts, V>(codes, i0, i1, i2, i3, i4, i5, i6, i7, out upper);
+    }
+
+    /// <param name="codes">Three tables, as <see cref="CodesOf"/> makes them.</param>
+    [MethodImpl(AggressiveInlining)]
+    static Codes<V> Codes<TParts, V>(
+        byte* codes, Bytes i0, Bytes i1, Bytes i2, Bytes i3, Bytes i4, Bytes i5, Bytes i6, Bytes i7, out Codes<V> upper) where TParts : ICodeParts where V : struct
+    {
+        upper = default;
+        if (!TParts.InParts) return Codes<V>(codes + 2 * CodePlanes.VectorBytes, i0, i1, i2, i3, i4, i5, i6, i7);
+        upper = Codes<V>(codes + CodePlanes.VectorBytes, i0, i1, i2, i3, i4, i5, i6, i7);
         return Codes<V>(codes, i0, i1, i2, i3, i4, i5, i6, i7);
     }
 
@@ -227,7 +235,7 @@ static unsafe class GridLanes512
     {
         var levels = grid.Columns == 4 ? 8 : 4;
         int Code(int i) => offset + ((i & levels) == 0 ? 1 : -1) * grid.Magnitude(i & (levels - 1));
-        return Table(128, i => (byte)(i < 64 ? Code(i) & 15 : Code(i - 64) >> 4));
+        return Table(3 * 64, i => (byte)(i < 64 ? Code(i) & 15 : i < 128 ? Code(i - 64) >> 4 : Code(i - 128)));
     }
 
     /// <summary>Where the bytes of two lanes of 32 bits begin, of the 64 bits that both have.</summary>

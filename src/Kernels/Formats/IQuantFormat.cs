@@ -46,9 +46,9 @@ unsafe interface IQuantFormat
     /// <summary>The codes of a register's rows, as <see cref="Add"/> takes them.</summary>
     /// <param name="small">The bytes A of the register's rows; B and C follow 16 bytes on.</param>
     /// <param name="planes">The first row's lane in the first vector.</param>
-    /// <param name="upper">The second part of 8-bit codes, see <see cref="IBlockSums{V}.Split8Bits"/>.</param>
-    static abstract Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
+    /// <param name="upper">The second part of 8-bit codes, see <see cref="ICodeParts.InParts"/>.</param>
+    static abstract Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct;
 
     /// <summary>The weight that a code stands for, rounded as the format page's formula rounds.</summary>
     /// <param name="code">As <see cref="Load"/> gives it, in one part.</param>
@@ -68,7 +68,7 @@ unsafe interface IQuantFormat
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
 
     /// <summary>total + the product of a block of the register's rows with the same columns of an activation row.</summary>
-    /// <param name="upper">The second part of 8-bit codes, see <see cref="IBlockSums{V}.Split8Bits"/>.</param>
+    /// <param name="upper">The second part of 8-bit codes, see <see cref="ICodeParts.InParts"/>.</param>
     static abstract V Add<TLanes, TSums, V>(V total, in Codes<V> codes, in Codes<V> upper, in BlockScales<V> scales, ActivationBlock* x)
         where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct;
 }

@@ -24,8 +24,8 @@ readonly unsafe struct Q2KFormat : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -86,8 +86,8 @@ readonly unsafe struct Q3KFormat : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -137,8 +137,8 @@ readonly unsafe struct Q4KFormat : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -186,8 +186,8 @@ readonly unsafe struct Q5KFormat : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -237,8 +237,8 @@ readonly unsafe struct Q6KFormat : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)

@@ -27,8 +27,8 @@ readonly unsafe struct Q4_0Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -71,8 +71,8 @@ readonly unsafe struct Q4_1Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -115,8 +115,8 @@ readonly unsafe struct Q5_0Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -160,8 +160,8 @@ readonly unsafe struct Q5_1Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -206,8 +206,8 @@ readonly unsafe struct Q8_0Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct => CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)

@@ -35,8 +35,8 @@ readonly unsafe struct IQ1SFormat : IGridFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
         upper = default;
         return GridLanes512.Serves<V>() ? GridLanes512.Iq1S<V>(small, planes) : GridLanes<IQ1SFormat, TLanes, V>.Load(small, planes);
@@ -101,8 +101,8 @@ readonly unsafe struct IQ1MFormat : IGridFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
         upper = default;
         return GridLanes512.Serves<V>() ? GridLanes512.Iq1M<V>(small, planes) : GridLanes<IQ1MFormat, TLanes, V>.Load(small, planes);

@@ -32,13 +32,11 @@ readonly unsafe struct IQ2XXSFormat : IGridFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
-        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2Xxs<V>(planes, out upper);
-        var codes = GridLanes<IQ2XXSFormat, TLanes, V>.Load(small, planes);
-        TSums.Split8Bits(ref codes, out upper);
-        return codes;
+        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2Xxs<TParts, V>(planes, out upper);
+        return Codes<V>.Of8Bits<TLanes, TParts>(GridLanes<IQ2XXSFormat, TLanes, V>.Load(small, planes), out upper);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -91,13 +89,11 @@ readonly unsafe struct IQ2XSFormat : IGridFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
-        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2Xs<V>(planes, out upper);
-        var codes = GridLanes<IQ2XSFormat, TLanes, V>.Load(small, planes);
-        TSums.Split8Bits(ref codes, out upper);
-        return codes;
+        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2Xs<TParts, V>(planes, out upper);
+        return Codes<V>.Of8Bits<TLanes, TParts>(GridLanes<IQ2XSFormat, TLanes, V>.Load(small, planes), out upper);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -159,13 +155,11 @@ readonly unsafe struct IQ2SFormat : IGridFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
-        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2S<V>(small, planes, out upper);
-        var codes = GridLanes<IQ2SFormat, TLanes, V>.Load(small, planes);
-        TSums.Split8Bits(ref codes, out upper);
-        return codes;
+        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2S<TParts, V>(small, planes, out upper);
+        return Codes<V>.Of8Bits<TLanes, TParts>(GridLanes<IQ2SFormat, TLanes, V>.Load(small, planes), out upper);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>

@@ -72,13 +72,11 @@ readonly unsafe struct IQ3XXSFormat : IGridFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
-        if (GridLanes512.Serves<V>()) return GridLanes512.Iq3Xxs<V>(planes, out upper);
-        var codes = GridLanes<IQ3XXSFormat, TLanes, V>.Load(small, planes);
-        TSums.Split8Bits(ref codes, out upper);
-        return codes;
+        if (GridLanes512.Serves<V>()) return GridLanes512.Iq3Xxs<TParts, V>(planes, out upper);
+        return Codes<V>.Of8Bits<TLanes, TParts>(GridLanes<IQ3XXSFormat, TLanes, V>.Load(small, planes), out upper);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -135,8 +133,8 @@ readonly unsafe struct IQ3SFormat : IGridFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
         upper = default;
         return GridLanes512.Serves<V>() ? GridLanes512.Iq3S<V>(small, planes) : GridLanes<IQ3SFormat, TLanes, V>.Load(small, planes);

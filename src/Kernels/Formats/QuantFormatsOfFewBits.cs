@@ -34,9 +34,9 @@ readonly unsafe struct TQ2_0Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * (code - 1);
@@ -87,8 +87,8 @@ readonly unsafe struct TQ1_0Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.StoreWords(planes, CodeBits, block.First);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
         upper = default;
         var word = TLanes.Load(planes);
@@ -165,9 +165,9 @@ readonly unsafe struct Q1_0Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * (2 * code - 1);
@@ -212,9 +212,9 @@ readonly unsafe struct Q2_0Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        CodePlanes.Load<TLanes, TSums, V>(planes, CodeBits, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * (code - 1);

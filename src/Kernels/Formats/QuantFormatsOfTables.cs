@@ -62,9 +62,9 @@ readonly unsafe struct IQ4NLFormat : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        TSums.Lookup8Bits(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Iq4, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        Codes<V>.Lookup8Bits<TLanes, TParts>(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Iq4, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * (code - 128);
@@ -108,9 +108,9 @@ readonly unsafe struct IQ4XSFormat : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct =>
-        TSums.Lookup8Bits(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Iq4, out upper);
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        Codes<V>.Lookup8Bits<TLanes, TParts>(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Iq4, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
         scale * (sbyte)small[0] * (code - 128);
@@ -153,8 +153,8 @@ readonly unsafe struct MXFP4Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
         upper = default;
         return Codes<V>.Lookup<TLanes>(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Fp4);
@@ -208,8 +208,8 @@ readonly unsafe struct NVFP4Format : IQuantFormat
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Load<TLanes, TSums, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TSums : IBlockSums<V> where V : struct
+    public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
     {
         upper = default;
         return Codes<V>.Lookup<TLanes>(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Fp4);

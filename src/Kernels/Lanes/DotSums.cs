@@ -7,14 +7,13 @@ readonly unsafe struct DotSums<TLanes, V> : IBlockSums<V> where TLanes : IDotLan
 {
     const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
+    public static bool InParts => false;
+
     [MethodImpl(Inline)]
     public static V Of4Bits(in Codes<V> codes, ActivationBlock* x) => TLanes.Add(First(default, codes, x), Second(default, codes, x));
 
     [MethodImpl(Inline)]
     public static V Of5Bits(in Codes<V> codes, ActivationBlock* x) => Of4Bits(codes, x);
-
-    [MethodImpl(Inline)]
-    public static void Split8Bits(ref Codes<V> codes, out Codes<V> upper) => upper = default;
 
     [MethodImpl(Inline)]
     public static V Of8Bits(in Codes<V> codes, in Codes<V> upper, ActivationBlock* x) =>
@@ -32,13 +31,6 @@ readonly unsafe struct DotSums<TLanes, V> : IBlockSums<V> where TLanes : IDotLan
         var start0 = TLanes.MultiplyAddShorts(TLanes.Spread(x->Minus32Pairs), ones);
         var start1 = TLanes.MultiplyAddShorts(TLanes.Spread(x->Minus32Pairs + 2), ones);
         return TLanes.Add(TLanes.MultiplyInts(First(start0, codes, x), first), TLanes.MultiplyInts(Second(start1, codes, x), second));
-    }
-
-    [MethodImpl(Inline)]
-    public static Codes<V> Lookup8Bits(in Codes<V> codes, byte* tables, out Codes<V> upper)
-    {
-        upper = default;
-        return Codes<V>.Lookup<TLanes>(codes, tables);
     }
 
     [MethodImpl(Inline)]

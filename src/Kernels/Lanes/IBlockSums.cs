@@ -3,21 +3,27 @@ using System.Runtime.InteropServices;
 
 namespace LlamaCluster.Kernels.Lanes;
 
+/// <summary>How codes of 8 bits are taken.</summary>
+interface ICodeParts
+{
+    /// <summary>In two parts of four bits, lower and upper; else they are whole, and there is no upper part.</summary>
+    static abstract bool InParts { get; }
+}
+
+/// <summary>Codes of 8 bits as they are.</summary>
+readonly struct WholeCodes : ICodeParts
+{
+    public static bool InParts => false;
+}
+
 /// <summary>Exact integer sums over the 32 columns of a block, for each of a register's rows and one activation row.</summary>
-unsafe interface IBlockSums<V> where V : struct
+unsafe interface IBlockSums<V> : ICodeParts where V : struct
 {
     /// <summary>Sum of codes x activations; codes below 16.</summary>
     static abstract V Of4Bits(in Codes<V> codes, ActivationBlock* x);
 
     /// <summary>Sum of codes x activations; codes below 32.</summary>
     static abstract V Of5Bits(in Codes<V> codes, ActivationBlock* x);
-
-    /// <summary>8-bit codes in the two parts that <see cref="Of8Bits"/> takes, done once for all activation rows.</summary>
-    static abstract void Split8Bits(ref Codes<V> codes, out Codes<V> upper);
-
-    /// <summary>8-bit codes that a table has for codes below 16, in two parts at once.</summary>
-    /// <param name="tables">Three tables of 16 bytes: the codes, their lower four bits, their upper four.</param>
-    static abstract Codes<V> Lookup8Bits(in Codes<V> codes, byte* tables, out Codes<V> upper);
 
     /// <summary>The sums of codes x activations over columns 0..15 and over columns 16..31; codes below 32.</summary>
     static abstract void Halves5Bits(in Codes<V> codes, ActivationBlock* x, out V first, out V second);
@@ -49,11 +55,43 @@ readonly struct Codes<V>(V c0, V c1, V c2, V c3, V c4, V c5, V c6, V c7) where V
 {
     public readonly V C0 = c0, C1 = c1, C2 = c2, C3 = c3, C4 = c4, C5 = c5, C6 = c6, C7 = c7;
 
+    /// <summary>8-bit codes as <typeparamref name="TParts"/> has them, done once for all activation rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Codes<V> Of8Bits<TLanes, TParts>(in Codes<V> codes, out Codes<V> upper) where TLanes : ILanes<V> where TParts : ICodeParts
+    {
+        upper = default;
+        if (!TParts.InParts) return codes;
+        upper = new(
+            Upper<TLanes>(codes.C0), Upper<TLanes>(codes.C1), Upper<TLanes>(codes.C2), Upper<TLanes>(codes.C3),
+            Upper<TLanes>(codes.C4), Upper<TLanes>(codes.C5), Upper<TLanes>(codes.C6), Upper<TLanes>(codes.C7));
+        return new(
+            Lower<TLanes>(codes.C0), Lower<TLanes>(codes.C1), Lower<TLanes>(codes.C2), Lower<TLanes>(codes.C3),
+            Lower<TLanes>(codes.C4), Lower<TLanes>(codes.C5), Lower<TLanes>(codes.C6), Lower<TLanes>(codes.C7));
+    }
+
+    /// <summary>8-bit codes that a table has for codes below 16. Two parts come out of two tables: no more work than codes of four bits take twice.</summary>
+    /// <param name="tables">Three tables of 16 bytes: the codes, their lower four bits, their upper four.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe Codes<V> Lookup8Bits<TLanes, TParts>(in Codes<V> codes, byte* tables, out Codes<V> upper)
+        where TLanes : ILanes<V> where TParts : ICodeParts
+    {
+        upper = default;
+        if (!TParts.InParts) return Lookup<TLanes>(codes, tables);
+        upper = Lookup<TLanes>(codes, tables + 32);
+        return Lookup<TLanes>(codes, tables + 16);
+    }
+
     /// <summary>What a table of 16 bytes has for codes below 16.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe Codes<V> Lookup<TLanes>(in Codes<V> codes, byte* table) where TLanes : ILanes<V> => new(
         TLanes.Lookup(table, codes.C0), TLanes.Lookup(table, codes.C1), TLanes.Lookup(table, codes.C2), TLanes.Lookup(table, codes.C3),
         TLanes.Lookup(table, codes.C4), TLanes.Lookup(table, codes.C5), TLanes.Lookup(table, codes.C6), TLanes.Lookup(table, codes.C7));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static V Lower<TLanes>(V codes) where TLanes : ILanes<V> => TLanes.And(codes, TLanes.Spread(0x0f0f_0f0fu));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static V Upper<TLanes>(V codes) where TLanes : ILanes<V> => Lower<TLanes>(TLanes.ShiftRight(codes, 4));
 }
 
 /// <summary>

@@ -10,6 +10,9 @@ readonly unsafe struct PairSums<TLanes, V> : IBlockSums<V> where TLanes : IPairL
 {
     const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
+    /// <summary>A product of an 8-bit code and an activation leaves little of 16 bits.</summary>
+    public static bool InParts => true;
+
     static V Ones
     {
         [MethodImpl(Inline)]
@@ -23,16 +26,6 @@ readonly unsafe struct PairSums<TLanes, V> : IBlockSums<V> where TLanes : IPairL
     [MethodImpl(Inline)]
     public static V Of5Bits(in Codes<V> codes, ActivationBlock* x) =>
         TLanes.Add(TLanes.MultiplyAddShorts(First(codes, x), Ones), TLanes.MultiplyAddShorts(Second(codes, x), Ones));
-
-    /// <summary>An 8-bit code is two of 4 bits, lower and upper.</summary>
-    [MethodImpl(Inline)]
-    public static void Split8Bits(ref Codes<V> codes, out Codes<V> upper)
-    {
-        upper = new(
-            Upper(codes.C0), Upper(codes.C1), Upper(codes.C2), Upper(codes.C3), Upper(codes.C4), Upper(codes.C5), Upper(codes.C6), Upper(codes.C7));
-        codes = new(
-            Lower(codes.C0), Lower(codes.C1), Lower(codes.C2), Lower(codes.C3), Lower(codes.C4), Lower(codes.C5), Lower(codes.C6), Lower(codes.C7));
-    }
 
     /// <summary>16 times the sum of the upper parts, and that of the lower ones.</summary>
     [MethodImpl(Inline)]
@@ -56,14 +49,6 @@ readonly unsafe struct PairSums<TLanes, V> : IBlockSums<V> where TLanes : IPairL
         var sum0 = TLanes.AddShorts(First(codes, x), TLanes.Spread(x->Minus32Pairs));
         var sum1 = TLanes.AddShorts(Second(codes, x), TLanes.Spread(x->Minus32Pairs + 2));
         return TLanes.Add(TLanes.MultiplyAddShorts(sum0, first), TLanes.MultiplyAddShorts(sum1, second));
-    }
-
-    /// <summary>The parts come out of two tables: no more work than codes of four bits take twice.</summary>
-    [MethodImpl(Inline)]
-    public static Codes<V> Lookup8Bits(in Codes<V> codes, byte* tables, out Codes<V> upper)
-    {
-        upper = Codes<V>.Lookup<TLanes>(codes, tables + 32);
-        return Codes<V>.Lookup<TLanes>(codes, tables + 16);
     }
 
     [MethodImpl(Inline)]
@@ -99,10 +84,4 @@ readonly unsafe struct PairSums<TLanes, V> : IBlockSums<V> where TLanes : IPairL
 
     [MethodImpl(Inline)]
     static V Products(V codes, ActivationBlock* x, int fourColumns) => TLanes.MultiplyAddPairs(codes, TLanes.Spread(x->Values + 4 * fourColumns));
-
-    [MethodImpl(Inline)]
-    static V Lower(V codes) => TLanes.And(codes, TLanes.Spread(0x0f0f_0f0fu));
-
-    [MethodImpl(Inline)]
-    static V Upper(V codes) => Lower(TLanes.ShiftRight(codes, 4));
 }

@@ -15,15 +15,8 @@ namespace LlamaCluster.Kernels.Products;
 /// </summary>
 sealed unsafe class DotProduct<TFormat>(TensorType type) : IProduct where TFormat : IQuantFormat
 {
-    /// <summary>Rows from which machine code is faster: without it, codes in parts take twice the products.</summary>
-    static int LeastRows => InParts ? 4 : 16;
-
-    /// <summary>Codes come in two parts of four bits.</summary>
-    static bool InParts
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => TFormat.Term is BlockTerm.Minus128 or BlockTerm.Minus64Halves;
-    }
+    /// <summary>Rows from which machine code is faster: without it, codes of 8 and of 7 bits take twice the products.</summary>
+    static int LeastRows => TFormat.Term is BlockTerm.Minus128 or BlockTerm.Minus64Halves ? 4 : 16;
 
     /// <summary>Each half of a block has a scale of its own, and codes stand for this much less.</summary>
     static int HalvesOffset
@@ -124,16 +117,16 @@ sealed unsafe class DotProduct<TFormat>(TensorType type) : IProduct where TForma
         if (TFormat.Term is BlockTerm.WithMin) Avx512Lanes.Store(scales.Min, operands->Minima + group * RowGroup.Rows);
         if (HalvesOffset > 0) StoreHalves(scales, operands, group * RowGroup.Rows);
 
-        var codes = TFormat.Load<Avx512Lanes, PairSums<Avx512Lanes, V>, V>(block, planes, out var upper);
+        var codes = TFormat.Load<Avx512Lanes, WholeCodes, V>(block, planes, out _);
         var place = operands->Codes + group * BlockOperands.GroupBytes;
-        Store(codes.C0, upper.C0, place, 0);
-        Store(codes.C1, upper.C1, place, 1);
-        Store(codes.C2, upper.C2, place, 2);
-        Store(codes.C3, upper.C3, place, 3);
-        Store(codes.C4, upper.C4, place, 4);
-        Store(codes.C5, upper.C5, place, 5);
-        Store(codes.C6, upper.C6, place, 6);
-        Store(codes.C7, upper.C7, place, 7);
+        Avx512Lanes.Store(codes.C0, place);
+        Avx512Lanes.Store(codes.C1, place + sizeof(V));
+        Avx512Lanes.Store(codes.C2, place + 2 * sizeof(V));
+        Avx512Lanes.Store(codes.C3, place + 3 * sizeof(V));
+        Avx512Lanes.Store(codes.C4, place + 4 * sizeof(V));
+        Avx512Lanes.Store(codes.C5, place + 5 * sizeof(V));
+        Avx512Lanes.Store(codes.C6, place + 6 * sizeof(V));
+        Avx512Lanes.Store(codes.C7, place + 7 * sizeof(V));
     }
 
     /// <summary>Scales of half a block as 32-bit numbers, and their products with the codes' offset as pairs of 16 bits.</summary>
@@ -148,13 +141,5 @@ sealed unsafe class DotProduct<TFormat>(TensorType type) : IProduct where TForma
         var offsets = Avx512Lanes.Or(
             Avx512Lanes.And(Avx512Lanes.MultiplyAddShorts(first, offset), lower), Avx512Lanes.ShiftLeft(Avx512Lanes.MultiplyAddShorts(second, offset), 16));
         Avx512Lanes.Store(offsets, operands->HalfOffsets + place);
-    }
-
-    /// <summary>A register of codes.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Store(V codes, V upper, byte* place, int v)
-    {
-        if (InParts) codes = Avx512Lanes.Or(codes, Avx512Lanes.ShiftLeft(upper, 4));
-        Avx512Lanes.Store(codes, place + v * sizeof(V));
     }
 }

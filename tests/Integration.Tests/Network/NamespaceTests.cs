@@ -6,26 +6,27 @@ public sealed class NamespaceTests
 {
     /// <summary>
     /// Two ranks save half of some 7 ms of reading weights and meet 8 times a token; two stages save nothing and meet once. So ranks are
-    /// better where a meeting takes less than about 0.5 ms, several times what fast links take here and less than half of what slow ones do.
+    /// better where a meeting takes less than about 0.5 ms, several times what fast links take here. What far ones take is twenty times as much, for a machine
+    /// that is busy reads weights several times more slowly.
     /// </summary>
     const string Model = "shape:hidden=2048,layers=4,ffn=16384,heads=32,kv-heads=8,vocab=4096;type=q4_0";
 
-    const double LeastMegabytes = 10;
+    const double LeastMegabytes = 1;
 
-    static readonly LinkShape Slow = new(TimeSpan.FromMilliseconds(1), 1e9);
+    static readonly LinkShape Slow = new(TimeSpan.FromMilliseconds(1), 1e9), Far = new(TimeSpan.FromMilliseconds(5), 1e9);
 
     [NamespaceFact(slowLinks: true)]
-    public async Task Ranks_share_a_stage_over_fast_links_stages_follow_each_other_over_slow_ones_and_the_text_is_one_workers()
+    public async Task Ranks_share_a_stage_over_fast_links_stages_follow_each_other_over_far_ones_and_the_text_is_one_workers()
     {
         var alone = await RunAsync(workers: 1, links: null);
         var fast = await RunAsync(workers: 2, links: null);
-        var slow = await RunAsync(workers: 2, Slow);
-        if (slow.Link.MegabytesPerSecond <= LeastMegabytes) slow = await RunAsync(workers: 2, Slow);   // the processors that carry the packets were busy
+        var far = await RunAsync(workers: 2, Far);
+        if (far.Link.MegabytesPerSecond <= LeastMegabytes) far = await RunAsync(workers: 2, Far);   // the processors that carry the packets were busy
 
         Assert.True(fast.Link.Microseconds < 1000, $"{fast.Link}");
-        Assert.True(slow.Link.Microseconds is >= 2000 and < 10_000 && slow.Link.MegabytesPerSecond is > LeastMegabytes and < 200, $"{slow.Link}");
-        Assert.Equal(("1 stage of 2 ranks", "2 stages of 1 worker"), (fast.Plan, slow.Plan));
-        Assert.Equal((alone.Text, alone.Text), (fast.Text, slow.Text));
+        Assert.True(far.Link.Microseconds is >= 10_000 and < 50_000 && far.Link.MegabytesPerSecond is > LeastMegabytes and < 200, $"{far.Link}");
+        Assert.Equal(("1 stage of 2 ranks", "2 stages of 1 worker"), (fast.Plan, far.Plan));
+        Assert.Equal((alone.Text, alone.Text), (fast.Text, far.Text));
     }
 
     [NamespaceFact]

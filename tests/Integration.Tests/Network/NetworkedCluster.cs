@@ -28,7 +28,10 @@ sealed partial class NetworkedCluster : IAsyncDisposable
     public (string Peer, double Microseconds) Lane =>
         _workers.Select(worker => LaneLine().Match(worker.Log)).FirstOrDefault(line => line.Success) is { } line
             ? (line.Groups["peer"].Value, Number(line.Groups["way"]))
-            : throw new InvalidOperationException($"no worker says that it has a lane:\n{string.Join('\n', _workers.Select(worker => worker.Log))}");
+            : throw new InvalidOperationException($"no worker says that it has a lane:\n{Log}");
+
+    /// <summary>All that its processes have said, for messages of failed tests.</summary>
+    public string Log => string.Join('\n', _workers.Select(worker => worker.Log).Prepend(Coordinator.Log));
 
     /// <param name="options">Of the coordinator.</param>
     public static async Task<NetworkedCluster> StartAsync(NamespaceNetwork network, int workers, params string[] options)

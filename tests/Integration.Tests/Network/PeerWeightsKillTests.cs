@@ -57,9 +57,17 @@ public sealed class PeerWeightsKillTests : IDisposable
         _caches.Dispose();
     }
 
+    /// <summary>A machine that is so busy that the giver is suspected, or does not answer in time, has parts come from the coordinator: then it is tried again.</summary>
     [NamespaceFact(faults: true)]
     public async Task What_a_killed_worker_had_not_given_leaves_the_coordinator_once_more_and_no_more()
     {
+        for (var attempt = 1; !await TryAsync(); attempt++) Assert.True(attempt < 3, "no part came from a worker before it was killed");
+    }
+
+    /// <returns>False if no part came from the worker before it was killed.</returns>
+    async Task<bool> TryAsync()
+    {
+        foreach (var cache in Directory.EnumerateDirectories(_caches.Path)) Directory.Delete(cache, recursive: true);
         var path = Model.WriteGguf(_files.File("model.gguf"));
         var largest = Model.Weights().Tensors.Max(tensor => tensor.Bytes);
         var faults = new LinkFaults(Usual, seed: 0);
@@ -81,28 +89,29 @@ public sealed class PeerWeightsKillTests : IDisposable
         Add(cluster, 2);
         await (await Task.WhenAny(cuts.Select(cut => cut.Begun)).WaitAsync(CliProcess.Deadline));
         await PrometheusServer.WaitAsync(() => Task.FromResult(EntriesOf(1, 2).Any() ? "" : "no part has come"), () => cluster.Coordinator.Log);
-        var given = EntriesOf(1, 2).Distinct().Sum(entry => entry.Bytes);
+        var given = 0L;
+        foreach (var machine in new[] { 1, 2 })
+            if (EntriesOf(machine).Any()) given += await ReadAsync(http, MetricsOf(machine), FromPeers);
         await Signals.SendAsync("KILL", giver.Id);
+        if (given == 0) return false;
         await cluster.Coordinator.ErrorLineAsync("is lost");
         foreach (var cut in cuts) faults.Heal(cut);
         await ReadyAnswer.WaitAsync(cluster.Http, HttpStatusCode.OK, "\"serving\":2");
 
         Assert.Equal(expected, await (await EventStream.OpenAsync(cluster.Http, Body)).RestAsync());
         var sent = await ReadAsync(cluster.Http, "", Sent) - all;
-        long fetched = 0, fromPeers = 0;
-        foreach (var machine in new[] { 1, 2 })
-        {
-            fetched += await ReadAsync(http, MetricsOf(machine), FromCoordinator);
-            fromPeers += await ReadAsync(http, MetricsOf(machine), FromPeers);
-        }
+        var (fetched, fromPeers) = (await SumAsync(FromCoordinator), await SumAsync(FromPeers));
         var left = EntriesOf(1, 2).Distinct().Sum(entry => entry.Bytes);
-        Assert.True(fromPeers >= given, $"{fromPeers} bytes came from peers, of which {given} before the kill");
+        Assert.True(fromPeers >= given, $"{fromPeers} bytes came from peers, of which {given} before the kill:\n{cluster.Log}");
         Assert.InRange(fetched, 1, left - given);   // each part that died with it, once
         Assert.InRange(sent, fetched, fetched + 2 * Streams * (largest + Buffers));   // and what was under way when plans changed
         Assert.True(left >= all, $"{left} of {all} bytes are in the caches of those that are left");
+        return true;
 
         CliProcess Add(NetworkedCluster to, int machine) => to.AddWorker(
             machine, _files.Path, "--memory", "1GB", "--cache", _caches.File($"{machine}"), "--metrics-listen", $"http://0.0.0.0:{MetricsPort}");
+
+        async Task<long> SumAsync(string series) => (await Task.WhenAll(new[] { 1, 2 }.Select(machine => ReadAsync(http, MetricsOf(machine), series)))).Sum();
 
         string MetricsOf(int machine) => $"http://{network.AddressOf(machine)}:{MetricsPort}";
     }
