@@ -1,4 +1,5 @@
 using LlamaCluster.Coordinator.Generation;
+using LlamaCluster.Coordinator.Tests.Api;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Planning.Costs;
@@ -49,20 +50,23 @@ public sealed class ExpertRanksTests : IDisposable
         var model = (name == "mixtral" ? Mixtral : Llama4).WriteGguf(_folder.File("model.gguf"));
         var options = TestCluster.Options with { ModelPath = model, Engine = new EngineOptions { KvType = Protos.KvType.F32, Speculate = false } };
         SequenceRequest[] requests = [.. Enumerable.Range(0, 4).Select(RequestOf)];
-        var one = await AnswersAsync(1, options);
-        var byColumns = await AnswersAsync(2, options with { TensorParallel = 2, ExpertParallel = ExpertParallel.Off });
-        var whole = await AnswersAsync(2, options with { TensorParallel = 2, ExpertParallel = ExpertParallel.On });
-        var stages = await AnswersAsync(4, options with { TensorParallel = 2, ExpertParallel = ExpertParallel.On });
+        var one = await AnswersAsync(1, options, "all");
+        var byColumns = await AnswersAsync(2, options with { TensorParallel = 2, ExpertParallel = ExpertParallel.Off }, "columns");
+        var whole = await AnswersAsync(2, options with { TensorParallel = 2, ExpertParallel = ExpertParallel.On }, "whole");
+        var stages = await AnswersAsync(4, options with { TensorParallel = 2, ExpertParallel = ExpertParallel.On }, "whole");
 
         Assert.Equal(one.Select(Tokens), whole.Select(Tokens));
         Assert.Equal(one.Select(Tokens), byColumns.Select(Tokens));
         Assert.Equal(whole.Select(AnswerBits.Of), stages.Select(AnswerBits.Of));
 
-        async Task<IReadOnlyList<List<SequenceEvent>>> AnswersAsync(int workers, CoordinatorOptions of)
+        async Task<IReadOnlyList<List<SequenceEvent>>> AnswersAsync(int workers, CoordinatorOptions of, string experts)
         {
             await using var cluster = await RealCluster.StartAsync(workers, of, usual => usual with { CacheFolder = _folder.Path });
             var shares = cluster.Coordinator.Host.Status.Value.Plan!.Plan.Assignments.Select(part => part.Shard.Slice.Shares.WholeExperts);
             Assert.All(shares, isWhole => Assert.Equal(of.ExpertParallel is ExpertParallel.On, isWhole));
+            using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress };
+            var told = (await http.GetJsonAsync("/v1/cluster")).GetProperty("replicas")[0].GetProperty("stages");
+            Assert.All(told.EnumerateArray(), stage => Assert.Equal(experts, stage.GetProperty("experts").GetString()));
             var alone = await cluster.Coordinator.GenerateAsync(requests[1]).Soon();
             var together = await Task.WhenAll(requests.Select(request => cluster.Coordinator.GenerateAsync(request))).Soon();
             Assert.Equal(AnswerBits.Of(alone), AnswerBits.Of(together[1]));
