@@ -14,7 +14,7 @@ public enum Wellness
 
 /// <summary>
 /// How long a member has sent nothing, and what that means. Heartbeats tell its rhythm; anything else that it sends, such as results of steps,
-/// shows that it lives. One that was suspected is well again after some heartbeats in its usual rhythm. Time in which this process was frozen
+/// shows that it lives, also where a busy process comes late to heartbeats. One that was suspected is well again after some heartbeats in its usual rhythm. Time in which this process was frozen
 /// does not count. Used under its registry's lock, except <see cref="Heard"/>.
 /// </summary>
 sealed class LifeSigns : IDisposable
@@ -77,8 +77,8 @@ sealed class LifeSigns : IDisposable
     public Wellness Judge()
     {
         var heard = Volatile.Read(ref _lastHeard);
-        if (_pulse.Left(_deadlines.HeartbeatTimeout, _lastBeat) <= TimeSpan.Zero) return Wellness.Silent;
-        if (!_suspected && _pulse.Left(_rhythm.Longest, Math.Max(_lastBeat, heard)) <= TimeSpan.Zero) (_suspected, _beatsInTime) = (true, 0);
+        if (_pulse.Left(_deadlines.HeartbeatTimeout, heard) <= TimeSpan.Zero) return Wellness.Silent;
+        if (!_suspected && _pulse.Left(_rhythm.Longest, heard) <= TimeSpan.Zero) (_suspected, _beatsInTime) = (true, 0);
         Rearm();
         return _suspected ? Wellness.Suspected : Wellness.Well;
     }
@@ -87,8 +87,9 @@ sealed class LifeSigns : IDisposable
 
     void Rearm()
     {
-        var lost = _pulse.Left(_deadlines.HeartbeatTimeout, _lastBeat);
-        var suspicious = _suspected ? lost : _pulse.Left(_rhythm.Longest, Math.Max(_lastBeat, Volatile.Read(ref _lastHeard)));
+        var heard = Volatile.Read(ref _lastHeard);
+        var lost = _pulse.Left(_deadlines.HeartbeatTimeout, heard);
+        var suspicious = _suspected ? lost : _pulse.Left(_rhythm.Longest, heard);
         var next = suspicious < lost ? suspicious : lost;
         _timer.Change(next > TimeSpan.Zero ? next : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
     }

@@ -229,7 +229,7 @@ public sealed partial class WorkerRegistry(
             switch (signs.Judge())
             {
                 case Wellness.Silent:
-                    MarkLost(id, $"no heartbeat for {deadlines.HeartbeatTimeout.TotalSeconds:0.###} s");
+                    MarkLost(id, $"nothing was heard of it for {deadlines.HeartbeatTimeout.TotalSeconds:0.###} s");
                     break;
                 case Wellness.Suspected when Snapshot.Find(id) is { IsSuspected: false } member:
                     Change(id, _ => member with { IsSuspected = true });

@@ -56,6 +56,21 @@ public sealed class LifeSignsTests : IDisposable
         Assert.Equal(Wellness.Suspected, _told);
     }
 
+    /// <summary>A coordinator of a thousand workers whose processors are all busy may come to heartbeats much later than to results.</summary>
+    [Fact]
+    public void Who_sends_results_is_not_lost_for_lack_of_heartbeats()
+    {
+        Beat(times: 5, every: 1);
+        for (var i = 0; i < 40; i++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            _signs.Heard();
+        }
+        Assert.Equal(Wellness.Well, _told);
+        _time.Advance(TimeSpan.FromSeconds(20.1));
+        Assert.Equal(Wellness.Silent, _told);
+    }
+
     [Fact]
     public void One_heartbeat_does_not_end_a_suspicion_but_some_in_the_usual_rhythm_do()
     {

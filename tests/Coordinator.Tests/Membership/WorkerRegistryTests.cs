@@ -41,7 +41,7 @@ public sealed class WorkerRegistryTests : IDisposable
         _time.Advance(TimeSpan.FromSeconds(4.9));
         Assert.Equal(MemberState.Alive, _registry.Snapshot.Find(worker.Id)!.State);
         _time.Advance(TimeSpan.FromSeconds(0.1));
-        Assert.Equal((MemberState.Lost, "no heartbeat for 5 s"), (_registry.Snapshot.Find(worker.Id)!.State, _registry.Snapshot.Find(worker.Id)!.Loss));
+        Assert.Equal((MemberState.Lost, "nothing was heard of it for 5 s"), (_registry.Snapshot.Find(worker.Id)!.State, _registry.Snapshot.Find(worker.Id)!.Loss));
     }
 
     [Fact]
@@ -105,7 +105,7 @@ public sealed class WorkerRegistryTests : IDisposable
         _time.Advance(TimeSpan.FromSeconds(4.9));
         Assert.False(_registry.Snapshot.Find(worker.Id)!.IsLost);
         _time.Advance(TimeSpan.FromSeconds(0.2));
-        Assert.Equal("no heartbeat for 5 s", _registry.Snapshot.Find(worker.Id)!.Loss);
+        Assert.Equal("nothing was heard of it for 5 s", _registry.Snapshot.Find(worker.Id)!.Loss);
     }
 
     [Fact]

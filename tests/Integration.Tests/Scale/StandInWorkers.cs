@@ -22,12 +22,15 @@ using static LlamaCluster.Protos.LoadProgress.Types;
 namespace LlamaCluster.Integration.Tests.Scale;
 
 /// <summary>
-/// Very many workers in one process, each with an address, a registration and heartbeats of its own. They compute nothing: every step is answered at once, and
-/// every sample is the same token.
+/// Very many workers in one process, each with an address, a registration and heartbeats of its own. They compute nothing: a step takes them
+/// <see cref="StepTime"/>, and every sample is the same token.
 /// </summary>
 sealed class StandInWorkers : IAsyncDisposable
 {
     const int TheToken = ByteVocabulary.FirstByte + 'a';
+
+    /// <summary>As long as a large model takes, so that two processors are enough for all these workers and their coordinator.</summary>
+    static readonly TimeSpan StepTime = TimeSpan.FromSeconds(0.5);
 
     readonly WebApplication _app;
     readonly ConcurrentDictionary<int, StandIn> _byPort = [];
@@ -72,7 +75,7 @@ sealed class StandInWorkers : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _end.CancelAsync();
-        await Task.WhenAll(_memberships).Soon("all leave");
+        await Task.WhenAll(_memberships).ContinueWith(_ => { }, TaskScheduler.Default).Soon("all leave");   // the coordinator may be gone already
         await _app.StopAsync(new CancellationToken(canceled: true));
         await _app.DisposeAsync();
         _end.Dispose();
@@ -160,6 +163,7 @@ sealed class StandInWorkers : IAsyncDisposable
         public override async Task Run(IAsyncStreamReader<StepRequest> requests, IServerStreamWriter<StepReply> replies, ServerCallContext context)
         {
             var worker = workers.At(context);
+            using var timer = new PeriodicTimer(StepTime);
             while (await requests.MoveNext(context.CancellationToken))
                 switch (requests.Current)
                 {
@@ -167,6 +171,7 @@ sealed class StandInWorkers : IAsyncDisposable
                         await replies.WriteAsync(new StepReply { Opened = new StepsOpened { ViewVersion = open.ViewVersion, Stage = (uint)worker.Stage } });
                         break;
                     case { Step: { } step }:
+                        await timer.WaitForNextTickAsync(context.CancellationToken);
                         await replies.WriteAsync(Answer(worker, step));
                         break;
                 }

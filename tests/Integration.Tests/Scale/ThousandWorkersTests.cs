@@ -11,49 +11,53 @@ using Xunit.Abstractions;
 namespace LlamaCluster.Integration.Tests.Scale;
 
 /// <summary>
-/// What one coordinator takes when it has a thousand workers in its plan and ten thousand sequences that run. It is the real program, with a real connection to
-/// each worker; workers are stand-ins that answer at once. By hand, on a machine with nothing else to do:
+/// What one coordinator takes when it has a thousand workers in its plan and a thousand sequences that run. It is the real program, with a real connection to
+/// each worker; workers are stand-ins. By hand, on a machine with nothing else to do:
 /// <c>LLAMACLUSTER_MEASURE=1 dotnet test tests/Integration.Tests -c Release --filter ThousandWorkers --logger "console;verbosity=detailed"</c>.
 /// </summary>
 public sealed class ThousandWorkersTests(ITestOutputHelper output)
 {
-    const int Stages = 125;
-    const int Ranks = 8;
-    const int Workers = Stages * Ranks;
-    const int Requests = 100;
+    /// <summary>16 stages, the last one of 40 ranks.</summary>
+    const int Workers = 1000;
+    const int Ranks = 64;
+    const int Requests = 10;
     const int PromptsOfARequest = 100;
     const int Sequences = Requests * PromptsOfARequest;
 
-    /// <summary>Of each prompt; all but the last ones are the same in all, so that they are computed once and yet held ten thousand times.</summary>
-    const int PromptTokens = 3000;
+    /// <summary>Requests whose bodies are on their way: the API holds so many bytes and no more.</summary>
+    const int AskedAtATime = 2;
 
-    const int OwnTokens = 40;
+    /// <summary>Of each prompt; all but the last ones are the same in all, so that they are computed once and yet held a thousand times.</summary>
+    const int PromptTokens = 500;
+
+    const int OwnTokens = 20;
 
     static readonly SyntheticModel Model = new()
     {
         Config = SyntheticModel.Small.Config with
         {
-            LayerCount = Stages,
-            HiddenSize = 256,
-            FfnSize = 256,
+            LayerCount = (Workers + Ranks - 1) / Ranks,
+            HiddenSize = 512,
+            FfnSize = 2048,
             HeadCount = Ranks,
             KvHeadCount = Ranks,
-            HeadSize = 32,
-            RopeDimensionCount = 32,
+            HeadSize = 8,
+            RopeDimensionCount = 8,
+            VocabularySize = 2048,
             ContextLength = 8192,
         },
-        Type = Primitives.TensorType.Q8_0,
+        Type = Primitives.TensorType.F16,
     };
 
     [MeasurementFact]
-    public async Task A_coordinator_holds_a_thousand_workers_and_ten_thousand_sequences()
+    public async Task A_coordinator_holds_a_thousand_workers_and_a_thousand_sequences()
     {
         using var folder = new TempFolder();
         await using var workers = await StandInWorkers.StartAsync(Workers);
         await using var coordinator = CliProcess.Start(
             "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--model", Model.WriteGguf(folder.File("deep.gguf")),
             "--workers", $"{Workers}", "--min-workers", $"{Workers}", "--tensor-parallel", $"{Ranks}", "--max-running", $"{Sequences}", "--max-step-rows", $"{2 * Sequences}",
-            "--max-prompt-rows", "4096", "--kv-tokens", $"{Sequences * 400}", "--max-waiting", $"{Sequences}", "--no-speculation");
+            "--max-prompt-rows", "1024", "--kv-tokens", $"{Sequences * 400}", "--max-waiting", $"{Sequences}", "--no-speculation");
         var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ');
         using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = TimeSpan.FromMinutes(10) };
 
@@ -67,9 +71,11 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
         begun = TimeProvider.System.GetTimestamp();
         List<Task> answers = [];
         using var enough = new CancellationTokenSource();
-        for (var i = 0; i < Requests; i++) answers.Add(AskAsync(http, i, enough.Token));
+        using var places = new SemaphoreSlim(AskedAtATime);
+        for (var i = 0; i < Requests; i++) answers.Add(AskAsync(http, i, places, enough.Token));
         var all = RunAsync(http, Sequences);
         var first = await Task.WhenAny([all, .. answers]);
+        if (first.IsFaulted) output.WriteLine(coordinator.Log);
         await first;
         await all;
         output.WriteLine(Text($"{Sequences} sequences run after {Since(begun).TotalSeconds:0} s; {Memory(coordinator)}"));
@@ -82,19 +88,22 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
     }
 
     /// <summary>A request of many prompts, whose stream is read until the end of the test.</summary>
-    static async Task AskAsync(HttpClient http, int number, CancellationToken enough)
+    static async Task AskAsync(HttpClient http, int number, SemaphoreSlim places, CancellationToken enough)
     {
+        await places.WaitAsync(enough);
         var prompts = Enumerable.Range(0, PromptsOfARequest).Select(i => Enumerable.Repeat(50, PromptTokens - OwnTokens).Concat(Own(number * PromptsOfARequest + i)));
         var body = JsonSerializer.Serialize(new { prompt = prompts, max_tokens = 4000, stream = true, ignore_eos = true });
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         try
         {
             using var answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, enough);
+            places.Release();
             Assert.True(answer.IsSuccessStatusCode, await BeginningAsync(answer));
             await using var stream = await answer.Content.ReadAsStreamAsync(enough);
             var buffer = new byte[1 << 16];
-            while (await stream.ReadAsync(buffer, enough) > 0) ;
-            Assert.Fail("an answer ended");
+            int read, last = 0;
+            while ((read = await stream.ReadAsync(buffer, enough)) > 0) last = read;
+            Assert.Fail($"an answer ended: {Encoding.UTF8.GetString(buffer.AsSpan(0, last))}");
         }
         catch (OperationCanceledException) when (enough.IsCancellationRequested)
         {
@@ -129,7 +138,7 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
     /// <summary>Completes when so many sequences run, by what the coordinator tells of itself.</summary>
     static async Task RunAsync(HttpClient http, int sequences)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(30));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(5));
         await using var stream = await http.GetStreamAsync("/v1/cluster/events", deadline.Token);
         await foreach (var told in SseParser.Create(stream).EnumerateAsync(deadline.Token))
         {
