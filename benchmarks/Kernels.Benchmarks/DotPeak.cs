@@ -30,8 +30,9 @@ static class DotPeak
         foreach (var threads in new[] { 1, 2 })
         {
             output.WriteLine(Text($"{threads} thread(s), 10^9 multiply-adds of bytes a second, the best of {Rounds}"));
-            if (AvxVnni.IsSupported) output.WriteLine(Text($"  dot products of 256 bits (AVX-VNNI), from registers: {Best(threads, Vnni256, Sums * 32L * Turns):0}"));
-            if (Avx512BW.IsSupported) output.WriteLine(Text($"  pairs of 512 bits, widened and added, from registers: {Best(threads, Pairs512, Sums * 64L * Turns):0}"));
+            if (Avx2.IsSupported) output.WriteLine(Text($"  pairs of 256 bits, widened and added, from registers: {Best(threads, Loop<Pairs256, Vector256<int>>, Sums * 32L * Turns):0}"));
+            if (AvxVnni.IsSupported) output.WriteLine(Text($"  dot products of 256 bits (AVX-VNNI), from registers: {Best(threads, Loop<Dots256, Vector256<int>>, Sums * 32L * Turns):0}"));
+            if (Avx512BW.IsSupported) output.WriteLine(Text($"  pairs of 512 bits, widened and added, from registers: {Best(threads, Loop<Pairs512, Vector512<int>>, Sums * 64L * Turns):0}"));
             foreach (var type in new[] { TensorType.Q4_0, TensorType.Q8_0, TensorType.Q4_K, TensorType.Q6_K, TensorType.IQ4_XS })
                 output.WriteLine(Text($"  {type}, product of 256 rows, weights in the caches: {Product(type, threads):0}"));
         }
@@ -88,61 +89,51 @@ static class DotPeak
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void Vnni256()
+    static void Loop<TStep, V>() where TStep : IStep<V> where V : struct
     {
-        var (codes, x) = (Vector256.Create((byte)7), Vector256.Create((sbyte)3));
-        Vector256<int> s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default;
-        Vector256<int> s6 = default, s7 = default, s8 = default, s9 = default, s10 = default, s11 = default;
+        V s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default;
+        V s6 = default, s7 = default, s8 = default, s9 = default, s10 = default, s11 = default;
         for (var i = 0; i < Turns; i++)
         {
-            s0 = AvxVnni.MultiplyWideningAndAdd(s0, codes, x);
-            s1 = AvxVnni.MultiplyWideningAndAdd(s1, codes, x);
-            s2 = AvxVnni.MultiplyWideningAndAdd(s2, codes, x);
-            s3 = AvxVnni.MultiplyWideningAndAdd(s3, codes, x);
-            s4 = AvxVnni.MultiplyWideningAndAdd(s4, codes, x);
-            s5 = AvxVnni.MultiplyWideningAndAdd(s5, codes, x);
-            s6 = AvxVnni.MultiplyWideningAndAdd(s6, codes, x);
-            s7 = AvxVnni.MultiplyWideningAndAdd(s7, codes, x);
-            s8 = AvxVnni.MultiplyWideningAndAdd(s8, codes, x);
-            s9 = AvxVnni.MultiplyWideningAndAdd(s9, codes, x);
-            s10 = AvxVnni.MultiplyWideningAndAdd(s10, codes, x);
-            s11 = AvxVnni.MultiplyWideningAndAdd(s11, codes, x);
+            (s0, s1, s2) = (TStep.Add(s0), TStep.Add(s1), TStep.Add(s2));
+            (s3, s4, s5) = (TStep.Add(s3), TStep.Add(s4), TStep.Add(s5));
+            (s6, s7, s8) = (TStep.Add(s6), TStep.Add(s7), TStep.Add(s8));
+            (s9, s10, s11) = (TStep.Add(s9), TStep.Add(s10), TStep.Add(s11));
         }
-        Keep(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11);
+        Keep(s0, s1, s2, s3, s4, s5);
+        Keep(s6, s7, s8, s9, s10, s11);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void Pairs512()
-    {
-        var (codes, x, ones) = (Vector512.Create((byte)7), Vector512.Create((sbyte)3), Vector512.Create((short)1));
-        Vector512<int> s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default;
-        Vector512<int> s6 = default, s7 = default, s8 = default, s9 = default, s10 = default, s11 = default;
-        for (var i = 0; i < Turns; i++)
-        {
-            // Operands that do not change would have the compiler form the product once.
-            s0 += Pair(codes, x ^ s0.AsSByte(), ones);
-            s1 += Pair(codes, x ^ s1.AsSByte(), ones);
-            s2 += Pair(codes, x ^ s2.AsSByte(), ones);
-            s3 += Pair(codes, x ^ s3.AsSByte(), ones);
-            s4 += Pair(codes, x ^ s4.AsSByte(), ones);
-            s5 += Pair(codes, x ^ s5.AsSByte(), ones);
-            s6 += Pair(codes, x ^ s6.AsSByte(), ones);
-            s7 += Pair(codes, x ^ s7.AsSByte(), ones);
-            s8 += Pair(codes, x ^ s8.AsSByte(), ones);
-            s9 += Pair(codes, x ^ s9.AsSByte(), ones);
-            s10 += Pair(codes, x ^ s10.AsSByte(), ones);
-            s11 += Pair(codes, x ^ s11.AsSByte(), ones);
-        }
-        Keep((s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11).GetLower());
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector512<int> Pair(Vector512<byte> codes, Vector512<sbyte> x, Vector512<short> ones) =>
-        Avx512BW.MultiplyAddAdjacent(Avx512BW.MultiplyAddAdjacent(codes, x), ones);
 
     /// <summary>So that nothing is left out as unused.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    static void Keep(Vector256<int> value) => _ = value;
+    static void Keep<V>(V a, V b, V c, V d, V e, V f) => _ = (a, b, c, d, e, f);
 
     static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>A sum and a register's products more.</summary>
+    interface IStep<V>
+    {
+        static abstract V Add(V sum);
+    }
+
+    readonly struct Dots256 : IStep<Vector256<int>>
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<int> Add(Vector256<int> sum) => AvxVnni.MultiplyWideningAndAdd(sum, Vector256.Create((byte)7), Vector256.Create((sbyte)3));
+    }
+
+    // An operand that does not change would have the compiler form the product once.
+    readonly struct Pairs256 : IStep<Vector256<int>>
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<int> Add(Vector256<int> sum) => sum + Avx2.MultiplyAddAdjacent(
+            Avx2.MultiplyAddAdjacent(Vector256.Create((byte)7), sum.AsSByte() ^ Vector256.Create((sbyte)3)), Vector256.Create((short)1));
+    }
+
+    readonly struct Pairs512 : IStep<Vector512<int>>
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<int> Add(Vector512<int> sum) => sum + Avx512BW.MultiplyAddAdjacent(
+            Avx512BW.MultiplyAddAdjacent(Vector512.Create((byte)7), sum.AsSByte() ^ Vector512.Create((sbyte)3)), Vector512.Create((short)1));
+    }
 }
