@@ -96,8 +96,7 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         try
         {
-            using var answer = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, enough);
-            places.Release();
+            using var answer = await SendAsync(http, request, places, enough);
             Assert.True(answer.IsSuccessStatusCode, await BeginningAsync(answer));
             await using var stream = await answer.Content.ReadAsStreamAsync(enough);
             var buffer = new byte[1 << 16];
@@ -108,6 +107,18 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
         catch (OperationCanceledException) when (enough.IsCancellationRequested)
         {
             // the end of the test
+        }
+    }
+
+    static async Task<HttpResponseMessage> SendAsync(HttpClient http, HttpRequestMessage request, SemaphoreSlim places, CancellationToken enough)
+    {
+        try
+        {
+            return await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, enough);
+        }
+        finally
+        {
+            places.Release();
         }
     }
 
