@@ -69,10 +69,10 @@ static unsafe class CodePlanes
     /// <param name="codeBits">A constant where this is called, so that one case is left.</param>
     [MethodImpl(Inline)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* planes, int codeBits, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
         var codes = Load<TLanes, V>(planes, codeBits);
-        if (codeBits == 8) return Codes<V>.Of8Bits<TLanes, TParts>(codes, out upper);
+        if (codeBits == 8) return Codes<V>.Of8Bits<TParts>(codes, 128, out upper);
         upper = default;
         return codes;
     }

@@ -45,12 +45,18 @@ static unsafe class GridLanes512
 
     static readonly byte* SevenBitShifts = Shifts(1, _ => 0, 7);
 
-    /// <summary>The codes of a vector of <typeparamref name="V"/> can be had here.</summary>
-    [MethodImpl(AggressiveInlining)]
-    public static bool Serves<V>() => typeof(V) == typeof(Bytes) && Avx512Vbmi.IsSupported;
+    /// <summary>
+    /// Codes of 16 rows can be had here. A caller compares the type of its vectors itself, so that the compiler drops the other case before it counts how much
+    /// it puts in line.
+    /// </summary>
+    public static bool IsSupported
+    {
+        [MethodImpl(AggressiveInlining)]
+        get => Avx512Vbmi.IsSupported;
+    }
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Iq2Xxs<TParts, V>(byte* planes, out Codes<V> upper) where TParts : ICodeParts where V : struct
+    public static Codes<V> Iq2Xxs<TParts, V>(byte* planes, out Codes<V> upper) where TParts : ICodeParts<V> where V : struct
     {
         var indices = Vector512.Load(planes).AsUInt16();
         var signs = Signs(Vector512.Load(planes + CodePlanes.VectorBytes));
@@ -58,7 +64,7 @@ static unsafe class GridLanes512
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Iq2S<TParts, V>(byte* small, byte* planes, out Codes<V> upper) where TParts : ICodeParts where V : struct
+    public static Codes<V> Iq2S<TParts, V>(byte* small, byte* planes, out Codes<V> upper) where TParts : ICodeParts<V> where V : struct
     {
         var indices = Vector512.Load(planes).AsUInt16();
         var high = Twice(small + RowGroup.Rows);
@@ -69,7 +75,7 @@ static unsafe class GridLanes512
 
     /// <summary>The words of a lane are neighbours here, columns 0..15 in the first vector; the signs of its bytes 1 and 2 change places.</summary>
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Iq2Xs<TParts, V>(byte* planes, out Codes<V> upper) where TParts : ICodeParts where V : struct
+    public static Codes<V> Iq2Xs<TParts, V>(byte* planes, out Codes<V> upper) where TParts : ICodeParts<V> where V : struct
     {
         var (first, second) = (Vector512.Load(planes).AsUInt16(), Vector512.Load(planes + CodePlanes.VectorBytes).AsUInt16());
         var signs = Even((first >>> 9 | (second >>> 9) << 8).AsByte());
@@ -82,7 +88,7 @@ static unsafe class GridLanes512
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<V> Iq3Xxs<TParts, V>(byte* planes, out Codes<V> upper) where TParts : ICodeParts where V : struct
+    public static Codes<V> Iq3Xxs<TParts, V>(byte* planes, out Codes<V> upper) where TParts : ICodeParts<V> where V : struct
     {
         var (first, second) = (Vector512.Load(planes).AsUInt16(), Vector512.Load(planes + CodePlanes.VectorBytes).AsUInt16());
         var signs = Signs(Vector512.Load(planes + 2 * CodePlanes.VectorBytes));
@@ -141,7 +147,7 @@ static unsafe class GridLanes512
     /// <param name="even">Entries of columns 0..7 and 16..23 in a lane.</param>
     /// <param name="odd">Entries of columns 8..15 and 24..31.</param>
     [MethodImpl(AggressiveInlining)]
-    static Codes<V> Eights<TParts, V>(Words even, Words odd, Bytes signs, byte* codes, out Codes<V> upper) where TParts : ICodeParts where V : struct
+    static Codes<V> Eights<TParts, V>(Words even, Words odd, Bytes signs, byte* codes, out Codes<V> upper) where TParts : ICodeParts<V> where V : struct
     {
         var (a, b) = (even.AsByte(), odd.AsByte());
         Bytes i0 = TwoBits(a, 0, signs, 0), i1 = TwoBits(a, 1, signs, 1), i2 = TwoBits(b, 0, signs, 2), i3 = TwoBits(b, 1, signs, 3);
@@ -152,7 +158,7 @@ static unsafe class GridLanes512
     /// <param name="codes">Three tables, as <see cref="CodesOf"/> makes them.</param>
     [MethodImpl(AggressiveInlining)]
     static Codes<V> Codes<TParts, V>(
-        byte* codes, Bytes i0, Bytes i1, Bytes i2, Bytes i3, Bytes i4, Bytes i5, Bytes i6, Bytes i7, out Codes<V> upper) where TParts : ICodeParts where V : struct
+        byte* codes, Bytes i0, Bytes i1, Bytes i2, Bytes i3, Bytes i4, Bytes i5, Bytes i6, Bytes i7, out Codes<V> upper) where TParts : ICodeParts<V> where V : struct
     {
         upper = default;
         if (!TParts.InParts) return Codes<V>(codes + 2 * CodePlanes.VectorBytes, i0, i1, i2, i3, i4, i5, i6, i7);

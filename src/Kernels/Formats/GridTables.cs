@@ -44,9 +44,9 @@ static unsafe class GridTables
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Signed(ulong codes, ulong mask) => (codes ^ mask) + (mask & EachByte);
 
-    static ulong* Eights(CodeGrid grid, int offset, int factor) => Table(grid.Count, entry => Bytes(8, column => offset + factor * grid.Value(entry, column)));
+    public static ulong* Eights(CodeGrid grid, int offset, int factor) => Table(grid.Count, entry => Bytes(8, column => offset + factor * grid.Value(entry, column)));
 
-    static uint* Fours(CodeGrid grid, Func<int, int, int> code)
+    public static uint* Fours(CodeGrid grid, Func<int, int, int> code)
     {
         var table = (uint*)NativeMemory.AlignedAlloc((nuint)grid.Count * sizeof(uint), Alignment);
         for (var i = 0; i < grid.Count; i++)

@@ -25,7 +25,7 @@ readonly unsafe struct Q2KFormat : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -87,7 +87,7 @@ readonly unsafe struct Q3KFormat : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -138,7 +138,7 @@ readonly unsafe struct Q4KFormat : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -187,7 +187,7 @@ readonly unsafe struct Q5KFormat : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -238,7 +238,7 @@ readonly unsafe struct Q6KFormat : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)

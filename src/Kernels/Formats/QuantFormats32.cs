@@ -28,7 +28,7 @@ readonly unsafe struct Q4_0Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -72,7 +72,7 @@ readonly unsafe struct Q4_1Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -116,7 +116,7 @@ readonly unsafe struct Q5_0Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -161,7 +161,7 @@ readonly unsafe struct Q5_1Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
@@ -207,7 +207,7 @@ readonly unsafe struct Q8_0Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct => CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)

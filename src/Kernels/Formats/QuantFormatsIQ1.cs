@@ -25,6 +25,8 @@ readonly unsafe struct IQ1SFormat : IGridFormat
 
     public static bool ScalesHalves => false;
 
+    public static BlockTerm Term => BlockTerm.Minus9;
+
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block) =>
         new(
@@ -36,10 +38,12 @@ readonly unsafe struct IQ1SFormat : IGridFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
         upper = default;
-        return GridLanes512.Serves<V>() ? GridLanes512.Iq1S<V>(small, planes) : GridLanes<IQ1SFormat, TLanes, V>.Load(small, planes);
+        if (typeof(V) == typeof(Vector512<byte>) && GridLanes512.IsSupported) return GridLanes512.Iq1S<V>(small, planes);
+        if (typeof(V) == typeof(Vector256<byte>)) return GridLanes256.Iq1S<V>(small, planes);
+        return GridLanes<IQ1SFormat, TLanes, V>.Load(small, planes);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -102,10 +106,12 @@ readonly unsafe struct IQ1MFormat : IGridFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
         upper = default;
-        return GridLanes512.Serves<V>() ? GridLanes512.Iq1M<V>(small, planes) : GridLanes<IQ1MFormat, TLanes, V>.Load(small, planes);
+        if (typeof(V) == typeof(Vector512<byte>) && GridLanes512.IsSupported) return GridLanes512.Iq1M<V>(small, planes);
+        if (typeof(V) == typeof(Vector256<byte>)) return GridLanes256.Iq1M<V>(small, planes);
+        return GridLanes<IQ1MFormat, TLanes, V>.Load(small, planes);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>

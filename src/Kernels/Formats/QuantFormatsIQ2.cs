@@ -33,10 +33,11 @@ readonly unsafe struct IQ2XXSFormat : IGridFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
-        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2Xxs<TParts, V>(planes, out upper);
-        return Codes<V>.Of8Bits<TLanes, TParts>(GridLanes<IQ2XXSFormat, TLanes, V>.Load(small, planes), out upper);
+        if (typeof(V) == typeof(Vector512<byte>) && GridLanes512.IsSupported) return GridLanes512.Iq2Xxs<TParts, V>(planes, out upper);
+        if (typeof(V) == typeof(Vector256<byte>)) return GridLanes256.Iq2Xxs<TParts, V>(planes, out upper);
+        return Codes<V>.Of8Bits<TParts>(GridLanes<IQ2XXSFormat, TLanes, V>.Load(small, planes), 128, out upper);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -90,10 +91,11 @@ readonly unsafe struct IQ2XSFormat : IGridFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
-        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2Xs<TParts, V>(planes, out upper);
-        return Codes<V>.Of8Bits<TLanes, TParts>(GridLanes<IQ2XSFormat, TLanes, V>.Load(small, planes), out upper);
+        if (typeof(V) == typeof(Vector512<byte>) && GridLanes512.IsSupported) return GridLanes512.Iq2Xs<TParts, V>(planes, out upper);
+        if (typeof(V) == typeof(Vector256<byte>)) return GridLanes256.Iq2Xs<TParts, V>(planes, out upper);
+        return Codes<V>.Of8Bits<TParts>(GridLanes<IQ2XSFormat, TLanes, V>.Load(small, planes), 64, out upper);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -156,10 +158,11 @@ readonly unsafe struct IQ2SFormat : IGridFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
-        if (GridLanes512.Serves<V>()) return GridLanes512.Iq2S<TParts, V>(small, planes, out upper);
-        return Codes<V>.Of8Bits<TLanes, TParts>(GridLanes<IQ2SFormat, TLanes, V>.Load(small, planes), out upper);
+        if (typeof(V) == typeof(Vector512<byte>) && GridLanes512.IsSupported) return GridLanes512.Iq2S<TParts, V>(small, planes, out upper);
+        if (typeof(V) == typeof(Vector256<byte>)) return GridLanes256.Iq2S<TParts, V>(small, planes, out upper);
+        return Codes<V>.Of8Bits<TParts>(GridLanes<IQ2SFormat, TLanes, V>.Load(small, planes), 64, out upper);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>

@@ -73,10 +73,11 @@ readonly unsafe struct IQ3XXSFormat : IGridFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
-        if (GridLanes512.Serves<V>()) return GridLanes512.Iq3Xxs<TParts, V>(planes, out upper);
-        return Codes<V>.Of8Bits<TLanes, TParts>(GridLanes<IQ3XXSFormat, TLanes, V>.Load(small, planes), out upper);
+        if (typeof(V) == typeof(Vector512<byte>) && GridLanes512.IsSupported) return GridLanes512.Iq3Xxs<TParts, V>(planes, out upper);
+        if (typeof(V) == typeof(Vector256<byte>)) return GridLanes256.Iq3Xxs<TParts, V>(planes, out upper);
+        return Codes<V>.Of8Bits<TParts>(GridLanes<IQ3XXSFormat, TLanes, V>.Load(small, planes), 128, out upper);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -120,6 +121,8 @@ readonly unsafe struct IQ3SFormat : IGridFormat
 
     public static bool ScalesHalves => false;
 
+    public static BlockTerm Term => BlockTerm.TwiceMinus15;
+
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {
@@ -134,10 +137,12 @@ readonly unsafe struct IQ3SFormat : IGridFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
         upper = default;
-        return GridLanes512.Serves<V>() ? GridLanes512.Iq3S<V>(small, planes) : GridLanes<IQ3SFormat, TLanes, V>.Load(small, planes);
+        if (typeof(V) == typeof(Vector512<byte>) && GridLanes512.IsSupported) return GridLanes512.Iq3S<V>(small, planes);
+        if (typeof(V) == typeof(Vector256<byte>)) return GridLanes256.Iq3S<V>(small, planes);
+        return GridLanes<IQ3SFormat, TLanes, V>.Load(small, planes);
     }
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>

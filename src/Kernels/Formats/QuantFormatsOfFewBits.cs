@@ -35,7 +35,7 @@ readonly unsafe struct TQ2_0Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct =>
         CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -88,7 +88,7 @@ readonly unsafe struct TQ1_0Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
         upper = default;
         var word = TLanes.Load(planes);
@@ -166,7 +166,7 @@ readonly unsafe struct Q1_0Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct =>
         CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -213,7 +213,7 @@ readonly unsafe struct Q2_0Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct =>
         CodePlanes.Load<TLanes, TParts, V>(planes, CodeBits, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>

@@ -10,7 +10,9 @@ namespace LlamaCluster.Kernels.Formats;
 /// <summary>Tables of 16 bytes that kernels look codes up in.</summary>
 static unsafe class CodeTables
 {
-    /// <summary>128 + the values of <see cref="BlocksOfTables.Iq4Values"/>; their lower four bits; their upper four.</summary>
+    /// <summary>
+    /// 128 + the values of <see cref="BlocksOfTables.Iq4Values"/>; their lower four bits; their upper four; the values' magnitudes; the values.
+    /// </summary>
     public static byte* Iq4
     {
         [MethodImpl(AggressiveInlining)]
@@ -19,6 +21,8 @@ static unsafe class CodeTables
             1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241,
             1, 8, 13, 15, 15, 13, 10, 6, 1, 13, 9, 6, 5, 5, 9, 1,
             0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 10, 11, 12, 13, 15,
+            127, 104, 83, 65, 49, 35, 22, 10, 1, 13, 25, 38, 53, 69, 89, 113,
+            129, 152, 173, 191, 207, 221, 234, 246, 1, 13, 25, 38, 53, 69, 89, 113,
         ]);
     }
 
@@ -63,7 +67,7 @@ readonly unsafe struct IQ4NLFormat : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct =>
         Codes<V>.Lookup8Bits<TLanes, TParts>(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Iq4, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -109,7 +113,7 @@ readonly unsafe struct IQ4XSFormat : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct =>
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct =>
         Codes<V>.Lookup8Bits<TLanes, TParts>(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Iq4, out upper);
 
     public static float Value(int code, float scale, float min, byte* small, byte* planes, bool secondHalf) =>
@@ -154,7 +158,7 @@ readonly unsafe struct MXFP4Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
         upper = default;
         return Codes<V>.Lookup<TLanes>(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Fp4);
@@ -209,7 +213,7 @@ readonly unsafe struct NVFP4Format : IQuantFormat
 
     [MethodImpl(AggressiveInlining)]
     public static Codes<V> Load<TLanes, TParts, V>(byte* small, byte* planes, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts where V : struct
+        where TLanes : ILanes<V> where TParts : ICodeParts<V> where V : struct
     {
         upper = default;
         return Codes<V>.Lookup<TLanes>(CodePlanes.Load<TLanes, V>(planes, CodeBits), CodeTables.Fp4);

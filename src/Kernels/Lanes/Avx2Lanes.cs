@@ -7,7 +7,7 @@ using V = System.Runtime.Intrinsics.Vector256<byte>;
 namespace LlamaCluster.Kernels.Lanes;
 
 /// <summary>8 rows a register: AVX2 and FMA; byte products by pairs, or by fours where there is AVX-VNNI.</summary>
-readonly unsafe struct Avx2Lanes : IPairLanes<V>, IDotLanes<V>
+readonly unsafe struct Avx2Lanes : ISignLanes<V>, IDotLanes<V>
 {
     public static int Count => 8;
 
@@ -62,6 +62,15 @@ readonly unsafe struct Avx2Lanes : IPairLanes<V>, IDotLanes<V>
     [MethodImpl(AggressiveInlining)]
     public static V MultiplyAddPairs(V codes, V activations) =>
         Avx2.MultiplyAddAdjacent(codes, activations.AsSByte()).AsByte();
+
+    [MethodImpl(AggressiveInlining)]
+    public static V LessOffset(V codes, int offset) => codes - Vector256.Create((byte)offset);
+
+    [MethodImpl(AggressiveInlining)]
+    public static V Magnitudes(V values) => Avx2.Abs(values.AsSByte());
+
+    [MethodImpl(AggressiveInlining)]
+    public static V WithSigns(V activations, V values) => Avx2.Sign(activations.AsSByte(), values.AsSByte()).AsByte();
 
     [MethodImpl(AggressiveInlining)]
     public static V MultiplyAddShorts(V a, V b) =>

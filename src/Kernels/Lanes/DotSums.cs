@@ -9,6 +9,12 @@ readonly unsafe struct DotSums<TLanes, V> : IBlockSums<V> where TLanes : IDotLan
 
     public static bool InParts => false;
 
+    public static int Table => 0;
+
+    public static V First(V codes, int offset) => codes;
+
+    public static V Second(V codes, int offset) => default;
+
     [MethodImpl(Inline)]
     public static V Of4Bits(in Codes<V> codes, ActivationBlock* x) => TLanes.Add(First(default, codes, x), Second(default, codes, x));
 

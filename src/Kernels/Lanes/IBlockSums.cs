@@ -3,21 +3,37 @@ using System.Runtime.InteropServices;
 
 namespace LlamaCluster.Kernels.Lanes;
 
-/// <summary>How codes of 8 bits are taken.</summary>
-interface ICodeParts
+/// <summary>In which form sums take codes of 8 bits.</summary>
+interface ICodeParts<V> where V : struct
 {
-    /// <summary>In two parts of four bits, lower and upper; else they are whole, and there is no upper part.</summary>
+    /// <summary>In two parts; else they are whole, and there is no second part.</summary>
     static abstract bool InParts { get; }
+
+    /// <summary>Which of the tables of <see cref="Codes{V}.Lookup8Bits"/> the first part is in; the second one's is next to it.</summary>
+    static abstract int Table { get; }
+
+    /// <summary>The first part of four columns' codes.</summary>
+    /// <param name="offset">The code that stands for zero.</param>
+    static abstract V First(V codes, int offset);
+
+    /// <summary>The second part.</summary>
+    static abstract V Second(V codes, int offset);
 }
 
 /// <summary>Codes of 8 bits as they are.</summary>
-readonly struct WholeCodes : ICodeParts
+readonly struct WholeCodes<V> : ICodeParts<V> where V : struct
 {
     public static bool InParts => false;
+
+    public static int Table => 0;
+
+    public static V First(V codes, int offset) => codes;
+
+    public static V Second(V codes, int offset) => default;
 }
 
 /// <summary>Exact integer sums over the 32 columns of a block, for each of a register's rows and one activation row.</summary>
-unsafe interface IBlockSums<V> : ICodeParts where V : struct
+unsafe interface IBlockSums<V> : ICodeParts<V> where V : struct
 {
     /// <summary>Sum of codes x activations; codes below 16.</summary>
     static abstract V Of4Bits(in Codes<V> codes, ActivationBlock* x);
@@ -56,29 +72,29 @@ readonly struct Codes<V>(V c0, V c1, V c2, V c3, V c4, V c5, V c6, V c7) where V
     public readonly V C0 = c0, C1 = c1, C2 = c2, C3 = c3, C4 = c4, C5 = c5, C6 = c6, C7 = c7;
 
     /// <summary>8-bit codes as <typeparamref name="TParts"/> has them, done once for all activation rows.</summary>
+    /// <param name="offset">The code that stands for zero.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Codes<V> Of8Bits<TLanes, TParts>(in Codes<V> codes, out Codes<V> upper) where TLanes : ILanes<V> where TParts : ICodeParts
+    public static Codes<V> Of8Bits<TParts>(in Codes<V> codes, int offset, out Codes<V> second) where TParts : ICodeParts<V>
     {
-        upper = default;
+        second = default;
         if (!TParts.InParts) return codes;
-        upper = new(
-            Upper<TLanes>(codes.C0), Upper<TLanes>(codes.C1), Upper<TLanes>(codes.C2), Upper<TLanes>(codes.C3),
-            Upper<TLanes>(codes.C4), Upper<TLanes>(codes.C5), Upper<TLanes>(codes.C6), Upper<TLanes>(codes.C7));
+        second = new(
+            TParts.Second(codes.C0, offset), TParts.Second(codes.C1, offset), TParts.Second(codes.C2, offset), TParts.Second(codes.C3, offset),
+            TParts.Second(codes.C4, offset), TParts.Second(codes.C5, offset), TParts.Second(codes.C6, offset), TParts.Second(codes.C7, offset));
         return new(
-            Lower<TLanes>(codes.C0), Lower<TLanes>(codes.C1), Lower<TLanes>(codes.C2), Lower<TLanes>(codes.C3),
-            Lower<TLanes>(codes.C4), Lower<TLanes>(codes.C5), Lower<TLanes>(codes.C6), Lower<TLanes>(codes.C7));
+            TParts.First(codes.C0, offset), TParts.First(codes.C1, offset), TParts.First(codes.C2, offset), TParts.First(codes.C3, offset),
+            TParts.First(codes.C4, offset), TParts.First(codes.C5, offset), TParts.First(codes.C6, offset), TParts.First(codes.C7, offset));
     }
 
     /// <summary>8-bit codes that a table has for codes below 16. Two parts come out of two tables: no more work than codes of four bits take twice.</summary>
-    /// <param name="tables">Three tables of 16 bytes: the codes, their lower four bits, their upper four.</param>
+    /// <param name="tables">Tables of 16 bytes: the codes; the parts of <see cref="PairSums{TLanes, V}"/>; those of <see cref="SignSums{TLanes, V}"/>.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static unsafe Codes<V> Lookup8Bits<TLanes, TParts>(in Codes<V> codes, byte* tables, out Codes<V> upper)
-        where TLanes : ILanes<V> where TParts : ICodeParts
+    public static unsafe Codes<V> Lookup8Bits<TLanes, TParts>(in Codes<V> codes, byte* tables, out Codes<V> second)
+        where TLanes : ILanes<V> where TParts : ICodeParts<V>
     {
-        upper = default;
-        if (!TParts.InParts) return Lookup<TLanes>(codes, tables);
-        upper = Lookup<TLanes>(codes, tables + 32);
-        return Lookup<TLanes>(codes, tables + 16);
+        tables += 16 * TParts.Table;
+        second = TParts.InParts ? Lookup<TLanes>(codes, tables + 16) : default;
+        return Lookup<TLanes>(codes, tables);
     }
 
     /// <summary>What a table of 16 bytes has for codes below 16.</summary>
@@ -86,12 +102,6 @@ readonly struct Codes<V>(V c0, V c1, V c2, V c3, V c4, V c5, V c6, V c7) where V
     public static unsafe Codes<V> Lookup<TLanes>(in Codes<V> codes, byte* table) where TLanes : ILanes<V> => new(
         TLanes.Lookup(table, codes.C0), TLanes.Lookup(table, codes.C1), TLanes.Lookup(table, codes.C2), TLanes.Lookup(table, codes.C3),
         TLanes.Lookup(table, codes.C4), TLanes.Lookup(table, codes.C5), TLanes.Lookup(table, codes.C6), TLanes.Lookup(table, codes.C7));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static V Lower<TLanes>(V codes) where TLanes : ILanes<V> => TLanes.And(codes, TLanes.Spread(0x0f0f_0f0fu));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static V Upper<TLanes>(V codes) where TLanes : ILanes<V> => Lower<TLanes>(TLanes.ShiftRight(codes, 4));
 }
 
 /// <summary>

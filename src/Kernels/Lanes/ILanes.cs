@@ -97,6 +97,19 @@ interface IPairLanes<V> : ILanes<V> where V : struct
     static abstract V AddShorts(V a, V b);
 }
 
+/// <summary>An instruction set that gives bytes the signs of others too (x86's PSIGNB).</summary>
+interface ISignLanes<V> : IPairLanes<V> where V : struct
+{
+    /// <summary>Signed bytes that are codes less an offset, modulo 2^8.</summary>
+    static abstract V LessOffset(V codes, int offset);
+
+    /// <summary>Magnitudes of signed bytes, 0..128.</summary>
+    static abstract V Magnitudes(V values);
+
+    /// <summary>Activations, negated where the values are negative, and zero where these are.</summary>
+    static abstract V WithSigns(V activations, V values);
+}
+
 /// <summary>
 /// IEEE half to single by integer and float operations that every width has (.NET exposes no instruction for it), exact for all finite
 /// numbers and without a subnormal operand, at which processors stumble.

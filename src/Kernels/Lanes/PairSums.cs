@@ -13,6 +13,16 @@ readonly unsafe struct PairSums<TLanes, V> : IBlockSums<V> where TLanes : IPairL
     /// <summary>A product of an 8-bit code and an activation leaves little of 16 bits.</summary>
     public static bool InParts => true;
 
+    public static int Table => 1;
+
+    /// <summary>The lower four bits.</summary>
+    [MethodImpl(Inline)]
+    public static V First(V codes, int offset) => TLanes.And(codes, TLanes.Spread(0x0f0f_0f0fu));
+
+    /// <summary>The upper four.</summary>
+    [MethodImpl(Inline)]
+    public static V Second(V codes, int offset) => First(TLanes.ShiftRight(codes, 4), offset);
+
     static V Ones
     {
         [MethodImpl(Inline)]

@@ -117,7 +117,7 @@ sealed unsafe class DotProduct<TFormat>(TensorType type) : IProduct where TForma
         if (TFormat.Term is BlockTerm.WithMin) Avx512Lanes.Store(scales.Min, operands->Minima + group * RowGroup.Rows);
         if (HalvesOffset > 0) StoreHalves(scales, operands, group * RowGroup.Rows);
 
-        var codes = TFormat.Load<Avx512Lanes, WholeCodes, V>(block, planes, out _);
+        var codes = TFormat.Load<Avx512Lanes, WholeCodes<V>, V>(block, planes, out _);
         var place = operands->Codes + group * BlockOperands.GroupBytes;
         Avx512Lanes.Store(codes.C0, place);
         Avx512Lanes.Store(codes.C1, place + sizeof(V));

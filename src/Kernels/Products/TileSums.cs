@@ -1,0 +1,235 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using LlamaCluster.Kernels.Formats;
+using LlamaCluster.Kernels.Lanes;
+using LlamaCluster.Primitives;
+using Ints = System.Runtime.Intrinsics.Vector256<int>;
+using Shorts = System.Runtime.Intrinsics.Vector256<short>;
+
+namespace LlamaCluster.Kernels.Products;
+
+/// <summary>A block of 16 rows of weights, unpacked.</summary>
+unsafe struct TileOperands
+{
+    /// <summary>Vector v has columns 4v .. 4v + 3 of all rows (see <see cref="Codes{V}"/>); of types that go by signs they are magnitudes.</summary>
+    public fixed byte Codes[ActivationBlock.Columns * RowGroup.Rows];
+
+    /// <summary>The signed values, of types that go by signs.</summary>
+    public fixed sbyte Values[ActivationBlock.Columns * RowGroup.Rows];
+
+    /// <summary>d and m.</summary>
+    public fixed float Scales[RowGroup.Rows], Minima[RowGroup.Rows];
+
+    /// <summary>Integer scales of columns 0..15 and 16..31, as <see cref="IBlockSums{V}.SubScale"/> makes them.</summary>
+    public fixed short FirstHalf[2 * RowGroup.Rows], SecondHalf[2 * RowGroup.Rows];
+}
+
+/// <summary>
+/// The exact integer sums of a block's rows 0..7 and 8..15 with an activation row x, and with another one, y; formed as <see cref="PairSums{TLanes, V}"/> and
+/// <see cref="SignSums{TLanes, V}"/> form them. Instructions are named here, not lanes: the compiler counts each call that it has to put in line, and gives up
+/// when there are too many.
+/// </summary>
+unsafe interface ITileSums
+{
+    /// <summary>Codes are magnitudes and values.</summary>
+    static abstract bool HasSigns { get; }
+
+    /// <summary>Each half of a block has an integer scale.</summary>
+    static abstract bool HasHalves { get; }
+
+    static abstract void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1);
+}
+
+/// <summary>Sums of codes of at most 4 bits.</summary>
+readonly unsafe struct NibbleSums : ITileSums
+{
+    public static bool HasSigns => false;
+
+    public static bool HasHalves => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1)
+    {
+        Shorts s0 = default, s1 = default, t0 = default, t1 = default;
+        TilePairs.Add(w, x, y, 0, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 1, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 2, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 3, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 4, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 5, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 6, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 7, ref s0, ref s1, ref t0, ref t1);
+        var ones = Vector256.Create((short)1);
+        x0 = Avx2.MultiplyAddAdjacent(s0, ones);
+        x1 = Avx2.MultiplyAddAdjacent(s1, ones);
+        y0 = Avx2.MultiplyAddAdjacent(t0, ones);
+        y1 = Avx2.MultiplyAddAdjacent(t1, ones);
+    }
+}
+
+/// <summary>Sums of codes of 5 bits.</summary>
+readonly unsafe struct FiveBitSums : ITileSums
+{
+    public static bool HasSigns => false;
+
+    public static bool HasHalves => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1)
+    {
+        Shorts s0 = default, s1 = default, t0 = default, t1 = default;
+        TilePairs.Add(w, x, y, 0, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 1, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 2, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 3, ref s0, ref s1, ref t0, ref t1);
+        var ones = Vector256.Create((short)1);
+        x0 = Avx2.MultiplyAddAdjacent(s0, ones);
+        x1 = Avx2.MultiplyAddAdjacent(s1, ones);
+        y0 = Avx2.MultiplyAddAdjacent(t0, ones);
+        y1 = Avx2.MultiplyAddAdjacent(t1, ones);
+        (s0, s1, t0, t1) = (default, default, default, default);
+        TilePairs.Add(w, x, y, 4, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 5, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 6, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 7, ref s0, ref s1, ref t0, ref t1);
+        x0 += Avx2.MultiplyAddAdjacent(s0, ones);
+        x1 += Avx2.MultiplyAddAdjacent(s1, ones);
+        y0 += Avx2.MultiplyAddAdjacent(t0, ones);
+        y1 += Avx2.MultiplyAddAdjacent(t1, ones);
+    }
+}
+
+/// <summary>Sums of codes of 6 bits less 32, each half times its scale.</summary>
+readonly unsafe struct SixBitSums : ITileSums
+{
+    public static bool HasSigns => false;
+
+    public static bool HasHalves => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1)
+    {
+        var s0 = TilePairs.Spread(x->Minus32Pairs).AsInt16();
+        var t0 = TilePairs.Spread(y->Minus32Pairs).AsInt16();
+        var (s1, t1) = (s0, t0);
+        TilePairs.Add(w, x, y, 0, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 1, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 2, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 3, ref s0, ref s1, ref t0, ref t1);
+        var (f0, f1) = (Vector256.Load(w->FirstHalf), Vector256.Load(w->FirstHalf + RowGroup.Rows));
+        x0 = Avx2.MultiplyAddAdjacent(s0, f0);
+        x1 = Avx2.MultiplyAddAdjacent(s1, f1);
+        y0 = Avx2.MultiplyAddAdjacent(t0, f0);
+        y1 = Avx2.MultiplyAddAdjacent(t1, f1);
+        s0 = TilePairs.Spread(x->Minus32Pairs + 2).AsInt16();
+        t0 = TilePairs.Spread(y->Minus32Pairs + 2).AsInt16();
+        (s1, t1) = (s0, t0);
+        TilePairs.Add(w, x, y, 4, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 5, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 6, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Add(w, x, y, 7, ref s0, ref s1, ref t0, ref t1);
+        (f0, f1) = (Vector256.Load(w->SecondHalf), Vector256.Load(w->SecondHalf + RowGroup.Rows));
+        x0 += Avx2.MultiplyAddAdjacent(s0, f0);
+        x1 += Avx2.MultiplyAddAdjacent(s1, f1);
+        y0 += Avx2.MultiplyAddAdjacent(t0, f0);
+        y1 += Avx2.MultiplyAddAdjacent(t1, f1);
+    }
+}
+
+/// <summary>Sums of values of 8 bits.</summary>
+readonly unsafe struct EightBitSums : ITileSums
+{
+    public static bool HasSigns => true;
+
+    public static bool HasHalves => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1)
+    {
+        (x0, x1, y0, y1) = (default, default, default, default);
+        Add(w, x, y, 0, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 1, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 2, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 3, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 4, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 5, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 6, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 7, ref x0, ref x1, ref y0, ref y1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Add(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, ref Ints x0, ref Ints x1, ref Ints y0, ref Ints y1)
+    {
+        Shorts s0 = default, s1 = default, t0 = default, t1 = default;
+        TilePairs.AddSigned(w, x, y, v, ref s0, ref s1, ref t0, ref t1);
+        var ones = Vector256.Create((short)1);
+        x0 += Avx2.MultiplyAddAdjacent(s0, ones);
+        x1 += Avx2.MultiplyAddAdjacent(s1, ones);
+        y0 += Avx2.MultiplyAddAdjacent(t0, ones);
+        y1 += Avx2.MultiplyAddAdjacent(t1, ones);
+    }
+}
+
+/// <summary>Sums of values of 7 bits, each half times its scale.</summary>
+readonly unsafe struct SevenBitSums : ITileSums
+{
+    public static bool HasSigns => true;
+
+    public static bool HasHalves => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1)
+    {
+        (x0, x1, y0, y1) = (default, default, default, default);
+        Add(w, x, y, 0, w->FirstHalf, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 2, w->FirstHalf, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 4, w->SecondHalf, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 6, w->SecondHalf, ref x0, ref x1, ref y0, ref y1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Add(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, short* half, ref Ints x0, ref Ints x1, ref Ints y0, ref Ints y1)
+    {
+        Shorts s0 = default, s1 = default, t0 = default, t1 = default;
+        TilePairs.AddSigned(w, x, y, v, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.AddSigned(w, x, y, v + 1, ref s0, ref s1, ref t0, ref t1);
+        var (f0, f1) = (Vector256.Load(half), Vector256.Load(half + RowGroup.Rows));
+        x0 += Avx2.MultiplyAddAdjacent(s0, f0);
+        x1 += Avx2.MultiplyAddAdjacent(s1, f1);
+        y0 += Avx2.MultiplyAddAdjacent(t0, f0);
+        y1 += Avx2.MultiplyAddAdjacent(t1, f1);
+    }
+}
+
+/// <summary>Products of four columns, added up by twos in 16 bits.</summary>
+static unsafe class TilePairs
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<sbyte> Spread(void* source) => Vector256.Create(Unsafe.ReadUnaligned<int>(source)).AsSByte();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Add(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, ref Shorts s0, ref Shorts s1, ref Shorts t0, ref Shorts t1)
+    {
+        var (c0, c1) = (Vector256.Load(w->Codes + v * CodePlanes.VectorBytes), Vector256.Load(w->Codes + v * CodePlanes.VectorBytes + 32));
+        var a = Vector256.Create(Unsafe.ReadUnaligned<int>(x->Values + 4 * v)).AsSByte();
+        s0 += Avx2.MultiplyAddAdjacent(c0, a);
+        s1 += Avx2.MultiplyAddAdjacent(c1, a);
+        a = Vector256.Create(Unsafe.ReadUnaligned<int>(y->Values + 4 * v)).AsSByte();
+        t0 += Avx2.MultiplyAddAdjacent(c0, a);
+        t1 += Avx2.MultiplyAddAdjacent(c1, a);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void AddSigned(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, ref Shorts s0, ref Shorts s1, ref Shorts t0, ref Shorts t1)
+    {
+        var (m0, m1) = (Vector256.Load(w->Codes + v * CodePlanes.VectorBytes), Vector256.Load(w->Codes + v * CodePlanes.VectorBytes + 32));
+        var (v0, v1) = (Vector256.Load(w->Values + v * CodePlanes.VectorBytes), Vector256.Load(w->Values + v * CodePlanes.VectorBytes + 32));
+        var a = Vector256.Create(Unsafe.ReadUnaligned<int>(x->Values + 4 * v)).AsSByte();
+        s0 += Avx2.MultiplyAddAdjacent(m0, Avx2.Sign(a, v0));
+        s1 += Avx2.MultiplyAddAdjacent(m1, Avx2.Sign(a, v1));
+        a = Vector256.Create(Unsafe.ReadUnaligned<int>(y->Values + 4 * v)).AsSByte();
+        t0 += Avx2.MultiplyAddAdjacent(m0, Avx2.Sign(a, v0));
+        t1 += Avx2.MultiplyAddAdjacent(m1, Avx2.Sign(a, v1));
+    }
+}
