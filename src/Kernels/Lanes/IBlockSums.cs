@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using LlamaCluster.Kernels.Formats;
 
 namespace LlamaCluster.Kernels.Lanes;
 
@@ -70,6 +71,20 @@ unsafe interface IBlockSums<V> : ICodeParts<V> where V : struct
 readonly struct Codes<V>(V c0, V c1, V c2, V c3, V c4, V c5, V c6, V c7) where V : struct
 {
     public readonly V C0 = c0, C1 = c1, C2 = c2, C3 = c3, C4 = c4, C5 = c5, C6 = c6, C7 = c7;
+
+    /// <summary>Puts the vectors into memory, each <see cref="CodePlanes.VectorBytes"/> behind the one before.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public unsafe void Store<TLanes>(byte* place) where TLanes : ILanes<V>
+    {
+        TLanes.Store(C0, place);
+        TLanes.Store(C1, place + CodePlanes.VectorBytes);
+        TLanes.Store(C2, place + 2 * CodePlanes.VectorBytes);
+        TLanes.Store(C3, place + 3 * CodePlanes.VectorBytes);
+        TLanes.Store(C4, place + 4 * CodePlanes.VectorBytes);
+        TLanes.Store(C5, place + 5 * CodePlanes.VectorBytes);
+        TLanes.Store(C6, place + 6 * CodePlanes.VectorBytes);
+        TLanes.Store(C7, place + 7 * CodePlanes.VectorBytes);
+    }
 
     /// <summary>8-bit codes as <typeparamref name="TParts"/> has them, done once for all activation rows.</summary>
     /// <param name="offset">The code that stands for zero.</param>

@@ -36,10 +36,7 @@ sealed unsafe class DotProduct<TFormat>(TensorType type) : IProduct where TForma
         var blocks = task.Columns / ActivationBlock.Columns;
         for (var firstRow = 0; firstRow < task.Batch; firstRow += ProductTask.TileRows)
         {
-            var tile = task;
-            tile.Batch = Math.Min(ProductTask.TileRows, task.Batch - firstRow);
-            tile.Blocks += (long)firstRow * blocks;
-            tile.Output += (long)firstRow * task.Rows;
+            var tile = task.Tile(firstRow);
             if (tile.Batch == 1 && _one is not null) RunRow(tile, blocks / TFormat.BlocksPerHeader, firstGroup, endGroup);
             else if (tile.Batch < LeastRows) _few.Run(tile, firstGroup, endGroup);
             else RunTile(tile, blocks / TFormat.BlocksPerHeader, firstGroup, endGroup);
@@ -118,15 +115,7 @@ sealed unsafe class DotProduct<TFormat>(TensorType type) : IProduct where TForma
         if (HalvesOffset > 0) StoreHalves(scales, operands, group * RowGroup.Rows);
 
         var codes = TFormat.Load<Avx512Lanes, WholeCodes<V>, V>(block, planes, out _);
-        var place = operands->Codes + group * BlockOperands.GroupBytes;
-        Avx512Lanes.Store(codes.C0, place);
-        Avx512Lanes.Store(codes.C1, place + sizeof(V));
-        Avx512Lanes.Store(codes.C2, place + 2 * sizeof(V));
-        Avx512Lanes.Store(codes.C3, place + 3 * sizeof(V));
-        Avx512Lanes.Store(codes.C4, place + 4 * sizeof(V));
-        Avx512Lanes.Store(codes.C5, place + 5 * sizeof(V));
-        Avx512Lanes.Store(codes.C6, place + 6 * sizeof(V));
-        Avx512Lanes.Store(codes.C7, place + 7 * sizeof(V));
+        codes.Store<Avx512Lanes>(operands->Codes + group * BlockOperands.GroupBytes);
     }
 
     /// <summary>Scales of half a block as 32-bit numbers, and their products with the codes' offset as pairs of 16 bits.</summary>

@@ -52,6 +52,14 @@ unsafe struct ProductTask
     /// <summary>Rows of activations that go through a group of weights together: what a core's second cache holds of a few thousand columns.</summary>
     public const int TileRows = 64;
 
+    /// <summary>The product of as many rows from <paramref name="firstRow"/> on as a tile has, of quantised weights.</summary>
+    public readonly ProductTask Tile(int firstRow) => this with
+    {
+        Batch = Math.Min(TileRows, Batch - firstRow),
+        Blocks = Blocks + (long)firstRow * (Columns / ActivationBlock.Columns),
+        Output = Output + (long)firstRow * Rows,
+    };
+
     /// <summary>Copies totals[rows, 16] of one group to their places in y.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly void Store(float* totals, int group, int firstRow, int rows)
@@ -123,12 +131,13 @@ static class ProductTable
         KernelWidth.Avx512Vnni or KernelWidth.Avx512 => new QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, Vector512<byte>>, Vector512<byte>>(),
         KernelWidth.AvxVnni when !TFormat.ScalesHalves =>
             new QuantProduct<TFormat, Avx2Lanes, DotSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
-        KernelWidth.Avx2 when TFormat.Term != BlockTerm.Other => Tiled<TFormat>(),
+        KernelWidth.AvxVnni or KernelWidth.Avx2 when TFormat.Term != BlockTerm.Other => Tiled<TFormat>(),
         KernelWidth.AvxVnni or KernelWidth.Avx2 => new QuantProduct<TFormat, Avx2Lanes, SignSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.Vector128 => new QuantProduct<TFormat, Vector128Lanes, DotSums<Vector128Lanes, Vector128<byte>>, Vector128<byte>>(),
         _ => new QuantProduct<TFormat, ScalarLanes, DotSums<ScalarLanes, uint>, uint>(),
     };
 
+    /// <summary>Of the ways by which sums are formed and enter a total, those of a type.</summary>
     static IProduct Tiled<TFormat>() where TFormat : IQuantFormat => TFormat.Term switch
     {
         BlockTerm.Minus8 => new TiledProduct<TFormat, NibbleSums, Minus8Term>(),

@@ -51,20 +51,11 @@ readonly unsafe struct NibbleSums : ITileSums
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1)
     {
+        (x0, x1, y0, y1) = (default, default, default, default);
         Shorts s0 = default, s1 = default, t0 = default, t1 = default;
-        TilePairs.Add(w, x, y, 0, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 1, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 2, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 3, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 4, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 5, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 6, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 7, ref s0, ref s1, ref t0, ref t1);
-        var ones = Vector256.Create((short)1);
-        x0 = Avx2.MultiplyAddAdjacent(s0, ones);
-        x1 = Avx2.MultiplyAddAdjacent(s1, ones);
-        y0 = Avx2.MultiplyAddAdjacent(t0, ones);
-        y1 = Avx2.MultiplyAddAdjacent(t1, ones);
+        TilePairs.AddHalf(w, x, y, 0, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.AddHalf(w, x, y, 4, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Widen(s0, s1, t0, t1, TilePairs.Ones, TilePairs.Ones, ref x0, ref x1, ref y0, ref y1);
     }
 }
 
@@ -78,25 +69,17 @@ readonly unsafe struct FiveBitSums : ITileSums
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1)
     {
+        (x0, x1, y0, y1) = (default, default, default, default);
+        Add(w, x, y, 0, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 4, ref x0, ref x1, ref y0, ref y1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Add(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, ref Ints x0, ref Ints x1, ref Ints y0, ref Ints y1)
+    {
         Shorts s0 = default, s1 = default, t0 = default, t1 = default;
-        TilePairs.Add(w, x, y, 0, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 1, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 2, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 3, ref s0, ref s1, ref t0, ref t1);
-        var ones = Vector256.Create((short)1);
-        x0 = Avx2.MultiplyAddAdjacent(s0, ones);
-        x1 = Avx2.MultiplyAddAdjacent(s1, ones);
-        y0 = Avx2.MultiplyAddAdjacent(t0, ones);
-        y1 = Avx2.MultiplyAddAdjacent(t1, ones);
-        (s0, s1, t0, t1) = (default, default, default, default);
-        TilePairs.Add(w, x, y, 4, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 5, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 6, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 7, ref s0, ref s1, ref t0, ref t1);
-        x0 += Avx2.MultiplyAddAdjacent(s0, ones);
-        x1 += Avx2.MultiplyAddAdjacent(s1, ones);
-        y0 += Avx2.MultiplyAddAdjacent(t0, ones);
-        y1 += Avx2.MultiplyAddAdjacent(t1, ones);
+        TilePairs.AddHalf(w, x, y, v, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Widen(s0, s1, t0, t1, TilePairs.Ones, TilePairs.Ones, ref x0, ref x1, ref y0, ref y1);
     }
 }
 
@@ -110,30 +93,19 @@ readonly unsafe struct SixBitSums : ITileSums
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1)
     {
-        var s0 = TilePairs.Spread(x->Minus32Pairs).AsInt16();
-        var t0 = TilePairs.Spread(y->Minus32Pairs).AsInt16();
+        (x0, x1, y0, y1) = (default, default, default, default);
+        Add(w, x, y, 0, w->FirstHalf, ref x0, ref x1, ref y0, ref y1);
+        Add(w, x, y, 4, w->SecondHalf, ref x0, ref x1, ref y0, ref y1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Add(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, short* scales, ref Ints x0, ref Ints x1, ref Ints y0, ref Ints y1)
+    {
+        var s0 = TilePairs.Spread(x->Minus32Pairs + v / 2).AsInt16();
+        var t0 = TilePairs.Spread(y->Minus32Pairs + v / 2).AsInt16();
         var (s1, t1) = (s0, t0);
-        TilePairs.Add(w, x, y, 0, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 1, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 2, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 3, ref s0, ref s1, ref t0, ref t1);
-        var (f0, f1) = (Vector256.Load(w->FirstHalf), Vector256.Load(w->FirstHalf + RowGroup.Rows));
-        x0 = Avx2.MultiplyAddAdjacent(s0, f0);
-        x1 = Avx2.MultiplyAddAdjacent(s1, f1);
-        y0 = Avx2.MultiplyAddAdjacent(t0, f0);
-        y1 = Avx2.MultiplyAddAdjacent(t1, f1);
-        s0 = TilePairs.Spread(x->Minus32Pairs + 2).AsInt16();
-        t0 = TilePairs.Spread(y->Minus32Pairs + 2).AsInt16();
-        (s1, t1) = (s0, t0);
-        TilePairs.Add(w, x, y, 4, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 5, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 6, ref s0, ref s1, ref t0, ref t1);
-        TilePairs.Add(w, x, y, 7, ref s0, ref s1, ref t0, ref t1);
-        (f0, f1) = (Vector256.Load(w->SecondHalf), Vector256.Load(w->SecondHalf + RowGroup.Rows));
-        x0 += Avx2.MultiplyAddAdjacent(s0, f0);
-        x1 += Avx2.MultiplyAddAdjacent(s1, f1);
-        y0 += Avx2.MultiplyAddAdjacent(t0, f0);
-        y1 += Avx2.MultiplyAddAdjacent(t1, f1);
+        TilePairs.AddHalf(w, x, y, v, ref s0, ref s1, ref t0, ref t1);
+        TilePairs.Widen(s0, s1, t0, t1, Vector256.Load(scales), Vector256.Load(scales + RowGroup.Rows), ref x0, ref x1, ref y0, ref y1);
     }
 }
 
@@ -163,11 +135,7 @@ readonly unsafe struct EightBitSums : ITileSums
     {
         Shorts s0 = default, s1 = default, t0 = default, t1 = default;
         TilePairs.AddSigned(w, x, y, v, ref s0, ref s1, ref t0, ref t1);
-        var ones = Vector256.Create((short)1);
-        x0 += Avx2.MultiplyAddAdjacent(s0, ones);
-        x1 += Avx2.MultiplyAddAdjacent(s1, ones);
-        y0 += Avx2.MultiplyAddAdjacent(t0, ones);
-        y1 += Avx2.MultiplyAddAdjacent(t1, ones);
+        TilePairs.Widen(s0, s1, t0, t1, TilePairs.Ones, TilePairs.Ones, ref x0, ref x1, ref y0, ref y1);
     }
 }
 
@@ -189,47 +157,74 @@ readonly unsafe struct SevenBitSums : ITileSums
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Add(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, short* half, ref Ints x0, ref Ints x1, ref Ints y0, ref Ints y1)
+    static void Add(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, short* scales, ref Ints x0, ref Ints x1, ref Ints y0, ref Ints y1)
     {
         Shorts s0 = default, s1 = default, t0 = default, t1 = default;
         TilePairs.AddSigned(w, x, y, v, ref s0, ref s1, ref t0, ref t1);
         TilePairs.AddSigned(w, x, y, v + 1, ref s0, ref s1, ref t0, ref t1);
-        var (f0, f1) = (Vector256.Load(half), Vector256.Load(half + RowGroup.Rows));
-        x0 += Avx2.MultiplyAddAdjacent(s0, f0);
-        x1 += Avx2.MultiplyAddAdjacent(s1, f1);
-        y0 += Avx2.MultiplyAddAdjacent(t0, f0);
-        y1 += Avx2.MultiplyAddAdjacent(t1, f1);
+        TilePairs.Widen(s0, s1, t0, t1, Vector256.Load(scales), Vector256.Load(scales + RowGroup.Rows), ref x0, ref x1, ref y0, ref y1);
     }
 }
 
-/// <summary>Products of four columns, added up by twos in 16 bits.</summary>
+/// <summary>Products of four columns, added up by twos in 16 bits. s is with x, t with y; 0 are rows 0..7 of the weights, 1 are rows 8..15.</summary>
 static unsafe class TilePairs
 {
+    public static Shorts Ones
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector256.Create((short)1);
+    }
+
+    /// <summary>Four bytes in every lane.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<sbyte> Spread(void* source) => Vector256.Create(Unsafe.ReadUnaligned<int>(source)).AsSByte();
 
+    /// <summary>Products of the vectors v .. v + 3.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Add(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, ref Shorts s0, ref Shorts s1, ref Shorts t0, ref Shorts t1)
+    public static void AddHalf(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, ref Shorts s0, ref Shorts s1, ref Shorts t0, ref Shorts t1)
     {
-        var (c0, c1) = (Vector256.Load(w->Codes + v * CodePlanes.VectorBytes), Vector256.Load(w->Codes + v * CodePlanes.VectorBytes + 32));
-        var a = Vector256.Create(Unsafe.ReadUnaligned<int>(x->Values + 4 * v)).AsSByte();
+        Add(w, x, y, v, ref s0, ref s1, ref t0, ref t1);
+        Add(w, x, y, v + 1, ref s0, ref s1, ref t0, ref t1);
+        Add(w, x, y, v + 2, ref s0, ref s1, ref t0, ref t1);
+        Add(w, x, y, v + 3, ref s0, ref s1, ref t0, ref t1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Add(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, ref Shorts s0, ref Shorts s1, ref Shorts t0, ref Shorts t1)
+    {
+        var codes = w->Codes + v * CodePlanes.VectorBytes;
+        var (c0, c1) = (Vector256.Load(codes), Vector256.Load(codes + Vector256<byte>.Count));
+        var a = Spread(x->Values + 4 * v);
         s0 += Avx2.MultiplyAddAdjacent(c0, a);
         s1 += Avx2.MultiplyAddAdjacent(c1, a);
-        a = Vector256.Create(Unsafe.ReadUnaligned<int>(y->Values + 4 * v)).AsSByte();
+        a = Spread(y->Values + 4 * v);
         t0 += Avx2.MultiplyAddAdjacent(c0, a);
         t1 += Avx2.MultiplyAddAdjacent(c1, a);
     }
 
+    /// <summary>Products of magnitudes and of activations with the values' signs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void AddSigned(TileOperands* w, ActivationBlock* x, ActivationBlock* y, int v, ref Shorts s0, ref Shorts s1, ref Shorts t0, ref Shorts t1)
     {
-        var (m0, m1) = (Vector256.Load(w->Codes + v * CodePlanes.VectorBytes), Vector256.Load(w->Codes + v * CodePlanes.VectorBytes + 32));
-        var (v0, v1) = (Vector256.Load(w->Values + v * CodePlanes.VectorBytes), Vector256.Load(w->Values + v * CodePlanes.VectorBytes + 32));
-        var a = Vector256.Create(Unsafe.ReadUnaligned<int>(x->Values + 4 * v)).AsSByte();
+        var (codes, values) = ((nint)w->Codes + v * CodePlanes.VectorBytes, (nint)w->Values + v * CodePlanes.VectorBytes);
+        var (m0, m1) = (Vector256.Load((byte*)codes), Vector256.Load((byte*)codes + Vector256<byte>.Count));
+        var (v0, v1) = (Vector256.Load((sbyte*)values), Vector256.Load((sbyte*)values + Vector256<byte>.Count));
+        var a = Spread(x->Values + 4 * v);
         s0 += Avx2.MultiplyAddAdjacent(m0, Avx2.Sign(a, v0));
         s1 += Avx2.MultiplyAddAdjacent(m1, Avx2.Sign(a, v1));
-        a = Vector256.Create(Unsafe.ReadUnaligned<int>(y->Values + 4 * v)).AsSByte();
+        a = Spread(y->Values + 4 * v);
         t0 += Avx2.MultiplyAddAdjacent(m0, Avx2.Sign(a, v0));
         t1 += Avx2.MultiplyAddAdjacent(m1, Avx2.Sign(a, v1));
+    }
+
+    /// <summary>Adds sums of 16 bits to those of 32 bits, each pair times the scales of its rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Widen(
+        Shorts s0, Shorts s1, Shorts t0, Shorts t1, Shorts scales0, Shorts scales1, ref Ints x0, ref Ints x1, ref Ints y0, ref Ints y1)
+    {
+        x0 += Avx2.MultiplyAddAdjacent(s0, scales0);
+        x1 += Avx2.MultiplyAddAdjacent(s1, scales1);
+        y0 += Avx2.MultiplyAddAdjacent(t0, scales0);
+        y1 += Avx2.MultiplyAddAdjacent(t1, scales1);
     }
 }

@@ -9,9 +9,8 @@ namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
 /// The product with quantised weights by AVX2. A block of a group is unpacked into the first cache, and from there meets two activation rows at a time: 16
-/// registers do not hold the codes of 16 rows, but so each code that is loaded serves twice, and each activation does. Few rows go by
-/// <see cref="QuantProduct{TFormat, TLanes, TSums, V}"/>, but for types with a code book, whose unpacking is too much to stand in one loop with all else.
-/// Both give the same bits.
+/// registers do not hold the codes of 16 rows, but so each code that is loaded serves twice, and each activation does. One or two rows go by
+/// <see cref="QuantProduct{TFormat, TLanes, TSums, V}"/>. Both give the same bits.
 /// </summary>
 sealed unsafe class TiledProduct<TFormat, TSums, TTerm> : IProduct where TFormat : IQuantFormat where TSums : ITileSums where TTerm : ITileTerm
 {
@@ -27,10 +26,7 @@ sealed unsafe class TiledProduct<TFormat, TSums, TTerm> : IProduct where TFormat
         var blocks = task.Columns / ActivationBlock.Columns;
         for (var firstRow = 0; firstRow < task.Batch; firstRow += ProductTask.TileRows)
         {
-            var tile = task;
-            tile.Batch = Math.Min(ProductTask.TileRows, task.Batch - firstRow);
-            tile.Blocks += (long)firstRow * blocks;
-            tile.Output += (long)firstRow * task.Rows;
+            var tile = task.Tile(firstRow);
             if (tile.Batch < LeastRows) _few.Run(tile, firstGroup, endGroup);
             else RunTile(tile, blocks / TFormat.BlocksPerHeader, firstGroup, endGroup);
         }
@@ -88,21 +84,8 @@ sealed unsafe class TiledProduct<TFormat, TSums, TTerm> : IProduct where TFormat
         }
 
         var codes = TFormat.Load<Avx2Lanes, SignSums<Avx2Lanes, V>, V>(small, planes, out var values);
-        Store(codes, operands->Codes + lane * sizeof(uint));
-        if (TSums.HasSigns) Store(values, (byte*)operands->Values + lane * sizeof(uint));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Store(in Codes<V> codes, byte* place)
-    {
-        Avx2Lanes.Store(codes.C0, place);
-        Avx2Lanes.Store(codes.C1, place + CodePlanes.VectorBytes);
-        Avx2Lanes.Store(codes.C2, place + 2 * CodePlanes.VectorBytes);
-        Avx2Lanes.Store(codes.C3, place + 3 * CodePlanes.VectorBytes);
-        Avx2Lanes.Store(codes.C4, place + 4 * CodePlanes.VectorBytes);
-        Avx2Lanes.Store(codes.C5, place + 5 * CodePlanes.VectorBytes);
-        Avx2Lanes.Store(codes.C6, place + 6 * CodePlanes.VectorBytes);
-        Avx2Lanes.Store(codes.C7, place + 7 * CodePlanes.VectorBytes);
+        codes.Store<Avx2Lanes>(operands->Codes + lane * sizeof(uint));
+        if (TSums.HasSigns) values.Store<Avx2Lanes>((byte*)operands->Values + lane * sizeof(uint));
     }
 
     /// <summary>totals[rows, 16] += x[rows, 32] . block[16, 32]^T.</summary>

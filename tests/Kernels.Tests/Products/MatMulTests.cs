@@ -28,6 +28,24 @@ public sealed class MatMulTests
         }
     }
 
+    [Fact]
+    public void Codes_at_the_ends_of_8_bits_do_not_overflow_a_sum()
+    {
+        // Rows of -128, of 127 and of both by turns; activations of which each becomes 127 or -127.
+        const int Rows = 16, Columns = 64, Batch = 5;
+        var stored = new byte[Rows * TensorType.Q8_0.RowBytes(Columns)];
+        for (var i = 0; i < stored.Length; i++)
+        {
+            var (row, at) = (i / (int)TensorType.Q8_0.RowBytes(Columns), i % 34);
+            stored[i] = at == 0 ? (byte)0 : at == 1 ? (byte)0x3c : row % 3 == 0 || row % 3 == 2 && at % 2 == 0 ? (byte)128 : (byte)127;
+        }
+        float[] x = [.. Enumerable.Range(0, Batch * Columns).Select(i => i / Columns % 2 == 0 || i % 3 == 0 ? 1f : -1f)];
+        var expected = ProductTwin.Multiply(TensorType.Q8_0, stored, Rows, Columns, x);
+        Assert.Equal(-128f * Columns, expected[0], 0.01f);
+        foreach (var width in Widths)
+            TestNumbers.AssertSameBits(expected, Multiply(TensorType.Q8_0, stored, Rows, Columns, x, threads: 1, width), $"{width}");
+    }
+
     [Theory]
     [MemberData(nameof(Types))]
     public void A_row_does_not_depend_on_batch_size_or_threads(TensorType type)
