@@ -12,7 +12,8 @@ namespace LlamaCluster.Kernels.Products;
 /// registers do not hold the codes of 16 rows, but so each code that is loaded serves twice, and each activation does. One or two rows go by
 /// <see cref="QuantProduct{TFormat, TLanes, TSums, V}"/>. Both give the same bits.
 /// </summary>
-sealed unsafe class TiledProduct<TFormat, TSums, TTerm> : IProduct where TFormat : IQuantFormat where TSums : ITileSums where TTerm : ITileTerm
+/// <param name="one">What computes a product of one row, if that is not what computes few.</param>
+sealed unsafe class TiledProduct<TFormat, TSums, TTerm>(IProduct? one = null) : IProduct where TFormat : IQuantFormat where TSums : ITileSums where TTerm : ITileTerm
 {
     readonly QuantProduct<TFormat, Avx2Lanes, SignSums<Avx2Lanes, V>, V> _few = new();
 
@@ -27,7 +28,8 @@ sealed unsafe class TiledProduct<TFormat, TSums, TTerm> : IProduct where TFormat
         for (var firstRow = 0; firstRow < task.Batch; firstRow += ProductTask.TileRows)
         {
             var tile = task.Tile(firstRow);
-            if (tile.Batch < LeastRows) _few.Run(tile, firstGroup, endGroup);
+            if (tile.Batch == 1 && one is not null) one.Run(tile, firstGroup, endGroup);
+            else if (tile.Batch < LeastRows) _few.Run(tile, firstGroup, endGroup);
             else RunTile(tile, blocks / TFormat.BlocksPerHeader, firstGroup, endGroup);
         }
     }
