@@ -15,8 +15,9 @@ public sealed record ClusterDeadlines
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// A worker without a heartbeat for this long is lost. The coordinator notices a dead process at once, because its connection
-    /// breaks. The timeout is for cut cables and frozen machines, and is long enough for a machine whose cores all compute. Longer than
+    /// A worker of which nothing is heard for this long, neither heartbeats nor results, is lost; a worker gives a coordinator up after the same
+    /// silence. A dead process is noticed at once, because its connection breaks. The timeout is for cut cables and frozen machines, and is long
+    /// enough for a machine whose cores all compute. Longer than
     /// <see cref="HeartbeatInterval"/>; default 8 s.
     /// </summary>
     public TimeSpan HeartbeatTimeout { get; init; } = TimeSpan.FromSeconds(8);

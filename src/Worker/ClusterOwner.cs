@@ -13,13 +13,14 @@ namespace LlamaCluster.Worker;
 /// concurrent use.
 /// </summary>
 /// <param name="join">What this worker and its coordinator must both know. Null: nothing.</param>
-sealed class ClusterOwner(JoinToken? join = null)
+sealed class ClusterOwner(TimeProvider time, JoinToken? join = null)
 {
     readonly Lock _lock = new();
     PeerKey? _key;
     WorkerId? _worker;
     string _clusterId = "";
     ulong _epoch;
+    CoordinatorSigns _signs = new(time);
 
     /// <summary>The same for as long as this process lives.</summary>
     public ByteString InstanceId { get; } = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(16));
@@ -38,6 +39,18 @@ sealed class ClusterOwner(JoinToken? join = null)
         get
         {
             lock (_lock) return _epoch;
+        }
+    }
+
+    /// <summary>
+    /// Signs of life of this coordinator. They go on when the worker registers with it again; another one, or a later epoch, has signs of its own. So whoever
+    /// serves a call of the coordinator takes them as the call begins.
+    /// </summary>
+    public CoordinatorSigns Signs
+    {
+        get
+        {
+            lock (_lock) return _signs;
         }
     }
 
@@ -81,6 +94,7 @@ sealed class ClusterOwner(JoinToken? join = null)
             if (clusterId == _clusterId && epoch < _epoch)
                 throw new RpcException(new Status(StatusCode.Aborted, $"its epoch {epoch} of cluster {clusterId} is over: this worker has met epoch {_epoch}"));
             var isOther = clusterId != _clusterId;
+            if (isOther || epoch != _epoch) _signs = new CoordinatorSigns(time);
             (_worker, _clusterId, _epoch) = (worker, clusterId, epoch);
             return isOther;
         }

@@ -1,6 +1,7 @@
 using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Planning.Plans;
+using LlamaCluster.Testing;
 
 namespace LlamaCluster.Worker.Tests;
 
@@ -8,7 +9,7 @@ public sealed class ClusterOwnerTests
 {
     static readonly WorkerId Id = new("w1");
 
-    readonly ClusterOwner _owner = new();
+    readonly ClusterOwner _owner = new(new ManualTimeProvider());
 
     [Fact]
     public void Each_registration_has_a_key_of_its_own()
@@ -34,6 +35,21 @@ public sealed class ClusterOwnerTests
         _owner.Complete(Id, "a", 7);
         Assert.True(_owner.Complete(Id, "b", 1));
         Assert.Equal(1ul, _owner.Epoch);
+    }
+
+    [Fact]
+    public void Signs_of_life_are_of_one_coordinator()
+    {
+        _owner.Complete(Id, "a", 1);
+        var first = _owner.Signs;
+        _owner.Begin();
+        _owner.Complete(Id, "a", 1);
+        Assert.Same(first, _owner.Signs);
+        _owner.Complete(Id, "a", 2);
+        var later = _owner.Signs;
+        Assert.NotSame(first, later);
+        _owner.Complete(Id, "b", 2);
+        Assert.NotSame(later, _owner.Signs);
     }
 
     [Fact]

@@ -24,7 +24,6 @@ sealed partial class MembershipLoop(
     readonly GrpcChannel _channel = channels.Open(coordinator);
     readonly Backoff _backoff = new(Random.Shared);
     WorkerId? _worker;
-    long _lastAnswer = time.GetTimestamp();   // of the coordinator, to a heartbeat
 
     Wire.Membership.MembershipClient Client => new(_channel);
 
@@ -45,7 +44,7 @@ sealed partial class MembershipLoop(
             }
             catch (Exception e) when (IsTransient(e))
             {
-                if (shards.Status.HeldDigest is not null && time.GetElapsedTime(_lastAnswer) >= orphanTimeout)
+                if (shards.Status.HeldDigest is not null && owner.Signs.Silence >= orphanTimeout)
                     await GiveUpModelAsync($"no coordinator for {orphanTimeout.TotalSeconds:0.###} s (--orphan-timeout)", cancellation);
                 await PauseAsync(RpcProblem.Describe(e), cancellation);
             }
@@ -104,9 +103,13 @@ sealed partial class MembershipLoop(
         return registered;
     }
 
-    /// <summary>Sends one heartbeat an interval, and one at once when the worker's state changes. Each must be answered before the timeout.</summary>
+    /// <summary>
+    /// Sends one heartbeat an interval, and one at once when the worker's state changes. Each must be answered before the timeout, or later if the coordinator
+    /// is heard meanwhile: it would take a worker for lost that ends the stream.
+    /// </summary>
     async Task BeatAsync(Registered registered, CancellationToken cancellation)
     {
+        var signs = owner.Signs;
         using var call = Client.Heartbeat(owner.Headers, cancellationToken: cancellation);
         using var timer = new PeriodicTimer(registered.Interval, time);
         var (tick, change) = (Task.CompletedTask, Task.CompletedTask);
@@ -116,10 +119,10 @@ sealed partial class MembershipLoop(
             {
                 shards.Changed.Clear();
                 await call.RequestStream.WriteAsync(Beat(registered.Worker, number), cancellation);
-                var answered = await call.ResponseStream.MoveNext(cancellation).WaitAsync(registered.Timeout, time, cancellation);
+                var answered = await signs.WaitAsync(call.ResponseStream.MoveNext(cancellation), registered.Timeout, cancellation);
                 if (!answered) throw new RpcException(new Status(StatusCode.Unavailable, "it ended the heartbeat stream"));
                 _backoff.Reset();
-                _lastAnswer = time.GetTimestamp();
+                signs.Heard();
                 shards.StandBy(call.ResponseStream.Current.StandsBy);
                 if (tick.IsCompleted) tick = timer.WaitForNextTickAsync(cancellation).AsTask();
                 if (change.IsCompleted) change = shards.Changed.WaitAsync(cancellation);

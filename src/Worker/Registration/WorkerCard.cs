@@ -37,7 +37,7 @@ sealed record WorkerCard(string Name, ListenAddress Bound, WorkerMemory Memory, 
 /// <summary>What the coordinator answered to a registration.</summary>
 /// <param name="Interval">How often it wants a heartbeat.</param>
 /// <param name="Timeout">
-/// After so long without a heartbeat the coordinator gives up the worker. After so long without an answer the worker gives up the stream.
+/// After so long without a sign of the other, the coordinator gives up the worker, and a worker that waits for an answer the stream.
 /// </param>
 /// <param name="ClusterId">The cluster that the coordinator owns. "": it does not say.</param>
 sealed record Registered(WorkerId Worker, TimeSpan Interval, TimeSpan Timeout, string ClusterId, ulong Epoch)

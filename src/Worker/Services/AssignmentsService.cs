@@ -41,6 +41,7 @@ sealed partial class AssignmentsService(ShardKeeper shards, ClusterOwner owner, 
     {
         if (epoch != owner.Epoch)
             throw new RpcException(new Status(StatusCode.FailedPrecondition, $"the order is of epoch {epoch}; this worker belongs to epoch {owner.Epoch}"));
+        owner.Signs.Heard();
         var progress = new LoadProgressFeed(viewVersion, modelDigest, time);
         var loading = LoadAsync(viewVersion, load, progress, context.CancellationToken);
         try

@@ -9,7 +9,7 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Services;
 
 /// <summary>Measures the network between this worker and others, and answers workers that measure it to this one.</summary>
-sealed class LinksService(PeerChannels channels, WorkerLifetime lifetime) : Wire.Links.LinksBase
+sealed class LinksService(PeerChannels channels, ClusterOwner owner, WorkerLifetime lifetime) : Wire.Links.LinksBase
 {
     /// <summary>The most probes of a stream. A measurement sends about half as many.</summary>
     public const int MaxProbes = 64;
@@ -19,6 +19,7 @@ sealed class LinksService(PeerChannels channels, WorkerLifetime lifetime) : Wire
     [CalledBy(Caller.Coordinator)]
     public override async Task<Wire.MeasureLinkReply> Measure(Wire.MeasureLinkRequest request, ServerCallContext context)
     {
+        owner.Signs.Heard();
         var (address, key) = (Field.Address("address", request.Address), PeerKey.Read("key", request.Key));
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.Closing);
         ends.CancelAfter(NetworkMeasurement.Deadline);

@@ -18,11 +18,13 @@ namespace LlamaCluster.Worker.Services;
 /// stages before it decides what to do.
 /// </summary>
 [CalledBy(Caller.Coordinator)]
-sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, ILogger<StepsService> logger) : Wire.Steps.StepsBase
+sealed partial class StepsService(ShardKeeper shards, ClusterOwner owner, WorkerLifetime lifetime, ILogger<StepsService> logger) : Wire.Steps.StepsBase
 {
     public override async Task Run(
         IAsyncStreamReader<Wire.StepRequest> requests, IServerStreamWriter<Wire.StepReply> replies, ServerCallContext context)
     {
+        var signs = owner.Signs;
+        signs.Heard();
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.Closing);
         var open = await ReadOpenAsync(requests, stopping.Token);
         if (shards.Current is not { } shard || shard.Order.Plan.ViewVersion != open.ViewVersion)
@@ -35,7 +37,7 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         if (!shard.Executor.TryOpen()) throw Refused($"view {open.ViewVersion} had its stream of steps; assign a new view");
         try
         {
-            await ServeAsync(shard, requests, replies, stopping.Token);
+            await ServeAsync(shard, signs, requests, replies, stopping.Token);
         }
         finally
         {
@@ -66,7 +68,8 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
     }
 
     async Task ServeAsync(
-        HeldShard shard, IAsyncStreamReader<Wire.StepRequest> requests, IServerStreamWriter<Wire.StepReply> replies, CancellationToken cancellation)
+        HeldShard shard, CoordinatorSigns signs, IAsyncStreamReader<Wire.StepRequest> requests, IServerStreamWriter<Wire.StepReply> replies,
+        CancellationToken cancellation)
     {
         var view = shard.Order.Plan.ViewVersion;
         if (await shard.Executor.ConnectAsync(cancellation) is { } failure)
@@ -81,16 +84,16 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         LogOpened(view, shard.Order.Assignment.Stage);
 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        await Task.WhenAll(ReadAsync(shard, requests, over.Token), WriteAsync(shard.Executor.Replies, replies, over));
+        await Task.WhenAll(ReadAsync(shard, signs, requests, over.Token), WriteAsync(shard.Executor.Replies, replies, over));
     }
 
     /// <summary>Reads until the coordinator ends the stream. Then the view is over, and the replies end too.</summary>
-    async Task ReadAsync(HeldShard shard, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
+    async Task ReadAsync(HeldShard shard, CoordinatorSigns signs, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
     {
         var view = shard.Order.Plan.ViewVersion;
         try
         {
-            await TakeAsync(shard, view, requests, cancellation);
+            await TakeAsync(shard, signs, view, requests, cancellation);
         }
         catch (OperationCanceledException) when (shard.Executor.Replies.Completion.IsCompleted)
         {
@@ -102,11 +105,14 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
         }
     }
 
-    async Task TakeAsync(HeldShard shard, ulong view, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
+    async Task TakeAsync(
+        HeldShard shard, CoordinatorSigns signs, ulong view, IAsyncStreamReader<Wire.StepRequest> requests, CancellationToken cancellation)
     {
         var histories = new HistoryParts(shard.Order.MaxStepRows, shard.Order.MaxSequenceLength);
         var grammars = new SequenceGrammars(shard.Order.MaxVocabularyOf(shard.Model.Weights.Config), shard.Order.MaxStepRows);
         while (await requests.MoveNext(cancellation))
+        {
+            signs.Heard();
             switch (requests.Current)
             {
                 case { Step: { } step }: await shard.Executor.SubmitAsync(ToWork(step, shard, histories, grammars), cancellation); break;
@@ -126,6 +132,7 @@ sealed partial class StepsService(ShardKeeper shards, WorkerLifetime lifetime, I
                     break;
                 default: throw new InvalidMessageException("a request of an open Run stream must be a step, replay, ended, or moves where blocks are kept on disk");
             }
+        }
     }
 
     /// <summary>Writes until the replies end, because a new view replaced this one. Then nothing more is read either.</summary>

@@ -21,6 +21,9 @@ sealed class FakeMembership : Wire.Membership.MembershipBase
     /// <summary>Whether to answer; false leaves the worker without an answer, an exception ends its stream.</summary>
     public Func<Wire.HeartbeatRequest, bool> OnHeartbeat { get; set; } = _ => true;
 
+    /// <summary>Answers to heartbeats wait for this. If it fails, the stream does too.</summary>
+    public Task Answers { get; set; } = Task.CompletedTask;
+
     /// <summary>What answers to heartbeats say.</summary>
     public bool StandsBy { get; set; }
 
@@ -29,6 +32,8 @@ sealed class FakeMembership : Wire.Membership.MembershipBase
     public TimeSpan HeartbeatInterval { get; set; } = TimeSpan.FromMilliseconds(10);
 
     public TimeSpan HeartbeatTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    public ulong Epoch { get; set; }
 
     public override Task<Wire.RegisterReply> Register(Wire.RegisterRequest request, ServerCallContext context)
     {
@@ -39,6 +44,7 @@ sealed class FakeMembership : Wire.Membership.MembershipBase
             WorkerId = $"w{Interlocked.Increment(ref _registered)}",
             HeartbeatIntervalMilliseconds = (uint)HeartbeatInterval.TotalMilliseconds,
             HeartbeatTimeoutMilliseconds = (uint)HeartbeatTimeout.TotalMilliseconds,
+            Epoch = Epoch,
         });
     }
 
@@ -48,6 +54,7 @@ sealed class FakeMembership : Wire.Membership.MembershipBase
         while (await requests.MoveNext(context.CancellationToken))
         {
             Heartbeats.Writer.TryWrite(requests.Current);
+            await Answers.WaitAsync(context.CancellationToken);
             if (OnHeartbeat(requests.Current)) await replies.WriteAsync(new Wire.HeartbeatReply
             {
                 SequenceNumber = requests.Current.SequenceNumber,
