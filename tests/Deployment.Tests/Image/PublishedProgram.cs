@@ -6,10 +6,13 @@ namespace LlamaCluster.Deployment.Tests.Image;
 /// <summary>
 /// The program as `dotnet publish` makes it for the image, and as one file. Made once for all tests that want it, with build folders of its own. It is not
 /// compiled ahead, which would take minutes each time and changes no file that is needed; with <see cref="Compiled"/>=1 it is.
+/// <see cref="Published"/> names a folder where both have been made already, as "folder" and "file": nothing is made then.
 /// </summary>
 public sealed class PublishedProgram : IDisposable
 {
     const string Compiled = "LLAMACLUSTER_TESTS_PUBLISH_COMPILED";
+
+    const string Published = "LLAMACLUSTER_TEST_PUBLISHED";
 
     static readonly TimeSpan Deadline = TimeSpan.FromMinutes(15);
 
@@ -38,6 +41,7 @@ public sealed class PublishedProgram : IDisposable
 
     string Publish(string name, params string[] more)
     {
+        if (Environment.GetEnvironmentVariable(Published) is { } published) return Path.Combine(published, name);
         var target = _folder.File(name);
         string[] arguments =
         [
