@@ -33,7 +33,7 @@ sealed class SimWorker
     static readonly TimeSpan Retry = TimeSpan.FromSeconds(0.2);
 
     readonly SimCluster _cluster;
-    readonly ClusterOwner _owner = new();
+    readonly ClusterOwner _owner;
     readonly HashSet<int> _layers = [];   // whose weights are in memory
     readonly SimJournal? _journal;
     CancellationTokenSource? _loading;
@@ -46,6 +46,7 @@ sealed class SimWorker
     public SimWorker(SimCluster cluster, SimMachine machine, SimProcess process)
     {
         (_cluster, Machine, Process) = (cluster, machine, process);
+        _owner = new ClusterOwner(process.Clock);
         Peers = cluster.Network.From(process);
         _journal = machine.HasJournal ? new SimJournal() : null;
         var server = new SimServer(process);
