@@ -1,5 +1,3 @@
-using LlamaCluster.Cluster;
-
 namespace LlamaCluster.Worker;
 
 /// <summary>
@@ -28,24 +26,23 @@ sealed class CoordinatorSigns(TimeProvider time)
     public async Task<T> WaitAsync<T>(Task<T> answer, TimeSpan timeout, CancellationToken cancellation)
     {
         var begun = time.GetTimestamp();
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        try
+        while (!answer.IsCompleted)
         {
-            while (!answer.IsCompleted)
+            var waited = time.GetElapsedTime(begun);
+            var silent = Silence < waited ? Silence : waited;
+            if (silent >= timeout) throw new TimeoutException($"nothing was heard of it for {timeout.TotalSeconds:0.###} s");
+            if (waited >= MostTimeouts * timeout) throw new TimeoutException($"it answered no heartbeat for {waited.TotalSeconds:0.###} s");
+            var (untilSilent, untilStuck) = (timeout - silent, MostTimeouts * timeout - waited);
+            var left = untilSilent < untilStuck ? untilSilent : untilStuck;
+            try
             {
-                cancellation.ThrowIfCancellationRequested();
-                var waited = time.GetElapsedTime(begun);
-                var silent = Silence < waited ? Silence : waited;
-                if (silent >= timeout) throw new TimeoutException($"nothing was heard of it for {timeout.TotalSeconds:0.###} s");
-                if (waited >= MostTimeouts * timeout) throw new TimeoutException($"it answered no heartbeat for {waited.TotalSeconds:0.###} s");
-                var (untilSilent, untilStuck) = (timeout - silent, MostTimeouts * timeout - waited);
-                await Task.WhenAny(answer, time.DelayAsync(untilSilent < untilStuck ? untilSilent : untilStuck, over.Token));
+                return await answer.WaitAsync(TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)), time, cancellation);
             }
-            return await answer;
+            catch (TimeoutException) when (!answer.IsFaulted)
+            {
+                // Something may have been heard meanwhile.
+            }
         }
-        finally
-        {
-            await over.CancelAsync();
-        }
+        return await answer;
     }
 }

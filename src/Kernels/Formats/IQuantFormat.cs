@@ -33,7 +33,7 @@ unsafe interface IQuantFormat
     /// <summary>Integer scales of 16 columns enter the sums.</summary>
     static abstract bool ScalesHalves { get; }
 
-    /// <summary>How <see cref="Add"/> puts a block's sum into a total, if it is one of the ways that products of many rows know.</summary>
+    /// <summary>How <see cref="Add"/> puts a block's sum into a total, if it is one of the ways that there is machine code for.</summary>
     static virtual BlockTerm Term => BlockTerm.Other;
 
     /// <summary>Takes block <paramref name="block"/> (0 .. BlocksPerHeader - 1) out of the stored bytes of one header's blocks.</summary>
@@ -96,12 +96,6 @@ enum BlockTerm
 
     /// <summary>The same with codes of 7 bits that stand for (code - 64) s d.</summary>
     Minus64Halves,
-
-    /// <summary>Codes of 4 bits that stand for (2 code - 15) d, the offset within the sum.</summary>
-    TwiceMinus15,
-
-    /// <summary>Codes of 5 bits that stand for (code - 9) d, the offset within the sum.</summary>
-    Minus9,
 }
 
 /// <summary>32 columns of one row as they are stored: unsigned codes and scales, nothing multiplied yet.</summary>

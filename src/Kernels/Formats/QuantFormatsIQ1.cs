@@ -25,8 +25,6 @@ readonly unsafe struct IQ1SFormat : IGridFormat
 
     public static bool ScalesHalves => false;
 
-    public static BlockTerm Term => BlockTerm.Minus9;
-
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block) =>
         new(

@@ -121,8 +121,6 @@ readonly unsafe struct IQ3SFormat : IGridFormat
 
     public static bool ScalesHalves => false;
 
-    public static BlockTerm Term => BlockTerm.TwiceMinus15;
-
     [MethodImpl(AggressiveInlining)]
     public static StoredBlock Read(ReadOnlySpan<byte> stored, int block)
     {

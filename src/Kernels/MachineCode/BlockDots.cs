@@ -43,7 +43,7 @@ static unsafe class BlockDots
     const int FunctionBytes = 512;
 
     /// <summary>The terms that there is a function for, in the order of the functions.</summary>
-    public static IReadOnlyList<BlockTerm> Terms { get; } = [.. Enum.GetValues<BlockTerm>().Where(term => term is not (BlockTerm.Other or BlockTerm.TwiceMinus15 or BlockTerm.Minus9))];
+    public static IReadOnlyList<BlockTerm> Terms { get; } = [.. Enum.GetValues<BlockTerm>().Where(term => term is not BlockTerm.Other)];
 
     static readonly byte* Code = CodePages.Load([.. Terms.Select(Bytes)], FunctionBytes);
 

@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
-using LlamaCluster.Kernels.MachineCode;
 using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Products;
@@ -127,31 +126,16 @@ static class ProductTable
     /// <summary>Scaled sums of 16 columns cost VNNI a 32-bit product each; there pairs are faster even with VNNI at hand.</summary>
     static IProduct Quant<TFormat>(TensorType type, KernelWidth width) where TFormat : IQuantFormat => width switch
     {
-        KernelWidth.Avx512Vnni when BlockDots.Terms.Contains(TFormat.Term) => new DotProduct<TFormat>(type),
+        KernelWidth.Avx512Vnni when TFormat.Term != BlockTerm.Other => new DotProduct<TFormat>(type),
         KernelWidth.Avx512Vnni or KernelWidth.Avx512 => new QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, Vector512<byte>>, Vector512<byte>>(),
         KernelWidth.AvxVnni when !TFormat.ScalesHalves =>
             new QuantProduct<TFormat, Avx2Lanes, DotSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
-        KernelWidth.AvxVnni or KernelWidth.Avx2 when TFormat.Term != BlockTerm.Other => Tiled<TFormat>(type),
+        KernelWidth.AvxVnni or KernelWidth.Avx2 when TFormat.Term is BlockTerm.Minus64Halves => new TiledProduct<TFormat, SevenBitSums>(),
+        KernelWidth.Avx2 when type is TensorType.IQ4_NL or TensorType.IQ4_XS => new TiledProduct<TFormat, EightBitSums>(new RowProduct<TFormat, Iq4RowSums>()),
+        KernelWidth.Avx2 when TFormat.Term is BlockTerm.Minus128 => new TiledProduct<TFormat, EightBitSums>(),
         KernelWidth.AvxVnni or KernelWidth.Avx2 => new QuantProduct<TFormat, Avx2Lanes, SignSums<Avx2Lanes, Vector256<byte>>, Vector256<byte>>(),
         KernelWidth.Vector128 => new QuantProduct<TFormat, Vector128Lanes, DotSums<Vector128Lanes, Vector128<byte>>, Vector128<byte>>(),
         _ => new QuantProduct<TFormat, ScalarLanes, DotSums<ScalarLanes, uint>, uint>(),
-    };
-
-    /// <summary>Of the ways by which sums are formed and enter a total, those of a type.</summary>
-    static IProduct Tiled<TFormat>(TensorType type) where TFormat : IQuantFormat => TFormat.Term switch
-    {
-        BlockTerm.Minus8 => new TiledProduct<TFormat, NibbleSums, Minus8Term>(),
-        BlockTerm.Minus16 => new TiledProduct<TFormat, FiveBitSums, Minus16Term>(),
-        BlockTerm.WithMin when TFormat.CodeBits == 4 => new TiledProduct<TFormat, NibbleSums, WithMinTerm>(),
-        BlockTerm.WithMin => new TiledProduct<TFormat, FiveBitSums, WithMinTerm>(),
-        BlockTerm.Minus32Halves => new TiledProduct<TFormat, SixBitSums, ScaledTerm>(),
-        BlockTerm.Minus64Halves => new TiledProduct<TFormat, SevenBitSums, ScaledTerm>(),
-        BlockTerm.Minus128 when type is TensorType.IQ4_NL or TensorType.IQ4_XS =>
-            new TiledProduct<TFormat, EightBitSums, ScaledTerm>(new RowProduct<TFormat, Iq4RowSums>()),
-        BlockTerm.Minus128 => new TiledProduct<TFormat, EightBitSums, ScaledTerm>(),
-        BlockTerm.TwiceMinus15 => new TiledProduct<TFormat, NibbleSums, TwiceMinus15Term>(),
-        BlockTerm.Minus9 => new TiledProduct<TFormat, FiveBitSums, Minus9Term>(),
-        _ => throw new ArgumentOutOfRangeException(nameof(TFormat), TFormat.Term, "no tiles"),
     };
 
     /// <summary>Tables are made before the product is compiled, so that their addresses are constants to it.</summary>

@@ -17,8 +17,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
     where TSums : IBlockSums<V>
     where V : struct
 {
-    /// <summary>Activations are scaled by 32 columns, or by 256 where as many of the weights share a scale, as llama.cpp does.</summary>
-    public int BlocksPerScale => TFormat.BlocksPerHeader == 8 ? 8 : 1;
+    public int BlocksPerScale => QuantLayout<TFormat>.ActivationBlocksPerScale;
 
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -13,7 +13,7 @@ namespace LlamaCluster.Kernels.Products;
 /// </summary>
 sealed unsafe class RowProduct<TFormat, TSums> : IProduct where TFormat : IQuantFormat where TSums : IRowSums
 {
-    public int BlocksPerScale => TFormat.BlocksPerHeader == 8 ? 8 : 1;
+    public int BlocksPerScale => QuantLayout<TFormat>.ActivationBlocksPerScale;
 
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

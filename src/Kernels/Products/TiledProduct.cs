@@ -8,19 +8,17 @@ using V = System.Runtime.Intrinsics.Vector256<byte>;
 namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
-/// The product with quantised weights by AVX2. A block of a group is unpacked into the first cache, and from there meets two activation rows at a time: 16
-/// registers do not hold the codes of 16 rows, but so each code that is loaded serves twice, and each activation does. One or two rows go by
-/// <see cref="QuantProduct{TFormat, TLanes, TSums, V}"/>. Both give the same bits.
+/// The product by AVX2 with weights of types whose codes of 8 and of 7 bits go by magnitudes and signs (<see cref="SignSums{TLanes, V}"/>), which 16 registers do
+/// not hold. A block of a group is unpacked into the first cache, and from there meets two activation rows at a time, so that each code that is loaded serves
+/// twice, and each activation does. Few rows go by <see cref="QuantProduct{TFormat, TLanes, TSums, V}"/>, as do types of fewer bits, which gain nothing so.
+/// Both give the same bits.
 /// </summary>
 /// <param name="one">What computes a product of one row, if that is not what computes few.</param>
-sealed unsafe class TiledProduct<TFormat, TSums, TTerm>(IProduct? one = null) : IProduct where TFormat : IQuantFormat where TSums : ITileSums where TTerm : ITileTerm
+sealed unsafe class TiledProduct<TFormat, TSums>(IProduct? one = null) : IProduct where TFormat : IQuantFormat where TSums : ITileSums
 {
     readonly QuantProduct<TFormat, Avx2Lanes, SignSums<Avx2Lanes, V>, V> _few = new();
 
     public int BlocksPerScale => _few.BlocksPerScale;
-
-    /// <summary>Rows from which unpacking into memory pays.</summary>
-    const int LeastRows = 3;
 
     public void Run(in ProductTask task, int firstGroup, int endGroup)
     {
@@ -29,7 +27,7 @@ sealed unsafe class TiledProduct<TFormat, TSums, TTerm>(IProduct? one = null) : 
         {
             var tile = task.Tile(firstRow);
             if (tile.Batch == 1 && one is not null) one.Run(tile, firstGroup, endGroup);
-            else if (tile.Batch < LeastRows) _few.Run(tile, firstGroup, endGroup);
+            else if (tile.Batch < TSums.LeastRows) _few.Run(tile, firstGroup, endGroup);
             else RunTile(tile, blocks / TFormat.BlocksPerHeader, firstGroup, endGroup);
         }
     }
@@ -73,21 +71,18 @@ sealed unsafe class TiledProduct<TFormat, TSums, TTerm>(IProduct? one = null) : 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static void Unpack(byte* header, byte* block, int lane, TileOperands* operands)
     {
-        var scale = TFormat.HasScale ? HalfLanes<Avx2Lanes, V>.Load(header + lane * sizeof(ushort)) : default;
-        var min = TFormat.HasMinima ? HalfLanes<Avx2Lanes, V>.Load(header + (RowGroup.Rows + lane) * sizeof(ushort)) : default;
+        var scale = HalfLanes<Avx2Lanes, V>.Load(header + lane * sizeof(ushort));
         byte* small = block + lane, planes = block + QuantLayout<TFormat>.SmallBytes + lane * sizeof(uint);
-        var scales = TFormat.Scales<Avx2Lanes, SignSums<Avx2Lanes, V>, V>(scale, min, small, planes);
+        var scales = TFormat.Scales<Avx2Lanes, SignSums<Avx2Lanes, V>, V>(scale, default, small, planes);
         Avx2Lanes.Store(scales.Scale, operands->Scales + lane);
-        if (typeof(TTerm) == typeof(WithMinTerm)) Avx2Lanes.Store(scales.Min, operands->Minima + lane);
-        if (TSums.HasHalves)
+        if (TFormat.ScalesHalves)
         {
             Avx2Lanes.Store(scales.First, operands->FirstHalf + 2 * lane);
             Avx2Lanes.Store(scales.Second, operands->SecondHalf + 2 * lane);
         }
-
-        var codes = TFormat.Load<Avx2Lanes, SignSums<Avx2Lanes, V>, V>(small, planes, out var values);
-        codes.Store<Avx2Lanes>(operands->Codes + lane * sizeof(uint));
-        if (TSums.HasSigns) values.Store<Avx2Lanes>((byte*)operands->Values + lane * sizeof(uint));
+        var magnitudes = TFormat.Load<Avx2Lanes, SignSums<Avx2Lanes, V>, V>(small, planes, out var signs);
+        magnitudes.Store<Avx2Lanes>(operands->Magnitudes + lane * sizeof(uint));
+        signs.Store<Avx2Lanes>(operands->Signs + lane * sizeof(uint));
     }
 
     /// <summary>totals[rows, 16] += x[rows, 32] . block[16, 32]^T.</summary>
@@ -111,8 +106,11 @@ sealed unsafe class TiledProduct<TFormat, TSums, TTerm>(IProduct? one = null) : 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Add(TileOperands* operands, ActivationBlock* x, Vector256<int> sum0, Vector256<int> sum1, float* totals)
     {
-        Avx2Lanes.Store(TTerm.Add(Avx2Lanes.Load(totals), sum0.AsByte(), operands, 0, x), totals);
-        totals += Avx2Lanes.Count;
-        Avx2Lanes.Store(TTerm.Add(Avx2Lanes.Load(totals), sum1.AsByte(), operands, Avx2Lanes.Count, x), totals);
+        Add(operands->Scales, x, sum0, totals);
+        Add(operands->Scales + Avx2Lanes.Count, x, sum1, totals + Avx2Lanes.Count);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Add(float* scales, ActivationBlock* x, Vector256<int> sum, float* totals) =>
+        Avx2Lanes.Store(Terms<Avx2Lanes, V>.AddScaled(Avx2Lanes.Load(totals), sum.AsByte(), Avx2Lanes.Load(scales), x), totals);
 }

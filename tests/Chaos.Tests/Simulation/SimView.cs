@@ -4,6 +4,7 @@ using Grpc.Core;
 using LlamaCluster.Cluster.Rpc;
 using LlamaCluster.Model.Inference;
 using LlamaCluster.Model.Sequences;
+using LlamaCluster.Worker;
 using LlamaCluster.Worker.Execution;
 using LlamaCluster.Worker.Orders;
 using static LlamaCluster.Protos.StepFailed.Types;
@@ -96,7 +97,7 @@ sealed class SimView
         Wake();
     }
 
-    public async Task ServeAsync(SimServed<Wire.StepRequest, Wire.StepReply> call)
+    public async Task ServeAsync(SimServed<Wire.StepRequest, Wire.StepReply> call, CoordinatorSigns signs)
     {
         if (_opened) throw new RpcException(new Status(StatusCode.FailedPrecondition, "the view had its stream of steps"));
         _opened = true;
@@ -106,7 +107,7 @@ sealed class SimView
         var (executing, replying) = (ExecuteAsync(), ReplyAsync(call));
         try
         {
-            await ReadAsync(call);
+            await ReadAsync(call, signs);
         }
         finally
         {
@@ -138,7 +139,7 @@ sealed class SimView
         return connection;
     }
 
-    async Task ReadAsync(SimServed<Wire.StepRequest, Wire.StepReply> call)
+    async Task ReadAsync(SimServed<Wire.StepRequest, Wire.StepReply> call, CoordinatorSigns signs)
     {
         var histories = new HistoryParts(Order.MaxStepRows, Order.MaxSequenceLength);
         var grammars = new SequenceGrammars(SimModel.Vocabulary, Order.MaxStepRows);
@@ -146,6 +147,7 @@ sealed class SimView
         {
             while (await call.Requests.MoveNext(_over.Token))
             {
+                signs.Heard();
                 if (call.Requests.Current is { History: { } part }) histories.Add(part);
                 else _queue.Enqueue(call.Requests.Current switch
                 {

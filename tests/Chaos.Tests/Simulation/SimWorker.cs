@@ -137,6 +137,7 @@ sealed class SimWorker
 
     async Task BeatAsync(Wire.Membership.MembershipClient client, Wire.RegisterReply registered)
     {
+        var signs = _owner.Signs;
         using var call = client.Heartbeat(_owner.Headers);
         var interval = TimeSpan.FromMilliseconds(registered.HeartbeatIntervalMilliseconds);
         var timeout = TimeSpan.FromMilliseconds(registered.HeartbeatTimeoutMilliseconds);
@@ -144,7 +145,8 @@ sealed class SimWorker
         {
             await call.RequestStream.WriteAsync(
                 new Wire.HeartbeatRequest { WorkerId = registered.WorkerId, ViewVersion = _view, SequenceNumber = number, State = State });
-            if (!await call.ResponseStream.MoveNext(CancellationToken.None).WaitAsync(timeout, Process.Clock)) return;
+            if (!await signs.WaitAsync(call.ResponseStream.MoveNext(CancellationToken.None), timeout, CancellationToken.None)) return;
+            signs.Heard();
             await Process.PassAsync(interval);
         }
     }
@@ -250,6 +252,8 @@ sealed class SimWorker
 
     async Task RunStepsAsync(SimServed<Wire.StepRequest, Wire.StepReply> call)
     {
+        var signs = _owner.Signs;
+        signs.Heard();
         if (!await call.Requests.MoveNext(call.Cancelled)) return;
         var open = call.Requests.Current.Open ?? throw new InvalidMessageException("the first request must be open");
         if (View is not { } view || view.Version != open.ViewVersion)
@@ -258,7 +262,7 @@ sealed class SimWorker
             return;
         }
         if (open.WorkerId != view.Order.Assignment.Worker.Value) throw Refused($"this is not {open.WorkerId}");
-        await view.ServeAsync(call);
+        await view.ServeAsync(call, signs);
     }
 
     async Task TakeActivationsAsync(SimServed<SimFrame, SimFrame> call)
