@@ -5,11 +5,9 @@ public sealed class NamespaceFactAttribute : FactAttribute
 {
     /// <param name="slowLinks">It needs links of a certain shape.</param>
     /// <param name="faults">It needs links that it can cut.</param>
-    /// <param name="byHand">A variable without which it is not run; null: none.</param>
-    public NamespaceFactAttribute(bool slowLinks = false, bool faults = false, string? byHand = null)
+    public NamespaceFactAttribute(bool slowLinks = false, bool faults = false)
     {
-        if (byHand is not null && Environment.GetEnvironmentVariable(byHand) is null) Skip = $"not run: it takes long; {byHand} says how long";
-        else if (NetworkAbility.Namespaces is { } none) Skip = $"not run: {none}";
+        if (NetworkAbility.Namespaces is { } none) Skip = $"not run: {none}";
         else if (faults && NetworkAbility.Tun is { } neverTun) Skip = $"not run: {neverTun}";
         else if (slowLinks && NetworkAbility.Netem is { } noNetem && NetworkAbility.Tun is { } noTun) Skip = $"not run: {noNetem}; {noTun}";
     }

@@ -2,16 +2,15 @@ using System.Diagnostics;
 using LlamaCluster.Coordinator.Membership;
 using LlamaCluster.Coordinator.Tests.Fakes;
 using LlamaCluster.Testing;
-using LlamaCluster.Testing.Models;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit.Abstractions;
 
-namespace LlamaCluster.Coordinator.Tests.Sharing;
+namespace LlamaCluster.Long.Tests;
 
 /// <summary>
 /// How fast workers that have no file of a model of a thousand million weights load it, from the coordinator and from each other, and what the coordinator
 /// sends: three stages at the same time, then a spare, which loads what one of them has. From a worker's start to the news that the weights are there:
-/// <c>LLAMACLUSTER_MEASURE=1 dotnet test tests/Coordinator.Tests -c Release --filter SharedLoadingRate --logger "console;verbosity=detailed"</c>.
+/// <c>dotnet test tests/Long -c Release --filter SharedLoadingRate --logger "console;verbosity=detailed"</c>.
 /// </summary>
 public sealed class SharedLoadingRateTests(ITestOutputHelper output) : IDisposable
 {
@@ -22,7 +21,7 @@ public sealed class SharedLoadingRateTests(ITestOutputHelper output) : IDisposab
 
     public void Dispose() => _folder.Dispose();
 
-    [MeasurementFact]
+    [Fact]
     public async Task Weights_come_from_the_coordinator_and_from_other_workers()
     {
         foreach (var shares in new[] { false, true }) await MeasureAsync(shares);

@@ -19,7 +19,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using static LlamaCluster.Protos.LoadProgress.Types;
 
-namespace LlamaCluster.Integration.Tests.Scale;
+namespace LlamaCluster.Long.Tests;
 
 /// <summary>
 /// Very many workers in one process, each with an address, a registration and heartbeats of its own. They compute nothing: a step takes them

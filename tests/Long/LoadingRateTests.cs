@@ -4,16 +4,17 @@ using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.Paths;
 using LlamaCluster.Testing;
 using LlamaCluster.Testing.Hub;
-using LlamaCluster.Testing.Models;
+using LlamaCluster.Worker;
 using LlamaCluster.Worker.Tests.Fakes;
 using Xunit.Abstractions;
 using Wire = LlamaCluster.Protos;
 
-namespace LlamaCluster.Worker.Tests.Sources;
+namespace LlamaCluster.Long.Tests;
 
 /// <summary>
-/// How fast a model of a thousand million weights is loaded, from its file, from a hub and from the cache, up to the worker's word that it is ready:
-/// <c>LLAMACLUSTER_MEASURE=1 dotnet test tests/Worker.Tests -c Release --filter LoadingRate --logger "console;verbosity=detailed"</c>.
+/// How fast a model of a thousand million weights is loaded, from its file, from a hub and from the cache, up to the worker's word that it is ready.
+/// It fails where something else takes the processors. By hand:
+/// <c>dotnet test tests/Long -c Release --filter Tests.LoadingRate --logger "console;verbosity=detailed"</c>.
 /// </summary>
 public sealed class LoadingRateTests(ITestOutputHelper output) : IDisposable
 {
@@ -25,7 +26,7 @@ public sealed class LoadingRateTests(ITestOutputHelper output) : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [MeasurementFact]
+    [Fact]
     public async Task A_hub_is_loaded_from_about_as_fast_as_its_link_and_a_file_are()
     {
         var path = RandomGguf.Write(_folder.File(Name));

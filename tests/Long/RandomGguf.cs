@@ -1,11 +1,12 @@
 using LlamaCluster.Model.Formats.Gguf;
 using LlamaCluster.Model.Formats.RandomNumbers;
 using LlamaCluster.Primitives;
+using LlamaCluster.Testing.Models;
 
-namespace LlamaCluster.Testing.Models;
+namespace LlamaCluster.Long.Tests;
 
 /// <summary>A file to measure with: 1,169 MB of random weights in Q8_0, of the 1.1B shape, with <see cref="ByteVocabulary"/>'s tokens.</summary>
-public static class RandomGguf
+static class RandomGguf
 {
     /// <returns>The path.</returns>
     public static string Write(string path)

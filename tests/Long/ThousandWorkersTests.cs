@@ -8,12 +8,12 @@ using LlamaCluster.Testing;
 using LlamaCluster.Testing.Models;
 using Xunit.Abstractions;
 
-namespace LlamaCluster.Integration.Tests.Scale;
+namespace LlamaCluster.Long.Tests;
 
 /// <summary>
 /// What one coordinator takes when it has a thousand workers in its plan and a thousand sequences that run. It is the real program, with a real connection to
 /// each worker; workers are stand-ins. By hand, on a machine with nothing else to do:
-/// <c>LLAMACLUSTER_MEASURE=1 dotnet test tests/Integration.Tests -c Release --filter ThousandWorkers --logger "console;verbosity=detailed"</c>.
+/// <c>dotnet test tests/Long -c Release --filter ThousandWorkers --logger "console;verbosity=detailed"</c>.
 /// </summary>
 public sealed class ThousandWorkersTests(ITestOutputHelper output)
 {
@@ -49,7 +49,7 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
         Type = Primitives.TensorType.F16,
     };
 
-    [MeasurementFact]
+    [Fact]
     public async Task A_coordinator_holds_a_thousand_workers_and_a_thousand_sequences()
     {
         using var folder = new TempFolder();

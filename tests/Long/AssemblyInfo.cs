@@ -1,0 +1,2 @@
+// Each has the machine to itself.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
