@@ -94,7 +94,8 @@ foreach (var streamed in new[] { false, true })
         ran.Clear();
         await run();
         var told = server.Told.Contains("cleaned") ? "cleaned" : server.Told.Contains("invalid JSON") ? "invalid JSON" : server.Told;
-        Console.WriteLine($"{arguments} {(streamed ? "streamed" : "whole")}, {name}: {(ran.Count == 0 ? "runs nothing" : string.Join(", ", ran))}; the model is told: {told}");
+        var what = ran.Count == 0 ? "runs nothing" : string.Join(", ", ran);
+        Console.WriteLine($"{arguments} {(streamed ? "streamed" : "whole")}, {name}: {what}; the model is told: {told}");
     }
 }
 
