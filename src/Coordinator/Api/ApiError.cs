@@ -134,6 +134,8 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
     public static ApiError NotJudged(string problem)
         => new(503, ServerError, $"What was asked and answered could not be judged: {problem}.", Code: "content_filter_unavailable") { RetryAfter = Soon };
 
+    public static ApiError Bug(string requestId) => Internal($"An error of the coordinator; its log says more under request id {requestId}.");
+
     public static ApiError Internal(string message) => new(500, ServerError, message, Code: "internal_error");
 
     /// <param name="withRetryAfter">Where no header can say it: as "retry_after", in seconds.</param>

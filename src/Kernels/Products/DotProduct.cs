@@ -10,10 +10,10 @@ namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
 /// The product with quantised weights where the processor has AVX-512 VNNI. Many activation rows meet two groups of weights at a time in machine code
-/// (<see cref="BlockDots"/>), for which the codes are unpacked into memory; for few that would take longer than it saves, and they go as without VNNI; one
-/// goes by machine code of its type (<see cref="RowDots"/>) where there is any. All give the same bits.
+/// (<see cref="BlockDots"/>), for which the codes are unpacked into memory; for few that would take longer than it saves, and they go as without VNNI. Both
+/// give the same bits. Types that have machine code of their own do not come here (<see cref="RowDotProduct{TFormat}"/>).
 /// </summary>
-sealed unsafe class DotProduct<TFormat>(TensorType type) : IProduct where TFormat : IQuantFormat
+sealed unsafe class DotProduct<TFormat> : IProduct where TFormat : IQuantFormat
 {
     /// <summary>Rows from which machine code is faster: without it, codes of 8 and of 7 bits take twice the products.</summary>
     static int LeastRows => TFormat.Term is BlockTerm.Minus128 or BlockTerm.Minus64Halves ? 4 : 16;
@@ -25,8 +25,6 @@ sealed unsafe class DotProduct<TFormat>(TensorType type) : IProduct where TForma
         get => TFormat.Term switch { BlockTerm.Minus32Halves => 32, BlockTerm.Minus64Halves => 64, _ => 0 };
     }
 
-    readonly delegate* unmanaged<byte*, ActivationBlock*, float*, nint, void> _one = RowDots.For(type);
-
     readonly QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, V>, V> _few = new();
 
     public int BlocksPerScale => _few.BlocksPerScale;
@@ -37,21 +35,8 @@ sealed unsafe class DotProduct<TFormat>(TensorType type) : IProduct where TForma
         for (var firstRow = 0; firstRow < task.Batch; firstRow += ProductTask.TileRows)
         {
             var tile = task.Tile(firstRow);
-            if (tile.Batch == 1 && _one is not null) RunRow(tile, blocks / TFormat.BlocksPerHeader, firstGroup, endGroup);
-            else if (tile.Batch < LeastRows) _few.Run(tile, firstGroup, endGroup);
+            if (tile.Batch < LeastRows) _few.Run(tile, firstGroup, endGroup);
             else RunTile(tile, blocks / TFormat.BlocksPerHeader, firstGroup, endGroup);
-        }
-    }
-
-    [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    void RunRow(in ProductTask tile, int headers, int firstGroup, int endGroup)
-    {
-        var totals = stackalloc float[RowGroup.Rows];
-        for (var group = firstGroup; group < endGroup; group++)
-        {
-            _one(tile.Weights + group * tile.GroupBytes, tile.Blocks, totals, headers);
-            tile.Store(totals, group, 0, 1);
         }
     }
 

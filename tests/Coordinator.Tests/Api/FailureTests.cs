@@ -1,3 +1,4 @@
+using System.Net.ServerSentEvents;
 using System.Text.Json;
 using LlamaCluster.Coordinator.Generation;
 
@@ -68,14 +69,39 @@ public sealed class FailureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_failure_within_a_stream_is_its_last_event()
+    public async Task A_failure_within_a_stream_is_an_event_and_the_reason_why_its_choice_ends()
     {
         _api.Engine.Play([.. Answers.Of("Hel").SkipLast(1), new SequenceEvent.Failed("worker w2 was lost", true)]);
         var events = await _api.StreamAsync(Path, Requests.Chat("""{"stream":true}"""));
-        var error = JsonDocument.Parse(events[^1]).RootElement.GetProperty("error");
+        var error = JsonDocument.Parse(events[^2]).RootElement.GetProperty("error");
+        Assert.Equal("error", JsonDocument.Parse(events[^1]).RootElement.GetProperty("choices")[0].GetProperty("finish_reason").GetString());
         Assert.Equal(("worker w2 was lost", "generation_interrupted", 2), (Text("message"), Text("code"), error.GetProperty("retry_after").GetInt32()));
         string? Text(string name) => error.GetProperty(name).GetString();
         Assert.DoesNotContain("[DONE]", events);
+    }
+
+    [Fact]
+    public async Task A_choice_that_had_ended_before_a_failure_keeps_its_reason()
+    {
+        var ended = new TaskCompletionSource();
+        _api.Engine.Script = request => request.Sampling.Seed == 1 ? Answers.Of("Whole").ToAsyncEnumerable() : FailAfterAsync(ended.Task);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Path) { Content = ApiHost.JsonContent(Requests.Chat("""{"stream":true,"n":2,"seed":1}""")) };
+        using var response = await _api.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        var ends = new List<(int, string)>();
+        await foreach (var part in SseParser.Create(await response.Content.ReadAsStreamAsync()).EnumerateAsync())
+        {
+            if (!JsonDocument.Parse(part.Data).RootElement.TryGetProperty("choices", out var choices)) continue;
+            if (choices[0].GetProperty("finish_reason").GetString() is not { } reason) continue;
+            ends.Add((choices[0].GetProperty("index").GetInt32(), reason));
+            ended.TrySetResult();
+        }
+        Assert.Equal([(0, "length"), (1, "error")], ends);
+    }
+
+    static async IAsyncEnumerable<SequenceEvent> FailAfterAsync(Task other)
+    {
+        await other.WaitAsync(ApiHost.Deadline);
+        yield return new SequenceEvent.Failed("worker w2 was lost", true);
     }
 
     [Fact]
@@ -100,11 +126,12 @@ public sealed class FailureTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_bug_within_a_stream_is_its_last_event()
+    public async Task A_bug_within_a_stream_is_told_as_a_failure_is()
     {
         _api.Engine.Script = _ => ThrowingAfter(Answers.Of("Hel").SkipLast(1));
         var events = await _api.StreamAsync(Path, Requests.Chat("""{"stream":true}"""));
-        Assert.Contains("internal_error", events[^1]);
+        Assert.Contains("internal_error", events[^2]);
+        Assert.Contains("\"finish_reason\":\"error\"", events[^1]);
     }
 
     [Fact]

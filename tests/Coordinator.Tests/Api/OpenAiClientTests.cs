@@ -69,6 +69,20 @@ public sealed class OpenAiClientTests : IAsyncLifetime
         Assert.Equal([-0.25f, -3f], token.TopLogProbabilities.Select(top => top.LogProbability));
     }
 
+    /// <summary>It has no exception of its own for this (findings/openai-dotnet-error-within-a-stream.sh).</summary>
+    [Fact]
+    public async Task A_stream_that_breaks_is_not_taken_for_a_whole_answer()
+    {
+        _api.Engine.Play([.. Answers.Of("Hel").SkipLast(1), new SequenceEvent.Failed("worker w2 was lost", true)]);
+        var text = "";
+        await Assert.ThrowsAnyAsync<Exception>(async () =>
+        {
+            await foreach (var update in Chat().CompleteChatStreamingAsync([ChatMessage.CreateUserMessage("Hi")]))
+                text += string.Concat(update.ContentUpdate.Select(part => part.Text));
+        });
+        Assert.Equal("Hel", text);
+    }
+
     [Fact]
     public async Task Models_are_listed()
     {

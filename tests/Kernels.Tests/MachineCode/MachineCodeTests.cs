@@ -12,10 +12,12 @@ public sealed class MachineCodeTests
             Assert.Equal($"{term}: {Convert.ToHexStringLower(BlockDotsListing.Assemble(term))}", $"{term}: {Convert.ToHexStringLower(BlockDots.Bytes(term))}");
     }
 
-    [Fact]
-    public void Code_of_rows_is_its_listing()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Code_of_rows_is_its_listing(bool manyRows)
     {
         foreach (var type in RowDots.Types)
-            Assert.Equal($"{type}: {Convert.ToHexStringLower(RowDotsListing.Assemble(type))}", $"{type}: {Convert.ToHexStringLower(RowDots.Bytes(type))}");
+            Assert.Equal($"{type}: {Convert.ToHexStringLower(RowDotsListing.Assemble(type, manyRows))}", $"{type}: {Convert.ToHexStringLower(RowDots.Bytes(type, manyRows))}");
     }
 }

@@ -6,10 +6,11 @@ using static Iced.Intel.AssemblerRegisters;
 namespace LlamaCluster.Kernels.Tests.MachineCode;
 
 /// <summary>
-/// What the machine code of <see cref="RowDots"/> is assembled from. It keeps to the calling convention of Linux on x64: rdi has a group of weights, rsi a
-/// row of activations, rdx the totals, rcx the number of headers, which is at least 1; all other registers that it uses are the callee's.
+/// What the machine code of <see cref="RowDots"/> is assembled from. It keeps to the calling convention of Linux on x64: rdi has a group of weights, rsi
+/// activations, rdx the totals, rcx the number of headers, which is at least 1, and r8 that of rows; all other registers that it uses are the callee's.
 /// </summary>
-sealed class RowDotsListing
+/// <param name="manyRows">Codes that are unpacked meet as many rows as there are; else one, whose totals stay in a register.</param>
+sealed class RowDotsListing(bool manyRows)
 {
     // In an ActivationBlock, of which each fills a line of the cache.
     const int Scale = 32, ScaledSum = 36, Minus8ScaledSum = 40, Minus128Sum = 48, HalfSums = 52, BlockBytes = 64;
@@ -17,8 +18,7 @@ sealed class RowDotsListing
     /// <summary>Half-precision numbers of 16 rows, bytes of 16 rows, and a vector of a plane of codes.</summary>
     const int Halves = 32, Bytes = 16, Vector = 64;
 
-    /// <summary>How far ahead weights are asked for, of formats whose blocks share a header; others were read more slowly with it.</summary>
-    const int Ahead = 8192, Line = 64;
+    const int Line = 64;
 
     /// <summary>How far ahead a page is asked for, by always the same line: see PagesAhead.</summary>
     const int Far = 16384, PageBytes = 4096;
@@ -28,12 +28,15 @@ sealed class RowDotsListing
     readonly AssemblerRegisterZMM _total = zmm16, _sum = zmm21, _other = zmm22, _t = zmm23, _u = zmm24;
     readonly AssemblerRegisterZMM _d = zmm17, _m = zmm18, _scale = zmm19, _min = zmm20;
 
-    /// <summary>Constants: the lower half of a byte, further bits of codes, a table or a factor, the offset of a block's first half and of its second.</summary>
-    readonly AssemblerRegisterZMM _nibble = zmm26, _bits = zmm27, _constant = zmm28, _first = zmm29, _second = zmm30;
+    /// <summary>Integer scales of a block's first half and of its second, and what their sums of activations are multiplied by, as pairs of 16 bits.</summary>
+    readonly AssemblerRegisterZMM _firstScale = zmm25, _secondScale = zmm31, _offsets = zmm15;
 
-    public static byte[] Assemble(TensorType type)
+    /// <summary>Constants: the lower half of a byte, further bits of codes, a table or a factor, the lower half of 32 bits, the offset of codes twice.</summary>
+    readonly AssemblerRegisterZMM _nibble = zmm26, _bits = zmm27, _constant = zmm28, _lower = zmm29, _offset = zmm30;
+
+    public static byte[] Assemble(TensorType type, bool manyRows)
     {
-        var listing = new RowDotsListing();
+        var listing = new RowDotsListing(manyRows);
         listing.Write(type);
         using var bytes = new MemoryStream();
         listing._c.Assemble(new StreamCodeWriter(bytes), rip: 0);
@@ -47,9 +50,8 @@ sealed class RowDotsListing
         switch (type)
         {
             case TensorType.Q4_0:
-                Loops(Halves, 1, 4 * Vector, () =>
+                Loops(Halves, 1, 4 * Vector, () => Nibbles(0), () =>
                 {
-                    Nibbles(0);
                     Dots(start: null);
                     _c.vcvtdq2ps(_sum, _sum);
                     _c.vbroadcastss(_t, __dword_ptr[rsi + Scale]);
@@ -61,6 +63,8 @@ sealed class RowDotsListing
                 Loops(Halves, 1, 8 * Vector, () =>
                 {
                     for (var v = 0; v < _codes.Length; v++) _c.vmovdqu32(_codes[v], __zmmword_ptr[rdi + v * Vector]);
+                }, () =>
+                {
                     Dots(Minus128Sum);
                     AddScaled(_d);
                 });
@@ -71,10 +75,12 @@ sealed class RowDotsListing
                 {
                     Nibbles(Bytes);
                     foreach (var codes in _codes) _c.vpshufb(codes, _constant, codes);
-                    Dots(Minus128Sum);
                     _c.vpmovsxbd(_scale, __xmmword_ptr[rdi]);
                     _c.vcvtdq2ps(_scale, _scale);
                     _c.vmulps(_scale, _scale, _d);
+                }, () =>
+                {
+                    Dots(Minus128Sum);
                     AddScaled(_scale);
                 });
                 break;
@@ -86,25 +92,35 @@ sealed class RowDotsListing
                 {
                     Nibbles(2 * Bytes);
                     if (type is TensorType.Q5_K) FifthBits(2 * Bytes + 4 * Vector);
-                    Dots(start: null);
                     _c.vpmovzxbd(_scale, __xmmword_ptr[rdi]);
                     _c.vcvtdq2ps(_scale, _scale);
                     _c.vmulps(_scale, _scale, _d);
                     _c.vpmovzxbd(_min, __xmmword_ptr[rdi + Bytes]);
                     _c.vcvtdq2ps(_min, _min);
                     _c.vmulps(_min, _min, _m);
+                }, () =>
+                {
+                    Dots(start: null);
                     AddScaled(_scale);
                     _c.vfmadd231ps(_total, _min, __dword_bcst[rsi + ScaledSum]);
                 });
                 break;
             case TensorType.Q6_K:
                 Spread(_bits, 0x3030_3030);
-                Spread(_first, 0x0000_ffe0);
-                Spread(_second, 0xffe0_0000);
+                Spread(_lower, 0x0000_ffff);
+                Spread(_offset, 0xffe0_ffe0);
                 Loops(Halves, 8, 2 * Bytes + 6 * Vector, () =>
                 {
                     Nibbles(2 * Bytes);
                     UpperTwoBits(2 * Bytes + 4 * Vector);
+                    _c.vpmovsxbd(_firstScale, __xmmword_ptr[rdi]);
+                    _c.vpmovsxbd(_secondScale, __xmmword_ptr[rdi + Bytes]);
+                    _c.vpslld(_offsets, _secondScale, 16);
+                    _c.vpandd(_t, _firstScale, _lower);
+                    _c.vpord(_offsets, _offsets, _t);
+                    _c.vpmullw(_offsets, _offsets, _offset);
+                }, () =>
+                {
                     HalfDots();
                     AddScaled(_d);
                 });
@@ -112,7 +128,7 @@ sealed class RowDotsListing
             default:
                 throw new ArgumentOutOfRangeException(nameof(type), type, "not listed");
         }
-        _c.vmovups(__zmmword_ptr[rdx], _total);
+        if (!manyRows) _c.vmovups(__zmmword_ptr[rdx], _total);
         _c.vzeroupper();
         _c.ret();
         if (type is not TensorType.IQ4_XS) return;
@@ -121,10 +137,12 @@ sealed class RowDotsListing
     }
 
     /// <summary>Loads d, and m of a header that has both, and does all blocks of a header, of all headers.</summary>
-    void Loops(int headerBytes, int blocks, int blockBytes, Action block)
+    /// <param name="unpack">What is done once with a block of weights.</param>
+    /// <param name="row">What is done with each row of activations that meets it.</param>
+    void Loops(int headerBytes, int blocks, int blockBytes, Action unpack, Action row)
     {
-        var (nextHeader, nextBlock) = (_c.CreateLabel(), _c.CreateLabel());
-        _c.vpxord(_total, _total, _total);
+        var (nextHeader, nextBlock, nextRow) = (_c.CreateLabel(), _c.CreateLabel(), _c.CreateLabel());
+        if (!manyRows) _c.vpxord(_total, _total, _total);
         _c.Label(ref nextHeader);
         _c.vcvtph2ps(_d, __ymmword_ptr[rdi]);
         if (headerBytes > Halves)
@@ -135,23 +153,48 @@ sealed class RowDotsListing
         _c.add(rdi, headerBytes);
         if (blocks > 1)
         {
-            _c.mov(r8d, blocks);
+            _c.mov(r9d, blocks);
             _c.Label(ref nextBlock);
         }
-        for (var i = 0; i < blockBytes && blocks > 1; i += Line) _c.prefetcht0(__byte_ptr[rdi + Ahead + i]);
-        _c.lea(rax, __[rdi + Far]);
-        _c.and(rax, -PageBytes);
-        _c.prefetcht1(__byte_ptr[rax]);
-        block();
-        _c.add(rdi, blockBytes);
+        AskAhead(blocks > 1 ? blockBytes : headerBytes + blockBytes, sharedHeader: blocks > 1);
+        unpack();
+        if (manyRows)
+        {
+            _c.mov(r10, r8);
+            _c.mov(r11, rdx);
+            _c.Label(ref nextRow);
+            _c.vmovups(_total, __zmmword_ptr[r11]);
+        }
+        row();
         _c.add(rsi, BlockBytes);
+        if (manyRows)
+        {
+            _c.vmovups(__zmmword_ptr[r11], _total);
+            _c.add(r11, Vector);
+            _c.dec(r10);
+            _c.jne(nextRow);
+        }
+        _c.add(rdi, blockBytes);
         if (blocks > 1)
         {
-            _c.dec(r8d);
+            _c.dec(r9d);
             _c.jne(nextBlock);
         }
         _c.dec(rcx);
         _c.jne(nextHeader);
+    }
+
+    /// <summary>
+    /// Asks for weights a block at a time: without it a processor that has many rows to compute does not look far enough ahead. One row of blocks that have
+    /// a header each was read more slowly with it.
+    /// </summary>
+    void AskAhead(int bytes, bool sharedHeader)
+    {
+        var ahead = manyRows ? 2048 : 8192;
+        for (var i = 0; i < bytes && (manyRows || sharedHeader); i += Line) _c.prefetcht0(__byte_ptr[rdi + ahead + i]);
+        _c.lea(rax, __[rdi + Far]);
+        _c.and(rax, -PageBytes);
+        _c.prefetcht1(__byte_ptr[rax]);
     }
 
     void Spread(AssemblerRegisterZMM register, uint value)
@@ -216,21 +259,21 @@ sealed class RowDotsListing
         _c.vpaddd(_sum, _sum, _other);
     }
 
-    /// <summary>s of each half times its sum, with the codes' offset taken off before.</summary>
+    /// <summary>s of each half times its sum, and their offsets' part.</summary>
     void HalfDots()
     {
+        _c.vpxord(_sum, _sum, _sum);
+        _c.vpxord(_other, _other, _other);
         _c.vpbroadcastd(_t, __dword_ptr[rsi + HalfSums]);
-        _c.vpmaddwd(_sum, _t, _first);
-        _c.vpmaddwd(_other, _t, _second);
+        _c.vpmaddwd(_t, _t, _offsets);
         for (var v = 0; v < 4; v++)
         {
             _c.vpdpbusd(_sum, _codes[v], __dword_bcst[rsi + 4 * v]);
             _c.vpdpbusd(_other, _codes[v + 4], __dword_bcst[rsi + 4 * (v + 4)]);
         }
-        _c.vpmovsxbd(_t, __xmmword_ptr[rdi]);
-        _c.vpmovsxbd(_u, __xmmword_ptr[rdi + Bytes]);
-        _c.vpmulld(_sum, _sum, _t);
-        _c.vpmulld(_other, _other, _u);
+        _c.vpmulld(_sum, _sum, _firstScale);
+        _c.vpmulld(_other, _other, _secondScale);
+        _c.vpaddd(_sum, _sum, _t);
         _c.vpaddd(_sum, _sum, _other);
     }
 

@@ -42,6 +42,12 @@ sealed class StreamedAnswer(HttpContext http, GenerationRun run, IAnswerForm for
             await events.FlushAsync(leaving.Token);
             return null;
         }
+        catch (Exception) when (events is not null && !http.RequestAborted.IsCancellationRequested)
+        {
+            form.Fail(events, ApiError.Bug(http.TraceIdentifier));
+            await events.FlushAsync(leaving.Token);
+            throw;
+        }
         finally
         {
             leaving.Cancel();

@@ -46,7 +46,7 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
         {
             LogBug(id, http.Request.Path, bug);
             if (http.Response.HasStarted) RequestAccount.Of(http)?.IsCut = true;
-            await FailAsync(http, ApiError.Internal($"An error of the coordinator; its log says more under request id {id}."));
+            await FailAsync(http, ApiError.Bug(id));
         }
     }
 
@@ -75,16 +75,7 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
         {
             await JsonResponse.WriteAsync(http.Response, error);
         }
-        else if (EventStream.Continue(http.Response) is { } events)
-        {
-            using (events)
-            {
-                ErrorShapes.Of(http.Request).Write(events.Begin(), error, http.TraceIdentifier);
-                events.End();
-                await events.FlushAsync(http.RequestAborted);
-            }
-        }
-        else
+        else if (!EventStream.IsIn(http.Response))   // a stream has told it itself
         {
             http.Abort(); // half a JSON document is all there is
         }

@@ -29,11 +29,9 @@ sealed class EventStream(HttpResponse response, EventFraming framing) : IDisposa
         return new(response, framing);
     }
 
-    /// <summary>The stream that an answer has begun to be; null if it is none.</summary>
-    public static EventStream? Continue(HttpResponse response) => !response.HasStarted ? null
-        : response.ContentType?.StartsWith(ServerSentEvents, StringComparison.Ordinal) == true ? new(response, EventFraming.ServerSent)
-        : response.ContentType == JsonLines ? new(response, EventFraming.Lines)
-        : null;
+    /// <summary>An answer has begun to be a stream.</summary>
+    public static bool IsIn(HttpResponse response)
+        => response.HasStarted && (response.ContentType == JsonLines || response.ContentType?.StartsWith(ServerSentEvents, StringComparison.Ordinal) == true);
 
     /// <summary>Begins an event, whose JSON goes to the writer that is returned.</summary>
     /// <param name="name">The event's type; null: it has none.</param>

@@ -29,6 +29,9 @@ interface IResponseForm
 /// <summary>OpenAI's words for why a choice ended.</summary>
 static class FinishReasons
 {
+    /// <summary>OpenAI has no word for a choice that failed within a stream; this one is OpenRouter's.</summary>
+    public const string Failed = "error";
+
     public static string WordOf(EndReason reason) => reason switch
     {
         EndReason.Length => "length",
@@ -52,13 +55,19 @@ static class Logprob
 /// </summary>
 sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerForm
 {
+    readonly bool[] _ended = new bool[facts.Choices];
+
     public string Id { get; } = $"{form.IdPrefix}{facts.Unique}";
 
     public void WriteWhole(Utf8JsonWriter json, IReadOnlyList<WholeChoice> choices)
     {
         WriteHead(json, form.WholeObject);
         json.WriteStartArray("choices");
-        foreach (var (index, choice) in choices.Index()) WriteChoice(json, index, choice.End, json => form.WriteWhole(json, choice, facts.Scored));
+        foreach (var (index, choice) in choices.Index())
+        {
+            var reason = choice.End is { } end ? FinishReasons.WordOf(end.Reason) : null;
+            WriteChoice(json, index, json => form.WriteWhole(json, choice, facts.Scored), reason, choice.End?.Verdict);
+        }
         json.WriteEndArray();
         facts.Usage.WriteTo(json);
         json.WriteEndObject();
@@ -67,7 +76,7 @@ sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerFo
     /// <summary>The chunk that names the role.</summary>
     public void Open(EventStream events)
     {
-        for (var index = 0; index < facts.Choices && form.OpensStreams; index++) WriteChunk(events, index, null, form.WriteOpening);
+        for (var index = 0; index < facts.Choices && form.OpensStreams; index++) WriteChunk(events, index, form.WriteOpening);
     }
 
     public void Write(EventStream events, ChoiceDelta delta)
@@ -80,7 +89,9 @@ sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerFo
             scores = [];
         }
         if (scores.Count > 0) WriteDelta(events, delta.Index, null, scores);
-        if (delta.End is { } end) WriteChunk(events, delta.Index, end, json => form.WriteDelta(json, null, [], facts.Scored));
+        if (delta.End is not { } end) return;
+        _ended[delta.Index] = true;
+        WriteEnd(events, delta.Index, FinishReasons.WordOf(end.Reason), end.Verdict);
     }
 
     public Task CloseAsync(EventStream events)
@@ -103,17 +114,23 @@ sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerFo
     {
         error.WriteTo(events.Begin(), withRetryAfter: true);
         events.End();
+        // OpenAI's client for .NET takes that for a piece without text, and half an answer for a whole one. At this reason to end it throws.
+        foreach (var (index, ended) in _ended.Index())
+            if (!ended) WriteEnd(events, index, FinishReasons.Failed, null);
     }
 
-    void WriteDelta(EventStream events, int index, AnswerPiece? piece, IReadOnlyList<TokenScore> scores)
-        => WriteChunk(events, index, null, json => form.WriteDelta(json, piece, scores, facts.Scored));
+    void WriteEnd(EventStream events, int index, string reason, FilterVerdict? verdict)
+        => WriteChunk(events, index, json => form.WriteDelta(json, null, [], facts.Scored), reason, verdict);
 
-    void WriteChunk(EventStream events, int index, ChoiceEnd? end, Action<Utf8JsonWriter> writeFields)
+    void WriteDelta(EventStream events, int index, AnswerPiece? piece, IReadOnlyList<TokenScore> scores)
+        => WriteChunk(events, index, json => form.WriteDelta(json, piece, scores, facts.Scored));
+
+    void WriteChunk(EventStream events, int index, Action<Utf8JsonWriter> writeFields, string? reason = null, FilterVerdict? verdict = null)
     {
         var json = events.Begin();
         WriteHead(json, form.ChunkObject);
         json.WriteStartArray("choices");
-        WriteChoice(json, index, end, writeFields);
+        WriteChoice(json, index, writeFields, reason, verdict);
         json.WriteEndArray();
         if (facts.Settings.ContinuousUsage) facts.Usage.WriteTo(json);
         else if (facts.Settings.IncludeUsage) json.WriteNull("usage");
@@ -132,13 +149,13 @@ sealed class CompletionAnswer(AnswerFacts facts, IResponseForm form) : IAnswerFo
         if (facts.Settings.NamesServiceTier) json.WriteString("service_tier", "default");
     }
 
-    static void WriteChoice(Utf8JsonWriter json, int index, ChoiceEnd? end, Action<Utf8JsonWriter> writeFields)
+    static void WriteChoice(Utf8JsonWriter json, int index, Action<Utf8JsonWriter> writeFields, string? reason, FilterVerdict? verdict)
     {
         json.WriteStartObject();
         json.WriteNumber("index", index);
         writeFields(json);
-        json.WriteString("finish_reason", end is { } ended ? FinishReasons.WordOf(ended.Reason) : null);
-        if (end is { Verdict: { } verdict }) verdict.WriteTo(json);
+        json.WriteString("finish_reason", reason);
+        verdict?.WriteTo(json);
         json.WriteEndObject();
     }
 }
