@@ -18,15 +18,15 @@ namespace LlamaCluster.Kernels.Formats;
 /// </summary>
 static unsafe class GridLanes512
 {
-    static readonly ushort* Iq2XxsBook = Book(CodeGrid.Iq2Xxs), Iq2XsBook = Book(CodeGrid.Iq2Xs), Iq2SBook = Book(CodeGrid.Iq2S);
-    static readonly ushort* Iq3XxsBook = Book(CodeGrid.Iq3Xxs), Iq3SBook = Book(CodeGrid.Iq3S);
+    public static readonly ushort* Iq2XsBook = Book(CodeGrid.Iq2Xs), Iq3SBook = Book(CodeGrid.Iq3S);
+    static readonly ushort* Iq2XxsBook = Book(CodeGrid.Iq2Xxs), Iq2SBook = Book(CodeGrid.Iq2S), Iq3XxsBook = Book(CodeGrid.Iq3Xxs);
 
     /// <summary>Lower and upper four bits of the codes, and the codes.</summary>
-    static readonly byte* Iq2XxsCodes = CodesOf(CodeGrid.Iq2Xxs, 128), Iq2XsCodes = CodesOf(CodeGrid.Iq2Xs, 64);
-    static readonly byte* Iq3XxsCodes = CodesOf(CodeGrid.Iq3Xxs, 128);
+    public static readonly byte* Iq2XsCodes = CodesOf(CodeGrid.Iq2Xs, 64);
+    static readonly byte* Iq2XxsCodes = CodesOf(CodeGrid.Iq2Xxs, 128), Iq3XxsCodes = CodesOf(CodeGrid.Iq3Xxs, 128);
 
     /// <summary>8 + h, or 7 - h where the sign is set.</summary>
-    static readonly byte* Iq3SCodes = Table(64, i => (byte)((i & 8) == 0 ? 8 + (i & 7) : 7 - (i & 7)));
+    public static readonly byte* Iq3SCodes = Table(64, i => (byte)((i & 8) == 0 ? 8 + (i & 7) : 7 - (i & 7)));
 
     static readonly ushort* Iq1Book = Book(CodeGrid.Iq1);
 
@@ -35,13 +35,13 @@ static unsafe class GridLanes512
     static readonly byte* Iq1MCodes = Table(64, i => (byte)(8 * (i & 3) + ((i & 4) == 0 ? 25 : 23)));
 
     /// <summary>Eight signs for seven.</summary>
-    static readonly byte* EvenSigns = Table(128, i => (byte)(i | (BitOperations.PopCount((uint)i) & 1) << 7));
+    public static readonly byte* EvenSigns = Table(128, i => (byte)(i | (BitOperations.PopCount((uint)i) & 1) << 7));
 
     /// <summary>Brings the four 2-bit levels of byte n of a 32-bit lane into its bytes, and the 3-bit ones of its 16-bit word n.</summary>
-    static readonly byte* TwoBitShifts = Shifts(4, n => 8 * n, 2), ThreeBitShifts = Shifts(2, n => 16 * n, 3);
+    public static readonly byte* TwoBitShifts = Shifts(4, n => 8 * n, 2), ThreeBitShifts = Shifts(2, n => 16 * n, 3);
 
     /// <summary>Brings the signs 4 n .. 4 n + 3 of a lane above the levels.</summary>
-    static readonly byte* SignsAboveTwoBits = Shifts(8, n => 4 * n - 2, 1), SignsAboveThreeBits = Shifts(8, n => 4 * n - 3, 1);
+    public static readonly byte* SignsAboveTwoBits = Shifts(8, n => 4 * n - 2, 1), SignsAboveThreeBits = Shifts(8, n => 4 * n - 3, 1);
 
     static readonly byte* SevenBitShifts = Shifts(1, _ => 0, 7);
 

@@ -127,7 +127,7 @@ static class ProductTable
     /// <summary>Scaled sums of 16 columns cost VNNI a 32-bit product each; there pairs are faster even with VNNI at hand.</summary>
     static IProduct Quant<TFormat>(TensorType type, KernelWidth width) where TFormat : IQuantFormat => width switch
     {
-        KernelWidth.Avx512Vnni when RowDots.Types.Contains(type) => new RowDotProduct<TFormat>(type),
+        KernelWidth.Avx512Vnni when RowDots.IsSupported(type) => new RowDotProduct<TFormat>(type),
         KernelWidth.Avx512Vnni when TFormat.Term != BlockTerm.Other => new DotProduct<TFormat>(),
         KernelWidth.Avx512Vnni or KernelWidth.Avx512 => new QuantProduct<TFormat, Avx512Lanes, PairSums<Avx512Lanes, Vector512<byte>>, Vector512<byte>>(),
         KernelWidth.AvxVnni when !TFormat.ScalesHalves =>

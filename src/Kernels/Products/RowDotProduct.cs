@@ -6,11 +6,12 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Kernels.Products;
 
-/// <summary>The product with weights of a type that has machine code of its own (<see cref="RowDots"/>): the same bits as without, for any number of rows.</summary>
+/// <summary>The product with weights of a type that has machine code of its own (<see cref="RowDots"/>): the same bits as without it.</summary>
 sealed unsafe class RowDotProduct<TFormat>(TensorType type) : IProduct where TFormat : IQuantFormat
 {
-    readonly delegate* unmanaged<byte*, ActivationBlock*, float*, nint, void> _one = RowDots.ForOne(type);
-    readonly delegate* unmanaged<byte*, ActivationBlock*, float*, nint, nint, void> _many = RowDots.ForMany(type);
+    readonly delegate* unmanaged<byte*, ActivationBlock*, float*, nint, nint, byte*, void> _one = RowDots.For(type, manyRows: false);
+    readonly delegate* unmanaged<byte*, ActivationBlock*, float*, nint, nint, byte*, void> _many = RowDots.For(type, manyRows: true);
+    readonly byte* _tables = GridTables512.Of(type);
 
     public int BlocksPerScale => QuantLayout<TFormat>.ActivationBlocksPerScale;
 
@@ -29,12 +30,12 @@ sealed unsafe class RowDotProduct<TFormat>(TensorType type) : IProduct where TFo
                 var weights = tile.Weights + group * tile.GroupBytes;
                 if (tile.Batch == 1)
                 {
-                    _one(weights, tile.Blocks, totals, headers);
+                    _one(weights, tile.Blocks, totals, headers, 1, _tables);
                 }
                 else
                 {
                     new Span<float>(totals, tile.Batch * RowGroup.Rows).Clear();
-                    _many(weights, tile.Blocks, totals, headers, tile.Batch);
+                    _many(weights, tile.Blocks, totals, headers, tile.Batch, _tables);
                 }
                 tile.Store(totals, group, 0, tile.Batch);
             }

@@ -9,7 +9,7 @@ public sealed class MachineCodeTests
     public void Code_of_blocks_is_its_listing()
     {
         foreach (var term in BlockDots.Terms)
-            Assert.Equal($"{term}: {Convert.ToHexStringLower(BlockDotsListing.Assemble(term))}", $"{term}: {Convert.ToHexStringLower(BlockDots.Bytes(term))}");
+            Assert.Equal($"{term}: {Hex(BlockDotsListing.Assemble(term))}", $"{term}: {Hex(BlockDots.Bytes(term))}");
     }
 
     [Theory]
@@ -18,6 +18,8 @@ public sealed class MachineCodeTests
     public void Code_of_rows_is_its_listing(bool manyRows)
     {
         foreach (var type in RowDots.Types)
-            Assert.Equal($"{type}: {Convert.ToHexStringLower(RowDotsListing.Assemble(type, manyRows))}", $"{type}: {Convert.ToHexStringLower(RowDots.Bytes(type, manyRows))}");
+            Assert.Equal($"{type}: {Hex(RowDotsListing.Assemble(type, manyRows))}", $"{type}: {Hex(RowDots.Bytes(type, manyRows))}");
     }
+
+    static string Hex(byte[] code) => Convert.ToHexStringLower(code);
 }

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.MachineCode;
 using LlamaCluster.Primitives;
 using static Iced.Intel.AssemblerRegisters;
@@ -7,14 +8,12 @@ namespace LlamaCluster.Kernels.Tests.MachineCode;
 
 /// <summary>
 /// What the machine code of <see cref="RowDots"/> is assembled from. It keeps to the calling convention of Linux on x64: rdi has a group of weights, rsi
-/// activations, rdx the totals, rcx the number of headers, which is at least 1, and r8 that of rows; all other registers that it uses are the callee's.
+/// activations, rdx the totals, rcx the number of headers, which is at least 1, r8 that of rows, and r9 the tables of a type with code books
+/// (<see cref="GridTables512"/>); all other registers that it uses are the callee's.
 /// </summary>
 /// <param name="manyRows">Codes that are unpacked meet as many rows as there are; else one, whose totals stay in a register.</param>
-sealed class RowDotsListing(bool manyRows)
+sealed partial class RowDotsListing(bool manyRows)
 {
-    // In an ActivationBlock, of which each fills a line of the cache.
-    const int Scale = 32, ScaledSum = 36, Minus8ScaledSum = 40, Minus128Sum = 48, HalfSums = 52, BlockBytes = 64;
-
     /// <summary>Half-precision numbers of 16 rows, bytes of 16 rows, and a vector of a plane of codes.</summary>
     const int Halves = 32, Bytes = 16, Vector = 64;
 
@@ -31,7 +30,7 @@ sealed class RowDotsListing(bool manyRows)
     /// <summary>Integer scales of a block's first half and of its second, and what their sums of activations are multiplied by, as pairs of 16 bits.</summary>
     readonly AssemblerRegisterZMM _firstScale = zmm25, _secondScale = zmm31, _offsets = zmm15;
 
-    /// <summary>Constants: the lower half of a byte, further bits of codes, a table or a factor, the lower half of 32 bits, the offset of codes twice.</summary>
+    /// <summary>Constants: the lower half of a byte, bits of codes, a table or a factor, the lower half of 32 bits, the offset of codes twice.</summary>
     readonly AssemblerRegisterZMM _nibble = zmm26, _bits = zmm27, _constant = zmm28, _lower = zmm29, _offset = zmm30;
 
     public static byte[] Assemble(TensorType type, bool manyRows)
@@ -46,6 +45,11 @@ sealed class RowDotsListing(bool manyRows)
     void Write(TensorType type)
     {
         var table = _c.CreateLabel();
+        if (manyRows)
+        {
+            _c.shl(r8, 6);
+            _c.add(r8, rdx);   // where the totals end
+        }
         Spread(_nibble, 0x0f0f_0f0f);
         switch (type)
         {
@@ -107,22 +111,83 @@ sealed class RowDotsListing(bool manyRows)
                 break;
             case TensorType.Q6_K:
                 Spread(_bits, 0x3030_3030);
-                Spread(_lower, 0x0000_ffff);
-                Spread(_offset, 0xffe0_ffe0);
+                HalfConstants(offset: 0xffe0_ffe0);
                 Loops(Halves, 8, 2 * Bytes + 6 * Vector, () =>
                 {
                     Nibbles(2 * Bytes);
                     UpperTwoBits(2 * Bytes + 4 * Vector);
                     _c.vpmovsxbd(_firstScale, __xmmword_ptr[rdi]);
                     _c.vpmovsxbd(_secondScale, __xmmword_ptr[rdi + Bytes]);
-                    _c.vpslld(_offsets, _secondScale, 16);
-                    _c.vpandd(_t, _firstScale, _lower);
-                    _c.vpord(_offsets, _offsets, _t);
-                    _c.vpmullw(_offsets, _offsets, _offset);
+                    HalfOffsets();
                 }, () =>
                 {
                     HalfDots();
                     AddScaled(_d);
+                });
+                break;
+            case TensorType.IQ2_XS:
+                BookConstants(0x0303_0303);
+                HalfConstants(offset: 0xffc0_ffc0);
+                Spread(_ninth[0], 0x0100_0100);
+                Spread(_one, 1);
+                Spread(_factor, BitConverter.SingleToUInt32Bits(0.125f));
+                _c.vmovdqu64(_evenSigns, __zmmword_ptr[r9 + GridTables512.EvenSigns]);
+                Loops(Halves, 8, Bytes + 2 * Vector, () =>
+                {
+                    _c.vmovdqu32(_words, __zmmword_ptr[rdi + Bytes]);
+                    _c.vmovdqu32(_otherWords, __zmmword_ptr[rdi + Bytes + Vector]);
+                    _c.vpsrlw(_t, _words, 9);
+                    _c.vpsrlw(_u, _otherWords, 9);
+                    _c.vpsllw(_u, _u, 8);
+                    _c.vpord(_u, _u, _t);
+                    _c.vmovdqa64(_signs, _evenSigns);
+                    _c.vpermt2b(_signs, _u, __zmmword_ptr[r9 + GridTables512.EvenSigns + Vector]);
+                    FindEntries(_entries, _words, _words, _ninth[0]);
+                    FindEntries(_otherEntries, _otherWords, _otherWords, _ninth[0]);
+                    for (var v = 0; v < 8; v++) CodesOf(v, v < 4 ? _entries : _otherEntries, v % 4, v / 4 * 2 + v % 4 / 2 * 4 + v % 2);
+                    _c.vpmovzxbd(_firstScale, __xmmword_ptr[rdi]);
+                    _c.vpsrld(_secondScale, _firstScale, 4);
+                    _c.vpaddd(_secondScale, _secondScale, _secondScale);
+                    _c.vpord(_secondScale, _secondScale, _one);
+                    _c.vpslld(_firstScale, _firstScale, 28);
+                    _c.vpsrld(_firstScale, _firstScale, 27);
+                    _c.vpord(_firstScale, _firstScale, _one);
+                    HalfOffsets();
+                }, () =>
+                {
+                    HalfDots();
+                    AddScaled(_d);
+                }, header: () => _c.vmulps(_d, _d, _factor));
+                break;
+            case TensorType.IQ3_S:
+                BookConstants(0x0707_0707);
+                Spread(_offset, 0xfff1_fff1);
+                foreach (var (i, bits) in new uint[] { 0x0004_0001, 0x0008_0002, 0x0040_0010, 0x0080_0020 }.Index()) Spread(_ninth[i], bits);
+                Loops(Halves, 8, 2 * Bytes + 3 * Vector, () =>
+                {
+                    _c.vpmovzxbd(_ninthBits, __xmmword_ptr[rdi + Bytes]);
+                    _c.vpslld(_t, _ninthBits, 16);
+                    _c.vpord(_ninthBits, _ninthBits, _t);
+                    _c.vmovdqu32(_signs, __zmmword_ptr[rdi + 2 * Bytes + 2 * Vector]);
+                    for (var v = 0; v < 8; v += 4)
+                    {
+                        _c.vmovdqu32(_words, __zmmword_ptr[rdi + 2 * Bytes + v / 4 * Vector]);
+                        FindEntries(_entries, _words, _ninthBits, _ninth[v / 2]);
+                        _c.vpsrlw(_words, _words, 8);
+                        FindEntries(_otherEntries, _words, _ninthBits, _ninth[v / 2 + 1]);
+                        for (var i = 0; i < 4; i++) CodesOf(v + i, i % 2 == 0 ? _entries : _otherEntries, i / 2, v + i);
+                    }
+                    _c.vpmovzxbd(_scale, __xmmword_ptr[rdi]);
+                    _c.vcvtdq2ps(_scale, _scale);
+                    _c.vmulps(_scale, _scale, _d);
+                }, () =>
+                {
+                    Dots(start: null);
+                    _c.vpaddd(_sum, _sum, _sum);
+                    _c.vpbroadcastd(_t, __dword_ptr[rsi + HalfSums]);
+                    _c.vpmaddwd(_t, _t, _offset);
+                    _c.vpaddd(_sum, _sum, _t);
+                    AddScaled(_scale);
                 });
                 break;
             default:
@@ -139,7 +204,8 @@ sealed class RowDotsListing(bool manyRows)
     /// <summary>Loads d, and m of a header that has both, and does all blocks of a header, of all headers.</summary>
     /// <param name="unpack">What is done once with a block of weights.</param>
     /// <param name="row">What is done with each row of activations that meets it.</param>
-    void Loops(int headerBytes, int blocks, int blockBytes, Action unpack, Action row)
+    /// <param name="header">What is done once with a header.</param>
+    void Loops(int headerBytes, int blocks, int blockBytes, Action unpack, Action row, Action? header = null)
     {
         var (nextHeader, nextBlock, nextRow) = (_c.CreateLabel(), _c.CreateLabel(), _c.CreateLabel());
         if (!manyRows) _c.vpxord(_total, _total, _total);
@@ -150,17 +216,17 @@ sealed class RowDotsListing(bool manyRows)
             _c.vcvtph2ps(_m, __ymmword_ptr[rdi + Halves]);
             _c.vmulps(_m, _m, _constant);
         }
+        header?.Invoke();
         _c.add(rdi, headerBytes);
         if (blocks > 1)
         {
-            _c.mov(r9d, blocks);
+            _c.mov(r10d, blocks);
             _c.Label(ref nextBlock);
         }
         AskAhead(blocks > 1 ? blockBytes : headerBytes + blockBytes, sharedHeader: blocks > 1);
         unpack();
         if (manyRows)
         {
-            _c.mov(r10, r8);
             _c.mov(r11, rdx);
             _c.Label(ref nextRow);
             _c.vmovups(_total, __zmmword_ptr[r11]);
@@ -171,13 +237,13 @@ sealed class RowDotsListing(bool manyRows)
         {
             _c.vmovups(__zmmword_ptr[r11], _total);
             _c.add(r11, Vector);
-            _c.dec(r10);
+            _c.cmp(r11, r8);
             _c.jne(nextRow);
         }
         _c.add(rdi, blockBytes);
         if (blocks > 1)
         {
-            _c.dec(r9d);
+            _c.dec(r10d);
             _c.jne(nextBlock);
         }
         _c.dec(rcx);
@@ -201,87 +267,5 @@ sealed class RowDotsListing(bool manyRows)
     {
         _c.mov(eax, value);
         _c.vpbroadcastd(register, eax);
-    }
-
-    /// <summary>A plane of four bits.</summary>
-    void Nibbles(int offset)
-    {
-        for (var v = 0; v < 4; v++)
-        {
-            _c.vmovdqu32(_t, __zmmword_ptr[rdi + offset + v * Vector]);
-            _c.vpandd(_codes[v], _t, _nibble);
-            _c.vpsrld(_t, _t, 4);
-            _c.vpandd(_codes[v + 4], _t, _nibble);
-        }
-    }
-
-    /// <summary>A plane of one bit: that of vector v is bit v of each byte, and becomes bit 4.</summary>
-    void FifthBits(int offset)
-    {
-        _c.vmovdqu32(_u, __zmmword_ptr[rdi + offset]);
-        for (var v = 0; v < 8; v++)
-        {
-            if (v < 4) _c.vpslld(_t, _u, (byte)(4 - v));
-            else if (v > 4) _c.vpsrld(_t, _u, (byte)(v - 4));
-            else _c.vmovdqa32(_t, _u);
-            _c.vpandd(_t, _t, _bits);
-            _c.vpord(_codes[v], _codes[v], _t);
-        }
-    }
-
-    /// <summary>A plane of two bits, four vectors of codes in each of its own: they become bits 4 and 5.</summary>
-    void UpperTwoBits(int offset)
-    {
-        for (var v = 0; v < 8; v++)
-        {
-            if (v % 4 == 0) _c.vmovdqu32(_u, __zmmword_ptr[rdi + offset + v / 4 * Vector]);
-            var shift = 2 * (v % 4) - 4;
-            if (shift < 0) _c.vpslld(_t, _u, (byte)-shift);
-            else if (shift > 0) _c.vpsrld(_t, _u, (byte)shift);
-            else _c.vmovdqa32(_t, _u);
-            _c.vpandd(_t, _t, _bits);
-            _c.vpord(_codes[v], _codes[v], _t);
-        }
-    }
-
-    /// <summary>The sum over all columns, in two chains.</summary>
-    /// <param name="start">What it begins with, of the activations' block.</param>
-    void Dots(int? start)
-    {
-        _c.vpxord(_other, _other, _other);
-        if (start is { } place) _c.vpbroadcastd(_sum, __dword_ptr[rsi + place]);
-        else _c.vpxord(_sum, _sum, _sum);
-        for (var v = 0; v < 4; v++)
-        {
-            _c.vpdpbusd(_sum, _codes[v], __dword_bcst[rsi + 4 * v]);
-            _c.vpdpbusd(_other, _codes[v + 4], __dword_bcst[rsi + 4 * (v + 4)]);
-        }
-        _c.vpaddd(_sum, _sum, _other);
-    }
-
-    /// <summary>s of each half times its sum, and their offsets' part.</summary>
-    void HalfDots()
-    {
-        _c.vpxord(_sum, _sum, _sum);
-        _c.vpxord(_other, _other, _other);
-        _c.vpbroadcastd(_t, __dword_ptr[rsi + HalfSums]);
-        _c.vpmaddwd(_t, _t, _offsets);
-        for (var v = 0; v < 4; v++)
-        {
-            _c.vpdpbusd(_sum, _codes[v], __dword_bcst[rsi + 4 * v]);
-            _c.vpdpbusd(_other, _codes[v + 4], __dword_bcst[rsi + 4 * (v + 4)]);
-        }
-        _c.vpmulld(_sum, _sum, _firstScale);
-        _c.vpmulld(_other, _other, _secondScale);
-        _c.vpaddd(_sum, _sum, _t);
-        _c.vpaddd(_sum, _sum, _other);
-    }
-
-    /// <summary>total = fma(sum a, scale, total).</summary>
-    void AddScaled(AssemblerRegisterZMM scale)
-    {
-        _c.vcvtdq2ps(_sum, _sum);
-        _c.vmulps(_sum, _sum, __dword_bcst[rsi + Scale]);
-        _c.vfmadd231ps(_total, _sum, scale);
     }
 }
