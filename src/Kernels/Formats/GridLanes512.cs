@@ -18,12 +18,15 @@ namespace LlamaCluster.Kernels.Formats;
 /// </summary>
 static unsafe class GridLanes512
 {
-    public static readonly ushort* Iq2XsBook = Book(CodeGrid.Iq2Xs), Iq3SBook = Book(CodeGrid.Iq3S);
-    static readonly ushort* Iq2XxsBook = Book(CodeGrid.Iq2Xxs), Iq2SBook = Book(CodeGrid.Iq2S), Iq3XxsBook = Book(CodeGrid.Iq3Xxs);
+    public static readonly ushort* Iq2XxsBook = Book(CodeGrid.Iq2Xxs), Iq2XsBook = Book(CodeGrid.Iq2Xs), Iq2SBook = Book(CodeGrid.Iq2S);
+    public static readonly ushort* Iq3XxsBook = Book(CodeGrid.Iq3Xxs), Iq3SBook = Book(CodeGrid.Iq3S);
 
     /// <summary>Lower and upper four bits of the codes, and the codes.</summary>
-    public static readonly byte* Iq2XsCodes = CodesOf(CodeGrid.Iq2Xs, 64);
-    static readonly byte* Iq2XxsCodes = CodesOf(CodeGrid.Iq2Xxs, 128), Iq3XxsCodes = CodesOf(CodeGrid.Iq3Xxs, 128);
+    public static readonly byte* Iq2XxsCodes = CodesOf(CodeGrid.Iq2Xxs, 128), Iq2XsCodes = CodesOf(CodeGrid.Iq2Xs, 64);
+    public static readonly byte* Iq3XxsCodes = CodesOf(CodeGrid.Iq3Xxs, 128);
+
+    /// <summary>Where the third of those tables begins, in bytes.</summary>
+    public const int WholeCodes = 2 * 64;
 
     /// <summary>8 + h, or 7 - h where the sign is set.</summary>
     public static readonly byte* Iq3SCodes = Table(64, i => (byte)((i & 8) == 0 ? 8 + (i & 7) : 7 - (i & 7)));
@@ -43,7 +46,7 @@ static unsafe class GridLanes512
     /// <summary>Brings the signs 4 n .. 4 n + 3 of a lane above the levels.</summary>
     public static readonly byte* SignsAboveTwoBits = Shifts(8, n => 4 * n - 2, 1), SignsAboveThreeBits = Shifts(8, n => 4 * n - 3, 1);
 
-    static readonly byte* SevenBitShifts = Shifts(1, _ => 0, 7);
+    public static readonly byte* SevenBitShifts = Shifts(1, _ => 0, 7);
 
     /// <summary>
     /// Codes of 16 rows can be had here. A caller compares the type of its vectors itself, so that the compiler drops the other case before it counts how much
@@ -161,7 +164,7 @@ static unsafe class GridLanes512
         byte* codes, Bytes i0, Bytes i1, Bytes i2, Bytes i3, Bytes i4, Bytes i5, Bytes i6, Bytes i7, out Codes<V> upper) where TParts : ICodeParts<V> where V : struct
     {
         upper = default;
-        if (!TParts.InParts) return Codes<V>(codes + 2 * CodePlanes.VectorBytes, i0, i1, i2, i3, i4, i5, i6, i7);
+        if (!TParts.InParts) return Codes<V>(codes + WholeCodes, i0, i1, i2, i3, i4, i5, i6, i7);
         upper = Codes<V>(codes + CodePlanes.VectorBytes, i0, i1, i2, i3, i4, i5, i6, i7);
         return Codes<V>(codes, i0, i1, i2, i3, i4, i5, i6, i7);
     }

@@ -125,70 +125,12 @@ sealed partial class RowDotsListing(bool manyRows)
                     AddScaled(_d);
                 });
                 break;
+            case TensorType.IQ2_XXS:
             case TensorType.IQ2_XS:
-                BookConstants(0x0303_0303);
-                HalfConstants(offset: 0xffc0_ffc0);
-                Spread(_ninth[0], 0x0100_0100);
-                Spread(_one, 1);
-                Spread(_factor, BitConverter.SingleToUInt32Bits(0.125f));
-                _c.vmovdqu64(_evenSigns, __zmmword_ptr[r9 + GridTables512.EvenSigns]);
-                Loops(Halves, 8, Bytes + 2 * Vector, () =>
-                {
-                    _c.vmovdqu32(_words, __zmmword_ptr[rdi + Bytes]);
-                    _c.vmovdqu32(_otherWords, __zmmword_ptr[rdi + Bytes + Vector]);
-                    _c.vpsrlw(_t, _words, 9);
-                    _c.vpsrlw(_u, _otherWords, 9);
-                    _c.vpsllw(_u, _u, 8);
-                    _c.vpord(_u, _u, _t);
-                    _c.vmovdqa64(_signs, _evenSigns);
-                    _c.vpermt2b(_signs, _u, __zmmword_ptr[r9 + GridTables512.EvenSigns + Vector]);
-                    FindEntries(_entries, _words, _words, _ninth[0]);
-                    FindEntries(_otherEntries, _otherWords, _otherWords, _ninth[0]);
-                    for (var v = 0; v < 8; v++) CodesOf(v, v < 4 ? _entries : _otherEntries, v % 4, v / 4 * 2 + v % 4 / 2 * 4 + v % 2);
-                    _c.vpmovzxbd(_firstScale, __xmmword_ptr[rdi]);
-                    _c.vpsrld(_secondScale, _firstScale, 4);
-                    _c.vpaddd(_secondScale, _secondScale, _secondScale);
-                    _c.vpord(_secondScale, _secondScale, _one);
-                    _c.vpslld(_firstScale, _firstScale, 28);
-                    _c.vpsrld(_firstScale, _firstScale, 27);
-                    _c.vpord(_firstScale, _firstScale, _one);
-                    HalfOffsets();
-                }, () =>
-                {
-                    HalfDots();
-                    AddScaled(_d);
-                }, header: () => _c.vmulps(_d, _d, _factor));
-                break;
+            case TensorType.IQ2_S:
+            case TensorType.IQ3_XXS:
             case TensorType.IQ3_S:
-                BookConstants(0x0707_0707);
-                Spread(_offset, 0xfff1_fff1);
-                foreach (var (i, bits) in new uint[] { 0x0004_0001, 0x0008_0002, 0x0040_0010, 0x0080_0020 }.Index()) Spread(_ninth[i], bits);
-                Loops(Halves, 8, 2 * Bytes + 3 * Vector, () =>
-                {
-                    _c.vpmovzxbd(_ninthBits, __xmmword_ptr[rdi + Bytes]);
-                    _c.vpslld(_t, _ninthBits, 16);
-                    _c.vpord(_ninthBits, _ninthBits, _t);
-                    _c.vmovdqu32(_signs, __zmmword_ptr[rdi + 2 * Bytes + 2 * Vector]);
-                    for (var v = 0; v < 8; v += 4)
-                    {
-                        _c.vmovdqu32(_words, __zmmword_ptr[rdi + 2 * Bytes + v / 4 * Vector]);
-                        FindEntries(_entries, _words, _ninthBits, _ninth[v / 2]);
-                        _c.vpsrlw(_words, _words, 8);
-                        FindEntries(_otherEntries, _words, _ninthBits, _ninth[v / 2 + 1]);
-                        for (var i = 0; i < 4; i++) CodesOf(v + i, i % 2 == 0 ? _entries : _otherEntries, i / 2, v + i);
-                    }
-                    _c.vpmovzxbd(_scale, __xmmword_ptr[rdi]);
-                    _c.vcvtdq2ps(_scale, _scale);
-                    _c.vmulps(_scale, _scale, _d);
-                }, () =>
-                {
-                    Dots(start: null);
-                    _c.vpaddd(_sum, _sum, _sum);
-                    _c.vpbroadcastd(_t, __dword_ptr[rsi + HalfSums]);
-                    _c.vpmaddwd(_t, _t, _offset);
-                    _c.vpaddd(_sum, _sum, _t);
-                    AddScaled(_scale);
-                });
+                WriteBook(type);
                 break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(type), type, "not listed");
