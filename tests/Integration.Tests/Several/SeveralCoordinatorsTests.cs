@@ -32,7 +32,6 @@ public sealed class SeveralCoordinatorsTests
         {
             var expected = await UndisturbedAsync(runs.Http, body);
             using var stream = await OpenElsewhereAsync(asked, runs, body);
-            await Signals.SendAsync("STOP", runs.Worker.Id);   // or it would be done before it is killed
             await runs.KillAsync();
             Assert.Equal(expected, await stream.RestAsync());
             Assert.Contains($"on replica {asked.Name}", asked.Coordinator.Log);
@@ -54,6 +53,7 @@ public sealed class SeveralCoordinatorsTests
         using var stream = await OpenElsewhereAsync(asked, runs, body);
         var clock = Stopwatch.StartNew();
         await Signals.SendAsync("STOP", runs.Coordinator.Id);
+        await Signals.SendAsync("CONT", runs.Worker.Id);
         Assert.Equal(expected, await stream.RestAsync());
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, Delay + Slack);
 
@@ -173,7 +173,10 @@ public sealed class SeveralCoordinatorsTests
         return await stream.RestAsync();
     }
 
-    /// <summary>Asks one coordinator for what the other has the KV of, until it sends the request there.</summary>
+    /// <summary>
+    /// Asks one coordinator for what the other has the KV of, until it sends the request there. The other one's worker is frozen then, or it would be done with
+    /// the answer before anything happens to its coordinator.
+    /// </summary>
     /// <returns>The stream, after some events.</returns>
     static async Task<EventStream> OpenElsewhereAsync(SeveralNode asked, SeveralNode runs, JsonObject body)
     {
@@ -181,12 +184,14 @@ public sealed class SeveralCoordinatorsTests
         {
             var stream = await EventStream.OpenAsync(asked.Http, body.ToJsonString());
             await stream.ReadAsync(5);
-            var replicas = (await asked.Http.GetFromJsonAsync<JsonObject>("/v1/cluster"))!["coordinators"]!.AsArray();
-            if ((int)replicas[0]!["running"]! == 0 && (string?)replicas[1]!["id"] == runs.Name) return stream;
+            await Signals.SendAsync("STOP", runs.Worker.Id);
+            var replicas = (await runs.Http.GetFromJsonAsync<JsonObject>("/v1/cluster"))!["coordinators"]!.AsArray();
+            if ((int)replicas.Single(replica => (string?)replica!["id"] == runs.Name)!["running"]! > 0) return stream;
+            await Signals.SendAsync("CONT", runs.Worker.Id);
             await stream.RestAsync();
             stream.Dispose();
         }
-        throw new TimeoutException($"{asked.Name} runs itself what {runs.Name} has the keys and values of");
+        throw new TimeoutException($"{asked.Name} runs itself what {runs.Name} has the keys and values of, or {runs.Name} is always done with it");
     }
 
     static IEnumerable<string?> Questions(JsonObject exported)
