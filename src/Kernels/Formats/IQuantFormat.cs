@@ -76,14 +76,11 @@ unsafe interface IQuantFormat
 /// <summary>How a block's exact integer sum enters a total; a, q, d and m as in <see cref="Terms{TLanes, V}"/>.</summary>
 enum BlockTerm
 {
-    /// <summary>Another way than those below.</summary>
+    /// <summary>Another way than those below, or one that only types with machine code of their own have.</summary>
     Other,
 
     /// <summary>Codes of 8 bits that stand for (code - 128) d: fma(sum a, d, total), the offset within the sum.</summary>
     Minus128,
-
-    /// <summary>Codes of 4 bits that stand for (code - 8) d: fma(fma(sum, a, -8 a sum(q)), d, total).</summary>
-    Minus8,
 
     /// <summary>Codes of 5 bits that stand for (code - 16) d: fma(fma(sum, a, -16 a sum(q)), d, total).</summary>
     Minus16,

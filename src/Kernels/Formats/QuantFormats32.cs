@@ -21,8 +21,6 @@ readonly unsafe struct Q4_0Format : IQuantFormat
 
     public static bool ScalesHalves => false;
 
-    public static BlockTerm Term => BlockTerm.Minus8;
-
     [MethodImpl(AggressiveInlining)]
     public static void Store(byte* planes, in StoredBlock block) => CodePlanes.Store(planes, CodeBits, block);
 

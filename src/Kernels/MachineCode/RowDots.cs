@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using LlamaCluster.Kernels.Formats;
 using LlamaCluster.Kernels.Lanes;
 using LlamaCluster.Primitives;

@@ -12,7 +12,7 @@ namespace LlamaCluster.Kernels.Tests.MachineCode;
 static class BlockDotsListing
 {
     // In an ActivationBlock, of which each fills a line of the cache.
-    const int Scale = 32, ScaledSum = 36, Minus8ScaledSum = 40, Minus16ScaledSum = 44, Minus128Sum = 48, HalfSums = 52, BlockBytes = 64;
+    const int Scale = 32, ScaledSum = 36, Minus16ScaledSum = 44, Minus128Sum = 48, HalfSums = 52, BlockBytes = 64;
 
     // In BlockOperands.
     const int SecondCodes = 512, Scales = 1024, Minima = 1152, FirstHalf = 1280, SecondHalf = 1408, HalfOffsets = 1536, VectorBytes = 64;
@@ -88,11 +88,10 @@ static class BlockDotsListing
         c.vbroadcastss(a, __dword_ptr[rsi + Scale]);
         c.vcvtdq2ps(sum0, sum0);
         c.vcvtdq2ps(sum1, sum1);
-        if (term is BlockTerm.Minus8 or BlockTerm.Minus16)
+        if (term is BlockTerm.Minus16)
         {
-            var correction = term is BlockTerm.Minus8 ? Minus8ScaledSum : Minus16ScaledSum;
-            c.vfmadd213ps(sum0, a, __dword_bcst[rsi + correction]);
-            c.vfmadd213ps(sum1, a, __dword_bcst[rsi + correction]);
+            c.vfmadd213ps(sum0, a, __dword_bcst[rsi + Minus16ScaledSum]);
+            c.vfmadd213ps(sum1, a, __dword_bcst[rsi + Minus16ScaledSum]);
         }
         else
         {

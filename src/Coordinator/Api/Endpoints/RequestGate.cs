@@ -75,7 +75,7 @@ sealed partial class RequestGate(RequestDelegate next, ILogger<RequestGate> logg
         {
             await JsonResponse.WriteAsync(http.Response, error);
         }
-        else if (!EventStream.IsIn(http.Response))   // a stream has told it itself
+        else if (!EventStream.IsIn(http.Response))   // an answer's stream has told it itself; a console opens its own again
         {
             http.Abort(); // half a JSON document is all there is
         }
