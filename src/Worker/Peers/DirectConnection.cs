@@ -59,7 +59,8 @@ sealed record DirectConnection(PeerSocket Connection, Stream Stream) : IDisposab
             if (!said.AsSpan(0, Greeting.Length).SequenceEqual(Greeting)) return null;
             await opened.Stream.ReadExactlyAsync(said.AsMemory(Greeting.Length), cancellation);
             if (!claim(said.AsMemory(Greeting.Length))) return null;
-            await opened.Stream.WriteAsync((byte[])[Welcome], cancellation);
+            // Not to be given up half way: who gets this byte takes the connection for opened. There is room for it in any system's buffers.
+            await opened.Stream.WriteAsync((byte[])[Welcome], CancellationToken.None);
             return taken = opened;
         }
         finally

@@ -58,7 +58,6 @@ sealed partial class DirectListener : IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         await _closing.CancelAsync();
         await _listening;
-        for (var i = 0; i < MaxCallers; i++) await _places.WaitAsync();
         _places.Dispose();
         _closing.Dispose();
     }
@@ -75,12 +74,15 @@ sealed partial class DirectListener : IAsyncDisposable
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException)
         {
-            _accepted.TrySetResult(null);
+            // No more are heard.
         }
         finally
         {
             _listener.Dispose();
         }
+        // A caller may choose the connection as soon as it is welcomed, which closes the door. So nobody has come only when all callers are answered.
+        for (var i = 0; i < MaxCallers; i++) await _places.WaitAsync();
+        _accepted.TrySetResult(null);
     }
 
     async Task<Socket> AcceptAsync()

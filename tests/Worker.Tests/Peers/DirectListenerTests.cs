@@ -23,6 +23,20 @@ public class DirectListenerTests
         await Assert.ThrowsAsync<IOException>(() => DialAsync(listener).Soon());
     }
 
+    /// <summary>A caller that chooses its only connection at once does so while the other side still notes that it has come.</summary>
+    [Fact]
+    public async Task CallerThatWasWelcomed_IsAccepted_HoweverSoonTheDoorIsClosed()
+    {
+        for (var i = 0; i < 500; i++)
+        {
+            var listener = Open();
+            using var dialled = await DialAsync(listener).Soon();
+            await listener.DisposeAsync();
+            using var accepted = await listener.Accepted.Soon();
+            Assert.True(accepted is not null, $"the {i + 1}th");
+        }
+    }
+
     [Fact]
     public async Task WrongToken_IsHungUpOn_AndTheRightOneStillGetsIn()
     {
