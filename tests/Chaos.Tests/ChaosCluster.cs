@@ -125,25 +125,28 @@ sealed class ChaosCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends a worker, and does not wait for anybody to notice.</summary>
+    /// <summary>Ends a worker, and waits until its process is gone, but not for anybody to notice. One that is told to leave takes its time for that.</summary>
     public async Task EndAsync(CliProcess worker, string signal)
     {
         _workers.Remove(worker);
-        _machines.Remove(worker);
         await Signals.SendAsync(signal, worker.Id);
-        await worker.DisposeAsync();
+        try
+        {
+            await worker.ExitAsync();
+        }
+        finally
+        {
+            await worker.DisposeAsync();
+            _machines.Remove(worker);
+        }
     }
 
     /// <summary>Tells a worker to leave, and waits until it has.</summary>
     /// <returns>What it wrote.</returns>
     public async Task<string> LeaveAsync(string name)
     {
-        var worker = _byName[name];
-        _workers.Remove(worker);
-        await Signals.SendAsync("TERM", worker.Id);
-        await worker.ExitAsync();
-        await worker.DisposeAsync();
-        return worker.Log;
+        await EndAsync(_byName[name], "TERM");
+        return _byName[name].Log;
     }
 
     public async ValueTask DisposeAsync()

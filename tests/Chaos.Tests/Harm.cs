@@ -8,6 +8,8 @@ namespace LlamaCluster.Chaos.Tests;
 sealed class Harm(ChaosCluster cluster, Random random, int ranks, ITestOutputHelper output)
 {
     const string Kill = "KILL";
+    const string Leave = "TERM";
+    const string Freeze = "STOP";
 
     static readonly string? Log = Environment.GetEnvironmentVariable("LLAMACLUSTER_CHAOS_LOG");
 
@@ -22,28 +24,37 @@ sealed class Harm(ChaosCluster cluster, Random random, int ranks, ITestOutputHel
 
     public async Task DoAsync(CancellationToken over)
     {
-        while (!over.IsCancellationRequested && !(_done.Count(how => how == Kill) >= MostKills))
+        List<Task> leaving = [];
+        try
         {
-            await ChaosLoad.PassAsync(TimeSpan.FromSeconds(0.2 + 2 * random.NextDouble()));
-            if (ranks > 1) await cluster.WaitAsync(status => status.IsReady && status.Workers is { Spare: > 0, Suspected: 0, Serving: > 1 }, "a spare is ready");
-            var victim = cluster.Workers[random.Next(cluster.Workers.Count)];
-            var how = random.Next(10) switch { < 6 => Kill, < 8 => "TERM", _ => "STOP" };
-            _done.Add(how);
-            if (Log is not null) await File.AppendAllTextAsync(Log, $"{DateTime.Now:T} {ranks} ranks: {this}\n", CancellationToken.None);
-            if (how == "STOP")
+            while (!over.IsCancellationRequested && !(_done.Count(how => how == Kill) >= MostKills))
             {
-                await Signals.SendAsync("STOP", victim.Id);
-                await ChaosLoad.PassAsync(TimeSpan.FromSeconds(0.2 + 5 * random.NextDouble()));
-                await Signals.SendAsync("CONT", victim.Id);
-            }
-            else
-            {
+                if (ranks > 1) await cluster.WaitAsync(status => status.IsReady && status.Workers is { Spare: > 0, Suspected: 0, Serving: > 1 }, "a spare is ready");
+                await PassAsync(2.2);   // after the wait, so that it is no view's beginning that is always met
+                var victim = cluster.Workers[random.Next(cluster.Workers.Count)];
+                var how = random.Next(10) switch { < 6 => Kill, < 8 => Leave, _ => Freeze };
+                _done.Add(how);
+                if (Log is not null) await File.AppendAllTextAsync(Log, $"{DateTime.Now:T} {ranks} ranks: {this}\n", CancellationToken.None);
+                if (how == Freeze)
+                {
+                    await Signals.SendAsync(how, victim.Id);
+                    await PassAsync(5.2);
+                    await Signals.SendAsync("CONT", victim.Id);
+                    continue;
+                }
                 var ending = cluster.EndAsync(victim, how);
-                if (random.Next(3) == 0) await ChaosLoad.PassAsync(TimeSpan.FromSeconds(random.NextDouble()));
+                if (random.Next(3) == 0) await PassAsync(1);
                 cluster.Add();
-                await ending;
+                if (how == Leave) leaving.Add(ending);   // it computes on until others take over, and may be hurt no more
+                else await ending;
             }
+        }
+        finally
+        {
+            await Task.WhenAll(leaving);
         }
         output.WriteLine($"{ranks} ranks: {this}");
     }
+
+    Task PassAsync(double most) => ChaosLoad.PassAsync(TimeSpan.FromSeconds(most * random.NextDouble()));
 }
