@@ -6,12 +6,14 @@ namespace LlamaCluster.Kernels.Attention;
 
 /// <summary>What does not depend on how keys and values are stored.</summary>
 /// <param name="scale">Turns what <see cref="Score"/> gives into q . k / sqrt(E).</param>
-/// <param name="unit">What weights are multiplied with before <see cref="AddValues"/>.</param>
+/// <param name="unit">What weights are multiplied with before <see cref="AddValues"/>: an even power of two.</param>
 abstract unsafe class AttentionKernel<TLanes>(KvBlockLayout layout, float scale, float unit) : AttentionKernel(layout)
     where TLanes : unmanaged, IFloatLanes<TLanes>
 {
     protected const int Lanes = LaneMath<TLanes>.Count;
 
+    readonly int _unitExponent = (int)MathF.Log2(unit);
+    readonly float _inverseUnit = 1 / unit;
     readonly int _headSize = layout.HeadSize;
     readonly int _paddedSize = layout.PaddedHeadSize;
     readonly int _queryRoom = layout.QueryRoom;
@@ -108,26 +110,26 @@ abstract unsafe class AttentionKernel<TLanes>(KvBlockLayout layout, float scale,
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     void Weigh(int query, int queries, int hidden, int count, float* scores, in AttentionState state)
     {
-        TLanes scales = TLanes.Broadcast(scale), units = TLanes.Broadcast(unit);
+        TLanes scales = TLanes.Broadcast(scale), rounder = LaneMath<TLanes>.Rounder(_unitExponent);
         for (var q = query; q < query + queries; q++, scores += TilePositions)
         {
             for (var i = 0; i < hidden; i++) scores[i] = float.NegativeInfinity;
             for (var i = count; i < TilePositions; i++) scores[i] = float.NegativeInfinity;
 
-            var greatest = TLanes.Load(scores) * scales;
-            for (var i = Lanes; i < TilePositions; i += Lanes) greatest = TLanes.Max(greatest, TLanes.Load(scores + i) * scales);
-            var tileMax = TLanes.Max(greatest);
+            var greatest = TLanes.Load(scores);
+            for (var i = Lanes; i < TilePositions; i += Lanes) greatest = TLanes.Max(greatest, TLanes.Load(scores + i));
+            var tileMax = TLanes.Max(greatest) * scale;
             if (!(tileMax <= state.Max[q])) RaiseMax(q, tileMax, state);
 
             var max = TLanes.Broadcast(state.Max[q]);
             var sum = TLanes.Broadcast(0);
             for (var i = 0; i < TilePositions; i += Lanes)
             {
-                var weight = LaneMath<TLanes>.Exp((TLanes.Load(scores + i) * scales) - max);
+                var weight = LaneMath<TLanes>.ExpTimes((TLanes.Load(scores + i) * scales) - max, rounder);
                 sum += weight;
-                TLanes.Store(weight * units, scores + i);
+                TLanes.Store(weight, scores + i);
             }
-            state.Sum[q] += TLanes.Sum(sum);
+            state.Sum[q] += TLanes.Sum(sum) * _inverseUnit;   // exact, since a unit is a power of two
         }
     }
 

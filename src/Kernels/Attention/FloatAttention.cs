@@ -37,10 +37,6 @@ sealed unsafe class FloatAttention<TLanes, TKv>(KvBlockLayout layout)
     protected override void Score(byte** blocks, int count, float* queries, int queryCount, float* scores) =>
         _keyScores.Compute(blocks, count, queries, queryCount, scores);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    protected override void AddValues(byte** blocks, int count, float* weights, int queries, float* scaledWeights, float* outputs)
-    {
-        for (var first = 0; first < count; first += KvBlock.Positions, blocks++)
-            _valueSums.Add(blocks[0], blocks[BlocksPerTile], Math.Min(KvBlock.Positions, count - first), weights + first, queries, outputs);
-    }
+    protected override void AddValues(byte** blocks, int count, float* weights, int queries, float* scaledWeights, float* outputs) =>
+        _valueSums.Add(blocks, count, weights, queries, outputs);
 }

@@ -33,6 +33,8 @@ sealed unsafe class KeyScores<TLanes, TKv>(KvBlockLayout layout)
     public void Compute(byte** blocks, int count, float* queries, int queryCount, float* scores)
     {
         var q = 0;
+        for (; TLanes.Registers == 1 && q + 8 <= queryCount && count % 2 == 0; q += 8, queries += 8 * _headSize, scores += 8 * Tile)
+            for (var b = 0; b < count; b += 2) Score8x2(blocks + b, queries, scores + (b * Lanes));
         for (; q + 4 <= queryCount; q += 4, queries += 4 * _headSize, scores += 4 * Tile)
         {
             var b = 0;
@@ -46,6 +48,52 @@ sealed unsafe class KeyScores<TLanes, TKv>(KvBlockLayout layout)
             else
                 for (var b = 0; b < count; b++) Score1x1(blocks[b], queries, scores + (b * Lanes));
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    void Score8x2(byte** blocks, float* queries, float* scores)
+    {
+        var size = _headSize;
+        byte* keyA = blocks[0] + _keys, keyB = blocks[1] + _keys;
+        long nextA = blocks[Ahead] - blocks[0], nextB = blocks[Ahead + 1] - blocks[1];
+        float* q0 = queries, q1 = q0 + size, q2 = q1 + size, q3 = q2 + size, q4 = q3 + size, q5 = q4 + size, q6 = q5 + size, q7 = q6 + size;
+        TLanes a0 = TLanes.Broadcast(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
+        TLanes b0 = a0, b1 = a0, b2 = a0, b3 = a0, b4 = a0, b5 = a0, b6 = a0, b7 = a0;
+        for (long e = 0; e < size; e += 2, keyA += PairBytes, keyB += PairBytes)
+        {
+            Prefetch(keyA + nextA);
+            Prefetch(keyB + nextB);
+            TKv.Load<TLanes>(keyA, out var firstA, out var secondA);
+            TKv.Load<TLanes>(keyB, out var firstB, out var secondB);
+            TLanes one = TLanes.Broadcast(q0[e]), two = TLanes.Broadcast(q0[e + 1]);
+            a0 = TLanes.MultiplyAdd(two, secondA, TLanes.MultiplyAdd(one, firstA, a0));
+            b0 = TLanes.MultiplyAdd(two, secondB, TLanes.MultiplyAdd(one, firstB, b0));
+            (one, two) = (TLanes.Broadcast(q1[e]), TLanes.Broadcast(q1[e + 1]));
+            a1 = TLanes.MultiplyAdd(two, secondA, TLanes.MultiplyAdd(one, firstA, a1));
+            b1 = TLanes.MultiplyAdd(two, secondB, TLanes.MultiplyAdd(one, firstB, b1));
+            (one, two) = (TLanes.Broadcast(q2[e]), TLanes.Broadcast(q2[e + 1]));
+            a2 = TLanes.MultiplyAdd(two, secondA, TLanes.MultiplyAdd(one, firstA, a2));
+            b2 = TLanes.MultiplyAdd(two, secondB, TLanes.MultiplyAdd(one, firstB, b2));
+            (one, two) = (TLanes.Broadcast(q3[e]), TLanes.Broadcast(q3[e + 1]));
+            a3 = TLanes.MultiplyAdd(two, secondA, TLanes.MultiplyAdd(one, firstA, a3));
+            b3 = TLanes.MultiplyAdd(two, secondB, TLanes.MultiplyAdd(one, firstB, b3));
+            (one, two) = (TLanes.Broadcast(q4[e]), TLanes.Broadcast(q4[e + 1]));
+            a4 = TLanes.MultiplyAdd(two, secondA, TLanes.MultiplyAdd(one, firstA, a4));
+            b4 = TLanes.MultiplyAdd(two, secondB, TLanes.MultiplyAdd(one, firstB, b4));
+            (one, two) = (TLanes.Broadcast(q5[e]), TLanes.Broadcast(q5[e + 1]));
+            a5 = TLanes.MultiplyAdd(two, secondA, TLanes.MultiplyAdd(one, firstA, a5));
+            b5 = TLanes.MultiplyAdd(two, secondB, TLanes.MultiplyAdd(one, firstB, b5));
+            (one, two) = (TLanes.Broadcast(q6[e]), TLanes.Broadcast(q6[e + 1]));
+            a6 = TLanes.MultiplyAdd(two, secondA, TLanes.MultiplyAdd(one, firstA, a6));
+            b6 = TLanes.MultiplyAdd(two, secondB, TLanes.MultiplyAdd(one, firstB, b6));
+            (one, two) = (TLanes.Broadcast(q7[e]), TLanes.Broadcast(q7[e + 1]));
+            a7 = TLanes.MultiplyAdd(two, secondA, TLanes.MultiplyAdd(one, firstA, a7));
+            b7 = TLanes.MultiplyAdd(two, secondB, TLanes.MultiplyAdd(one, firstB, b7));
+        }
+        LaneMath<TLanes>.Store4(scores, Tile, a0, a1, a2, a3);
+        LaneMath<TLanes>.Store4(scores + (4 * Tile), Tile, a4, a5, a6, a7);
+        LaneMath<TLanes>.Store4(scores + Lanes, Tile, b0, b1, b2, b3);
+        LaneMath<TLanes>.Store4(scores + (4 * Tile) + Lanes, Tile, b4, b5, b6, b7);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

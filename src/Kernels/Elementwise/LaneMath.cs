@@ -30,10 +30,16 @@ static unsafe class LaneMath<TLanes>
     /// |r| &lt;= ln 2 / 2, relative error 1.0e-8). Below -87.3 it is 0, above 88.72 infinity; NaN stays NaN.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TLanes Exp(TLanes x)
+    public static TLanes Exp(TLanes x) =>
+        TLanes.WhereGreater(x, TLanes.Broadcast(ExpHighest), TLanes.Broadcast(float.PositiveInfinity), ExpTimes(x, Rounder(exponent: 0)));
+
+    /// <summary>2^p <see cref="Exp"/>(x), of x for which both are finite, or NaN. The power costs nothing.</summary>
+    /// <param name="rounder"><see cref="Rounder"/> of p.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TLanes ExpTimes(TLanes x, TLanes rounder)
     {
-        var shifted = TLanes.MultiplyAdd(x, TLanes.Broadcast(Log2E), TLanes.Broadcast(RoundToInteger));
-        var n = shifted - TLanes.Broadcast(RoundToInteger);
+        var shifted = TLanes.MultiplyAdd(x, TLanes.Broadcast(Log2E), rounder);
+        var n = shifted - rounder;
         var r = TLanes.MultiplyAdd(n, TLanes.Broadcast(-Ln2Upper), x);
         r = TLanes.MultiplyAdd(n, TLanes.Broadcast(-Ln2Lower), r);
 
@@ -42,13 +48,15 @@ static unsafe class LaneMath<TLanes>
         polynomial = TLanes.MultiplyAdd(polynomial, r, TLanes.Broadcast(0.0416665524f));
         polynomial = TLanes.MultiplyAdd(polynomial, r, TLanes.Broadcast(0.166665763f));
         polynomial = TLanes.MultiplyAdd(polynomial, r, TLanes.Broadcast(0.5f));
-        var one = TLanes.Broadcast(1);
-        polynomial = TLanes.MultiplyAdd(polynomial, r * r, r) + one;
+        polynomial = TLanes.MultiplyAdd(polynomial, r * r, r) + TLanes.Broadcast(1);
 
-        var result = TLanes.AddToExponent(polynomial, shifted);
-        result = TLanes.WhereGreater(TLanes.Broadcast(ExpLowest), x, TLanes.Broadcast(0), result);
-        return TLanes.WhereGreater(x, TLanes.Broadcast(ExpHighest), TLanes.Broadcast(float.PositiveInfinity), result);
+        return TLanes.WhereGreater(TLanes.Broadcast(ExpLowest), x, TLanes.Broadcast(0), TLanes.AddToExponent(polynomial, shifted));
     }
+
+    /// <summary>Added to a number, it rounds it to an integer, whose low bits are then those of n + <paramref name="exponent"/>.</summary>
+    /// <param name="exponent">An even number, so that halves are rounded as without it; of at most seven bits.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TLanes Rounder(int exponent) => TLanes.Broadcast(RoundToInteger + exponent);
 
     /// <summary>The first <paramref name="count"/> lanes from memory, the others <paramref name="fill"/>.</summary>
     public static TLanes LoadFirst(float* source, int count, float fill = 0)

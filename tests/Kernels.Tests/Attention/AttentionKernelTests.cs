@@ -16,7 +16,7 @@ public sealed unsafe class AttentionKernelTests
 
     static void Check(KvBlockLayout layout)
     {
-        foreach (var (rows, group, position) in new[] { (1, 1, 0), (1, 4, 63), (1, 5, 130), (7, 3, 60), (8, 4, 0), (33, 1, 50) })
+        foreach (var (rows, group, position) in new[] { (1, 1, 0), (1, 4, 63), (1, 5, 130), (7, 3, 60), (8, 4, 0), (33, 1, 50), (1, 8, 130), (2, 13, 190) })
         {
             var expected = Run(AttentionKernel.For(layout, KernelWidth.Scalar), layout, rows, group, position);
             var what = $"{rows} rows of {group} at {position}";
