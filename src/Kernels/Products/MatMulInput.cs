@@ -168,6 +168,9 @@ public sealed unsafe class MatMulInput : IDisposable
     /// <summary>Each thread takes a range of block columns that do not share a scale with others, of all rows.</summary>
     struct QuantizeJob : IComputeJob
     {
+        /// <summary>Of a row.</summary>
+        const int BlocksAtOnce = 4;
+
         public float* Floats;
         public ActivationBlock* Blocks;
         public int Rows;
@@ -188,12 +191,17 @@ public sealed unsafe class MatMulInput : IDisposable
             {
                 var rows = Math.Min(ProductTask.TileRows, Rows - tile);
                 var blocks = Blocks + (long)tile * BlocksPerRow;
-                // Rows within columns: the blocks of a row lie where they would drive each other out of the first cache.
-                for (var b = first * BlocksPerScale; b < end * BlocksPerScale; b += BlocksPerScale)
+                // Rows within columns: the blocks of a row lie where they would drive each other out of the first cache, all but a few. That many are
+                // taken at once, since what lies next to each other is fetched ahead.
+                var some = Math.Max(BlocksPerScale, BlocksAtOnce);
+                for (var b = first * BlocksPerScale; b < end * BlocksPerScale; b += some)
                 {
-                    var x = Floats + ((long)tile * BlocksPerRow + b) * ActivationBlock.Columns;
-                    for (var row = 0; row < rows; row++, x += (long)BlocksPerRow * ActivationBlock.Columns)
-                        ActivationQuantizer.Quantize(x, blocks + (long)b * rows + row, BlocksPerScale, rows, Least(tile + row, b));
+                    for (var row = 0; row < rows; row++)
+                    {
+                        var x = Floats + (((long)(tile + row) * BlocksPerRow) + b) * ActivationBlock.Columns;
+                        for (var c = b; c < Math.Min(b + some, end * BlocksPerScale); c += BlocksPerScale, x += BlocksPerScale * ActivationBlock.Columns)
+                            ActivationQuantizer.Quantize(x, blocks + (long)c * rows + row, BlocksPerScale, rows, Least(tile + row, c));
+                    }
                 }
             }
         }
