@@ -11,7 +11,7 @@ using Xunit.Abstractions;
 namespace LlamaCluster.Long.Tests;
 
 /// <summary>
-/// What one coordinator takes when it has a thousand workers in its plan and a thousand sequences that run. It is the real program, with a real connection to
+/// What one coordinator takes when it has a thousand workers in its plan and ten thousand sequences that run. It is the real program, with a real connection to
 /// each worker; workers are stand-ins. By hand, on a machine with nothing else to do:
 /// <c>dotnet test tests/Long -c Release --filter ThousandWorkers --logger "console;verbosity=detailed"</c>.
 /// </summary>
@@ -20,14 +20,14 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
     /// <summary>16 stages, the last one of 40 ranks.</summary>
     const int Workers = 1000;
     const int Ranks = 64;
-    const int Requests = 10;
+    const int Requests = 100;
     const int PromptsOfARequest = 100;
     const int Sequences = Requests * PromptsOfARequest;
 
     /// <summary>Requests whose bodies are on their way: the API holds so many bytes and no more.</summary>
     const int AskedAtATime = 2;
 
-    /// <summary>Of each prompt; all but the last ones are the same in all, so that they are computed once and yet held a thousand times.</summary>
+    /// <summary>Of each prompt; all but the last ones are the same in all, so that they are computed once and yet held ten thousand times.</summary>
     const int PromptTokens = 500;
 
     const int OwnTokens = 20;
@@ -50,7 +50,7 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
     };
 
     [Fact]
-    public async Task A_coordinator_holds_a_thousand_workers_and_a_thousand_sequences()
+    public async Task A_coordinator_holds_a_thousand_workers_and_ten_thousand_sequences()
     {
         using var folder = new TempFolder();
         await using var workers = await StandInWorkers.StartAsync(Workers);
