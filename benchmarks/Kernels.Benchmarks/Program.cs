@@ -9,5 +9,11 @@ if (args is ["--dot-peak"])
     DotPeak.Print(Console.Out);
     return 0;
 }
+// --kv-reads: how fast a long context's keys and values are read, as a part of plain reads.
+if (args is ["--kv-reads"])
+{
+    KvReads.Print(Console.Out);
+    return 0;
+}
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
 return 0;

@@ -24,7 +24,8 @@ public readonly record struct KvBlockLayout(KvType Type, int KvHeads, int HeadSi
     /// <summary>Neighbours of a head that share a scale in scaled types.</summary>
     public const int ScaleGroup = 32;
 
-    const int Alignment = 64;
+    /// <summary>Of each part of a head tile: a line of the cache.</summary>
+    public const int Alignment = 64;
 
     /// <summary>Numbers are integers times scales.</summary>
     public bool IsScaled => Type is KvType.Q8_0 or KvType.Q4_0;

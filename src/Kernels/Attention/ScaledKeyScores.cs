@@ -34,6 +34,9 @@ sealed unsafe class ScaledKeyScores<TLanes, TIntegers, TKv>(KvBlockLayout layout
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Compute(byte** blocks, int count, float* queries, int queryCount, float* scores)
     {
+        for (var b = 0; b < count; b++)
+            for (var scales = blocks[Ahead + b]; scales < blocks[Ahead + b] + _keys; scales += KvBlockLayout.Alignment) TLanes.Prefetch(scales);
+
         var q = 0;
         for (; q + 4 <= queryCount; q += 4, queries += 4 * _room, scores += 4 * Tile)
         {

@@ -37,6 +37,9 @@ sealed unsafe class ScaledValueSums<TLanes, TIntegers, TKv>(KvBlockLayout layout
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Add(byte** blocks, int count, float* weights, int queries, float* scaledWeights, float* outputs)
     {
+        for (var b = 0; b * KvBlock.Positions < count; b++)
+            for (var scales = _scales; scales < _values; scales += KvBlockLayout.Alignment) TLanes.Prefetch(blocks[Blocks + b] + scales);
+
         for (var group = 0; group < _groups; group++)
         {
             ScaleWeights(blocks, count, group, weights, queries, scaledWeights);

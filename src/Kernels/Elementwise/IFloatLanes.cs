@@ -31,7 +31,10 @@ unsafe interface IFloatLanes<TSelf> :
     /// </summary>
     static abstract void LoadHalfPairs(ushort* source, out TSelf first, out TSelf second);
 
-    /// <summary>Asks for a cache line that will be read soon, where the processor can be asked.</summary>
+    /// <summary>
+    /// Asks for a cache line that will be read soon, where the processor can be asked. It comes into the second cache: in the first one there is not
+    /// room for as much as memory must be asked for ahead, and few places for what is under way.
+    /// </summary>
     static abstract void Prefetch(void* source);
 
     static abstract void Store(TSelf value, float* destination);

@@ -57,7 +57,7 @@ readonly unsafe struct Lanes128(Vector128<float> a, Vector128<float> b, Vector12
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(void* source)
     {
-        if (Sse.IsSupported) Sse.Prefetch0(source);
+        if (Sse.IsSupported) Sse.Prefetch1(source);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -38,7 +38,7 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(void* source)
     {
-        if (Sse.IsSupported) Sse.Prefetch0(source);
+        if (Sse.IsSupported) Sse.Prefetch1(source);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

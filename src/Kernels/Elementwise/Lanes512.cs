@@ -34,7 +34,7 @@ readonly unsafe struct Lanes512(Vector512<float> value) : IFloatLanes<Lanes512>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Prefetch(void* source)
     {
-        if (Sse.IsSupported) Sse.Prefetch0(source);
+        if (Sse.IsSupported) Sse.Prefetch1(source);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
