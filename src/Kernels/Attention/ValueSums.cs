@@ -169,10 +169,11 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
             for (var end = values + (Math.Min(KvBlock.Positions, count - first) / 2 * PairBytes); values < end; values += PairBytes, weights += 2)
             {
                 Prefetch(values + next);
-                s0 = AddPair(values, weights, s0);
-                s1 = AddPair(values, weights + Tile, s1);
-                s2 = AddPair(values, weights + (2 * Tile), s2);
-                s3 = AddPair(values, weights + (3 * Tile), s3);
+                TKv.Load<TLanes>(values, out var one, out var two);
+                s0 = TLanes.MultiplyAdd(TLanes.Broadcast(weights[1]), two, TLanes.MultiplyAdd(TLanes.Broadcast(weights[0]), one, s0));
+                s1 = TLanes.MultiplyAdd(TLanes.Broadcast(weights[Tile + 1]), two, TLanes.MultiplyAdd(TLanes.Broadcast(weights[Tile]), one, s1));
+                s2 = TLanes.MultiplyAdd(TLanes.Broadcast(weights[(2 * Tile) + 1]), two, TLanes.MultiplyAdd(TLanes.Broadcast(weights[2 * Tile]), one, s2));
+                s3 = TLanes.MultiplyAdd(TLanes.Broadcast(weights[(3 * Tile) + 1]), two, TLanes.MultiplyAdd(TLanes.Broadcast(weights[3 * Tile]), one, s3));
             }
         }
         LaneMath<TLanes>.Store4(outputs, _size, s0, s1, s2, s3);

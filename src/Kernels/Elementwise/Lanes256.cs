@@ -19,7 +19,11 @@ readonly unsafe struct Lanes256(Vector256<float> lower, Vector256<float> upper) 
     public Vector256<float> Upper => _upper;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Broadcast(float value) => new(Vector256.Create(value), Vector256.Create(value));
+    public static Lanes256 Broadcast(float value)
+    {
+        var all = Vector256.Create(value);
+        return new(all, all);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Load(float* source) => new(Vector256.Load(source), Vector256.Load(source + 8));
