@@ -46,12 +46,8 @@ sealed unsafe class ScaledValueSums<TLanes, TIntegers, TKv>(KvBlockLayout layout
             var values = _values + ((long)group * GroupBytes);
             var output = outputs + (group * KvBlockLayout.ScaleGroup);
             var q = 0;
-            for (; q + 4 <= queries; q += 4)
-            {
-                if (TLanes.Registers == 1) Add4(blocks, count, values, scaledWeights + (q * Tile), output + (q * _size));
-                else
-                    for (var i = q; i < q + 4; i++) Add1(blocks, count, values, scaledWeights + (i * Tile), output + (i * _size));
-            }
+            for (; TLanes.Registers == 1 && q + 4 <= queries; q += 4) Add4(blocks, count, values, scaledWeights + (q * Tile), output + (q * _size));
+            for (; TLanes.Registers <= 2 && q + 2 <= queries; q += 2) Add2(blocks, count, values, scaledWeights + (q * Tile), output + (q * _size));
             for (; q < queries; q++) Add1(blocks, count, values, scaledWeights + (q * Tile), output + (q * _size));
         }
     }
@@ -84,6 +80,29 @@ sealed unsafe class ScaledValueSums<TLanes, TIntegers, TKv>(KvBlockLayout layout
         AddTo(outputs + _size, a1, b1, w1);
         AddTo(outputs + (2 * _size), a2, b2, w2);
         AddTo(outputs + (3 * _size), a3, b3, w3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    void Add2(byte** blocks, int count, long offset, float* scaledWeights, float* outputs)
+    {
+        TIntegers a0 = TIntegers.Zero, a1 = a0, b0 = a0, b1 = a0;
+        for (var first = 0; first < count; first += KvBlock.Positions, blocks++)
+        {
+            var values = blocks[0] + offset;
+            var next = blocks[Blocks] - blocks[0];
+            var end = Math.Min(first + KvBlock.Positions, count);
+            for (var position = first; position < end; position += StepPositions, values += TKv.StepBytes)
+            {
+                TLanes.Prefetch(values + next);
+                TKv.Load<TIntegers, TLanes>(values, out var a, out var b);
+                var weight = TIntegers.SpreadPair((short*)scaledWeights + position);
+                (a0, b0) = (TIntegers.MultiplyAddPairs(a, weight, a0), TIntegers.MultiplyAddPairs(b, weight, b0));
+                weight = TIntegers.SpreadPair((short*)(scaledWeights + Tile) + position);
+                (a1, b1) = (TIntegers.MultiplyAddPairs(a, weight, a1), TIntegers.MultiplyAddPairs(b, weight, b1));
+            }
+        }
+        AddTo(outputs, a0, b0, scaledWeights);
+        AddTo(outputs + _size, a1, b1, scaledWeights + Tile);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
