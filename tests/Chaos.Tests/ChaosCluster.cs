@@ -107,8 +107,10 @@ sealed class ChaosCluster : IAsyncDisposable
 
     public Task KillAsync(string name) => EndAsync(_byName[name], "KILL");
 
-    /// <summary>Completes when so many workers serve or could take over at once.</summary>
-    /// <summary>One that is set aside, since two random deaths in a row hit its shard, counts as well: it could take over.</summary>
+    /// <summary>
+    /// Completes when so many workers serve or could take over at once. One that is set aside, since two random deaths in a row hit its shard, counts as
+    /// well: it could take over.
+    /// </summary>
     public Task<ClusterStatus> ReadyAsync(int workers) => WaitAsync(
         status => status.IsReady && status.Workers.Serving + status.Workers.Spare + status.Workers.SetAside >= workers && status.Workers.Suspected == 0, $"{workers} workers are ready");
 

@@ -28,6 +28,20 @@ public sealed unsafe class LaneMathTests
     [InlineData(float.NaN, float.NaN)]
     public void Exp_beyond_its_range(float x, float expected) => Assert.Equal(expected, Exp(x));
 
+    /// <summary>Weights of attention have the unit of halves as a factor.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(112)]
+    public void ExpTimes_a_power_of_two_has_the_same_bits_but_for_the_exponent(int exponent)
+    {
+        var lanes = stackalloc float[LaneMath<Lanes512>.Count];
+        for (var x = -87.4f; x <= 0; x += 0.0037f)
+        {
+            Lanes512.Store(LaneMath<Lanes512>.ExpTimes(Lanes512.Broadcast(x), LaneMath<Lanes512>.Rounder(exponent)), lanes);
+            Assert.Equal(MathF.ScaleB(Exp(x), exponent), lanes[0]);
+        }
+    }
+
     static float Exp(float x)
     {
         var lanes = stackalloc float[LaneMath<Lanes512>.Count];
