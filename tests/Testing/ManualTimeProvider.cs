@@ -8,7 +8,7 @@ public sealed class ManualTimeProvider : TimeProvider
 {
     readonly Lock _lock = new();
     readonly List<ManualTimer> _timers = [];
-    readonly List<(int Count, TaskCompletionSource Reached)> _waiting = [];
+    readonly List<(Func<bool> Is, TaskCompletionSource Reached)> _waiting = [];
     DateTimeOffset _now = new(2025, 11, 22, 0, 0, 0, TimeSpan.Zero);
 
     public override DateTimeOffset GetUtcNow()
@@ -37,12 +37,22 @@ public sealed class ManualTimeProvider : TimeProvider
     }
 
     /// <summary>Completes when so many timers are set: the code under test has come to where it waits.</summary>
-    public Task TimersSetAsync(int count)
+    public Task TimersSetAsync(int count) => ReachedAsync(() => _timers.Count >= count);
+
+    /// <summary>Completes when a timer is set that fires within <paramref name="time"/> from now, whatever else is set.</summary>
+    public Task TimerDueWithinAsync(TimeSpan time) => ReachedAsync(() => _timers.Exists(timer => timer.Due <= _now + time));
+
+    /// <summary>
+    /// Completes when no timer is set. <see cref="Task.WaitAsync(TimeSpan, TimeProvider)"/> ends its timer only after whoever waits has gone on.
+    /// </summary>
+    public Task NoTimerSetAsync() => ReachedAsync(() => _timers.Count == 0);
+
+    Task ReachedAsync(Func<bool> isReached)
     {
         lock (_lock)
         {
             var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            _waiting.Add((count, reached));
+            _waiting.Add((isReached, reached));
             TellWaiting();
             return reached.Task;
         }
@@ -52,7 +62,11 @@ public sealed class ManualTimeProvider : TimeProvider
     {
         var target = GetUtcNow() + by;
         while (TakeDue(target) is { } due) due.Fire();
-        lock (_lock) _now = target;
+        lock (_lock)
+        {
+            _now = target;
+            TellWaiting();
+        }
     }
 
     /// <summary>Time passes while the process is frozen: no timer fires until it wakes. Then each that is due fires once.</summary>
@@ -74,14 +88,15 @@ public sealed class ManualTimeProvider : TimeProvider
             _now = next.Due > _now ? next.Due : _now;
             if (next.Period is { } period) next.Due += period;
             else _timers.Remove(next);
+            TellWaiting();
             return next;
         }
     }
 
     void TellWaiting()
     {
-        foreach (var (count, reached) in _waiting)
-            if (_timers.Count >= count) reached.TrySetResult();
+        foreach (var (isReached, reached) in _waiting)
+            if (isReached()) reached.TrySetResult();
         _waiting.RemoveAll(waiting => waiting.Reached.Task.IsCompleted);
     }
 
@@ -98,9 +113,11 @@ public sealed class ManualTimeProvider : TimeProvider
             lock (clock._lock)
             {
                 clock._timers.Remove(this);
-                if (dueTime == Timeout.InfiniteTimeSpan) return true;
-                (Due, Period) = (clock._now + dueTime, period > TimeSpan.Zero ? period : null);
-                clock._timers.Add(this);
+                if (dueTime != Timeout.InfiniteTimeSpan)
+                {
+                    (Due, Period) = (clock._now + dueTime, period > TimeSpan.Zero ? period : null);
+                    clock._timers.Add(this);
+                }
                 clock.TellWaiting();
                 return true;
             }

@@ -26,7 +26,7 @@ public sealed class CoordinatorSignsTests
         }
         _answer.SetResult(true);
         Assert.True(await Deadline.Within(wait, "the answer"));
-        Assert.Equal(0, _time.SetTimers);
+        await NoTimerIsLeftAsync();
     }
 
     [Fact]
@@ -90,7 +90,7 @@ public sealed class CoordinatorSignsTests
         var wait = WaitAsync(stop.Token);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Deadline.Within(wait, "the end of the wait"));
-        Assert.Equal(0, _time.SetTimers);
+        await NoTimerIsLeftAsync();
     }
 
     Task<bool> WaitAsync(CancellationToken cancellation = default) => _signs.WaitAsync(_answer.Task, Timeout, cancellation);
@@ -100,6 +100,8 @@ public sealed class CoordinatorSignsTests
         _time.Advance(TimeSpan.FromSeconds(seconds));
         await Deadline.Within(_time.TimersSetAsync(1), "the wait to go on");
     }
+
+    Task NoTimerIsLeftAsync() => Deadline.Within(_time.NoTimerSetAsync(), "the wait's timer to end");
 
     static async Task FailsAsync(Task wait, string why)
     {

@@ -95,8 +95,9 @@ public class LateAnswersTests(ModelFile file) : IClassFixture<ModelFile>
     async Task RegistersAgainAsync(RunningWorker worker, FakeCoordinator coordinator, string why)
     {
         await Deadline.Within(worker.Log.LineAsync($"{why}; trying again in "), $"the worker to say that {why}");
-        await Deadline.Within(_time.TimersSetAsync(1), "the pause before the next attempt");
-        _time.Advance(TimeSpan.FromSeconds(0.4));
+        var pause = TimeSpan.FromSeconds(0.4);
+        await Deadline.Within(_time.TimerDueWithinAsync(pause), "the pause before the next attempt");
+        _time.Advance(pause);
         await RegistrationAsync(coordinator);
     }
 
