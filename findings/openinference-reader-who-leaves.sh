@@ -7,7 +7,7 @@
 # open. So an application that stops reading because it has what it needs, or whose own user has closed the page, keeps a place in the batch, KV cache and GPU time until
 # the model stops by itself. With no limit of tokens that is the whole context. The trace shows the answer that nobody read as if it had been read, with its full length.
 # Why one would guess otherwise: an instrumentation looks on. The caller's code is the same, sees the same chunks and has no error, and only the server's load tells.
-# Neither the README nor the documentation at arize.com (November 2026) mentions it.
+# The README (November 2026) does not mention it, and the library's own source promises in a comment that a break ends the request.
 #
 # Right result: the same program without the instrumentation. stream.controller.abort() is the way out: it ends the request in both.
 #

@@ -5,7 +5,7 @@
 # refused before its stream begins is counted so. When the stream has begun and then breaks, by an error that the server sends as its last event or by a connection that
 # ends, the caller has an exception, the histogram has nothing, and the span is never ended, which means that no exporter ever gets it. It is the same where the caller
 # stops reading. A server that loses a machine breaks just the streams that run. The error rate that is computed from this histogram does not move then, the number of
-# requests falls as if fewer had been sent, and the slowest answers, which are the ones that break most, are missing from the durations.
+# requests falls as if fewer had been sent, and long answers, which are the likeliest to be on their way at such a moment, are missing from the durations.
 # Why one would guess otherwise: the error is thrown through the instrumentation's own loop over the stream, whole answers that fail and streams that are refused are
 # counted with their error, and OpenTelemetry's conventions have error.type for any operation that ends with an error. The README (November 2026) names no exception.
 #
