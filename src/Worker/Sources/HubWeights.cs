@@ -10,20 +10,22 @@ namespace LlamaCluster.Worker.Sources;
 /// </summary>
 sealed class HubWeights(HubClient client, DescribedHub hub, WeightsCache cache, string digest) : IDisposable
 {
-    /// <summary>Runs at a time: one connection alone is often slower than the network.</summary>
-    const int Streams = 8;
+    /// <summary>Runs at a time, of a shard that is not small: one connection alone is often slower than the network.</summary>
+    const int MostStreams = 8;
 
-    /// <summary>A run has more only if a single part does.</summary>
-    const long RunBytes = 64 << 20;
+    /// <summary>Also of the smallest shard: while one run ends and the next is asked for, another goes on.</summary>
+    const int LeastStreams = 2;
 
-    /// <summary>
-    /// Runs of a shard that is small: so many for each stream. Runs that are fetched at the same time end at about the same time, and what is in them is
-    /// packed in order, much of it only then. So little of a shard should be under way at a time.
-    /// </summary>
-    const int RunsPerStream = 8;
+    const long MostRunBytes = 64 << 20;
 
     /// <summary>Less is hardly worth asking for, which takes two round trips where a hub sends callers on.</summary>
     const long LeastRunBytes = 16 << 20;
+
+    /// <summary>
+    /// About so small a part of a shard is under way at a time. Runs that are fetched at the same time end at about the same time, and much of what is in
+    /// them is packed only then.
+    /// </summary>
+    const int UnderWay = 8;
 
     /// <summary>Bytes between two parts, such as those of a norm, that are cheaper to read over than to ask a second time.</summary>
     const long Gap = 128 << 10;
@@ -47,29 +49,40 @@ sealed class HubWeights(HubClient client, DescribedHub hub, WeightsCache cache, 
     /// <param name="arrived">Gets how many bytes more of the parts are here; fewer than 0 when those of a part are lost. Called from any thread.</param>
     /// <param name="whole">Gets each part when it is whole. Called from any thread.</param>
     /// <exception cref="HubException">The hub refuses, or cannot be reached. What is whole by then stays.</exception>
-    public Task FetchAsync(IReadOnlyList<TensorPart> parts, Action<long> arrived, Action<CachedTensor> whole, CancellationToken cancellation) =>
-        Parallel.ForEachAsync(
-            RunsOf(parts), new ParallelOptions { MaxDegreeOfParallelism = Streams, CancellationToken = cancellation },
+    public Task FetchAsync(IReadOnlyList<TensorPart> parts, Action<long> arrived, Action<CachedTensor> whole, CancellationToken cancellation)
+    {
+        var (streams, runBytes) = Division(parts.Sum(part => part.Bytes));
+        return Parallel.ForEachAsync(
+            RunsOf(parts, runBytes), new ParallelOptions { MaxDegreeOfParallelism = streams, CancellationToken = cancellation },
             async (run, stop) => await FetchAsync(run, arrived, whole, stop));
+    }
 
     public void Dispose() => client.Dispose();
 
+    /// <summary>Of a shard of so many bytes: how many runs to fetch at a time, and how many bytes a run should have.</summary>
+    internal static (int Streams, long RunBytes) Division(long shardBytes)
+    {
+        var underWay = shardBytes / UnderWay;
+        var runBytes = Math.Clamp(underWay / MostStreams, LeastRunBytes, MostRunBytes);
+        return ((int)Math.Clamp(underWay / runBytes, LeastStreams, MostStreams), runBytes);
+    }
+
     /// <summary>In the order of the files, which is about the order in which parts are loaded.</summary>
-    internal IReadOnlyList<HubRun> RunsOf(IReadOnlyList<TensorPart> parts)
+    /// <param name="runBytes">A run has more only if a single part does.</param>
+    internal IReadOnlyList<HubRun> RunsOf(IReadOnlyList<TensorPart> parts, long runBytes)
     {
         var placed = parts.Select(part => (Part: part, Place: hub.Places[part.Tensor.Name]))
             .Select(at => new HubPart(at.Part, at.Place.File, at.Place.Offset + at.Part.FirstRow * at.Part.RowBytes))
             .OrderBy(part => part.File, StringComparer.Ordinal).ThenBy(part => part.First);
-        var most = Math.Clamp(parts.Sum(part => part.Bytes) / (Streams * RunsPerStream), LeastRunBytes, RunBytes);
         List<HubRun> runs = [];
         foreach (var part in placed)
-            if (runs.Count > 0 && GoesOn(runs[^1], part, most)) runs[^1].Parts.Add(part);
+            if (runs.Count > 0 && GoesOn(runs[^1], part, runBytes)) runs[^1].Parts.Add(part);
             else runs.Add(new HubRun(part.File, [part]));
         return runs;
     }
 
-    static bool GoesOn(HubRun run, HubPart part, long most) =>
-        run.File == part.File && part.First >= run.End && part.First - run.End <= Gap && part.End - run.First <= most;
+    static bool GoesOn(HubRun run, HubPart part, long runBytes) =>
+        run.File == part.File && part.First >= run.End && part.First - run.End <= Gap && part.End - run.First <= runBytes;
 
     async Task FetchAsync(HubRun run, Action<long> arrived, Action<CachedTensor> whole, CancellationToken cancellation)
     {

@@ -173,15 +173,28 @@ public sealed class HubWeightsTests : IAsyncLifetime, IDisposable
         using var client = new HubClient(new HubAccess(new Uri("http://127.0.0.1:1/"), null), HubWeights.Manners, TimeProvider.System);
         using var hub = new HubWeights(client, new DescribedHub(null, "org/model", FakeHub.Commit, places), cache: null!, Served.Digest);
 
-        var runs = hub.RunsOf([.. tensors.Reverse().Select(TensorPart.Whole)]);
+        var runs = hub.RunsOf([.. tensors.Reverse().Select(TensorPart.Whole)], 64 * mebibyte);
         Assert.Equal(["a b", "c", "d", "e"], runs.Select(run => string.Join(' ', run.Parts.Select(part => part.Part.Tensor.Name))));
         Assert.Equal((1000, 1000 + 60 * mebibyte + 4096), (runs[0].First, runs[0].End));
-        Assert.Equal(3, hub.RunsOf([.. tensors[..3].Select(TensorPart.Whole)]).Count);   // of few bytes, runs have fewer
+        Assert.Equal(3, hub.RunsOf([.. tensors[..3].Select(TensorPart.Whole)], 16 * mebibyte).Count);
 
-        Assert.Equal(1000 + 5 * mebibyte, hub.RunsOf([TensorPart.Rows(tensors[0], 5, 10)])[0].First);
+        Assert.Equal(1000 + 5 * mebibyte, hub.RunsOf([TensorPart.Rows(tensors[0], 5, 10)], 16 * mebibyte)[0].First);
         Assert.True(hub.Has(TensorPart.Rows(tensors[0], 5, 10)));
         Assert.False(hub.Has(TensorPart.Columns(tensors[0], 0, 32)));
         Assert.False(hub.Has(TensorPart.Whole(tensors[4])));
+    }
+
+    /// <summary>At most about an eighth of a shard is under way at a time, unless that were too little to ask for.</summary>
+    [Theory]
+    [InlineData(10, 2, 16)]
+    [InlineData(390, 3, 16)]
+    [InlineData(1200, 8, 18)]
+    [InlineData(4096, 8, 64)]
+    [InlineData(100_000, 8, 64)]
+    public void A_small_shard_is_fetched_in_few_small_runs_at_a_time(long mebibytes, int streams, long runMebibytes)
+    {
+        var division = HubWeights.Division(mebibytes << 20);
+        Assert.Equal((streams, runMebibytes), (division.Streams, division.RunBytes >> 20));
     }
 
     Task<TestWorker> StartAsync(string cache, Func<WorkerOptions, WorkerOptions>? change = null) => TestWorker.StartAsync(options =>
