@@ -12,7 +12,9 @@ public static class StateRoot
         : Find(Environment.GetEnvironmentVariable);
 
     internal static string? Find(Func<string, string?> variable) =>
-        In(variable("STATE_DIRECTORY")?.Split(':')[0], "") ?? In(variable("XDG_STATE_HOME"), "llamacluster") ?? In(variable("HOME"), ".local/state/llamacluster");
+        In(variable("STATE_DIRECTORY")?.Split(':')[0], "")
+        ?? In(variable("XDG_STATE_HOME"), "llamacluster")
+        ?? In(variable("HOME"), ".local/state/llamacluster");
 
     static string? In(string? parent, string name) => Path.IsPathFullyQualified(parent ?? "") && Directory.Exists(parent) ? Path.Combine(parent, name) : null;
 }

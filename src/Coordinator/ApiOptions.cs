@@ -22,7 +22,9 @@ public sealed record ApiOptions
     /// <summary>Whether reasoning is told from the rest of an answer. Default: where the chat template's text has &lt;think&gt;.</summary>
     public ReasoningParser ReasoningParser { get; init; }
 
-    /// <summary>How embeddings are pooled; <see cref="Pooling.None"/>: there are none. Null, the default: as the model's files say, else by the last token.</summary>
+    /// <summary>
+    /// How embeddings are pooled; <see cref="Pooling.None"/>: there are none. Null, the default: as the model's files say, else by the last token.
+    /// </summary>
     public Pooling? Pooling { get; init; }
 
     /// <summary>A file with the keys that callers must show; see <see cref="Api.Keys.ApiKeyFile"/>. Null, the default: nobody is asked for one.</summary>

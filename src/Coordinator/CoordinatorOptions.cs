@@ -90,7 +90,9 @@ public sealed record CoordinatorOptions
     /// </summary>
     public string? DataFolder { get; init; }
 
-    /// <summary>Nobody asked for <see cref="DataFolder"/>: where it cannot be used, nothing is kept and the log says so. Default false: it is an error.</summary>
+    /// <summary>
+    /// Nobody asked for <see cref="DataFolder"/>: where it cannot be used, nothing is kept and the log says so. Default false: it is an error.
+    /// </summary>
     public bool DataFolderIsDefault { get; init; }
 
     /// <summary>
@@ -136,7 +138,9 @@ public sealed class CoordinatorOptionsValidator(
         ?? Problem("--min-workers", options.MinWorkers, 1, options.Workers)
         ?? (options.TensorParallel is { } ranks ? Problem("--tensor-parallel", ranks, 1, RankShares.MaxRanks) : null)
         ?? Problem("--streams", options.Streams, 1, 4096)
-        ?? (options.ReplicaName is { } replica && !WorkerId.IsValid(replica) ? $"--name is '{replica}'; it must be 1 to 64 letters, digits, '-', '_' and '.'" : null)
+        ?? (options.ReplicaName is { } replica && !WorkerId.IsValid(replica)
+            ? $"--name is '{replica}'; it must be 1 to 64 letters, digits, '-', '_' and '.'"
+            : null)
         ?? (options.ContextLength is { } context ? Problem("--context", context, 2, int.MaxValue) : null)
         ?? DraftProblem(options)
         ?? options.Adapters.FirstProblem()

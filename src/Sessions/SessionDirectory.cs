@@ -61,7 +61,8 @@ public sealed partial class SessionDirectory : IAsyncDisposable, IDisposable
     /// <param name="fresh">What the session begins as if there is none; null: then there is no turn.</param>
     public async Task<BeginReply> BeginTurnAsync(string id, TimeSpan wait, SessionState? fresh, CancellationToken cancellation)
     {
-        if (fresh is not null && await FindAsync(id, cancellation) is null && await IsFullAsync(fresh.Client, cancellation)) return new(BeginOutcome.TooManySessions);
+        if (fresh is not null && await FindAsync(id, cancellation) is null && await IsFullAsync(fresh.Client, cancellation))
+            return new(BeginOutcome.TooManySessions);
         var asked = new BeginTurn(wait, fresh is null ? null : Timed(fresh));
         try
         {

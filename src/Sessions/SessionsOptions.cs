@@ -20,14 +20,17 @@ public sealed record SessionsOptions
     /// <summary>How long it waits at most. 1 ms to 15 min, default 30 s.</summary>
     public TimeSpan TurnWait { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The port of this machine (127.0.0.1, and no other address) where Orleans' own dashboard is. 0: any free one. Null, the default: there is none.</summary>
+    /// <summary>
+    /// The port of this machine (127.0.0.1, and no other address) where Orleans' own dashboard is. 0: any free one. Null, the default: there is none.
+    /// </summary>
     public int? OrleansDashboard { get; init; }
 
     /// <summary>The first wrong value in one line; null if all are right.</summary>
     public string? FirstProblem()
     {
         if (State is not null && !StatePlace.TryParse(State, out _, out var wrong)) return $"--state is not usable: {wrong}";
-        if (TimeToLive is { } ttl && (ttl < TimeSpan.FromSeconds(1) || ttl > TimeSpan.FromDays(3660))) return $"--session-ttl is {ttl}; it must be from 1 s to 10 years";
+        if (TimeToLive is { } ttl && (ttl < TimeSpan.FromSeconds(1) || ttl > TimeSpan.FromDays(3660)))
+            return $"--session-ttl is {ttl}; it must be from 1 s to 10 years";
         if (MostPerClient is < 1 or > 1_000_000) return $"--sessions-per-client is {MostPerClient}; it must be from 1 to 1000000";
         if (OrleansDashboard is < 0 or > 65535) return $"--orleans-dashboard is {OrleansDashboard}; it must be a port, from 0 to 65535";
         return TurnWait < TimeSpan.FromMilliseconds(1) || TurnWait > TimeSpan.FromMinutes(15)

@@ -88,7 +88,8 @@ public sealed class HubClient : IDisposable
     {
         if (attempt >= _manners.Attempts) throw new HubException($"{trouble.Message}; tried {attempt} times{_manners.Later}");
         var wait = trouble.Wait ?? TimeSpan.FromSeconds(Math.Min(30, Math.Pow(2, attempt - 1)));
-        if (wait > _manners.LongestWait) throw new HubException($"{trouble.Message}; it wants to be asked again in {wait.TotalMinutes:0.#} min{_manners.Later}");
+        if (wait > _manners.LongestWait)
+            throw new HubException($"{trouble.Message}; it wants to be asked again in {wait.TotalMinutes:0.#} min{_manners.Later}");
         await Task.Delay(wait, _time, cancellation);
     }
 
@@ -104,7 +105,8 @@ public sealed class HubClient : IDisposable
             using (response)
             {
                 var next = response.Headers.Location is { } location ? new Uri(address, location) : null;
-                if (next is null || redirects == Redirects || next.Scheme is not ("http" or "https") || (address.Scheme == Uri.UriSchemeHttps && next.Scheme == Uri.UriSchemeHttp))
+                if (next is null || redirects == Redirects || next.Scheme is not ("http" or "https")
+                    || (address.Scheme == Uri.UriSchemeHttps && next.Scheme == Uri.UriSchemeHttp))
                     throw new HubException($"{subject}: {address.Host} leads to {response.Headers.Location?.ToString() ?? "nowhere"}, which is not followed");
                 address = next;
             }
@@ -153,7 +155,7 @@ public sealed class HubClient : IDisposable
                 HttpStatusCode.Forbidden => new HubException(
                     $"{subject} is not for {(isNobody ? "everybody (403): give a token" : "the account that the token is of (403)")}"),
                 HttpStatusCode.NotFound => new HubException(
-                    $"{subject}: {(code == "RevisionNotFound" ? "there is no such revision" : code == "EntryNotFound" ? "there is no such file" : "there is no such model")} (404)"),
+                    $"{subject}: there is no such {(code == "RevisionNotFound" ? "revision" : code == "EntryNotFound" ? "file" : "model")} (404)"),
                 _ => new HubException($"{subject}: {address.Host} answers {(int)response.StatusCode} {response.ReasonPhrase}"),
             };
         }

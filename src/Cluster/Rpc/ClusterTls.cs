@@ -98,9 +98,11 @@ public sealed partial class ClusterTls : IDisposable
 
     static string ProblemOf(X509ChainStatus status, X509Certificate2 certificate, string[] usages) => status.Status switch
     {
-        X509ChainStatusFlags.NotTimeValid => $"it is, or what it was issued by is, not good now; it is good from {certificate.NotBefore:u} to {certificate.NotAfter:u}",
+        X509ChainStatusFlags.NotTimeValid =>
+            $"it is, or what it was issued by is, not good now; it is good from {certificate.NotBefore:u} to {certificate.NotAfter:u}",
         X509ChainStatusFlags.PartialChain or X509ChainStatusFlags.UntrustedRoot => "no authority of --tls-ca has issued it",
-        X509ChainStatusFlags.NotValidForUsage => $"it is not for {string.Join(" and ", usages.Select(usage => usage == ClientAuthentication ? "clients" : "servers"))}",
+        X509ChainStatusFlags.NotValidForUsage =>
+            $"it is not for {string.Join(" and ", usages.Select(usage => usage == ClientAuthentication ? "clients" : "servers"))}",
         var other => other.ToString(),
     };
 

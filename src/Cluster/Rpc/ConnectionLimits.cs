@@ -16,8 +16,8 @@ public sealed record ConnectionLimits(int Most)
     public TimeSpan Headers { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>
-    /// A connection without requests is closed after this time, also one on which nothing ever came. Default 130 s: longer than the usual 60 s of proxies, so that
-    /// they close first and never write to a closed one.
+    /// A connection without requests is closed after this time, also one on which nothing ever came. Default 130 s: longer than the usual 60 s of proxies, so
+    /// that they close first and never write to a closed one.
     /// </summary>
     public TimeSpan Idle { get; init; } = TimeSpan.FromSeconds(130);
 

@@ -16,7 +16,8 @@ public static class WatchedFiles
 
 /// <summary>
 /// What is read from files that may change while the process runs. They are looked at when somebody asks, and no more often than
-/// <see cref="WatchedFiles.LooksEvery"/>. Files that cannot be used change nothing: of files that belong together, some may be new and others not. Safe for concurrent use.
+/// <see cref="WatchedFiles.LooksEvery"/>. Files that cannot be used change nothing: of files that belong together, some may be new and others not.
+/// Safe for concurrent use.
 /// </summary>
 /// <typeparam name="T">Values that others may still use when they are replaced: they are left to the garbage collector.</typeparam>
 public sealed partial class WatchedFiles<T> where T : class

@@ -30,7 +30,8 @@ public enum AdapterOutcome
 /// be named no longer at once; its sequences go on, and workers keep it, until the last of them has ended.
 /// </summary>
 public sealed partial class AdapterChanges(
-    AdapterOptions options, AdapterRegistry adapters, ViewAdapters views, ServedWeights model, ModelIdentity identity, ILogger<AdapterChanges> logger) : BackgroundService
+    AdapterOptions options, AdapterRegistry adapters, ViewAdapters views, ServedWeights model, ModelIdentity identity,
+    ILogger<AdapterChanges> logger) : BackgroundService
 {
     readonly AdapterFolders _folders = new(options.Folders);
     readonly SemaphoreSlim _turn = new(1);
@@ -52,7 +53,9 @@ public sealed partial class AdapterChanges(
             if (own > most)
             {
                 opened.Dispose();
-                return (AdapterOutcome.Refused, $"it has a vocabulary of {own}, and workers have room for logits of {most}: start the coordinator with --lora-room-vocabulary {own}, or more");
+                return (AdapterOutcome.Refused,
+                    $"it has a vocabulary of {own}, and workers have room for logits of {most}: "
+                    + $"start the coordinator with --lora-room-vocabulary {own}, or more");
             }
             if (adapters.TryAdd(opened) is not { } hold)
             {

@@ -57,7 +57,8 @@ sealed class LoadAdapterEndpoint(AdapterChanges changes, RequestReader reader) :
         {
             AdapterOutcome.Done => await AdapterRoutes.DoneAsync(http, name, "added"),
             AdapterOutcome.IsOff => AdapterRoutes.IsOff(http),
-            AdapterOutcome.IsThere => ApiError.Invalid("lora_name", $"A model '{name}' is loaded already. For another adapter in its place, set 'load_inplace' to true."),
+            AdapterOutcome.IsThere => ApiError.Invalid(
+                "lora_name", $"A model '{name}' is loaded already. For another adapter in its place, set 'load_inplace' to true."),
             AdapterOutcome.NotFound => ApiError.NoAdapter("lora_path", $"There is no adapter {JsonText.Shorten(asked.Path)} in the folders of --lora-dir."),
             _ => ApiError.Invalid(null, $"The adapter '{name}' is not loaded: {problem}.", "adapter_not_loaded"),
         };

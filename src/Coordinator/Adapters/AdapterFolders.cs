@@ -1,6 +1,9 @@
 namespace LlamaCluster.Coordinator.Adapters;
 
-/// <summary>The folders that adapters may be loaded from while the coordinator runs. What a path comes to counts, links followed, also of the files of an adapter's folder.</summary>
+/// <summary>
+/// The folders that adapters may be loaded from while the coordinator runs.
+/// What a path comes to counts, links followed, also of the files of an adapter's folder.
+/// </summary>
 sealed class AdapterFolders
 {
     /// <summary>Links that are followed for one path; as many as Linux does.</summary>
@@ -15,7 +18,9 @@ sealed class AdapterFolders
     /// <summary>Finds an adapter in one of the folders.</summary>
     /// <param name="path">Whole, or from one of the folders on.</param>
     /// <returns>Where it is. Null: nowhere in these folders; nothing is told of what is elsewhere.</returns>
-    public string? Find(string path) => path.Contains('\0') ? null : _folders.Select(folder => FindWhole(Path.GetFullPath(path, folder))).FirstOrDefault(found => found is not null);
+    public string? Find(string path) => path.Contains('\0')
+        ? null
+        : _folders.Select(folder => FindWhole(Path.GetFullPath(path, folder))).FirstOrDefault(found => found is not null);
 
     string? FindWhole(string path)
     {
@@ -33,7 +38,8 @@ sealed class AdapterFolders
     }
 
     bool IsWithin(string path) =>
-        Array.Exists(_folders, folder => path.StartsWith(Path.EndsInDirectorySeparator(folder) ? folder : folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+        Array.Exists(_folders, folder =>
+            path.StartsWith(Path.EndsInDirectorySeparator(folder) ? folder : folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
 
     /// <exception cref="IOException">There are too many links.</exception>
     static string Resolve(string path)

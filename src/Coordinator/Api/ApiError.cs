@@ -110,22 +110,26 @@ public sealed record ApiError(int Status, string Type, string Message, string? P
         => new(503, ServerError, message, Code: "generation_interrupted") { RetryAfter = Soon };
 
     public static ApiError UnknownSession(string id) => new(404, InvalidRequest,
-        $"There is no session '{id}': it was deleted, it ended by its time to live, or it never was. Make one with POST /v1/sessions.", "session_id", "session_not_found");
+        $"There is no session '{id}': it was deleted, it ended by its time to live, or it never was. Make one with POST /v1/sessions.",
+        "session_id", "session_not_found");
 
     /// <summary>Another turn of the session runs.</summary>
     public static ApiError SessionBusy(string message) => new(409, InvalidRequest, message, "session_id", "session_busy") { RetryAfter = Soon };
 
     /// <summary>The session has changed while its turn ran.</summary>
     public static ApiError SessionChanged(string id) => new(409, InvalidRequest,
-        $"Session '{id}' was deleted or changed while this turn ran, so the answer is not part of it. Read the session and send the turn again.", "session_id", "session_changed");
+        $"Session '{id}' was deleted or changed while this turn ran, so the answer is not part of it. Read the session and send the turn again.",
+        "session_id", "session_changed");
 
     /// <summary>The client has as many sessions as it may.</summary>
     public static ApiError TooManySessions(int most) => new(429, Requests,
-        $"This client has {most} sessions, as many as it may. Delete some (DELETE /v1/sessions/ID), or have the limit raised (--sessions-per-client).", Code: "session_limit_exceeded");
+        $"This client has {most} sessions, as many as it may. Delete some (DELETE /v1/sessions/ID), or have the limit raised (--sessions-per-client).",
+        Code: "session_limit_exceeded");
 
     /// <summary>Where sessions are kept cannot be used; all else works.</summary>
-    public static ApiError SessionsUnavailable(string reason)
-        => new(503, ServerError, $"The request's session cannot be used now: {reason}. Requests without a session work.", Code: "session_store_unavailable") { RetryAfter = Soon };
+    public static ApiError SessionsUnavailable(string reason) => new(
+        503, ServerError, $"The request's session cannot be used now: {reason}. Requests without a session work.", Code: "session_store_unavailable")
+    { RetryAfter = Soon };
 
     /// <summary>Something that is bounded for all is taken; nothing is wrong with the request.</summary>
     public static ApiError AllTaken(string message) => new(503, ServerError, message, Code: "all_taken") { RetryAfter = Soon };

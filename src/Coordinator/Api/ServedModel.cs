@@ -93,7 +93,14 @@ public sealed record ServedModel(
     /// <summary>The model as an adapter changes it, with the adapter's tokens where it has its own.</summary>
     ServedModel With(ServedAdapter adapter)
     {
-        var named = this with { Name = adapter.Name, Digest = adapter.Digest, Created = adapter.Created, Parent = Name, Fingerprint = FingerprintOf(adapter.Digest) };
+        var named = this with
+        {
+            Name = adapter.Name,
+            Digest = adapter.Digest,
+            Created = adapter.Created,
+            Parent = Name,
+            Fingerprint = FingerprintOf(adapter.Digest),
+        };
         return adapter.Text is not { } text ? named with { SharedTokens = TokensDigest } : named with
         {
             Tokenizer = text.Tokenizer,
@@ -106,7 +113,8 @@ public sealed record ServedModel(
         };
     }
 
-    static int LongestOf(ITokenizer tokenizer) => Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.BytesOf(id).Length).DefaultIfEmpty().Max();
+    static int LongestOf(ITokenizer tokenizer)
+        => Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.BytesOf(id).Length).DefaultIfEmpty().Max();
 
     static string FingerprintOf(string digest)
     {

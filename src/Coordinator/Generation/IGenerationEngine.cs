@@ -103,7 +103,8 @@ public sealed record SequenceAdapter(string Digest)
     /// <summary>V, where the adapter has a vocabulary of its own: ids are below it. Null: it has the model's.</summary>
     public int? OwnVocabulary { get; init; }
 
-    public static SequenceAdapter Of(ServedAdapter adapter) => new(adapter.Digest) { OwnVocabulary = adapter.Text is null ? null : adapter.Weights.Content.VocabularySize };
+    public static SequenceAdapter Of(ServedAdapter adapter)
+        => new(adapter.Digest) { OwnVocabulary = adapter.Text is null ? null : adapter.Weights.Content.VocabularySize };
 }
 
 /// <param name="Replica">The replica's name.</param>

@@ -20,7 +20,8 @@ public interface IReplicaOverview
 /// <param name="KvBlocks">In all; 0: not known.</param>
 /// <param name="KvBlocksFree">That no sequence holds.</param>
 public sealed record ReplicaSummary(
-    string Id, ulong Epoch, string? Address, string? ApiAddress, bool IsOwn, string State, string Reason, ulong ViewVersion, int Running, int Waiting, int KvBlocks, int KvBlocksFree)
+    string Id, ulong Epoch, string? Address, string? ApiAddress, bool IsOwn, string State, string Reason, ulong ViewVersion,
+    int Running, int Waiting, int KvBlocks, int KvBlocksFree)
 {
     public const string Ready = "ready";
     public const string Recovering = "recovering";

@@ -33,7 +33,10 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
         IReadOnlyList<int>? known = null;
         foreach (var request in requests)
         {
-            if ((ProblemOfLimits(request) ?? (request.Prompt == known ? null : ProblemOfPrompt(request.Prompt, VocabularyOf(request))) ?? ProblemOfPast(request)) is { } problem) return problem;
+            var problem = ProblemOfLimits(request)
+                ?? (request.Prompt == known ? null : ProblemOfPrompt(request.Prompt, VocabularyOf(request)))
+                ?? ProblemOfPast(request);
+            if (problem is not null) return problem;
             known = request.Prompt;
         }
         return null;
@@ -48,7 +51,8 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
     {
         if (request.Prompt.Count == 0) return "the prompt has no tokens";
         if (request.MaxTokens < 0) return $"the most tokens to generate are {request.MaxTokens}, below 0";
-        if (request.Sampling.Pooling != Pooling.None && request.MaxTokens > 0) return $"{request.MaxTokens} tokens are to be generated for a text that is embedded";
+        if (request.Sampling.Pooling != Pooling.None && request.MaxTokens > 0)
+            return $"{request.MaxTokens} tokens are to be generated for a text that is embedded";
         var tokens = request.MaxTokensIsDefault ? Math.Min(1, request.MaxTokens) : request.MaxTokens;
         if ((long)request.Prompt.Count + tokens > maxLength)
             return $"{request.Prompt.Count} prompt tokens and {tokens} to generate are more than the context of {maxLength}";
@@ -72,9 +76,12 @@ public sealed class SequenceRules(int vocabularySize, int maxLength)
     string? ProblemOfPast(SequenceRequest request)
     {
         if (request.SoFar is not { } past) return null;
-        if (past.Generated.Count >= Math.Max(1, request.MaxTokens)) return $"{past.Generated.Count} tokens were generated before, and {request.MaxTokens} are wanted";
+        if (past.Generated.Count >= Math.Max(1, request.MaxTokens))
+            return $"{past.Generated.Count} tokens were generated before, and {request.MaxTokens} are wanted";
         if (past.Generated.Any(request.StopIds.Contains)) return "a token that was generated before ends the sequence";
-        return past.PromptDelivered < 0 || past.PromptDelivered > request.Prompt.Count ? $"{past.PromptDelivered} tokens of the prompt were delivered before" : ProblemOfPrompt(past.Generated, VocabularyOf(request));
+        return past.PromptDelivered < 0 || past.PromptDelivered > request.Prompt.Count
+            ? $"{past.PromptDelivered} tokens of the prompt were delivered before"
+            : ProblemOfPrompt(past.Generated, VocabularyOf(request));
     }
 
     static bool IsPlain(string text) => text.Length <= LongestId && text.All(letter => letter is > ' ' and <= '~');

@@ -203,7 +203,9 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
 
     static SessionDirectory SessionsOf(IServiceProvider provider)
     {
-        var (options, time, loggers) = (provider.GetRequiredService<SessionsOptions>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>());
+        var options = provider.GetRequiredService<SessionsOptions>();
+        var time = provider.GetRequiredService<TimeProvider>();
+        var loggers = provider.GetRequiredService<ILoggerFactory>();
         if (provider.GetService<SiloOwner>() is { } silo) return new SessionDirectory(options, silo, time, loggers);
         return provider.GetRequiredService<ClusterOwnership>().Folder is { } folder
             ? new SessionDirectory(options, options.PlaceIn(folder), time, loggers)
@@ -216,7 +218,8 @@ public sealed partial class CoordinatorHost : IAsyncDisposable
         var folder = provider.GetRequiredService<ClusterOwnership>().Folder;
         var isKept = options.State is not null || folder is not null;
         return new ResponseDirectory(
-            options, isKept ? options.PlaceIn(folder ?? "") : null, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ResponseDirectory>>());
+            options, isKept ? options.PlaceIn(folder ?? "") : null,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ResponseDirectory>>());
     }
 
     static WhatIf WhatIfOf(IServiceProvider provider, CoordinatorOptions options) => ActivatorUtilities.CreateInstance<WhatIf>(

@@ -16,7 +16,8 @@ namespace LlamaCluster.Coordinator.Hosting;
 /// on the API's, and an address for metrics serves nothing else.
 /// </summary>
 sealed class Listeners(
-    CoordinatorOptions options, TimeProvider time, ILogger<Listeners> logger, ApiConnections connections, ClusterTls? tls = null, ConnectionLimits? limits = null)
+    CoordinatorOptions options, TimeProvider time, ILogger<Listeners> logger, ApiConnections connections,
+    ClusterTls? tls = null, ConnectionLimits? limits = null)
     : IConfigureOptions<KestrelServerOptions>
 {
     /// <summary>A client that takes longer to set up TLS is disconnected.</summary>

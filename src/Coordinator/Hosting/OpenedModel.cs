@@ -83,8 +83,8 @@ sealed class OpenedModel : IDisposable
         var tokens = engine.KvTokens ?? Math.Max(ContextLength, Math.Min((long)engine.MaxRunning * ContextLength, UsualKvTokens));
         var bufferBytes = StageMemory.BufferBytes(Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), engine.MaxStepRows)
             + StageMemory.AdapterBufferBytes(
-                Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), StageSlice.Whole(Weights.Files.Config), engine.MaxStepRows, Adapters.MaxRank,
-                Math.Max(Adapters.MaxVocabulary, VocabularySize));
+                Weights.Files.Config, StageShape.Whole(Weights.Files.Config.LayerCount), StageSlice.Whole(Weights.Files.Config), engine.MaxStepRows,
+                Adapters.MaxRank, Math.Max(Adapters.MaxVocabulary, VocabularySize));
         return new SupervisorOptions(
             Identity, ModelFootprints.Of(Weights.Files, engine.KvType), ModelFiles.FullPath(options.ModelPath), options.Workers, options.MinWorkers,
             options.TensorParallel, options.Objective, options.Streams, ContextLength, VocabularySize, bufferBytes, KvBlock.CountFor((int)tokens), engine,

@@ -14,7 +14,9 @@ using Microsoft.Extensions.Logging;
 
 namespace LlamaCluster.Coordinator.Hosting;
 
-/// <summary>What a coordinator needs to be one of several, which it is where it shares a store (--state). Nothing of it is there for one that is alone.</summary>
+/// <summary>
+/// What a coordinator needs to be one of several, which it is where it shares a store (--state). Nothing of it is there for one that is alone.
+/// </summary>
 static class SeveralCoordinators
 {
     const string OnlyReplica = "replica-0";

@@ -49,10 +49,12 @@ public static class CoordinatorMetricTable
     { Vllm = "vllm:request_success" };
     public static readonly MetricDefinition Refusals = new(
         "llamacluster.requests.refused", Counter, "{request}",
-        "Requests that were refused because the cluster was not ready, busy or too small, by error code, or because of a limit of their key (key_limit).", "code");
+        "Requests that were refused because the cluster was not ready, busy or too small, by error code, or because of a limit of their key (key_limit).",
+        "code");
     public static readonly MetricDefinition FilterDuration = new(
         "llamacluster.filter.duration", Histogram, "s",
-        "One question to the guard or the output filter, by whom (guard, output_filter), of what (prompt, answer), and by verdict: passed, blocked, replaced or failed.",
+        "One question to the guard or the output filter, by whom (guard, output_filter), of what (prompt, answer), and by verdict: passed, blocked, "
+        + "replaced or failed.",
         "filter", "of", "verdict")
     { Boundaries = MetricBoundaries.Waits };
     public static readonly MetricDefinition EncodeDuration = new(
@@ -103,8 +105,8 @@ public static class CoordinatorMetricTable
         [.. OfReplica, "block_size", "num_gpu_blocks", "cache_dtype", "enable_prefix_caching"])
     { Vllm = "vllm:cache_config_info", IsVllmOnly = true };
     public static readonly MetricDefinition Adapters = new(
-        "llamacluster.adapters", Gauge, "", "The time in seconds since 1970; the labels name the adapters that sequences use which have begun, and which have not. Only where "
-        + "there are adapters.",
+        "llamacluster.adapters", Gauge, "",
+        "The time in seconds since 1970; the labels name the adapters that sequences use which have begun, and which have not. Only where there are adapters.",
         [.. OfReplica, "max_lora", "running_lora_adapters", "waiting_lora_adapters"])
     { Vllm = "vllm:lora_requests_info", IsVllmOnly = true };
     public static readonly MetricDefinition PrefixQueries = new(
@@ -181,8 +183,8 @@ public static class CoordinatorMetricTable
         [.. OfReplica, "how"]);
     public static readonly MetricDefinition MovedBlocks = new(
         "llamacluster.recovery.kv.blocks", Counter, "{block}",
-        "KV blocks that were to come from the worker that had their layers before, instead of being computed again, by result: moved, or missing (sequences waited "
-        + "for them, and the worker did not have them or went too soon). Blocks that come from two workers count twice.",
+        "KV blocks that were to come from the worker that had their layers before, instead of being computed again, by result: moved, or missing (sequences "
+        + "waited for them, and the worker did not have them or went too soon). Blocks that come from two workers count twice.",
         [.. OfReplica, "result"]);
     public static readonly MetricDefinition MovedBytes = new(
         "llamacluster.recovery.kv.moved", Counter, "By", "What these blocks have in the layers that moved.", OfReplica);
@@ -219,17 +221,20 @@ public static class CoordinatorMetricTable
         ("Steps and tokens", [Steps, Rows, StepSize, StepDuration, GeneratedTokens, PromptTokens]),
         ("Requests and sequences",
         [
-            Sequences, FinishedChoices, Refusals, FilterDuration, EncodeDuration, FirstToken, InterToken, TimePerToken, SequenceDuration, QueueDuration, PrefillDuration,
-            DecodeDuration, PromptLength, AnswerLength,
+            Sequences, FinishedChoices, Refusals, FilterDuration, EncodeDuration, FirstToken, InterToken, TimePerToken, SequenceDuration, QueueDuration,
+            PrefillDuration, DecodeDuration, PromptLength, AnswerLength,
         ]),
         ("Queue, KV cache, speculation",
-            [Running, Waiting, Preemptions, BlocksUsed, BlocksCached, BlocksFree, KvUsage, CacheConfig, Adapters, PrefixQueries, PrefixHits, Drafts, Drafted, Accepted]),
+        [
+            Running, Waiting, Preemptions, BlocksUsed, BlocksCached, BlocksFree, KvUsage, CacheConfig, Adapters, PrefixQueries, PrefixHits,
+            Drafts, Drafted, Accepted,
+        ]),
         ("Sessions and KV on disk", [Sessions, BlocksOnDisk, BlocksRestoring, BlocksSpilled, BlocksRestored]),
         ("Stages and their ranks", [StageRows, StageBusy, StageCompute, StageWait, StageSync, StageRoundTrip, SyncSent, ActivationsSent, StageInfo]),
         ("The cluster and its workers",
         [
-            Ready, Views, RecoveryDuration, RecoveredPositions, MovedBlocks, MovedBytes, WeightsSent, ViewVersion, PredictedTokenTime, Workers, WorkersLost, WorkerMemory,
-            WorkerReadRate, WorkerMultiplyRate, WorkerLoaded, WorkerToLoad, LinkRoundTrip, LinkRate, ModelInfo,
+            Ready, Views, RecoveryDuration, RecoveredPositions, MovedBlocks, MovedBytes, WeightsSent, ViewVersion, PredictedTokenTime, Workers, WorkersLost,
+            WorkerMemory, WorkerReadRate, WorkerMultiplyRate, WorkerLoaded, WorkerToLoad, LinkRoundTrip, LinkRate, ModelInfo,
         ]),
     ];
 

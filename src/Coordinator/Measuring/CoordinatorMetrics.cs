@@ -137,8 +137,9 @@ public sealed class CoordinatorMetrics : IDisposable
     {
         var totals = Of(replica);
         return new ReplicaReadout(
-            totals.Steps.Value, totals.Rows.Value, totals.Generated.Value, totals.Prompts.Value, totals.Preemptions.Value, totals.Queries.Value, totals.Hits.Value,
-            totals.GrammarDrafts.Read(), totals.NgramDrafts.Read(), totals.ModelDrafts.Read(), totals.Ended.ToDictionary(ended => ended.Key, ended => ended.Value.Value), _last.GetValueOrDefault(replica))
+            totals.Steps.Value, totals.Rows.Value, totals.Generated.Value, totals.Prompts.Value, totals.Preemptions.Value,
+            totals.Queries.Value, totals.Hits.Value, totals.GrammarDrafts.Read(), totals.NgramDrafts.Read(), totals.ModelDrafts.Read(),
+            totals.Ended.ToDictionary(ended => ended.Key, ended => ended.Value.Value), _last.GetValueOrDefault(replica))
         {
             FirstTokens = totals.FirstTokens,
             TimesPerToken = totals.TimesPerToken,

@@ -27,8 +27,8 @@ sealed class ReplicaCounters(Meter meter, TimeProvider time)
     /// <summary>The totals of a replica, which all begin at 0.</summary>
     public ReplicaTotals Of(KeyValuePair<string, object?>[] labels) => new(
         labels, _steps.Of(labels), _rows.Of(labels), _generated.Of(labels), _prompts.Of(labels), _preemptions.Of(labels), _queries.Of(labels),
-        _hits.Of(labels), DraftsOf(labels, "grammar"), DraftsOf(labels, "ngram"), DraftsOf(labels, "model"), _spilled.Of(labels), _restored.Of(labels), _views.Of(labels),
-        SequenceOutcome.All.ToDictionary(outcome => outcome, outcome => _sequences.Of([.. labels, new("outcome", outcome)])))
+        _hits.Of(labels), DraftsOf(labels, "grammar"), DraftsOf(labels, "ngram"), DraftsOf(labels, "model"), _spilled.Of(labels), _restored.Of(labels),
+        _views.Of(labels), SequenceOutcome.All.ToDictionary(outcome => outcome, outcome => _sequences.Of([.. labels, new("outcome", outcome)])))
     {
         PositionsKept = _positions.Of([.. labels, new("how", "kept")]),
         PositionsFilled = _positions.Of([.. labels, new("how", "filled")]),
@@ -66,7 +66,8 @@ sealed record DraftTotals(Total Drafts, Total Tokens, Total Accepted)
 /// <param name="Ended">By <see cref="SequenceOutcome"/>.</param>
 sealed record ReplicaTotals(
     KeyValuePair<string, object?>[] Labels, Total Steps, Total Rows, Total Generated, Total Prompts, Total Preemptions, Total Queries, Total Hits,
-    DraftTotals GrammarDrafts, DraftTotals NgramDrafts, DraftTotals ModelDrafts, Total Spilled, Total Restored, Total Views, IReadOnlyDictionary<string, Total> Ended)
+    DraftTotals GrammarDrafts, DraftTotals NgramDrafts, DraftTotals ModelDrafts, Total Spilled, Total Restored, Total Views,
+    IReadOnlyDictionary<string, Total> Ended)
 {
     /// <summary>Of sequences that went on in another view: there already.</summary>
     public required Total PositionsKept { get; init; }

@@ -81,7 +81,8 @@ public sealed record ClusterOwnership(string ClusterId, ulong Epoch) : IDisposab
         }
         catch (IOException e)
         {
-            throw new IOException($"--data-dir: another coordinator uses {folder} ({ErrorText.Sentence(e.Message)}); stop it, or give this one a folder of its own", e);
+            throw new IOException(
+                $"--data-dir: another coordinator uses {folder} ({ErrorText.Sentence(e.Message)}); stop it, or give this one a folder of its own", e);
         }
     }
 
@@ -91,7 +92,8 @@ public sealed record ClusterOwnership(string ClusterId, ulong Epoch) : IDisposab
         {
             using var json = JsonDocument.Parse(File.ReadAllBytes(path));
             var (id, epoch) = (json.RootElement.GetProperty("cluster_id").GetString(), json.RootElement.GetProperty("epoch").GetUInt64());
-            if (id is { Length: 32 } && id.All(char.IsAsciiHexDigitLower) && epoch is > 0 and < ulong.MaxValue / ViewsPerEpoch - 1) return new ClusterOwnership(id, epoch);
+            if (id is { Length: 32 } && id.All(char.IsAsciiHexDigitLower) && epoch is > 0 and < ulong.MaxValue / ViewsPerEpoch - 1)
+                return new ClusterOwnership(id, epoch);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {

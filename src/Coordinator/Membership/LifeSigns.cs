@@ -14,8 +14,8 @@ public enum Wellness
 
 /// <summary>
 /// How long a member has sent nothing, and what that means. Heartbeats tell its rhythm; anything else that it sends, such as results of steps,
-/// shows that it lives, also where a busy process comes late to heartbeats. One that was suspected is well again after some heartbeats in its usual rhythm. Time in which this process was frozen
-/// does not count. Used under its registry's lock, except <see cref="Heard"/>.
+/// shows that it lives, also where a busy process comes late to heartbeats. One that was suspected is well again after some heartbeats in its usual rhythm.
+/// Time in which this process was frozen does not count. Used under its registry's lock, except <see cref="Heard"/>.
 /// </summary>
 sealed class LifeSigns : IDisposable
 {

@@ -22,7 +22,8 @@ static class MemberMapping
     public static Func<WorkerId, Member> Read(RegisterRequest request)
     {
         var address = Field.Address("address", request.Address);
-        if (address.Host is "0.0.0.0" or "[::]" or "*" or "+") throw new InvalidMessageException("address is a wildcard; it must be where others reach this worker");
+        if (address.Host is "0.0.0.0" or "[::]" or "*" or "+")
+            throw new InvalidMessageException("address is a wildcard; it must be where others reach this worker");
         var name = Field.Text("name", request.Name, MaxNameLength);
         var capabilities = Read(request.Capabilities ?? new Capabilities(), request.Profile ?? new Profile());
         request.HeldShard?.ToShard();
@@ -36,9 +37,10 @@ static class MemberMapping
         };
     }
 
-    public static WorkerState ReadState(WorkerState state) => Enum.IsDefined(state) && state is not (WorkerState.Unspecified or WorkerState.Lost or WorkerState.Suspected)
-        ? state
-        : throw new InvalidMessageException($"state is {(int)state}, not IDLE, LOADING, READY or DRAINING");
+    public static WorkerState ReadState(WorkerState state)
+        => Enum.IsDefined(state) && state is not (WorkerState.Unspecified or WorkerState.Lost or WorkerState.Suspected)
+            ? state
+            : throw new InvalidMessageException($"state is {(int)state}, not IDLE, LOADING, READY or DRAINING");
 
     public static ListWorkersReply ToMessage(this MembershipSnapshot snapshot) => new()
     {
@@ -59,7 +61,9 @@ static class MemberMapping
         Rate("profile.memory_read_bytes_per_second", profile.MemoryReadBytesPerSecond),
         Rate("profile.multiply_adds_per_second", profile.MultiplyAddsPerSecond))
     {
-        Paces = Few("profile.paces", profile.Paces).GroupBy(pace => Field.Text("profile.paces.tensor_type", pace.TensorType, MaxWordLength)).ToDictionary(same => same.Key, same => PaceOf(same.Last())),
+        Paces = Few("profile.paces", profile.Paces)
+            .GroupBy(pace => Field.Text("profile.paces.tensor_type", pace.TensorType, MaxWordLength))
+            .ToDictionary(same => same.Key, same => PaceOf(same.Last())),
         HostId = Field.Text("profile.host_id", profile.HostId, MaxNameLength),
         HostProcessors = Field.Count("profile.host_processors", profile.HostProcessors, 0, MaxThreads),
         HostReadBytesPerSecond = Rate("profile.host_memory_read_bytes_per_second", profile.HostMemoryReadBytesPerSecond),

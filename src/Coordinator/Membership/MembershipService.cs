@@ -31,7 +31,8 @@ public sealed partial class MembershipService(
         var digest = request.ModelDigest.Length == 0 ? "" : Field.Digest("model_digest", request.ModelDigest);
         if (digest.Length > 0 && digest != model.Digest)
             throw Refuse(context, StatusCode.FailedPrecondition,
-                $"the coordinator serves model {model.Digest[..ShownDigits]} ({model.Name}), the worker has {digest[..ShownDigits]}: start it with the same model, or with none");
+                $"the coordinator serves model {model.Digest[..ShownDigits]} ({model.Name}), the worker has {digest[..ShownDigits]}: "
+                + "start it with the same model, or with none");
         var owned = await ownership.WaitAsync(time, context.CancellationToken)
             ?? throw new RpcException(new Status(StatusCode.Unavailable, "the coordinator has not joined its cluster yet (--state); it takes workers soon"));
         var announced = MemberMapping.Read(request);
@@ -127,7 +128,8 @@ public sealed partial class MembershipService(
         if (await confirmation.FirstProblemAsync(announced.Address, announced.Key, ends.Token) is not { } problem) return;
         registry.NoteUnreachable(announced.Name, announced.Address, problem);
         throw Refuse(context, StatusCode.Unavailable,
-            $"the coordinator cannot reach this worker at {PeerAddress.Format(announced.Address)}: {problem}; start it with --listen and an address that the coordinator reaches");
+            $"the coordinator cannot reach this worker at {PeerAddress.Format(announced.Address)}: {problem}; "
+            + "start it with --listen and an address that the coordinator reaches");
     }
 
     RpcException Refuse(ServerCallContext context, StatusCode code, string reason)

@@ -21,11 +21,14 @@ public sealed record MembershipSnapshot(ulong ViewVersion, ImmutableArray<Member
     /// <summary>Spares that have loaded what they may come to need, or have nothing to load. None while no plan is in force.</summary>
     public ImmutableHashSet<WorkerId> StandingBy { get; init; } = [];
 
-    /// <summary>The plan of the last view that served: until the next one does, its workers have KV that others may fetch. Null: nobody waits for that.</summary>
+    /// <summary>
+    /// The plan of the last view that served: until the next one does, its workers have KV that others may fetch. Null: nobody waits for that.
+    /// </summary>
     public ClusterPlan? Served { get; init; }
 
     /// <summary>The members that a new plan may include. Those that are set aside come last.</summary>
-    public IEnumerable<Member> Usable => Members.Where(member => member is { State: MemberState.Alive, IsSuspected: false }).OrderBy(member => member.SetAside.Length > 0);
+    public IEnumerable<Member> Usable =>
+        Members.Where(member => member is { State: MemberState.Alive, IsSuspected: false }).OrderBy(member => member.SetAside.Length > 0);
 
     /// <summary>Whether a new plan could include these workers, in this order, and no others.</summary>
     public bool HasUsable(IEnumerable<Member> members) => Usable.Select(member => member.Id).SequenceEqual(members.Select(member => member.Id));
@@ -72,7 +75,9 @@ public sealed record Member(WorkerId Id, string Name, Uri Address)
 
     public bool IsLost => State == MemberState.Lost;
 
-    /// <summary>It is silent for longer than is usual for it. It may only be slow: it keeps what it holds, and counts again when its heartbeats come again.</summary>
+    /// <summary>
+    /// It is silent for longer than is usual for it. It may only be slow: it keeps what it holds, and counts again when its heartbeats come again.
+    /// </summary>
     public bool IsSuspected { get; init; }
 
     /// <summary>Why plans do without it where they can; empty: they do not.</summary>

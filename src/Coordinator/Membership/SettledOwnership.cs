@@ -14,7 +14,9 @@ public sealed class SettledOwnership(WorkerRegistry registry)
     public bool IsSettled => _settled.Task.IsCompleted;
 
     /// <summary>Known wherever there are workers, since they register after it is.</summary>
-    public ClusterOwnership Value => IsSettled ? _settled.Task.Result : throw new InvalidOperationException("workers are there before the coordinator's epoch is");
+    public ClusterOwnership Value => IsSettled
+        ? _settled.Task.Result
+        : throw new InvalidOperationException("workers are there before the coordinator's epoch is");
 
     /// <summary>What is known at once.</summary>
     public static SettledOwnership Now(WorkerRegistry registry, ClusterOwnership owned)

@@ -36,7 +36,8 @@ public sealed class WorkerConfirmation(IPeerConnector peers, TimeProvider time) 
             taken = true;
             using var connection = peers.Connect(address);
             var challenge = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(PeerKey.Length));
-            var reply = await new Identity.IdentityClient(connection.Calls).ConfirmAsync(new ConfirmRequest { Challenge = challenge }, cancellationToken: ends.Token);
+            var client = new Identity.IdentityClient(connection.Calls);
+            var reply = await client.ConfirmAsync(new ConfirmRequest { Challenge = challenge }, cancellationToken: ends.Token);
             return key.IsProven(challenge, reply.Proof) ? null : "another worker answers there";
         }
         catch (Exception e) when (e is RpcException or IOException or OperationCanceledException)

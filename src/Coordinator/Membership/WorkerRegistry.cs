@@ -262,7 +262,9 @@ public sealed partial class WorkerRegistry(
     static MembershipSnapshot ForgetOldestLost(MembershipSnapshot snapshot)
     {
         var surplus = snapshot.Members.Count(member => member.IsLost) - MaxLost;
-        return surplus <= 0 ? snapshot : snapshot with { Members = snapshot.Members.RemoveRange(snapshot.Members.Where(member => member.IsLost).Take(surplus)) };
+        return surplus <= 0
+            ? snapshot
+            : snapshot with { Members = snapshot.Members.RemoveRange(snapshot.Members.Where(member => member.IsLost).Take(surplus)) };
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} at {Address} registered as {Worker}")]
@@ -271,10 +273,12 @@ public sealed partial class WorkerRegistry(
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} ({Worker}) registered again; it keeps its part of the plan")]
     partial void LogResumed(WorkerId worker, string name);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The heartbeat stream of worker {Name} ({Worker}) ended while this process was frozen; it may register again")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "The heartbeat stream of worker {Name} ({Worker}) ended while this process was frozen; it may register again")]
     partial void LogStreamEndedAfterBreak(WorkerId worker, string name);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Worker {Name} ({Worker}) is suspected: nothing was heard of it for {Seconds:0.0} s, longer than is usual for it")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "Worker {Name} ({Worker}) is suspected: nothing was heard of it for {Seconds:0.0} s, longer than is usual for it")]
     partial void LogSuspected(WorkerId worker, string name, double seconds);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Name} ({Worker}) is well again: its heartbeats come as usual")]

@@ -47,7 +47,8 @@ sealed class ClusterEndpoint(Lazy<ClusterFeed> feed, IHostApplicationLifetime li
     {
         if (HttpMethods.IsGet(http.Request.Method) && WantsEvents(http.Request)) return await StreamAsync(http);
         http.Response.Headers.CacheControl = "no-store";
-        await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => json.WriteRawValue(feed.Value.Now().Json.Span, skipInputValidation: true));
+        await JsonResponse.WriteAsync(
+            http.Response, StatusCodes.Status200OK, json => json.WriteRawValue(feed.Value.Now().Json.Span, skipInputValidation: true));
         return null;
     }
 
@@ -59,7 +60,9 @@ sealed class ClusterEndpoint(Lazy<ClusterFeed> feed, IHostApplicationLifetime li
     {
         if (lifetime.ApplicationStopping.IsCancellationRequested) return ApiError.NotReady("the coordinator is stopping");
         using var listening = feed.Value.TryListen();
-        if (listening is null) return ApiError.AllTaken($"{ClusterFeed.MostListeners} listen to the cluster already, as many as may. Close a console, or ask GET /v1/cluster now and then.");
+        if (listening is null)
+            return ApiError.AllTaken(
+                $"{ClusterFeed.MostListeners} listen to the cluster already, as many as may. Close a console, or ask GET /v1/cluster now and then.");
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, lifetime.ApplicationStopping);
         using var events = EventStream.Open(http.Response, EventFraming.ServerSent);
         http.Response.Headers.CacheControl = "no-store";

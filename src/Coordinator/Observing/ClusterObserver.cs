@@ -43,7 +43,8 @@ public sealed class ClusterObserver(
         var plan = members.Plan ?? history.LastPlan?.Plan;
         var counted = CountedMoment.Of(time.GetTimestamp(), metrics, replica.Name, plan);
         var passed = before is null ? 0 : time.GetElapsedTime(before.At, counted.At).TotalSeconds;
-        var pipeline = new PipelinePicture(plan, history.LastPlan, members, new KnownLinks(links.Known), passed > 0 ? new CountedInterval(before!, counted, passed) : null);
+        var interval = passed > 0 ? new CountedInterval(before!, counted, passed) : null;
+        var pipeline = new PipelinePicture(plan, history.LastPlan, members, new KnownLinks(links.Known), interval);
         var isInForce = members.Plan is not null;
         var engineStatus = replica.Status;
         var facts = new ReplicaFacts(
@@ -76,8 +77,9 @@ public sealed class ClusterObserver(
         var machine = member.Capabilities.Machine;
         return new WorkerFacts(
             member.Id.Value, member.Name, PeerAddress.Format(member.Address), member.ToCandidate().Host, StateOf(member, part, now),
-            member.IsLost ? member.Loss : member.SetAside, part is null ? null : replica.Name, part?.Stage, part?.Shard.Slice.Rank, machine.MemoryBytes, machine.Threads,
-            machine.MemoryReadBytesPerSecond, machine.MultiplyAddsPerSecond, member.Capabilities.InstructionSet, member.Capabilities.SoftwareVersion,
+            member.IsLost ? member.Loss : member.SetAside, part is null ? null : replica.Name, part?.Stage, part?.Shard.Slice.Rank,
+            machine.MemoryBytes, machine.Threads, machine.MemoryReadBytesPerSecond, machine.MultiplyAddsPerSecond,
+            member.Capabilities.InstructionSet, member.Capabilities.SoftwareVersion,
             progress is null || progress.Phase == LoadProgress.Types.Phase.Unspecified ? null
                 : new LoadingFacts(
                     progress.Phase.ToString().ToLowerInvariant(), progress.BytesDone, progress.BytesTotal, progress.Fraction,
@@ -99,7 +101,8 @@ public sealed class ClusterObserver(
         null, worker.Name, PeerAddress.Format(worker.Address), worker.Address.Host, "unreachable", worker.Problem, null, null, null, 0, 0, 0, 0, "", "", null);
 
     LoadFacts LoadOf(SchedulerReadout now) => new(
-        now.Running, engine.MaxRunning, now.Waiting, engine.MaxWaiting, now.BlocksHeld, now.BlocksCached, now.BlocksFree, KvBlock.Positions, now.Sessions, now.BlocksOnDisk);
+        now.Running, engine.MaxRunning, now.Waiting, engine.MaxWaiting, now.BlocksHeld, now.BlocksCached, now.BlocksFree, KvBlock.Positions,
+        now.Sessions, now.BlocksOnDisk);
 
     static TotalFacts TotalsOf(ReplicaReadout counted) => new(
         counted.Steps, counted.GeneratedTokens, counted.PromptTokens, counted.QueriedTokens, counted.HitTokens, counted.DraftedTokens, counted.AcceptedTokens,

@@ -11,7 +11,8 @@ namespace LlamaCluster.Coordinator.Observing;
 /// <param name="Host">The coordinator's machine.</param>
 /// <param name="Workers">Those of the plan, spares, the last few lost ones, and those that cannot be reached.</param>
 public sealed record ClusterSnapshot(
-    double Time, double UptimeSeconds, string Host, ModelFacts Model, CountsByState WorkerCounts, IReadOnlyList<WorkerFacts> Workers, IReadOnlyList<ReplicaFacts> Replicas)
+    double Time, double UptimeSeconds, string Host, ModelFacts Model, CountsByState WorkerCounts, IReadOnlyList<WorkerFacts> Workers,
+    IReadOnlyList<ReplicaFacts> Replicas)
 {
     public string Object => "cluster";
 
@@ -67,26 +68,30 @@ public sealed record StageFacts(int Stage, int FirstLayer, int Layers, string? E
 /// <param name="Busy">The part of the last second in which it computed, 0 to 1; null as <see cref="ReplicaFacts.Rates"/>.</param>
 /// <param name="StepSeconds">What it computed for a step, on the average of the last second; null: there was none.</param>
 public sealed record RankFacts(
-    int Rank, string Worker, double Share, long WeightBytes, long KvBytes, long BufferBytes, double? Busy, double? StepSeconds, double? ActivationBytesPerSecond,
-    double? SumBytesPerSecond);
+    int Rank, string Worker, double Share, long WeightBytes, long KvBytes, long BufferBytes,
+    double? Busy, double? StepSeconds, double? ActivationBytesPerSecond, double? SumBytesPerSecond);
 
 /// <summary>The way between two workers that send each other something.</summary>
 /// <param name="Kind">activations (stage to stage) or sums (between ranks of a stage).</param>
 /// <param name="RoundTripSeconds">As measured; null: it was not, as within one machine. So is <paramref name="BytesPerSecond"/>.</param>
-/// <param name="FlowBytesPerSecond">What flows now, as the sender counts it. What a rank sends to all others of its stage counts once, for the first of them.</param>
-public sealed record LinkFacts(string From, string To, string Kind, bool SameHost, double? RoundTripSeconds, double? BytesPerSecond, double? FlowBytesPerSecond);
+/// <param name="FlowBytesPerSecond">
+/// What flows now, as the sender counts it. What a rank sends to all others of its stage counts once, for the first of them.
+/// </param>
+public sealed record LinkFacts(
+    string From, string To, string Kind, bool SameHost, double? RoundTripSeconds, double? BytesPerSecond, double? FlowBytesPerSecond);
 
 /// <summary>What is under way.</summary>
 /// <param name="KvBlocksUsed">Held by sequences. Cached ones keep a prefix for later requests; free ones hold nothing.</param>
 /// <param name="Sessions">Whose KV is held in memory.</param>
 public sealed record LoadFacts(
-    int Running, int MaxRunning, int Waiting, int MaxWaiting, int KvBlocksUsed, int KvBlocksCached, int KvBlocksFree, int KvBlockPositions, int Sessions, int KvBlocksOnDisk);
+    int Running, int MaxRunning, int Waiting, int MaxWaiting, int KvBlocksUsed, int KvBlocksCached, int KvBlocksFree, int KvBlockPositions,
+    int Sessions, int KvBlocksOnDisk);
 
 /// <summary>Counted since the process's start.</summary>
 /// <param name="Sequences">Ended ones, by outcome.</param>
 public sealed record TotalFacts(
-    long Steps, long GeneratedTokens, long PromptTokens, long PrefixTokensQueried, long PrefixTokensHit, long TokensDrafted, long TokensAccepted, long Preemptions,
-    IReadOnlyDictionary<string, long> Sequences);
+    long Steps, long GeneratedTokens, long PromptTokens, long PrefixTokensQueried, long PrefixTokensHit, long TokensDrafted, long TokensAccepted,
+    long Preemptions, IReadOnlyDictionary<string, long> Sequences);
 
 /// <summary>Over the last second or so.</summary>
 /// <param name="Seconds">The time between the two moments.</param>

@@ -80,7 +80,9 @@ sealed record CountedMoment(long At, ReplicaReadout Replica, IReadOnlyDictionary
 {
     public static CountedMoment Of(long now, CoordinatorMetrics metrics, string replica, ClusterPlan? plan) => new(
         now, metrics.Read(replica),
-        (plan?.Assignments ?? []).ToDictionary(part => (part.Stage, part.Shard.Slice.Rank), part => metrics.Stages.Read(replica, part.Stage, part.Shard.Slice.Rank)));
+        (plan?.Assignments ?? []).ToDictionary(
+            part => (part.Stage, part.Shard.Slice.Rank),
+            part => metrics.Stages.Read(replica, part.Stage, part.Shard.Slice.Rank)));
 }
 
 /// <summary>What was counted between two moments.</summary>
@@ -94,6 +96,9 @@ sealed record CountedInterval(CountedMoment Before, CountedMoment Now, double Se
     public (double Busy, double ActivationBytes, double SumBytes) RankRates(int stage, int rank)
     {
         if (!Now.Ranks.TryGetValue((stage, rank), out var now) || !Before.Ranks.TryGetValue((stage, rank), out var before)) return default;
-        return ((now.BusySeconds - before.BusySeconds) / Seconds, (now.ActivationBytes - before.ActivationBytes) / Seconds, (now.SumBytes - before.SumBytes) / Seconds);
+        return (
+            (now.BusySeconds - before.BusySeconds) / Seconds,
+            (now.ActivationBytes - before.ActivationBytes) / Seconds,
+            (now.SumBytes - before.SumBytes) / Seconds);
     }
 }

@@ -16,16 +16,17 @@ namespace LlamaCluster.Coordinator.Observing;
 /// <param name="FullStepSeconds">The largest step allowed.</param>
 public sealed record PlanFacts(
     string Model, string Objective, int GoalStreams, int KvBlocks, string Choice, string Limit, double TokenSeconds, PartFacts Token, PartFacts BetweenStages,
-    int PositionsPerStream, double FirstTokenSeconds, int PromptTokens, double FullStepSeconds, IReadOnlyList<StreamFacts> Streams, IReadOnlyList<PlannedStageFacts> Stages)
+    int PositionsPerStream, double FirstTokenSeconds, int PromptTokens, double FullStepSeconds,
+    IReadOnlyList<StreamFacts> Streams, IReadOnlyList<PlannedStageFacts> Stages)
 {
     public static PlanFacts Of(PlanOutcome.Planned planned)
     {
         var (prediction, problem) = (planned.Pipeline.Prediction, planned.Problem);
         var between = prediction.Stages.Aggregate(prediction.OneToken, (left, stage) => left - stage.OneToken);
         return new PlanFacts(
-            problem.Model.Name, problem.Goal.Objective.ToString().ToLowerInvariant(), problem.Goal.Concurrency, planned.KvBlocks, planned.Pipeline.Choice, prediction.Limit,
-            prediction.OneToken.Total, PartFacts.Of(prediction.OneToken), PartFacts.Of(between), problem.Goal.Positions, prediction.FirstTokenSeconds,
-            problem.Goal.PromptTokens, prediction.FullStepSeconds,
+            problem.Model.Name, problem.Goal.Objective.ToString().ToLowerInvariant(), problem.Goal.Concurrency, planned.KvBlocks, planned.Pipeline.Choice,
+            prediction.Limit, prediction.OneToken.Total, PartFacts.Of(prediction.OneToken), PartFacts.Of(between), problem.Goal.Positions,
+            prediction.FirstTokenSeconds, problem.Goal.PromptTokens, prediction.FullStepSeconds,
             [.. prediction.Streams.Select(streams => new StreamFacts(streams.Streams, streams.TokensPerSecond, streams.SecondsPerToken))],
             [.. planned.Pipeline.Stages.Select((stage, index) => StageOf(planned, stage, prediction.Stages[index]))]);
     }
@@ -46,7 +47,8 @@ public sealed record PlanFacts(
             .. stage.Workers.Select((worker, rank) =>
             {
                 var (profile, memory) = (planned.Problem.Cluster.Workers[worker], MemoryOf(planned, prediction.Memory[rank]));
-                return new PlannedRankFacts(profile.Name, ShareOf(stage.Shares, rank), (long)memory.Weights, (long)memory.Kv, (long)memory.Buffers, profile.MemoryBytes);
+                return new PlannedRankFacts(
+                    profile.Name, ShareOf(stage.Shares, rank), (long)memory.Weights, (long)memory.Kv, (long)memory.Buffers, profile.MemoryBytes);
             }),
         ]);
 }
@@ -61,7 +63,8 @@ public sealed record PartFacts(double Weights, double Arithmetic, double Attenti
 {
     /// <summary>A sum of differences can come to be a little below 0.</summary>
     public static PartFacts Of(TimeParts time) => new(
-        Math.Max(0, time.Weights), Math.Max(0, time.Arithmetic), Math.Max(0, time.Attention), Math.Max(0, time.Exchange), Math.Max(0, time.Transfer), Math.Max(0, time.Program));
+        Math.Max(0, time.Weights), Math.Max(0, time.Arithmetic), Math.Max(0, time.Attention),
+        Math.Max(0, time.Exchange), Math.Max(0, time.Transfer), Math.Max(0, time.Program));
 }
 
 /// <param name="TokensPerSecond">All streams together.</param>

@@ -77,8 +77,8 @@ public sealed class WhatIf(SupervisorOptions options, WorkerRegistry registry, L
         };
         var planned = ClusterPlanner.Plan(request);
         return new WhatIfAnswer(
-            workers.Count, workers.Select(worker => worker.Host).Distinct().Count(), footprint.Name, (long)footprint.Bytes, planned is PlanOutcome.Planned plan ? PlanFacts.Of(plan) : null,
-            planned is PlanOutcome.Refused refused ? refused.Reason : "");
+            workers.Count, workers.Select(worker => worker.Host).Distinct().Count(), footprint.Name, (long)footprint.Bytes,
+            planned is PlanOutcome.Planned plan ? PlanFacts.Of(plan) : null, planned is PlanOutcome.Refused refused ? refused.Reason : "");
     }
 
     /// <summary>The workers that there are, serving ones first; beyond them the same again, on machines of their own.</summary>
@@ -92,7 +92,11 @@ public sealed class WhatIf(SupervisorOptions options, WorkerRegistry registry, L
         ];
         if (there.Length == 0) return [];
         var wanted = Math.Clamp(question.Workers ?? Math.Min(there.Length, options.Workers), 1, MostWorkers);
-        return [.. Enumerable.Range(0, wanted).Select(i => WithMemory(i < there.Length ? there[i] : Copy(there[i % there.Length], i / there.Length, i), question.MemoryBytes))];
+        return
+        [
+            .. Enumerable.Range(0, wanted).Select(i =>
+                WithMemory(i < there.Length ? there[i] : Copy(there[i % there.Length], i / there.Length, i), question.MemoryBytes)),
+        ];
     }
 
     static CandidateWorker Copy(CandidateWorker worker, int round, int index) => worker with

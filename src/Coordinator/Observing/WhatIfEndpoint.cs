@@ -27,7 +27,8 @@ sealed class WhatIfEndpoint(Lazy<WhatIf> whatIf, RequestReader reader) : IEndpoi
         {
             if (await whatIf.Value.AskAsync(question, Patience, http.RequestAborted) is not { } answer)
                 return ApiError.AllTaken("The planner reckons with other questions. Ask again later.");
-            await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => JsonSerializer.Serialize(json, answer, ClusterJson.Default.WhatIfAnswer));
+            await JsonResponse.WriteAsync(
+                http.Response, StatusCodes.Status200OK, json => JsonSerializer.Serialize(json, answer, ClusterJson.Default.WhatIfAnswer));
             return null;
         }
         catch (ModelFormatException wrong)

@@ -90,7 +90,9 @@ sealed partial class ClusterRouter(
                 {
                     try
                     {
-                        end = await events.MoveNextAsync() ? EndOf(events.Current) : new SequenceEvent.Failed($"replica {replica.Name} ended without saying why", Retryable: true);
+                        end = await events.MoveNextAsync()
+                            ? EndOf(events.Current)
+                            : new SequenceEvent.Failed($"replica {replica.Name} ended without saying why", Retryable: true);
                     }
                     catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
                     {
@@ -122,7 +124,8 @@ sealed partial class ClusterRouter(
 
     /// <summary>Has a sequence go on elsewhere, as soon as some replica takes it.</summary>
     /// <returns>Null if none did in the time that there is, or if it has been lost too often.</returns>
-    async Task<(IAsyncEnumerable<SequenceEvent> Stream, IReplica Replica)?> MoveAsync(SequenceProgress progress, IReplica from, SequenceEvent why, CancellationToken cancellation)
+    async Task<(IAsyncEnumerable<SequenceEvent> Stream, IReplica Replica)?> MoveAsync(
+        SequenceProgress progress, IReplica from, SequenceEvent why, CancellationToken cancellation)
     {
         if (why is SequenceEvent.Failed && progress.Lose() > MostLosses) return null;
         if (why is SequenceEvent.Refused) await Task.Delay(LookAgain, time, cancellation);
@@ -142,7 +145,10 @@ sealed partial class ClusterRouter(
     }
 
     IEnumerable<IReplica> Order(SequenceRequest request, RoutedPrompt prompt)
-        => ReplicaChoice.Order(others.All.Prepend(own).Where(replica => !replica.Lost.IsCancellationRequested).Select(replica => Describe(replica, request, prompt)), request.Prompt.Count);
+    {
+        var present = others.All.Prepend(own).Where(replica => !replica.Lost.IsCancellationRequested);
+        return ReplicaChoice.Order(present.Select(replica => Describe(replica, request, prompt)), request.Prompt.Count);
+    }
 
     ReplicaCandidate Describe(IReplica replica, SequenceRequest request, RoutedPrompt prompt)
     {

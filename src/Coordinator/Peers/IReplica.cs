@@ -13,8 +13,8 @@ interface IReplica
     ReplicaUse Use { get; }
 
     /// <summary>
-    /// Cancelled when nothing more is to be expected of it for a while: its process is gone, frozen or cut off, or its workers are. Once it is well again, there
-    /// is another token.
+    /// Cancelled when nothing more is to be expected of it for a while: its process is gone, frozen or cut off, or its workers are. Once it is well again,
+    /// there is another token.
     /// </summary>
     CancellationToken Lost { get; }
 

@@ -28,7 +28,8 @@ sealed class OwnReplica(Replica replica, EngineOptions options, CoordinatorMetri
 
     /// <param name="epoch">Of this coordinator as its owner.</param>
     public ReplicaSummary SummaryAt(ulong epoch) => new(
-        Name, epoch, null, null, IsOwn: true, ReplicaSummary.StateOf(Status), Status.Reason, Status.ViewVersion, Use.Running, Use.Waiting, Use.Blocks, Use.FreeBlocks);
+        Name, epoch, null, null, IsOwn: true, ReplicaSummary.StateOf(Status), Status.Reason, Status.ViewVersion,
+        Use.Running, Use.Waiting, Use.Blocks, Use.FreeBlocks);
 
     public IReadOnlyList<IAsyncEnumerable<SequenceEvent>> Run(IReadOnlyList<SequenceRequest> requests, RoutedPrompt prompt)
     {

@@ -43,9 +43,9 @@ sealed record PeerAddresses(Func<CancellationToken, Task<Uri>> Grpc, Func<Cancel
 /// replaced, or that the others took for dead, ends: whoever started it starts it anew.
 /// </summary>
 sealed partial class PeerMembership(
-    ClusterDirectory cluster, PeerState state, PeerKeys keys, PeerAddresses addresses, OwnReplica own, OtherReplicas others, KnownPrefixes prefixes, SequenceRules rules,
-    ClusterOwnership kept, SettledOwnership ownership, ModelIdentity model, PeerChannels channels, Pulse pulse, IHostApplicationLifetime lifetime, TimeProvider time,
-    ILogger<PeerMembership> logger) : BackgroundService
+    ClusterDirectory cluster, PeerState state, PeerKeys keys, PeerAddresses addresses, OwnReplica own, OtherReplicas others, KnownPrefixes prefixes,
+    SequenceRules rules, ClusterOwnership kept, SettledOwnership ownership, ModelIdentity model, PeerChannels channels, Pulse pulse,
+    IHostApplicationLifetime lifetime, TimeProvider time, ILogger<PeerMembership> logger) : BackgroundService
 {
     static readonly TimeSpan ListEvery = TimeSpan.FromSeconds(1);
     static readonly TimeSpan JoinEvery = TimeSpan.FromMilliseconds(300);
@@ -80,7 +80,8 @@ sealed partial class PeerMembership(
     {
         await StartedAsync(stopping);
         var claim = new ReplicaClaim(
-            own.Name, _instance, (await addresses.Grpc(stopping)).GetLeftPart(UriPartial.Authority), (await addresses.Api(stopping)).GetLeftPart(UriPartial.Authority), "", model.Name, model.Digest);
+            own.Name, _instance, (await addresses.Grpc(stopping)).GetLeftPart(UriPartial.Authority),
+            (await addresses.Api(stopping)).GetLeftPart(UriPartial.Authority), "", model.Name, model.Digest);
         if (await JoinAsync(claim, stopping) is not { } joined) return;
         using var timer = new PeriodicTimer(ListEvery, time);
         do
@@ -94,7 +95,8 @@ sealed partial class PeerMembership(
                 return;
             }
             if (owner is null) await JoinAsync(claim, stopping);   // the store has lost what it had
-            var settings = new PeerSettings(channels, PeerKey.Read("secret", ByteString.CopyFrom(joined.Secret)), model, rules.VocabularySize, prefixes, pulse, time);
+            var secret = PeerKey.Read("secret", ByteString.CopyFrom(joined.Secret));
+            var settings = new PeerSettings(channels, secret, model, rules.VocabularySize, prefixes, pulse, time);
             await others.UpdateAsync([.. owners.Where(other => other.Claim.Replica != own.Name && other.Claim.Digest == model.Digest)], settings, BuryAsync);
         }
         while (await timer.WaitForNextTickAsync(stopping));
@@ -122,7 +124,8 @@ sealed partial class PeerMembership(
             }
             foundOwner ??= time.GetTimestamp();
             if (await TryBuryAsync(reply.Owner, stopping) || time.GetElapsedTime(foundOwner.Value) < OwnerPatience) continue;
-            Fail($"replica {own.Name} belongs to the coordinator at {reply.Owner.Claim.Address}, which is alive: stop that one, or give this one another --name");
+            Fail($"replica {own.Name} belongs to the coordinator at {reply.Owner.Claim.Address}, which is alive: "
+                + "stop that one, or give this one another --name");
             return null;
         }
     }

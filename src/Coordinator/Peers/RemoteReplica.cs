@@ -13,7 +13,8 @@ namespace LlamaCluster.Coordinator.Peers;
 /// <summary>What all remote replicas share.</summary>
 /// <param name="Secret">What the coordinators of the cluster know each other by.</param>
 /// <param name="VocabularySize">V: ids are below it.</param>
-sealed record PeerSettings(PeerChannels Channels, PeerKey Secret, ModelIdentity Model, int VocabularySize, KnownPrefixes Prefixes, Pulse Pulse, TimeProvider Time);
+sealed record PeerSettings(
+    PeerChannels Channels, PeerKey Secret, ModelIdentity Model, int VocabularySize, KnownPrefixes Prefixes, Pulse Pulse, TimeProvider Time);
 
 /// <summary>
 /// Another coordinator's replica. It is watched over a stream of its own: when that breaks, is silent for too long, or says for too long that the replica
@@ -69,8 +70,9 @@ sealed partial class RemoteReplica : IReplica, IAsyncDisposable
         (int)report.Running, (int)report.Waiting + Volatile.Read(ref _startedSince), (int)report.MaxRunning, (int)report.KvBlocks, (int)report.KvBlocksFree);
 
     public ReplicaSummary Summary => new(
-        Name, Owner.Epoch, Owner.Claim.Address, Owner.Claim.ApiAddress, IsOwn: false, _report is null ? ReplicaSummary.Unreachable : ReplicaSummary.StateOf(Status), Status.Reason,
-        Status.ViewVersion, Use.Running, Use.Waiting, Use.Blocks, Use.FreeBlocks);
+        Name, Owner.Epoch, Owner.Claim.Address, Owner.Claim.ApiAddress, IsOwn: false,
+        _report is null ? ReplicaSummary.Unreachable : ReplicaSummary.StateOf(Status), Status.Reason, Status.ViewVersion,
+        Use.Running, Use.Waiting, Use.Blocks, Use.FreeBlocks);
 
     public IReadOnlyList<IAsyncEnumerable<SequenceEvent>> Run(IReadOnlyList<SequenceRequest> requests, RoutedPrompt prompt)
     {

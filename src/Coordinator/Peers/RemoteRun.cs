@@ -15,7 +15,9 @@ namespace LlamaCluster.Coordinator.Peers;
 /// </summary>
 sealed class RemoteRun
 {
-    /// <summary>Events of one sequence that nobody has read yet. When there are as many, the call's replies wait, and with them the other coordinator.</summary>
+    /// <summary>
+    /// Events of one sequence that nobody has read yet. When there are as many, the call's replies wait, and with them the other coordinator.
+    /// </summary>
     const int MostUnread = 4096;
 
     readonly string _replica;
@@ -29,7 +31,11 @@ sealed class RemoteRun
     public RemoteRun(string replica, int sequences, int vocabularySize)
     {
         (_replica, _vocabularySize, _open) = (replica, vocabularySize, sequences);
-        _events = [.. Enumerable.Range(0, sequences).Select(_ => Channel.CreateBounded<SequenceEvent>(new BoundedChannelOptions(MostUnread) { SingleReader = true, SingleWriter = true }))];
+        _events =
+        [
+            .. Enumerable.Range(0, sequences).Select(_ =>
+                Channel.CreateBounded<SequenceEvent>(new BoundedChannelOptions(MostUnread) { SingleReader = true, SingleWriter = true })),
+        ];
     }
 
     /// <summary>Makes the call, until all sequences have ended or were left. Never throws.</summary>

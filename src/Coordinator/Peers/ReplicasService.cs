@@ -80,7 +80,9 @@ sealed class ReplicasService(
         {
             Name = replica.Name,
             Epoch = state.Epoch,
-            State = status.Ready ? ReplicaReport.Types.State.Ready : status.IsRecovering ? ReplicaReport.Types.State.Recovering : ReplicaReport.Types.State.NotReady,
+            State = status.Ready ? ReplicaReport.Types.State.Ready
+                : status.IsRecovering ? ReplicaReport.Types.State.Recovering
+                : ReplicaReport.Types.State.NotReady,
             Reason = status.Reason,
             ModelDigest = model.Digest,
             MaxPositions = (uint)(status.MaxPositions ?? 0),
@@ -119,7 +121,8 @@ sealed class ReplicasService(
                     break;
                 case { Go: { } go }:
                     if (go.Replica != replica.Name || go.ModelDigest != model.Digest)
-                        throw new RpcException(new Status(StatusCode.FailedPrecondition, $"this is replica {replica.Name} of model {model.Digest}, not {go.Replica} of {go.ModelDigest}"));
+                        throw new RpcException(new Status(
+                            StatusCode.FailedPrecondition, $"this is replica {replica.Name} of model {model.Digest}, not {go.Replica} of {go.ModelDigest}"));
                     return read.Count > 0 ? read : throw new InvalidMessageException("a request without sequences");
                 default:
                     throw new InvalidMessageException("a message that does not belong into a request");
@@ -129,7 +132,12 @@ sealed class ReplicasService(
 
     IReadOnlyList<IAsyncEnumerable<SequenceEvent>> Start(IReadOnlyList<SequenceRequest> asked)
     {
-        asked = [.. asked.Select(request => request.Adapter is { } named && adapters.FindDigest(named.Digest) is { } held ? request with { Adapter = SequenceAdapter.Of(held) } : request)];
+        asked =
+        [
+            .. asked.Select(request => request.Adapter is { } named && adapters.FindDigest(named.Digest) is { } held
+                ? request with { Adapter = SequenceAdapter.Of(held) }
+                : request),
+        ];
         if (rules.FirstProblem(asked) is { } problem) return All(asked, new SequenceEvent.Failed(problem, Retryable: false));
         if (asked.Any(request => request.Adapter is { } adapter && adapters.FindDigest(adapter.Digest) is null))
             return All(asked, new SequenceEvent.Refused("this replica does not serve the adapter", Refusal.NotReady));

@@ -18,9 +18,12 @@ static class SequenceMessages
     {
         Dictionary<IReadOnlyList<int>, int> lists = new(ReferenceEqualityComparer.Instance);
         foreach (var request in requests)
-            foreach (var list in (IEnumerable<IReadOnlyList<int>>)(request.SoFar is { Generated.Count: > 0 } past ? [request.Prompt, past.Generated] : [request.Prompt]))
+        {
+            IEnumerable<IReadOnlyList<int>> its = request.SoFar is { Generated.Count: > 0 } past ? [request.Prompt, past.Generated] : [request.Prompt];
+            foreach (var list in its)
                 if (lists.TryAdd(list, lists.Count))
                     foreach (var part in PartsOf(list)) yield return new GenerateRequest { Tokens = part };
+        }
         foreach (var request in requests)
         {
             var generated = request.SoFar is { Generated.Count: > 0 } past ? lists[past.Generated] : NoList;
@@ -32,7 +35,8 @@ static class SequenceMessages
     /// <param name="lists">The token lists of the call.</param>
     /// <exception cref="InvalidMessageException">It names a list that there is not, or has a field that it cannot have.</exception>
     public static SequenceRequest Read(SequenceStart start, IReadOnlyList<IReadOnlyList<int>> lists) => new(
-        lists[Field.Count("prompt", start.Prompt, 0, lists.Count - 1)], Field.Required("sampling", start.Sampling).ToOptions(), start.MaxTokens, start.StopIds.ToHashSet())
+        lists[Field.Count("prompt", start.Prompt, 0, lists.Count - 1)], Field.Required("sampling", start.Sampling).ToOptions(),
+        start.MaxTokens, start.StopIds.ToHashSet())
     {
         MaxTokensIsDefault = start.MaxTokensIsDefault,
         Priority = start.Priority,

@@ -264,8 +264,9 @@ public sealed partial class GrpcPipeline : IPipeline, IAsyncDisposable
                 _stepDeadline.Change(left, Timeout.InfiniteTimeSpan);
                 return;
             }
-            var late = (_streams.FirstOrDefault(stream => stream.DoneUpTo < oldest.Id && oldest.HasPart(stream.Worker)) ?? _streams.First(stream => stream.Worker.Stage == oldest.LastStage)).Worker;
-            failure = late.Lost($"it has not answered step {oldest.Id} for {_options.Deadlines.Step.TotalSeconds:0.###} s");
+            var late = _streams.FirstOrDefault(stream => stream.DoneUpTo < oldest.Id && oldest.HasPart(stream.Worker))
+                ?? _streams.First(stream => stream.Worker.Stage == oldest.LastStage);
+            failure = late.Worker.Lost($"it has not answered step {oldest.Id} for {_options.Deadlines.Step.TotalSeconds:0.###} s");
         }
         Abort(failure);
     }

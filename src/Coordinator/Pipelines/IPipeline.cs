@@ -29,8 +29,8 @@ public interface IPipeline : IAsyncDisposable
     IReadOnlyList<StageKeeps> Kept => [];
 
     /// <summary>
-    /// Sends a step off, with the ends and moves that come before it. The workers run steps in the order in which they were sent. The task never faults and always completes, at the
-    /// latest when the deadline for a step is over. The tasks of several steps may complete in any order; the caller sorts them.
+    /// Sends a step off, with the ends and moves that come before it. The workers run steps in the order in which they were sent. The task never faults and
+    /// always completes, at the latest when the deadline for a step is over. The tasks of several steps may complete in any order; the caller sorts them.
     /// </summary>
     Task<StepReturn> ExecuteAsync(ScheduledStep step);
 
@@ -40,7 +40,10 @@ public interface IPipeline : IAsyncDisposable
     /// <summary>Fails the pipeline for a reason that it cannot see itself.</summary>
     void Abort(PipelineFailure failure);
 
-    /// <summary>Of a pipeline that has failed: the first step that a worker had left to do, which may be what it was doing. Null: it had done all, or nothing is known of it.</summary>
+    /// <summary>
+    /// Of a pipeline that has failed: the first step that a worker had left to do, which may be what it was doing.
+    /// Null: it had done all, or nothing is known of it.
+    /// </summary>
     ScheduledStep? NotDoneBy(WorkerId? worker) => null;
 }
 

@@ -37,10 +37,14 @@ static class StepMessages
             return [ReplayOf(step, viewVersion, stepId), .. own.Select(stage => OfStage(step, viewVersion, stepId, stage.Item, stage.Index, stages.Count))];
         }
         if (!step.IsForAllAlike)
-            return [.. stages.Index().Where(stage => stage.Item < step.Depth).Select(stage => OfStage(step, viewVersion, stepId, stage.Item, stage.Index, stages.Count))];
+        {
+            var its = stages.Index().Where(stage => stage.Item < step.Depth);
+            return [.. its.Select(stage => OfStage(step, viewVersion, stepId, stage.Item, stage.Index, stages.Count))];
+        }
 
         // All stages run the same chunks: first and last share theirs, and those in the middle their whole message.
-        StepRequest Make(SequenceChunk[] chunks, bool isLast) => MessageOf(step, viewVersion, stepId, chunks, step.Chunks.Where(chunk => chunk.Introduces), isLast);
+        StepRequest Make(SequenceChunk[] chunks, bool isLast) =>
+            MessageOf(step, viewVersion, stepId, chunks, step.Chunks.Where(chunk => chunk.Introduces), isLast);
         var withTokens = ChunksOf(step.Chunks, 0, tokens: true);
         var last = Make(withTokens, isLast: true);
         if (stages.Count == 1) return [last];
@@ -54,7 +58,8 @@ static class StepMessages
     {
         ScheduledChunk[] its = [.. step.Chunks.Where(chunk => chunk.Depth > firstLayer)];
         var isLast = stage == stages - 1;
-        return MessageOf(step, viewVersion, stepId, ChunksOf(its, firstLayer, tokens: stage == 0 || isLast), its.Where(chunk => chunk.IsNewTo(firstLayer)), isLast);
+        return MessageOf(
+            step, viewVersion, stepId, ChunksOf(its, firstLayer, tokens: stage == 0 || isLast), its.Where(chunk => chunk.IsNewTo(firstLayer)), isLast);
     }
 
     static StepRequest ReplayOf(ScheduledStep step, ulong viewVersion, ulong stepId)

@@ -48,7 +48,8 @@ static class StepResultMapping
         var (least, most, prompt) = (Math.Min(1, chunk.SampleCount), chunk.SampleCount, chunk.Run.Sampling.PromptLogprobs ? chunk.Count : 0);
         if (message.Tokens.Count < least || message.Tokens.Count > most || message.Prompt.Count > prompt)
             throw new InvalidMessageException(
-                $"sequence {message.SequenceId}: {message.Tokens.Count} tokens, not {least} to {most}, or {message.Prompt.Count} of its prompt, more than {prompt}");
+                $"sequence {message.SequenceId}: {message.Tokens.Count} tokens, not {least} to {most}, "
+                + $"or {message.Prompt.Count} of its prompt, more than {prompt}");
         for (var i = 0; i < message.Tokens.Count - 1; i++)
             if (message.Tokens[i].Id != chunk.Drafts[i])
                 throw new InvalidMessageException(

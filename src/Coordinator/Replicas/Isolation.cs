@@ -49,7 +49,8 @@ sealed class Isolation(PoisonWatch poison)
     void Watch(ReplicaView view, OpenStreams open)
     {
         if (_alone is { } running && !(open.Has(running) && IsWatched(running))) _alone = null;
-        if (_alone is null && !open.All.Any(stream => !IsWatched(stream) && !open.IsBehind(stream) && (poison.Tokens == _tokensAtStart || poison.TimesOf(IdOf(stream)) > 0)))
+        if (_alone is null
+            && !open.All.Any(stream => !IsWatched(stream) && !open.IsBehind(stream) && (poison.Tokens == _tokensAtStart || poison.TimesOf(IdOf(stream)) > 0)))
             _alone = open.All.Where(stream => IsWatched(stream) && !open.IsBehind(stream)).MinBy(IdOf);
         Hold(view, open, stream => IsWatched(stream) && stream != _alone);
     }

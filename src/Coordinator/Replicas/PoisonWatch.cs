@@ -17,10 +17,10 @@ namespace LlamaCluster.Coordinator.Replicas;
 /// first dead worker had left to do, waits in the next view until the others have got a token (<see cref="Isolation"/>). If the worker that runs it dies
 /// then, in a step in which it is the only suspect, it is the newcomer's doing.
 /// Where workers die anyway, or it was no newcomer, it is isolated after the second time: when the view breaks a third time while nothing else is
-/// under way, it is the sequence's doing, but only if another sequence got a token in the same view: the machines had just shown that they live and are warm, so
-/// that hardly any time was left for something else to end one. Where <see cref="Storm"/> workers have died lately for other reasons, that may happen by
-/// chance, too, and it takes <see cref="DeadlyInStorm"/> times. Where a worker answered that it cannot carry the step out, the second time is
-/// enough, since no machine died.
+/// under way, it is the sequence's doing, but only if another sequence got a token in the same view: the machines had just shown that they live and are warm,
+/// so that hardly any time was left for something else to end one. Where <see cref="Storm"/> workers have died lately for other reasons, that may happen by
+/// chance, too, and it takes <see cref="DeadlyInStorm"/> times. Where a worker answered that it cannot carry the step out, the second time is enough, since no
+/// machine died.
 /// </para>
 /// <para>
 /// To isolate all after the first death would have every sequence of a worker that died computed one after the other, each time one dies. Who is isolated
@@ -97,7 +97,8 @@ sealed class PoisonWatch(TimeProvider time)
             if (before.IsWatched && suspicion.Times == Isolated && failure.WorkerLost && othersWentOn && IsNewcomerIn(left, id)) poisonous ??= id;
         }
         // Whoever else got a token since the first death is no suspect any more. Of two that are left, neither is proven to be the one.
-        if (failure.WorkerLost && poisonous is { } one && left?.Chunks.Any(other => other.Run.Id != one && TimesOf(other.Run.Id) >= Isolated) == true) poisonous = null;
+        if (failure.WorkerLost && poisonous is { } one && left?.Chunks.Any(other => other.Run.Id != one && TimesOf(other.Run.Id) >= Isolated) == true)
+            poisonous = null;
         if (failure.WorkerLost && !isExplained) NoteUnexplained();
         Look();
         return poisonous;
@@ -109,7 +110,8 @@ sealed class PoisonWatch(TimeProvider time)
         _unexplained.Enqueue(time.GetTimestamp());
     }
 
-    static bool IsNewcomerIn(ScheduledStep? step, ulong sequence) => step?.Chunks.Any(chunk => chunk.Run.Id == sequence && chunk.Run.Sequence.GeneratedLength == 0) == true;
+    static bool IsNewcomerIn(ScheduledStep? step, ulong sequence) =>
+        step?.Chunks.Any(chunk => chunk.Run.Id == sequence && chunk.Run.Sequence.GeneratedLength == 0) == true;
 
     /// <summary>The positions that were under way of each sequence, of those too that have ended meanwhile.</summary>
     static Dictionary<ulong, (int First, int End, bool Ended)> PositionsOf(IEnumerable<ScheduledStep> steps)

@@ -79,7 +79,8 @@ public sealed class Replica(
     /// <returns>One stream per request, in order. Each must be read to its end or abandoned.</returns>
     internal IReadOnlyList<SequenceStream> Submit(IReadOnlyList<SequenceRequest> requests)
     {
-        Dictionary<(IReadOnlyList<int> Prompt, string Salt, SequenceAdapter? Adapter), PromptKeys> keys = [];   // lists are the same if they are the same object
+        // Lists are the same if they are the same object.
+        Dictionary<(IReadOnlyList<int> Prompt, string Salt, SequenceAdapter? Adapter), PromptKeys> keys = [];
         List<SequenceStream> streams = [];
         var submitted = time.GetTimestamp();
         AdapterUse?[] uses = [.. requests.Select(request => request.Adapter is { } adapter ? adapters?.TryUse(adapter.Digest) : null)];

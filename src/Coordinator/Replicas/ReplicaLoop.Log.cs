@@ -19,7 +19,8 @@ sealed partial class ReplicaLoop
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Replica}: sequence {Sequence} of request '{RequestId}' failed: {Reason}")]
     partial void LogSequenceFailed(string replica, ulong sequence, string requestId, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Replica}: sequence {Sequence} of request '{RequestId}' is ended, because workers failed {Times} times in a row with it: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "{Replica}: sequence {Sequence} of request '{RequestId}' is ended, because workers failed {Times} times in a row with it: {Reason}")]
     partial void LogPoisonous(string replica, ulong sequence, string requestId, int times, string reason);
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "The loop of {Replica} failed; its sequences fail, and the view is over")]

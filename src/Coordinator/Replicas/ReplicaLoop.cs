@@ -8,9 +8,9 @@ using Microsoft.Extensions.Logging;
 namespace LlamaCluster.Coordinator.Replicas;
 
 /// <summary>
-/// The heart of a replica: takes in what has happened, schedules, sends steps off, and again. One task owns all sequences; everybody else sends
-/// it messages. It waits only for messages. When a view is over, its sequences are not: they wait in <see cref="UnservedLine"/>, as new ones do that come
-/// meanwhile. The next view computes what its workers lack of them again from their tokens, and since results are exact, their streams go on as if nothing had happened.
+/// The heart of a replica: takes in what has happened, schedules, sends steps off, and again. One task owns all sequences; everybody else sends it messages. It
+/// waits only for messages. When a view is over, its sequences are not: they wait in <see cref="UnservedLine"/>, as new ones do that come meanwhile. The next
+/// view computes what its workers lack of them again from their tokens, and since results are exact, their streams go on as if nothing had happened.
 /// </summary>
 sealed partial class ReplicaLoop : IAsyncDisposable
 {
@@ -37,8 +37,7 @@ sealed partial class ReplicaLoop : IAsyncDisposable
         ILogger logger, IDraftModel? drafts = null)
     {
         (_name, _options, _inbox, _metrics, _time, _logger, _drafts) = (name, options, inbox, metrics, time, logger, drafts);
-        _open = new OpenStreams(options.MaxWait, time, Wake);
-        (_unserved, _poison) = (new UnservedLine(recoveryTimeout, time, Wake), new PoisonWatch(time));
+        (_open, _unserved, _poison) = (new OpenStreams(options.MaxWait, time, Wake), new UnservedLine(recoveryTimeout, time, Wake), new PoisonWatch(time));
         _isolation = new Isolation(_poison);
     }
 
@@ -179,7 +178,8 @@ sealed partial class ReplicaLoop : IAsyncDisposable
     void EndOutgrown(SequenceStream stream, long positions)
     {
         Close(stream, SequenceOutcome.Failed);
-        var problem = $"{_unserved.Reason}; the request may need {stream.Sequence!.MaxPositions} positions of KV cache, but the cluster has room for {positions} now";
+        var problem = $"{_unserved.Reason}; the request may need {stream.Sequence!.MaxPositions} positions of KV cache, "
+            + $"but the cluster has room for {positions} now";
         if (stream.Sequence.HasBegun) stream.Fail($"{problem}; {Again}", retryable: true);
         else stream.Refuse($"{problem}; shorten the prompt or ask for fewer tokens", Refusal.TooLarge);
     }

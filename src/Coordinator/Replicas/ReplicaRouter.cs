@@ -32,7 +32,9 @@ public sealed class ReplicaRouter(IEnumerable<Replica> replicas, SequenceRules r
     }
 
     /// <summary>The first replica that is ready, else the first that will soon be again; the first of all if none is.</summary>
-    Replica Choose() => Array.Find(_replicas, replica => replica.Status.Ready) ?? Array.Find(_replicas, replica => replica.Status.TakesSequences) ?? _replicas[0];
+    Replica Choose() => Array.Find(_replicas, replica => replica.Status.Ready)
+        ?? Array.Find(_replicas, replica => replica.Status.TakesSequences)
+        ?? _replicas[0];
 
     async IAsyncEnumerable<SequenceEvent> ReadAsync(Lazy<Submission> submission, int index, [EnumeratorCancellation] CancellationToken cancellation)
     {

@@ -24,7 +24,9 @@ sealed class ReplicaView : IDisposable
         IDraftModel? drafts = null)
     {
         (Pipeline, _inbox, _time, _drafts) = (pipeline, inbox, time, drafts);
-        var kept = last is null || !options.CachePrefixes ? [] : KeptPrefixes.Of(last.Scheduler.Pool, last.Pipeline.ViewVersion, pipeline.Kept, pipeline.KvBlocks);
+        var kept = last is null || !options.CachePrefixes
+            ? []
+            : KeptPrefixes.Of(last.Scheduler.Pool, last.Pipeline.ViewVersion, pipeline.Kept, pipeline.KvBlocks);
         var pool = new KvBlockPool(pipeline.KvBlocks, kept);
         if (options.CachePrefixes && pipeline.Disks is { } disks)
         {

@@ -6,7 +6,9 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// <summary>What a worker says it has of earlier views' KV.</summary>
 /// <param name="Layers">The layers of its shard in which it has it.</param>
 /// <param name="LastSteps">By view: the last step that it ran to its end. Blocks have held the same since.</param>
-/// <param name="From">By block id: the layer from which on, up to the last of these, the block is full of what can be used; the end of these: from none.</param>
+/// <param name="From">
+/// By block id: the layer from which on, up to the last of these, the block is full of what can be used; the end of these: from none.
+/// </param>
 public sealed record WorkerKeeps(LayerRange Layers, IReadOnlyDictionary<ulong, ulong> LastSteps, IReadOnlyList<int> From)
 {
     /// <summary>By block id: whether its journal has the rows that went on behind its last layer for all of the block's positions.</summary>
@@ -68,7 +70,9 @@ public static class KeptPrefixes
         }
     }
 
-    /// <summary>The layers that have to be run, so that none lacks the block's content: up to the last that does, from the last journal before the first that does.</summary>
+    /// <summary>
+    /// The layers that have to be run, so that none lacks the block's content: up to the last that does, from the last journal before the first that does.
+    /// </summary>
     static (int From, int Depth) LackOf(FullBlock full, ulong view, IReadOnlyList<StageKeeps> stages)
     {
         var (lowest, depth) = (0, 0);
@@ -96,7 +100,9 @@ public static class KeptPrefixes
             && rank.LastSteps.TryGetValue(view, out var ran) && (isUntouched || ran >= full.Fill.Step));
     }
 
-    /// <summary>The first layer of a stage from which on a rank has the block's content, to the stage's end; that end if it does not have it in the last layer.</summary>
+    /// <summary>
+    /// The first layer of a stage from which on a rank has the block's content, to the stage's end; that end if it does not have it in the last layer.
+    /// </summary>
     static int HasFrom(WorkerKeeps? rank, FullBlock full, ulong view, LayerRange stage)
     {
         if (rank is null || rank.Layers.End != stage.End || full.Block >= rank.From.Count) return stage.End;

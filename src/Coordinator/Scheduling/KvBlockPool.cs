@@ -66,8 +66,13 @@ public sealed class KvBlockPool
     /// <summary>Told of each block that a prefix can be found in, just before the block is used for something else.</summary>
     internal Action<int>? Evicting { private get; set; }
 
-    /// <summary>Full blocks, and those that lack their content in some layers: unheld ones in the order in which they are to be used again, then those that are held.</summary>
-    public IEnumerable<FullBlock> Full => _unheld.Concat(Enumerable.Range(0, Total).Where(block => _holders[block] > 0)).Select(block => _full[block]).OfType<FullBlock>();
+    /// <summary>
+    /// Full blocks, and those that lack their content in some layers: unheld ones in the order in which they are to be used again, then those that are held.
+    /// </summary>
+    public IEnumerable<FullBlock> Full => _unheld
+        .Concat(Enumerable.Range(0, Total).Where(block => _holders[block] > 0))
+        .Select(block => _full[block])
+        .OfType<FullBlock>();
 
     public int HoldersOf(int block) => _holders[block];
 

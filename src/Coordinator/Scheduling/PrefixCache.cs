@@ -17,8 +17,8 @@ namespace LlamaCluster.Coordinator.Scheduling;
 /// the last token stands is copied. The last known token is always computed, for its logits.
 /// </para>
 /// <para>
-/// Blocks that the view before left may lack their content in some layers (<see cref="KeptPrefixes"/>). A sequence that could begin with them takes them, and fills
-/// them in steps that go through those layers only. Others find them as soon as such a step is scheduled, as any that is filled.
+/// Blocks that the view before left may lack their content in some layers (<see cref="KeptPrefixes"/>). A sequence that could begin with them takes them, and
+/// fills them in steps that go through those layers only. Others find them as soon as such a step is scheduled, as any that is filled.
 /// </para>
 /// </summary>
 /// <param name="disk">What was computed before and is on disk; null: nothing is kept there.</param>

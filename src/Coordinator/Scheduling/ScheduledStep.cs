@@ -48,7 +48,9 @@ public sealed record ScheduledStep(IReadOnlyList<ScheduledChunk> Chunks, IReadOn
     /// <summary>The layer that the step goes up to. Stages behind do not get it.</summary>
     public int Depth => Chunks[0].Depth;
 
-    /// <summary>The first layer that all of its chunks go through: a stage's first. If it is not the model's, the stage before sends rows of its journal.</summary>
+    /// <summary>
+    /// The first layer that all of its chunks go through: a stage's first. If it is not the model's, the stage before sends rows of its journal.
+    /// </summary>
     public int From => Chunks[0].From;
 
     /// <summary>All stages run all of its chunks, and know the same sequences, as a rule.</summary>

@@ -233,7 +233,9 @@ public sealed class StepScheduler(SchedulerLimits limits, KvBlockPool pool, Disk
     {
         SequenceRun? first = null;
         foreach (var run in Runs)
-            if (IsPrompt(run) && run.LastStep <= LastStep && (first is null || (run.Priority == first.Priority && run.Share.Served < first.Share.Served))) first = run;
+            if (IsPrompt(run) && run.LastStep <= LastStep
+                && (first is null || (run.Priority == first.Priority && run.Share.Served < first.Share.Served)))
+                first = run;
         return first;
     }
 

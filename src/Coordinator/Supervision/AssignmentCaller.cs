@@ -36,7 +36,8 @@ public abstract record LoadOutcome
 /// <param name="KvBlocks">KV blocks that each worker is to make room for.</param>
 /// <param name="StepTimeout">What every worker is to grant the steps of the others.</param>
 /// <param name="Epoch">Of the coordinator (see ClusterOwnership).</param>
-public sealed record LoadRequest(ClusterPlan Plan, string ModelPath, int KvBlocks, int MaxSequenceLength, EngineOptions Engine, TimeSpan StepTimeout, ulong Epoch)
+public sealed record LoadRequest(
+    ClusterPlan Plan, string ModelPath, int KvBlocks, int MaxSequenceLength, EngineOptions Engine, TimeSpan StepTimeout, ulong Epoch)
 {
     /// <summary>What sequences may name; none by default.</summary>
     public AdapterSet Adapters { get; init; } = AdapterRegistry.Empty.Now;
@@ -99,7 +100,11 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
             loads.Remove(load);
             if (outcome is not LoadOutcome.Loaded soFar) continue;   // the others only end
             outcome = await load is LoadOutcome.Loaded loaded
-                ? new LoadOutcome.Loaded(Math.Min(soFar.KvBlocks, loaded.KvBlocks)) { Kept = soFar.Kept.AddRange(loaded.Kept), Moved = soFar.Moved + loaded.Moved }
+                ? new LoadOutcome.Loaded(Math.Min(soFar.KvBlocks, loaded.KvBlocks))
+                {
+                    Kept = soFar.Kept.AddRange(loaded.Kept),
+                    Moved = soFar.Moved + loaded.Moved,
+                }
                 : await load;
             if (outcome is LoadOutcome.Failed) over.Cancel();
         }
@@ -108,14 +113,17 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
     }
 
     Task<LoadOutcome> AssignAsync(StageWorker worker, AssignRequest order, Action<ShardProgress> onProgress, CancellationToken cancellation) => FollowAsync(
-        worker, (client, headers, ends) => client.Assign(order, headers, cancellationToken: ends), onProgress, ready => Check(worker, order, ready), cancellation);
+        worker, (client, headers, ends) => client.Assign(order, headers, cancellationToken: ends), onProgress,
+        ready => Check(worker, order, ready), cancellation);
 
     /// <summary>Calls a worker that no view has to load its shard of a plan, for the case that the plan comes to be in force.</summary>
     /// <returns>Null when it has; else why not, in one line.</returns>
     public async Task<string?> PrepareAsync(LoadRequest request, StageWorker worker, CancellationToken cancellation)
     {
         var order = request.ToMessage(worker);
-        var outcome = await FollowAsync(worker, (client, headers, ends) => client.Prepare(order, headers, cancellationToken: ends), _ => { }, _ => new LoadOutcome.Loaded(0), cancellation);
+        var outcome = await FollowAsync(
+            worker, (client, headers, ends) => client.Prepare(order, headers, cancellationToken: ends), _ => { },
+            _ => new LoadOutcome.Loaded(0), cancellation);
         cancellation.ThrowIfCancellationRequested();
         return (outcome as LoadOutcome.Failed)?.Failure.Message;
     }
@@ -127,7 +135,8 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
     {
         var request = new SetAdaptersRequest { ViewVersion = viewVersion, Epoch = epoch, Change = adapters.Version, Adapters = { adapters.ToMessages() } };
         var outcomes = await Task.WhenAll(workers.Select(worker => FollowAsync(
-            worker, (client, headers, ends) => client.SetAdapters(request, headers, cancellationToken: ends), _ => { }, _ => new LoadOutcome.Loaded(0), cancellation)));
+            worker, (client, headers, ends) => client.SetAdapters(request, headers, cancellationToken: ends), _ => { },
+            _ => new LoadOutcome.Loaded(0), cancellation)));
         cancellation.ThrowIfCancellationRequested();
         return outcomes.OfType<LoadOutcome.Failed>().FirstOrDefault()?.Failure;
     }
@@ -190,7 +199,9 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
         var shard = worker.Assignment.Shard.Layers;
         if (kept.Layers.Count == 0) return null;
         var (first, end) = (kept.Layers.Min(layers => layers.FirstLayer), kept.Layers[0].FirstLayer + (ulong)kept.Layers[0].LayerCount);
-        if (first < shard.First || first >= end || end > (ulong)shard.End || kept.Layers.Any(layers => layers.FirstLayer + (ulong)layers.LayerCount != end)) return null;
+        if (first < shard.First || first >= end || end > (ulong)shard.End
+            || kept.Layers.Any(layers => layers.FirstLayer + (ulong)layers.LayerCount != end))
+            return null;
         Dictionary<ulong, ulong> steps = [];
         foreach (var view in kept.Views) steps[view.ViewVersion] = view.LastStep;
         var from = new int[8 * kept.Layers.Max(layers => layers.Whole.Length)];
@@ -198,7 +209,10 @@ public sealed partial class AssignmentCaller(IPeerConnector peers, ClusterDeadli
         foreach (var layers in kept.Layers)
             foreach (var (block, isWhole) in new BitArray(layers.Whole.ToByteArray()).Cast<bool>().Index())
                 if (isWhole) from[block] = Math.Min(from[block], (int)layers.FirstLayer);
-        return new WorkerKeeps(new LayerRange((int)first, (int)(end - first)), steps, from) { Journal = [.. new BitArray(kept.Journal.ToByteArray()).Cast<bool>()] };
+        return new WorkerKeeps(new LayerRange((int)first, (int)(end - first)), steps, from)
+        {
+            Journal = [.. new BitArray(kept.Journal.ToByteArray()).Cast<bool>()],
+        };
     }
 
     static ShardProgress ProgressOf(StageWorker worker, LoadProgress progress) => new(

@@ -33,7 +33,9 @@ public sealed record ClusterStatus(ClusterPhase Phase, ulong ViewVersion, string
     /// <summary>What went wrong last and is not made good yet, in one line; empty if nothing.</summary>
     public string Trouble { get; init; } = "";
 
-    /// <summary>The workers that are here, so many, can never serve the model; <see cref="Trouble"/> says why. Only others can change that. Null: they may.</summary>
+    /// <summary>
+    /// The workers that are here, so many, can never serve the model; <see cref="Trouble"/> says why. Only others can change that. Null: they may.
+    /// </summary>
     public int? TooFewWorkers { get; init; }
 
     /// <summary>What is served, and what was expected of it; null until it is.</summary>

@@ -41,7 +41,9 @@ public sealed partial class ClusterSupervisor(
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => RunAsync(stoppingToken);
 
-    /// <summary>Supervises until it is cancelled. Everything it does it does where it was called from: in its synchronisation context, if there is one.</summary>
+    /// <summary>
+    /// Supervises until it is cancelled. Everything it does it does where it was called from: in its synchronisation context, if there is one.
+    /// </summary>
     internal async Task RunAsync(CancellationToken stopping)
     {
         try
@@ -76,10 +78,13 @@ public sealed partial class ClusterSupervisor(
             var now = registry.Snapshot;
             // Sequences that wait for a view must not have waited in vain.
             var patience = _last is null ? options.Deadlines.WaitForWorkers : Min(options.Deadlines.WaitForWorkers, options.Deadlines.Recovery / 2);
-            var left = _last is not null && now.Usable.Any(member => _last.Plan.Find(member.Id) is not null) ? TimeSpan.Zero : patience - time.GetElapsedTime(since);
+            var left = _last is not null && now.Usable.Any(member => _last.Plan.Find(member.Id) is not null)
+                ? TimeSpan.Zero
+                : patience - time.GetElapsedTime(since);
             if (_chooser.Choose(now, _last, mayBeFewer: left <= TimeSpan.Zero) is { } candidates) return candidates;
             registry.LetGo();
-            Report(ClusterPhase.Waiting, string.Join("; ", [$"waiting for workers: {now.Usable.Count()} of {options.Workers} are here", .. now.Unreachable.Select(worker => worker.ToString())]));
+            var waiting = $"waiting for workers: {now.Usable.Count()} of {options.Workers} are here";
+            Report(ClusterPhase.Waiting, string.Join("; ", [waiting, .. now.Unreachable.Select(worker => worker.ToString())]));
             using var enough = CancellationTokenSource.CreateLinkedTokenSource(stopping);
             await Task.WhenAny(
                 registry.WaitAsync(later => !later.HasUsable(now.Usable) || later.Unreachable != now.Unreachable, enough.Token),

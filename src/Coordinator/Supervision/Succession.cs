@@ -14,7 +14,8 @@ namespace LlamaCluster.Coordinator.Supervision;
 /// serve than are wanted, others have come, and what they gain is worth what running sequences wait for it.
 /// </summary>
 sealed partial class Succession(
-    SupervisorOptions options, WorkerRegistry registry, ViewChooser chooser, Standby standby, IPipelineUser replica, ServedView view, TimeProvider time, ILogger logger)
+    SupervisorOptions options, WorkerRegistry registry, ViewChooser chooser, Standby standby, IPipelineUser replica, ServedView view,
+    TimeProvider time, ILogger logger)
 {
     /// <summary>How often it is asked again whether more workers pay: it depends on what runs.</summary>
     static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(2);
@@ -45,7 +46,9 @@ sealed partial class Succession(
                 return new PipelineFailure(suspect.Id, WorkerLost: false, $"{suspect} is suspected: it is silent for longer than usual") { IsPlanned = true };
             var state = standby.State.Value;
             if (state.Grown is { } grown && IsReadyFor(grown, state, now) && await PaysAsync(grown))
-                return new PipelineFailure(null, WorkerLost: false, $"{grown.Plan.Assignments.Count} workers take over from {view.Plan.Assignments.Count}") { IsPlanned = true };
+                return new PipelineFailure(
+                    null, WorkerLost: false, $"{grown.Plan.Assignments.Count} workers take over from {view.Plan.Assignments.Count}")
+                { IsPlanned = true };
             await ChangeAsync(now, state, drained, cancellation);
         }
     }
@@ -57,7 +60,8 @@ sealed partial class Succession(
     bool IsReadyFor(PlanOutcome.Planned grown, StandbyState state, MembershipSnapshot now)
     {
         var usable = now.Usable.Select(member => member.Id).ToHashSet();
-        return grown.Plan.Assignments.All(part => usable.Contains(part.Worker) && (view.Plan.Find(part.Worker) is not null || state.Ready.Contains(part.Worker)));
+        return grown.Plan.Assignments.All(part =>
+            usable.Contains(part.Worker) && (view.Plan.Find(part.Worker) is not null || state.Ready.Contains(part.Worker)));
     }
 
     async Task<bool> PaysAsync(PlanOutcome.Planned grown)
@@ -78,7 +82,10 @@ sealed partial class Succession(
         var (cluster, model) = (grown.Problem.Cluster, grown.Problem.Model);
         var blockBytes = KvMoves.Between(view.Plan, grown.Plan, registry.Snapshot)
             .Sum(move => model.Layers.Skip(move.Layers.First).Take(move.Layers.Count).Sum(model.KvBlockBytesOf));
-        var slowest = Enumerable.Range(1, cluster.Workers.Count - 1).Select(worker => cluster.Between(0, worker).BytesPerSecond).DefaultIfEmpty(double.PositiveInfinity).Min();
+        var slowest = Enumerable.Range(1, cluster.Workers.Count - 1)
+            .Select(worker => cluster.Between(0, worker).BytesPerSecond)
+            .DefaultIfEmpty(double.PositiveInfinity)
+            .Min();
         return tokens * blockBytes / KvBlock.Positions / slowest;
     }
 
@@ -102,6 +109,7 @@ sealed partial class Succession(
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message =
-        "{After} workers are to take over from {Before}: {RateAfter:0.0} tokens/s predicted instead of {RateBefore:0.0}; {Sequences} sequences of {Tokens} tokens wait for that for about {Seconds:0.0} s")]
+        "{After} workers are to take over from {Before}: {RateAfter:0.0} tokens/s predicted instead of {RateBefore:0.0}; "
+        + "{Sequences} sequences of {Tokens} tokens wait for that for about {Seconds:0.0} s")]
     partial void LogGrows(int after, int before, double rateAfter, double rateBefore, int sequences, long tokens, double seconds);
 }

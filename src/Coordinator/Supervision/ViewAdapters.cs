@@ -33,9 +33,12 @@ public sealed class ViewAdapters(
         return adapters.Now.Version == version ? null : await DeliverAsync(() => true, cancellation);
     }
 
-    /// <summary>Tells the workers of the view that runs which adapters there are now, if they do not know. Workers of a later view know by its orders.</summary>
+    /// <summary>
+    /// Tells the workers of the view that runs which adapters there are now, if they do not know. Workers of a later view know by its orders.
+    /// </summary>
     /// <returns>Why they do not have them; null: they have, or no view runs.</returns>
-    public Task<PipelineFailure?> DeliverAsync(CancellationToken cancellation) => DeliverAsync(() => members.Snapshot.Plan?.ViewVersion == _view?.ViewVersion, cancellation);
+    public Task<PipelineFailure?> DeliverAsync(CancellationToken cancellation) =>
+        DeliverAsync(() => members.Snapshot.Plan?.ViewVersion == _view?.ViewVersion, cancellation);
 
     /// <param name="runs">Whether the view is still wanted.</param>
     async Task<PipelineFailure?> DeliverAsync(Func<bool> runs, CancellationToken cancellation)

@@ -30,7 +30,8 @@ sealed class ViewChooser(SupervisorOptions options, WorkerRegistry registry, IVi
 
     /// <summary>Whether the workers that are usable now can serve the model.</summary>
     public bool CanGoOn(MembershipSnapshot now, ServedView last) =>
-        Choose(now, last, mayBeFewer: true) is { } candidates && (candidates.Plan is not null || stages.Plan(RequestFor(candidates.Members)) is PlanOutcome.Planned);
+        Choose(now, last, mayBeFewer: true) is { } candidates
+        && (candidates.Plan is not null || stages.Plan(RequestFor(candidates.Members)) is PlanOutcome.Planned);
 
     public PlanRequest RequestFor(IReadOnlyList<Member> members)
     {

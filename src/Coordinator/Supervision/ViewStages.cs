@@ -50,8 +50,8 @@ sealed record ViewEnd(string Reason, bool WasReady, bool NeedsOtherWorkers)
 /// <summary>The stages of a view on real workers.</summary>
 /// <param name="replica">The replica that the views are of.</param>
 public sealed class ViewStages(
-    SupervisorOptions options, SettledOwnership ownership, WorkerRegistry registry, IPipelineUser replica, LinkMeter links, AssignmentCaller assignments, ViewAdapters adapters,
-    IPeerConnector peers, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
+    SupervisorOptions options, SettledOwnership ownership, WorkerRegistry registry, IPipelineUser replica, LinkMeter links, AssignmentCaller assignments,
+    ViewAdapters adapters, IPeerConnector peers, CoordinatorMetrics metrics, Pulse pulse, TimeProvider time, ILogger<GrpcPipeline> logger) : IViewStages
 {
     public Task<IReadOnlyDictionary<(string, string), Link>> MeasureAsync(IReadOnlyList<Member> members, CancellationToken cancellation)
         => links.MeasureAsync(members, cancellation);
@@ -78,7 +78,8 @@ public sealed class ViewStages(
         return await assignments.PrepareAsync(RequestOf(planned, hold), StageWorkerOf(planned.Plan.Find(member.Id)!, member), cancellation);
     }
 
-    public Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, LoadOutcome.Loaded loaded, CancellationToken cancellation)
+    public Task<PipelineOpening> OpenAsync(
+        PlanOutcome.Planned planned, IReadOnlyList<Member> members, LoadOutcome.Loaded loaded, CancellationToken cancellation)
     {
         var stepTime = StepTimeOf(planned);
         var deadlines = options.Deadlines.Step < stepTime ? options.Deadlines with { Step = stepTime } : options.Deadlines;

@@ -22,7 +22,8 @@ static class ConsoleFiles
     static FrozenDictionary<string, ConsoleFile> Read()
     {
         var assembly = typeof(ConsoleFiles).Assembly;
-        return assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)).ToFrozenDictionary(name => name[Prefix.Length..], name =>
+        var names = assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal));
+        return names.ToFrozenDictionary(name => name[Prefix.Length..], name =>
         {
             using var resource = assembly.GetManifestResourceStream(name)!;
             using var content = new MemoryStream();

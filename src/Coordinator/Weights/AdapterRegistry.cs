@@ -72,7 +72,8 @@ public sealed class AdapterRegistry : IDisposable
         {
             foreach (var (name, path) in options.Adapters)
             {
-                if (name == modelName || opened.Exists(other => other.Name == name)) throw new InvalidOptionsException($"--lora {name}: there is a model of this name already");
+                if (name == modelName || opened.Exists(other => other.Name == name))
+                    throw new InvalidOptionsException($"--lora {name}: there is a model of this name already");
                 opened.Add(ServedAdapter.Open(name, path, config, options.MaxRank));
             }
             // One that brings whole matrices only has none, and room for adapters all the same.
@@ -114,7 +115,9 @@ public sealed class AdapterRegistry : IDisposable
         }
     }
 
-    /// <summary>Workers may fetch the adapter from now on; nobody may name it yet. It is held, and belongs to the registry, until the result is disposed of.</summary>
+    /// <summary>
+    /// Workers may fetch the adapter from now on; nobody may name it yet. It is held, and belongs to the registry, until the result is disposed of.
+    /// </summary>
     /// <returns>Null: there are as many as there may be. The adapter is still the caller's.</returns>
     public AdapterHold? TryAdd(ServedAdapter opened)
     {
@@ -163,7 +166,8 @@ public sealed class AdapterRegistry : IDisposable
     }
 
     /// <summary>A model with what adapters take, and the room for those that may come, on the workers that have its layers.</summary>
-    public ModelFootprint AddTo(ModelFootprint model) => _room.AddTo(model, Now.Held.DistinctBy(adapter => adapter.Digest).Select(adapter => adapter.Weights.Content));
+    public ModelFootprint AddTo(ModelFootprint model)
+        => _room.AddTo(model, Now.Held.DistinctBy(adapter => adapter.Digest).Select(adapter => adapter.Weights.Content));
 
     public void Dispose()
     {

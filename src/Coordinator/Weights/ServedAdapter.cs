@@ -27,7 +27,8 @@ public sealed record ServedAdapter(string Name, string Path, string Digest, Adap
         {
             if (weights.MaxRank > maxRank) throw new InvalidOptionsException($"--lora {name}: its rank is {weights.MaxRank}; --max-lora-rank is {maxRank}");
             var changed = weights.Tensors.FileOf(weights.Content.Tensors.First()) is { } file ? File.GetLastWriteTimeUtc(file) : DateTime.UnixEpoch;
-            return new ServedAdapter(name, path, weights.ComputeDigest(cancellation), weights, new PartHashes(weights.Tensors, record: null), new DateTimeOffset(changed))
+            return new ServedAdapter(
+                name, path, weights.ComputeDigest(cancellation), weights, new PartHashes(weights.Tensors, record: null), new DateTimeOffset(changed))
             {
                 Text = weights.ReadText(),
             };
@@ -56,7 +57,12 @@ public sealed record ServedAdapter(string Name, string Path, string Digest, Adap
         },
         Replacements =
         {
-            Weights.Content.Replacements.Select(whole => new AdapterReplacement { Target = whole.Target.Name, Type = (uint)whole.Tensor.Type, Tensor = whole.Tensor.Name }),
+            Weights.Content.Replacements.Select(whole => new AdapterReplacement
+            {
+                Target = whole.Target.Name,
+                Type = (uint)whole.Tensor.Type,
+                Tensor = whole.Tensor.Name,
+            }),
         },
         VocabularySize = (uint)Weights.Content.VocabularySize,
     };

@@ -24,7 +24,8 @@ sealed class ClusterGrain(
             if (before.Claim.Instance != claim.Instance && silos.Live(before.Claim.Silo)) return new JoinReply(before, id, []);
         }
         if (!state.Epochs.ContainsKey(claim.Replica) && state.Epochs.Count >= MostReplicas)
-            throw new InvalidOperationException($"{MostReplicas} replicas have had names in this cluster; give coordinators that start again the names that they had (--name)");
+            throw new InvalidOperationException(
+                $"{MostReplicas} replicas have had names in this cluster; give coordinators that start again the names that they had (--name)");
         var owner = new ReplicaOwner(claim, state.Epochs.GetValueOrDefault(claim.Replica) + 1, rules.Time.GetUtcNow());
         await WriteAsync(state with
         {

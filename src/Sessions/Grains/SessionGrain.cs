@@ -23,8 +23,8 @@ sealed record SessionRules(TimeProvider Time)
 
 /// <inheritdoc cref="ISessionGrain"/>
 /// <remarks>
-/// <see cref="TurnLine"/> sees to it that one turn runs at a time. Even if that failed, of two turns that believe to hold the session one could not commit: what
-/// is stored names its epoch and has an ETag. A state is set in memory only for as long as it is written, and taken back if that fails.
+/// <see cref="TurnLine"/> sees to it that one turn runs at a time. Even if that failed, of two turns that believe to hold the session one could not commit:
+/// what is stored names its epoch and has an ETag. A state is set in memory only for as long as it is written, and taken back if that fails.
 /// </remarks>
 [PreferLocalPlacement]
 sealed partial class SessionGrain(

@@ -39,7 +39,9 @@ public sealed record SessionHistory
     /// <summary>How many positions of KV that replica had of the session when the last turn ended. It may have given them up since.</summary>
     [Id(7)] public int ResidentPositions { get; init; }
 
-    /// <summary>Digest of what else the prompt was made from: functions, variables, the template. The ids stand for the messages only beside the same.</summary>
+    /// <summary>
+    /// Digest of what else the prompt was made from: functions, variables, the template. The ids stand for the messages only beside the same.
+    /// </summary>
     [Id(8)] public string Form { get; init; } = "";
 
     /// <summary>Digest of the model or adapter that ran the last turn, whose KV <see cref="ResidentPositions"/> counts; empty: none, or not known.</summary>

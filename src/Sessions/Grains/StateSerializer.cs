@@ -7,7 +7,9 @@ using Orleans.Storage;
 
 namespace LlamaCluster.Sessions.Grains;
 
-/// <summary>How states are stored, in SQLite and in Redis alike: JSON, so that later versions can read it. A field that a version does not know is left out.</summary>
+/// <summary>
+/// How states are stored, in SQLite and in Redis alike: JSON, so that later versions can read it. A field that a version does not know is left out.
+/// </summary>
 sealed class StateSerializer : IGrainStorageSerializer
 {
     static readonly JsonSerializerOptions Options = new()
@@ -25,7 +27,8 @@ sealed class StateSerializer : IGrainStorageSerializer
         var state = JsonSerializer.Deserialize<T>(input.ToMemory().Span, Options) ?? throw new JsonException($"a stored {typeof(T).Name} is null");
         return state is SessionState { Version: not SessionState.CurrentVersion and var version }
             ? throw new StateStoreException(
-                $"the session is stored in form {version}, and this version reads form {SessionState.CurrentVersion}: use the version that stored it, or delete the session")
+                $"the session is stored in form {version}, and this version reads form {SessionState.CurrentVersion}: "
+                + "use the version that stored it, or delete the session")
             : state;
     }
 }

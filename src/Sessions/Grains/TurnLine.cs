@@ -136,7 +136,8 @@ sealed class TurnLine(string session, ITurnLeases? shared, LeaseHolders holders,
     static string Write(SessionLease lease) => string.Create(CultureInfo.InvariantCulture, $"{lease.Id:N} {lease.Epoch} {lease.Holder}");
 
     static SessionLease? Read(string? written)
-        => written?.Split(' ', 3) is [var id, var epoch, var holder] && Guid.TryParse(id, out var read) && long.TryParse(epoch, CultureInfo.InvariantCulture, out var number)
+        => written?.Split(' ', 3) is [var id, var epoch, var holder]
+            && Guid.TryParse(id, out var read) && long.TryParse(epoch, CultureInfo.InvariantCulture, out var number)
             ? new SessionLease(read, number, holder)
             : null;
 

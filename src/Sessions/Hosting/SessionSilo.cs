@@ -93,13 +93,16 @@ sealed class SessionSilo : IAsyncDisposable
             throw e switch
             {
                 RedisException => Unreachable(place, e),
-                IOException { InnerException: AddressInUseException } => new StateStoreException($"--orleans-dashboard: port {settings.Dashboard} is in use; give another one", e),
+                IOException { InnerException: AddressInUseException } =>
+                    new StateStoreException($"--orleans-dashboard: port {settings.Dashboard} is in use; give another one", e),
                 _ => e,
             };
         }
     }
 
-    /// <summary>A silo that cannot reach Redis any more would try for minutes to say that it leaves. All that counts is stored, so nobody waits for that.</summary>
+    /// <summary>
+    /// A silo that cannot reach Redis any more would try for minutes to say that it leaves. All that counts is stored, so nobody waits for that.
+    /// </summary>
     public async ValueTask DisposeAsync()
         => await StopAsync().WaitAsync(StopTimeout, TimeProvider.System).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
@@ -122,7 +125,8 @@ sealed class SessionSilo : IAsyncDisposable
         {
             silo.UseLocalhostClustering(gatewayPort: 0, serviceId: ServiceId, clusterId: ServiceId);
             // The port is only a name here. Two silos with the ports of each other would both listen, and anybody on this machine could call grains.
-            foreach (var listening in silo.Services.Where(service => service.IsKeyedService && service.ServiceType == typeof(IConnectionListenerFactory)).ToList())
+            var listeners = silo.Services.Where(service => service.IsKeyedService && service.ServiceType == typeof(IConnectionListenerFactory)).ToList();
+            foreach (var listening in listeners)
             {
                 silo.Services.Remove(listening);
                 silo.Services.AddKeyedSingleton<IConnectionListenerFactory>(listening.ServiceKey, new NoListener());
@@ -145,7 +149,8 @@ sealed class SessionSilo : IAsyncDisposable
                 options.DeleteStateOnClear = true;
             })
             .Configure<ClusterOptions>(options => (options.ServiceId, options.ClusterId) = (ServiceId, ServiceId))
-            .Configure<EndpointOptions>(options => (options.AdvertisedIPAddress, options.SiloPort, options.GatewayPort) = (settings.Address, FreePort(settings.Address), 0))
+            .Configure<EndpointOptions>(options =>
+                (options.AdvertisedIPAddress, options.SiloPort, options.GatewayPort) = (settings.Address, FreePort(settings.Address), 0))
             // A silo that was killed is out of the cluster within seconds, also when nobody is left to notice: then its own sign of life is too old.
             // The coordinators notice it sooner by their connections, and say so; probes are for frozen machines and cut cables.
             .Configure<ClusterMembershipOptions>(options =>
@@ -176,7 +181,8 @@ sealed class SessionSilo : IAsyncDisposable
         return ((IPEndPoint)free.LocalEndPoint!).Port;
     }
 
-    static StateStoreException Unreachable(StatePlace place, Exception why) => new($"sessions need {place}, which cannot be used: {ErrorText.Sentence(why.Message)}", why);
+    static StateStoreException Unreachable(StatePlace place, Exception why) =>
+        new($"sessions need {place}, which cannot be used: {ErrorText.Sentence(why.Message)}", why);
 }
 
 /// <summary>The process is the coordinator's, not the silo's: it says nothing and listens to no signals.</summary>

@@ -10,7 +10,9 @@ using Orleans.Dashboard;
 
 namespace LlamaCluster.Sessions.Hosting;
 
-/// <summary>Orleans' own dashboard: the grains, their calls and the silos, for who works on this machine. It asks for no key, so no other machine reaches it.</summary>
+/// <summary>
+/// Orleans' own dashboard: the grains, their calls and the silos, for who works on this machine. It asks for no key, so no other machine reaches it.
+/// </summary>
 static class SiloDashboard
 {
     /// <param name="builder">Of a silo.</param>
@@ -21,14 +23,16 @@ static class SiloDashboard
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
         builder.Services.AddRouting();
         var app = builder.Build();
-        app.Use((http, next) => http.Request.Host.Host is "127.0.0.1" or "localhost" ? next(http) : RefuseAsync(http));   // a page of another name would be read by its owner
+        // A page of another name would be read by its owner.
+        app.Use((http, next) => http.Request.Host.Host is "127.0.0.1" or "localhost" ? next(http) : RefuseAsync(http));
         app.UseRouting();
         app.MapOrleansDashboard();
         return app;
     }
 
     /// <summary>With the port that was taken. Known once the silo has started.</summary>
-    public static Uri AddressOf(WebApplication app) => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
+    public static Uri AddressOf(WebApplication app)
+        => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
 
     static Task RefuseAsync(HttpContext http)
     {

@@ -9,7 +9,9 @@ namespace LlamaCluster.Sessions.Hosting;
 /// </summary>
 sealed class SiloLogging(ILoggerFactory coordinators) : ILoggerFactory
 {
-    /// <summary>Who says which silos are alive. All others warn of every attempt to reach one that is not, and of settings that are as they should be.</summary>
+    /// <summary>
+    /// Who says which silos are alive. All others warn of every attempt to reach one that is not, and of settings that are as they should be.
+    /// </summary>
     const string Membership = "Orleans.Runtime.MembershipService.MembershipTableManager";
 
     public ILogger CreateLogger(string categoryName)

@@ -18,7 +18,8 @@ public sealed record SiloTls(Func<SslStreamCertificateContext> Own, Predicate<X5
         options.LocalServerCertificateSelector = (_, _) => Own().TargetCertificate;
         options.LocalClientCertificateSelector = (_, _, _, _, _) => Own().TargetCertificate;
         options.RemoteCertificateMode = RemoteCertificateMode.RequireCertificate;
-        options.ClientCertificateMode = RemoteCertificateMode.AllowCertificate;   // to require one here, too, would be to require a certificate that never changes
+        // To require one here, too, would be to require a certificate that never changes.
+        options.ClientCertificateMode = RemoteCertificateMode.AllowCertificate;
         options.RemoteCertificateValidation = (certificate, _, _) => Accepts(certificate);
         options.SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13;
         options.OnAuthenticateAsClient = (_, client) => client.TargetHost = AnyName;

@@ -42,7 +42,8 @@ sealed class RedisTurnLeases(IConnectionMultiplexer connection) : ITurnLeases
 
     public async Task<string?> ReadAsync(string session) => await _redis.StringGetAsync(KeyOf(session));
 
-    public Task<bool> TryTakeAsync(string session, string lease, string? instead, TimeSpan time) => RunAsync(Take, session, lease, instead ?? "", Milliseconds(time));
+    public Task<bool> TryTakeAsync(string session, string lease, string? instead, TimeSpan time)
+        => RunAsync(Take, session, lease, instead ?? "", Milliseconds(time));
 
     public Task<bool> TryRenewAsync(string session, string lease, TimeSpan time) => RunAsync(Renew, session, lease, Milliseconds(time));
 

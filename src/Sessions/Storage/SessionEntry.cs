@@ -7,7 +7,8 @@ namespace LlamaCluster.Sessions.Storage;
 /// <param name="Tokens">Token ids in the history.</param>
 [GenerateSerializer, Immutable]
 public sealed record SessionEntry(
-    string Id, string Client, string Model, DateTimeOffset Created, DateTimeOffset Updated, DateTimeOffset? Expires, int Turns, int Messages, int Tokens, long Epoch);
+    string Id, string Client, string Model, DateTimeOffset Created, DateTimeOffset Updated, DateTimeOffset? Expires,
+    int Turns, int Messages, int Tokens, long Epoch);
 
 /// <summary>Which sessions are asked for.</summary>
 /// <param name="Limit">At most so many, from 1.</param>

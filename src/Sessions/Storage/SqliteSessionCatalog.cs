@@ -39,7 +39,9 @@ sealed class SqliteSessionCatalog(SqliteStateFile file) : ISessionCatalog
                 AND ($before IS NULL OR updated < $before) AND ($since IS NULL OR updated >= $since)
             ORDER BY created {order}, id {order} LIMIT $limit
             """;
-        command.Add(("$after", query.After as object ?? DBNull.Value), ("$before", Time(query.UpdatedBefore)), ("$since", Time(query.UpdatedSince)), ("$limit", query.Limit + 1));
+        command.Add(
+            ("$after", query.After as object ?? DBNull.Value), ("$before", Time(query.UpdatedBefore)), ("$since", Time(query.UpdatedSince)),
+            ("$limit", query.Limit + 1));
         using var reader = command.ExecuteReader();
         List<SessionEntry> found = [];
         while (reader.Read()) found.Add(Read(reader));

@@ -134,7 +134,8 @@ sealed class SqliteStateFile : IDisposable
             throw new StateStoreException($"{_path} is another program's database; move it away, or give sessions another folder (--data-dir)");
         if (version > SchemaVersion)
             throw new StateStoreException(
-                $"{_path} was written by a later version of llamacluster (form {version}, this one knows {SchemaVersion}); use that version, or another folder (--data-dir)");
+                $"{_path} was written by a later version of llamacluster (form {version}, this one knows {SchemaVersion}); "
+                + "use that version, or another folder (--data-dir)");
         Execute("PRAGMA journal_mode = WAL");
         Execute("PRAGMA synchronous = FULL");
         Execute("PRAGMA secure_delete = ON");   // what a client deletes is gone from the file, too

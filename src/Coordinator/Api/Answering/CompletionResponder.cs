@@ -63,12 +63,18 @@ sealed class CompletionResponder(
         var (settings, prompts, named) = (turn.Request.Settings, turn.Prompts, model.Named(turn.Request.Adapter));
         var least = limit.Tokens - prompts.Max(prompt => prompt.Ids.Count);
         if (settings.MaxTokens > least) RequestReader.AddAdjusted(http.Response, settings.MaxTokensField, $"{least}");
-        var choices = new ChoicePlan(turn.Request, RequestOrigin.Of(http, settings), limit.Tokens, formats, grammar.Source) { Record = turn.Record, KvAt = turn.KvAt }.Make(prompts);
+        var plan = new ChoicePlan(turn.Request, RequestOrigin.Of(http, settings), limit.Tokens, formats, grammar.Source)
+        {
+            Record = turn.Record,
+            KvAt = turn.KvAt,
+        };
+        var choices = plan.Make(prompts);
         RequestReader.Release(http);
         if (filtered?.Verdict is { } unfit) TellVerdict(http, unfit);
         var run = new GenerationRun(engine, named.Tokenizer, choices, time) { Closing = turn.Closing, Gate = filtered?.Gate, Verdict = filtered?.Verdict };
         var promptTokens = prompts.Sum(prompt => prompt.Ids.Count);
-        var form = makeForm(new AnswerFacts($"{Guid.NewGuid():N}", time.GetUtcNow(), named, settings, promptTokens, choices.Count, run, turn.HistoryWithAnswer));
+        var facts = new AnswerFacts($"{Guid.NewGuid():N}", time.GetUtcNow(), named, settings, promptTokens, choices.Count, run, turn.HistoryWithAnswer);
+        var form = makeForm(facts);
         var unsent = await SendAsync(http, run, form, settings.Stream, choices.Count, promptTokens);
         if (run.Error is not null || run.EndReasons.Contains(EndReason.ContentFilter)) turn.Discard();
         RequestSpan.End(span, form.Id, named, run, promptTokens);
@@ -89,7 +95,8 @@ sealed class CompletionResponder(
     {
         if (request is { Tools: not { Choice: ToolChoice.Required }, Settings.Grammar: null }) return AnswerGrammar.None;
         var named = model.Named(request.Adapter);
-        var made = await encoder.WorkAsync(() => AnswerGrammar.Of(request, formats.ToolFormatOf(named), named.Tokenizer.StopIds, grammars), http.RequestAborted);
+        var made = await encoder.WorkAsync(
+            () => AnswerGrammar.Of(request, formats.ToolFormatOf(named), named.Tokenizer.StopIds, grammars), http.RequestAborted);
         if (made.Failed(out var error, out var grammar)) return error;
         if (reader.Ignore(http.Response, grammar.Field, grammar.UnknownKeywords) is { } unknown) return unknown;
         foreach (var function in grammar.Loosened) RequestReader.AddAdjusted(http.Response, $"tools.{function}.parameters", "object");
@@ -97,7 +104,8 @@ sealed class CompletionResponder(
     }
 
     /// <summary>For clients of APIs whose answers have no place for it. Of a stream only a prompt's comes in time.</summary>
-    static void TellVerdict(HttpContext http, FilterVerdict verdict) => http.Response.Headers[FilterVerdict.Header] = $"{verdict.Of} {string.Join(',', verdict.Categories)}";
+    static void TellVerdict(HttpContext http, FilterVerdict verdict) =>
+        http.Response.Headers[FilterVerdict.Header] = $"{verdict.Of} {string.Join(',', verdict.Categories)}";
 
     ApiError NotBegun(Activity? span, ApiError error)
     {

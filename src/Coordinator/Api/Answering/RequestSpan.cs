@@ -35,7 +35,8 @@ static class RequestSpan
             .SetTag("llamacluster.stream", settings.Stream);
     }
 
-    public static void Fail(Activity? span, ApiError error) => span?.SetTag("error.type", error.Code ?? error.Type).SetStatus(ActivityStatusCode.Error, error.Message);
+    public static void Fail(Activity? span, ApiError error) =>
+        span?.SetTag("error.type", error.Code ?? error.Type).SetStatus(ActivityStatusCode.Error, error.Message);
 
     /// <param name="id">Of the answer; null where its API gives none.</param>
     public static void End(Activity? span, string? id, ServedModel model, int promptTokens) =>

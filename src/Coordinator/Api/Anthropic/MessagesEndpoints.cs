@@ -19,7 +19,8 @@ sealed class CountTokensEndpoint(ServedModel model, RequestReader reader, Prompt
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
         if ((await reader.ReadAsync(http, Read)).Failed(out var badRequest, out var request)) return badRequest;
-        if ((await encoder.TokenizeAsync(request.Model, request.Prompt, addSpecialTokens: false, http.RequestAborted)).Failed(out var badPrompt, out var ids)) return badPrompt;
+        var tokenized = await encoder.TokenizeAsync(request.Model, request.Prompt, addSpecialTokens: false, http.RequestAborted);
+        if (tokenized.Failed(out var badPrompt, out var ids)) return badPrompt;
         await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json =>
         {
             json.WriteStartObject();

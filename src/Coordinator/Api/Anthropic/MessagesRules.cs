@@ -60,7 +60,8 @@ static class MessagesRules
         foreach (var (name, changesNothing, reason) in Hints) fields.Hint(name, changesNothing, reason);
         foreach (var (name, changesNothing, reason) in Others) fields.Neutral(name, changesNothing, reason);
         var messages = new JsonArray();
-        if (ContentRules.ReadText(fields, "system") is { Length: > 0 } system) messages.Add((JsonNode)new JsonObject { ["role"] = "system", ["content"] = system });
+        if (ContentRules.ReadText(fields, "system") is { Length: > 0 } system)
+            messages.Add((JsonNode)new JsonObject { ["role"] = "system", ["content"] = system });
         if (fields.Find("messages") is null) fields.Refuse("messages", "'messages' is required.");
         var elements = fields.List("messages", ApiLimits.Messages);
         if (elements is { Length: 0 }) fields.Refuse("messages", "'messages' must hold at least one message.");
@@ -89,7 +90,8 @@ static class MessagesRules
                 messages.Add((JsonNode)new JsonObject { ["role"] = "system", ["content"] = ContentRules.ReadText(message, "content") });
                 break;
             case var role:
-                message.Refuse("role", $"'{message.PathOf("role")}' must be user or assistant, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
+                message.Refuse("role",
+                    $"'{message.PathOf("role")}' must be user or assistant, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
                 break;
         }
     }

@@ -181,7 +181,8 @@ sealed partial class AuditLog : IAsyncDisposable, IDisposable
         lines.Write("\n"u8);
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The audit log {Path} cannot be written, so entries wait, and those that find no room are lost: {Problem}")]
+    [LoggerMessage(Level = LogLevel.Error, Message =
+        "The audit log {Path} cannot be written, so entries wait, and those that find no room are lost: {Problem}")]
     partial void LogFailing(string path, string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The audit log {Path} is written again")]

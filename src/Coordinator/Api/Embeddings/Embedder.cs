@@ -66,7 +66,8 @@ sealed class Embedder(IGenerationEngine engine, ServedModel model, PromptEncoder
         {
             await Parallel.ForAsync(0, sequences.Count, limits, async (index, cancelled) =>
             {
-                if ((await EmbedAsync(sequences[index], cancelled)).Failed(out var wrong, out vectors[index]!) && Interlocked.CompareExchange(ref error, wrong, null) is null)
+                if ((await EmbedAsync(sequences[index], cancelled)).Failed(out var wrong, out vectors[index]!)
+                    && Interlocked.CompareExchange(ref error, wrong, null) is null)
                     await ending.CancelAsync();
             });
         }

@@ -62,13 +62,14 @@ sealed class EmbeddingRules(ServedModel model, ApiOptions options)
     }
 
     /// <summary>Texts and what is common to all APIs.</summary>
-    public CompletionRequest Of(IReadOnlyList<RawPrompt> texts, bool addSpecialTokens, FieldReader fields) => new(texts, addSpecialTokens, Echo: false, new GenerationSettings
-    {
-        Sampling = new SamplingOptions { Pooling = options.Pooling ?? (model.Pooling == Pooling.None ? Pooling.Last : model.Pooling) },
-        MaxTokens = 0,
-        Priority = fields.Count("priority", int.MinValue, int.MaxValue) ?? 0,
-        User = fields.Text("user"),
-    })
+    public CompletionRequest Of(IReadOnlyList<RawPrompt> texts, bool addSpecialTokens, FieldReader fields) => new(
+        texts, addSpecialTokens, Echo: false, new GenerationSettings
+        {
+            Sampling = new SamplingOptions { Pooling = options.Pooling ?? (model.Pooling == Pooling.None ? Pooling.Last : model.Pooling) },
+            MaxTokens = 0,
+            Priority = fields.Count("priority", int.MinValue, int.MaxValue) ?? 0,
+            User = fields.Text("user"),
+        })
     {
         Adapter = fields.Adapter,
     };
@@ -86,7 +87,8 @@ sealed class EmbeddingRules(ServedModel model, ApiOptions options)
     static bool ReadNormalizes(FieldReader fields)
     {
         var norm = fields.Integer("embd_normalize", -1, int.MaxValue);
-        if (norm is not (null or -1 or 2)) fields.Refuse("embd_normalize", "'embd_normalize' must be 2, for vectors of length 1, or -1, for vectors as they are.");
+        if (norm is not (null or -1 or 2))
+            fields.Refuse("embd_normalize", "'embd_normalize' must be 2, for vectors of length 1, or -1, for vectors as they are.");
         return fields.Flag("normalize", otherwise: norm is not -1);
     }
 }

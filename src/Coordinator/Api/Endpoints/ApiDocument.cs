@@ -28,23 +28,29 @@ sealed class ApiDocument(EndpointDataSource endpoints, ApiKeys keys) : IOpenApiD
     static readonly (string Address, string Of, string Summary, string Fields, string[] Answers)[] Known =
     [
         ("/v1/chat/completions", "OpenAI", "The next message of a chat, whole or as a stream", Chat, [Json, Events]),
-        ("/v1/completions", "OpenAI", "What follows a text", "prompt:any! suffix:string max_tokens:integer n:integer echo:boolean logprobs:integer stop:any seed:integer" + Sampling, [Json, Events]),
+        ("/v1/completions", "OpenAI", "What follows a text",
+            "prompt:any! suffix:string max_tokens:integer n:integer echo:boolean logprobs:integer stop:any seed:integer" + Sampling, [Json, Events]),
         ("/v1/responses", "OpenAI", "A response to items, which can be kept and gone on from",
-            "input:any! instructions:string previous_response_id:string store:boolean tools:array tool_choice:any text:object max_output_tokens:integer metadata:object" + Sampling,
-            [Json, Events]),
+            "input:any! instructions:string previous_response_id:string store:boolean tools:array tool_choice:any text:object"
+            + " max_output_tokens:integer metadata:object" + Sampling, [Json, Events]),
         ("/v1/responses/{id}", "OpenAI", "A response that is kept", "", [Json]),
         ("/v1/responses/{id}/input_items", "OpenAI", "The items that a kept response answered", "", [Json]),
         ("/v1/embeddings", "OpenAI", "Vectors of texts", "input:any! model:string encoding_format:string dimensions:integer user:string", [Json]),
         ("/v1/models", "OpenAI", "The model that is served", "", [Json]),
         ("/v1/models/{id}", "OpenAI", "The model of this name", "", [Json]),
-        ("/v1/load_lora_adapter", "vLLM", "Loads an adapter from a folder that the operator has named", "lora_name:string! lora_path:string! load_inplace:boolean", [Plain]),
+        ("/v1/load_lora_adapter", "vLLM", "Loads an adapter from a folder that the operator has named",
+            "lora_name:string! lora_path:string! load_inplace:boolean", [Plain]),
         ("/v1/unload_lora_adapter", "vLLM", "Takes an adapter's name away, and the adapter when nobody uses it any more", "lora_name:string!", [Plain]),
         ("/v1/messages", "Anthropic", "The next message of a chat, whole or as a stream",
-            "messages:array! max_tokens:integer system:any tools:array tool_choice:object stop_sequences:array top_k:integer metadata:object" + Sampling, [Json, Events]),
-        ("/v1/messages/count_tokens", "Anthropic", "How many tokens such a message would read", "messages:array! model:string system:any tools:array tool_choice:object", [Json]),
-        ("/api/chat", "Ollama", "The next message of a chat", "model:string! messages:array tools:array format:any options:object stream:boolean think:any keep_alive:any", [Lines, Json]),
+            "messages:array! max_tokens:integer system:any tools:array tool_choice:object stop_sequences:array top_k:integer metadata:object" + Sampling,
+            [Json, Events]),
+        ("/v1/messages/count_tokens", "Anthropic", "How many tokens such a message would read",
+            "messages:array! model:string system:any tools:array tool_choice:object", [Json]),
+        ("/api/chat", "Ollama", "The next message of a chat",
+            "model:string! messages:array tools:array format:any options:object stream:boolean think:any keep_alive:any", [Lines, Json]),
         ("/api/generate", "Ollama", "What follows a prompt",
-            "model:string! prompt:string suffix:string system:string raw:boolean context:array format:any options:object stream:boolean think:any keep_alive:any", [Lines, Json]),
+            "model:string! prompt:string suffix:string system:string raw:boolean context:array format:any options:object stream:boolean"
+            + " think:any keep_alive:any", [Lines, Json]),
         ("/api/version", "Ollama", "The version of Ollama whose API this is", "", [Json]),
         ("/api/tags", "Ollama", "The model that is served", "", [Json]),
         ("/api/ps", "Ollama", "The model, if it is loaded", "", [Json]),
@@ -54,15 +60,16 @@ sealed class ApiDocument(EndpointDataSource endpoints, ApiKeys keys) : IOpenApiD
         ("/generate", "Text Generation Inference", "What follows a text", "inputs:string! parameters:object", [Json]),
         ("/generate_stream", "Text Generation Inference", "What follows a text, token by token", "inputs:string! parameters:object", [Events]),
         ("/info", "Text Generation Inference", "What the server serves", "", [Json]),
-        ("/", "Text Generation Inference", "Who is there (GET), or what follows a text (POST)", "inputs:string! parameters:object stream:boolean", [Json, Plain, Page, Events]),
+        ("/", "Text Generation Inference", "Who is there (GET), or what follows a text (POST)",
+            "inputs:string! parameters:object stream:boolean", [Json, Plain, Page, Events]),
         ("/console/{file}", "LlamaCluster", "A file of the console, whose page is at /", "", ["text/javascript", "text/css", "image/svg+xml", Page]),
         ("/v1/sessions", "LlamaCluster", "Begins a session (POST), or lists them (GET)", "messages:array metadata:object ttl:integer model:string", [Json]),
         ("/v1/sessions/{session}", "LlamaCluster", "A session", "", [Json]),
         ("/v1/sessions/{session}/fork", "LlamaCluster", "Begins a session with the history of another", "turns:integer metadata:object", [Json]),
         ("/v1/sessions/{session}/export", "LlamaCluster", "All there is to a session", "", [Json]),
         ("/v1/sessions/import", "LlamaCluster", "Begins a session of what an export gave",
-            "object:string! version:integer! id:string created:integer updated:integer turns_taken:integer dropped_messages:integer metadata:object model_digest:string"
-            + " chat_template_kwargs:object messages:array turns:array tokens:array", [Json]),
+            "object:string! version:integer! id:string created:integer updated:integer turns_taken:integer dropped_messages:integer metadata:object"
+            + " model_digest:string chat_template_kwargs:object messages:array turns:array tokens:array", [Json]),
         ("/v1/cluster", "LlamaCluster", "What the cluster is like now, once or as a stream", "", [Json, Events]),
         ("/v1/cluster/events", "LlamaCluster", "What the cluster is like, each second and at each change", "", [Events]),
         ("/v1/cluster/plan", "LlamaCluster", "What the planner says of another cluster",
@@ -101,7 +108,12 @@ sealed class ApiDocument(EndpointDataSource endpoints, ApiKeys keys) : IOpenApiD
     static void AskForKey(OpenApiDocument document)
     {
         const string name = "key";
-        document.AddComponent(name, new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "A key of `llamacluster keys add`" });
+        document.AddComponent(name, new OpenApiSecurityScheme
+        {
+            Type = SecuritySchemeType.Http,
+            Scheme = "bearer",
+            Description = "A key of `llamacluster keys add`",
+        });
         document.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(name, document)] = [] }];
     }
 
@@ -136,7 +148,12 @@ sealed class ApiDocument(EndpointDataSource endpoints, ApiKeys keys) : IOpenApiD
 
     static OpenApiSchema SchemaOf(string fields)
     {
-        var schema = new OpenApiSchema { Type = JsonSchemaType.Object, Properties = new Dictionary<string, IOpenApiSchema>(), Required = new HashSet<string>() };
+        var schema = new OpenApiSchema
+        {
+            Type = JsonSchemaType.Object,
+            Properties = new Dictionary<string, IOpenApiSchema>(),
+            Required = new HashSet<string>(),
+        };
         foreach (var field in fields.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
             var (name, type) = (field.Split(':')[0], field.Split(':')[1].TrimEnd('!'));

@@ -8,14 +8,16 @@ using Scalar.AspNetCore;
 namespace LlamaCluster.Coordinator.Api.Endpoints;
 
 /// <summary>
-/// GET /docs: a page by Scalar that shows what <see cref="ApiDocument"/> says and tries it out. Its files come from the package, and the browser is told to load
-/// nothing from anywhere else and to send nothing there.
+/// GET /docs: a page by Scalar that shows what <see cref="ApiDocument"/> says and tries it out. Its files come from the package, and the browser is told to
+/// load nothing from anywhere else and to send nothing there.
 /// </summary>
 static class ApiReferencePage
 {
     public const string Address = "/docs";
 
-    /// <summary>Strangers may look where keys are asked for too: the page has no more than docs/api.md, and what it tries out needs a key like any other request.</summary>
+    /// <summary>
+    /// Strangers may look where keys are asked for too: the page has no more than docs/api.md, and what it tries out needs a key like any other request.
+    /// </summary>
     public static void Map(IEndpointRouteBuilder routes) => routes
         .MapScalarApiReference(Address, options => options
             .WithTitle("LlamaCluster")
@@ -44,8 +46,8 @@ static class ApiReferencePage
     }
 
     /// <summary>
-    /// The console's, but for styles, which Scalar makes as it goes, and pictures that it has in itself. Its page starts by a script of its own, which carries the number
-    /// that was drawn for this answer.
+    /// The console's, but for styles, which Scalar makes as it goes, and pictures that it has in itself. Its page starts by a script of its own, which carries
+    /// the number that was drawn for this answer.
     /// </summary>
     static string PolicyOf(HttpContext http)
     {

@@ -66,7 +66,8 @@ public static class OpenAiApi
         services.TryAddSingleton(provider => SessionDirectory.Temporary(
             provider.GetRequiredService<SessionsOptions>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
         services.TryAddSingleton(provider => new ResponseDirectory(
-            provider.GetRequiredService<SessionsOptions>(), null, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ResponseDirectory>>()));
+            provider.GetRequiredService<SessionsOptions>(), null, provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ResponseDirectory>>()));
         return services
             .AddMetrics()
             .AddCors()
@@ -90,7 +91,8 @@ public static class OpenAiApi
     public static IApplicationBuilder UseOpenAiApi(this IApplicationBuilder app, bool ownMachineOnly)
     {
         var origins = app.ApplicationServices.GetRequiredService<AllowedOrigins>();
-        app.UseForwardedHeaders(new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor }); // known proxies are loopback only by default
+        // Known proxies are loopback only by default.
+        app.UseForwardedHeaders(new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor });
         if (app.ApplicationServices.GetRequiredService<ApiOptions>().AuditLog is not null) app.UseMiddleware<AuditGate>();
         app.UseMiddleware<RequestGate>();
         if (ownMachineOnly)

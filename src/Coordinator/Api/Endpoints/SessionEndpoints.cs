@@ -52,7 +52,8 @@ abstract class SessionEndpoint(SessionDirectory directory) : IEndpoint
     /// <summary>Makes a session, and answers with it.</summary>
     protected async Task<ApiError?> CreateAsync(HttpContext http, SessionState first, SessionsOptions options, CancellationToken cancellation)
         => (await directory.CreateAsync(first, cancellation)).Session is { } made
-            ? await SendAsync(http, json => SessionForm.WriteSession(json, made.Id, first with { Created = made.Created, Updated = made.Updated, TimeToLive = made.Expires - made.Updated }))
+            ? await SendAsync(http, json => SessionForm.WriteSession(
+                json, made.Id, first with { Created = made.Created, Updated = made.Updated, TimeToLive = made.Expires - made.Updated }))
             : ApiError.TooManySessions(options.MostPerClient);
 }
 
@@ -92,12 +93,18 @@ sealed class SessionsEndpoint(SessionDirectory directory, SessionsOptions option
         if (RequestOrigin.CallerOf(http) is { } caller && !caller.Has(ApiScopes.Admin)) return ApiError.WrongScope(caller.Name, "admin");
         var asked = http.Request.Query;
         var (limit, before, since) = (asked["limit"].ToString(), asked["updated_before"].ToString(), asked["updated_since"].ToString());
-        if (!TryNumber(limit, UsualPage, 1, LargestPage, out var count)) return ApiError.Invalid("limit", $"'limit' must be a whole number from 1 to {LargestPage}.");
+        if (!TryNumber(limit, UsualPage, 1, LargestPage, out var count))
+            return ApiError.Invalid("limit", $"'limit' must be a whole number from 1 to {LargestPage}.");
         if (!TryTime(before, out var updatedBefore)) return ApiError.Invalid("updated_before", "'updated_before' must be a time in seconds since 1970.");
         if (!TryTime(since, out var updatedSince)) return ApiError.Invalid("updated_since", "'updated_since' must be a time in seconds since 1970.");
-        if (asked["order"].ToString() is not ("" or "asc" or "desc") and var order) return ApiError.Invalid("order", $"'order' must be asc or desc, not '{JsonText.Shorten(order)}'.");
+        if (asked["order"].ToString() is not ("" or "asc" or "desc") and var order)
+            return ApiError.Invalid("order", $"'order' must be asc or desc, not '{JsonText.Shorten(order)}'.");
         var after = asked["after"].ToString();
-        var query = new SessionQuery((int)count, after.Length > 0 ? after : null, asked["order"] == "asc") { UpdatedBefore = updatedBefore, UpdatedSince = updatedSince };
+        var query = new SessionQuery((int)count, after.Length > 0 ? after : null, asked["order"] == "asc")
+        {
+            UpdatedBefore = updatedBefore,
+            UpdatedSince = updatedSince,
+        };
         if (await Directory.ListAsync(query, cancellation) is not { } page) return ApiError.UnknownSession(JsonText.Shorten(after));
         return await SendAsync(http, json => Write(json, page));
     }
@@ -178,7 +185,14 @@ sealed class SessionForkEndpoint(SessionDirectory directory, SessionsOptions opt
             if (turns > history.Turns.Length) return ApiError.Invalid("turns", $"'turns' is {turns}; the session has {history.Turns.Length}.");
             history = history.UpTo(turns);
         }
-        var fork = state with { Client = TurnStarter.ClientOf(http), Epoch = 0, TurnsTaken = history.Turns.Length, History = history, Metadata = asked.Metadata ?? state.Metadata };
+        var fork = state with
+        {
+            Client = TurnStarter.ClientOf(http),
+            Epoch = 0,
+            TurnsTaken = history.Turns.Length,
+            History = history,
+            Metadata = asked.Metadata ?? state.Metadata,
+        };
         return await CreateAsync(http, fork, options, cancellation);
     }
 
@@ -186,7 +200,8 @@ sealed class SessionForkEndpoint(SessionDirectory directory, SessionsOptions opt
 }
 
 /// <summary>POST /v1/sessions/import: a new session from one that was exported.</summary>
-sealed class SessionImportEndpoint(SessionDirectory directory, SessionsOptions options, ServedModel model, RequestReader reader, PromptEncoder encoder) : SessionEndpoint(directory)
+sealed class SessionImportEndpoint(
+    SessionDirectory directory, SessionsOptions options, ServedModel model, RequestReader reader, PromptEncoder encoder) : SessionEndpoint(directory)
 {
     readonly StoredIds _ids = new(encoder, model);
 

@@ -16,7 +16,8 @@ sealed class TokenizeEndpoint(IGenerationEngine engine, ServedModel model, Reque
     public async Task<ApiError?> AnswerAsync(HttpContext http)
     {
         if ((await reader.ReadAsync(http, Read)).Failed(out var badRequest, out var request)) return badRequest;
-        if ((await encoder.TokenizeAsync(request.Model, request.Prompt, request.AddSpecialTokens, http.RequestAborted)).Failed(out var badPrompt, out var ids)) return badPrompt;
+        var tokenized = await encoder.TokenizeAsync(request.Model, request.Prompt, request.AddSpecialTokens, http.RequestAborted);
+        if (tokenized.Failed(out var badPrompt, out var ids)) return badPrompt;
         await JsonResponse.WriteAsync(http.Response, StatusCodes.Status200OK, json => Write(json, ids));
         return null;
     }
@@ -28,7 +29,9 @@ sealed class TokenizeEndpoint(IGenerationEngine engine, ServedModel model, Reque
         OtherFields.ReadChat(fields);
         var isText = fields.Find("messages") is null;
         if (!isText && fields.Find("prompt") is not null) fields.Refuse("prompt", "'prompt' and 'messages' are two things to tokenize; give one of them.");
-        RawPrompt prompt = isText ? CompletionRequestRules.ReadText(fields, "'prompt' (a text) or 'messages' is required.") : ChatRequestRules.ReadPrompt(fields, named);
+        RawPrompt prompt = isText
+            ? CompletionRequestRules.ReadText(fields, "'prompt' (a text) or 'messages' is required.")
+            : ChatRequestRules.ReadPrompt(fields, named);
         return new Request(named, prompt, fields.Flag("add_special_tokens", otherwise: isText));
     }
 

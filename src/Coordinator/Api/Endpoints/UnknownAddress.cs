@@ -57,7 +57,8 @@ static class UnknownAddress
     static string Hint(string[] parts, HttpRequest request)
     {
         var use = $"use an OpenAI client with the base URL {request.Scheme}://{JsonText.Shorten(request.Host.Value ?? "")}/v1";
-        if (IsOllama(parts)) return $"Of Ollama's API there are /api/chat, /api/generate, /api/embed, /api/tags, /api/show, /api/ps and /api/version; or {use}.";
+        if (IsOllama(parts))
+            return $"Of Ollama's API there are /api/chat, /api/generate, /api/embed, /api/tags, /api/show, /api/ps and /api/version; or {use}.";
         if (Feature(parts) is { } feature && Missing.TryGetValue(feature, out var what))
             return $"{what} not supported; there are /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages and /v1/embeddings.";
         var path = string.Join('/', parts);

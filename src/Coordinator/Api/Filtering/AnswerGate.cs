@@ -10,7 +10,9 @@ namespace LlamaCluster.Coordinator.Api.Filtering;
 /// answer from its beginning, or as much of its end as is judged at a time. One request's; one caller at a time.
 /// </summary>
 /// <param name="spoken">By prompt, what was said before.</param>
-sealed class AnswerGate(ContentFilter filter, CompletionRequest request, IReadOnlyList<List<SpokenTurn>> spoken, string model, string requestId, FilterOptions options) : IAnswerGate
+sealed class AnswerGate(
+    ContentFilter filter, CompletionRequest request, IReadOnlyList<List<SpokenTurn>> spoken, string model, string requestId,
+    FilterOptions options) : IAnswerGate
 {
     readonly int _window = request.Settings.Stream ? options.Window : int.MaxValue;
     readonly Dictionary<int, Held> _held = [];
@@ -61,7 +63,9 @@ sealed class AnswerGate(ContentFilter filter, CompletionRequest request, IReadOn
             Characters += delta.Pieces.Sum(piece => TextOf(piece).Length);
         }
 
-        /// <summary>Puts other words in the place of those that are held back, where the first of them stood. Log-probabilities of tokens do not fit them.</summary>
+        /// <summary>
+        /// Puts other words in the place of those that are held back, where the first of them stood. Log-probabilities of tokens do not fit them.
+        /// </summary>
         public void Replace(string words)
         {
             var first = _pieces.FindIndex(piece => piece is AnswerPiece.Text);

@@ -11,7 +11,8 @@ namespace LlamaCluster.Coordinator.Api.Filtering;
 /// Has prompts and answers judged, where the operator has named a guard or an output filter (<see cref="FilterOptions"/>). What cannot be judged ends the
 /// request with an error, unless the operator has it let through.
 /// </summary>
-sealed partial class ContentFilter(ApiOptions options, ServedModel model, CoordinatorMetrics metrics, TimeProvider time, ILogger<ContentFilter> logger) : IDisposable
+sealed partial class ContentFilter(
+    ApiOptions options, ServedModel model, CoordinatorMetrics metrics, TimeProvider time, ILogger<ContentFilter> logger) : IDisposable
 {
     /// <summary>Windows of one prompt that are judged; one that has more cannot be.</summary>
     const int MostWindows = 16;
@@ -29,7 +30,10 @@ sealed partial class ContentFilter(ApiOptions options, ServedModel model, Coordi
         // A stored session's prompt is its whole history, of which this request has the messages that are new.
         var tokenizer = model.Named(request.Adapter).Tokenizer;
         List<SpokenTurn>[] spoken =
-            [.. prompts.Select((prompt, index) => SpokenTurns.Of(request.Prompts[index], prompt, ids => tokenizer.DecodeText([.. ids], includeControl: false)))];
+        [
+            .. prompts.Select((prompt, index) =>
+                SpokenTurns.Of(request.Prompts[index], prompt, ids => tokenizer.DecodeText([.. ids], includeControl: false))),
+        ];
         if (_options.Guard is not null)
             foreach (var turns in spoken)
             {
@@ -43,7 +47,8 @@ sealed partial class ContentFilter(ApiOptions options, ServedModel model, Coordi
     {
         var windows = SpokenTurns.Windows(turns).ToList();
         if (windows.Count > MostWindows && !_options.FailsOpen)
-            return ApiError.Invalid(null, $"The prompt is longer than the guard judges: {MostWindows * SpokenTurns.WindowCharacters} characters. Shorten it.", "content_filter_too_long");
+            return ApiError.Invalid(null,
+                $"The prompt is longer than the guard judges: {MostWindows * SpokenTurns.WindowCharacters} characters. Shorten it.", "content_filter_too_long");
         foreach (var window in windows.TakeLast(MostWindows))
         {
             var answer = await JudgeAsync(window, FilterVerdict.Prompt, cancellation);
@@ -73,7 +78,13 @@ sealed partial class ContentFilter(ApiOptions options, ServedModel model, Coordi
     {
         var begun = time.GetTimestamp();
         var answer = await asked;
-        var verdict = answer switch { { Problem: not null } => "failed", { Categories.Count: > 0 } => "blocked", { Replacement: not null } => "replaced", _ => "passed" };
+        var verdict = answer switch
+        {
+            { Problem: not null } => "failed",
+            { Categories.Count: > 0 } => "blocked",
+            { Replacement: not null } => "replaced",
+            _ => "passed",
+        };
         metrics.Filtered(filter, of, verdict, time.GetElapsedTime(begun));
         if (answer.Problem is not { } problem) return answer;
         LogProblem(logger, problem, _options.FailsOpen ? "what it was asked about is let through" : "the request ends with an error");

@@ -35,7 +35,8 @@ sealed class FilterServers(FilterOptions options, TimeProvider time) : IDisposab
         Timeout = Timeout.InfiniteTimeSpan,
     };
 
-    readonly HashSet<string> _categories = [.. options.GuardCategories.Count > 0 ? options.GuardCategories : LlamaGuard.Categories.Select(category => category.Code)];
+    readonly HashSet<string> _categories =
+        [.. options.GuardCategories.Count > 0 ? options.GuardCategories : LlamaGuard.Categories.Select(category => category.Code)];
     volatile string? _model;
 
     /// <summary>The guard's verdict on the last of these turns.</summary>
@@ -97,7 +98,8 @@ sealed class FilterServers(FilterOptions options, TimeProvider time) : IDisposab
     }
 
     /// <summary>As a header can have it.</summary>
-    static string Plain(string category) => string.Concat(category.Take(LongestCategory).Select(letter => letter is > ' ' and <= '~' and not ',' ? letter : '_'));
+    static string Plain(string category) =>
+        string.Concat(category.Take(LongestCategory).Select(letter => letter is > ' ' and <= '~' and not ',' ? letter : '_'));
 
     async Task<string> FirstModelAsync(CancellationToken cancellation)
     {

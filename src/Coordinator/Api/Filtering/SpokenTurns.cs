@@ -65,7 +65,8 @@ static class SpokenTurns
         var text = new StringBuilder();
         if (message["reasoning_content"] is JsonValue reasoning) text.Append((string?)reasoning);
         if (message["content"] is JsonValue content) text.Append((string?)content);
-        foreach (var call in message["tool_calls"] as JsonArray ?? []) text.Append(call?["function"]?["arguments"] is JsonValue written ? (string?)written : call?["function"]?["arguments"]?.ToJsonString());
+        foreach (var call in message["tool_calls"] as JsonArray ?? [])
+            text.Append(call?["function"]?["arguments"] is JsonValue written ? (string?)written : call?["function"]?["arguments"]?.ToJsonString());
         return new((string?)message["role"] == "assistant", text.ToString());
     }
 }

@@ -6,7 +6,9 @@ using LlamaCluster.Text.Answers;
 
 namespace LlamaCluster.Coordinator.Api.LlamaCpp;
 
-/// <summary>The answer of llama.cpp's server to a completion: its text, or a stream of pieces of it, the last of which says how it ended and how long it took.</summary>
+/// <summary>
+/// The answer of llama.cpp's server to a completion: its text, or a stream of pieces of it, the last of which says how it ended and how long it took.
+/// </summary>
 /// <param name="time">What durations are measured with.</param>
 sealed class InfillAnswer(AnswerFacts facts, TimeProvider time) : IAnswerForm
 {
@@ -71,7 +73,13 @@ sealed class InfillAnswer(AnswerFacts facts, TimeProvider time) : IAnswerForm
         json.WriteNumber("tokens_cached", usage.PromptTokens + usage.CompletionTokens);
         json.WriteBoolean("has_new_line", _text.ToString().Contains('\n'));
         json.WriteBoolean("truncated", false);
-        json.WriteString("stop_type", _end switch { { StopText: not null } => "word", { Reason: EndReason.Length } => "limit", { Reason: EndReason.ContentFilter } => "content_filter", _ => "eos" });
+        json.WriteString("stop_type", _end switch
+        {
+            { StopText: not null } => "word",
+            { Reason: EndReason.Length } => "limit",
+            { Reason: EndReason.ContentFilter } => "content_filter",
+            _ => "eos",
+        });
         json.WriteString("stopping_word", _end?.StopText ?? "");
         if (_end is { Verdict: { } verdict }) verdict.WriteTo(json);
         json.WriteStartObject("timings");

@@ -10,7 +10,8 @@ namespace LlamaCluster.Coordinator.Api.LlamaCpp;
 sealed class InfillEndpoint(ServedModel model, CompletionResponder responder, TimeProvider time) : IEndpoint
 {
     public Task<ApiError?> AnswerAsync(HttpContext http)
-        => responder.AnswerAsync(http, fields => InfillRequestRules.Read(fields, model), "input_prefix", "text_completion", facts => new InfillAnswer(facts, time));
+        => responder.AnswerAsync(
+            http, fields => InfillRequestRules.Read(fields, model), "input_prefix", "text_completion", facts => new InfillAnswer(facts, time));
 }
 
 /// <summary>Reads the body of /infill. See https://github.com/ggml-org/llama.cpp/tree/master/tools/server.</summary>
@@ -28,11 +29,16 @@ static class InfillRequestRules
         foreach (var name in (ReadOnlySpan<string>)[prefix, suffix])
             if (fields.Find(name) is null) fields.Refuse(name, $"'{name}' is required.");
         InfillRules.CanInfill(fields, prefix, model);
-        IReadOnlyList<RawPrompt> prompts = [new RawPrompt.Infill(fields.Text(prefix) + fields.Text("prompt"), fields.Text(suffix) ?? "") { Files = ReadFiles(fields), Cuts = true }];
+        IReadOnlyList<RawPrompt> prompts =
+        [
+            new RawPrompt.Infill(fields.Text(prefix) + fields.Text("prompt"), fields.Text(suffix) ?? "") { Files = ReadFiles(fields), Cuts = true },
+        ];
         ReadOthers(fields);
         var settings = SettingsRules.Read(fields, model, topLogprobs: null, leastTokens: 0);
-        if (fields.Count("n_predict", -1, int.MaxValue) is { } most) settings = settings with { MaxTokens = most < 0 ? null : most, MaxTokensField = "n_predict" };
-        return new CompletionRequest(prompts, AddSpecialTokens: true, Echo: false, InfillRules.End(settings with { Sampling = WithDefaults(fields, settings.Sampling) }, model, prompts));
+        if (fields.Count("n_predict", -1, int.MaxValue) is { } most)
+            settings = settings with { MaxTokens = most < 0 ? null : most, MaxTokensField = "n_predict" };
+        settings = settings with { Sampling = WithDefaults(fields, settings.Sampling) };
+        return new CompletionRequest(prompts, AddSpecialTokens: true, Echo: false, InfillRules.End(settings, model, prompts));
     }
 
     /// <summary>What that server takes where nothing is asked for.</summary>
@@ -61,10 +67,16 @@ static class InfillRequestRules
 
     static void ReadOthers(FieldReader fields)
     {
-        foreach (var name in (ReadOnlySpan<string>)["cache_prompt", "id_slot", "timings_per_token"]) fields.Bookkeeping(name);   // what is computed is always kept
-        foreach (var name in (ReadOnlySpan<string>)["samplers", "t_max_prompt_ms", "t_max_predict_ms", "n_indent", "n_keep", "n_discard", "n_cache_reuse", "response_fields", "n_probs", "return_tokens", "post_sampling_probs", "penalize_nl", "repeat_last_n"])
-            fields.Hint(name, Neutral.Zero, Unsupported);
-        foreach (var name in (ReadOnlySpan<string>)["mirostat", "xtc_probability", "dry_multiplier", "dynatemp_range"]) fields.Neutral(name, Neutral.Zero, Unsupported);
+        foreach (var name in (ReadOnlySpan<string>)["cache_prompt", "id_slot", "timings_per_token"])
+            fields.Bookkeeping(name);   // what is computed is always kept
+        ReadOnlySpan<string> hints =
+        [
+            "samplers", "t_max_prompt_ms", "t_max_predict_ms", "n_indent", "n_keep", "n_discard", "n_cache_reuse", "response_fields", "n_probs",
+            "return_tokens", "post_sampling_probs", "penalize_nl", "repeat_last_n",
+        ];
+        foreach (var name in hints) fields.Hint(name, Neutral.Zero, Unsupported);
+        foreach (var name in (ReadOnlySpan<string>)["mirostat", "xtc_probability", "dry_multiplier", "dynatemp_range"])
+            fields.Neutral(name, Neutral.Zero, Unsupported);
         fields.Neutral("typical_p", Neutral.One, Unsupported);
         fields.Neutral("lora", Neutral.EmptyList, Unsupported);
     }

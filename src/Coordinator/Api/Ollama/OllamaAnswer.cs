@@ -127,7 +127,12 @@ sealed class OllamaAnswer(AnswerFacts facts, TimeProvider time, bool isChat) : I
         WriteHead(json);
         writeContent();
         json.WriteBoolean("done", true);
-        json.WriteString("done_reason", _end switch { { Reason: EndReason.Length } => "length", { Reason: EndReason.ContentFilter } => "content_filter", _ => "stop" });
+        json.WriteString("done_reason", _end switch
+        {
+            { Reason: EndReason.Length } => "length",
+            { Reason: EndReason.ContentFilter } => "content_filter",
+            _ => "stop",
+        });
         if (_end is { Verdict: { } verdict }) verdict.WriteTo(json);
         if (!isChat)
         {

@@ -19,7 +19,9 @@ sealed class OllamaEmbedEndpoint(ServedModel model, RequestReader reader, Embedd
         if ((await reader.ReadAsync(http, Read)).Failed(out var badRequest, out var request)) return badRequest;
         if ((await embedder.RunAsync(http, request, "input")).Failed(out var error, out var answer)) return error;
         var vectors = answer.Vectors.Select<float[], Action<Utf8JsonWriter>>(vector => json => Vectors.Write(json, vector));
-        await JsonResponse.WritePartsAsync(http.Response, StatusCodes.Status200OK, [json => Begin(json, answer.Model), .. vectors, json => End(json, answer, time.GetElapsedTime(received))]);
+        await JsonResponse.WritePartsAsync(
+            http.Response, StatusCodes.Status200OK,
+            [json => Begin(json, answer.Model), .. vectors, json => End(json, answer, time.GetElapsedTime(received))]);
         return null;
     }
 

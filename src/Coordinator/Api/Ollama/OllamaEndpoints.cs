@@ -83,7 +83,8 @@ sealed class OllamaModelsEndpoint(IGenerationEngine engine, ServedModel model) :
             json.WriteStartObject();
             json.WriteStartArray("models");
             if (!loadedOnly || status.Ready)
-                foreach (var one in model.Adapters.All.Select(model.Named).Prepend(model)) WriteModel(json, one, loadedOnly, ContextLimit.Of(model, status).Tokens);
+                foreach (var one in model.Adapters.All.Select(model.Named).Prepend(model))
+                    WriteModel(json, one, loadedOnly, ContextLimit.Of(model, status).Tokens);
             json.WriteEndArray();
             json.WriteEndObject();
         });

@@ -10,7 +10,10 @@ static class OllamaOptions
     const string Machines = "is not supported: how the model runs is the cluster's matter";
 
     static readonly string[] OfMachines =
-        ["num_gpu", "main_gpu", "num_thread", "num_batch", "use_mmap", "use_mlock", "low_vram", "f16_kv", "vocab_only", "numa", "logits_all", "embedding_only", "num_gqa"];
+    [
+        "num_gpu", "main_gpu", "num_thread", "num_batch", "use_mmap", "use_mlock", "low_vram", "f16_kv", "vocab_only",
+        "numa", "logits_all", "embedding_only", "num_gqa",
+    ];
 
     public static GenerationSettings Read(FieldReader fields, ServedModel model)
     {

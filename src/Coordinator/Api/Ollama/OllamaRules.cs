@@ -110,7 +110,8 @@ static class OllamaRules
     {
         if (fields.Find(name) is null) fields.Refuse(name, $"'{name}' is required.");
         if (fields.Text(name) is { } asked && !IsServed(asked, model))
-            fields.NameAdapter(asked.EndsWith(DefaultTag, StringComparison.Ordinal) && model.Adapters.Find(asked) is null ? asked[..^DefaultTag.Length] : asked, model);
+            fields.NameAdapter(
+                asked.EndsWith(DefaultTag, StringComparison.Ordinal) && model.Adapters.Find(asked) is null ? asked[..^DefaultTag.Length] : asked, model);
     }
 
     public static bool IsServed(string asked, ServedModel model) => asked == model.Name || asked == model.Name + DefaultTag;
@@ -200,7 +201,8 @@ static class OllamaRules
     {
         var role = message.Text("role");
         if (role is not ("system" or "user" or "assistant" or "tool"))
-            message.Refuse("role", $"'{message.PathOf("role")}' must be system, user, assistant or tool, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
+            message.Refuse("role",
+                $"'{message.PathOf("role")}' must be system, user, assistant or tool, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
         message.Neutral("images", Neutral.EmptyList, "is not supported: this is a text model");
         var calls = MessageRules.ReadCalls(message);
         var read = new JsonObject { ["role"] = role, ["content"] = message.Text("content") ?? "" };

@@ -7,7 +7,9 @@ using Microsoft.AspNetCore.Http;
 
 namespace LlamaCluster.Coordinator.Api.OpenAiResponses;
 
-/// <summary>What a caller may know of the <see cref="ResponseDirectory"/>: where keys are asked for, the responses of keys of the same name; else all.</summary>
+/// <summary>
+/// What a caller may know of the <see cref="ResponseDirectory"/>: where keys are asked for, the responses of keys of the same name; else all.
+/// </summary>
 sealed class CallersResponses(ResponseDirectory directory, HttpContext http)
 {
     readonly string _owner = RequestOrigin.CallerOf(http)?.Name ?? "";

@@ -74,7 +74,8 @@ sealed class InputItems(ServedModel model, ResponseIds ids)
         item.Bookkeeping("phase");
         var role = item.Text("role");
         if (role is not ("user" or "assistant" or "system" or "developer"))
-            item.Refuse("role", $"'{item.PathOf("role")}' must be user, assistant, system or developer, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
+            item.Refuse("role",
+                $"'{item.PathOf("role")}' must be user, assistant, system or developer, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
         if (item.Find("content") is null) item.Refuse("content", $"'{item.PathOf("content")}' is required.");
         var part = role is "assistant" ? "output_text" : "input_text";
         return Message(role, part, ReadTexts(item, "content", part));
@@ -107,7 +108,8 @@ sealed class InputItems(ServedModel model, ResponseIds ids)
         {
             if (item.Error is not null || item.Element(name, index, element) is not { } part) break;
             if (part.Text("type") is not ("input_text" or "output_text" or "text" or "reasoning_text" or "summary_text"))
-                part.Refuse("type", $"'{part.PathOf("type")}' must be \"{usualType}\", not '{JsonText.Shorten(part.Text("type") ?? "")}': this is a text model.");
+                part.Refuse("type",
+                    $"'{part.PathOf("type")}' must be \"{usualType}\", not '{JsonText.Shorten(part.Text("type") ?? "")}': this is a text model.");
             part.Bookkeeping("annotations");
             part.Bookkeeping("logprobs");
             texts.Add(Required(part, "text"));
@@ -163,7 +165,12 @@ sealed class ItemConversation(JsonArray messages)
                 });
                 break;
             case "function_call_output":
-                messages.Add((JsonNode)new JsonObject { ["role"] = "tool", ["tool_call_id"] = (string?)item["call_id"], ["content"] = (string?)item["output"] });
+                messages.Add((JsonNode)new JsonObject
+                {
+                    ["role"] = "tool",
+                    ["tool_call_id"] = (string?)item["call_id"],
+                    ["content"] = (string?)item["output"],
+                });
                 break;
             case "reasoning":
                 _reasoning = TextOf(item);

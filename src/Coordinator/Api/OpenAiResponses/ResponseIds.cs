@@ -2,7 +2,9 @@ using System.Text.RegularExpressions;
 
 namespace LlamaCluster.Coordinator.Api.OpenAiResponses;
 
-/// <summary>Ids of one response and of the items that it and its request have. An item's id tells the response, so any item that is kept can be found.</summary>
+/// <summary>
+/// Ids of one response and of the items that it and its request have. An item's id tells the response, so any item that is kept can be found.
+/// </summary>
 sealed partial class ResponseIds
 {
     readonly string _unique = $"{Guid.NewGuid():N}";

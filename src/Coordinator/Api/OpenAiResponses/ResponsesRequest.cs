@@ -107,7 +107,8 @@ sealed class ResponsesRules(ServedModel model)
                     grammar = new(format.PathOf("schema"), GrammarSource.OfSchema(format.Json("schema")));
                     break;
                 case var type:
-                    format.Refuse("type", $"'{format.PathOf("type")}' must be \"text\", \"json_object\" or \"json_schema\", not '{JsonText.Shorten(type ?? "")}'.");
+                    format.Refuse("type",
+                        $"'{format.PathOf("type")}' must be \"text\", \"json_object\" or \"json_schema\", not '{JsonText.Shorten(type ?? "")}'.");
                     break;
             }
             format.ReportUnread();

@@ -84,7 +84,8 @@ static class GrammarRules
         outputs.Neutral("structural_tag", Neutral.Never, "is not supported");
         outputs.Neutral("whitespace_pattern", Neutral.Never, "is not supported: spaces, tabs and line feeds are allowed between the parts of JSON");
         outputs.Neutral("disable_any_whitespace", Neutral.False, "other than false is not supported");
-        outputs.Neutral("disable_additional_properties", Neutral.False, "other than false is not supported: write \"additionalProperties\": false into the schema");
+        outputs.Neutral("disable_additional_properties", Neutral.False,
+            "other than false is not supported: write \"additionalProperties\": false into the schema");
         outputs.Neutral("disable_fallback", Neutral.Boolean, "must be true or false");
         outputs.ReportUnread();
         if (asked.Count > 1) outputs.Refuse("json", $"'{name}' must hold one of json, regex, choice, grammar and json_object.");

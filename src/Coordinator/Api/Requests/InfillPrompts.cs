@@ -5,7 +5,8 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 
 /// <summary>
 /// Writes the prompts that ask a model for the text between two others: bos, other files of the project, prefix mark, prefix, suffix mark, suffix, middle mark.
-/// As in Meta's code for Code Llama the suffix has no space put in front; files are written as llama.cpp's server writes them. Marks within the texts are words.
+/// As in Meta's code for Code Llama the suffix has no space put in front; files are written as llama.cpp's server writes them.
+/// Marks within the texts are words.
 /// </summary>
 sealed class InfillPrompts(ITokenizer tokenizer, InfillTokens marks)
 {

@@ -22,7 +22,8 @@ static class InfillRules
     {
         if (model.Infill is not null) return true;
         fields.Refuse(ApiError.Unsupported(fields.PathOf(name),
-            $"'{fields.PathOf(name)}' asks to fill in text, which the model '{model.Name}' was not trained for: it has no tokens for prefix, suffix and middle. Code Llama has."));
+            $"'{fields.PathOf(name)}' asks to fill in text, which the model '{model.Name}' was not trained for: "
+            + "it has no tokens for prefix, suffix and middle. Code Llama has."));
         return false;
     }
 

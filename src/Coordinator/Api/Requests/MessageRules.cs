@@ -68,7 +68,8 @@ static class MessageRules
                 return role;
             default:
                 message.Refuse("role",
-                    $"'{message.PathOf("role")}' must be system, developer, user, assistant or tool, not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
+                    $"'{message.PathOf("role")}' must be system, developer, user, assistant or tool, "
+                    + $"not {(role is null ? "missing" : $"'{JsonText.Shorten(role)}'")}.");
                 return role;
         }
     }

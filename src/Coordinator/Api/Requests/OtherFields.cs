@@ -72,7 +72,8 @@ static class OtherFields
     {
         if (fields.Fields("lora_request") is not { } asked) return;
         asked.Bookkeeping("lora_int_id");
-        foreach (var path in (ReadOnlySpan<string>)["lora_path", "lora_local_path"]) asked.Hint(path, Neutral.EmptyText, "has no effect: adapters are loaded by the operator");
+        foreach (var path in (ReadOnlySpan<string>)["lora_path", "lora_local_path"])
+            asked.Hint(path, Neutral.EmptyText, "has no effect: adapters are loaded by the operator");
         if (asked.Text("lora_name") is { } name) fields.NameAdapter(name, model);
         else asked.Refuse("lora_name", $"'{asked.PathOf("lora_name")}' is required.");
         asked.ReportUnread();

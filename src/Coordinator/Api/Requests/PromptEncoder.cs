@@ -37,11 +37,19 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
 
     readonly EncodingThreads _threads = new(ApiLimits.EncodingsAtATime);
 
-    /// <summary>All prompts of a request, each encoded once and checked to fit the context. The form of its answers is checked too, which is work of the same kind.</summary>
+    /// <summary>
+    /// All prompts of a request, each encoded once and checked to fit the context. The form of its answers is checked too, which is work of the same kind.
+    /// </summary>
     /// <param name="field">The field that the prompts came in, for errors.</param>
     /// <param name="limit">The context that they must fit.</param>
     public Task<ApiOutcome<EncodedPrompt[]>> EncodeAsync(CompletionRequest request, string field, ContextLimit limit, CancellationToken cancellation)
-        => MakePromptsAsync(() => EncodeAll(request, field, new ContextRules(model.Named(request.Adapter), limit, options.StrictMaxTokens, answers: !request.IsEmbedding), limit, cancellation), cancellation);
+        => MakePromptsAsync(
+            () =>
+            {
+                var rules = new ContextRules(model.Named(request.Adapter), limit, options.StrictMaxTokens, answers: !request.IsEmbedding);
+                return EncodeAll(request, field, rules, limit, cancellation);
+            },
+            cancellation);
 
     /// <summary>Makes what a request's sequences begin with, when its turn comes. How long that took is measured, with the wait.</summary>
     public async Task<ApiOutcome<T>> MakePromptsAsync<T>(Func<ApiOutcome<T>> work, CancellationToken cancellation) where T : class
@@ -166,7 +174,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
                 Now = chat.Now ?? time.GetLocalNow(),
             };
             var text = new PromptText(Write(named, chat, input, standIns: null, cancellation));
-            if (!options.ParseSpecialInContent && _marks.GetValue(named.Tokenizer, tokenizer => new ContentMarks(tokenizer.SpecialWords)).Mark(input) is { } marked)
+            if (!options.ParseSpecialInContent
+                && _marks.GetValue(named.Tokenizer, tokenizer => new ContentMarks(tokenizer.SpecialWords)).Mark(input) is { } marked)
             {
                 if (marked.Lay(text.Text, Write(named, chat, marked.Input, marked.Meaning, cancellation)) is not { } laid) return Unclear;
                 text = laid;
@@ -187,7 +196,8 @@ sealed class PromptEncoder(ServedModel model, ApiOptions options, CoordinatorMet
         chat.Template is { } own ? own.Render(input, time, cancellation, standIns) : named.Template!.Render(input, time, cancellation, options.ToolParser);
 
     static ApiError Unclear => ApiError.Invalid(
-        "messages", "The messages have words that the model knows as special tokens, in a place where its chat template looks at them, so that it cannot be told "
+        "messages",
+        "The messages have words that the model knows as special tokens, in a place where its chat template looks at them, so that it cannot be told "
         + "which of them are meant as words. Take them out, or have the server read them as special tokens (--parse-special-in-content).");
 
     /// <summary>

@@ -7,9 +7,10 @@ namespace LlamaCluster.Coordinator.Api.Requests;
 static class RawPrompts
 {
     /// <param name="most">How many there may be.</param>
-    public static IReadOnlyList<RawPrompt> Read(FieldReader fields, string name, int most, int vocabulary) => fields.Find(name) is { ValueKind: JsonValueKind.Array } list
-        ? ReadList(fields, name, list, most, vocabulary)
-        : [ReadText(fields, name, $"'{name}' is required.")];
+    public static IReadOnlyList<RawPrompt> Read(FieldReader fields, string name, int most, int vocabulary)
+        => fields.Find(name) is { ValueKind: JsonValueKind.Array } list
+            ? ReadList(fields, name, list, most, vocabulary)
+            : [ReadText(fields, name, $"'{name}' is required.")];
 
     /// <param name="missing">What to say where there is no prompt.</param>
     public static RawPrompt.Text ReadText(FieldReader fields, string name, string missing)

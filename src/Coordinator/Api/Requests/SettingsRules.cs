@@ -142,7 +142,8 @@ static class SettingsRules
         var text = JsonText.Of(element) ?? "";
         if (text.Length is 0 or > ApiLimits.StopLength)
             fields.Refuse(name,
-                $"'{fields.PathOf(name)}' must be a text, or texts, of 1 to {ApiLimits.StopLength} characters; number {index + 1} is {JsonText.Excerpt(element)}.");
+                $"'{fields.PathOf(name)}' must be a text, or texts, of 1 to {ApiLimits.StopLength} characters; "
+                + $"number {index + 1} is {JsonText.Excerpt(element)}.");
         return text;
     }
 

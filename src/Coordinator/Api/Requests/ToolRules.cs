@@ -75,7 +75,8 @@ static class ToolRules
     {
         var name = function.Text("name") ?? "";
         if (name.Length is 0 or > LongestName || !name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '_' or '-' or '.'))
-            function.Refuse("name", $"'{function.PathOf("name")}' must be 1 to {LongestName} letters, digits, '_', '-' or '.'; it is '{JsonText.Shorten(name)}'.");
+            function.Refuse("name",
+                $"'{function.PathOf("name")}' must be 1 to {LongestName} letters, digits, '_', '-' or '.'; it is '{JsonText.Shorten(name)}'.");
         var description = function.Text("description");
         var strict = function.Flag("strict");
         if (!enforced) function.Hint("strict", Neutral.False, "has an effect only where the choice of tools asks for a call");

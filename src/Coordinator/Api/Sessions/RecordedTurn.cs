@@ -28,11 +28,12 @@ class RecordedTurn(CompletionRequest request, TurnInput input, SessionHistory be
         var answer = Answer();
         string[] messages = [.. asked.Messages, SessionForm.TextOf(answer)];
         int[] all = [.. asked.Ids, .. ids];
+        var written = Record.IsFiltered || (string?)answer["content"] == Record.Text ? null : Record.Text;
         return asked with
         {
             Messages = messages,
             Ids = all,
-            Turns = [.. asked.Turns, new SessionTurn(messages.Length, all.Length, characters, Written: Record.IsFiltered || (string?)answer["content"] == Record.Text ? null : Record.Text)],
+            Turns = [.. asked.Turns, new SessionTurn(messages.Length, all.Length, characters, Written: written)],
             Replica = Record.Replica,
             Weights = model.Digest,
             ResidentPositions = asked.Ids.Length + Math.Max(0, Record.Generated - 1),   // the last token was sampled, but not run

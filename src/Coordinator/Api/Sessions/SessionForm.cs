@@ -85,8 +85,10 @@ static class SessionForm
     /// <summary>Reads what <see cref="WriteExport"/> wrote. Whether the ids belong to the messages is checked elsewhere.</summary>
     public static SessionState ReadExport(FieldReader fields, ServedModel model, string client)
     {
-        if (fields.Text("object") != ExportKind) fields.Refuse("object", $"'object' must be \"{ExportKind}\": a session as GET /v1/sessions/ID/export gives it.");
-        if (fields.Integer("version", 1, int.MaxValue) is not ExportVersion) fields.Refuse("version", $"'version' must be {ExportVersion}, the only form that is known here.");
+        if (fields.Text("object") != ExportKind)
+            fields.Refuse("object", $"'object' must be \"{ExportKind}\": a session as GET /v1/sessions/ID/export gives it.");
+        if (fields.Integer("version", 1, int.MaxValue) is not ExportVersion)
+            fields.Refuse("version", $"'version' must be {ExportVersion}, the only form that is known here.");
         foreach (var name in new[] { "id", "updated" }) fields.Bookkeeping(name);
         var ofTokens = model.OfTokens(fields.Text("model_digest"));
         var named = ofTokens ?? model;

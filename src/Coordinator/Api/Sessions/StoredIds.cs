@@ -4,7 +4,9 @@ using LlamaCluster.Sessions.Grains;
 
 namespace LlamaCluster.Coordinator.Api.Sessions;
 
-/// <summary>Checks the ids of a session that comes from outside: they must be those of its messages, or the model would go on from another text than people see.</summary>
+/// <summary>
+/// Checks the ids of a session that comes from outside: they must be those of its messages, or the model would go on from another text than people see.
+/// </summary>
 sealed class StoredIds(PromptEncoder encoder, ServedModel model)
 {
     /// <summary>The history as it was given if its ids are right, else without ids.</summary>

@@ -45,7 +45,12 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, string field, 
         };
         if (Encode(chat, before, messages, request, cancellation).Failed(out var refused, out var encoded)) return refused;
         var ids = encoded.Ids;
-        history = history with { Ids = ids, Form = _text.FormOf(chat, request.AddSpecialTokens), Turns = encoded.Extends ? turns : [.. turns.Select(turn => turn with { Ids = 0 })] };
+        history = history with
+        {
+            Ids = ids,
+            Form = _text.FormOf(chat, request.AddSpecialTokens),
+            Turns = encoded.Extends ? turns : [.. turns.Select(turn => turn with { Ids = 0 })],
+        };
         if (request.Session.Truncate && ids.Length + Least(request.Settings) > limit.Tokens) return Truncate(chat, history, request, cancellation);
         if (request.Session.IsStored && ids.Length >= limit.Tokens) return Full(before, ids.Length, request);
         return _rules.Check(ids, request.Settings, field) is { } wrong ? wrong : new TurnInput(history, encoded.Text, 0);
@@ -64,7 +69,8 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, string field, 
         while (first <= last)
         {
             var middle = (first + last) / 2;
-            if (Encode(chat, SessionHistory.Empty, After(history, head, starts[middle]), request, cancellation).Failed(out var refused, out var encoded)) return refused;
+            var tried = Encode(chat, SessionHistory.Empty, After(history, head, starts[middle]), request, cancellation);
+            if (tried.Failed(out var refused, out var encoded)) return refused;
             if (encoded.Ids.Length + Reserve(request.Settings) <= limit.Tokens) (chosen, kept, last) = (encoded, starts[middle], middle - 1);
             else first = middle + 1;
         }
@@ -72,10 +78,12 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, string field, 
         {
             // The newest question alone may fit with less room behind it.
             var newest = starts.Length > 0 ? starts[^1] : head;
-            if (Encode(chat, SessionHistory.Empty, After(history, head, newest), request, cancellation).Failed(out var refused, out var encoded)) return refused;
+            var tried = Encode(chat, SessionHistory.Empty, After(history, head, newest), request, cancellation);
+            if (tried.Failed(out var refused, out var encoded)) return refused;
             if (encoded.Ids.Length >= limit.Tokens)
                 return ApiError.ContextExceeded(field,
-                    $"{limit}, but the system messages and the newest question alone have {encoded.Ids.Length}, which leaves no room for an answer. Shorten them. {limit.Why}");
+                    $"{limit}, but the system messages and the newest question alone have {encoded.Ids.Length}, which leaves no room for an answer. "
+                    + $"Shorten them. {limit.Why}");
             (chosen, kept) = (encoded, newest);
         }
         if (_rules.Check(chosen.Ids, request.Settings, field) is { } wrong) return wrong;
@@ -91,7 +99,9 @@ sealed class TurnPrompt(PromptEncoder encoder, ServedModel model, string field, 
 
     static string[] After(SessionHistory history, int head, int first) => [.. history.Messages[..head], .. history.Messages[first..]];
 
-    /// <summary>Room for the answer that is left when turns are dropped: a quarter of the context at least, so that not every turn from now on drops one.</summary>
+    /// <summary>
+    /// Room for the answer that is left when turns are dropped: a quarter of the context at least, so that not every turn from now on drops one.
+    /// </summary>
     int Reserve(GenerationSettings settings) => Math.Max(limit.Tokens / 4, Least(settings));
 
     /// <summary>Room for an answer, for which turns are dropped: what was asked for, within reason.</summary>

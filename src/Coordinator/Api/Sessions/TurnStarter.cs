@@ -27,7 +27,8 @@ sealed class TurnStarter(
         request = request with { Session = session };
         if (session.IsStored) return await BeginStoredAsync(http, request, promptField, limit);
         if (request.Before is { } before) return await BeginFollowingAsync(http, request, promptField, limit, before);
-        return (await encoder.EncodeAsync(request, promptField, limit, http.RequestAborted)).Failed(out var wrong, out var prompts) ? wrong : new Turn(request, prompts);
+        var made = await encoder.EncodeAsync(request, promptField, limit, http.RequestAborted);
+        return made.Failed(out var wrong, out var prompts) ? wrong : new Turn(request, prompts);
     }
 
     async Task<ApiOutcome<Turn>> BeginFollowingAsync(HttpContext http, CompletionRequest request, string promptField, ContextLimit limit, SessionState before)
@@ -41,9 +42,11 @@ sealed class TurnStarter(
     async Task<ApiOutcome<Turn>> BeginStoredAsync(HttpContext http, CompletionRequest request, string promptField, ContextLimit limit)
     {
         var id = request.Session.Id!;
-        if (request.Settings.Choices > 1) return ApiError.Invalid("n", $"'n' must be 1 for a turn of a stored session: it goes on with one answer, not with {request.Settings.Choices}.");
+        if (request.Settings.Choices > 1)
+            return ApiError.Invalid("n", $"'n' must be 1 for a turn of a stored session: it goes on with one answer, not with {request.Settings.Choices}.");
         if (request.Prompts[0] is RawPrompt.Chat { AddGenerationPrompt: false })
-            return ApiError.Invalid("add_generation_prompt", "'add_generation_prompt' must be true for a turn of a stored session: its answer is a message of the assistant.");
+            return ApiError.Invalid("add_generation_prompt",
+                "'add_generation_prompt' must be true for a turn of a stored session: its answer is a message of the assistant.");
         try
         {
             var fresh = SessionNames.IsOurs(id) ? null : new SessionState { Client = ClientOf(http) };
@@ -89,11 +92,12 @@ sealed class TurnStarter(
     {
         BeginOutcome.Begun => null,
         BeginOutcome.NotFound => ApiError.UnknownSession(id),
-        BeginOutcome.Busy when !options.WaitForTurns
-            => ApiError.SessionBusy($"Session '{id}' has a turn that runs, and others are refused meanwhile (--session-conflict reject). Send this one when that has ended."),
-        BeginOutcome.Busy
-            => ApiError.SessionBusy($"Session '{id}' has a turn that runs and did not end within {options.TurnWait.TotalSeconds:0.###} s. Send this one when that has ended."),
-        BeginOutcome.TooManyWait => ApiError.SessionBusy($"Session '{id}' has a turn that runs, and as many wait for it as may. Send this one when that has ended."),
+        BeginOutcome.Busy when !options.WaitForTurns => ApiError.SessionBusy(
+            $"Session '{id}' has a turn that runs, and others are refused meanwhile (--session-conflict reject). Send this one when that has ended."),
+        BeginOutcome.Busy => ApiError.SessionBusy(
+            $"Session '{id}' has a turn that runs and did not end within {options.TurnWait.TotalSeconds:0.###} s. Send this one when that has ended."),
+        BeginOutcome.TooManyWait => ApiError.SessionBusy(
+            $"Session '{id}' has a turn that runs, and as many wait for it as may. Send this one when that has ended."),
         BeginOutcome.TooManySessions => ApiError.TooManySessions(options.MostPerClient),
         _ => throw new InvalidOperationException($"no answer is known for a turn that is {outcome}"),
     };

@@ -16,7 +16,8 @@ sealed class TurnText(PromptEncoder encoder, ServedModel model)
     /// <summary>Digest of what a prompt is made from besides messages.</summary>
     public string FormOf(RawPrompt.Chat chat, bool addSpecialTokens)
     {
-        var variables = new JsonObject(chat.Variables.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.DeepClone())));
+        var sorted = chat.Variables.OrderBy(entry => entry.Key, StringComparer.Ordinal);
+        var variables = new JsonObject(sorted.Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.DeepClone())));
         var form = new JsonArray(chat.Tools?.ToTemplate(), variables, addSpecialTokens, chat.Template?.Source ?? model.Template?.Source, encoder.ToolParser);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(form.ToJsonString())));
     }
@@ -26,7 +27,8 @@ sealed class TurnText(PromptEncoder encoder, ServedModel model)
         : ImmutableDictionary<string, JsonNode?>.Empty;
 
     /// <summary>A prompt of a session's messages without functions, as its state says.</summary>
-    public static RawPrompt.Chat ChatOf(SessionState state) => new([], AddGenerationPrompt: true) { Now = state.Created, Variables = VariablesOf(state.History) };
+    public static RawPrompt.Chat ChatOf(SessionState state)
+        => new([], AddGenerationPrompt: true) { Now = state.Created, Variables = VariablesOf(state.History) };
 
     /// <summary>The text that the stored ids stand for; null if they are tokens of another model or adapter, or not known.</summary>
     public StoredText? OfStored(RawPrompt.Chat chat, SessionHistory before, CancellationToken cancellation)
@@ -81,7 +83,8 @@ sealed record StoredText(string Question, string Answer, bool IsWhole)
 static class TokenizerBytes
 {
     /// <summary>Whether the ids' bytes, one after the other, are the text.</summary>
-    public static bool StandsFor(this ITokenizer tokenizer, List<int> ids, string text) => BytesOf(tokenizer, ids).AsSpan().SequenceEqual(Encoding.UTF8.GetBytes(text));
+    public static bool StandsFor(this ITokenizer tokenizer, List<int> ids, string text)
+        => BytesOf(tokenizer, ids).AsSpan().SequenceEqual(Encoding.UTF8.GetBytes(text));
 
     /// <summary>Whether they are, but for white space.</summary>
     public static bool StandsForWordsOf(this ITokenizer tokenizer, IEnumerable<int> ids, string text)

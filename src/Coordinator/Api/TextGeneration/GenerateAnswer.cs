@@ -97,7 +97,13 @@ sealed class GenerateAnswer(AnswerFacts facts, string before, bool isList) : IAn
 
     void WriteEnd(Utf8JsonWriter json, ChoiceEnd? end)
     {
-        json.WriteString("finish_reason", end switch { { StopText: not null } => "stop_sequence", { Reason: EndReason.Length } => "length", { Reason: EndReason.ContentFilter } => "content_filter", _ => "eos_token" });
+        json.WriteString("finish_reason", end switch
+        {
+            { StopText: not null } => "stop_sequence",
+            { Reason: EndReason.Length } => "length",
+            { Reason: EndReason.ContentFilter } => "content_filter",
+            _ => "eos_token",
+        });
         json.WriteNumber("generated_tokens", facts.Usage.CompletionTokens);
         if (facts.Settings.Seed is { } seed) json.WriteNumber("seed", seed);
         else json.WriteNull("seed");

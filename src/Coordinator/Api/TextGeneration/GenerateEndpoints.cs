@@ -14,7 +14,8 @@ sealed class GenerateEndpoint(ServedModel model, CompletionResponder responder) 
         bool? stream = http.Request.Path.Value!.Trim('/') switch { "generate" => false, "generate_stream" => true, _ => null };
         var before = "";
         return responder.AnswerAsync(
-            http, fields => GenerateRules.Read(fields, model, stream, out before), "inputs", "text_completion", facts => new GenerateAnswer(facts, before, isList: stream is null));
+            http, fields => GenerateRules.Read(fields, model, stream, out before), "inputs", "text_completion",
+            facts => new GenerateAnswer(facts, before, isList: stream is null));
     }
 }
 
