@@ -4,7 +4,9 @@ using LlamaCluster.Protos;
 
 namespace LlamaCluster.Coordinator.Benchmarks;
 
-/// <summary>Does with a step what the coordinator does with it, for a pipeline of two, and has its result at once: what is left is the coordinator's own time.</summary>
+/// <summary>
+/// Does with a step what the coordinator does with it, for a pipeline of two, and has its result at once: what is left is the coordinator's own time.
+/// </summary>
 sealed class InstantPipeline(int kvBlocks) : IPipeline
 {
     const int VocabularySize = 32_000;

@@ -26,8 +26,8 @@ public class LoopBenchmarks
         using var metrics = new CoordinatorMetrics(Meters);
         using var stop = new CancellationTokenSource();
         var replica = new Replica(
-            "replica-0", new EngineOptions { MaxRunning = Sequences }, new ClusterDeadlines(), new ModelIdentity("model", "digest"), metrics, TimeProvider.System,
-            NullLogger<Replica>.Instance);
+            "replica-0", new EngineOptions { MaxRunning = Sequences }, new ClusterDeadlines(), new ModelIdentity("model", "digest"),
+            metrics, TimeProvider.System, NullLogger<Replica>.Instance);
         replica.Attach(new InstantPipeline(kvBlocks: 4096));
         for (var i = 0; i < Sequences; i++)
             replica.Submit([new SequenceRequest([i, 7], new SamplingOptions(), Tokens, new HashSet<int>()) { Client = $"{i % 8}" }]);

@@ -5,7 +5,9 @@ using BenchmarkDotNet.Attributes;
 
 namespace LlamaCluster.Coordinator.Benchmarks;
 
-/// <summary>How long each benchmark may take for one operation, in microseconds, committed in time-budgets.json: bounds that the design sets, far from what is measured.</summary>
+/// <summary>
+/// How long each benchmark may take for one operation, in microseconds, committed in time-budgets.json: bounds that the design sets, far from what is measured.
+/// </summary>
 static class TimeBudgets
 {
     const int WarmUps = 10;
@@ -28,7 +30,8 @@ static class TimeBudgets
     {
         foreach (var method in type.GetMethods())
             if (method.GetCustomAttribute<BenchmarkAttribute>() is { } benchmark)
-                yield return new($"{type.Name}.{method.Name}", Measure(method.CreateDelegate<Func<Task>>(Activator.CreateInstance(type)), benchmark.OperationsPerInvoke));
+                yield return new(
+                    $"{type.Name}.{method.Name}", Measure(method.CreateDelegate<Func<Task>>(Activator.CreateInstance(type)), benchmark.OperationsPerInvoke));
     }
 
     static double Measure(Func<Task> benchmark, int operations)

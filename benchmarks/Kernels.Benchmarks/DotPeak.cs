@@ -30,10 +30,17 @@ static class DotPeak
         foreach (var threads in new[] { 1, 2 })
         {
             output.WriteLine(Text($"{threads} thread(s), 10^9 multiply-adds of bytes a second, the best of {Rounds}"));
-            if (Avx2.IsSupported) output.WriteLine(Text($"  pairs of 256 bits, widened and added, from registers: {Best(threads, Loop<Pairs256, Vector256<int>>, Sums * 32L * Turns):0}"));
-            if (AvxVnni.IsSupported) output.WriteLine(Text($"  dot products of 256 bits (AVX-VNNI), from registers: {Best(threads, Loop<Dots256, Vector256<int>>, Sums * 32L * Turns):0}"));
-            if (Avx512BW.IsSupported) output.WriteLine(Text($"  pairs of 512 bits, widened and added, from registers: {Best(threads, Loop<Pairs512, Vector512<int>>, Sums * 64L * Turns):0}"));
-            foreach (var type in new[] { TensorType.Q4_0, TensorType.Q8_0, TensorType.Q4_K, TensorType.Q6_K, TensorType.IQ4_XS, TensorType.IQ3_S, TensorType.IQ2_XS })
+            if (Avx2.IsSupported)
+                output.WriteLine(Text(
+                    $"  pairs of 256 bits, widened and added, from registers: {Best(threads, Loop<Pairs256, Vector256<int>>, Sums * 32L * Turns):0}"));
+            if (AvxVnni.IsSupported)
+                output.WriteLine(Text(
+                    $"  dot products of 256 bits (AVX-VNNI), from registers: {Best(threads, Loop<Dots256, Vector256<int>>, Sums * 32L * Turns):0}"));
+            if (Avx512BW.IsSupported)
+                output.WriteLine(Text(
+                    $"  pairs of 512 bits, widened and added, from registers: {Best(threads, Loop<Pairs512, Vector512<int>>, Sums * 64L * Turns):0}"));
+            TensorType[] types = [TensorType.Q4_0, TensorType.Q8_0, TensorType.Q4_K, TensorType.Q6_K, TensorType.IQ4_XS, TensorType.IQ3_S, TensorType.IQ2_XS];
+            foreach (var type in types)
                 output.WriteLine(Text($"  {type}, product of 256 rows, weights in the caches: {Product(type, threads):0}"));
         }
     }

@@ -28,8 +28,9 @@ static class KvReads
                     foreach (var threads in new[] { 2, 1 })
                     {
                         var fractions = Fractions(new KvBlockLayout(type, kvHeads, headSize), heads, context, threads);
-                        output.WriteLine(Text(
-                            $"{heads} heads of {headSize} on {kvHeads}, {context} positions, {type}, {threads} thread(s): {fractions[Rounds / 2]:0.00} ({fractions[0]:0.00} to {fractions[^1]:0.00})"));
+                        output.WriteLine(
+                            Text($"{heads} heads of {headSize} on {kvHeads}, {context} positions, {type}, {threads} thread(s): ")
+                            + Text($"{fractions[Rounds / 2]:0.00} ({fractions[0]:0.00} to {fractions[^1]:0.00})"));
                     }
                 }
             }

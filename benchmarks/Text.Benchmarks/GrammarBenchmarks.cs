@@ -23,14 +23,17 @@ sealed class GrammarBenchmarks(BenchmarkVocabulary vocabulary)
         ("strings with lengths", new(GrammarKind.JsonSchema, """{"type":"array","items":{"type":"string","minLength":3,"maxLength":200}}""")),
         ("record", new(GrammarKind.JsonSchema,
             """
-            {"type":"object","properties":{"id":{"type":"string","format":"uuid"},"created":{"type":"string","format":"date-time"},"name":{"type":"string","maxLength":80},
-            "score":{"type":"number","minimum":0,"maximum":1},"level":{"enum":["low","middle","high"]},"tags":{"type":"array","items":{"type":"string"},"maxItems":8},
+            {"type":"object","properties":{"id":{"type":"string","format":"uuid"},"created":{"type":"string","format":"date-time"},
+            "name":{"type":"string","maxLength":80},"score":{"type":"number","minimum":0,"maximum":1},
+            "level":{"enum":["low","middle","high"]},"tags":{"type":"array","items":{"type":"string"},"maxItems":8},
             "next":{"anyOf":[{"type":"null"},{"$ref":"#"}]}},"required":["id","name","level","tags"],"additionalProperties":false}
             """)),
-        ("additional names", new(GrammarKind.JsonSchema, """{"type":"object","properties":{"name":{"type":"string"},"size":{"type":"integer"}},"additionalProperties":{"type":"string"}}""")),
+        ("additional names", new(GrammarKind.JsonSchema,
+            """{"type":"object","properties":{"name":{"type":"string"},"size":{"type":"integer"}},"additionalProperties":{"type":"string"}}""")),
         ("regex", new(GrammarKind.Regex, "([A-Z][a-z]+ ){2,8}[a-z]+@[a-z]+\\.(com|org)( \\d{1,4})?")),
         ("GBNF", new(GrammarKind.Gbnf,
-            "root ::= expr\nexpr ::= term (ws [-+] ws term)*\nterm ::= factor (ws [*/] ws factor)*\nfactor ::= [0-9]+ | name | \"(\" expr \")\"\nname ::= [a-z] [a-z0-9_]*\nws ::= \" \"?")),
+            "root ::= expr\nexpr ::= term (ws [-+] ws term)*\nterm ::= factor (ws [*/] ws factor)*\n"
+            + "factor ::= [0-9]+ | name | \"(\" expr \")\"\nname ::= [a-z] [a-z0-9_]*\nws ::= \" \"?")),
     ];
 
     /// <returns>Whether all budgets are kept.</returns>
@@ -46,7 +49,8 @@ sealed class GrammarBenchmarks(BenchmarkVocabulary vocabulary)
             var (masks, tokens) = Walk(source, new MaskCache(vocabulary.Grammar), Answers);
             all.AddRange(masks);
             kept &= compile <= CompileBudget;
-            output.WriteLine($"{name,-22}{compile,12:F0}{masks.Count,8}{At(masks, 0.5),12:F1}{At(masks, 0.99),10:F1}{masks.Max(),10:F0}{At(tokens, 0.5),10:F1}");
+            output.WriteLine($"{name,-22}{compile,12:F0}{masks.Count,8}"
+                + $"{At(masks, 0.5),12:F1}{At(masks, 0.99),10:F1}{masks.Max(),10:F0}{At(tokens, 0.5),10:F1}");
         }
         output.WriteLine($"{"all",-22}{"",12}{all.Count,8}{At(all, 0.5),12:F1}{At(all, 0.99),10:F1}{all.Max(),10:F0}");
         return kept && At(all, 0.5) <= MedianBudget && At(all, 0.99) <= SlowestBudget;
@@ -97,6 +101,7 @@ sealed class GrammarBenchmarks(BenchmarkVocabulary vocabulary)
     {
         string[] types = ["{\"type\":\"string\"}", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":5000}", "{\"type\":\"number\"}",
             "{\"type\":\"boolean\"}", "{\"enum\":[\"a\",\"b\",\"c\"]}"];
-        return $"{{\"type\":\"object\",\"properties\":{{{string.Join(',', Enumerable.Range(0, count).Select(i => $"\"property{i}\":{types[i % types.Length]}"))}}}}}";
+        var properties = string.Join(',', Enumerable.Range(0, count).Select(i => $"\"property{i}\":{types[i % types.Length]}"));
+        return $"{{\"type\":\"object\",\"properties\":{{{properties}}}}}";
     }
 }

@@ -25,7 +25,8 @@ sealed class GrammarLimitSearch(TextWriter output)
         {
             Measure(source.OfSize(1));   // compiles the program
             var (accepted, refused) = Border(source);
-            output.WriteLine($"{(source.Name.Length <= 58 ? source.Name : source.Name[..58]),-60}{accepted.Size,9}{accepted.Milliseconds,8:F0}{accepted.Bytes >> 20,7}   "
+            output.WriteLine($"{(source.Name.Length <= 58 ? source.Name : source.Name[..58]),-60}"
+                + $"{accepted.Size,9}{accepted.Milliseconds,8:F0}{accepted.Bytes >> 20,7}   "
                 + (refused is { } beyond ? $"{beyond.Milliseconds,10:F0}{beyond.Bytes >> 20,7} {beyond.Refusal}" : "no size is refused"));
             slowest = Math.Max(slowest, Math.Max(accepted.Milliseconds, refused?.Milliseconds ?? 0));
             largest = Math.Max(largest, Math.Max(accepted.Bytes, refused?.Bytes ?? 0));

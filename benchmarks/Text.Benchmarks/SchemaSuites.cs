@@ -21,7 +21,8 @@ sealed class SchemaSuites(TextWriter output)
     static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>A token for each byte.</summary>
-    readonly MaskCache _bytes = new(new GrammarVocabulary(257, [.. Enumerable.Range(0, 256).Select(value => (ReadOnlyMemory<byte>)new[] { (byte)value }), ReadOnlyMemory<byte>.Empty], [256]));
+    readonly MaskCache _bytes = new(new GrammarVocabulary(
+        257, [.. Enumerable.Range(0, 256).Select(value => (ReadOnlyMemory<byte>)new[] { (byte)value }), ReadOnlyMemory<byte>.Empty], [256]));
 
     readonly List<double> _compile = [];
     readonly Dictionary<string, int> _refusals = [];
@@ -99,7 +100,8 @@ sealed class SchemaSuites(TextWriter output)
     }
 
     /// <summary>The keyword or limit that a refusal is about.</summary>
-    static string KindOf(string reason) => reason.Split('\'') is [_, var keyword, ..] ? $"'{Short(keyword)}'" : Short(new string([.. reason.Where(letter => !char.IsDigit(letter))]));
+    static string KindOf(string reason) =>
+        reason.Split('\'') is [_, var keyword, ..] ? $"'{Short(keyword)}'" : Short(new string([.. reason.Where(letter => !char.IsDigit(letter))]));
 
     static string Short(string text) => text.Length <= 80 ? text : $"{text[..80]}...";
 
@@ -107,7 +109,8 @@ sealed class SchemaSuites(TextWriter output)
     {
         _compile.Sort();
         output.WriteLine($"schemas: {_schemas}; compiled {Share(_compiled, _schemas)}, refused by name {Share(_schemas - _compiled, _schemas)}");
-        output.WriteLine($"compile: median {_compile[_compile.Count / 2]:F2} ms, p99 {_compile[_compile.Count * 99 / 100]:F1} ms, slowest {_compile[^1]:F0} ms");
+        output.WriteLine($"compile: median {_compile[_compile.Count / 2]:F2} ms, "
+            + $"p99 {_compile[_compile.Count * 99 / 100]:F1} ms, slowest {_compile[^1]:F0} ms");
         output.WriteLine($"valid instances: let through {Share(_validIn, _validIn + _validOut)}, kept out {_validOut}");
         output.WriteLine($"invalid instances: kept out {Share(_invalidOut, _invalidOut + _wrong.Count)}, let through {_wrong.Count}");
         foreach (var (kind, count) in _refusals.OrderByDescending(refused => refused.Value).Take(MostShown)) output.WriteLine($"  refused {count}: {kind}");

@@ -17,7 +17,8 @@ static class MemoryArithmetic
         var kv = goal.KvBlocks * model.KvBlockBytesOfAll;
         var buffers = (double)goal.BufferBytes * cluster.Workers.Count;
         var known = cluster.Workers.Where(worker => worker.MemoryBytes > 0).ToList();
-        var line = $"the model does not fit: {Gigabytes(weights)} of weights + {Gigabytes(kv)} of KV cache + {cluster.Workers.Count} x {Gigabytes(goal.BufferBytes)} of buffers"
+        var line = $"the model does not fit: {Gigabytes(weights)} of weights + {Gigabytes(kv)} of KV cache"
+            + $" + {cluster.Workers.Count} x {Gigabytes(goal.BufferBytes)} of buffers"
             + $" = {Gigabytes(weights + kv + buffers)}, but the workers have {Memories(problem)}";
         if (weights + kv + buffers > known.Sum(worker => (double)worker.MemoryBytes)) return line;
         var ranks = Math.Min(goal.RanksPerStage ?? 1, problem.MaxRanks);

@@ -50,7 +50,8 @@ public static class PipelinePlanner
     static IReadOnlyList<PlannedStage> StagesOf(SchemeCost cost)
     {
         var first = 0;
-        return [.. cost.Groups.Zip(cost.Counts, (group, count) => new PlannedStage(new LayerRange((first += count) - count, count), group.Workers, group.Shares))];
+        return [.. cost.Groups.Zip(
+            cost.Counts, (group, count) => new PlannedStage(new LayerRange((first += count) - count, count), group.Workers, group.Shares))];
     }
 
     static string ChoiceOf(PlanningProblem problem, SearchResult found)

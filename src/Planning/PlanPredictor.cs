@@ -62,7 +62,8 @@ public static class PlanPredictor
     {
         var division = LayerCounts.Of(counts, flow);
         if (flow.StepsInFlight * division.Slowest < Busy * division.Cycle)
-            return Text($"{streams} streams do not keep {stages.Count} stages busy: the slowest works {100.0 * flow.StepsInFlight * division.Slowest / division.Cycle:0} % of the time");
+            return Text($"{streams} streams do not keep {stages.Count} stages busy: ")
+                + Text($"the slowest works {100.0 * flow.StepsInFlight * division.Slowest / division.Cycle:0} % of the time");
         var slowest = stages.Index().MaxBy(stage => flow.TimeOf(stage.Index, stage.Item.Layers.First, stage.Item.Layers.Count)).Index;
         var time = flow.Stages[slowest].Of(stages[slowest].Layers.First, stages[slowest].Layers.Count);
         return stages.Count == 1 ? $"{Share(time)} of a step's time" : $"stage {slowest} is the slowest: {Share(time)} of its time";

@@ -8,7 +8,9 @@ namespace LlamaCluster.Planning;
 /// <param name="Between">Outside the stages: from the coordinator, from stage to stage, and back.</param>
 public sealed record StepTimes(IReadOnlyList<double> Stages, double Between);
 
-/// <summary>Predicts how long single steps take in the stages of a plan while all stages are at work. Remembers every load. Not safe for concurrent use.</summary>
+/// <summary>
+/// Predicts how long single steps take in the stages of a plan while all stages are at work. Remembers every load. Not safe for concurrent use.
+/// </summary>
 public sealed class StepPredictor
 {
     readonly SchemeFlows _flows;

@@ -49,7 +49,9 @@ public sealed record WorkerOptions
     /// <summary>Where what the worker's stage sends on is kept while it runs, for the case that the next stage is lost. Default: nowhere.</summary>
     public string? JournalFolder { get; init; }
 
-    /// <summary>What that may take there, in bytes. Goes with <see cref="JournalFolder"/>. Default: as much as it comes to, 4 D bytes for each position of the KV cache.</summary>
+    /// <summary>
+    /// What that may take there, in bytes. Goes with <see cref="JournalFolder"/>. Default: as much as it comes to, 4 D bytes for each position of the KV cache.
+    /// </summary>
     public long? JournalBytes { get; init; }
 
     /// <summary>
@@ -161,14 +163,18 @@ public static class WorkerOptionsRules
         : options.Threads is < 0 or > MaxThreads ? $"--threads is {options.Threads}; it must be from 1 to {MaxThreads}, or 0 for one a processor"
         : options.MemoryBytes is < 1 ? $"--memory is {options.MemoryBytes}; it must be a number of bytes from 1"
         : options.CacheBytes is < 1 ? $"--weights-cache-size is {options.CacheBytes}; it must be a number of bytes from 1"
-        : options.KvDiskFolder is null != options.KvDiskBytes is null ? "--kv-disk and --kv-disk-size go together: where KV blocks are kept, and how much they may take"
+        : options.KvDiskFolder is null != options.KvDiskBytes is null
+            ? "--kv-disk and --kv-disk-size go together: where KV blocks are kept, and how much they may take"
         : options.KvDiskBytes is < 1 ? $"--kv-disk-size is {options.KvDiskBytes}; it must be a number of bytes from 1"
-        : options.JournalBytes is not null && options.JournalFolder is null ? "--activation-journal-size is nothing without --activation-journal, which says where"
+        : options.JournalBytes is not null && options.JournalFolder is null
+            ? "--activation-journal-size is nothing without --activation-journal, which says where"
         : options.JournalBytes is < 1 ? $"--activation-journal-size is {options.JournalBytes}; it must be a number of bytes from 1"
         : options.Name.Length > MaxNameLength || options.Name.Any(char.IsControl)
             ? $"--name must have at most {MaxNameLength} characters, none of them control characters"
         : options.ModelPath is { } path && !ModelFiles.Exist(path) ? $"--model is '{path}'; there is no such file or folder"
-        : TimeProblem(nameof(options.PeerTimeout), options.PeerTimeout) ?? TimeProblem("--orphan-timeout", options.OrphanTimeout) ?? TimeProblem(nameof(options.DrainTimeout), options.DrainTimeout);
+        : TimeProblem(nameof(options.PeerTimeout), options.PeerTimeout)
+            ?? TimeProblem("--orphan-timeout", options.OrphanTimeout)
+            ?? TimeProblem(nameof(options.DrainTimeout), options.DrainTimeout);
 
     static string? ListenProblem(WorkerOptions options) =>
         ListenAddress.FirstProblem(options.Listen, tls: options.Tls is not null)

@@ -8,8 +8,8 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Coordinator.Benchmarks.Replay;
 
 /// <summary>
-/// A pipeline that computes nothing and takes as long as the planner predicts, in virtual time. A stage does one step after the other, in the order in which they
-/// were sent, and begins with one when the stage before is done with it.
+/// A pipeline that computes nothing and takes as long as the planner predicts, in virtual time. A stage does one step after the other, in the order in which
+/// they were sent, and begins with one when the stage before is done with it.
 /// </summary>
 /// <param name="stepped">Called for each step that is sent off.</param>
 sealed class ModelledPipeline(StepPredictor predictor, int stages, int kvBlocks, VirtualTime time, Action stepped) : IPipeline
@@ -53,7 +53,9 @@ sealed class ModelledPipeline(StepPredictor predictor, int stages, int kvBlocks,
             at = _freeAt[stage] = begins + takes;
         }
         var returned = new TaskCompletionSource<StepReturn>();
-        time.At(at + way, () => returned.SetResult(new StepReturn.Completed([.. step.Chunks.Select(chunk => chunk.SampleCount > 0 ? OneToken : ChunkResult.Empty)])));
+        time.At(
+            at + way,
+            () => returned.SetResult(new StepReturn.Completed([.. step.Chunks.Select(chunk => chunk.SampleCount > 0 ? OneToken : ChunkResult.Empty)])));
         return returned.Task;
     }
 

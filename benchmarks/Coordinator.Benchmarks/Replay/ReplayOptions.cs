@@ -56,7 +56,9 @@ sealed record ReplayOptions
         int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > 0 ? count : throw Wrong(word, "a whole number from 1");
 
     static double Number(string word, string value) =>
-        double.TryParse(value, CultureInfo.InvariantCulture, out var number) && number > 0 && double.IsFinite(number) ? number : throw Wrong(word, "a number above 0");
+        double.TryParse(value, CultureInfo.InvariantCulture, out var number) && number > 0 && double.IsFinite(number)
+            ? number
+            : throw Wrong(word, "a number above 0");
 
     static ArgumentException Wrong(string word, string wanted) => new($"--replay: '{word}' is not {wanted}");
 }

@@ -41,7 +41,9 @@ sealed record ReplayReport(string Plan, int Answered, int Refused, TimeSpan Elap
     {
         var seconds = Elapsed.TotalSeconds;
         output.WriteLine(Plan);
-        output.WriteLine(Text($"{Answered} answered, {Refused} refused in {seconds:0} s: {Answered / seconds:0.00} requests/s, {PromptTokens / seconds:0} prompt tokens/s, {OutputTokens / seconds:0} tokens/s"));
+        output.WriteLine(
+            Text($"{Answered} answered, {Refused} refused in {seconds:0} s: {Answered / seconds:0.00} requests/s, ")
+            + Text($"{PromptTokens / seconds:0} prompt tokens/s, {OutputTokens / seconds:0} tokens/s"));
         output.WriteLine(Text($"wait for the first step, p50 / p99: {At(Waits, 0.5):0.00} / {At(Waits, 0.99):0.00} s"));
         output.WriteLine(Text($"time to the first token, p50 / p99: {At(FirstTokens, 0.5):0.00} / {At(FirstTokens, 0.99):0.00} s"));
         output.WriteLine(Text($"time per further token, p50 / p99: {1e3 * At(TimesPerToken, 0.5):0} / {1e3 * At(TimesPerToken, 0.99):0} ms"));
@@ -52,7 +54,8 @@ sealed record ReplayReport(string Plan, int Answered, int Refused, TimeSpan Elap
     }
 
     /// <param name="ascending">Not changed; of an empty list, 0.</param>
-    static double At(IReadOnlyList<double> ascending, double part) => ascending.Count == 0 ? 0 : ascending[Math.Min(ascending.Count - 1, (int)(part * ascending.Count))];
+    static double At(IReadOnlyList<double> ascending, double part) =>
+        ascending.Count == 0 ? 0 : ascending[Math.Min(ascending.Count - 1, (int)(part * ascending.Count))];
 
     static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -84,7 +84,8 @@ sealed class TraceReplay
             MaxWait = Patience,
             Speculate = false,   // all tokens are the same
         };
-        var replica = new Replica(Name, engine, new ClusterDeadlines(), new ModelIdentity(_options.Shape, Digest), _metrics, _time, NullLogger<Replica>.Instance);
+        var replica = new Replica(
+            Name, engine, new ClusterDeadlines(), new ModelIdentity(_options.Shape, Digest), _metrics, _time, NullLogger<Replica>.Instance);
         replica.Attach(_pipeline);
         running = replica.RunAsync(stop);
         return replica;
@@ -145,8 +146,8 @@ sealed class TraceReplay
         var elapsed = _time.Now;
         var predicted = _planned.Pipeline.Prediction.Streams[^1];
         return new ReplayReport(
-            FormattableString.Invariant(
-                $"{_options.Shape} {_options.Quant} on {_options.Workers} workers: {_planned.Pipeline.Choice}; predicted {predicted.TokensPerSecond:0} tokens/s with {predicted.Streams} streams"),
+            FormattableString.Invariant($"{_options.Shape} {_options.Quant} on {_options.Workers} workers: {_planned.Pipeline.Choice}; ")
+            + FormattableString.Invariant($"predicted {predicted.TokensPerSecond:0} tokens/s with {predicted.Streams} streams"),
             _waits.Count, _refused, elapsed, _promptTokens, _outputTokens)
         {
             Waits = _waits,
@@ -165,7 +166,8 @@ sealed class TraceReplay
     static PlanOutcome.Planned Plan(ReplayOptions options)
     {
         var config = ModelShape.Parse(options.Shape).Config;
-        var tensors = TensorMix.TensorsOf(config, options.Quant) ?? throw new ArgumentException($"--replay: '{options.Quant}' is none of {string.Join(", ", TensorMix.Names)}");
+        var tensors = TensorMix.TensorsOf(config, options.Quant)
+            ?? throw new ArgumentException($"--replay: '{options.Quant}' is none of {string.Join(", ", TensorMix.Names)}");
         var workers = Enumerable.Range(0, options.Workers).Select(WorkerOf).ToList();
         var request = new PlanRequest(
             1, new ModelIdentity(options.Shape, Digest), ModelFootprints.Of(options.Shape, config, tensors, KvType.F16), workers,
@@ -187,7 +189,10 @@ sealed class TraceReplay
     /// <summary>A worker of docs/clusters/eight-fast-machines.yaml.</summary>
     static CandidateWorker WorkerOf(int number) => new(
         new WorkerId($"w{number}"), $"worker{number}", new Uri($"http://host{number}:5000"),
-        new MachineFacts(MemoryBytes: 120_000_000_000, Threads: 56, MemoryReadBytesPerSecond: 245.76e9, MultiplyAddsPerSecond: 11.2e12) { HostId = $"host{number}" });
+        new MachineFacts(MemoryBytes: 120_000_000_000, Threads: 56, MemoryReadBytesPerSecond: 245.76e9, MultiplyAddsPerSecond: 11.2e12)
+        {
+            HostId = $"host{number}",
+        });
 
     /// <summary>The mean and the most of a number that is looked at again and again.</summary>
     sealed class Levels

@@ -9,9 +9,9 @@ readonly record struct TraceRequest(TimeSpan Arrival, int Prompt, int Output);
 /// <summary>
 /// The shape of a trace, from which any number of requests can be drawn: lengths are log-normal, and the times between arrivals have a gamma distribution.
 /// <para>
-/// The medians are those that Patel et al. give for two services of Azure in November 2023 (Splitwise: Efficient Generative LLM Inference Using Phase Splitting, ISCA 2024,
-/// https://arxiv.org/abs/2311.18677, section III). The spreads are ours. Gamma times between arrivals are what Wang et al. fit to bursts of such services (BurstGPT,
-/// https://arxiv.org/abs/2401.17644). Nothing of the traces themselves is in here.
+/// The medians are those that Patel et al. give for two services of Azure in November 2023 (Splitwise: Efficient Generative LLM Inference Using Phase
+/// Splitting, ISCA 2024, https://arxiv.org/abs/2311.18677, section III). The spreads are ours. Gamma times between arrivals are what Wang et al. fit to bursts
+/// of such services (BurstGPT, https://arxiv.org/abs/2401.17644). Nothing of the traces themselves is in here.
 /// </para>
 /// </summary>
 /// <param name="PromptSpread">Standard deviation of the logarithm of a prompt's length.</param>
@@ -40,7 +40,8 @@ sealed record TraceShape(string Name, double MedianPrompt, double PromptSpread, 
         }
     }
 
-    static int Length(Random random, double median, double spread, int most) => (int)Math.Clamp(Math.Round(median * Math.Exp(spread * Normal(random))), 1, most);
+    static int Length(Random random, double median, double spread, int most) =>
+        (int)Math.Clamp(Math.Round(median * Math.Exp(spread * Normal(random))), 1, most);
 
     /// <summary>Box and Muller's method.</summary>
     static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());

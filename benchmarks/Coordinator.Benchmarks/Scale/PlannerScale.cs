@@ -39,7 +39,8 @@ static class PlannerScale
     {
         var config = ModelShape.Parse(Shape).Config;
         var footprint = ModelFootprints.Of(Shape, config, TensorMix.TensorsOf(config, "q4_k_m")!, KvType.F16);
-        return new PlanRequest(1, new ModelIdentity(Shape, Digest), footprint, workers, TensorParallel: null, BufferBytes: Gigabyte, KvBlocks: 4096, MinKvBlocks: 64)
+        return new PlanRequest(
+            1, new ModelIdentity(Shape, Digest), footprint, workers, TensorParallel: null, BufferBytes: Gigabyte, KvBlocks: 4096, MinKvBlocks: 64)
         {
             Context = 8192,
             Streams = 32,
@@ -53,7 +54,8 @@ static class PlannerScale
             machine(number) with { HostId = $"host{number / perHost}" })),
     ];
 
-    static MachineFacts Machine(long memory, double speed = 1) => new(memory, Threads: 32, MemoryReadBytesPerSecond: speed * 100e9, MultiplyAddsPerSecond: speed * 4e12)
+    static MachineFacts Machine(long memory, double speed = 1) => new(
+        memory, Threads: 32, MemoryReadBytesPerSecond: speed * 100e9, MultiplyAddsPerSecond: speed * 4e12)
     {
         HostProcessors = 128,
         HostReadBytesPerSecond = speed * 300e9,
@@ -61,6 +63,7 @@ static class PlannerScale
     };
 
     /// <summary>Ten gigabit Ethernet between neighbours, as many as are measured (<see cref="LinkMeter.MaxPairs"/>). No link is quite like another.</summary>
-    static Dictionary<(string, string), Link> MeasuredLinks(IReadOnlyList<CandidateWorker> workers) => Enumerable.Range(0, Math.Min(LinkMeter.MaxPairs, workers.Count - 1))
-        .ToDictionary(a => (workers[a].Host, workers[a + 1].Host), a => new Link(400e-6 * (1 + 1e-4 * a), 1.25e9));
+    static Dictionary<(string, string), Link> MeasuredLinks(IReadOnlyList<CandidateWorker> workers) =>
+        Enumerable.Range(0, Math.Min(LinkMeter.MaxPairs, workers.Count - 1))
+            .ToDictionary(a => (workers[a].Host, workers[a + 1].Host), a => new Link(400e-6 * (1 + 1e-4 * a), 1.25e9));
 }

@@ -17,7 +17,11 @@ sealed class RegistryScale : IDisposable
     {
         _registry = new WorkerRegistry(new ClusterDeadlines(), ClusterOwnership.Take(null), _pulse, TimeProvider.System, NullLogger<WorkerRegistry>.Instance);
         foreach (var worker in workers)
-            _registry.Register(id => new Member(id, worker.Name, worker.Address) { Key = PeerKey.Create(), Capabilities = WorkerCapabilities.Unknown with { Machine = worker.Machine } });
+            _registry.Register(id => new Member(id, worker.Name, worker.Address)
+            {
+                Key = PeerKey.Create(),
+                Capabilities = WorkerCapabilities.Unknown with { Machine = worker.Machine },
+            });
     }
 
     /// <summary>One heartbeat of each worker.</summary>

@@ -33,15 +33,21 @@ static class ScaleFigures
         PrintSteps(
             "128 run, the others wait, each of a client of its own",
             new SchedulerScale(sequences, promptTokens: 1000, clients: sequences, running: 128, blocks: sequences * 100, stages: 8), output);
-        PrintSteps($"{sequences} run, 8 stages", new SchedulerScale(sequences, promptTokens: 3000, clients: 64, sequences, blocks: sequences * 220, stages: 8), output);
-        PrintSteps($"{sequences} run, 1 stage", new SchedulerScale(sequences, promptTokens: 1000, clients: 64, sequences, blocks: sequences * 100, stages: 1), output);
+        PrintSteps(
+            $"{sequences} run, 8 stages",
+            new SchedulerScale(sequences, promptTokens: 3000, clients: 64, sequences, blocks: sequences * 220, stages: 8), output);
+        PrintSteps(
+            $"{sequences} run, 1 stage",
+            new SchedulerScale(sequences, promptTokens: 1000, clients: 64, sequences, blocks: sequences * 100, stages: 1), output);
     }
 
     static void PrintRegistry(int workers, PlanRequest request, TextWriter output)
     {
         using var registry = new RegistryScale(request.Workers);
         registry.Beat();
-        output.WriteLine(Text($"registry, {workers} workers: {Processor(registry.Beat).TotalMicroseconds / workers:0.0} us a heartbeat, {Processor(() => registry.List()).TotalMilliseconds:0.0} ms to list them"));
+        output.WriteLine(
+            Text($"registry, {workers} workers: {Processor(registry.Beat).TotalMicroseconds / workers:0.0} us a heartbeat, ")
+            + Text($"{Processor(() => registry.List()).TotalMilliseconds:0.0} ms to list them"));
     }
 
     static void PrintPlan(int workers, string name, PlanRequest request, TextWriter output)
@@ -50,7 +56,8 @@ static class ScaleFigures
         var begun = Stopwatch.GetTimestamp();
         var processor = Processor(() => outcome = ClusterPlanner.Plan(request));
         var what = outcome is PlanOutcome.Planned planned ? planned.Pipeline.Choice : ((PlanOutcome.Refused)outcome).Reason;
-        output.WriteLine(Text($"plan, {workers} workers, {name}: {Stopwatch.GetElapsedTime(begun).TotalSeconds:0.00} s, {processor.TotalSeconds:0.00} s of processor ({what})"));
+        output.WriteLine(Text(
+            $"plan, {workers} workers, {name}: {Stopwatch.GetElapsedTime(begun).TotalSeconds:0.00} s, {processor.TotalSeconds:0.00} s of processor ({what})"));
     }
 
     static void PrintSteps(string name, SchedulerScale scale, TextWriter output)
@@ -59,7 +66,8 @@ static class ScaleFigures
         PrintTimes("prompts", scale, MostPromptSteps, () => scale.Scheduler.WaitingCount > 0, output);
         PrintTimes("then", scale, Steps, () => true, output);
         var memory = GC.GetTotalMemory(forceFullCollection: true);
-        output.WriteLine(Text($"  running {scale.Scheduler.RunningCount}, waiting {scale.Scheduler.WaitingCount}, preempted {scale.Scheduler.Preemptions}; {memory / 1e6:0} MB"));
+        output.WriteLine(Text(
+            $"  running {scale.Scheduler.RunningCount}, waiting {scale.Scheduler.WaitingCount}, preempted {scale.Scheduler.Preemptions}; {memory / 1e6:0} MB"));
         GC.KeepAlive(scale);
     }
 
@@ -77,7 +85,9 @@ static class ScaleFigures
         });
         times.Sort();
         if (times.Count > 0)
-            output.WriteLine(Text($"  {what}: {times.Count} steps, {processor.TotalMilliseconds / times.Count:0.00} ms of processor each, half within {times[times.Count / 2]:0.00} ms, the quickest {times[0]:0.00} ms"));
+            output.WriteLine(
+                Text($"  {what}: {times.Count} steps, {processor.TotalMilliseconds / times.Count:0.00} ms of processor each, ")
+                + Text($"half within {times[times.Count / 2]:0.00} ms, the quickest {times[0]:0.00} ms"));
     }
 
     /// <summary>Processor time, which other programs do not add to.</summary>

@@ -58,7 +58,9 @@ sealed class ClusterBench(ClusterBenchOptions options, TextWriter error)
             counted.FirstToken, counted.BetweenTokens, counted.StepsPerSecond, [.. stages],
             PredictionCheck.Of(cluster.Plan, options.Load, counted.BetweenTokens, reads.By(options.Load.Threads), reads.By(HostThreads)),
             cluster.PeakResidentBytes(), peak);
-        return BenchReport.Of(options.Load, counted, BenchWeightBytes.PerStep(weights, BenchWeightBytes.RowsOfStep(options.Load.Concurrency, facts.Count)), reads.By(AllThreads), figures);
+        return BenchReport.Of(
+            options.Load, counted, BenchWeightBytes.PerStep(weights, BenchWeightBytes.RowsOfStep(options.Load.Concurrency, facts.Count)),
+            reads.By(AllThreads), figures);
     }
 
     /// <returns>The number of rounds.</returns>

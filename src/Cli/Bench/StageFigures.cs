@@ -113,7 +113,8 @@ static class BenchWeightBytes
     /// <summary>Read for a step by a stage. An embedding that is not the head too does not count: a step reads one row of it per token.</summary>
     /// <inheritdoc cref="PerStep(IModelWeights, double)"/>
     public static long PerStep(IModelWeights weights, StageShape shape, double rows) => BytesRead(
-        weights.Config, rows, TensorsOf(weights, shape).Where(tensor => tensor.Name != LlamaTensors.Embedding || (weights.Config.TiedEmbeddings && shape.HasHead)));
+        weights.Config, rows,
+        TensorsOf(weights, shape).Where(tensor => tensor.Name != LlamaTensors.Embedding || (weights.Config.TiedEmbeddings && shape.HasHead)));
 
     /// <summary>The bytes that a step reads of the stage's layers, without embedding and head.</summary>
     public static long OfLayers(IModelWeights weights, StageShape shape, double rows = 1) => BytesRead(

@@ -16,7 +16,11 @@ static class PlanCommand
 
     public static Command Create()
     {
-        var model = new Option<string?>("--model") { HelpName = "PATH", Description = "a .gguf file (first part if split), a Hugging Face folder, or hf://ORG/REPO[:QUANT] of a hub (see `pull`)" };
+        var model = new Option<string?>("--model")
+        {
+            HelpName = "PATH",
+            Description = "a .gguf file (first part if split), a Hugging Face folder, or hf://ORG/REPO[:QUANT] of a hub (see `pull`)",
+        };
         var shape = ShapeOption.Create("a shape in place of a model");
         var quant = new Option<string?>("--quant")
         {

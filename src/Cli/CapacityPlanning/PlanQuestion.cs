@@ -63,7 +63,8 @@ sealed record PlannedModel(ModelFootprint Footprint, LlamaConfig Config, long Bu
     {
         if (ranks == 0) return this;
         var more = StageMemory.AdapterBufferBytes(
-            Config, StageShape.Whole(Config.LayerCount), StageSlice.Whole(Config), new EngineOptions().MaxStepRows, new AdapterOptions().MaxRank, Config.VocabularySize);
+            Config, StageShape.Whole(Config.LayerCount), StageSlice.Whole(Config),
+            new EngineOptions().MaxStepRows, new AdapterOptions().MaxRank, Config.VocabularySize);
         return this with { Footprint = new AdapterRoom(Config, ranks, vocabularyRows: 0).AddTo(Footprint, []), BufferBytes = BufferBytes + more };
     }
 

@@ -12,10 +12,12 @@ sealed class ActivationJournalOptions
     readonly Option<string?> _folder = new(FolderName)
     {
         HelpName = "DIR",
-        Description = "where a stage's output is kept while the worker runs, so that only the stages that are lost compute anything again; several workers may share it",
+        Description = "where a stage's output is kept while the worker runs, "
+            + "so that only the stages that are lost compute anything again; several workers may share it",
     };
 
-    readonly Option<long?> _size = SizeOption.Create(SizeName, "what that may take there; without it 4 bytes times hidden size for each position of the KV cache");
+    readonly Option<long?> _size = SizeOption.Create(
+        SizeName, "what that may take there; without it 4 bytes times hidden size for each position of the KV cache");
 
     public IEnumerable<Option> All => [_folder, _size];
 
@@ -36,5 +38,6 @@ sealed record ActivationJournalPlace(string Folder, long? Bytes)
     public ActivationJournalPlace Of(int workers) => this with { Bytes = Bytes is { } bytes ? Math.Max(1, bytes / workers) : null };
 
     /// <summary>As a worker takes it.</summary>
-    public string[] ToArguments() => [ActivationJournalOptions.FolderName, Folder, .. Bytes is { } bytes ? [ActivationJournalOptions.SizeName, $"{bytes}"] : Array.Empty<string>()];
+    public string[] ToArguments() =>
+        [ActivationJournalOptions.FolderName, Folder, .. Bytes is { } bytes ? [ActivationJournalOptions.SizeName, $"{bytes}"] : Array.Empty<string>()];
 }

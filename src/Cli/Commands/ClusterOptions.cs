@@ -73,18 +73,20 @@ sealed class QueueOptions
     readonly Option<int?> _kvTokens = new("--kv-tokens")
     {
         HelpName = "N",
-        Description = "positions that the KV cache holds for all sequences together, where the workers have the memory; without it what --max-running sequences need, "
-            + "65536 or one full context at most",
+        Description = "positions that the KV cache holds for all sequences together, where the workers have the memory; "
+            + "without it what --max-running sequences need, 65536 or one full context at most",
     };
 
     readonly WordOption<KvType> _kvType = KvTypeOption.Create();
     readonly Option<bool> _noPrefixCache = new("--no-prefix-cache") { Description = "compute every prompt from its beginning" };
     readonly DurationOption _sessionHold = new(
-        "--session-hold", "how long keys and values of a session's last request outlive those of no session; 0 is not at all", Defaults.SessionHold, orZero: true);
+        "--session-hold", "how long keys and values of a session's last request outlive those of no session; 0 is not at all",
+        Defaults.SessionHold, orZero: true);
 
     readonly Option<bool> _noSpeculation = new("--no-speculation") { Description = "do not guess what streams say next" };
 
-    public IEnumerable<Option> All => [_maxRunning, _maxWaiting, _maxStepRows, _maxPromptRows, _kvTokens, _kvType, _noPrefixCache, _sessionHold, _noSpeculation];
+    public IEnumerable<Option> All =>
+        [_maxRunning, _maxWaiting, _maxStepRows, _maxPromptRows, _kvTokens, _kvType, _noPrefixCache, _sessionHold, _noSpeculation];
 
     public EngineOptions Read(ParseResult parsed) => Defaults with
     {
@@ -128,7 +130,8 @@ sealed class DraftOptionSet(bool startsWorker)
     readonly Option<int?> _tokens = new("--draft-tokens")
     {
         HelpName = "N",
-        Description = $"with {DraftOptions.ModelName}: tokens to draft at each step, whether they pay or not; without it as many as were measured to pay, or none",
+        Description = $"with {DraftOptions.ModelName}: tokens to draft at each step, whether they pay or not; "
+            + "without it as many as were measured to pay, or none",
     };
 
     public IEnumerable<Option> All => startsWorker ? [_model, _tokens, _threads] : [_model, _tokens, _listen];

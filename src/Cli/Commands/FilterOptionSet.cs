@@ -26,7 +26,8 @@ sealed class FilterOptionSet
     };
 
     readonly WordOption<bool> _failure = new(
-        "--filter-failure", "what becomes of a request that guard or filter cannot judge: closed: it ends with an error; open: it goes on", ("closed", false), ("open", true));
+        "--filter-failure", "what becomes of a request that guard or filter cannot judge: closed: it ends with an error; open: it goes on",
+        ("closed", false), ("open", true));
 
     readonly DurationOption _timeout = new("--filter-timeout", "how long one verdict of guard or filter may take", new FilterOptions().Timeout);
 
@@ -56,13 +57,15 @@ sealed class FilterOptionSet
     {
         Guard = parsed.GetValue(_guard) is not { } guard ? null
             : IsAddress(guard) ? new Uri(guard)
-            : _startsGuard ? null : throw new InvalidOptionsException($"{GuardName} is '{guard}'; it must be the URL of a server, such as http://127.0.0.1:8090"),
+            : _startsGuard ? null
+            : throw new InvalidOptionsException($"{GuardName} is '{guard}'; it must be the URL of a server, such as http://127.0.0.1:8090"),
         GuardCategories =
         [
             .. parsed.GetValue(_categories)!.SelectMany(codes => codes.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)),
         ],
         OutputFilter = parsed.GetValue(_outputFilter) is not { } filter ? null
-            : IsAddress(filter) ? new Uri(filter) : throw new InvalidOptionsException($"--output-filter is '{filter}'; it must be a URL such as http://127.0.0.1:9000/filter"),
+            : IsAddress(filter) ? new Uri(filter)
+            : throw new InvalidOptionsException($"--output-filter is '{filter}'; it must be a URL such as http://127.0.0.1:9000/filter"),
         FailsOpen = _failure.In(parsed),
         Timeout = _timeout.In(parsed),
         Window = parsed.GetValue(_window),

@@ -51,7 +51,8 @@ sealed class HttpApiOptions
 
     readonly WordOption<(bool IsChosen, Pooling Pooling)> _pooling = new(
         "--pooling", "how /v1/embeddings makes one vector of a text's tokens; auto: as the model's files say, else by the last; none: there are no embeddings",
-        ("auto", (false, Pooling.None)), ("mean", (true, Pooling.Mean)), ("first", (true, Pooling.First)), ("last", (true, Pooling.Last)), ("none", (true, Pooling.None)));
+        ("auto", (false, Pooling.None)), ("mean", (true, Pooling.Mean)),
+        ("first", (true, Pooling.First)), ("last", (true, Pooling.Last)), ("none", (true, Pooling.None)));
 
     readonly Option<bool> _parseSpecial = new("--parse-special-in-content")
     {
@@ -63,7 +64,8 @@ sealed class HttpApiOptions
         Description = "serve a page at /docs that shows the API and tries it out; it loads nothing from elsewhere, and needs no key to be looked at",
     };
 
-    public IEnumerable<Option> All => [_strictFields, _strictMaxTokens, _corsOrigins, _keysFile, _auditLog, _toolParser, _reasoningParser, _pooling, _parseSpecial, _docs];
+    public IEnumerable<Option> All =>
+        [_strictFields, _strictMaxTokens, _corsOrigins, _keysFile, _auditLog, _toolParser, _reasoningParser, _pooling, _parseSpecial, _docs];
 
     public ApiOptions Read(ParseResult parsed) => new()
     {

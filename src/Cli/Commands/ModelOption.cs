@@ -15,7 +15,8 @@ static class ModelOption
     public static Option<string?> Create() => new("--model")
     {
         HelpName = "PATH",
-        Description = "a .gguf file (first part if split) or a Hugging Face folder, or hf://ORG/REPO[:QUANT] of a hub (see `pull`); without it the model that `bundle` put in here, or the demo model",
+        Description = "a .gguf file (first part if split) or a Hugging Face folder, or hf://ORG/REPO[:QUANT] of a hub (see `pull`); "
+            + "without it the model that `bundle` put in here, or the demo model",
     };
 
     /// <summary>The path that was given, or this program's own if it has a model in it, or that of the demo model.</summary>

@@ -80,7 +80,9 @@ sealed class DurationOption : Option<string>
         };
     }
 
-    /// <summary>The time that was asked for. The default is not read from its text, since that would load the library of regular expressions at every start.</summary>
+    /// <summary>
+    /// The time that was asked for. The default is not read from its text, since that would load the library of regular expressions at every start.
+    /// </summary>
     public TimeSpan In(ParseResult parsed) => parsed.GetResult(this) is { Implicit: false } ? Find(parsed.GetRequiredValue(this)) ?? _otherwise : _otherwise;
 
     TimeSpan? Find(string written)
@@ -90,7 +92,8 @@ sealed class DurationOption : Option<string>
         return seconds is > 0 and < 1e9 || (_orZero && seconds is 0) ? TimeSpan.FromSeconds(seconds.Value) : null;
     }
 
-    string Form() => $"{(_orZero ? "0, " : "")}a number of seconds such as 60, or one with a unit ({string.Join(", ", Quantity.Time.Select(unit => unit.Unit))})";
+    string Form() =>
+        $"{(_orZero ? "0, " : "")}a number of seconds such as 60, or one with a unit ({string.Join(", ", Quantity.Time.Select(unit => unit.Unit))})";
 
     /// <summary>With the largest unit that gives a whole number.</summary>
     static string Written(TimeSpan time)

@@ -11,14 +11,16 @@ sealed class SessionOptions
     readonly Option<string?> _state = new("--state")
     {
         HelpName = "redis://HOST:PORT",
-        Description = "a Redis server that keeps the sessions, and that coordinators which share it find each other by; without it a file in the data folder keeps them",
+        Description = "a Redis server that keeps the sessions, and that coordinators which share it find each other by; "
+            + "without it a file in the data folder keeps them",
     };
 
     readonly DurationOption _timeToLive = new(
         "--session-ttl", "a session ends so long after it was last used; 0 is never", TimeSpan.FromDays(30), orZero: true);
 
     readonly WordOption<bool> _waits = new(
-        "--session-conflict", $"a turn of a session that has one under way: wait for that one, {Defaults.TurnWait.TotalSeconds:0} s at most, or be rejected (409)",
+        "--session-conflict",
+        $"a turn of a session that has one under way: wait for that one, {Defaults.TurnWait.TotalSeconds:0} s at most, or be rejected (409)",
         ("wait", true), ("reject", false));
 
     readonly Option<int> _perClient = new("--sessions-per-client")

@@ -25,15 +25,18 @@ static class ClusterChecks
         foreach (var worker in Troubled(cluster)) yield return worker;
         if (Versions(cluster) is { } versions) yield return versions;
         foreach (var slow in Slow(cluster)) yield return slow;
-        foreach (var link in replica.Links.Select(link => LinkOf(cluster, link)).OfType<Diagnosis>().DistinctBy(link => (link.Check, link.Finding))) yield return link;
+        foreach (var link in replica.Links.Select(link => LinkOf(cluster, link)).OfType<Diagnosis>().DistinctBy(link => (link.Check, link.Finding)))
+            yield return link;
     }
 
     /// <param name="later">How much later the other clock is, in seconds.</param>
     public static Diagnosis Clock(string whose, double later) => Math.Abs(later) switch
     {
         < ClockDrift => new(whose, Verdict.Ok, "the same as here"),
-        < ClockFault => new(whose, Verdict.Warn, $"{Apart(later)}: times of logs and traces do not agree", "run a time service on all machines (systemd-timesyncd, chrony)"),
-        _ => new(whose, Verdict.Fail, $"{Apart(later)}: certificates may seem expired", "set the clock, and run a time service on all machines (systemd-timesyncd, chrony)"),
+        < ClockFault => new(whose, Verdict.Warn, $"{Apart(later)}: times of logs and traces do not agree",
+            "run a time service on all machines (systemd-timesyncd, chrony)"),
+        _ => new(whose, Verdict.Fail, $"{Apart(later)}: certificates may seem expired",
+            "set the clock, and run a time service on all machines (systemd-timesyncd, chrony)"),
     };
 
     static string Apart(double later) => $"{Amount.Seconds(Math.Abs(later))} {(later > 0 ? "later" : "earlier")} than here";
@@ -45,7 +48,8 @@ static class ClusterChecks
         {
             var check = $"worker {worker.Name}";
             if (worker.State == "unreachable")
-                yield return new(check, Verdict.Fail, $"the coordinator cannot reach it at {worker.Address}: {worker.Problem}", "start it with --listen and an address that the coordinator reaches, and open the port");
+                yield return new(check, Verdict.Fail, $"the coordinator cannot reach it at {worker.Address}: {worker.Problem}",
+                    "start it with --listen and an address that the coordinator reaches, and open the port");
             else if (worker.State == "set_aside" || worker.Problem.Length > 0 && worker.State != "lost")
                 yield return new(check, Verdict.Fail, $"set aside: {worker.Problem}", "see its log; it counts again when it is started anew");
             else if (worker.State == "suspected")
@@ -57,9 +61,11 @@ static class ClusterChecks
 
     static Diagnosis? Versions(ClusterSnapshot cluster)
     {
-        var versions = cluster.Workers.Where(worker => worker.State != "lost" && worker.SoftwareVersion.Length > 0).GroupBy(worker => worker.SoftwareVersion).ToList();
+        var versions = cluster.Workers.Where(worker => worker.State != "lost" && worker.SoftwareVersion.Length > 0)
+            .GroupBy(worker => worker.SoftwareVersion).ToList();
         return versions.Count > 1
-            ? new("versions", Verdict.Warn, string.Join(", ", versions.Select(of => $"{of.Key} on {string.Join(" ", of.Select(worker => worker.Name))}")), "run the same version everywhere")
+            ? new("versions", Verdict.Warn, string.Join(", ", versions.Select(of => $"{of.Key} on {string.Join(" ", of.Select(worker => worker.Name))}")),
+                "run the same version everywhere")
             : null;
     }
 
@@ -83,7 +89,8 @@ static class ClusterChecks
         if (link is not { BytesPerSecond: { } rate, RoundTripSeconds: { } roundTrip })
             return new(check, Verdict.Warn, "not measured", "see the coordinator's log for why; a firewall between the workers may be in the way");
         var finding = $"{Amount.BitRate(rate)}, {Amount.Seconds(roundTrip)} there and back";
-        return rate < SlowLink ? new(check, Verdict.Warn, finding, "use a faster network; until then one worker of each machine in a stage of its own (--tensor-parallel 1)")
+        return rate < SlowLink
+            ? new(check, Verdict.Warn, finding, "use a faster network; until then one worker of each machine in a stage of its own (--tensor-parallel 1)")
             : roundTrip > LongRoundTrip ? new(check, Verdict.Warn, finding, "every token waits for it: bring the machines closer together, or use fewer stages")
             : new(check, Verdict.Ok, finding);
     }

@@ -14,11 +14,20 @@ static class DoctorCommand
 {
     public static Command Create()
     {
-        var workers = new Argument<string[]>("worker") { HelpName = "URL", Description = "gRPC addresses of workers that this machine must reach", Arity = ArgumentArity.ZeroOrMore };
+        var workers = new Argument<string[]>("worker")
+        {
+            HelpName = "URL",
+            Description = "gRPC addresses of workers that this machine must reach",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
         var url = new Option<string?>("--url") { HelpName = "URL", Description = "the API of a running coordinator: checks its cluster too" };
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
         var tls = new TlsOptions();
-        var command = new Command("doctor", "Check this machine, and workers or a running cluster; say what to change. Exit code 1: something does not work like this.") { workers, url, json };
+        var command = new Command(
+            "doctor", "Check this machine, and workers or a running cluster; say what to change. Exit code 1: something does not work like this.")
+        {
+            workers, url, json,
+        };
         foreach (var option in tls.All) command.Add(option);
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -75,11 +84,14 @@ static class DoctorCommand
             var asked = DateTimeOffset.UtcNow;
             var cluster = client.Parse(await client.NowAsync(cancellation));
             var between = asked + (DateTimeOffset.UtcNow - asked) / 2;
-            return ([.. ClusterChecks.Of(cluster, cluster.Time - between.ToUnixTimeMilliseconds() / 1e3)], [.. WorkersOf(cluster).Where(worker => api.IsLoopback || !worker.IsLoopback)]);
+            return (
+                [.. ClusterChecks.Of(cluster, cluster.Time - between.ToUnixTimeMilliseconds() / 1e3)],
+                [.. WorkersOf(cluster).Where(worker => api.IsLoopback || !worker.IsLoopback)]);
         }
         catch (CommandFailedException gone)
         {
-            return ([new Diagnosis("coordinator", Verdict.Fail, gone.Message, "give the API's address, as the coordinator's first line names it; on other machines it must listen there (--listen)")], []);
+            const string remedy = "give the API's address, as the coordinator's first line names it; on other machines it must listen there (--listen)";
+            return ([new Diagnosis("coordinator", Verdict.Fail, gone.Message, remedy)], []);
         }
     }
 

@@ -31,8 +31,11 @@ sealed class MachineChecks(MachineFiles files, ProcessFacts process)
     {
         if (files.Memory("MemTotal") is not { } all || files.Memory("MemAvailable") is not { } free) return null;
         var finding = $"{Amount.Bytes(free)} of {Amount.Bytes(all)} are free";
-        if (free < LeastMemory) return new("memory", Verdict.Fail, finding, "end other programs: a worker needs what its part of the model takes, and half a gigabyte beside");
-        return free < LeastShare * all ? new("memory", Verdict.Warn, finding, "end other programs, or start the worker with --memory and less than that") : new("memory", Verdict.Ok, finding);
+        if (free < LeastMemory)
+            return new("memory", Verdict.Fail, finding, "end other programs: a worker needs what its part of the model takes, and half a gigabyte beside");
+        return free < LeastShare * all
+            ? new("memory", Verdict.Warn, finding, "end other programs, or start the worker with --memory and less than that")
+            : new("memory", Verdict.Ok, finding);
     }
 
     Diagnosis? Swap()
@@ -41,7 +44,8 @@ sealed class MachineChecks(MachineFiles files, ProcessFacts process)
         if (all == 0) return new("swap", Verdict.Ok, "none");
         var used = all - free;
         return used > all / 20
-            ? new("swap", Verdict.Warn, $"{Amount.Bytes(used)} of {Amount.Bytes(all)} are in use", "weights that are swapped out stall every token: give workers less with --memory, or switch swap off (swapoff -a)")
+            ? new("swap", Verdict.Warn, $"{Amount.Bytes(used)} of {Amount.Bytes(all)} are in use",
+                "weights that are swapped out stall every token: give workers less with --memory, or switch swap off (swapoff -a)")
             : new("swap", Verdict.Ok, $"{Amount.Bytes(all)}, hardly used");
     }
 
@@ -52,9 +56,12 @@ sealed class MachineChecks(MachineFiles files, ProcessFacts process)
 
     Diagnosis Processors()
     {
-        var have = process.AllProcessors > process.Processors ? $"{process.Processors} of {process.AllProcessors} may be used" : Amount.Count(process.Processors, "processor");
+        var have = process.AllProcessors > process.Processors
+            ? $"{process.Processors} of {process.AllProcessors} may be used"
+            : Amount.Count(process.Processors, "processor");
         return files.ProcessorQuota() is { } quota && quota < process.Processors
-            ? new("processors", Verdict.Warn, string.Create(CultureInfo.InvariantCulture, $"{have}, for {quota:0.##} of their time: beyond that the kernel stops all threads for a while"),
+            ? new("processors", Verdict.Warn,
+                string.Create(CultureInfo.InvariantCulture, $"{have}, for {quota:0.##} of their time: beyond that the kernel stops all threads for a while"),
                 $"start the worker with --threads {Math.Max(1, (int)quota)}, or give it whole processors (cpuset) instead of a quota")
             : new("processors", Verdict.Ok, have);
     }
@@ -95,14 +102,16 @@ sealed class MachineChecks(MachineFiles files, ProcessFacts process)
         var line = files.Read("proc/self/limits")?.Split('\n').FirstOrDefault(line => line.StartsWith("Max open files", StringComparison.Ordinal));
         if (line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) is not [.., var hard, "files"]) return null;
         return long.TryParse(hard, CultureInfo.InvariantCulture, out var most) && most < LeastFiles
-            ? new("open files", Verdict.Warn, $"at most {most}; each client and each worker takes some", "raise the limit (ulimit -n 65536, LimitNOFILE= of systemd)")
+            ? new("open files", Verdict.Warn, $"at most {most}; each client and each worker takes some",
+                "raise the limit (ulimit -n 65536, LimitNOFILE= of systemd)")
             : new("open files", Verdict.Ok, hard == "unlimited" ? hard : $"up to {hard}");
     }
 
     Diagnosis Cache() => process.CacheFree switch
     {
         null => new("weights cache", Verdict.Fail, $"{process.CacheFolder} cannot be written to", "give the worker a folder with --cache"),
-        < LeastDisk => new("weights cache", Verdict.Warn, $"{Amount.Bytes(process.CacheFree)} are free in {process.CacheFolder}", "weights that are fetched need room there: give the worker another folder with --cache"),
+        < LeastDisk => new("weights cache", Verdict.Warn, $"{Amount.Bytes(process.CacheFree)} are free in {process.CacheFolder}",
+            "weights that are fetched need room there: give the worker another folder with --cache"),
         _ => new("weights cache", Verdict.Ok, $"{Amount.Bytes(process.CacheFree)} are free in {process.CacheFolder}"),
     };
 }

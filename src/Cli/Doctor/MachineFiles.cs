@@ -26,7 +26,9 @@ sealed class MachineFiles(string root = "/")
     public long? Memory(string field)
     {
         var line = Read("proc/meminfo")?.Split('\n').FirstOrDefault(line => line.StartsWith($"{field}:", StringComparison.Ordinal));
-        return line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var number, ..] && long.TryParse(number, CultureInfo.InvariantCulture, out var kibibytes) ? 1024 * kibibytes : null;
+        return line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var number, ..]
+            && long.TryParse(number, CultureInfo.InvariantCulture, out var kibibytes)
+                ? 1024 * kibibytes : null;
     }
 
     /// <summary>The least limit of memory of this process's control groups; null: there is none.</summary>
@@ -41,7 +43,9 @@ sealed class MachineFiles(string root = "/")
     public double? ProcessorQuota()
     {
         var quotas = OfGroups("cpu.max").Select(text => text?.Split(' ')).Select(parts =>
-            parts is [var quota, var period] && double.TryParse(quota, CultureInfo.InvariantCulture, out var allowed) && double.TryParse(period, CultureInfo.InvariantCulture, out var of) && of > 0
+            parts is [var quota, var period]
+            && double.TryParse(quota, CultureInfo.InvariantCulture, out var allowed)
+            && double.TryParse(period, CultureInfo.InvariantCulture, out var of) && of > 0
                 ? allowed / of : double.MaxValue).ToList();
         return quotas.Min() is var least && least < double.MaxValue ? least : null;
     }

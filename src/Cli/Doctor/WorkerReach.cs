@@ -41,7 +41,9 @@ sealed class WorkerReach(PeerChannels channels, TimeProvider time)
         }
         catch (RpcException other)
         {
-            var what = other.StatusCode is StatusCode.Internal or StatusCode.Unimplemented ? "what answers there does not speak gRPC as a worker does" : RpcProblem.Describe(other);
+            var what = other.StatusCode is StatusCode.Internal or StatusCode.Unimplemented
+                ? "what answers there does not speak gRPC as a worker does"
+                : RpcProblem.Describe(other);
             return [new(check, Verdict.Fail, $"is no worker of a cluster: {what}", "give the address that the worker listens on, as its log names it")];
         }
     }

@@ -52,7 +52,9 @@ sealed class HubCache(HubReference reference, string root)
     public void CheckRoom(long missing)
     {
         var free = new DriveInfo(Path.GetFullPath(_folder)).AvailableFreeSpace;
-        if (missing > free) throw new HubException($"{reference}: {missing} bytes are to be fetched, and {_folder} has room for {free}: free some, or set HF_HUB_CACHE to another folder");
+        if (missing > free)
+            throw new HubException($"{reference}: {missing} bytes are to be fetched, and {_folder} has room for {free}: "
+                + "free some, or set HF_HUB_CACHE to another folder");
     }
 
     /// <summary>Puts names to the files of a commit, and notes what the reference came to.</summary>
@@ -61,7 +63,8 @@ sealed class HubCache(HubReference reference, string root)
         foreach (var file in choice.Files) Link(PathOf(commit, file.Name), BlobOf(file));
         var branch = Path.Combine(_folder, "refs", reference.Revision);
         Write(branch, commit);
-        Write(Note, JsonSerializer.Serialize(new { commit, model = choice.Model, files = choice.Files.Select(file => new { name = file.Name, size = file.Size }) }));
+        var files = choice.Files.Select(file => new { name = file.Name, size = file.Size });
+        Write(Note, JsonSerializer.Serialize(new { commit, model = choice.Model, files }));
     }
 
     /// <summary>The model that the reference came to when it was pulled, if it is still there as a whole.</summary>

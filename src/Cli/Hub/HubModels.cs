@@ -44,7 +44,8 @@ static class HubModels
         {
             cache.MakeFolders();
             cache.CheckRoom(missing);
-            view.Error.WriteLine($"pulling {reference}: {choice.Files.Count} files, {choice.Bytes} bytes, of which {missing} are not here yet, from {access.Endpoint.Host}");
+            view.Error.WriteLine(
+                $"pulling {reference}: {choice.Files.Count} files, {choice.Bytes} bytes, of which {missing} are not here yet, from {access.Endpoint.Host}");
             view.Show(view.Error, $"pulling {reference}", choice.Bytes, shown =>
             {
                 var download = new HubDownload(client, cache, reference, repository.Commit, new PullProgress(shown));

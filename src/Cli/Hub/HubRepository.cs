@@ -41,7 +41,9 @@ sealed record HubRepository(string Commit, IReadOnlyList<HubFile> Files)
         if (sibling.TryGetProperty("lfs", out var lfs) && lfs.ValueKind is JsonValueKind.Object)
         {
             var hash = Text(lfs, "sha256") ?? Text(lfs, "oid");
-            return lfs.TryGetProperty("size", out var large) && HubNames.IsHex(hash, HubNames.Sha256Characters) ? new HubFile(name, large.GetInt64(), hash!) : null;
+            return lfs.TryGetProperty("size", out var large) && HubNames.IsHex(hash, HubNames.Sha256Characters)
+                ? new HubFile(name, large.GetInt64(), hash!)
+                : null;
         }
         var id = Text(sibling, "blobId");
         return sibling.TryGetProperty("size", out var size) && HubNames.IsHex(id, HubNames.GitCharacters) ? new HubFile(name, size.GetInt64(), id!) : null;

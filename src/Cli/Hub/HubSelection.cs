@@ -54,11 +54,13 @@ static partial class HubSelection
 
     static bool IsNamed(string file, string variant) =>
         file.Equals(variant, StringComparison.OrdinalIgnoreCase) || file.Equals(variant + Gguf, StringComparison.OrdinalIgnoreCase)
-        || Path.GetFileName(file).Equals(variant, StringComparison.OrdinalIgnoreCase) || Path.GetFileName(file).Equals(variant + Gguf, StringComparison.OrdinalIgnoreCase);
+        || Path.GetFileName(file).Equals(variant, StringComparison.OrdinalIgnoreCase)
+        || Path.GetFileName(file).Equals(variant + Gguf, StringComparison.OrdinalIgnoreCase);
 
     static bool HasWord(string model, string variant)
     {
-        for (var at = model.IndexOf(variant, StringComparison.OrdinalIgnoreCase); at >= 0; at = model.IndexOf(variant, at + 1, StringComparison.OrdinalIgnoreCase))
+        const StringComparison anyCase = StringComparison.OrdinalIgnoreCase;
+        for (var at = model.IndexOf(variant, anyCase); at >= 0; at = model.IndexOf(variant, at + 1, anyCase))
             if (IsBorder(model, at - 1) && IsBorder(model, at + variant.Length)) return true;
         return false;
     }

@@ -42,7 +42,9 @@ sealed record HubSettings(Uri? Endpoint, string? Token, string Cache)
             var isSafe = to is null || to.Scheme == Uri.UriSchemeHttps || to.IsLoopback;
             if (tokenFile is not null)
             {
-                if (!isSafe) throw new InvalidOptionsException($"{TokenOption} is given and {to} is not https: the token would be readable on the way; give an https address");
+                if (!isSafe)
+                    throw new InvalidOptionsException(
+                        $"{TokenOption} is given and {to} is not https: the token would be readable on the way; give an https address");
                 return File.Exists(tokenFile) ? ReadToken(tokenFile) : throw new InvalidOptionsException($"{TokenOption}: {tokenFile} does not exist");
             }
             if (!isSafe) return null;

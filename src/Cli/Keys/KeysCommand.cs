@@ -21,7 +21,8 @@ static class KeysCommand
             DefaultValueFactory = _ => "inference",
         };
         var limits = new KeyLimitOptions();
-        var command = new Command("add", "Make a key, print it, and add its hash to the file. The key itself is kept nowhere; to take it back, delete the line.")
+        var command = new Command(
+            "add", "Make a key, print it, and add its hash to the file. The key itself is kept nowhere; to take it back, delete the line.")
         {
             file, name, scopes,
         };
@@ -83,5 +84,6 @@ sealed class KeyLimitOptions
         return limits;
     }
 
-    static (string Word, Option<int?> Option) Of(string word, string description) => (word, new Option<int?>($"--{word}") { HelpName = "N", Description = description });
+    static (string Word, Option<int?> Option) Of(string word, string description) =>
+        (word, new Option<int?>($"--{word}") { HelpName = "N", Description = description });
 }

@@ -16,7 +16,10 @@ static class InspectCommand
     {
         var model = ModelOption.Create();
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
-        var command = new Command("inspect", "Show a model's facts, its tensors by type, bytes per layer, and KV bytes per token.") { model, HubOption.Create(), json };
+        var command = new Command("inspect", "Show a model's facts, its tensors by type, bytes per layer, and KV bytes per token.")
+        {
+            model, HubOption.Create(), json,
+        };
         command.SetAction(parsed =>
         {
             var path = ModelOption.PathOf(parsed, model);

@@ -78,7 +78,8 @@ sealed class LocalModel : IDisposable
     }
 
     /// <summary>See <see cref="LocalGenerator.Generate"/>; the model's own stop ids end the text.</summary>
-    public IEnumerable<SampledToken> Generate(IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, FollowedGrammar? grammar, CancellationToken cancellation)
+    public IEnumerable<SampledToken> Generate(
+        IReadOnlyList<int> prompt, SamplingOptions sampling, int maxTokens, FollowedGrammar? grammar, CancellationToken cancellation)
     {
         using var tokens = _generator.Generate(prompt, sampling, maxTokens, Text.Tokenizer.StopIds, grammar, cancellation).GetEnumerator();
         while (Guarded(tokens.MoveNext)) yield return tokens.Current;

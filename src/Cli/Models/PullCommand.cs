@@ -12,13 +12,15 @@ static class PullCommand
     {
         var model = new Argument<string>("MODEL")
         {
-            Description = $"{HubReference.Form}, where QUANT is a quantisation such as Q4_K_M, a file's name, or `{HubSelection.Safetensors}`; without it the only one, or Q4_K_M",
+            Description = $"{HubReference.Form}, where QUANT is a quantisation such as Q4_K_M, a file's name, or `{HubSelection.Safetensors}`; "
+                + "without it the only one, or Q4_K_M",
         };
         var (hub, token) = (HubOption.Create(), TokenFileOption());
         var json = new Option<bool>("--json") { Description = "print one JSON object" };
         var command = new Command(
             "pull",
-            "Get a model from a hub into the cache that the hub's own programs use (HF_HUB_CACHE, HF_HOME), and print its path. What broke off is gone on with, and every file is compared with its hash.")
+            "Get a model from a hub into the cache that the hub's own programs use (HF_HUB_CACHE, HF_HOME), and print its path. "
+            + "What broke off is gone on with, and every file is compared with its hash.")
         {
             model, hub, token, json,
         };
@@ -44,6 +46,7 @@ static class PullCommand
     static Option<string?> TokenFileOption() => new(HubSettings.TokenOption)
     {
         HelpName = "FILE",
-        Description = "a file with a token of the hub, for models that are not for everybody; without it HF_TOKEN, HF_TOKEN_PATH, or the file `token` in HF_HOME",
+        Description = "a file with a token of the hub, for models that are not for everybody; "
+            + "without it HF_TOKEN, HF_TOKEN_PATH, or the file `token` in HF_HOME",
     };
 }

@@ -45,12 +45,14 @@ sealed class ClusterClient : IDisposable
     {
         using var deadline = new Deadline(_time, cancellation);
         using var response = await SendAsync("text/event-stream", deadline);
-        var events = SseParser.Create(await GuardAsync(response.Content.ReadAsStreamAsync(deadline.Token), deadline)).EnumerateAsync(deadline.Token).GetAsyncEnumerator(CancellationToken.None);
+        var events = SseParser.Create(await GuardAsync(response.Content.ReadAsStreamAsync(deadline.Token), deadline))
+            .EnumerateAsync(deadline.Token).GetAsyncEnumerator(CancellationToken.None);
         await using (events)
             while (true)
             {
                 deadline.Extend();
-                if (!await GuardAsync(events.MoveNextAsync().AsTask(), deadline)) throw new CommandFailedException($"{Url} closed the connection: the coordinator is stopping");
+                if (!await GuardAsync(events.MoveNextAsync().AsTask(), deadline))
+                    throw new CommandFailedException($"{Url} closed the connection: the coordinator is stopping");
                 yield return Parse(events.Current.Data);
             }
     }
@@ -74,7 +76,11 @@ sealed class ClusterClient : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Get, Address) { Headers = { { "Accept", accept } } };
         var response = await GuardAsync(_http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, deadline.Token), deadline);
         if (response.IsSuccessStatusCode && response.Content.Headers.ContentType?.MediaType == accept) return response;
-        using (response) throw new CommandFailedException(ApiErrorText.Of(await GuardAsync(response.Content.ReadAsStringAsync(deadline.Token), deadline)) ?? NoCluster().Message);
+        using (response)
+        {
+            var body = await GuardAsync(response.Content.ReadAsStringAsync(deadline.Token), deadline);
+            throw new CommandFailedException(ApiErrorText.Of(body) ?? NoCluster().Message);
+        }
     }
 
     async Task<T> GuardAsync<T>(Task<T> task, Deadline deadline)

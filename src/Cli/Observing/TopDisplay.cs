@@ -41,7 +41,8 @@ sealed class TopScreen : TopDisplay
     public override async Task RunAsync(Func<Task> follow, CancellationTokenSource told)
     {
         if (!Console.IsInputRedirected) new Thread(() => ReadKeys(told)) { IsBackground = true, Name = "keys" }.Start();
-        await _console.Live(new Markup("[grey]waiting for the cluster[/]")).Overflow(VerticalOverflow.Crop).Cropping(VerticalOverflowCropping.Bottom).StartAsync(async live =>
+        var display = _console.Live(new Markup("[grey]waiting for the cluster[/]")).Overflow(VerticalOverflow.Crop).Cropping(VerticalOverflowCropping.Bottom);
+        await display.StartAsync(async live =>
         {
             _live = live;
             await follow();
@@ -98,7 +99,13 @@ sealed class TopLines(TextWriter output, TextWriter error) : TopDisplay
     internal static string Plain(IRenderable frame)
     {
         var text = new StringWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Interactive = InteractionSupport.No, Out = new AnsiConsoleOutput(text) });
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = AnsiSupport.No,
+            ColorSystem = ColorSystemSupport.NoColors,
+            Interactive = InteractionSupport.No,
+            Out = new AnsiConsoleOutput(text),
+        });
         console.Profile.Width = Width;
         console.Write(frame);
         return string.Join(Environment.NewLine, text.ToString().ReplaceLineEndings("\n").TrimEnd('\n').Split('\n').Select(line => line.TrimEnd()));

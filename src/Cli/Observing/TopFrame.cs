@@ -26,7 +26,11 @@ static class TopFrame
         if (history.Count > 1) rows.AddRange([new Markup($"[blue]{Sparkline(history)}[/] [grey]tokens/s, up to {Amount.Figures(history.Max())}[/]"), Blank]);
         rows.Add(Pipeline(cluster, replica));
         if (Others(cluster) is { } others) rows.AddRange([Blank, others]);
-        if (replica.Plan is { } plan) rows.AddRange([Blank, new Markup($"[grey]plan[/] {Amount.Seconds(plan.TokenSeconds)} a token predicted [grey]=[/] {Markup.Escape(Arithmetic(plan.Token))}")]);
+        if (replica.Plan is { } plan)
+        {
+            var predicted = $"[grey]plan[/] {Amount.Seconds(plan.TokenSeconds)} a token predicted [grey]=[/] {Markup.Escape(Arithmetic(plan.Token))}";
+            rows.AddRange([Blank, new Markup(predicted)]);
+        }
         if (replica.Views.Count > 0) rows.AddRange([Blank, Views(cluster, replica)]);
         return new Rows(rows);
     }
@@ -35,7 +39,8 @@ static class TopFrame
     {
         var (state, colour) = replica.Ready ? ("ready", "green") : replica.Recovering ? ("recovering", "yellow") : (replica.Phase, "yellow");
         return new Markup(
-            $"[bold]LlamaCluster[/]  {Markup.Escape(cluster.Model.Id)} [grey]{Amount.Count(cluster.Model.Layers, "layer")}, {Amount.Bytes(cluster.Model.Bytes)}[/]  [{colour}]{state}[/]"
+            $"[bold]LlamaCluster[/]  {Markup.Escape(cluster.Model.Id)} "
+            + $"[grey]{Amount.Count(cluster.Model.Layers, "layer")}, {Amount.Bytes(cluster.Model.Bytes)}[/]  [{colour}]{state}[/]"
             + $"  [grey]view {VersionOf(replica.View.Version)}, up {Amount.Span(cluster.UptimeSeconds)}[/]");
     }
 
@@ -46,16 +51,22 @@ static class TopFrame
         double? Part(double of, double all) => all > 0 ? of / all : null;
         var grid = new Grid();
         for (var i = 0; i < 6; i++) grid.AddColumn(new GridColumn { Padding = new Padding(0, 0, 3, 0), NoWrap = true });
-        grid.AddRow([.. new[] { "generating", "first token", "each token", "sequences", "KV cache", "prefix cache" }.Select(title => new Markup($"[grey]{title}[/]"))]);
+        grid.AddRow([.. new[]
+        {
+            "generating", "first token", "each token", "sequences", "KV cache", "prefix cache",
+        }.Select(title => new Markup($"[grey]{title}[/]"))]);
         grid.AddRow(
         [
-            new Markup($"[bold]{(rates is null ? Amount.Unknown : Amount.Figures(rates.GeneratedTokensPerSecond))} tok/s[/]"), new Markup($"[bold]{Amount.Seconds(latency.FirstToken.P50)}[/]"),
+            new Markup($"[bold]{(rates is null ? Amount.Unknown : Amount.Figures(rates.GeneratedTokensPerSecond))} tok/s[/]"),
+            new Markup($"[bold]{Amount.Seconds(latency.FirstToken.P50)}[/]"),
             new Markup($"[bold]{Amount.Seconds(latency.PerToken.P50)}[/]"), new Markup($"[bold]{load.Running} running[/]"),
-            new Markup($"[bold]{Amount.Percent(Part(load.KvBlocksUsed, blocks))}[/]"), new Markup($"[bold]{Amount.Percent(Part(totals.PrefixTokensHit, totals.PrefixTokensQueried))}[/]"),
+            new Markup($"[bold]{Amount.Percent(Part(load.KvBlocksUsed, blocks))}[/]"),
+            new Markup($"[bold]{Amount.Percent(Part(totals.PrefixTokensHit, totals.PrefixTokensQueried))}[/]"),
         ]);
         grid.AddRow([.. new[]
         {
-            $"prompts {(rates is null ? Amount.Unknown : Amount.Figures(rates.PromptTokensPerSecond))}", $"p95 {Amount.Seconds(latency.FirstToken.P95)}", $"p95 {Amount.Seconds(latency.PerToken.P95)}",
+            $"prompts {(rates is null ? Amount.Unknown : Amount.Figures(rates.PromptTokensPerSecond))}",
+            $"p95 {Amount.Seconds(latency.FirstToken.P95)}", $"p95 {Amount.Seconds(latency.PerToken.P95)}",
             $"{load.Waiting} waiting", $"{Amount.Percent(Part(load.KvBlocksCached, blocks))} kept", $"{Amount.Count(load.Sessions, "session")}",
         }.Select(under => new Markup($"[grey]{under}[/]"))]);
         return grid;
@@ -73,7 +84,8 @@ static class TopFrame
                 var needs = rank.WeightBytes + rank.KvBytes + rank.BufferBytes;
                 table.AddRow(
                 [
-                    new Markup(stage.Ranks.Count > 1 ? $"{stage.Stage}.{rank.Rank}" : $"{stage.Stage}"), new Markup($"{stage.FirstLayer}..{stage.FirstLayer + stage.Layers - 1}"),
+                    new Markup(stage.Ranks.Count > 1 ? $"{stage.Stage}.{rank.Rank}" : $"{stage.Stage}"),
+                    new Markup($"{stage.FirstLayer}..{stage.FirstLayer + stage.Layers - 1}"),
                     .. hasExperts ? [new Markup(stage.Experts ?? Amount.Unknown)] : (Markup[])[],
                     new Markup(Markup.Escape(worker?.Name ?? rank.Worker)), State(worker), Busy(rank.Busy), new Markup(Amount.Seconds(rank.StepSeconds)),
                     new Markup(worker is { MemoryBytes: > 0 } ? $"{Amount.Bytes(needs)} of {Amount.Bytes(worker.MemoryBytes)}" : Amount.Bytes(needs)),
@@ -89,8 +101,11 @@ static class TopFrame
     {
         var planned = cluster.Replicas[0].Stages.SelectMany(stage => stage.Ranks).Select(rank => rank.Worker).ToHashSet();
         var present = cluster.Workers.Where(worker => worker.State != "lost").Select(worker => worker.Name).ToHashSet();
-        var others = cluster.Workers.Where(worker => (worker.Id is null || !planned.Contains(worker.Id)) && (worker.State != "lost" || !present.Contains(worker.Name))).TakeLast(MostOthers).ToList();
-        return others.Count == 0 ? null : new Markup($"[grey]others[/] {string.Join("[grey],[/] ", others.Select(worker => $"{Markup.Escape(worker.Name)} {Coloured(worker)}"))}");
+        var others = cluster.Workers
+            .Where(worker => (worker.Id is null || !planned.Contains(worker.Id)) && (worker.State != "lost" || !present.Contains(worker.Name)))
+            .TakeLast(MostOthers).ToList();
+        return others.Count == 0 ? null
+            : new Markup($"[grey]others[/] {string.Join("[grey],[/] ", others.Select(worker => $"{Markup.Escape(worker.Name)} {Coloured(worker)}"))}");
     }
 
     static Table Views(ClusterSnapshot cluster, ReplicaFacts replica)
@@ -100,14 +115,17 @@ static class TopFrame
             table.AddRow(
                 new Markup(VersionOf(view.Version)), new Markup(Amount.Seconds(view.Ready - view.Began)),
                 new Markup(view.Ready is { } ready ? Amount.Span((view.Ended ?? cluster.Time) - ready) : Amount.Unknown),
-                view.Ended is null ? new Markup("[grey]it serves[/]") : new Markup(view.Planned ? Markup.Escape(view.End) : $"[red]{Markup.Escape(view.End)}[/]"));
+                view.Ended is null
+                    ? new Markup("[grey]it serves[/]")
+                    : new Markup(view.Planned ? Markup.Escape(view.End) : $"[red]{Markup.Escape(view.End)}[/]"));
         return table;
     }
 
     static Table TableOf(params string[] columns)
     {
         var table = new Table { Border = TableBorder.None, ShowRowSeparators = false };
-        foreach (var column in columns) table.AddColumn(new TableColumn(new Markup($"[grey]{column}[/]")) { Padding = new Padding(0, 0, 2, 0), NoWrap = column != columns[^1] });
+        foreach (var column in columns)
+            table.AddColumn(new TableColumn(new Markup($"[grey]{column}[/]")) { Padding = new Padding(0, 0, 2, 0), NoWrap = column != columns[^1] });
         return table;
     }
 
@@ -134,14 +152,16 @@ static class TopFrame
         var links = replica.Links.Where(link => link.Kind == "activations" && link.From == worker).ToList();
         if (links.Count == 0) return "";
         var flow = links.Sum(link => link.FlowBytesPerSecond ?? 0);
-        var speed = links.Min(link => link.BytesPerSecond) is { } slowest ? Amount.BitRate(slowest) : links.TrueForAll(link => link.SameHost) ? "same host" : "not measured";
+        var speed = links.Min(link => link.BytesPerSecond) is { } slowest ? Amount.BitRate(slowest)
+            : links.TrueForAll(link => link.SameHost) ? "same host"
+            : "not measured";
         return $"{Amount.ByteRate(flow)} [grey]{speed}[/]";
     }
 
     static string Arithmetic(PartFacts token) => string.Join(" + ", new (string Name, double Seconds)[]
     {
-        ("weights", token.Weights), ("arithmetic", token.Arithmetic), ("keys and values", token.Attention), ("sums", token.Exchange), ("activations", token.Transfer),
-        ("program", token.Program),
+        ("weights", token.Weights), ("arithmetic", token.Arithmetic), ("keys and values", token.Attention), ("sums", token.Exchange),
+        ("activations", token.Transfer), ("program", token.Program),
     }.Where(part => part.Seconds > 0).Select(part => $"{part.Name} {Amount.Seconds(part.Seconds)}"));
 
     static string Sparkline(IReadOnlyList<double> values)

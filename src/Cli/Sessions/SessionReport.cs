@@ -14,8 +14,8 @@ static class SessionReport
         output.WriteLine($"{"id".PadRight(width)}  turns  messages  tokens  last used (UTC)   ends");
         foreach (var session in sessions)
             output.WriteLine(
-                $"{((string)session["id"]!).PadRight(width)}  {(int)session["turns"]!,5}  {(int)session["messages"]!,8}  {(int)session["tokens"]!,6}  {TimeOf(session["updated"])}  "
-                + (session["expires"] is null ? "never" : TimeOf(session["expires"])));
+                $"{((string)session["id"]!).PadRight(width)}  {(int)session["turns"]!,5}  {(int)session["messages"]!,8}  {(int)session["tokens"]!,6}  "
+                + $"{TimeOf(session["updated"])}  " + (session["expires"] is null ? "never" : TimeOf(session["expires"])));
     }
 
     public static void WriteConversation(TextWriter output, JsonObject session, JsonObject export)

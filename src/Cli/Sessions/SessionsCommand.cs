@@ -8,13 +8,20 @@ namespace LlamaCluster.Cli.Sessions;
 /// <summary>`sessions`: lists, shows, exports, imports and deletes the sessions of a running cluster, over the HTTP API.</summary>
 static class SessionsCommand
 {
-    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonSerializerOptions Indented = new()
+    {
+        WriteIndented = true,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     public static Command Create()
     {
         var url = UrlOption.Create("--url", "the API's address", otherwise: "http://127.0.0.1:8080");
         url.Recursive = true;
-        return new Command("sessions", "List, show, export, import and delete the sessions of a running cluster.") { url, List(url), Show(url), Export(url), Import(url), Delete(url) };
+        return new Command("sessions", "List, show, export, import and delete the sessions of a running cluster.")
+        {
+            url, List(url), Show(url), Export(url), Import(url), Delete(url),
+        };
     }
 
     static Command List(Option<Uri> url)
@@ -28,8 +35,10 @@ static class SessionsCommand
             using var client = new SessionsClient(parsed.GetRequiredValue(url));
             var sessions = await client.ListAsync(most, cancellation);
             var output = parsed.InvocationConfiguration.Output;
-            if (parsed.GetValue(json)) output.WriteLine(new JsonObject { ["sessions"] = new JsonArray([.. sessions.Select(session => session.DeepClone())]) }.ToJsonString());
-            else SessionReport.WriteList(output, sessions);
+            if (parsed.GetValue(json))
+                output.WriteLine(new JsonObject { ["sessions"] = new JsonArray([.. sessions.Select(session => session.DeepClone())]) }.ToJsonString());
+            else
+                SessionReport.WriteList(output, sessions);
             return ExitCode.Done;
         });
         return command;
@@ -43,7 +52,8 @@ static class SessionsCommand
         {
             using var client = new SessionsClient(parsed.GetRequiredValue(url));
             var session = parsed.GetRequiredValue(id);
-            SessionReport.WriteConversation(parsed.InvocationConfiguration.Output, await client.FindAsync(session, cancellation), await client.ExportAsync(session, cancellation));
+            SessionReport.WriteConversation(
+                parsed.InvocationConfiguration.Output, await client.FindAsync(session, cancellation), await client.ExportAsync(session, cancellation));
             return ExitCode.Done;
         });
         return command;
@@ -71,7 +81,8 @@ static class SessionsCommand
         command.SetAction(async (parsed, cancellation) =>
         {
             using var client = new SessionsClient(parsed.GetRequiredValue(url));
-            parsed.InvocationConfiguration.Output.WriteLine(await client.ImportAsync(await File.ReadAllTextAsync(parsed.GetRequiredValue(file), cancellation), cancellation));
+            var exported = await File.ReadAllTextAsync(parsed.GetRequiredValue(file), cancellation);
+            parsed.InvocationConfiguration.Output.WriteLine(await client.ImportAsync(exported, cancellation));
             return ExitCode.Done;
         });
         return command;

@@ -49,12 +49,14 @@ static class CoordinatorCommand
         var dataFolder = new Option<string?>("--data-dir")
         {
             HelpName = "DIR",
-            Description = "where sessions, the cluster's id and this coordinator's epoch are kept; without it the user's state folder (~/.local/state/llamacluster)",
+            Description = "where sessions, the cluster's id and this coordinator's epoch are kept; "
+                + "without it the user's state folder (~/.local/state/llamacluster)",
         };
         var name = new Option<string?>("--name")
         {
             HelpName = "NAME",
-            Description = "with --state: this coordinator's name among those that share the server, the same at each start; without it one made for the data folder",
+            Description = "with --state: this coordinator's name among those that share the server, "
+                + "the same at each start; without it one made for the data folder",
         };
         var (tls, apiCertificate, reflection) = (new TlsOptions(), new ApiCertificateOptions(), ReflectionOption());
         var joinToken = JoinTokenOption.Create("workers that do not know it are not taken in");
@@ -69,7 +71,8 @@ static class CoordinatorCommand
             streams, sumType, context, dataFolder, name, drain, joinToken, insecure, reflection,
         };
         foreach (var option in tls.All.Concat(apiCertificate.All)) command.Add(option);
-        foreach (var option in adapters.All.Concat(draft.All).Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
+        foreach (var option in adapters.All.Concat(draft.All).Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All))
+            command.Add(option);
         command.SetAction((parsed, cancellation) => RunAsync(
             new CoordinatorOptions
             {

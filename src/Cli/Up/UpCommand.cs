@@ -44,7 +44,9 @@ static class UpCommand
             model, HubOption.Create(), quantize, workers, tensorParallel, experts, sumType, peerLink, threads, port, context, dataFolder, restartLimit,
             trustDigest, endsWithInput,
         };
-        foreach (var option in adapters.All.Concat(draft.All).Concat(kvDisk.All).Concat(journal.All).Concat(queue.All).Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All)) command.Add(option);
+        var shared = adapters.All.Concat(draft.All).Concat(kvDisk.All).Concat(journal.All).Concat(queue.All)
+            .Concat(api.All).Concat(filters.All).Concat(sessions.All).Concat(recovery.All);
+        foreach (var option in shared) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
             var count = parsed.GetValue(workers);

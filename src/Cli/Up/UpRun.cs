@@ -47,7 +47,8 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
         await coordinator.StartAsync(told.Token);
         log.Release();
         await using var drafting = coordinator.DraftGrpcAddress is { } draft
-            ? WorkerFleet.Drafting(options, draft, Task.FromResult(WorkerMemory.OfEach(serving.Workers, coordinator.DraftWeightBytes).Draft), view.Log, told.Token)
+            ? WorkerFleet.Drafting(
+                options, draft, Task.FromResult(WorkerMemory.OfEach(serving.Workers, coordinator.DraftWeightBytes).Draft), view.Log, told.Token)
             : null;
         var exitCode = await ServeAsync(coordinator, workers, view, told);
         await coordinator.StopAsync(CancellationToken.None);
@@ -56,7 +57,8 @@ sealed class UpRun(UpOptions options, TextWriter output, TextWriter error)
 
     async Task<long> MemoryAsync(Task<long?> draftWeights) => WorkerMemory.OfEach(options.Coordinator.Workers, await draftWeights).Each;
 
-    CoordinatorOptions GuardedBy(Uri guard) => options.Coordinator with { Api = options.Coordinator.Api with { Filters = options.Coordinator.Api.Filters with { Guard = guard } } };
+    CoordinatorOptions GuardedBy(Uri guard) =>
+        options.Coordinator with { Api = options.Coordinator.Api with { Filters = options.Coordinator.Api.Filters with { Guard = guard } } };
 
     async Task<int> ServeAsync(CoordinatorHost coordinator, WorkerFleet workers, LoadingView view, CancellationTokenSource told)
     {

@@ -43,7 +43,8 @@ sealed class WorkerProcess : IDisposable
     /// <exception cref="CommandFailedException">The system does not start it.</exception>
     public static WorkerProcess Start(
         string name, Uri coordinator, int threads, long memory, Action<string> writeLine, PeerLinkPreference peerLink = PeerLinkPreference.Auto,
-        IReadOnlyList<int>? processors = null, string? profiles = null, bool trustDigest = false, KvDiskPlace? kvDisk = null, ActivationJournalPlace? journal = null)
+        IReadOnlyList<int>? processors = null, string? profiles = null,
+        bool trustDigest = false, KvDiskPlace? kvDisk = null, ActivationJournalPlace? journal = null)
     {
         var link = peerLink.ToString().ToLowerInvariant();
         return Start(

@@ -15,7 +15,9 @@ public enum KvType
     /// <summary>Signed bytes; 32 neighbours of a head share a scale (bfloat16): 8.5 bits a number.</summary>
     Q8_0 = 2,
 
-    /// <summary>Integers of 4 bits; 32 neighbours of a head, rotated before (<see cref="Rotation{TLanes}"/>), share a scale (bfloat16): 4.5 bits a number.</summary>
+    /// <summary>
+    /// Integers of 4 bits; 32 neighbours of a head, rotated before (<see cref="Rotation{TLanes}"/>), share a scale (bfloat16): 4.5 bits a number.
+    /// </summary>
     Q4_0 = 3,
 }
 

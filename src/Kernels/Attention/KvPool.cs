@@ -80,7 +80,8 @@ public sealed unsafe class KvPool : IDisposable
         foreach (var layer in _layers) layer.Dispose();
     }
 
-    internal KvHead Head(int layer, int head, int[] sequenceBlocks, int firstBlock = 0) => new(HeadTile(layer, 0, head), LayoutOf(layer).Bytes, sequenceBlocks, firstBlock);
+    internal KvHead Head(int layer, int head, int[] sequenceBlocks, int firstBlock = 0) =>
+        new(HeadTile(layer, 0, head), LayoutOf(layer).Bytes, sequenceBlocks, firstBlock);
 
     internal byte* HeadTile(int layer, int block, int head)
     {

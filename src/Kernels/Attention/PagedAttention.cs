@@ -51,9 +51,11 @@ public sealed unsafe class PagedAttention : IDisposable
         _windows = window switch
         {
             { Positions: 0 } => null,
-            { Slides: true } => new AttentionView(new AttentionPlan(_kvHeads, _group, maxRows, maxSequenceLength, split: threads > 1, reach: window.Positions), maxRows),
+            { Slides: true } => new AttentionView(
+                new AttentionPlan(_kvHeads, _group, maxRows, maxSequenceLength, split: threads > 1, reach: window.Positions), maxRows),
             _ => new AttentionView(
-                new AttentionPlan(_kvHeads, _group, maxRows, Math.Min(window.Positions, maxSequenceLength), split: threads > 1), maxRows, cut: window.Positions),
+                new AttentionPlan(_kvHeads, _group, maxRows, Math.Min(window.Positions, maxSequenceLength), split: threads > 1),
+                maxRows, cut: window.Positions),
         };
         _taskQueries = AttentionPlan.MaxQueries(_group);
         _stateLength = AttentionState.Length(layout, _group);

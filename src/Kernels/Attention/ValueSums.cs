@@ -208,7 +208,8 @@ sealed unsafe class ValueSums<TLanes, TKv>(KvBlockLayout layout)
         for (var first = 0; first < count; first += KvBlock.Positions, blocks++)
         {
             var values = blocks[0] + offset;
-            for (var end = values + (Math.Min(KvBlock.Positions, count - first) / 2 * PairBytes); values < end; values += PairBytes, weights += 2) sum = AddPair(values, weights, sum);
+            for (var end = values + (Math.Min(KvBlock.Positions, count - first) / 2 * PairBytes); values < end; values += PairBytes, weights += 2)
+                sum = AddPair(values, weights, sum);
         }
         TLanes.Store(sum, output);
     }

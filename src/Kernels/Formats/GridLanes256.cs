@@ -50,7 +50,8 @@ static unsafe class GridLanes256
     }
 
     [MethodImpl(AggressiveInlining)]
-    public static Codes<TVector> Iq2S<TParts, TVector>(byte* small, byte* planes, out Codes<TVector> second) where TParts : ICodeParts<TVector> where TVector : struct
+    public static Codes<TVector> Iq2S<TParts, TVector>(byte* small, byte* planes, out Codes<TVector> second)
+        where TParts : ICodeParts<TVector> where TVector : struct
     {
         var bytes = Vector256.Load(planes).AsUInt16();
         var high = Twice(small + RowGroup.Rows);
@@ -213,7 +214,8 @@ static unsafe class GridLanes256
     }
 
     [MethodImpl(AggressiveInlining)]
-    static Vector256<ushort> IsSet(Vector256<ushort> words, uint bit) => Vector256.Equals(words & Vector256.Create(bit).AsUInt16(), Vector256.Create(bit).AsUInt16());
+    static Vector256<ushort> IsSet(Vector256<ushort> words, uint bit) =>
+        Vector256.Equals(words & Vector256.Create(bit).AsUInt16(), Vector256.Create(bit).AsUInt16());
 
     /// <summary>A value in the words whose bit is set.</summary>
     [MethodImpl(AggressiveInlining)]
@@ -222,13 +224,15 @@ static unsafe class GridLanes256
     /// <summary>The entries of eight columns of the indices in the first byte of eight lanes: columns 0..3, and 4..7.</summary>
     [MethodImpl(AggressiveInlining)]
     static void OfBytes(ulong* book, byte* index, out V first, out V second) => Halves(
-        Two(book + index[0], book + index[4]), Two(book + index[8], book + index[12]), Two(book + index[16], book + index[20]), Two(book + index[24], book + index[28]),
+        Two(book + index[0], book + index[4]), Two(book + index[8], book + index[12]),
+        Two(book + index[16], book + index[20]), Two(book + index[24], book + index[28]),
         out first, out second);
 
     /// <summary>The same of the indices in the first word of eight lanes.</summary>
     [MethodImpl(AggressiveInlining)]
     static void OfWords(ulong* book, ushort* index, out V first, out V second) => Halves(
-        Two(book + index[0], book + index[2]), Two(book + index[4], book + index[6]), Two(book + index[8], book + index[10]), Two(book + index[12], book + index[14]),
+        Two(book + index[0], book + index[2]), Two(book + index[4], book + index[6]),
+        Two(book + index[8], book + index[10]), Two(book + index[12], book + index[14]),
         out first, out second);
 
     [MethodImpl(AggressiveInlining)]

@@ -63,7 +63,8 @@ static unsafe class GridLanes512
     {
         var indices = Vector512.Load(planes).AsUInt16();
         var signs = Signs(Vector512.Load(planes + CodePlanes.VectorBytes));
-        return Eights<TParts, V>(Find256(Iq2XxsBook, indices & Vector512.Create((ushort)0xff)), Find256(Iq2XxsBook, indices >>> 8), signs, Iq2XxsCodes, out upper);
+        return Eights<TParts, V>(
+            Find256(Iq2XxsBook, indices & Vector512.Create((ushort)0xff)), Find256(Iq2XxsBook, indices >>> 8), signs, Iq2XxsCodes, out upper);
     }
 
     [MethodImpl(AggressiveInlining)]
@@ -161,7 +162,8 @@ static unsafe class GridLanes512
     /// <param name="codes">Three tables, as <see cref="CodesOf"/> makes them.</param>
     [MethodImpl(AggressiveInlining)]
     static Codes<V> Codes<TParts, V>(
-        byte* codes, Bytes i0, Bytes i1, Bytes i2, Bytes i3, Bytes i4, Bytes i5, Bytes i6, Bytes i7, out Codes<V> upper) where TParts : ICodeParts<V> where V : struct
+        byte* codes, Bytes i0, Bytes i1, Bytes i2, Bytes i3, Bytes i4, Bytes i5, Bytes i6, Bytes i7, out Codes<V> upper)
+        where TParts : ICodeParts<V> where V : struct
     {
         upper = default;
         if (!TParts.InParts) return Codes<V>(codes + WholeCodes, i0, i1, i2, i3, i4, i5, i6, i7);

@@ -44,7 +44,8 @@ static unsafe class GridTables
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Signed(ulong codes, ulong mask) => (codes ^ mask) + (mask & EachByte);
 
-    public static ulong* Eights(CodeGrid grid, int offset, int factor) => Table(grid.Count, entry => Bytes(8, column => offset + factor * grid.Value(entry, column)));
+    public static ulong* Eights(CodeGrid grid, int offset, int factor) =>
+        Table(grid.Count, entry => Bytes(8, column => offset + factor * grid.Value(entry, column)));
 
     public static uint* Fours(CodeGrid grid, Func<int, int, int> code)
     {

@@ -30,7 +30,9 @@ sealed unsafe class QuantLayout<TFormat>(TensorType type) : IMatrixLayout where 
         get => SmallBytes + TFormat.CodeBits * CodePlanes.VectorBytes;
     }
 
-    /// <summary>Activations are scaled by 32 columns, or by 256 where as many of the weights share a scale, as llama.cpp does: blocks of 32 that share one.</summary>
+    /// <summary>
+    /// Activations are scaled by 32 columns, or by 256 where as many of the weights share a scale, as llama.cpp does: blocks of 32 that share one.
+    /// </summary>
     public static int ActivationBlocksPerScale => TFormat.BlocksPerHeader == 8 ? 8 : 1;
 
     static int HeaderColumns => TFormat.BlocksPerHeader * ActivationBlock.Columns;

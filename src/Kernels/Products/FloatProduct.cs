@@ -63,7 +63,8 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, ILowRankProduct
             else
             {
                 total = MultiplyPiece(weights, task.Floats, 0, task.Columns);
-                for (var piece = 1; piece < ILowRankProduct.Pieces; piece++) total = TLanes.AddSingle(total, MultiplyPiece(weights, task.Floats, piece, task.Columns));
+                for (var piece = 1; piece < ILowRankProduct.Pieces; piece++)
+                    total = TLanes.AddSingle(total, MultiplyPiece(weights, task.Floats, piece, task.Columns));
             }
             Store(task, 0, register, total);
         }

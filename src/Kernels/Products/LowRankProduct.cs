@@ -4,13 +4,13 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
-/// Adds low-rank products to some rows of outputs: y[row, N] += B[N, R] t[row, R] with t = scale * A[R, C] x[row, C]. Whatever is projected for an input
-/// is added by the products of that input, which get this object (<see cref="MatMul"/>): a thread computes its share of t, then outputs of the product, to which it
-/// adds B t while it has them. So the threads meet no more often than without.
+/// Adds low-rank products to some rows of outputs: y[row, N] += B[N, R] t[row, R] with t = scale * A[R, C] x[row, C]. Whatever is projected for an input is
+/// added by the products of that input, which get this object (<see cref="MatMul"/>): a thread computes its share of t, then outputs of the product, to which
+/// it adds B t while it has them. So the threads meet no more often than without.
 /// <para>
-/// The columns of A are cut every <see cref="ChunkColumns"/>, so that threads can share a matrix of few rows. A chunk's part of t is the sum of
-/// chains of fused multiply-adds (<see cref="ILowRankProduct"/>), the chunks are added up in ascending order, and what is added to an output is one chain over R. So the bits of a
-/// row depend neither on other rows, nor on threads, nor on the vectors' width. Holds room for intermediate numbers; allocates nothing once it has seen as
+/// The columns of A are cut every <see cref="ChunkColumns"/>, so that threads can share a matrix of few rows. A chunk's part of t is the sum of chains of fused
+/// multiply-adds (<see cref="ILowRankProduct"/>), the chunks are added up in ascending order, and what is added to an output is one chain over R. So the bits
+/// of a row depend neither on other rows, nor on threads, nor on the vectors' width. Holds room for intermediate numbers; allocates nothing once it has seen as
 /// many projections. One user at a time.
 /// </para>
 /// </summary>
@@ -72,8 +72,8 @@ public sealed unsafe class LowRankProduct : IDisposable
     }
 
     /// <summary>
-    /// t = scale * A x of some rows of x[B, C], for the products of x up to the next <see cref="Begin"/>. Null stands for a matrix that has no pair. Few rows are projected
-    /// beside the first of them.
+    /// t = scale * A x of some rows of x[B, C], for the products of x up to the next <see cref="Begin"/>. Null stands for a matrix that has no pair. Few rows
+    /// are projected beside the first of them.
     /// </summary>
     /// <param name="rows">Rows of x, and of the products. They must not change before the last of them.</param>
     /// <param name="firstSlot">Where the first one's t is kept; the others' follow. There are as many slots as rows at most.</param>
@@ -119,7 +119,9 @@ public sealed unsafe class LowRankProduct : IDisposable
         projection.KeepAlive();
     }
 
-    /// <summary>y[row, D] += scale * B[D, R] a of some rows, where a is a row of A[V, R]: what a pair of an embedding adds. Forgets what was projected.</summary>
+    /// <summary>
+    /// y[row, D] += scale * B[D, R] a of some rows, where a is a row of A[V, R]: what a pair of an embedding adds. Forgets what was projected.
+    /// </summary>
     /// <param name="ids">Of each of the rows, its row of A.</param>
     /// <param name="firstRow">The first of the rows of y, which follow each other.</param>
     /// <exception cref="ArgumentException">The shapes do not belong together, or are larger than there is room for.</exception>
@@ -127,7 +129,8 @@ public sealed unsafe class LowRankProduct : IDisposable
     {
         Begin();
         if (w.A.Columns != w.B.Columns || w.Rank > _maxRank || w.B.Product is not ILowRankProduct)
-            throw new ArgumentException($"A[{w.A.Rows}, {w.A.Columns}] and B[{w.B.Rows}, {w.B.Columns}] of {w.B.Type} are no pair of floats of ranks to {_maxRank}", nameof(w));
+            throw new ArgumentException(
+                $"A[{w.A.Rows}, {w.A.Columns}] and B[{w.B.Rows}, {w.B.Columns}] of {w.B.Type} are no pair of floats of ranks to {_maxRank}", nameof(w));
         Span<int> rows = stackalloc int[TileRows];
         for (var tile = 0; tile < ids.Length; tile += TileRows)
         {
@@ -224,7 +227,8 @@ public sealed unsafe class LowRankProduct : IDisposable
 
     void CheckRows(ReadOnlySpan<int> rows, int firstSlot, int all)
     {
-        if (firstSlot < 0 || firstSlot > _maxRows - rows.Length) throw new ArgumentOutOfRangeException(nameof(firstSlot), firstSlot, $"there are {_maxRows} slots");
+        if (firstSlot < 0 || firstSlot > _maxRows - rows.Length)
+            throw new ArgumentOutOfRangeException(nameof(firstSlot), firstSlot, $"there are {_maxRows} slots");
         foreach (var row in rows)
             if ((uint)row >= (uint)all) throw new ArgumentOutOfRangeException(nameof(rows), row, $"there are {all} rows");
     }
@@ -233,7 +237,8 @@ public sealed unsafe class LowRankProduct : IDisposable
     {
         if (w is null) return default;
         if (w.A.Columns != columns || w.A.Rows != w.Rank || w.Rank > _maxRank)
-            throw new ArgumentException($"A[{w.A.Rows}, {w.A.Columns}] and B[{w.B.Rows}, {w.B.Columns}] do not fit rows of {columns} and ranks to {_maxRank}", nameof(w));
+            throw new ArgumentException(
+                $"A[{w.A.Rows}, {w.A.Columns}] and B[{w.B.Rows}, {w.B.Columns}] do not fit rows of {columns} and ranks to {_maxRank}", nameof(w));
         if (w.A.Product is not ILowRankProduct product || w.B.Product is not ILowRankProduct)
             throw new ArgumentException($"A is {w.A.Type} and B is {w.B.Type}; both must be floats", nameof(w));
         return new ProjectPart { Product = product, Weights = w.A.Pointer, GroupBytes = w.A.GroupBytes, ColumnBytes = w.A.GroupBytes / columns, Rank = w.Rank };

@@ -88,7 +88,8 @@ public static unsafe class MatMul
         ComputeThreads threads, PackedMatrix w, int firstRow, int rowCount, MatMulInput x, Span<float> y, float* output, IProduct product)
     {
         if (firstRow < 0 || firstRow % RowGroup.Rows != 0 || rowCount < 1 || rowCount > w.Rows - firstRow)
-            throw new ArgumentOutOfRangeException(nameof(firstRow), $"rows {firstRow}..+{rowCount} do not start a group of {RowGroup.Rows} within {w.Rows} rows");
+            throw new ArgumentOutOfRangeException(
+                nameof(firstRow), $"rows {firstRow}..+{rowCount} do not start a group of {RowGroup.Rows} within {w.Rows} rows");
         if (x.Columns != w.Columns) throw new ArgumentException($"w[{w.Rows}, {w.Columns}] cannot take x[{x.Rows}, {x.Columns}]", nameof(x));
         if (y.Length != (long)x.Rows * rowCount) throw new ArgumentException($"y[{x.Rows}, {rowCount}] does not have {y.Length} elements", nameof(y));
         var task = new ProductTask
@@ -125,7 +126,9 @@ public static unsafe class MatMul
         /// <summary>The matrix's row that the product begins with.</summary>
         public int FirstRow;
 
-        /// <summary>Computes those of the groups <paramref name="first"/> .. <paramref name="end"/> that this part has, counted from its own first one.</summary>
+        /// <summary>
+        /// Computes those of the groups <paramref name="first"/> .. <paramref name="end"/> that this part has, counted from its own first one.
+        /// </summary>
         /// <param name="index">Which of the parts it is, for what is added.</param>
         public readonly void Run(int index, int first, int end, LowRankProduct? beside)
         {

@@ -95,14 +95,16 @@ public sealed unsafe class MatMulInput : IDisposable
     }
 
     /// <summary>
-    /// Scales the columns that share a scale with the first and with the last column of x as if they held numbers of these magnitudes as well: for rows
-    /// that go on in other inputs, in the middle of such columns. To be called after <see cref="Set(ComputeThreads, ReadOnlySpan{float}, int, int, int, int)"/>, before products.
+    /// Scales the columns that share a scale with the first and with the last column of x as if they held numbers of these magnitudes as well: for rows that go
+    /// on in other inputs, in the middle of such columns. To be called after <see cref="Set(ComputeThreads, ReadOnlySpan{float}, int, int, int, int)"/>, before
+    /// products.
     /// </summary>
     /// <param name="first">[B]</param>
     /// <param name="last">[B]</param>
     public void ScaleEdges(ReadOnlySpan<float> first, ReadOnlySpan<float> last)
     {
-        if (first.Length != Rows || last.Length != Rows) throw new ArgumentException($"{first.Length} and {last.Length} magnitudes for {Rows} rows", nameof(first));
+        if (first.Length != Rows || last.Length != Rows)
+            throw new ArgumentException($"{first.Length} and {last.Length} magnitudes for {Rows} rows", nameof(first));
         _edges ??= new NativeBuffer<float>(2L * MaxRows);
         first.CopyTo(_edges.Span(0, Rows));
         last.CopyTo(_edges.Span(MaxRows, Rows));

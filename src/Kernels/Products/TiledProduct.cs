@@ -8,10 +8,10 @@ using V = System.Runtime.Intrinsics.Vector256<byte>;
 namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
-/// The product by AVX2 with weights of types whose codes of 8 and of 7 bits go by magnitudes and signs (<see cref="SignSums{TLanes, V}"/>), which 16 registers do
-/// not hold. A block of a group is unpacked into the first cache, and from there meets two activation rows at a time, so that each code that is loaded serves
-/// twice, and each activation does. Few rows go by <see cref="QuantProduct{TFormat, TLanes, TSums, V}"/>, as do types of fewer bits, which gain nothing so.
-/// Both give the same bits.
+/// The product by AVX2 with weights of types whose codes of 8 and of 7 bits go by magnitudes and signs (<see cref="SignSums{TLanes, V}"/>), which 16 registers
+/// do not hold. A block of a group is unpacked into the first cache, and from there meets two activation rows at a time, so that each code that is loaded
+/// serves twice, and each activation does. Few rows go by <see cref="QuantProduct{TFormat, TLanes, TSums, V}"/>, as do types of fewer bits, which gain nothing
+/// so. Both give the same bits.
 /// </summary>
 /// <param name="one">What computes a product of one row, if that is not what computes few.</param>
 sealed unsafe class TiledProduct<TFormat, TSums>(IProduct? one = null) : IProduct where TFormat : IQuantFormat where TSums : ITileSums

@@ -52,7 +52,10 @@ public sealed record LlamaConfig
     /// <summary>Null: every layer sees all positions, with RoPE.</summary>
     public ChunkedAttention? Chunks { get; init; }
 
-    /// <summary>Positions that a row of any layer sees, its own and the last ones before it (sliding window attention). Null: all, or those that <see cref="Chunks"/> says.</summary>
+    /// <summary>
+    /// Positions that a row of any layer sees, its own and the last ones before it (sliding window attention).
+    /// Null: all, or those that <see cref="Chunks"/> says.
+    /// </summary>
     public int? Window { get; init; }
 
     /// <summary>Null: queries do not grow.</summary>
@@ -156,7 +159,8 @@ public static class LlamaConfigRules
         if (sizes.Count != config.LayerCount) return $"there are sizes of {sizes.Count} layers, and {config.LayerCount} layers";
         if (config.Experts is not null) return "layers that differ in size and experts exclude each other";
         if (sizes.Greatest is var greatest && greatest != new LayerSizes(config.HeadCount, config.KvHeadCount, config.FfnSize))
-            return $"the greatest sizes of layers are {greatest}, not {config.HeadCount} heads, {config.KvHeadCount} KV heads and feed-forward {config.FfnSize}";
+            return $"the greatest sizes of layers are {greatest}, "
+                + $"not {config.HeadCount} heads, {config.KvHeadCount} KV heads and feed-forward {config.FfnSize}";
         return sizes.Select((size, layer) => size.Problem is { } problem ? $"layer {layer}: {problem}" : null).FirstOrDefault(problem => problem is not null);
     }
 

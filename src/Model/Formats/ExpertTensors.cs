@@ -44,5 +44,6 @@ public static class ExpertTensors
             : null;
 
     /// <summary>What files call the tensor: an expert's is that of its stack.</summary>
-    public static string NameInFiles(string name) => StackOf(name) is var (stack, expert) ? string.Create(CultureInfo.InvariantCulture, $"{stack} (expert {expert})") : name;
+    public static string NameInFiles(string name) =>
+        StackOf(name) is var (stack, expert) ? string.Create(CultureInfo.InvariantCulture, $"{stack} (expert {expert})") : name;
 }

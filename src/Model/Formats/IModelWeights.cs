@@ -44,8 +44,8 @@ public interface IModelWeights : IDisposable
 
     /// <summary>
     /// Copies rows <paramref name="firstRow"/>.. of a tensor, in its stored type, into <paramref name="destination"/> (whole rows).
-    /// Rows of attn_q and attn_k, and the numbers of their biases, come in GGUF's order, in which the two numbers that RoPE rotates together stand side by side,
-    /// whatever order the file has.
+    /// Rows of attn_q and attn_k, and the numbers of their biases, come in GGUF's order, in which the two numbers that RoPE rotates together stand side by
+    /// side, whatever order the file has.
     /// </summary>
     /// <exception cref="ModelFormatException">The data cannot be read.</exception>
     void ReadRows(TensorInfo tensor, long firstRow, Span<byte> destination);
@@ -91,7 +91,8 @@ public interface IModelWeights : IDisposable
 /// <summary>
 /// What is known of a stored tensor before its data is read. Names are GGUF's, also for Hugging Face folders:
 /// <c>token_embd.weight</c>, <c>blk.N.attn_norm|attn_q|attn_k|attn_v|attn_output|ffn_norm|ffn_gate|ffn_up|ffn_down.weight</c>, of experts those that
-/// <see cref="ExpertTensors"/> says, <c>blk.N.attn_q|attn_k|attn_v|attn_output.bias</c>, <c>output_norm.weight</c>, <c>output.weight</c> (absent if tied), <c>rope_freqs.weight</c>.
+/// <see cref="ExpertTensors"/> says, <c>blk.N.attn_q|attn_k|attn_v|attn_output.bias</c>, <c>output_norm.weight</c>, <c>output.weight</c> (absent if tied),
+/// <c>rope_freqs.weight</c>.
 /// </summary>
 /// <param name="Rows">Output dimension of a matrix; 1 for a vector.</param>
 /// <param name="Columns">Input dimension, contiguous in storage; a vector's length.</param>
@@ -192,7 +193,8 @@ public sealed record TensorPart(TensorInfo Tensor, long FirstRow, long RowCount,
     public string? FirstProblem()
     {
         var block = Tensor.Type.BlockSize();
-        if (FirstRow < 0 || RowCount < 0 || RowCount > Tensor.Rows - FirstRow) return $"{RowCount} rows from {FirstRow} of {Tensor.Name} are not in its {Tensor.Rows} rows";
+        if (FirstRow < 0 || RowCount < 0 || RowCount > Tensor.Rows - FirstRow)
+            return $"{RowCount} rows from {FirstRow} of {Tensor.Name} are not in its {Tensor.Rows} rows";
         if (FirstColumn < 0 || ColumnCount < 1 || ColumnCount > Tensor.Columns - FirstColumn)
             return $"{ColumnCount} columns from {FirstColumn} of {Tensor.Name} are not in its {Tensor.Columns} columns";
         return FirstColumn % block == 0 && ColumnCount % block == 0

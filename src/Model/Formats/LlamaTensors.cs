@@ -119,7 +119,8 @@ static class LlamaTensorRules
     }
 
     public static string Unknown(string name) => name.EndsWith(LlamaTensors.BiasEnd, StringComparison.Ordinal)
-        ? $"tensor {ErrorText.Quote(name)} is a bias that the config does not ask for; biases of attention (q, k and v in all layers, o in all layers) are supported, others are not"
+        ? $"tensor {ErrorText.Quote(name)} is a bias that the config does not ask for; "
+            + "biases of attention (q, k and v in all layers, o in all layers) are supported, others are not"
         : $"tensor {ErrorText.Quote(name)} is not one of a Llama model of this config, and would be left out of the computation";
 
     /// <summary>Whether a row of <paramref name="columns"/> elements can be stored in this type; null if it can.</summary>

@@ -6,9 +6,9 @@ using LlamaCluster.Model.Weights;
 namespace LlamaCluster.Model.Inference;
 
 /// <summary>
-/// What adapters add to the outputs of a stage's matrices: y[row] += scale * B (A x[row]) for the rows of sequences that use one, by the threads that
-/// compute the matrix's own product, while they do. Rows of others are not touched: they have the bits that they have without adapters. A row with one has the same bits
-/// whatever other rows are in the step.
+/// What adapters add to the outputs of a stage's matrices: y[row] += scale * B (A x[row]) for the rows of sequences that use one, by the threads that compute
+/// the matrix's own product, while they do. Rows of others are not touched: they have the bits that they have without adapters. A row with one has the same
+/// bits whatever other rows are in the step.
 /// <para>
 /// A rank has of A or of B what belongs to its part of the matrix, so that its outputs are its own, or its part of a sum over ranks that is made anyway.
 /// </para>
@@ -34,7 +34,8 @@ sealed class AdapterPass : IDisposable
     public AdapterRows Rows => _rows;
 
     /// <summary>x[firstRow + i, D] += what the adapter adds to the embedding of tokens[i].</summary>
-    public void AddToEmbedding(LowRankPair embedding, ReadOnlySpan<int> tokens, Span<float> x, int firstRow) => _product.AddRows(embedding, tokens, x, firstRow);
+    public void AddToEmbedding(LowRankPair embedding, ReadOnlySpan<int> tokens, Span<float> x, int firstRow) =>
+        _product.AddRows(embedding, tokens, x, firstRow);
 
     /// <summary>For the products q, k and v of the normed stream.</summary>
     public LowRankProduct OfAttention(int layer, MatMulInput h)

@@ -35,7 +35,9 @@ sealed class ForwardPass(
     /// <summary>[B] what queries are multiplied by where they grow with their position; empty where they do in no layer.</summary>
     readonly float[] _queryScales = new float[config.QueryScale is null ? 0 : buffers.MaxRows];
 
-    /// <summary>x[firstRow + i, D] = row tokens[i] of the embedding, which is the adapter's where that brings one. An id that it has no row for gives zeros.</summary>
+    /// <summary>
+    /// x[firstRow + i, D] = row tokens[i] of the embedding, which is the adapter's where that brings one. An id that it has no row for gives zeros.
+    /// </summary>
     public void Embed(ReadOnlySpan<int> tokens, int firstRow, ShardAdapter? adapter)
     {
         var embedding = adapter?.OwnEmbedding ?? weights.Embedding!;

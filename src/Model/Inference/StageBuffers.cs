@@ -100,7 +100,8 @@ sealed class StageBuffers : IDisposable
 
     public long Bytes => Inputs.Bytes + All.Sum(buffer => buffer.Bytes);
 
-    IEnumerable<NativeBuffer<float>> All => [_stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits, _mixed, _picked, _routerLogits];
+    IEnumerable<NativeBuffer<float>> All =>
+        [_stream, _normed, _queries, _keys, _values, _attended, _gate, _up, _cosines, _sines, _logits, _mixed, _picked, _routerLogits];
 
     public void Dispose()
     {

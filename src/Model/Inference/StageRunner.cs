@@ -22,7 +22,9 @@ public interface IStage : IDisposable
     /// <summary>Runs the step. A step that cannot be run is refused as a value, and then changes nothing.</summary>
     StepOutcome Run(Step step);
 
-    /// <summary>[rows, D] activations of the last step for the next stage (the last stage has none), of the chunks that go on there. Valid until the next call.</summary>
+    /// <summary>
+    /// [rows, D] activations of the last step for the next stage (the last stage has none), of the chunks that go on there. Valid until the next call.
+    /// </summary>
     ReadOnlySpan<float> Output { get; }
 
     /// <summary>The blocks of a sequence that the stage knows, in the order of positions. Valid until the next call.</summary>

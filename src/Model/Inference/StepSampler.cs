@@ -204,7 +204,8 @@ sealed class StepSampler(LlamaConfig config, StageBuffers buffers, ForwardPass f
         if (answer is null) mask.Fill(ulong.MaxValue);
         else
         {
-            _isRefused[index] = !answer.TryGoTo(row.Position + 1, chunk.Tokens.Span, chunk.Start, DraftsOf(chunk)) || !answer.TryMask(mask, isDraft: row.Sample > 0);
+            _isRefused[index] = !answer.TryGoTo(row.Position + 1, chunk.Tokens.Span, chunk.Start, DraftsOf(chunk))
+                || !answer.TryMask(mask, isDraft: row.Sample > 0);
             if (answer.Problem is { } problem) sequence.Fail(problem, isSound: true);
             if (answer.Problem is not null || _isRefused[index]) mask.Fill(ulong.MaxValue);
         }

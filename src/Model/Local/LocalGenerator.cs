@@ -131,7 +131,8 @@ public sealed class LocalGenerator : IDisposable
     }
 
     /// <summary>Computes the tokens of a new sequence, some at a time.</summary>
-    List<SequenceSamples> Read(ulong id, IReadOnlyList<int> tokens, SamplingOptions sampling, bool sampleLast, FollowedGrammar? grammar, CancellationToken cancellation)
+    List<SequenceSamples> Read(
+        ulong id, IReadOnlyList<int> tokens, SamplingOptions sampling, bool sampleLast, FollowedGrammar? grammar, CancellationToken cancellation)
     {
         if (SamplingRanges.FirstProblem(sampling, _vocabularySize) is { } problem) throw new ArgumentException($"sequence {id}: {problem}", nameof(sampling));
         if (tokens.Count == 0) throw new ArgumentException("there are no tokens", nameof(tokens));

@@ -32,7 +32,8 @@ sealed class RankScores(int vocabularySize, IndexRange own)
             head = head with { MaxScore = _blocks.Max, Chosen = new ScoredId(own.First + best, _blocks.Max, logits[best]) };
             if (!options.IsGreedy && !float.IsNegativeInfinity(_blocks.Max))
             {
-                if (ScoreFilter.NeedsSum(options, vocabularySize)) head = head with { ScoreSum = Softmax.SumOfExp(scores, _blocks.Max, 1 / options.Temperature) };
+                if (ScoreFilter.NeedsSum(options, vocabularySize))
+                    head = head with { ScoreSum = Softmax.SumOfExp(scores, _blocks.Max, 1 / options.Temperature) };
                 if (ScoreFilter.IsNeeded(options)) head = head with { CandidateCount = AddCandidates(scores, logits, options, head.ScoreSum, table) };
             }
         }

@@ -26,7 +26,9 @@ sealed class Sampler(int maxVocabulary, int rankCount, int maxRows)
     /// <summary>Whether the row draws from all ids, unfiltered. The rank that has the drawn id finds it.</summary>
     public static bool DrawsFromAll(SamplingOptions options) => !options.IsGreedy && !ScoreFilter.IsNeeded(options);
 
-    /// <summary>The index at which the sum of the weights exceeds <paramref name="limit"/>; if rounding keeps it below, the last weight that is not 0.</summary>
+    /// <summary>
+    /// The index at which the sum of the weights exceeds <paramref name="limit"/>; if rounding keeps it below, the last weight that is not 0.
+    /// </summary>
     public static int IndexAt(ReadOnlySpan<float> weights, double limit)
     {
         var sum = 0.0;
@@ -94,7 +96,8 @@ sealed class Sampler(int maxVocabulary, int rankCount, int maxRows)
     ScoredId Draw(int row, SamplingOptions options, double random, int vocabularySize)
     {
         var max = MaxScore(row);
-        _filter.Apply(Scores, row, max, ScoreFilter.NeedsSum(options, vocabularySize) ? ScoreSum(row, max, options.Temperature) : double.NaN, options, vocabularySize);
+        _filter.Apply(
+            Scores, row, max, ScoreFilter.NeedsSum(options, vocabularySize) ? ScoreSum(row, max, options.Temperature) : double.NaN, options, vocabularySize);
         var id = _filter.Id(IndexAt(_filter.Weights, random * Sum(_filter.Weights)));
         for (var rank = 0; rank < rankCount; rank++)
             foreach (var candidate in Scores[rank].Candidates(row))

@@ -36,7 +36,9 @@ public sealed record KeptStates(int FirstLayer, int EndLayer, int[] From)
     }
 }
 
-/// <summary>The KV of a stage that runs no more, for one that goes on with some of its layers: blocks keep their ids and what they hold. Not safe for concurrent use.</summary>
+/// <summary>
+/// The KV of a stage that runs no more, for one that goes on with some of its layers: blocks keep their ids and what they hold. Not safe for concurrent use.
+/// </summary>
 public sealed class KeptBlocks : IDisposable
 {
     readonly KvLayer?[] _layers;
@@ -87,7 +89,9 @@ public sealed class KeptBlocks : IDisposable
     {
         var from = new int[blocks];
         Array.Fill(from, endLayer);
-        return new KeptBlocks(new KeptStates(firstLayer, endLayer, from), [.. Enumerable.Range(firstLayer, endLayer - firstLayer).Select(layer => new KvLayer(layoutOf(layer), blocks))]);
+        return new KeptBlocks(
+            new KeptStates(firstLayer, endLayer, from),
+            [.. Enumerable.Range(firstLayer, endLayer - firstLayer).Select(layer => new KvLayer(layoutOf(layer), blocks))]);
     }
 
     /// <summary>Puts layers together, of which each is in one of two, of one rank's slices. Both are used up.</summary>
@@ -104,7 +108,8 @@ public sealed class KeptBlocks : IDisposable
         lower.KeepFirst(blocks);
         upper.KeepFirst(blocks);
         var states = lower.States.Below(upper.States);
-        var layers = Enumerable.Range(states.FirstLayer, states.EndLayer - states.FirstLayer).Select(layer => upper.Take(layer, blocks) ?? lower.Take(layer, blocks)).ToList();
+        var layers = Enumerable.Range(states.FirstLayer, states.EndLayer - states.FirstLayer)
+            .Select(layer => upper.Take(layer, blocks) ?? lower.Take(layer, blocks)).ToList();
         lower.Dispose();
         upper.Dispose();
         return new KeptBlocks(states, layers);

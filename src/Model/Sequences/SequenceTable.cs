@@ -63,7 +63,8 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         var from = new int[_blocks.Count];
         for (var block = 0; block < from.Length; block++) from[block] = IsWhole(block) ? shape.FirstLayer : shape.EndLayer;
         foreach (var chunk in _running?.Chunks ?? [])
-            foreach (var block in _sequences[chunk.SequenceId].Blocks[(chunk.Start / KvBlock.Positions)..]) from[block] = shape.EndLayer;   // none has ended since
+            foreach (var block in _sequences[chunk.SequenceId].Blocks[(chunk.Start / KvBlock.Positions)..])
+                from[block] = shape.EndLayer;   // none has ended since
         return new KeptStates(shape.FirstLayer, shape.EndLayer, from);
     }
 
@@ -193,7 +194,8 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
     string? NewBlockProblem(Chunk chunk, SequenceState sequence)
     {
         var added = chunk.NewBlocks.Span;
-        if (!sequence.HasRoomFor(added.Length)) return $"sequence {chunk.SequenceId} gets more blocks than a sequence of {options.MaxSequenceLength} positions has";
+        if (!sequence.HasRoomFor(added.Length))
+            return $"sequence {chunk.SequenceId} gets more blocks than a sequence of {options.MaxSequenceLength} positions has";
         var (needed, held) = (BlocksFor(chunk.Start + chunk.Count), sequence.BlockCount + added.Length);
         if (held < needed) return $"sequence {chunk.SequenceId} has {held} blocks; positions up to {chunk.Start + chunk.Count - 1} need {needed}";
         if (added.IsEmpty) return null;
@@ -204,7 +206,8 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         {
             if (!_blocks.Knows(block)) return $"sequence {chunk.SequenceId} gets block {block}; {AllBlocks}";
             if (!_blocks.TryMark(block)) return $"sequence {chunk.SequenceId} gets block {block}, which it has already";
-            if (_blocks.HoldersOf(block) > 0 && !_blocks.IsFull(block)) return $"sequence {chunk.SequenceId} gets block {block}, which another sequence has not filled yet";
+            if (_blocks.HoldersOf(block) > 0 && !_blocks.IsFull(block))
+                return $"sequence {chunk.SequenceId} gets block {block}, which another sequence has not filled yet";
         }
         return null;
     }
@@ -218,7 +221,8 @@ sealed class SequenceTable(LlamaConfig config, StageShape shape, StageOptions op
         {
             var needed = Math.Min(missing, KvBlock.Positions);
             if (_blocks.FilledOf(blocks[i]) < needed)
-                return $"sequence {chunk.SequenceId} starts at position {chunk.Start}, but its block {blocks[i]} holds {_blocks.FilledOf(blocks[i])} positions, not {needed}";
+                return $"sequence {chunk.SequenceId} starts at position {chunk.Start}, "
+                    + $"but its block {blocks[i]} holds {_blocks.FilledOf(blocks[i])} positions, not {needed}";
         }
         return null;
     }

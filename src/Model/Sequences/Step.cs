@@ -80,7 +80,9 @@ public abstract record StepOutcome
 {
     StepOutcome() { }
 
-    /// <param name="Samples">On the last stage, one per chunk that was sampled from, reports its prompt or ends an embedded text, in chunk order; else empty.</param>
+    /// <param name="Samples">
+    /// On the last stage, one per chunk that was sampled from, reports its prompt or ends an embedded text, in chunk order; else empty.
+    /// </param>
     public sealed record Completed(IReadOnlyList<SequenceSamples> Samples) : StepOutcome
     {
         /// <summary>

@@ -30,7 +30,9 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
 
     /// <summary>V of a sequence: its adapter's. Where that is not loaded here, the sequence fails, and what ids it has does not matter.</summary>
     public int VocabularyOf(SequenceStart facts) =>
-        facts.AdapterId == 0 || options.Adapters is null ? config.VocabularySize : options.Adapters.Find(facts.AdapterId)?.VocabularySize ?? options.Adapters.MaxVocabulary;
+        facts.AdapterId == 0 || options.Adapters is null
+            ? config.VocabularySize
+            : options.Adapters.Find(facts.AdapterId)?.VocabularySize ?? options.Adapters.MaxVocabulary;
 
     /// <summary>What is wrong with a sequence's facts without contradicting anything: the sequence fails, and the step is run.</summary>
     public string? FactProblem(SequenceStart facts) =>
@@ -39,7 +41,8 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
         ?? (shape.HasHead ? SamplingRanges.FirstProblem(facts.Sampling, VocabularyOf(facts)) : null);
 
     public string? ChunkProblem(Chunk chunk, SequenceState sequence) =>
-        PositionProblem(chunk, sequence) ?? DepthProblem(chunk, sequence) ?? TokenProblem(chunk, sequence) ?? SampleProblem(chunk) ?? PoolingProblem(chunk, sequence) ?? HistoryProblem(chunk, sequence);
+        PositionProblem(chunk, sequence) ?? DepthProblem(chunk, sequence) ?? TokenProblem(chunk, sequence)
+        ?? SampleProblem(chunk) ?? PoolingProblem(chunk, sequence) ?? HistoryProblem(chunk, sequence);
 
     string? PositionProblem(Chunk chunk, SequenceState sequence)
     {
@@ -54,7 +57,8 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
     string? DepthProblem(Chunk chunk, SequenceState sequence)
     {
         if (chunk.Depth <= shape.FirstLayer) return $"sequence {chunk.SequenceId} goes through {chunk.Depth} layers, none of which is this stage's";
-        if (chunk.Depth < shape.TotalLayers && chunk.SampleCount > 0) return $"sequence {chunk.SequenceId} goes through {chunk.Depth} layers, but is to be sampled";
+        if (chunk.Depth < shape.TotalLayers && chunk.SampleCount > 0)
+            return $"sequence {chunk.SequenceId} goes through {chunk.Depth} layers, but is to be sampled";
         return !sequence.IsNew && chunk.Depth != sequence.Depth && chunk.Start % KvBlock.Positions != 0
             ? $"sequence {chunk.SequenceId} goes through another number of layers from position {chunk.Start} on, which is within a block"
             : null;
@@ -85,7 +89,8 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
     /// <summary>What is embedded ends with its prompt.</summary>
     static string? PoolingProblem(Chunk chunk, SequenceState sequence)
         => sequence.Sampling.Pooling != Pooling.None && chunk.Start + chunk.Count > sequence.PromptLength
-            ? $"sequence {chunk.SequenceId} is to be embedded, but goes on to position {chunk.Start + chunk.Count - 1}, behind its prompt of {sequence.PromptLength} tokens"
+            ? $"sequence {chunk.SequenceId} is to be embedded, but goes on to position {chunk.Start + chunk.Count - 1}, "
+                + $"behind its prompt of {sequence.PromptLength} tokens"
             : null;
 
     static string? SampleProblem(Chunk chunk) => chunk.SampleCount < 0 || chunk.SampleCount > chunk.Count
@@ -99,7 +104,8 @@ sealed class StepRules(LlamaConfig config, StageShape shape, StageOptions option
         if (sequence.History is { } history && history.Count != chunk.Start)
             return $"sequence {chunk.SequenceId} has penalties and starts at position {chunk.Start}, but a history of {history.Count} tokens";
         if (sequence.Answer is { } answer && answer.Count != Math.Max(0, chunk.Start - sequence.PromptLength))
-            return $"sequence {chunk.SequenceId} has a grammar and starts at position {chunk.Start}, but a history of {sequence.PromptLength + answer.Count} tokens";
+            return $"sequence {chunk.SequenceId} has a grammar and starts at position {chunk.Start}, "
+                + $"but a history of {sequence.PromptLength + answer.Count} tokens";
         if (sequence.Sampling.PromptLogprobs && chunk.Start > 0 && chunk.Start < sequence.PromptLength)
             return $"sequence {chunk.SequenceId} wants log-probabilities of its prompt, but starts within it, at position {chunk.Start}";
         if (sequence.Sampling.Pooling != Pooling.None && chunk.Start > 0)

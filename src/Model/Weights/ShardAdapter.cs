@@ -91,8 +91,8 @@ public sealed record AdapterParts(IReadOnlyList<AdapterPart> Pairs, IReadOnlyLis
 }
 
 /// <summary>
-/// An adapter as a rank of a stage holds it, packed for the kernels. Read-only. Its memory is freed when its owner and all sequences that use it have disposed of it,
-/// each once. Safe for concurrent use.
+/// An adapter as a rank of a stage holds it, packed for the kernels. Read-only. Its memory is freed when its owner and all sequences that use it have disposed
+/// of it, each once. Safe for concurrent use.
 /// </summary>
 public sealed class ShardAdapter : IDisposable
 {

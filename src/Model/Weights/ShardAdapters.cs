@@ -49,7 +49,8 @@ public sealed class ShardAdapters(int maxRank, int maxVocabulary) : IDisposable
     /// <exception cref="ArgumentException">There is one of this id, or it has a greater rank or vocabulary than there is room for.</exception>
     public void Add(ulong id, ShardAdapter adapter)
     {
-        if (id == 0 || adapter.MaxRank > maxRank) throw new ArgumentException($"adapter {id} has rank {adapter.MaxRank}; there is room for {maxRank}", nameof(adapter));
+        if (id == 0 || adapter.MaxRank > maxRank)
+            throw new ArgumentException($"adapter {id} has rank {adapter.MaxRank}; there is room for {maxRank}", nameof(adapter));
         if (adapter.VocabularySize > maxVocabulary)
             throw new ArgumentException($"adapter {id} has a vocabulary of {adapter.VocabularySize}; there is room for {maxVocabulary}", nameof(adapter));
         if (!_byId.TryAdd(id, adapter)) throw new ArgumentException($"there is an adapter {id} already", nameof(id));

@@ -19,7 +19,8 @@ public sealed class ShardWeights : IDisposable
         var config = source.Config;
         Slice = slice;
         if (shape.Embeds) Embedding = loader.Matrix(LlamaTensors.Embedding, config.VocabularySize, config.HiddenSize);
-        var held = ShardParts.LayersHeld(config, shape, source.LayersAreAlike).Select(layer => (Layer: layer, Weights: Layer(loader, config, slice, layer))).ToArray();
+        var held = ShardParts.LayersHeld(config, shape, source.LayersAreAlike)
+            .Select(layer => (Layer: layer, Weights: Layer(loader, config, slice, layer))).ToArray();
         Layers = source.LayersAreAlike
             ? [.. Enumerable.Range(shape.FirstLayer, shape.LayerCount).Select(layer => held.First(like => config.AreAlike(like.Layer, layer)).Weights)]
             : [.. held.Select(layer => layer.Weights)];
@@ -89,7 +90,10 @@ public sealed class ShardWeights : IDisposable
         return experts.Router;
     }
 
-    /// <summary>Exactly the tensors that <see cref="Load(IModelWeights, StageShape, ComputeThreads, IProgress{long}, CancellationToken)"/> reads for a stage that is not split, out of all of a model's.</summary>
+    /// <summary>
+    /// Exactly the tensors that <see cref="Load(IModelWeights, StageShape, ComputeThreads, IProgress{long}, CancellationToken)"/> reads for a stage that is not
+    /// split, out of all of a model's.
+    /// </summary>
     public static IReadOnlyList<TensorInfo> TensorsOf(IReadOnlyList<TensorInfo> all, StageShape shape, LlamaConfig config) =>
         [.. new ShardParts(config, shape, StageSlice.Whole(config)).Of(all).Select(part => part.Tensor)];
 

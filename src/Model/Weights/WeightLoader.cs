@@ -78,7 +78,8 @@ sealed class WeightLoader(
     {
         var tensor = source.Find(name) ?? throw new ModelFormatException($"{source.Name}: tensor {name} is missing");
         if (tensor.Rows != rows || tensor.Columns != columns)
-            throw new ModelFormatException($"{source.Name}: tensor {name} has shape [{tensor.Rows}, {tensor.Columns}]; the config asks for [{rows}, {columns}]");
+            throw new ModelFormatException(
+                $"{source.Name}: tensor {name} has shape [{tensor.Rows}, {tensor.Columns}]; the config asks for [{rows}, {columns}]");
         return parts.Of(tensor) ?? throw new InvalidOperationException($"{name} is not of this shard");
     }
 

@@ -19,7 +19,8 @@ readonly record struct HostUse(int Workers, double Crowding, double Slowdown)
         .GroupBy(part => part.Host)
         .ToDictionary(host => host.Key, host => Of(
             cluster, cluster.Hosts[host.Key],
-            [.. host.Select(part => part.Workers).OrderByDescending(workers => workers.Length).ThenByDescending(workers => ThreadsOf(cluster, workers)).Take(stepsInFlight)]));
+            [.. host.Select(part => part.Workers)
+                .OrderByDescending(workers => workers.Length).ThenByDescending(workers => ThreadsOf(cluster, workers)).Take(stepsInFlight)]));
 
     static HostUse Of(ClusterProfile cluster, HostProfile host, int[][] parts)
     {
@@ -28,7 +29,8 @@ readonly record struct HostUse(int Workers, double Crowding, double Slowdown)
             // Ranks of a stage wait for each other: if one processor has two turns, all of them take as long as two.
             parts.Max(part => (ThreadsOf(cluster, part) + host.Processors - 1) / host.Processors)));
         var rates = parts.Sum(part => part.Sum(worker => cluster.Workers[worker].MultiplyAddsPerSecond));
-        return new HostUse(parts.Sum(part => part.Length), crowding, Math.Max(crowding, host.MultiplyAddsPerSecond == 0 ? 1 : rates / host.MultiplyAddsPerSecond));
+        return new HostUse(
+            parts.Sum(part => part.Length), crowding, Math.Max(crowding, host.MultiplyAddsPerSecond == 0 ? 1 : rates / host.MultiplyAddsPerSecond));
     }
 
     static int ThreadsOf(ClusterProfile cluster, int[] workers) => workers.Sum(worker => cluster.Workers[worker].Threads);

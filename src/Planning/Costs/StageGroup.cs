@@ -32,7 +32,8 @@ sealed class StageGroup
         _mostLayers = new int?[problem.Model.LayerCount];
     }
 
-    public static StageGroup Of(PlanningProblem problem, int[] workers, RankShares shares) => new(problem, workers, shares, problem.Cluster.GroupKindOf(workers));
+    public static StageGroup Of(PlanningProblem problem, int[] workers, RankShares shares) =>
+        new(problem, workers, shares, problem.Cluster.GroupKindOf(workers));
 
     public int[] Workers { get; }
 

@@ -50,7 +50,8 @@ public static class PlanRules
             {
                 var expected = new Shard(layers, new TensorSlice(rank, shares));
                 if (assignments[index].Stage != stage || assignments[index].Shard != expected)
-                    return $"assignment {index} is stage {assignments[index].Stage} with {Describe(assignments[index].Shard)}, not stage {stage} with {Describe(expected)}";
+                    return $"assignment {index} is stage {assignments[index].Stage} with {Describe(assignments[index].Shard)}, "
+                        + $"not stage {stage} with {Describe(expected)}";
             }
             (stage, covered) = (stage + 1, covered + layers.Count);
         }

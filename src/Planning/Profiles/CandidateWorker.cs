@@ -44,7 +44,8 @@ public sealed record MachineFacts(long MemoryBytes, int Threads, double MemoryRe
         && AreNear(HostReadBytesPerSecond, other.HostReadBytesPerSecond)
         && AreNear(HostMultiplyAddsPerSecond, other.HostMultiplyAddsPerSecond)
         && Paces.Count == other.Paces.Count
-        && Paces.All(pace => other.Paces.TryGetValue(pace.Key, out var theirs) && AreNear(pace.Value.OneRow, theirs.OneRow) && AreNear(pace.Value.ManyRows, theirs.ManyRows));
+        && Paces.All(pace => other.Paces.TryGetValue(pace.Key, out var theirs)
+            && AreNear(pace.Value.OneRow, theirs.OneRow) && AreNear(pace.Value.ManyRows, theirs.ManyRows));
 
     static bool AreNear(double a, double b) => Math.Abs(a - b) <= Tolerance * Math.Max(a, b);
 }

@@ -8,13 +8,15 @@ namespace LlamaCluster.Planning.Profiles;
 /// <param name="MultiplyAddsPerSecond">For many rows of activations, and types that <paramref name="Paces"/> does not name.</param>
 /// <param name="Paces">The measured paces, by tensor type.</param>
 public sealed record WorkerProfile(
-    string Name, int Host, long MemoryBytes, int Threads, double ReadBytesPerSecond, double MultiplyAddsPerSecond, IReadOnlyDictionary<string, ProductPace> Paces)
+    string Name, int Host, long MemoryBytes, int Threads,
+    double ReadBytesPerSecond, double MultiplyAddsPerSecond, IReadOnlyDictionary<string, ProductPace> Paces)
 {
     /// <summary>How much slower multiply-adds are for one row than for many: Q4_0's unpacking, measured with 512-bit vectors.</summary>
     const double OneRowSlowdown = 2.6;
 
     /// <summary>The pace with weights of a type. A type that was not measured is taken to be like Q4_0.</summary>
-    public ProductPace PaceOf(string type) => Paces.TryGetValue(type, out var measured) ? measured : new ProductPace(MultiplyAddsPerSecond / OneRowSlowdown, MultiplyAddsPerSecond);
+    public ProductPace PaceOf(string type) =>
+        Paces.TryGetValue(type, out var measured) ? measured : new ProductPace(MultiplyAddsPerSecond / OneRowSlowdown, MultiplyAddsPerSecond);
 
     /// <summary>Whether both are the same except for name and host.</summary>
     public bool IsLike(WorkerProfile other) =>
@@ -45,8 +47,10 @@ public sealed class ClusterProfile
         (Workers, Hosts, Links) = (workers, hosts, links);
         if (links.Hosts != hosts.Count) throw new ArgumentException($"links of {links.Hosts} hosts for {hosts.Count}", nameof(links));
         _workersOfHost = [.. hosts.Select((_, host) => workers.Index().Where(worker => worker.Item.Host == host).Select(worker => worker.Index).ToArray())];
-        if (_workersOfHost.Sum(ofHost => ofHost.Length) != workers.Count) throw new ArgumentException("a worker names a host that is not there", nameof(workers));
-        if (_workersOfHost.Any(ofHost => ofHost.Length > 0 && ofHost[^1] - ofHost[0] != ofHost.Length - 1)) throw new ArgumentException("workers of a host do not stand together", nameof(workers));
+        if (_workersOfHost.Sum(ofHost => ofHost.Length) != workers.Count)
+            throw new ArgumentException("a worker names a host that is not there", nameof(workers));
+        if (_workersOfHost.Any(ofHost => ofHost.Length > 0 && ofHost[^1] - ofHost[0] != ofHost.Length - 1))
+            throw new ArgumentException("workers of a host do not stand together", nameof(workers));
         WorkerKinds = Kinds(workers.Count, (a, b) => workers[a].IsLike(workers[b]));
         HostKinds = Kinds(hosts.Count, AreAlike);
     }

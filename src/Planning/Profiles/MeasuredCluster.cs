@@ -31,9 +31,11 @@ public sealed record MeasuredCluster(ClusterProfile Profile, IReadOnlyList<Candi
         var ordered = hosts.SelectMany(host => host).ToList();
         var measured = ordered.All(member => member.Machine.MemoryReadBytesPerSecond > 0);
         var machines = Alike(ordered.Select(member => member.Machine));
-        var workers = ordered.Select((member, index) => WorkerOf(member, machines[index], hosts.FindIndex(host => host.Contains(member)), measured, ordered)).ToList();
+        var workers = ordered
+            .Select((member, index) => WorkerOf(member, machines[index], hosts.FindIndex(host => host.Contains(member)), measured, ordered)).ToList();
         var ofHost = ordered.Zip(machines).ToLookup(pair => pair.First.Host, pair => pair.Second);
-        var profile = new ClusterProfile(workers, [.. hosts.Select(host => HostOf(host.Key, ofHost[host.Key], measured))], LinksOf([.. hosts.Select(host => host.Key)], links));
+        var profile = new ClusterProfile(
+            workers, [.. hosts.Select(host => HostOf(host.Key, ofHost[host.Key], measured))], LinksOf([.. hosts.Select(host => host.Key)], links));
         return new MeasuredCluster(profile, ordered);
     }
 
@@ -60,14 +62,18 @@ public sealed record MeasuredCluster(ClusterProfile Profile, IReadOnlyList<Candi
 
     static HostProfile HostOf(string name, IEnumerable<MachineFacts> workers, bool measured) => measured
         ? new HostProfile(
-            name, workers.Max(worker => worker.HostProcessors), workers.Max(worker => worker.HostReadBytesPerSecond), workers.Max(worker => worker.HostMultiplyAddsPerSecond))
+            name, workers.Max(worker => worker.HostProcessors),
+            workers.Max(worker => worker.HostReadBytesPerSecond), workers.Max(worker => worker.HostMultiplyAddsPerSecond))
         : HostProfile.WithoutLimits(name);
 
     /// <summary>Links without the time of gRPC, which the planner counts as a program's overhead.</summary>
     static LinkTable LinksOf(List<string> hosts, IReadOnlyDictionary<(string, string), Link> links)
     {
-        static Link Network(Link measured) => measured with { RoundTripSeconds = Math.Max(Loopback.RoundTripSeconds, measured.RoundTripSeconds - 2 * CallSeconds) };
-        var usual = links.Count == 0 ? Unmeasured : Network(new Link(links.Values.Max(link => link.RoundTripSeconds), links.Values.Min(link => link.BytesPerSecond)));
+        static Link Network(Link measured) =>
+            measured with { RoundTripSeconds = Math.Max(Loopback.RoundTripSeconds, measured.RoundTripSeconds - 2 * CallSeconds) };
+        var usual = links.Count == 0
+            ? Unmeasured
+            : Network(new Link(links.Values.Max(link => link.RoundTripSeconds), links.Values.Min(link => link.BytesPerSecond)));
         Link Between(int a, int b) => a == b ? Loopback
             : links.TryGetValue((hosts[a], hosts[b]), out var there) ? Network(there)
             : links.TryGetValue((hosts[b], hosts[a]), out var back) ? Network(back)

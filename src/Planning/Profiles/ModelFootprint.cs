@@ -44,8 +44,10 @@ public sealed record LayerFootprint(IReadOnlyList<TypedWeights> Attention, IRead
 
     /// <summary>Whether both layers have the same types and sizes.</summary>
     public bool IsLike(LayerFootprint other) =>
-        NormBytes == other.NormBytes && AdapterBytes == other.AdapterBytes && Attention.SequenceEqual(other.Attention) && FeedForward.SequenceEqual(other.FeedForward)
-        && Window == other.Window && Split == other.Split && (Experts is { } experts ? other.Experts is { } others && experts.IsLike(others) : other.Experts is null);
+        NormBytes == other.NormBytes && AdapterBytes == other.AdapterBytes
+        && Attention.SequenceEqual(other.Attention) && FeedForward.SequenceEqual(other.FeedForward)
+        && Window == other.Window && Split == other.Split
+        && (Experts is { } experts ? other.Experts is { } others && experts.IsLike(others) : other.Experts is null);
 }
 
 /// <summary>The experts of one layer.</summary>
@@ -106,7 +108,8 @@ public sealed record ModelFootprint(
     public double KvBlockBytesOfAll => Layers.Sum(KvBlockBytesOf);
 
     /// <summary>Bytes of one KV block in a layer; 0 where it has no attention.</summary>
-    public double KvBlockBytesOf(LayerFootprint layer) => layer.Split is { } split ? (double)KvBlockBytes * split.KvHeadCount / Split.KvHeadCount : KvBlockBytes;
+    public double KvBlockBytesOf(LayerFootprint layer) =>
+        layer.Split is { } split ? (double)KvBlockBytes * split.KvHeadCount / Split.KvHeadCount : KvBlockBytes;
 
     public double Bytes => Layers.Sum(layer => layer.Bytes) + Embedding.Bytes + (TiedEmbeddings ? 0 : Head.Bytes);
 

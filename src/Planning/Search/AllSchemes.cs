@@ -38,7 +38,8 @@ static class AllSchemes
             yield return chosen;
             yield break;
         }
-        var free = cluster.WorkersOf(host).Where(worker => !used[worker]).GroupBy(worker => cluster.WorkerKinds[worker]).Select(kind => kind.ToArray()).ToArray();
+        var free = cluster.WorkersOf(host).Where(worker => !used[worker])
+            .GroupBy(worker => cluster.WorkerKinds[worker]).Select(kind => kind.ToArray()).ToArray();
         var limit = LimitOf(problem, used, host, picks);
         foreach (var pick in Counts([.. free.Select(kind => kind.Length)]))
         {

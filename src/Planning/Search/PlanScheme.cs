@@ -26,7 +26,8 @@ sealed record PlanScheme(IReadOnlyList<int[]> Stages)
     {
         var (goal, stages) = (problem.Goal, Stages.Count);
         if (stages == 0 || stages > problem.Model.LayerCount) return false;
-        if (Stages.SkipLast(1).Any(stage => !AllowsRanks(problem, stage.Length, isLast: false)) || !AllowsRanks(problem, Stages[^1].Length, isLast: true)) return false;
+        if (Stages.SkipLast(1).Any(stage => !AllowsRanks(problem, stage.Length, isLast: false)) || !AllowsRanks(problem, Stages[^1].Length, isLast: true))
+            return false;
         return !goal.UsesAll || Workers == problem.Cluster.Workers.Count || stages == problem.Model.LayerCount;
     }
 
@@ -34,7 +35,8 @@ sealed record PlanScheme(IReadOnlyList<int[]> Stages)
     public static bool AllowsRanks(PlanningProblem problem, int ranks, bool isLast)
     {
         if (ranks < 1 || ranks > problem.MaxRanks) return false;
-        return problem.Goal.RanksPerStage is not { } given || ranks == given || (isLast && problem.Goal.UsesAll && ranks == problem.Cluster.Workers.Count % given);
+        return problem.Goal.RanksPerStage is not { } given || ranks == given
+            || (isLast && problem.Goal.UsesAll && ranks == problem.Cluster.Workers.Count % given);
     }
 }
 

@@ -78,7 +78,8 @@ sealed class SchemeEvaluator(PlanningProblem problem)
         if (flow.Cycle(shortest.Together, bottleneck) > ceiling) return null;
         var (low, high) = (Divide(groups, flow, bottleneck)!, shortest);
         if (!low.IsBoundByWay) return low;
-        for (var (below, above) = (bottleneck, high.Slowest); Math.Min(low.Cycle, high.Cycle) > (1 + Precision) * flow.Cycle(high.Together, below) && above - below > 1;)
+        var (below, above) = (bottleneck, high.Slowest);
+        while (Math.Min(low.Cycle, high.Cycle) > (1 + Precision) * flow.Cycle(high.Together, below) && above - below > 1)
         {
             var bound = below + (above - below) / 2;
             var middle = Divide(groups, flow, bound)!;
@@ -95,7 +96,9 @@ sealed class SchemeEvaluator(PlanningProblem problem)
         Divisions++;
         var best = LayerDivision.Best<StageSum>(
             problem.Model.LayerCount, groups.Length,
-            (stage, first, count) => flow.TimeOf(stage, first, count) is var time && time <= bound && groups[stage].Holds(first, count) ? StageSum.Of(time) : null,
+            (stage, first, count) => flow.TimeOf(stage, first, count) is var time && time <= bound && groups[stage].Holds(first, count)
+                ? StageSum.Of(time)
+                : null,
             StageSum.Add);
         return best is var (counts, _) ? LayerCounts.Of(counts, flow) : null;
     }

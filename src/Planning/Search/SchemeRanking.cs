@@ -14,7 +14,9 @@ sealed class SchemeRanking(SchemeEvaluator evaluator)
     public void Consider(IReadOnlyList<PlanScheme> schemes, bool onlyBetter = false)
     {
         Considered += schemes.Count;
-        foreach (var (scheme, bound) in schemes.Select(scheme => (Scheme: scheme, Bound: evaluator.LowerBound(scheme))).OrderBy(pair => pair.Bound).ThenBy(pair => pair.Scheme.Workers))
+        var byBound = schemes.Select(scheme => (Scheme: scheme, Bound: evaluator.LowerBound(scheme)))
+            .OrderBy(pair => pair.Bound).ThenBy(pair => pair.Scheme.Workers);
+        foreach (var (scheme, bound) in byBound)
         {
             var ceiling = (onlyBetter ? Best : RunnerUp)?.Picoseconds ?? long.MaxValue;
             if (bound > ceiling) return;

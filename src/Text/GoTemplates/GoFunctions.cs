@@ -43,7 +43,9 @@ static class GoFunctions
     {
         try
         {
-            return Functions.TryGetValue(name, out var function) ? function(arguments, rendering) : throw Wants("at least one argument");   // "and" or "or" as an operand
+            return Functions.TryGetValue(name, out var function)
+                ? function(arguments, rendering)
+                : throw Wants("at least one argument");   // "and" or "or" as an operand
         }
         catch (UnsuitableArguments unsuitable)
         {

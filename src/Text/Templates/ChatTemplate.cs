@@ -104,7 +104,8 @@ public sealed class ChatTemplate
     {
         try
         {
-            return Render(new ChatTemplateInput { Messages = messages, Tools = tools, Now = DateTimeOffset.UnixEpoch }, forms, TrialLimits, time: null, cancellation: default);
+            var trial = new ChatTemplateInput { Messages = messages, Tools = tools, Now = DateTimeOffset.UnixEpoch };
+            return Render(trial, forms, TrialLimits, time: null, cancellation: default);
         }
         catch (ChatTemplateException)
         {

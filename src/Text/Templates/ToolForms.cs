@@ -166,8 +166,13 @@ sealed class ToolForms(Func<JsonArray, JsonNode?, string?> render)
     /// <summary>Some templates take a result only behind a call, some only know the role.</summary>
     static bool FindResults(Func<JsonArray, JsonNode?, string?> render)
     {
-        JsonArray alone = [Message("user", "a"), new JsonObject { ["role"] = "tool", ["tool_call_id"] = "call00000", ["name"] = TrialName, ["content"] = TrialResult }];
-        return TrialArguments().Select(arguments => Conversation(arguments, calls: 1)).Append(alone).Any(messages => render(messages, TrialTools())?.Contains(TrialResult, StringComparison.Ordinal) == true);
+        JsonArray alone =
+        [
+            Message("user", "a"),
+            new JsonObject { ["role"] = "tool", ["tool_call_id"] = "call00000", ["name"] = TrialName, ["content"] = TrialResult },
+        ];
+        return TrialArguments().Select(arguments => Conversation(arguments, calls: 1)).Append(alone)
+            .Any(messages => render(messages, TrialTools())?.Contains(TrialResult, StringComparison.Ordinal) == true);
     }
 
     static bool Shows(string? prompt) => prompt?.Contains(Words, StringComparison.OrdinalIgnoreCase) == true;

@@ -16,7 +16,9 @@ static class Llama4Splitter
         + @"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
         + @"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-    /// <summary>The expression in the tokenizer.json of Mistral's models since Nemo ("tekken"): the same without contractions, and each digit by itself.</summary>
+    /// <summary>
+    /// The expression in the tokenizer.json of Mistral's models since Nemo ("tekken"): the same without contractions, and each digit by itself.
+    /// </summary>
     public const string TekkenExpression =
         @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
         + @"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
@@ -28,7 +30,8 @@ static class Llama4Splitter
     {
         var first = LetterCases.First(text, out var width);
         // A word may have one character in front that is neither letter, number nor line break. A mark can be both that and the word's own.
-        var canPrecede = first is LetterCase.Mark or LetterCase.None && text[0] is not ((byte)'\r' or (byte)'\n') && CharacterClasses.First(text, out _) is not CharacterClass.Number;
+        var canPrecede = first is LetterCase.Mark or LetterCase.None && text[0] is not ((byte)'\r' or (byte)'\n')
+            && CharacterClasses.First(text, out _) is not CharacterClass.Number;
         var end = 0;
         if (canPrecede) end = LowerWord(text, width);
         if (end == 0) end = LowerWord(text, 0);
@@ -43,7 +46,9 @@ static class Llama4Splitter
         return Llama3Splitter.WhiteSpace(text);
     }
 
-    /// <summary>The end of a word that has a small letter, or one without case: capitals as far as they go, then at least one of those. 0: there is none.</summary>
+    /// <summary>
+    /// The end of a word that has a small letter, or one without case: capitals as far as they go, then at least one of those. 0: there is none.
+    /// </summary>
     static int LowerWord(ReadOnlySpan<byte> text, int start)
     {
         var (end, lastOfBoth) = (start, 0);

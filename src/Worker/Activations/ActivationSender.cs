@@ -205,7 +205,8 @@ sealed class SendBuffer
     {
         (StepId, Rows) = (stepId, rows);
         var length = checked(rows * rowBytes);
-        if (_bytes.Length < length) _bytes = GC.AllocateUninitializedArray<byte>((int)Math.Min(BitOperations.RoundUpToPowerOf2((uint)length), (uint)Array.MaxLength));
+        if (_bytes.Length < length)
+            _bytes = GC.AllocateUninitializedArray<byte>((int)Math.Min(BitOperations.RoundUpToPowerOf2((uint)length), (uint)Array.MaxLength));
         return _bytes.AsSpan(0, length);
     }
 

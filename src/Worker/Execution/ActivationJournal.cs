@@ -76,7 +76,8 @@ sealed partial class ActivationJournal(WorkerOptions options, TimeProvider time,
     {
         if (_isBroken) return;
         var rowBytes = hiddenSize * sizeof(float);
-        var goesOn = (shape.EndLayer, rowBytes) == (_endLayer, _rowBytes) && before?.Views.Any(view => view.Version == _last.View && view.LastStep <= _last.LastStep) == true;
+        var goesOn = (shape.EndLayer, rowBytes) == (_endLayer, _rowBytes)
+            && before?.Views.Any(view => view.Version == _last.View && view.LastStep <= _last.LastStep) == true;
         (_endLayer, _rowBytes, _mostPending) = (shape.EndLayer, rowBytes, BufferBytes((long)maxStepRows * rowBytes));
         var places = (int)Math.Min(blocks, (options.JournalBytes ?? long.MaxValue) / ((long)rowBytes * KvBlock.Positions));
         if (places < blocks) LogSmall(places, blocks);
@@ -93,10 +94,13 @@ sealed partial class ActivationJournal(WorkerOptions options, TimeProvider time,
     {
         _last = (view, lastStep);
         var written = new ManualResetEventSlim();
-        if (!_isBroken && !(_writer.TryPost(written.Set) && written.Wait(Patience))) Break($"storage has not taken what was written for {Patience.TotalSeconds} s");
+        if (!_isBroken && !(_writer.TryPost(written.Set) && written.Wait(Patience)))
+            Break($"storage has not taken what was written for {Patience.TotalSeconds} s");
     }
 
-    /// <summary>Of blocks that the stage can use in its last layer: whether the rows of all positions are here. A bit for each, the lowest of the first byte first.</summary>
+    /// <summary>
+    /// Of blocks that the stage can use in its last layer: whether the rows of all positions are here. A bit for each, the lowest of the first byte first.
+    /// </summary>
     public byte[] WholeOf(KeptStates states)
     {
         var whole = new byte[(states.From.Length + 7) / 8];
@@ -145,7 +149,8 @@ sealed partial class ActivationJournal(WorkerOptions options, TimeProvider time,
         try
         {
             foreach (var part in parts)
-                if (!TryRead(part, bytes.Slice(part.Row * _rowBytes, part.Count * _rowBytes))) return Break($"block {part.Block} reads back as other bytes than were written");
+                if (!TryRead(part, bytes.Slice(part.Row * _rowBytes, part.Count * _rowBytes)))
+                    return Break($"block {part.Block} reads back as other bytes than were written");
             return null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -172,7 +177,8 @@ sealed partial class ActivationJournal(WorkerOptions options, TimeProvider time,
         for (var position = start; position < start + count;)
         {
             var first = position % KvBlock.Positions;
-            var part = new Part(blocks[position / KvBlock.Positions], first, Math.Min(KvBlock.Positions - first, start + count - position), row + position - start);
+            var part = new Part(
+                blocks[position / KvBlock.Positions], first, Math.Min(KvBlock.Positions - first, start + count - position), row + position - start);
             parts.Add(part);
             position += part.Count;
         }
@@ -268,7 +274,8 @@ sealed partial class ActivationJournal(WorkerOptions options, TimeProvider time,
         return $"the activation journal cannot be used: {problem}";
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "--activation-journal: {Problem}; what the next stage loses is computed again until this worker is started anew")]
+    [LoggerMessage(Level = LogLevel.Warning, Message =
+        "--activation-journal: {Problem}; what the next stage loses is computed again until this worker is started anew")]
     partial void LogBroken(string problem);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "--activation-journal-size has room for {Places} of {Blocks} KV blocks; what is in others is not kept")]

@@ -7,7 +7,9 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Execution;
 
-/// <summary>Grammars of sequences that a coming step will introduce, compiled where the stream of steps is read: the steps behind wait for it, those before do not.</summary>
+/// <summary>
+/// Grammars of sequences that a coming step will introduce, compiled where the stream of steps is read: the steps behind wait for it, those before do not.
+/// </summary>
 /// <param name="maxVocabulary">The greatest of the model's vocabulary and those of adapters.</param>
 /// <param name="maxSequences">The most sequences that may have a grammar here before they are introduced.</param>
 sealed class SequenceGrammars(int maxVocabulary, int maxSequences)

@@ -68,7 +68,8 @@ sealed record StageConnections(ActivationInbox? Inbox, RankGroup? Group, IReadOn
             await Group.ConnectAsync(deadline.Token);
             return null;
         }
-        catch (Exception e) when (e is RpcException or PeerLinkException or InvalidMessageException or IOException or OperationCanceledException && !cancellation.IsCancellationRequested)
+        catch (Exception e) when (e is RpcException or PeerLinkException or InvalidMessageException or IOException
+            or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
             return ending() ?? new StepFailure(Reason.PeerLost, $"cannot link to the other ranks of the stage: {RpcProblem.Describe(e)}");
         }

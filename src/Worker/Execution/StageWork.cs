@@ -31,7 +31,8 @@ abstract record StageWork
     /// <param name="Used">On disk, and used just now, the last of them most recently.</param>
     /// <param name="GivenUp">Restores that may put nothing more into their blocks.</param>
     public sealed record MoveBlocks(
-        IReadOnlyList<(int Block, PrefixCacheKey Key)> Spills, IReadOnlyList<Restore> Restores, PrefixCacheKey[] Used, IReadOnlyList<ulong> GivenUp) : StageWork;
+        IReadOnlyList<(int Block, PrefixCacheKey Key)> Spills, IReadOnlyList<Restore> Restores, PrefixCacheKey[] Used, IReadOnlyList<ulong> GivenUp)
+        : StageWork;
 
     /// <summary>A block that was read.</summary>
     /// <param name="Bytes">The mover's, which takes them back.</param>

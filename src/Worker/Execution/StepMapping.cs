@@ -33,7 +33,8 @@ static class StepMapping
         Field.Count("copies", plan.Copies.Count, 0, maxRows);
         long rows = 0;
         foreach (var chunk in plan.Chunks) rows += Field.Count($"count of sequence {chunk.SequenceId}", chunk.Count, 1, maxRows);
-        var step = new Step([.. plan.NewSequences.Select(facts => grammars.Complete(ToStart(facts, vocabularySize, histories)))], [.. plan.Chunks.Select(ToChunk)])
+        var step = new Step(
+            [.. plan.NewSequences.Select(facts => grammars.Complete(ToStart(facts, vocabularySize, histories)))], [.. plan.Chunks.Select(ToChunk)])
         {
             Copies = [.. plan.Copies.Select(copy => new BlockCopy(copy.Source, copy.Target))],
         };
@@ -57,7 +58,8 @@ static class StepMapping
             Field.Count("blocks of a replayed chunk", chunk.Blocks.Count, blocks, blocks);
         }
         return new StageWork.Replay(
-            replay.StepId, [.. replay.Chunks.Select(chunk => new ReplayedChunk(chunk.First, chunk.Count, chunk.Blocks))], Field.Count("positions of all chunks", rows, 1, maxRows));
+            replay.StepId, [.. replay.Chunks.Select(chunk => new ReplayedChunk(chunk.First, chunk.Count, chunk.Blocks))],
+            Field.Count("positions of all chunks", rows, 1, maxRows));
     }
 
     /// <exception cref="InvalidMessageException">One line: which field, and what is wrong with it.</exception>

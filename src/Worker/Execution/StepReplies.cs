@@ -46,7 +46,11 @@ static class StepReplies
             StepId = stepId,
             Sequences = { outcome.Samples.Select(ToMessage) },
             Timings = timings,
-            Failed = { outcome.Failures.Select(failure => new Wire.SequenceFailed { SequenceId = failure.SequenceId, Message = failure.Reason, Sound = failure.IsSound }) },
+            Failed =
+            {
+                outcome.Failures.Select(
+                    failure => new Wire.SequenceFailed { SequenceId = failure.SequenceId, Message = failure.Reason, Sound = failure.IsSound }),
+            },
         },
     };
 

@@ -74,7 +74,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
         var tls = options.Tls is null ? null : ClusterTls.Load(options.Tls);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         // The worker logs one line of its own if it cannot start.
-        builder.Logging.UseOneLineConsole(options.LogFormat, $"worker {NameOf(options)}").AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        builder.Logging.UseOneLineConsole(options.LogFormat, $"worker {NameOf(options)}")
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -225,8 +226,8 @@ public sealed partial class WorkerHost : IAsyncDisposable
         var name = NameOf(_options);
         var card = new WorkerCard(name, Bound, Service<WorkerMemory>(), model.Threads, model.InstructionSet, profile, ownDigest);
         using var membership = new MembershipLoop(
-            Service<PeerChannels>(), _options.Coordinator, _options.OrphanTimeout, card, Service<ClusterOwner>(), Service<ShardKeeper>(), Service<TimeProvider>(),
-            Service<ILogger<MembershipLoop>>());
+            Service<PeerChannels>(), _options.Coordinator, _options.OrphanTimeout, card, Service<ClusterOwner>(), Service<ShardKeeper>(),
+            Service<TimeProvider>(), Service<ILogger<MembershipLoop>>());
         using var beating = new CancellationTokenSource();
         var member = membership.RunAsync(beating.Token);
         if (await Task.WhenAny(member, ToldToStopAsync(cancellation)) != member)

@@ -15,7 +15,8 @@ public static class KvFolders
     public static IReadOnlyList<string> RemoveOthers(string parent, IReadOnlySet<string> kept)
     {
         if (!Directory.Exists(parent)) return [];
-        return [.. new DirectoryInfo(parent).GetDirectories().Where(folder => !kept.Contains(folder.Name) && TryRemove(folder)).Select(folder => folder.FullName)];
+        return [.. new DirectoryInfo(parent).GetDirectories()
+            .Where(folder => !kept.Contains(folder.Name) && TryRemove(folder)).Select(folder => folder.FullName)];
     }
 
     static bool TryRemove(DirectoryInfo folder)

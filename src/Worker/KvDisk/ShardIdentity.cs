@@ -43,7 +43,8 @@ sealed record ShardIdentity(string Text)
     }
 
     /// <remarks>First arrangements have no number: the blocks of earlier releases keep their folders.</remarks>
-    static string KvFact(Kernels.Attention.KvType type) => KvBlockLayout.RevisionOf(type) is > 1 and var revision ? $"kv {type}, arrangement {revision}" : $"kv {type}";
+    static string KvFact(Kernels.Attention.KvType type) =>
+        KvBlockLayout.RevisionOf(type) is > 1 and var revision ? $"kv {type}, arrangement {revision}" : $"kv {type}";
 
     public byte[] Hash => SHA256.HashData(Encoding.UTF8.GetBytes(Text));
 

@@ -57,19 +57,23 @@ sealed partial class KvFetcher(PeerChannels channels, TimeProvider time, ILogger
             incoming = new IncomingBlocks(source.Layers, wanted);
             var begun = time.GetTimestamp();
             using var channel = channels.Open(source.Address);
-            using var call = new Wire.KvTransfer.KvTransferClient(channel).Fetch(RequestOf(source, wanted), source.Key.ToHeaders(), cancellationToken: ends.Token);
+            using var call = new Wire.KvTransfer.KvTransferClient(channel)
+                .Fetch(RequestOf(source, wanted), source.Key.ToHeaders(), cancellationToken: ends.Token);
             while (!(incoming.HasAwaited && time.GetElapsedTime(begun) >= Leisure) && await call.ResponseStream.MoveNext(ends.Token))
             {
                 silence.CancelAfter(Patience);
                 incoming.Add(call.ResponseStream.Current);
             }
         }
-        catch (Exception e) when (e is RpcException or IOException or HttpRequestException or OperationCanceledException or InvalidMessageException or OutOfMemoryException)
+        catch (Exception e) when (e is RpcException or IOException or HttpRequestException
+            or OperationCanceledException or InvalidMessageException or OutOfMemoryException)
         {
             problem = silence.IsCancellationRequested ? $"it said nothing for {Patience.TotalSeconds} s" : RpcProblem.Describe(e);
         }
         var fetched = incoming?.Finish() ?? KvFetched.Nothing;
-        LogFetched(fetched.Blocks, source.Layers, PeerAddress.Format(source.Address), fetched.Bytes, wanted.Awaited - fetched.AwaitedBlocks, problem.Length > 0 ? ": " : "", problem);
+        LogFetched(
+            fetched.Blocks, source.Layers, PeerAddress.Format(source.Address), fetched.Bytes,
+            wanted.Awaited - fetched.AwaitedBlocks, problem.Length > 0 ? ": " : "", problem);
         return fetched;
     }
 
@@ -108,7 +112,8 @@ sealed partial class KvFetcher(PeerChannels channels, TimeProvider time, ILogger
                 return;
             }
             if (_filled == 0) SkipTo(chunk.Block);
-            else if (wanted.Blocks[_next] != chunk.Block) throw new InvalidMessageException($"block {chunk.Block} came where the rest of {wanted.Blocks[_next]} is due");
+            else if (wanted.Blocks[_next] != chunk.Block)
+                throw new InvalidMessageException($"block {chunk.Block} came where the rest of {wanted.Blocks[_next]} is due");
             if (chunk.Data.Length > _block.Length - _filled) throw new InvalidMessageException($"block {chunk.Block} has more than {_block.Length} bytes");
             chunk.Data.Span.CopyTo(_block.AsSpan(_filled));
             _filled += chunk.Data.Length;

@@ -87,7 +87,8 @@ sealed class KvIntake(KvKeeper keeper, KvFetcher fetcher, LoadOrder order, TimeP
     KvWanted WantedOf(KeptKv? above, Func<int, KvBlockLayout> layoutOf, int blocks)
     {
         var states = above?.Blocks.States;
-        bool IsWanted(int block) => block >= 0 && block < Math.Min(blocks, states?.From.Length ?? int.MaxValue) && (states is null || states.From[block] == states.FirstLayer);
+        bool IsWanted(int block) =>
+            block >= 0 && block < Math.Min(blocks, states?.From.Length ?? int.MaxValue) && (states is null || states.From[block] == states.FirstLayer);
         var awaited = order.KvBlocks.Take(order.KvBlocksAwaited).Count(IsWanted);
         return new KvWanted(order, layoutOf, [.. order.KvBlocks.Where(IsWanted)], awaited, blocks);
     }

@@ -3,7 +3,9 @@ using LlamaCluster.Worker.KvDisk;
 
 namespace LlamaCluster.Worker.KvTransfer;
 
-/// <summary>KV of a view that is over, for the workers that have its layers from now on. Safe for concurrent use: it can be taken back while it is read.</summary>
+/// <summary>
+/// KV of a view that is over, for the workers that have its layers from now on. Safe for concurrent use: it can be taken back while it is read.
+/// </summary>
 /// <param name="kept">Owned from now on.</param>
 /// <param name="numbers">What they depend on.</param>
 sealed class KvOffer(KeptKv kept, ShardIdentity numbers)

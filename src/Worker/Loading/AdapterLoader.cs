@@ -74,7 +74,8 @@ sealed partial class AdapterLoader(
         if (needed > left)
             throw new RpcException(new Status(StatusCode.ResourceExhausted,
                 $"adapters take {needed} bytes here, and {left} are left for them: weights, KV cache and buffers take {others} of {memory.Bytes}; "
-                + $"{Fitting(shard, left)} would fit; unload adapters, keep more room for them (--lora-room of the coordinator), or give the worker more --memory"));
+                + $"{Fitting(shard, left)} would fit; unload adapters, keep more room for them (--lora-room of the coordinator), "
+                + "or give the worker more --memory"));
         foreach (var id in held.Ids.Except(order.Adapters.Select(adapter => adapter.Id))) held.Remove(id)?.Dispose();
         foreach (var adapter in order.Adapters)
             if (held.Find(adapter.Id) is null) held.Add(adapter.Id, await LoadAsync(adapter, order, shard.Model, progress, cancellation));

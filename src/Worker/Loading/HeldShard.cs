@@ -32,7 +32,8 @@ sealed record HeldShard(LoadOrder Order, HeldModel Model, StageExecutor Executor
 /// not stay open.
 /// </param>
 sealed record HeldModel(
-    IShardModel Weights, TensorSlice Slice, StageSlice Ranges, string Digest, string Source, IReadOnlyList<TensorPart> Parts, OpenedModel? Entries) : IDisposable
+    IShardModel Weights, TensorSlice Slice, StageSlice Ranges, string Digest, string Source, IReadOnlyList<TensorPart> Parts, OpenedModel? Entries)
+    : IDisposable
 {
     /// <summary>Whether an order asks for these weights as they are.</summary>
     public bool Fits(LoadOrder order) => Digest == order.Plan.ModelDigest && Shape == order.Shape && Slice == order.Assignment.Shard.Slice;

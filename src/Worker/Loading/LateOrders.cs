@@ -20,7 +20,8 @@ static class LateOrders
     public static HeldShard CheckRuns(AdapterChange change, HeldShard? current, ulong last)
     {
         if (last != change.ViewVersion || current is null) throw Late($"view {change.ViewVersion} does not run here; {last} is the last one accepted");
-        if (change.Number <= current.AdapterChange) throw Late($"change {change.Number} of adapters is not above {current.AdapterChange}, the last one made here");
+        if (change.Number <= current.AdapterChange)
+            throw Late($"change {change.Number} of adapters is not above {current.AdapterChange}, the last one made here");
         return current;
     }
 

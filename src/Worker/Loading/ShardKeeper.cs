@@ -108,7 +108,8 @@ sealed class ShardKeeper(ShardLoader loader, KvFetcher fetcher, Readiness readin
             await LoadInTurnAsync(order, null, progress, loading.Token);
             var weights = _model!.Weights;
             if (_model.Slice.IsWhole)
-                await Task.Factory.StartNew(() => Rehearsal.Run(weights, ShardLoader.OptionsOf(order)), loading.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                await Task.Factory.StartNew(
+                    () => Rehearsal.Run(weights, ShardLoader.OptionsOf(order)), loading.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             progress.Ready(_model.Source, 0, 0, _parts!.Loaded.Bytes);
         });
     }
@@ -219,8 +220,7 @@ sealed class ShardKeeper(ShardLoader loader, KvFetcher fetcher, Readiness readin
         lock (_lock)
         {
             LateOrders.CheckIsAbove(view, _view);
-            // Asynchronous, so that its callbacks do not run under this lock.
-            _ = _loading?.CancelAsync();
+            _ = _loading?.CancelAsync();   // asynchronous, so that its callbacks do not run under this lock
             (_view, _viewKey, _loading) = (view, order.ViewKey, loading);
         }
         Changed.Set();

@@ -117,9 +117,12 @@ sealed partial class ShardLoader(
         var own = journal.IsOn && order.Next.Any() ? journal : null;
         own?.Begin(order.Shape, shape.HiddenSize, blocks, order.MaxStepRows, before);
         if (own is not null && keeps is not null) keeps.Journal = UnsafeByteOperations.UnsafeWrap(own.WholeOf(stage.TakenOver!));
-        var executor = StageExecutor.Start(order.Plan.ViewVersion, stage, connections, timeout, logger, MoverOf(order, held.Weights.Config, stage), metrics, before, own);
+        var executor = StageExecutor.Start(
+            order.Plan.ViewVersion, stage, connections, timeout, logger, MoverOf(order, held.Weights.Config, stage), metrics, before, own);
         var resident = taken + blocks * blockBytes;
-        LogLoaded(order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes, blocks, resident, model.InstructionSet, model.Threads, held.Source);
+        LogLoaded(
+            order.Plan.ViewVersion, order.Assignment.Stage, order.Assignment.Shard.ToString(), held.Weights.Bytes,
+            blocks, resident, model.InstructionSet, model.Threads, held.Source);
         return new HeldShard(order, held, executor, blocks, blockBytes, resident) { Kept = keeps };
     }
 
@@ -162,8 +165,7 @@ sealed partial class ShardLoader(
         {
             var bytes = parts.Sum(part => part.Bytes);
             // On a thread of its own: packing takes minutes, and the pool's threads serve the network.
-            var load = Task.Factory.StartNew(
-                () => model.Load(opened.Weights, order.Shape, slice, loaded, opened.IsCompared, reading, given.Token),
+            var load = Task.Factory.StartNew(() => model.Load(opened.Weights, order.Shape, slice, loaded, opened.IsCompared, reading, given.Token),
                 given.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             var weights = await CompleteAsync(load, arrival, given, () => reading.Begin(bytes, opened.Source));
             if (hashes is not null)
@@ -223,8 +225,8 @@ sealed partial class ShardLoader(
         loaded.Remove(wrong);
         opened.Refuse(wrong);
         var tensors = wrong.Length > 1 ? $"tensor {first.Name} and {wrong.Length - 1} others hold" : $"tensor {first.Name} holds";
-        return $"{file}: {tensors} other bytes than the coordinator's model, although both have the same digest: it is another tuning of the model, or damaged; "
-            + "put the coordinator's file there, or start the worker without it";
+        return $"{file}: {tensors} other bytes than the coordinator's model, although both have the same digest: "
+            + "it is another tuning of the model, or damaged; put the coordinator's file there, or start the worker without it";
     }
 
     static TensorPart[] WrongParts(IReadOnlyList<TensorPart> parts, LoadedParts loaded, IReadOnlyDictionary<TensorPart, string> hashes) =>
@@ -235,26 +237,24 @@ sealed partial class ShardLoader(
     (int Blocks, long Spare) CheckMemory(IModelWeights weights, LoadOrder order, StageSlice slice)
     {
         var needed = model.MemoryOf(weights, order.Shape, slice, OptionsOf(order));
-        var taken = needed.Weights + needed.Buffers + LinkBytes(order, Activations(order, weights.Config.HiddenSize, order.Assignment.Stage))
-            + DiskBytes(needed.KvBlock) + JournalBytes(order, Activations(order, weights.Config.HiddenSize, order.Assignment.Stage)) + AdapterLoader.BytesOf(order, weights.Config, slice);
+        var shape = Activations(order, weights.Config.HiddenSize, order.Assignment.Stage);
+        var taken = needed.Weights + needed.Buffers + LinkBytes(order, shape) + DiskBytes(needed.KvBlock) + JournalBytes(order, shape)
+            + AdapterLoader.BytesOf(order, weights.Config, slice);
         var (blocks, problem) = ShardLimits.KvBlocks(memory.Bytes, taken, needed.KvBlock, order.KvBlockCount, order.MaxSequenceLength);
-        return problem is null ? (blocks, memory.Bytes - taken - blocks * needed.KvBlock) : throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
+        if (problem is not null) throw new RpcException(new Status(StatusCode.ResourceExhausted, problem));
+        return (blocks, memory.Bytes - taken - blocks * needed.KvBlock);
     }
 
     /// <summary>Of a stage with one block of KV.</summary>
-    internal static StageOptions OptionsOf(LoadOrder order) => new()
-    {
-        KvBlockCount = 1,
-        KvType = order.KvType,
-        MaxStepRows = order.MaxStepRows,
-        MaxSequenceLength = order.MaxSequenceLength,
-    };
+    internal static StageOptions OptionsOf(LoadOrder order) =>
+        new() { KvBlockCount = 1, KvType = order.KvType, MaxStepRows = order.MaxStepRows, MaxSequenceLength = order.MaxSequenceLength };
 
     static ActivationShape Activations(LoadOrder order, int hiddenSize, int fromStage) =>
         new(order.Plan.ViewVersion, fromStage, hiddenSize, order.ActivationType, order.MaxStepRows, order.Plan.StageCount + 1);
 
     static GroupShape Ranks(LoadOrder order, HeldModel held) => new(
-        order.Plan.ViewVersion, order.Plan.ModelDigest, order.Assignment.Stage, order.Assignment.Shard, held.Weights.Config.HiddenSize, order.MaxStepRows, order.SumType)
+        order.Plan.ViewVersion, order.Plan.ModelDigest, order.Assignment.Stage, order.Assignment.Shard,
+        held.Weights.Config.HiddenSize, order.MaxStepRows, order.SumType)
     {
         Key = order.ViewKey,
     };
@@ -278,7 +278,8 @@ sealed partial class ShardLoader(
     {
         var most = ShardLimits.StepRows(config, order.ActivationType);
         if (order.MaxStepRows > most)
-            throw new RpcException(new Status(StatusCode.FailedPrecondition, $"max_step_rows is {order.MaxStepRows}; with a model as wide as this one it is at most {most}"));
+            throw new RpcException(new Status(
+                StatusCode.FailedPrecondition, $"max_step_rows is {order.MaxStepRows}; with a model as wide as this one it is at most {most}"));
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "No KV blocks are kept on disk for this shard: {Problem}")]
@@ -292,7 +293,8 @@ sealed partial class ShardLoader(
     partial void LogOutdated(int count, string tensor);
 
     [LoggerMessage(Level = LogLevel.Information, Message =
-        "View {ViewVersion}, stage {Stage}: {Shard} ready, {WeightBytes} bytes of weights, {KvBlocks} KV blocks, {ResidentBytes} bytes in all, kernels {InstructionSet}, {Threads} threads, from {Source}")]
+        "View {ViewVersion}, stage {Stage}: {Shard} ready, {WeightBytes} bytes of weights, {KvBlocks} KV blocks, "
+        + "{ResidentBytes} bytes in all, kernels {InstructionSet}, {Threads} threads, from {Source}")]
     partial void LogLoaded(
         ulong viewVersion, int stage, string shard, long weightBytes, int kvBlocks, long residentBytes, string instructionSet, int threads, string source);
 }

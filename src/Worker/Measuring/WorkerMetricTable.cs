@@ -26,7 +26,8 @@ public static class WorkerMetricTable
     public static readonly MetricDefinition JournalWritten = new(
         "llamacluster.shard.journal.written", Counter, "By", "Activations written to the journal (--activation-journal).");
     public static readonly MetricDefinition JournalPositions = new(
-        "llamacluster.shard.journal.positions", Gauge, "{token}", "KV positions whose activations the journal holds, for the case that the next stage is lost.");
+        "llamacluster.shard.journal.positions", Gauge, "{token}",
+        "KV positions whose activations the journal holds, for the case that the next stage is lost.");
     public static readonly MetricDefinition WeightsObtained = new(
         "llamacluster.shard.weights.obtained", Counter, "By",
         "Parts of weights that came, or were found, whole, by source: peer (another worker), hub, coordinator or cache. The model's own file is not counted.",

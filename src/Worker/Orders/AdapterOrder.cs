@@ -16,7 +16,9 @@ sealed record AdapterOrder(string Digest, IReadOnlyList<Wire.AdapterMatrix> Matr
     /// <summary>How sequences name it.</summary>
     public ulong Id { get; } = AdapterIdentity.IdOf(Digest);
 
-    /// <summary>Pairs and whole matrices, in the shapes that a model asks for. Nothing else is let through: names become file names, and shapes sizes.</summary>
+    /// <summary>
+    /// Pairs and whole matrices, in the shapes that a model asks for. Nothing else is let through: names become file names, and shapes sizes.
+    /// </summary>
     /// <exception cref="InvalidMessageException">The model has no such matrix, or a field is out of range.</exception>
     public AdapterContent ContentFor(LlamaConfig config, LoadOrder order)
     {
@@ -32,7 +34,8 @@ sealed record AdapterOrder(string Digest, IReadOnlyList<Wire.AdapterMatrix> Matr
         {
             if (!targets.TryGetValue(replacement.Target, out var target) || !target.IsOfVocabulary || !seen.Add(replacement.Target)
                 || (replacement.Tensor != target.Name && !(target.IsHead && replacement.Tensor == LlamaTensors.Embedding)))
-                throw new InvalidMessageException($"target {ErrorText.Quote(replacement.Target)} of adapter {Digest} cannot be brought whole, or stands there twice");
+                throw new InvalidMessageException(
+                    $"target {ErrorText.Quote(replacement.Target)} of adapter {Digest} cannot be brought whole, or stands there twice");
             return new AdapterReplacement(target, new TensorInfo(replacement.Tensor, TypeOf(replacement.Type), target.Rows, target.Columns));
         })];
     }
@@ -43,13 +46,18 @@ sealed record AdapterOrder(string Digest, IReadOnlyList<Wire.AdapterMatrix> Matr
         return [.. Matrices.Select(matrix =>
         {
             if (!targets.TryGetValue(matrix.Target, out var target) || !seen.Add(matrix.Target))
-                throw new InvalidMessageException($"target {ErrorText.Quote(matrix.Target)} of adapter {Digest} is no matrix of the model, or stands there twice");
+                throw new InvalidMessageException(
+                    $"target {ErrorText.Quote(matrix.Target)} of adapter {Digest} is no matrix of the model, or stands there twice");
             var rank = Field.Count($"rank of {target.Name}", matrix.Rank, 1, maxRank);
             if (!float.IsFinite(matrix.Scale)) throw new InvalidMessageException($"scale of {target.Name} is not a finite number");
             var (nameOfA, nameOfB) = (AdapterPair.NameOfA(target.Name), AdapterPair.NameOfB(target.Name));
             return target.IsEmbedding
-                ? new AdapterPair(target, new TensorInfo(nameOfA, TypeOf(matrix.AType), target.Rows, rank), new TensorInfo(nameOfB, TypeOf(matrix.BType), target.Columns, rank), matrix.Scale)
-                : new AdapterPair(target, new TensorInfo(nameOfA, TypeOf(matrix.AType), rank, target.Columns), new TensorInfo(nameOfB, TypeOf(matrix.BType), target.Rows, rank), matrix.Scale);
+                ? new AdapterPair(
+                    target, new TensorInfo(nameOfA, TypeOf(matrix.AType), target.Rows, rank),
+                    new TensorInfo(nameOfB, TypeOf(matrix.BType), target.Columns, rank), matrix.Scale)
+                : new AdapterPair(
+                    target, new TensorInfo(nameOfA, TypeOf(matrix.AType), rank, target.Columns),
+                    new TensorInfo(nameOfB, TypeOf(matrix.BType), target.Rows, rank), matrix.Scale);
         })];
     }
 
@@ -70,7 +78,8 @@ static class AdapterOrders
     const int MostMatrices = 1 << 14;
 
     /// <inheritdoc cref="Read(IReadOnlyCollection{Wire.Adapter})"/>
-    public static AdapterChange ToChange(this Wire.SetAdaptersRequest request) => new(request.ViewVersion, request.Epoch, request.Change, Read(request.Adapters));
+    public static AdapterChange ToChange(this Wire.SetAdaptersRequest request) =>
+        new(request.ViewVersion, request.Epoch, request.Change, Read(request.Adapters));
 
     /// <exception cref="InvalidMessageException">There are too many, or a digest is none.</exception>
     public static IReadOnlyList<AdapterOrder> Read(IReadOnlyCollection<Wire.Adapter> adapters)

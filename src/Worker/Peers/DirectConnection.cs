@@ -32,7 +32,9 @@ sealed record DirectConnection(PeerSocket Connection, Stream Stream) : IDisposab
             if (opened.Stream is SslStream secure) await secure.AuthenticateAsClientAsync(tls!.ForClient(host), cancellation);
             await opened.Stream.WriteAsync((byte[])[.. Greeting, .. token.Span], cancellation);
             var answer = new byte[1];
-            return await opened.Stream.ReadAsync(answer, cancellation) == 1 && answer[0] == Welcome ? opened : throw new IOException("it did not take the token");
+            return await opened.Stream.ReadAsync(answer, cancellation) == 1 && answer[0] == Welcome
+                ? opened
+                : throw new IOException("it did not take the token");
         }
         catch (Exception e)
         {

@@ -45,7 +45,8 @@ sealed record GroupShape(ulong ViewVersion, string ModelDigest, int Stage, Shard
         if (hello.Shard.RankCount != RankCount) return Differs("shard.rank_count", hello.Shard.RankCount, RankCount);
         if (hello.Shard.Rank >= RankCount || hello.Shard.Rank == Rank || rank is { } expected && hello.Shard.Rank != expected)
             return $"shard.rank is {hello.Shard.Rank}, which is not {(rank is { } one ? one : $"another rank than {Rank} of {RankCount}")}";
-        if (hello.Shard.ToShard().Slice.Shares is var shares && !shares.Equals(Shard.Slice.Shares)) return Differs("shard.rank_shares", shares, Shard.Slice.Shares);
+        if (hello.Shard.ToShard().Slice.Shares is var shares && !shares.Equals(Shard.Slice.Shares))
+            return Differs("shard.rank_shares", shares, Shard.Slice.Shares);
         if (hello.Shard.FirstLayer != Shard.Layers.First) return Differs("shard.first_layer", hello.Shard.FirstLayer, Shard.Layers.First);
         if (hello.Shard.LayerCount != Shard.Layers.Count) return Differs("shard.layer_count", hello.Shard.LayerCount, Shard.Layers.Count);
         if (hello.HiddenSize != HiddenSize) return Differs("hidden_size", hello.HiddenSize, HiddenSize);

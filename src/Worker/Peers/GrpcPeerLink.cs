@@ -64,7 +64,8 @@ sealed class GrpcPeerLink : IPeerLink
         if (!_pool.TryDequeue(out var buffer)) throw new InvalidOperationException("a free buffer was counted, but there is none");
         if (buffer.Length < payload.Length) buffer = GC.AllocateUninitializedArray<byte>(IPeerLink.MaxPayload);
         payload.CopyTo(buffer);
-        if (!_ready.Writer.TryWrite(new Outgoing(header, buffer, payload.Length))) throw new InvalidOperationException("there is room for every buffer, but one was not taken");
+        if (!_ready.Writer.TryWrite(new Outgoing(header, buffer, payload.Length)))
+            throw new InvalidOperationException("there is room for every buffer, but one was not taken");
     }
 
     public int Receive(out LinkHeader header, Span<byte> payload)

@@ -5,7 +5,8 @@ using LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Profiling;
 
 /// <summary>Measured rates of this machine, per second. They are those of the worker's threads, unless the name says host.</summary>
-sealed record MachineProfile(double ReadBytes, double MultiplyAdds, double HostReadBytes, double HostMultiplyAdds, int HostProcessors, IReadOnlyList<TypePace> Paces)
+sealed record MachineProfile(
+    double ReadBytes, double MultiplyAdds, double HostReadBytes, double HostMultiplyAdds, int HostProcessors, IReadOnlyList<TypePace> Paces)
 {
     /// <summary>Whether a machine can have these numbers. A file may hold others.</summary>
     public bool IsSound => IsRate(ReadBytes) && IsRate(MultiplyAdds) && IsRate(HostReadBytes) && IsRate(HostMultiplyAdds) && HostProcessors is > 0 and < 1 << 16
@@ -40,7 +41,9 @@ static class Hardware
     /// <summary>A name for measurements with these threads, on this kind of machine, by this software: 32 hex digits.</summary>
     public static string MeasurementKey(int threads, string instructionSet, string softwareVersion)
     {
-        var cpu = File.Exists("/proc/cpuinfo") ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) : null;
+        var cpu = File.Exists("/proc/cpuinfo")
+            ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))
+            : null;
         var memory = FirstLine("/proc/meminfo");
         var text = string.Join('\n', Method, Environment.MachineName, cpu, memory, Environment.ProcessorCount, threads, instructionSet, softwareVersion);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];

@@ -41,7 +41,9 @@ sealed partial class MeasuredProfile(ComputeThreads threads, ProfileCache cache,
         return null;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Measured this machine in {Seconds:0.0} s with {Threads} threads: reads {Read:0.0} GB/s (all processors {HostRead:0.0}), {MultiplyAdds:0} G multiply-adds/s")]
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "Measured this machine in {Seconds:0.0} s with {Th"
+        + "reads} threads: reads {Read:0.0} GB/s (all processors {HostRead:0.0}), {MultiplyAdds:0} G multiply-adds/s")]
     partial void LogMeasured(double seconds, int threads, double read, double hostRead, double multiplyAdds);
 }
 

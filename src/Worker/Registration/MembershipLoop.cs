@@ -39,7 +39,8 @@ sealed partial class MembershipLoop(
             }
             catch (RpcException e) when (e.StatusCode == StatusCode.FailedPrecondition)
             {
-                if (card.OwnDigest is not null || shards.Status.HeldDigest is null) return $"the coordinator at {coordinator} refused this worker: {e.Status.Detail}";
+                if (card.OwnDigest is not null || shards.Status.HeldDigest is null)
+                    return $"the coordinator at {coordinator} refused this worker: {e.Status.Detail}";
                 await GiveUpModelAsync(e.Status.Detail, cancellation);
             }
             catch (Exception e) when (IsTransient(e))
@@ -86,7 +87,8 @@ sealed partial class MembershipLoop(
     /// written to), been answered with nonsense, or not been answered in time.
     /// </summary>
     static bool IsTransient(Exception e) =>
-        e is SocketException or RpcException or IOException or HttpRequestException or InvalidMessageException or TimeoutException or OperationCanceledException;
+        e is SocketException or RpcException or IOException or HttpRequestException
+            or InvalidMessageException or TimeoutException or OperationCanceledException;
 
     async Task<Registered> RegisterAsync(CancellationToken cancellation)
     {
@@ -149,8 +151,8 @@ sealed partial class MembershipLoop(
     }
 
     /// <summary>
-    /// Gives up the model that an earlier coordinator assigned, because the present one serves another, or none has come for long. A step of the old view may still run;
-    /// then the next attempt to register gives it up.
+    /// Gives up the model that an earlier coordinator assigned, because the present one serves another, or none has come for long. A step of the old view may
+    /// still run; then the next attempt to register gives it up.
     /// </summary>
     async Task GiveUpModelAsync(string reason, CancellationToken cancellation)
     {

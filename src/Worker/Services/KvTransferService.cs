@@ -14,7 +14,8 @@ namespace LlamaCluster.Worker.Services;
 
 /// <summary>Gives KV of layers that this worker had to the workers that have them from now on. One block at a time is in memory.</summary>
 [CalledBy(Caller.KvFetcher)]
-sealed partial class KvTransferService(ShardKeeper shards, WorkerLifetime lifetime, TimeProvider time, ILogger<KvTransferService> logger) : Wire.KvTransfer.KvTransferBase
+sealed partial class KvTransferService(ShardKeeper shards, WorkerLifetime lifetime, TimeProvider time, ILogger<KvTransferService> logger)
+    : Wire.KvTransfer.KvTransferBase
 {
     const int MaxLayers = 1 << 16;
 

@@ -69,7 +69,8 @@ static class NetworkMeasurement
 
     /// <param name="key">That the other worker takes for a measurement.</param>
     /// <exception cref="RpcException">The other worker does not answer as it should.</exception>
-    public static async Task<(double RoundTripSeconds, double BytesPerSecond)> RunAsync(Wire.Links.LinksClient peer, PeerKey key, CancellationToken cancellation)
+    public static async Task<(double RoundTripSeconds, double BytesPerSecond)> RunAsync(
+        Wire.Links.LinksClient peer, PeerKey key, CancellationToken cancellation)
     {
         using var call = peer.Echo(key.ToHeaders(), cancellationToken: cancellation);
         for (var i = 0; i < WarmUps; i++) await TripAsync(call, 0, cancellation);

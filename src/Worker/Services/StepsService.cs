@@ -63,7 +63,8 @@ sealed partial class StepsService(ShardKeeper shards, ClusterOwner owner, Worker
 
     static void CheckOpen(Wire.OpenSteps open, LoadOrder order)
     {
-        if (open.ModelDigest != order.Plan.ModelDigest) throw Refused($"view {open.ViewVersion} is of the model {order.Plan.ModelDigest}, not {open.ModelDigest}");
+        if (open.ModelDigest != order.Plan.ModelDigest)
+            throw Refused($"view {open.ViewVersion} is of the model {order.Plan.ModelDigest}, not {open.ModelDigest}");
         if (open.WorkerId != order.Assignment.Worker.Value) throw Refused($"this is worker {order.Assignment.Worker}, not {open.WorkerId}");
     }
 
@@ -130,7 +131,8 @@ sealed partial class StepsService(ShardKeeper shards, ClusterOwner owner, Worker
                 case { Moves: { } moves } when moves.ViewVersion == view && shard.Executor.Blocks is not null:
                     await shard.Executor.SubmitAsync(moves.ToWork(), cancellation);
                     break;
-                default: throw new InvalidMessageException("a request of an open Run stream must be a step, replay, ended, or moves where blocks are kept on disk");
+                default:
+                    throw new InvalidMessageException("a request of an open Run stream must be a step, replay, ended, or moves where blocks are kept on disk");
             }
         }
     }
@@ -150,9 +152,11 @@ sealed partial class StepsService(ShardKeeper shards, ClusterOwner owner, Worker
     }
 
     static StageWork ToWork(Wire.StepPlan step, HeldShard shard, HistoryParts histories, SequenceGrammars grammars) => OfView(
-        shard, step.ViewVersion, step.StepId, () => step.ToWork(shard.Order.MaxStepRows, shard.Order.MaxVocabularyOf(shard.Model.Weights.Config), histories, grammars));
+        shard, step.ViewVersion, step.StepId,
+        () => step.ToWork(shard.Order.MaxStepRows, shard.Order.MaxVocabularyOf(shard.Model.Weights.Config), histories, grammars));
 
-    static StageWork ToWork(Wire.Replay replay, HeldShard shard) => OfView(shard, replay.ViewVersion, replay.StepId, () => replay.ToWork(shard.Order.MaxStepRows));
+    static StageWork ToWork(Wire.Replay replay, HeldShard shard) => OfView(
+        shard, replay.ViewVersion, replay.StepId, () => replay.ToWork(shard.Order.MaxStepRows));
 
     static StageWork OfView(HeldShard shard, ulong asked, ulong stepId, Func<StageWork> read)
     {

@@ -21,7 +21,8 @@ static class DescriptionMapping
     /// <exception cref="InvalidMessageException">One line: which field or tensor, and what is wrong with it.</exception>
     public static DescribedModel ToModel(this Wire.ModelDescription message, string digest)
     {
-        if (message.ModelDigest != digest) throw new InvalidMessageException($"model_digest is {Field.Digest("model_digest", message.ModelDigest)}, not {digest}");
+        if (message.ModelDigest != digest)
+            throw new InvalidMessageException($"model_digest is {Field.Digest("model_digest", message.ModelDigest)}, not {digest}");
         var wire = Field.Required("config", message.Config);
         var config = ToConfig(wire);
         if (LlamaConfigRules.FirstProblem(config) is { } problem) throw new InvalidMessageException($"config: {problem}");
@@ -50,7 +51,8 @@ static class DescriptionMapping
     static TensorPlace PlaceOf(TensorInfo tensor, Wire.TensorDescription place, IReadOnlyList<string> files)
     {
         if (place.HubFile > files.Count) throw new InvalidMessageException($"hub_file of tensor {tensor.Name} is {place.HubFile}, of {files.Count}");
-        return new TensorPlace(files[(int)place.HubFile - 1], Field.Bytes($"hub_offset of tensor {tensor.Name}", place.HubOffset, long.MaxValue - tensor.Bytes));
+        return new TensorPlace(
+            files[(int)place.HubFile - 1], Field.Bytes($"hub_offset of tensor {tensor.Name}", place.HubOffset, long.MaxValue - tensor.Bytes));
     }
 
     static LlamaConfig ToConfig(Wire.LlamaConfigMessage message) => new()
@@ -119,7 +121,8 @@ static class DescriptionMapping
     {
         var described = new Dictionary<string, Wire.TensorDescription>(StringComparer.Ordinal);
         foreach (var message in messages)
-            if (!described.TryAdd(message.Name, message)) throw new InvalidMessageException($"tensor {Field.Text("tensor.name", message.Name, 64)} stands there twice");
+            if (!described.TryAdd(message.Name, message))
+                throw new InvalidMessageException($"tensor {Field.Text("tensor.name", message.Name, 64)} stands there twice");
         var shapes = LlamaTensors.Of(config).Concat(byFactors ? [new TensorShape(LlamaTensors.RopeFactors, 1, config.RopeDimensionCount / 2)] : []);
         return [.. shapes.Select(shape => ToTensor(described.GetValueOrDefault(shape.Name), shape))];
     }
@@ -128,10 +131,13 @@ static class DescriptionMapping
     {
         if (message is null) throw new InvalidMessageException($"tensor {shape.Name} is missing");
         if (message.Rows != (ulong)shape.Rows || message.Columns != (ulong)shape.Columns)
-            throw new InvalidMessageException($"tensor {shape.Name} has shape [{message.Rows}, {message.Columns}], the config asks for [{shape.Rows}, {shape.Columns}]");
+            throw new InvalidMessageException(
+                $"tensor {shape.Name} has shape [{message.Rows}, {message.Columns}], the config asks for [{shape.Rows}, {shape.Columns}]");
         var type = (TensorType)message.Type;
-        if (message.Type > int.MaxValue || !Enum.IsDefined(type)) throw new InvalidMessageException($"tensor {shape.Name} is of type {message.Type}, which is unknown");
-        if (shape.Columns % type.BlockSize() != 0) throw new InvalidMessageException($"tensor {shape.Name} has rows of {shape.Columns}, not whole {type} blocks");
+        if (message.Type > int.MaxValue || !Enum.IsDefined(type))
+            throw new InvalidMessageException($"tensor {shape.Name} is of type {message.Type}, which is unknown");
+        if (shape.Columns % type.BlockSize() != 0)
+            throw new InvalidMessageException($"tensor {shape.Name} has rows of {shape.Columns}, not whole {type} blocks");
         return new TensorInfo(shape.Name, type, shape.Rows, shape.Columns);
     }
 
@@ -147,5 +153,7 @@ sealed record DescribedModel(string Name, LlamaConfig Config, IReadOnlyList<Tens
 
 /// <summary>The repository of a hub that has a model's tensors.</summary>
 /// <param name="Endpoint">Of the coordinator's hub. Null: it does not say.</param>
-/// <param name="Places">By the tensors' names: in which file of the repository they stand, and where. Those that do not stand there as they are have no place.</param>
+/// <param name="Places">
+/// By the tensors' names: in which file of the repository they stand, and where. Those that do not stand there as they are have no place.
+/// </param>
 sealed record DescribedHub(Uri? Endpoint, string Repository, string Commit, IReadOnlyDictionary<string, TensorPlace> Places);

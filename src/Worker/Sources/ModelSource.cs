@@ -83,7 +83,8 @@ sealed partial class LocalModels(WorkerOptions options, GivenWeights given, ILog
             var (weights, found) = await OpenAsync(path, cancellation);
             var isCompared = !options.TrustDigest && weights.FileOf(weights.Tensors[0]) is not null;
             if (found == digest)
-                return new LocalModel(weights, path, coordinator, isCompared, IsGiven(weights, path, coordinator) ? given.AddWhole(digest, weights) : null, given);
+                return new LocalModel(
+                    weights, path, coordinator, isCompared, IsGiven(weights, path, coordinator) ? given.AddWhole(digest, weights) : null, given);
             weights.Dispose();
             LogOtherModel(path, found, digest);
         }

@@ -15,7 +15,8 @@ namespace LlamaCluster.Worker.Sources;
 /// coordinator says so, parts come from a hub, or from other workers. Whatever these do not have, or give wrong, comes from the coordinator.
 /// </summary>
 sealed partial class RemoteModels(
-    WeightsCache cache, GivenWeights given, PeerChannels channels, WorkerOptions options, TimeProvider time, WorkerMetrics metrics, ILogger<RemoteModels> logger)
+    WeightsCache cache, GivenWeights given, PeerChannels channels, WorkerOptions options,
+    TimeProvider time, WorkerMetrics metrics, ILogger<RemoteModels> logger)
 {
     /// <summary>Calls before it gives up. Each goes on after the last tensor that is whole.</summary>
     const int Attempts = 3;
@@ -73,7 +74,8 @@ sealed partial class RemoteModels(
     [LoggerMessage(Level = LogLevel.Warning, Message = "Fetching the rest of the weights from the coordinator, because the hub is of no use: {Problem}")]
     partial void LogHubGivenUp(string problem);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Fetching {Count} parts, {Bytes} bytes, from workers that have them, and others from the coordinator")]
+    [LoggerMessage(Level = LogLevel.Information, Message =
+        "Fetching {Count} parts, {Bytes} bytes, from workers that have them, and others from the coordinator")]
     partial void LogFromPeers(int count, long bytes);
 
     [LoggerMessage(Level = LogLevel.Warning, Message =

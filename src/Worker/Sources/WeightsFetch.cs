@@ -32,6 +32,6 @@ sealed class WeightsFetch(Wire.Weights.WeightsClient client, ClusterOwner owner,
         new() { ViewVersion = order.Plan.ViewVersion, ModelDigest = digest, Tensors = { parts.Select(CoordinatorWeights.ToMessage) } };
 
     FetchException OtherBytes(string tensor) => new(
-        $"the bytes of {tensor} that came do not hash to what the coordinator has on record: {order.ModelPath ?? "its model"} is damaged there, or was changed; "
-        + "put the right file there and start the coordinator again");
+        $"the bytes of {tensor} that came do not hash to what the coordinator has on record: "
+        + $"{order.ModelPath ?? "its model"} is damaged there, or was changed; put the right file there and start the coordinator again");
 }

@@ -48,7 +48,9 @@ public sealed class AdapterWeights : IDisposable
     /// <exception cref="ModelFormatException">The files are damaged, or of a kind that is not supported.</exception>
     public ModelText? ReadText() => TextFolder is { } folder ? new FolderTextReader(folder, Content.VocabularySize).Read() : null;
 
-    /// <summary>SHA-256 over all of the adapter, in lower-case hex: its targets, ranks and scales, every byte of its tensors, and the files of its own vocabulary.</summary>
+    /// <summary>
+    /// SHA-256 over all of the adapter, in lower-case hex: its targets, ranks and scales, every byte of its tensors, and the files of its own vocabulary.
+    /// </summary>
     public string ComputeDigest(CancellationToken cancellation = default)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -90,8 +92,8 @@ public sealed class AdapterWeights : IDisposable
     public void Dispose() => _tensors.Dispose();
 
     /// <summary>
-    /// Finds pairs and whole matrices among an adapter's tensors, whose names are GGUF's: <c>TARGET.lora_a</c>, <c>TARGET.lora_b</c>, and <c>TARGET</c> where it
-    /// brings the whole matrix.
+    /// Finds pairs and whole matrices among an adapter's tensors, whose names are GGUF's: <c>TARGET.lora_a</c>, <c>TARGET.lora_b</c>, and <c>TARGET</c> where
+    /// it brings the whole matrix.
     /// </summary>
     /// <param name="nameInFile">What the file calls a tensor.</param>
     /// <param name="scaleOf">The scale of a target with a rank.</param>
@@ -108,7 +110,9 @@ public sealed class AdapterWeights : IDisposable
         var vocabularySize = VocabularyOf();
         var targets = AdapterTargets.Of(config, vocabularySize);
         return new AdapterContent(
-            [.. targets.Values.Where(target => tensors.ContainsKey(AdapterPair.NameOfA(target.Name)) || tensors.ContainsKey(AdapterPair.NameOfB(target.Name))).Select(PairOf)],
+            [.. targets.Values
+                .Where(target => tensors.ContainsKey(AdapterPair.NameOfA(target.Name)) || tensors.ContainsKey(AdapterPair.NameOfB(target.Name)))
+                .Select(PairOf)],
             [.. targets.Values.Where(target => target.IsOfVocabulary).Select(ReplacementOf).OfType<AdapterReplacement>()],
             vocabularySize, config.LayerCount);
 
@@ -116,11 +120,14 @@ public sealed class AdapterWeights : IDisposable
         {
             var (embedding, head) = (Rows(LlamaTensors.Embedding), Rows(LlamaTensors.Output));
             var rows = embedding ?? head ?? config.VocabularySize;
-            if (embedding is not null && head is not null && embedding != head) throw Error($"brings an embedding of {embedding} rows and a head of {head}: they must have the same vocabulary");
-            if (rows < config.VocabularySize) throw Error($"has a vocabulary of {rows}, and the model {config.VocabularySize}: a vocabulary can be extended, not made smaller");
+            if (embedding is not null && head is not null && embedding != head)
+                throw Error($"brings an embedding of {embedding} rows and a head of {head}: they must have the same vocabulary");
+            if (rows < config.VocabularySize)
+                throw Error($"has a vocabulary of {rows}, and the model {config.VocabularySize}: a vocabulary can be extended, not made smaller");
             if (rows > LlamaConfigRules.MaxVocabulary) throw Error($"has a vocabulary of {rows}; at most {LlamaConfigRules.MaxVocabulary} is supported");
             if (rows != config.VocabularySize && (embedding is null || (head is null && !config.TiedEmbeddings)))
-                throw Error($"brings {(embedding is null ? "a head" : "an embedding")} of {rows} rows alone, and the model's vocabulary is {config.VocabularySize}: "
+                throw Error(
+                    $"brings {(embedding is null ? "a head" : "an embedding")} of {rows} rows alone, and the model's vocabulary is {config.VocabularySize}: "
                     + "an adapter with a vocabulary of its own needs embed_tokens and lm_head (modules_to_save)");
             return (int)rows;
         }
@@ -146,14 +153,18 @@ public sealed class AdapterWeights : IDisposable
             return float.IsFinite(scale) ? new AdapterPair(target, a, b, scale) : throw Error($"the scale of {target.Name} is not a finite number");
         }
 
-        TensorInfo Find(string name) => tensors.TryGetValue(name, out var stored) ? stored.Info : throw Error($"tensor {ErrorText.Quote(nameInFile(name))} is missing");
+        TensorInfo Find(string name) => tensors.TryGetValue(name, out var stored)
+            ? stored.Info
+            : throw Error($"tensor {ErrorText.Quote(nameInFile(name))} is missing");
 
         void CheckShape(TensorInfo tensor, long rows, long columns)
         {
             var name = ErrorText.Quote(nameInFile(tensor.Name));
             if (tensor.Rows != rows || tensor.Columns != columns)
-                throw Error($"tensor {name} has shape [{tensor.Rows}, {tensor.Columns}], where this model takes [{rows}, {columns}]: the adapter is for another model");
-            if (tensor.Type.BlockSize() != 1) throw Error($"tensor {name} is {tensor.Type}; adapters must be F32, F16 or BF16: convert it again with --outtype f16");
+                throw Error(
+                    $"tensor {name} has shape [{tensor.Rows}, {tensor.Columns}], where this model takes [{rows}, {columns}]: the adapter is for another model");
+            if (tensor.Type.BlockSize() != 1)
+                throw Error($"tensor {name} is {tensor.Type}; adapters must be F32, F16 or BF16: convert it again with --outtype f16");
         }
     }
 
@@ -162,16 +173,18 @@ public sealed class AdapterWeights : IDisposable
 
     static string NoTarget(string name, LlamaConfig config) =>
         name.Contains("trainable_tokens", StringComparison.Ordinal)
-            ? $"tensor {ErrorText.Quote(name)} has single rows of the embedding (trainable_token_indices), which is not supported: merge the adapter into its model, "
-                + "and serve that; or train it with embed_tokens in modules_to_save"
+            ? $"tensor {ErrorText.Quote(name)} has single rows of the embedding (trainable_token_indices), which is not supported: "
+                + "merge the adapter into its model, and serve that; or train it with embed_tokens in modules_to_save"
         : $"tensor {ErrorText.Quote(name)} changes nothing that adapters may change here: the embedding, attention's q, k, v and output, "
-            + $"{(config.Experts is null ? "" : "the dense layers' ")}gate, up and down, and the head, in {config.LayerCount} layers; whole matrices only of embedding and head";
+            + $"{(config.Experts is null ? "" : "the dense layers' ")}gate, up and down, and the head, in {config.LayerCount} layers; "
+            + "whole matrices only of embedding and head";
 }
 
 /// <summary>The tensors of an adapter where they stand in files.</summary>
 /// <param name="files">Owned from now on.</param>
 /// <param name="headSize">E where rows of attn_q and attn_k stand in the order of folders, and must be brought into GGUF's; null where they are in it.</param>
-sealed class AdapterTensors(string name, LlamaConfig config, IReadOnlyList<StoredTensor> tensors, IDisposable files, int? headSize) : StoredWeights(name, config, tensors)
+sealed class AdapterTensors(string name, LlamaConfig config, IReadOnlyList<StoredTensor> tensors, IDisposable files, int? headSize)
+    : StoredWeights(name, config, tensors)
 {
     public override void Dispose() => files.Dispose();
 

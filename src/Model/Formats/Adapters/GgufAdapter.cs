@@ -17,7 +17,8 @@ static class GgufAdapter
             var tensors = new GgufPart(file).Tensors.ToDictionary(tensor => tensor.Info.Name, StringComparer.Ordinal);
             if (tensors.Keys.FirstOrDefault(name => AdapterPair.TargetOf(name) is null) is { } whole)
                 throw new ModelFormatException(
-                    $"{path}: tensor {ErrorText.Quote(whole)} is no part of a pair, lora_a and lora_b, which is all that GGUF adapters hold: {InsteadOf(whole)}");
+                    $"{path}: tensor {ErrorText.Quote(whole)} is no part of a pair, lora_a and lora_b, "
+                    + $"which is all that GGUF adapters hold: {InsteadOf(whole)}");
             // As llama.cpp takes it: without an alpha the product counts once.
             var content = AdapterWeights.ContentOf(path, tensors, config, name => name, (_, rank) => alpha == 0 ? 1 : alpha / rank);
             return new AdapterWeights(new AdapterTensors(Path.GetFileNameWithoutExtension(path), config, [.. tensors.Values], file, headSize: null), content);
@@ -30,8 +31,8 @@ static class GgufAdapter
     }
 
     /// <summary>
-    /// What to do about a whole tensor. llama.cpp's converter writes none but norms, and its loader takes none: it refuses matrices and leaves norms out, so that
-    /// they have no meaning that could be followed (convert_lora_to_gguf.py, llama-adapter.cpp).
+    /// What to do about a whole tensor. llama.cpp's converter writes none but norms, and its loader takes none: it refuses matrices and leaves norms out, so
+    /// that they have no meaning that could be followed (convert_lora_to_gguf.py, llama-adapter.cpp).
     /// </summary>
     static string InsteadOf(string name) => name.EndsWith("_norm.weight", StringComparison.Ordinal)
         ? "adapters change no norms here, and llama.cpp would leave it out: merge the adapter into its model, and serve that"
@@ -44,7 +45,8 @@ static class GgufAdapter
         const string type = "general.type", adapterType = "adapter.type";
         if (!file.Metadata.TryGetString(type, out var kind) || kind != "adapter")
             throw file.Metadata.Error(type, $"is {(kind is null ? "missing" : ErrorText.Quote(kind))}: the file is a model, not an adapter");
-        if (file.Metadata.GetString(adapterType) is not "lora" and var other) throw file.Metadata.Error(adapterType, $"is {ErrorText.Quote(other)}; only lora is supported");
+        if (file.Metadata.GetString(adapterType) is not "lora" and var other)
+            throw file.Metadata.Error(adapterType, $"is {ErrorText.Quote(other)}; only lora is supported");
         if (file.Metadata.Values.Keys.FirstOrDefault(key => key.StartsWith("adapter.alora.", StringComparison.Ordinal)) is { } activated)
             throw file.Metadata.Error(activated, "makes it an activated adapter (aLoRA), which is not supported");
     }

@@ -36,29 +36,36 @@ static class PeftAdapter
         var settings = PeftSettings.Read(Path.Combine(folder, ConfigName));
         var path = Path.Combine(folder, TensorsName);
         if (!File.Exists(path) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
-            throw new ModelFormatException($"{folder}: has adapter_model.bin, which is not read, for such files can hold programs: save the adapter as {TensorsName}");
+            throw new ModelFormatException(
+                $"{folder}: has adapter_model.bin, which is not read, for such files can hold programs: save the adapter as {TensorsName}");
         var file = SafetensorsFile.Open(path);
         try
         {
             var names = new HuggingFaceNames(FamilyOf(config));
             var tensors = new OrderedDictionary<string, StoredTensor>(StringComparer.Ordinal);
             var inFile = new Dictionary<string, string>(StringComparer.Ordinal);
-            foreach (var name in file.Names.Where(stored => !stored.Contains(".original_module.", StringComparison.Ordinal)))   // the model's own matrix, unchanged
+            // .original_module.: the model's own matrix, unchanged.
+            foreach (var name in file.Names.Where(stored => !stored.Contains(".original_module.", StringComparison.Ordinal)))
             {
                 var ggufName = NameOf(path, name, names);
-                if (!inFile.TryAdd(ggufName, name)) throw new ModelFormatException($"{path}: tensors {ErrorText.Quote(inFile[ggufName])} and {ErrorText.Quote(name)} are the same");
+                if (!inFile.TryAdd(ggufName, name))
+                    throw new ModelFormatException($"{path}: tensors {ErrorText.Quote(inFile[ggufName])} and {ErrorText.Quote(name)} are the same");
                 var stored = file.Locate(name, ggufName);
                 tensors.Add(ggufName, ggufName == AdapterPair.NameOfA(LlamaTensors.Embedding) ? Transposed(stored) : stored);
             }
             foreach (var saved in settings.Saved)
                 if (!tensors.ContainsKey(names.ToGguf(saved)))
-                    throw new ModelFormatException($"{path}: modules_to_save names the module of {ErrorText.Quote(saved)}, which the file does not have: save the adapter again");
+                    throw new ModelFormatException(
+                        $"{path}: modules_to_save names the module of {ErrorText.Quote(saved)}, which the file does not have: save the adapter again");
             var content = AdapterWeights.ContentOf(
                 path, tensors, config, name => inFile.GetValueOrDefault(name) ?? name, (target, rank) => settings.ScaleOf(names.FromGguf(target.Name), rank),
                 settings.TiesHead);
             var headSize = FamilyOf(config) is HuggingFaceFamily.Llama4 ? (int?)null : config.HeadSize;
             var called = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder));
-            return new AdapterWeights(new AdapterTensors(called, config, [.. tensors.Values], file, headSize), content) { TextFolder = TextFolderOf(folder, content, config) };
+            return new AdapterWeights(new AdapterTensors(called, config, [.. tensors.Values], file, headSize), content)
+            {
+                TextFolder = TextFolderOf(folder, content, config),
+            };
         }
         catch
         {
@@ -72,8 +79,8 @@ static class PeftAdapter
     {
         var hasFiles = FolderTextReader.HasTokenizer(folder);
         if (!hasFiles && content.VocabularySize != config.VocabularySize)
-            throw new ModelFormatException($"{folder}: has a vocabulary of {content.VocabularySize}, the model's is {config.VocabularySize}, and there is no tokenizer.json or "
-                + "tokenizer.model: put the files of the tokenizer that it was trained with beside it");
+            throw new ModelFormatException($"{folder}: has a vocabulary of {content.VocabularySize}, the model's is {config.VocabularySize}, "
+                + "and there is no tokenizer.json or tokenizer.model: put the files of the tokenizer that it was trained with beside it");
         return hasFiles && content.Replacements.Any(replacement => replacement.Target.IsEmbedding) ? folder : null;
     }
 

@@ -4,7 +4,9 @@ using LlamaCluster.Primitives;
 
 namespace LlamaCluster.Model.Formats.Adapters;
 
-/// <summary>What adapter_config.json says of a LoRA: https://huggingface.co/docs/peft/package_reference/lora. What would compute something else is refused.</summary>
+/// <summary>
+/// What adapter_config.json says of a LoRA: https://huggingface.co/docs/peft/package_reference/lora. What would compute something else is refused.
+/// </summary>
 sealed class PeftSettings
 {
     /// <summary>Patterns are looked through for every target.</summary>
@@ -58,18 +60,23 @@ sealed class PeftSettings
         foreach (var name in (ReadOnlySpan<string>)["use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"])
             if (fields.FindBoolean(name) is true) throw fields.Error(name, "is true, which is not supported; plain LoRA is");
         if (fields.FindString("bias") is not (null or "none") and var bias) throw fields.Error("bias", $"is {ErrorText.Quote(bias)}; only none is supported");
-        if (fields.KindOf(Start) is JsonValueKind.String && fields.GetString(Start) is var start && OtherBases.Any(kind => start.StartsWith(kind, StringComparison.Ordinal)))
-            throw fields.Error(Start, $"is {ErrorText.Quote(start)}: the adapter belongs to a changed model; let PEFT convert it to a plain LoRA when it saves it");
+        if (fields.KindOf(Start) is JsonValueKind.String && fields.GetString(Start) is var start
+            && OtherBases.Any(kind => start.StartsWith(kind, StringComparison.Ordinal)))
+            throw fields.Error(
+                Start, $"is {ErrorText.Quote(start)}: the adapter belongs to a changed model; let PEFT convert it to a plain LoRA when it saves it");
         foreach (var name in (ReadOnlySpan<string>)["layer_replication", "trainable_token_indices", "target_parameters"])
             if (fields.KindOf(name) is not JsonValueKind.Undefined && !IsEmptyArray(fields, name))
-                throw fields.Error(name, "is not supported; plain LoRA is, and whole matrices of embedding and head (modules_to_save): or merge the adapter into its model");
+                throw fields.Error(
+                    name, "is not supported; plain LoRA is, and whole matrices of embedding and head (modules_to_save): or merge the adapter into its model");
     }
 
     static string SavedTensor(JsonFields fields, string module) => module[(module.LastIndexOf('.') + 1)..] switch
     {
         "embed_tokens" => "model.embed_tokens.weight",
         "lm_head" => "lm_head.weight",
-        _ => throw fields.Error("modules_to_save", $"has {ErrorText.Quote(module)}; only embed_tokens and lm_head can be brought whole: merge the adapter into its model, and serve that"),
+        _ => throw fields.Error(
+            "modules_to_save",
+            $"has {ErrorText.Quote(module)}; only embed_tokens and lm_head can be brought whole: merge the adapter into its model, and serve that"),
     };
 
     static bool IsEmptyArray(JsonFields fields, string name) => fields.KindOf(name) is JsonValueKind.Array && fields.CountOf(name) == 0;

@@ -9,7 +9,9 @@ namespace LlamaCluster.Model.Formats.Gguf;
 /// </summary>
 sealed class GgufConfig
 {
-    /// <summary>Models of so many experts are Maverick, the only Llama 4 whose heads are not normed; its files do not say so, and llama.cpp goes by this.</summary>
+    /// <summary>
+    /// Models of so many experts are Maverick, the only Llama 4 whose heads are not normed; its files do not say so, and llama.cpp goes by this.
+    /// </summary>
     internal const int ExpertsWithoutNorms = 128;
 
     const float DefaultRopeTheta = 10_000;
@@ -110,7 +112,8 @@ sealed class GgufConfig
         if (_metadata.TryGetInt32(Key("attention.sliding_window"), out var window) && window != chunks.ChunkSize)
             throw _metadata.Error(Key("attention.sliding_window"), $"is {window}; only attention in chunks of {chunks.ChunkSize} is supported");
         if (_metadata.TryGetInt32(Key("attention.sliding_window_pattern"), out var step) && step != chunks.FullLayerStep)
-            throw _metadata.Error(Key("attention.sliding_window_pattern"), $"is {step}; only a full layer after every {chunks.FullLayerStep - 1} of chunks is supported");
+            throw _metadata.Error(
+                Key("attention.sliding_window_pattern"), $"is {step}; only a full layer after every {chunks.FullLayerStep - 1} of chunks is supported");
     }
 
     /// <summary>Mixtral's, or none.</summary>
@@ -142,7 +145,8 @@ sealed class GgufConfig
         if (!_metadata.TryGetSingle(Key("attention.temperature_scale"), out var growth) || growth is 0) return null;
         var span = _rope.OriginalContextLength;
         if (_metadata.TryGetInt32(Key("attention.temperature_length"), out var length) && length != span)
-            throw _metadata.Error(Key("attention.temperature_length"), $"is {length}; only that of {Key("rope.scaling.original_context_length")}, {span}, is supported");
+            throw _metadata.Error(
+                Key("attention.temperature_length"), $"is {length}; only that of {Key("rope.scaling.original_context_length")}, {span}, is supported");
         return new QueryScale(growth, span, Offset: 0);
     }
 
@@ -162,7 +166,8 @@ sealed class GgufConfig
             keyLength = hidden / headCount;
         }
         if (_metadata.TryGetInt32(Key("attention.value_length"), out var valueLength) && valueLength != keyLength)
-            throw _metadata.Error(Key("attention.value_length"), $"is {valueLength}; only heads with keys and values of one length ({keyLength}) are supported");
+            throw _metadata.Error(
+                Key("attention.value_length"), $"is {valueLength}; only heads with keys and values of one length ({keyLength}) are supported");
         return keyLength;
     }
 }

@@ -64,7 +64,8 @@ sealed class GgufPart
         var dimensions = tensor.Dimensions;
         var isStack = ExpertTensors.IsStack(tensor.Name);
         if (dimensions.Skip(isStack ? 3 : 2).Any(d => d != 1) || dimensions.Any(d => d > int.MaxValue))
-            throw File.Error($"{name} has shape [{string.Join(", ", dimensions)}]; a Llama has vectors and matrices of at most {int.MaxValue} rows and columns");
+            throw File.Error(
+                $"{name} has shape [{string.Join(", ", dimensions)}]; a Llama has vectors and matrices of at most {int.MaxValue} rows and columns");
         var rows = dimensions.Count > 1 ? (long)dimensions[1] : 1;
         if (!isStack) return (null, rows, (long)dimensions[0]);
         var experts = dimensions.Count > 2 ? (int)dimensions[2] : 1;

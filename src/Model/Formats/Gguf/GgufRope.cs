@@ -72,7 +72,8 @@ sealed class GgufRope(GgufMetadata metadata, string architecture)
     RopeScaling.Yarn Yarn(float factor)
     {
         if (metadata.TryGetSingle(Key("yarn_ext_factor"), out var mix) && mix is not (1 or < 0))
-            throw metadata.Error(Key("yarn_ext_factor"), $"is {mix}, which is not supported; 1 is, the whole of YaRN, or rope.scaling.type 'linear', none of it");
+            throw metadata.Error(
+                Key("yarn_ext_factor"), $"is {mix}, which is not supported; 1 is, the whole of YaRN, or rope.scaling.type 'linear', none of it");
         return new RopeScaling.Yarn(
             factor, OriginalContextLength,
             metadata.TryGetSingle(Key("yarn_beta_fast"), out var fast) ? fast : RopeScaling.Yarn.UsualFastTurns,

@@ -182,7 +182,8 @@ public static class GgufWriter
             TensorInfo[] inOrder = [.. experts.OrderBy(tensor => ExpertTensors.StackOf(tensor.Name)!.Value.Expert)];
             for (var expert = 0; expert < inOrder.Length; expert++)
                 if (inOrder[expert] != inOrder[0] with { Name = ExpertTensors.InStack(name, expert) })
-                    throw new ModelFormatException($"{inOrder[expert].Name} cannot be written as expert {expert} of {name}: all must be there, of one type and shape");
+                    throw new ModelFormatException(
+                        $"{inOrder[expert].Name} cannot be written as expert {expert} of {name}: all must be there, of one type and shape");
             return new Entry(name, IsStack: true, inOrder);
         }
     }

@@ -83,7 +83,8 @@ sealed class HuggingFaceConfig(JsonFields file)
                     $"has {ErrorText.Quote(architecture)}, which is not supported; {string.Join(", ", HuggingFaceFamilies.Architectures)} are");
         if (_fields.FindString("hidden_act") is { } activation and not ("silu" or "swish"))
             throw _fields.Error("hidden_act", $"is {ErrorText.Quote(activation)}; only 'silu' is supported");
-        if (_fields.FindBoolean("mlp_bias") is true) throw _fields.Error("mlp_bias", "is true; biases of attention are supported, those of the feed-forward are not");
+        if (_fields.FindBoolean("mlp_bias") is true)
+            throw _fields.Error("mlp_bias", "is true; biases of attention are supported, those of the feed-forward are not");
         string[] others = Family is HuggingFaceFamily.Llama ? ["num_local_experts", "num_experts"] : ["num_experts"];
         foreach (var other in others)
             if (_fields.FindInt32(other) is > 0 and var value) throw _fields.Error(other, $"is {value}, which is not supported");
@@ -98,7 +99,8 @@ sealed class HuggingFaceConfig(JsonFields file)
         if (!isMistral && !IsMinistral && Family is not HuggingFaceFamily.Mixtral)
             throw _fields.Error(
                 "sliding_window",
-                $"is {window}, which is not supported for model_type {ErrorText.Quote(_fields.GetString("model_type"))}; it is for 'mistral', 'ministral3' and 'mixtral'");
+                $"is {window}, which is not supported for model_type {ErrorText.Quote(_fields.GetString("model_type"))}; "
+                + "it is for 'mistral', 'ministral3' and 'mixtral'");
         if (_fields.FindStrings("layer_types") is { Length: > 0 } types && types.Any(type => type is not "sliding_attention"))
             throw _fields.Error("layer_types", "are not all 'sliding_attention'; only windows in all layers or in none are supported");
         return window;
@@ -114,12 +116,15 @@ sealed class HuggingFaceConfig(JsonFields file)
         "nemotron-nas" => HuggingFaceFamily.Nemotron,
         var other => throw TextPart(file).Error(
             "model_type",
-            $"is {ErrorText.Quote(other)}, which is not supported; 'llama', 'mistral', 'mistral3', 'ministral3', 'mixtral', 'llama4', 'llama4_text' and 'nemotron-nas' are"),
+            $"is {ErrorText.Quote(other)}, which is not supported; "
+            + "'llama', 'mistral', 'mistral3', 'ministral3', 'mixtral', 'llama4', 'llama4_text' and 'nemotron-nas' are"),
     };
 
     int DividedHeadSize(int heads)
     {
         var hidden = _fields.GetInt32("hidden_size");
-        return heads > 0 && hidden % heads == 0 ? hidden / heads : throw _fields.Error("num_attention_heads", $"is {heads}, which does not divide hidden_size {hidden}");
+        return heads > 0 && hidden % heads == 0
+            ? hidden / heads
+            : throw _fields.Error("num_attention_heads", $"is {heads}, which does not divide hidden_size {hidden}");
     }
 }

@@ -92,6 +92,7 @@ sealed class HuggingFaceExperts(JsonFields fields)
             throw fields.Error("no_rope_layers", $"have their zeros elsewhere than every {config.Chunks!.FullLayerStep} layers, which is not supported");
         if (fields.FindStrings("layer_types") is { Length: > 0 } types
             && !types.SequenceEqual(layers.Select(layer => config.SeesChunks(layer) ? "chunked_attention" : "full_attention")))
-            throw fields.Error("layer_types", $"are other than full attention every {config.Chunks!.FullLayerStep} layers and chunks between, which is not supported");
+            throw fields.Error(
+                "layer_types", $"are other than full attention every {config.Chunks!.FullLayerStep} layers and chunks between, which is not supported");
     }
 }

@@ -139,7 +139,8 @@ sealed class HuggingFaceQuantization
     static WeightScheme Block(JsonFields fields, string name)
     {
         int[]? sizes = fields.KindOf(name) is JsonValueKind.String
-            ? [.. fields.GetString(name).Split('x').Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var size) ? size : 0)]
+            ? [.. fields.GetString(name).Split('x')
+                .Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var size) ? size : 0)]
             : fields.FindInt32s(name);
         return sizes is [> 0 and var rows, > 0 and var columns]
             ? new WeightScheme(8, IsFloat: true, rows, columns)

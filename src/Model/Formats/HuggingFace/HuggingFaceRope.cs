@@ -35,7 +35,8 @@ sealed class HuggingFaceRope(JsonFields config, float defaultTheta, int context)
                 _settings.GetSingle("low_freq_factor"),
                 _settings.GetSingle("high_freq_factor"),
                 _settings.GetInt32("original_max_position_embeddings")),
-            var other => throw _settings.Error("rope_type", $"is {ErrorText.Quote(other)}, which is not supported; 'default', 'linear', 'dynamic', 'yarn' and 'llama3' are"),
+            var other => throw _settings.Error(
+                "rope_type", $"is {ErrorText.Quote(other)}, which is not supported; 'default', 'linear', 'dynamic', 'yarn' and 'llama3' are"),
         };
     }
 

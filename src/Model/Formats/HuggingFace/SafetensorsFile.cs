@@ -93,7 +93,8 @@ sealed class SafetensorsFile : IDisposable
         var entry = _entries[name];
         var shape = entry.GetSizes("shape");
         if (shape.Length is not (1 or 2) || shape.Any(n => n is 0 or > int.MaxValue))
-            throw entry.Error("shape", $"is [{string.Join(", ", shape)}]; expected a vector or a matrix of at most {int.MaxValue} rows and columns, and not empty");
+            throw entry.Error(
+                "shape", $"is [{string.Join(", ", shape)}]; expected a vector or a matrix of at most {int.MaxValue} rows and columns, and not empty");
         var info = new TensorInfo(newName, TypeOf(entry), shape.Length == 1 ? 1 : shape[0], shape[^1]);
         var (start, end) = Place(name);
         var expected = (Int128)info.Rows * info.RowBytes;
@@ -114,7 +115,8 @@ sealed class SafetensorsFile : IDisposable
         var entry = _entries[name];
         var shape = entry.GetSizes("shape");
         if (shape.Length != 3 || shape.Any(n => n is 0 or > int.MaxValue) || shape[0] > MostExperts || shape[2] % parts.Count != 0)
-            throw entry.Error("shape", $"is [{string.Join(", ", shape)}]; expected at most {MostExperts} experts, columns, and rows of {parts.Count} matrices each");
+            throw entry.Error(
+                "shape", $"is [{string.Join(", ", shape)}]; expected at most {MostExperts} experts, columns, and rows of {parts.Count} matrices each");
         var (type, columns, rows) = (TypeOf(entry), shape[1], shape[2] / parts.Count);
         var (stride, size) = (type.RowBytes(shape[2]), type.BlockBytes());
         var (start, end) = Place(name);

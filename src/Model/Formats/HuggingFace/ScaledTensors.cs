@@ -70,7 +70,8 @@ sealed class ScaledTensors(HuggingFaceQuantization settings, IReadOnlyDictionary
             if (!Is(scales, down, across) || scheme.HasZeroPoints != zeros is not null || scheme.IsOrdered != order is not null) continue;
             if (zeros is not null && !AreZeroPoints(zeros, number, scheme, shape.Rows, across)) continue;
             if (order is not null && (scheme.RowCount != 1 || order.Dtype != "I32" || !Is(order, shape.Columns, 1))) continue;
-            var matrix = new ScaledMatrix(number, values.Place, shape.Columns, new StoredScales(scales.Place, files[scaleName].TypeOf(scaleName), rows, columns))
+            var matrix = new ScaledMatrix(
+                number, values.Place, shape.Columns, new StoredScales(scales.Place, files[scaleName].TypeOf(scaleName), rows, columns))
             {
                 ZeroPoints = zeros?.Place,
                 ColumnScales = order?.Place,
@@ -107,7 +108,8 @@ sealed class ScaledTensors(HuggingFaceQuantization settings, IReadOnlyDictionary
         return there is [var only]
             ? (only, files[only].Describe(only))
             : throw file.Error(
-                $"tensor {ErrorText.Quote(name)} has {(there.Count == 0 ? "no weight_scale" : "both a weight_scale and a weight_scale_inv")}, and cannot be read");
+                $"tensor {ErrorText.Quote(name)} has "
+                + $"{(there.Count == 0 ? "no weight_scale" : "both a weight_scale and a weight_scale_inv")}, and cannot be read");
     }
 
     SafetensorsEntry? DescribePart(string name) => files.TryGetValue(name, out var file) ? file.Describe(name) : null;

@@ -52,7 +52,8 @@ sealed class TextSettings
         if (Find(Path.Combine("1_Pooling", "config.json")) is not { } pooling) return Primitives.Pooling.None;
         (string Field, Pooling Means)[] known =
         [
-            ("pooling_mode_mean_tokens", Primitives.Pooling.Mean), ("pooling_mode_cls_token", Primitives.Pooling.First), ("pooling_mode_lasttoken", Primitives.Pooling.Last),
+            ("pooling_mode_mean_tokens", Primitives.Pooling.Mean), ("pooling_mode_cls_token", Primitives.Pooling.First),
+            ("pooling_mode_lasttoken", Primitives.Pooling.Last),
         ];
         return known.FirstOrDefault(mode => pooling.FindBoolean(mode.Field) is true).Means;
     }

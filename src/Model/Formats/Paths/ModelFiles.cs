@@ -13,7 +13,9 @@ namespace LlamaCluster.Model.Formats.Paths;
 public static partial class ModelFiles
 {
     /// <summary>Reads headers only. Close it by disposing it.</summary>
-    /// <param name="path">A .gguf file (the first part of a split one), a Hugging Face folder, a <see cref="RandomModelPath"/> or a <see cref="QuantizedModelPath"/>.</param>
+    /// <param name="path">
+    /// A .gguf file (the first part of a split one), a Hugging Face folder, a <see cref="RandomModelPath"/> or a <see cref="QuantizedModelPath"/>.
+    /// </param>
     /// <exception cref="ModelFormatException">No model, a damaged one, or one of a kind that is not supported.</exception>
     public static IModelWeights Open(string path)
     {
@@ -31,7 +33,8 @@ public static partial class ModelFiles
             _ when !File.Exists(path) => false,
             ".safetensors" or ".json" or ".model" or ".jinja" =>
                 throw new ModelFormatException($"{path}: is one file of a Hugging Face model: give the folder that it is in"),
-            ".bin" or ".pt" or ".pth" => throw new ModelFormatException($"{path}: is a PyTorch file, which is not supported: give a GGUF file or a folder with safetensors"),
+            ".bin" or ".pt" or ".pth" =>
+                throw new ModelFormatException($"{path}: is a PyTorch file, which is not supported: give a GGUF file or a folder with safetensors"),
             _ => false,
         };
     }
@@ -46,7 +49,8 @@ public static partial class ModelFiles
     /// <summary>The path as other processes of this machine can use it, whatever their working directory.</summary>
     public static string FullPath(string path)
     {
-        if (QuantizedModelPath.Is(path) && QuantizedModelPath.Parse(path) is var quantized) return (quantized with { Path = FullPath(quantized.Path) }).ToString();
+        if (QuantizedModelPath.Is(path) && QuantizedModelPath.Parse(path) is var quantized)
+            return (quantized with { Path = FullPath(quantized.Path) }).ToString();
         return RandomModelPath.Is(path) ? path : Path.GetFullPath(path);
     }
 
@@ -60,7 +64,8 @@ public static partial class ModelFiles
     public static string IdOf(string path)
     {
         if (RandomModelPath.Is(path)) return path;
-        if (QuantizedModelPath.Is(path) && QuantizedModelPath.Parse(path) is var quantized) return $"{IdOf(quantized.Path)}-{quantized.Target.ToString().ToLowerInvariant()}";
+        if (QuantizedModelPath.Is(path) && QuantizedModelPath.Parse(path) is var quantized)
+            return $"{IdOf(quantized.Path)}-{quantized.Target.ToString().ToLowerInvariant()}";
         var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
         if (!name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) return name;
         return PartNumber().Replace(Path.GetFileNameWithoutExtension(name), "");
@@ -73,7 +78,10 @@ public static partial class ModelFiles
 /// <summary>Reads tokenizer and chat template from a model's files.</summary>
 public static class ModelTextReader
 {
-    /// <param name="path">A .gguf file (the first part of a split one) or a Hugging Face folder, of which the tokenizer's files are enough; or a <see cref="RandomModelPath"/> or <see cref="QuantizedModelPath"/>.</param>
+    /// <param name="path">
+    /// A .gguf file (the first part of a split one) or a Hugging Face folder, of which the tokenizer's files are enough; or a <see cref="RandomModelPath"/> or
+    /// <see cref="QuantizedModelPath"/>.
+    /// </param>
     /// <exception cref="ModelFormatException">Files are missing, damaged, or of a kind that is not supported.</exception>
     public static ModelText Open(string path)
     {

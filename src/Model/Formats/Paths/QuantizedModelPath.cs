@@ -34,7 +34,8 @@ public sealed record QuantizedModelPath(string Path, TensorType Target)
         {
             if (source.Tensors.FirstOrDefault(tensor => tensor.Rows > 1 && tensor.Type.BlockSize() > 1) is { } quantised)
                 throw new ModelFormatException(
-                    $"{Path}: tensor {quantised.Name} is {quantised.Type} already, and would lose twice: quantise the model it was made from, with weights of F32, F16 or BF16");
+                    $"{Path}: tensor {quantised.Name} is {quantised.Type} already, and would lose twice: "
+                    + "quantise the model it was made from, with weights of F32, F16 or BF16");
             return new QuantizedWeights(source, Target);
         }
         catch

@@ -168,6 +168,7 @@ public sealed class QuantizedWeights : IModelWeights
     void RefuseUnstorable(ReadOnlySpan<float> values, TensorInfo tensor, long row)
     {
         foreach (var value in values)
-            if (!(Math.Abs(value) <= MaxMagnitude)) throw new ModelFormatException($"{Name}: tensor {tensor.Name}, row {row} holds {value}, which cannot be quantised");
+            if (!(Math.Abs(value) <= MaxMagnitude))
+                throw new ModelFormatException($"{Name}: tensor {tensor.Name}, row {row} holds {value}, which cannot be quantised");
     }
 }

@@ -31,7 +31,8 @@ public sealed record RandomModelPath(string Shape, TensorType Type, int? Layers 
             parsed = field switch
             {
                 AlikeField => parsed with { LayersAreAlike = true },
-                _ when field.StartsWith(LayersField, StringComparison.Ordinal) && int.TryParse(field[LayersField.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var layers)
+                _ when field.StartsWith(LayersField, StringComparison.Ordinal)
+                    && int.TryParse(field[LayersField.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var layers)
                     => parsed with { Layers = layers },
                 _ when field.StartsWith(TypeField, StringComparison.Ordinal) && FindType(field[TypeField.Length..]) is { } type
                     => parsed with { Type = type },

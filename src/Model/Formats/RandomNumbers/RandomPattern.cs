@@ -26,7 +26,9 @@ sealed class RandomPattern
         else FillBlocks(type, deviation, seed);
     }
 
-    /// <summary>Fills a row, or its part after <paramref name="bytesBefore"/>, with whole blocks from a place that <paramref name="random"/> decides on.</summary>
+    /// <summary>
+    /// Fills a row, or its part after <paramref name="bytesBefore"/>, with whole blocks from a place that <paramref name="random"/> decides on.
+    /// </summary>
     public void CopyRow(ulong random, long bytesBefore, Span<byte> row)
     {
         var start = (int)(((long)(random % (ulong)(_blocks.Length / _blockBytes)) * _blockBytes + bytesBefore) % _blocks.Length);

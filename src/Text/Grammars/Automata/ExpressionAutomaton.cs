@@ -92,8 +92,8 @@ sealed class ExpressionAutomaton(WorkBudget budget)
     readonly record struct State(CodePoints? Reads, int Target, int FirstJoin);
 
     /// <summary>
-    /// The sets of states in which the automaton can be at a time, by content, numbered in the order in which they are met. Of a set there are only the states that read and
-    /// the final one: the others are only on the way to those.
+    /// The sets of states in which the automaton can be at a time, by content, numbered in the order in which they are met. Of a set there are only the states
+    /// that read and the final one: the others are only on the way to those.
     /// </summary>
     sealed class StateSets(ExpressionAutomaton automaton, int final)
     {

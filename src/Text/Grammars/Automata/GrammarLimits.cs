@@ -50,8 +50,8 @@ sealed class GrammarException(string reason, string? path = null) : Exception(re
 }
 
 /// <summary>
-/// Counts the work for one grammar and the memory that it asks for, so that a source that takes too much of either is refused in time. Both are reckoned from what is
-/// done, not measured: whether a grammar compiles must not depend on the machine, since the coordinator and all workers compile it.
+/// Counts the work for one grammar and the memory that it asks for, so that a source that takes too much of either is refused in time. Both are reckoned from
+/// what is done, not measured: whether a grammar compiles must not depend on the machine, since the coordinator and all workers compile it.
 /// </summary>
 sealed class WorkBudget
 {

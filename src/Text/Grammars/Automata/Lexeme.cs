@@ -75,7 +75,9 @@ sealed class TableLexeme : Lexeme
 
     public override LexemeKey MaskKey(int state, int longest) => new(_family, state);
 
-    /// <summary>Bytes that lead to the same state from everywhere are of one class. Each row divides the classes further of which it leads to several states.</summary>
+    /// <summary>
+    /// Bytes that lead to the same state from everywhere are of one class. Each row divides the classes further of which it leads to several states.
+    /// </summary>
     /// <returns>The class of each byte, and of each class its first byte.</returns>
     static (byte[] Classes, int[] Firsts) Divide(IReadOnlyList<int[]> rows)
     {

@@ -9,7 +9,9 @@ static class CharacterEscapes
 {
     static readonly Lazy<CodePoints[]> Categories = new(ReadCategories);
 
-    /// <summary>By the beginning of their short names, categories together: each has hundreds of ranges, and an expression may name it thousands of times.</summary>
+    /// <summary>
+    /// By the beginning of their short names, categories together: each has hundreds of ranges, and an expression may name it thousands of times.
+    /// </summary>
     static readonly ConcurrentDictionary<string, CodePoints> Known = new(StringComparer.Ordinal);
 
     static readonly ConcurrentDictionary<CodePoints, CodePoints> Complements = new();
@@ -106,7 +108,9 @@ static class CharacterEscapes
         };
         if (wanted is null) return null;
         var found = Enumerable.Range(0, CategoryNames.Length).Where(category => CategoryNames[category].StartsWith(wanted, StringComparison.Ordinal)).ToList();
-        return found.Count == 0 ? null : Known.GetOrAdd(wanted, _ => CodePoints.OfRanges([.. found.SelectMany(category => Categories.Value[category].Ranges.ToArray())]));
+        return found.Count == 0
+            ? null
+            : Known.GetOrAdd(wanted, _ => CodePoints.OfRanges([.. found.SelectMany(category => Categories.Value[category].Ranges.ToArray())]));
     }
 
     /// <summary>Unicode's short names, in the order of <see cref="UnicodeCategory"/>.</summary>

@@ -46,8 +46,10 @@ static class ScalarSchema
             Lower(ref most, high);
         }
         var excluded = nots.Values.Where(value => value.ValueKind == JsonValueKind.Number).ToList();
-        if (!types.HasFlag(JsonTypes.Integer)) throw facts.Parts[0].Refuse("'not' of whole numbers only cannot be enforced: whole numbers may be written with a fraction");
-        if (excluded.Count > 0 && digits != 0) throw facts.Parts[0].Refuse("'not' of a number cannot be enforced unless the type is integer: a number can be written in many ways");
+        if (!types.HasFlag(JsonTypes.Integer))
+            throw facts.Parts[0].Refuse("'not' of whole numbers only cannot be enforced: whole numbers may be written with a fraction");
+        if (excluded.Count > 0 && digits != 0)
+            throw facts.Parts[0].Refuse("'not' of a number cannot be enforced unless the type is integer: a number can be written in many ways");
         if (least is null && most is null && excluded.Count == 0 && digits is null or 0) return digits is null ? NumberRange.AnyNumber : NumberRange.AnyInteger;
         if (excluded.Count == 0 && references.Ranges.TryGetValue((least, most, digits), out var known)) return known;
         var budget = references.Budget;

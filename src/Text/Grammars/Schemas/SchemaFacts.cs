@@ -103,7 +103,8 @@ sealed class SchemaFacts
         if (part.Find("enum") is { } list)
         {
             if (list.ValueKind != JsonValueKind.Array) throw part.Refuse("'enum' must be a list");
-            if (list.GetArrayLength() > GrammarLimits.Choices) throw part.Refuse($"'enum' has {list.GetArrayLength()} values; the most is {GrammarLimits.Choices}");
+            if (list.GetArrayLength() > GrammarLimits.Choices)
+                throw part.Refuse($"'enum' has {list.GetArrayLength()} values; the most is {GrammarLimits.Choices}");
             _values.Add((part, [.. list.EnumerateArray()]));
         }
         if (part.Find("const") is { } value) _values.Add((part, [value]));
@@ -133,7 +134,8 @@ sealed class SchemaReferences(JsonElement root, WorkBudget budget, UnknownKeywor
         budget.Allocate(written.Length * 20L);
         var pointer = _id is not null && written.StartsWith(_id.TrimEnd('#'), StringComparison.Ordinal) ? written[_id.TrimEnd('#').Length..] : written;
         if (pointer is not ("" or "#") && !pointer.StartsWith("#/", StringComparison.Ordinal))
-            throw part.Refuse($"'$ref' to '{(written.Length <= 100 ? written : written[..100] + "...")}' cannot be followed: only places in the same schema can (\"#/$defs/name\")");
+            throw part.Refuse($"'$ref' to '{(written.Length <= 100 ? written : written[..100] + "...")}' cannot be followed: "
+                + "only places in the same schema can (\"#/$defs/name\")");
         var (found, path) = (root, "");
         foreach (var step in pointer.TrimStart('#').Split('/').Skip(1))
         {

@@ -76,7 +76,8 @@ static class SchemaKeywords
     /// </summary>
     static readonly FrozenSet<string> Silent = new[]
     {
-        "$schema", "$id", "id", "$comment", "$defs", "definitions", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary", "additionalItems", "title", "description", "default", "examples", "example", "deprecated",
+        "$schema", "$id", "id", "$comment", "$defs", "definitions", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary", "additionalItems",
+        "title", "description", "default", "examples", "example", "deprecated",
         "readOnly", "writeOnly", "contentMediaType", "contentEncoding", "contentSchema", "discriminator", "externalDocs", "xml",
     }.ToFrozenSet();
 
@@ -84,7 +85,8 @@ static class SchemaKeywords
     static readonly (string Keyword, JsonTypes Types)[] Typical =
     [
         ("properties", JsonTypes.Object), ("required", JsonTypes.Object), ("additionalProperties", JsonTypes.Object), ("patternProperties", JsonTypes.Object),
-        ("propertyNames", JsonTypes.Object), ("unevaluatedProperties", JsonTypes.Object), ("minProperties", JsonTypes.Object), ("maxProperties", JsonTypes.Object), ("items", JsonTypes.Array),
+        ("propertyNames", JsonTypes.Object), ("unevaluatedProperties", JsonTypes.Object),
+        ("minProperties", JsonTypes.Object), ("maxProperties", JsonTypes.Object), ("items", JsonTypes.Array),
         ("prefixItems", JsonTypes.Array), ("minItems", JsonTypes.Array), ("maxItems", JsonTypes.Array), ("pattern", JsonTypes.String),
         ("minLength", JsonTypes.String), ("maxLength", JsonTypes.String), ("minimum", JsonTypes.Number), ("maximum", JsonTypes.Number),
         ("exclusiveMinimum", JsonTypes.Number), ("exclusiveMaximum", JsonTypes.Number), ("multipleOf", JsonTypes.Number),
@@ -98,7 +100,8 @@ static class SchemaKeywords
             var name = SchemaValues.NameOf(property);
             if (Unenforced.Contains(name)) throw part.Refuse($"the keyword '{name}' cannot be enforced");
             if (!Enforced.Contains(name) && !Silent.Contains(name) && !name.StartsWith("x-", StringComparison.Ordinal)) references.Unknown.Add(name);
-            if (name == "format" && property.Value.ValueKind == JsonValueKind.String && SchemaValues.TextOf(property.Value) is var format && StringFormats.IsUnknown(format))
+            if (name == "format" && property.Value.ValueKind == JsonValueKind.String
+                && SchemaValues.TextOf(property.Value) is var format && StringFormats.IsUnknown(format))
                 references.Unknown.Add($"format={format}");
         }
         Unless(part, "uniqueItems", JsonValueKind.False);

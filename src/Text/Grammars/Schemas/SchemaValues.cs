@@ -10,7 +10,9 @@ namespace LlamaCluster.Text.Grammars.Schemas;
 /// <summary>How JSON is written in answers: parts that all schemas share.</summary>
 static class SchemaValues
 {
-    /// <summary>Spaces, tabs and line feeds between two parts of a JSON value: enough for ten levels of four. A model that writes nothing else comes to an end so.</summary>
+    /// <summary>
+    /// Spaces, tabs and line feeds between two parts of a JSON value: enough for ten levels of four. A model that writes nothing else comes to an end so.
+    /// </summary>
     const int MostSpace = 41;
 
     static readonly Expression White = new Expression.Character(CodePoints.OfText(" \n\t"));

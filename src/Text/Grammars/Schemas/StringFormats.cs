@@ -14,7 +14,8 @@ static class StringFormats
     // Hyphens at the third and fourth place mark a name in another writing (RFC 5891), of which no grammar can tell whether it is one.
     const string Alphanumeric = "[A-Za-z0-9]";
     const string Inner = "[A-Za-z0-9\\-]";
-    const string LabelStart = $"{Alphanumeric}({Alphanumeric}|{Inner}{Alphanumeric}|{Inner}{{2}}{Alphanumeric}|{Inner}({Alphanumeric}{Inner}|-{Alphanumeric}){Inner}";
+    const string LabelStart = $"{Alphanumeric}({Alphanumeric}|{Inner}{Alphanumeric}|{Inner}{{2}}{Alphanumeric}"
+        + $"|{Inner}({Alphanumeric}{Inner}|-{Alphanumeric}){Inner}";
 
     /// <summary>
     /// A first label of at most 63 characters and six of at most 30, so that all of it is shorter than 254.
@@ -29,7 +30,8 @@ static class StringFormats
     const string UriCharacter = "([A-Za-z0-9\\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})";
 
     const string Ipv6 =
-        $"(({H16}:){{7}}{H16}|({H16}:){{1,7}}:|({H16}:){{1,6}}:{H16}|({H16}:){{1,5}}(:{H16}){{1,2}}|({H16}:){{1,4}}(:{H16}){{1,3}}|({H16}:){{1,3}}(:{H16}){{1,4}}"
+        $"(({H16}:){{7}}{H16}|({H16}:){{1,7}}:|({H16}:){{1,6}}:{H16}|({H16}:){{1,5}}(:{H16}){{1,2}}"
+        + $"|({H16}:){{1,4}}(:{H16}){{1,3}}|({H16}:){{1,3}}(:{H16}){{1,4}}"
         + $"|({H16}:){{1,2}}(:{H16}){{1,5}}|{H16}:(:{H16}){{1,6}}|:((:{H16}){{1,7}}|:))";
 
     static readonly Dictionary<string, string> Expressions = new()
@@ -37,7 +39,8 @@ static class StringFormats
         ["date"] = Date,
         ["time"] = Time,
         ["date-time"] = $"{Date}T{Time}",
-        ["duration"] = "P(\\d+W|(\\d+Y(\\d+M(\\d+D)?)?|\\d+M(\\d+D)?|\\d+D)(T(\\d+H(\\d+M(\\d+S)?)?|\\d+M(\\d+S)?|\\d+S))?|T(\\d+H(\\d+M(\\d+S)?)?|\\d+M(\\d+S)?|\\d+S))",
+        ["duration"] = "P(\\d+W|(\\d+Y(\\d+M(\\d+D)?)?|\\d+M(\\d+D)?|\\d+D)(T(\\d+H(\\d+M(\\d+S)?)?|\\d+M(\\d+S)?|\\d+S))?"
+            + "|T(\\d+H(\\d+M(\\d+S)?)?|\\d+M(\\d+S)?|\\d+S))",
         ["uuid"] = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}",
         ["email"] = $"{Atom}(\\.{Atom})*@{Host}",
         ["hostname"] = Host,
@@ -74,6 +77,8 @@ static class StringFormats
         var budget = new WorkBudget();
         var automaton = ExpressionCompiler.ToAutomaton(RegexParser.Whole(Expressions[format], budget), budget);
         // There is no year 0 in the Gregorian calendar, and date libraries do not take it.
-        return format is "date" or "date-time" ? automaton.Except(ExpressionCompiler.ToAutomaton(RegexParser.Whole("0000.*", budget), budget), budget) : automaton;
+        return format is "date" or "date-time"
+            ? automaton.Except(ExpressionCompiler.ToAutomaton(RegexParser.Whole("0000.*", budget), budget), budget)
+            : automaton;
     }
 }
