@@ -42,7 +42,9 @@ public sealed class ReferenceTests
 
     [Fact]
     public void The_coordinator_takes_only_formats_and_config_of_a_model()
-        => Assert.Empty(CompiledTypes.Uses.Where(use => use is { Project: "Coordinator", ToProject: "Model" } && !IsAllowed(use.ToNamespace)).Select(use => use.ToString()));
+        => Assert.Empty(CompiledTypes.Uses
+            .Where(use => use is { Project: "Coordinator", ToProject: "Model" } && !IsAllowed(use.ToNamespace))
+            .Select(use => use.ToString()));
 
     static bool IsAllowed(string space) => OfAModel.Any(allowed => space == allowed || space.StartsWith($"{allowed}.", StringComparison.Ordinal));
 }

@@ -9,7 +9,9 @@ public sealed partial class SourceRuleTests
 
     [Fact]
     public void Unsafe_code_stays_in_the_kernels()
-        => Assert.Empty(Offenders([.. SourceTree.ProjectFiles("src").Select(file => Path.GetDirectoryName(file)!).Where(folder => Path.GetFileName(folder) != "Kernels")], UnsafeKeyword()));
+        => Assert.Empty(Offenders(
+            [.. SourceTree.ProjectFiles("src").Select(file => Path.GetDirectoryName(file)!).Where(folder => Path.GetFileName(folder) != "Kernels")],
+            UnsafeKeyword()));
 
     [Fact]
     public void A_file_over_300_lines_says_why_at_its_top()
@@ -43,8 +45,12 @@ public sealed partial class SourceRuleTests
     {
         var offenders = SourceTree.SourceFiles("src", "tests", "benchmarks").Where(file =>
         {
-            var names = File.ReadLines(file).Select(line => UsingDirective().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value).ToList();
-            return !names.SequenceEqual(names.OrderBy(name => name != "System" && !name.StartsWith("System.", StringComparison.Ordinal)).ThenBy(name => name, StringComparer.OrdinalIgnoreCase));
+            var names = File.ReadLines(file)
+                .Select(line => UsingDirective().Match(line)).Where(match => match.Success)
+                .Select(match => match.Groups[1].Value).ToList();
+            return !names.SequenceEqual(names
+                .OrderBy(name => name != "System" && !name.StartsWith("System.", StringComparison.Ordinal))
+                .ThenBy(name => name, StringComparer.OrdinalIgnoreCase));
         });
         Assert.Empty(offenders.Select(SourceTree.Relative));
     }

@@ -67,7 +67,9 @@ public sealed class AdapterChangeTests : IDisposable
 
         await using var running = cluster.Coordinator.Engine.GenerateAsync(Request(digest, 4 * Unread), default).GetAsyncEnumerator();
         Assert.True(await running.MoveNextAsync().AsTask().Soon());
-        var series = (await http.GetStringAsync("/metrics").Soon()).Split('\n').Single(line => line.StartsWith("vllm:lora_requests_info{", StringComparison.Ordinal) && line.Contains("running_lora_adapters=\"first\"", StringComparison.Ordinal));
+        var series = (await http.GetStringAsync("/metrics").Soon()).Split('\n').Single(line =>
+            line.StartsWith("vllm:lora_requests_info{", StringComparison.Ordinal)
+            && line.Contains("running_lora_adapters=\"first\"", StringComparison.Ordinal));
         Assert.Contains("max_lora=\"2\"", series, StringComparison.Ordinal);
         Assert.Contains("waiting_lora_adapters=\"\"", series, StringComparison.Ordinal);
         Assert.Equal((HttpStatusCode.OK, "Success: LoRA adapter 'first' removed successfully."), await PostAsync(http, "unload", new { lora_name = "first" }));
@@ -96,7 +98,8 @@ public sealed class AdapterChangeTests : IDisposable
         using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress };
         await LoadAsync(http, "first", "first.gguf");
         var first = await RunAsync(cluster, Adapters(cluster).Find("first")!.Digest);
-        await using var running = cluster.Coordinator.Engine.GenerateAsync(Request(Adapters(cluster).Find("first")!.Digest, 4 * Unread), default).GetAsyncEnumerator();
+        await using var running = cluster.Coordinator.Engine
+            .GenerateAsync(Request(Adapters(cluster).Find("first")!.Digest, 4 * Unread), default).GetAsyncEnumerator();
         Assert.True(await running.MoveNextAsync().AsTask().Soon());
         await PostAsync(http, "unload", new { lora_name = "first" });
         await LoadAsync(http, "second", "second");
@@ -120,7 +123,11 @@ public sealed class AdapterChangeTests : IDisposable
         File.CreateSymbolicLink(_folder.File("linked/adapter_config.json"), _elsewhere.File("outside.gguf"));
         await using var cluster = await RealCluster.StartAsync(1, _options);
         using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress };
-        foreach (var path in new[] { _elsewhere.File("outside.gguf"), "link.gguf", "linked", "missing", "..", ".", $"../{Path.GetFileName(_elsewhere.Path)}/outside.gguf", "/etc/passwd", "a\0b" })
+        foreach (var path in new[]
+        {
+            _elsewhere.File("outside.gguf"), "link.gguf", "linked", "missing", "..", ".", $"../{Path.GetFileName(_elsewhere.Path)}/outside.gguf",
+            "/etc/passwd", "a\0b",
+        })
             await AssertRefusedAsync(HttpStatusCode.NotFound, "There is no adapter", "a", path);
         await AssertRefusedAsync(HttpStatusCode.BadRequest, "The adapter 'a' is not loaded: ", "a", "text.gguf");
         await AssertRefusedAsync(HttpStatusCode.BadRequest, "'a b' has not", "a b", "first.gguf");
@@ -147,10 +154,14 @@ public sealed class AdapterChangeTests : IDisposable
     {
         using var model = ModelFiles.Open(TestCluster.Options.ModelPath);
         new SyntheticAdapter(model.Config) { Seed = 6, Rank = 256 }.WriteGguf(_folder.File("large.gguf"));
-        await using var cluster = await RealCluster.StartAsync(1, _options with { Adapters = _options.Adapters with { MaxRank = 256 } }, usual => usual with { MemoryBytes = 27 << 20 });
+        await using var cluster = await RealCluster.StartAsync(
+            1, _options with { Adapters = _options.Adapters with { MaxRank = 256 } }, usual => usual with { MemoryBytes = 27 << 20 });
         using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress };
         var (status, text) = await LoadAsync(http, "large", "large.gguf");
-        Assert.True(status == HttpStatusCode.BadRequest && text.Contains("adapters take ", StringComparison.Ordinal) && text.Contains("would fit", StringComparison.Ordinal), text);
+        Assert.True(
+            status == HttpStatusCode.BadRequest && text.Contains("adapters take ", StringComparison.Ordinal)
+                && text.Contains("would fit", StringComparison.Ordinal),
+            text);
         Assert.Empty(Adapters(cluster).Now.Held);
         await RunAsync(cluster, null);
     }
@@ -162,7 +173,13 @@ public sealed class AdapterChangeTests : IDisposable
     public async Task The_KV_cache_leaves_the_room_that_is_kept(int ranks, int vocabulary, HttpStatusCode expected, string says)
     {
         using var model = ModelFiles.Open(TestCluster.Options.ModelPath);
-        var adapter = new SyntheticAdapter(model.Config) { Rank = 16, Type = TensorType.F16, WholeRows = vocabulary == 0 ? null : model.Config.VocabularySize, Changes = target => target.Layer is not null };
+        var adapter = new SyntheticAdapter(model.Config)
+        {
+            Rank = 16,
+            Type = TensorType.F16,
+            WholeRows = vocabulary == 0 ? null : model.Config.VocabularySize,
+            Changes = target => target.Layer is not null,
+        };
         adapter.WritePeft(_folder.File("kept"));
         var options = _options with { Adapters = _options.Adapters with { MaxRank = 16, RoomRanks = ranks, RoomVocabulary = vocabulary } };
         await using var cluster = await RealCluster.StartAsync(1, options, usual => usual with { MemoryBytes = 32 << 20 });   // more KV is wanted than that
@@ -176,20 +193,28 @@ public sealed class AdapterChangeTests : IDisposable
     {
         using var model = ModelFiles.Open(TestCluster.Options.ModelPath);
         var adapter = new SyntheticAdapter(model.Config) { WholeRows = model.Config.VocabularySize + 1, Changes = target => target.Layer is 0 };
-        File.Copy(Path.Combine(SharedFiles.Demo("hf"), "tokenizer.json"), Path.Combine(Directory.CreateDirectory(_folder.File("more")).FullName, "tokenizer.json"));
+        File.Copy(
+            Path.Combine(SharedFiles.Demo("hf"), "tokenizer.json"),
+            Path.Combine(Directory.CreateDirectory(_folder.File("more")).FullName, "tokenizer.json"));
         adapter.WritePeft(_folder.File("more"));
         await using var cluster = await RealCluster.StartAsync(1, _options);
         using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress };
         var (status, text) = await LoadAsync(http, "more", "more");
-        Assert.True(status == HttpStatusCode.BadRequest && text.Contains("start the coordinator with --lora-room-vocabulary 2049", StringComparison.Ordinal), text);
+        Assert.True(
+            status == HttpStatusCode.BadRequest && text.Contains("start the coordinator with --lora-room-vocabulary 2049", StringComparison.Ordinal), text);
     }
 
     [Fact]
     public async Task Without_a_folder_nothing_is_loaded_or_unloaded()
     {
-        await using var cluster = await TestCluster.StartAsync(_options with { Adapters = new AdapterOptions { Adapters = [("first", _folder.File("first.gguf"))] } });
+        await using var cluster = await TestCluster.StartAsync(
+            _options with { Adapters = new AdapterOptions { Adapters = [("first", _folder.File("first.gguf"))] } });
         using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress };
-        foreach (var (status, text) in new[] { await LoadAsync(http, "second", _folder.File("second")), await PostAsync(http, "unload", new { lora_name = "first" }) })
+        foreach (var (status, text) in new[]
+        {
+            await LoadAsync(http, "second", _folder.File("second")),
+            await PostAsync(http, "unload", new { lora_name = "first" }),
+        })
             Assert.True(status == HttpStatusCode.NotFound && text.Contains("--lora-dir", StringComparison.Ordinal), text);
         Assert.Equal("--lora-dir /nowhere: there is no such folder", new AdapterOptions { Folders = ["/nowhere"] }.FirstProblem());
     }
@@ -202,7 +227,8 @@ public sealed class AdapterChangeTests : IDisposable
 
     static AdapterRegistry Adapters(RealCluster cluster) => cluster.Coordinator.Host.Services.GetRequiredService<AdapterRegistry>();
 
-    static Task<(HttpStatusCode Status, string Text)> LoadAsync(HttpClient http, string name, string path) => PostAsync(http, "load", new { lora_name = name, lora_path = path });
+    static Task<(HttpStatusCode Status, string Text)> LoadAsync(HttpClient http, string name, string path) =>
+        PostAsync(http, "load", new { lora_name = name, lora_path = path });
 
     static async Task<(HttpStatusCode Status, string Text)> PostAsync(HttpClient http, string what, object body)
     {
@@ -217,7 +243,8 @@ public sealed class AdapterChangeTests : IDisposable
     }
 
     static async Task<string[]> NamesAsync(HttpClient http) =>
-        [.. (await http.GetFromJsonAsync<JsonElement>("/v1/models").Soon()).GetProperty("data").EnumerateArray().Select(one => one.GetProperty("id").GetString()!)];
+        [.. (await http.GetFromJsonAsync<JsonElement>("/v1/models").Soon()).GetProperty("data").EnumerateArray()
+            .Select(one => one.GetProperty("id").GetString()!)];
 
     static SequenceRequest Request(string? digest, int tokens) => TestCluster.Request(DemoCase.All[0].Prompt, tokens) with
     {

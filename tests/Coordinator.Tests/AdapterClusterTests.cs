@@ -27,7 +27,10 @@ public sealed class AdapterClusterTests : IDisposable
         var second = new SyntheticAdapter(model.Config) { Seed = 4, Rank = 3, Changes = target => target.Part is "attn_q" or "attn_v" };
         _options = TestCluster.Options with
         {
-            Adapters = new AdapterOptions { Adapters = [("first", first.WriteGguf(_folder.File("first.gguf"))), ("second", second.WritePeft(_folder.File("second")))] },
+            Adapters = new AdapterOptions
+            {
+                Adapters = [("first", first.WriteGguf(_folder.File("first.gguf"))), ("second", second.WritePeft(_folder.File("second")))],
+            },
         };
     }
 
@@ -98,7 +101,8 @@ public sealed class AdapterClusterTests : IDisposable
         var adapted = await AskAsync(new { model = "first", prompt = "A worker", max_tokens = 8, temperature = 0 });
         Assert.Equal((name, "first"), (plain.Model, adapted.Model));
         Assert.NotEqual(plain.Text, adapted.Text);
-        Assert.Equal(adapted, await AskAsync(new { lora_request = new { lora_name = "first", lora_int_id = 1 }, prompt = "A worker", max_tokens = 8, temperature = 0 }));
+        Assert.Equal(
+            adapted, await AskAsync(new { lora_request = new { lora_name = "first", lora_int_id = 1 }, prompt = "A worker", max_tokens = 8, temperature = 0 }));
         Assert.Equal(plain, await AskAsync(new { model = name, prompt = "A worker", max_tokens = 8, temperature = 0 }));
     }
 
@@ -123,18 +127,28 @@ public sealed class AdapterClusterTests : IDisposable
             Assert.True((int)response.StatusCode == status, answer.GetRawText());
             return answer;
         }
-        var ids = (await AskAsync("/tokenize", new { model = "wide", prompt = "A zyxw3" })).GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32()).ToArray();
+        var ids = (await AskAsync("/tokenize", new { model = "wide", prompt = "A zyxw3" })).GetProperty("tokens")
+            .EnumerateArray().Select(id => id.GetInt32()).ToArray();
         Assert.Equal(Added + 3, ids[^1]);
         Assert.DoesNotContain((await AskAsync("/tokenize", new { prompt = "A zyxw3" })).GetProperty("tokens").EnumerateArray(), id => id.GetInt32() >= Added);
         Assert.EndsWith("A zyxw3", (await AskAsync("/detokenize", new { model = "wide", tokens = ids })).GetProperty("prompt").GetString());
         await AskAsync("/detokenize", new { tokens = ids }, status: 400);
 
         var bias = new Dictionary<string, int> { [$"{Added + 3}"] = 100 };
-        var choice = (await AskAsync("/v1/completions", new { model = "wide", prompt, max_tokens = 3, temperature = 0, logprobs = 1, logit_bias = bias })).GetProperty("choices")[0];
+        var choice = (await AskAsync("/v1/completions", new { model = "wide", prompt, max_tokens = 3, temperature = 0, logprobs = 1, logit_bias = bias }))
+            .GetProperty("choices")[0];
         Assert.Equal("zyxw3zyxw3zyxw3", choice.GetProperty("text").GetString());
         Assert.Equal("zyxw3", choice.GetProperty("logprobs").GetProperty("tokens")[2].GetString());
         await AskAsync("/v1/completions", new { prompt = "A", logit_bias = bias }, status: 400);
-        var chosen = await AskAsync("/v1/completions", new { model = "wide", prompt = "A", max_tokens = 12, guided_choice = new[] { "zyxw6" }, logprobs = 0, logit_bias = new Dictionary<string, int> { [$"{Added + 6}"] = 100 } });
+        var chosen = await AskAsync("/v1/completions", new
+        {
+            model = "wide",
+            prompt = "A",
+            max_tokens = 12,
+            guided_choice = new[] { "zyxw6" },
+            logprobs = 0,
+            logit_bias = new Dictionary<string, int> { [$"{Added + 6}"] = 100 },
+        });
         Assert.Equal("zyxw6", chosen.GetProperty("choices")[0].GetProperty("text").GetString());
         Assert.Equal("zyxw6", chosen.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("tokens")[0].GetString());
     }

@@ -68,7 +68,9 @@ public sealed class AdapterSessionTests : IDisposable
             // The same question again, in the place of all that was stored.
             object[] messages =
             [
-                new { role = "user", content = "A zyxw5 is what?" }, new { role = "assistant", content = TextOf(first) }, new { role = "user", content = "And a layer?" },
+                new { role = "user", content = "A zyxw5 is what?" },
+                new { role = "assistant", content = TextOf(first) },
+                new { role = "user", content = "And a layer?" },
             ];
             var again = await PostAsync(
                 http, "/v1/chat/completions", new { model = "wide", session_id = id, session_mode = "replace", messages, max_tokens = 4, temperature = 0 });
@@ -89,7 +91,10 @@ public sealed class AdapterSessionTests : IDisposable
         var model = cluster.Coordinator.Host.Model.Name;
         var id = await CreateAsync(http, new { messages = new[] { new { role = "system", content = "Speak of zyxw2." } } });
         var before = Array.Empty<int>();
-        foreach (var (name, keepsIds) in new[] { ("wide", false), (model, false), ("narrow", true), (model, true), ("wide", false), ("wide", true), ("narrow", false) })
+        foreach (var (name, keepsIds) in new[]
+        {
+            ("wide", false), (model, false), ("narrow", true), (model, true), ("wide", false), ("wide", true), ("narrow", false),
+        })
         {
             var stored = (await http.GetJsonAsync($"/v1/sessions/{id}/export")).GetProperty("messages");
             var messages = stored.EnumerateArray().Select(message => (object)message).ToList();
@@ -118,7 +123,9 @@ public sealed class AdapterSessionTests : IDisposable
         using var http = Client(cluster);
         var id = await CreateAsync(http, new
         {
-            messages = Enumerable.Range(0, 40).Select(i => new { role = i % 2 == 0 ? "user" : "assistant", content = $"What zyxw{i % 8} is, and what it is not." }).ToArray(),
+            messages = Enumerable.Range(0, 40)
+                .Select(i => new { role = i % 2 == 0 ? "user" : "assistant", content = $"What zyxw{i % 8} is, and what it is not." })
+                .ToArray(),
         });
         var (answer, dropped) = await SendAsync(http, "/v1/chat/completions", new
         {

@@ -7,7 +7,9 @@ using LlamaCluster.Testing;
 
 namespace LlamaCluster.Coordinator.Tests;
 
-/// <summary>What is wrong with options, as an operator reads it: <see cref="CoordinatorHost.Create(CoordinatorOptions)"/> says it before it opens the model.</summary>
+/// <summary>
+/// What is wrong with options, as an operator reads it: <see cref="CoordinatorHost.Create(CoordinatorOptions)"/> says it before it opens the model.
+/// </summary>
 public sealed class CoordinatorOptionsTests
 {
     /// <summary>There is no such file, so options that are allowed get as far as the model and no further.</summary>
@@ -27,7 +29,8 @@ public sealed class CoordinatorOptionsTests
         { Usual with { Listen = "http://10.0.0.1:80", JoinTokenFile = "token" }, "--listen is 'http://10.0.0.1:80'; other machines reach it" },
         {
             Usual with { GrpcListen = "http://0.0.0.0:81", Api = new() { KeysFile = "keys" } },
-            "--grpc-listen is 'http://0.0.0.0:81'; other machines reach it, and it asks nobody who they are: add --join-token-file, or --tls-cert, --tls-key and"
+            "--grpc-listen is 'http://0.0.0.0:81'; other machines reach it, and it asks nobody who they are: "
+            + "add --join-token-file, or --tls-cert, --tls-key and"
         },
         { Usual with { Workers = 0 }, "--workers is 0; it must be from 1 to 1024" },
         { Usual with { Streams = 0 }, "--streams is 0; it must be from 1 to 4096" },
@@ -65,7 +68,8 @@ public sealed class CoordinatorOptionsTests
     [InlineData("http://127.3.0.1:80")]
     [InlineData("http://localhost:0")]
     [InlineData("http://[::1]:9000")]
-    public void Addresses_to_listen_on(string listen) => Assert.Throws<ModelFormatException>(() => CoordinatorHost.Create(Usual with { Listen = listen, GrpcListen = listen }));
+    public void Addresses_to_listen_on(string listen)
+        => Assert.Throws<ModelFormatException>(() => CoordinatorHost.Create(Usual with { Listen = listen, GrpcListen = listen }));
 
     [Fact]
     public void Addresses_that_other_machines_reach_are_listened_on_where_callers_are_asked_or_somebody_said_that_they_need_not_be()

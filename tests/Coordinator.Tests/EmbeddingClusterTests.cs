@@ -28,7 +28,8 @@ public sealed class EmbeddingClusterTests
         var streams = Enumerable.Range(0, 3).Select(one => crowded.Coordinator.TokensAsync(TestCluster.Request(DemoCase.All[one].Prompt, 40))).ToArray();
         var several = Task.WhenAll(EmbedAsync(crowded, Texts), EmbedAsync(crowded, Texts));
         Assert.All(await several.Soon(), answer => Assert.Equal(expected, answer));
-        foreach (var (one, tokens) in (await Task.WhenAll(streams).Soon()).Index()) Assert.Equal(DemoCase.All[one].Tokens.Take(40), tokens.Take(DemoCase.All[one].Tokens.Length));
+        foreach (var (one, tokens) in (await Task.WhenAll(streams).Soon()).Index())
+            Assert.Equal(DemoCase.All[one].Tokens.Take(40), tokens.Take(DemoCase.All[one].Tokens.Length));
     }
 
     /// <returns>Each vector in all its bits.</returns>

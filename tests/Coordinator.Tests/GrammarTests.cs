@@ -14,7 +14,8 @@ public sealed class GrammarTests
 {
     const string Schema =
         """
-        {"type":"object","properties":{"name":{"type":"string","maxLength":12},"kind":{"enum":["cache","worker"]},"size":{"type":"integer","minimum":1,"maximum":64},
+        {"type":"object","properties":{"name":{"type":"string","maxLength":12},"kind":{"enum":["cache","worker"]},
+        "size":{"type":"integer","minimum":1,"maximum":64},
         "tags":{"type":"array","items":{"type":"boolean"},"minItems":1,"maxItems":3}},"required":["name","kind","size","tags"],"additionalProperties":false}
         """;
 
@@ -59,12 +60,17 @@ public sealed class GrammarTests
     {
         const string forcing =
             """
-            {"type":"object","properties":{"kind_of_the_message":{"const":"a message of the cluster to its workers"},"size_in_blocks":{"type":"integer","minimum":1,"maximum":64},
+            {"type":"object","properties":{"kind_of_the_message":{"const":"a message of the cluster to its workers"},
+            "size_in_blocks":{"type":"integer","minimum":1,"maximum":64},
             "where_it_goes":{"enum":["to the coordinator","to the last stage"]},"is_the_last_one":{"type":"boolean"}},
             "required":["kind_of_the_message","size_in_blocks","where_it_goes","is_the_last_one"]}
             """;
         var request = Request(new(GrammarKind.JsonSchema, forcing), 200) with { Sampling = new SamplingOptions { LogitBias = Discouraged, TopLogprobs = 2 } };
-        SequenceRequest[] requests = [request, .. Enumerable.Range(0, 4).Select(seed => request with { Sampling = request.Sampling with { Temperature = 0.8f, Seed = (ulong)seed } })];
+        SequenceRequest[] requests =
+        [
+            request,
+            .. Enumerable.Range(0, 4).Select(seed => request with { Sampling = request.Sampling with { Temperature = 0.8f, Seed = (ulong)seed } }),
+        ];
         await using var plain = await RealCluster.StartAsync(1, TestCluster.Options with { Engine = new EngineOptions { Speculate = false } });
         await using var drafting = await RealCluster.StartAsync(workers);
         using var slow = new MeterSums(plain.Coordinator);
@@ -90,7 +96,10 @@ public sealed class GrammarTests
             Assert.Equal(["name", "kind", "size", "tags"], json.RootElement.EnumerateObject().Select(property => property.Name));
             Assert.InRange(json.RootElement.GetProperty("size").GetInt32(), 1, 64);
         }
-        var choice = await cluster.Coordinator.GenerateAsync(Request(Sources[1], 100) with { Sampling = new SamplingOptions { MinTokens = 90, EndIds = [.. DemoModel.Text.Tokenizer.StopIds] } }).Soon();
+        var choice = await cluster.Coordinator.GenerateAsync(Request(Sources[1], 100) with
+        {
+            Sampling = new SamplingOptions { MinTokens = 90, EndIds = [.. DemoModel.Text.Tokenizer.StopIds] },
+        }).Soon();
         Assert.Equal(new SequenceEvent.Finished(FinishReason.Stop), choice[^1]);
         Assert.Contains(AnswerOf(choice), new[] { "a cache of keys and values", "a worker", "a worker that holds one shard" });
         var cut = await cluster.Coordinator.GenerateAsync(Request(Sources[0], 3)).Soon();
@@ -109,7 +118,8 @@ public sealed class GrammarTests
 
     /// <summary>The small model likes to go on with white space for ever, which JSON allows.</summary>
     static Dictionary<int, float> Discouraged { get; } = Enumerable.Range(0, DemoModel.Text.Tokenizer.VocabularySize)
-        .Where(id => DemoModel.Text.Tokenizer.BytesOf(id).Span is var text && text.Length > 0 && text.IndexOfAnyExcept(" \n\t"u8) < 0).ToDictionary(id => id, _ => -100f);
+        .Where(id => DemoModel.Text.Tokenizer.BytesOf(id).Span is var text && text.Length > 0 && text.IndexOfAnyExcept(" \n\t"u8) < 0)
+        .ToDictionary(id => id, _ => -100f);
 
     static IEnumerable<SequenceRequest> Requests()
     {
@@ -119,7 +129,10 @@ public sealed class GrammarTests
             yield return request;
             yield return request with { Sampling = new SamplingOptions { TopLogprobs = 3, LogitBias = Discouraged } };
             yield return request with { Sampling = new SamplingOptions { Temperature = 1, Seed = (ulong)index } };
-            yield return request with { Sampling = new SamplingOptions { Temperature = 0.9f, TopP = 0.9f, Seed = 7, RepetitionPenalty = 1.1f, FrequencyPenalty = 0.2f } };
+            yield return request with
+            {
+                Sampling = new SamplingOptions { Temperature = 0.9f, TopP = 0.9f, Seed = 7, RepetitionPenalty = 1.1f, FrequencyPenalty = 0.2f },
+            };
             yield return request with { Sampling = new SamplingOptions { Temperature = 1.2f, TopK = 5, MinP = 0.01f, Seed = 9, LogitBias = Discouraged } };
         }
     }

@@ -22,11 +22,18 @@ public sealed class HostileRendersTests : IDisposable
         await using var cluster = await RealCluster.StartAsync(1, TestCluster.Options with
         {
             ModelPath = ModelWith(Slow),
-            Deadlines = new ClusterDeadlines { HeartbeatInterval = TimeSpan.FromMilliseconds(100), HeartbeatTimeout = TimeSpan.FromSeconds(10), Suspicion = TimeSpan.FromSeconds(8) },
+            Deadlines = new ClusterDeadlines
+            {
+                HeartbeatInterval = TimeSpan.FromMilliseconds(100),
+                HeartbeatTimeout = TimeSpan.FromSeconds(10),
+                Suspicion = TimeSpan.FromSeconds(8),
+            },
         });
         using var http = new HttpClient { BaseAddress = cluster.Coordinator.Host.ApiAddress, Timeout = 2 * ApiHost.Deadline };
         var view = cluster.Coordinator.Host.Status.Value.ViewVersion;
-        var hostile = Enumerable.Range(0, 44).Select(_ => PostAsync(http, "/v1/chat/completions", "messages", new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hi" }))).ToList();
+        var hostile = Enumerable.Range(0, 44)
+            .Select(_ => PostAsync(http, "/v1/chat/completions", "messages", new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hi" })))
+            .ToList();
 
         while (!hostile.All(request => request.IsCompleted))
         {
@@ -36,7 +43,9 @@ public sealed class HostileRendersTests : IDisposable
             await PostAsync(http, "/v1/completions", "prompt", new JsonArray(5, 6, 7)).Soon();   // answered, or told to come again
         }
 
-        Assert.All(await Task.WhenAll(hostile), status => Assert.Contains(status, (HttpStatusCode[])[HttpStatusCode.BadRequest, HttpStatusCode.ServiceUnavailable]));
+        Assert.All(
+            await Task.WhenAll(hostile),
+            status => Assert.Contains(status, (HttpStatusCode[])[HttpStatusCode.BadRequest, HttpStatusCode.ServiceUnavailable]));
         Assert.Equal(view, cluster.Coordinator.Host.Status.Value.ViewVersion);   // nobody was taken for lost
     }
 

@@ -31,7 +31,8 @@ public sealed class RealWorkersTests
         await using var alone = await RealCluster.StartAsync(1);
         var expected = await alone.Coordinator.GenerateAsync(request).Soon();
         // 12 blocks for 8 sequences that come to need 4 each, and prompts cut into pieces of 5.
-        await using var crowded = await RealCluster.StartAsync(2, TestCluster.Options with { Engine = new EngineOptions { KvTokens = 192, MaxPromptRows = 5 } });
+        await using var crowded = await RealCluster.StartAsync(
+            2, TestCluster.Options with { Engine = new EngineOptions { KvTokens = 192, MaxPromptRows = 5 } });
         foreach (var events in await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => crowded.Coordinator.GenerateAsync(request))).Soon())
             Assert.Equal(Scores(expected), Scores(events));
     }
@@ -70,7 +71,8 @@ public sealed class RealWorkersTests
     public async Task Thirty_two_requests_with_a_common_prefix_compute_it_once()
     {
         int[] common = [.. Enumerable.Repeat(Cases, 20).SelectMany(cases => cases.SelectMany(one => one.Prompt)).Take(400)];
-        SequenceRequest[] requests = [.. Enumerable.Range(0, 32).Select(i => TestCluster.Request([.. common, .. Cases[i % Cases.Length].Prompt.Take(4), 5 + i], 8))];
+        SequenceRequest[] requests =
+            [.. Enumerable.Range(0, 32).Select(i => TestCluster.Request([.. common, .. Cases[i % Cases.Length].Prompt.Take(4), 5 + i], 8))];
         await using var plain = await RealCluster.StartAsync(1, TestCluster.Options with { Engine = new EngineOptions { CachePrefixes = false } });
         await using var sharing = await RealCluster.StartAsync(2);
         var expected = await Task.WhenAll(requests.Select(request => plain.Coordinator.GenerateAsync(request))).Soon();

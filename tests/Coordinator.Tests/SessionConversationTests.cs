@@ -27,7 +27,8 @@ public sealed class SessionConversationTests
             whole.Add(new { role = "user", content = question });
             var answer = await AskAsync(http, new { session_id = id, messages = new[] { whole[^1] }, max_tokens = 6, temperature = 0 });
             var usage = answer.GetProperty("usage");
-            var (prompt, cached) = (usage.GetProperty("prompt_tokens").GetInt32(), usage.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32());
+            var prompt = usage.GetProperty("prompt_tokens").GetInt32();
+            var cached = usage.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32();
             if (turn > 1) Assert.InRange(prompt - cached, 1, prompt - known + Block);
             known = prompt + usage.GetProperty("completion_tokens").GetInt32();
             whole.Add(new { role = "assistant", content = answer.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString() });

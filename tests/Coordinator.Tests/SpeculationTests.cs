@@ -57,7 +57,10 @@ public sealed class SpeculationTests
             yield return request;
             yield return request with { Sampling = new SamplingOptions { TopLogprobs = 3 } };
             yield return request with { Sampling = new SamplingOptions { RepetitionPenalty = 1.05f, FrequencyPenalty = 0.1f } };
-            yield return request with { Sampling = new SamplingOptions { PromptLogprobs = true, TopLogprobs = 0, LogitBias = new Dictionary<int, float> { [prompt[^1]] = 3 } } };
+            yield return request with
+            {
+                Sampling = new SamplingOptions { PromptLogprobs = true, TopLogprobs = 0, LogitBias = new Dictionary<int, float> { [prompt[^1]] = 3 } },
+            };
             int[] ends = [.. prompt.Skip(2).Take(4)];
             yield return request with { StopIds = ends.ToHashSet() };
             yield return request with { StopIds = ends.ToHashSet(), Sampling = new SamplingOptions { MinTokens = 30, EndIds = ends } };

@@ -44,6 +44,7 @@ public sealed class LargeSizesTests
         attention.Attend(threads, Layers - 1, new float[128 * HeadSize], output);
 
         // One position alone: its values, for each of the 16 query heads that share a kv head.
-        for (var head = 0; head < 128; head++) Assert.Equal(values[(head / 16 * HeadSize)..((head / 16 * HeadSize) + HeadSize)], output[(head * HeadSize)..((head + 1) * HeadSize)]);
+        for (var head = 0; head < 128; head++)
+            Assert.Equal(values[(head / 16 * HeadSize)..((head / 16 * HeadSize) + HeadSize)], output[(head * HeadSize)..((head + 1) * HeadSize)]);
     }
 }

@@ -79,7 +79,8 @@ public sealed class LoadingRateTests(ITestOutputHelper output) : IDisposable
             var seconds = clock.Elapsed.TotalSeconds;
             var processor = (Environment.CpuUsage.TotalTime - before).TotalSeconds;
             output.WriteLine(
-                $"{from}: {bytes / 1e6:0} MB in {seconds:0.00} s, {bytes / 1e6 / seconds:0} MB/s, {processor:0.00} s of the processors, with what the hub takes");
+                $"{from}: {bytes / 1e6:0} MB in {seconds:0.00} s, {bytes / 1e6 / seconds:0} MB/s, "
+                + $"{processor:0.00} s of the processors, with what the hub takes");
             return seconds;
         }
         finally

@@ -20,15 +20,19 @@ public sealed class RandomCutTests(ITestOutputHelper output)
 {
     static readonly LinkShape Usual = new(TimeSpan.FromMilliseconds(0.2), 1e9);
 
-    static readonly TimeSpan Length = TimeSpan.FromSeconds(double.Parse(Environment.GetEnvironmentVariable("LLAMACLUSTER_CUT_SECONDS") ?? "600", CultureInfo.InvariantCulture));
-    static readonly int Seed = int.Parse(Environment.GetEnvironmentVariable("LLAMACLUSTER_CHAOS_SEED") ?? $"{Random.Shared.Next(1_000_000)}", CultureInfo.InvariantCulture);
+    static readonly TimeSpan Length =
+        TimeSpan.FromSeconds(double.Parse(Environment.GetEnvironmentVariable("LLAMACLUSTER_CUT_SECONDS") ?? "600", CultureInfo.InvariantCulture));
+    static readonly int Seed =
+        int.Parse(Environment.GetEnvironmentVariable("LLAMACLUSTER_CHAOS_SEED") ?? $"{Random.Shared.Next(1_000_000)}", CultureInfo.InvariantCulture);
 
     [NamespaceFact(faults: true)]
-    public Task Stages_that_lose_sight_of_each_other_or_of_the_coordinator() => CutAsync(2, least: 1, ranks: 1, [CutKind.Heartbeats, CutKind.Steps, CutKind.Activations, CutKind.Weights, CutKind.Machine]);
+    public Task Stages_that_lose_sight_of_each_other_or_of_the_coordinator() =>
+        CutAsync(2, least: 1, ranks: 1, [CutKind.Heartbeats, CutKind.Steps, CutKind.Activations, CutKind.Weights, CutKind.Machine]);
 
     /// <summary>Shares stay, so both ranks are needed.</summary>
     [NamespaceFact(faults: true)]
-    public Task Ranks_that_lose_sight_of_each_other_or_of_the_coordinator() => CutAsync(2, least: 2, ranks: 2, [CutKind.Ranks, CutKind.Heartbeats, CutKind.Steps, CutKind.Machine]);
+    public Task Ranks_that_lose_sight_of_each_other_or_of_the_coordinator() =>
+        CutAsync(2, least: 2, ranks: 2, [CutKind.Ranks, CutKind.Heartbeats, CutKind.Steps, CutKind.Machine]);
 
     async Task CutAsync(int workers, int least, int ranks, IReadOnlyList<CutKind> kinds)
     {
@@ -44,6 +48,7 @@ public sealed class RandomCutTests(ITestOutputHelper output)
         await load.RunAsync(over => cuts.AtRandomAsync(kinds, mayKill: least < workers, over), Length);
         faults.Shape = Usual;
         await load.RestAsync(workers);
-        output.WriteLine($"{ranks} ranks: {load.Answers} answers over {cuts}; longest gap in a stream {load.LongestGap.TotalSeconds:0.00} s; {cluster.Host.Status.Value.ViewVersion % ClusterOwnership.ViewsPerEpoch} views");
+        output.WriteLine($"{ranks} ranks: {load.Answers} answers over {cuts}; longest gap in a stream {load.LongestGap.TotalSeconds:0.00} s; "
+            + $"{cluster.Host.Status.Value.ViewVersion % ClusterOwnership.ViewsPerEpoch} views");
     }
 }

@@ -56,7 +56,8 @@ sealed class StandInWorkers : IAsyncDisposable
         app.MapGrpcService<AssignmentsOfAll>();
         app.MapGrpcService<StepsOfAll>();
         await app.StartAsync();
-        foreach (var address in app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(text => new Uri(text)))
+        var addresses = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
+        foreach (var address in addresses.Select(text => new Uri(text)))
             workers._byPort[address.Port] = new StandIn(address, PeerKey.Create());
         return workers;
     }
@@ -104,7 +105,8 @@ sealed class StandInWorkers : IAsyncDisposable
             for (ulong number = 1; ; number++)
             {
                 await call.RequestStream.WriteAsync(
-                    new HeartbeatRequest { WorkerId = reply.WorkerId, ViewVersion = worker.View, SequenceNumber = number, State = WorkerState.Ready }, _end.Token);
+                    new HeartbeatRequest { WorkerId = reply.WorkerId, ViewVersion = worker.View, SequenceNumber = number, State = WorkerState.Ready },
+                    _end.Token);
                 Assert.True(await call.ResponseStream.MoveNext(_end.Token), "the coordinator ended a stream of heartbeats");
                 registered.TrySetResult();
                 await timer.WaitForNextTickAsync(_end.Token);
@@ -179,11 +181,18 @@ sealed class StandInWorkers : IAsyncDisposable
 
         static StepReply Answer(StandIn worker, StepPlan step)
         {
-            var timings = new StepTimings { Rows = (uint)step.Chunks.Sum(chunk => chunk.Count), ComputeMicroseconds = 1000, ActivationBytes = 4096, SyncBytes = 4096 };
+            var timings = new StepTimings
+            {
+                Rows = (uint)step.Chunks.Sum(chunk => chunk.Count),
+                ComputeMicroseconds = 1000,
+                ActivationBytes = 4096,
+                SyncBytes = 4096,
+            };
             if (!worker.Samples) return new StepReply { Done = new StepDone { ViewVersion = step.ViewVersion, StepId = step.StepId, Timings = timings } };
             var result = new StepResult { ViewVersion = step.ViewVersion, StepId = step.StepId, Timings = timings };
             foreach (var chunk in step.Chunks)
-                if (chunk.SampleCount > 0) result.Sequences.Add(new SequenceResult { SequenceId = chunk.SequenceId, Tokens = { new SampledToken { Id = TheToken } } });
+                if (chunk.SampleCount > 0)
+                    result.Sequences.Add(new SequenceResult { SequenceId = chunk.SequenceId, Tokens = { new SampledToken { Id = TheToken } } });
             return new StepReply { Result = result };
         }
     }

@@ -56,7 +56,8 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
         await using var workers = await StandInWorkers.StartAsync(Workers);
         await using var coordinator = CliProcess.Start(
             "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--model", Model.WriteGguf(folder.File("deep.gguf")),
-            "--workers", $"{Workers}", "--min-workers", $"{Workers}", "--tensor-parallel", $"{Ranks}", "--max-running", $"{Sequences}", "--max-step-rows", $"{2 * Sequences}",
+            "--workers", $"{Workers}", "--min-workers", $"{Workers}", "--tensor-parallel", $"{Ranks}",
+            "--max-running", $"{Sequences}", "--max-step-rows", $"{2 * Sequences}",
             "--max-prompt-rows", "1024", "--kv-tokens", $"{Sequences * 400}", "--max-waiting", $"{Sequences}", "--no-speculation");
         var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ');
         using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = TimeSpan.FromMinutes(10) };
@@ -91,7 +92,8 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
     static async Task AskAsync(HttpClient http, int number, SemaphoreSlim places, CancellationToken enough)
     {
         await places.WaitAsync(enough);
-        var prompts = Enumerable.Range(0, PromptsOfARequest).Select(i => Enumerable.Repeat(50, PromptTokens - OwnTokens).Concat(Own(number * PromptsOfARequest + i)));
+        var prompts = Enumerable.Range(0, PromptsOfARequest)
+            .Select(i => Enumerable.Repeat(50, PromptTokens - OwnTokens).Concat(Own(number * PromptsOfARequest + i)));
         var body = JsonSerializer.Serialize(new { prompt = prompts, max_tokens = 4000, stream = true, ignore_eos = true });
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         try
@@ -159,10 +161,14 @@ public sealed class ThousandWorkersTests(ITestOutputHelper output)
         Assert.Fail("the stream of events ended");
     }
 
-    static string Memory(CliProcess process) => Text($"the coordinator has {Kilobytes(process, "VmRSS") / 1000} MB, {Kilobytes(process, "VmHWM") / 1000} MB at most");
+    static string Memory(CliProcess process) =>
+        Text($"the coordinator has {Kilobytes(process, "VmRSS") / 1000} MB, {Kilobytes(process, "VmHWM") / 1000} MB at most");
 
     static long Kilobytes(CliProcess process, string what) =>
-        long.Parse(File.ReadLines($"/proc/{process.Id}/status").First(line => line.StartsWith(what, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
+        long.Parse(
+            File.ReadLines($"/proc/{process.Id}/status").First(line => line.StartsWith(what, StringComparison.Ordinal))
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2],
+            CultureInfo.InvariantCulture);
 
     static TimeSpan Since(long begun) => TimeProvider.System.GetElapsedTime(begun);
 

@@ -63,14 +63,21 @@ public sealed class ClusterPlannerTests
     public void What_does_not_fit_is_refused_with_the_arithmetic()
     {
         var refused = Assert.IsType<PlanOutcome.Refused>(Plan(Model(12), [Worker(1, memory: 400 * Mega), Worker(2, memory: 500 * Mega)]));
-        Assert.StartsWith("the model does not fit: 1.26 GB of weights + 0.00 GB of KV cache + 2 x 0.00 GB of buffers = 1.26 GB, but the workers have 1 x 0.40 GB + 1 x 0.50 GB = 0.90 GB", refused.Reason);
+        Assert.StartsWith(
+            "the model does not fit: 1.26 GB of weights + 0.00 GB of KV cache + 2 x 0.00 GB of buffers = 1.26 GB, "
+            + "but the workers have 1 x 0.40 GB + 1 x 0.50 GB = 0.90 GB",
+            refused.Reason);
         Assert.DoesNotContain('\n', refused.Reason);
     }
 
     [Fact]
     public void Fewer_workers_than_ranks_are_refused_with_the_arithmetic_too()
     {
-        var request = Request(Footprints.Small(4), [Worker(1, memory: 2 * Mega), Worker(2, memory: 1)], kvBlocks: 1) with { TensorParallel = 3, MinKvBlocks = 1 };
+        var request = Request(Footprints.Small(4), [Worker(1, memory: 2 * Mega), Worker(2, memory: 1)], kvBlocks: 1) with
+        {
+            TensorParallel = 3,
+            MinKvBlocks = 1,
+        };
         Assert.Matches("^the model does not fit: .*: in whole layers of ", Assert.IsType<PlanOutcome.Refused>(ClusterPlanner.Plan(request)).Reason);
     }
 
@@ -79,14 +86,18 @@ public sealed class ClusterPlannerTests
     {
         var plan = Assert.IsType<PlanOutcome.Planned>(ClusterPlanner.Plan(Request(Footprints.Small(4), Workers(4)) with { TensorParallel = 2 })).Plan;
         Assert.Equal(2, plan.StageCount);
-        Assert.Equal([new TensorSlice(0, 2), new TensorSlice(1, 2), new TensorSlice(0, 2), new TensorSlice(1, 2)], plan.Assignments.Select(part => part.Shard.Slice));
+        Assert.Equal(
+            [new TensorSlice(0, 2), new TensorSlice(1, 2), new TensorSlice(0, 2), new TensorSlice(1, 2)],
+            plan.Assignments.Select(part => part.Shard.Slice));
     }
 
     [Fact]
     public void The_last_stage_has_the_workers_that_are_left()
     {
         var plan = Assert.IsType<PlanOutcome.Planned>(ClusterPlanner.Plan(Request(Model(10), Workers(5)) with { TensorParallel = 2 })).Plan;
-        Assert.Equal([(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 2), (2, 0, 1)], plan.Assignments.Select(part => (part.Stage, part.Shard.Slice.Rank, part.Shard.Slice.RankCount)));
+        Assert.Equal(
+            [(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 2), (2, 0, 1)],
+            plan.Assignments.Select(part => (part.Stage, part.Shard.Slice.Rank, part.Shard.Slice.RankCount)));
         Assert.Equal([4, 4, 4, 4, 2], plan.Assignments.Select(part => part.Shard.Layers.Count));
     }
 

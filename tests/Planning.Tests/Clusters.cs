@@ -20,7 +20,8 @@ static class Clusters
         return new ClusterProfile(all, [.. all.Select(worker => HostProfile.WithoutLimits(worker.Name))], new LinkTable(all.Count, (_, _) => link, _ => link));
     }
 
-    public static ClusterProfile Alike(int workers, Link link, long memory = 0) => Of(link, Enumerable.Range(0, workers).Select(host => Worker(host, memory: memory)));
+    public static ClusterProfile Alike(int workers, Link link, long memory = 0) =>
+        Of(link, Enumerable.Range(0, workers).Select(host => Worker(host, memory: memory)));
 
     /// <summary>Like workers, one a host, whose links all measured a little different: no host is quite like another.</summary>
     public static ClusterProfile NearlyAlike(int workers, Link link, long memory = 0) => new(

@@ -21,7 +21,9 @@ public sealed class PipelinePlannerTests
     public void Ranks_that_can_never_share_a_stage_are_refused_with_the_arithmetic(string shape, int ranks, string problem)
     {
         var model = Footprints.Of(shape, "f16");
-        Assert.Equal($"--tensor-parallel is {ranks}; a stage of {shape} can be shared by {problem}", PipelinePlanner.RankProblem(model, ranks, ExpertParallel.Auto));
+        Assert.Equal(
+            $"--tensor-parallel is {ranks}; a stage of {shape} can be shared by {problem}",
+            PipelinePlanner.RankProblem(model, ranks, ExpertParallel.Auto));
         Assert.Null(PipelinePlanner.RankProblem(model, 2, ExpertParallel.Auto));
     }
 
@@ -59,7 +61,8 @@ public sealed class PipelinePlannerTests
     public void No_plan_is_worse_than_the_even_split() => Prop.ForAll(Problems(9), problem =>
     {
         var stages = Math.Min(problem.Cluster.Workers.Count, problem.Model.LayerCount);
-        PlannedStage[] even = [.. LayerSplit.Even(problem.Model.LayerCount, stages).Select((range, worker) => new PlannedStage(range, [worker], RankShares.Whole))];
+        PlannedStage[] even =
+            [.. LayerSplit.Even(problem.Model.LayerCount, stages).Select((range, worker) => new PlannedStage(range, [worker], RankShares.Whole))];
         if (problem.Goal.RanksPerStage is > 1 || !Fits(problem, even)) return;
         var plan = Assert.IsType<PipelineOutcome.Planned>(PipelinePlanner.Plan(problem)).Pipeline;
         Assert.InRange(Cost(problem, plan.Stages), 0, Cost(problem, even) * (1 + 1e-9));
@@ -80,7 +83,8 @@ public sealed class PipelinePlannerTests
     public void Over_slow_links_a_pipeline_is_best_and_over_fast_ones_a_tensor_group()
     {
         var model = Footprints.Of("hidden=2048,layers=16,ffn=8192,heads=32,kv-heads=8,vocab=32000");
-        int[] RanksOver(Link link) => Ranks(new PlanningProblem(model, Clusters.Alike(2, link), PlanGoal.Of(PlanObjective.Latency, 512, 1) with { UsesAll = true }, new Overheads()));
+        int[] RanksOver(Link link) =>
+            Ranks(new PlanningProblem(model, Clusters.Alike(2, link), PlanGoal.Of(PlanObjective.Latency, 512, 1) with { UsesAll = true }, new Overheads()));
 
         Assert.Equal([1, 1], RanksOver(Clusters.Slow));
         Assert.Equal([2], RanksOver(Clusters.Fast));
@@ -150,7 +154,8 @@ public sealed class PipelinePlannerTests
     [Fact]
     public void It_says_what_was_chosen_from_what_and_why()
     {
-        var plan = Planned(new PlanningProblem(Footprints.Of("llama-3.2-1b"), Clusters.Alike(3, Clusters.Fast), PlanGoal.Of(PlanObjective.Throughput, 512, 6), new Overheads()));
+        var plan = Planned(new PlanningProblem(
+            Footprints.Of("llama-3.2-1b"), Clusters.Alike(3, Clusters.Fast), PlanGoal.Of(PlanObjective.Throughput, 512, 6), new Overheads()));
 
         Assert.Matches(@"^.*: the best of all \d+ schemes; next comes .*: [0-9.]+ tokens/s, [0-9.]+ % slower$", plan.Choice);
         Assert.NotEmpty(plan.Prediction.Limit);
@@ -188,8 +193,10 @@ public sealed class PipelinePlannerTests
 
         List<PlannedStage[]> Fitting(bool byMemory, List<int[]> schemes) =>
         [
-            .. Divisions(problem.Model.LayerCount, schemes.Count).Select(counts => schemes.Select((stage, index) => new PlannedStage(
-                new LayerRange(counts[..index].Sum(), counts[index]), stage, groups.Of(stage, byMemory, wholeExperts: false).Shares)).ToArray()).Where(stages => Fits(problem, stages)),
+            .. Divisions(problem.Model.LayerCount, schemes.Count)
+                .Select(counts => schemes.Select((stage, index) => new PlannedStage(
+                    new LayerRange(counts[..index].Sum(), counts[index]), stage, groups.Of(stage, byMemory, wholeExperts: false).Shares)).ToArray())
+                .Where(stages => Fits(problem, stages)),
         ];
     }
 
@@ -209,7 +216,8 @@ public sealed class PipelinePlannerTests
 
     static string Describe(PipelineOutcome outcome) => outcome switch
     {
-        PipelineOutcome.Planned { Pipeline: var plan } => $"{string.Join("; ", plan.Stages.Select(stage => $"{stage.Layers} on {string.Join(',', stage.Workers)} {stage.Shares}"))} {plan.Choice}",
+        PipelineOutcome.Planned { Pipeline: var plan } =>
+            $"{string.Join("; ", plan.Stages.Select(stage => $"{stage.Layers} on {string.Join(',', stage.Workers)} {stage.Shares}"))} {plan.Choice}",
         _ => $"{outcome}",
     };
 
@@ -227,7 +235,12 @@ public sealed class PipelinePlannerTests
         from streams in Gen.Choose(1, 8)
         from ranks in Gen.Elements<int?>(null, null, 1, 2)
         from usesAll in Gen.Elements(false, true)
-        let cluster = Clusters.Of(link, workers == 0 ? [] : speeds.Zip(memories, (speed, memory) => (speed, memory)).Select((pair, host) => Clusters.Worker(host, pair.speed * 10e9, pair.memory * 2_000_000L)))
+        let cluster = Clusters.Of(
+            link,
+            workers == 0
+                ? []
+                : speeds.Zip(memories, (speed, memory) => (speed, memory))
+                    .Select((pair, host) => Clusters.Worker(host, pair.speed * 10e9, pair.memory * 2_000_000L)))
         select new PlanningProblem(
             Footprints.Small(layerCount), cluster, PlanGoal.Of(objective, 256, streams) with { RanksPerStage = ranks, UsesAll = usesAll }, new Overheads()));
 }

@@ -67,7 +67,9 @@ public sealed class SamplingRangesTests
     [InlineData(-1, false)]
     [InlineData(int.MinValue, false)]
     public void Top_k_is_0_or_more(int value, bool allowed)
-        => Assert.Equal(allowed ? null : $"top_k is {value}; it must be 0 or more", SamplingRanges.FirstProblem(new SamplingOptions { TopK = value }, Vocabulary));
+        => Assert.Equal(
+            allowed ? null : $"top_k is {value}; it must be 0 or more",
+            SamplingRanges.FirstProblem(new SamplingOptions { TopK = value }, Vocabulary));
 
     [Theory]
     [InlineData(null, true)]
@@ -78,7 +80,8 @@ public sealed class SamplingRangesTests
     [InlineData(int.MaxValue, false)]
     [InlineData(int.MinValue, false)]
     public void Top_logprobs_are_from_0_to_20(int? value, bool allowed) => Assert.Equal(
-        allowed ? null : $"top_logprobs is {value}; it must be from 0 to 20", SamplingRanges.FirstProblem(new SamplingOptions { TopLogprobs = value }, Vocabulary));
+        allowed ? null : $"top_logprobs is {value}; it must be from 0 to 20",
+        SamplingRanges.FirstProblem(new SamplingOptions { TopLogprobs = value }, Vocabulary));
 
     [Theory]
     [InlineData(0, true)]

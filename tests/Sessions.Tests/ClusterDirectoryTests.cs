@@ -97,7 +97,12 @@ public sealed class ClusterDirectoryTests : IDisposable
 
     SessionDirectory Sessions() => new(new SessionsOptions(), Open(), TimeProvider.System, NullLoggerFactory.Instance);
 
-    SiloOwner Open(SiloTls? tls = null) => new(StatePlace.TryParse(_server!.Url, out var place, out _) ? place : throw new InvalidOperationException(_server.Url), TimeProvider.System, NullLoggerFactory.Instance) { Tls = tls };
+    SiloOwner Open(SiloTls? tls = null) => new(
+        StatePlace.TryParse(_server!.Url, out var place, out _) ? place : throw new InvalidOperationException(_server.Url),
+        TimeProvider.System, NullLoggerFactory.Instance)
+    {
+        Tls = tls,
+    };
 
     static ReplicaClaim Claim(string replica) => new(replica, Guid.NewGuid(), "http://127.0.0.1:1", "http://127.0.0.1:2", "", "model", new string('a', 64));
 }

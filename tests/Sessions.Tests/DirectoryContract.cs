@@ -164,7 +164,9 @@ public abstract class DirectoryContract : IAsyncLifetime
         await CreateAsync();
         var second = await CreateAsync();
         Assert.Null((await _directory.CreateAsync(new SessionState { Client = "me" }, default)).Session);
-        Assert.Equal(BeginOutcome.TooManySessions, (await _directory.BeginTurnAsync("named", TimeSpan.Zero, new SessionState { Client = "me" }, default)).Outcome);
+        Assert.Equal(
+            BeginOutcome.TooManySessions,
+            (await _directory.BeginTurnAsync("named", TimeSpan.Zero, new SessionState { Client = "me" }, default)).Outcome);
         Assert.NotNull((await _directory.CreateAsync(new SessionState { Client = "other" }, default)).Session);
         await _directory.DeleteAsync(second, default);
         Assert.NotNull((await _directory.CreateAsync(new SessionState { Client = "me" }, default)).Session);

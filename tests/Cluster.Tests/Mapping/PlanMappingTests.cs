@@ -17,7 +17,9 @@ public class PlanMappingTests
 
         var back = Wire.Plan.Parser.ParseFrom(plan.ToMessage().ToByteArray()).ToPlan();
 
-        Assert.Equal((plan.ViewVersion, plan.ModelName, plan.ModelDigest, plan.LayerCount), (back.ViewVersion, back.ModelName, back.ModelDigest, back.LayerCount));
+        Assert.Equal(
+            (plan.ViewVersion, plan.ModelName, plan.ModelDigest, plan.LayerCount),
+            (back.ViewVersion, back.ModelName, back.ModelDigest, back.LayerCount));
         Assert.Equal(plan.Assignments, back.Assignments);
     }
 

@@ -94,7 +94,9 @@ public sealed class ClusterTlsTests : IDisposable
 
         Assert.Equal(3, log.Lines.Count);
         Assert.Equal("Turned a peer away that shows the certificate 'CN=peer': no authority of --tls-ca has issued it", log.Lines.ElementAt(0));
-        Assert.StartsWith("Turned a peer away that shows the certificate 'CN=peer': it is, or what it was issued by is, not good now; it is good from ", log.Lines.ElementAt(1));
+        Assert.StartsWith(
+            "Turned a peer away that shows the certificate 'CN=peer': it is, or what it was issued by is, not good now; it is good from ",
+            log.Lines.ElementAt(1));
         Assert.Equal("Turned a peer away that shows no certificate", log.Lines.ElementAt(2));
     }
 

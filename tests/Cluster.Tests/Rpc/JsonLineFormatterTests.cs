@@ -16,10 +16,13 @@ public class JsonLineFormatterTests
         using var outer = scopes.Push(new RequestScope("a, b"));
         using var web = scopes.Push("connection 7");
         using var inner = scopes.Push(new RequestScope("b"));
-        var line = Write(new LogEntry<string>(LogLevel.Error, "LlamaCluster.Worker", default, "two\nlines, \"é\"", new IOException("no\nmore"), (state, _) => state), scopes);
+        var line = Write(
+            new LogEntry<string>(LogLevel.Error, "LlamaCluster.Worker", default, "two\nlines, \"é\"", new IOException("no\nmore"), (state, _) => state),
+            scopes);
         var json = JsonDocument.Parse(line).RootElement;
         Assert.Equal(
-            ["time", "level", "process", "category", "message", "request_ids", "trace_id", "span_id", "exception"], json.EnumerateObject().Select(field => field.Name));
+            ["time", "level", "process", "category", "message", "request_ids", "trace_id", "span_id", "exception"],
+            json.EnumerateObject().Select(field => field.Name));
         Assert.Equal(("error", "worker 3", "LlamaCluster.Worker"), (Text("level"), Text("process"), Text("category")));
         Assert.Equal(("two\nlines, \"é\"", "b", activity.TraceId.ToHexString()), (Text("message"), Text("request_ids"), Text("trace_id")));
         Assert.Contains("no\nmore", Text("exception"));

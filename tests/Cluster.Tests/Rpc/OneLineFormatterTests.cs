@@ -22,7 +22,8 @@ public class OneLineFormatterTests
     public void What_would_steer_a_terminal_is_written_as_an_escape()
     {
         using var text = new StringWriter { NewLine = "\n" };
-        var entry = new LogEntry<string>(LogLevel.Warning, "LlamaCluster.Worker", default, "path /\u001b[2J\u0007\u0085\ud83d\ude00\t.", null, (state, _) => state);
+        var entry = new LogEntry<string>(
+            LogLevel.Warning, "LlamaCluster.Worker", default, "path /\u001b[2J\u0007\u0085\ud83d\ude00\t.", null, (state, _) => state);
         new OneLineFormatter(TimeProvider.System).Write(entry, null, text);
         Assert.Equal("warn Worker: path /\\u001b[2J\\u0007 \ud83d\ude00\\u0009.\n", text.ToString()[13..]);
     }

@@ -28,9 +28,11 @@ public sealed class ApiDocumentTests
             ["/api/blobs/{digest}", "/api/copy", "/api/create", "/api/delete", "/api/pull", "/api/push"], missing.Order(StringComparer.Ordinal));
         Assert.All(described, path => Assert.Contains(path, mapped));
         Assert.Equal(["messages"], JsonDocument.Parse(text).RootElement.GetProperty("paths").GetProperty("/v1/chat/completions").GetProperty("post")
-            .GetProperty("requestBody").GetProperty("content").GetProperty("application/json").GetProperty("schema").GetProperty("required").EnumerateArray().Select(name => name.GetString()));
-        string[] FieldsOf(string path) => [.. JsonDocument.Parse(text).RootElement.GetProperty("paths").GetProperty(path).GetProperty("post").GetProperty("requestBody")
-            .GetProperty("content").GetProperty("application/json").GetProperty("schema").GetProperty("properties").EnumerateObject().Select(field => field.Name)];
+            .GetProperty("requestBody").GetProperty("content").GetProperty("application/json").GetProperty("schema").GetProperty("required")
+            .EnumerateArray().Select(name => name.GetString()));
+        string[] FieldsOf(string path) => [.. JsonDocument.Parse(text).RootElement.GetProperty("paths").GetProperty(path).GetProperty("post")
+            .GetProperty("requestBody").GetProperty("content").GetProperty("application/json").GetProperty("schema").GetProperty("properties")
+            .EnumerateObject().Select(field => field.Name)];
         Assert.Subset(FieldsOf("/v1/chat/completions").ToHashSet(), new HashSet<string> { "session_id", "session_mode", "keep_partial", "truncation" });
         Assert.Equal(["turns", "metadata"], FieldsOf("/v1/sessions/{session}/fork"));
     }

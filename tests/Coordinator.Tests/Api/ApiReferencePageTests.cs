@@ -50,7 +50,8 @@ public sealed partial class ApiReferencePageTests
             Assert.Equal("default-src 'none'", policy[0]);
             Assert.Contains("connect-src 'self'", policy);
             Assert.Contains("frame-ancestors 'none'", policy);
-            var number = Assert.Single(policy, part => part.StartsWith("script-src 'self' 'nonce-", StringComparison.Ordinal)).Split("'nonce-")[1].TrimEnd('\'');
+            var number = Assert.Single(policy, part => part.StartsWith("script-src 'self' 'nonce-", StringComparison.Ordinal))
+                .Split("'nonce-")[1].TrimEnd('\'');
             Assert.Contains($"nonce=\"{number}\"", await page.Content.ReadAsStringAsync());
             numbers.Add(number);
         }

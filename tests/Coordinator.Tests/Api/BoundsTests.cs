@@ -28,7 +28,10 @@ public sealed class BoundsTests
         var error = (await api.PostAsync(path, body.Replace("TEXT", new string('a', 400_000)), 400)).GetProperty("error");
         Assert.Equal("context_length_exceeded", error.GetProperty("code").GetString());
         Assert.Equal(param, error.GetProperty("param").GetString());
-        Assert.Matches($"context length is 512 tokens, but the prompt has 400\\d{{3}} bytes besides white space.*no token has more than {DemoModel.Served.LongestToken} bytes", error.GetProperty("message").GetString());
+        Assert.Matches(
+            "context length is 512 tokens, but the prompt has 400\\d{3} bytes besides white space.*"
+            + $"no token has more than {DemoModel.Served.LongestToken} bytes",
+            error.GetProperty("message").GetString());
         Assert.InRange(tokenizer.LongestText, 0, 100);
     }
 
@@ -117,7 +120,8 @@ public sealed class BoundsTests
         await using var api = await ApiHost.StartAsync();
         using var client = new TcpClient();
         await client.ConnectAsync(api.Http.BaseAddress!.Host, api.Http.BaseAddress.Port);
-        await client.GetStream().WriteAsync("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"prompt\""u8.ToArray());
+        await client.GetStream().WriteAsync(
+            "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"prompt\""u8.ToArray());
         using var reader = new StreamReader(client.GetStream(), Encoding.UTF8);
         var answer = await reader.ReadToEndAsync().WaitAsync(ApiHost.Deadline);
         Assert.StartsWith("HTTP/1.1 408 ", answer);

@@ -22,15 +22,18 @@ public sealed class ChatCompletionsTests : IAsyncLifetime
         Assert.StartsWith("chatcmpl-", answer.GetProperty("id").GetString());
         Assert.Equal("demo", answer.GetProperty("model").GetString());
         Assert.Equal("fp_0123456789", answer.GetProperty("system_fingerprint").GetString());
-        Assert.InRange(DateTimeOffset.FromUnixTimeSeconds(answer.GetProperty("created").GetInt64()), DateTimeOffset.UtcNow.AddMinutes(-1), DateTimeOffset.UtcNow.AddMinutes(1));
+        Assert.InRange(
+            DateTimeOffset.FromUnixTimeSeconds(answer.GetProperty("created").GetInt64()),
+            DateTimeOffset.UtcNow.AddMinutes(-1), DateTimeOffset.UtcNow.AddMinutes(1));
         var choice = Assert.Single(answer.GetProperty("choices").EnumerateArray());
         Assert.Equal("""{"role":"assistant","content":"Hello there.","refusal":null}""", choice.GetProperty("message").GetRawText());
         Assert.Equal("stop", choice.GetProperty("finish_reason").GetString());
         Assert.Equal(JsonValueKind.Null, choice.GetProperty("logprobs").ValueKind);
         var prompt = Assert.Single(_api.Engine.Requests).Prompt.Count;
         var completion = Answers.IdsOf("Hello there.").Count + 1;
+        var total = prompt + completion;
         Assert.Equal(
-            $$$"""{"prompt_tokens":{{{prompt}}},"completion_tokens":{{{completion}}},"total_tokens":{{{prompt + completion}}},"prompt_tokens_details":{"cached_tokens":0}}""",
+            $$$"""{"prompt_tokens":{{{prompt}}},"completion_tokens":{{{completion}}},"total_tokens":{{{total}}},"prompt_tokens_details":{"cached_tokens":0}}""",
             answer.GetProperty("usage").GetRawText());
     }
 
@@ -43,8 +46,12 @@ public sealed class ChatCompletionsTests : IAsyncLifetime
         var chunks = events.SkipLast(1).Select(data => JsonDocument.Parse(data).RootElement).ToArray();
         Assert.All(chunks, chunk => Assert.Equal("chat.completion.chunk", chunk.GetProperty("object").GetString()));
         Assert.Single(chunks.Select(chunk => chunk.GetProperty("id").GetString()).Distinct());
-        Assert.Equal("""{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}""", chunks[0].GetProperty("choices")[0].GetRawText());
-        Assert.Equal("Hello there.", string.Concat(chunks[1..^2].Select(chunk => chunk.GetProperty("choices")[0].GetProperty("delta").GetProperty("content").GetString())));
+        Assert.Equal(
+            """{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}""",
+            chunks[0].GetProperty("choices")[0].GetRawText());
+        Assert.Equal(
+            "Hello there.",
+            string.Concat(chunks[1..^2].Select(chunk => chunk.GetProperty("choices")[0].GetProperty("delta").GetProperty("content").GetString())));
         Assert.Equal("""{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}""", chunks[^2].GetProperty("choices")[0].GetRawText());
         Assert.All(chunks.SkipLast(1), chunk => Assert.Equal(JsonValueKind.Null, chunk.GetProperty("usage").ValueKind));
         Assert.Empty(chunks[^1].GetProperty("choices").EnumerateArray());
@@ -65,7 +72,9 @@ public sealed class ChatCompletionsTests : IAsyncLifetime
         const string text = "naïve 数字 🙂👍🏽 done";
         _api.Engine.Play(Answers.BytesOf(text));
         var events = await _api.StreamAsync(Path, """{"messages":[{"role":"user","content":"Hi"}],"stream":true}""");
-        var pieces = events.Skip(1).SkipLast(2).Select(data => JsonDocument.Parse(data).RootElement.GetProperty("choices")[0].GetProperty("delta").GetProperty("content").GetString()!).ToArray();
+        var pieces = events.Skip(1).SkipLast(2)
+            .Select(data => JsonDocument.Parse(data).RootElement.GetProperty("choices")[0].GetProperty("delta").GetProperty("content").GetString()!)
+            .ToArray();
         Assert.Equal(text, string.Concat(pieces));
         Assert.All(pieces, piece => Assert.DoesNotContain('\uFFFD', piece));
     }
@@ -99,7 +108,9 @@ public sealed class ChatCompletionsTests : IAsyncLifetime
     {
         _api.Engine.Script = request => Answers.Of($"seed {request.Sampling.Seed}").ToAsyncEnumerable();
         var answer = await _api.PostAsync(Path, """{"messages":[{"role":"user","content":"Hi"}],"n":3,"seed":7}""", 200);
-        Assert.Equal(["seed 7", "seed 8", "seed 9"], answer.GetProperty("choices").EnumerateArray().Select(choice => choice.GetProperty("message").GetProperty("content").GetString()));
+        Assert.Equal(
+            ["seed 7", "seed 8", "seed 9"],
+            answer.GetProperty("choices").EnumerateArray().Select(choice => choice.GetProperty("message").GetProperty("content").GetString()));
         Assert.Equal([0, 1, 2], answer.GetProperty("choices").EnumerateArray().Select(choice => choice.GetProperty("index").GetInt32()));
         Assert.Equal(3 * Answers.IdsOf("seed 7").Count, answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
         Assert.Equal(_api.Engine.Requests[0].Prompt.Count, answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32());
@@ -117,7 +128,9 @@ public sealed class ChatCompletionsTests : IAsyncLifetime
     {
         var hello = Answers.IdsOf("Hello")[0];
         var text = DemoModel.Text.Tokenizer.BytesOf(hello).ToArray();
-        _api.Engine.Play(Answers.Token(hello, -0.25f, new(hello, -0.25f), new(65, float.NegativeInfinity)), Answers.Token(DemoModel.EndOfTurn), new SequenceEvent.Finished(FinishReason.Stop));
+        _api.Engine.Play(
+            Answers.Token(hello, -0.25f, new(hello, -0.25f), new(65, float.NegativeInfinity)),
+            Answers.Token(DemoModel.EndOfTurn), new SequenceEvent.Finished(FinishReason.Stop));
         var answer = await _api.PostAsync(Path, """{"messages":[{"role":"user","content":"Hi"}],"logprobs":true,"top_logprobs":2}""", 200);
         Assert.Equal(2, _api.Engine.Requests[0].Sampling.TopLogprobs);
         var token = Assert.Single(answer.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content").EnumerateArray());
@@ -140,7 +153,11 @@ public sealed class ChatCompletionsTests : IAsyncLifetime
     [Fact]
     public async Task The_prompt_is_what_the_models_template_writes()
     {
-        await _api.PostAsync(Path, """{"messages":[{"role":"developer","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"One"},{"type":"text","text":"Two"}]}]}""", 200);
+        await _api.PostAsync(
+            Path,
+            """{"messages":[{"role":"developer","content":"Be brief."},"""
+            + """{"role":"user","content":[{"type":"text","text":"One"},{"type":"text","text":"Two"}]}]}""",
+            200);
         var bytes = new List<byte>();
         DemoModel.Text.Tokenizer.Decode([.. _api.Engine.Requests[0].Prompt], bytes, includeControl: true);
         var prompt = System.Text.Encoding.UTF8.GetString([.. bytes]);

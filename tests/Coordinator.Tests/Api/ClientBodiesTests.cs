@@ -42,11 +42,19 @@ public sealed class ClientBodiesTests : IAsyncLifetime
         "x-session-id: ses_1; x-session-affinity: ses_1")]
     [InlineData(
         "opencode 1.18", Chat,
-        """{"max_tokens":30000,"messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"read","description":"Read a file","parameters":{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"path":{"type":"string"}},"required":["path"],"additionalProperties":false}}}],"tool_choice":"auto","stream":true,"stream_options":{"include_usage":true}}""",
+        """{"max_tokens":30000,"messages":[{"role":"user","content":"Hi"}],"tools":["""
+        + """{"type":"function","function":{"name":"read","description":"Read a file","parameters":"""
+        + """{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":"""
+        + """{"path":{"type":"string"}},"required":["path"],"additionalProperties":false}}}],"tool_choice":"auto","stream":true,"stream_options":"""
+        + """{"include_usage":true}}""",
         "x-session-id: ses_1; x-session-affinity: ses_1")]
     [InlineData(
         "qwen-code 0.15", Chat,
-        """{"messages":[{"role":"system","content":"A"},{"role":"user","content":[{"type":"text","text":"A"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"ls","arguments":"{\"path\":\".\"}"}}]},{"role":"tool","tool_call_id":"call_1","content":"a.cs"}],"stream":true,"stream_options":{"include_usage":true},"tools":[{"type":"function","function":{"name":"ls","description":"","parameters":{"type":"object"}}}],"max_tokens":8000}""",
+        """{"messages":[{"role":"system","content":"A"},{"role":"user","content":[{"type":"text","text":"A"}]},"""
+        + """{"role":"assistant","content":null,"tool_calls":["""
+        + """{"id":"call_1","type":"function","function":{"name":"ls","arguments":"{\"path\":\".\"}"}}]},"""
+        + """{"role":"tool","tool_call_id":"call_1","content":"a.cs"}],"stream":true,"stream_options":{"include_usage":true},"tools":["""
+        + """{"type":"function","function":{"name":"ls","description":"","parameters":{"type":"object"}}}],"max_tokens":8000}""",
         "")]
     [InlineData(
         "qwen-code 0.15, without tools", Chat,

@@ -151,7 +151,8 @@ public sealed class CompletionsTests : IAsyncLifetime
     public async Task Tokens_that_no_choice_had_to_compute_are_cached_ones(string path, string body, int cached)
     {
         // The second choice of a prompt takes over what the first one computed, which in turn found three tokens.
-        _api.Engine.Script = request => Answers.Of("ok").Prepend(new SequenceEvent.Begun(request.Sampling.Seed == 1 ? 3 : request.Prompt.Count - 1)).ToAsyncEnumerable();
+        _api.Engine.Script = request =>
+            Answers.Of("ok").Prepend(new SequenceEvent.Begun(request.Sampling.Seed == 1 ? 3 : request.Prompt.Count - 1)).ToAsyncEnumerable();
         var whole = await _api.PostAsync(path, body, 200);
         Assert.Equal(cached, Cached(whole));
         var events = await _api.StreamAsync(path, body[..^1] + ""","stream":true,"stream_options":{"include_usage":true}}""");

@@ -19,7 +19,11 @@ public sealed class ContinuationTests
     {
         await using var api = await ApiHost.StartAsync(DemoModel.Served with { Template = ChatTemplate.Parse(Source) });
         api.Engine.Play(Answers.Stopped("x"));
-        var body = new { messages = new[] { new { role = "user", content = "I am" }, new { role = "assistant", content = words } }, continue_final_message = true };
+        var body = new
+        {
+            messages = new[] { new { role = "user", content = "I am" }, new { role = "assistant", content = words } },
+            continue_final_message = true,
+        };
         await api.PostAsync("/v1/chat/completions", System.Text.Json.JsonSerializer.Serialize(body), 200);
         Assert.Equal(prompt, ToolScript.PromptOf(api.Engine.Requests[^1]));
     }
@@ -27,8 +31,10 @@ public sealed class ContinuationTests
     [Fact]
     public async Task A_template_that_does_not_write_the_words_as_they_are_is_refused()
     {
-        await using var api = await ApiHost.StartAsync(DemoModel.Served with { Template = ChatTemplate.Parse("{% for m in messages %}{{ m.content[:3] }}{% endfor %}") });
-        var error = (await api.PostAsync("/v1/chat/completions", """{"messages":[{"role":"assistant","content":"Words"}],"continue_final_message":true}""", 400)).GetProperty("error");
+        await using var api = await ApiHost.StartAsync(
+            DemoModel.Served with { Template = ChatTemplate.Parse("{% for m in messages %}{{ m.content[:3] }}{% endfor %}") });
+        const string body = """{"messages":[{"role":"assistant","content":"Words"}],"continue_final_message":true}""";
+        var error = (await api.PostAsync("/v1/chat/completions", body, 400)).GetProperty("error");
         Assert.Contains("cannot be continued", error.GetProperty("message").GetString());
     }
 }

@@ -62,7 +62,10 @@ public sealed class EndpointTests : IAsyncLifetime
     [Fact]
     public async Task A_body_that_does_not_tell_its_length_is_cut_at_the_limit()
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = ApiHost.JsonContent($"{{\"prompt\":\"{new string('a', 10_000_000)}\"}}") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
+        {
+            Content = ApiHost.JsonContent($"{{\"prompt\":\"{new string('a', 10_000_000)}\"}}"),
+        };
         request.Headers.TransferEncodingChunked = true;
         using var response = await _api.Http.SendAsync(request);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);

@@ -85,7 +85,10 @@ public sealed class FailureTests : IAsyncLifetime
     {
         var ended = new TaskCompletionSource();
         _api.Engine.Script = request => request.Sampling.Seed == 1 ? Answers.Of("Whole").ToAsyncEnumerable() : FailAfterAsync(ended.Task);
-        using var request = new HttpRequestMessage(HttpMethod.Post, Path) { Content = ApiHost.JsonContent(Requests.Chat("""{"stream":true,"n":2,"seed":1}""")) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, Path)
+        {
+            Content = ApiHost.JsonContent(Requests.Chat("""{"stream":true,"n":2,"seed":1}""")),
+        };
         using var response = await _api.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         var ends = new List<(int, string)>();
         await foreach (var part in SseParser.Create(await response.Content.ReadAsStreamAsync()).EnumerateAsync())

@@ -12,10 +12,14 @@ public sealed class FuzzTests : IAsyncLifetime
 
     static readonly string[] Seeds =
     [
-        """{"model":"demo","messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","text":"a"}]}],"stream":true,"stream_options":{"include_usage":true}}""",
-        """{"messages":[{"role":"system","content":"x","name":"n"},{"role":"user","content":"Hi"}],"logprobs":true,"top_logprobs":2,"logit_bias":{"5":1},"stop":["a","b"],"seed":1,"n":2}""",
-        """{"prompt":["a",[1,2]],"echo":true,"logprobs":1,"max_tokens":0,"temperature":0.5,"top_p":0.5,"top_k":3,"min_p":0.1,"repetition_penalty":1.1,"stop_token_ids":[1]}""",
-        """{"prompt":"abc","best_of":1,"suffix":"","user":"u","response_format":{"type":"text"},"ignore_eos":true,"presence_penalty":1,"frequency_penalty":1}""",
+        """{"model":"demo","messages":[{"role":"user","content":"Hi"},"""
+            + """{"role":"assistant","content":[{"type":"text","text":"a"}]}],"stream":true,"stream_options":{"include_usage":true}}""",
+        """{"messages":[{"role":"system","content":"x","name":"n"},{"role":"user","content":"Hi"}],"logprobs":true,"top_logprobs":2,"logit_bias":"""
+            + """{"5":1},"stop":["a","b"],"seed":1,"n":2}""",
+        """{"prompt":["a",[1,2]],"echo":true,"logprobs":1,"max_tokens":0,"temperature":"""
+            + """0.5,"top_p":0.5,"top_k":3,"min_p":0.1,"repetition_penalty":1.1,"stop_token_ids":[1]}""",
+        """{"prompt":"abc","best_of":1,"suffix":"","user":"u","response_format":"""
+            + """{"type":"text"},"ignore_eos":true,"presence_penalty":1,"frequency_penalty":1}""",
         """{"messages":[{"role":"user","content":"Hi","id":"1"}],"min_tokens":2,"repeat_penalty":1.1,"tools":[],"tool_choice":"none"}""",
         """{"messages":[{"role":"user","content":"Hi"}],"chat_template_kwargs":{"a":[1,{"b":2}]},"service_tier":"x","store":true}""",
         """{"prompt":"abc","stream":true,"stream_options":{"continuous_usage_stats":true},"max_completion_tokens":-1,"max_tokens":32000,"other":{}}""",
@@ -23,7 +27,9 @@ public sealed class FuzzTests : IAsyncLifetime
 
     static readonly string[] Values =
     [
-        "null", "true", "false", "0", "-1", "1e400", "-0.0", "99999999999999999999", "1.5", "\"\"", "\"\\ud800\"", "\"\\u0000\"", "\"text\"", "[]", "{}", "[[]]", "[null]", "[1,\"a\"]", "{\"type\":\"x\"}",
+        "null", "true", "false", "0", "-1", "1e400", "-0.0", "99999999999999999999", "1.5",
+        "\"\"", "\"\\ud800\"", "\"\\u0000\"", "\"text\"",
+        "[]", "{}", "[[]]", "[null]", "[1,\"a\"]", "{\"type\":\"x\"}",
     ];
 
     static readonly string[] Paths = ["/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize"];
@@ -49,7 +55,9 @@ public sealed class FuzzTests : IAsyncLifetime
             var path = Paths[random.Next(Paths.Length)];
             using var content = new ByteArrayContent(body) { Headers = { ContentType = new("application/json") } };
             using var response = await _api.Http.PostAsync(path, content);
-            Assert.True((int)response.StatusCode is 200 or 400 or 404 or 413, $"seed {seed}, round {round}: {path} answered {(int)response.StatusCode} to {Encoding.UTF8.GetString(body)}");
+            Assert.True(
+                (int)response.StatusCode is 200 or 400 or 404 or 413,
+                $"seed {seed}, round {round}: {path} answered {(int)response.StatusCode} to {Encoding.UTF8.GetString(body)}");
         }
     }
 

@@ -19,14 +19,19 @@ public sealed class GrammarFieldTests : IAsyncLifetime
         Assert.Equal(200, (int)response.StatusCode);
         Assert.Equal(["verbosity, guided_json:requred, guided_json:format=ba?d"], response.Headers.GetValues("X-LlamaCluster-Ignored"));
         await using var strict = await ApiHost.StartAsync(options: new ApiOptions { StrictFields = true });
-        var error = (await strict.PostAsync("/v1/chat/completions", Requests.Chat("""{"guided_json":{"type":"null","requred":["a"]}}"""), 400)).GetProperty("error");
-        Assert.Equal(("guided_json", "'guided_json' has a schema with 'requred', which is no keyword."), (error.GetProperty("param").GetString(), error.GetProperty("message").GetString()));
+        var error = (await strict.PostAsync("/v1/chat/completions", Requests.Chat("""{"guided_json":{"type":"null","requred":["a"]}}"""), 400))
+            .GetProperty("error");
+        Assert.Equal(
+            ("guided_json", "'guided_json' has a schema with 'requred', which is no keyword."),
+            (error.GetProperty("param").GetString(), error.GetProperty("message").GetString()));
     }
 
     [Theory]
     [InlineData("""{"response_format":{"type":"json_object"}}""", GrammarKind.JsonObject, "")]
     [InlineData("""{"response_format":{"type":"json_object","schema":{"type":"null"}}}""", GrammarKind.JsonSchema, """{"type":"null"}""")]
-    [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"null"}}}}""", GrammarKind.JsonSchema, """{"type":"null"}""")]
+    [InlineData(
+        """{"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"null"}}}}""",
+        GrammarKind.JsonSchema, """{"type":"null"}""")]
     [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"name":"n"}}}""", GrammarKind.JsonObject, "")]
     [InlineData("""{"response_format":{"type":"json_schema","schema":{"type":"null"}}}""", GrammarKind.JsonSchema, """{"type":"null"}""")]
     [InlineData("""{"guided_json":{"type":"null"}}""", GrammarKind.JsonSchema, """{"type":"null"}""")]

@@ -7,15 +7,18 @@ using LlamaCluster.Coordinator.Tests.Api.Keys;
 namespace LlamaCluster.Coordinator.Tests.Api;
 
 /// <summary>
-/// What Llama Stack sends to servers of OpenAI's API: its providers remote::vllm, remote::openai, remote::passthrough and remote::llama-cpp-server hand all parameters
-/// that are set to OpenAI's Python client (openai_mixin.py), for its own callers and for its agents, whose turns are streamed chats with functions.
+/// What Llama Stack sends to servers of OpenAI's API: its providers remote::vllm, remote::openai, remote::passthrough and remote::llama-cpp-server hand all
+/// parameters that are set to OpenAI's Python client (openai_mixin.py), for its own callers and for its agents, whose turns are streamed chats with functions.
 /// </summary>
 public sealed class LlamaStackTests : IAsyncLifetime
 {
     const string Chat = "/v1/chat/completions";
     const string Completions = "/v1/completions";
     const string Tools =
-        """[{"type":"function","function":{"name":"get_weather","description":"Weather of a city","parameters":{"type":"object","properties":{"city":{"type":"string","description":"Its name"}},"required":["city"]}}},{"type":"function","function":{"name":"knowledge_search","description":"Search","parameters":{"type":"object","properties":{"query":{"type":"string"}},"required":["query"]}}}]""";
+        """[{"type":"function","function":{"name":"get_weather","description":"Weather of a city","parameters":"""
+        + """{"type":"object","properties":{"city":{"type":"string","description":"Its name"}},"required":["city"]}}},"""
+        + """{"type":"function","function":{"name":"knowledge_search","description":"Search","parameters":"""
+        + """{"type":"object","properties":{"query":{"type":"string"}},"required":["query"]}}}]""";
 
     ApiHost _api = null!;
 
@@ -48,13 +51,27 @@ public sealed class LlamaStackTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(Chat, """{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi","name":"anna"}],"frequency_penalty":0.1,"logit_bias":{"5":-1.0},"logprobs":true,"max_completion_tokens":64,"n":2,"presence_penalty":0.2,"seed":7,"stop":["x"],"stream":false,"temperature":0.0,"top_logprobs":2,"top_p":0.9,"user":"anna"}""")]
-    [InlineData(Chat, """{"messages":[{"role":"developer","content":[{"type":"text","text":"Be brief."}]},{"role":"user","content":[{"type":"text","text":"Hi"}]}],"max_tokens":8,"safety_identifier":"s","service_tier":"auto","prompt_cache_key":"k"}""")]
+    [InlineData(
+        Chat,
+        """{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi","name":"anna"}],"frequency_penalty":0.1,"logit_bias":"""
+        + """{"5":-1.0},"logprobs":true,"max_completion_tokens":64,"n":2,"presence_penalty":0.2,"seed":7,"stop":"""
+        + """["x"],"stream":false,"temperature":0.0,"top_logprobs":2,"top_p":0.9,"user":"anna"}""")]
+    [InlineData(
+        Chat,
+        """{"messages":[{"role":"developer","content":[{"type":"text","text":"Be brief."}]},{"role":"user","content":"""
+        + """[{"type":"text","text":"Hi"}]}],"max_tokens":8,"safety_identifier":"s","service_tier":"auto","prompt_cache_key":"k"}""")]
     [InlineData(Chat, """{"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"text"}}""")]
     [InlineData(Chat, """{"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_object"}}""")]
-    [InlineData(Chat, """{"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_schema","json_schema":{"name":"city","description":"One","strict":true,"schema":{"type":"object","properties":{"name":{"type":"string"},"people":{"type":"integer"}},"required":["name","people"],"additionalProperties":false}}}}""")]
+    [InlineData(
+        Chat,
+        """{"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_schema","json_schema":"""
+        + """{"name":"city","description":"One","strict":true,"schema":{"type":"object","properties":"""
+        + """{"name":{"type":"string"},"people":{"type":"integer"}},"required":["name","people"],"additionalProperties":false}}}}""")]
     [InlineData(Chat, """{"messages":[{"role":"user","content":"Hi"}],"guided_choice":["joy","sadness"],"repetition_penalty":1.1,"top_k":40}""")]
-    [InlineData(Completions, """{"prompt":"Hi","best_of":1,"echo":false,"frequency_penalty":0.0,"logit_bias":{},"max_tokens":5,"n":1,"presence_penalty":0.0,"seed":1,"stop":"x","stream":false,"temperature":0.5,"top_p":1.0,"user":"anna","suffix":""}""")]
+    [InlineData(
+        Completions,
+        """{"prompt":"Hi","best_of":1,"echo":false,"frequency_penalty":0.0,"logit_bias":"""
+        + """{},"max_tokens":5,"n":1,"presence_penalty":0.0,"seed":1,"stop":"x","stream":false,"temperature":0.5,"top_p":1.0,"user":"anna","suffix":""}""")]
     [InlineData(Completions, """{"prompt":["Hi","Ho"],"guided_regex":"(joy|sadness)"}""")]
     [InlineData(Completions, """{"prompt":[[5,6],[7]],"logprobs":false}""")]
     public async Task All_that_it_sends_counts(string path, string body)
@@ -109,7 +126,8 @@ public sealed class LlamaStackTests : IAsyncLifetime
     [InlineData("""{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"knowledge_search"}}]}}""", 1)]
     public async Task An_agent_chooses_among_functions(string choice, int? enforced)
     {
-        await _api.StreamAsync(Chat, WithModel($$"""{"messages":[{"role":"user","content":"Weather?"}],"tools":{{Tools}},"tool_choice":{{choice}},"stream":true,"parallel_tool_calls":true}"""));
+        await _api.StreamAsync(Chat, WithModel(
+            $$"""{"messages":[{"role":"user","content":"Weather?"}],"tools":{{Tools}},"tool_choice":{{choice}},"stream":true,"parallel_tool_calls":true}"""));
         var grammar = _api.Engine.Requests[0].Grammar;
         Assert.Equal(enforced, grammar is null ? null : JsonNode.Parse(grammar.Text)!["tags"]!.AsArray().Count);
     }
@@ -118,16 +136,24 @@ public sealed class LlamaStackTests : IAsyncLifetime
     public async Task An_agent_calls_a_function_and_brings_the_result_back()
     {
         _api.Engine.Play(Answers.Stopped("""<tool_call>{"name":"get_weather","arguments":{"city":"Oslo"}}</tool_call>"""));
-        var first = await _api.StreamAsync(Chat, WithModel($$$"""{"messages":[{"role":"user","content":"Weather?"}],"tools":{{{Tools}}},"tool_choice":"auto","stream":true,"temperature":0.7,"stream_options":{"include_usage":true}}"""));
+        var first = await _api.StreamAsync(Chat, WithModel(
+            """{"messages":[{"role":"user","content":"Weather?"}],"tools":"""
+            + $$$"""{{{Tools}}},"tool_choice":"auto","stream":true,"temperature":0.7,"stream_options":{"include_usage":true}}"""));
         var choices = first.SkipLast(2).Select(data => JsonDocument.Parse(data).RootElement.GetProperty("choices")[0]).ToList();
         Assert.Equal("tool_calls", choices[^1].GetProperty("finish_reason").GetString());
-        var calls = choices.Where(part => part.GetProperty("delta").TryGetProperty("tool_calls", out _)).Select(part => part.GetProperty("delta").GetProperty("tool_calls")[0]).ToList();
+        var calls = choices.Where(part => part.GetProperty("delta").TryGetProperty("tool_calls", out _))
+            .Select(part => part.GetProperty("delta").GetProperty("tool_calls")[0])
+            .ToList();
         var id = calls[0].GetProperty("id").GetString();
         var arguments = string.Concat(calls.Select(call => call.GetProperty("function").GetProperty("arguments").GetString()));
         Assert.Equal("""{"city":"Oslo"}""", arguments);
 
         _api.Engine.Play(Answers.Stopped("Sunny."));
-        var history = $$$"""[{"role":"user","content":"Weather?"},{"role":"assistant","content":"","tool_calls":[{"index":0,"id":"{{{id}}}","type":"function","function":{"name":"get_weather","arguments":{{{JsonSerializer.Serialize(arguments)}}}}}]},{"role":"tool","tool_call_id":"{{{id}}}","content":[{"type":"text","text":"sunny"}]}]""";
+        var history =
+            """[{"role":"user","content":"Weather?"},"""
+            + $$$"""{"role":"assistant","content":"","tool_calls":[{"index":0,"id":"{{{id}}}","type":"function","function":"""
+            + $$$"""{"name":"get_weather","arguments":{{{JsonSerializer.Serialize(arguments)}}}}}]},"""
+            + $$$"""{"role":"tool","tool_call_id":"{{{id}}}","content":[{"type":"text","text":"sunny"}]}]""";
         using var second = await _api.PostAsync(Chat, WithModel($$"""{"messages":{{history}},"tools":{{Tools}}}"""));
         Assert.False(second.Headers.Contains("X-LlamaCluster-Ignored"));
         var answer = JsonDocument.Parse(await second.Content.ReadAsStringAsync()).RootElement.GetProperty("choices")[0];
@@ -140,7 +166,9 @@ public sealed class LlamaStackTests : IAsyncLifetime
     {
         await using var api = await ApiHost.StartAsync(options: new ApiOptions { ReasoningParser = ReasoningParser.Think });
         api.Engine.Play(Answers.Stopped("<think>\nSimple.\n</think>\n\nYes."));
-        var events = await api.StreamAsync(Chat, WithModel("""{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Ha","reasoning":"Hm."},{"role":"user","content":"Well?"}],"stream":true,"reasoning_effort":"low"}"""));
+        var events = await api.StreamAsync(Chat, WithModel(
+            """{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Ha","reasoning":"Hm."},"""
+            + """{"role":"user","content":"Well?"}],"stream":true,"reasoning_effort":"low"}"""));
         var deltas = events.SkipLast(1).Select(data => JsonDocument.Parse(data).RootElement.GetProperty("choices")[0].GetProperty("delta")).ToList();
         string TextOf(string name) => string.Concat(deltas.Select(delta => delta.TryGetProperty(name, out var text) ? text.GetString() : null));
         Assert.Equal(("Simple.", "Yes."), (TextOf("reasoning_content").Trim(), TextOf("content").Trim()));
@@ -152,7 +180,8 @@ public sealed class LlamaStackTests : IAsyncLifetime
     [InlineData("""{"input":[[5,6],[7]],"encoding_format":"float"}""", 2)]
     public async Task Embeddings_are_lists_of_numbers(string body, int count)
     {
-        _api.Engine.Script = _ => new SequenceEvent[] { new SequenceEvent.Embedded([3, 4]), new SequenceEvent.Finished(FinishReason.Length) }.ToAsyncEnumerable();
+        _api.Engine.Script = _ =>
+            new SequenceEvent[] { new SequenceEvent.Embedded([3, 4]), new SequenceEvent.Finished(FinishReason.Length) }.ToAsyncEnumerable();
         var answer = await _api.PostAsync("/v1/embeddings", WithModel(body), 200);
         Assert.Equal(count, answer.GetProperty("data").GetArrayLength());
         Assert.All(answer.GetProperty("data").EnumerateArray(), one => Assert.Equal(JsonValueKind.Number, one.GetProperty("embedding")[0].ValueKind));
@@ -163,7 +192,8 @@ public sealed class LlamaStackTests : IAsyncLifetime
     [Fact]
     public async Task Ranking_is_said_to_be_missing() => Assert.Contains(
         "Ranking is not supported",
-        (await _api.PostAsync("/rerank", WithModel("""{"query":"a","documents":["b","c"],"top_n":1}"""), 404)).GetProperty("error").GetProperty("message").GetString());
+        (await _api.PostAsync("/rerank", WithModel("""{"query":"a","documents":["b","c"],"top_n":1}"""), 404))
+            .GetProperty("error").GetProperty("message").GetString());
 
     static string WithModel(string body) => $$"""{"model":"{{DemoModel.Name}}",{{body[1..]}}""";
 }

@@ -39,7 +39,8 @@ public sealed class MicrosoftAiTests : IAsyncLifetime
     public async Task OpenAIs_client_reads_calls_whole_and_streamed()
     {
         var chat = _client.GetChatClient(DemoModel.Name);
-        var options = new ChatCompletionOptions { Tools = { ChatTool.CreateFunctionTool("weather", "Of a place", BinaryData.FromString("""{"type":"object","properties":{"place":{"type":"string"}}}""")) } };
+        var parameters = BinaryData.FromString("""{"type":"object","properties":{"place":{"type":"string"}}}""");
+        var options = new ChatCompletionOptions { Tools = { ChatTool.CreateFunctionTool("weather", "Of a place", parameters) } };
         ChatCompletion whole = await chat.CompleteChatAsync([ChatMessage.CreateUserMessage("Weather?")], options);
         Assert.Equal(OpenAI.Chat.ChatFinishReason.ToolCalls, whole.FinishReason);
         Assert.Equal(("weather", """{"place": "Zürich"}"""), (whole.ToolCalls[0].FunctionName, whole.ToolCalls[0].FunctionArguments.ToString()));
@@ -50,7 +51,11 @@ public sealed class MicrosoftAiTests : IAsyncLifetime
         Assert.Equal("""{"place": "Zürich"}""", arguments);
 
         ChatCompletion next = await chat.CompleteChatAsync(
-            [ChatMessage.CreateUserMessage("Weather?"), ChatMessage.CreateAssistantMessage(whole), ChatMessage.CreateToolMessage(whole.ToolCalls[0].Id, "rain")], options);
+            [
+                ChatMessage.CreateUserMessage("Weather?"), ChatMessage.CreateAssistantMessage(whole),
+                ChatMessage.CreateToolMessage(whole.ToolCalls[0].Id, "rain"),
+            ],
+            options);
         Assert.Equal(ToolScript.Words, next.Content[0].Text);
     }
 
@@ -59,8 +64,10 @@ public sealed class MicrosoftAiTests : IAsyncLifetime
     public async Task OpenAIs_client_reads_responses_whole_streamed_and_kept()
     {
         var client = _client.GetResponsesClient();
-        var tool = ResponseTool.CreateFunctionTool("weather", BinaryData.FromString("""{"type":"object","properties":{"place":{"type":"string"}}}"""), strictModeEnabled: false);
-        ResponseResult first = await client.CreateResponseAsync(new CreateResponseOptions { Model = DemoModel.Name, InputItems = { ResponseItem.CreateUserMessageItem("Weather?") }, Tools = { tool } });
+        var tool = ResponseTool.CreateFunctionTool(
+            "weather", BinaryData.FromString("""{"type":"object","properties":{"place":{"type":"string"}}}"""), strictModeEnabled: false);
+        ResponseResult first = await client.CreateResponseAsync(
+            new CreateResponseOptions { Model = DemoModel.Name, InputItems = { ResponseItem.CreateUserMessageItem("Weather?") }, Tools = { tool } });
         var call = Assert.IsType<FunctionCallResponseItem>(Assert.Single(first.OutputItems));
         Assert.Equal(("weather", """{"place": "Zürich"}"""), (call.FunctionName, call.FunctionArguments.ToString()));
 
@@ -89,7 +96,9 @@ public sealed class MicrosoftAiTests : IAsyncLifetime
     public async Task Microsoft_Extensions_AI_invokes_functions_through_responses()
     {
         using var chat = new ChatClientBuilder(_client.GetResponsesClient().AsIChatClient(DemoModel.Name)).UseFunctionInvocation().Build();
-        Assert.Equal(ToolScript.Words, (await chat.GetResponseAsync("Weather in Zürich?", new ChatOptions { Tools = [AIFunctionFactory.Create(Weather, "weather")] })).Text);
+        Assert.Equal(
+            ToolScript.Words,
+            (await chat.GetResponseAsync("Weather in Zürich?", new ChatOptions { Tools = [AIFunctionFactory.Create(Weather, "weather")] })).Text);
         Assert.Equal(1, _asked);
     }
 #pragma warning restore OPENAI001
@@ -122,7 +131,9 @@ public sealed class MicrosoftAiTests : IAsyncLifetime
         var kernel = Kernel.CreateBuilder().AddOpenAIChatCompletion(DemoModel.Name, new Uri(_api.Http.BaseAddress!, "/v1"), "none").Build();
         kernel.Plugins.AddFromFunctions("tools", [KernelFunctionFactory.CreateFromMethod(Weather, "weather")]);
         _api.Engine.Script = request => Answers.Stopped(
-            ToolScript.PromptOf(request).Contains("ipython<|end_header_id|>") ? ToolScript.Words : ToolScript.Call.Replace("weather", "tools-weather")).ToAsyncEnumerable();
+            ToolScript.PromptOf(request).Contains("ipython<|end_header_id|>")
+                ? ToolScript.Words
+                : ToolScript.Call.Replace("weather", "tools-weather")).ToAsyncEnumerable();
         var chat = kernel.GetRequiredService<IChatCompletionService>();
         var settings = new OpenAIPromptExecutionSettings { FunctionChoiceBehavior = FunctionChoiceBehavior.Auto() };
         var history = new ChatHistory("Be brief.");

@@ -13,7 +13,8 @@ public sealed class NpmClientTests
         var seen = await NodeScript.RunAsync("tool-clients.mjs", api.Http.BaseAddress!.ToString().TrimEnd('/'), DemoModel.Name);
         Assert.Equal(
             [
-                "openai chat", "openai chat, streamed", "openai responses", "ai", "ai, streamed", "langchain agent", "anthropic", "anthropic, streamed", "ollama",
+                "openai chat", "openai chat, streamed", "openai responses", "ai", "ai, streamed",
+                "langchain agent", "anthropic", "anthropic, streamed", "ollama",
             ],
             seen.EnumerateObject().Select(client => client.Name));
         foreach (var client in seen.EnumerateObject())

@@ -17,7 +17,12 @@ public sealed class OpenAiClientTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _api = await ApiHost.StartAsync();
-        _options = new OpenAIClientOptions { Endpoint = new Uri(_api.Http.BaseAddress!, "/v1"), RetryPolicy = new ClientRetryPolicy(0), NetworkTimeout = ApiHost.Deadline };
+        _options = new OpenAIClientOptions
+        {
+            Endpoint = new Uri(_api.Http.BaseAddress!, "/v1"),
+            RetryPolicy = new ClientRetryPolicy(0),
+            NetworkTimeout = ApiHost.Deadline,
+        };
     }
 
     public async Task DisposeAsync() => await _api.DisposeAsync();
@@ -29,7 +34,10 @@ public sealed class OpenAiClientTests : IAsyncLifetime
     {
         _api.Engine.Play(Answers.Stopped("Hello there."));
         ChatCompletion completion = await Chat().CompleteChatAsync(
-            [ChatMessage.CreateSystemMessage("Be brief."), ChatMessage.CreateUserMessage(ChatMessageContentPart.CreateTextPart("Hi")), ChatMessage.CreateAssistantMessage("Yes?"), ChatMessage.CreateUserMessage("Well")],
+            [
+                ChatMessage.CreateSystemMessage("Be brief."), ChatMessage.CreateUserMessage(ChatMessageContentPart.CreateTextPart("Hi")),
+                ChatMessage.CreateAssistantMessage("Yes?"), ChatMessage.CreateUserMessage("Well"),
+            ],
             new ChatCompletionOptions { Temperature = 0.5f, MaxOutputTokenCount = 20, StopSequences = { "END" }, EndUserId = "u", FrequencyPenalty = 0.5f });
         Assert.Equal("Hello there.", Assert.Single(completion.Content).Text);
         Assert.Equal(ChatFinishReason.Stop, completion.FinishReason);
@@ -107,9 +115,12 @@ public sealed class OpenAiClientTests : IAsyncLifetime
     [Fact]
     public async Task Texts_are_embedded()
     {
-        _api.Engine.Script = request => new SequenceEvent[] { new SequenceEvent.Embedded([3, 4, request.Prompt.Count]), new SequenceEvent.Finished(FinishReason.Length) }.ToAsyncEnumerable();
+        _api.Engine.Script = request =>
+            new SequenceEvent[] { new SequenceEvent.Embedded([3, 4, request.Prompt.Count]), new SequenceEvent.Finished(FinishReason.Length) }
+            .ToAsyncEnumerable();
         var client = new EmbeddingClient(DemoModel.Name, new ApiKeyCredential("none"), _options);
-        OpenAIEmbeddingCollection found = await client.GenerateEmbeddingsAsync(["Hi", "Hello there"], new EmbeddingGenerationOptions { Dimensions = 2, EndUserId = "u" });
+        OpenAIEmbeddingCollection found = await client.GenerateEmbeddingsAsync(
+            ["Hi", "Hello there"], new EmbeddingGenerationOptions { Dimensions = 2, EndUserId = "u" });
         Assert.Equal(2, found.Count);
         Assert.All(found, embedding => Assert.Equal([0.6f, 0.8f], embedding.ToFloats().ToArray()));
         Assert.Equal(_api.Engine.Requests.Sum(request => request.Prompt.Count), found.Usage.InputTokenCount);
@@ -123,7 +134,8 @@ public sealed class OpenAiClientTests : IAsyncLifetime
             ? new SequenceEvent[] { new SequenceEvent.Failed("worker lost", true) }.ToAsyncEnumerable()
             : Answers.Stopped("Back.").ToAsyncEnumerable();
         var options = new OpenAIClientOptions { Endpoint = _options.Endpoint, RetryPolicy = new ImmediateRetry(), NetworkTimeout = ApiHost.Deadline };
-        ChatCompletion completion = await new ChatClient(DemoModel.Name, new ApiKeyCredential("none"), options).CompleteChatAsync([ChatMessage.CreateUserMessage("Hi")]);
+        ChatCompletion completion = await new ChatClient(DemoModel.Name, new ApiKeyCredential("none"), options)
+            .CompleteChatAsync([ChatMessage.CreateUserMessage("Hi")]);
         Assert.Equal("Back.", completion.Content[0].Text);
         Assert.Equal(2, attempts);
     }

@@ -87,13 +87,17 @@ public sealed class RefusalTests : IAsyncLifetime
     [InlineData("""{"messages":[{"role":"user","content":"Hi","tool_call_id":"1"}]}""", "messages[0].tool_call_id")]
     [InlineData("""{"messages":[{"role":"user"}]}""", "messages[0].content")]
     [InlineData("""{"messages":[{"role":"user","content":5}]}""", "messages[0].content")]
-    [InlineData("""{"messages":[{"role":"user","content":"Hi"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}""", "messages[1].content[0].type")]
+    [InlineData(
+        """{"messages":[{"role":"user","content":"Hi"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}""",
+        "messages[1].content[0].type")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]}""", "messages[0].content[0].type")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"text"}]}]}""", "messages[0].content[0].text")]
     [InlineData("""{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","tool_calls":[{"id":"c"}]}]}""", "messages[1].tool_calls[0].function")]
     [InlineData("""{"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"c","function":{}}]}]}""", "messages[0].tool_calls[0].function.name")]
     [InlineData("""{"messages":[{"role":"assistant","content":null,"tool_calls":[{"type":"x","function":{"name":"f"}}]}]}""", "messages[0].tool_calls[0].type")]
-    [InlineData("""{"messages":[{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":5}}]}]}""", "messages[0].tool_calls[0].function.arguments")]
+    [InlineData(
+        """{"messages":[{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":5}}]}]}""",
+        "messages[0].tool_calls[0].function.arguments")]
     [InlineData("""{"messages":[{"role":"user","content":"Hi","tool_calls":[{"function":{"name":"f"}}]}]}""", "messages[0].tool_calls")]
     [InlineData("""{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":null,"refusal":"No."}]}""", "messages[1].refusal")]
     [InlineData("""{"messages":[{"role":"assistant","content":null,"tool_calls":[]}]}""", "messages[0].content")]
@@ -113,9 +117,17 @@ public sealed class RefusalTests : IAsyncLifetime
     [InlineData("""{"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"custom","custom":{"name":"f"}}}""", "tool_choice.type")]
     [InlineData("""{"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function"}}""", "tool_choice.function")]
     [InlineData("""{"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools"}}""", "tool_choice.allowed_tools")]
-    [InlineData("""{"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}}""", "tool_choice.allowed_tools.tools")]
-    [InlineData("""{"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"some","tools":[{"function":{"name":"f"}}]}}}""", "tool_choice.allowed_tools.mode")]
-    [InlineData("""{"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"g"}}]}}}""", "tool_choice")]
+    [InlineData(
+        """{"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}}""",
+        "tool_choice.allowed_tools.tools")]
+    [InlineData(
+        """{"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"""
+        + """{"type":"allowed_tools","allowed_tools":{"mode":"some","tools":[{"function":{"name":"f"}}]}}}""",
+        "tool_choice.allowed_tools.mode")]
+    [InlineData(
+        """{"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"""
+        + """{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"g"}}]}}}""",
+        "tool_choice")]
     [InlineData("""{"tools":[{"type":"function","function":{"name":"f"}}],"parallel_tool_calls":"no"}""", "parallel_tool_calls")]
     [InlineData("""{"tool_choice":"required"}""", "tool_choice")]
     [InlineData("""{"functions":[{}]}""", "functions")]
@@ -210,7 +222,10 @@ public sealed class RefusalTests : IAsyncLifetime
 
     [Theory]
     [InlineData(Chat, """{"messages":[{"role":"user","content":"\ud800"}]}""", "messages[0].content")]
-    [InlineData(Chat, """{"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"a":"\ud800"}}}]}""", "tools[0].function.parameters")]
+    [InlineData(
+        Chat,
+        """{"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"a":"\ud800"}}}]}""",
+        "tools[0].function.parameters")]
     [InlineData(Completions, """{"prompt":"\udc00"}""", "prompt")]
     [InlineData(Completions, """{"prompt":"a","stop":"\ud800"}""", "stop")]
     public Task Half_a_character_is_refused(string path, string body, string param) => AssertRefusedAsync(path, body, param);
@@ -223,7 +238,8 @@ public sealed class RefusalTests : IAsyncLifetime
     [InlineData(Completions)]
     public async Task An_unknown_model_is_not_found(string path)
     {
-        var error = (await _api.PostAsync(path, path == Chat ? Requests.Chat("""{"model":"gpt-9"}""") : Requests.Completion("""{"model":"gpt-9"}"""), 404)).GetProperty("error");
+        var error = (await _api.PostAsync(path, path == Chat ? Requests.Chat("""{"model":"gpt-9"}""") : Requests.Completion("""{"model":"gpt-9"}"""), 404))
+            .GetProperty("error");
         Assert.Equal("model_not_found", error.GetProperty("code").GetString());
         Assert.Equal("model", error.GetProperty("param").GetString());
         Assert.Contains("'gpt-9'", error.GetProperty("message").GetString());

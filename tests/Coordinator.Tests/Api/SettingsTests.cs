@@ -65,7 +65,11 @@ public sealed class SettingsTests : IAsyncLifetime
             await _api.PostAsync("/v1/chat/completions", Requests.Chat(more), 200);
             return _api.Engine.Requests[^1].Client;
         }
-        string[] clients = [await ClientOfAsync("{}"), await ClientOfAsync("{}", "key"), await ClientOfAsync("""{"user":"Ann"}""", "key"), await ClientOfAsync("""{"user":"Bob"}""", "key")];
+        string[] clients =
+        [
+            await ClientOfAsync("{}"), await ClientOfAsync("{}", "key"),
+            await ClientOfAsync("""{"user":"Ann"}""", "key"), await ClientOfAsync("""{"user":"Bob"}""", "key"),
+        ];
         Assert.Equal(4, clients.Distinct().Count());
         Assert.Equal(clients[2], await ClientOfAsync("""{"user":"Ann","temperature":0}""", "key"));
         Assert.DoesNotContain("key", clients[1]);
@@ -105,7 +109,8 @@ public sealed class SettingsTests : IAsyncLifetime
         var answer = (await _api.PostAsync("/v1/chat/completions", Requests.Chat(), 200)).GetProperty("choices")[0].GetProperty("message").GetRawText();
         var body = $$"""{"messages":[{"role":"user","content":"Hi"},{{answer}},{"role":"user","content":"And?","name":"Ann"}]}""";
         await _api.PostAsync("/v1/chat/completions", body, 200);
-        var text = (await _api.PostAsync("/detokenize", $$"""{"tokens":{{JsonSerializer.Serialize(_api.Engine.Requests[1].Prompt)}}}""", 200)).GetProperty("prompt").GetString();
+        var text = (await _api.PostAsync("/detokenize", $$"""{"tokens":{{JsonSerializer.Serialize(_api.Engine.Requests[1].Prompt)}}}""", 200))
+            .GetProperty("prompt").GetString();
         Assert.Contains("assistant<|end_header_id|>\n\nHello.<|eot_id|>", text);
     }
 
@@ -130,7 +135,8 @@ public sealed class SettingsTests : IAsyncLifetime
         var (range, read) = ByName[name];
         double[] values =
         [
-            range.Least, MathF.BitDecrement(range.Least), MathF.BitIncrement(range.Least), range.Most, MathF.BitDecrement(range.Most), MathF.BitIncrement(range.Most),
+            range.Least, MathF.BitDecrement(range.Least), MathF.BitIncrement(range.Least),
+            range.Most, MathF.BitDecrement(range.Most), MathF.BitIncrement(range.Most),
             Math.BitIncrement(range.Most), Math.BitDecrement(range.Least), 1e-50, -1e-50, 1e-46, -0.0, 0.005, 1, 1e39, -1e300,
         ];
         foreach (var value in values)
@@ -171,5 +177,7 @@ public sealed class SettingsTests : IAsyncLifetime
         Assert.Equal($"'{field}' must be a number {between}, not {written}.", error.GetProperty("message").GetString());
     }
 
-    static string Body(string name, string value) => name == "logit_bias" ? $$$"""{"prompt":"x","logit_bias":{"7":{{{value}}}}}""" : $$"""{"prompt":"x","{{name}}":{{value}}}""";
+    static string Body(string name, string value) => name == "logit_bias"
+        ? $$$"""{"prompt":"x","logit_bias":{"7":{{{value}}}}}"""
+        : $$"""{"prompt":"x","{{name}}":{{value}}}""";
 }

@@ -146,7 +146,8 @@ public sealed class StreamTests : IAsyncLifetime
     public async Task A_slow_reader_loses_nothing()
     {
         const int tokens = 20_000;
-        _api.Engine.Script = _ => Enumerable.Repeat<SequenceEvent>(Answers.Token(65), tokens).Append(new SequenceEvent.Finished(FinishReason.Length)).ToAsyncEnumerable();
+        _api.Engine.Script = _ =>
+            Enumerable.Repeat<SequenceEvent>(Answers.Token(65), tokens).Append(new SequenceEvent.Finished(FinishReason.Length)).ToAsyncEnumerable();
         using var client = await SendAsync("""{"messages":[{"role":"user","content":"Hi"}],"stream":true}""");
         var body = await ReadUntilAsync(client, "[DONE]");
         Assert.Equal(tokens + 1, body.Split("\"delta\":{\"content\":").Length);
@@ -184,7 +185,8 @@ public sealed class StreamTests : IAsyncLifetime
     {
         var client = new TcpClient();
         await client.ConnectAsync(_api.Http.BaseAddress!.Host, _api.Http.BaseAddress.Port);
-        var request = $"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
+        var request = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            + $"Content-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
         await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes(request));
         return client;
     }

@@ -14,7 +14,9 @@ public sealed class ToolCallTests : IAsyncLifetime
 {
     const string Path = "/v1/chat/completions";
     const string Tools =
-        """[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":{"type":"object","properties":{"place":{"type":"string"}}},"strict":false}},{"type":"function","function":{"name":"now"}}]""";
+        """[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":"""
+        + """{"type":"object","properties":{"place":{"type":"string"}}},"strict":false}},"""
+        + """{"type":"function","function":{"name":"now"}}]""";
 
     ApiHost _api = null!;
 
@@ -92,8 +94,12 @@ public sealed class ToolCallTests : IAsyncLifetime
     [InlineData("""{"tool_choice":"required"}""", "{\"name\": \"weather\", \"parameters\": ", 2, 0)]
     [InlineData("""{"tool_choice":"required","parallel_tool_calls":false}""", "{\"name\": \"weather\", \"parameters\": ", 2, 1)]
     [InlineData("""{"tool_choice":{"type":"function","function":{"name":"now"}}}""", "{\"name\": \"now\", \"parameters\": ", 1, 0)]
-    [InlineData("""{"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"now"}}]}}}""", "{\"name\": \"now\", \"parameters\": ", 1, 0)]
-    [InlineData("""{"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"null"}}}}""", "{\"name\": \"weather\", \"parameters\": ", 3, 1)]
+    [InlineData(
+        """{"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"now"}}]}}}""",
+        "{\"name\": \"now\", \"parameters\": ", 1, 0)]
+    [InlineData(
+        """{"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"null"}}}}""",
+        "{\"name\": \"weather\", \"parameters\": ", 3, 1)]
     public async Task A_call_that_must_be_made_is_enforced(string more, string begin, int tags, int most)
     {
         await _api.PostAsync(Path, Body(more), 200);
@@ -106,7 +112,9 @@ public sealed class ToolCallTests : IAsyncLifetime
     [Fact]
     public async Task A_schema_that_cannot_be_enforced_is_refused_where_it_is_strict_and_loosened_where_it_is_not()
     {
-        const string body = """{"tool_choice":"required","tools":[{"type":"function","function":{"name":"f","strict":STRICT,"parameters":{"type":"object","properties":{"a":{"type":"array","uniqueItems":true}}}}}]}""";
+        const string body =
+            """{"tool_choice":"required","tools":[{"type":"function","function":{"name":"f","strict":STRICT,"parameters":"""
+            + """{"type":"object","properties":{"a":{"type":"array","uniqueItems":true}}}}}]}""";
         var error = (await _api.PostAsync(Path, Body(body.Replace("STRICT", "true")), 400)).GetProperty("error");
         Assert.Contains("/properties/a", error.GetProperty("message").GetString());
         using var loosened = await _api.PostAsync(Path, Body(body.Replace("STRICT", "false")));
@@ -133,7 +141,8 @@ public sealed class ToolCallTests : IAsyncLifetime
     [Fact]
     public async Task Of_functions_that_are_not_allowed_the_prompt_tells_nothing_and_none_is_called()
     {
-        const string onlyNow = """{"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"now"}}]}}}""";
+        const string onlyNow =
+            """{"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"now"}}]}}}""";
         const string other = """{"name": "weather", "parameters": {}}""";
         _api.Engine.Play(Answers.Stopped(other));
         var choice = (await _api.PostAsync(Path, Body(onlyNow), 200)).GetProperty("choices")[0];
@@ -148,7 +157,8 @@ public sealed class ToolCallTests : IAsyncLifetime
     {
         const string history = """
             [{"role":"user","content":"Weather and time?"},
-             {"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"weather","arguments":"{\"place\":\"Bern\"}"}},{"id":"c2","type":"function","function":{"name":"now","arguments":""}}]},
+             {"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"weather","arguments":"{\"place\":\"Bern\"}"}},
+               {"id":"c2","type":"function","function":{"name":"now","arguments":""}}]},
              {"role":"tool","tool_call_id":"c2","content":"noon"},
              {"role":"tool","tool_call_id":"c1","content":[{"type":"text","text":"rain"}]}]
             """;
@@ -157,7 +167,8 @@ public sealed class ToolCallTests : IAsyncLifetime
         Assert.False(response.Headers.Contains("X-LlamaCluster-Ignored"));
         Assert.Contains(
             "{\"name\": \"weather\", \"parameters\": {\"place\": \"Bern\"}}<|eot_id|><|start_header_id|>ipython<|end_header_id|>\n\n\"rain\"<|eot_id|>"
-            + "<|start_header_id|>assistant<|end_header_id|>\n\n{\"name\": \"now\", \"parameters\": {}}<|eot_id|><|start_header_id|>ipython<|end_header_id|>\n\n\"noon\"",
+            + "<|start_header_id|>assistant<|end_header_id|>\n\n"
+            + "{\"name\": \"now\", \"parameters\": {}}<|eot_id|><|start_header_id|>ipython<|end_header_id|>\n\n\"noon\"",
             Prompt());
     }
 
@@ -207,7 +218,8 @@ public sealed class ToolCallTests : IAsyncLifetime
             """;
         await using var api = await ApiHost.StartAsync(DemoModel.Served with { Template = ChatTemplate.Parse(template) });
         api.Engine.Play(Answers.Stopped("Hm.\n</think>\n\nYes."));
-        var body = """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"why b"},{"role":"user","content":"c"}]}""";
+        var body =
+            """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"why b"},{"role":"user","content":"c"}]}""";
         using var response = await api.PostAsync(Path, body);
         Assert.False(response.Headers.Contains("X-LlamaCluster-Ignored"));
         var message = JsonNode.Parse(await response.Content.ReadAsStringAsync())!["choices"]![0]!["message"]!;

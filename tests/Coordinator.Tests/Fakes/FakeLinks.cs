@@ -5,5 +5,6 @@ namespace LlamaCluster.Coordinator.Tests.Fakes;
 
 sealed class FakeLinks(FakeWorker worker) : Links.LinksBase
 {
-    public override Task<MeasureLinkReply> Measure(MeasureLinkRequest request, ServerCallContext context) => worker.OnMeasure(request, context.CancellationToken);
+    public override Task<MeasureLinkReply> Measure(MeasureLinkRequest request, ServerCallContext context) =>
+        worker.OnMeasure(request, context.CancellationToken);
 }

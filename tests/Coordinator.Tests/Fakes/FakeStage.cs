@@ -43,13 +43,16 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks, int rank
         {
             if (plan.ViewVersion != view) return Failed(plan, StepFailed.Types.Reason.StaleView, $"this is view {view}");
             foreach (var facts in plan.NewSequences)
-                if (!_sequences.TryAdd(facts.SequenceId, (-1, 0, [], facts.Sampling, facts.PromptLength))) return Bad(plan, $"sequence {facts.SequenceId} is known");
+                if (!_sequences.TryAdd(facts.SequenceId, (-1, 0, [], facts.Sampling, facts.PromptLength)))
+                    return Bad(plan, $"sequence {facts.SequenceId} is known");
             foreach (var copy in plan.Copies)
                 if (_kv.Copy(copy.Source, copy.Target) is { } problem) return Bad(plan, problem);
             var result = new StepResult { ViewVersion = view, StepId = plan.StepId, Timings = Timings(plan) };
             foreach (var chunk in plan.Chunks)
                 if (TryRun(chunk, result) is { } problem) return Bad(plan, problem);
-            return IsLast && rank == 0 ? new StepReply { Result = result } : new StepReply { Done = new StepDone { ViewVersion = view, StepId = plan.StepId, Timings = Timings(plan) } };
+            return IsLast && rank == 0
+                ? new StepReply { Result = result }
+                : new StepReply { Done = new StepDone { ViewVersion = view, StepId = plan.StepId, Timings = Timings(plan) } };
         }
     }
 
@@ -77,7 +80,8 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks, int rank
         var answer = new SequenceResult { SequenceId = chunk.SequenceId };
         if (sampling.PromptLogprobs)
             for (var i = 0; i < chunk.Count; i++)
-                if (chunk.Start + i is > 0 and var position && position < promptLength) answer.Prompt.Add(new SampledToken { Id = chunk.Tokens[i], Logprob = -1 });
+                if (chunk.Start + i is > 0 and var position && position < promptLength)
+                    answer.Prompt.Add(new SampledToken { Id = chunk.Tokens[i], Logprob = -1 });
         for (var i = chunk.Count - chunk.SampleCount; i < chunk.Count; i++)
         {
             var token = FakeModel.Next(_kv.At(blocks, chunk.Start + i));
@@ -87,7 +91,8 @@ sealed class FakeStage(ulong view, int stage, int stages, int kvBlocks, int rank
         result.Sequences.Add(answer);
     }
 
-    StepTimings Timings(StepPlan plan) => new() { Rows = (uint)plan.Chunks.Sum(chunk => chunk.Count), ComputeMicroseconds = 10, WaitMicroseconds = 5, ActivationBytes = 64, SyncBytes = 16 };
+    StepTimings Timings(StepPlan plan)
+        => new() { Rows = (uint)plan.Chunks.Sum(chunk => chunk.Count), ComputeMicroseconds = 10, WaitMicroseconds = 5, ActivationBytes = 64, SyncBytes = 16 };
 
     static StepReply Bad(StepPlan plan, string problem) => Failed(plan, StepFailed.Types.Reason.BadStep, problem);
 

@@ -12,7 +12,9 @@ sealed class FakeSteps(FakeWorker worker) : Steps.StepsBase
             switch (requests.Current)
             {
                 case { Open: { } open }:
-                    await replies.WriteAsync(worker.OnOpen?.Invoke(open) ?? new StepReply { Opened = new StepsOpened { ViewVersion = open.ViewVersion, Stage = (uint)stage.Number } });
+                    await replies.WriteAsync(
+                        worker.OnOpen?.Invoke(open)
+                            ?? new StepReply { Opened = new StepsOpened { ViewVersion = open.ViewVersion, Stage = (uint)stage.Number } });
                     break;
                 case { Ended: { } ended }:
                     stage.End(ended.SequenceIds);

@@ -150,13 +150,20 @@ sealed class FakeWorker : IAsyncDisposable
         while (!Dead.IsCancellationRequested)
             try
             {
-                var request = new RegisterRequest { ProtocolVersion = ProtocolVersion.Current, Name = Name, Address = PeerAddress.Format(Address), Key = (Key = PeerKey.Create()).ToMessage() };
+                var request = new RegisterRequest
+                {
+                    ProtocolVersion = ProtocolVersion.Current,
+                    Name = Name,
+                    Address = PeerAddress.Format(Address),
+                    Key = (Key = PeerKey.Create()).ToMessage(),
+                };
                 change?.Invoke(request);
                 var reply = await client.RegisterAsync(request, cancellationToken: Dead);
                 Id = new WorkerId(reply.WorkerId);
                 await BeatAsync(client, TimeSpan.FromMilliseconds(reply.HeartbeatIntervalMilliseconds), registered);
             }
-            catch (Exception e) when (e is RpcException { StatusCode: StatusCode.NotFound or StatusCode.Unauthenticated } or OperationCanceledException or IOException or HttpRequestException)
+            catch (Exception e) when (e is RpcException { StatusCode: StatusCode.NotFound or StatusCode.Unauthenticated }
+                or OperationCanceledException or IOException or HttpRequestException)
             {
                 // forgotten, or dead
             }
@@ -173,7 +180,8 @@ sealed class FakeWorker : IAsyncDisposable
         using var timer = new PeriodicTimer(interval);
         for (ulong number = 1; ; number++)
         {
-            await call.RequestStream.WriteAsync(new HeartbeatRequest { WorkerId = Id.Value, ViewVersion = ViewVersion, SequenceNumber = number, State = WorkerState.Idle });
+            await call.RequestStream.WriteAsync(
+                new HeartbeatRequest { WorkerId = Id.Value, ViewVersion = ViewVersion, SequenceNumber = number, State = WorkerState.Idle });
             if (!await call.ResponseStream.MoveNext(Dead)) return;
             StandsBy.Update(_ => call.ResponseStream.Current.StandsBy);
             registered.TrySetResult();

@@ -10,7 +10,8 @@ namespace LlamaCluster.Coordinator.Tests.Fakes;
 /// <summary>A pipeline whose steps return when the test says so.</summary>
 sealed class HeldPipeline(int stages, int kvBlocks) : IPipeline
 {
-    readonly Channel<(ScheduledStep Step, TaskCompletionSource<StepReturn> Return)> _steps = Channel.CreateUnbounded<(ScheduledStep, TaskCompletionSource<StepReturn>)>();
+    readonly Channel<(ScheduledStep Step, TaskCompletionSource<StepReturn> Return)> _steps =
+        Channel.CreateUnbounded<(ScheduledStep, TaskCompletionSource<StepReturn>)>();
     readonly Channel<ulong> _ended = Channel.CreateUnbounded<ulong>();
 
     public ulong ViewVersion => 1;
@@ -51,5 +52,6 @@ sealed class HeldPipeline(int stages, int kvBlocks) : IPipeline
 
     /// <summary>A step has run, and sampled this token wherever it was to.</summary>
     public static void Return((ScheduledStep Step, TaskCompletionSource<StepReturn> Return) sent, int token = 5)
-        => sent.Return.SetResult(new StepReturn.Completed([.. sent.Step.Chunks.Select(chunk => new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(token, -1, [])], []))]));
+        => sent.Return.SetResult(new StepReturn.Completed(
+            [.. sent.Step.Chunks.Select(chunk => new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(token, -1, [])], []))]));
 }

@@ -21,7 +21,11 @@ sealed class RealCluster : IAsyncDisposable
     public static async Task<RealCluster> StartAsync(
         int workers, CoordinatorOptions? options = null, Func<WorkerOptions, WorkerOptions>? change = null, Action? opened = null)
     {
-        var cluster = new RealCluster { Change = change ?? (usual => usual), Coordinator = await TestCluster.StartAsync((options ?? TestCluster.Options) with { Workers = workers }) };
+        var cluster = new RealCluster
+        {
+            Change = change ?? (usual => usual),
+            Coordinator = await TestCluster.StartAsync((options ?? TestCluster.Options) with { Workers = workers }),
+        };
         opened?.Invoke();
         for (var i = 0; i < workers; i++) await cluster.AddAsync();
         await cluster.Coordinator.ReadyAsync();

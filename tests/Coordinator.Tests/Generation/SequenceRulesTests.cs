@@ -42,7 +42,15 @@ public sealed class SequenceRulesTests
     public void All_else_is_fine()
     {
         Assert.Null(Rules.FirstProblem(TestCluster.Request([0, 99], 48)));
-        Assert.Null(Rules.FirstProblem(With(new() { Temperature = 2, TopK = 40, TopP = 0.9f, MinP = 0.1f, TopLogprobs = 20, LogitBias = new Dictionary<int, float> { [99] = -100 } })));
+        Assert.Null(Rules.FirstProblem(With(new()
+        {
+            Temperature = 2,
+            TopK = 40,
+            TopP = 0.9f,
+            MinP = 0.1f,
+            TopLogprobs = 20,
+            LogitBias = new Dictionary<int, float> { [99] = -100 },
+        })));
     }
 
     static SequenceRequest With(SamplingOptions sampling) => TestCluster.Request([1]) with { Sampling = sampling };

@@ -55,7 +55,8 @@ public sealed class CoordinatorHostTests
     public async Task An_unknown_service_is_unimplemented_in_the_words_of_grpc()
     {
         await using var cluster = await TestCluster.StartAsync();
-        var error = await Assert.ThrowsAsync<RpcException>(() => new Assignments.AssignmentsClient(cluster.Channel).Assign(new AssignRequest()).ResponseStream.MoveNext(CancellationToken.None));
+        var error = await Assert.ThrowsAsync<RpcException>(
+            () => new Assignments.AssignmentsClient(cluster.Channel).Assign(new AssignRequest()).ResponseStream.MoveNext(CancellationToken.None));
         Assert.Equal(StatusCode.Unimplemented, error.StatusCode);
     }
 
@@ -107,7 +108,9 @@ public sealed class CoordinatorHostTests
     {
         await using var cluster = await TestCluster.StartReadyAsync(2);
         using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
-        var answer = await http.PostAsync("/v1/completions", new StringContent($$"""{"model":"{{cluster.Host.Model.Name}}","prompt":[5,6,7],"max_tokens":8,"temperature":0}""", null, "application/json"));
+        var answer = await http.PostAsync(
+            "/v1/completions",
+            new StringContent($$"""{"model":"{{cluster.Host.Model.Name}}","prompt":[5,6,7],"max_tokens":8,"temperature":0}""", null, "application/json"));
         var body = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.IsSuccessStatusCode, body);
         Assert.Contains("\"completion_tokens\":8", body);
@@ -135,7 +138,9 @@ public sealed class CoordinatorHostTests
     {
         await using var host = CoordinatorHost.Create(TestCluster.Options);
         var limits = host.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
-        Assert.Equal((ConnectionLimits.OfCoordinator.Most, RpcSettings.MaxStreamsPerConnection), (limits.MaxConcurrentConnections, limits.Http2.MaxStreamsPerConnection));
+        Assert.Equal(
+            (ConnectionLimits.OfCoordinator.Most, RpcSettings.MaxStreamsPerConnection),
+            (limits.MaxConcurrentConnections, limits.Http2.MaxStreamsPerConnection));
         Assert.Equal((ConnectionLimits.OfCoordinator.Headers, ConnectionLimits.OfCoordinator.Idle), (limits.RequestHeadersTimeout, limits.KeepAliveTimeout));
     }
 

@@ -59,7 +59,12 @@ public sealed class TlsTests
         using var folder = new TempFolder();
         var files = Files(authority, authority, "node");
         File.WriteAllText(folder.File("empty.pem"), "");
-        foreach (var wrong in new[] { files with { Certificate = folder.File("none.pem") }, files with { Key = folder.File("empty.pem") }, files with { Authority = folder.File("empty.pem") } })
+        foreach (var wrong in new[]
+        {
+            files with { Certificate = folder.File("none.pem") },
+            files with { Key = folder.File("empty.pem") },
+            files with { Authority = folder.File("empty.pem") },
+        })
         {
             var error = Assert.Throws<IOException>(() => ClusterTls.Load(wrong));
             Assert.StartsWith("--tls-c", error.Message);

@@ -20,7 +20,9 @@ public sealed class CoordinatorMetricsTests
         Assert.Equal(6, sums["llamacluster.prefix_cache.queries"]);
         Assert.Equal(2, sums["llamacluster.prefix_cache.hits"]);
         Assert.Equal(0, sums.Level("llamacluster.queue.length"));
-        Assert.Equal((1, 2047), (sums.Level("llamacluster.kv.blocks.cached"), sums.Level("llamacluster.kv.blocks.free") + sums.Level("llamacluster.kv.blocks.used")));
+        Assert.Equal(
+            (1, 2047),
+            (sums.Level("llamacluster.kv.blocks.cached"), sums.Level("llamacluster.kv.blocks.free") + sums.Level("llamacluster.kv.blocks.used")));
         Assert.True(sums["llamacluster.stage.compute.duration"] > 0);
         // Two stages' for each step. The last one's answer ends a step; what the other says of it may come a moment later.
         (double, double) Sent() => (sums["llamacluster.stage.activations.sent"], sums["llamacluster.stage.tensor_sync.sent"]);

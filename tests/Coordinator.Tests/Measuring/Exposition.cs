@@ -29,7 +29,8 @@ sealed partial class Exposition
         Dictionary<string, string> types = [];
         foreach (var line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
             if (line.StartsWith("# TYPE ", StringComparison.Ordinal)) types.Add(line.Split(' ')[2], line.Split(' ')[3]);
-            else if (!line.StartsWith('#')) samples.Add((line[..line.LastIndexOf(' ')], double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture)));
+            else if (!line.StartsWith('#'))
+                samples.Add((line[..line.LastIndexOf(' ')], double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture)));
         return new Exposition(samples, types);
     }
 

@@ -140,7 +140,9 @@ public sealed class LinkMeterTests : IAsyncLifetime
         Assert.Empty(await meter.MeasureAsync([Worker("a", 1), Worker("b", 2), gone], CancellationToken.None).Soon());
 
         _worker.OnMeasure = (_, _) => Task.FromResult(new MeasureLinkReply { RoundTripSeconds = 1e-3, BytesPerSecond = 1e8 });
-        Assert.Equal([("a", "b"), ("a", "c"), ("b", "c")], (await meter.MeasureAsync([Worker("a", 1), Worker("b", 2), Worker("c", 3)], CancellationToken.None).Soon()).Keys.Order());
+        Assert.Equal(
+            [("a", "b"), ("a", "c"), ("b", "c")],
+            (await meter.MeasureAsync([Worker("a", 1), Worker("b", 2), Worker("c", 3)], CancellationToken.None).Soon()).Keys.Order());
     }
 
     [Fact]

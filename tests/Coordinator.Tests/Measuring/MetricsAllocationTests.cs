@@ -17,7 +17,15 @@ public sealed class MetricsAllocationTests
         using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress };
         await Exposition.OfAsync(http);
         var metrics = cluster.Host.Services.GetRequiredService<CoordinatorMetrics>();
-        var timings = new StepTimings { Rows = 8, ComputeMicroseconds = 900, WaitMicroseconds = 300, SyncMicroseconds = 200, ActivationBytes = 4096, SyncBytes = 4096 };
+        var timings = new StepTimings
+        {
+            Rows = 8,
+            ComputeMicroseconds = 900,
+            WaitMicroseconds = 300,
+            SyncMicroseconds = 200,
+            ActivationBytes = 4096,
+            SyncBytes = 4096,
+        };
         var request = new SequenceRequest([1, 2, 3], new SamplingOptions(), int.MaxValue, new HashSet<int>());
         var sequence = new Sequence(1, request, TimeProvider.System);
         sequence.Tokens.Append(7);

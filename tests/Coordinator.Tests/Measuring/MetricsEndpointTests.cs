@@ -28,7 +28,9 @@ public sealed class MetricsEndpointTests(ITestOutputHelper output)
 
         const string replica = "replica=\"replica-0\"";
         Assert.Equal((20, 20), (seen.Sum("llamacluster_steps_total", replica), seen.Sum("llamacluster_step_duration_seconds_count")));
-        Assert.Equal((20, 20), (seen.Sum("llamacluster_tokens_generated_total"), seen.Sum("vllm:generation_tokens_total", "model_name=\"llamacluster-demo-5m-q8_0\"")));
+        Assert.Equal(
+            (20, 20),
+            (seen.Sum("llamacluster_tokens_generated_total"), seen.Sum("vllm:generation_tokens_total", "model_name=\"llamacluster-demo-5m-q8_0\"")));
         Assert.Equal((6, 6), (seen.Sum("llamacluster_tokens_prompt_total"), seen.Sum("vllm:prompt_tokens_total")));
         Assert.Equal((6, 2), (seen.Sum("vllm:prefix_cache_queries_total"), seen.Sum("vllm:prefix_cache_hits_total")));
         Assert.Equal((2, 0), (seen.Sum("llamacluster_sequences_total", "outcome=\"length\""), seen.Sum("llamacluster_sequences_total", "outcome=\"failed\"")));
@@ -38,8 +40,11 @@ public sealed class MetricsEndpointTests(ITestOutputHelper output)
         Assert.Equal((6, 20), (seen.Sum("llamacluster_sequence_prompt_length_sum"), seen.Sum("vllm:request_generation_tokens_sum")));
         Assert.Equal(
             seen.Sum("vllm:e2e_request_latency_seconds_sum"),
-            seen.Sum("vllm:request_queue_time_seconds_sum") + seen.Sum("vllm:request_prefill_time_seconds_sum") + seen.Sum("vllm:request_decode_time_seconds_sum"), 1e-6);
-        Assert.Equal((20, 20), (seen.Sum("llamacluster_stage_round_trip_duration_seconds_count", "stage=\"0\""), seen.Sum("llamacluster_stage_round_trip_duration_seconds_count", "stage=\"1\"")));
+            seen.Sum("vllm:request_queue_time_seconds_sum")
+            + seen.Sum("vllm:request_prefill_time_seconds_sum") + seen.Sum("vllm:request_decode_time_seconds_sum"),
+            1e-6);
+        const string trips = "llamacluster_stage_round_trip_duration_seconds_count";
+        Assert.Equal((20, 20), (seen.Sum(trips, "stage=\"0\""), seen.Sum(trips, "stage=\"1\"")));
         Assert.Equal((1, 1), (seen.Sum("llamacluster_ready", replica), seen.Sum("llamacluster_views_total")));
         Assert.Equal((2, 0), (seen.Sum("llamacluster_workers", "state=\"serving\""), seen.Sum("llamacluster_workers", "state=\"spare\"")));
         Assert.Equal(1, seen.Sum("llamacluster_stage_info", "stage=\"1\"", "worker=\"worker1\""));
@@ -58,7 +63,9 @@ public sealed class MetricsEndpointTests(ITestOutputHelper output)
 
         var seen = await Exposition.OfAsync(http);
         Assert.Equal(1, seen.Sum("llamacluster_requests_refused_total", "code=\"model_not_ready\""));
-        Assert.Equal((1, 0), (seen.Sum("vllm:request_success_total", "finished_reason=\"length\""), seen.Sum("vllm:request_success_total", "finished_reason=\"stop\"")));
+        Assert.Equal(
+            (1, 0),
+            (seen.Sum("vllm:request_success_total", "finished_reason=\"length\""), seen.Sum("vllm:request_success_total", "finished_reason=\"stop\"")));
     }
 
     [Fact]
@@ -75,7 +82,8 @@ public sealed class MetricsEndpointTests(ITestOutputHelper output)
 
         Assert.Empty(seen.Samples.GroupBy(sample => sample.Series).Where(same => same.Count() > 1).Select(same => same.Key));
         var known = Rows.Where(row => !row.IsVllmOnly).Select(row => (Name: row.PrometheusName, Row: row))
-            .Concat(Rows.Where(row => row.Vllm is not null).Select(row => (Name: row.PrometheusVllmName!, Row: row))).ToDictionary(pair => pair.Name, pair => pair.Row);
+            .Concat(Rows.Where(row => row.Vllm is not null).Select(row => (Name: row.PrometheusVllmName!, Row: row)))
+            .ToDictionary(pair => pair.Name, pair => pair.Row);
         foreach (var (name, type) in seen.Types.Where(type => type.Key != "target_info"))
         {
             Assert.True(known.TryGetValue(name, out var row), $"{name} stands in no table");
@@ -84,7 +92,9 @@ public sealed class MetricsEndpointTests(ITestOutputHelper output)
         foreach (var (series, _) in seen.Samples.Where(sample => !sample.Series.StartsWith("target_info", StringComparison.Ordinal)))
         {
             var name = Exposition.NameOf(series);
-            var row = known.FirstOrDefault(pair => name == pair.Key || (pair.Value.Kind == MetricKind.Histogram && name.StartsWith($"{pair.Key}_", StringComparison.Ordinal))).Value;
+            var row = known.FirstOrDefault(pair =>
+                name == pair.Key
+                || (pair.Value.Kind == MetricKind.Histogram && name.StartsWith($"{pair.Key}_", StringComparison.Ordinal))).Value;
             Assert.True(row is not null, $"{series} stands in no table");
             Assert.Equal(row.Labels.Select(label => label.Replace('.', '_')).Order(), Exposition.LabelsOf(series).Order());
         }
@@ -95,7 +105,8 @@ public sealed class MetricsEndpointTests(ITestOutputHelper output)
     [Fact]
     public void No_two_rows_are_one_metric_in_Prometheus()
     {
-        var names = Rows.Where(row => !row.IsVllmOnly).Select(row => row.PrometheusName).Concat(Rows.Select(row => row.PrometheusVllmName).OfType<string>()).ToList();
+        var names = Rows.Where(row => !row.IsVllmOnly).Select(row => row.PrometheusName)
+            .Concat(Rows.Select(row => row.PrometheusVllmName).OfType<string>()).ToList();
         Assert.Equal(names.Count, names.Distinct().Count());
         Assert.All(Rows, row => Assert.Equal(row.Kind == MetricKind.Histogram, row.Boundaries.Count > 0));
         Assert.All(Rows, row => Assert.Equal(row.Boundaries.Distinct().Order(), row.Boundaries));
@@ -141,7 +152,15 @@ public sealed class MetricsEndpointTests(ITestOutputHelper output)
         using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress };
         await Exposition.OfAsync(http);
         var (metrics, registry) = (cluster.Host.Services.GetRequiredService<CoordinatorMetrics>(), cluster.Host.Services.GetRequiredService<WorkerRegistry>());
-        var timings = new StepTimings { Rows = 8, ComputeMicroseconds = 900, WaitMicroseconds = 300, SyncMicroseconds = 200, ActivationBytes = 4096, SyncBytes = 4096 };
+        var timings = new StepTimings
+        {
+            Rows = 8,
+            ComputeMicroseconds = 900,
+            WaitMicroseconds = 300,
+            SyncMicroseconds = 200,
+            ActivationBytes = 4096,
+            SyncBytes = 4096,
+        };
         for (var i = 0; i < workers; i++)
         {
             var address = new Uri($"http://10.0.0.{i}:9091");
@@ -164,7 +183,8 @@ public sealed class MetricsEndpointTests(ITestOutputHelper output)
             times.Add(TimeProvider.System.GetElapsedTime(begun).TotalMilliseconds);
         }
         var lines = bytes.Count(letter => letter == '\n');
-        output.WriteLine($"{lines} lines, {bytes.Length / 1024} KiB; scraped in {times.Min():0.0} ms at best, {times.Order().ElementAt(times.Count / 2):0.0} ms as a rule");
+        output.WriteLine(
+            $"{lines} lines, {bytes.Length / 1024} KiB; scraped in {times.Min():0.0} ms at best, {times.Order().ElementAt(times.Count / 2):0.0} ms as a rule");
         Assert.True(lines > workers * 60, $"{lines} lines");
         Assert.True(times.Min() <= 50, $"the fastest of {times.Count} scrapes took {times.Min():0} ms");
     }

@@ -35,7 +35,14 @@ public sealed class MembershipServiceTests : IAsyncLifetime
         Name = "a",
         Address = "http://10.1.2.3:7000",
         Key = Key.ToMessage(),
-        Capabilities = new Capabilities { MemoryBytes = 1 << 30, Threads = 4, InstructionSet = "avx2", TensorTypes = { "Q8_0" }, ActivationTypes = { ActivationType.F32 } },
+        Capabilities = new Capabilities
+        {
+            MemoryBytes = 1 << 30,
+            Threads = 4,
+            InstructionSet = "avx2",
+            TensorTypes = { "Q8_0" },
+            ActivationTypes = { ActivationType.F32 },
+        },
         Profile = new Profile { MemoryReadBytesPerSecond = 1e10, HostProcessors = 4, HostMemoryReadBytesPerSecond = 3e10, HostMultiplyAddsPerSecond = 5e11 },
     };
 
@@ -52,8 +59,14 @@ public sealed class MembershipServiceTests : IAsyncLifetime
 
     public static TheoryData<string, Action<RegisterRequest>, StatusCode, string> Refused => new()
     {
-        { "older version", r => r.ProtocolVersion = 1, StatusCode.Unimplemented, $"the coordinator speaks protocol version {ProtocolVersion.Current}, the worker 1: run the same release on both" },
-        { "newer version", r => r.ProtocolVersion = ProtocolVersion.Current + 1, StatusCode.Unimplemented, $"the worker {ProtocolVersion.Current + 1}: run the same release" },
+        {
+            "older version", r => r.ProtocolVersion = 1, StatusCode.Unimplemented,
+            $"the coordinator speaks protocol version {ProtocolVersion.Current}, the worker 1: run the same release on both"
+        },
+        {
+            "newer version", r => r.ProtocolVersion = ProtocolVersion.Current + 1, StatusCode.Unimplemented,
+            $"the worker {ProtocolVersion.Current + 1}: run the same release"
+        },
         { "no version", r => r.ProtocolVersion = 0, StatusCode.Unimplemented, "protocol version" },
         { "other model", r => r.ModelDigest = new string('a', 64), StatusCode.FailedPrecondition, "the worker has aaaaaaaaaaaa:" },
         { "digest", r => r.ModelDigest = "sha", StatusCode.InvalidArgument, "model_digest" },
@@ -109,7 +122,8 @@ public sealed class MembershipServiceTests : IAsyncLifetime
     public async Task A_registration_of_nothing_is_refused_and_does_no_harm()
     {
         await Assert.ThrowsAsync<RpcException>(() => _client.RegisterAsync(new RegisterRequest()).ResponseAsync.Soon());
-        await Assert.ThrowsAsync<RpcException>(() => _client.RegisterAsync(new RegisterRequest { ProtocolVersion = ProtocolVersion.Current }).ResponseAsync.Soon());
+        await Assert.ThrowsAsync<RpcException>(
+            () => _client.RegisterAsync(new RegisterRequest { ProtocolVersion = ProtocolVersion.Current }).ResponseAsync.Soon());
         var least = new RegisterRequest { ProtocolVersion = ProtocolVersion.Current, Address = "http://h:1", Key = Key.ToMessage() };
         Assert.Equal("w1", (await _client.RegisterAsync(least).ResponseAsync.Soon()).WorkerId);
     }
@@ -209,10 +223,12 @@ public sealed class MembershipServiceTests : IAsyncLifetime
         var beat = await Assert.ThrowsAsync<RpcException>(() => foreign.ResponseStream.MoveNext(CancellationToken.None).Soon(what));
         var drain = await Assert.ThrowsAsync<RpcException>(() => _client.DrainAsync(new DrainRequest { WorkerId = "w1" }, headers).ResponseAsync.Soon(what));
         var weights = await Assert.ThrowsAsync<RpcException>(
-            () => new Protos.Weights.WeightsClient(_cluster.Channel).DescribeAsync(new DescribeModelRequest { ModelDigest = _cluster.Host.Model.Digest }, headers).ResponseAsync.Soon(what));
+            () => new Protos.Weights.WeightsClient(_cluster.Channel)
+                .DescribeAsync(new DescribeModelRequest { ModelDigest = _cluster.Host.Model.Digest }, headers).ResponseAsync.Soon(what));
 
         Assert.All([beat, drain, weights], error => Assert.Equal(
-            (StatusCode.Unauthenticated, "the call shows no key of a worker that is registered here; register (again) first"), (error.StatusCode, error.Status.Detail)));
+            (StatusCode.Unauthenticated, "the call shows no key of a worker that is registered here; register (again) first"),
+            (error.StatusCode, error.Status.Detail)));
         Assert.Equal(WorkerState.Idle, Assert.Single((await _client.ListWorkersAsync(new ListWorkersRequest()).ResponseAsync.Soon()).Workers).State);
     }
 
@@ -258,7 +274,8 @@ public sealed class MembershipServiceTests : IAsyncLifetime
     public async Task A_message_that_is_no_protobuf_is_refused_without_a_word_of_the_program()
     {
         var garbage = new Method<byte[], byte[]>(
-            MethodType.Unary, Protos.Membership.Descriptor.FullName, "Register", Marshallers.Create(bytes => bytes, bytes => bytes), Marshallers.Create(bytes => bytes, bytes => bytes));
+            MethodType.Unary, Protos.Membership.Descriptor.FullName, "Register",
+            Marshallers.Create(bytes => bytes, bytes => bytes), Marshallers.Create(bytes => bytes, bytes => bytes));
         var error = await Assert.ThrowsAsync<RpcException>(
             () => _cluster.Channel.CreateCallInvoker().AsyncUnaryCall(garbage, null, new CallOptions(), [0xff, 0xff, 0xff, 0xff]).ResponseAsync.Soon());
         Assert.Equal((StatusCode.InvalidArgument, "the message cannot be read as protobuf"), (error.StatusCode, error.Status.Detail));

@@ -15,7 +15,8 @@ public sealed class WorkerRegistryTests : IDisposable
     readonly ManualTimeProvider _time = new();
     readonly WorkerRegistry _registry;
 
-    public WorkerRegistryTests() => _registry = new WorkerRegistry(Deadlines, ClusterOwnership.Take(null), new Pulse(_time), _time, NullLogger<WorkerRegistry>.Instance);
+    public WorkerRegistryTests()
+        => _registry = new WorkerRegistry(Deadlines, ClusterOwnership.Take(null), new Pulse(_time), _time, NullLogger<WorkerRegistry>.Instance);
 
     public void Dispose() => _registry.Dispose();
 
@@ -41,7 +42,9 @@ public sealed class WorkerRegistryTests : IDisposable
         _time.Advance(TimeSpan.FromSeconds(4.9));
         Assert.Equal(MemberState.Alive, _registry.Snapshot.Find(worker.Id)!.State);
         _time.Advance(TimeSpan.FromSeconds(0.1));
-        Assert.Equal((MemberState.Lost, "nothing was heard of it for 5 s"), (_registry.Snapshot.Find(worker.Id)!.State, _registry.Snapshot.Find(worker.Id)!.Loss));
+        Assert.Equal(
+            (MemberState.Lost, "nothing was heard of it for 5 s"),
+            (_registry.Snapshot.Find(worker.Id)!.State, _registry.Snapshot.Find(worker.Id)!.Loss));
     }
 
     [Fact]

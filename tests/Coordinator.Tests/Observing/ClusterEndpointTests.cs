@@ -31,7 +31,9 @@ public sealed class ClusterEndpointTests
         Assert.Equal(8, replica.Stages.Sum(stage => stage.Layers));
         Assert.All(replica.Stages, stage => Assert.Equal(seen.Workers.Single(worker => worker.Stage == stage.Stage).Id, Assert.Single(stage.Ranks).Worker));
         var link = Assert.Single(replica.Links);
-        Assert.Equal((replica.Stages[0].Ranks[0].Worker, replica.Stages[1].Ranks[0].Worker, "activations", true), (link.From, link.To, link.Kind, link.SameHost));
+        Assert.Equal(
+            (replica.Stages[0].Ranks[0].Worker, replica.Stages[1].Ranks[0].Worker, "activations", true),
+            (link.From, link.To, link.Kind, link.SameHost));
         Assert.Equal((10, 3, 10), (replica.Totals.GeneratedTokens, replica.Totals.PromptTokens, replica.Totals.Steps));
         Assert.Equal(1, replica.Totals.Sequences["length"]);
         Assert.Equal((0, 0, 64), (replica.Load.Running, replica.Load.Waiting, replica.Load.MaxRunning));

@@ -38,7 +38,8 @@ sealed class ClusterListener : IAsyncDisposable
         while (await NextAsync() is { } snapshot)
         {
             if (condition(snapshot)) return snapshot;
-            if (TimeProvider.System.GetElapsedTime(began) > WaitExtensions.Deadline) throw new TimeoutException($"no snapshot says that {what}; the last one was {snapshot}");
+            if (TimeProvider.System.GetElapsedTime(began) > WaitExtensions.Deadline)
+                throw new TimeoutException($"no snapshot says that {what}; the last one was {snapshot}");
         }
         throw new InvalidOperationException($"the stream ended before {what}");
     }

@@ -70,7 +70,9 @@ public sealed class WhatIfTests : IAsyncLifetime
     {
         using var answer = await _http.PostAsync("/v1/cluster/plan", new StringContent(question, Encoding.UTF8, "application/json"));
         Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
-        Assert.Contains(expected, JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("error").GetProperty("message").GetString());
+        Assert.Contains(
+            expected,
+            JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("error").GetProperty("message").GetString());
     }
 
     async Task<WhatIfAnswer> AskAsync(string question)

@@ -142,7 +142,8 @@ public sealed class ClusterRouterTests : IDisposable
         _one.Runs[0].Send(new SequenceEvent.Failed("the sequence failed", Retryable: false));
         Assert.Equal([new SequenceEvent.Failed("the sequence failed", Retryable: false)], await reading.Soon());
         Assert.Empty(_two.Runs);
-        var wrong = Assert.IsType<SequenceEvent.Failed>(Assert.Single(await ReadAsync(new SequenceRequest([4000], new SamplingOptions(), 4, new HashSet<int>())).Soon()));
+        var wrong = Assert.IsType<SequenceEvent.Failed>(
+            Assert.Single(await ReadAsync(new SequenceRequest([4000], new SamplingOptions(), 4, new HashSet<int>())).Soon()));
         Assert.Contains("4000", wrong.Message);
     }
 

@@ -29,7 +29,10 @@ public sealed class ReplicaChoiceTests
         var (gone, back, well) = (new FakeReplica("gone"), new FakeReplica("back"), new FakeReplica("well") { Use = Idle with { Waiting = 100 } });
         gone.Status = new EngineStatus(false, "gone", 1);
         back.Status = new EngineStatus(false, "soon", 1) { IsRecovering = true };
-        Assert.Equal(["well", "back"], ReplicaChoice.Order(new IReplica[] { gone, back, well }.Select(replica => new ReplicaCandidate(replica, false, 0)), 100).Select(replica => replica.Name));
+        Assert.Equal(
+            ["well", "back"],
+            ReplicaChoice.Order(new IReplica[] { gone, back, well }.Select(replica => new ReplicaCandidate(replica, false, 0)), 100)
+                .Select(replica => replica.Name));
     }
 
     [Fact]

@@ -20,7 +20,18 @@ public sealed class SequenceMessagesTests
         var plain = new SequenceRequest(prompt, new SamplingOptions(), 5, new HashSet<int> { 2 });
         var full = plain with
         {
-            Sampling = new SamplingOptions { Temperature = 0.7f, TopK = 5, TopP = 0.9f, MinP = 0.1f, Seed = ulong.MaxValue, LogitBias = new Dictionary<int, float> { [3] = -1 }, TopLogprobs = 2, MinTokens = 1, EndIds = [2] },
+            Sampling = new SamplingOptions
+            {
+                Temperature = 0.7f,
+                TopK = 5,
+                TopP = 0.9f,
+                MinP = 0.1f,
+                Seed = ulong.MaxValue,
+                LogitBias = new Dictionary<int, float> { [3] = -1 },
+                TopLogprobs = 2,
+                MinTokens = 1,
+                EndIds = [2],
+            },
             MaxTokensIsDefault = true,
             Priority = -3,
             Client = "client",

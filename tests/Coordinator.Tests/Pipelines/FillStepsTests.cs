@@ -99,10 +99,12 @@ public sealed class FillStepsTests : IAsyncLifetime
     {
         await before(plan.StepId);
         _ran.Writer.TryWrite((stage, plan.StepId));
-        if (stage < 2) return [new StepReply { Done = new StepDone { ViewVersion = plan.ViewVersion, StepId = plan.StepId, Timings = new StepTimings { Rows = 1 } } }];
+        if (stage < 2)
+            return [new StepReply { Done = new StepDone { ViewVersion = plan.ViewVersion, StepId = plan.StepId, Timings = new StepTimings { Rows = 1 } } }];
         var result = new StepResult { ViewVersion = plan.ViewVersion, StepId = plan.StepId };
         foreach (var chunk in plan.Chunks)
-            if (chunk.SampleCount > 0) result.Sequences.Add(new SequenceResult { SequenceId = chunk.SequenceId, Tokens = { new Protos.SampledToken { Id = 9, Logprob = -1 } } });
+            if (chunk.SampleCount > 0)
+                result.Sequences.Add(new SequenceResult { SequenceId = chunk.SequenceId, Tokens = { new Protos.SampledToken { Id = 9, Logprob = -1 } } });
         return [new StepReply { Result = result }];
     };
 }

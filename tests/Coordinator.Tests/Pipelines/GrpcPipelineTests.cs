@@ -31,7 +31,8 @@ public sealed class GrpcPipelineTests
             var completed = Assert.IsType<StepReturn.Completed>(await oldest.Return.Soon());
             fixture.Scheduler.Complete(oldest.Step, completed.Results);
         }
-        Assert.All(sequences, sequence => Assert.Equal(FakeModel.Continue(prompt[(int)sequence.Id..], 20), sequence.Tokens.Skip(sequence.Sequence.PromptLength)));
+        Assert.All(sequences, sequence =>
+            Assert.Equal(FakeModel.Continue(prompt[(int)sequence.Id..], 20), sequence.Tokens.Skip(sequence.Sequence.PromptLength)));
     }
 
     [Fact]

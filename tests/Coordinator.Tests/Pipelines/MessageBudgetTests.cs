@@ -24,20 +24,30 @@ public sealed class MessageBudgetTests
         int[] ends = [.. Enumerable.Range(2_000_000_000, 5000)];
         var sampling = new SamplingOptions { RepetitionPenalty = 1.1f, LogitBias = bias, MinTokens = int.MaxValue, EndIds = ends };
         var scheduler = new StepScheduler(
-            new SchedulerLimits { StepsInFlight = 1, MaxStepRows = 65_536, MaxPromptRows = 65_000, MaxRunning = 65, MaxStepBytes = MessageBudgets.Message, MaxDraftTokens = 7 },
+            new SchedulerLimits
+            {
+                StepsInFlight = 1,
+                MaxStepRows = 65_536,
+                MaxPromptRows = 65_000,
+                MaxRunning = 65,
+                MaxStepBytes = MessageBudgets.Message,
+                MaxDraftTokens = 7,
+            },
             new KvBlockPool(300_000));
         List<SequenceRun> runs = [TestSequence.Of(1, prefix, maxTokens: 1)];
         scheduler.Add(runs[0]);
         Return(scheduler, scheduler.Schedule()!);
         for (ulong id = 2; id <= 65; id++)
-            runs.Add(TestSequence.Of(id, new SequenceRequest([.. prefix, (int)id, 3, 4], sampling, 3, new HashSet<int>()) { RequestId = new string('r', requestId) }));
+            runs.Add(TestSequence.Of(
+                id, new SequenceRequest([.. prefix, (int)id, 3, 4], sampling, 3, new HashSet<int>()) { RequestId = new string('r', requestId) }));
         foreach (var run in runs[1..]) Assert.Equal(AddOutcome.Queued, scheduler.Add(run));
 
         var steps = 0;
         for (; scheduler.Schedule() is { } step; steps++)
         {
             Assert.All(StepMessages.HistoriesOf(step, 1, Stages[^1]), history => Assert.InRange(history.History.CalculateSize(), 0, MessageBudgets.Message));
-            foreach (var message in StepMessages.Of(step, ulong.MaxValue, ulong.MaxValue, Stages)) Assert.InRange(message.Step.CalculateSize(), 1, MessageBudgets.Message);
+            foreach (var message in StepMessages.Of(step, ulong.MaxValue, ulong.MaxValue, Stages))
+                Assert.InRange(message.Step.CalculateSize(), 1, MessageBudgets.Message);
             Return(scheduler, step);
         }
         Assert.All(runs, run => Assert.True(run.Ended));
@@ -76,14 +86,17 @@ public sealed class MessageBudgetTests
     public void The_largest_sequence_that_the_rules_allow_keeps_the_budget_alone()
     {
         var bias = Enumerable.Range(0, 131_072).ToDictionary(id => int.MaxValue - 200_000 + id, _ => 1.5f);
-        var request = new SequenceRequest([.. Enumerable.Repeat(int.MaxValue - 200_001, 65_536)], new SamplingOptions { LogitBias = bias }, 1, new HashSet<int>())
+        var request = new SequenceRequest(
+            [.. Enumerable.Repeat(int.MaxValue - 200_001, 65_536)],
+            new SamplingOptions { LogitBias = bias }, 1, new HashSet<int>())
         {
             RequestId = new string('r', 128),
             TraceParent = new string('t', 128),
         };
         Assert.Null(new SequenceRules(int.MaxValue, int.MaxValue).FirstProblem(request));
         var scheduler = new StepScheduler(
-            new SchedulerLimits { StepsInFlight = 1, MaxStepRows = 65_536, MaxPromptRows = 65_536, MaxStepBytes = MessageBudgets.Message }, new KvBlockPool(5000));
+            new SchedulerLimits { StepsInFlight = 1, MaxStepRows = 65_536, MaxPromptRows = 65_536, MaxStepBytes = MessageBudgets.Message },
+            new KvBlockPool(5000));
         scheduler.Add(TestSequence.Of(ulong.MaxValue, request));
         var step = scheduler.Schedule()!;
         Assert.Equal(65_536, step.Rows);

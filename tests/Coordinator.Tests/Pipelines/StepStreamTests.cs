@@ -17,7 +17,8 @@ public sealed class StepStreamTests
     {
         var assignment = new ShardAssignment(new WorkerId("w1"), new Uri("http://127.0.0.1:1"), 0, new Shard(new LayerRange(0, 1), TensorSlice.Whole));
         var channel = GrpcChannel.ForAddress(assignment.Address, new GrpcChannelOptions { HttpHandler = new Failing(breaks), DisposeHttpClient = true });
-        await using var stream = new StepStream(new StageWorker(assignment, "worker1", PeerKey.Create()), new PeerConnection(channel.CreateCallInvoker(), channel));
+        await using var stream = new StepStream(
+            new StageWorker(assignment, "worker1", PeerKey.Create()), new PeerConnection(channel.CreateCallInvoker(), channel));
 
         var failure = await stream.OpenAsync(viewVersion: 1, new string('0', 64), CancellationToken.None).Soon();
 

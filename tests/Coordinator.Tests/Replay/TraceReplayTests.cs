@@ -5,7 +5,16 @@ namespace LlamaCluster.Coordinator.Tests.Replay;
 /// <summary>Made-up traces and their replay in virtual time (<c>benchmarks/Coordinator.Benchmarks -- --replay</c>).</summary>
 public class TraceReplayTests
 {
-    static readonly ReplayOptions Small = new() { Shape = "llama-3.1-8b", Workers = 2, Requests = 40, Rate = 2, Running = 8, Context = 2048, KvTokens = 16_384 };
+    static readonly ReplayOptions Small = new()
+    {
+        Shape = "llama-3.1-8b",
+        Workers = 2,
+        Requests = 40,
+        Rate = 2,
+        Running = 8,
+        Context = 2048,
+        KvTokens = 16_384,
+    };
 
     [Fact]
     public void EveryRequestIsAnswered_AndTheReportIsTheSameAgain()
@@ -52,5 +61,6 @@ public class TraceReplayTests
     [InlineData("rate=0", "--replay: 'rate=0' is not a number above 0")]
     [InlineData("trace=poem", "--replay: 'trace=poem' is not conversation or code")]
     [InlineData("speed=3", "--replay: 'speed=3' is not trace, rate, burst, requests, seed, shape, quant, workers, running, kv or context, = and a value")]
-    public void AWordThatMeansNothingIsRefused(string word, string problem) => Assert.Equal(problem, Assert.Throws<ArgumentException>(() => ReplayOptions.Parse([word])).Message);
+    public void AWordThatMeansNothingIsRefused(string word, string problem) =>
+        Assert.Equal(problem, Assert.Throws<ArgumentException>(() => ReplayOptions.Parse([word])).Message);
 }

@@ -163,7 +163,8 @@ public sealed class PoisonWatchTests
     }
 
     /// <param name="left">Null: the first one.</param>
-    ulong? Ended(PipelineFailure failure, ScheduledStep[] underWay, ScheduledStep? left = null) => _watch.ViewEnded(failure, underWay, left ?? underWay.FirstOrDefault());
+    ulong? Ended(PipelineFailure failure, ScheduledStep[] underWay, ScheduledStep? left = null) =>
+        _watch.ViewEnded(failure, underWay, left ?? underWay.FirstOrDefault());
 
     /// <summary>Sequence 7 has got tokens, others none.</summary>
     static ScheduledStep Step(params (ulong Id, int Start, int Count)[] chunks) =>

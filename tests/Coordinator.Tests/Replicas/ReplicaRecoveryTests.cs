@@ -80,7 +80,8 @@ public sealed class ReplicaRecoveryTests : IAsyncLifetime
         [
             .. sent.Step.Chunks.Select(chunk => new ChunkResult(
                 chunk.SampleCount == 0 ? [] : [new SampledToken(5, -1, [])],
-                [.. Enumerable.Range(chunk.Start, chunk.Count).Where(position => position > 0).Select(position => new SampledToken(prompt[position], -1, []))])),
+                [.. Enumerable.Range(chunk.Start, chunk.Count).Where(position => position > 0)
+                    .Select(position => new SampledToken(prompt[position], -1, []))])),
         ]));
     }
 
@@ -129,7 +130,9 @@ public sealed class ReplicaRecoveryTests : IAsyncLifetime
         _time.Advance(TimeSpan.FromSeconds(30));
         var failed = Assert.IsType<SequenceEvent.Failed>(Assert.Single(await EventsAsync(running)));
         Assert.True(failed.Retryable);
-        Assert.Equal("worker a was lost, and no other worker could take over within 60 s, and the request with it; send the request again once /ready says yes", failed.Message);
+        Assert.Equal(
+            "worker a was lost, and no other worker could take over within 60 s, and the request with it; send the request again once /ready says yes",
+            failed.Message);
         Assert.Equal(Refusal.NotReady, Assert.IsType<SequenceEvent.Refused>(Assert.Single(await EventsAsync(Submit([4], 1)))).Why);
         Assert.False(_replica.Status.IsRecovering);
         pipeline = Attach();
@@ -204,7 +207,9 @@ public sealed class ReplicaRecoveryTests : IAsyncLifetime
             if (i == 0) pipeline = Attach();
         }
         var failed = Assert.IsType<SequenceEvent.Failed>((await EventsAsync(stream))[^1]);
-        Assert.Equal((false, "the sequence failed: workers failed 2 times in a row as they computed it, the last time: worker a failed: Internal"), (failed.Retryable, failed.Message));
+        Assert.Equal(
+            (false, "the sequence failed: workers failed 2 times in a row as they computed it, the last time: worker a failed: Internal"),
+            (failed.Retryable, failed.Message));
     }
 
     /// <param name="calm">No worker had died for long.</param>
@@ -241,7 +246,8 @@ public sealed class ReplicaRecoveryTests : IAsyncLifetime
     {
         var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
         _replica = new Replica(
-            "replica-0", options, new ClusterDeadlines { Recovery = Recovery }, new ModelIdentity("model", "digest"), metrics, _time, NullLogger<Replica>.Instance);
+            "replica-0", options, new ClusterDeadlines { Recovery = Recovery }, new ModelIdentity("model", "digest"), metrics,
+            _time, NullLogger<Replica>.Instance);
         _running = Task.WhenAll(_running, _replica.RunAsync(_stop.Token));
     }
 
@@ -260,7 +266,8 @@ public sealed class ReplicaRecoveryTests : IAsyncLifetime
         return sent.Step;
     }
 
-    static Task<List<SequenceEvent>> EventsAsync(SequenceStream stream) => stream.ReadAllAsync(CancellationToken.None).ToListAsync().AsTask().Soon("the sequence ends");
+    static Task<List<SequenceEvent>> EventsAsync(SequenceStream stream) =>
+        stream.ReadAllAsync(CancellationToken.None).ToListAsync().AsTask().Soon("the sequence ends");
 
     SequenceStream Submit(IReadOnlyList<int> prompt, int maxTokens) => Assert.Single(_replica.Submit([TestCluster.Request(prompt, maxTokens)]));
 }

@@ -37,7 +37,8 @@ public sealed class ReplicaRouterTests
     public async Task So_they_do_when_the_kv_cache_is_far_too_small_for_all()
     {
         // 16 blocks; each sequence comes to need 6.
-        await using var cluster = await TestCluster.StartReadyAsync(2, TestCluster.Options with { Engine = new EngineOptions { KvTokens = 256, MaxPromptRows = 16 } });
+        await using var cluster = await TestCluster.StartReadyAsync(
+            2, TestCluster.Options with { Engine = new EngineOptions { KvTokens = 256, MaxPromptRows = 16 } });
         var answers = await Task.WhenAll(Enumerable.Range(0, 12).Select(i => cluster.TokensAsync(TestCluster.Request([.. Prompt, 5 + i], 85)))).Soon();
         for (var i = 0; i < answers.Length; i++) Assert.Equal(FakeModel.Continue([.. Prompt, 5 + i], 85), answers[i]);
         await AssertAllFreeAsync(cluster);
@@ -50,7 +51,10 @@ public sealed class ReplicaRouterTests
         int[] prompt = [.. Enumerable.Range(3, 100)];
         var request = TestCluster.Request(prompt, 1) with { Sampling = new SamplingOptions { PromptLogprobs = true, TopLogprobs = 0 } };
         var events = await cluster.GenerateAsync(request).Soon();
-        Assert.Equal(prompt[1..], events.Skip(1).TakeWhile(next => next is SequenceEvent.Prompt).SelectMany(next => ((SequenceEvent.Prompt)next).Tokens).Select(token => token.Id));
+        Assert.Equal(
+            prompt[1..],
+            events.Skip(1).TakeWhile(next => next is SequenceEvent.Prompt)
+                .SelectMany(next => ((SequenceEvent.Prompt)next).Tokens).Select(token => token.Id));
         Assert.Equal(2, events.Skip(1).SkipWhile(next => next is SequenceEvent.Prompt).Count());
     }
 
@@ -83,7 +87,10 @@ public sealed class ReplicaRouterTests
     {
         await using var cluster = await TestCluster.StartReadyAsync(2);
         using var http = new HttpClient { BaseAddress = cluster.Host.ApiAddress, Timeout = WaitExtensions.Deadline };
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = ApiHost.JsonContent("""{"prompt":[5,6,7],"max_tokens":400,"stream":true,"ignore_eos":true}""") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
+        {
+            Content = ApiHost.JsonContent("""{"prompt":[5,6,7],"max_tokens":400,"stream":true,"ignore_eos":true}"""),
+        };
         var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         Assert.True(response.IsSuccessStatusCode);
         var held = cluster.Workers[1].HoldSteps();
@@ -121,7 +128,8 @@ public sealed class ReplicaRouterTests
     [Fact]
     public async Task A_full_queue_refuses_for_the_moment()
     {
-        await using var cluster = await TestCluster.StartReadyAsync(1, TestCluster.Options with { Engine = new EngineOptions { MaxRunning = 1, MaxWaiting = 1 } });
+        await using var cluster = await TestCluster.StartReadyAsync(
+            1, TestCluster.Options with { Engine = new EngineOptions { MaxRunning = 1, MaxWaiting = 1 } });
         var begun = cluster.Workers[0].HoldSteps();
         var first = cluster.TokensAsync(TestCluster.Request(Prompt));
         await begun.Reached;
@@ -156,7 +164,8 @@ public sealed class ReplicaRouterTests
     [Fact]
     public async Task A_mix_of_everything_in_a_tiny_cache_gives_each_its_due_and_leaves_nothing_behind()
     {
-        await using var cluster = await TestCluster.StartReadyAsync(3, TestCluster.Options with { Engine = new EngineOptions { KvTokens = 320, MaxPromptRows = 24, MaxWaiting = 1000 } });
+        await using var cluster = await TestCluster.StartReadyAsync(
+            3, TestCluster.Options with { Engine = new EngineOptions { KvTokens = 320, MaxPromptRows = 24, MaxWaiting = 1000 } });
         var random = new Random(20251122);
         await Task.WhenAll(Enumerable.Range(0, 300).Select(_ =>
         {
@@ -164,7 +173,10 @@ public sealed class ReplicaRouterTests
             var (maxTokens, leavesAfter) = (random.Next(0, 120), random.Next(4) == 0 ? random.Next(20) : int.MaxValue);
             var answer = FakeModel.Continue(prompt, maxTokens);
             var stop = random.Next(3) == 0 && maxTokens > 0 ? answer[random.Next(maxTokens)] : -1;
-            return RunAsync(TestCluster.Request(prompt, maxTokens, stop), Array.IndexOf(answer, stop) is >= 0 and var end ? answer[..(end + 1)] : answer, leavesAfter);
+            return RunAsync(
+                TestCluster.Request(prompt, maxTokens, stop),
+                Array.IndexOf(answer, stop) is >= 0 and var end ? answer[..(end + 1)] : answer,
+                leavesAfter);
         })).Soon();
         await AssertAllFreeAsync(cluster);
 

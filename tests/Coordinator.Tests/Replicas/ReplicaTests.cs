@@ -222,7 +222,8 @@ public sealed class ReplicaTests : IAsyncLifetime
     void Start(EngineOptions options)
     {
         var metrics = new CoordinatorMetrics(_services.GetRequiredService<IMeterFactory>());
-        _replica = new Replica("replica-0", options, new ClusterDeadlines(), new ModelIdentity("model", "digest"), metrics, _time, NullLogger<Replica>.Instance);
+        _replica = new Replica(
+            "replica-0", options, new ClusterDeadlines(), new ModelIdentity("model", "digest"), metrics, _time, NullLogger<Replica>.Instance);
         _running = Task.WhenAll(_running, _replica.RunAsync(_stop.Token));
     }
 
@@ -255,7 +256,8 @@ public sealed class ReplicaTests : IAsyncLifetime
         return pipeline;
     }
 
-    static Task<List<SequenceEvent>> EventsAsync(SequenceStream stream) => stream.ReadAllAsync(CancellationToken.None).ToListAsync().AsTask().Soon("the sequence ends");
+    static Task<List<SequenceEvent>> EventsAsync(SequenceStream stream) =>
+        stream.ReadAllAsync(CancellationToken.None).ToListAsync().AsTask().Soon("the sequence ends");
 
     SequenceStream Submit(SequenceRequest request) => Assert.Single(_replica.Submit([request]));
 }

@@ -14,5 +14,6 @@ public sealed class DraftLengthTests
     [InlineData(0.9, 128, 7, 0)]
     [InlineData(1, 128, 7, 7)]
     [InlineData(1, 1, 0, 0)]
-    public void Is_what_gains_more_than_it_costs(double acceptance, long rows, int most, int worth) => Assert.Equal(worth, DraftLength.Worth(acceptance, rows, most));
+    public void Is_what_gains_more_than_it_costs(double acceptance, long rows, int most, int worth) =>
+        Assert.Equal(worth, DraftLength.Worth(acceptance, rows, most));
 }

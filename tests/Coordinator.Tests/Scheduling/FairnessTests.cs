@@ -35,12 +35,25 @@ public sealed class FairnessTests
     public void Clients_that_wait_are_served_alike() => Prop.ForAll(Loads, load =>
     {
         var scheduler = new StepScheduler(
-            new SchedulerLimits { StepsInFlight = load.Stages, MaxPromptRows = MaxPromptRows, MinPromptRows = 8, MaxRunning = MaxRunning, MaxWaiting = 1000, PromptLead = load.PromptLead },
+            new SchedulerLimits
+            {
+                StepsInFlight = load.Stages,
+                MaxPromptRows = MaxPromptRows,
+                MinPromptRows = 8,
+                MaxRunning = MaxRunning,
+                MaxWaiting = 1000,
+                PromptLead = load.PromptLead,
+            },
             new KvBlockPool(1000));
         List<SequenceRun> all = [];
         foreach (var (number, client) in load.Clients.Index())
             for (var i = 0; i < client.Sequences; i++)
-                all.Add(TestSequence.Of((ulong)all.Count + 1, new SequenceRequest([.. Enumerable.Repeat(1000 + all.Count, client.Length)], new SamplingOptions(), client.Tokens, new HashSet<int>()) { Client = $"{number}" }));
+                all.Add(TestSequence.Of(
+                    (ulong)all.Count + 1,
+                    new SequenceRequest([.. Enumerable.Repeat(1000 + all.Count, client.Length)], new SamplingOptions(), client.Tokens, new HashSet<int>())
+                    {
+                        Client = $"{number}",
+                    }));
         foreach (var sequence in all) Assert.Equal(AddOutcome.Queued, scheduler.Add(sequence));
 
         var bound = load.PromptLead + MaxPromptRows + (MaxRunning * load.Clients.Max(client => client.Length + client.Tokens));
@@ -50,9 +63,12 @@ public sealed class FairnessTests
             while (scheduler.Schedule() is { } step) inFlight.Enqueue(step);
             var shares = all.Select(sequence => sequence.Share).Distinct().ToList();
             foreach (var waiting in shares.Where(share => share.First is not null))
-                Assert.True(shares.Max(share => share.Served) - waiting.Served <= bound, $"{string.Join(", ", shares.Select(share => share.Served))} with a bound of {bound}");
+                Assert.True(
+                    shares.Max(share => share.Served) - waiting.Served <= bound,
+                    $"{string.Join(", ", shares.Select(share => share.Served))} with a bound of {bound}");
             var returned = inFlight.Dequeue();
-            scheduler.Complete(returned, [.. returned.Chunks.Select(chunk => new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(5, -1, [])], []))]);
+            scheduler.Complete(
+                returned, [.. returned.Chunks.Select(chunk => new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(5, -1, [])], []))]);
         }
         while (inFlight.Count > 0 || scheduler.RunningCount > 0);
         Assert.All(all, sequence => Assert.True(sequence.Ended));
@@ -121,7 +137,10 @@ public sealed class FairnessTests
                 default:
                     var found = line.First(sequence => sequence.Id % 3 > 0);
                     var firsts = waiting.GroupBy(one => one.Share, (its, runs) => (its.Served, Run: runs.MinBy(one => one.Run.Id).Run));
-                    Assert.Equal(firsts.Where(first => first.Run.Id % 3 > 0).OrderBy(first => (first.Served, first.Run.Id)).Select(first => first.Run).FirstOrDefault(), found);
+                    Assert.Equal(
+                        firsts.Where(first => first.Run.Id % 3 > 0).OrderBy(first => (first.Served, first.Run.Id))
+                            .Select(first => first.Run).FirstOrDefault(),
+                        found);
                     break;
             }
         }
@@ -142,6 +161,11 @@ public sealed class FairnessTests
         Assert.Equal([3, 5, 1, 2, 4], order);
     }
 
-    static SequenceRun Of(ulong id, int length, string client, int priority = 0) => TestSequence.Of(id,
-        new SequenceRequest([.. Enumerable.Repeat(1000 + (int)id, length)], new SamplingOptions(), 1, new HashSet<int>()) { Client = client, Priority = priority });
+    static SequenceRun Of(ulong id, int length, string client, int priority = 0) => TestSequence.Of(
+        id,
+        new SequenceRequest([.. Enumerable.Repeat(1000 + (int)id, length)], new SamplingOptions(), 1, new HashSet<int>())
+        {
+            Client = client,
+            Priority = priority,
+        });
 }

@@ -9,7 +9,6 @@ namespace LlamaCluster.Coordinator.Tests.Scheduling;
 public sealed class FillTests
 {
     const int Depth = 4;
-
     static readonly int[] Stages = [0, 4, 8];   // first layers
 
     KvBlockPool _pool = null!;
@@ -39,7 +38,8 @@ public sealed class FillTests
         Assert.Equal([2, 7, 7], messages.Select(message => message.Step.Chunks[0].NewBlocks.Count));
         Assert.Equal([0, 1, 2, 3, 4], messages[1].Step.Chunks[0].NewBlocks.Take(5));
         Assert.Equal([20, 0, 20], messages.Select(message => message.Step.Chunks[0].Tokens.Count));
-        Assert.Equal([null, null, 100u], messages.Select(message => message.Step.NewSequences is [{ Sampling: not null } facts] ? facts.PromptLength : (uint?)null));
+        Assert.Equal(
+            [null, null, 100u], messages.Select(message => message.Step.NewSequences is [{ Sampling: not null } facts] ? facts.PromptLength : (uint?)null));
         Return(rest);
         Assert.Equal(32, run.Sequence.CachedTokens);
         Assert.Equal(default, _scheduler.Carried);
@@ -284,15 +284,17 @@ public sealed class FillTests
 
     SequenceRun Add(int[] prompt, int maxTokens = 10, SamplingOptions? sampling = null, string client = "a", int priority = 0)
     {
-        var run = TestSequence.Of(++_lastId, new SequenceRequest(prompt, sampling ?? new SamplingOptions(), maxTokens, new HashSet<int>()) { Client = client, Priority = priority });
+        var run = TestSequence.Of(
+            ++_lastId, new SequenceRequest(prompt, sampling ?? new SamplingOptions(), maxTokens, new HashSet<int>()) { Client = client, Priority = priority });
         Assert.Equal(AddOutcome.Queued, _scheduler.Add(run));
         return run;
     }
 
     void Return(ScheduledStep step) =>
-        _scheduler.Complete(step, [.. step.Chunks.Select(chunk => chunk.SampleCount == 0 ? ChunkResult.Empty : new ChunkResult([new SampledToken(3, -1, [])], []))]);
+        _scheduler.Complete(step, [.. step.Chunks.Select(chunk => chunk.SampleCount == 0 ? ChunkResult.Empty : new([new SampledToken(3, -1, [])], []))]);
 
-    static (int Start, int Count, int Depth, bool Introduces, int KnownDepth) Facts(ScheduledChunk chunk) => (chunk.Start, chunk.Count, chunk.Depth, chunk.Introduces, chunk.KnownDepth);
+    static (int Start, int Count, int Depth, bool Introduces, int KnownDepth) Facts(ScheduledChunk chunk) =>
+        (chunk.Start, chunk.Count, chunk.Depth, chunk.Introduces, chunk.KnownDepth);
 
     static int[] Prompt(int length, int kind = 0) => [.. Enumerable.Range(0, length).Select(position => 1000 * kind + position % 50)];
 }

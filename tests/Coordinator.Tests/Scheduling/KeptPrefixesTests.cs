@@ -28,7 +28,8 @@ public sealed class KeptPrefixesTests
     public void What_the_first_stage_lost_lacks_its_layers() => Assert.Equal([(0, 4), (1, 4)], Of(Lost(0, 4), Has(4, 4, ran: 9), Has(8, 4, ran: 9)));
 
     [Fact]
-    public void What_a_stage_in_the_middle_lost_lacks_all_layers_up_to_its_last() => Assert.Equal([(0, 8), (1, 8)], Of(Has(0, 4, ran: 9), Lost(4, 4), Has(8, 4, ran: 9)));
+    public void What_a_stage_in_the_middle_lost_lacks_all_layers_up_to_its_last() =>
+        Assert.Equal([(0, 8), (1, 8)], Of(Has(0, 4, ran: 9), Lost(4, 4), Has(8, 4, ran: 9)));
 
     [Fact]
     public void What_the_last_stage_lost_is_lost() => Assert.Empty(Of(Has(0, 4, ran: 9), Has(4, 4, ran: 9), Lost(8, 4)));
@@ -41,7 +42,8 @@ public sealed class KeptPrefixesTests
     public void What_a_stage_before_never_ran_lacks_its_layers() => Assert.Equal([(0, 0), (1, 4)], Of(Has(0, 4, ran: 8), Has(4, 4, ran: 9), Has(8, 4, ran: 9)));
 
     [Fact]
-    public void Whoever_was_in_another_view_has_nothing() => Assert.Equal([(0, 4), (1, 4)], Of(Has(0, 4, ran: 9, view: View - 1), Has(4, 4, ran: 9), Has(8, 4, ran: 9)));
+    public void Whoever_was_in_another_view_has_nothing() =>
+        Assert.Equal([(0, 4), (1, 4)], Of(Has(0, 4, ran: 9, view: View - 1), Has(4, 4, ran: 9), Has(8, 4, ran: 9)));
 
     [Fact]
     public void A_block_that_is_not_whole_somewhere_lacks_its_layers_there()
@@ -109,7 +111,11 @@ public sealed class KeptPrefixesTests
     [Fact]
     public void A_block_that_was_filled_from_a_journal_needs_the_step_only_behind_it()
     {
-        KvBlockPool filled = new(4, [new FullBlock(0, Key(0), BlockFill.Lacking(ScheduledChunk.AllLayers, 8)), new FullBlock(1, Key(1), BlockFill.Lacking(ScheduledChunk.AllLayers, 8))]);
+        KvBlockPool filled = new(4,
+        [
+            new FullBlock(0, Key(0), BlockFill.Lacking(ScheduledChunk.AllLayers, 8)),
+            new FullBlock(1, Key(1), BlockFill.Lacking(ScheduledChunk.AllLayers, 8)),
+        ]);
         filled.Share(0);
         filled.Publish(0, Key(0), new BlockFill(3, ScheduledChunk.AllLayers, 8));
         (int, int, int)[] LacksAt(params StageKeeps[] stages) => Lacks(KeptPrefixes.Of(filled, View, stages, blocks: 4));

@@ -40,7 +40,11 @@ public sealed class PrefixCacheKeyTests
     [Fact]
     public void So_do_model_and_salt()
     {
-        PrefixCacheKey[] roots = [Root, PrefixCacheKey.Root("digest", "a"), PrefixCacheKey.Root("digest", "b"), PrefixCacheKey.Root("digesta", ""), PrefixCacheKey.Root("other", "a")];
+        PrefixCacheKey[] roots =
+        [
+            Root, PrefixCacheKey.Root("digest", "a"), PrefixCacheKey.Root("digest", "b"),
+            PrefixCacheKey.Root("digesta", ""), PrefixCacheKey.Root("other", "a"),
+        ];
         Assert.Equal(roots.Length, roots.Select(root => Keys(root, Tokens).Of(20)).Distinct().Count());
     }
 

@@ -50,7 +50,8 @@ public sealed class PrefixCacheTests
     public void Who_begins_like_another_that_is_being_computed_waits_for_it_and_others_do_not()
     {
         _scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 2, MaxPromptRows = 50 }, _pool);
-        SequenceRun first = Add(Prompt(200)), alike = Add([.. Prompt(160), 1, 2, 3]), other = Add(Prompt(20, kind: 1), client: "b"), below = Add(Prompt(200), priority: -1, client: "c");
+        SequenceRun first = Add(Prompt(200)), alike = Add([.. Prompt(160), 1, 2, 3]),
+            other = Add(Prompt(20, kind: 1), client: "b"), below = Add(Prompt(200), priority: -1, client: "c");
         List<(SequenceRun Run, int Start)> chunks = [];
         for (var i = 0; i < 8; i++)
         {
@@ -224,7 +225,9 @@ public sealed class PrefixCacheTests
         SequenceRun failing = Add(Prompt(40)), other = Add(Prompt(30, kind: 1), client: "b");
         var step = _scheduler.Schedule()!;
         Assert.Equal(2, step.Chunks.Count);
-        _scheduler.Complete(step, [.. step.Chunks.Select(chunk => chunk.Run == failing ? ChunkResult.Failed("not finite") : new ChunkResult([new SampledToken(5, -1, [])], []))]);
+        _scheduler.Complete(
+            step,
+            [.. step.Chunks.Select(chunk => chunk.Run == failing ? ChunkResult.Failed("not finite") : new ChunkResult([new SampledToken(5, -1, [])], []))]);
         Assert.Equal([other], _scheduler.Running);
         Finish(other);
         Assert.Equal(5, other.Sequence.GeneratedLength);
@@ -252,7 +255,12 @@ public sealed class PrefixCacheTests
 
     SequenceRun Add(int[] prompt, int maxTokens = 5, SamplingOptions? sampling = null, int priority = 0, string client = "", string salt = "")
     {
-        var sequence = TestSequence.Of(++_lastId, new SequenceRequest(prompt, sampling ?? new SamplingOptions(), maxTokens, new HashSet<int>()) { Priority = priority, Client = client, CacheSalt = salt });
+        var sequence = TestSequence.Of(++_lastId, new SequenceRequest(prompt, sampling ?? new SamplingOptions(), maxTokens, new HashSet<int>())
+        {
+            Priority = priority,
+            Client = client,
+            CacheSalt = salt,
+        });
         Assert.Equal(AddOutcome.Queued, _scheduler.Add(sequence));
         return sequence;
     }
@@ -264,7 +272,8 @@ public sealed class PrefixCacheTests
 
     void Return(ScheduledStep step)
     {
-        _scheduler.Complete(step, [.. step.Chunks.Select(chunk => new ChunkResult([.. Enumerable.Repeat(new SampledToken(5, -1, []), chunk.SampleCount)], []))]);
+        _scheduler.Complete(
+            step, [.. step.Chunks.Select(chunk => new ChunkResult([.. Enumerable.Repeat(new SampledToken(5, -1, []), chunk.SampleCount)], []))]);
         SchedulerInvariants.Check(_scheduler);
     }
 

@@ -110,7 +110,8 @@ public sealed class PriorityTests
     [Fact]
     public void One_client_may_have_its_share_of_the_waiting_places_and_others_still_find_some()
     {
-        var scheduler = new StepScheduler(new SchedulerLimits { StepsInFlight = 1, MaxRunning = 1, MaxWaiting = 8, MaxWaitingPerClient = 2 }, new KvBlockPool(100));
+        var scheduler = new StepScheduler(
+            new SchedulerLimits { StepsInFlight = 1, MaxRunning = 1, MaxWaiting = 8, MaxWaitingPerClient = 2 }, new KvBlockPool(100));
         Assert.Equal(AddOutcome.Queued, scheduler.Add(Of(1, 5, client: "a")));
         scheduler.Schedule();
         for (ulong id = 2; id <= 3; id++) Assert.Equal(AddOutcome.Queued, scheduler.Add(Of(id, 5, client: "a", priority: (int)id)));
@@ -146,7 +147,8 @@ public sealed class PriorityTests
             while (scheduler.Schedule() is { } step) inFlight.Enqueue(step);
             SchedulerInvariants.Check(scheduler);
             if (i == returns || !inFlight.TryDequeue(out var returned)) return;
-            scheduler.Complete(returned, [.. returned.Chunks.Select(chunk => new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(5, -1, [])], []))]);
+            scheduler.Complete(
+                returned, [.. returned.Chunks.Select(chunk => new ChunkResult(chunk.SampleCount == 0 ? [] : [new SampledToken(5, -1, [])], []))]);
         }
     }
 }

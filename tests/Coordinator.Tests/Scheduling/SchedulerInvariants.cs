@@ -10,11 +10,13 @@ static class SchedulerInvariants
     /// <param name="before">Those that ran, with the steps that each was in.</param>
     /// <param name="all">That have not been refused.</param>
     /// <param name="cachePrefixes">Then who waits for a prefix lets others go first.</param>
-    public static void CheckOrder(IReadOnlyDictionary<SequenceRun, int> before, IReadOnlyList<SequenceRun> after, IEnumerable<SequenceRun> all, bool cachePrefixes)
+    public static void CheckOrder(
+        IReadOnlyDictionary<SequenceRun, int> before, IReadOnlyList<SequenceRun> after, IEnumerable<SequenceRun> all, bool cachePrefixes)
     {
         // A paused sequence gives way to anybody.
         foreach (var preempted in before.Keys.Except(after).Where(run => !run.Paused))
-            Assert.All(after, other => Assert.True(Rank(other).CompareTo(Rank(preempted)) < 0 || before[other] > 0, $"{preempted.Id} gave way before {other.Id}"));
+            Assert.All(after, other =>
+                Assert.True(Rank(other).CompareTo(Rank(preempted)) < 0 || before[other] > 0, $"{preempted.Id} gave way before {other.Id}"));
         var waiting = all.Where(sequence => sequence is { Ended: false, Paused: false }).Except(before.Keys).Except(after).ToList();
         foreach (var begun in after.Except(before.Keys))
         {

@@ -81,15 +81,18 @@ sealed class Simulation
             foreach (var (arrival, number) in _load.Arrivals.Select((arrival, number) => (arrival, number)))
             {
                 if (arrival.AtTick == tick) Arrive((ulong)number + 1, arrival);
-                if (arrival.PausedAtTick == tick && _clients.TryGetValue((ulong)number + 1, out var paused) && !paused.Sequence.Ended) _scheduler.Pause(paused.Sequence);
-                if (arrival.PausedAtTick + arrival.PausedFor == tick && _clients.TryGetValue((ulong)number + 1, out var resumed)) _scheduler.Resume(resumed.Sequence);
+                if (arrival.PausedAtTick == tick && _clients.TryGetValue((ulong)number + 1, out var paused) && !paused.Sequence.Ended)
+                    _scheduler.Pause(paused.Sequence);
+                if (arrival.PausedAtTick + arrival.PausedFor == tick && _clients.TryGetValue((ulong)number + 1, out var resumed))
+                    _scheduler.Resume(resumed.Sequence);
                 if (arrival.CancelAtTick == tick && _clients.TryGetValue((ulong)number + 1, out var client)) _scheduler.Cancel(client.Sequence);
             }
             while (Schedule() is { } step) Execute(step);
             SchedulerInvariants.Check(_scheduler);
             _worker.End(_scheduler.TakeEnded());
             MoveBlocks();
-            if (_clients.Values.Any(client => client.Sequence is { Ended: false, Paused: false }) && _disk is not { Restoring: > 0 }) Assert.NotEmpty(_inFlight);
+            if (_clients.Values.Any(client => client.Sequence is { Ended: false, Paused: false }) && _disk is not { Restoring: > 0 })
+                Assert.NotEmpty(_inFlight);
             for (var answers = _random.Next(3); answers > 0 && Disks is { AnyAnswer: true } disks; answers--) _disk!.Update(disks.Answer());
             if (_inFlight.TryDequeue(out var returned)) Update(returned);
         }
@@ -122,7 +125,8 @@ sealed class Simulation
 
     void Arrive(ulong id, Workload.Arrival arrival)
     {
-        var sequence = TestSequence.Of(id, new SequenceRequest(arrival.Prompt, new SamplingOptions { PromptLogprobs = arrival.PromptLogprobs }, arrival.MaxTokens, new HashSet<int> { StopId })
+        var sampling = new SamplingOptions { PromptLogprobs = arrival.PromptLogprobs };
+        var sequence = TestSequence.Of(id, new SequenceRequest(arrival.Prompt, sampling, arrival.MaxTokens, new HashSet<int> { StopId })
         {
             Priority = arrival.Priority,
             Client = arrival.Client,
@@ -131,7 +135,8 @@ sealed class Simulation
         });
         var fits = KvBlock.CountFor(arrival.PromptLength + Math.Max(0, arrival.MaxTokens - 1)) <= _load.Blocks;
         var queueFull = _scheduler.WaitingCount + _scheduler.RunningCount >= _load.MaxRunning + _load.MaxWaiting;
-        var waiting = _clients.Values.Count(client => client.Arrival.Client == arrival.Client && !client.Sequence.Ended && !_scheduler.Running.Contains(client.Sequence));
+        var waiting = _clients.Values.Count(client =>
+            client.Arrival.Client == arrival.Client && !client.Sequence.Ended && !_scheduler.Running.Contains(client.Sequence));
         var clientFull = waiting >= _load.MaxWaitingPerClient + _load.MaxRunning - _scheduler.RunningCount;
         var outcome = _scheduler.Add(sequence);
         Assert.Equal(!fits ? AddOutcome.NeverFits : queueFull ? AddOutcome.QueueFull : clientFull ? AddOutcome.ClientQueueFull : AddOutcome.Queued, outcome);

@@ -4,7 +4,11 @@ using FsCheck.Fluent;
 namespace LlamaCluster.Coordinator.Tests.Scheduling;
 
 /// <summary>A random load: what arrives, when, and how tight the cluster is.</summary>
-public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPromptRows, int MaxRunning, int MaxWaiting, int MaxWaitingPerClient, int PromptLead, bool CachePrefixes, int MaxDraftTokens, int DiskBlocks, int DiskSeed, Workload.Arrival[] Arrivals)
+public sealed record Workload(
+    int Stages, int Blocks, int MaxStepRows, int MaxPromptRows,
+    int MaxRunning, int MaxWaiting, int MaxWaitingPerClient,
+    int PromptLead, bool CachePrefixes, int MaxDraftTokens,
+    int DiskBlocks, int DiskSeed, Workload.Arrival[] Arrivals)
 {
     /// <summary>Workers with a disk each.</summary>
     public const int Disks = 2;
@@ -19,7 +23,9 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
     /// <param name="PausedAtTick">When its reader falls behind; it catches up <paramref name="PausedFor"/> ticks later.</param>
     /// <param name="StopAfter">How many tokens until a stop id is generated.</param>
     public sealed record Arrival(
-        int AtTick, int PromptLength, int Kind, int Common, int Own, int MaxTokens, int StopAfter, int? CancelAtTick, bool PromptLogprobs, int Priority, string Client, string CacheSalt, int Variety, int? FailsAfter = null, int? PausedAtTick = null, int PausedFor = 0)
+        int AtTick, int PromptLength, int Kind, int Common, int Own, int MaxTokens, int StopAfter,
+        int? CancelAtTick, bool PromptLogprobs, int Priority, string Client, string CacheSalt, int Variety,
+        int? FailsAfter = null, int? PausedAtTick = null, int PausedFor = 0)
     {
         public int[] Prompt { get; } = [.. Enumerable.Range(0, PromptLength).Select(position => position < Common ? 1000 + Kind : 2000 + Own)];
     }
@@ -62,9 +68,11 @@ public sealed record Workload(int Stages, int Blocks, int MaxStepRows, int MaxPr
 
     static IEnumerable<Workload> Shrink(Workload load)
     {
-        for (var i = 0; i < load.Arrivals.Length && load.Arrivals.Length > 1; i++) yield return load with { Arrivals = [.. load.Arrivals[..i], .. load.Arrivals[(i + 1)..]] };
+        for (var i = 0; i < load.Arrivals.Length && load.Arrivals.Length > 1; i++)
+            yield return load with { Arrivals = [.. load.Arrivals[..i], .. load.Arrivals[(i + 1)..]] };
     }
 
     public override string ToString() =>
-        $"stages {Stages}, blocks {Blocks}, rows {MaxStepRows}/{MaxPromptRows}, running {MaxRunning}, waiting {MaxWaiting}/{MaxWaitingPerClient}, lead {PromptLead}, cache {CachePrefixes}, drafts {MaxDraftTokens}, disk {DiskBlocks} {DiskSeed}: {string.Join(" ", (object[])Arrivals)}";
+        $"stages {Stages}, blocks {Blocks}, rows {MaxStepRows}/{MaxPromptRows}, running {MaxRunning}, waiting {MaxWaiting}/{MaxWaitingPerClient}, "
+        + $"lead {PromptLead}, cache {CachePrefixes}, drafts {MaxDraftTokens}, disk {DiskBlocks} {DiskSeed}: {string.Join(" ", (object[])Arrivals)}";
 }

@@ -58,7 +58,9 @@ public sealed class PartDirectoryTests
         }
     }
 
-    /// <summary>Workers die while others fetch from them, give nothing, or give wrong bytes. A worker that dies comes back with what it had, under another id.</summary>
+    /// <summary>
+    /// Workers die while others fetch from them, give nothing, or give wrong bytes. A worker that dies comes back with what it had, under another id.
+    /// </summary>
     [Fact]
     public void Whatever_dies_everybody_gets_all()
     {

@@ -41,9 +41,15 @@ public sealed class WeightsServiceTests : IAsyncLifetime
         var description = await _client.DescribeAsync(new DescribeModelRequest { ModelDigest = _cluster.Host.Model.Digest }).ResponseAsync.Soon();
         var config = _files.Config;
         Assert.Equal((_cluster.Host.Model.Digest, _cluster.Host.Model.Name), (description.ModelDigest, description.ModelName));
-        Assert.Equal((config.LayerCount, config.HiddenSize, config.FfnSize), ((int)description.Config.LayerCount, (int)description.Config.HiddenSize, (int)description.Config.FfnSize));
-        Assert.Equal((config.HeadCount, config.KvHeadCount, config.HeadSize), ((int)description.Config.HeadCount, (int)description.Config.KvHeadCount, (int)description.Config.HeadSize));
-        Assert.Equal((config.RmsEpsilon, config.RopeTheta, config.TiedEmbeddings), (description.Config.RmsEpsilon, description.Config.RopeTheta, description.Config.TiedEmbeddings));
+        Assert.Equal(
+            (config.LayerCount, config.HiddenSize, config.FfnSize),
+            ((int)description.Config.LayerCount, (int)description.Config.HiddenSize, (int)description.Config.FfnSize));
+        Assert.Equal(
+            (config.HeadCount, config.KvHeadCount, config.HeadSize),
+            ((int)description.Config.HeadCount, (int)description.Config.KvHeadCount, (int)description.Config.HeadSize));
+        Assert.Equal(
+            (config.RmsEpsilon, config.RopeTheta, config.TiedEmbeddings),
+            (description.Config.RmsEpsilon, description.Config.RopeTheta, description.Config.TiedEmbeddings));
         Assert.Equal(_files.Tensors.Select(tensor => (tensor.Name, (uint)tensor.Type, (ulong)tensor.Rows, (ulong)tensor.Columns)),
             description.Tensors.Select(tensor => (tensor.Name, tensor.Type, tensor.Rows, tensor.Columns)));
     }

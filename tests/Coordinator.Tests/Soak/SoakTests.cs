@@ -27,7 +27,8 @@ public sealed class SoakTests(ITestOutputHelper output)
     public async Task Every_answer_is_right_and_nothing_is_left()
     {
         await using var alone = await RealCluster.StartAsync(1, With(new EngineOptions { MaxRunning = 1, CachePrefixes = false, Speculate = false }));
-        await using var cluster = await RealCluster.StartAsync(3, With(new EngineOptions { KvTokens = Blocks * BlockSize, MaxRunning = 8, MaxPromptRows = 24, MaxWaiting = 1000 }));
+        await using var cluster = await RealCluster.StartAsync(
+            3, With(new EngineOptions { KvTokens = Blocks * BlockSize, MaxRunning = 8, MaxPromptRows = 24, MaxWaiting = 1000 }));
         using var metrics = new MeterSums(cluster.Coordinator);
         using var truth = Http(alone);
         using var http = Http(cluster);
@@ -40,9 +41,12 @@ public sealed class SoakTests(ITestOutputHelper output)
         await DrainAsync(cluster, metrics);
 
         var grown = GC.GetTotalMemory(forceFullCollection: true) - memory;
-        output.WriteLine($"{Requests} requests in {Stopwatch.GetElapsedTime(begun).TotalSeconds:F0} s: {metrics["llamacluster.sequences"]} sequences, {metrics["llamacluster.tokens.generated"]} tokens in "
-            + $"{metrics["llamacluster.steps"]} steps, {metrics["llamacluster.preemptions"]} preemptions, {metrics["llamacluster.prefix_cache.hits"]} tokens from the cache, "
-            + $"{metrics["llamacluster.speculation.accepted"]} of {metrics["llamacluster.speculation.drafted"]} guesses right; {grown / 1e6:F1} MB more memory and {Timer.ActiveCount - timers} more timers than after a quarter");
+        output.WriteLine($"{Requests} requests in {Stopwatch.GetElapsedTime(begun).TotalSeconds:F0} s: "
+            + $"{metrics["llamacluster.sequences"]} sequences, {metrics["llamacluster.tokens.generated"]} tokens in "
+            + $"{metrics["llamacluster.steps"]} steps, {metrics["llamacluster.preemptions"]} preemptions, "
+            + $"{metrics["llamacluster.prefix_cache.hits"]} tokens from the cache, "
+            + $"{metrics["llamacluster.speculation.accepted"]} of {metrics["llamacluster.speculation.drafted"]} guesses right; "
+            + $"{grown / 1e6:F1} MB more memory and {Timer.ActiveCount - timers} more timers than after a quarter");
         Assert.True(metrics["llamacluster.preemptions"] > 0, "nobody gave way");
         Assert.InRange(grown, long.MinValue, 16 << 20);
         Assert.InRange(Timer.ActiveCount, 0, timers + 16);
@@ -98,7 +102,8 @@ public sealed class SoakTests(ITestOutputHelper output)
         int[] prompt = [.. DemoCase.Text(Blocks * BlockSize - 10).Reverse()];
         Assert.Equal(10, (await cluster.Coordinator.TokensAsync(TestCluster.Request(prompt, 10) with { CacheSalt = "drain" })).Length);
 
-        bool IsIdle() => metrics.Level("llamacluster.kv.blocks.used") + metrics.Level("llamacluster.sequences.running") + metrics.Level("llamacluster.queue.length") == 0;
+        bool IsIdle() =>
+            metrics.Level("llamacluster.kv.blocks.used") + metrics.Level("llamacluster.sequences.running") + metrics.Level("llamacluster.queue.length") == 0;
         Assert.True(SpinWait.SpinUntil(IsIdle, WaitExtensions.Deadline), "the coordinator does not come to rest");
         Assert.Equal(Blocks, metrics.Level("llamacluster.kv.blocks.cached") + metrics.Level("llamacluster.kv.blocks.free"));
     }

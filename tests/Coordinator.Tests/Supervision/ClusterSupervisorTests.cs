@@ -97,7 +97,8 @@ public sealed class ClusterSupervisorTests
     public async Task A_worker_that_cannot_load_is_named_and_asked_again()
     {
         await using var cluster = await TestCluster.StartAsync(TestCluster.Options with { MinWorkers = 2 });
-        var broken = await cluster.JoinAsync(worker => worker.OnAssign = (_, _, _) => throw new RpcException(new Status(StatusCode.ResourceExhausted, "needs 9 GB, has 1")));
+        var broken = await cluster.JoinAsync(worker =>
+            worker.OnAssign = (_, _, _) => throw new RpcException(new Status(StatusCode.ResourceExhausted, "needs 9 GB, has 1")));
         await cluster.JoinAsync();
         var status = await cluster.StatusAsync(status => status.Reason.Contains("needs 9 GB, has 1"), "the failure is told");
         Assert.Contains($"worker worker0 ({broken.Address.ToString().TrimEnd('/')}) failed: ResourceExhausted", status.Reason);
@@ -113,13 +114,15 @@ public sealed class ClusterSupervisorTests
     public async Task A_worker_that_loaded_something_else_is_not_used(string what)
     {
         await using var cluster = await TestCluster.StartAsync(TestCluster.Options with { Workers = 1 });
-        await cluster.JoinAsync(worker => worker.OnAssign = (request, responses, _) => what == "end" ? Task.CompletedTask : responses.WriteAsync(new LoadProgress
-        {
-            ViewVersion = what == "view" ? 99 : request.Plan.ViewVersion,
-            ModelDigest = what == "digest" ? "something" : request.Plan.ModelDigest,
-            KvBlockCount = what == "blocks" ? 0u : 1u,
-            Phase = Phase.Ready,
-        }));
+        await cluster.JoinAsync(worker => worker.OnAssign = (request, responses, _) => what == "end"
+            ? Task.CompletedTask
+            : responses.WriteAsync(new LoadProgress
+            {
+                ViewVersion = what == "view" ? 99 : request.Plan.ViewVersion,
+                ModelDigest = what == "digest" ? "something" : request.Plan.ModelDigest,
+                KvBlockCount = what == "blocks" ? 0u : 1u,
+                Phase = Phase.Ready,
+            }));
         await cluster.StatusAsync(status => status.Reason.Contains("worker worker0 (") && status.Reason.Contains(" failed: it "), "the worker is refused");
     }
 
@@ -165,7 +168,8 @@ public sealed class ClusterSupervisorTests
     [Fact]
     public async Task Stopping_lets_what_runs_finish()
     {
-        var cluster = await TestCluster.StartReadyAsync(1, TestCluster.Options with { Deadlines = TestCluster.Options.Deadlines with { Shutdown = WaitExtensions.Deadline } });
+        var cluster = await TestCluster.StartReadyAsync(
+            1, TestCluster.Options with { Deadlines = TestCluster.Options.Deadlines with { Shutdown = WaitExtensions.Deadline } });
         var middle = cluster.Workers[0].HoldSteps();
         var running = cluster.TokensAsync(TestCluster.Request(Prompt, 30));
         await middle.Reached;

@@ -17,7 +17,8 @@ public sealed class KvMovesTests
     public void Who_takes_a_place_gets_all_of_it() => Assert.Equal(["b 4+4 to d"], Between(PlanOf(2, ("a", 4), ("d", 4), ("c", 4))));
 
     [Fact]
-    public void Layers_that_move_bring_what_they_have() => Assert.Equal(["b 4+1 to a", "c 8+1 to b", "c 9+3 to d"], Between(PlanOf(2, ("a", 5), ("b", 4), ("d", 3))));
+    public void Layers_that_move_bring_what_they_have() =>
+        Assert.Equal(["b 4+1 to a", "c 8+1 to b", "c 9+3 to d"], Between(PlanOf(2, ("a", 5), ("b", 4), ("d", 3))));
 
     [Fact]
     public void Nothing_moves_where_all_stay() => Assert.Empty(Between(PlanOf(2, ("a", 4), ("b", 4), ("c", 4))));
@@ -28,7 +29,9 @@ public sealed class KvMovesTests
     public void Who_does_not_answer_is_not_asked(string how)
     {
         var next = PlanOf(2, ("a", 4), ("d", 4), ("c", 4));
-        Assert.Empty(Between(next, member => member.Name != "b" ? member : how == "lost" ? member with { State = MemberState.Lost } : member with { IsSuspected = true }));
+        Assert.Empty(Between(
+            next,
+            member => member.Name != "b" ? member : how == "lost" ? member with { State = MemberState.Lost } : member with { IsSuspected = true }));
         Assert.Equal(["b 4+4 to d"], Between(next, member => member.Name != "b" ? member : member with { State = MemberState.Draining }));
     }
 
@@ -57,15 +60,20 @@ public sealed class KvMovesTests
     static IEnumerable<string> Between(ClusterPlan next, Func<Member, Member>? change = null) => Of(Last, next, change);
 
     static IEnumerable<string> Of(ClusterPlan last, ClusterPlan next, Func<Member, Member>? change = null) =>
-        KvMoves.Between(last, next, Snapshot(change ?? (member => member))).Select(move => $"{move.From.Name} {move.Layers.First}+{move.Layers.Count} to {move.To}");
+        KvMoves.Between(last, next, Snapshot(change ?? (member => member)))
+            .Select(move => $"{move.From.Name} {move.Layers.First}+{move.Layers.Count} to {move.To}");
 
-    static MembershipSnapshot Snapshot(Func<Member, Member> change) => new(1,
-        [.. "abcd".Select(name => change(new Member(new WorkerId($"{name}"), $"{name}", new Uri($"http://{name}:1")) { Key = PeerKey.Create(), State = MemberState.Alive }))], null);
+    static MembershipSnapshot Snapshot(Func<Member, Member> change) => new(
+        1,
+        [.. "abcd".Select(name => change(
+            new Member(new WorkerId($"{name}"), $"{name}", new Uri($"http://{name}:1")) { Key = PeerKey.Create(), State = MemberState.Alive }))],
+        null);
 
     static ClusterPlan PlanOf(ulong view, params (string Worker, int Layers)[] stages)
     {
         var first = 0;
-        return Create(view, [.. stages.Index().Select(stage => new ShardAssignment(new WorkerId(stage.Item.Worker), new Uri($"http://{stage.Item.Worker}:1"), stage.Index,
+        return Create(view, [.. stages.Index().Select(stage => new ShardAssignment(
+            new WorkerId(stage.Item.Worker), new Uri($"http://{stage.Item.Worker}:1"), stage.Index,
             new Shard(new LayerRange((first += stage.Item.Layers) - stage.Item.Layers, stage.Item.Layers), TensorSlice.Whole)))]);
     }
 

@@ -97,7 +97,9 @@ public sealed class TakeoverTests
         var before = cluster.Host.Status.Value.Shards;
         await cluster.Workers[2].DieAsync();
         var after = (await cluster.ReadyAsync(afterView: 1)).Shards;
-        Assert.Equal(before.Select(shard => (shard.Shard, Worker: shard.Worker == cluster.Workers[2].Id ? spare.Id : shard.Worker)), after.Select(shard => (shard.Shard, shard.Worker)));
+        Assert.Equal(
+            before.Select(shard => (shard.Shard, Worker: shard.Worker == cluster.Workers[2].Id ? spare.Id : shard.Worker)),
+            after.Select(shard => (shard.Shard, shard.Worker)));
     }
 
     [Fact]

@@ -34,7 +34,8 @@ public sealed class ViewFailureTests
         await using var cluster = await TestCluster.StartAsync(change: services =>
         {
             var real = services.Last(service => service.ServiceType == typeof(IViewStages));
-            services.AddSingleton<IViewStages>(provider => broken = new BrokenStages((IViewStages)ActivatorUtilities.CreateInstance(provider, real.ImplementationType!), stage));
+            services.AddSingleton<IViewStages>(provider =>
+                broken = new BrokenStages((IViewStages)ActivatorUtilities.CreateInstance(provider, real.ImplementationType!), stage));
         });
         await cluster.JoinAsync();
         await cluster.JoinAsync();
@@ -74,9 +75,11 @@ public sealed class ViewFailureTests
             return outcome;
         }
 
-        public Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation) => real.PrepareAsync(planned, member, cancellation);
+        public Task<string?> PrepareAsync(PlanOutcome.Planned planned, Member member, CancellationToken cancellation) =>
+            real.PrepareAsync(planned, member, cancellation);
 
-        public async Task<PipelineOpening> OpenAsync(PlanOutcome.Planned planned, IReadOnlyList<Member> members, LoadOutcome.Loaded loaded, CancellationToken cancellation)
+        public async Task<PipelineOpening> OpenAsync(
+            PlanOutcome.Planned planned, IReadOnlyList<Member> members, LoadOutcome.Loaded loaded, CancellationToken cancellation)
         {
             Reach(Stage.Open);
             var opening = await real.OpenAsync(planned, members, loaded, cancellation);

@@ -37,7 +37,9 @@ public sealed class ServedWeightsTests : IDisposable
             Assert.Equal(read, file.AsSpan((int)tensor.HubOffset, read.Length).ToArray());
         }
         // The rows of a folder's Q and K are put in another order while they are read.
-        Assert.Equal(isGguf ? [] : ["attn_q", "attn_k"], description.Tensors.Where(tensor => tensor.HubFile == 0).Select(tensor => tensor.Name.Split('.')[2]).Distinct());
+        Assert.Equal(
+            isGguf ? [] : ["attn_q", "attn_k"],
+            description.Tensors.Where(tensor => tensor.HubFile == 0).Select(tensor => tensor.Name.Split('.')[2]).Distinct());
     }
 
     [Fact]

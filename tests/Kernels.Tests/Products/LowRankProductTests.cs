@@ -62,7 +62,8 @@ public sealed class LowRankProductTests
             for (var row = 0; row < Rows; row++)
             {
                 TestNumbers.AssertSameBits(expected.AsSpan(row * 512, 320), first.AsSpan(row * 320, 320), $"first part of row {row}, {count} threads");
-                TestNumbers.AssertSameBits(expected.AsSpan((row * 512) + 320, 192), second.AsSpan(row * 192, 192), $"second part of row {row}, {count} threads");
+                TestNumbers.AssertSameBits(
+                    expected.AsSpan((row * 512) + 320, 192), second.AsSpan(row * 192, 192), $"second part of row {row}, {count} threads");
             }
         }
     }
@@ -178,7 +179,8 @@ public sealed class LowRankProductTests
                 for (var piece = 0; piece < 4; piece++)
                 {
                     var chain = 0f;
-                    for (var c = column + (piece * 128); c < Math.Min(a.Length, column + ((piece + 1) * 128)); c++) chain = MathF.FusedMultiplyAdd(a[c], x[c], chain);
+                    for (var c = column + (piece * 128); c < Math.Min(a.Length, column + ((piece + 1) * 128)); c++)
+                        chain = MathF.FusedMultiplyAdd(a[c], x[c], chain);
                     sum = piece == 0 ? chain : sum + chain;
                 }
                 total = column == 0 ? sum : total + sum;

@@ -24,7 +24,8 @@ public sealed class MatMulTests
             var x = RandomRows.Activations(batch, columns, seed: batch);
             var expected = ProductTwin.Multiply(type, stored, rows, columns, x);
             foreach (var width in Widths)
-                TestNumbers.AssertSameBits(expected, Multiply(type, stored, rows, columns, x, threads: 1, width), $"{type} {width} [{batch}, {rows}, {columns}]");
+                TestNumbers.AssertSameBits(
+                    expected, Multiply(type, stored, rows, columns, x, threads: 1, width), $"{type} {width} [{batch}, {rows}, {columns}]");
         }
     }
 
@@ -93,7 +94,8 @@ public sealed class MatMulTests
             var y = new float[Batch * count];
             MatMul.Multiply(pool, w, first, count, input, y);
             for (var row = 0; row < Batch; row++)
-                TestNumbers.AssertSameBits(all.AsSpan((row * Rows) + first, count).ToArray(), y[(row * count)..((row + 1) * count)], $"{type} rows {first} + {count}");
+                TestNumbers.AssertSameBits(
+                    all.AsSpan((row * Rows) + first, count).ToArray(), y[(row * count)..((row + 1) * count)], $"{type} rows {first} + {count}");
         }
         Assert.Throws<ArgumentOutOfRangeException>(() => MatMul.Multiply(pool, w, 8, 16, input, new float[Batch * 16]));
         Assert.Throws<ArgumentOutOfRangeException>(() => MatMul.Multiply(pool, w, 64, 7, input, new float[Batch * 7]));
@@ -148,7 +150,10 @@ public sealed class MatMulTests
             var rowBytes = (int)type.RowBytes(Columns);
             var (skip, bytes) = ((int)type.RowBytes(from), (int)type.RowBytes(to - from));
             w.Pack(0, [.. Enumerable.Range(0, Rows).SelectMany(row => stored[((row * rowBytes) + skip)..((row * rowBytes) + skip + bytes)])]);
-            input.Set(pool, [.. Enumerable.Range(0, Batch).SelectMany(row => x[((row * Columns) + own)..((row * Columns) + end)])], Batch, to - from, own - from, end - own);
+            input.Set(
+                pool,
+                [.. Enumerable.Range(0, Batch).SelectMany(row => x[((row * Columns) + own)..((row * Columns) + end)])],
+                Batch, to - from, own - from, end - own);
             float[] shared = [.. Enumerable.Range(0, Batch).Select(row => x[((row * Columns) + firstShared)..((row * Columns) + endShared)].Max(Math.Abs))];
             float[] none = new float[Batch];
             input.ScaleEdges(from == 0 ? none : shared, from == 0 ? shared : none);

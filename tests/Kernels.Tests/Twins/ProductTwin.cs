@@ -47,7 +47,9 @@ static class ProductTwin
                 var (q, a) = ActivationTwin.Quantize(x.Slice((block * columns) + (part * 32 / reach * reach), reach));
                 var own = q.AsSpan(part * 32 % reach, 32).ToArray();
                 var bytes = stored.Slice(block * type.BlockBytes(), type.BlockBytes());
-                total = IntegerTwin.Read(type, bytes, part) is { } integers ? integers.AddTo(total, own, a) : BlockTwin.Read(type, bytes, part).AddTo(total, own, a);
+                total = IntegerTwin.Read(type, bytes, part) is { } integers
+                    ? integers.AddTo(total, own, a)
+                    : BlockTwin.Read(type, bytes, part).AddTo(total, own, a);
             }
         }
 

@@ -52,7 +52,8 @@ public class PlanRulesTests
         Assert.Contains("worker_id", Problem(With(good, 1, a => a with { Worker = new WorkerId("a b") }), 8));
         Assert.Contains("no address", Problem(With(good, 1, a => a with { Address = new Uri("ftp://x:1") }), 8));
         Assert.Contains("256 ranks", Problem(With(good, 1, a => a with { Shard = a.Shard with { Slice = new TensorSlice(0, 256) } }), 8));
-        Assert.Contains("rank 1 of 2 (1:2)", Problem(With(good, 2, a => a with { Shard = a.Shard with { Slice = new TensorSlice(1, RankShares.Of(1, 2)) } }), 8));
+        Assert.Contains(
+            "rank 1 of 2 (1:2)", Problem(With(good, 2, a => a with { Shard = a.Shard with { Slice = new TensorSlice(1, RankShares.Of(1, 2)) } }), 8));
         Assert.Contains("layers", Problem(With(good, 0, a => a with { Shard = a.Shard with { Layers = new LayerRange(0, int.MaxValue) } }), 8));
     }
 

@@ -114,11 +114,14 @@ public class TensorSplitTests
         Prop.ForAll(Cases.ToArbitrary(), c =>
         {
             var split = TensorSplit.Create(c.Sizes, c.Shares);
-            int[] heads = [.. Slices(c.Sizes, c.Shares).Select(slice => slice.Heads.First)], columns = [.. Slices(c.Sizes, c.Shares).Select(slice => slice.Ffn.First)];
+            int[] heads = [.. Slices(c.Sizes, c.Shares).Select(slice => slice.Heads.First)];
+            int[] columns = [.. Slices(c.Sizes, c.Shares).Select(slice => slice.Ffn.First)];
             return IsGreatestUnit(split.HeadUnit, heads) && IsGreatestUnit(split.FfnUnit, columns);
 
-            static bool IsGreatestUnit(int unit, int[] starts) => starts.Length == 1 ? unit == 0
-                : starts.All(start => start % unit == 0) && Enumerable.Range(unit + 1, starts.Max() - unit).All(greater => starts.Any(start => start % greater != 0));
+            static bool IsGreatestUnit(int unit, int[] starts) => starts.Length == 1
+                ? unit == 0
+                : starts.All(start => start % unit == 0)
+                    && Enumerable.Range(unit + 1, starts.Max() - unit).All(greater => starts.Any(start => start % greater != 0));
         }).QuickCheckThrowOnFailure();
 
     [Fact]

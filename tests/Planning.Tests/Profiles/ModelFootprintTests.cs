@@ -39,7 +39,9 @@ public sealed class ModelFootprintTests
 
         var refused = Assert.IsType<PipelineOutcome.Refused>(PipelinePlanner.Plan(problem));
 
-        Assert.StartsWith(string.Create(CultureInfo.InvariantCulture, $"the model does not fit: {gigabytes} GB of weights + 0.01 GB of KV cache"), refused.Reason);
+        Assert.StartsWith(
+            string.Create(CultureInfo.InvariantCulture, $"the model does not fit: {gigabytes} GB of weights + 0.01 GB of KV cache"),
+            refused.Reason);
     }
 
     [Fact]
@@ -106,7 +108,8 @@ public sealed class ModelFootprintTests
     {
         var model = Footprints.Of("llama-3.1-nemotron-ultra-253b");
         var goal = PlanGoal.Of(PlanObjective.Throughput, 2048, 16) with { RanksPerStage = 1, UsesAll = true };
-        var planned = Assert.IsType<PipelineOutcome.Planned>(PipelinePlanner.Plan(new PlanningProblem(model, Clusters.Alike(4, Clusters.Fast), goal, new Overheads())));
+        var planned = Assert.IsType<PipelineOutcome.Planned>(
+            PipelinePlanner.Plan(new PlanningProblem(model, Clusters.Alike(4, Clusters.Fast), goal, new Overheads())));
         var bytes = planned.Pipeline.Stages.Select(stage => model.Layers.Skip(stage.Layers.First).Take(stage.Layers.Count).Sum(layer => layer.Bytes)).ToArray();
         Assert.InRange(bytes.Max() / bytes.Min(), 1, 1.35);
         Assert.True(planned.Pipeline.Stages.Max(stage => stage.Layers.Count) >= planned.Pipeline.Stages.Min(stage => stage.Layers.Count) + 10);
@@ -144,7 +147,8 @@ public sealed class ModelFootprintTests
     public void Only_the_feed_forwards_blocks_bound_its_division()
     {
         var config = ModelShape.Parse("hidden=256,layers=2,ffn=512,heads=8,vocab=512").Config;
-        TensorInfo[] tensors = [.. TensorMix.TensorsOf(config, "q4_0")!.Select(tensor => tensor.Name == LlamaTensors.Output ? tensor with { Type = TensorType.Q6_K } : tensor)];
+        TensorInfo[] tensors =
+            [.. TensorMix.TensorsOf(config, "q4_0")!.Select(tensor => tensor.Name == LlamaTensors.Output ? tensor with { Type = TensorType.Q6_K } : tensor)];
         Assert.Equal(32, ModelFootprints.Of("mixed", config, tensors, KvType.F16).Split.ColumnBlock);
     }
 

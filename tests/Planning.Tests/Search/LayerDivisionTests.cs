@@ -13,7 +13,9 @@ public sealed class LayerDivisionTests
         long Time(int stage, int first, int count) => costs.Layers[first..(first + count)].Sum() * costs.Paces[stage];
         var best = LayerDivision.Best<long>(layers, stages, (stage, first, count) => Time(stage, first, count), Math.Max);
         if (stages > layers) Assert.Null(best);
-        else Assert.Equal(All(layers, stages).Min(counts => counts.Select((count, stage) => Time(stage, counts[..stage].Sum(), count)).Max()), best!.Value.Cost);
+        else Assert.Equal(
+            All(layers, stages).Min(counts => counts.Select((count, stage) => Time(stage, counts[..stage].Sum(), count)).Max()),
+            best!.Value.Cost);
     }).Check(Config.QuickThrowOnFailure.WithReplay(20261122, 1));
 
     [Fact]

@@ -32,5 +32,7 @@ public sealed class GrainInterfaceTests
 
     [Fact]
     public void There_are_grains()
-        => Assert.Contains($"{typeof(ISessionGrain).FullName} {nameof(ISessionGrain.BeginTurnAsync)}", ((IEnumerable<object[]>)Methods).Select(row => (string)row[0]));
+        => Assert.Contains(
+            $"{typeof(ISessionGrain).FullName} {nameof(ISessionGrain.BeginTurnAsync)}",
+            ((IEnumerable<object[]>)Methods).Select(row => (string)row[0]));
 }

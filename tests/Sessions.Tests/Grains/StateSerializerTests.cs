@@ -17,7 +17,11 @@ public sealed class StateSerializerTests
     [Fact]
     public void What_is_stored_comes_back()
     {
-        var state = new SessionState { Client = "me", History = SessionHistory.Empty with { Ids = [1, 2], Turns = [new SessionTurn(2, 2, 5), new SessionTurn(4, 2, 9, "written")] } };
+        var state = new SessionState
+        {
+            Client = "me",
+            History = SessionHistory.Empty with { Ids = [1, 2], Turns = [new SessionTurn(2, 2, 5), new SessionTurn(4, 2, 9, "written")] },
+        };
         var read = _serializer.Deserialize<SessionState>(_serializer.Serialize(state));
         Assert.Equal((state.Client, state.Version), (read.Client, read.Version));
         Assert.Equal(state.History.Ids, read.History.Ids);

@@ -45,7 +45,10 @@ public sealed class SessionSiloTests
     public async Task The_dashboard_is_for_this_machine_and_only_where_it_is_asked_for()
     {
         using var folder = new TempFolder();
-        await using var owner = new SiloOwner(new StatePlace.File(folder.File("sessions.db")), TimeProvider.System, NullLoggerFactory.Instance) { Dashboard = 0 };
+        await using var owner = new SiloOwner(new StatePlace.File(folder.File("sessions.db")), TimeProvider.System, NullLoggerFactory.Instance)
+        {
+            Dashboard = 0,
+        };
         var address = await owner.CallAsync(silo => Task.FromResult(silo.DashboardAddress!), default).Soon();
         Assert.Equal("127.0.0.1", address.Host);
         using var http = new HttpClient { BaseAddress = address };
@@ -57,7 +60,10 @@ public sealed class SessionSiloTests
 
         await using var without = new SiloOwner(new StatePlace.File(folder.File("other.db")), TimeProvider.System, NullLoggerFactory.Instance);
         Assert.Null(await without.CallAsync(silo => Task.FromResult(silo.DashboardAddress), default).Soon());
-        await using var second = new SiloOwner(new StatePlace.File(folder.File("third.db")), TimeProvider.System, NullLoggerFactory.Instance) { Dashboard = address.Port };
+        await using var second = new SiloOwner(new StatePlace.File(folder.File("third.db")), TimeProvider.System, NullLoggerFactory.Instance)
+        {
+            Dashboard = address.Port,
+        };
         var taken = await Assert.ThrowsAsync<StateStoreException>(() => second.CallAsync(silo => Task.FromResult(true), default).Soon());
         Assert.Equal($"--orleans-dashboard: port {address.Port} is in use; give another one", taken.Message);
     }
@@ -95,11 +101,14 @@ public sealed class SessionSiloTests
         await using var directory = Open(PlaceOf(server));
         var id = (await directory.CreateAsync(new SessionState(), default).Soon()).Session!.Id;
         var turn = await directory.BeginTurnAsync(id, TimeSpan.Zero, null, default).Soon();
-        Assert.Equal(CommitOutcome.Committed, await directory.CommitAsync(id, turn.Lease!, turn.State! with { History = new SessionHistory { Ids = [1, 2, 3] } }).Soon());
+        Assert.Equal(
+            CommitOutcome.Committed,
+            await directory.CommitAsync(id, turn.Lease!, turn.State! with { History = new SessionHistory { Ids = [1, 2, 3] } }).Soon());
 
         var next = await directory.BeginTurnAsync(id, TimeSpan.Zero, null, default).Soon();
         server.Kill();
-        var gone = await Assert.ThrowsAsync<StateStoreException>(() => directory.CommitAsync(id, next.Lease!, next.State! with { History = SessionHistory.Empty }).Soon());
+        var gone = await Assert.ThrowsAsync<StateStoreException>(
+            () => directory.CommitAsync(id, next.Lease!, next.State! with { History = SessionHistory.Empty }).Soon());
         Assert.Matches("^sessions cannot be kept in Redis at 127.0.0.1:[0-9]+: it does not answer; .*$", gone.Message);
 
         server.Run();
@@ -130,7 +139,8 @@ public sealed class SessionSiloTests
     public async Task A_silo_that_was_killed_holds_nobody_up()
     {
         using var server = RedisServer.Start();
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [typeof(SessionSiloTests).Assembly.Location, "serve", server.Url]) { RedirectStandardOutput = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo("dotnet", [typeof(SessionSiloTests).Assembly.Location, "serve", server.Url]) { RedirectStandardOutput = true })!;
         var id = await process.StandardOutput.ReadLineAsync().Soon();
         process.Kill();
         await process.WaitForExitAsync().Soon();
@@ -165,5 +175,6 @@ public sealed class SessionSiloTests
 
     static SessionDirectory Open(StatePlace place) => new(new SessionsOptions(), place, TimeProvider.System, NullLoggerFactory.Instance);
 
-    static StatePlace PlaceOf(RedisServer server) => StatePlace.TryParse(server.Url, out var place, out _) ? place : throw new InvalidOperationException(server.Url);
+    static StatePlace PlaceOf(RedisServer server) =>
+        StatePlace.TryParse(server.Url, out var place, out _) ? place : throw new InvalidOperationException(server.Url);
 }

@@ -30,7 +30,8 @@ static class SiloCertificates
         try
         {
             await stream.AuthenticateAsClientAsync(options).Soon();
-            return await stream.ReadAsync(new byte[1]).AsTask().Soon() > 0;   // with TLS 1.3 the server looks at the certificate later; a silo then speaks first
+            // With TLS 1.3 the server looks at the certificate later; a silo then speaks first.
+            return await stream.ReadAsync(new byte[1]).AsTask().Soon() > 0;
         }
         catch (Exception refused) when (refused is IOException or AuthenticationException)
         {

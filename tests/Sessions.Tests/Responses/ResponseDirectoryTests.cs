@@ -42,7 +42,8 @@ public sealed class ResponseDirectoryTests : IDisposable
         _time.Advance(TimeSpan.FromMinutes(1));
         Assert.Null(await directory.FindAsync("a", default).Soon());
         await directory.SweepAsync(default).Soon();
-        await using var before = new ResponseDirectory(new SessionsOptions(), File, new FakeTimeProvider(_time.GetUtcNow().AddMinutes(-1)), NullLogger<ResponseDirectory>.Instance);
+        await using var before = new ResponseDirectory(
+            new SessionsOptions(), File, new FakeTimeProvider(_time.GetUtcNow().AddMinutes(-1)), NullLogger<ResponseDirectory>.Instance);
         Assert.Null(await before.FindAsync("a", default).Soon());
     }
 

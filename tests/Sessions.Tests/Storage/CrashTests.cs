@@ -53,11 +53,17 @@ public sealed class CrashTests
     /// <returns>The last turn that the process reported as stored.</returns>
     static long CommitUntilKilled(string path, int turns, int spin)
     {
-        var start = new ProcessStartInfo("dotnet", [typeof(CrashTests).Assembly.Location, path]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet", [typeof(CrashTests).Assembly.Location, path])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         using var process = Process.Start(start)!;
         long last = 0;
         for (var turn = 0; turn < turns; turn++)
-            last = long.Parse(process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"the process ended by itself: {process.StandardError.ReadToEnd()}"), CultureInfo.InvariantCulture);
+            last = long.Parse(
+                process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"the process ended by itself: {process.StandardError.ReadToEnd()}"),
+                CultureInfo.InvariantCulture);
         Thread.SpinWait(spin);   // somewhere in the next commit
         process.Kill();
         while (process.StandardOutput.ReadLine() is { } line) last = long.Parse(line, CultureInfo.InvariantCulture);

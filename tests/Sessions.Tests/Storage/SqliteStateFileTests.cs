@@ -23,7 +23,9 @@ public sealed class SqliteStateFileTests : IDisposable
         SqliteStateFile.Open(Path).Dispose();
         Change("PRAGMA user_version = 3");
         var refused = Assert.Throws<StateStoreException>(() => SqliteStateFile.Open(Path));
-        Assert.Equal($"{Path} was written by a later version of llamacluster (form 3, this one knows 2); use that version, or another folder (--data-dir)", refused.Message);
+        Assert.Equal(
+            $"{Path} was written by a later version of llamacluster (form 3, this one knows 2); use that version, or another folder (--data-dir)",
+            refused.Message);
     }
 
     [Fact]

@@ -7,7 +7,9 @@ namespace LlamaCluster.Coordinator.Tests.Api.Anthropic;
 public sealed class MessagesTests : IAsyncLifetime
 {
     const string Path = "/v1/messages";
-    const string Tools = """[{"name":"weather","description":"Of a place","input_schema":{"type":"object","properties":{"place":{"type":"string"}}},"cache_control":{"type":"ephemeral"}}]""";
+    const string Tools =
+        """[{"name":"weather","description":"Of a place","input_schema":{"type":"object","properties":"""
+        + """{"place":{"type":"string"}}},"cache_control":{"type":"ephemeral"}}]""";
 
     ApiHost _api = null!;
 
@@ -25,8 +27,9 @@ public sealed class MessagesTests : IAsyncLifetime
         Assert.Equal("""[{"type":"text","text":"Hello there."}]""", answer.GetProperty("content").GetRawText());
         Assert.Equal(("end_turn", null), (Text(answer, "stop_reason"), Text(answer, "stop_sequence")));
         var prompt = _api.Engine.Requests[0].Prompt.Count;
+        var output = Answers.IdsOf("Hello there.").Count + 1;
         Assert.Equal(
-            $$"""{"input_tokens":{{prompt - 3}},"cache_creation_input_tokens":0,"cache_read_input_tokens":3,"output_tokens":{{Answers.IdsOf("Hello there.").Count + 1}}}""",
+            $$"""{"input_tokens":{{prompt - 3}},"cache_creation_input_tokens":0,"cache_read_input_tokens":3,"output_tokens":{{output}}}""",
             answer.GetProperty("usage").GetRawText());
         Assert.Contains("Be brief.", ToolScript.PromptOf(_api.Engine.Requests[0]));
         Assert.Equal(50, _api.Engine.Requests[0].MaxTokens);
@@ -38,7 +41,10 @@ public sealed class MessagesTests : IAsyncLifetime
         _api.Engine.Play(Answers.BytesOf($"I look.\n{ToolScript.Call}", FinishReason.Stop));
         var events = await EventsAsync($$"""{"max_tokens":500,"stream":true,"tools":{{Tools}},"messages":[{"role":"user","content":"Weather?"}]}""");
         Assert.Equal(
-            ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"],
+            [
+                "message_start", "content_block_start", "content_block_delta", "content_block_stop",
+                "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop",
+            ],
             Collapse(events.Select(happened => Text(happened, "type")!)));
         Assert.Equal("I look.", string.Concat(Deltas(events, "text_delta", "text")));
         var started = events.Where(happened => Text(happened, "type") == "content_block_start").ToArray();
@@ -62,7 +68,10 @@ public sealed class MessagesTests : IAsyncLifetime
 
         var result = $$"""{"type":"tool_result","tool_use_id":"{{Text(use, "id")}}","is_error":true,"content":[{"type":"text","text":"no rain gauge"}]}""";
         var next = await _api.PostAsync(
-            Path, $$"""{{body}},{"role":"assistant","content":{{answer.GetProperty("content").GetRawText()}}},{"role":"user","content":[{{result}},{"type":"text","text":"And?"}]}]}""", 200);
+            Path,
+            $$"""{{body}},{"role":"assistant","content":{{answer.GetProperty("content").GetRawText()}}},"""
+            + $$"""{"role":"user","content":[{{result}},{"type":"text","text":"And?"}]}]}""",
+            200);
         Assert.Equal(ToolScript.Words, Text(next.GetProperty("content")[0], "text"));
         var prompt = ToolScript.PromptOf(_api.Engine.Requests[^1]);
         Assert.Contains("\"Error: no rain gauge\"<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nAnd?", prompt);
@@ -140,8 +149,13 @@ public sealed class MessagesTests : IAsyncLifetime
 
     [Theory]
     [InlineData("""{"thinking":{"type":"enabled","budget_tokens":1024}}""", "thinking")]
-    [InlineData("""{"messages":[{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]}]}""", "messages[].content[].cache_control")]
-    [InlineData("""{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"b","signature":"c"},{"type":"text","text":"d"}]},{"role":"user","content":"e"}]}""", "messages[].content[].thinking")]
+    [InlineData(
+        """{"messages":[{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]}]}""", "messages[].content[].cache_control")]
+    [InlineData(
+        """{"messages":[{"role":"user","content":"a"},"""
+        + """{"role":"assistant","content":[{"type":"thinking","thinking":"b","signature":"c"},{"type":"text","text":"d"}]},"""
+        + """{"role":"user","content":"e"}]}""",
+        "messages[].content[].thinking")]
     [InlineData("""{"metadata":{"user_id":"u"},"top_k":5,"temperature":0.5}""", "")]
     public async Task What_has_no_effect_is_reported(string more, string names)
     {

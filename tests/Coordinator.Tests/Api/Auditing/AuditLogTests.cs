@@ -33,7 +33,10 @@ public sealed class AuditLogTests : IDisposable
                 ("/health", null, null), ("/ready", null, key), ("/no/such/addr%C3%A9ss", null, key),
             })
             {
-                using var request = new HttpRequestMessage(body is null ? HttpMethod.Get : HttpMethod.Post, path) { Content = body is null ? null : ApiHost.JsonContent(body) };
+                using var request = new HttpRequestMessage(body is null ? HttpMethod.Get : HttpMethod.Post, path)
+                {
+                    Content = body is null ? null : ApiHost.JsonContent(body),
+                };
                 if (shown is not null) request.Headers.Authorization = new("Bearer", shown);
                 using var answer = await api.Http.SendAsync(request);
                 await answer.Content.ReadAsStringAsync();
@@ -45,7 +48,8 @@ public sealed class AuditLogTests : IDisposable
                 "alice POST /v1/chat/completions 200", "alice POST /v1/completions 200", "alice POST /v1/completions 429", "alice GET /v1/models 200",
                 " POST /v1/chat/completions 401", " POST /v1/chat/completions 401", "alice GET /no/such/addr%C3%A9ss 404",
             ],
-            lines.Select(line => $"{line.GetProperty("key").GetString()} {line.GetProperty("method")} {line.GetProperty("path")} {line.GetProperty("status")}"));
+            lines.Select(line =>
+                $"{line.GetProperty("key").GetString()} {line.GetProperty("method")} {line.GetProperty("path")} {line.GetProperty("status")}"));
         Assert.DoesNotContain("secret", File.ReadAllText(LogPath));
         foreach (var line in lines[..2])
         {
@@ -64,7 +68,10 @@ public sealed class AuditLogTests : IDisposable
         await using (var api = await ApiHost.StartAsync(options: new ApiOptions { AuditLog = LogPath }))
         {
             api.Engine.Script = _ => EndlessStream.After([.. Answers.IdsOf("a worker").Select(id => Answers.Token(id))]);
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = ApiHost.JsonContent("""{"prompt":"Hi","stream":true}""") };
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
+            {
+                Content = ApiHost.JsonContent("""{"prompt":"Hi","stream":true}"""),
+            };
             using (var answer = await api.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
             {
                 using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
@@ -133,7 +140,8 @@ public sealed class AuditLogTests : IDisposable
 
     AuditLog Open() => new(LogPath, TimeProvider.System, Logger);
 
-    static AuditEntry Entry(string id) => new(DateTimeOffset.UtcNow, id, "alice", IPAddress.Loopback, "POST", "/v1/completions", 200, false, 3, 4, TimeSpan.FromMilliseconds(5));
+    static AuditEntry Entry(string id) =>
+        new(DateTimeOffset.UtcNow, id, "alice", IPAddress.Loopback, "POST", "/v1/completions", 200, false, 3, 4, TimeSpan.FromMilliseconds(5));
 
     List<JsonElement> Lines() => [.. File.ReadAllLines(LogPath).Select(line => JsonDocument.Parse(line).RootElement)];
 

@@ -29,14 +29,17 @@ public sealed class EmbeddingsTests : IAsyncLifetime
         Assert.Equal([0, 1, 2], data.Select(one => one.GetProperty("index").GetInt32()));
         Assert.All(data, one => Assert.Equal("embedding", one.GetProperty("object").GetString()));
         Assert.Equal([[1, 0], [0.70710677f, 0.70710677f], [0.51449573f, 0.8574929f]], data.Select(one => one.GetProperty("embedding").Deserialize<float[]>()!));
-        Assert.Equal((9, 9), (answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), answer.GetProperty("usage").GetProperty("total_tokens").GetInt32()));
+        Assert.Equal(
+            (9, 9),
+            (answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), answer.GetProperty("usage").GetProperty("total_tokens").GetInt32()));
         Assert.All(_api.Engine.Requests, request => Assert.Equal((0, Pooling.Last), (request.MaxTokens, request.Sampling.Pooling)));
     }
 
     [Fact]
     public async Task Base64_holds_the_same_numbers()
     {
-        var text = (await _api.PostAsync("/v1/embeddings", """{"input":[4,4,4,4],"encoding_format":"base64"}""", 200)).GetProperty("data")[0].GetProperty("embedding");
+        var text = (await _api.PostAsync("/v1/embeddings", """{"input":[4,4,4,4],"encoding_format":"base64"}""", 200))
+            .GetProperty("data")[0].GetProperty("embedding");
         Assert.Equal([0.70710677f, 0.70710677f], MemoryMarshal.Cast<byte, float>(text.GetBytesFromBase64()).ToArray());
     }
 
@@ -66,7 +69,10 @@ public sealed class EmbeddingsTests : IAsyncLifetime
         var error = (await _api.PostAsync("/v1/embeddings", Body(context + 1), 400)).GetProperty("error");
         Assert.Equal("context_length_exceeded", error.GetProperty("code").GetString());
         Assert.Contains($"the prompt has {context + 1}. Shorten", error.GetProperty("message").GetString());
-        Assert.Equal(context, (await _api.PostAsync("/v1/embeddings", Body(context + 1, ",\"truncate_prompt_tokens\":-1"), 200)).GetProperty("usage").GetProperty("prompt_tokens").GetInt32());
+        Assert.Equal(
+            context,
+            (await _api.PostAsync("/v1/embeddings", Body(context + 1, ",\"truncate_prompt_tokens\":-1"), 200))
+                .GetProperty("usage").GetProperty("prompt_tokens").GetInt32());
     }
 
     [Theory]
@@ -77,8 +83,12 @@ public sealed class EmbeddingsTests : IAsyncLifetime
     [InlineData("""{"input":"Hi","encoding_format":"int8"}""", "encoding_format", """'encoding_format' must be "float" or "base64".""")]
     [InlineData("""{"input":"Hi","dimensions":0}""", "dimensions", "'dimensions' must be a whole number between 1 and 256, not 0.")]
     [InlineData("""{"input":"Hi","dimensions":257}""", "dimensions", "'dimensions' must be a whole number between 1 and 256, not 257.")]
-    [InlineData("""{"input":"Hi","embd_normalize":1}""", "embd_normalize", "'embd_normalize' must be 2, for vectors of length 1, or -1, for vectors as they are.")]
-    [InlineData("""{"input":"Hi","truncate_prompt_tokens":7}""", "truncate_prompt_tokens", "'truncate_prompt_tokens' must be -1, which cuts texts to the context.")]
+    [InlineData(
+        """{"input":"Hi","embd_normalize":1}""",
+        "embd_normalize", "'embd_normalize' must be 2, for vectors of length 1, or -1, for vectors as they are.")]
+    [InlineData(
+        """{"input":"Hi","truncate_prompt_tokens":7}""",
+        "truncate_prompt_tokens", "'truncate_prompt_tokens' must be -1, which cuts texts to the context.")]
     public async Task What_cannot_be_done_is_refused_by_name(string body, string param, string message)
     {
         await using var api = await ApiHost.StartAsync(DemoModel.Served with { HiddenSize = 256 });
@@ -146,7 +156,9 @@ public sealed class EmbeddingsTests : IAsyncLifetime
         await using var api = await ApiHost.StartAsync(options: new ApiOptions { Pooling = Pooling.None });
         var error = (await api.PostAsync("/v1/embeddings", """{"input":"Hi"}""", 501)).GetProperty("error");
         Assert.Equal("Embeddings are switched off here (--pooling none).", error.GetProperty("message").GetString());
-        Assert.DoesNotContain("embedding", (await api.PostAsync("/api/show", """{"model":"demo"}""", 200)).GetProperty("capabilities").Deserialize<string[]>()!);
+        Assert.DoesNotContain(
+            "embedding",
+            (await api.PostAsync("/api/show", """{"model":"demo"}""", 200)).GetProperty("capabilities").Deserialize<string[]>()!);
     }
 
     [Fact]
@@ -157,7 +169,8 @@ public sealed class EmbeddingsTests : IAsyncLifetime
         Assert.Equal(6, answer.GetProperty("prompt_eval_count").GetInt32());
         Assert.True(answer.GetProperty("total_duration").GetInt64() > 0);
 
-        var old = (await _api.PostAsync("/api/embeddings", """{"model":"demo:latest","prompt":"Hello there"}""", 200)).GetProperty("embedding").Deserialize<float[]>()!;
+        var old = (await _api.PostAsync("/api/embeddings", """{"model":"demo:latest","prompt":"Hello there"}""", 200))
+            .GetProperty("embedding").Deserialize<float[]>()!;
         var ids = _api.Engine.Requests[^1].Prompt;
         Assert.Equal([ids.Count, ids[^1]], old);
         var missing = await _api.PostAsync("/api/embed", """{"model":"demo"}""", 400);

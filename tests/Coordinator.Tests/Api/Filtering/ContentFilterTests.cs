@@ -42,7 +42,8 @@ public sealed class ContentFilterTests : IAsyncLifetime
     {
         await using var api = await StartAsync(new FilterOptions { Guard = Guard, GuardCategories = ["S2", "S9"] });
         api.Engine.Play(Answers.Stopped("Hello there."));
-        var answer = await api.PostAsync("/v1/chat/completions", """{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}]}""", 200);
+        var answer = await api.PostAsync(
+            "/v1/chat/completions", """{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}]}""", 200);
         Assert.Equal(("Hello there.", "stop"), (TextOf(answer), ReasonOf(answer)));
         Assert.Equal(["User: Be brief.\nHi", "Agent: Hello there."], _judged.Select(LastTurn));
         Assert.All(_judged, prompt => Assert.Contains("<BEGIN UNSAFE CONTENT CATEGORIES>\nS2: Non-Violent Crimes.\nS9: Indiscriminate Weapons.\n<END", prompt));
@@ -55,7 +56,9 @@ public sealed class ContentFilterTests : IAsyncLifetime
         using var response = await api.PostAsync("/v1/chat/completions", Requests.Chat($$"""{"messages":[{"role":"user","content":"a {{Bad}}"}]}"""));
         Assert.Equal("prompt S2,S9", response.Headers.GetValues(FilterVerdict.Header).Single());
         var choice = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement.GetProperty("choices")[0];
-        Assert.Equal(("", "content_filter"), (choice.GetProperty("message").GetProperty("content").GetString(), choice.GetProperty("finish_reason").GetString()));
+        Assert.Equal(
+            ("", "content_filter"),
+            (choice.GetProperty("message").GetProperty("content").GetString(), choice.GetProperty("finish_reason").GetString()));
         Assert.Equal("""{"of":"prompt","categories":["S2","S9"]}""", choice.GetProperty("content_filter").GetRawText());
         Assert.Empty(api.Engine.Requests);
 
@@ -110,7 +113,10 @@ public sealed class ContentFilterTests : IAsyncLifetime
     {
         await using var api = await StartAsync(new FilterOptions { Guard = Guard });
         api.Engine.Play(Answers.Stopped($$$"""<tool_call>{"name":"run","arguments":{"code":"{{{Bad}}}"}}</tool_call>"""));
-        var answer = await api.PostAsync("/v1/chat/completions", Requests.Chat("""{"tools":[{"type":"function","function":{"name":"run","parameters":{"type":"object"}}}]}"""), 200);
+        var answer = await api.PostAsync(
+            "/v1/chat/completions",
+            Requests.Chat("""{"tools":[{"type":"function","function":{"name":"run","parameters":{"type":"object"}}}]}"""),
+            200);
         Assert.Equal("content_filter", ReasonOf(answer));
         Assert.DoesNotContain(Bad, answer.GetRawText());
     }
@@ -196,7 +202,9 @@ public sealed class ContentFilterTests : IAsyncLifetime
         _filter = _ => JsonDocument.Parse(said).RootElement;
         await using var api = await StartAsync(new FilterOptions { OutputFilter = Filter });
         api.Engine.Play(Answers.Stopped("Hello"));
-        Assert.Equal("content_filter_unavailable", (await api.PostAsync("/v1/chat/completions", Requests.Chat(), 503)).GetProperty("error").GetProperty("code").GetString());
+        Assert.Equal(
+            "content_filter_unavailable",
+            (await api.PostAsync("/v1/chat/completions", Requests.Chat(), 503)).GetProperty("error").GetProperty("code").GetString());
     }
 
     [Fact]
@@ -223,12 +231,14 @@ public sealed class ContentFilterTests : IAsyncLifetime
 
     Uri Filter => new(_servers.Http.BaseAddress!, "filter");
 
-    static Task<ApiHost> StartAsync(FilterOptions filters, Coordinator.Api.ServedModel? model = null) => ApiHost.StartAsync(model, options: new ApiOptions { Filters = filters });
+    static Task<ApiHost> StartAsync(FilterOptions filters, Coordinator.Api.ServedModel? model = null) =>
+        ApiHost.StartAsync(model, options: new ApiOptions { Filters = filters });
 
     static string LastTurn(string prompt)
     {
         var conversation = prompt.Split("<BEGIN CONVERSATION>\n\n")[1].Split("\n\n<END CONVERSATION>")[0];
-        return conversation[Math.Max(conversation.LastIndexOf("User: ", StringComparison.Ordinal), conversation.LastIndexOf("Agent: ", StringComparison.Ordinal))..];
+        var last = Math.Max(conversation.LastIndexOf("User: ", StringComparison.Ordinal), conversation.LastIndexOf("Agent: ", StringComparison.Ordinal));
+        return conversation[last..];
     }
 
     static string? TextOf(JsonElement answer) => answer.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString();

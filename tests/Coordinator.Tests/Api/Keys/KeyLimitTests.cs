@@ -33,8 +33,12 @@ public sealed class KeyLimitTests : IAsyncLifetime
         await StartAsync(new KeyLimits(RequestsPerMinute: 2, TokensPerMinute: 1000));
         using var first = await SendAsync(Chat, Requests.Chat(), _key);
         Assert.Equal(HttpStatusCode.OK, first.StatusCode);
-        Assert.Equal(("2", "1", "30s"), (One(first, "x-ratelimit-limit-requests"), One(first, "x-ratelimit-remaining-requests"), One(first, "x-ratelimit-reset-requests")));
-        Assert.Equal(("1000", "1000", "0s"), (One(first, "x-ratelimit-limit-tokens"), One(first, "x-ratelimit-remaining-tokens"), One(first, "x-ratelimit-reset-tokens")));
+        Assert.Equal(
+            ("2", "1", "30s"),
+            (One(first, "x-ratelimit-limit-requests"), One(first, "x-ratelimit-remaining-requests"), One(first, "x-ratelimit-reset-requests")));
+        Assert.Equal(
+            ("1000", "1000", "0s"),
+            (One(first, "x-ratelimit-limit-tokens"), One(first, "x-ratelimit-remaining-tokens"), One(first, "x-ratelimit-reset-tokens")));
         (await SendAsync(Chat, Requests.Chat(), _key)).Dispose();
 
         using var refused = await SendAsync(Chat, Requests.Chat(), _key);
@@ -42,7 +46,9 @@ public sealed class KeyLimitTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         Assert.Equal("30", One(refused, "Retry-After"));
         var error = JsonDocument.Parse(await refused.Content.ReadAsStringAsync()).RootElement.GetProperty("error");
-        Assert.Equal("Rate limit reached for the key of 'alice': it has sent its 2 requests per minute. Try again in 30s.", error.GetProperty("message").GetString());
+        Assert.Equal(
+            "Rate limit reached for the key of 'alice': it has sent its 2 requests per minute. Try again in 30s.",
+            error.GetProperty("message").GetString());
         Assert.Equal(("requests", "rate_limit_exceeded"), (error.GetProperty("type").GetString(), error.GetProperty("code").GetString()));
         Assert.Equal(2, _api.Engine.Requests.Count);
         using var others = await SendAsync(Chat, Requests.Chat(), _other);
@@ -72,7 +78,8 @@ public sealed class KeyLimitTests : IAsyncLifetime
         using var refused = await SendAsync(path, body, _key);
 
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
-        var (used, wait) = (_api.Engine.Requests.Single().Prompt.Count + Answers.IdsOf("A worker holds a shard.").Count, int.Parse(One(refused, "Retry-After")));
+        var used = _api.Engine.Requests.Single().Prompt.Count + Answers.IdsOf("A worker holds a shard.").Count;
+        var wait = int.Parse(One(refused, "Retry-After"));
         Assert.Equal((int)Math.Ceiling((used - 4) * 60 / 5.0), wait);
         using var look = await SendAsync("/v1/models", null, _key);
         Assert.Equal(HttpStatusCode.OK, look.StatusCode);
@@ -146,7 +153,11 @@ public sealed class KeyLimitTests : IAsyncLifetime
 
     async Task StartAsync(KeyLimits limits, string otherName = "bob")
     {
-        File.WriteAllLines(KeyPath, [ApiKeyFile.LineOf("alice", "inference", _key, limits), ApiKeyFile.LineOf(otherName, "inference", _other, otherName == "alice" ? limits : null)]);
+        File.WriteAllLines(KeyPath,
+        [
+            ApiKeyFile.LineOf("alice", "inference", _key, limits),
+            ApiKeyFile.LineOf(otherName, "inference", _other, otherName == "alice" ? limits : null),
+        ]);
         _api = await ApiHost.StartAsync(options: new ApiOptions { KeysFile = KeyPath }, time: _time);
     }
 
@@ -161,7 +172,10 @@ public sealed class KeyLimitTests : IAsyncLifetime
 
     async Task<HttpResponseMessage> SendAsync(string path, string? body, string key)
     {
-        using var request = new HttpRequestMessage(body is null ? HttpMethod.Get : HttpMethod.Post, path) { Content = body is null ? null : ApiHost.JsonContent(body) };
+        using var request = new HttpRequestMessage(body is null ? HttpMethod.Get : HttpMethod.Post, path)
+        {
+            Content = body is null ? null : ApiHost.JsonContent(body),
+        };
         request.Headers.Authorization = new("Bearer", key);
         return await _api.Http.SendAsync(request);
     }

@@ -38,19 +38,25 @@ public sealed class InfillTests : IAsyncLifetime
     public async Task The_whole_answer_is_llama_cpps()
     {
         _api.Engine.Play(Answers.Stopped("one\ntwo"));
-        var answer = await _api.PostAsync("/infill", """{"input_prefix":"a","input_suffix":"b","n_predict":9,"seed":5,"cache_prompt":true,"samplers":["top_k"],"t_max_predict_ms":500}""", 200);
+        var answer = await _api.PostAsync(
+            "/infill",
+            """{"input_prefix":"a","input_suffix":"b","n_predict":9,"seed":5,"cache_prompt":true,"samplers":["top_k"],"t_max_predict_ms":500}""",
+            200);
         Assert.Equal(("one\ntwo", true, "eos", true), (answer.GetProperty("content").GetString(), answer.GetProperty("stop").GetBoolean(),
             answer.GetProperty("stop_type").GetString(), answer.GetProperty("has_new_line").GetBoolean()));
         Assert.Equal(_api.Engine.Requests[0].Prompt.Count, answer.GetProperty("timings").GetProperty("prompt_n").GetInt32());
         var request = _api.Engine.Requests[0];
-        Assert.Equal((9, 5UL, 0.8f, 40, 0.95f, 0.05f), (request.MaxTokens, request.Sampling.Seed, request.Sampling.Temperature, request.Sampling.TopK, request.Sampling.TopP, request.Sampling.MinP));
+        Assert.Equal(
+            (9, 5UL, 0.8f, 40, 0.95f, 0.05f),
+            (request.MaxTokens, request.Sampling.Seed, request.Sampling.Temperature, request.Sampling.TopK, request.Sampling.TopP, request.Sampling.MinP));
     }
 
     [Fact]
     public async Task A_stream_ends_with_what_there_is_to_say_of_it()
     {
         _api.Engine.Play(Answers.Of("a + b"));
-        var events = (await _api.StreamAsync("/infill", """{"input_prefix":"a","input_suffix":"b","stream":true}""")).Select(data => JsonDocument.Parse(data).RootElement).ToArray();
+        var events = (await _api.StreamAsync("/infill", """{"input_prefix":"a","input_suffix":"b","stream":true}"""))
+            .Select(data => JsonDocument.Parse(data).RootElement).ToArray();
         Assert.Equal("a + b", string.Concat(events.Select(happened => happened.GetProperty("content").GetString())));
         Assert.All(events.SkipLast(1), happened => Assert.False(happened.GetProperty("stop").GetBoolean()));
         Assert.Equal(("limit", true), (events[^1].GetProperty("stop_type").GetString(), events[^1].GetProperty("stop").GetBoolean()));
@@ -60,7 +66,8 @@ public sealed class InfillTests : IAsyncLifetime
     public async Task Nothing_is_generated_where_editors_only_want_the_prompt_computed()
     {
         _api.Engine.Play(Answers.Of("x"));
-        Assert.Equal("", (await _api.PostAsync("/infill", """{"input_prefix":"a","input_suffix":"b","n_predict":0}""", 200)).GetProperty("content").GetString());
+        Assert.Equal(
+            "", (await _api.PostAsync("/infill", """{"input_prefix":"a","input_suffix":"b","n_predict":0}""", 200)).GetProperty("content").GetString());
         Assert.Equal(1, _api.Engine.Requests[0].MaxTokens);
     }
 
@@ -70,7 +77,9 @@ public sealed class InfillTests : IAsyncLifetime
         const string body = """{"input_prefix":"p","input_suffix":"s","input_extra":[{"filename":"a.py","text":"import b"},{"text":"x = 1"}]}""";
         await _api.PostAsync("/infill", body, 200);
         var between = Ids("\n\n--- snippet ---\n\n");
-        Assert.Equal([.. Bos, .. between, .. Ids("import b"), .. between, .. Ids("x = 1"), Prefix, .. Ids("p"), Suffix, .. Ids("s"), Middle], _api.Engine.Requests[0].Prompt);
+        Assert.Equal(
+            [.. Bos, .. between, .. Ids("import b"), .. between, .. Ids("x = 1"), Prefix, .. Ids("p"), Suffix, .. Ids("s"), Middle],
+            _api.Engine.Requests[0].Prompt);
 
         await using var marked = await ApiHost.StartAsync(DemoModel.Served with { InfillIds = Marks with { Repository = Repository, File = Separator } });
         await marked.PostAsync("/infill", body, 200);
@@ -84,7 +93,8 @@ public sealed class InfillTests : IAsyncLifetime
     public async Task What_is_too_long_is_cut_at_the_far_ends()
     {
         var (prefix, suffix) = (string.Concat(Enumerable.Range(0, 900).Select(i => $"p{i} ")), string.Concat(Enumerable.Range(0, 900).Select(i => $"s{i} ")));
-        var body = JsonSerializer.Serialize(new { input_prefix = prefix, input_suffix = suffix, n_predict = 100, input_extra = new[] { new { text = prefix } } });
+        var body = JsonSerializer.Serialize(
+            new { input_prefix = prefix, input_suffix = suffix, n_predict = 100, input_extra = new[] { new { text = prefix } } });
         await _api.PostAsync("/infill", body, 200);
         var prompt = _api.Engine.Requests[0].Prompt.ToList();
         Assert.Equal(DemoModel.Context - 100, prompt.Count);

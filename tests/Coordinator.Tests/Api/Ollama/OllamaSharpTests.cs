@@ -37,7 +37,8 @@ public sealed class OllamaSharpTests : IAsyncLifetime
     [Fact]
     public async Task Texts_are_embedded()
     {
-        _api.Engine.Script = _ => new SequenceEvent[] { new SequenceEvent.Embedded([3, 4]), new SequenceEvent.Finished(FinishReason.Length) }.ToAsyncEnumerable();
+        _api.Engine.Script = _ =>
+            new SequenceEvent[] { new SequenceEvent.Embedded([3, 4]), new SequenceEvent.Finished(FinishReason.Length) }.ToAsyncEnumerable();
         var answer = await _client.EmbedAsync(new EmbedRequest { Model = DemoModel.Name, Input = ["Hi", "Hello there"] });
         Assert.Equal([[0.6f, 0.8f], [0.6f, 0.8f]], answer.Embeddings);
     }
@@ -47,7 +48,14 @@ public sealed class OllamaSharpTests : IAsyncLifetime
     {
         _api.Engine.Play(Answers.Stopped("Yes."));
         var text = "";
-        await foreach (var piece in _client.GenerateAsync(new GenerateRequest { Model = DemoModel.Name, Prompt = "Hi", System = "S", Template = "{{ if .System }}({{ .System }}) {{ end }}Q: {{ .Prompt }} A: {{ .Response }}" }))
+        var request = new GenerateRequest
+        {
+            Model = DemoModel.Name,
+            Prompt = "Hi",
+            System = "S",
+            Template = "{{ if .System }}({{ .System }}) {{ end }}Q: {{ .Prompt }} A: {{ .Response }}",
+        };
+        await foreach (var piece in _client.GenerateAsync(request))
             text += piece!.Response;
         Assert.Equal("Yes.", text);
         Assert.EndsWith("(S) Q: Hi A: ", ToolScript.PromptOf(_api.Engine.Requests[0]));

@@ -6,7 +6,9 @@ namespace LlamaCluster.Coordinator.Tests.Api.Ollama;
 /// <summary>Ollama's API: its shapes, its lines, and what of it is refused.</summary>
 public sealed class OllamaTests : IAsyncLifetime
 {
-    const string Tools = """[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":{"type":"object","properties":{"place":{"type":"string"}}}}}]""";
+    const string Tools =
+        """[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":"""
+        + """{"type":"object","properties":{"place":{"type":"string"}}}}}]""";
 
     ApiHost _api = null!;
 
@@ -39,12 +41,15 @@ public sealed class OllamaTests : IAsyncLifetime
         var usual = _api.Engine.Requests[0].Sampling;
         Assert.Equal((0.8f, 0.9f, 40, 1f), (usual.Temperature, usual.TopP, usual.TopK, usual.RepetitionPenalty));
         using var response = await _api.PostAsync("/api/generate", """
-            {"model":"demo","prompt":"Hi","stream":false,"keep_alive":"5m","options":{"temperature":0,"top_k":5,"seed":7,"num_predict":3,"repeat_penalty":1.1,"stop":["x"],"num_ctx":4096,"num_thread":8}}
+            {"model":"demo","prompt":"Hi","stream":false,"keep_alive":"5m",
+            "options":{"temperature":0,"top_k":5,"seed":7,"num_predict":3,"repeat_penalty":1.1,"stop":["x"],"num_ctx":4096,"num_thread":8}}
             """);
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         Assert.Equal("options.num_thread, options.num_ctx", response.Headers.GetValues("X-LlamaCluster-Ignored").Single());
         var request = _api.Engine.Requests[1];
-        Assert.Equal((0f, 5, 1.1f, 7UL, 3), (request.Sampling.Temperature, request.Sampling.TopK, request.Sampling.RepetitionPenalty, request.Sampling.Seed, request.MaxTokens));
+        Assert.Equal(
+            (0f, 5, 1.1f, 7UL, 3),
+            (request.Sampling.Temperature, request.Sampling.TopK, request.Sampling.RepetitionPenalty, request.Sampling.Seed, request.MaxTokens));
     }
 
     [Fact]
@@ -69,8 +74,12 @@ public sealed class OllamaTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("""{"template":"<<SYS>>{{ .System }}<</SYS>> {{ .Prompt }} -> {{ .Response }} never","system":"Be brief."}""", "<<SYS>>Be brief.<</SYS>> Once -> ")]
-    [InlineData("""{"template":"{{ range .Messages }}[{{ .Role }}] {{ .Content }}\n{{ end }}[assistant]","system":"Be brief."}""", "[system] Be brief.\n[user] Once\n[assistant]")]
+    [InlineData(
+        """{"template":"<<SYS>>{{ .System }}<</SYS>> {{ .Prompt }} -> {{ .Response }} never","system":"Be brief."}""",
+        "<<SYS>>Be brief.<</SYS>> Once -> ")]
+    [InlineData(
+        """{"template":"{{ range .Messages }}[{{ .Role }}] {{ .Content }}\n{{ end }}[assistant]","system":"Be brief."}""",
+        "[system] Be brief.\n[user] Once\n[assistant]")]
     [InlineData("""{"template":"{{ .Prompt }}<FILL>{{ .Suffix }}","suffix":"the end"}""", "Once<FILL>the end")]
     [InlineData("""{"template":"{{ .Prompt }}{{ if .Think }} think {{ .ThinkLevel }}{{ end }}","think":"high"}""", "Once think high")]
     [InlineData("""{"template":""}""", null)]
@@ -97,10 +106,12 @@ public sealed class OllamaTests : IAsyncLifetime
     {
         var body = $$"""{"model":"demo","tools":{{Tools}},"messages":[{"role":"user","content":"Weather?"}""";
         var lines = await LinesAsync("/api/chat", body + "]}");
-        var call = Assert.Single(lines, line => line.GetProperty("message").TryGetProperty("tool_calls", out _)).GetProperty("message").GetProperty("tool_calls")[0];
+        var call = Assert.Single(lines, line => line.GetProperty("message").TryGetProperty("tool_calls", out _))
+            .GetProperty("message").GetProperty("tool_calls")[0];
         Assert.Equal("""{"name":"weather","arguments":{"place": "Zürich"}}""", call.GetProperty("function").GetRawText());
         var next = await _api.PostAsync("/api/chat", $$$$"""
-            {{{{body}}}},{"role":"assistant","content":"","tool_calls":[{"function":{"name":"weather","arguments":{"place":"Zürich"}}}]},{"role":"tool","tool_name":"weather","content":"rain"}],"stream":false}
+            {{{{body}}}},{"role":"assistant","content":"","tool_calls":[{"function":{"name":"weather","arguments":{"place":"Zürich"}}}]},
+            {"role":"tool","tool_name":"weather","content":"rain"}],"stream":false}
             """, 200);
         Assert.Equal(ToolScript.Words, next.GetProperty("message").GetProperty("content").GetString());
         Assert.Contains("\"rain\"", ToolScript.PromptOf(_api.Engine.Requests[^1]));
@@ -134,9 +145,18 @@ public sealed class OllamaTests : IAsyncLifetime
     [InlineData("/api/chat", """{"messages":[]}""", 400, "'model' is required")]
     [InlineData("/api/chat", """{"model":"other","messages":[]}""", 404, "does not exist here")]
     [InlineData("/api/chat", """{"model":"demo","messages":[{"role":"user","content":"a","images":["x"]}]}""", 400, "this is a text model")]
-    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ .Prompt }}\n{{ html .Prompt }}"}""", 400, "'template' cannot be read: line 2, position 4: the function 'html' is not supported")]
-    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ .Prompt.x }}"}""", 400, "'template' cannot be rendered: line 1, position 4: a value of type string has no field 'x'")]
-    [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}"}""", 400, "nested deeper than")]
+    [InlineData(
+        "/api/generate",
+        """{"model":"demo","prompt":"a","template":"{{ .Prompt }}\n{{ html .Prompt }}"}""",
+        400, "'template' cannot be read: line 2, position 4: the function 'html' is not supported")]
+    [InlineData(
+        "/api/generate",
+        """{"model":"demo","prompt":"a","template":"{{ .Prompt.x }}"}""",
+        400, "'template' cannot be rendered: line 1, position 4: a value of type string has no field 'x'")]
+    [InlineData(
+        "/api/generate",
+        """{"model":"demo","prompt":"a","template":"{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}"}""",
+        400, "nested deeper than")]
     [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ .Prompt }}","raw":true}""", 400, "'template' has no place beside 'raw'")]
     [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":"{{ .Prompt }}","suffix":"b"}""", 400, "'suffix' has no place in 'template'")]
     [InlineData("/api/generate", """{"model":"demo","prompt":"a","template":7}""", 400, "'template' must be a string")]

@@ -7,7 +7,9 @@ namespace LlamaCluster.Coordinator.Tests.Api.OpenAiResponses;
 public sealed class ResponsesTests : IAsyncLifetime
 {
     const string Path = "/v1/responses";
-    const string Tools = """[{"type":"function","name":"weather","description":"Of a place","parameters":{"type":"object","properties":{"place":{"type":"string"}}},"strict":false}]""";
+    const string Tools =
+        """[{"type":"function","name":"weather","description":"Of a place","parameters":"""
+        + """{"type":"object","properties":{"place":{"type":"string"}}},"strict":false}]""";
 
     ApiHost _api = null!;
 
@@ -19,9 +21,12 @@ public sealed class ResponsesTests : IAsyncLifetime
     public async Task A_whole_response_has_OpenAIs_shape()
     {
         _api.Engine.Play(Answers.Stopped("Hello there."));
-        var answer = await _api.PostAsync(Path, """{"model":"demo","input":"Hi","instructions":"Be brief.","max_output_tokens":50,"metadata":{"a":"b"}}""", 200);
+        var answer = await _api.PostAsync(
+            Path, """{"model":"demo","input":"Hi","instructions":"Be brief.","max_output_tokens":50,"metadata":{"a":"b"}}""", 200);
         Assert.StartsWith("resp_", Text(answer, "id"));
-        Assert.Equal(("response", "completed", "demo", "Be brief."), (Text(answer, "object"), Text(answer, "status"), Text(answer, "model"), Text(answer, "instructions")));
+        Assert.Equal(
+            ("response", "completed", "demo", "Be brief."),
+            (Text(answer, "object"), Text(answer, "status"), Text(answer, "model"), Text(answer, "instructions")));
         var message = Assert.Single(answer.GetProperty("output").EnumerateArray());
         Assert.Equal(("message", "assistant", "completed"), (Text(message, "type"), Text(message, "role"), Text(message, "status")));
         Assert.Equal("""[{"type":"output_text","text":"Hello there.","annotations":[],"logprobs":[]}]""", message.GetProperty("content").GetRawText());
@@ -38,7 +43,8 @@ public sealed class ResponsesTests : IAsyncLifetime
         Assert.Equal(
             [
                 "response.created", "response.in_progress",
-                "response.output_item.added", "response.content_part.added", "response.output_text.delta", "response.output_text.done", "response.content_part.done", "response.output_item.done",
+                "response.output_item.added", "response.content_part.added",
+                "response.output_text.delta", "response.output_text.done", "response.content_part.done", "response.output_item.done",
                 "response.output_item.added", "response.function_call_arguments.delta", "response.function_call_arguments.done", "response.output_item.done",
                 "response.completed",
             ],
@@ -48,7 +54,10 @@ public sealed class ResponsesTests : IAsyncLifetime
         Assert.Equal(["message", "function_call"], response.GetProperty("output").EnumerateArray().Select(item => Text(item, "type")));
         Assert.Equal("""{"place": "Zürich"}""", Text(response.GetProperty("output")[1], "arguments"));
         Assert.Equal("I look.", Text(response.GetProperty("output")[0].GetProperty("content")[0], "text"));
-        Assert.Equal([0, 1], events.Where(happened => Text(happened, "type") == "response.output_item.done").Select(happened => happened.GetProperty("output_index").GetInt32()));
+        Assert.Equal(
+            [0, 1],
+            events.Where(happened => Text(happened, "type") == "response.output_item.done")
+                .Select(happened => happened.GetProperty("output_index").GetInt32()));
     }
 
     [Fact]
@@ -58,7 +67,8 @@ public sealed class ResponsesTests : IAsyncLifetime
         var call = Assert.Single(first.GetProperty("output").EnumerateArray());
         Assert.Equal(("function_call", "weather"), (Text(call, "type"), Text(call, "name")));
         var second = await _api.PostAsync(Path, $$"""
-            {"previous_response_id":"{{Text(first, "id")}}","instructions":"Two.","tools":{{Tools}},"input":[{"type":"function_call_output","call_id":"{{Text(call, "call_id")}}","output":"rain"}]}
+            {"previous_response_id":"{{Text(first, "id")}}","instructions":"Two.","tools":{{Tools}},
+            "input":[{"type":"function_call_output","call_id":"{{Text(call, "call_id")}}","output":"rain"}]}
             """, 200);
         Assert.Equal(ToolScript.Words, Text(second.GetProperty("output")[0].GetProperty("content")[0], "text"));
         var prompt = ToolScript.PromptOf(_api.Engine.Requests[^1]);
@@ -94,7 +104,8 @@ public sealed class ResponsesTests : IAsyncLifetime
               {"role":"developer","content":"Be brief."},
               {"role":"user","content":[{"type":"input_text","text":"Weather?"}]},
               {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"x"},
-              {"type":"message","role":"assistant","id":"msg_1","status":"completed","content":[{"type":"output_text","text":"I look.","annotations":[],"logprobs":[]}]},
+              {"type":"message","role":"assistant","id":"msg_1","status":"completed",
+                "content":[{"type":"output_text","text":"I look.","annotations":[],"logprobs":[]}]},
               {"type":"function_call","id":"fc_1","call_id":"c1","name":"weather","arguments":"{\"place\":\"Bern\"}"},
               {"type":"function_call_output","call_id":"c1","output":[{"type":"input_text","text":"sun"}]}]}
             """, 200);
@@ -171,7 +182,8 @@ public sealed class ResponsesTests : IAsyncLifetime
     {
         using var response = await _api.PostAsync(Path, body);
         var text = await response.Content.ReadAsStringAsync();
-        return [.. text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(lines => JsonDocument.Parse(lines.Split('\n')[1]["data: ".Length..]).RootElement)];
+        return [.. text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries)
+            .Select(lines => JsonDocument.Parse(lines.Split('\n')[1]["data: ".Length..]).RootElement)];
     }
 
     static List<string> Collapse(IEnumerable<string> types)

@@ -18,7 +18,10 @@ public sealed class SessionEndpointTests
     public async Task A_session_is_made_shown_and_deleted()
     {
         await using var host = await SessionHost.StartAsync();
-        var made = await host.Api.PostAsync("/v1/sessions", """{"ttl":3600,"metadata":{"topic":"cats"},"messages":[{"role":"system","content":"Be kind."}]}""", 200);
+        var made = await host.Api.PostAsync(
+            "/v1/sessions",
+            """{"ttl":3600,"metadata":{"topic":"cats"},"messages":[{"role":"system","content":"Be kind."}]}""",
+            200);
         var id = made.GetProperty("id").GetString()!;
         Assert.StartsWith("sess_", id);
         Assert.Equal(3600, made.GetProperty("expires").GetInt64() - made.GetProperty("updated").GetInt64());

@@ -62,7 +62,8 @@ sealed class SessionHost : IAsyncDisposable
     public async Task<JsonElement> ExportAsync(string id) => await Api.GetAsync($"/v1/sessions/{id}/export", 200);
 
     public async Task<string[]> MessagesAsync(string id)
-        => [.. (await ExportAsync(id)).GetProperty("messages").EnumerateArray().Select(message => $"{message.GetProperty("role")}: {message.GetProperty("content")}")];
+        => [.. (await ExportAsync(id)).GetProperty("messages").EnumerateArray()
+            .Select(message => $"{message.GetProperty("role")}: {message.GetProperty("content")}")];
 
     public ValueTask DisposeAsync() => Api.DisposeAsync();
 }

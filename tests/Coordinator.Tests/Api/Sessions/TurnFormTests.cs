@@ -14,7 +14,8 @@ public sealed class TurnFormTests
         await using var host = await SessionHost.StartAsync();
         var id = await host.CreateAsync();
         // One token per byte: no tokenizer would cut the text so.
-        host.Api.Engine.Script = _ => ((SequenceEvent[])[.. Answers.BytesOf("Hello")[..^1], Answers.Token(DemoModel.EndOfTurn), new SequenceEvent.Finished(FinishReason.Stop)]).ToAsyncEnumerable();
+        SequenceEvent[] answer = [.. Answers.BytesOf("Hello")[..^1], Answers.Token(DemoModel.EndOfTurn), new SequenceEvent.Finished(FinishReason.Stop)];
+        host.Api.Engine.Script = _ => answer.ToAsyncEnumerable();
         using (await host.SendAsync(id, [("user", "One")])) { }
         await host.TurnAsync(id, "Two", "No", """{"chat_template_kwargs":{"date_string":"today"}}""");
         Assert.Equal(DemoModel.Text.Tokenizer.Encode(host.PromptText, addSpecial: false, parseSpecial: true), host.Prompt);   // nothing of the first turn's ids
@@ -27,7 +28,8 @@ public sealed class TurnFormTests
     public async Task A_turn_with_calls_is_what_a_client_that_sends_all_messages_back_would_get()
     {
         await using var host = await SessionHost.StartAsync(model: ToolScript.Llama);
-        host.Api.Engine.Script = request => Answers.Stopped(ToolScript.PromptOf(request).Contains("ipython<|end_header_id|>") ? ToolScript.Words : ToolScript.Call).ToAsyncEnumerable();
+        host.Api.Engine.Script = request => Answers.Stopped(
+            ToolScript.PromptOf(request).Contains("ipython<|end_header_id|>") ? ToolScript.Words : ToolScript.Call).ToAsyncEnumerable();
         var id = await host.CreateAsync();
         JsonArray question = [new JsonObject { ["role"] = "user", ["content"] = "Weather?" }];
         var call = await SendAsync(host, question, id);
@@ -38,7 +40,12 @@ public sealed class TurnFormTests
         var appended = host.Prompt;
         Assert.Equal(ids, appended[..ids.Length]);
 
-        JsonArray all = [.. question.DeepClone().AsArray().Select(message => message!.DeepClone()), call.DeepClone(), .. result.Select(message => message!.DeepClone())];
+        JsonArray all =
+        [
+            .. question.DeepClone().AsArray().Select(message => message!.DeepClone()),
+            call.DeepClone(),
+            .. result.Select(message => message!.DeepClone()),
+        ];
         await SendAsync(host, all, id: null);
         Assert.Equal(ToolScript.PromptOf(host.Api.Engine.Requests[^1]), DemoModel.Text.Tokenizer.DecodeText(appended, includeControl: true));
 
@@ -48,7 +55,8 @@ public sealed class TurnFormTests
         // Sent back in the place of what is stored, they are the same messages: the turns stay.
         all.Add(new JsonObject { ["role"] = "assistant", ["content"] = ToolScript.Words });
         all.Add(new JsonObject { ["role"] = "user", ["content"] = "Thanks." });
-        using (var replaced = await host.Api.Http.PostAsync(SessionHost.Chat, ApiHost.JsonContent(Body(all, id, "replace")))) Assert.True(replaced.IsSuccessStatusCode);
+        using (var replaced = await host.Api.Http.PostAsync(SessionHost.Chat, ApiHost.JsonContent(Body(all, id, "replace"))))
+            Assert.True(replaced.IsSuccessStatusCode);
         Assert.Equal(3, (await host.ExportAsync(id)).GetProperty("turns").GetArrayLength());
     }
 
@@ -68,7 +76,8 @@ public sealed class TurnFormTests
         }
     }
 
-    const string Reasons = "{% for m in messages %}<{{ m.role[0] }}>{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}{% endfor %}<a>";
+    const string Reasons =
+        "{% for m in messages %}<{{ m.role[0] }}>{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}{% endfor %}<a>";
 
     static async Task<JsonNode> SendAsync(SessionHost host, JsonArray messages, string? id)
     {
@@ -83,6 +92,7 @@ public sealed class TurnFormTests
         ["messages"] = messages.DeepClone(),
         ["session_id"] = id,
         ["session_mode"] = mode,
-        ["tools"] = JsonNode.Parse("""[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"place":{"type":"string"}}}}}]"""),
+        ["tools"] = JsonNode.Parse(
+            """[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"place":{"type":"string"}}}}}]"""),
     }.ToJsonString();
 }

@@ -18,7 +18,8 @@ public sealed class TurnTests
         await using var host = await SessionHost.StartAsync();
         var id = await host.CreateAsync("""{"messages":[{"role":"system","content":"Be kind."}]}""");
         // One token per byte: no tokenizer would cut the text so.
-        host.Api.Engine.Script = _ => ((SequenceEvent[])[.. Answers.BytesOf(" Hi\u00e9 ")[..^1], Answers.Token(DemoModel.EndOfTurn), new SequenceEvent.Finished(FinishReason.Stop)]).ToAsyncEnumerable();
+        SequenceEvent[] answer = [.. Answers.BytesOf(" Hi\u00e9 ")[..^1], Answers.Token(DemoModel.EndOfTurn), new SequenceEvent.Finished(FinishReason.Stop)];
+        host.Api.Engine.Script = _ => answer.ToAsyncEnumerable();
         using var first = await host.SendAsync(id, [("user", "One")]);
         Assert.Equal(HttpStatusCode.OK, first.StatusCode);
         Assert.Equal("1", Assert.Single(first.Headers.GetValues("X-Session-Turn")));
@@ -70,7 +71,8 @@ public sealed class TurnTests
         await host.TurnAsync(id, "One", "Yes");
         using (await host.SayAsync(null!, "Two", "No", header: id)) Assert.Equal($"{Begin}{Message("user", "Two")}{Open}", host.PromptText);
         Assert.Equal(["user: One", "assistant: Yes"], await host.MessagesAsync(id));
-        using (var stored = await host.SayAsync(null!, "Two", "No", """{"session_mode":"append"}""", id)) Assert.Equal("2", Assert.Single(stored.Headers.GetValues("X-Session-Turn")));
+        using (var stored = await host.SayAsync(null!, "Two", "No", """{"session_mode":"append"}""", id))
+            Assert.Equal("2", Assert.Single(stored.Headers.GetValues("X-Session-Turn")));
     }
 
     [Fact]
@@ -215,7 +217,9 @@ public sealed class TurnTests
         var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement.GetProperty("error");
         response.Dispose();
         Assert.Equal("context_length_exceeded", error.GetProperty("code").GetString());
-        Assert.Matches(@"maximum context length is 512 tokens, but this turn's prompt has (\d+): \d+ of the session so far and \d+ new.*truncation", error.GetProperty("message").GetString());
+        Assert.Matches(
+            @"maximum context length is 512 tokens, but this turn's prompt has (\d+): \d+ of the session so far and \d+ new.*truncation",
+            error.GetProperty("message").GetString());
         var known = (await host.MessagesAsync(id)).Length;
 
         using var cut = await host.SayAsync(id, $"Question {turn}: {Long()}", "Yes", """{"truncation":"auto"}""");
@@ -245,7 +249,9 @@ public sealed class TurnTests
         await using var host = await SessionHost.StartAsync();
         using var response = await host.SayAsync(await host.CreateAsync(), "One", "Yes", more);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
-        Assert.Contains(message, JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement.GetProperty("error").GetProperty("message").GetString());
+        Assert.Contains(
+            message,
+            JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement.GetProperty("error").GetProperty("message").GetString());
     }
 
     [Theory]

@@ -58,7 +58,9 @@ public sealed class GenerateTests : IAsyncLifetime
     public async Task The_root_answers_with_a_list_and_the_server_describes_itself()
     {
         _api.Engine.Play(Answers.Of("x"));
-        Assert.Equal("Hix", (await _api.PostAsync("/", """{"inputs":"Hi","parameters":{"return_full_text":true}}""", 200))[0].GetProperty("generated_text").GetString());
+        Assert.Equal(
+            "Hix",
+            (await _api.PostAsync("/", """{"inputs":"Hi","parameters":{"return_full_text":true}}""", 200))[0].GetProperty("generated_text").GetString());
         var info = await _api.GetAsync("/info", 200);
         Assert.Equal((DemoModel.Name, DemoModel.Context), (info.GetProperty("model_id").GetString(), info.GetProperty("max_total_tokens").GetInt32()));
     }
