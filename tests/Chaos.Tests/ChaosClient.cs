@@ -45,7 +45,10 @@ sealed class ChaosClient(HttpClient http)
             Content = new StringContent(request.Body().ToJsonString(), Encoding.UTF8, "application/json"),
         };
         var response = await http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellation);
-        Assert.True(response.IsSuccessStatusCode, $"request {request.Number}: {(int)response.StatusCode} {(response.IsSuccessStatusCode ? "" : await response.Content.ReadAsStringAsync(cancellation))}");
+        Assert.True(
+            response.IsSuccessStatusCode,
+            $"request {request.Number}: {(int)response.StatusCode} "
+            + $"{(response.IsSuccessStatusCode ? "" : await response.Content.ReadAsStringAsync(cancellation))}");
         return response;
     }
 

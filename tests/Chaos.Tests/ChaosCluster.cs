@@ -112,7 +112,8 @@ sealed class ChaosCluster : IAsyncDisposable
     /// well: it could take over.
     /// </summary>
     public Task<ClusterStatus> ReadyAsync(int workers) => WaitAsync(
-        status => status.IsReady && status.Workers.Serving + status.Workers.Spare + status.Workers.SetAside >= workers && status.Workers.Suspected == 0, $"{workers} workers are ready");
+        status => status.IsReady && status.Workers.Serving + status.Workers.Spare + status.Workers.SetAside >= workers && status.Workers.Suspected == 0,
+        $"{workers} workers are ready");
 
     public async Task<ClusterStatus> WaitAsync(Func<ClusterStatus, bool> condition, string what)
     {

@@ -17,7 +17,8 @@ sealed class ChaosLoad
     int _answers;
     long _view;
 
-    ChaosLoad(ChaosCluster cluster, KvLevels levels, Random random) => (_cluster, _levels, _random, _client) = (cluster, levels, random, new ChaosClient(cluster.Http));
+    ChaosLoad(ChaosCluster cluster, KvLevels levels, Random random) =>
+        (_cluster, _levels, _random, _client) = (cluster, levels, random, new ChaosClient(cluster.Http));
 
     int Clients { get; init; }
 
@@ -68,8 +69,11 @@ sealed class ChaosLoad
         using var answer = await _cluster.Http.PostAsync("/v1/completions", new StringContent(whole.ToJsonString(), Encoding.UTF8, "application/json"));
         Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
         Assert.True(
-            SpinWait.SpinUntil(() => _levels["llamacluster.kv.blocks.used"] + _levels["llamacluster.sequences.running"] + _levels["llamacluster.queue.length"] == 0, CliProcess.Deadline),
-            $"{_levels["llamacluster.kv.blocks.used"]} blocks are held, {_levels["llamacluster.sequences.running"]} sequences run and {_levels["llamacluster.queue.length"]} wait, although all have ended");
+            SpinWait.SpinUntil(
+                () => _levels["llamacluster.kv.blocks.used"] + _levels["llamacluster.sequences.running"] + _levels["llamacluster.queue.length"] == 0,
+                CliProcess.Deadline),
+            $"{_levels["llamacluster.kv.blocks.used"]} blocks are held, {_levels["llamacluster.sequences.running"]} sequences run "
+            + $"and {_levels["llamacluster.queue.length"]} wait, although all have ended");
         Assert.Equal(ChaosCluster.KvTokens / 16, _levels["llamacluster.kv.blocks.cached"] + _levels["llamacluster.kv.blocks.free"]);
         return GC.GetTotalMemory(forceFullCollection: true);
     }

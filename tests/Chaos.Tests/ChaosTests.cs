@@ -6,8 +6,9 @@ namespace LlamaCluster.Chaos.Tests;
 /// Workers are killed, frozen and told to leave at random, under load. Every answer is the undisturbed one to the last bit of its log-probabilities,
 /// no request fails or hangs, and afterwards no block is held and memory is what it was.
 /// <para>
-/// LLAMACLUSTER_CHAOS_SECONDS says how long, 90 unless it does, or LLAMACLUSTER_CHAOS_KILLS how many workers are killed, half of them for each of the two
-/// clusters. LLAMACLUSTER_CHAOS_SEED repeats the choices of a run. LLAMACLUSTER_CHAOS_LOG names a file that gets a line for everything that is done to a worker.
+/// LLAMACLUSTER_CHAOS_SECONDS says how long, 90 unless it does, or LLAMACLUSTER_CHAOS_KILLS how many workers are killed, half of them for each
+/// of the two clusters. LLAMACLUSTER_CHAOS_SEED repeats the choices of a run. LLAMACLUSTER_CHAOS_LOG names a file that gets a line for
+/// everything that is done to a worker.
 /// </para>
 /// </summary>
 [Collection(nameof(MemoryAlone))]
@@ -40,7 +41,8 @@ public sealed class ChaosTests(ITestOutputHelper output)
         await RunAsync(load, harm, Length / 3);
         var grown = await load.RestAsync(workers) - before;
 
-        output.WriteLine($"{ranks} ranks: {load.Answers} answers over {harm}; longest gap in a stream {load.LongestGap.TotalSeconds:0.00} s; memory grew by {grown} bytes");
+        output.WriteLine($"{ranks} ranks: {load.Answers} answers over {harm}; longest gap in a stream {load.LongestGap.TotalSeconds:0.00} s; "
+            + $"memory grew by {grown} bytes");
         Assert.InRange(grown, long.MinValue, MostGrowth);
         Assert.True(harm.Count > 0);
     }

@@ -20,7 +20,8 @@ public sealed class CutTests(ITestOutputHelper output)
 
     static readonly LinkShape Usual = new(TimeSpan.FromMilliseconds(0.2), 1e9);
 
-    static readonly int Seed = int.Parse(Environment.GetEnvironmentVariable("LLAMACLUSTER_CHAOS_SEED") ?? $"{Random.Shared.Next(1_000_000)}", CultureInfo.InvariantCulture);
+    static readonly int Seed = int.Parse(
+        Environment.GetEnvironmentVariable("LLAMACLUSTER_CHAOS_SEED") ?? $"{Random.Shared.Next(1_000_000)}", CultureInfo.InvariantCulture);
 
     static readonly IReadOnlyList<CutKind> Kinds = [CutKind.Heartbeats, CutKind.Steps, CutKind.Activations, CutKind.Weights, CutKind.Machine];
 
@@ -43,6 +44,7 @@ public sealed class CutTests(ITestOutputHelper output)
             await load.RunAsync(_ => cuts.OneAsync(kind, Short), length: null);
         }
         await load.RestAsync(workers);
-        output.WriteLine($"{load.Answers} answers over {cuts}; longest gap in a stream {load.LongestGap.TotalSeconds:0.00} s; {cluster.Host.Status.Value.ViewVersion % ClusterOwnership.ViewsPerEpoch} views");
+        output.WriteLine($"{load.Answers} answers over {cuts}; longest gap in a stream {load.LongestGap.TotalSeconds:0.00} s; "
+            + $"{cluster.Host.Status.Value.ViewVersion % ClusterOwnership.ViewsPerEpoch} views");
     }
 }

@@ -75,7 +75,8 @@ sealed class Cuts(ChaosCluster cluster, NamespaceNetwork network, LinkFaults fau
                 await cluster.EndAsync(cluster.Workers[random.Next(cluster.Workers.Count)], "KILL");
                 cluster.Add();
             }
-            else await CutAsync(kinds[random.Next(kinds.Count)], status, TimeSpan.FromSeconds(0.1 * Math.Pow(10 * (mayKill ? LongestSeconds : LongestAloneSeconds), random.NextDouble())));
+            else await CutAsync(kinds[random.Next(kinds.Count)], status,
+                TimeSpan.FromSeconds(0.1 * Math.Pow(10 * (mayKill ? LongestSeconds : LongestAloneSeconds), random.NextDouble())));
         }
     }
 

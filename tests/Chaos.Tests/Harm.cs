@@ -29,7 +29,8 @@ sealed class Harm(ChaosCluster cluster, Random random, int ranks, ITestOutputHel
         {
             while (!over.IsCancellationRequested && !(_done.Count(how => how == Kill) >= MostKills))
             {
-                if (ranks > 1) await cluster.WaitAsync(status => status.IsReady && status.Workers is { Spare: > 0, Suspected: 0, Serving: > 1 }, "a spare is ready");
+                if (ranks > 1)
+                    await cluster.WaitAsync(status => status.IsReady && status.Workers is { Spare: > 0, Suspected: 0, Serving: > 1 }, "a spare is ready");
                 await PassAsync(2.2);   // after the wait, so that it is no view's beginning that is always met
                 var victim = cluster.Workers[random.Next(cluster.Workers.Count)];
                 var how = random.Next(10) switch { < 6 => Kill, < 8 => Leave, _ => Freeze };

@@ -34,7 +34,8 @@ public sealed class KeptKvTests(ITestOutputHelper output)
     [InlineData(1, 0, 2, false)]
     [InlineData(2, 0, 3, false)]
     [InlineData(2, 2, 3, true)]
-    public async Task Stages_behind_the_one_that_was_lost_compute_nothing_again_and_with_journals_those_before_do_not_either(int lost, int first, int end, bool hasJournals)
+    public async Task Stages_behind_the_one_that_was_lost_compute_nothing_again_and_with_journals_those_before_do_not_either(
+        int lost, int first, int end, bool hasJournals)
     {
         await using var cluster = await ChaosCluster.StartAsync(Stages + 1, Stages, ranks: 1, hasJournals: hasJournals);
         await cluster.WaitAsync(status => status.IsReady && status.Workers is { Serving: Stages, Spare: 1 }, "three stages and a spare");
@@ -70,7 +71,8 @@ public sealed class KeptKvTests(ITestOutputHelper output)
         var (undisturbed, usual) = await RunAsync(cluster, levels, lost: null);
         var (disturbed, rows) = await RunAsync(cluster, levels, leaving, usual, leaves: true);
 
-        var (blocks, missing) = (levels.Total("llamacluster.recovery.kv.blocks", "result moved"), levels.Total("llamacluster.recovery.kv.blocks", "result missing"));
+        var (blocks, missing) =
+            (levels.Total("llamacluster.recovery.kv.blocks", "result moved"), levels.Total("llamacluster.recovery.kv.blocks", "result missing"));
         var counts = new[] { "kept", "filled", "computed" }.Select(how => levels.Total("llamacluster.recovery.positions", $"how {how}")).ToList();
         output.WriteLine($"stage {leaving} left: positions computed {string.Join(", ", rows)}, undisturbed {string.Join(", ", usual)}; "
             + $"kept, filled, computed {string.Join(", ", counts)}; {blocks} blocks moved, {missing} missing");
@@ -113,7 +115,9 @@ public sealed class KeptKvTests(ITestOutputHelper output)
         await gone;
         long[] Rows() => [.. RowsOf(levels).Zip(before, (now, then) => now - then)];
         // The last stage's answer ends a stream; what other stages say of the last step may come a moment later.
-        SpinWait.SpinUntil(() => usual is null ? lost is not null || Rows().Distinct().Count() == 1 : Rows().Zip(usual).All(stage => stage.First >= stage.Second), CliProcess.Deadline);
+        SpinWait.SpinUntil(
+            () => usual is null ? lost is not null || Rows().Distinct().Count() == 1 : Rows().Zip(usual).All(stage => stage.First >= stage.Second),
+            CliProcess.Deadline);
         return (answer, Rows());
     }
 

@@ -15,7 +15,8 @@ sealed class KvLevels : IDisposable
     {
         _listener.InstrumentPublished = (instrument, listening) =>
         {
-            if (instrument.Meter.Name == CoordinatorMetrics.MeterName && ReferenceEquals(instrument.Meter.Scope, meters)) listening.EnableMeasurementEvents(instrument);
+            if (instrument.Meter.Name == CoordinatorMetrics.MeterName && ReferenceEquals(instrument.Meter.Scope, meters))
+                listening.EnableMeasurementEvents(instrument);
         };
         _listener.SetMeasurementEventCallback<int>((instrument, value, _, _) => _levels[instrument.Name] = value);
         _listener.SetMeasurementEventCallback<double>((instrument, value, labels, _) =>

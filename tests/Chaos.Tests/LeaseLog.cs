@@ -53,7 +53,9 @@ sealed partial class LeaseLog : IAsyncDisposable
         using var lines = new StreamReader(_connection.GetStream(), Encoding.Latin1);
         while (await lines.ReadLineAsync() is { } line)
             if (Change().Match(line) is { Success: true } change)
-                Take(double.Parse(change.Groups["time"].ValueSpan, CultureInfo.InvariantCulture), change.Groups["what"].Value, change.Groups["session"].Value, change.Groups["value"].Value);
+                Take(
+                    double.Parse(change.Groups["time"].ValueSpan, CultureInfo.InvariantCulture),
+                    change.Groups["what"].Value, change.Groups["session"].Value, change.Groups["value"].Value);
     }
 
     void Take(double at, string what, string session, string value)

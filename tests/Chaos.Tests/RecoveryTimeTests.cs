@@ -27,7 +27,8 @@ public sealed class RecoveryTimeTests(ITestOutputHelper output)
             seconds.Add((await PauseAsync(cluster, kills: true)).TotalSeconds);
             if (run == Runs - 1) break;
             cluster.Add();
-            await cluster.WaitAsync(status => status.IsReady && status.Workers.Serving == wanted && status.Workers.Spare == workers - wanted, "the cluster is as before");
+            await cluster.WaitAsync(
+                status => status.IsReady && status.Workers.Serving == wanted && status.Workers.Spare == workers - wanted, "the cluster is as before");
             await PauseAsync(cluster, kills: false);   // a spare is warm, and the streams between are undisturbed
         }
         seconds.Sort();
@@ -40,7 +41,8 @@ public sealed class RecoveryTimeTests(ITestOutputHelper output)
     static async Task<TimeSpan> PauseAsync(ChaosCluster cluster, bool kills)
     {
         const int Kill = 60;
-        using var stream = await EventStream.OpenAsync(cluster.Http, """{"prompt":"Once upon a time","max_tokens":250,"temperature":0,"ignore_eos":true,"stream":true}""");
+        using var stream = await EventStream.OpenAsync(
+            cluster.Http, """{"prompt":"Once upon a time","max_tokens":250,"temperature":0,"ignore_eos":true,"stream":true}""");
         List<long> at = [];
         long killed = 0;
         while (await stream.TryReadAsync())

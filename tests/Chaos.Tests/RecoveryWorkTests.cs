@@ -27,7 +27,8 @@ public sealed class RecoveryWorkTests(ITestOutputHelper output)
     [InlineData(2, true)]
     public async Task What_is_computed_again(int lost, bool hasJournals)
     {
-        await using var cluster = await ChaosCluster.StartAsync(Stages + 1, Stages, ranks: 1, Path, kvTokens: Prompt + 512, threads: 2, hasJournals: hasJournals);
+        await using var cluster = await ChaosCluster.StartAsync(
+            Stages + 1, Stages, ranks: 1, Path, kvTokens: Prompt + 512, threads: 2, hasJournals: hasJournals);
         await cluster.WaitAsync(status => status.IsReady && status.Workers is { Serving: Stages, Spare: 1 }, "three stages and a spare");
         var sent = Moment.Of(cluster);
         var ids = string.Join(',', Enumerable.Range(0, Prompt).Select(i => 300 + 7 * i % 1500));
@@ -45,7 +46,8 @@ public sealed class RecoveryWorkTests(ITestOutputHelper output)
         var next = Enumerable.Range(1, moments.Count - 1).MaxBy(i => Stopwatch.GetElapsedTime(moments[i - 1].At, moments[i].At));
         var again = moments[next].Since(moments[0]);
         output.WriteLine(
-            $"stage {lost} lost{(hasJournals ? ", with journals" : "")}: {again.Processor:0.00} s of processors and {again.Time:0.00} s until the next token, after {whole.Processor:0.00} s and {whole.Time:0.00} s for the prompt of {Prompt}: "
+            $"stage {lost} lost{(hasJournals ? ", with journals" : "")}: {again.Processor:0.00} s of processors and {again.Time:0.00} s until the next token, "
+            + $"after {whole.Processor:0.00} s and {whole.Time:0.00} s for the prompt of {Prompt}: "
             + $"{again.Processor / whole.Processor:0.00} and {again.Time / whole.Time:0.00}");
         Assert.InRange(again.Processor / whole.Processor, 0, Bound);
     }
@@ -66,7 +68,8 @@ public sealed class RecoveryWorkTests(ITestOutputHelper output)
     {
         const double TicksPerSecond = 100;   // USER_HZ on every Linux that .NET runs on
 
-        public static Moment Of(ChaosCluster cluster) => new(Stopwatch.GetTimestamp(), cluster.Workers.ToDictionary(worker => worker.Id, worker => UsedBy(worker.Id)));
+        public static Moment Of(ChaosCluster cluster) =>
+            new(Stopwatch.GetTimestamp(), cluster.Workers.ToDictionary(worker => worker.Id, worker => UsedBy(worker.Id)));
 
         /// <summary>Of the workers that live now.</summary>
         public (double Processor, double Time) Since(Moment before) =>

@@ -59,7 +59,8 @@ sealed class SeveralClients(SeveralCluster cluster)
         {
             if (thinking > TimeSpan.Zero) await PassAsync(thinking);
             answers.Add(await TurnAsync(id, turn, script.Turn(turn, id), nodes));
-            if (expected is not null) Assert.True(expected[turn] == answers[turn], $"script {script.Number}, turn {turn}: expected\n{expected[turn]}\nbut got\n{answers[turn]}");
+            if (expected is not null)
+                Assert.True(expected[turn] == answers[turn], $"script {script.Number}, turn {turn}: expected\n{expected[turn]}\nbut got\n{answers[turn]}");
         }
         var messages = (await GetAsync(nodes, $"/v1/sessions/{id}/export"))!["messages"]!.AsArray().Select(message => (string)message!["content"]!).ToList();
         Assert.Equal(Enumerable.Range(0, SeveralScript.Turns).SelectMany(turn => new[] { script.Question(turn), answers[turn] }), messages);
@@ -89,7 +90,8 @@ sealed class SeveralClients(SeveralCluster cluster)
         TimeSpan? failed = null;
         var node = nodes();
         List<string> course = [];
-        void Note(string what) => course.Add(string.Create(CultureInfo.InvariantCulture, $"{what} after {(clock.Elapsed - (failed ?? clock.Elapsed)).TotalSeconds:0.00} s"));
+        void Note(string what) =>
+            course.Add(string.Create(CultureInfo.InvariantCulture, $"{what} after {(clock.Elapsed - (failed ?? clock.Elapsed)).TotalSeconds:0.00} s"));
         while (clock.Elapsed < Deadline)
         {
             var answer = failed is null ? null : await StoredAsync(id, turn, From(node));
@@ -126,7 +128,10 @@ sealed class SeveralClients(SeveralCluster cluster)
         using var deadline = new CancellationTokenSource(Deadline);
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") };
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
+            {
+                Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json"),
+            };
             using var response = await cluster.Nodes[node].Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, deadline.Token);
             if ((int)response.StatusCode is 503 or 409 or 429)
             {
@@ -134,13 +139,16 @@ sealed class SeveralClients(SeveralCluster cluster)
                 return null;
             }
             Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync(deadline.Token));
-            if ((bool?)body["stream"] != true) return (string)JsonNode.Parse(await response.Content.ReadAsStringAsync(deadline.Token))!["choices"]![0]!["message"]!["content"]!;
+            if ((bool?)body["stream"] != true)
+                return (string)JsonNode.Parse(await response.Content.ReadAsStringAsync(deadline.Token))!["choices"]![0]!["message"]!["content"]!;
             return await ReadEventsAsync(response, deadline.Token);
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             Interlocked.Increment(ref _broken);
-            Assert.True(_kills.GetValueOrDefault(node) > kills || !IsAlive(node), $"the connection to {cluster.Nodes[node].Name} broke although it was not killed: {e}\n{cluster.Nodes[node].Coordinator.Log}");
+            Assert.True(
+                _kills.GetValueOrDefault(node) > kills || !IsAlive(node),
+                $"the connection to {cluster.Nodes[node].Name} broke although it was not killed: {e}\n{cluster.Nodes[node].Coordinator.Log}");
             return null;
         }
     }
@@ -210,12 +218,15 @@ sealed record SeveralScript(int Number)
 
     static readonly string[] Beginnings =
     [
-        "Once upon a time there was a cluster of machines that told stories to each other at night, one word after the other, and none of them ever forgot a word. What did they tell?",
-        "What is a KV cache, why does a model keep keys and values of all the positions that it has read, and what would happen if it computed them again for each token?",
+        "Once upon a time there was a cluster of machines that told stories to each other at night, "
+            + "one word after the other, and none of them ever forgot a word. What did they tell?",
+        "What is a KV cache, why does a model keep keys and values of all the positions that it has read, "
+            + "and what would happen if it computed them again for each token?",
         "A worker holds some layers of a model and hands what it has computed to the next one. How does a coordinator know which of them to give which layers?",
     ];
 
-    public string Question(int turn) => turn == 0 ? $"{Beginnings[Number % Beginnings.Length]} ({Number})" : $"And what came after that, number {Number + turn}?";
+    public string Question(int turn) =>
+        turn == 0 ? $"{Beginnings[Number % Beginnings.Length]} ({Number})" : $"And what came after that, number {Number + turn}?";
 
     public JsonObject Turn(int turn, string session) => new()
     {

@@ -32,7 +32,8 @@ public sealed class SeveralCoordinatorsTests(ITestOutputHelper output)
         var clients = new SeveralClients(cluster);
         var expected = new IReadOnlyList<string>[Scripts];
         foreach (var script in Enumerable.Range(0, Scripts)) expected[script] = await clients.ConverseAsync(new SeveralScript(script), null, () => 0);
-        foreach (var script in Enumerable.Range(0, 2)) await clients.ConverseAsync(new SeveralScript(script), expected[script], () => 1);   // on the other replica
+        foreach (var script in Enumerable.Range(0, 2))
+            await clients.ConverseAsync(new SeveralScript(script), expected[script], () => 1);   // on the other replica
 
         using var over = new CancellationTokenSource(Length);
         var load = Enumerable.Range(0, Sessions).Select(client => ConverseAsync(clients, client, expected, new Random(seed + client), over.Token));
@@ -41,9 +42,11 @@ public sealed class SeveralCoordinatorsTests(ITestOutputHelper output)
         await Task.WhenAll([.. load, crowd, killing]);
 
         var evicted = cluster.Nodes.Sum(node => node.Logs.Count(log => log.Contains("took this one for dead")));
-        output.WriteLine($"{clients.Answered} turns answered over {await killing} kills; {clients.Broken} connections broke, {clients.Refused} answers said to try again; {leases.Taken} leases, "
+        output.WriteLine($"{clients.Answered} turns answered over {await killing} kills; {clients.Broken} connections broke, "
+            + $"{clients.Refused} answers said to try again; {leases.Taken} leases, "
             + $"{leases.TakenFromTheDead} of them from dead holders; {evicted} false evictions");
-        output.WriteLine($"answered after their failure: {Describe([.. clients.Waits.Select(wait => wait.Seconds)])}; turns that did not fail took {Describe(clients.Undisturbed)}");
+        output.WriteLine($"answered after their failure: {Describe([.. clients.Waits.Select(wait => wait.Seconds)])}; "
+            + $"turns that did not fail took {Describe(clients.Undisturbed)}");
         foreach (var (seconds, course) in clients.Waits.OrderDescending().Take(5)) output.WriteLine($"{seconds:0.00} s: {course}");
         foreach (var (reason, times) in clients.Reasons) output.WriteLine($"{times} x {reason}");
         Assert.True(leases.Mistakes.Count == 0, string.Join('\n', leases.Mistakes));
@@ -88,7 +91,9 @@ public sealed class SeveralCoordinatorsTests(ITestOutputHelper output)
     {
         var sorted = seconds.Order().ToList();
         return sorted.Count == 0 ? "none" : string.Create(
-            CultureInfo.InvariantCulture, $"{sorted.Count}, median {sorted[sorted.Count / 2]:0.00} s, 99 of 100 within {sorted[sorted.Count * 99 / 100]:0.00} s, longest {sorted[^1]:0.00} s");
+            CultureInfo.InvariantCulture,
+            $"{sorted.Count}, median {sorted[sorted.Count / 2]:0.00} s, 99 of 100 within {sorted[sorted.Count * 99 / 100]:0.00} s, "
+                + $"longest {sorted[^1]:0.00} s");
     }
 
     static double Number(string name, double otherwise)

@@ -7,9 +7,11 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("up", "--model PATH --workers N --tensor-parallel T --sum-type f32|bf16|q8 --peer-link auto|grpc|tcp|shm --threads-per-worker K --port PORT")]
     [InlineData("up", "--context N --kv-type f16|f32|q8_0|q4_0 --restart-limit N")]
-    [InlineData("worker", "--coordinator URL --listen URL --metrics-listen URL --threads K --cache DIR --profiles DIR --memory BYTES --peer-link auto|grpc|tcp|shm")]
+    [InlineData("worker",
+        "--coordinator URL --listen URL --metrics-listen URL --threads K --cache DIR --profiles DIR --memory BYTES --peer-link auto|grpc|tcp|shm")]
     [InlineData("worker", "--tls-cert FILE --tls-key FILE --tls-ca FILE")]
-    [InlineData("coordinator", "--model PATH --listen URL --grpc-listen URL --metrics-listen URL --workers N --tensor-parallel T --sum-type f32|bf16|q8 --kv-type f16|f32|q8_0|q4_0")]
+    [InlineData("coordinator",
+        "--model PATH --listen URL --grpc-listen URL --metrics-listen URL --workers N --tensor-parallel T --sum-type f32|bf16|q8 --kv-type f16|f32|q8_0|q4_0")]
     [InlineData("coordinator", "--tls-cert FILE --tls-key FILE --tls-ca FILE")]
     [InlineData("bench", "--kv-type f16|f32|q8_0|q4_0")]
     [InlineData("bench", "--peer-link auto|grpc|tcp|shm")]
@@ -52,7 +54,8 @@ public sealed class CommandLineTests
     [InlineData("worker --coordinator https://127.0.0.1:1 --tls-cert a", "--tls-key and --tls-ca must be given too")]
     [InlineData("worker --coordinator http://127.0.0.1:1 --metrics-listen 9101", "--metrics-listen is '9101'; it must be like http://127.0.0.1:8080")]
     [InlineData("coordinator --metrics-listen https://127.0.0.1:9100", "--metrics-listen is 'https://127.0.0.1:9100'; it must be like http://127.0.0.1:8080")]
-    [InlineData("worker --coordinator http://127.0.0.1:1 --listen http://0.0.0.0:0", "add --join-token-file, or --tls-cert, --tls-key and --tls-ca; or --insecure")]
+    [InlineData("worker --coordinator http://127.0.0.1:1 --listen http://0.0.0.0:0",
+        "add --join-token-file, or --tls-cert, --tls-key and --tls-ca; or --insecure")]
     [InlineData("coordinator --listen http://0.0.0.0:0", "--listen is 'http://0.0.0.0:0'; other machines reach it")]
     [InlineData("coordinator --grpc-listen http://0.0.0.0:0", "--grpc-listen is 'http://0.0.0.0:0'; other machines reach it")]
     [InlineData("worker --coordinator http://127.0.0.1:1 --peer-link udp", "--peer-link is 'udp'")]

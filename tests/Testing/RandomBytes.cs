@@ -8,7 +8,8 @@ public static class RandomBytes
     const int MostBytes = 20_000;
 
     /// <summary>
-    /// Connects so many times, one after the other, and sends random bytes, every second time behind the words that open HTTP/2 so that they are read as frames.
+    /// Connects so many times, one after the other, and sends random bytes, every second time behind the words that open HTTP/2 so
+    /// that they are read as frames.
     /// </summary>
     /// <exception cref="TimeoutException">A connection was not ended by the other side.</exception>
     public static async Task SendAsync(Uri address, int connections)

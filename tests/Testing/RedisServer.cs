@@ -14,14 +14,17 @@ public sealed class RedisFactAttribute : FactAttribute
     }
 }
 
-/// <summary>A Redis server on a free port of this machine, which goes away with the test. It keeps what it has over restarts, as appendfsync=always does.</summary>
+/// <summary>
+/// A Redis server on a free port of this machine, which goes away with the test. It keeps what it has over restarts, as appendfsync=always does.
+/// </summary>
 public sealed class RedisServer : IDisposable
 {
     readonly TempFolder _folder = new();
     readonly int _port = FreePort();
     Process? _process;
 
-    public static bool IsInstalled { get; } = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "redis-server")));
+    public static bool IsInstalled { get; } = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+        .Any(folder => File.Exists(Path.Combine(folder, "redis-server")));
 
     public string Url => $"redis://127.0.0.1:{_port}";
 
@@ -38,7 +41,10 @@ public sealed class RedisServer : IDisposable
     public void Run()
     {
         var start = new ProcessStartInfo("redis-server",
-            ["--port", $"{_port}", "--bind", "127.0.0.1", "--dir", _folder.Path, "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no"])
+        [
+            "--port", $"{_port}", "--bind", "127.0.0.1", "--dir", _folder.Path,
+            "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no",
+        ])
         {
             RedirectStandardOutput = true,
         };

@@ -49,7 +49,8 @@ public class DemoModelTests
         using var weights = ModelFiles.Open(Path);
         await using var coordinator = await FakeCoordinator.StartAsync(weights);
         coordinator.Weights.ChunkBytes = 1 << 20;
-        await using var workers = await Workers.StartAsync(2, options => options with { Coordinator = coordinator.Address, CacheFolder = cache.Path }, realModel: true);
+        await using var workers = await Workers.StartAsync(
+            2, options => options with { Coordinator = coordinator.Address, CacheFolder = cache.Path }, realModel: true);
         await using var pipeline = await TestPipeline.StartAsync(workers.All, "", Digest, layers: 8);
         Assert.Equal(2, coordinator.Weights.Requests.Count);
         var sampled = await GenerateAsync(pipeline, [2043, 2045, 289, 2046, 261, 377, 291, 910, 772, 30, 2047, 2045, 290, 2046, 261], 6);
@@ -67,13 +68,16 @@ public class DemoModelTests
         using var weights = ModelFiles.Open(Path);
         await using var coordinator = await FakeCoordinator.StartAsync(weights);
         coordinator.Weights.ChunkBytes = 1 << 20;
-        await using var workers = await Workers.StartAsync(ranks.Sum(), options => options with { Coordinator = coordinator.Address, CacheFolder = cache.Path }, realModel: true);
+        await using var workers = await Workers.StartAsync(
+            ranks.Sum(), options => options with { Coordinator = coordinator.Address, CacheFolder = cache.Path }, realModel: true);
         await using var pipeline = await TestPipeline.StartAsync(workers.All, "", Digest, layers: 8, ranks: ranks);
         var sampled = await GenerateAsync(pipeline, [2043, 2045, 289, 2046, 261, 377, 291, 910, 772, 30, 2047, 2045, 290, 2046, 261], 6);
         Assert.Equal([47, 803, 772, 1179, 256, 334], sampled.Select(token => token.Id));
     }
 
-    /// <summary>Rounded by the workers out of files they find, or by the coordinator out of its own: the bits, and so the digest, are those of the Q8_0 file.</summary>
+    /// <summary>
+    /// Rounded by the workers out of files they find, or by the coordinator out of its own: the bits, and so the digest, are those of the Q8_0 file.
+    /// </summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -84,7 +88,8 @@ public class DemoModelTests
         using var weights = ModelFiles.Open(path);
         await using var coordinator = await FakeCoordinator.StartAsync(weights);
         coordinator.Weights.ChunkBytes = 1 << 20;
-        await using var workers = await Workers.StartAsync(2, options => options with { Coordinator = coordinator.Address, CacheFolder = cache.Path }, realModel: true);
+        await using var workers = await Workers.StartAsync(
+            2, options => options with { Coordinator = coordinator.Address, CacheFolder = cache.Path }, realModel: true);
         await using var pipeline = await TestPipeline.StartAsync(workers.All, findsFiles ? path : "", weights.ComputeDigest(), layers: 8);
         Assert.Equal(findsFiles ? 0 : 2, coordinator.Weights.Requests.Count);
         var sampled = await GenerateAsync(pipeline, [2043, 2045, 289, 2046, 261, 377, 291, 910, 772, 30, 2047, 2045, 290, 2046, 261], 6);

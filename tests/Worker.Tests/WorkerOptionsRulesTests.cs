@@ -14,7 +14,8 @@ public class WorkerOptionsRulesTests
         { "--coordinator", Right with { Coordinator = new Uri("ftp://x") } },
         { "--listen", Right with { Listen = "nonsense" } },
         { "--listen is 'https://127.0.0.1:1'; https needs a certificate", Right with { Listen = "https://127.0.0.1:1" } },
-        { "--coordinator is 'https://10.0.0.1:8081/'; it must be http: the cluster has TLS everywhere", Right with { Coordinator = new Uri("https://10.0.0.1:8081") } },
+        { "--coordinator is 'https://10.0.0.1:8081/'; it must be http: the cluster has TLS everywhere",
+            Right with { Coordinator = new Uri("https://10.0.0.1:8081") } },
         { "it must be https", Right with { Tls = new TlsFiles("a", "b", "c") } },
         {
             "--listen is 'http://0.0.0.0:1'; other machines reach it, and it asks nobody who they are: add --join-token-file, or --tls-cert,",

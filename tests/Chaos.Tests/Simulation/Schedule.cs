@@ -28,12 +28,14 @@ sealed record ScheduleCounts(int Kills, int Freezes, int Cuts, int Leaves, int R
 /// </summary>
 sealed class Schedule
 {
-    /// <summary>Of simulated time, for requests to end. The slowest machines take some 12 minutes for what four of the longest requests want; what hangs never ends.</summary>
+    /// <summary>
+    /// Of simulated time, for requests to end. The slowest machines take some 12 minutes for what four of the longest requests want; what hangs never ends.
+    /// </summary>
     static readonly TimeSpan Patience = TimeSpan.FromMinutes(30);
 
     /// <summary>
-    /// More than the faults of a schedule can cause. A request that ends workers and is alone ends all four of them each second that they are started again, until
-    /// it has waited for as long as sequences may.
+    /// More than the faults of a schedule can cause. A request that ends workers and is alone ends all four of them each second that they are started again,
+    /// until it has waited for as long as sequences may.
     /// </summary>
     const ulong MostViews = 300;
 
@@ -137,7 +139,8 @@ sealed class Schedule
             {
                 _cluster.Add(NewRequest());
                 nextRequest = NextRequest();
-                if (_random.Chance(0.5)) nextFault = Math.Min(nextFault, _simulator.Now + _random.Time(TimeSpan.FromMilliseconds(5), TimeSpan.FromSeconds(1)).Ticks);
+                if (_random.Chance(0.5))
+                    nextFault = Math.Min(nextFault, _simulator.Now + _random.Time(TimeSpan.FromMilliseconds(5), TimeSpan.FromSeconds(1)).Ticks);
             }
             else if (next == nextFault)
             {

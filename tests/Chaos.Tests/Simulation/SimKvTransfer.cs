@@ -20,7 +20,10 @@ sealed record SimLeft(SimKept Kept, RanViews Views, ShardIdentity Numbers)
         lower.Views.And(upper.Views), upper.Numbers);
 }
 
-/// <summary>KV on its way from a simulated worker to another one, by the protocol of the real ones. A chunk is a block; the network breaks calls, but changes nothing in them.</summary>
+/// <summary>
+/// KV on its way from a simulated worker to another one, by the protocol of the real ones. A chunk is a block; the network breaks
+/// calls, but changes nothing in them.
+/// </summary>
 static class SimKvTransfer
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -83,7 +86,8 @@ static class SimKvTransfer
                     continue;
                 }
                 var numbers = MemoryMarshal.Cast<byte, ulong>(chunk.Data.Span);
-                foreach (var (layer, keys) in layers) numbers.Slice((layer - first) * KvBlock.Positions, KvBlock.Positions).CopyTo(Positions(keys, chunk.Block));
+                foreach (var (layer, keys) in layers)
+                    numbers.Slice((layer - first) * KvBlock.Positions, KvBlock.Positions).CopyTo(Positions(keys, chunk.Block));
                 states.From[chunk.Block] = first;
             }
         }

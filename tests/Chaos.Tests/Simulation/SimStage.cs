@@ -25,7 +25,8 @@ sealed class SimStage
 
     /// <summary>What the stage leaves behind; null: nothing.</summary>
     public SimKept? Keep() => _table.Keep() is { } states
-        ? new SimKept(states, Enumerable.Range(states.FirstLayer, states.EndLayer - states.FirstLayer).ToDictionary(layer => layer, layer => _keys[layer - _shape.FirstLayer]))
+        ? new SimKept(states, Enumerable.Range(states.FirstLayer, states.EndLayer - states.FirstLayer)
+            .ToDictionary(layer => layer, layer => _keys[layer - _shape.FirstLayer]))
         : null;
 
     static ulong[] Garbage(StageOptions options, SeededRandom random)
@@ -59,7 +60,8 @@ sealed class SimStage
             var sequence = _table[chunk.SequenceId];
             var rows = output.AsSpan(row, chunk.Count);
             for (var i = 0; i < chunk.Count; i++)
-                rows[i] = RunRow(sequence, chunk.Depth, chunk.Start + i, input is null ? SimModel.Embed(chunk.Tokens.Span[i], chunk.Start + i) : input[row + i]);
+                rows[i] = RunRow(
+                    sequence, chunk.Depth, chunk.Start + i, input is null ? SimModel.Embed(chunk.Tokens.Span[i], chunk.Start + i) : input[row + i]);
             row += chunk.Count;
             if (!_shape.HasHead)
             {

@@ -25,7 +25,10 @@ public sealed class StageFactsTests
         const long Layer = (2L * 16_384 * 16_384 + 2L * 1024 * 16_384 + 3L * 53_248 * 16_384) * 18 / 32 + 2 * 16_384 * 4;
         const long Head = 128_256L * 16_384 * 18 / 32;
         Assert.Equal(
-            [new StageFacts(new LayerRange(0, 60), 1, 60 * Layer, Layer, 60 * 65_536), new StageFacts(new LayerRange(60, 66), 2, 66 * Layer + Head + 16_384 * 4, Layer, 66 * 65_536)],
+            [
+                new StageFacts(new LayerRange(0, 60), 1, 60 * Layer, Layer, 60 * 65_536),
+                new StageFacts(new LayerRange(60, 66), 2, 66 * Layer + Head + 16_384 * 4, Layer, 66 * 65_536),
+            ],
             stages);
         Assert.Equal(BenchWeightBytes.PerStep(weights), stages.Sum(stage => stage.WeightBytes));
         Assert.Equal((alike ? 1 : 126) * Layer + 2 * Head + 16_384 * 4, BenchWeightBytes.Loaded(weights));
@@ -35,7 +38,8 @@ public sealed class StageFactsTests
     {
         var slice = new TensorSlice(rank, ranks);
         return new ShardProgress(
-            new WorkerId($"w{stage}{rank}"), "worker", new Uri("http://127.0.0.1:1"), stage, new Shard(new LayerRange(first, count), slice), LoadProgress.Types.Phase.Ready, 1, 1, "")
+            new WorkerId($"w{stage}{rank}"), "worker", new Uri("http://127.0.0.1:1"), stage,
+            new Shard(new LayerRange(first, count), slice), LoadProgress.Types.Phase.Ready, 1, 1, "")
         {
             KvBlockBytes = kvBlockBytes,
         };

@@ -43,13 +43,17 @@ public sealed class ClusterFileTests
     [InlineData(6, "per_host must be a whole number from 1 to 64", "per_host: 2", "per_host: none")]
     [InlineData(7, "memory is '64'; it must be a number above 0 and one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB", "memory: 64 GB", "memory: 64")]
     [InlineData(8, "bandwidth is '100 Gb'; it must be a number above 0 and one of B/s, kB/s", "bandwidth: 100 GB/s", "bandwidth: 100 Gb")]
-    [InlineData(10, "'thraeds' is unknown in a kind of workers; allowed are name, count, per_host, memory, device, bandwidth, compute, multiply_adds, threads, link, network", "threads:", "thraeds:")]
+    [InlineData(
+        10, "'thraeds' is unknown in a kind of workers; allowed are name, count, per_host, memory, device, bandwidth, compute, "
+            + "multiply_adds, threads, link, network",
+        "threads:", "thraeds:")]
     [InlineData(1, "'nmae' is unknown in the cluster; allowed are name, network, coordinator, workers", "name: two", "nmae: two")]
     [InlineData(4, "device 'i386' is unknown; known are epyc-9654", "raspberry-pi-5", "i386", 8)]
     [InlineData(4, "a kind of workers needs memory", "    memory: 64 GB\n", "")]
     [InlineData(4, "compute and multiply_adds are both given", "threads: 16", "multiply_adds: 1 T/s")]
     [InlineData(2, "network needs round_trip", "round_trip: 50 us, bandwidth: 10 Gbit/s", "bandwidth: 10 Gbit/s")]
-    [InlineData(4, "a kind of workers needs network, its own or the cluster's", "network: { round_trip: 50 us, bandwidth: 10 Gbit/s }", "coordinator: { round_trip: 50 us, bandwidth: 10 Gbit/s }")]
+    [InlineData(4, "a kind of workers needs network, its own or the cluster's",
+        "network: { round_trip: 50 us, bandwidth: 10 Gbit/s }", "coordinator: { round_trip: 50 us, bandwidth: 10 Gbit/s }")]
     [InlineData(1, "two kinds of workers are called big", "name: small", "name: big")]
     public void What_is_wrong_is_said_with_its_line(int line, string problem, string good, string bad, int later = 0)
     {

@@ -97,7 +97,10 @@ public sealed class PlanCommandTests
         var run = await CommandRun.OfAsync("", "plan", "--shape", "llama-3.1-405b", "--quant", "q8_0", "--cluster", ClusterOf(Desktops));
 
         Assert.Equal((1, ""), (run.ExitCode, run.Output));
-        Assert.Matches(@"^error: the model does not fit: 452\.\d\d GB of weights \+ 4\.\d\d GB of KV cache \+ 16 x \d\.\d\d GB of buffers = 4\d\d\.\d\d GB, but the workers have 16 x 28\.00 GB = 448\.00 GB$", run.ErrorLine);
+        Assert.Matches(
+            @"^error: the model does not fit: 452\.\d\d GB of weights \+ 4\.\d\d GB of KV cache \+ 16 x \d\.\d\d GB of buffers = 4\d\d\.\d\d GB, "
+            + @"but the workers have 16 x 28\.00 GB = 448\.00 GB$",
+            run.ErrorLine);
     }
 
     [Theory]

@@ -39,8 +39,10 @@ sealed class StubApi : IAsyncDisposable
     }
 
     public static string Stream(params string[] pieces)
-        => string.Concat(pieces.Select(piece => $"data: {new JsonObject { ["choices"] = new JsonArray(new JsonObject { ["delta"] = new JsonObject { ["content"] = piece } }) }.ToJsonString()}\n\n"))
-            + "data: [DONE]\n\n";
+        => string.Concat(pieces.Select(piece => $"data: {Chunk(piece).ToJsonString()}\n\n")) + "data: [DONE]\n\n";
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    static JsonObject Chunk(string piece)
+        => new() { ["choices"] = new JsonArray(new JsonObject { ["delta"] = new JsonObject { ["content"] = piece } }) };
 }

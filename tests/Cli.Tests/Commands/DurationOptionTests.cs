@@ -48,7 +48,8 @@ public class DurationOptionTests
     [InlineData(2_592_000, "30d")]
     [InlineData(0, "0")]
     public void Default_IsWrittenWithItsUnit(double seconds, string written)
-        => Assert.Equal(written, new RootCommand { new DurationOption("--hold", "", TimeSpan.FromSeconds(seconds), orZero: true) }.Parse([]).GetValue<string>("--hold"));
+        => Assert.Equal(
+            written, new RootCommand { new DurationOption("--hold", "", TimeSpan.FromSeconds(seconds), orZero: true) }.Parse([]).GetValue<string>("--hold"));
 
     static ParseResult Parse(DurationOption option, string written) => new RootCommand { option }.Parse(["--hold", written]);
 }

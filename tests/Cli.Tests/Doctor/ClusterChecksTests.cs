@@ -61,6 +61,8 @@ public sealed class ClusterChecksTests
     public void A_cluster_that_is_not_ready_fails()
     {
         var cluster = Snapshots.Two.With(replica => replica with { Ready = false, Reason = "waiting for workers: 1 of 2 are here" });
-        Assert.Equal(new Diagnosis("coordinator", Verdict.Fail, "not ready: waiting for workers: 1 of 2 are here", "see the workers below, and the coordinator's log"), ClusterChecks.Of(cluster, 0).First());
+        Assert.Equal(
+            new Diagnosis("coordinator", Verdict.Fail, "not ready: waiting for workers: 1 of 2 are here", "see the workers below, and the coordinator's log"),
+            ClusterChecks.Of(cluster, 0).First());
     }
 }

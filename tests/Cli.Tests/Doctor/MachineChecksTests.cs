@@ -12,7 +12,9 @@ public sealed class MachineChecksTests : IDisposable
     {
         Write("proc/meminfo", "MemTotal:       33554432 kB\nMemAvailable:   30000000 kB\nSwapTotal:             0 kB\nSwapFree:              0 kB");
         Write("proc/self/cgroup", "0::/system.slice/worker.service");
-        Write("proc/self/limits", "Limit                     Soft Limit           Hard Limit           Units\nMax open files            1024                 524288               files");
+        Write("proc/self/limits",
+            "Limit                     Soft Limit           Hard Limit           Units\n"
+            + "Max open files            1024                 524288               files");
         Write("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never");
         Write("sys/devices/system/node/online", "0");
         Write("sys/fs/cgroup/system.slice/worker.service/memory.max", "max");
@@ -26,7 +28,8 @@ public sealed class MachineChecksTests : IDisposable
         var found = Check();
         Assert.All(found, one => Assert.Equal((Verdict.Ok, ""), (one.Verdict, one.Advice)));
         Assert.Equal(
-            ["memory", "swap", "container memory", "processors", "vectors", "huge pages", "NUMA", "open files", "weights cache"], found.Select(one => one.Check));
+            ["memory", "swap", "container memory", "processors", "vectors", "huge pages", "NUMA", "open files", "weights cache"],
+            found.Select(one => one.Check));
     }
 
     [Theory]
@@ -63,7 +66,8 @@ public sealed class MachineChecksTests : IDisposable
     internal void The_process_is_looked_at_too(string vectors, long? free, string check, Verdict verdict)
         => Assert.Equal(verdict, Check(new ProcessFacts(8, 8, vectors, "/cache", free)).Single(one => one.Check == check).Verdict);
 
-    List<Diagnosis> Check(ProcessFacts? process = null) => [.. new MachineChecks(new MachineFiles(_root.Path), process ?? new ProcessFacts(8, 8, "avx512", "/cache", 1L << 40)).All()];
+    List<Diagnosis> Check(ProcessFacts? process = null)
+        => [.. new MachineChecks(new MachineFiles(_root.Path), process ?? new ProcessFacts(8, 8, "avx512", "/cache", 1L << 40)).All()];
 
     void Write(string file, string text)
     {

@@ -52,7 +52,8 @@ public sealed class HubModelsTests : IDisposable
         Environment.SetEnvironmentVariable("HF_HUB_CACHE", Cache);
         string[] model = ["--model", "hf://org/model:Q8_0"];
         await using (var hub = await FakeHub.StartAsync(Parts()))
-            Assert.Equal(3, JsonNode.Parse((await CommandRun.OfAsync("", ["inspect", "--json", "--hub", hub.Url, .. model])).Output)!["layers"]!.GetValue<int>());
+            Assert.Equal(
+                3, JsonNode.Parse((await CommandRun.OfAsync("", ["inspect", "--json", "--hub", hub.Url, .. model])).Output)!["layers"]!.GetValue<int>());
 
         var again = await CommandRun.OfAsync("", ["inspect", .. model]);
         Assert.Equal((0, ""), (again.ExitCode, again.Error));
@@ -74,7 +75,8 @@ public sealed class HubModelsTests : IDisposable
     {
         var written = SyntheticModel.Small.WriteHuggingFace(_folder.File("written"), shards: 2);
         var files = Directory.GetFiles(written).Select(file => (Path.GetFileName(file), File.ReadAllBytes(file)));
-        await using var hub = await FakeHub.StartAsync([.. files, ("README.md", [1]), ("original/consolidated.00.pth", [2]), ("consolidated.safetensors", [3])]);
+        await using var hub = await FakeHub.StartAsync(
+            [.. files, ("README.md", [1]), ("original/consolidated.00.pth", [2]), ("consolidated.safetensors", [3])]);
         var pulled = await PullAsync(hub, "hf://org/model");
 
         using var model = ModelFiles.Open(pulled.Path);

@@ -75,7 +75,9 @@ public sealed class HubSelectionTests
         HubSettings Read(string? endpoint = null, string? token = null) => HubSettings.Read(endpoint, token, name => variables.GetValueOrDefault(name));
 
         Assert.Equal(new HubSettings(new("https://mirror.example.org/hub/"), "of-home", folder.File("hub")), Read());
-        Assert.Equal((new Uri("https://other.example.org/"), "of-file"), (Read("https://other.example.org", folder.File("other")).Endpoint, Read(null, folder.File("other")).Token));
+        Assert.Equal(
+            (new Uri("https://other.example.org/"), "of-file"),
+            (Read("https://other.example.org", folder.File("other")).Endpoint, Read(null, folder.File("other")).Token));
         Assert.Null(Read("http://mirror.example.org").Token);
         Assert.Equal("of-home", Read("http://127.0.0.1:80").Token);
         Assert.Contains("the token would be readable on the way", Refused(() => Read("http://mirror.example.org", folder.File("other"))));
@@ -91,7 +93,9 @@ public sealed class HubSelectionTests
         if (Environment.GetEnvironmentVariable("HF_ENDPOINT") is { Length: > 0 }) return;
         var run = await CommandRun.OfAsync("", "pull", "hf://no-such-organisation/no-such-model");
 
-        Assert.Equal((2, "error: hf://no-such-organisation/no-such-model: give the address of a hub or of a mirror: --hub URL, or HF_ENDPOINT"), (run.ExitCode, run.ErrorLine));
+        Assert.Equal(
+            (2, "error: hf://no-such-organisation/no-such-model: give the address of a hub or of a mirror: --hub URL, or HF_ENDPOINT"),
+            (run.ExitCode, run.ErrorLine));
     }
 
     static string Refused(Action read) => Assert.Throws<InvalidOptionsException>(read).Message;

@@ -16,7 +16,9 @@ public sealed class QuantizeCommandTests
         Assert.Equal((0, $"{file}\n", ""), (run.ExitCode, run.Output, run.Error));
         var types = JsonNode.Parse((await CommandRun.OfAsync("", "inspect", "--json", "--model", file)).Output)!["types"]!.AsArray();
         Assert.Contains(types, type => (string)type!["type"]! == "Q4_K");
-        Assert.StartsWith("A KV cache stores the keys and values", (await CommandRun.OfAsync("", "generate", "--model", file, "--prompt", "What is a KV cache?")).Output);
+        Assert.StartsWith(
+            "A KV cache stores the keys and values",
+            (await CommandRun.OfAsync("", "generate", "--model", file, "--prompt", "What is a KV cache?")).Output);
     }
 
     [Fact]

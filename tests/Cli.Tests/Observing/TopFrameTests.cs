@@ -35,7 +35,8 @@ public sealed class TopFrameTests
     [Fact]
     public void A_recovery_is_told_with_who_is_missing()
     {
-        var cluster = Snapshots.Two.With(replica => replica with { Ready = false, Recovering = true, Phase = "loading", Reason = "worker gamma was lost; loading" })
+        var cluster = Snapshots.Two
+            .With(replica => replica with { Ready = false, Recovering = true, Phase = "loading", Reason = "worker gamma was lost; loading" })
             .With(Snapshots.Worker("w3", "gamma", null, "lost", "no heartbeat"), Snapshots.Worker("w4", "delta", null, "spare"));
         var text = Text(cluster);
         Assert.Contains("recovering", text);
@@ -51,7 +52,11 @@ public sealed class TopFrameTests
     {
         var text = Text(Snapshots.Two.With(replica => replica with
         {
-            Stages = [replica.Stages[0] with { Experts = experts, Ranks = [replica.Stages[0].Ranks[0], replica.Stages[0].Ranks[0] with { Rank = 1 }] }, replica.Stages[1] with { Experts = "all" }],
+            Stages =
+            [
+                replica.Stages[0] with { Experts = experts, Ranks = [replica.Stages[0].Ranks[0], replica.Stages[0].Ranks[0] with { Rank = 1 }] },
+                replica.Stages[1] with { Experts = "all" },
+            ],
         }));
         Assert.Matches(@"stage +layers +experts +worker", text);
         Assert.Matches($@"0\.0 +0\.\.15 +{experts} +alpha", text);

@@ -32,7 +32,8 @@ public sealed class LoadingLinesTests
     }
 
     static ClusterStatus Loading(long done, double bytesPerSecond = 0) => new(ClusterPhase.Loading, 1, "1 of 1 workers loads", [new ShardProgress(
-        new WorkerId("w-1"), "w1", new Uri("http://127.0.0.1:1"), 0, new Shard(new LayerRange(0, 4), TensorSlice.Whole), LoadProgress.Types.Phase.Loading, done, 100, "")
+        new WorkerId("w-1"), "w1", new Uri("http://127.0.0.1:1"), 0,
+        new Shard(new LayerRange(0, 4), TensorSlice.Whole), LoadProgress.Types.Phase.Loading, done, 100, "")
     {
         BytesPerSecond = bytesPerSecond,
     }]);

@@ -14,10 +14,16 @@ sealed class InputMutator(IReadOnlyList<byte[]> words, int seed)
     public const int Longest = 96 << 10;
 
     static readonly ulong[] Extremes =
-        [0, 1, 2, 7, 8, 31, 63, 127, 128, 255, 256, 32_767, 65_535, 65_536, int.MaxValue, 1ul << 31, uint.MaxValue, 1ul << 32, long.MaxValue, 1ul << 63, ulong.MaxValue];
+    [
+        0, 1, 2, 7, 8, 31, 63, 127, 128, 255, 256, 32_767, 65_535, 65_536,
+        int.MaxValue, 1ul << 31, uint.MaxValue, 1ul << 32, long.MaxValue, 1ul << 63, ulong.MaxValue,
+    ];
 
     static readonly string[] Written =
-        ["0", "-1", "1", "255", "4096", "100000", "2147483647", "2147483648", "-2147483649", "9223372036854775807", "9223372036854775808", "1e400", "-0.0", "1e-400", "0.5"];
+    [
+        "0", "-1", "1", "255", "4096", "100000", "2147483647", "2147483648", "-2147483649", "9223372036854775807", "9223372036854775808",
+        "1e400", "-0.0", "1e-400", "0.5",
+    ];
 
     readonly Random _random = new(seed);
 

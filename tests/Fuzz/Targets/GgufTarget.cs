@@ -16,9 +16,10 @@ sealed class GgufTarget : ITarget
 
     public IReadOnlyList<string> Words { get; } =
     [
-        "GGUF", "general.architecture", "llama", "general.alignment", "split.count", "split.no", "llama.block_count", "llama.embedding_length", "llama.vocab_size",
-        "llama.rope.scaling.type", "tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.scores", "tokenizer.ggml.token_type",
-        "tokenizer.ggml.merges", "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id", "tokenizer.chat_template", "gpt2", "llama-bpe", "<0x0A>", "\0\0\0\0",
+        "GGUF", "general.architecture", "llama", "general.alignment", "split.count", "split.no", "llama.block_count", "llama.embedding_length",
+        "llama.vocab_size", "llama.rope.scaling.type", "tokenizer.ggml.model", "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.scores",
+        "tokenizer.ggml.token_type", "tokenizer.ggml.merges", "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id", "tokenizer.chat_template", "gpt2",
+        "llama-bpe", "<0x0A>", "\0\0\0\0",
     ];
 
     public void Run(byte[] input)

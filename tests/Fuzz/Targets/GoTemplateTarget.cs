@@ -19,9 +19,11 @@ sealed class GoTemplateTarget : ITarget
 
     public IReadOnlyList<string> Words { get; } =
     [
-        "{{", "}}", "{{- ", " -}}", "{{/*", "*/}}", " if ", " else ", " else if ", " end ", " with ", " range ", " break ", " continue ", " define ", " template ", " block ", " $x := ", " $x = ", "$x, $y := ", "$", "$x", ".",
-        ".System", ".Prompt", ".Response", ".Suffix", ".Messages", ".Role", ".Content", ".Tools", ".ToolCalls", ".Function", ".Arguments", ".Parameters", ".Properties", " and ", " or ", " not ", " eq ", " ne ", " lt ", " len ", " index ",
-        " slice ", " print ", " printf ", " json ", "\"%s\"", "\"%-9999d\"", "\"%.3f\"", "%q", "(", ")", "|", "\"", "`", "nil", "true", "9223372036854775807", "1e308", "-1", "0", "\n",
+        "{{", "}}", "{{- ", " -}}", "{{/*", "*/}}", " if ", " else ", " else if ", " end ", " with ", " range ", " break ", " continue ", " define ",
+        " template ", " block ", " $x := ", " $x = ", "$x, $y := ", "$", "$x", ".", ".System", ".Prompt", ".Response", ".Suffix", ".Messages", ".Role",
+        ".Content", ".Tools", ".ToolCalls", ".Function", ".Arguments", ".Parameters", ".Properties", " and ", " or ", " not ", " eq ", " ne ", " lt ", " len ",
+        " index ", " slice ", " print ", " printf ", " json ", "\"%s\"", "\"%-9999d\"", "\"%.3f\"", "%q", "(", ")", "|", "\"", "`", "nil", "true",
+        "9223372036854775807", "1e308", "-1", "0", "\n",
     ];
 
     public void Run(byte[] input)

@@ -19,6 +19,7 @@ static class Refusals
     /// <summary>A refusal is one line.</summary>
     public static void Check(Exception refusal)
     {
-        if (refusal.Message.Length == 0 || refusal.Message.Any(char.IsControl)) throw new InvalidOperationException($"not one line: '{refusal.Message}'", refusal);
+        if (refusal.Message.Length == 0 || refusal.Message.Any(char.IsControl))
+            throw new InvalidOperationException($"not one line: '{refusal.Message}'", refusal);
     }
 }

@@ -12,7 +12,9 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Fuzz.Tests.Targets;
 
-/// <summary>Messages between the cluster's processes, as the one that receives them reads and checks them. The first byte of an input says which message it is.</summary>
+/// <summary>
+/// Messages between the cluster's processes, as the one that receives them reads and checks them. The first byte of an input says which message it is.
+/// </summary>
 sealed class MessageTarget : ITarget
 {
     const int VocabularySize = 300;
@@ -40,7 +42,10 @@ sealed class MessageTarget : ITarget
 
     public IReadOnlyList<byte[]> Seeds { get; } = [.. Messages.SelectMany((message, index) => SeedsOf(message.Parser, (byte)index))];
 
-    public IReadOnlyList<string> Words { get; } = ["w1", "http://10.0.0.1:9091", Digest, "llama", "blk.0.attn_q.weight", "f32", "\x08", "\x10", "\x1a\x02", "\x22", "\x00", "[\"a\"]", "root ::= \"a\""];
+    public IReadOnlyList<string> Words { get; } =
+    [
+        "w1", "http://10.0.0.1:9091", Digest, "llama", "blk.0.attn_q.weight", "f32", "\x08", "\x10", "\x1a\x02", "\x22", "\x00", "[\"a\"]", "root ::= \"a\"",
+    ];
 
     public void Run(byte[] input)
     {
@@ -62,7 +67,8 @@ sealed class MessageTarget : ITarget
 
     public void Dispose() { }
 
-    static (MessageParser, Action<IMessage>) Of<T>(Action<T> read) where T : IMessage<T>, new() => (new MessageParser<T>(() => new T()), message => read((T)message));
+    static (MessageParser, Action<IMessage>) Of<T>(Action<T> read) where T : IMessage<T>, new()
+        => (new MessageParser<T>(() => new T()), message => read((T)message));
 
     static void Decode(Wire.ActivationFrame frame)
     {
@@ -73,7 +79,13 @@ sealed class MessageTarget : ITarget
     static SequenceGrammars Grammars()
     {
         var grammars = new SequenceGrammars(VocabularySize, 4);
-        grammars.Add(new Wire.VocabularyPart { Lengths = { Enumerable.Repeat(1u, 256) }, Texts = ByteString.CopyFrom([.. Enumerable.Range(0, 256).Select(value => (byte)value)]), EndIds = { 299 }, Last = true });
+        grammars.Add(new Wire.VocabularyPart
+        {
+            Lengths = { Enumerable.Repeat(1u, 256) },
+            Texts = ByteString.CopyFrom([.. Enumerable.Range(0, 256).Select(value => (byte)value)]),
+            EndIds = { 299 },
+            Last = true,
+        });
         return grammars;
     }
 

@@ -25,8 +25,9 @@ sealed class SafetensorsTarget : ITarget
 
     public IReadOnlyList<string> Words { get; } =
     [
-        "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"__metadata__\"", "\"F32\"", "\"BF16\"", "\"F16\"", "\"F8_E4M3\"", "\"I64\"", "\"weight_map\"", "\"metadata\"", "[", "]", "{", "}", ",", ":",
-        "\"rope_scaling\"", "\"llama3\"", "\"factor\"", "\"num_hidden_layers\"", "\"head_dim\"", "\"vocab_size\"", "\"architectures\"", "null", "true", "\"\\ud800\"", "../", "\0",
+        "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"__metadata__\"", "\"F32\"", "\"BF16\"", "\"F16\"", "\"F8_E4M3\"", "\"I64\"", "\"weight_map\"",
+        "\"metadata\"", "[", "]", "{", "}", ",", ":", "\"rope_scaling\"", "\"llama3\"", "\"factor\"", "\"num_hidden_layers\"", "\"head_dim\"", "\"vocab_size\"",
+        "\"architectures\"", "null", "true", "\"\\ud800\"", "../", "\0",
     ];
 
     public void Run(byte[] input)

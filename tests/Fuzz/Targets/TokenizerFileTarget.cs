@@ -18,7 +18,10 @@ sealed class TokenizerFileTarget : ITarget
         SmallModel.Of.WriteHuggingFace(_folder.Path);
         if (name != "tokenizer.json") File.Delete(_folder.File("tokenizer.json"));
         Seeds = name == "tokenizer.json"
-            ? [Encoding.UTF8.GetBytes(ByteVocabulary.Json(ByteVocabulary.LeastSize).ToJsonString()), File.ReadAllBytes(SharedFiles.Fixture("tokenizers/llama2/tokenizer.json"))]
+            ? [
+                Encoding.UTF8.GetBytes(ByteVocabulary.Json(ByteVocabulary.LeastSize).ToJsonString()),
+                File.ReadAllBytes(SharedFiles.Fixture("tokenizers/llama2/tokenizer.json")),
+            ]
             : [File.ReadAllBytes(SharedFiles.Fixture("tokenizers/sentencepiece/tokenizer.model"))];
     }
 
@@ -26,9 +29,10 @@ sealed class TokenizerFileTarget : ITarget
 
     public IReadOnlyList<string> Words { get; } =
     [
-        "\"model\"", "\"type\"", "\"BPE\"", "\"vocab\"", "\"merges\"", "\"added_tokens\"", "\"special\"", "\"content\"", "\"id\"", "\"normalizer\"", "\"pre_tokenizer\"", "\"decoder\"", "\"post_processor\"",
-        "\"Sequence\"", "\"ByteLevel\"", "\"Split\"", "\"Regex\"", "\"pattern\"", "\"Prepend\"", "\"Replace\"", "\"Metaspace\"", "\"TemplateProcessing\"", "\"byte_fallback\"", "\"unk_token\"", "\"ignore_merges\"",
-        "[", "]", "{", "}", ",", ":", "null", "true", "\"\\ud800\"", "\\u2581", "<0x0A>", "(?i:'s)", "\x08\x01", "\x0a\x00", "\x12\x04",
+        "\"model\"", "\"type\"", "\"BPE\"", "\"vocab\"", "\"merges\"", "\"added_tokens\"", "\"special\"", "\"content\"", "\"id\"", "\"normalizer\"",
+        "\"pre_tokenizer\"", "\"decoder\"", "\"post_processor\"", "\"Sequence\"", "\"ByteLevel\"", "\"Split\"", "\"Regex\"", "\"pattern\"", "\"Prepend\"",
+        "\"Replace\"", "\"Metaspace\"", "\"TemplateProcessing\"", "\"byte_fallback\"", "\"unk_token\"", "\"ignore_merges\"", "[", "]", "{", "}", ",", ":",
+        "null", "true", "\"\\ud800\"", "\\u2581", "<0x0A>", "(?i:'s)", "\x08\x01", "\x0a\x00", "\x12\x04",
     ];
 
     public void Run(byte[] input)

@@ -14,7 +14,8 @@ public sealed class ClusterBenchTests
     const string Tiny = "hidden=64,layers=4,ffn=96,heads=4,kv-heads=2,vocab=80";
 
     [Theory]
-    [InlineData(3, 2, 2, "--concurrency", "2", "--prompt-tokens", "20", "--shape", Tiny, "--share-layer-weights", "--pin", "--kv-type", "f32", "--generate-tokens", "60")]
+    [InlineData(3, 2, 2,
+        "--concurrency", "2", "--prompt-tokens", "20", "--shape", Tiny, "--share-layer-weights", "--pin", "--kv-type", "f32", "--generate-tokens", "60")]
     public async Task A_cluster_of_processes_is_measured(int workers, int ranks, int stages, params string[] args)
     {
         await using var bench = CliProcess.Start(

@@ -34,7 +34,8 @@ public sealed class AgentTests
 
         var withTools = Conversation("\"Fix the bug.\"");
         withTools["tools"] = JsonNode.Parse("""
-            [{"type":"function","function":{"name":"read","description":"Reads a file","parameters":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}}}]
+            [{"type":"function","function":{"name":"read","description":"Reads a file",
+              "parameters":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}}}]
             """);
         withTools["tool_choice"] = "auto";
         withTools["max_tokens"] = 16;

@@ -20,8 +20,10 @@ public sealed class EveryApiTests
 
         Assert.Equal(wanted, await AskAsync("/v1/responses", $$"""{"input":"{{Question}}","temperature":0}""", "output", 0, "content", 0, "text"));
         Assert.Equal(wanted, await AskAsync("/v1/messages", $$"""{"messages":{{messages}},"temperature":0,"max_tokens":200}""", "content", 0, "text"));
-        Assert.Equal(wanted, await AskAsync("/api/chat", $$$"""{"model":"{{{Model}}}","messages":{{{messages}}},"stream":false,"options":{"temperature":0}}""", "message", "content"));
-        Assert.Equal(wanted, await AskAsync("/api/generate", $$$"""{"model":"{{{Model}}}","prompt":"{{{Question}}}","stream":false,"options":{"temperature":0}}""", "response"));
+        Assert.Equal(wanted, await AskAsync(
+            "/api/chat", $$$"""{"model":"{{{Model}}}","messages":{{{messages}}},"stream":false,"options":{"temperature":0}}""", "message", "content"));
+        Assert.Equal(wanted, await AskAsync(
+            "/api/generate", $$$"""{"model":"{{{Model}}}","prompt":"{{{Question}}}","stream":false,"options":{"temperature":0}}""", "response"));
 
         var shown = await AskAsync("/api/show", $$"""{"model":"{{Model}}"}""", "details", "parameter_size");
         Assert.Matches(@"^\d+\.\dM$", shown);
@@ -40,13 +42,16 @@ public sealed class EveryApiTests
     [Fact]
     public async Task A_call_that_must_be_made_is_made_whatever_the_model_knows_of_functions()
     {
-        const string schema = """{"type":"object","properties":{"place":{"enum":["Bern","Zürich"]},"days":{"type":"integer","minimum":1,"maximum":9}},"required":["place","days"],"additionalProperties":false}""";
+        const string schema = """{"type":"object","properties":{"place":{"enum":["Bern","Zürich"]},"days":{"type":"integer","minimum":1,"maximum":9}}"""
+            + ""","required":["place","days"],"additionalProperties":false}""";
         await using var cluster = await LocalCluster.StartAsync();
         var nested = $$$"""[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":{{{schema}}},"strict":true}}]""";
         const string messages = """[{"role":"user","content":"Weather?"}]""";
         foreach (var seed in (int[])[1, 2, 3])
         {
-            var chat = await AskAsync("/v1/chat/completions", $$"""{"messages":{{messages}},"tools":{{nested}},"tool_choice":"required","parallel_tool_calls":false,"seed":{{seed}},"temperature":1.5}""");
+            var chat = await AskAsync(
+                "/v1/chat/completions",
+                $$"""{"messages":{{messages}},"tools":{{nested}},"tool_choice":"required","parallel_tool_calls":false,"seed":{{seed}},"temperature":1.5}""");
             Assert.Equal("tool_calls", (string?)chat["choices"]![0]!["finish_reason"]);
             var call = chat["choices"]![0]!["message"]!["tool_calls"]!.AsArray().Single()!["function"]!;
             Assert.Equal("weather", (string?)call["name"]);

@@ -10,7 +10,8 @@ namespace LlamaCluster.Integration.Tests.Clients;
 /// <summary>Clients that we did not write, against real processes.</summary>
 public sealed class ForeignClientTests
 {
-    const string Answer = "Pipeline parallelism splits a model by layers. Each worker holds some of the layers, runs them and passes the activations to the next worker.";
+    const string Answer =
+        "Pipeline parallelism splits a model by layers. Each worker holds some of the layers, runs them and passes the activations to the next worker.";
     const int NotFound = 5;
     const int FailedPrecondition = 9;
     const int Unimplemented = 12;
@@ -31,7 +32,9 @@ public sealed class ForeignClientTests
         foreach (var count in new[] { "prompt_tokens", "completion_tokens", "total_tokens" })
             Assert.Equal(whole.GetProperty(count).GetInt32(), streamed.GetProperty(count).GetInt32());
         Assert.Equal(0, whole.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32());
-        Assert.InRange(streamed.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32(), 1, whole.GetProperty("prompt_tokens").GetInt32() - 1);
+        Assert.InRange(
+            streamed.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32(),
+            1, whole.GetProperty("prompt_tokens").GetInt32() - 1);
         Assert.All(seen.GetProperty("several").EnumerateArray(), text => Assert.Equal(Answer, text.GetString()));
         Assert.StartsWith("LlamaCluster", seen.GetProperty("completion").GetProperty("text").GetString());
         Assert.All(seen.GetProperty("embeddings").EnumerateArray(), length => Assert.Equal(1, length.GetDouble(), 1e-5));
@@ -65,7 +68,8 @@ public sealed class ForeignClientTests
         using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
         await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
 
-        var seen = await NodeScript.RunAsync("grpc-client.mjs", new Uri(grpc).Authority, $"{ProtocolVersion.Current}", Path.Combine(SharedFiles.Repository, "src", "Protos"),
+        var seen = await NodeScript.RunAsync("grpc-client.mjs", new Uri(grpc).Authority, $"{ProtocolVersion.Current}",
+            Path.Combine(SharedFiles.Repository, "src", "Protos"),
             Path.Combine(SharedFiles.Repository, "tests", "Integration.Tests", "Clients"));
 
         Assert.Equal("SERVING", seen.GetProperty("alive").GetProperty("status").GetString());
@@ -91,9 +95,14 @@ public sealed class ForeignClientTests
         var seen = await NodeScript.RunAsync("grpc-reflection.mjs", new Uri(grpc).Authority);
 
         Assert.Equal(
-            ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection", "llamacluster.v1.Membership", "llamacluster.v1.Weights"],
+            [
+                "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
+                "llamacluster.v1.Membership", "llamacluster.v1.Weights",
+            ],
             seen.GetProperty("services").EnumerateArray().Select(service => service.GetString()).Order(StringComparer.Ordinal));
-        Assert.Equal(["Drain", "Heartbeat", "ListWorkers", "Register"], seen.GetProperty("methods").EnumerateArray().Select(method => method.GetString()).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["Drain", "Heartbeat", "ListWorkers", "Register"],
+            seen.GetProperty("methods").EnumerateArray().Select(method => method.GetString()).Order(StringComparer.Ordinal));
         Assert.Empty(seen.GetProperty("listed").GetProperty("workers").EnumerateArray());
     }
 

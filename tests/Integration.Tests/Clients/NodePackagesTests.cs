@@ -17,7 +17,9 @@ public sealed class NodePackagesTests
     public void Without_a_registry_they_are_not_run()
     {
         using var folder = new TempFolder();
-        Assert.Equal("npm reaches no registry (ENOTCACHED)", NodePackages.Install(folder.Path, "npm", "--offline", "--cache", folder.File("empty-cache")).NotRun);
+        Assert.Equal(
+            "npm reaches no registry (ENOTCACHED)",
+            NodePackages.Install(folder.Path, "npm", "--offline", "--cache", folder.File("empty-cache")).NotRun);
     }
 
     [NodeFact]

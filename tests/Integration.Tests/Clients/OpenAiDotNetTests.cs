@@ -15,7 +15,12 @@ public sealed class OpenAiDotNetTests
     public async Task Chat_streams_and_fails_as_the_client_expects()
     {
         await using var cluster = await LocalCluster.StartAsync();
-        var options = new OpenAIClientOptions { Endpoint = new Uri(cluster.Http.BaseAddress!, "/v1"), RetryPolicy = new ClientRetryPolicy(0), NetworkTimeout = CliProcess.Deadline };
+        var options = new OpenAIClientOptions
+        {
+            Endpoint = new Uri(cluster.Http.BaseAddress!, "/v1"),
+            RetryPolicy = new ClientRetryPolicy(0),
+            NetworkTimeout = CliProcess.Deadline,
+        };
         var chat = new ChatClient(Model, new ApiKeyCredential("none"), options);
         var greedy = new ChatCompletionOptions { Temperature = 0, IncludeLogProbabilities = true, TopLogProbabilityCount = 3 };
         ChatMessage[] messages = [ChatMessage.CreateUserMessage("What is a KV cache?")];
@@ -27,7 +32,8 @@ public sealed class OpenAiDotNetTests
         ChatCompletion plain = await chat.CompleteChatAsync([ChatMessage.CreateUserMessage("What is a KV cache?")]);
         var usual = new ChatCompletionOptions { Temperature = 0, MaxOutputTokenCount = 16_000, StoredOutputEnabled = true };
         ChatCompletion longer = await chat.CompleteChatAsync(messages, usual);
-        var refused = await Assert.ThrowsAsync<ClientResultException>(() => new ChatClient("another", new ApiKeyCredential("none"), options).CompleteChatAsync(messages));
+        var refused = await Assert.ThrowsAsync<ClientResultException>(
+            () => new ChatClient("another", new ApiKeyCredential("none"), options).CompleteChatAsync(messages));
 
         Assert.StartsWith("A KV cache stores the keys and values of all tokens", whole.Content[0].Text);
         Assert.Equal(ChatFinishReason.Stop, whole.FinishReason);

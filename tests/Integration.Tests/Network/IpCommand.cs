@@ -4,7 +4,8 @@ namespace LlamaCluster.Integration.Tests.Network;
 static class IpCommand
 {
     /// <param name="namespace">Null: this process's own.</param>
-    public static void Run(string? @namespace, params string[] arguments) => SystemCommand.Run(["ip", .. @namespace is null ? (string[])[] : ["-netns", @namespace], .. arguments]);
+    public static void Run(string? @namespace, params string[] arguments)
+        => SystemCommand.Run(["ip", .. @namespace is null ? (string[])[] : ["-netns", @namespace], .. arguments]);
 
     /// <summary>From then on the device sends and takes what is on its machine's network of 254.</summary>
     public static void TurnOn(string? @namespace, string device, string address)

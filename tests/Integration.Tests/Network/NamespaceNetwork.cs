@@ -100,7 +100,8 @@ sealed class NamespaceNetwork : IDisposable
     static void RemoveWhatKilledProcessesLeft()
     {
         foreach (var name in LeftIn("/run/netns")) SystemCommand.Run("ip", "netns", "delete", name);
-        foreach (var bridge in LeftIn("/sys/class/net").Where(name => name.EndsWith("br", StringComparison.Ordinal))) IpCommand.Run(null, "link", "delete", bridge);
+        foreach (var bridge in LeftIn("/sys/class/net").Where(name => name.EndsWith("br", StringComparison.Ordinal)))
+            IpCommand.Run(null, "link", "delete", bridge);
     }
 
     /// <summary>Names of ours, of processes that are no more.</summary>

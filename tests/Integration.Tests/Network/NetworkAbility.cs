@@ -6,7 +6,8 @@ namespace LlamaCluster.Integration.Tests.Network;
 /// <summary>What networks this process can make here. Each is tried once; null means that it can be done, else it says why not.</summary>
 static class NetworkAbility
 {
-    static readonly Lazy<string?> NamespacesTried = new(() => Environment.UserName != "root" ? "it takes root to make network namespaces" : TryInNamespace("true"));
+    static readonly Lazy<string?> NamespacesTried = new(
+        () => Environment.UserName != "root" ? "it takes root to make network namespaces" : TryInNamespace("true"));
 
     static readonly Lazy<string?> NetemTried = new(() => Namespaces ?? TryInNamespace("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"));
 

@@ -56,7 +56,8 @@ sealed partial class NetworkedCluster : IAsyncDisposable
     {
         var cluster = new NetworkedCluster(network, CliProcess.Start(
             [
-                "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", $"http://{network.Address}:0", "--insecure", "--workers", $"{wanted}", .. options,
+                "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", $"http://{network.Address}:0",
+                "--insecure", "--workers", $"{wanted}", .. options,
             ]));
         try
         {
@@ -94,7 +95,8 @@ sealed partial class NetworkedCluster : IAsyncDisposable
     /// <returns>The text as it stands in the JSON. It is sampled: where weights are random, greedy tokens are easily all alike.</returns>
     public async Task<string> TextAsync()
     {
-        using var content = new StringContent("""{"prompt":"What is a KV cache?","max_tokens":24,"ignore_eos":true,"temperature":1,"seed":7}""", Encoding.UTF8, "application/json");
+        using var content = new StringContent(
+            """{"prompt":"What is a KV cache?","max_tokens":24,"ignore_eos":true,"temperature":1,"seed":7}""", Encoding.UTF8, "application/json");
         using var answer = await Http.PostAsync("/v1/completions", content);
         var body = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.StatusCode == HttpStatusCode.OK, body);

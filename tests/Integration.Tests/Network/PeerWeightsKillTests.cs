@@ -60,7 +60,9 @@ public sealed class PeerWeightsKillTests : IDisposable
         _caches.Dispose();
     }
 
-    /// <summary>On a machine that is very busy the others may have all before they are cut off, or turn to the coordinator before: then it is tried again.</summary>
+    /// <summary>
+    /// On a machine that is very busy the others may have all before they are cut off, or turn to the coordinator before: then it is tried again.
+    /// </summary>
     [NamespaceFact(faults: true)]
     public async Task What_a_killed_worker_had_not_given_leaves_the_coordinator_once_more_and_no_more()
     {

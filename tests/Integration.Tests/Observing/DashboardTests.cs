@@ -40,7 +40,8 @@ public sealed class DashboardTests
         foreach (var file in Expressions.Dashboards)
         {
             var dashboard = JsonDocument.Parse(File.ReadAllText(file)).RootElement;
-            var variables = dashboard.GetProperty("templating").GetProperty("list").EnumerateArray().Select(variable => variable.GetProperty("name").GetString()!).ToHashSet();
+            var variables = dashboard.GetProperty("templating").GetProperty("list").EnumerateArray()
+                .Select(variable => variable.GetProperty("name").GetString()!).ToHashSet();
             Assert.Superset(new HashSet<string> { "datasource", "cluster" }, variables);
             foreach (var panel in dashboard.GetProperty("panels").EnumerateArray().Where(panel => panel.TryGetProperty("targets", out _)))
                 foreach (var target in panel.GetProperty("targets").EnumerateArray())

@@ -9,7 +9,8 @@ static partial class Expressions
 {
     public static string Deploy { get; } = Path.Combine(SharedFiles.Repository, "deploy");
 
-    public static IReadOnlyList<string> Dashboards { get; } = [.. Directory.GetFiles(Path.Combine(Deploy, "grafana/dashboards"), "*.json").Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Dashboards { get; } =
+        [.. Directory.GetFiles(Path.Combine(Deploy, "grafana/dashboards"), "*.json").Order(StringComparer.Ordinal)];
 
     /// <summary>Where each one stands, and the expression with variables filled in as for "All".</summary>
     public static IEnumerable<(string Place, string Expression)> OfDashboards() =>

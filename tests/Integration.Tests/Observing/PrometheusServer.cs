@@ -30,7 +30,8 @@ sealed class PrometheusServer : IAsyncDisposable
             """);
         var start = new ProcessStartInfo("prometheus",
         [
-            $"--config.file={_folder.File("prometheus.yml")}", $"--storage.tsdb.path={_folder.File("data")}", $"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
+            $"--config.file={_folder.File("prometheus.yml")}", $"--storage.tsdb.path={_folder.File("data")}",
+            $"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
         ])
         { RedirectStandardError = true };
         _process = Process.Start(start)!;
@@ -67,7 +68,9 @@ sealed class PrometheusServer : IAsyncDisposable
         return
         [
             .. json.GetProperty("data").GetProperty("result").EnumerateArray()
-                .Select(series => (series.GetProperty("metric").ToString(), double.Parse(series.GetProperty("value")[1].GetString()!.Replace("Inf", "Infinity")))),
+                .Select(series => (
+                    series.GetProperty("metric").ToString(),
+                    double.Parse(series.GetProperty("value")[1].GetString()!.Replace("Inf", "Infinity")))),
         ];
     }
 

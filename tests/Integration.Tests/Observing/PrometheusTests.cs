@@ -23,7 +23,8 @@ public sealed class PrometheusTests(ITestOutputHelper output)
         await using var coordinator = CliProcess.Start(
             "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--metrics-listen", "http://127.0.0.1:0",
             "--workers", "3", "--tensor-parallel", "2", "--max-running", "4", "--max-waiting", "8");
-        var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ').Where(part => part.Contains('=')).ToDictionary(part => part.Split('=')[0], part => part.Split('=')[1]);
+        var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ')
+            .Where(part => part.Contains('=')).ToDictionary(part => part.Split('=')[0], part => part.Split('=')[1]);
         using var http = new HttpClient { BaseAddress = new Uri(addresses["api"]), Timeout = CliProcess.Deadline };
         var workers = new List<CliProcess>();
         using var enough = new CancellationTokenSource();
@@ -38,7 +39,8 @@ public sealed class PrometheusTests(ITestOutputHelper output)
             load = Task.WhenAll(Enumerable.Range(0, 6).Select(number => LoadAsync(http, number, enough.Token)));
             await using (workers[0]) (workers, metrics) = (workers[1..], metrics[1..]);   // the first is killed, and the spare takes its place
             await PrometheusServer.WaitAsync(
-                async () => await http.GetStringAsync("/metrics") is var text && text.Contains("llamacluster_recovery_duration_seconds_count") ? "" : "nothing has recovered", () => "");
+                async () => (await http.GetStringAsync("/metrics")).Contains("llamacluster_recovery_duration_seconds_count") ? "" : "nothing has recovered",
+                () => "");
             await using var prometheus = await PrometheusServer.StartAsync(new Uri(addresses["metrics"]).Authority, metrics);
             await PrometheusServer.WaitAsync(async () => await ScrapedAsync(prometheus, Scrapes), () => prometheus.Log);
             await CheckExpressionsAsync(prometheus);
@@ -56,7 +58,8 @@ public sealed class PrometheusTests(ITestOutputHelper output)
         async Task<string> AddWorkerAsync(int number)
         {
             var worker = CliProcess.Start(
-                "worker", "--coordinator", addresses["grpc"], "--name", $"worker-{number}", "--threads", "1", "--memory", "1GB", "--metrics-listen", "http://127.0.0.1:0");
+                "worker", "--coordinator", addresses["grpc"], "--name", $"worker-{number}", "--threads", "1", "--memory", "1GB",
+                "--metrics-listen", "http://127.0.0.1:0");
             workers.Add(worker);
             return new Uri((await worker.ErrorLineAsync("Metrics are at")).Split(' ')[^1]).Authority;
         }
@@ -93,7 +96,8 @@ public sealed class PrometheusTests(ITestOutputHelper output)
         output.WriteLine($"{asked} expressions found data");
         // That the numbers are of this cluster, and not only there.
         Assert.All(await prometheus.QueryAsync("up"), target => Assert.Equal(1, target.Value));
-        var (coordinator, own) = (await prometheus.QueryAsync("sum(llamacluster_steps_total)"), await prometheus.QueryAsync("max(llamacluster_shard_steps_total)"));
+        var (coordinator, own) =
+            (await prometheus.QueryAsync("sum(llamacluster_steps_total)"), await prometheus.QueryAsync("max(llamacluster_shard_steps_total)"));
         Assert.InRange(own[0].Value / coordinator[0].Value, 0.9, 1.1);
         Assert.True((await prometheus.QueryAsync("sum(replica:llamacluster_tokens_generated:rate1m)"))[0].Value > 1);
         Assert.Empty(await prometheus.QueryAsync("ALERTS{alertstate=\"firing\",severity=\"critical\"}"));
@@ -103,7 +107,9 @@ public sealed class PrometheusTests(ITestOutputHelper output)
     static async Task<string> ScrapedAsync(PrometheusServer prometheus, int times)
     {
         var counts = await prometheus.QueryAsync("count_over_time(up[5m])");
-        return counts.Count == 4 && counts.All(target => target.Value >= times) ? "" : $"scraped {string.Join(", ", counts.Select(target => target.Value))} times";
+        return counts.Count == 4 && counts.All(target => target.Value >= times)
+            ? ""
+            : $"scraped {string.Join(", ", counts.Select(target => target.Value))} times";
     }
 
     static async Task<int> SpareAsync(HttpClient http)
@@ -113,7 +119,8 @@ public sealed class PrometheusTests(ITestOutputHelper output)
     {
         using var http = new HttpClient();
         var lint = await Promtool.RunAsync(await http.GetStringAsync(address), "check", "metrics");
-        var accepted = (await File.ReadAllLinesAsync(Path.Combine(Expressions.Deploy, "prometheus/accepted-findings.txt"))).Where(line => line.Length > 0 && line[0] != '#').ToList();
+        var accepted = (await File.ReadAllLinesAsync(Path.Combine(Expressions.Deploy, "prometheus/accepted-findings.txt")))
+            .Where(line => line.Length > 0 && line[0] != '#').ToList();
         var findings = lint.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         output.WriteLine($"{address}: {findings.Length} findings, all of the accepted kinds");
         Assert.DoesNotContain(findings, finding => !accepted.Exists(known => finding.Contains(known, StringComparison.Ordinal)));
@@ -127,7 +134,8 @@ public sealed class PrometheusTests(ITestOutputHelper output)
             var choices = round % 8 == 7 ? 16 : 1;
             var prompt = $"The cluster has many workers. Again and again, again and again: worker {number} of round {round % 3} says";
             using var content = new StringContent(
-                $$"""{"prompt":"{{prompt}}","max_tokens":24,"n":{{choices}},"temperature":{{(choices > 1 ? 1 : 0)}},"ignore_eos":true}""", Encoding.UTF8, "application/json");
+                $$"""{"prompt":"{{prompt}}","max_tokens":24,"n":{{choices}},"temperature":{{(choices > 1 ? 1 : 0)}},"ignore_eos":true}""",
+                Encoding.UTF8, "application/json");
             using var answer = await http.PostAsync("/v1/completions", content, CancellationToken.None);
             Assert.True(answer.StatusCode is HttpStatusCode.OK or HttpStatusCode.TooManyRequests, $"{answer.StatusCode}");
         }

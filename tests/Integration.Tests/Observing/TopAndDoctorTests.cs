@@ -38,7 +38,8 @@ public sealed class TopAndDoctorTests : IAsyncLifetime
         Assert.Equal(2, checks.Count(check => check.GetProperty("finding").GetString()!.StartsWith("answers, ", StringComparison.Ordinal)));
         Assert.Contains(checks, check => check.GetProperty("check").GetString() == "coordinator" && check.GetProperty("verdict").GetString() == "ok");
 
-        await using var broken = CliProcess.Start("doctor", "http://127.0.0.1:1", $"http://127.0.0.1:{_cluster.Http.BaseAddress!.Port}", "--url", "http://127.0.0.1:1");
+        await using var broken = CliProcess.Start(
+            "doctor", "http://127.0.0.1:1", $"http://127.0.0.1:{_cluster.Http.BaseAddress!.Port}", "--url", "http://127.0.0.1:1");
         Assert.Equal(1, await broken.ExitAsync());
         Assert.Contains("fail  http://127.0.0.1:1", broken.Log);
         Assert.Contains("-> start the worker with --listen http://0.0.0.0:1", broken.Log);

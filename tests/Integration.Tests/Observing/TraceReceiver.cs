@@ -12,7 +12,8 @@ namespace LlamaCluster.Integration.Tests.Observing;
 
 /// <summary>A span that was received.</summary>
 /// <param name="Process">The process that recorded it: its service.name and service.instance.id.</param>
-sealed record ReceivedSpan(string Process, string Id, string Parent, string Name, DateTime Begun, DateTime Ended, IReadOnlyDictionary<string, string> Attributes)
+sealed record ReceivedSpan(
+    string Process, string Id, string Parent, string Name, DateTime Begun, DateTime Ended, IReadOnlyDictionary<string, string> Attributes)
 {
     public double Milliseconds => (Ended - Begun).TotalMilliseconds;
 }
@@ -31,7 +32,8 @@ sealed class TraceReceiver : IAsyncDisposable
     public static async Task<TraceReceiver> StartAsync()
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.UseKestrelCore()
+            .ConfigureKestrel(kestrel => kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
         builder.Services.AddRouting().AddSingleton<Received>().AddGrpc();
         var app = builder.Build();
         app.MapGrpcService<Service>();
@@ -48,7 +50,8 @@ sealed class TraceReceiver : IAsyncDisposable
         IReadOnlyList<ReceivedSpan> spans = [];
         try
         {
-            while (!condition(spans = [.. received.Spans.Where(span => span.TraceId == traceId).Select(span => span.Span)])) await timer.WaitForNextTickAsync(deadline.Token);
+            while (!condition(spans = [.. received.Spans.Where(span => span.TraceId == traceId).Select(span => span.Span)]))
+                await timer.WaitForNextTickAsync(deadline.Token);
             return spans;
         }
         catch (OperationCanceledException)

@@ -21,9 +21,10 @@ public sealed class TraceTests(ITestOutputHelper output)
         await using var receiver = await TraceReceiver.StartAsync();
         var environment = new Dictionary<string, string?> { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.Address, ["OTEL_BSP_SCHEDULE_DELAY"] = "200" };
         await using var coordinator = CliProcess.StartWith(
-            environment, "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--workers", "3", "--tensor-parallel", "1", "--no-speculation",
-            "--log-format", "json");
-        var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ').Where(part => part.Contains('=')).ToDictionary(part => part.Split('=')[0], part => part.Split('=')[1]);
+            environment, "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0",
+            "--workers", "3", "--tensor-parallel", "1", "--no-speculation", "--log-format", "json");
+        var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ')
+            .Where(part => part.Contains('=')).ToDictionary(part => part.Split('=')[0], part => part.Split('=')[1]);
         using var http = new HttpClient { BaseAddress = new Uri(addresses["api"]), Timeout = CliProcess.Deadline };
         var workers = Enumerable.Range(1, 3).Select(number => CliProcess.StartWith(
             environment, "worker", "--coordinator", addresses["grpc"], "--name", $"worker-{number}", "--threads", "1", "--memory", "1GB")).ToArray();
@@ -35,7 +36,8 @@ public sealed class TraceTests(ITestOutputHelper output)
             await AskAsync(http, trace, Tokens);
 
             // Every fourth of the first tokens, and each 32nd, on each of three stages.
-            var spans = await receiver.WaitAsync(trace, all => all.Count(span => span.Name.StartsWith("stage ", StringComparison.Ordinal)) >= 3 * (1 + 4 + Tokens / 32 - 1) && all.Any(IsRequest));
+            var spans = await receiver.WaitAsync(trace, all =>
+                all.Count(span => span.Name.StartsWith("stage ", StringComparison.Ordinal)) >= 3 * (1 + 4 + Tokens / 32 - 1) && all.Any(IsRequest));
             Check(spans);
         }
         finally
@@ -59,7 +61,8 @@ public sealed class TraceTests(ITestOutputHelper output)
 
     void Check(IReadOnlyList<ReceivedSpan> spans)
     {
-        foreach (var span in spans.OrderBy(span => span.Begun)) output.WriteLine($"{span.Begun:ss.ffffff} {span.Milliseconds,9:0.000} ms  {span.Process}: {span.Name}");
+        foreach (var span in spans.OrderBy(span => span.Begun))
+            output.WriteLine($"{span.Begun:ss.ffffff} {span.Milliseconds,9:0.000} ms  {span.Process}: {span.Name}");
         Assert.Equal(4, spans.Select(span => span.Process).Distinct().Count());
         var request = spans.Single(IsRequest);
         var server = spans.Single(span => span.Id == request.Parent);
@@ -100,7 +103,8 @@ public sealed class TraceTests(ITestOutputHelper output)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
         {
-            Content = new StringContent($$"""{"prompt":"A cluster","max_tokens":{{tokens}},"temperature":0,"ignore_eos":true}""", Encoding.UTF8, "application/json"),
+            Content = new StringContent(
+                $$"""{"prompt":"A cluster","max_tokens":{{tokens}},"temperature":0,"ignore_eos":true}""", Encoding.UTF8, "application/json"),
         };
         request.Headers.Add("traceparent", $"00-{trace}-{ActivitySpanId.CreateRandom().ToHexString()}-01");
         using var answer = await http.SendAsync(request);

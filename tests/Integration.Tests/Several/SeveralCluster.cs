@@ -41,7 +41,9 @@ sealed class SeveralCluster : IAsyncDisposable
         foreach (var node in Nodes)
         {
             await ReadyAnswer.WaitAsync(node.Http, HttpStatusCode.OK);
-            await node.SeesAsync(replicas => replicas.Count(replica => (string?)replica!["state"] == "ready") == Nodes.Count, $"all {Nodes.Count} replicas ready");
+            await node.SeesAsync(
+                replicas => replicas.Count(replica => (string?)replica!["state"] == "ready") == Nodes.Count,
+                $"all {Nodes.Count} replicas ready");
         }
     }
 
@@ -85,7 +87,8 @@ sealed class SeveralNode(string name) : IAsyncDisposable
         Http ??= new HttpClient { BaseAddress = new Uri(_api), Timeout = CliProcess.Deadline };
     }
 
-    public void StartWorker() => _worker = CliProcess.Start("worker", "--coordinator", _grpc, "--name", $"worker-of-{name}", "--threads", "1", "--memory", "1GB");
+    public void StartWorker()
+        => _worker = CliProcess.Start("worker", "--coordinator", _grpc, "--name", $"worker-of-{name}", "--threads", "1", "--memory", "1GB");
 
     public async Task KillAsync()
     {

@@ -17,11 +17,12 @@ public sealed class SeveralCoordinatorsTests
     /// <summary>Test machines are slow, and shared.</summary>
     static readonly TimeSpan Slack = TimeSpan.FromSeconds(7);
 
-    const string Beginning = "The old lighthouse keeper counted the ships that came past the rocks each night, wrote their names into a book with a blue cover, and told the gulls "
-        + "which of them carried tea, which of them carried letters, and which of them carried nothing but salt water and songs about the people they had left behind. "
-        + "One evening in autumn a ship came that had no name at all, and no lights, and nobody at the wheel. He rang the bell, and the village below woke up, and "
-        + "people came out with lanterns and ropes and blankets, and stood on the stones, and waited for a voice from the dark that would tell them what to do. "
-        + "But the ship only turned around twice, like a dog that looks for a place to sleep, and went";
+    const string Beginning =
+        "The old lighthouse keeper counted the ships that came past the rocks each night, wrote their names into a book with a blue cover, and told the gulls "
+        + "which of them carried tea, which of them carried letters, and which of them carried nothing but salt water and songs about the people they had "
+        + "left behind. One evening in autumn a ship came that had no name at all, and no lights, and nobody at the wheel. He rang the bell, and the village "
+        + "below woke up, and people came out with lanterns and ropes and blankets, and stood on the stones, and waited for a voice from the dark that would "
+        + "tell them what to do. But the ship only turned around twice, like a dog that looks for a place to sleep, and went";
 
     [RedisFact]
     public async Task A_stream_goes_on_elsewhere_when_the_coordinator_that_runs_it_is_killed()
@@ -71,7 +72,8 @@ public sealed class SeveralCoordinatorsTests
     {
         using var folder = new TempFolder();
         string adapter;
-        using (var model = ModelFiles.Open(SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf"))) adapter = WideDemoAdapter.Write(folder.File("wide"), model.Config);
+        using (var model = ModelFiles.Open(SharedFiles.Demo("llamacluster-demo-5m-q8_0.gguf")))
+            adapter = WideDemoAdapter.Write(folder.File("wide"), model.Config);
         await using var cluster = await SeveralCluster.StartAsync(2, "--lora", $"wide={adapter}");
         var (first, second) = (cluster.Nodes[0], cluster.Nodes[1]);
         var id = (string)(await PostAsync(first, "/v1/sessions", new JsonObject()))["id"]!;
@@ -81,7 +83,9 @@ public sealed class SeveralCoordinatorsTests
         Assert.Equal(first.Name, (string?)(await second.Http.GetFromJsonAsync<JsonObject>($"/v1/sessions/{id}"))!["kv"]!["replica"]);
 
         var response = await PostAsync(first, "/v1/responses", new JsonObject { ["input"] = Beginning, ["max_output_tokens"] = 8, ["temperature"] = 0 });
-        var next = await PostAsync(second, "/v1/responses", new JsonObject { ["previous_response_id"] = (string?)response["id"], ["input"] = "And a layer?", ["max_output_tokens"] = 8 });
+        var next = await PostAsync(
+            second, "/v1/responses",
+            new JsonObject { ["previous_response_id"] = (string?)response["id"], ["input"] = "And a layer?", ["max_output_tokens"] = 8 });
         Assert.True((int)next["usage"]!["input_tokens_details"]!["cached_tokens"]! > 100, next.ToJsonString());
 
         // In the tokens of an adapter with a vocabulary of its own.
@@ -89,7 +93,8 @@ public sealed class SeveralCoordinatorsTests
         await TurnAsync(first, wide, $"{Beginning} zyxw3", "wide");
         var there = await TurnAsync(second, wide, "And zyxw6?", "wide");
         Assert.True((int)there["usage"]!["prompt_tokens_details"]!["cached_tokens"]! > 100, there.ToJsonString());
-        var tokens = (await second.Http.GetFromJsonAsync<JsonObject>($"/v1/sessions/{wide}/export"))!["tokens"]!.AsArray().Select(token => (int)token!).ToArray();
+        var tokens = (await second.Http.GetFromJsonAsync<JsonObject>($"/v1/sessions/{wide}/export"))!["tokens"]!
+            .AsArray().Select(token => (int)token!).ToArray();
         Assert.Superset(new HashSet<int> { WideDemoAdapter.FirstOwn + 3, WideDemoAdapter.FirstOwn + 6 }, tokens.ToHashSet());
 
         // A turn is under way when its coordinator is killed. It is lost, what was answered is not, and the next one begins soon.
@@ -153,7 +158,15 @@ public sealed class SeveralCoordinatorsTests
     /// <summary>Greedy and sampled, with log-probabilities and several choices; of different beginnings, since who takes one over has its KV then.</summary>
     static IEnumerable<JsonObject> Bodies()
     {
-        yield return new JsonObject { ["prompt"] = Beginning, ["max_tokens"] = 240, ["temperature"] = 0, ["ignore_eos"] = true, ["logprobs"] = 2, ["stream"] = true };
+        yield return new JsonObject
+        {
+            ["prompt"] = Beginning,
+            ["max_tokens"] = 240,
+            ["temperature"] = 0,
+            ["ignore_eos"] = true,
+            ["logprobs"] = 2,
+            ["stream"] = true,
+        };
         yield return new JsonObject
         {
             ["prompt"] = "Chapter two. " + Beginning,
@@ -198,14 +211,15 @@ public sealed class SeveralCoordinatorsTests
         => exported["messages"]!.AsArray().Where(message => (string?)message!["role"] == "user").Select(message => (string?)message!["content"]);
 
     /// <param name="model">An adapter; null: the model itself.</param>
-    static Task<JsonNode> TurnAsync(SeveralNode node, string session, string question, string? model = null) => PostAsync(node, "/v1/chat/completions", new JsonObject
-    {
-        ["model"] = model,
-        ["session_id"] = session,
-        ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = question }),
-        ["temperature"] = 0,
-        ["max_tokens"] = 40,
-    });
+    static Task<JsonNode> TurnAsync(SeveralNode node, string session, string question, string? model = null)
+        => PostAsync(node, "/v1/chat/completions", new JsonObject
+        {
+            ["model"] = model,
+            ["session_id"] = session,
+            ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = question }),
+            ["temperature"] = 0,
+            ["max_tokens"] = 40,
+        });
 
     static async Task<JsonNode> PostAsync(SeveralNode node, string path, JsonObject body)
     {

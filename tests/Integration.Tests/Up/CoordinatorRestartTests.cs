@@ -40,7 +40,8 @@ public sealed class CoordinatorRestartTests
         using var http = new HttpClient { BaseAddress = new Uri(api), Timeout = CliProcess.Deadline };
         await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
         await Signals.SendAsync("KILL", first.Id);
-        foreach (var worker in new[] { one, two }) await worker.ErrorLineAsync("Gave up the model it held, and registers without: no coordinator for 1 s (--orphan-timeout)");
+        foreach (var worker in new[] { one, two })
+            await worker.ErrorLineAsync("Gave up the model it held, and registers without: no coordinator for 1 s (--orphan-timeout)");
         await using var second = Start(folder, api, grpc);
         await second.ErrorLineAsync("listening api=");
         await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);

@@ -12,7 +12,8 @@ public sealed class FrozenCoordinatorTests
     [Fact]
     public async Task Workers_that_gave_up_on_a_frozen_coordinator_are_not_lost_when_it_wakes_and_streams_go_on()
     {
-        await using var coordinator = CliProcess.Start("coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--workers", "1");
+        await using var coordinator = CliProcess.Start(
+            "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--workers", "1");
         var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ');
         using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
         await using var worker = CliProcess.Start("worker", "--coordinator", addresses[2]["grpc=".Length..], "--name", "only", "--threads", "1");

@@ -114,7 +114,8 @@ public sealed class KindsOfLayersTests : IDisposable
     {
         await using var cluster = await LocalCluster.StartAsync(["--model", model, "--kv-type", "f32", .. options]);
         using var answer = await cluster.Http.PostAsync(
-            "/v1/completions", new StringContent("""{"prompt":"Which experts?","temperature":0,"max_tokens":24,"ignore_eos":true}""", Encoding.UTF8, "application/json"));
+            "/v1/completions",
+            new StringContent("""{"prompt":"Which experts?","temperature":0,"max_tokens":24,"ignore_eos":true}""", Encoding.UTF8, "application/json"));
         var body = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.StatusCode == HttpStatusCode.OK, body);
         using var json = JsonDocument.Parse(body);

@@ -38,7 +38,8 @@ sealed class LocalCluster : IAsyncDisposable
     public Task<HttpResponseMessage> ChatAsync(string more = "") => Http.SendAsync(
         new(HttpMethod.Post, "/v1/chat/completions")
         {
-            Content = new StringContent($$"""{"messages":[{"role":"user","content":"What is a KV cache?"}],"temperature":0{{more}}}""", Encoding.UTF8, "application/json"),
+            Content = new StringContent(
+                $$"""{"messages":[{"role":"user","content":"What is a KV cache?"}],"temperature":0{{more}}}""", Encoding.UTF8, "application/json"),
         },
         HttpCompletionOption.ResponseHeadersRead);
 

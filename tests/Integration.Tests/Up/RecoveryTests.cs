@@ -8,7 +8,9 @@ namespace LlamaCluster.Integration.Tests.Up;
 /// <summary>Workers die, and the same streams go on with the same bits.</summary>
 public sealed class RecoveryTests
 {
-    const string Sampled = """{"prompt":"Once upon a time","max_tokens":250,"temperature":0.7,"seed":5,"repetition_penalty":1.1,"logprobs":2,"n":2,"ignore_eos":true,"stream":true}""";
+    const string Sampled =
+        """{"prompt":"Once upon a time","max_tokens":250,"temperature":0.7,"seed":5,"repetition_penalty":1.1"""
+        + ""","logprobs":2,"n":2,"ignore_eos":true,"stream":true}""";
 
     /// <summary>A stage of three, with nobody to spare (which of them, tests/Chaos tries); a rank of two with a spare, which takes its very place.</summary>
     [Theory]
@@ -46,11 +48,14 @@ public sealed class RecoveryTests
         using var stream = await EventStream.OpenAsync(cluster.Http, Sampled);
         await stream.ReadAsync(20);
         await cluster.KillServingAsync(0);
-        using var whole = await cluster.Http.PostAsync("/v1/completions", new StringContent("""{"prompt":"Once","max_tokens":4}""", Encoding.UTF8, "application/json"));
+        using var whole = await cluster.Http.PostAsync(
+            "/v1/completions",
+            new StringContent("""{"prompt":"Once","max_tokens":4}""", Encoding.UTF8, "application/json"));
         Assert.Equal((HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(2)), (whole.StatusCode, whole.Headers.RetryAfter?.Delta));
         Assert.Contains("no other worker could take over within 2 s", await whole.Content.ReadAsStringAsync());
         using var error = JsonDocument.Parse((await stream.RestAsync(mayFail: true))[^1]);
-        Assert.Equal(("generation_interrupted", 2), (error.RootElement.GetProperty("error").GetProperty("code").GetString(), error.RootElement.GetProperty("error").GetProperty("retry_after").GetInt32()));
+        var failure = error.RootElement.GetProperty("error");
+        Assert.Equal(("generation_interrupted", 2), (failure.GetProperty("code").GetString(), failure.GetProperty("retry_after").GetInt32()));
     }
 
     [Fact]
@@ -73,13 +78,18 @@ public sealed class RecoveryTests
     public async Task A_stream_goes_on_with_the_same_tokens_when_the_draft_models_worker_is_killed()
     {
         const string drafts = "drafts, on draft-worker";
-        string[] options = ["--workers", "1", "--threads-per-worker", "1", "--draft-model", SharedFiles.Demo("llamacluster-demo-5m-q4_k_m.gguf"), "--draft-tokens", "2"];
+        string[] options =
+        [
+            "--workers", "1", "--threads-per-worker", "1",
+            "--draft-model", SharedFiles.Demo("llamacluster-demo-5m-q4_k_m.gguf"), "--draft-tokens", "2",
+        ];
         await using var cluster = await LocalCluster.StartAsync(options);
         await cluster.Process.ErrorLineAsync(drafts);
         var expected = await (await EventStream.OpenAsync(cluster.Http, Sampled)).RestAsync();
         using var stream = await EventStream.OpenAsync(cluster.Http, Sampled);
         await stream.ReadAsync(60);
-        await Signals.SendAsync("KILL", Signals.ChildrenOf(cluster.Process.Id).Single(child => File.ReadAllText($"/proc/{child.Id}/cmdline").Contains("draft-worker")).Id);
+        await Signals.SendAsync(
+            "KILL", Signals.ChildrenOf(cluster.Process.Id).Single(child => File.ReadAllText($"/proc/{child.Id}/cmdline").Contains("draft-worker")).Id);
         Assert.Equal(expected, await stream.RestAsync());
         await cluster.Process.ErrorLineAsync("There are no drafts of llamacluster-demo-5m-q4_k_m until it has a worker again");
         await cluster.Process.ErrorLineAsync(drafts);

@@ -42,7 +42,8 @@ public sealed class SamplingEdgeTests
     {
         var temperature = fields.Contains("temperature") ? "" : "\"temperature\":1,";
         using var request = new StringContent(
-            $$"""{"messages":[{"role":"user","content":"What is a KV cache?"}],"max_tokens":3,{{temperature}}{{fields}}}""", System.Text.Encoding.UTF8, "application/json");
+            $$"""{"messages":[{"role":"user","content":"What is a KV cache?"}],"max_tokens":3,{{temperature}}{{fields}}}""",
+            System.Text.Encoding.UTF8, "application/json");
         using var answer = await cluster.Http.PostAsync("/v1/chat/completions", request);
         var body = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.StatusCode == expected && body.Contains(named), $"{fields}: {(int)answer.StatusCode} {body}");

@@ -11,7 +11,8 @@ public sealed class SeparateProcessesTests
     [Fact]
     public async Task Workers_join_a_coordinator_and_leave_it()
     {
-        await using var coordinator = CliProcess.Start("coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--min-workers", "2");
+        await using var coordinator = CliProcess.Start(
+            "coordinator", "--listen", "http://127.0.0.1:0", "--grpc-listen", "http://127.0.0.1:0", "--min-workers", "2");
         var addresses = (await coordinator.ErrorLineAsync("listening api=")).Split(' ');
         using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
         using (var early = await http.GetAsync("/ready")) Assert.Equal(HttpStatusCode.ServiceUnavailable, early.StatusCode);
@@ -46,15 +47,18 @@ public sealed class SeparateProcessesTests
         var pulled = hub.Reads.Count;
 
         var grpc = addresses[2]["grpc=".Length..];
-        await using var first = CliProcess.StartWith(environment, "worker", "--coordinator", grpc, "--name", "first", "--threads", "1", "--cache", folder.File("first"));
-        await using var second = CliProcess.StartWith(environment, "worker", "--coordinator", grpc, "--name", "second", "--threads", "1", "--cache", folder.File("second"));
+        await using var first = CliProcess.StartWith(
+            environment, "worker", "--coordinator", grpc, "--name", "first", "--threads", "1", "--cache", folder.File("first"));
+        await using var second = CliProcess.StartWith(
+            environment, "worker", "--coordinator", grpc, "--name", "second", "--threads", "1", "--cache", folder.File("second"));
         using var http = new HttpClient { BaseAddress = new Uri(addresses[1]["api=".Length..]), Timeout = CliProcess.Deadline };
         await ReadyAnswer.WaitAsync(http, HttpStatusCode.OK);
 
         await first.ErrorLineAsync("from hub 127.0.0.1");
         await second.ErrorLineAsync("from hub 127.0.0.1");
         Assert.True(hub.Reads.Count >= pulled + 2, $"{hub.Reads.Count - pulled} ranges were read by two workers");
-        using var text = new StringContent("""{"model":"llamacluster-demo-5m-q8_0","prompt":"What","max_tokens":3}""", new MediaTypeHeaderValue("application/json"));
+        using var text = new StringContent(
+            """{"model":"llamacluster-demo-5m-q8_0","prompt":"What","max_tokens":3}""", new MediaTypeHeaderValue("application/json"));
         using var answer = await http.PostAsync("/v1/completions", text);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }

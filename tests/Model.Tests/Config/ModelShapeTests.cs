@@ -28,7 +28,9 @@ public sealed class ModelShapeTests
     {
         var config = ModelShape.Parse("hidden=2048,layers=16,ffn=8192,heads=32,kv-heads=8,vocab=32000").Config;
 
-        Assert.Equal((16, 2048, 8192, 32, 8, 64, 32_000), (config.LayerCount, config.HiddenSize, config.FfnSize, config.HeadCount, config.KvHeadCount, config.HeadSize, config.VocabularySize));
+        Assert.Equal(
+            (16, 2048, 8192, 32, 8, 64, 32_000),
+            (config.LayerCount, config.HiddenSize, config.FfnSize, config.HeadCount, config.KvHeadCount, config.HeadSize, config.VocabularySize));
         Assert.False(config.TiedEmbeddings);
     }
 

@@ -40,7 +40,16 @@ public sealed class StageMemoryTests
     [Fact]
     public void Sizes_of_a_405B_model_do_not_overflow()
     {
-        var config = TestModels.Deep.Config with { LayerCount = 126, HiddenSize = 16384, FfnSize = 53248, HeadCount = 128, KvHeadCount = 8, HeadSize = 128, VocabularySize = 128_256 };
+        var config = TestModels.Deep.Config with
+        {
+            LayerCount = 126,
+            HiddenSize = 16384,
+            FfnSize = 53248,
+            HeadCount = 128,
+            KvHeadCount = 8,
+            HeadSize = 128,
+            VocabularySize = 128_256,
+        };
         Assert.Equal(126L * 2 * 16 * 8 * 128 * 2, StageMemory.KvBytesPerBlock(config, StageShape.Whole(126), KvType.F16));
         Assert.InRange(StageMemory.BufferBytes(config, StageShape.Whole(126), 4096), 4096L * 4 * 2 * 53248, 8L << 30);
         var half = TestSlices.Cut(config, [0, 64], [0, 26_624], [0, 64_128])[1];

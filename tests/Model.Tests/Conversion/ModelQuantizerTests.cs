@@ -40,7 +40,9 @@ public sealed class ModelQuantizerTests : IDisposable
         foreach (var key in (string[])["tokenizer.ggml.tokens", "tokenizer.ggml.merges"])
             Assert.Equal(expected.Metadata.GetStrings(key), actual.Metadata.GetStrings(key));
         // The folder calls the other of the two ids that the model stops on its eos.
-        Assert.Equal(ModelTextReader.FromGguf(expected.Metadata).Tokenizer.StopIds.Order(), ModelTextReader.FromGguf(actual.Metadata).Tokenizer.StopIds.Order());
+        Assert.Equal(
+            ModelTextReader.FromGguf(expected.Metadata).Tokenizer.StopIds.Order(),
+            ModelTextReader.FromGguf(actual.Metadata).Tokenizer.StopIds.Order());
         foreach (var key in (string[])["tokenizer.ggml.bos_token_id", "general.file_type"])
             Assert.Equal(expected.Metadata.GetInt32(key), actual.Metadata.GetInt32(key));
         Assert.Equal(expected.Metadata.GetInt32s("tokenizer.ggml.token_type"), actual.Metadata.GetInt32s("tokenizer.ggml.token_type"));

@@ -70,7 +70,8 @@ public sealed class LargeFileTests
         public LlamaConfig Config => LargeFileTests.Config;
 
         public IReadOnlyList<TensorInfo> Tensors { get; } =
-            [.. LlamaTensors.Of(LargeFileTests.Config).Select(shape => new TensorInfo(shape.Name, shape.Rows == 1 ? TensorType.F32 : TensorType.F16, shape.Rows, shape.Columns))];
+            [.. LlamaTensors.Of(LargeFileTests.Config)
+                .Select(shape => new TensorInfo(shape.Name, shape.Rows == 1 ? TensorType.F32 : TensorType.F16, shape.Rows, shape.Columns))];
 
         public TensorInfo? Find(string name) => Tensors.FirstOrDefault(tensor => tensor.Name == name);
 

@@ -20,7 +20,9 @@ public sealed class TensorPartTests
         Assert.Equal(new TensorPart(Tensor, 0, 10, 32, 32), TensorPart.Columns(Tensor, 32, 32));
         Assert.Equal(new TensorPart(Tensor, 0, 10, 32, 64), TensorPart.Columns(Tensor, 40, 30));
         Assert.Equal(new TensorPart(Tensor, 0, 10, 0, 128), TensorPart.Columns(Tensor, 31, 66));
-        Assert.Equal((36, 18, 360), (TensorPart.Columns(Tensor, 40, 30).RowBytes, TensorPart.Columns(Tensor, 40, 30).BytesBefore, TensorPart.Columns(Tensor, 40, 30).Bytes));
+        Assert.Equal(
+            (36, 18, 360),
+            (TensorPart.Columns(Tensor, 40, 30).RowBytes, TensorPart.Columns(Tensor, 40, 30).BytesBefore, TensorPart.Columns(Tensor, 40, 30).Bytes));
         var floats = Tensor with { Type = TensorType.F16 };
         Assert.Equal(new TensorPart(floats, 0, 10, 41, 3), TensorPart.Columns(floats, 41, 3));
     }
@@ -34,7 +36,9 @@ public sealed class TensorPartTests
         Assert.Contains("rows from 9223372036854775807", (TensorPart.Whole(Tensor) with { FirstRow = long.MaxValue }).FirstProblem());
         Assert.Contains("64 columns from 96 of", (TensorPart.Whole(Tensor) with { FirstColumn = 96, ColumnCount = 64 }).FirstProblem());
         Assert.Contains("0 columns", (TensorPart.Whole(Tensor) with { ColumnCount = 0 }).FirstProblem());
-        Assert.Contains("32 columns from 16 of blk.0.ffn_down.weight are not whole Q4_0 blocks of 32", (TensorPart.Whole(Tensor) with { FirstColumn = 16, ColumnCount = 32 }).FirstProblem());
+        Assert.Contains(
+            "32 columns from 16 of blk.0.ffn_down.weight are not whole Q4_0 blocks of 32",
+            (TensorPart.Whole(Tensor) with { FirstColumn = 16, ColumnCount = 32 }).FirstProblem());
         Assert.Throws<ArgumentException>(() => TensorPart.Whole(Tensor).Check(719));
     }
 
@@ -93,7 +97,9 @@ public sealed class TensorPartTests
             for (var r = 0; r < part.RowCount; r++)
             {
                 weights.ReadRows(tensor, part.FirstRow + r, row);
-                Assert.Equal(row[(int)part.BytesBefore..(int)(part.BytesBefore + part.RowBytes)], actual[(int)(r * part.RowBytes)..(int)((r + 1) * part.RowBytes)]);
+                Assert.Equal(
+                    row[(int)part.BytesBefore..(int)(part.BytesBefore + part.RowBytes)],
+                    actual[(int)(r * part.RowBytes)..(int)((r + 1) * part.RowBytes)]);
             }
             weights.ReadPart(part with { FirstColumn = 0, ColumnCount = tensor.Columns }, new byte[part.RowCount * tensor.RowBytes]);
             Assert.Throws<ArgumentException>(() => weights.ReadPart(part, new byte[part.Bytes + 1]));

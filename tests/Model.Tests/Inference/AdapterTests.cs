@@ -28,7 +28,11 @@ public sealed class AdapterTests : IDisposable
         using var merged = new MergedWeights(weights, adapter);
         int[][] sequences = [TestModels.Tokens(50, 1), TestModels.Tokens(3, 2)];
         var expected = new ScoredRun(merged, sequences).Run();
-        foreach (var opened in new[] { Open(adapter.WriteGguf(_folder.File("a.gguf")), model.Config), Open(adapter.WritePeft(_folder.File("a")), model.Config) })
+        foreach (var opened in new[]
+        {
+            Open(adapter.WriteGguf(_folder.File("a.gguf")), model.Config),
+            Open(adapter.WritePeft(_folder.File("a")), model.Config),
+        })
         {
             using (opened)
             {
@@ -49,7 +53,12 @@ public sealed class AdapterTests : IDisposable
         using var weights = model.Weights();
         var rows = model.Config.VocabularySize + more;
         var isTied = model.Config.TiedEmbeddings;   // then the adapter's embedding is its head, and a pair of the embedding would be of that alone
-        var adapter = new SyntheticAdapter(model.Config) { WholeRows = rows, BringsWhole = target => target.IsEmbedding || !isTied, Changes = target => target.Layer is not null || !isTied };
+        var adapter = new SyntheticAdapter(model.Config)
+        {
+            WholeRows = rows,
+            BringsWhole = target => target.IsEmbedding || !isTied,
+            Changes = target => target.Layer is not null || !isTied,
+        };
         int[][] sequences = [[.. TestModels.Tokens(40, 1), .. Enumerable.Range(rows - 4, 4)], TestModels.Tokens(3, 2)];
         using var merged = new MergedWeights(weights, adapter);
         using var opened = Open(adapter.WritePeft(WithTokenizer("w")), model.Config);
@@ -68,7 +77,9 @@ public sealed class AdapterTests : IDisposable
         var larger = new SyntheticAdapter(weights.Config) { Seed = 21, WholeRows = 53, Type = TensorType.F16 };
         adapters.Add(1, Open(larger.WritePeft(WithTokenizer("1")), weights.Config));
         adapters.Add(2, Open(new SyntheticAdapter(weights.Config) { Seed = 22 }.WriteGguf(_folder.File("2.gguf")), weights.Config));
-        adapters.Add(3, Open((larger with { Seed = 23, WholeRows = weights.Config.VocabularySize, Changes = target => target.IsHead }).WritePeft(_folder.File("3")), weights.Config));
+        adapters.Add(3, Open(
+            (larger with { Seed = 23, WholeRows = weights.Config.VocabularySize, Changes = target => target.IsHead }).WritePeft(_folder.File("3")),
+            weights.Config));
         int[][] sequences = [.. Enumerable.Range(0, 6).Select(i => TestModels.Tokens(20 + (7 * i), i))];
         sequences[0] = [.. sequences[0], 52, 20, 41, 33];
         sequences[4] = [50, .. sequences[4], 51];
@@ -77,7 +88,8 @@ public sealed class AdapterTests : IDisposable
         Assert.Equal(plain, [expected[1], expected[5]]);
         foreach (var run in new[]
         {
-            alone with { Together = true }, alone with { Together = true, ChunkSize = 1, Threads = 2 }, alone with { Together = true, ChunkSize = 17, Threads = 3 },
+            alone with { Together = true }, alone with { Together = true, ChunkSize = 1, Threads = 2 },
+            alone with { Together = true, ChunkSize = 17, Threads = 3 },
             alone with { Together = true, Stages = 3, ChunkSize = 5 },
         })
             Assert.Equal(expected, run.Run());

@@ -83,7 +83,9 @@ public sealed class EmbeddingTests
     public void What_is_embedded_starts_at_its_beginning_and_ends_with_its_prompt()
     {
         using var stage = new TestStage();
-        Assert.Equal("sequence 1 is to be embedded, but goes on to position 3, behind its prompt of 3 tokens", stage.Refuse(StepOf(Mean(1, 3), ChunkOf(1, 0, [1, 2, 3, 4], [0]))));
+        Assert.Equal(
+            "sequence 1 is to be embedded, but goes on to position 3, behind its prompt of 3 tokens",
+            stage.Refuse(StepOf(Mean(1, 3), ChunkOf(1, 0, [1, 2, 3, 4], [0]))));
         stage.Complete(StepOf(Facts(2), ChunkOf(2, 0, TestModels.Tokens(16, 1), [0])));
         Assert.Equal("sequence 1 is to be embedded, but starts at position 16", stage.Refuse(StepOf(Mean(1, 17), ChunkOf(1, 16, [1], [0, 1]))));
     }
@@ -94,7 +96,9 @@ public sealed class EmbeddingTests
         using var weights = new PoisonedWeights(TestModels.Grouped, "blk.1.attn_v.weight", 13);
         using var stage = new TestStage(weights: weights);
         var outcome = Assert.IsType<StepOutcome.Completed>(stage.Runner.Run(StepOf(Mean(1, 3), ChunkOf(1, 0, [1, 13, 2], [0]))));
-        Assert.Equal("activations after layer 1 are not finite at position 1", Assert.Single(outcome.Failures).Reason.Replace("keys or values of", "activations after"));
+        Assert.Equal(
+            "activations after layer 1 are not finite at position 1",
+            Assert.Single(outcome.Failures).Reason.Replace("keys or values of", "activations after"));
         Assert.Empty(outcome.Samples);
     }
 

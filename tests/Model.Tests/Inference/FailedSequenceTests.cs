@@ -39,9 +39,11 @@ public sealed class FailedSequenceTests
     [InlineData("blk.1.attn_k.weight", "two ranks", TensorType.Q8_0, KvType.F32, "activations after layer 1 are not finite at position 21")]
     [InlineData("blk.1.attn_v.weight", "three stages", TensorType.Q4_0, KvType.F32, "activations after layer 1 are not finite at position 21")]
     [InlineData("blk.2.attn_v.weight", "two ranks cut within blocks", TensorType.Q8_0, KvType.F16, "activations after layer 2 are not finite at position 21")]
-    [InlineData("blk.1.attn_v.weight", "ranks, then a stage, then ranks", TensorType.Q8_0, KvType.Q8_0, "activations after layer 1 are not finite at position 21")]
+    [InlineData("blk.1.attn_v.weight", "ranks, then a stage, then ranks", TensorType.Q8_0, KvType.Q8_0,
+        "activations after layer 1 are not finite at position 21")]
     [InlineData("blk.2.ffn_gate.weight", "one stage", TensorType.Q4_0, KvType.F16, "activations after layer 2 are not finite at position 21")]
-    [InlineData("blk.0.ffn_up.weight", "ranks, then a stage, then ranks", TensorType.F32, KvType.F32, "activations after layer 1 are not finite at position 21")]
+    [InlineData("blk.0.ffn_up.weight", "ranks, then a stage, then ranks", TensorType.F32, KvType.F32,
+        "activations after layer 1 are not finite at position 21")]
     [InlineData("output.weight", "one stage", TensorType.Q8_0, KvType.F32, "logits after position 21 are not finite")]
     [InlineData("output.weight", "two ranks", TensorType.Q4_0, KvType.F32, "logits after position 21 are not finite")]
     [InlineData("output.weight", "ranks, then a stage, then ranks", TensorType.F32, KvType.F16, "logits after position 21 are not finite")]
@@ -52,7 +54,8 @@ public sealed class FailedSequenceTests
         var expected = alone.Generate(bad: null);
         var withBad = new Run(weights, plan, kvType);
         // Logits are what the sequence is asked for: it wants those of its prompt.
-        var actual = withBad.Generate(new SamplingOptions { Temperature = 1, RepetitionPenalty = 1.1f, TopLogprobs = 3, PromptLogprobs = tensor == "output.weight" });
+        var actual = withBad.Generate(
+            new SamplingOptions { Temperature = 1, RepetitionPenalty = 1.1f, TopLogprobs = 3, PromptLogprobs = tensor == "output.weight" });
 
         Assert.Equal(expected, actual);
         Assert.Empty(alone.Failures);
@@ -104,7 +107,9 @@ public sealed class FailedSequenceTests
 
         // What comes later may be finite: the sequence has failed.
         stage.Runner.Input(1).Fill(0.5f);
-        Assert.Equal([new SequenceFailure(8, "activations after layer 0 are not finite at position 2")], Completed(stage, StepOf(null, ChunkOf(8, 5, [1], []))).Failures);
+        Assert.Equal(
+            [new SequenceFailure(8, "activations after layer 0 are not finite at position 2")],
+            Completed(stage, StepOf(null, ChunkOf(8, 5, [1], []))).Failures);
         Assert.All(stage.Runner.Output.ToArray(), value => Assert.True(float.IsNaN(value)));
 
         // Once it is ended its blocks are as good as any.

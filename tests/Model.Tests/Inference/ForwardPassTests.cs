@@ -57,7 +57,9 @@ public sealed class ForwardPassTests
         };
         var model = SyntheticModel.Small with { Config = config };
         // GGUF has no words for Llama 3's scaling: its converter stores the divisors.
-        var converted = scaling == "llama3" ? model with { Config = config with { RopeScaling = new RopeScaling.Factors(RopeFrequencies.Llama3Divisors(config, llama3)) } } : model;
+        var converted = scaling == "llama3"
+            ? model with { Config = config with { RopeScaling = new RopeScaling.Factors(RopeFrequencies.Llama3Divisors(config, llama3)) } }
+            : model;
         using var folder = new TempFolder();
         CheckForms(converted.WriteGguf(folder.File("model.gguf")), model.WriteHuggingFace(folder.File("hf")), vocabularySize: 288);
     }
@@ -115,14 +117,17 @@ public sealed class ForwardPassTests
         var expected = alone.Run();
         foreach (var chunkSize in new[] { 1, 5, 16, 64 })
             foreach (var threads in new[] { 1, 3 })
-                AssertSameBits(expected, (alone with { Together = true, ChunkSize = chunkSize, Threads = threads }).Run(), $"{type}{experts}, chunks of {chunkSize}, {threads} threads");
+                AssertSameBits(expected, (alone with { Together = true, ChunkSize = chunkSize, Threads = threads }).Run(),
+                    $"{type}{experts}, chunks of {chunkSize}, {threads} threads");
     }
 
     public static TheoryData<string, TensorType> KindsOfLayers => new()
     {
         { "yarn", TensorType.F32 }, { "biases", TensorType.Q8_0 }, { "mistral 3", TensorType.F32 }, { "mistral 3 with a window and biases", TensorType.Q8_0 },
-        { "sliding window", TensorType.F32 }, { "sliding window", TensorType.Q8_0 }, { "nemotron with biases, of fewer heads", TensorType.F32 }, { "nemotron", TensorType.Q4_0 },
-        { "mixtral", TensorType.F32 }, { "mixtral", TensorType.Q8_0 }, { "mixtral", TensorType.Q4_0 }, { "llama 4", TensorType.F32 }, { "llama 4", TensorType.Q8_0 },
+        { "sliding window", TensorType.F32 }, { "sliding window", TensorType.Q8_0 }, { "nemotron with biases, of fewer heads", TensorType.F32 },
+        { "nemotron", TensorType.Q4_0 },
+        { "mixtral", TensorType.F32 }, { "mixtral", TensorType.Q8_0 }, { "mixtral", TensorType.Q4_0 },
+        { "llama 4", TensorType.F32 }, { "llama 4", TensorType.Q8_0 },
     };
 
     [Theory]

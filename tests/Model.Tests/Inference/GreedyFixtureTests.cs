@@ -87,7 +87,8 @@ public sealed class GreedyFixtureTests(ITestOutputHelper output)
             var (chosen, top) = (0.0, 0.0);
             foreach (var expected in GreedyFixture.Read(fixture).Cases)
             {
-                var tokens = generator.Generate(expected.PromptTokens, new SamplingOptions { TopLogprobs = 20 }, expected.Tokens.Length, new HashSet<int>()).ToArray();
+                var tokens = generator.Generate(
+                    expected.PromptTokens, new SamplingOptions { TopLogprobs = 20 }, expected.Tokens.Length, new HashSet<int>()).ToArray();
                 Assert.Equal(expected.Tokens, tokens.Select(token => token.Id));
                 foreach (var (token, step) in tokens.Zip(expected.Steps))
                 {
@@ -98,7 +99,8 @@ public sealed class GreedyFixtureTests(ITestOutputHelper output)
                 }
             }
 
-            output.WriteLine($"{Path.GetFileName(path)}, KV {type}: greatest difference of the chosen ids' log-probability {chosen:F5}, of the ten best ids' {top:F5}");
+            output.WriteLine($"{Path.GetFileName(path)}, KV {type}: "
+                + $"greatest difference of the chosen ids' log-probability {chosen:F5}, of the ten best ids' {top:F5}");
             Assert.InRange(chosen, 0, allowed);
             if (allowed == ExactTolerance) Assert.InRange(top, 0, allowed);
         }

@@ -101,7 +101,12 @@ public sealed class KeptBlocksTests : IDisposable
     public void Chunks_of_several_depths_in_one_step(string model)
     {
         _made.Add(_source);
-        _source = (model switch { "mixtral" => TestModels.Mixtral, "llama4" => TestModels.Llama4 with { Config = TestModels.Llama4.Config with { LayerCount = Layers } }, _ => TestModels.Grouped }).Weights();
+        _source = (model switch
+        {
+            "mixtral" => TestModels.Mixtral,
+            "llama4" => TestModels.Llama4 with { Config = TestModels.Llama4.Config with { LayerCount = Layers } },
+            _ => TestModels.Grouped,
+        }).Weights();
         using var kept = Computed(2, 1, KvType.F16);
         var stage = Stage(0, Layers, KvType.F16, kept, Blocks);
         var other = TestModels.Tokens(10, seed: 8);
@@ -122,13 +127,15 @@ public sealed class KeptBlocksTests : IDisposable
         var stage = Stage(0, Layers, KvType.F16, kept, Blocks);
         Assert.Equal("sequence 2 goes through layers up to 0 only, but block 2 holds nothing behind", Refused(stage, Deep(Prompt[..32], 1, 0, 2)));
         Assert.Equal("sequence 2 goes through 0 layers, none of which is this stage's", Refused(stage, Deep(Prompt[..32], 0, 0, 1)));
-        Assert.Equal("sequence 2 starts at position 16, but its block 0 holds 0 positions, not 16", Refused(stage, StepOf(Facts(2), ChunkOf(2, 16, Prompt[16..20], [0, 1]))));
+        Assert.Equal("sequence 2 starts at position 16, but its block 0 holds 0 positions, not 16",
+            Refused(stage, StepOf(Facts(2), ChunkOf(2, 16, Prompt[16..20], [0, 1]))));
         Assert.Equal("sequence 2 goes through 1 layers, but is to be sampled",
             Refused(stage, StepOf(Facts(2), ChunkOf(2, 0, Prompt[..32], [0, 1], sampleCount: 1) with { Depth = 1 })));
         Assert.Equal("sequence 3 goes through more layers than the one before it",
             Refused(stage, new Step([Facts(2), Facts(3)], [ChunkOf(2, 0, Prompt[..32], [0, 1]) with { Depth = 1 }, ChunkOf(3, 0, [1], [5])])));
         Samples(stage, Deep(Prompt[..20], 1, 0, 1));
-        Assert.Equal("sequence 2 goes through another number of layers from position 20 on, which is within a block", Refused(stage, StepOf(null, ChunkOf(2, 20, [1], []))));
+        Assert.Equal("sequence 2 goes through another number of layers from position 20 on, which is within a block",
+            Refused(stage, StepOf(null, ChunkOf(2, 20, [1], []))));
 
         // Whoever writes to a block puts something else there.
         Samples(stage, StepOf(Facts(4), ChunkOf(4, 0, [1, 2], [2])));
@@ -179,7 +186,8 @@ public sealed class KeptBlocksTests : IDisposable
     [Fact]
     public void Blocks_that_a_step_which_broke_off_was_to_fill_are_not_kept()
     {
-        var table = new SequenceTable(_source.Config, StageShape.Whole(Layers), new StageOptions { KvBlockCount = Blocks, MaxStepRows = MaxRows, MaxSequenceLength = MaxLength });
+        var table = new SequenceTable(
+            _source.Config, StageShape.Whole(Layers), new StageOptions { KvBlockCount = Blocks, MaxStepRows = MaxRows, MaxSequenceLength = MaxLength });
         Assert.Null(table.Admit(StepOf(Facts(1), ChunkOf(1, 0, Prompt[..20], [0, 1])), givenRows: null));
         table[1].Advance(ChunkOf(1, 0, Prompt[..20], [0, 1]), accepted: null);
         table.Finish();
@@ -256,5 +264,6 @@ public sealed class KeptBlocksTests : IDisposable
     static string Refused(StageRunner stage, Step step) => Assert.IsType<StepOutcome.Refused>(stage.Run(step)).Reason;
 
     static IEnumerable<string> Samples(StageRunner stage, Step step) =>
-        [.. Assert.IsType<StepOutcome.Completed>(stage.Run(step)).Samples.SelectMany(samples => samples.Tokens).Select(token => $"{token.Id} {token.Logprob:R} {string.Join(' ', token.Top)}")];
+        [.. Assert.IsType<StepOutcome.Completed>(stage.Run(step)).Samples.SelectMany(samples => samples.Tokens)
+            .Select(token => $"{token.Id} {token.Logprob:R} {string.Join(' ', token.Top)}")];
 }

@@ -67,5 +67,6 @@ public sealed class KvBlocksTests
     }
 
     static IEnumerable<string> Samples(StageRunner stage, Step step) =>
-        [.. Assert.IsType<StepOutcome.Completed>(stage.Run(step)).Samples.SelectMany(samples => samples.Tokens).Select(token => $"{token.Id} {token.Logprob:R} {string.Join(' ', token.Top)}")];
+        [.. Assert.IsType<StepOutcome.Completed>(stage.Run(step)).Samples.SelectMany(samples => samples.Tokens)
+            .Select(token => $"{token.Id} {token.Logprob:R} {string.Join(' ', token.Top)}")];
 }

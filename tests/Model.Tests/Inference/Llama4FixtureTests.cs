@@ -47,7 +47,9 @@ public sealed class Llama4FixtureTests(ITestOutputHelper output)
     [SharedFact(Many)]
     public void Beyond_the_first_chunk_of_attention() => Check(Many, length => length == BeyondTheFirstChunk, ["whole", "2 ranks with whole experts"]);
 
-    /// <summary>How far ours, and the recorded ones, are from double precision; and the latter from double precision whose activations are rounded as llama.cpp does.</summary>
+    /// <summary>
+    /// How far ours, and the recorded ones, are from double precision; and the latter from double precision whose activations are rounded as llama.cpp does.
+    /// </summary>
     [SharedFact(Few)]
     public void Recordings_are_of_rounded_activations()
     {
@@ -90,9 +92,11 @@ public sealed class Llama4FixtureTests(ITestOutputHelper output)
         Assert.NotEmpty(cases);
         foreach (var split in splits)
         {
-            using var generator = new LocalGenerator(source, new LocalGeneratorOptions { Threads = 2, KvType = KvType.F32, Plan = PlanOf(source.Config, split) });
+            using var generator = new LocalGenerator(
+                source, new LocalGeneratorOptions { Threads = 2, KvType = KvType.F32, Plan = PlanOf(source.Config, split) });
             var worst = cases.Max(expected => Difference(generator, expected));
-            output.WriteLine($"{fixture}, {split}, prompts of up to {cases.Max(c => c.PromptTokens.Length)}: greatest difference of the ten best ids' log-probabilities {worst:E1}");
+            output.WriteLine($"{fixture}, {split}, prompts of up to {cases.Max(c => c.PromptTokens.Length)}: "
+                + $"greatest difference of the ten best ids' log-probabilities {worst:E1}");
             Assert.InRange(worst, 0, Tolerance);
         }
     }

@@ -63,14 +63,16 @@ public sealed class LowBitFixtureTests(ITestOutputHelper output)
             var (compared, recorded) = (0, 0);
             foreach (var expected in GreedyFixture.Read($"demo-{type.ToLowerInvariant()}").Cases)
             {
-                var tokens = generator.Generate(expected.PromptTokens, new SamplingOptions { TopLogprobs = 20 }, expected.Tokens.Length, new HashSet<int>()).ToArray();
+                var tokens = generator.Generate(
+                    expected.PromptTokens, new SamplingOptions { TopLogprobs = 20 }, expected.Tokens.Length, new HashSet<int>()).ToArray();
                 (chosen, top) = (Math.Max(chosen, ChosenDifference(tokens[0], expected.Steps[0])), Math.Max(top, TopDifference(tokens[0], expected.Steps[0])));
                 var same = tokens.Zip(expected.Tokens).TakeWhile(pair => pair.First.Id == pair.Second).Count();
                 if (same < expected.Tokens.Length)
                 {
                     var step = expected.Steps[same];
                     var gap = step.Top[0][1] - step.Top[1][1];
-                    Assert.True(gap < NearTie, $"{type}, KV {kv}: token {same} of {expected.Prompt} is {tokens[same].Id}, not {step.Id}, which was {gap:F3} ahead");
+                    Assert.True(
+                        gap < NearTie, $"{type}, KV {kv}: token {same} of {expected.Prompt} is {tokens[same].Id}, not {step.Id}, which was {gap:F3} ahead");
                 }
 
                 compared += same;

@@ -213,8 +213,10 @@ sealed class ReferenceModel
                 return ((1 - smooth) * frequency / scaling.Factor) + (smooth * frequency);
             case RopeScaling.Yarn scaling:
                 // As the paper has it, with the borders in whole pairs: r is how many turns a pair makes within the original context.
-                double PairOf(double r) => _config.RopeDimensionCount / (2 * Math.Log(_config.RopeTheta)) * Math.Log(scaling.OriginalContextLength / (2 * Math.PI * r));
-                var (low, high) = (Math.Max(0, Math.Floor(PairOf(scaling.FastTurns))), Math.Min(_config.RopeDimensionCount - 1, Math.Ceiling(PairOf(scaling.SlowTurns))));
+                double PairOf(double r) =>
+                    _config.RopeDimensionCount / (2 * Math.Log(_config.RopeTheta)) * Math.Log(scaling.OriginalContextLength / (2 * Math.PI * r));
+                var (low, high) =
+                    (Math.Max(0, Math.Floor(PairOf(scaling.FastTurns))), Math.Min(_config.RopeDimensionCount - 1, Math.Ceiling(PairOf(scaling.SlowTurns))));
                 var kept = 1 - Math.Clamp((i - low) / Math.Max(0.001, high - low), 0, 1);
                 return ((1 - kept) * frequency / scaling.Factor) + (kept * frequency);
             default:

@@ -35,7 +35,9 @@ public sealed class RopeFrequenciesTests
     {
         var config = Llama31 with { RopeScaling = null };
         float[] divisors = [.. Enumerable.Range(1, 64).Select(i => 1 + (i / 7f))];
-        Assert.Equal(RopeFrequencies.Of(config).Zip(divisors, (f, d) => f / d), RopeFrequencies.Of(config with { RopeScaling = new RopeScaling.Factors(divisors) }));
+        Assert.Equal(
+            RopeFrequencies.Of(config).Zip(divisors, (f, d) => f / d),
+            RopeFrequencies.Of(config with { RopeScaling = new RopeScaling.Factors(divisors) }));
     }
 
     /// <summary>Some of the numbers in rope_freqs.weight of published conversions of Llama 3.1, which their converter computed.</summary>

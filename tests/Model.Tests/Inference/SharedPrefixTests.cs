@@ -67,6 +67,7 @@ public sealed class SharedPrefixTests
 
     static void Check(IEnumerable<SampledToken> expected, IEnumerable<SampledToken> actual)
     {
-        foreach (var (one, two) in expected.Zip(actual)) Assert.Equal((one.Id, one.Logprob, string.Join(' ', one.Top)), (two.Id, two.Logprob, string.Join(' ', two.Top)));
+        foreach (var (one, two) in expected.Zip(actual))
+            Assert.Equal((one.Id, one.Logprob, string.Join(' ', one.Top)), (two.Id, two.Logprob, string.Join(' ', two.Top)));
     }
 }

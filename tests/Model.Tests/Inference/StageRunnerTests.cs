@@ -227,7 +227,8 @@ public sealed class StageRunnerTests
         stage.Complete(new Step(
             [.. ids.Select(id => Facts(id, new SamplingOptions { Temperature = (int)id % 2, Seed = id, TopP = 0.9f, TopK = 10 }))],
             [.. ids.Select(id => ChunkOf(id, 0, [1, 2], [(4 * (int)id) + 0, (4 * (int)id) + 1, (4 * (int)id) + 2, (4 * (int)id) + 3]))]));
-        var prepared = Enumerable.Range(2, steps).Select(position => new Step([], [.. ids.Select(id => ChunkOf(id, position, [3], [], sampleCount: 1))])).ToArray();
+        var prepared = Enumerable.Range(2, steps)
+            .Select(position => new Step([], [.. ids.Select(id => ChunkOf(id, position, [3], [], sampleCount: 1))])).ToArray();
 
         var before = GC.GetAllocatedBytesForCurrentThread();
         foreach (var step in prepared) _ = stage.Runner.Run(step);

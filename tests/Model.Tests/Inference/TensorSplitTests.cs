@@ -159,7 +159,10 @@ public sealed class TensorSplitTests(ITestOutputHelper output)
         using var weights = TestModels.Shapes[shape].Weights();
         int[][] sequences = [TestModels.Tokens(90, 1), TestModels.Tokens(1, 2), TestModels.Tokens(33, 3)];
         var whole = new ScoredRun(weights, sequences);
-        var split = whole with { Plan = [new LocalStagePlan(StageShape.Whole(weights.Config.LayerCount), TestSlices.Cut(weights.Config, [0, 2], [0, 32], [0, 16]))] };
+        var split = whole with
+        {
+            Plan = [new LocalStagePlan(StageShape.Whole(weights.Config.LayerCount), TestSlices.Cut(weights.Config, [0, 2], [0, 32], [0, 16]))],
+        };
         var (expected, actual) = (whole.Run(), split.Run());
         for (var s = 0; s < sequences.Length; s++) Assert.InRange(Worst(expected[s], actual[s]), 0, FloatTolerance);
         foreach (var chunkSize in new[] { 1, 17 })

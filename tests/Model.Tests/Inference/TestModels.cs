@@ -38,7 +38,9 @@ static class TestModels
         QueryScale = new QueryScale(Growth: 0.3f, Span: 16, Offset: 0),
     });
 
-    /// <summary>Nemotron's layers: of different sizes, without attention, with a matrix in its place, without feed-forward, and one with nothing at all.</summary>
+    /// <summary>
+    /// Nemotron's layers: of different sizes, without attention, with a matrix in its place, without feed-forward, and one with nothing at all.
+    /// </summary>
     public static SyntheticModel Nemotron { get; } = With(c => c with
     {
         LayerCount = 7,
@@ -63,14 +65,20 @@ static class TestModels
         ["llama 3 scaling"] = With(c => c with { RopeTheta = 100, RopeScaling = new RopeScaling.Llama3(8, 1, 4, 64) }),
         ["stored divisors"] = With(c => c with { RopeScaling = new RopeScaling.Factors([1, 1, 1.5f, 2, 3, 5, 8, 8]) }),
         ["yarn"] = With(c => c with { RopeTheta = 100, RopeScaling = Yarn }),
-        ["yarn of a magnitude of its own, partly rotated"] = With(c => c with { RopeDimensionCount = 10, RopeTheta = 50, RopeScaling = Yarn with { Magnitude = 0.8f } }),
+        ["yarn of a magnitude of its own, partly rotated"] =
+            With(c => c with { RopeDimensionCount = 10, RopeTheta = 50, RopeScaling = Yarn with { Magnitude = 0.8f } }),
         ["biases"] = With(c => c with { Biases = AttentionBiases.Inputs | AttentionBiases.Output }),
         ["biases of inputs"] = With(c => c with { Biases = AttentionBiases.Inputs, KvHeadCount = 1 }),
         ["a bias of the output"] = With(c => c with { Biases = AttentionBiases.Output }),
         ["mistral 3"] = Mistral3,
         ["mistral 3 with a window and biases"] = Mistral3 with
         {
-            Config = Mistral3.Config with { Window = 30, Biases = AttentionBiases.Inputs, RopeScaling = Yarn with { Magnitude = RopeScaling.Yarn.MagnitudeOf(4) } },
+            Config = Mistral3.Config with
+            {
+                Window = 30,
+                Biases = AttentionBiases.Inputs,
+                RopeScaling = Yarn with { Magnitude = RopeScaling.Yarn.MagnitudeOf(4) },
+            },
         },
         ["sliding window"] = With(c => c with { Window = 20 }),
         ["sliding window of experts"] = Mixtral with { Config = Mixtral.Config with { Window = 33 } },

@@ -21,7 +21,8 @@ static class PlainSampler
     public static (int Id, double Probability)[] Distribution(double[] scores, SamplingOptions options)
     {
         var max = scores.Max();
-        var candidates = Normalised(scores.Select((s, id) => (id, Math.Exp((s - max) / options.Temperature))).OrderByDescending(c => c.Item2).ThenBy(c => c.id));
+        var candidates = Normalised(
+            scores.Select((s, id) => (id, Math.Exp((s - max) / options.Temperature))).OrderByDescending(c => c.Item2).ThenBy(c => c.id));
         candidates = Normalised(candidates.Where(c => c.Probability >= options.MinP * candidates[0].Probability));
         if (options.TopK > 0) candidates = Normalised(candidates.Take(options.TopK));
         if (options.TopP < 1)

@@ -161,7 +161,8 @@ public sealed class SamplerTests
         var sampler = new TestSampler(128_256);
         SamplingOptions[] mixtures =
         [
-            new() { Temperature = 1 }, new() { Temperature = 1, TopP = 0.9f }, new() { Temperature = 1, TopK = 40 }, new() { Temperature = 1, MinP = 0.05f }, new(),
+            new() { Temperature = 1 }, new() { Temperature = 1, TopP = 0.9f }, new() { Temperature = 1, TopK = 40 },
+            new() { Temperature = 1, MinP = 0.05f }, new(),
         ];
         foreach (var options in mixtures) sampler.Sample(logits, options, null, default, 1);
         var before = GC.GetAllocatedBytesForCurrentThread();

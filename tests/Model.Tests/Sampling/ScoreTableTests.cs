@@ -14,7 +14,9 @@ public sealed class ScoreTableTests
     {
         var scores = new ScoreTable(1, 3, 100);
         ScoredId[] ids = [.. Enumerable.Range(0, 5).Select(i => new ScoredId(i, i, -i))];
-        var message = Message((new RowScores { MaxLogit = 1, Chosen = ScoredId.None }, []), (new RowScores { MaxLogit = 2, TopCount = 2, CandidateCount = 3 }, ids));
+        var message = Message(
+            (new RowScores { MaxLogit = 1, Chosen = ScoredId.None }, []),
+            (new RowScores { MaxLogit = 2, TopCount = 2, CandidateCount = 3 }, ids));
         scores.Read(message, 2);
 
         Assert.Equal((1f, 2f), (scores[0].MaxLogit, scores[1].MaxLogit));

@@ -27,5 +27,6 @@ public sealed class TokenMaskTests
     [InlineData(0b0110UL, true)]
     [InlineData(0b0100UL, false)]
     [InlineData(0UL, false)]
-    public void AllowsAnyBut_does_not_count_the_ids_that_are_named(ulong mask, bool allowsAny) => Assert.Equal(allowsAny, TokenMask.AllowsAnyBut([2, 65], [mask, 2UL]));
+    public void AllowsAnyBut_does_not_count_the_ids_that_are_named(ulong mask, bool allowsAny) =>
+        Assert.Equal(allowsAny, TokenMask.AllowsAnyBut([2, 65], [mask, 2UL]));
 }

@@ -117,7 +117,8 @@ public sealed class SequenceTableTests
         stage.Complete(StepOf(Facts(7), ChunkOf(7, 0, TestModels.Tokens(20, 1), [3, 4, 5])));
         stage.Runner.End(7);
         Assert.Equal("sequence 8 starts at position 21, but its block 4 holds 4 positions, not 5", stage.Refuse(StepOf(Facts(8), ChunkOf(8, 21, [5], [3, 4]))));
-        Assert.Equal("sequence 8 starts at position 33, but its block 4 holds 4 positions, not 16", stage.Refuse(StepOf(Facts(8), ChunkOf(8, 33, [5], [3, 4, 5]))));
+        Assert.Equal("sequence 8 starts at position 33, but its block 4 holds 4 positions, not 16",
+            stage.Refuse(StepOf(Facts(8), ChunkOf(8, 33, [5], [3, 4, 5]))));
         stage.Complete(StepOf(Facts(8), ChunkOf(8, 18, [5], [3, 4])));
         stage.Runner.End(8);
         Assert.Equal("sequence 9 starts at position 20, but its block 4 holds 3 positions, not 4", stage.Refuse(StepOf(Facts(9), ChunkOf(9, 20, [5], [3, 4]))));

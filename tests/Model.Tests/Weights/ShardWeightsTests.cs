@@ -12,7 +12,10 @@ namespace LlamaCluster.Model.Tests.Weights;
 
 public sealed class ShardWeightsTests
 {
-    public static TheoryData<int, int, bool> Stages => new() { { 0, 5, false }, { 0, 5, true }, { 0, 2, true }, { 2, 1, false }, { 3, 2, true }, { 3, 2, false } };
+    public static TheoryData<int, int, bool> Stages => new()
+    {
+        { 0, 5, false }, { 0, 5, true }, { 0, 2, true }, { 2, 1, false }, { 3, 2, true }, { 3, 2, false },
+    };
 
     [Theory]
     [MemberData(nameof(Stages))]
@@ -112,7 +115,8 @@ public sealed class ShardWeightsTests
         var shape = ModelShape.Parse("hidden=64,layers=5,ffn=96,heads=4,vocab=80");
         using var threads = new ComputeThreads(1);
         ShardWeights Load(int layers, bool alike) =>
-            ShardWeights.Load(new RandomWeights(shape, TensorType.Q4_0, layersAreAlike: alike), new StageShape(1, layers, 5), threads, null, CancellationToken.None);
+            ShardWeights.Load(
+                new RandomWeights(shape, TensorType.Q4_0, layersAreAlike: alike), new StageShape(1, layers, 5), threads, null, CancellationToken.None);
         using var one = Load(1, alike: false);
         using var three = Load(3, alike: true);
 

@@ -59,7 +59,9 @@ public sealed record SyntheticAdapter(LlamaConfig Config)
     public float[] Values(AdapterTarget target, bool isA)
     {
         var (columns, rows) = target.IsEmbedding ? (target.Rows, target.Columns) : (target.Columns, target.Rows);
-        var shape = isA ? new TensorShape(AdapterPair.NameOfA(target.Name), Rank + 1, columns) : new TensorShape(AdapterPair.NameOfB(target.Name), rows, Rank + 1);
+        var shape = isA
+            ? new TensorShape(AdapterPair.NameOfA(target.Name), Rank + 1, columns)
+            : new TensorShape(AdapterPair.NameOfB(target.Name), rows, Rank + 1);
         return SyntheticValues.Of(Seed, shape, Config)[..(Rank * (isA ? columns : rows))];
     }
 
@@ -79,7 +81,9 @@ public sealed record SyntheticAdapter(LlamaConfig Config)
         {
             var (a, b) = (Values(target, isA: true), Values(target, isA: false));
             tensors.Add(
-                target.IsEmbedding ? new TensorInfo(AdapterPair.NameOfA(target.Name), Type, target.Rows, Rank) : new TensorInfo(AdapterPair.NameOfA(target.Name), Type, Rank, target.Columns),
+                target.IsEmbedding
+                    ? new TensorInfo(AdapterPair.NameOfA(target.Name), Type, target.Rows, Rank)
+                    : new TensorInfo(AdapterPair.NameOfA(target.Name), Type, Rank, target.Columns),
                 Encode(a));
             tensors.Add(new TensorInfo(AdapterPair.NameOfB(target.Name), Type, b.Length / Rank, Rank), Encode(b));
         }
@@ -117,7 +121,8 @@ public sealed record SyntheticAdapter(LlamaConfig Config)
         var tensors = new SafetensorsBuilder();
         foreach (var target in Targets)
         {
-            var name = $"base_model.model.{(target.Layer is { } layer ? $"model.layers.{layer}.{PeftNames[target.Part]}" : PeftNamesOfVocabulary[target.Part])}";
+            var name = "base_model.model."
+                + (target.Layer is { } layer ? $"model.layers.{layer}.{PeftNames[target.Part]}" : PeftNamesOfVocabulary[target.Part]);
             if (target.IsEmbedding)
             {
                 // The library keeps A of an embedding as [R, V].
@@ -130,7 +135,8 @@ public sealed record SyntheticAdapter(LlamaConfig Config)
             tensors.Add($"{name}.lora_B.weight", Type.ToString(), [target.Rows, Rank], Encode(target.Part is "attn_q" or "attn_k" ? HalvesApart(b) : b));
         }
         foreach (var target in Wholes)
-            tensors.Add($"base_model.model.{PeftNamesOfVocabulary[target.Part]}.weight", Type.ToString(), [target.Rows, target.Columns], Encode(WholeValues(target)));
+            tensors.Add(
+                $"base_model.model.{PeftNamesOfVocabulary[target.Part]}.weight", Type.ToString(), [target.Rows, target.Columns], Encode(WholeValues(target)));
         more?.Invoke(tensors);
         File.WriteAllBytes(Path.Combine(folder, "adapter_model.safetensors"), tensors.Build());
         return folder;
@@ -192,8 +198,8 @@ public sealed record SyntheticAdapter(LlamaConfig Config)
 }
 
 /// <summary>
-/// A model into which an adapter has been merged, as floats of 32 bits: w + scale * B A, where w is the adapter's own where it brings the matrix whole. A row of
-/// the embedding gets scale * B a. A head that was the embedding is one of its own where the adapter changes it.
+/// A model into which an adapter has been merged, as floats of 32 bits: w + scale * B A, where w is the adapter's own where it brings the matrix whole. A row
+/// of the embedding gets scale * B a. A head that was the embedding is one of its own where the adapter changes it.
 /// </summary>
 /// <param name="model">Of floats.</param>
 public sealed class MergedWeights(IModelWeights model, SyntheticAdapter adapter) : IModelWeights
@@ -209,7 +215,8 @@ public sealed class MergedWeights(IModelWeights model, SyntheticAdapter adapter)
         TiedEmbeddings = model.Config.TiedEmbeddings && !UntiesHead,
     };
 
-    public IReadOnlyList<TensorInfo> Tensors => [.. model.Tensors.Select(tensor => Find(tensor.Name)!), .. UntiesHead ? [Find(LlamaTensors.Output)!] : (TensorInfo[])[]];
+    public IReadOnlyList<TensorInfo> Tensors =>
+        [.. model.Tensors.Select(tensor => Find(tensor.Name)!), .. UntiesHead ? [Find(LlamaTensors.Output)!] : (TensorInfo[])[]];
 
     bool UntiesHead => model.Config.TiedEmbeddings && (_targets.ContainsKey(LlamaTensors.Output) || _wholes.ContainsKey(LlamaTensors.Output));
 

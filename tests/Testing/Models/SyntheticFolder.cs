@@ -57,8 +57,18 @@ sealed class SyntheticFolder(SyntheticModel model)
         var config = model.Config;
         var fields = new JsonObject
         {
-            ["architectures"] = new JsonArray(IsLlama4 ? "Llama4ForCausalLM" : IsMistral3 ? "Ministral3ForCausalLM" : IsMixtral ? "MixtralForCausalLM" : IsNemotron ? "DeciLMForCausalLM" : "LlamaForCausalLM"),
-            ["model_type"] = IsLlama4 ? "llama4_text" : IsMistral3 ? "ministral3" : IsMixtral ? "mixtral" : IsNemotron ? "nemotron-nas" : config.Window is null ? "llama" : "mistral",
+            ["architectures"] = new JsonArray(
+                IsLlama4 ? "Llama4ForCausalLM"
+                : IsMistral3 ? "Ministral3ForCausalLM"
+                : IsMixtral ? "MixtralForCausalLM"
+                : IsNemotron ? "DeciLMForCausalLM"
+                : "LlamaForCausalLM"),
+            ["model_type"] = IsLlama4 ? "llama4_text"
+                : IsMistral3 ? "ministral3"
+                : IsMixtral ? "mixtral"
+                : IsNemotron ? "nemotron-nas"
+                : config.Window is null ? "llama"
+                : "mistral",
             ["hidden_act"] = "silu",
             ["hidden_size"] = config.HiddenSize,
             ["intermediate_size"] = config.FfnSize,
@@ -117,7 +127,12 @@ sealed class SyntheticFolder(SyntheticModel model)
             ["num_sink_tokens"] = null,
             ["unshifted_sink"] = false,
         },
-        ["ffn"] = new JsonObject { ["intermediate_size"] = sizes.HasFeedForward ? sizes.FfnSize : null, ["no_op"] = !sizes.HasFeedForward, ["replace_with_linear"] = false },
+        ["ffn"] = new JsonObject
+        {
+            ["intermediate_size"] = sizes.HasFeedForward ? sizes.FfnSize : null,
+            ["no_op"] = !sizes.HasFeedForward,
+            ["replace_with_linear"] = false,
+        },
     };
 
     static JsonObject? Scaling(RopeScaling? scaling) => scaling switch
@@ -172,7 +187,8 @@ sealed class SyntheticFolder(SyntheticModel model)
         foreach (var layer in Enumerable.Range(0, model.Config.LayerCount).Where(model.Config.HasExperts))
         {
             Add(layer, "gate_up_proj", d, 2 * experts.FfnSize, expert =>
-                Columns(ValuesOf(layer, "ffn_gate", expert), d).Zip(Columns(ValuesOf(layer, "ffn_up", expert), d), (gate, up) => gate.Concat(up)).SelectMany(row => row));
+                Columns(ValuesOf(layer, "ffn_gate", expert), d).Zip(Columns(ValuesOf(layer, "ffn_up", expert), d), (gate, up) => gate.Concat(up))
+                    .SelectMany(row => row));
             Add(layer, "down_proj", experts.FfnSize, d, expert => Columns(ValuesOf(layer, "ffn_down", expert), experts.FfnSize).SelectMany(row => row));
         }
         AddImages(file, "vision_model.class_embedding", added);
@@ -205,7 +221,8 @@ sealed class SyntheticFolder(SyntheticModel model)
     byte[] Stored(TensorShape shape)
     {
         var values = model.Values(shape);
-        if (!IsLlama4 && (shape.Name.Contains("attn_q.") || shape.Name.Contains("attn_k."))) values = HalvesApart(values, shape.Rows == 1 ? 1 : (int)shape.Columns);
+        if (!IsLlama4 && (shape.Name.Contains("attn_q.") || shape.Name.Contains("attn_k.")))
+            values = HalvesApart(values, shape.Rows == 1 ? 1 : (int)shape.Columns);
         return Encode(values);
     }
 

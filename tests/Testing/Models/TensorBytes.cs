@@ -12,5 +12,6 @@ public static class TensorBytes
         return bytes;
     }
 
-    public static byte[] Of(IModelWeights weights, string name) => Of(weights, weights.Find(name) ?? throw new ArgumentException($"no tensor {name}", nameof(name)));
+    public static byte[] Of(IModelWeights weights, string name) =>
+        Of(weights, weights.Find(name) ?? throw new ArgumentException($"no tensor {name}", nameof(name)));
 }

@@ -24,7 +24,10 @@ public sealed record NodePackages(string Folder, string? NotRun, string? Failure
 
     /// <summary>npm's error codes where it has no network, no registry or an empty cache.</summary>
     static readonly string[] NoRegistry =
-        ["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT", "EHOSTUNREACH", "ENETUNREACH", "ENOTCACHED", "E407", "E502", "E503", "E504"];
+    [
+        "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ERR_SOCKET_TIMEOUT", "EHOSTUNREACH", "ENETUNREACH", "ENOTCACHED",
+        "E407", "E502", "E503", "E504",
+    ];
 
     static readonly Lazy<NodePackages> Once = new(() => Install(Path.Combine(SharedFiles.Repository, Home, "obj", "clients")));
 
@@ -74,7 +77,9 @@ public sealed record NodePackages(string Folder, string? NotRun, string? Failure
             }
             if (process.ExitCode == 0) return new(folder, null, null);
             var code = NoRegistry.FirstOrDefault(code => errors.Result.Contains($"code {code}", StringComparison.Ordinal));
-            return code is null ? new(folder, null, $"npm install failed in {folder}:\n{errors.Result}{output.Result}") : new(folder, $"npm reaches no registry ({code})", null);
+            return code is null
+                ? new(folder, null, $"npm install failed in {folder}:\n{errors.Result}{output.Result}")
+                : new(folder, $"npm reaches no registry ({code})", null);
         }
         catch (Win32Exception)
         {

@@ -30,8 +30,10 @@ public sealed class AnswerParserTests
         { """<|python_tag|>weather.call(place="Zürich, \"CH\"", days="2")""", """weather({"place": "Zürich, \"CH\"", "days": "2"})""" },
         { "<|python_tag|>print(1)\nprint(\"a\\n\")", """code_interpreter({"code": "print(1)\nprint(\"a\\n\")"})""" },
         { "<|python_tag|>x", """code_interpreter({"code": "x"})""" },
-        { """[weather(place='Zürich', days=2, exact=True, note=None), now()]""", """weather({"place": "Zürich", "days": 2, "exact": true, "note": null})|now({})""" },
-        { """[get.it(a=[1, 2.50, (3,)], b={'k': "it's", "l": {}}, c='say "hi"\n', d='''x "y" 'z' ''')]""", """get.it({"a": [1, 2.5, [3]], "b": {"k": "it's", "l": {}}, "c": "say \"hi\"\n", "d": "x \"y\" 'z' "})""" },
+        { """[weather(place='Zürich', days=2, exact=True, note=None), now()]""",
+            """weather({"place": "Zürich", "days": 2, "exact": true, "note": null})|now({})""" },
+        { """[get.it(a=[1, 2.50, (3,)], b={'k': "it's", "l": {}}, c='say "hi"\n', d='''x "y" 'z' ''')]""",
+            """get.it({"a": [1, 2.5, [3]], "b": {"k": "it's", "l": {}}, "c": "say \"hi\"\n", "d": "x \"y\" 'z' "})""" },
         { """[now(a='', b="\x41\u00e9\q", c=-1e3, d=word)]""", """now({"a": "", "b": "\u0041\u00e9\\q", "c": -1000, "d": "word"})""" },
         { """<function=weather>{"place": "Zürich"}</function>""", """weather({"place": "Zürich"})""" },
         { "Let me look.\n\n<function=now></function>\n", "Let me look.|now({})" },
@@ -61,7 +63,9 @@ public sealed class AnswerParserTests
     {
         { "Plain {\"name\": \"now\", \"arguments\": {}}", "Plain {\"name\": \"now\", \"arguments\": {}}" },
         { "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"place\": \"Zürich\"}}\n</tool_call>", """weather({"place": "Zürich"})""" },
-        { "I look.\n<tool_call>{\"name\": \"other\", \"arguments\": {}}</tool_call>\n<tool_call>\n{\"arguments\": {\"b\": 2}, \"name\": \"now\"}\n</tool_call>\n", """I look.|other({})|now({"b": 2})""" },
+        { "I look.\n<tool_call>{\"name\": \"other\", \"arguments\": {}}</tool_call>\n"
+            + "<tool_call>\n{\"arguments\": {\"b\": 2}, \"name\": \"now\"}\n</tool_call>\n",
+            """I look.|other({})|now({"b": 2})""" },
         { "<tool_call>\nno JSON\n</tool_call>", "<tool_call>\nno JSON\n</tool_call>" },
         { "<tool_call>{\"name\": \"now\", \"arguments\": {}}", "now({})" },
         { "<tool_call>{\"name\": \"now\", \"arguments\": {}}<tool_call>{\"name\": \"weather\"}</tool_call>", "now({})|weather({})" },
@@ -162,7 +166,10 @@ public sealed class AnswerParserTests
     }
 
     static readonly string[] Words =
-        ["{\"name\": \"now\", ", "\"parameters\": {", "<tool_call>", "</tool_call>", "<|python_tag|>", "<function=", "now", "\n{", "\n[", "weather(", "now.call("];
+    [
+        "{\"name\": \"now\", ", "\"parameters\": {", "<tool_call>", "</tool_call>", "<|python_tag|>", "<function=", "now", "\n{", "\n[",
+        "weather(", "now.call(",
+    ];
 
     static void AssertPieces(AnswerFormat format, string text, string wanted)
     {

@@ -34,18 +34,26 @@ public sealed class GoTemplateTests
     /// <summary>Its words must not depend on the machine's speed: each of these is stopped by a count, long before the clock is looked at.</summary>
     [Theory]
     [InlineData("{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}", "nested deeper than")]
-    [InlineData("{{ define \"a\" }}{{ template \"b\" . }}{{ end }}{{ define \"b\" }}{{ with . }}{{ template \"a\" . }}{{ end }}{{ end }}{{ template \"a\" 1 }}", "nested deeper than")]
+    [InlineData("{{ define \"a\" }}{{ template \"b\" . }}{{ end }}{{ define \"b\" }}{{ with . }}{{ template \"a\" . }}{{ end }}{{ end }}{{ template \"a\" 1 }}",
+        "nested deeper than")]
     [InlineData("{{ define \"a\" }}{{ range .Messages }}{{ template \"a\" $ }}{{ end }}{{ end }}{{ template \"a\" . }}", "nested deeper than")]
-    [InlineData("{{ define \"a\" }}{{ range .Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ template \"a\" . }}", "steps")]
+    [InlineData(
+        "{{ define \"a\" }}{{ range .Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ range $.Messages }}"
+            + "{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ template \"a\" . }}",
+        "steps")]
     [InlineData("{{ $x := \"aaaaaaaa\" }}{{ range .Messages }}{{ $x = printf \"%s%s\" $x $x }}{{ end }}", "characters")]
     [InlineData("{{ $x := \"aaaaaaaa\" }}{{ range .Messages }}{{ $x = json $x }}{{ end }}", "characters")]
     [InlineData("{{ printf \"%999999999d\" 1 }}{{ if .Messages }}{{ end }}", "width or precision over 10000")]
     [InlineData("{{ printf \"%.999999999f\" 1.5 }}{{ if .Messages }}{{ end }}", "width or precision over 10000")]
     [InlineData("{{ range .Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ printf \"%9999d\" 1 }}{{ end }}{{ end }}{{ end }}", "characters")]
-    [InlineData("{{ range .Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ printf \"%.9999f\" 1e-300 }}{{ end }}{{ end }}{{ end }}{{ end }}", "steps")]
+    [InlineData(
+        "{{ range .Messages }}{{ range $.Messages }}{{ range $.Messages }}{{ range $.Messages }}"
+            + "{{ printf \"%.9999f\" 1e-300 }}{{ end }}{{ end }}{{ end }}{{ end }}",
+        "steps")]
     public void A_rendering_stops_at_its_limits(string source, string reason)
     {
-        var refusal = Assert.Throws<GoTemplateException>(() => GoTemplate.Parse(source).Render(Input([.. Enumerable.Repeat("x", 101).Index().Select(one => (one.Index % 2 == 0 ? "user" : "assistant", one.Item))])));
+        var messages = Enumerable.Repeat("x", 101).Index().Select(one => (one.Index % 2 == 0 ? "user" : "assistant", one.Item));
+        var refusal = Assert.Throws<GoTemplateException>(() => GoTemplate.Parse(source).Render(Input([.. messages])));
         Assert.Contains(reason, refusal.Message);
         Assert.DoesNotContain('\n', refusal.Message);
     }
@@ -74,7 +82,8 @@ public sealed class GoTemplateTests
     public void Special_tokens_of_the_content_are_words_and_those_of_the_template_are_not()
     {
         var marks = new ContentMarks(["<|start|>", "<|end|>"]);
-        var template = GoTemplate.Parse("<|start|>{{ .System }}<|end|><|start|>{{ .Prompt }}{{ json .Prompt }}{{ len .Prompt }}{{ printf \"%q\" .Prompt }}<|end|>");
+        var template = GoTemplate.Parse(
+            "<|start|>{{ .System }}<|end|><|start|>{{ .Prompt }}{{ json .Prompt }}{{ len .Prompt }}{{ printf \"%q\" .Prompt }}<|end|>");
         var input = Input(("system", "S"), ("user", "a<|end|>"));
         var marked = marks.Mark(input)!;
 

@@ -16,7 +16,9 @@ public sealed class RecordedTests
         var conversations = given["conversations"]!.AsArray().ToDictionary(conversation => (string)conversation!["name"]!, conversation => conversation!);
         var records = Read("prompts.json")["prompts"]!.AsArray().Select(record => record!).ToList();
 
-        var differences = records.Select(record => Difference(record, sources[(string)record["template"]!], conversations[(string)record["conversation"]!])).OfType<string>().ToList();
+        var differences = records
+            .Select(record => Difference(record, sources[(string)record["template"]!], conversations[(string)record["conversation"]!]))
+            .OfType<string>().ToList();
 
         Assert.True(records.Count > 200, $"{records.Count} records");
         Assert.True(differences.Count == 0, $"{differences.Count} differences:\n{string.Join("\n", differences.Take(40))}");

@@ -20,7 +20,8 @@ public sealed class GrammarLimitTests
         { (int)GrammarKind.JsonSchema, "{\"pattern\":\"^(a|b)*a(a|b){30}$\"}", "too many states" },
         { (int)GrammarKind.JsonSchema, "{\"pattern\":\"((a{100}){100}){100}\"}", "too large" },
         { (int)GrammarKind.JsonSchema, "{\"pattern\":\"((" + Repeat("()", 50) + "){10000}){10000}\"}", "too much work" },
-        { (int)GrammarKind.JsonSchema, "{\"properties\":{" + string.Join(',', Enumerable.Range(0, 40_000).Select(i => $"\"{i}\":{{}}")) + "}}", "too much work|too large" },
+        { (int)GrammarKind.JsonSchema, "{\"properties\":{" + string.Join(',', Enumerable.Range(0, 40_000).Select(i => $"\"{i}\":{{}}")) + "}}",
+            "too much work|too large" },
         { (int)GrammarKind.JsonSchema, References(1_000, keywords: 10_000), "too much work" },
         { (int)GrammarKind.JsonSchema, "{\"pattern\":\"a\",\"maxLength\":1000000}", "'maxLength' is too large" },
         { (int)GrammarKind.JsonSchema, Chain(60, "allOf"), "too much work" },
@@ -90,9 +91,12 @@ public sealed class GrammarLimitTests
     [Fact]
     public void LargeOnesWithinTheLimitsCompile()
     {
-        Assert.True(GrammarProbe.Of(new(GrammarKind.Choice, JsonSerializer.Serialize(Enumerable.Range(0, 2_000).Select(i => $"choice {i}")))).Accepts("choice 1999"));
-        var properties = new JsonObject(Enumerable.Range(0, 1_000).Select(i => KeyValuePair.Create($"property{i}", (JsonNode?)new JsonObject { ["type"] = "string" })));
-        Assert.True(GrammarProbe.Of(GrammarSource.OfSchema(new JsonObject { ["properties"] = properties })).Accepts("{\"property3\":\"x\", \"property999\":\"\"}"));
+        var choices = JsonSerializer.Serialize(Enumerable.Range(0, 2_000).Select(i => $"choice {i}"));
+        Assert.True(GrammarProbe.Of(new(GrammarKind.Choice, choices)).Accepts("choice 1999"));
+        var properties = new JsonObject(Enumerable.Range(0, 1_000)
+            .Select(i => KeyValuePair.Create($"property{i}", (JsonNode?)new JsonObject { ["type"] = "string" })));
+        Assert.True(GrammarProbe.Of(GrammarSource.OfSchema(new JsonObject { ["properties"] = properties }))
+            .Accepts("{\"property3\":\"x\", \"property999\":\"\"}"));
     }
 
     /// <summary>Each property refers to one definition with many keywords.</summary>
@@ -105,16 +109,20 @@ public sealed class GrammarLimitTests
     /// <summary>Each definition has the next one twice.</summary>
     static string Chain(int length, string keyword)
     {
-        var definitions = Enumerable.Range(0, length).Select(i => $"\"d{i}\":{{\"{keyword}\":[{{\"$ref\":\"#/$defs/d{i + 1}\"}},{{\"minLength\":{i},\"$ref\":\"#/$defs/d{i + 1}\"}}]}}");
+        var definitions = Enumerable.Range(0, length)
+            .Select(i => $"\"d{i}\":{{\"{keyword}\":[{{\"$ref\":\"#/$defs/d{i + 1}\"}},{{\"minLength\":{i},\"$ref\":\"#/$defs/d{i + 1}\"}}]}}");
         return $"{{\"$ref\":\"#/$defs/d0\",\"$defs\":{{{string.Join(',', definitions)},\"d{length}\":{{\"type\":\"string\"}}}}}}";
     }
 
     static string Nested(int depth, int count) =>
         depth == 0 ? "{\"type\":\"null\"}" : $"{{\"type\":\"array\",\"minItems\":{count},\"items\":{Nested(depth - 1, count)}}}";
 
-    static string OneOf(int count) => $"{{\"oneOf\":[{string.Join(',', Enumerable.Range(0, count).Select(i => $"{{\"type\":\"string\",\"pattern\":\"^{i}x[0-9a-f]{{20}}$\"}}"))}]}}";
+    static string OneOf(int count) =>
+        $"{{\"oneOf\":[{string.Join(',', Enumerable.Range(0, count).Select(i => $"{{\"type\":\"string\",\"pattern\":\"^{i}x[0-9a-f]{{20}}$\"}}"))}]}}";
 
     /// <summary>Each rule has the next one twice, and none is finite enough to be read in place.</summary>
     static string Doubling(int length) =>
-        "root ::= r0\n" + string.Concat(Enumerable.Range(0, length).Select(i => $"r{i} ::= (r{i + 1} r{i + 1}){{3000}} | \"({i}\" r0\n")) + $"r{length} ::= \"x\"\n";
+        "root ::= r0\n"
+            + string.Concat(Enumerable.Range(0, length).Select(i => $"r{i} ::= (r{i + 1} r{i + 1}){{3000}} | \"({i}\" r0\n"))
+            + $"r{length} ::= \"x\"\n";
 }

@@ -8,12 +8,13 @@ namespace LlamaCluster.Text.Tests.Grammars;
 sealed record HostileSource(string Name, Func<int, GrammarSource> OfSize);
 
 /// <summary>
-/// Makes kinds of sources that may take much to compile: repetitions of wide sets of characters, bounds within bounds, alternatives that an automaton must keep apart,
-/// many different sets, lists, names, and what chance makes of all of these. The same seed makes the same.
+/// Makes kinds of sources that may take much to compile: repetitions of wide sets of characters, bounds within bounds, alternatives that an automaton must keep
+/// apart, many different sets, lists, names, and what chance makes of all of these. The same seed makes the same.
 /// </summary>
 sealed class HostileSources(int seed)
 {
-    static readonly string[] Wide = [@"\p{L}", @"\P{Lu}", @"\w", @"\W", @"\p{So}", "[^a]", ".", @"[\p{L}\d]", @"[^\p{Nd}x]", @"[\u{100}-\u{ffff}]", @"\s", "a", "é"];
+    static readonly string[] Wide =
+        [@"\p{L}", @"\P{Lu}", @"\w", @"\W", @"\p{So}", "[^a]", ".", @"[\p{L}\d]", @"[^\p{Nd}x]", @"[\u{100}-\u{ffff}]", @"\s", "a", "é"];
     static readonly string[] WideOfGbnf = ["[a-z]", "[^a]", ".", "[à-￿]", "[^\\x00-\\x1f]", "\"a\"", "\"日本\""];
 
     readonly Random _random = new(seed);
@@ -40,7 +41,8 @@ sealed class HostileSources(int seed)
     static IEnumerable<HostileSource> Expressions() =>
     [
         .. Wide.Select(set => Regex($"{set} again and again", size => Repeat(set, size))),
-        .. Wide.Select(set => Regex($"[{set}...] of many members", size => $"[{Repeat(set.Trim('[', ']', '^', '.') is { Length: > 0 } inner ? inner : "a", size)}]")),
+        .. Wide.Select(set => Regex(
+            $"[{set}...] of many members", size => $"[{Repeat(set.Trim('[', ']', '^', '.') is { Length: > 0 } inner ? inner : "a", size)}]")),
         .. Wide.Select(set => Regex($"{set}{{n}}", size => $"({set}){{0,{Math.Min(size, 10_000)}}}")),
         .. Wide.Select(set => Regex($"{set} before and behind", size => Repeat($"{set}*a", size))),
         Regex("bounds within bounds", size => $"((a{{{Math.Min(size, 10_000)}}}){{0,{Math.Min(1 + (size / 100), 10_000)}}}|b)*"),
@@ -65,17 +67,20 @@ sealed class HostileSources(int seed)
 
     static IEnumerable<HostileSource> Schemas() =>
     [
-        Schema("properties with patterns", size => Properties(size, i => @"{'type':'string','pattern':'^\\p{L}{1,BOUND}$'}".Replace("BOUND", $"{10 + (i % 90)}"))),
+        Schema("properties with patterns", size =>
+            Properties(size, i => @"{'type':'string','pattern':'^\\p{L}{1,BOUND}$'}".Replace("BOUND", $"{10 + (i % 90)}"))),
         Schema("properties with lengths and formats", size => Properties(size, i => "{'type':'string','format':'date-time','maxLength':" + (20 + i) + "}")),
         Schema("properties with ranges", size => Properties(size, i => "{'type':'number','minimum':" + i + ".5,'maximum':" + (i + 1) + "000.25}")),
         Schema("arrays of many elements", size => Properties(size, i => "{'type':'array','minItems':" + (1_000 + (i % 9_000)) + ",'items':{'type':'null'}}")),
         Schema("values of two lists", size =>
-            "{'allOf':[{'enum':[" + List(size, i => $"[{Repeat("0,", 200)}{i}]") + "]},{'enum':[" + List(size, i => $"[{Repeat("0,", 200)}{size - 1 - i}]") + "]}]}"),
+            "{'allOf':[{'enum':[" + List(size, i => $"[{Repeat("0,", 200)}{i}]")
+            + "]},{'enum':[" + List(size, i => $"[{Repeat("0,", 200)}{size - 1 - i}]") + "]}]}"),
         Schema("values by a pattern", size => "{'enum':[" + List(Math.Min(size, 20_000), i => $"'value {i}'") + "],'pattern':'^.*(a|[0-9]).{0,8}$'}"),
         Schema("a long name before many", size => "{'properties':{'" + Repeat("n", Math.Min(size, 100_000)) + "':" + Properties(size, _ => "{}") + "}}"),
         Schema("all of many", size => "{'allOf':[" + List(size, i => "{'pattern':'a" + i + "'}") + "]}"),
         Schema("one of many", size => "{'oneOf':[" + List(size, i => "{'type':'string','pattern':'^" + i + @"\\w{1,9}$'}") + "]}"),
-        Schema("names by patterns", size => "{'patternProperties':{" + List(Math.Min(size, 4), i => "'^" + i + ".{0," + Math.Min(size, 10_000) + "}$':{'type':'null'}") + "}}"),
+        Schema("names by patterns", size =>
+            "{'patternProperties':{" + List(Math.Min(size, 4), i => "'^" + i + ".{0," + Math.Min(size, 10_000) + "}$':{'type':'null'}") + "}}"),
         new("choice: many texts", size => new(GrammarKind.Choice, $"[{List(Math.Min(size, 20_000), i => $"\"{i} {Repeat("ab", 8)}\"")}]")),
         new("choice: long texts", size => new(GrammarKind.Choice, $"[{List(16, i => $"\"{i}{Repeat("日", size)}\"")}]")),
     ];
@@ -96,7 +101,9 @@ sealed class HostileSources(int seed)
 
     /// <summary>With bounds of a size in the place of <N> and <M>.</summary>
     static string Filled(string pattern, int size) =>
-        pattern.Replace("<N>", $"{Math.Min(size, 10_000)}", StringComparison.Ordinal).Replace("<M>", $"{Math.Min(1 + (size / 10), 10_000)}", StringComparison.Ordinal);
+        pattern
+            .Replace("<N>", $"{Math.Min(size, 10_000)}", StringComparison.Ordinal)
+            .Replace("<M>", $"{Math.Min(1 + (size / 10), 10_000)}", StringComparison.Ordinal);
 
     string Tree(int depth)
     {

@@ -62,7 +62,9 @@ public sealed class LargeConstantTests
                 if ((state = lexeme.Next(state, value)) < 0) return null;
             return lexeme.IsFinal(state);
         }
-        Assert.Equal([false, true, true, true, true], new[] { "a", "ab", "abc", "b", "é" }.Select(text => Ends(text) ?? throw new InvalidOperationException(text)));
+        Assert.Equal(
+            [false, true, true, true, true],
+            new[] { "a", "ab", "abc", "b", "é" }.Select(text => Ends(text) ?? throw new InvalidOperationException(text)));
         Assert.All(["c", "abcd", "ba", "è"], text => Assert.Null(Ends(text)));
         Assert.False(lexeme.GoesOn(lexeme.Next(lexeme.Start, (byte)'b')));
         Assert.Equal(lexeme.MaskKey(0, 8), new TextsLexeme(["b", "é", "abc", "ab", "ab"], new WorkBudget()).MaskKey(0, 8));

@@ -11,7 +11,9 @@ public sealed class MaskTests
     public static TheoryData<int, string> Sources => new()
     {
         { (int)GrammarKind.JsonObject, "" },
-        { (int)GrammarKind.JsonSchema, """{"type":"object","properties":{"name":{"type":"string","maxLength":5},"items":{"type":"array","items":{"type":"number","minimum":-2,"maximum":123}}},"additionalProperties":{"enum":["red","one",null]}}""" },
+        { (int)GrammarKind.JsonSchema,
+            """{"type":"object","properties":{"name":{"type":"string","maxLength":5}"""
+            + ""","items":{"type":"array","items":{"type":"number","minimum":-2,"maximum":123}}},"additionalProperties":{"enum":["red","one",null]}}""" },
         { (int)GrammarKind.JsonSchema, """{"type":"array","items":{"type":"string","pattern":"^(abc|b1)+x?$"}}""" },
         { (int)GrammarKind.Regex, "(a|ab|abc)*\"?(, ?\"|é)+.{2,4}" },
         { (int)GrammarKind.Choice, """["a","ab","two words","é","😀","{\"k\": \"v\"}"]""" },
@@ -39,8 +41,12 @@ public sealed class MaskTests
                 var next = new List<int>();
                 for (var id = 0; id < Vocabulary.Grammar.Size; id++)
                 {
-                    var expected = id == Vocabulary.EndId ? readings.MayEnd : id < Vocabulary.Texts.Count && !steps.Advance(readings, Vocabulary.Texts[id].Span).IsDead;
-                    Assert.True(expected == ((mask[id / 64] >> id & 1) == 1), $"token {id}, '{(id < Vocabulary.Texts.Count ? Encoding.UTF8.GetString(Vocabulary.Texts[id].Span) : "")}'");
+                    var expected = id == Vocabulary.EndId
+                        ? readings.MayEnd
+                        : id < Vocabulary.Texts.Count && !steps.Advance(readings, Vocabulary.Texts[id].Span).IsDead;
+                    Assert.True(
+                        expected == ((mask[id / 64] >> id & 1) == 1),
+                        $"token {id}, '{(id < Vocabulary.Texts.Count ? Encoding.UTF8.GetString(Vocabulary.Texts[id].Span) : "")}'");
                     if (expected && id != Vocabulary.EndId) next.Add(id);
                 }
                 if (next.Count == 0) break;
@@ -72,7 +78,8 @@ public sealed class MaskTests
     [Fact]
     public void WhereAnAnswerHasToEndOnlyEndsAreAllowed()
     {
-        var matcher = new GrammarMatcher(GrammarCompiler.Compile(new GrammarSource(GrammarKind.Choice, """["ab","abc"]""")).Grammar!.Rules, new MaskCache(Vocabulary.Grammar));
+        var matcher = new GrammarMatcher(
+            GrammarCompiler.Compile(new GrammarSource(GrammarKind.Choice, """["ab","abc"]""")).Grammar!.Rules, new MaskCache(Vocabulary.Grammar));
         matcher.Add('a');
         matcher.Add('b');
         Assert.Equal(['c', Vocabulary.EndId], Allowed(matcher));

@@ -58,7 +58,8 @@ public sealed class RegexGrammarTests
             for (var i = 0; i < 20; i++)
             {
                 var text = string.Concat(Enumerable.Range(0, random.Next(7)).Select(_ => "abc"[random.Next(3)]));
-                Assert.True(expected.IsMatch(text) == (compiled.Grammar is { } grammar && new GrammarProbe(grammar).Accepts(text)), $"{expression} and '{text}'");
+                Assert.True(
+                    expected.IsMatch(text) == (compiled.Grammar is { } grammar && new GrammarProbe(grammar).Accepts(text)), $"{expression} and '{text}'");
             }
         }
     }

@@ -8,15 +8,19 @@ sealed class TestVocabulary
 {
     static readonly string[] Pieces =
     [
-        "{\"", "\"}", "\":", "\": ", "\": \"", "\",", "\", \"", "\",\"", "\"]", "\"}}", "}}", "}]", "]]", "[[", "[{", "{}", "[]", "[\"", " \"", ": ", ":\"", ", ", ",\"",
-        "true", "false", "null", "tru", "e,", "e}", "ue", "nul", "0", "10", "123", "00", "-1", "1.5", ".5", "e3", "1e", "1,", "2]", "3}", "4, \"", "  ", "\n", "\n  ", "\t",
-        "a", "ab", "abc", "name", "na", "items", "item", "red", "one", "more", "x y", "two words", "é", "😀", "\\\"", "\\n", "\\u00", "\\ud83d", "quote\\\"back", "b12", "c9x",
-        "20", "2026", "-0", "-11", "-2", "\u0001", "k\": \"v", "k", "v", "q\\\"t", "n1", "🙂é", "é\"",
+        "{\"", "\"}", "\":", "\": ", "\": \"", "\",", "\", \"", "\",\"", "\"]", "\"}}", "}}", "}]", "]]", "[[", "[{", "{}", "[]", "[\"", " \"", ": ", ":\"",
+        ", ", ",\"", "true", "false", "null", "tru", "e,", "e}", "ue", "nul", "0", "10", "123", "00", "-1", "1.5", ".5", "e3", "1e", "1,", "2]", "3}", "4, \"",
+        "  ", "\n", "\n  ", "\t", "a", "ab", "abc", "name", "na", "items", "item", "red", "one", "more", "x y", "two words", "é", "😀", "\\\"", "\\n",
+        "\\u00", "\\ud83d", "quote\\\"back", "b12", "c9x", "20", "2026", "-0", "-11", "-2", "\u0001", "k\": \"v", "k", "v", "q\\\"t", "n1", "🙂é", "é\"",
     ];
 
     TestVocabulary(IEnumerable<string> pieces)
     {
-        Texts = [.. Enumerable.Range(0, 256).Select(value => new[] { (byte)value }), .. pieces.Select(Encoding.UTF8.GetBytes), .. new byte[][] { [0xC3], [0xA9, (byte)'"'], [0xF0, 0x9F], [] }];
+        Texts =
+        [
+            .. Enumerable.Range(0, 256).Select(value => new[] { (byte)value }), .. pieces.Select(Encoding.UTF8.GetBytes),
+            .. new byte[][] { [0xC3], [0xA9, (byte)'"'], [0xF0, 0x9F], [] },
+        ];
         EndId = Texts.Count - 1;
         Grammar = new GrammarVocabulary(Texts.Count + 3, Texts, [EndId]);
     }

@@ -15,7 +15,8 @@ public sealed class WhiteSpaceTests
     [InlineData("{\"a\":[1]", "}")]
     public void Between_two_parts_there_is_room_for_ten_levels_and_an_end_of_it(string before, string after)
     {
-        foreach (var probe in new[] { GrammarProbe.Of(GrammarSource.AnyObject), GrammarProbe.OfSchema("""{"type":"object","properties":{"a":{"type":"array"}}}""") })
+        var probes = new[] { GrammarProbe.Of(GrammarSource.AnyObject), GrammarProbe.OfSchema("""{"type":"object","properties":{"a":{"type":"array"}}}""") };
+        foreach (var probe in probes)
         {
             Assert.True(probe.Accepts($"{before}\n{new string(' ', 40)}{after}"));
             Assert.True(probe.Begins(before + new string('\t', 41)));

@@ -12,7 +12,8 @@ public sealed class ChatTemplateTests
         var config = JsonNode.Parse(File.ReadAllText(SharedFiles.Demo("hf/tokenizer_config.json")))!;
         var template = ChatTemplate.Parse((string)config["chat_template"]!);
 
-        var prompt = template.Render(Chat("""[{"role":"system","content":" Be brief. "},{"role":"user","content":"What is a KV cache?"}]""") with { BosToken = "<|begin_of_text|>" });
+        var prompt = template.Render(
+            Chat("""[{"role":"system","content":" Be brief. "},{"role":"user","content":"What is a KV cache?"}]""") with { BosToken = "<|begin_of_text|>" });
 
         Assert.Equal(
             "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>" +

@@ -11,7 +11,8 @@ public sealed class RecordedTests
 {
     static readonly DateTimeOffset Now = new DateTimeOffset(2026, 3, 7, 5, 4, 9, TimeSpan.Zero).AddMicroseconds(80);
 
-    public static TheoryData<string> Templates => [.. Directory.GetFiles(SharedFiles.Fixture("templates"), "*.jinja").Select(path => Path.GetFileName(path)).Order()];
+    public static TheoryData<string> Templates =>
+        [.. Directory.GetFiles(SharedFiles.Fixture("templates"), "*.jinja").Select(path => Path.GetFileName(path)).Order()];
 
     /// <summary>
     /// Llama 3.3's template is 3.1's: the fixtures' README says where that is to be seen. Among the conversations are no, one and two calls, calls beside null
@@ -60,7 +61,9 @@ public sealed class RecordedTests
         try
         {
             var output = render();
-            return output == (string?)record["output"] ? null : string.Create(CultureInfo.InvariantCulture, $"{place}\n  wanted {record}\n  got    {JsonSerializer.Serialize(output)}");
+            return output == (string?)record["output"]
+                ? null
+                : string.Create(CultureInfo.InvariantCulture, $"{place}\n  wanted {record}\n  got    {JsonSerializer.Serialize(output)}");
         }
         catch (ChatTemplateException failure)
         {

@@ -115,7 +115,8 @@ public sealed class TemplateLimitTests
         var content = new string('x', 20 << 20);
         var input = NoMessages with { Messages = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = content }) };
 
-        var prompt = ChatTemplate.Parse("{% for m in messages %}{% set c = '<' + m.role + '>' + m.content | trim + '</s>' %}{{ bos_token + c }}{% endfor %}").Render(input);
+        var prompt = ChatTemplate.Parse(
+            "{% for m in messages %}{% set c = '<' + m.role + '>' + m.content | trim + '</s>' %}{{ bos_token + c }}{% endfor %}").Render(input);
 
         Assert.Equal(content.Length + "<user></s>".Length, prompt.Length);
     }

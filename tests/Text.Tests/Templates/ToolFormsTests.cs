@@ -8,11 +8,15 @@ namespace LlamaCluster.Text.Tests.Templates;
 /// <summary>Functions, calls and results reach a prompt, whatever form its template reads them in.</summary>
 public sealed class ToolFormsTests
 {
-    const string Tools = """[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":{"type":"object","properties":{"place":{"type":"string"}}}}}]""";
+    const string Tools =
+        """[{"type":"function","function":{"name":"weather","description":"Of a place","parameters":"""
+        + """{"type":"object","properties":{"place":{"type":"string"}}}}}]""";
 
     const string History = """
         [{"role":"system","content":"Be brief."},{"role":"user","content":"Weather?"},
-         {"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"weather","arguments":"{\"place\":\"Bern\"}"}},{"id":"c2","type":"function","function":{"name":"weather","arguments":{"place":"Genf"}}}]},
+         {"role":"assistant","content":null,"tool_calls":[
+          {"id":"c1","type":"function","function":{"name":"weather","arguments":"{\"place\":\"Bern\"}"}},
+          {"id":"c2","type":"function","function":{"name":"weather","arguments":{"place":"Genf"}}}]},
          {"role":"tool","tool_call_id":"c1","content":"rain"},{"role":"tool","tool_call_id":"c2","content":"sun"},{"role":"user","content":"Thanks."}]
         """;
 
@@ -35,7 +39,8 @@ public sealed class ToolFormsTests
     {
         var prompt = Render(Template(file), History, Tools);
         var at = -1;
-        foreach (var word in new[] { "Bern", "Genf", "Thanks." }) Assert.True((at = prompt.IndexOf(word, at + 1, StringComparison.Ordinal)) >= 0, $"{word}: {prompt}");
+        foreach (var word in new[] { "Bern", "Genf", "Thanks." })
+            Assert.True((at = prompt.IndexOf(word, at + 1, StringComparison.Ordinal)) >= 0, $"{word}: {prompt}");
         foreach (var word in new[] { "Of a place", "Weather?", "rain", "sun" }) Assert.Equal(2, prompt.Split(word).Length);
         Assert.DoesNotContain("\\\"place", prompt);
     }
@@ -58,9 +63,9 @@ public sealed class ToolFormsTests
     [Fact]
     public void A_template_that_wants_arguments_as_text_gets_text()
     {
-        var template = ChatTemplate.Parse("""
-            {%- for m in messages %}[{{ m.role }}]{% for c in m.tool_calls or [] %}{{ c.function.name + '(' + c.function.arguments + ')' }}{% endfor %}{{ m.content }}{% endfor -%}
-            """);
+        var template = ChatTemplate.Parse(
+            "{%- for m in messages %}[{{ m.role }}]{% for c in m.tool_calls or [] %}{{ c.function.name + '(' + c.function.arguments + ')' }}{% endfor %}"
+            + "{{ m.content }}{% endfor -%}");
         Assert.Contains("weather({\"place\":\"Bern\"})weather({\"place\":\"Genf\"})[tool]rain[tool]sun", Render(template, History, null));
     }
 
@@ -81,7 +86,9 @@ public sealed class ToolFormsTests
     [InlineData("[1]")]
     public void Arguments_that_are_no_object_do_not_end_the_conversation(string arguments)
         => Assert.Contains("rain", Render(Template("llama-3.1.jinja"), $$$"""
-            [{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"weather","arguments":"{{{arguments}}}"}}]},{"role":"tool","tool_call_id":"c","content":"rain"}]
+            [{"role":"user","content":"a"},
+             {"role":"assistant","tool_calls":[{"id":"c","function":{"name":"weather","arguments":"{{{arguments}}}"}}]},
+             {"role":"tool","tool_call_id":"c","content":"rain"}]
             """, Tools));
 
     [Fact]

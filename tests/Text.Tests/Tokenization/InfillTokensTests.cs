@@ -58,7 +58,8 @@ public sealed class InfillTokensTests
         File.WriteAllText(folder.File("tokenizer_config.json"),
             """
             {"added_tokens_decoder": {"900": {"content": "<|fim_prefix|>", "special": true}, "901": {"content": "<|fim_suffix|>", "special": true},
-             "902": {"content": "<|fim_middle|>", "special": true}, "903": {"content": "<|file_sep|>", "special": true}, "904": {"content": "<|repo_name|>", "special": false}}}
+             "902": {"content": "<|fim_middle|>", "special": true}, "903": {"content": "<|file_sep|>", "special": true},
+             "904": {"content": "<|repo_name|>", "special": false}}}
             """);
         var text = ModelTextReader.Open(folder.Path);
         Assert.Equal(new InfillTokens(900, 901, 902, null, 904, 903), InfillTokens.Find(text.Tokenizer, text.Infill));
@@ -84,7 +85,8 @@ public sealed class InfillTokensTests
 
     static GgufPairs WithMarks(int type, out int first)
     {
-        var model = SentencePieceModel.Read(File.ReadAllBytes(Recorded.PathOf("sentencepiece/tokenizer.model")), problem => throw new InvalidOperationException(problem));
+        var model = SentencePieceModel.Read(
+            File.ReadAllBytes(Recorded.PathOf("sentencepiece/tokenizer.model")), problem => throw new InvalidOperationException(problem));
         first = model.Pieces.Count;
         var pairs = VocabularyFile.SentencePiece();
         pairs.Set("tokenizer.ggml.tokens", [.. Enumerable.Range(0, model.Pieces.Count).Select(model.Written), .. Marks]);

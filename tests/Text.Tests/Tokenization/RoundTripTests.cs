@@ -34,7 +34,8 @@ public sealed class RoundTripTests
     public void RandomPiecesOfTextAndOfCharacters()
     {
         var random = new Random(4);
-        string[] texts = [" ", "  ", "the", "\u2581", "\u2581\u2581", "<s>", "</s>", "<|eot_id|>", "<0x41>", "<0x0A>", "\n", "\u00E9", "\U0001F600", "::", "\0"];
+        string[] texts =
+            [" ", "  ", "the", "\u2581", "\u2581\u2581", "<s>", "</s>", "<|eot_id|>", "<0x41>", "<0x0A>", "\n", "\u00E9", "\U0001F600", "::", "\0"];
         byte[][] pieces = [.. texts.Select(Encoding.UTF8.GetBytes), [0xE2, 0x96], [0x81], [0xE2], [0xC3], [0xF0, 0x9F, 0x98]];
         for (var round = 0; round < 1000; round++)
             AssertAll([.. Enumerable.Range(0, random.Next(1, 20)).SelectMany(_ => pieces[random.Next(pieces.Length)])]);

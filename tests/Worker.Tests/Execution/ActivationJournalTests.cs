@@ -164,7 +164,8 @@ public sealed class ActivationJournalTests : IDisposable
 
     [Fact]
     public void What_is_not_there_is_refused() =>
-        Assert.Equal("the activation journal cannot be used: block 9 is asked for, and is not there", _journal.Read([new ReplayedChunk(0, 1, [9])], new float[Hidden]));
+        Assert.Equal(
+            "the activation journal cannot be used: block 9 is asked for, and is not there", _journal.Read([new ReplayedChunk(0, 1, [9])], new float[Hidden]));
 
     [Fact]
     public void A_folder_that_cannot_be_written_to_is_named()
@@ -217,7 +218,8 @@ public sealed class ActivationJournalTests : IDisposable
     /// <summary>The file has no name, but the system knows what this process has open.</summary>
     void Overwrite(long offset)
     {
-        var open = Directory.GetFiles("/proc/self/fd").First(path => File.ResolveLinkTarget(path, false)?.FullName.StartsWith(_folder.Path, StringComparison.Ordinal) == true);
+        var open = Directory.GetFiles("/proc/self/fd")
+            .First(path => File.ResolveLinkTarget(path, false)?.FullName.StartsWith(_folder.Path, StringComparison.Ordinal) == true);
         using var file = File.OpenHandle(open, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
         RandomAccess.Write(file, [0xAA], offset);
     }

@@ -48,7 +48,10 @@ public sealed class BlockMoverTests(ModelFile file) : IClassFixture<ModelFile>, 
         await using var view = await OpenAsync(worker, view: 1);
         await view.SendAsync(new Wire.BlockMoves { Spills = { Spill(3, 100) } });
         await view.KeptAsync(spills: 1);
-        await view.SendAsync(new Wire.BlockMoves { Restores = { Restore(1, (10, 100), (11, 555), (12, 100)), Restore(2, (13, 555)), Restore(3, (5000, 100)) } });
+        await view.SendAsync(new Wire.BlockMoves
+        {
+            Restores = { Restore(1, (10, 100), (11, 555), (12, 100)), Restore(2, (13, 555)), Restore(3, (5000, 100)) },
+        });
         Assert.Equal([(1ul, 1u), (2ul, 0u), (3ul, 0u)], [await view.RestoredAsync(), await view.RestoredAsync(), await view.RestoredAsync()]);
         Assert.Equal([10], worker.Model.Blocks.Keys);
     }
@@ -226,5 +229,6 @@ public sealed class BlockMoverTests(ModelFile file) : IClassFixture<ModelFile>, 
         Keys = Keys([.. blocks.Select(one => one.Key)]),
     };
 
-    static ByteString Keys(params int[] numbers) => ByteString.CopyFrom(PrefixCacheKey.WriteAll([.. numbers.Select(number => new PrefixCacheKey((UInt128)number, 7))]));
+    static ByteString Keys(params int[] numbers) =>
+        ByteString.CopyFrom(PrefixCacheKey.WriteAll([.. numbers.Select(number => new PrefixCacheKey((UInt128)number, 7))]));
 }

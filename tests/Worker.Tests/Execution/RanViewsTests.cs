@@ -8,7 +8,8 @@ public sealed class RanViewsTests
     [Fact]
     public void A_view_in_which_no_block_was_touched_is_known_beside_the_one_before()
     {
-        var views = RanViews.None.Then(new RanView(5, 70), isUntouched: false).Then(new RanView(6, 0), isUntouched: true).Then(new RanView(7, 0), isUntouched: true);
+        var views = RanViews.None
+            .Then(new RanView(5, 70), isUntouched: false).Then(new RanView(6, 0), isUntouched: true).Then(new RanView(7, 0), isUntouched: true);
         Assert.Equal([new RanView(5, 70), new RanView(6, 0), new RanView(7, 0)], views.Views);
         Assert.Equal([new RanView(8, 3)], views.Then(new RanView(8, 3), isUntouched: false).Views);
     }

@@ -43,7 +43,9 @@ public sealed class SequenceGrammarsTests
         _grammars.Add(Part(99, last: true, "a", "b"));
 
         Assert.Equal(1, _grammars.Complete(Start(7)).Grammar!.Vocabulary.Size);
-        Assert.Contains("the vocabulary has not come", Assert.Throws<InvalidMessageException>(() => _grammars.Add(Of(8, "a", adapter: 3))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "the vocabulary has not come",
+            Assert.Throws<InvalidMessageException>(() => _grammars.Add(Of(8, "a", adapter: 3))).Message, StringComparison.Ordinal);
         _grammars.Add(Part(3, last: true, "a"));   // it can come again
         _grammars.Add(Of(8, "a", adapter: 99));
         Assert.Equal(2, _grammars.Complete(Start(8)).Grammar!.Vocabulary.Size);
@@ -62,7 +64,10 @@ public sealed class SequenceGrammarsTests
 
     [Fact]
     public void Add_WhatContradictsTheProtocol_IsRefusedByField() => Assert.All(Wrong, wrong =>
-        Assert.Contains(wrong.Named, Assert.Throws<InvalidMessageException>(() => wrong.Add(new SequenceGrammars(maxVocabulary: 4, maxSequences: 2))).Message, StringComparison.Ordinal));
+        Assert.Contains(
+            wrong.Named,
+            Assert.Throws<InvalidMessageException>(() => wrong.Add(new SequenceGrammars(maxVocabulary: 4, maxSequences: 2))).Message,
+            StringComparison.Ordinal));
 
     static void AddTwice(SequenceGrammars grammars, Wire.VocabularyPart part)
     {
@@ -79,7 +84,13 @@ public sealed class SequenceGrammarsTests
     static Wire.VocabularyPart Part(bool last, params string[] texts) => Part(0, last, texts);
 
     static Wire.VocabularyPart Part(ulong adapter, bool last, params string[] texts) =>
-        new() { AdapterId = adapter, Lengths = { texts.Select(text => (uint)text.Length) }, Texts = ByteString.CopyFromUtf8(string.Concat(texts)), Last = last };
+        new()
+        {
+            AdapterId = adapter,
+            Lengths = { texts.Select(text => (uint)text.Length) },
+            Texts = ByteString.CopyFromUtf8(string.Concat(texts)),
+            Last = last,
+        };
 
     static Wire.SequenceGrammar Of(ulong sequence, string expression, ulong adapter = 0) =>
         new() { SequenceId = sequence, Kind = (uint)GrammarKind.Regex, Text = expression, AdapterId = adapter };

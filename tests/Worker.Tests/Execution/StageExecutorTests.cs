@@ -22,7 +22,8 @@ public class StageExecutorTests
 
     static readonly ActivityContext[] Traces =
     [
-        .. Enumerable.Range(0, 2).Select(_ => new ActivityContext(ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded, isRemote: true)),
+        .. Enumerable.Range(0, 2).Select(_ => new ActivityContext(
+            ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded, isRemote: true)),
     ];
 
     readonly FakeModel _model = new() { LiveStages = 1 };

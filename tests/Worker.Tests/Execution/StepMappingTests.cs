@@ -44,7 +44,9 @@ public class StepMappingTests
         Assert.Equal([1, 2], start.History);
         var options = start.Sampling;
         Assert.Equal((0.5f, 40, 1f, 0.1f, 1f), (options.Temperature, options.TopK, options.TopP, options.MinP, options.RepetitionPenalty));
-        Assert.Equal((-1f, 2f, 9UL, null, true), (options.FrequencyPenalty, options.PresencePenalty, options.Seed, options.TopLogprobs, options.PromptLogprobs));
+        Assert.Equal(
+            (-1f, 2f, 9UL, null, true),
+            (options.FrequencyPenalty, options.PresencePenalty, options.Seed, options.TopLogprobs, options.PromptLogprobs));
         Assert.Equal(-100, options.LogitBias[3]);
         var chunk = work.Step.Chunks[0];
         Assert.Equal((7UL, 2, 3, 1), (chunk.SequenceId, chunk.Start, chunk.Count, chunk.SampleCount));
@@ -57,8 +59,15 @@ public class StepMappingTests
     [Fact]
     public void ToWork_Replay_ArrivesAtTheStage()
     {
-        var work = new Wire.Replay { StepId = 4, Chunks = { new Wire.ReplayedChunk { First = 3, Count = 9, Blocks = { 8 } }, new Wire.ReplayedChunk { First = 15, Count = 1, Blocks = { 2 } } } }
-            .ToWork(MaxRows);
+        var work = new Wire.Replay
+        {
+            StepId = 4,
+            Chunks =
+            {
+                new Wire.ReplayedChunk { First = 3, Count = 9, Blocks = { 8 } },
+                new Wire.ReplayedChunk { First = 15, Count = 1, Blocks = { 2 } },
+            },
+        }.ToWork(MaxRows);
         Assert.Equal((4UL, 10), (work.StepId, work.Rows));
         Assert.Equal([(3, 9, 8), (15, 1, 2)], work.Chunks.Select(chunk => (chunk.First, chunk.Count, Assert.Single(chunk.Blocks))));
     }

@@ -128,7 +128,8 @@ public class TensorGroupTests(ModelFile file) : IClassFixture<ModelFile>
     public async Task Ranks_ThatInsistOnDifferentLinks_AreRefusedByName()
     {
         var count = 0;
-        await using var workers = await Workers.StartAsync(2, options => options with { PeerLink = count++ == 0 ? PeerLinkPreference.Tcp : PeerLinkPreference.Grpc });
+        await using var workers = await Workers.StartAsync(
+            2, options => options with { PeerLink = count++ == 0 ? PeerLinkPreference.Tcp : PeerLinkPreference.Grpc });
         var plan = PlanOf(workers, view: 1);
         for (var rank = 0; rank < 2; rank++) await TestPipeline.AssignAsync(workers[rank], plan, rank, file.Path);
         Assert.Contains("--peer-link is Grpc there and Tcp here", await OpeningFailureAsync(workers[1], plan, 1));

@@ -40,7 +40,9 @@ sealed class DiskView : IAsyncDisposable
         return Deadline.Within(_stream.RequestStream.WriteAsync(new Wire.StepRequest { Moves = moves }), "the worker to take moves");
     }
 
-    /// <summary>Completes when the worker has queued all that was sent before. A word for another view says so: its log has it, whatever the stage's thread does.</summary>
+    /// <summary>
+    /// Completes when the worker has queued all that was sent before. A word for another view says so: its log has it, whatever the stage's thread does.
+    /// </summary>
     public async Task QueuedAsync(TestWorker worker)
     {
         const ulong other = 4242;

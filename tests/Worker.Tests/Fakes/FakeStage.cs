@@ -29,7 +29,8 @@ sealed class FakeStage(FakeModel model, LlamaConfig config, StageShape shape, St
             var row = 0;
             foreach (var chunk in step.Chunks)
             {
-                if (chunk.Tokens.Length != chunk.Count) return new StepOutcome.Refused($"sequence {chunk.SequenceId} brings {chunk.Tokens.Length} tokens for {chunk.Count} positions");
+                if (chunk.Tokens.Length != chunk.Count)
+                    return new StepOutcome.Refused($"sequence {chunk.SequenceId} brings {chunk.Tokens.Length} tokens for {chunk.Count} positions");
                 foreach (var token in chunk.Tokens.Span) Input(_count).Slice(row++ * config.HiddenSize, config.HiddenSize).Fill(token);
             }
         }

@@ -43,7 +43,16 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
             ModelDigest = Digest,
             ModelName = weights.Name,
             Config = Describe(weights.Config),
-            Tensors = { weights.Tensors.Select(t => new Wire.TensorDescription { Name = t.Name, Type = (uint)t.Type, Rows = (ulong)t.Rows, Columns = (ulong)t.Columns }) },
+            Tensors =
+            {
+                weights.Tensors.Select(t => new Wire.TensorDescription
+                {
+                    Name = t.Name,
+                    Type = (uint)t.Type,
+                    Rows = (ulong)t.Rows,
+                    Columns = (ulong)t.Columns,
+                }),
+            },
         };
         OnDescribe(description);
         return Task.FromResult(description);
@@ -191,8 +200,12 @@ sealed class FakeWeights(IModelWeights weights) : Wire.Weights.WeightsBase
         Window = (uint)(config.Window ?? 0),
         Sizes =
         {
-            (config.Sizes ?? Enumerable.Empty<LayerSizes>()).Select(
-                sizes => new Wire.LayerSizesMessage { HeadCount = (uint)sizes.HeadCount, KvHeadCount = (uint)sizes.KvHeadCount, FfnSize = (uint)sizes.FfnSize }),
+            (config.Sizes ?? Enumerable.Empty<LayerSizes>()).Select(sizes => new Wire.LayerSizesMessage
+            {
+                HeadCount = (uint)sizes.HeadCount,
+                KvHeadCount = (uint)sizes.KvHeadCount,
+                FfnSize = (uint)sizes.FfnSize,
+            }),
         },
     };
 }

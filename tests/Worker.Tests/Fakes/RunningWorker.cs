@@ -36,7 +36,8 @@ sealed class RunningWorker : IAsyncDisposable
 
     public bool HasExited => _running.IsCompleted;
 
-    public static async Task<RunningWorker> StartAsync(FakeCoordinator coordinator, Func<WorkerOptions, WorkerOptions>? change = null, TimeProvider? time = null)
+    public static async Task<RunningWorker> StartAsync(
+        FakeCoordinator coordinator, Func<WorkerOptions, WorkerOptions>? change = null, TimeProvider? time = null)
     {
         var (model, log) = (new FakeModel(), new LogLines());
         var options = new WorkerOptions { Coordinator = coordinator.Address, Threads = 1, MemoryBytes = 1L << 30, TrustDigest = coordinator.Served is null };
@@ -55,7 +56,8 @@ sealed class RunningWorker : IAsyncDisposable
     /// <summary>Loads the whole model.</summary>
     public async Task AssignAsync(ModelFile file, ulong view)
     {
-        using var call = new Wire.Assignments.AssignmentsClient(_channel.WithKeys(_host)).Assign(TestPipeline.Assignment(Plan(file, view), 0, file.Path), deadline: Deadline.Call);
+        using var call = new Wire.Assignments.AssignmentsClient(_channel.WithKeys(_host))
+            .Assign(TestPipeline.Assignment(Plan(file, view), 0, file.Path), deadline: Deadline.Call);
         while (await call.ResponseStream.MoveNext(CancellationToken.None)) { }
     }
 

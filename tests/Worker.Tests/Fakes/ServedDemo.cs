@@ -4,7 +4,9 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 
-/// <summary>Workers with the demo model, for tests of the KV that the first two have when they have served a prompt of 40 tokens: two of its blocks are full.</summary>
+/// <summary>
+/// Workers with the demo model, for tests of the KV that the first two have when they have served a prompt of 40 tokens: two of its blocks are full.
+/// </summary>
 sealed class ServedDemo : IAsyncDisposable
 {
     public const int Layers = 8;

@@ -44,7 +44,11 @@ static class TestKeys
             var ofMeter = context.Method.Name == "Echo";
             var ofFetcher = context.Method.ServiceName == Wire.KvTransfer.Descriptor.FullName;
             var ofWeights = context.Method.ServiceName == Wire.PeerWeights.Descriptor.FullName;
-            var key = ofWeights ? owner.Key!.For(PeerKey.Weights) : ofView ? View : ofMeter ? owner.Key!.For(PeerKey.LinkMeter) : ofFetcher ? owner.Key!.For(PeerKey.KvTransfer) : owner.Key!;
+            var key = ofWeights ? owner.Key!.For(PeerKey.Weights)
+                : ofView ? View
+                : ofMeter ? owner.Key!.For(PeerKey.LinkMeter)
+                : ofFetcher ? owner.Key!.For(PeerKey.KvTransfer)
+                : owner.Key!;
             return new(context.Method, context.Host, context.Options.WithHeaders(context.Options.Headers ?? key.ToHeaders()));
         }
     }

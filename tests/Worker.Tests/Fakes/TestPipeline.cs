@@ -6,7 +6,9 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Fakes;
 
-/// <summary>Plays the coordinator for workers that are the stages of one pipeline, or the ranks of stages, in order: assigns, opens the streams, sends steps.</summary>
+/// <summary>
+/// Plays the coordinator for workers that are the stages of one pipeline, or the ranks of stages, in order: assigns, opens the streams, sends steps.
+/// </summary>
 sealed class TestPipeline : IAsyncDisposable
 {
     readonly IReadOnlyList<AsyncDuplexStreamingCall<Wire.StepRequest, Wire.StepReply>> _streams;
@@ -26,7 +28,8 @@ sealed class TestPipeline : IAsyncDisposable
     {
         ranks ??= [.. workers.Select(_ => 1)];
         var ranges = LayerSplit.Even(layers, ranks.Length);
-        var places = ranks.SelectMany((count, stage) => Enumerable.Range(0, count).Select(rank => (stage, new Shard(ranges[stage], new TensorSlice(rank, count)))));
+        var places = ranks.SelectMany((count, stage) =>
+            Enumerable.Range(0, count).Select(rank => (stage, new Shard(ranges[stage], new TensorSlice(rank, count)))));
         return ClusterPlan.Create(view, "test", digest, layers, [.. workers.Zip(places, (address, place) => (address, place)).Select((at, index) =>
             new ShardAssignment(new WorkerId($"w{index}"), at.address, at.place.stage, at.place.Item2))]);
     }
@@ -45,7 +48,8 @@ sealed class TestPipeline : IAsyncDisposable
     };
 
     public static async Task<TestPipeline> StartAsync(
-        IReadOnlyList<TestWorker> workers, string modelPath, string digest, int layers, ulong view = 1, Action<Wire.AssignRequest>? change = null, int[]? ranks = null)
+        IReadOnlyList<TestWorker> workers, string modelPath, string digest, int layers,
+        ulong view = 1, Action<Wire.AssignRequest>? change = null, int[]? ranks = null)
     {
         var plan = PlanOf([.. workers.Select(worker => worker.Host.Address)], digest, layers, view, ranks);
         await Task.WhenAll(workers.Select((worker, stage) => AssignAsync(worker, plan, stage, modelPath, change)));
@@ -113,7 +117,8 @@ sealed class TestPipeline : IAsyncDisposable
         }
     }
 
-    public Task SendAsync(int stage, Wire.StepRequest request) => Deadline.Within(_streams[stage].RequestStream.WriteAsync(request), $"stage {stage} to take a request");
+    public Task SendAsync(int stage, Wire.StepRequest request) =>
+        Deadline.Within(_streams[stage].RequestStream.WriteAsync(request), $"stage {stage} to take a request");
 
     public Task<Wire.StepReply> ReplyAsync(int stage) => NextAsync(_streams[stage], stage);
 

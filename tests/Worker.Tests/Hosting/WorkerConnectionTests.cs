@@ -55,7 +55,8 @@ public sealed class WorkerConnectionTests
         const int most = 100;
         await using var worker = await StartAsync(Short with { Most = most, Idle = WaitExtensions.Deadline });
         using var strangers = Strangers(worker);
-        foreach (var each in await strangers.OpenAsync(most, Preface)) Assert.NotEqual(0, await each.ReadAsync(new byte[64]).AsTask().WaitAsync(WaitExtensions.Deadline));
+        foreach (var each in await strangers.OpenAsync(most, Preface))
+            Assert.NotEqual(0, await each.ReadAsync(new byte[64]).AsTask().WaitAsync(WaitExtensions.Deadline));
 
         Assert.Equal("", await RawConnections.HungUpAsync(await strangers.OpenAsync(Preface)));
     }

@@ -8,7 +8,8 @@ public class WorkerHostTests
 {
     [Fact]
     public void Create_WithAWrongOption_SaysWhich() =>
-        Assert.Contains("--threads", Assert.Throws<ArgumentException>(() => TestWorker.Create(new FakeModel(), options => options with { Threads = -1 })).Message);
+        Assert.Contains(
+            "--threads", Assert.Throws<ArgumentException>(() => TestWorker.Create(new FakeModel(), options => options with { Threads = -1 })).Message);
 
     [Fact]
     public async Task RunAsync_TheAddressIsTaken_Exits1WithOneLine()

@@ -42,7 +42,9 @@ public sealed class KvFolderTests : IDisposable
         }
         try
         {
-            Assert.StartsWith($"--kv-disk: {readOnly} cannot be written to: ", Assert.Throws<IOException>(() => KvFolder.Open(readOnly, 1000, TimeProvider.System)).Message);
+            Assert.StartsWith(
+                $"--kv-disk: {readOnly} cannot be written to: ",
+                Assert.Throws<IOException>(() => KvFolder.Open(readOnly, 1000, TimeProvider.System)).Message);
         }
         finally
         {

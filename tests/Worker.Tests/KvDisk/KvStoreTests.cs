@@ -41,7 +41,9 @@ public sealed class KvStoreTests : IDisposable
         _files.With(3, store => Assert.Equal(3, Count(store)));
     }
 
-    /// <summary>A crash between any two bytes that are written while a slot is filled anew: the old block or the new one is there, or none, but never another.</summary>
+    /// <summary>
+    /// A crash between any two bytes that are written while a slot is filled anew: the old block or the new one is there, or none, but never another.
+    /// </summary>
     [Fact]
     public void Write_TornAtEveryByte_GivesBackNoWrongBlock()
     {
@@ -81,7 +83,12 @@ public sealed class KvStoreTests : IDisposable
         _files.With(3, store => { foreach (var number in new[] { 1, 2, 3 }) Put(store, number); });
         var whole = File.ReadAllBytes(_files.Segment());
         var layout = new SegmentLayout(BlockBytes);
-        foreach (var length in new[] { 0, 1, 63, 64, 4095, 4096, 4096 + 63, 4096 + 64, 4096 + 65, (int)layout.Blocks, (int)layout.Blocks + 1, (int)layout.OffsetOf(1), (int)layout.OffsetOf(2) + 299 })
+        int[] lengths =
+        [
+            0, 1, 63, 64, 4095, 4096, 4096 + 63, 4096 + 64, 4096 + 65,
+            (int)layout.Blocks, (int)layout.Blocks + 1, (int)layout.OffsetOf(1), (int)layout.OffsetOf(2) + 299,
+        ];
+        foreach (var length in lengths)
         {
             File.WriteAllBytes(_files.Segment(), whole[..length]);
             _files.With(3, store =>
@@ -103,7 +110,9 @@ public sealed class KvStoreTests : IDisposable
         });
         var whole = File.ReadAllBytes(_files.Segment());
         var layout = new SegmentLayout(BlockBytes);
-        var places = Enumerable.Range(0, 64).Concat(Enumerable.Range(SegmentLayout.Page, SlotEntry.Size)).Concat(Enumerable.Range((int)layout.Blocks, BlockBytes));
+        var places = Enumerable.Range(0, 64)
+            .Concat(Enumerable.Range(SegmentLayout.Page, SlotEntry.Size))
+            .Concat(Enumerable.Range((int)layout.Blocks, BlockBytes));
         foreach (var place in places)
         {
             var damaged = (byte[])whole.Clone();

@@ -12,8 +12,8 @@ using Wire = LlamaCluster.Protos;
 namespace LlamaCluster.Worker.Tests.KvTransfer;
 
 /// <summary>
-/// Workers get KV of layers that others had, and go on with the very bits. The demo model, of eight layers: two of four workers have served a prompt of 40 tokens,
-/// of which two blocks are full.
+/// Workers get KV of layers that others had, and go on with the very bits. The demo model, of eight layers: two of four workers have served a prompt of 40
+/// tokens, of which two blocks are full.
 /// </summary>
 public sealed class KvTransferTests : IAsyncLifetime
 {
@@ -97,7 +97,8 @@ public sealed class KvTransferTests : IAsyncLifetime
     {
         await ServeAsync(Wire.KvType.F16);
         var plan = _demo.Plan(2, (0, 4), (2, 4));
-        var ready = await AssignOneAsync(plan, 1, Wire.KvType.F16, [(2, 1, 4, 4)], request => (request.KvBlocksAwaited, request.KvBlocks[0], request.KvBlocks[1]) = (1, 5, 1));
+        var ready = await AssignOneAsync(
+            plan, 1, Wire.KvType.F16, [(2, 1, 4, 4)], request => (request.KvBlocksAwaited, request.KvBlocks[0], request.KvBlocks[1]) = (1, 5, 1));
         Assert.Equal((1UL, 1UL), (ready.Fetched.Blocks, ready.Fetched.Missing));
         Assert.Equal(0b10, Assert.Single(ready.Kept.Layers, layers => layers.FirstLayer == 4).Whole[0]);
     }
@@ -134,7 +135,9 @@ public sealed class KvTransferTests : IAsyncLifetime
     public async Task What_is_damaged_on_the_way_ends_the_transfer_and_what_came_before_stays(string how)
     {
         await using var service = await LoopbackService.StartAsync(new DamagedSource(how));
-        var ready = await AssignOneAsync(_demo.Plan(1, (0, 4), (2, 4)), 1, Wire.KvType.F16, [(2, 1, 4, 4)], request => request.KvSources[0].Address = PeerAddress.Format(service.Address));
+        var ready = await AssignOneAsync(
+            _demo.Plan(1, (0, 4), (2, 4)), 1, Wire.KvType.F16, [(2, 1, 4, 4)],
+            request => request.KvSources[0].Address = PeerAddress.Format(service.Address));
         Assert.Equal((1UL, 1UL), (ready.Fetched.Blocks, ready.Fetched.Missing));
         Assert.Equal(0b01, Assert.Single(ready.Kept.Layers).Whole[0]);
         Assert.Equal((7UL, 3UL), (Assert.Single(ready.Kept.Views).ViewVersion, ready.Kept.Views[0].LastStep));

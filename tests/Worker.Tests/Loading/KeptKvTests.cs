@@ -6,7 +6,9 @@ using Wire = LlamaCluster.Protos;
 
 namespace LlamaCluster.Worker.Tests.Loading;
 
-/// <summary>What workers say of the KV that they have when they are assigned again, and that they go on with it. Two stages of four layers each; the demo model.</summary>
+/// <summary>
+/// What workers say of the KV that they have when they are assigned again, and that they go on with it. Two stages of four layers each; the demo model.
+/// </summary>
 public sealed class KeptKvTests : IAsyncLifetime
 {
     ServedDemo _demo = null!;

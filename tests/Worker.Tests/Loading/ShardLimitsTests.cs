@@ -22,7 +22,9 @@ public class ShardLimitsTests
     public void KvBlocks_ThereIsNoRoom_ShowsTheArithmetic(long memory, long taken)
     {
         var (blocks, problem) = ShardLimits.KvBlocks(memory, taken, 10, 50, 16);
-        Assert.Equal((0, $"{taken} bytes of weights and buffers and one KV block of 10 bytes do not fit in the 1000 bytes this worker may use"), (blocks, problem));
+        Assert.Equal(
+            (0, $"{taken} bytes of weights and buffers and one KV block of 10 bytes do not fit in the 1000 bytes this worker may use"),
+            (blocks, problem));
     }
 
     [Theory]

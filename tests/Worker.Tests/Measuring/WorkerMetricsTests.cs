@@ -36,7 +36,8 @@ public class WorkerMetricsTests(ModelFile file) : IClassFixture<ModelFile>
     {
         await using var worker = await TestWorker.StartAsync(WithMetrics);
         using var http = new HttpClient();
-        using (var elsewhere = await http.GetAsync(new Uri(worker.Host.MetricsAddress!, "/health"))) Assert.Equal(HttpStatusCode.NotFound, elsewhere.StatusCode);
+        using (var elsewhere = await http.GetAsync(new Uri(worker.Host.MetricsAddress!, "/health")))
+            Assert.Equal(HttpStatusCode.NotFound, elsewhere.StatusCode);
         using var grpc = new HttpRequestMessage(HttpMethod.Get, new Uri(worker.Host.Address, MetricsExport.Path))
         {
             Version = HttpVersion.Version20,
@@ -44,7 +45,9 @@ public class WorkerMetricsTests(ModelFile file) : IClassFixture<ModelFile>
         };
         using var refused = await http.SendAsync(grpc);
         Assert.Equal(HttpStatusCode.NotFound, refused.StatusCode);
-        Assert.Equal($"Metrics are at {worker.Host.MetricsAddress}", Assert.Single(worker.Log.Lines, line => line.StartsWith("Metrics", StringComparison.Ordinal)));
+        Assert.Equal(
+            $"Metrics are at {worker.Host.MetricsAddress}",
+            Assert.Single(worker.Log.Lines, line => line.StartsWith("Metrics", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -59,7 +59,8 @@ public class LoadOrderMappingTests
         { "first_layer of a KV source", request => request.KvSources.Add(new Wire.KvSource { FirstLayer = 3, LayerCount = 1 }) },
         { "layer_count of a KV source", request => request.KvSources.Add(new Wire.KvSource { FirstLayer = 7, LayerCount = 2 }) },
         { "address of a KV source", request => request.KvSources.Add(new Wire.KvSource { WorkerId = "w9", FirstLayer = 4, LayerCount = 4 }) },
-        { "key of a KV source", request => request.KvSources.Add(new Wire.KvSource { WorkerId = "w9", Address = "http://h:1", FirstLayer = 4, LayerCount = 4 }) },
+        { "key of a KV source",
+            request => request.KvSources.Add(new Wire.KvSource { WorkerId = "w9", Address = "http://h:1", FirstLayer = 4, LayerCount = 4 }) },
         { "activation_type", request => request.ActivationType = (Wire.ActivationType)99 },
     };
 
@@ -82,7 +83,8 @@ public class LoadOrderMappingTests
     {
         var port = 7000;
         ShardAssignment[] Ranks(char name, int stage, int count) => [.. Enumerable.Range(0, count).Select(rank => new ShardAssignment(
-            new WorkerId($"{name}{rank}"), new Uri($"http://127.0.0.1:{port++}"), stage, new Shard(new LayerRange(stage * 6, 6), new TensorSlice(rank, count))))];
+            new WorkerId($"{name}{rank}"), new Uri($"http://127.0.0.1:{port++}"), stage,
+            new Shard(new LayerRange(stage * 6, 6), new TensorSlice(rank, count))))];
         var request = Request();
         request.Plan = ClusterPlan.Create(3, "m", Digest, 12, [.. Ranks('a', 0, first), .. Ranks('b', 1, second)]).ToMessage();
         var fed = Enumerable.Range(0, first).Select(rank =>

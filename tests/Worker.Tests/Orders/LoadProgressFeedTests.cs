@@ -29,7 +29,9 @@ public class LoadProgressFeedTests
         Assert.Equal([Phase.Opening, Phase.Loading, Phase.Loading, Phase.Loading, Phase.Ready], news.Select(n => n.Phase));
         Assert.Equal([0UL, 0, 3, 70_000_000, 200_000_000], news.Select(n => n.BytesDone));
         Assert.All(news, n => Assert.Equal((4UL, "digest"), (n.ViewVersion, n.ModelDigest)));
-        Assert.Equal(("local x", 9u, 5UL, 77UL, 200_000_000UL), (news[^1].Source, news[^1].KvBlockCount, news[^1].KvBlockBytes, news[^1].ResidentBytes, news[^1].BytesTotal));
+        Assert.Equal(
+            ("local x", 9u, 5UL, 77UL, 200_000_000UL),
+            (news[^1].Source, news[^1].KvBlockCount, news[^1].KvBlockBytes, news[^1].ResidentBytes, news[^1].BytesTotal));
     }
 
     sealed class HandTime : TimeProvider

@@ -117,6 +117,9 @@ public sealed class RankSlicingTests
         ShardAssignment[] assignments = [.. Enumerable.Range(0, slice.RankCount).Select(rank => new ShardAssignment(
             new WorkerId($"w{rank}"), new Uri($"http://127.0.0.1:{7000 + rank}"), 0, new Shard(new LayerRange(0, layers), slice with { Rank = rank })))];
         var plan = ClusterPlan.Create(1, "random", new string('a', 64), layers, assignments);
-        return new LoadOrder(plan, assignments[slice.Rank], null, null, KvType.F16, 8, 64, Wire.ActivationType.F32, Wire.ActivationType.F32) { ViewKey = TestKeys.View };
+        return new LoadOrder(plan, assignments[slice.Rank], null, null, KvType.F16, 8, 64, Wire.ActivationType.F32, Wire.ActivationType.F32)
+        {
+            ViewKey = TestKeys.View,
+        };
     }
 }

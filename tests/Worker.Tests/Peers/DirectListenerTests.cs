@@ -122,10 +122,12 @@ public class DirectListenerTests
         await Assert.ThrowsAsync<IOException>(() => DialAsync(listener, tls: member).Soon());
     }
 
-    static DirectListener Open(ClusterTls? tls = null) => DirectListener.Open(IPAddress.Loopback, tls, WaitExtensions.Deadline, NullLogger.Instance, CancellationToken.None);
+    static DirectListener Open(ClusterTls? tls = null) =>
+        DirectListener.Open(IPAddress.Loopback, tls, WaitExtensions.Deadline, NullLogger.Instance, CancellationToken.None);
 
     static Task<DirectConnection> DialAsync(DirectListener listener, byte[]? token = null, ClusterTls? tls = null) =>
-        DirectConnection.DialAsync("127.0.0.1", (int)listener.Offer.Port, token ?? listener.Offer.Token.Memory, tls, WaitExtensions.Deadline, CancellationToken.None);
+        DirectConnection.DialAsync(
+            "127.0.0.1", (int)listener.Offer.Port, token ?? listener.Offer.Token.Memory, tls, WaitExtensions.Deadline, CancellationToken.None);
 
     static ClusterTls Load(TestAuthority issuer, string name, TestAuthority trusted, DateTimeOffset? end = null)
     {

@@ -47,5 +47,8 @@ public class GroupShapeTests
     }
 
     static GroupShape Rank(int rank) =>
-        new(5, new string('a', 64), 1, new Shard(new LayerRange(6, 3), new TensorSlice(rank, RankShares.Of(2, 1, 1))), 64, 512, ActivationType.F32) { Key = TestKeys.View };
+        new(5, new string('a', 64), 1, new Shard(new LayerRange(6, 3), new TensorSlice(rank, RankShares.Of(2, 1, 1))), 64, 512, ActivationType.F32)
+        {
+            Key = TestKeys.View,
+        };
 }

@@ -70,7 +70,8 @@ sealed class LinkPair : IAsyncDisposable
     static async Task<LinkPair> ConnectTcpAsync(ClusterTls? tls, TimeSpan timeout)
     {
         await using var listener = DirectListener.Open(IPAddress.Loopback, tls, timeout, NullLogger.Instance, CancellationToken.None);
-        var dialled = await DirectConnection.DialAsync("127.0.0.1", (int)listener.Offer.Port, listener.Offer.Token.Memory, tls, timeout, CancellationToken.None).Soon();
+        var dialled = await DirectConnection.DialAsync(
+            "127.0.0.1", (int)listener.Offer.Port, listener.Offer.Token.Memory, tls, timeout, CancellationToken.None).Soon();
         var accepted = await listener.Accepted.Soon();
         Assert.NotNull(accepted);
         return new LinkPair(new TcpPeerLink(dialled.Connection, dialled.Stream, "rank 0"), new TcpPeerLink(accepted.Connection, accepted.Stream, "rank 1"));

@@ -19,7 +19,11 @@ public class PeerLinkTests
     {
         await using var pair = await LinkPair.ConnectAsync(kind);
         var random = new Random(1);
-        int[] sizes = [0, 1, 31, 4096, IPeerLink.MaxPayload, 77, IPeerLink.MaxPayload - 1, .. Enumerable.Range(0, 40).Select(_ => random.Next(IPeerLink.MaxPayload))];
+        int[] sizes =
+        [
+            0, 1, 31, 4096, IPeerLink.MaxPayload, 77, IPeerLink.MaxPayload - 1,
+            .. Enumerable.Range(0, 40).Select(_ => random.Next(IPeerLink.MaxPayload)),
+        ];
 
         await Task.WhenAll(Converse(pair.First), Converse(pair.Second)).Soon();
 

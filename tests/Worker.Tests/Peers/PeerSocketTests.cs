@@ -19,6 +19,8 @@ public sealed class PeerSocketTests
         using var stream = PeerSocket.Over(socket, WaitExtensions.Deadline);
 
         Assert.True(socket.NoDelay);
-        Assert.True(socket.SendBufferSize >= IPeerLink.Window && socket.ReceiveBufferSize >= IPeerLink.Window, "the window does not fit into the connection's buffers");
+        Assert.True(
+            socket.SendBufferSize >= IPeerLink.Window && socket.ReceiveBufferSize >= IPeerLink.Window,
+            "the window does not fit into the connection's buffers");
     }
 }

@@ -20,12 +20,17 @@ public sealed class RankCallerTests
     public async Task The_faster_link_is_chosen_and_the_log_says_why(string slow, string chosen)
     {
         using var never = new ManualResetEventSlim();
-        var peer = new FakeLowerRank(Rank(0)) { Echo = link => LinkTiming.Echo(link.Kind == slow ? new SlowedLink(link, () => never.Wait(TimeSpan.FromMilliseconds(5))) : link) };
+        var peer = new FakeLowerRank(Rank(0))
+        {
+            Echo = link => LinkTiming.Echo(link.Kind == slow ? new SlowedLink(link, () => never.Wait(TimeSpan.FromMilliseconds(5))) : link),
+        };
 
         await using var call = await CallAsync(peer);
 
         Assert.Equal(chosen, (await call.Link).Kind);
-        Assert.Matches($"^View 5: partial sums to rank 0 .* go by {chosen}; 32 KiB take one way [0-9]+ us by tcp, [0-9]+ us by grpc$".ToLowerInvariant(), _log.ToString().ToLowerInvariant());
+        Assert.Matches(
+            $"^View 5: partial sums to rank 0 .* go by {chosen}; 32 KiB take one way [0-9]+ us by tcp, [0-9]+ us by grpc$".ToLowerInvariant(),
+            _log.ToString().ToLowerInvariant());
     }
 
     [Theory]
@@ -34,7 +39,10 @@ public sealed class RankCallerTests
     public async Task Who_insists_gets_it_even_if_it_is_slower(PeerLinkPreference preference, string other, string chosen)
     {
         using var never = new ManualResetEventSlim();
-        var peer = new FakeLowerRank(Rank(0)) { Echo = link => LinkTiming.Echo(link.Kind == other ? link : new SlowedLink(link, () => never.Wait(TimeSpan.FromMilliseconds(5)))) };
+        var peer = new FakeLowerRank(Rank(0))
+        {
+            Echo = link => LinkTiming.Echo(link.Kind == other ? link : new SlowedLink(link, () => never.Wait(TimeSpan.FromMilliseconds(5)))),
+        };
 
         await using var call = await CallAsync(peer, preference);
 
@@ -61,7 +69,10 @@ public sealed class RankCallerTests
     [Fact]
     public async Task A_direct_connection_that_does_not_know_the_token_leaves_the_stream()
     {
-        await using var call = await CallAsync(new FakeLowerRank(Rank(0)) { ChangeHello = hello => hello.Direct.Token = Google.Protobuf.ByteString.CopyFrom(new byte[32]) });
+        await using var call = await CallAsync(new FakeLowerRank(Rank(0))
+        {
+            ChangeHello = hello => hello.Direct.Token = Google.Protobuf.ByteString.CopyFrom(new byte[32]),
+        });
 
         Assert.Equal("grpc", (await call.Link).Kind);
         Assert.Contains("it did not take the token", _log.ToString());

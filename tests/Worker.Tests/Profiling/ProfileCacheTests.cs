@@ -20,7 +20,9 @@ public sealed class ProfileCacheTests : IDisposable
         Cache().Write("key", Profile);
 
         var read = Assert.IsType<MachineProfile>(Cache().TryRead("key"));
-        Assert.Equal((Profile.ReadBytes, Profile.HostReadBytes, 2, Profile.Paces[0]), (read.ReadBytes, read.HostReadBytes, read.HostProcessors, Assert.Single(read.Paces)));
+        Assert.Equal(
+            (Profile.ReadBytes, Profile.HostReadBytes, 2, Profile.Paces[0]),
+            (read.ReadBytes, read.HostReadBytes, read.HostProcessors, Assert.Single(read.Paces)));
         Assert.Equal("key.json", Path.GetFileName(Assert.Single(Directory.GetFiles(_folder.Path))));
         Assert.Null(Cache().TryRead("another"));
     }

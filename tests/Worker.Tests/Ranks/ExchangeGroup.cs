@@ -47,8 +47,9 @@ sealed class ExchangeGroup : IAsyncDisposable
         foreach (var link in _links[rank].OfType<IPeerLink>()) await link.DisposeAsync();
     }
 
-    public Task<T[]> OnEachAsync<T>(Func<RankExchange, T> work, int except = -1) => Task.WhenAll(_exchanges.Where(exchange => exchange.Rank != except).Select(exchange =>
-        Task.Factory.StartNew(() => work(exchange), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+    public Task<T[]> OnEachAsync<T>(Func<RankExchange, T> work, int except = -1) =>
+        Task.WhenAll(_exchanges.Where(exchange => exchange.Rank != except).Select(exchange =>
+            Task.Factory.StartNew(() => work(exchange), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
 
     public async ValueTask DisposeAsync()
     {

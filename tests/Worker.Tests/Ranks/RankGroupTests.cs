@@ -36,7 +36,8 @@ public sealed class RankGroupTests
 
     static RankGroup Create()
     {
-        ShardAssignment[] ranks = [.. Enumerable.Range(0, 2).Select(rank => new ShardAssignment(new WorkerId($"w{rank}"), new Uri($"http://127.0.0.1:{rank}"), 0, ShardOf(rank)))];
+        ShardAssignment[] ranks = [.. Enumerable.Range(0, 2).Select(rank =>
+            new ShardAssignment(new WorkerId($"w{rank}"), new Uri($"http://127.0.0.1:{rank}"), 0, ShardOf(rank)))];
         var options = new WorkerOptions { Coordinator = new Uri("http://127.0.0.1:1") };
         return new RankGroup(
             new GroupShape(5, new string('a', 64), 0, ShardOf(0), 64, 512, ActivationType.F32) { Key = TestKeys.View }, ranks,

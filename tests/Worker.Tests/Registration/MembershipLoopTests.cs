@@ -14,7 +14,8 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     public async Task Register_ANewWorker_SaysWhatItIs()
     {
         await using var coordinator = await FakeCoordinator.StartAsync();
-        await using var worker = await RunningWorker.StartAsync(coordinator, options => options with { Name = "tester", MemoryBytes = 12345, ModelPath = file.Path });
+        await using var worker = await RunningWorker.StartAsync(
+            coordinator, options => options with { Name = "tester", MemoryBytes = 12345, ModelPath = file.Path });
         var request = await RegistrationAsync(coordinator);
         Assert.Equal((ProtocolVersion.Current, "tester", PeerAddress.Format(worker.Address)), (request.ProtocolVersion, request.Name, request.Address));
         Assert.Equal((12345UL, 1u, "fake"), (request.Capabilities.MemoryBytes, request.Capabilities.Threads, request.Capabilities.InstructionSet));
@@ -103,7 +104,8 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
 
         await using var again = await FakeCoordinator.StartAsync(port: port);
 
-        var request = await Deadline.Within(again.Membership.Registrations.Reader.ReadAsync().AsTask(), "a registration", () => $"; the worker's log: {worker.Log}");
+        var request = await Deadline.Within(
+            again.Membership.Registrations.Reader.ReadAsync().AsTask(), "a registration", () => $"; the worker's log: {worker.Log}");
         Assert.Equal((file.Digest, 6u), (request.ModelDigest, request.HeldShard.LayerCount));
         await BeatAsync(again);
         Assert.Equal(1, worker.Model.LiveWeights);
@@ -113,7 +115,8 @@ public class MembershipLoopTests(ModelFile file) : IClassFixture<ModelFile>
     public async Task Coordinator_ThatForgotTheWorker_GetsANewRegistration()
     {
         await using var coordinator = await FakeCoordinator.StartAsync();
-        coordinator.Membership.OnHeartbeat = beat => beat is not { WorkerId: "w1", SequenceNumber: 3 } ? true : throw new RpcException(new Status(StatusCode.NotFound, "register again"));
+        coordinator.Membership.OnHeartbeat = beat =>
+            beat is not { WorkerId: "w1", SequenceNumber: 3 } ? true : throw new RpcException(new Status(StatusCode.NotFound, "register again"));
         await using var worker = await RunningWorker.StartAsync(coordinator);
         await RegistrationAsync(coordinator);
         await RegistrationAsync(coordinator);

@@ -166,7 +166,8 @@ public class AssignmentsServiceTests(ModelFile file) : IClassFixture<ModelFile>
         async Task<ulong> ResidentAsync(ulong view, params int[] ranks)
         {
             Uri[] addresses = [worker.Host.Address, .. Enumerable.Range(1, ranks.Sum() - 1).Select(port => new Uri($"http://127.0.0.1:{port}"))];
-            return (await TestPipeline.AssignAsync(worker, TestPipeline.PlanOf(addresses, file.Digest, file.Layers, view, ranks), 0, file.Path))[^1].ResidentBytes;
+            return (await TestPipeline.AssignAsync(
+                worker, TestPipeline.PlanOf(addresses, file.Digest, file.Layers, view, ranks), 0, file.Path))[^1].ResidentBytes;
         }
     }
 

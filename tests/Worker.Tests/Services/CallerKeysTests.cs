@@ -33,7 +33,8 @@ public class CallerKeysTests(ModelFile file) : IClassFixture<ModelFile>
         huge.ViewKey = TestKeys.View.ToMessage();
 
         await RefusedAsync(new Wire.Assignments.AssignmentsClient(worker.Channel).Assign(huge, headers).ResponseStream);
-        await RefusedAsync(new Wire.Assignments.AssignmentsClient(worker.Channel).SetAdapters(new Wire.SetAdaptersRequest { ViewVersion = 1 }, headers).ResponseStream);
+        await RefusedAsync(new Wire.Assignments.AssignmentsClient(worker.Channel)
+            .SetAdapters(new Wire.SetAdaptersRequest { ViewVersion = 1 }, headers).ResponseStream);
         await RefusedAsync(new Wire.Steps.StepsClient(worker.Channel).Run(headers).ResponseStream);
         if (which != "view's")
         {
@@ -64,7 +65,11 @@ public class CallerKeysTests(ModelFile file) : IClassFixture<ModelFile>
             .. Field(":path", $"/{Wire.Activations.Descriptor.FullName}/Send"), .. Field("content-type", "application/grpc"),
         ];
         byte[] beginning = [0, 0, 0x40, 0, 0, .. new byte[1000]];   // of a message of 4 MiB
-        await connection.WriteAsync((byte[])[.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, .. Frame(Settings, 0, 0, []), .. Frame(Headers, EndHeaders, 1, headers), .. Frame(Data, 0, 1, beginning)]);
+        await connection.WriteAsync((byte[])
+        [
+            .. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8,
+            .. Frame(Settings, 0, 0, []), .. Frame(Headers, EndHeaders, 1, headers), .. Frame(Data, 0, 1, beginning),
+        ]);
 
         byte type, flags;
         byte[] payload;

@@ -29,7 +29,8 @@ public sealed class LinksServiceTests
     {
         await using var one = await TestWorker.StartAsync();
 
-        var failure = await Assert.ThrowsAsync<RpcException>(() => Client(one).MeasureAsync(To(null, "http://127.0.0.1:1"), deadline: Deadline.Call).ResponseAsync);
+        var failure = await Assert.ThrowsAsync<RpcException>(
+            () => Client(one).MeasureAsync(To(null, "http://127.0.0.1:1"), deadline: Deadline.Call).ResponseAsync);
         Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
         Assert.Contains("http://127.0.0.1:1", failure.Status.Detail);
     }

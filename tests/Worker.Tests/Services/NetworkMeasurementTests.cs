@@ -24,7 +24,8 @@ public sealed class NetworkMeasurementTests
         await using var worker = await TestWorker.StartAsync();
 
         var (roundTrip, bytesPerSecond) = await NetworkMeasurement.RunAsync(
-            new Protos.Links.LinksClient(worker.Calls), worker.Host.Services.GetRequiredService<ClusterOwner>().Key!.For(PeerKey.LinkMeter), CancellationToken.None).Soon();
+            new Protos.Links.LinksClient(worker.Calls),
+            worker.Host.Services.GetRequiredService<ClusterOwner>().Key!.For(PeerKey.LinkMeter), CancellationToken.None).Soon();
 
         Assert.InRange(roundTrip, 5e-6, 0.1);
         Assert.InRange(bytesPerSecond, 5e6, 1e12);
@@ -62,7 +63,8 @@ public sealed class NetworkMeasurementTests
     [Fact]
     public async Task A_peer_that_ends_the_stream_is_no_link()
     {
-        var failure = await Assert.ThrowsAsync<RpcException>(() => MeasureAsync(new FakeEcho { OnProbe = (number, answers, cancellation) => Task.FromResult(false) }).Soon());
+        var failure = await Assert.ThrowsAsync<RpcException>(
+            () => MeasureAsync(new FakeEcho { OnProbe = (number, answers, cancellation) => Task.FromResult(false) }).Soon());
 
         Assert.Contains("it ended the stream of probes", failure.Status.Detail);
     }
@@ -112,7 +114,8 @@ public sealed class NetworkMeasurementTests
         var address = new Uri($"http://{listener.LocalEndpoint}");
         await using var worker = await TestWorker.StartAsync();
         var measuring = new Protos.Links.LinksClient(worker.Calls)
-            .MeasureAsync(new MeasureLinkRequest { Address = PeerAddress.Format(address), Key = TestKeys.View.ToMessage() }, deadline: Deadline.Call).ResponseAsync;
+            .MeasureAsync(
+                new MeasureLinkRequest { Address = PeerAddress.Format(address), Key = TestKeys.View.ToMessage() }, deadline: Deadline.Call).ResponseAsync;
 
         using var accepted = await listener.AcceptSocketAsync().Soon();
         await accepted.SendAsync(System.Text.Encoding.ASCII.GetBytes(says));

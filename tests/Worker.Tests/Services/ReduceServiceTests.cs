@@ -125,7 +125,8 @@ public sealed class ReduceServiceTests(ModelFile file) : IClassFixture<ModelFile
         Assert.Equal(code, failure.StatusCode);
     }
 
-    static AsyncDuplexStreamingCall<RankMessage, RankMessage> Call(TestWorker worker) => new Reduce.ReduceClient(worker.Calls).Exchange(deadline: Deadline.Call);
+    static AsyncDuplexStreamingCall<RankMessage, RankMessage> Call(TestWorker worker) =>
+        new Reduce.ReduceClient(worker.Calls).Exchange(deadline: Deadline.Call);
 
     /// <summary>What the worker itself would say.</summary>
     static RankHello HelloOf(TestWorker worker) =>

@@ -106,7 +106,8 @@ public sealed class CachedModelsTests : IAsyncLifetime, IDisposable
 
         await using var worker = await StartAsync();
         Assert.Equal("coordinator", (await AssignAsync([worker], worker))[^1].Source);
-        var matrices = _weights.Tensors.Where(tensor => tensor.Name.StartsWith("blk.", StringComparison.Ordinal) && tensor.Rows > 1).Select(tensor => tensor.Name);
+        var matrices = _weights.Tensors
+            .Where(tensor => tensor.Name.StartsWith("blk.", StringComparison.Ordinal) && tensor.Rows > 1).Select(tensor => tensor.Name);
         Assert.Empty(matrices.Except(Served.Requests.Single()));
     }
 

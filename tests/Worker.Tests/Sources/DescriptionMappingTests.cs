@@ -132,11 +132,15 @@ public class DescriptionMappingTests
     public async Task ToModel_TensorsOfNoLlama_AreLeftOut()
     {
         using var weights = Model.Weights();
-        var served = new FakeWeights(weights) { OnDescribe = d => d.Tensors.Add(new Wire.TensorDescription { Name = "../../../etc/passwd", Rows = 1, Columns = 32 }) };
+        var served = new FakeWeights(weights)
+        {
+            OnDescribe = d => d.Tensors.Add(new Wire.TensorDescription { Name = "../../../etc/passwd", Rows = 1, Columns = 32 }),
+        };
         Assert.Equal(weights.Tensors, (await DescribeAsync(served)).ToModel(served.Digest).Tensors);
     }
 
-    static Task<Wire.ModelDescription> DescribeAsync(FakeWeights served) => served.Describe(new Wire.DescribeModelRequest { ModelDigest = served.Digest }, NoContext);
+    static Task<Wire.ModelDescription> DescribeAsync(FakeWeights served) =>
+        served.Describe(new Wire.DescribeModelRequest { ModelDigest = served.Digest }, NoContext);
 
     // The fake looks at the request only.
     static ServerCallContext NoContext => null!;

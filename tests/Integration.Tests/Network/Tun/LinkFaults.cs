@@ -53,7 +53,8 @@ sealed class LinkCut(IPAddress one, IPAddress? other, int? port, long after = 0)
     /// <summary>Completes with the first packet that is swallowed.</summary>
     public Task Begun => _begun.Task;
 
-    public override string ToString() => $"{one} - {other?.ToString() ?? "all"}{(port is null ? "" : $", port {port}")}{(after == 0 ? "" : $", after {after} bytes")}";
+    public override string ToString()
+        => $"{one} - {other?.ToString() ?? "all"}{(port is null ? "" : $", port {port}")}{(after == 0 ? "" : $", after {after} bytes")}";
 
     internal bool Swallows(in PacketHeader header, int bytes)
     {

@@ -23,7 +23,8 @@ readonly record struct PacketHeader(uint Source, uint Destination, ushort Source
         var isTcp = packet[ProtocolOffset] == Tcp && packet.Length >= ports + 4;
         return new PacketHeader(
             BinaryPrimitives.ReadUInt32BigEndian(packet[SourceOffset..]), BinaryPrimitives.ReadUInt32BigEndian(packet[DestinationOffset..]),
-            isTcp ? BinaryPrimitives.ReadUInt16BigEndian(packet[ports..]) : (ushort)0, isTcp ? BinaryPrimitives.ReadUInt16BigEndian(packet[(ports + 2)..]) : (ushort)0);
+            isTcp ? BinaryPrimitives.ReadUInt16BigEndian(packet[ports..]) : (ushort)0,
+            isTcp ? BinaryPrimitives.ReadUInt16BigEndian(packet[(ports + 2)..]) : (ushort)0);
     }
 
     public static uint NumberOf(IPAddress address) => BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes());

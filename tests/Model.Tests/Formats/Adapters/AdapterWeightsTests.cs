@@ -29,7 +29,8 @@ public sealed class AdapterWeightsTests : IDisposable
         Assert.Equal(gguf.Pairs, peft.Pairs);
         Assert.Equal((3 * 7) + 2, gguf.Pairs.Count);
         Assert.All(gguf.Pairs, pair => Assert.Equal((4, 1.5f), (pair.Rank, pair.Scale)));
-        foreach (var tensor in gguf.Pairs.SelectMany(pair => new[] { pair.A, pair.B })) Assert.Equal(TensorBytes.Of(gguf.Tensors, tensor), TensorBytes.Of(peft.Tensors, tensor));
+        foreach (var tensor in gguf.Pairs.SelectMany(pair => new[] { pair.A, pair.B }))
+            Assert.Equal(TensorBytes.Of(gguf.Tensors, tensor), TensorBytes.Of(peft.Tensors, tensor));
         Assert.Equal(gguf.ComputeDigest(), peft.ComputeDigest());
         using var other = AdapterWeights.Open((adapter with { Seed = 2 }).WriteGguf(_folder.File("b.gguf")), Config);
         Assert.NotEqual(gguf.ComputeDigest(), other.ComputeDigest());
@@ -44,7 +45,8 @@ public sealed class AdapterWeightsTests : IDisposable
         using var rooted = AdapterWeights.Open(adapter.WritePeft(_folder.File("r"), settings => settings["use_rslora"] = true), Config);
         Assert.All(rooted.Pairs, pair => Assert.Equal(4, pair.Scale));
         using var patterned = AdapterWeights.Open(
-            adapter.WritePeft(_folder.File("p"), settings => settings["alpha_pattern"] = new JsonObject { ["layers.1.mlp.up_proj"] = 32, ["q_proj"] = 2 }), Config);
+            adapter.WritePeft(_folder.File("p"), settings => settings["alpha_pattern"] = new JsonObject { ["layers.1.mlp.up_proj"] = 32, ["q_proj"] = 2 }),
+            Config);
         Assert.Equal(8, Scale(patterned, "blk.1.ffn_up.weight"));
         Assert.Equal(2, Scale(patterned, "blk.0.ffn_up.weight"));
         Assert.Equal(0.5f, Scale(patterned, "blk.2.attn_q.weight"));
@@ -60,7 +62,8 @@ public sealed class AdapterWeightsTests : IDisposable
         { "use_dora", "true", "use_dora is true, which is not supported" },
         { "bias", "\"all\"", "bias is 'all'; only none is supported" },
         { "fan_in_fan_out", "true", "fan_in_fan_out is true" },
-        { "modules_to_save", "[\"embed_tokens\", \"lm_head\"]", "modules_to_save names the module of 'model.embed_tokens.weight', which the file does not have" },
+        { "modules_to_save", "[\"embed_tokens\", \"lm_head\"]",
+            "modules_to_save names the module of 'model.embed_tokens.weight', which the file does not have" },
         { "modules_to_save", "[\"score\"]", "modules_to_save has 'score'; only embed_tokens and lm_head can be brought whole" },
         { "trainable_token_indices", "[3]", "trainable_token_indices is not supported" },
         { "init_lora_weights", "\"pissa_niter_4\"", "init_lora_weights is 'pissa_niter_4'" },
@@ -95,13 +98,15 @@ public sealed class AdapterWeightsTests : IDisposable
     [Theory]
     [MemberData(nameof(BadTensors))]
     public void Tensors_that_have_no_place_are_refused(string name, string expected) =>
-        AssertRefused(new SyntheticAdapter(Config).WritePeft(_folder.File("a"), more: tensors => tensors.Add(name, "F32", [4, 64], new byte[4 * 64 * 4])), expected);
+        AssertRefused(
+            new SyntheticAdapter(Config).WritePeft(_folder.File("a"), more: tensors => tensors.Add(name, "F32", [4, 64], new byte[4 * 64 * 4])), expected);
 
     [Fact]
     public void Whole_matrices_are_read_and_a_vocabulary_of_its_own_needs_both_and_a_tokenizer()
     {
         var bare = new SyntheticAdapter(Config) { WholeRows = Config.VocabularySize, Type = TensorType.F16 };
-        using var same = AdapterWeights.Open(bare.WritePeft(_folder.File("s"), settings => settings["modules_to_save"] = new JsonArray("embed_tokens", "lm_head")), Config);
+        using var same = AdapterWeights.Open(
+            bare.WritePeft(_folder.File("s"), settings => settings["modules_to_save"] = new JsonArray("embed_tokens", "lm_head")), Config);
         Assert.Equal([LlamaTensors.Embedding, LlamaTensors.Output], same.Content.Replacements.Select(whole => whole.Target.Name));
         Assert.Null(same.ReadText());
         using var other = AdapterWeights.Open((bare with { BringsWhole = target => target.IsHead }).WritePeft(_folder.File("o")), Config);
@@ -110,7 +115,9 @@ public sealed class AdapterWeightsTests : IDisposable
         // Names of older files, and the model's own matrix beside them.
         using var old = AdapterWeights.Open(new SyntheticAdapter(Config).WritePeft(_folder.File("old"), more: tensors =>
         {
-            tensors.Add("base_model.model.lm_head.modules_to_save.weight", "F32", [Config.VocabularySize, Config.HiddenSize], new byte[Config.VocabularySize * Config.HiddenSize * 4]);
+            tensors.Add(
+                "base_model.model.lm_head.modules_to_save.weight", "F32",
+                [Config.VocabularySize, Config.HiddenSize], new byte[Config.VocabularySize * Config.HiddenSize * 4]);
             tensors.Add("base_model.model.lm_head.original_module.weight", "F32", [1, 4], new byte[16]);
         }), Config);
         Assert.Single(old.Content.Replacements);
@@ -119,10 +126,17 @@ public sealed class AdapterWeightsTests : IDisposable
         AssertRefused(larger.WritePeft(_folder.File("l")), "and there is no tokenizer.json or tokenizer.model");
         AssertRefused((larger with { BringsWhole = target => target.IsHead, Changes = target => target.Layer is 0 }).WritePeft(_folder.File("h")),
             $"brings a head of {Config.VocabularySize + 5} rows alone, and the model's vocabulary is {Config.VocabularySize}");
-        AssertRefused(new SyntheticAdapter(Config) { WholeRows = Config.VocabularySize + 5, Changes = target => target.Layer is 0 }.WritePeft(
-            _folder.File("d"), more: tensors => tensors.Add("base_model.model.model.embed_tokens.base_layer.weight", "F32", [1, 4], new byte[16])), "are the same");
+        AssertRefused(
+            new SyntheticAdapter(Config) { WholeRows = Config.VocabularySize + 5, Changes = target => target.Layer is 0 }.WritePeft(
+                _folder.File("d"), more: tensors => tensors.Add("base_model.model.model.embed_tokens.base_layer.weight", "F32", [1, 4], new byte[16])),
+            "are the same");
         var tied = Config with { TiedEmbeddings = true };
-        var adapter = new SyntheticAdapter(tied) { WholeRows = tied.VocabularySize, BringsWhole = target => target.IsEmbedding, Changes = target => target.Layer is 0 };
+        var adapter = new SyntheticAdapter(tied)
+        {
+            WholeRows = tied.VocabularySize,
+            BringsWhole = target => target.IsEmbedding,
+            Changes = target => target.Layer is 0,
+        };
         using var untied = AdapterWeights.Open(adapter.WritePeft(_folder.File("t")), tied);
         Assert.Single(untied.Content.Replacements);
         using var follows = AdapterWeights.Open(adapter.WritePeft(_folder.File("f"), settings => settings["ensure_weight_tying"] = true), tied);
@@ -169,7 +183,8 @@ public sealed class AdapterWeightsTests : IDisposable
         AssertRefused(other.WritePeft(_folder.File("a")), "tensor 'base_model.model.model.embed_tokens.lora_embedding_B' has shape [80, 4]");
         AssertRefused(SyntheticModel.Small.WriteGguf(_folder.File("m.gguf")), "general.type is missing: the file is a model, not an adapter");
         AssertRefused(_folder.File("none.gguf"), "no such file");
-        AssertRefused((new SyntheticAdapter(Config) with { Type = TensorType.Q8_0, Rank = 32 }).WriteGguf(_folder.File("q.gguf")), "is Q8_0; adapters must be F32, F16 or BF16");
+        AssertRefused((new SyntheticAdapter(Config) with { Type = TensorType.Q8_0, Rank = 32 }).WriteGguf(_folder.File("q.gguf")),
+            "is Q8_0; adapters must be F32, F16 or BF16");
         AssertRefused((new SyntheticAdapter(Config) with { Rank = 1025 }).WriteGguf(_folder.File("r.gguf")), "has rank 1025; at most 1024 is supported");
         AssertRefused((new SyntheticAdapter(Config) with { Changes = _ => false }).WriteGguf(_folder.File("e.gguf")), "has no tensors");
         File.WriteAllBytes(Path.Combine(new SyntheticAdapter(Config).WritePeft(_folder.File("b")), "adapter_model.bin"), [1]);

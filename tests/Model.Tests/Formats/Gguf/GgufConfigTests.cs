@@ -12,19 +12,24 @@ public sealed class GgufConfigTests : IDisposable
 
     public static TheoryData<string, Action<GgufPairs>, string> Refused => new()
     {
-        { "architecture", p => p.Set("general.architecture", "qwen2"), "general.architecture is 'qwen2', which is not supported; llama, llama4, mistral3, deci are" },
+        { "architecture", p => p.Set("general.architecture", "qwen2"),
+            "general.architecture is 'qwen2', which is not supported; llama, llama4, mistral3, deci are" },
         { "no architecture", p => p.Remove("general.architecture"), "general.architecture is missing from the metadata" },
         { "adapter", p => p.Set("general.type", "adapter"), "general.type is 'adapter'; only a whole model can be run" },
         { "experts that are not there", p => p.Set("llama.expert_count", 8u), "llama.expert_used_count is missing from the metadata" },
-        { "windows in some layers", p => p.Set("llama.attention.sliding_window_pattern", 4u), "llama.attention.sliding_window_pattern is there; only windows in all layers or in none" },
+        { "windows in some layers", p => p.Set("llama.attention.sliding_window_pattern", 4u),
+            "llama.attention.sliding_window_pattern is there; only windows in all layers or in none" },
         { "negative window", p => p.Set("llama.attention.sliding_window", -1), "sliding window is -1; it must be from 1" },
         { "not causal", p => p.Set("llama.attention.causal", false), "llama.attention.causal is false" },
         { "scale", p => p.Set("llama.attention.scale", 0.5f), "llama.attention.scale is 0.5" },
         { "logit scale", p => p.Set("llama.logit_scale", 2f), "llama.logit_scale is 2" },
-        { "longrope", p => p.Set("llama.rope.scaling.type", "longrope"), "llama.rope.scaling.type is 'longrope', which is not supported; 'none', 'linear' and 'yarn' are" },
-        { "yarn in part", p => Yarn(p).Set("llama.rope.scaling.yarn_ext_factor", 0.5f), "llama.rope.scaling.yarn_ext_factor is 0.5, which is not supported; 1 is" },
+        { "longrope", p => p.Set("llama.rope.scaling.type", "longrope"),
+            "llama.rope.scaling.type is 'longrope', which is not supported; 'none', 'linear' and 'yarn' are" },
+        { "yarn in part", p => Yarn(p).Set("llama.rope.scaling.yarn_ext_factor", 0.5f),
+            "llama.rope.scaling.yarn_ext_factor is 0.5, which is not supported; 1 is" },
         { "yarn upside down", p => Yarn(p).Set("llama.rope.scaling.yarn_beta_slow", 64f), "YaRN's beta_fast 32 is below its beta_slow, 64" },
-        { "value length", p => p.Set("llama.attention.value_length", 8u), "llama.attention.value_length is 8; only heads with keys and values of one length (16)" },
+        { "value length", p => p.Set("llama.attention.value_length", 8u),
+            "llama.attention.value_length is 8; only heads with keys and values of one length (16)" },
         { "no layers", p => p.Set("llama.block_count", 0u), "layer count is 0; it must be from 1 to 4096" },
         { "layers", p => p.Set("llama.block_count", uint.MaxValue), "llama.block_count is 4294967295, which is out of range" },
         { "layers missing", p => p.Remove("llama.block_count"), "llama.block_count is missing from the metadata" },
@@ -54,7 +59,12 @@ public sealed class GgufConfigTests : IDisposable
     {
         var config = Read("defaults", pairs =>
         {
-            foreach (var key in (string[])["llama.attention.key_length", "llama.attention.value_length", "llama.rope.dimension_count", "llama.rope.freq_base", "llama.vocab_size"])
+            string[] keys =
+            [
+                "llama.attention.key_length", "llama.attention.value_length",
+                "llama.rope.dimension_count", "llama.rope.freq_base", "llama.vocab_size",
+            ];
+            foreach (var key in keys)
                 pairs.Remove(key);
         });
 
@@ -89,7 +99,8 @@ public sealed class GgufConfigTests : IDisposable
     /// <summary>As llama.cpp makes numbers of these keys; 1.2772589 is 1 + 0.1 ln 16. yarn_log_multiplier is the weight that it is divided by.</summary>
     [Theory]
     [MemberData(nameof(Yarns))]
-    public void YarnIsRead(string what, Action<GgufPairs> change, RopeScaling? expected) => Assert.Equal(expected, Read(what, pairs => change(Yarn(pairs))).RopeScaling);
+    public void YarnIsRead(string what, Action<GgufPairs> change, RopeScaling? expected) =>
+        Assert.Equal(expected, Read(what, pairs => change(Yarn(pairs))).RopeScaling);
 
     [Fact]
     public void BiasesAreThoseThatTheFileHas()

@@ -63,14 +63,16 @@ public sealed class GgufExpertsTests : IDisposable
         { "llama 4", p => p.Set("llama4.expert_used_count", 0u), "used expert count is 0" },
         { "llama 4", p => p.Set("llama4.expert_count", 1u), "expert count is 1" },
         { "llama 4", p => p.Set("llama4.expert_count", 7u), "tensor blk.1.ffn_gate_inp.weight has shape [6, 64]; the config asks for [7, 64]" },
-        { "llama 4", p => p.Set("llama4.expert_feed_forward_length", 64u), "tensor blk.1.ffn_gate_exps.weight (expert 0) has shape [32, 64]; the config asks for [64, 64]" },
+        { "llama 4", p => p.Set("llama4.expert_feed_forward_length", 64u),
+            "tensor blk.1.ffn_gate_exps.weight (expert 0) has shape [32, 64]; the config asks for [64, 64]" },
         { "llama 4", p => p.Set("llama4.interleave_moe_layer_step", 1u), "tensor blk.0.ffn_gate_inp.weight is missing" },
         { "llama 4", p => p.Set("llama4.interleave_moe_layer_step", 0u), "expert layer step is 0" },
         { "llama 4", p => p.Remove("llama4.expert_count"), "llama4.expert_count is missing" },
         { "llama 4", p => p.Set("llama4.attention.sliding_window", 0u), "llama4.attention.sliding_window is 0; only attention in chunks of 8192" },
         { "llama 4", p => p.Set("llama4.attention.sliding_window_pattern", 2u), "llama4.attention.sliding_window_pattern is 2" },
         { "mistral 3", p => p.Set("mistral3.attention.temperature_scale", float.NaN), "query scale is NaN" },
-        { "mistral 3", p => p.Set("mistral3.attention.temperature_length", 8u), "mistral3.attention.temperature_length is 8; only that of mistral3.rope.scaling" },
+        { "mistral 3", p => p.Set("mistral3.attention.temperature_length", 8u),
+            "mistral3.attention.temperature_length is 8; only that of mistral3.rope.scaling" },
         { "nemotron", p => p.Set("deci.attention.head_count", [4, 4]), "deci.attention.head_count has 2 numbers for 3 layers" },
         { "nemotron", p => p.Set("deci.attention.head_count_kv", [3, 0, 0]), "layer 0: head count 4 is not a multiple of KV head count 3" },
         { "nemotron", p => p.Set("deci.attention.head_count_kv", [2, 0, 2]), "layer 2: head count 0 is not a multiple of KV head count 2" },
@@ -138,5 +140,12 @@ public sealed class GgufExpertsTests : IDisposable
 
     static bool TensorsAreEqual(TensorInfo a, TensorInfo b) => a == b;
 
-    static SyntheticModel ModelOf(string name) => name switch { "mixtral" => Mixtral, "maverick" => Maverick, "mistral 3" => Mistral3, "nemotron" => Nemotron, _ => Llama4 };
+    static SyntheticModel ModelOf(string name) => name switch
+    {
+        "mixtral" => Mixtral,
+        "maverick" => Maverick,
+        "mistral 3" => Mistral3,
+        "nemotron" => Nemotron,
+        _ => Llama4,
+    };
 }

@@ -34,8 +34,10 @@ public sealed class GgufHeaderReaderTests : IDisposable
             Add("no value", RawGguf.Start(0, 1).String("abcdefgh").Type(GgufValueType.UInt64).Zeros(3), "ends inside 'abcdefgh'");
             Add("string length", Value(GgufValueType.String).UInt64(Huge).Zeros(9), "'a' is to have 9223372036854775808 bytes, but 9 are left");
             Add("array type", Value(GgufValueType.Array).UInt32(99).UInt64(0), "'a' is of unknown metadata type 99");
-            Add("array count", Value(GgufValueType.Array).Type(GgufValueType.Float32).UInt64(1ul << 62).Zeros(9), "element count of 'a' is 4611686018427387904, but the 9 bytes left");
-            Add("string array count", Value(GgufValueType.Array).Type(GgufValueType.String).UInt64(3).Zeros(23), "element count of 'a' is 3, but the 23 bytes left");
+            Add("array count", Value(GgufValueType.Array).Type(GgufValueType.Float32).UInt64(1ul << 62).Zeros(9),
+                "element count of 'a' is 4611686018427387904, but the 9 bytes left");
+            Add("string array count", Value(GgufValueType.Array).Type(GgufValueType.String).UInt64(3).Zeros(23),
+                "element count of 'a' is 3, but the 23 bytes left");
             Add("nested arrays", Nested(5), "'a' has arrays nested more than 4 deep");
             Add("nested arrays without end", Nested(10_000), "'a' has arrays nested more than 4 deep");
             Add("key in message", RawGguf.Start(0, 1).String("a\nb\u0007").UInt32(77).Zeros(9), "'a\\u000ab\\u0007' is of unknown metadata type 77");

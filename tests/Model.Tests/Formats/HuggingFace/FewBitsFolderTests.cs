@@ -22,7 +22,8 @@ namespace LlamaCluster.Model.Tests.Formats.HuggingFace;
 /// </summary>
 public sealed class FewBitsFolderTests : IDisposable
 {
-    static readonly (int Row, int Rows, int Column, int Columns)[] Parts = [(0, 3, 1, 1), (5, 20, 31, 2), (1, 31, 33, 30), (17, 9, 40, 24), (30, 2, 0, 63), (7, 8, 0, 64)];
+    static readonly (int Row, int Rows, int Column, int Columns)[] Parts =
+        [(0, 3, 1, 1), (5, 20, 31, 2), (1, 31, 33, 30), (17, 9, 40, 24), (30, 2, 0, 63), (7, 8, 0, 64)];
 
     readonly TempFolder _folder = new();
 
@@ -243,14 +244,17 @@ public sealed class FewBitsFolderTests : IDisposable
         var path = FewBitsFolder.Copy(_folder, "w4a16-ordered");
         var (header, data) = FewBitsFolder.Split(File.ReadAllBytes(Path.Combine(path, FewBitsFolder.Tensors)));
         var map = new JsonObject();
-        foreach (var group in header.GroupBy(entry => entry.Key.EndsWith("_scale", StringComparison.Ordinal) || entry.Key.EndsWith("_idx", StringComparison.Ordinal)))
+        foreach (var group in header.GroupBy(
+            entry => entry.Key.EndsWith("_scale", StringComparison.Ordinal) || entry.Key.EndsWith("_idx", StringComparison.Ordinal)))
         {
             var builder = new SafetensorsBuilder();
             var name = group.Key ? "model-b.safetensors" : "model-a.safetensors";
             foreach (var (tensor, entry) in group)
             {
                 var place = entry!["data_offsets"]!.AsArray().Select(offset => offset!.GetValue<int>()).ToArray();
-                builder.Add(tensor, entry["dtype"]!.GetValue<string>(), [.. entry["shape"]!.AsArray().Select(n => n!.GetValue<long>())], data.AsSpan()[place[0]..place[1]]);
+                builder.Add(
+                    tensor, entry["dtype"]!.GetValue<string>(), [.. entry["shape"]!.AsArray().Select(n => n!.GetValue<long>())],
+                    data.AsSpan()[place[0]..place[1]]);
                 map[tensor] = name;
             }
             File.WriteAllBytes(Path.Combine(path, name), builder.Build());

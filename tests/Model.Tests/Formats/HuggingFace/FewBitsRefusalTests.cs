@@ -23,16 +23,19 @@ public sealed class FewBitsRefusalTests : IDisposable
         { "w4a16", "\"actorder\": \"weight\"", "\"actorder\": \"random\"", "weights.actorder is 'random', which is not supported" },
         { "w4a16", "\"pack-quantized\"", "\"nvfp4-pack-quantized\"", "quantization_config.format is 'nvfp4-pack-quantized', which is not supported" },
         { "w4a16", "\"kv_cache_scheme\": null", "\"sparsity_config\": {\"format\": \"sparse-24-bitmask\"}", "sparsity_config.format is 'sparse-24-bitmask'" },
-        { "w4a16", "\"kv_cache_scheme\": null", "\"transform_config\": {\"config_groups\": {\"u\": {\"type\": \"hadamard\"}}}", "transform_config is there; matrices that were rotated" },
+        { "w4a16", "\"kv_cache_scheme\": null", "\"transform_config\": {\"config_groups\": {\"u\": {\"type\": \"hadamard\"}}}",
+            "transform_config is there; matrices that were rotated" },
         { "fp8-blocks", "\"fmt\": \"e4m3\"", "\"fmt\": \"e5m2\"", "quantization_config.fmt is 'e5m2', which is not supported; 'e4m3' is" },
         { "fbgemm", "\"fbgemm_fp8\"", "\"modelopt\"", "quantization_config.quant_algo is 'unknown', which is not supported; 'FP8' is" },
-        { "fbgemm", "\"fbgemm_fp8\"", "\"awq\"", "quantization_config is there (method 'awq'), which is not supported; 'fp8', 'fbgemm_fp8', 'modelopt' and 'compressed-tensors' are" },
+        { "fbgemm", "\"fbgemm_fp8\"", "\"awq\"",
+            "quantization_config is there (method 'awq'), which is not supported; 'fp8', 'fbgemm_fp8', 'modelopt' and 'compressed-tensors' are" },
     };
 
     /// <summary>As above; what tensors have is not what the config says.</summary>
     public static TheoryData<string, string, string, string> RefusedTensors => new()
     {
-        { "w4a16", "\"symmetric\": true", "\"symmetric\": false", "is not stored so by what config.json says of its weights (int4 with zero points, a scale for each 32 columns of a row)" },
+        { "w4a16", "\"symmetric\": true", "\"symmetric\": false",
+            "is not stored so by what config.json says of its weights (int4 with zero points, a scale for each 32 columns of a row)" },
         { "w4a16-zero-points", "\"symmetric\": false", "\"symmetric\": true", "its zero points I32 [8, 2]; a matrix [64, 64] is not stored so" },
         { "w4a16-ordered", "\"actorder\": \"group\"", "\"actorder\": null", "its weight_g_idx I32 [64]; a matrix [64, 64] is not stored so" },
         { "w4a16", "\"actorder\": \"weight\"", "\"actorder\": true", "(int4, a scale for each 32 columns that weight_g_idx names of a row)" },
@@ -58,7 +61,8 @@ public sealed class FewBitsRefusalTests : IDisposable
     [InlineData("model.norm.weight", "lm_head.weight_g_idx", "tensor 'lm_head.weight' is BF16 and has a weight_g_idx, which is not supported")]
     [InlineData(Query + ".weight_shape", "/.weight_other", "dtype is 'I64', which is not supported")]
     [InlineData("model.norm.weight", "lm_head.weight_scale", "tensor 'lm_head.weight' is BF16 and has a weight_scale, which is not supported")]
-    [InlineData("model.layers.0.mlp.up_proj.weight_packed", "model.layers.0.mlp.ip_proj.weight_packed", "tensor 'model.layers.0.mlp.ip_proj.weight_packed' is not one of a Llama model")]
+    [InlineData("model.layers.0.mlp.up_proj.weight_packed", "model.layers.0.mlp.ip_proj.weight_packed",
+        "tensor 'model.layers.0.mlp.ip_proj.weight_packed' is not one of a Llama model")]
     public void A_part_of_a_matrix_without_the_others_is_refused(string tensor, string other, string problem)
     {
         var path = FewBitsFolder.Copy(_folder, "w4a16");
@@ -96,7 +100,8 @@ public sealed class FewBitsRefusalTests : IDisposable
     {
         var file = Path.Combine(FewBitsFolder.Copy(_folder, name), damaged);
         var whole = File.ReadAllBytes(file);
-        var mutator = new FileMutator(whole, damaged == FewBitsFolder.Config ? whole.Length : 8 + (int)BinaryPrimitives.ReadUInt64LittleEndian(whole), seed: 17);
+        var mutator = new FileMutator(
+            whole, damaged == FewBitsFolder.Config ? whole.Length : 8 + (int)BinaryPrimitives.ReadUInt64LittleEndian(whole), seed: 17);
         var refused = 0;
         for (var i = 0; i < 300; i++)
         {

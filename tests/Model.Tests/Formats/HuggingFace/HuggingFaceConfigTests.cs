@@ -21,26 +21,27 @@ public sealed class HuggingFaceConfigTests : IDisposable
 
     const string Llama32 = """
         {"architectures": ["LlamaForCausalLM"], "attention_bias": false, "head_dim": 64, "hidden_act": "silu", "hidden_size": 2048, "intermediate_size": 8192,
-         "max_position_embeddings": 131072, "mlp_bias": false, "model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 16, "num_key_value_heads": 8,
-         "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192,
-         "rope_type": "llama3"}, "rope_theta": 500000.0, "tie_word_embeddings": true, "torch_dtype": "bfloat16", "vocab_size": 128256}
+         "max_position_embeddings": 131072, "mlp_bias": false, "model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 16,
+         "num_key_value_heads": 8, "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+         "original_max_position_embeddings": 8192, "rope_type": "llama3"}, "rope_theta": 500000.0, "tie_word_embeddings": true, "torch_dtype": "bfloat16",
+         "vocab_size": 128256}
         """;
 
     const string Scout = """
         {"architectures": ["Llama4ForConditionalGeneration"], "model_type": "llama4", "image_token_index": 200092, "tie_word_embeddings": false,
-         "text_config": {"attention_bias": false, "attention_chunk_size": 8192, "attn_scale": 0.1, "attn_temperature_tuning": 4, "floor_scale": 8192, "head_dim": 128,
-         "hidden_act": "silu", "hidden_size": 5120, "interleave_moe_layer_step": 1, "intermediate_size": 8192, "intermediate_size_mlp": 16384,
+         "text_config": {"attention_bias": false, "attention_chunk_size": 8192, "attn_scale": 0.1, "attn_temperature_tuning": 4, "floor_scale": 8192,
+         "head_dim": 128, "hidden_act": "silu", "hidden_size": 5120, "interleave_moe_layer_step": 1, "intermediate_size": 8192, "intermediate_size_mlp": 16384,
          "max_position_embeddings": 10485760, "model_type": "llama4_text", "no_rope_layers": [], "num_attention_heads": 40, "num_experts_per_tok": 1,
-         "num_hidden_layers": 48, "num_key_value_heads": 8, "num_local_experts": 16, "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 16.0, "high_freq_factor": 1.0,
-         "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"}, "rope_theta": 500000.0, "use_qk_norm": true, "vocab_size": 202048},
-         "vision_config": {"hidden_size": 1408, "model_type": "llama4_vision_model"}}
+         "num_hidden_layers": 48, "num_key_value_heads": 8, "num_local_experts": 16, "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 16.0,
+         "high_freq_factor": 1.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"}, "rope_theta": 500000.0,
+         "use_qk_norm": true, "vocab_size": 202048}, "vision_config": {"hidden_size": 1408, "model_type": "llama4_vision_model"}}
         """;
 
     const string Mixtral = """
         {"architectures": ["MixtralForCausalLM"], "hidden_act": "silu", "hidden_size": 4096, "intermediate_size": 14336, "max_position_embeddings": 32768,
-         "model_type": "mixtral", "num_attention_heads": 32, "num_experts_per_tok": 2, "num_hidden_layers": 32, "num_key_value_heads": 8, "num_local_experts": 8,
-         "output_router_logits": false, "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "router_aux_loss_coef": 0.02, "sliding_window": null,
-         "tie_word_embeddings": false, "vocab_size": 32000}
+         "model_type": "mixtral", "num_attention_heads": 32, "num_experts_per_tok": 2, "num_hidden_layers": 32, "num_key_value_heads": 8,
+         "num_local_experts": 8, "output_router_logits": false, "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "router_aux_loss_coef": 0.02,
+         "sliding_window": null, "tie_word_embeddings": false, "vocab_size": 32000}
         """;
 
     const string Ministral = """
@@ -58,19 +59,23 @@ public sealed class HuggingFaceConfigTests : IDisposable
     {
         { """{"architectures": ["GemmaForCausalLM"]}""", "architectures has 'GemmaForCausalLM', which is not supported; LlamaForCausalLM, " },
         { """{"model_type": "mistral", "sliding_window": -1}""", "sliding window is -1; it must be from 1" },
-        { """{"model_type": "mistral", "sliding_window": 2048, "layer_types": ["sliding_attention", "full_attention"]}""", "layer_types are not all 'sliding_attention'" },
+        { """{"model_type": "mistral", "sliding_window": 2048, "layer_types": ["sliding_attention", "full_attention"]}""",
+            "layer_types are not all 'sliding_attention'" },
         { """{"model_type": "qwen2"}""", "model_type is 'qwen2', which is not supported" },
         { """{"model_type": null}""", "model_type is missing" },
         { """{"hidden_act": "gelu"}""", "hidden_act is 'gelu'; only 'silu' is supported" },
         { """{"quantization_config": {"quant_method": "gptq"}}""", "quantization_config is there (method 'gptq')" },
         { """{"mlp_bias": true}""", "mlp_bias is true; biases of attention are supported, those of the feed-forward are not" },
-        { """{"sliding_window": 4095}""", "sliding_window is 4095, which is not supported for model_type 'llama'; it is for 'mistral', 'ministral3' and 'mixtral'" },
+        { """{"sliding_window": 4095}""",
+            "sliding_window is 4095, which is not supported for model_type 'llama'; it is for 'mistral', 'ministral3' and 'mixtral'" },
         { """{"rope_scaling": {"type": "yarn", "factor": -4.0}}""", "RoPE scaling factor is -4" },
         { """{"rope_scaling": {"type": "yarn", "factor": 4.0, "truncate": false}}""", "rope_scaling.truncate is false, which is not supported" },
         { """{"rope_scaling": {"type": "yarn", "factor": 4.0, "extrapolation_factor": 0.5}}""", "rope_scaling.extrapolation_factor is 0.5" },
         { """{"rope_scaling": {"type": "dynamic", "factor": 4.0, "alpha": 1000.0}}""", "rope_scaling.alpha is there" },
-        { """{"rope_scaling": {"rope_type": "longrope", "factor": 4.0}}""", "rope_scaling.rope_type is 'longrope', which is not supported; 'default', 'linear', 'dynamic', 'yarn' and" },
-        { """{"rope_parameters": {"full_attention": {"rope_type": "default"}}}""", "rope_parameters.full_attention is there; only models whose layers all rotate alike" },
+        { """{"rope_scaling": {"rope_type": "longrope", "factor": 4.0}}""",
+            "rope_scaling.rope_type is 'longrope', which is not supported; 'default', 'linear', 'dynamic', 'yarn' and" },
+        { """{"rope_parameters": {"full_attention": {"rope_type": "default"}}}""",
+            "rope_parameters.full_attention is there; only models whose layers all rotate alike" },
         { """{"rope_scaling": {"factor": 4.0}}""", "rope_scaling.type is missing" },
         { """{"rope_scaling": {"type": "linear"}}""", "rope_scaling.factor is missing" },
         { """{"rope_scaling": {"type": "linear", "factor": 0}}""", "RoPE scaling factor is 0" },
@@ -108,8 +113,8 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [InlineData("131072")]
     public void MistralWithoutAWindowIsALlama(string window)
     {
-        var mistral = Llama2.Replace("LlamaForCausalLM", "MistralForCausalLM").Replace("\"llama\"", "\"mistral\"").Replace("\"rope_scaling\": null", $"\"sliding_window\": {window}");
-
+        var mistral = Llama2.Replace("LlamaForCausalLM", "MistralForCausalLM").Replace("\"llama\"", "\"mistral\"")
+            .Replace("\"rope_scaling\": null", $"\"sliding_window\": {window}");
         Assert.Equal(Read(Llama2), Read(mistral));
     }
 
@@ -124,19 +129,13 @@ public sealed class HuggingFaceConfigTests : IDisposable
     public void Llama1IsRead()
     {
         var config = Read(Llama1);
-
         Assert.Equal((32, 32, 128, 2048), (config.HeadCount, config.KvHeadCount, config.HeadSize, config.ContextLength));
         Assert.Equal((1e-6f, 10_000f, false), (config.RmsEpsilon, config.RopeTheta, config.TiedEmbeddings));
         Assert.Null(config.RopeScaling);
     }
 
     [Fact]
-    public void Llama2IsRead()
-    {
-        var config = Read(Llama2);
-
-        Assert.Equal((80, 8192, 28_672, 64, 8, 128, 4096), (config.LayerCount, config.HiddenSize, config.FfnSize, config.HeadCount, config.KvHeadCount, config.HeadSize, config.ContextLength));
-    }
+    public void Llama2IsRead() => Assert.Equal((80, 8192, 28_672, 64, 8, 128, 4096), DimensionsOf(Read(Llama2)));
 
     [Fact]
     public void Llama32IsTheShapeOfItsName() => Assert.Equal(ModelShape.Parse("llama-3.2-1b").Config, Read(Llama32));
@@ -157,7 +156,6 @@ public sealed class HuggingFaceConfigTests : IDisposable
         text["max_position_embeddings"] = 1_048_576;
         text["rope_scaling"] = null;
         text["use_qk_norm"] = false;
-
         Assert.Equal(ModelShape.Parse("llama-4-maverick").Config, Read(text.ToJsonString()));
     }
 
@@ -165,9 +163,10 @@ public sealed class HuggingFaceConfigTests : IDisposable
     public void Mistral3IsReadFromTheTextPart()
     {
         var config = Read(Ministral);
-
-        Assert.Equal((34, 4096, 14_336, 32, 8, 128, 262_144), (config.LayerCount, config.HiddenSize, config.FfnSize, config.HeadCount, config.KvHeadCount, config.HeadSize, config.ContextLength));
-        Assert.Equal((1e6f, new RopeScaling.Yarn(16, 16_384, 32, 1, 1), new QueryScale(0.1f, 16_384, 0), (int?)null), (config.RopeTheta, config.RopeScaling, config.QueryScale, config.Window));
+        Assert.Equal((34, 4096, 14_336, 32, 8, 128, 262_144), DimensionsOf(config));
+        Assert.Equal(
+            (1e6f, new RopeScaling.Yarn(16, 16_384, 32, 1, 1), new QueryScale(0.1f, 16_384, 0), (int?)null),
+            (config.RopeTheta, config.RopeScaling, config.QueryScale, config.Window));
         var text = JsonNode.Parse(Ministral)!["text_config"]!.ToJsonString();
         Assert.Equal(config, Read(With(text, """{"architectures": ["Ministral3ForCausalLM"]}""")));
     }
@@ -180,19 +179,19 @@ public sealed class HuggingFaceConfigTests : IDisposable
     public void ANemotronHasTheSizesOfItsBlocks()
     {
         const string nemotron = """
-            {"architectures": ["DeciLMForCausalLM"], "attention_bias": false, "hidden_act": "silu", "hidden_size": 16384, "intermediate_size": null, "mlp_bias": false,
-             "max_position_embeddings": 131072, "model_type": "nemotron-nas", "num_attention_heads": 128, "num_hidden_layers": 5, "num_key_value_heads": null,
-             "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "tie_word_embeddings": false, "vocab_size": 128256, "rope_scaling": {"factor": 16.0, "high_freq_factor": 4.0,
-             "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"}, "block_configs": [
-             {"attention": {"n_heads_in_group": 16, "no_op": false, "num_sink_tokens": null, "replace_with_linear": false, "sparsify": null, "unshifted_sink": false,
-              "use_prefill_window_in_sink_attention": false, "window_length": null}, "ffn": {"ffn_mult": 0.4875, "no_op": false, "replace_with_linear": false, "sparsify": null}},
+            {"architectures": ["DeciLMForCausalLM"], "attention_bias": false, "hidden_act": "silu", "hidden_size": 16384, "intermediate_size": null,
+             "mlp_bias": false, "max_position_embeddings": 131072, "model_type": "nemotron-nas", "num_attention_heads": 128, "num_hidden_layers": 5,
+             "num_key_value_heads": null, "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "tie_word_embeddings": false, "vocab_size": 128256,
+             "rope_scaling": {"factor": 16.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+             "block_configs": [
+             {"attention": {"n_heads_in_group": 16, "no_op": false, "num_sink_tokens": null, "replace_with_linear": false, "sparsify": null,
+              "unshifted_sink": false, "use_prefill_window_in_sink_attention": false, "window_length": null},
+              "ffn": {"ffn_mult": 0.4875, "no_op": false, "replace_with_linear": false, "sparsify": null}},
              {"attention": {"n_heads_in_group": null, "no_op": true}, "ffn": {"ffn_mult": null, "no_op": true}},
              {"attention": {"n_heads_in_group": null, "no_op": false, "replace_with_linear": true}, "ffn": {"ffn_mult": 36.5625}},
              {"attention": {"n_heads_in_group": 128}, "ffn": {"ffn_mult": 4.875}}, {"attention": {"n_heads_in_group": 16}, "ffn": {"no_op": true}}]}
             """;
-
         var config = Read(nemotron);
-
         Assert.Equal(new SizesOfLayers([new(128, 8, 5376), new(0, 0, 0), new(128, 0, 399_360), new(128, 1, 53_248), new(128, 8, 0)]), config.Sizes);
         Assert.Equal((128, 8, 399_360), (config.HeadCount, config.KvHeadCount, config.FfnSize));
     }
@@ -206,7 +205,6 @@ public sealed class HuggingFaceConfigTests : IDisposable
         json.Remove("rope_scaling");
         json.Remove("rope_theta");
         json["rope_parameters"] = rope;
-
         Assert.Equal(Read(Llama32), Read(json.ToJsonString()));
     }
 
@@ -214,7 +212,6 @@ public sealed class HuggingFaceConfigTests : IDisposable
     public void DefaultRopeParametersAreNoScaling()
     {
         var config = Read(With(Llama2, """{"rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}}"""));
-
         Assert.Null(config.RopeScaling);
         Assert.Equal(1e6f, config.RopeTheta);
     }
@@ -234,9 +231,11 @@ public sealed class HuggingFaceConfigTests : IDisposable
 
     public static TheoryData<string, RopeScaling?> Scalings => new()
     {
-        { """{"type": "yarn", "factor": 16.0, "original_max_position_embeddings": 4096, "finetuned": true}""", new RopeScaling.Yarn(16, 4096, 32, 1, 1.2772589f) },
+        { """{"type": "yarn", "factor": 16.0, "original_max_position_embeddings": 4096, "finetuned": true}""",
+            new RopeScaling.Yarn(16, 4096, 32, 1, 1.2772589f) },
         { """{"type": "yarn", "factor": 4.0}""", new RopeScaling.Yarn(4, 4096, 32, 1, 1.1386294f) },
-        { """{"rope_type": "yarn", "original_max_position_embeddings": 1024, "beta_fast": 0, "beta_slow": null}""", new RopeScaling.Yarn(4, 1024, 32, 1, 1.1386294f) },
+        { """{"rope_type": "yarn", "original_max_position_embeddings": 1024, "beta_fast": 0, "beta_slow": null}""",
+            new RopeScaling.Yarn(4, 1024, 32, 1, 1.1386294f) },
         { """{"rope_type": "yarn", "factor": 4.0, "beta_fast": 16, "beta_slow": 2, "attention_factor": 0.75}""", new RopeScaling.Yarn(4, 4096, 16, 2, 0.75f) },
         { """{"rope_type": "yarn", "factor": 16.0, "mscale": 1.0, "mscale_all_dim": 1.0}""", new RopeScaling.Yarn(16, 4096, 32, 1, 1) },
         { """{"rope_type": "yarn", "factor": 16.0, "mscale": 1.0, "mscale_all_dim": 0.0}""", new RopeScaling.Yarn(16, 4096, 32, 1, 1.2772589f) },
@@ -271,7 +270,6 @@ public sealed class HuggingFaceConfigTests : IDisposable
     public void BytesThatAreNotUtf8AreRefused()
     {
         File.WriteAllBytes(_folder.File("config.json"), [(byte)'{', 0xff, (byte)'}']);
-
         BadModel.AssertRefused(_folder.Path, _folder.File("config.json"), "the file is not UTF-8");
     }
 
@@ -288,6 +286,9 @@ public sealed class HuggingFaceConfigTests : IDisposable
         File.WriteAllText(_folder.File("config.json"), text);
         return new HuggingFaceConfig(JsonFile.Read(_folder.File("config.json"))).Read();
     }
+
+    static (int, int, int, int, int, int, int) DimensionsOf(LlamaConfig config) =>
+        (config.LayerCount, config.HiddenSize, config.FfnSize, config.HeadCount, config.KvHeadCount, config.HeadSize, config.ContextLength);
 
     static string With(string text, string change)
     {

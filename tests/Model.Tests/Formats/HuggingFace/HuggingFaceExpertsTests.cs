@@ -33,10 +33,14 @@ public sealed class HuggingFaceExpertsTests : IDisposable
         { "llama 4", """{"interleave_moe_layer_step": 0}""", "expert layer step is 0" },
         { "nemotron", """{"block_configs": null}""", "block_configs is missing" },
         { "nemotron", """{"block_configs": [{}]}""", "block_configs has 1 elements for 7 layers" },
-        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"n_heads_in_group": 3}, "ffn": {"no_op": true}}]}""", "attention.n_heads_in_group is 3, which does not divide" },
-        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"n_heads_in_group": 2, "num_sink_tokens": 4}}]}""", "attention.num_sink_tokens is there" },
-        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"no_op": true}, "ffn": {"replace_with_linear": true}}]}""", "ffn.replace_with_linear is true" },
-        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"no_op": true}, "ffn": {"ffn_mult": -1}}]}""", "ffn.ffn_mult is -1, of which no width follows" },
+        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"n_heads_in_group": 3}, "ffn": {"no_op": true}}]}""",
+            "attention.n_heads_in_group is 3, which does not divide" },
+        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"n_heads_in_group": 2, "num_sink_tokens": 4}}]}""",
+            "attention.num_sink_tokens is there" },
+        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"no_op": true}, "ffn": {"replace_with_linear": true}}]}""",
+            "ffn.replace_with_linear is true" },
+        { "nemotron", """{"num_hidden_layers": 1, "block_configs": [{"attention": {"no_op": true}, "ffn": {"ffn_mult": -1}}]}""",
+            "ffn.ffn_mult is -1, of which no width follows" },
         { "llama 4", """{"intermediate_size": 32}""", "has shape [64, 64]; the config asks for [32, 64]" },
     };
 

@@ -33,7 +33,9 @@ public sealed class QuantizedModelPathTests
     public void Its_text_is_that_of_the_files()
     {
         var text = ModelTextReader.Open(new QuantizedModelPath(Folder, TensorType.Q4_0).ToString());
-        Assert.Equal(ModelTextReader.Open(Folder).Tokenizer.Encode("one two", addSpecial: true, parseSpecial: false), text.Tokenizer.Encode("one two", addSpecial: true, parseSpecial: false));
+        Assert.Equal(
+            ModelTextReader.Open(Folder).Tokenizer.Encode("one two", addSpecial: true, parseSpecial: false),
+            text.Tokenizer.Encode("one two", addSpecial: true, parseSpecial: false));
     }
 
     [Fact]

@@ -23,7 +23,9 @@ public sealed class TensorMixTests
         Assert.Equal(TensorType.Q6_K, types["output.weight"]);
         Assert.Equal(TensorType.Q4_K, types["token_embd.weight"]);
         Assert.Equal(TensorType.F32, types["blk.0.attn_norm.weight"]);
-        Assert.Equal((TensorType.Q6_K, TensorType.Q4_K, TensorType.Q6_K), (types["blk.0.attn_v.weight"], types["blk.4.attn_v.weight"], types["blk.6.ffn_down.weight"]));
+        Assert.Equal(
+            (TensorType.Q6_K, TensorType.Q4_K, TensorType.Q6_K),
+            (types["blk.0.attn_v.weight"], types["blk.4.attn_v.weight"], types["blk.6.ffn_down.weight"]));
     }
 
     [Fact]

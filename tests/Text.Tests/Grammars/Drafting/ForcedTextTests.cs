@@ -9,7 +9,8 @@ public sealed class ForcedTextTests
 {
     const string Record =
         """
-        {"type":"object","properties":{"name":{"type":"string"},"place":{"type":"object","properties":{"row":{"type":"integer"},"seat":{"enum":["aisle","airy"]}},"required":["row","seat"]},
+        {"type":"object","properties":{"name":{"type":"string"},
+        "place":{"type":"object","properties":{"row":{"type":"integer"},"seat":{"enum":["aisle","airy"]}},"required":["row","seat"]},
         "version":{"const":{"kind":"fixed text","parts":[1,2]}},"open":{"type":"boolean"}},"required":["name","place","version","open"]}
         """;
 
@@ -33,7 +34,8 @@ public sealed class ForcedTextTests
 
     [Theory]
     [MemberData(nameof(Answers))]
-    public void What_a_schema_leaves_no_choice_of_is_known(string answer, string forced) => Assert.Equal(forced, Behind(answer, new(GrammarKind.JsonSchema, Record)).TrimEnd(' '));
+    public void What_a_schema_leaves_no_choice_of_is_known(string answer, string forced) =>
+        Assert.Equal(forced, Behind(answer, new(GrammarKind.JsonSchema, Record)).TrimEnd(' '));
 
     [Theory]
     [InlineData("(red|dark red), green, blue\\.", "re", "d, green, blue.")]
@@ -41,7 +43,8 @@ public sealed class ForcedTextTests
     [InlineData("a+b", "aa", "")]
     [InlineData("one  two\tthree", "one", "  two\tthree")]
     [InlineData("done( really)?", "don", "e")]
-    public void So_is_what_an_expression_leaves_none_of(string expression, string answer, string forced) => Assert.Equal(forced, Behind(answer, new(GrammarKind.Regex, expression)));
+    public void So_is_what_an_expression_leaves_none_of(string expression, string answer, string forced) =>
+        Assert.Equal(forced, Behind(answer, new(GrammarKind.Regex, expression)));
 
     [Fact]
     public void The_tokens_are_those_of_the_tokenizer()

@@ -30,7 +30,9 @@ public sealed class RandomSchemaTests
             Assert.True(Validate(schema, Text(value)), $"the test's own value: {Text(schema)} and {Text(value)}");
             var probe = GrammarProbe.Of(GrammarSource.OfSchema(schema));
             Assert.True(probe.Accepts(Text(value)), $"{Text(schema)} and {Text(value)}");
-            Assert.True(probe.Accepts(value?.ToJsonString(new JsonSerializerOptions(Relaxed) { WriteIndented = true }) ?? "null"), $"{Text(schema)} and {Text(value)}, indented");
+            Assert.True(
+                probe.Accepts(value?.ToJsonString(new JsonSerializerOptions(Relaxed) { WriteIndented = true }) ?? "null"),
+                $"{Text(schema)} and {Text(value)}, indented");
         }
     }
 
@@ -85,7 +87,9 @@ public sealed class RandomSchemaTests
         }
     }
 
-    /// <summary>JsonSchema.Net counts characters as readers see them; a pattern counts code points, as the specification does (findings/json-schema-text-length.sh).</summary>
+    /// <summary>
+    /// JsonSchema.Net counts characters as readers see them; a pattern counts code points, as the specification does (findings/json-schema-text-length.sh).
+    /// </summary>
     static JsonNode WithPatternsForLengths(JsonNode schema)
     {
         if (schema is JsonArray array) return new JsonArray([.. array.Select(item => item is null ? null : WithPatternsForLengths(item))]);
@@ -95,7 +99,8 @@ public sealed class RandomSchemaTests
         var (least, most) = (copy["minLength"]?.GetValue<int>() ?? 0, copy["maxLength"]?.GetValue<int>());
         copy.Remove("minLength");
         copy.Remove("maxLength");
-        copy["pattern"] = string.Create(CultureInfo.InvariantCulture, $"^(?:[^\\uD800-\\uDFFF]|[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]){{{least},{most}}}(?![\\s\\S])");
+        copy["pattern"] = string.Create(
+            CultureInfo.InvariantCulture, $"^(?:[^\\uD800-\\uDFFF]|[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]){{{least},{most}}}(?![\\s\\S])");
         return copy;
     }
 

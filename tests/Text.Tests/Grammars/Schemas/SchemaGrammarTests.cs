@@ -17,7 +17,8 @@ public sealed class SchemaGrammarTests
 
     [Theory]
     [InlineData("{\"type\":\"string\"}", "\"\"|\"é😀\"|\"\\u00e9\\n\\\"\\/\"|\"\\ud83d\\ude00\"", "\"|\"a|\"\n\"|\"\\ud83d\"|\"\\x\"|\"\\u12g4\"")]
-    [InlineData("{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}", "\"ab\"|\"é😀x\"|\"\\n\\n\"|\"\\ud83d\\ude00a\"", "\"a\"|\"abcd\"|\"\\ud83d\\ude00\"")]
+    [InlineData("{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}", "\"ab\"|\"é😀x\"|\"\\n\\n\"|\"\\ud83d\\ude00a\"",
+        "\"a\"|\"abcd\"|\"\\ud83d\\ude00\"")]
     [InlineData("{\"type\":\"string\",\"pattern\":\"^[a-z]{2}\\\\d+$\"}", "\"ab1\"|\"zz99\"", "\"a1\"|\"ab1 \"|\"xab1\"")]
     [InlineData("{\"type\":\"string\",\"pattern\":\"b\\\"\"}", "\"b\\\"\"|\"xx\\nb\\\"é\"", "\"b\"|\"b\"\"")]
     [InlineData("{\"type\":\"string\",\"pattern\":\"^a|b$\",\"maxLength\":2}", "\"a\"|\"ax\"|\"xb\"", "\"xa\"|\"axx\"|\"bx\"")]
@@ -25,9 +26,11 @@ public sealed class SchemaGrammarTests
     [InlineData("{\"type\":\"string\",\"not\":{\"enum\":[\"ab\",\"c\"]}}", "\"a\"|\"abc\"|\"\"", "\"ab\"|\"c\"")]
     [InlineData("{\"type\":\"string\",\"not\":{\"pattern\":\"b\"},\"minLength\":1}", "\"a\"|\"xyz\"", "\"ab\"|\"\"")]
     [InlineData("{\"format\":\"date\"}", "\"2024-02-29\"|\"2026-11-30\"", "\"2023-02-29\"|\"2026-11-31\"|\"2026-13-01\"|\"1900-02-29\"|\"0000-01-01\"")]
-    [InlineData("{\"format\":\"date-time\"}", "\"2026-11-28T21:00:00Z\"|\"2026-11-28T21:00:00.125+02:00\"", "\"2026-11-28\"|\"2026-11-28T24:00:00Z\"|\"2026-11-28T21:00:00\"")]
+    [InlineData("{\"format\":\"date-time\"}", "\"2026-11-28T21:00:00Z\"|\"2026-11-28T21:00:00.125+02:00\"",
+        "\"2026-11-28\"|\"2026-11-28T24:00:00Z\"|\"2026-11-28T21:00:00\"")]
     [InlineData("{\"format\":\"time\"}", "\"23:59:59Z\"", "\"23:59\"|\"23:60:00Z\"")]
-    [InlineData("{\"format\":\"uuid\"}", "\"123e4567-e89b-12d3-a456-426614174000\"", "\"123e4567e89b12d3a456426614174000\"|\"123e4567-e89b-12d3-a456-42661417400g\"")]
+    [InlineData("{\"format\":\"uuid\"}", "\"123e4567-e89b-12d3-a456-426614174000\"",
+        "\"123e4567e89b12d3a456426614174000\"|\"123e4567-e89b-12d3-a456-42661417400g\"")]
     [InlineData("{\"format\":\"email\"}", "\"a.b+c@example.com\"", "\"a@\"|\"@b.c\"|\"a b@c.d\"|\"a..b@c.d\"")]
     [InlineData("{\"format\":\"ipv4\"}", "\"255.0.10.1\"", "\"256.0.0.1\"|\"1.2.3\"|\"01.2.3.4\"")]
     [InlineData("{\"format\":\"ipv6\"}", "\"::1\"|\"2001:db8::8a2e:370:7334\"|\"::\"", "\"1::2::3\"|\":1\"|\"12345::\"")]
@@ -87,14 +90,24 @@ public sealed class SchemaGrammarTests
 
     [Theory]
     [InlineData("{\"type\":\"object\"}", "{}|{\"a\":[1,{}]}|{ \"a\" : 1 , \"b\" : null }", "[]|{a:1}|{\"a\":1,}")]
-    [InlineData("{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"string\"}},\"required\":[\"b\"]}", "{\"a\":1,\"b\":\"\"}|{\"b\":\"x\"}|{\n\t\"b\" : \"x\" }", "{}|{\"a\":1}|{\"b\":\"\",\"a\":1}|{\"b\":\"\",\"c\":1}|{\"a\":1,}")]
-    [InlineData("{\"properties\":{\"a\":{\"type\":\"null\"},\"b\":{\"type\":\"null\"},\"c\":{\"type\":\"null\"}}}", "{}|{\"a\":null}|{\"c\":null}|{\"a\":null,\"c\":null}|{\"a\":null,\"b\":null,\"c\":null}", "{\"c\":null,\"a\":null}|{,\"a\":null}|{\"a\":null \"b\":null}")]
-    [InlineData("{\"properties\":{\"ab\":{\"type\":\"null\"}},\"additionalProperties\":{\"type\":\"integer\"}}", "{}|{\"ab\":null,\"a\":1,\"abc\":2}|{\"x\":1,\"y\":2}", "{\"ab\":1}|{\"x\":null}|{\"x\":1,\"ab\":null}")]
-    [InlineData("{\"patternProperties\":{\"^n\":{\"type\":\"integer\"},\"x$\":{\"maximum\":9}},\"additionalProperties\":false}", "{}|{\"n\":12}|{\"ax\":3}|{\"nx\":3,\"nn\":12}", "{\"a\":1}|{\"nx\":12}|{\"n\":null}")]
-    [InlineData("{\"required\":[\"z\"],\"type\":\"object\",\"additionalProperties\":{\"type\":\"boolean\"}}", "{\"z\":true}|{\"z\":true,\"y\":false}", "{}|{\"z\":1}")]
+    [InlineData("{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"string\"}},\"required\":[\"b\"]}",
+        "{\"a\":1,\"b\":\"\"}|{\"b\":\"x\"}|{\n\t\"b\" : \"x\" }",
+        "{}|{\"a\":1}|{\"b\":\"\",\"a\":1}|{\"b\":\"\",\"c\":1}|{\"a\":1,}")]
+    [InlineData("{\"properties\":{\"a\":{\"type\":\"null\"},\"b\":{\"type\":\"null\"},\"c\":{\"type\":\"null\"}}}",
+        "{}|{\"a\":null}|{\"c\":null}|{\"a\":null,\"c\":null}|{\"a\":null,\"b\":null,\"c\":null}",
+        "{\"c\":null,\"a\":null}|{,\"a\":null}|{\"a\":null \"b\":null}")]
+    [InlineData("{\"properties\":{\"ab\":{\"type\":\"null\"}},\"additionalProperties\":{\"type\":\"integer\"}}",
+        "{}|{\"ab\":null,\"a\":1,\"abc\":2}|{\"x\":1,\"y\":2}", "{\"ab\":1}|{\"x\":null}|{\"x\":1,\"ab\":null}")]
+    [InlineData("{\"patternProperties\":{\"^n\":{\"type\":\"integer\"},\"x$\":{\"maximum\":9}},\"additionalProperties\":false}",
+        "{}|{\"n\":12}|{\"ax\":3}|{\"nx\":3,\"nn\":12}", "{\"a\":1}|{\"nx\":12}|{\"n\":null}")]
+    [InlineData("{\"required\":[\"z\"],\"type\":\"object\",\"additionalProperties\":{\"type\":\"boolean\"}}",
+        "{\"z\":true}|{\"z\":true,\"y\":false}", "{}|{\"z\":1}")]
     [InlineData("{\"properties\":{\"a\":{},\"b\":false},\"additionalProperties\":false}", "{}|{\"a\":[]}", "{\"b\":1}|{\"a\":1,\"b\":1}")]
-    [InlineData("{\"allOf\":[{\"properties\":{\"a\":{\"minimum\":3}}},{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"null\"}},\"required\":[\"a\"]}]}", "{\"a\":3}|{\"a\":33,\"b\":null}", "{\"a\":2}|{\"b\":null}|{\"a\":3.5}")]
-    [InlineData("{\"type\":\"object\",\"propertyNames\":{\"pattern\":\"^[a-z]+$\"},\"additionalProperties\":{\"type\":\"null\"}}", "{\"ab\":null}", "{\"A\":null}|{\"\":null}")]
+    [InlineData("{\"allOf\":[{\"properties\":{\"a\":{\"minimum\":3}}},"
+        + "{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"null\"}},\"required\":[\"a\"]}]}",
+        "{\"a\":3}|{\"a\":33,\"b\":null}", "{\"a\":2}|{\"b\":null}|{\"a\":3.5}")]
+    [InlineData("{\"type\":\"object\",\"propertyNames\":{\"pattern\":\"^[a-z]+$\"},\"additionalProperties\":{\"type\":\"null\"}}",
+        "{\"ab\":null}", "{\"A\":null}|{\"\":null}")]
     [InlineData("{\"properties\":{\"é\\\"\":{\"type\":\"null\"}}}", "{\"é\\\"\":null}", "{\"é\":null}")]
     public void Objects(string schema, string accepted, string others) => Check(schema, accepted, others);
 
@@ -104,7 +117,8 @@ public sealed class SchemaGrammarTests
     [InlineData("{\"items\":{\"type\":\"integer\"},\"minItems\":2}", "[1,2]|[1,2,3,4,5]", "[]|[1]")]
     [InlineData("{\"type\":\"array\",\"items\":{\"type\":\"null\"},\"maxItems\":1}", "[]|[null]", "[null,null]")]
     [InlineData("{\"type\":\"array\",\"maxItems\":0}", "[]", "[1]")]
-    [InlineData("{\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"items\":{\"type\":\"string\"}}", "[]|[1]|[1,null]|[1,null,\"a\",\"b\"]", "[null]|[1,null,1]")]
+    [InlineData("{\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"items\":{\"type\":\"string\"}}",
+        "[]|[1]|[1,null]|[1,null,\"a\",\"b\"]", "[null]|[1,null,1]")]
     [InlineData("{\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"items\":false,\"minItems\":2}", "[1,null]", "[1]|[1,null,1]")]
     [InlineData("{\"type\":\"array\",\"items\":false}", "[]", "[1]")]
     [InlineData("{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":5,\"maximum\":4},\"minItems\":0}", "[]", "[1]")]
@@ -113,11 +127,15 @@ public sealed class SchemaGrammarTests
     [Theory]
     [InlineData("{\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"null\"}]}", "1|null", "true")]
     [InlineData("{\"type\":\"integer\",\"anyOf\":[{\"maximum\":1},{\"minimum\":8}]}", "1|8", "2|7")]
-    [InlineData("{\"oneOf\":[{\"properties\":{\"k\":{\"const\":\"a\"}},\"required\":[\"k\"]},{\"properties\":{\"k\":{\"const\":\"b\"},\"n\":{\"type\":\"integer\"}},\"required\":[\"k\",\"n\"]}]}", "{\"k\":\"a\"}|{\"k\":\"b\",\"n\":1}", "{\"k\":\"b\"}|{\"k\":\"c\"}")]
+    [InlineData("{\"oneOf\":[{\"properties\":{\"k\":{\"const\":\"a\"}},\"required\":[\"k\"]},"
+        + "{\"properties\":{\"k\":{\"const\":\"b\"},\"n\":{\"type\":\"integer\"}},\"required\":[\"k\",\"n\"]}]}",
+        "{\"k\":\"a\"}|{\"k\":\"b\",\"n\":1}", "{\"k\":\"b\"}|{\"k\":\"c\"}")]
     [InlineData("{\"oneOf\":[{\"type\":\"integer\",\"maximum\":3},{\"type\":\"integer\",\"minimum\":4},{\"type\":\"string\"}]}", "3|4|\"x\"", "1.5|null")]
     [InlineData("{\"not\":{\"type\":[\"object\",\"array\"]}}", "1|\"a\"|null", "{}|[]")]
     [InlineData("{\"enum\":[1,2,3],\"not\":{\"const\":2}}", "1|3", "2")]
-    [InlineData("{\"$ref\":\"#/$defs/n\",\"$defs\":{\"n\":{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\"},\"next\":{\"$ref\":\"#/$defs/n\"}},\"required\":[\"v\"]}}}", "{\"v\":1}|{\"v\":1,\"next\":{\"v\":2,\"next\":{\"v\":3}}}", "{}|{\"v\":1,\"next\":{}}|{\"v\":1,\"next\":{\"v\":2}")]
+    [InlineData("{\"$ref\":\"#/$defs/n\",\"$defs\":"
+        + "{\"n\":{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\"},\"next\":{\"$ref\":\"#/$defs/n\"}},\"required\":[\"v\"]}}}",
+        "{\"v\":1}|{\"v\":1,\"next\":{\"v\":2,\"next\":{\"v\":3}}}", "{}|{\"v\":1,\"next\":{}}|{\"v\":1,\"next\":{\"v\":2}")]
     [InlineData("{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}}]}", "null|[]|[[null],[[]]]", "[1]|[[]")]
     [InlineData("{\"$ref\":\"#/definitions/a~1b\",\"maximum\":5,\"definitions\":{\"a/b\":{\"type\":\"integer\"}}}", "5|-7", "6|1.5")]
     [InlineData("{\"$id\":\"https://x.y/z.json\",\"items\":{\"$ref\":\"https://x.y/z.json#/$defs/i\"},\"$defs\":{\"i\":{\"const\":1}}}", "[]|[1,1]", "[2]")]

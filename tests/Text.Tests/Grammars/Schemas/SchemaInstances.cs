@@ -45,7 +45,8 @@ sealed class SchemaInstances(Random random)
         switch (random.Next(4))
         {
             case 0: return (new JsonObject { ["type"] = "string", ["pattern"] = "^[a-c]+\\d{1,3}(x|é)?$" }, $"{"abc"[random.Next(3)]}b{random.Next(1000)}");
-            case 1: return (new JsonObject { ["type"] = "string", ["format"] = "date" }, $"20{random.Next(10, 99)}-0{random.Next(1, 10)}-{random.Next(10, 29)}");
+            case 1:
+                return (new JsonObject { ["type"] = "string", ["format"] = "date" }, $"20{random.Next(10, 99)}-0{random.Next(1, 10)}-{random.Next(10, 29)}");
             default:
                 var text = Texts[random.Next(Texts.Length)];
                 var length = text.EnumerateRunes().Count();
@@ -61,7 +62,11 @@ sealed class SchemaInstances(Random random)
         JsonNode?[] values = [1, "one", null, true, 2.5m, new JsonArray(1, "x"), new JsonObject { ["k"] = "v" }];
         var chosen = values.OrderBy(_ => random.Next()).Take(random.Next(1, 5)).ToArray();
         var value = chosen[random.Next(chosen.Length)]?.DeepClone();
-        return (chosen.Length == 1 ? new JsonObject { ["const"] = chosen[0]?.DeepClone() } : new JsonObject { ["enum"] = new JsonArray([.. chosen.Select(item => item?.DeepClone())]) }, value);
+        return (
+            chosen.Length == 1
+                ? new JsonObject { ["const"] = chosen[0]?.DeepClone() }
+                : new JsonObject { ["enum"] = new JsonArray([.. chosen.Select(item => item?.DeepClone())]) },
+            value);
     }
 
     (JsonNode, JsonNode?) Array(int depth)

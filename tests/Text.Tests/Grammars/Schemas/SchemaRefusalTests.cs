@@ -46,11 +46,13 @@ public sealed class SchemaRefusalTests
     public void NamesThatAreNoKeywordsAreToldAndHaveNoEffect()
     {
         var (grammar, refusal) = GrammarCompiler.Compile(new(GrammarKind.JsonSchema,
-            """{"type":"object","id":"a","x-order":1,"requred":["a"],"properties":{"a":{"type":"string","format":"path","example":"b"},"b":{"requred":[],"name":{"if":3}}}}"""));
+            """{"type":"object","id":"a","x-order":1,"requred":["a"]"""
+                + ""","properties":{"a":{"type":"string","format":"path","example":"b"},"b":{"requred":[],"name":{"if":3}}}}"""));
         Assert.Null(refusal);
         Assert.Equal(["requred", "format=path", "name"], grammar!.UnknownKeywords);
 
-        var many = GrammarCompiler.Compile(new(GrammarKind.JsonSchema, $"{{{string.Join(',', Enumerable.Range(0, 50).Select(name => $"\"{name}{new string('a', 100)}\":1"))}}}"));
+        var many = GrammarCompiler.Compile(new(GrammarKind.JsonSchema,
+            $"{{{string.Join(',', Enumerable.Range(0, 50).Select(name => $"\"{name}{new string('a', 100)}\":1"))}}}"));
         Assert.Equal((8, 63), (many.Grammar!.UnknownKeywords.Count, many.Grammar.UnknownKeywords[^1].Length));
     }
 }

@@ -84,10 +84,13 @@ public sealed class SentencePieceReaderTests
     [Fact]
     public void RefusesTokensThatDoNotFit()
     {
-        AssertRefused("tokenizer.model: pieces: token 1 is not '<x>'", Model, ("tokenizer_config.json", """{"added_tokens_decoder": {"1": {"content": "<x>"}}}"""));
-        AssertRefused("tokenizer_config.json: added_tokens_decoder.x is no id", Model, ("tokenizer_config.json", """{"added_tokens_decoder": {"x": {"content": "<x>"}}}"""));
+        AssertRefused("tokenizer.model: pieces: token 1 is not '<x>'", Model,
+            ("tokenizer_config.json", """{"added_tokens_decoder": {"1": {"content": "<x>"}}}"""));
+        AssertRefused("tokenizer_config.json: added_tokens_decoder.x is no id", Model,
+            ("tokenizer_config.json", """{"added_tokens_decoder": {"x": {"content": "<x>"}}}"""));
         AssertRefused("tokenizer.model: two tokens are added under the id 900", Model, ("added_tokens.json", """{"<x>": 900, "<y>": 900}"""));
-        AssertRefused("tokenizer.model: with added tokens there are 900 tokens, but config.json's vocab_size is 800", Model, ("config.json", """{"vocab_size": 800}"""));
+        AssertRefused("tokenizer.model: with added tokens there are 900 tokens, but config.json's vocab_size is 800", Model,
+            ("config.json", """{"vocab_size": 800}"""));
         AssertRefused("tokenizer_config.json: bos_token is '<x>', which is no token", Model, ("tokenizer_config.json", """{"bos_token": "<x>"}"""));
     }
 
@@ -110,7 +113,8 @@ public sealed class SentencePieceReaderTests
     }
 
     [Fact]
-    public void RefusesAPointerToAFile() => AssertRefused("tokenizer.model: is a Git LFS pointer", Encoding.ASCII.GetBytes("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"));
+    public void RefusesAPointerToAFile() =>
+        AssertRefused("tokenizer.model: is a Git LFS pointer", Encoding.ASCII.GetBytes("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"));
 
     static void AssertRefused(string problem, byte[] model, params (string Name, string Content)[] others)
     {

@@ -82,13 +82,17 @@ public sealed class TokenizerJsonReaderTests
     [InlineData("""{"normalizer": {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}}""", "normalizer.normalizers[0].type is 'Lowercase'")]
     [InlineData("""{"normalizer": {"type": "Prepend", "prepend": "_"}}""", "normalizer.prepend is '_'")]
     [InlineData("""{"pre_tokenizer": {"type": "Whitespace"}, "normalizer": null}""", "pre_tokenizer.type is 'Whitespace', which is not supported")]
-    [InlineData("""{"pre_tokenizer": {"type": "ByteLevel", "use_regex": true}, "normalizer": null}""", "pre_tokenizer.type is 'ByteLevel', which is not supported")]
-    [InlineData("""{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\w+"}, "behavior": "Isolated"}, "normalizer": null}""", "pre_tokenizer.pattern.Regex is '\\w+', which is not supported")]
+    [InlineData("""{"pre_tokenizer": {"type": "ByteLevel", "use_regex": true}, "normalizer": null}""",
+        "pre_tokenizer.type is 'ByteLevel', which is not supported")]
+    [InlineData("""{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\w+"}, "behavior": "Isolated"}, "normalizer": null}""",
+        "pre_tokenizer.pattern.Regex is '\\w+', which is not supported")]
     [InlineData("""{"pre_tokenizer": {"type": "Metaspace", "replacement": "_"}, "normalizer": null}""", "pre_tokenizer.replacement is '_'")]
-    [InlineData("""{"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "last"}, "normalizer": null}""", "pre_tokenizer.prepend_scheme is 'last'")]
+    [InlineData("""{"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "last"}, "normalizer": null}""",
+        "pre_tokenizer.prepend_scheme is 'last'")]
     [InlineData("""{"decoder": {"type": "WordPiece"}}""", "decoder.type is 'WordPiece', which is not supported")]
     [InlineData("""{"post_processor": {"type": "BertProcessing"}}""", "post_processor.type is 'BertProcessing', which is not supported")]
-    [InlineData("""{"post_processor.special_tokens": {"<s>": {"ids": [77777]}}}""", "post_processor.special_tokens.<s>.ids has 77777, which is the id of no token")]
+    [InlineData("""{"post_processor.special_tokens": {"<s>": {"ids": [77777]}}}""",
+        "post_processor.special_tokens.<s>.ids has 77777, which is the id of no token")]
     [InlineData("""{"post_processor.special_tokens": {}}""", "post_processor.special_tokens.<s> is missing")]
     [InlineData("""{"version": "2.0"}""", "version is '2.0', which is not supported")]
     public void RefusesWhatItCannotHonour(string patch, string problem)
