@@ -7,6 +7,9 @@ public sealed partial class SourceRuleTests
 {
     const int LongestFile = 300;
 
+    /// <summary>Characters. The .editorconfig says so too, but no tool of .NET checks that.</summary>
+    const int LongestLine = 160;
+
     [Fact]
     public void Unsafe_code_stays_in_the_kernels()
         => Assert.Empty(Offenders(
@@ -19,6 +22,16 @@ public sealed partial class SourceRuleTests
         var offenders = SourceTree.SourceFiles("src", "tests", "benchmarks")
             .Where(file => File.ReadLines(file).Count() > LongestFile && !File.ReadLines(file).First().StartsWith("// Long because"))
             .Select(SourceTree.Relative);
+        Assert.Empty(offenders);
+    }
+
+    [Fact]
+    public void No_line_has_more_than_160_characters()
+    {
+        var offenders = from file in SourceTree.SourceFiles("src", "tests", "benchmarks")
+                        from line in File.ReadLines(file).Index()
+                        where line.Item.Length > LongestLine
+                        select $"{SourceTree.Relative(file)}:{line.Index + 1}";
         Assert.Empty(offenders);
     }
 

@@ -9,7 +9,8 @@ namespace LlamaCluster.Cluster.Rpc;
 
 /// <summary>
 /// Turns what a service throws into a status. A message that breaks the protocol is INVALID_ARGUMENT, a caller that went away is CANCELLED, and
-/// an <see cref="RpcException"/> has its own. Anything else is a bug, which is logged and answered INTERNAL.
+/// an <see cref="RpcException"/> has its own. Anything else is a bug, which is logged and answered INTERNAL. So is OK in an exception: a call to another
+/// process ended while it was being written to. gRPC would answer OK, as if all had been done (findings/grpc-dotnet-exception-that-says-ok.sh).
 /// </summary>
 public sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logger) : Interceptor
 {
@@ -20,7 +21,7 @@ public sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logger)
         {
             return await continuation(request, context);
         }
-        catch (Exception e) when (e is not RpcException)
+        catch (Exception e) when (!IsRefusal(e))
         {
             throw ToStatus(e, context);
         }
@@ -33,7 +34,7 @@ public sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logger)
         {
             return await continuation(requests, context);
         }
-        catch (Exception e) when (e is not RpcException)
+        catch (Exception e) when (!IsRefusal(e))
         {
             throw ToStatus(e, context);
         }
@@ -55,11 +56,13 @@ public sealed partial class StatusInterceptor(ILogger<StatusInterceptor> logger)
         {
             await call();
         }
-        catch (Exception e) when (e is not RpcException)
+        catch (Exception e) when (!IsRefusal(e))
         {
             throw ToStatus(e, context);
         }
     }
+
+    static bool IsRefusal(Exception e) => e is RpcException { StatusCode: not StatusCode.OK };
 
     RpcException ToStatus(Exception e, ServerCallContext context)
     {

@@ -89,7 +89,7 @@ static class LoadFailures
     /// <summary>Null for a bug.</summary>
     public static Status? ToStatus(Exception e) => e switch
     {
-        RpcException rpc => rpc.Status,
+        RpcException { StatusCode: not StatusCode.OK } rpc => rpc.Status,
         ModelFormatException => new Status(StatusCode.DataLoss, e.Message),
         OutOfMemoryException => new Status(StatusCode.ResourceExhausted, "this machine has less memory than the shard takes"),
         TimeoutException or IOException or UnauthorizedAccessException => new Status(StatusCode.Aborted, e.Message),

@@ -58,6 +58,7 @@ public sealed class RpcFixture : IAsyncLifetime
         {
             "invalid" => new InvalidMessageException("name is invalid"),
             "bug" => new InvalidOperationException("secret detail"),
+            "ended early" => new RpcException(Status.DefaultSuccess),
             _ => new RpcException(new Status(StatusCode.ResourceExhausted, "full")),
         });
     }

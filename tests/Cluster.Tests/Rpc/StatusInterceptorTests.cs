@@ -8,6 +8,7 @@ public class StatusInterceptorTests(RpcFixture fixture) : IClassFixture<RpcFixtu
     [Theory]
     [InlineData("invalid", StatusCode.InvalidArgument, "name is invalid")]
     [InlineData("bug", StatusCode.Internal, "InvalidOperationException in /llamacluster.v1.Membership/Register: see this process's log")]
+    [InlineData("ended early", StatusCode.Internal, "RpcException in /llamacluster.v1.Membership/Register: see this process's log")]
     [InlineData("full", StatusCode.ResourceExhausted, "full")]
     public async Task Call_ThatThrows_GetsTheStatusOfTheException(string name, StatusCode code, string detail)
     {

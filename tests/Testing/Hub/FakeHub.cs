@@ -31,7 +31,8 @@ public sealed class FakeHub : IAsyncDisposable
     public string Url => _hub.Urls.Single();
 
     /// <summary>Files that are sent from the other address, which is told of no token.</summary>
-    public Func<string, bool> IsLarge { get; set; } = name => name.EndsWith(".gguf", StringComparison.Ordinal) || name.EndsWith(".safetensors", StringComparison.Ordinal);
+    public Func<string, bool> IsLarge { get; set; } = name =>
+        name.EndsWith(".gguf", StringComparison.Ordinal) || name.EndsWith(".safetensors", StringComparison.Ordinal);
 
     /// <summary>The token that callers must show; null: none.</summary>
     public string? Token { get; set; }

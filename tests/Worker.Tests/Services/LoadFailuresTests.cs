@@ -9,6 +9,7 @@ public class LoadFailuresTests
     public static TheoryData<Exception, StatusCode?> Cases => new()
     {
         { new RpcException(new Status(StatusCode.NotFound, "x")), StatusCode.NotFound },
+        { new RpcException(Status.DefaultSuccess), null },
         { new ModelFormatException("x"), StatusCode.DataLoss },
         { new OutOfMemoryException(), StatusCode.ResourceExhausted },
         { new IOException("disk full"), StatusCode.Aborted },
