@@ -42,7 +42,8 @@ public sealed class ToolCallTests : IAsyncLifetime
     [Fact]
     public async Task A_stream_has_id_and_name_first_and_then_fragments_of_the_arguments()
     {
-        _api.Engine.Play(Answers.BytesOf("""{"name": "weather", "parameters": {"place": "Zürich 🙂"}}; {"name": "now", "parameters": {}}""", FinishReason.Stop));
+        _api.Engine.Play(Answers.BytesOf(
+            """{"name": "weather", "parameters": {"place": "Zürich 🙂"}}; {"name": "now", "parameters": {}}""", FinishReason.Stop));
         var events = await _api.StreamAsync(Path, Body("""{"stream":true}"""));
         var choices = events.SkipLast(1).Select(data => JsonDocument.Parse(data).RootElement.GetProperty("choices")[0]).ToArray();
         Assert.Equal("tool_calls", choices[^1].GetProperty("finish_reason").GetString());
