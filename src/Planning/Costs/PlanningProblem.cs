@@ -191,11 +191,11 @@ public sealed record Overheads
     /// <summary>A layer's norms and rotations, and its threads waiting for each other.</summary>
     public double LayerSeconds { get; init; } = 20e-6;
 
-    /// <summary>Each expert that a rank computes: its threads waiting for each other. Reckoned from how often they meet in a layer.</summary>
-    public double ExpertSeconds { get; init; } = 7e-6;
+    /// <summary>Each expert that a rank computes: its threads waiting for each other.</summary>
+    public double ExpertSeconds { get; init; } = 3e-6;
 
     /// <summary>Bytes that an expert's row moves for each hidden value: gathered, rounded for products, and added to the row's other experts'.</summary>
-    public double ExpertRowBytes { get; init; } = 25;
+    public double ExpertRowBytes { get; init; } = 40;
 
     /// <summary>The cost of a token's logits beyond the head's product, for each vocabulary entry.</summary>
     public double LogitSeconds { get; init; } = 0.3e-9;
