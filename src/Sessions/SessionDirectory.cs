@@ -41,8 +41,10 @@ public sealed partial class SessionDirectory : IAsyncDisposable, IDisposable
         return new SessionDirectory(options, temporary.Place, time, loggers) { _temporary = temporary };
     }
 
+    internal StatePlace Place => _silo.Place;
+
     /// <summary>Whether there may be sessions that nobody has asked for since this process started.</summary>
-    public bool MayHoldSessions => _silo.Place is not StatePlace.File { Path: var path } || File.Exists(path);
+    public bool MayHoldSessions => Place is not StatePlace.File { Path: var path } || File.Exists(path);
 
     /// <summary>Starts what is needed, which otherwise the first one who asks does.</summary>
     public Task StartAsync(CancellationToken cancellation) => CallAsync(_ => Task.FromResult(true), cancellation);
