@@ -75,12 +75,11 @@ public sealed unsafe class MemoryBandwidth : IDisposable
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         static long SumLines(byte* line, int count)
         {
-            // As products ask for weights: lines that come soon, and pages long before.
-            const int Ahead = 8192, LinesPerPage = PagesAhead.PageBytes / 64;
+            // As products of one row ask for weights: pages, long before.
+            const int LinesPerPage = PagesAhead.PageBytes / 64;
             Vector<long> even = default, odd = default;
             for (; count > 0; count--, line += 64)
             {
-                if (Sse.IsSupported) Sse.Prefetch0(line + Ahead);
                 if (Sse.IsSupported && count % LinesPerPage == 0) Sse.Prefetch1(line + PagesAhead.Bytes);
                 for (var i = 0; i < 64; i += 2 * Vector<byte>.Count)
                 {

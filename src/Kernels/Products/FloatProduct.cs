@@ -91,7 +91,8 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, ILowRankProduct
     {
         V total = default;
         var end = Math.Min(columns, (piece + 1) * ILowRankProduct.PieceColumns);
-        for (var c = piece * ILowRankProduct.PieceColumns; c < end; c++) total = AddColumn(total, weights + ((long)c * ColumnBytes), TLanes.Spread(x + c));
+        for (var c = piece * ILowRankProduct.PieceColumns; c < end; c++)
+            total = AddColumn(total, weights + ((long)c * ColumnBytes), TLanes.Spread(x + c), PrefetchBytes);
         return total;
     }
 
@@ -166,10 +167,14 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, ILowRankProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static V AddColumn(V total, byte* weights, V x, long ahead = PrefetchBytes)
+    static V AddColumn(V total, byte* weights, V x) => TLanes.FusedMultiplyAdd(TFormat.Load<TLanes, V>(weights), x, total);
+
+    /// <param name="ahead">How far ahead other weights are asked for.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static V AddColumn(V total, byte* weights, V x, long ahead)
     {
         TLanes.Prefetch(weights + ahead);
-        return TLanes.FusedMultiplyAdd(TFormat.Load<TLanes, V>(weights), x, total);
+        return AddColumn(total, weights, x);
     }
 
     /// <summary>A tile of activation rows and two registers of rows, strip of columns by strip.</summary>

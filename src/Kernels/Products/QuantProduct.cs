@@ -61,7 +61,7 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
         var block = header + QuantLayout<TFormat>.HeaderBytes;
         for (var b = 0; b < TFormat.BlocksPerHeader; b++)
         {
-            if (lane == 0) WeightsAhead<TFormat, TLanes, V>.Fetch(block);
+            if (lane == 0) FetchAhead(block, rows);
             byte* small = block + lane, planes = block + QuantLayout<TFormat>.SmallBytes + lane * sizeof(uint);
             var scales = TFormat.Scales<TLanes, TSums, V>(scale, min, small, planes);
             var codes = TFormat.Load<TLanes, TSums, V>(small, planes, out var upper);
@@ -71,5 +71,12 @@ sealed unsafe class QuantProduct<TFormat, TLanes, TSums, V> : IProduct
                 TLanes.Store(TFormat.Add<TLanes, TSums, V>(TLanes.Load(total), codes, upper, scales, x), total);
             block += QuantLayout<TFormat>.BlockBytes;
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void FetchAhead(byte* block, int rows)
+    {
+        if (rows > 1) WeightsAhead<TFormat, TLanes, V>.Fetch(block);
+        else PagesAhead.Fetch<TLanes, V>(block);
     }
 }

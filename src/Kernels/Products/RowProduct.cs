@@ -39,7 +39,7 @@ sealed unsafe class RowProduct<TFormat, TSums> : IProduct where TFormat : IQuant
             weights += QuantLayout<TFormat>.HeaderBytes;
             for (var b = 0; b < TFormat.BlocksPerHeader; b++, x++)
             {
-                WeightsAhead<TFormat, Avx2Lanes, V>.Fetch(weights);
+                PagesAhead.Fetch<Avx2Lanes, V>(weights);
                 total0 = Add(total0, scale0, weights, 0, x);
                 total1 = Add(total1, scale1, weights, Avx2Lanes.Count, x);
                 weights += QuantLayout<TFormat>.BlockBytes;

@@ -4,7 +4,10 @@ using LlamaCluster.Kernels.Lanes;
 
 namespace LlamaCluster.Kernels.Products;
 
-/// <summary>Asks for weights before they are needed.</summary>
+/// <summary>
+/// Asks for weights before they are needed, where several rows of activations meet each block. With one row it takes the place of reading, and
+/// <see cref="PagesAhead"/> is enough.
+/// </summary>
 static unsafe class WeightsAhead<TFormat, TLanes, V> where TFormat : IQuantFormat where TLanes : ILanes<V> where V : struct
 {
     /// <summary>
