@@ -6,8 +6,7 @@
 # with Unknown, "Exception was thrown by handler", or the check of a token in an interceptor ends so. Client and server are of the same library and version.
 # Why one would guess otherwise: Metadata is a list that may have a key more than once, and GetAll(key) is there for it. Metadata.Add takes the second entry. Text
 # entries arrive, as one with a comma in between, which the protocol allows. And from server to client the same two binary entries arrive as two, in headers and in trailers.
-# The client fails too once a server or a proxy sends them joined, as it may: the call, which was
-# answered, then ends with Internal.
+# The client fails too once a server or a proxy sends them joined, as it may: the call, which was answered, then ends with Internal.
 #
 # Right result: two entries, as from server to client. Until then: another key for each, or one entry that has both.
 #
