@@ -6,12 +6,13 @@
 # switches this off. WithWaitForReady is taken, the call ends with Unavailable at the first refused connection, and nothing says that it did not wait: no exception of its own,
 # no warning, and the status is the one that any call without the option has. So a client works until the day that a server restarts under it.
 # Why one would guess otherwise: Microsoft's pages on client certificates and on the client factory show just these transports (HttpClientHandler, and HttpClient around it), so
-# TLS as documented takes the waiting away. The page on configuration says that HttpClientHandler is what a channel has if none is given. HttpClientHandler is
-# SocketsHttpHandler within. The channel knows: State and ConnectAsync throw an InvalidOperationException that names the reason, and the option, which needs the same, does not.
-# The documentation of IsWaitForReady and of HttpHandler and HttpClient in the packages, Microsoft's pages and gRPC's proposal L96 (as found in December 2026) name no
-# such condition. WithWaitForReady itself is marked experimental there.
+# TLS as documented takes the waiting away. The table on the page on configuration says that a channel has an HttpClientHandler if none is given. HttpClientHandler is
+# SocketsHttpHandler within. The channel knows: State and client-side load balancing throw an InvalidOperationException that names the reason. The option, which needs the
+# same, is passed over. Retries by a policy of the service config were seen to work with HttpClientHandler.
+# The documentation of IsWaitForReady, HttpHandler and HttpClient in the packages, Microsoft's pages on gRPC (the versions that could be found) and gRPC's proposal L96
+# name no such condition. The packages mark WithWaitForReady as experimental.
 #
-# Right result: the call waits, or throws as State does. Until then: HttpHandler with a SocketsHttpHandler, certificates in its SslOptions.
+# Right result: the call waits, or throws as State does. Until then: HttpHandler with a SocketsHttpHandler and certificates in its SslOptions, or a retry policy.
 #
 # Seen (the server starts 2 s after the call, the deadline is 30 s; a later call is answered in each row):
 #   the channel's transport                               the call with WithWaitForReady     warnings    State
