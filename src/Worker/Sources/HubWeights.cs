@@ -30,8 +30,8 @@ sealed class HubWeights(HubClient client, DescribedHub hub, WeightsCache cache, 
     /// <summary>Bytes between two parts, such as those of a norm, that are cheaper to read over than to ask a second time.</summary>
     const long Gap = 128 << 10;
 
-    /// <summary>Kept in memory of each stream.</summary>
-    const int BufferBytes = 1 << 20;
+    /// <summary>Kept in memory of each stream. A processor's second cache holds it until it is written and hashed.</summary>
+    const int BufferBytes = 256 << 10;
 
     /// <summary>The coordinator has all of it too, and the cluster waits.</summary>
     public static HubManners Manners { get; } = new(
