@@ -55,7 +55,7 @@ public abstract record StatePlace
             Ssl = uri.Scheme == Tls,
             DefaultDatabase = database,
             AbortOnConnectFail = true,
-            ConnectTimeout = 3000,
+            ConnectTimeout = 10_000,   // both sides may be on machines that are busy starting
             AsyncTimeout = 3000,
             SyncTimeout = 3000,
             ClientName = "llamacluster",
