@@ -19,6 +19,9 @@ sealed unsafe class FloatProduct<TFormat, TLanes, V> : IProduct, ILowRankProduct
     /// <summary>Columns of two registers of weights that are kept as floats: at most 32 KiB.</summary>
     const int Strip = 256;
 
+    /// <summary>
+    /// How far ahead weights are asked for that more than one row meets. One row asks for pages alone: see <see cref="WeightsAhead{TFormat, TLanes, V}"/>.
+    /// </summary>
     const int PrefetchBytes = 4096;
 
     /// <summary>Of weights of few columns, which are read without a break: what memory gives in some hundred nanoseconds.</summary>

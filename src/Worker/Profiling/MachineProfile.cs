@@ -36,7 +36,7 @@ static class Hardware
     public static string HostId { get; } = FirstLine("/proc/sys/kernel/random/boot_id") ?? Environment.MachineName;
 
     /// <summary>Grows when other numbers are measured, or in another way.</summary>
-    const int Method = 3;
+    const int Method = 4;
 
     /// <summary>A name for measurements with these threads, on this kind of machine, by this software: 32 hex digits.</summary>
     public static string MeasurementKey(int threads, string instructionSet, string softwareVersion)
