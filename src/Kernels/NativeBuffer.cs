@@ -55,6 +55,17 @@ public sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
         return new Span<T>(Pointer + offset, count);
     }
 
+    /// <summary>
+    /// Lets the system have the memory of elements that nobody needs any more, as far as it is whole pages; nothing where the system takes none before all is
+    /// freed. They are zero, or as they were.
+    /// </summary>
+    internal void GiveBack(long offset, long count)
+    {
+        if (!_isMapped) return;
+        var (first, end) = ((nuint)(Pointer + offset), (nuint)(Pointer + offset + count));
+        HugePages.GiveBack(first, end);
+    }
+
     public void Dispose()
     {
         Free();
@@ -83,6 +94,7 @@ static unsafe class HugePages
 {
     public const nuint PageBytes = 2 << 20;
 
+    const int AdviseNotNeeded = 4;
     const int AdviseHugePage = 14;
 
     /// <summary>There is at least one page's worth of memory to ask for.</summary>
@@ -109,6 +121,14 @@ static unsafe class HugePages
 
     /// <summary>Gives back what <see cref="Map"/> gave.</summary>
     public static void Unmap(void* memory, nuint bytes) => _ = LinuxMemory.Unmap(memory, WholePages(bytes));
+
+    /// <summary>Gives back those pages of what <see cref="Map"/> gave that lie between two addresses. They are zeros if they are used again.</summary>
+    public static void GiveBack(nuint first, nuint end)
+    {
+        var pageBytes = (nuint)Environment.SystemPageSize;
+        (first, end) = ((first + pageBytes - 1) / pageBytes * pageBytes, end / pageBytes * pageBytes);
+        if (first < end) _ = LinuxMemory.Advise((void*)first, end - first, AdviseNotNeeded);
+    }
 
     static nuint WholePages(nuint bytes) => checked(bytes + PageBytes - 1) & ~(PageBytes - 1);
 }

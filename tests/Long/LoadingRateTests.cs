@@ -39,16 +39,20 @@ public sealed class LoadingRateTests(ITestOutputHelper output) : IDisposable
         coordinator.Weights.OnDescribe = description => Describe(description, model, hub);
         var bytes = model.Tensors.Sum(tensor => tensor.Bytes);
 
+        await LoadAsync("a hub, memory that is new to the process", coordinator, bytes, workers: 1, NewCache);
+        Directory.Delete(_folder.File($"cache{_caches}"), recursive: true);
+        hashes.Clear();
         await LoadAsync("a file, hashes not known", coordinator, bytes, workers: 1, options => options with { ModelPath = path });
         var file = await LoadAsync("a file", coordinator, bytes, workers: 1, options => options with { ModelPath = path });
         var free = await LoadAsync("a hub", coordinator, bytes, workers: 1, NewCache);
         hub.Rate = LinkRate;
         var one = await LoadAsync("a hub of 250 MB/s", coordinator, bytes, workers: 1, NewCache);
+        var kept = _caches;
         var before = hub.Reads.Count;
         var three = await LoadAsync("a hub of 250 MB/s, three workers", coordinator, bytes, workers: 3, NewCache);
         var read = hub.Reads.Skip(before).Sum(read => read.Count);
         var reads = hub.Reads.Count;
-        await LoadAsync("the cache", coordinator, bytes, workers: 1, options => options with { CacheFolder = _folder.File("cache2") });
+        await LoadAsync("the cache", coordinator, bytes, workers: 1, options => options with { CacheFolder = _folder.File($"cache{kept}") });
 
         output.WriteLine($"read of the hub by three workers: {read} of {bytes} bytes; by one that starts again: {hub.Reads.Count - reads} times");
         var (alone, together) = (bytes / one / LinkRate, bytes / three / LinkRate);

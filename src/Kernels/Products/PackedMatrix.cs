@@ -12,22 +12,20 @@ public sealed unsafe class PackedMatrix : IDisposable
     readonly IMatrixLayout _layout;
     readonly NativeBuffer<byte> _memory;
     readonly long _first;
-    readonly bool _ownsMemory;
+    readonly MatrixMemory? _shared;
     readonly int _rowBytes;
+    bool _isFreed;
 
+    /// <summary>A matrix in memory of its own.</summary>
     /// <param name="rows">R, the product's outputs; 1 or more.</param>
     /// <param name="columns">C, a multiple of the type's block size.</param>
     /// <exception cref="ArgumentException">A dimension is not positive, or the columns are not whole blocks.</exception>
     /// <exception cref="OverflowException">A row has more than 2 GiB.</exception>
     /// <exception cref="OutOfMemoryException">The system has no such amount of memory.</exception>
-    public PackedMatrix(TensorType type, int rows, int columns) : this(type, rows, columns, null, 0) { }
+    public PackedMatrix(TensorType type, int rows, int columns) : this(type, rows, columns, null) { }
 
-    /// <summary>A matrix in a part of memory that it shares with others: many small ones are read faster where they stand together.</summary>
-    /// <param name="memory">Stays the caller's, and must outlive the matrix.</param>
-    /// <param name="first">Where in it the matrix begins; a multiple of 64.</param>
-    /// <exception cref="ArgumentException">There is no room for it.</exception>
-    /// <inheritdoc cref="PackedMatrix(TensorType, int, int)"/>
-    public PackedMatrix(TensorType type, int rows, int columns, NativeBuffer<byte>? memory, long first)
+    /// <param name="shared">Where the matrix finds its place; null: it has memory of its own.</param>
+    internal PackedMatrix(TensorType type, int rows, int columns, MatrixMemory? shared)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(columns, 1);
@@ -38,9 +36,8 @@ public sealed unsafe class PackedMatrix : IDisposable
         GroupBytes = _layout.GroupBytes(columns);
         Groups = (int)(((long)rows + RowGroup.Rows - 1) / RowGroup.Rows);
         Bytes = checked(Groups * GroupBytes);
-        if (memory is not null && (first < 0 || first % 64 != 0 || first > memory.Length - Bytes))
-            throw new ArgumentOutOfRangeException(nameof(first), first, $"{Bytes} bytes do not fit there into {memory.Length}, on a cache line's edge");
-        (_memory, _first, _ownsMemory) = (memory ?? new NativeBuffer<byte>(Bytes), first, memory is null);
+        _shared = shared;
+        (_memory, _first) = shared?.Take(Bytes) ?? (new NativeBuffer<byte>(Bytes), 0);
     }
 
     /// <summary>The resident size of such a matrix, without making it.</summary>
@@ -67,7 +64,15 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     internal long GroupBytes { get; }
 
-    internal byte* Pointer => _memory.Pointer + _first;
+    /// <exception cref="ObjectDisposedException">The memory has been freed.</exception>
+    internal byte* Pointer
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_isFreed, this);
+            return _memory.Pointer + _first;
+        }
+    }
 
     /// <summary>
     /// Takes rows <paramref name="firstRow"/>.. as they are stored in a model file. Several threads may pack different rows at a time.
@@ -104,7 +109,9 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     public void Dispose()
     {
-        if (_ownsMemory) _memory.Dispose();
+        if (Interlocked.Exchange(ref _isFreed, true)) return;
+        if (_shared is null) _memory.Dispose();
+        else _shared.Free(_first, Bytes);
     }
 
     byte* Group(int row) => Pointer + row / RowGroup.Rows * GroupBytes;

@@ -1,4 +1,3 @@
-using LlamaCluster.Kernels;
 using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
@@ -51,8 +50,7 @@ public sealed record AdapterParts(IReadOnlyList<AdapterPart> Pairs, IReadOnlyLis
     /// <summary>The resident size, before they are loaded.</summary>
     public long Bytes => Pairs.Sum(part => BytesOf(part.A) + BytesOf(part.B)) + Replacements.Sum(part => BytesOf(part.Tensor));
 
-    /// <summary>Of a part in memory, with what is left free behind it up to the next cache line.</summary>
-    internal static long BytesOf(TensorPart part) => (PackedMatrix.BytesOf(part.Tensor.Type, part.RowCount, (int)part.ColumnCount) + 63) / 64 * 64;
+    static long BytesOf(TensorPart part) => MatrixMemory.BytesOf(part.Tensor.Type, part.RowCount, (int)part.ColumnCount);
 
     static bool IsHeld(AdapterTarget target, StageShape shape) =>
         target.Layer is { } layer ? layer >= shape.FirstLayer && layer < shape.EndLayer : target.IsHead ? shape.HasHead : shape.Embeds;
@@ -97,13 +95,13 @@ public sealed record AdapterParts(IReadOnlyList<AdapterPart> Pairs, IReadOnlyLis
 public sealed class ShardAdapter : IDisposable
 {
     readonly List<LowRankPair> _pairs = [];
-    readonly NativeBuffer<byte> _memory;   // of all pairs, in the order of the forward pass
+    readonly List<PackedMatrix> _matrices = [];   // of all pairs, in the order of the forward pass
     int _users = 1;   // the owner is one
 
     ShardAdapter(int layers, AdapterParts parts)
     {
-        VocabularySize = parts.VocabularySize;
-        (Layers, _memory) = ([.. Enumerable.Range(0, layers).Select(_ => new LayerAdapter())], new NativeBuffer<byte>(parts.Bytes));
+        (VocabularySize, Bytes) = (parts.VocabularySize, parts.Bytes);
+        Layers = [.. Enumerable.Range(0, layers).Select(_ => new LayerAdapter())];
     }
 
     /// <summary>V of the sequences that use it: ids are below it.</summary>
@@ -128,7 +126,7 @@ public sealed class ShardAdapter : IDisposable
     public int MaxRank => _pairs.Count == 0 ? 0 : _pairs.Max(pair => pair.Rank);
 
     /// <summary>Resident size.</summary>
-    public long Bytes => _memory.Bytes;
+    public long Bytes { get; }
 
     /// <param name="source">What the parts are read from.</param>
     /// <param name="parts">See <see cref="AdapterParts.Of"/>.</param>
@@ -140,11 +138,11 @@ public sealed class ShardAdapter : IDisposable
         var adapter = new ShardAdapter(shape.LayerCount, parts);
         try
         {
-            var taken = 0L;
+            using var memory = new MatrixMemory(parts.Bytes);
             PackedMatrix Read(TensorPart part)
             {
-                var matrix = new PackedMatrix(part.Tensor.Type, (int)part.RowCount, (int)part.ColumnCount, adapter._memory, taken);
-                taken += AdapterParts.BytesOf(part);
+                var matrix = memory.Add(part.Tensor.Type, (int)part.RowCount, (int)part.ColumnCount);
+                adapter._matrices.Add(matrix);
                 ShardAdapter.Read(source, part, matrix, hashes, cancellation);
                 return matrix;
             }
@@ -179,7 +177,8 @@ public sealed class ShardAdapter : IDisposable
 
     public void Dispose()
     {
-        if (Interlocked.Decrement(ref _users) == 0) _memory.Dispose();
+        if (Interlocked.Decrement(ref _users) != 0) return;
+        foreach (var matrix in _matrices) matrix.Dispose();
     }
 
     static void Read(IModelWeights source, TensorPart part, PackedMatrix matrix, IDictionary<TensorPart, string>? hashes, CancellationToken cancellation)

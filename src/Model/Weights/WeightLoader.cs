@@ -7,14 +7,18 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Model.Weights;
 
 /// <summary>
-/// Reads a rank's parts of tensors into packed matrices: first all are asked for, which allocates them, then <see cref="Run"/> fills them, piece by
-/// piece on all threads. What is in memory already is taken from there. A part that is whole is kept, even if a later one fails.
+/// Reads a rank's parts of tensors into packed matrices: first all are asked for, in the order of the forward pass, in which they stand in memory, then
+/// <see cref="Run"/> fills them, piece by piece on all threads. What is in memory already is taken from there. A part that is whole is kept, even if a later one fails.
 /// </summary>
 /// <param name="loaded">Gets each part once it is whole.</param>
 /// <param name="hashes">Whether what is read is hashed.</param>
 sealed class WeightLoader(
     IModelWeights source, ShardParts parts, LoadedParts loaded, bool hashes, IProgress<long>? bytesLoaded, CancellationToken cancellation) : IDisposable
 {
+    readonly MatrixMemory _memory = new(
+        parts.Of(source.Tensors).Where(part => loaded.Find(part) is null)
+            .Sum(part => MatrixMemory.BytesOf(part.Tensor.Type, part.RowCount, (int)part.ColumnCount)));
+
     readonly List<PackedMatrix> _matrices = [];
     readonly List<MatrixLoad> _loads = [];
     readonly List<Piece> _pieces = [];
@@ -67,10 +71,11 @@ sealed class WeightLoader(
         threads.Run(ref job);
     }
 
-    /// <summary>Frees the matrices that did not become whole.</summary>
+    /// <summary>Frees the matrices that did not become whole. Nothing is asked for any more.</summary>
     public void Dispose()
     {
         foreach (var load in _loads.Where(load => !load.IsWhole)) load.Matrix.Dispose();
+        _memory.Dispose();
     }
 
     /// <summary>The part of a tensor that this rank needs, after a look at the tensor's shape.</summary>
@@ -91,7 +96,7 @@ sealed class WeightLoader(
             Count(part.Bytes);
             return known;
         }
-        var load = new MatrixLoad(part, new PackedMatrix(part.Tensor.Type, (int)part.RowCount, (int)part.ColumnCount), hashes);
+        var load = new MatrixLoad(part, _memory.Add(part.Tensor.Type, (int)part.RowCount, (int)part.ColumnCount), hashes);
         _loads.Add(load);
         _matrices.Add(load.Matrix);
         for (var index = 0; index < part.PieceCount; index++) _pieces.Add(new Piece(load, index));
