@@ -59,6 +59,7 @@ public sealed unsafe class ComputeThreads : IDisposable
         var processors = pin ? Processors.Allowed() : [];
         _threads = new Thread[count - 1];
         _ahead = new nint[count];
+        Ranges = new SharedRanges(count);
         for (var i = 0; i < _threads.Length; i++)
         {
             var number = i + 1;
@@ -70,6 +71,9 @@ public sealed unsafe class ComputeThreads : IDisposable
 
     /// <summary>Threads that share a job, the caller's among them.</summary>
     public int Count { get; }
+
+    /// <summary>For the job that runs, whose items they may share.</summary>
+    internal SharedRanges Ranges { get; }
 
     /// <summary>Threads that wait for work in their sleep.</summary>
     internal int Sleepers => _sleepers;
@@ -188,7 +192,9 @@ public sealed unsafe class ComputeThreads : IDisposable
 
     void AwaitOthers()
     {
-        for (var start = Stopwatch.GetTimestamp(); _running != 0 && Stopwatch.GetTimestamp() - start < _spinTicks;) Thread.SpinWait(1);
+        ReadAhead ahead = default;
+        for (var start = Stopwatch.GetTimestamp(); _running != 0 && Stopwatch.GetTimestamp() - start < _spinTicks;)
+            if (!ahead.Continue((byte*)_ahead[0])) Thread.SpinWait(1);
         if (_running == 0) return;
         lock (_done)
         {

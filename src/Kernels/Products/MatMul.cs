@@ -106,15 +106,33 @@ public static unsafe class MatMul
         return new JobPart { Product = product, Task = task, Groups = (int)(((long)rowCount + RowGroup.Rows - 1) / RowGroup.Rows), FirstRow = firstRow };
     }
 
-    static void Run(ComputeThreads threads, PackedMatrix? next, MultiplyJob job, long multiplications, LowRankProduct? beside = null)
+    static void Run(ComputeThreads threads, IReadOnlyList<PackedMatrix> next, MultiplyJob job, long multiplications, LowRankProduct? beside = null)
     {
         job.Beside = beside?.BeginProduct();
         if (job.Beside is not null) job.Check();
-        for (var thread = 1; thread < threads.Count; thread++)
-            threads.WillRead(thread, next is null ? null : next.Pointer + MultiplyJob.OwnRange(next.Groups, thread, threads.Count).First * next.GroupBytes);
-        if (multiplications < ParallelMultiplications) job.Run(0, 1);
-        else threads.Run(ref job);
+        for (var thread = 0; thread < threads.Count; thread++) threads.WillRead(thread, StartOf(next, thread, threads.Count));
+        if (multiplications < ParallelMultiplications)
+        {
+            job.RunAlone();
+        }
+        else
+        {
+            job.Ranges = threads.Ranges;
+            job.Ranges.ShareOut(job.Groups, threads.Count);
+            threads.Run(ref job);
+        }
         job.Beside?.EndProduct();
+    }
+
+    /// <summary>Where a thread's range of the product with some matrices begins. Null: there are no matrices.</summary>
+    static byte* StartOf(IReadOnlyList<PackedMatrix> matrices, int thread, int threads)
+    {
+        var groups = 0;
+        for (var i = 0; i < matrices.Count; i++) groups += matrices[i].Groups;
+        var (first, _) = ComputeThreads.Share(groups, thread, threads);
+        for (var i = 0; i < matrices.Count; first -= matrices[i++].Groups)
+            if (first < matrices[i].Groups) return matrices[i].Pointer + first * matrices[i].GroupBytes;
+        return null;
     }
 
     struct JobPart
@@ -135,7 +153,13 @@ public static unsafe class MatMul
             (first, end) = (Math.Max(first, 0), Math.Min(end, Groups));
             if (first >= end) return;
             Product!.Run(Task, first, end);
-            beside?.Add(index, FirstRow, Task.Rows, first, end, Task.Output);
+            if (beside is not null) Add(index, first, end, beside);
+        }
+
+        /// <summary>Adds to what <see cref="Run"/> has computed.</summary>
+        public readonly void Add(int index, int first, int end, LowRankProduct beside)
+        {
+            if (Groups > 0) beside.Add(index, FirstRow, Task.Rows, first, end, Task.Output);
         }
 
         public readonly void Check(int index, LowRankProduct beside)
@@ -144,21 +168,20 @@ public static unsafe class MatMul
         }
     }
 
-    /// <summary>
-    /// Each thread begins with a range of row groups that is certain to be its own, so that it could be fetched ahead. The rest is taken in
-    /// ranges, of all parts one after the other, large ones first and small ones in the end: the threads then finish together, though one may be held up
-    /// by what else the machine does.
-    /// </summary>
+    /// <summary>The threads share the row groups of all parts, one part after the other.</summary>
     struct MultiplyJob : IComputeJob
     {
-        /// <summary>Going on with a range costs a wait for memory, which fewer groups would not be worth.</summary>
+        /// <summary>Going on elsewhere costs a wait for memory, which fewer groups would not be worth.</summary>
         const int SmallestRange = 4;
 
         public JobPart First, Second, Third;
 
         /// <summary>What is added to the products, and projected before them, by each thread its share; null: nothing.</summary>
         public LowRankProduct? Beside;
-        int _taken;
+
+        public SharedRanges? Ranges;
+
+        public readonly int Groups => First.Groups + Second.Groups + Third.Groups;
 
         /// <exception cref="ArgumentException">What is to be added does not fit the products.</exception>
         public readonly void Check()
@@ -168,39 +191,37 @@ public static unsafe class MatMul
             Third.Check(2, Beside!);
         }
 
-        /// <summary>The range that a thread begins with.</summary>
-        public static (int First, int End) OwnRange(int groups, int thread, int threads) => ComputeThreads.Share(groups / 2, thread, threads);
-
-        public void Run(int thread, int threads)
+        public readonly void RunAlone()
         {
-            var (own, ownEnd) = OwnRange(First.Groups, thread, threads);
-            Beside?.RunBeside(thread, threads);
-            First.Run(0, own, ownEnd, beside: null);
-            Beside?.AwaitProjected();   // the own range took far longer than threads are apart
-            if (own < ownEnd) Beside?.Add(0, First.FirstRow, First.Task.Rows, own, ownEnd, First.Task.Output);
-            var (second, third) = (First.Groups, First.Groups + Second.Groups);
-            while (TryTake(threads, out var first, out var end))
-            {
-                First.Run(0, first, end, Beside);
-                Second.Run(1, first - second, end - second, Beside);
-                Third.Run(2, first - third, end - third, Beside);
-            }
+            Beside?.RunBeside(0, 1);
+            Run(0, Groups, Beside);
         }
 
-        bool TryTake(int threads, out int first, out int end)
+        public readonly void Run(int thread, int threads)
         {
-            var shared = First.Groups / 2;
-            var groups = First.Groups - shared + Second.Groups + Third.Groups;
-            int taken;
-            do
-            {
-                taken = Volatile.Read(ref _taken);
-                var left = groups - taken;
-                var count = Math.Min(left, threads == 1 ? left : Math.Max(SmallestRange, left / (2 * threads)));
-                (first, end) = (shared + taken, shared + taken + count);
-            }
-            while (first < end && Interlocked.CompareExchange(ref _taken, end - shared, taken) != taken);
-            return first < end;
+            Beside?.RunBeside(thread, threads);
+            var more = Ranges!.TryTake(thread, SmallestRange, out var first, out var end);
+            if (more) Run(first, end, beside: null);
+            Beside?.AwaitProjected();   // that took far longer than threads are apart
+            if (more) Add(first, end);
+            while (Ranges.TryTake(thread, SmallestRange, out first, out end)) Run(first, end, Beside);
+        }
+
+        readonly void Run(int first, int end, LowRankProduct? beside)
+        {
+            var (second, third) = (First.Groups, First.Groups + Second.Groups);
+            First.Run(0, first, end, beside);
+            Second.Run(1, first - second, end - second, beside);
+            Third.Run(2, first - third, end - third, beside);
+        }
+
+        readonly void Add(int first, int end)
+        {
+            if (Beside is null) return;
+            var (second, third) = (First.Groups, First.Groups + Second.Groups);
+            First.Add(0, first, end, Beside);
+            Second.Add(1, first - second, end - second, Beside);
+            Third.Add(2, first - third, end - third, Beside);
         }
     }
 }

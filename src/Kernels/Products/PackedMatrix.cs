@@ -55,8 +55,10 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Resident size.</summary>
     public long Bytes { get; }
 
-    /// <summary>The matrix that is multiplied after this one, where that is known: threads that wait in between fetch their first rows of it.</summary>
-    public PackedMatrix? Next { get; set; }
+    /// <summary>
+    /// The matrices whose product with one input follows this one's, where that is known: threads that wait in between fetch their first rows of it.
+    /// </summary>
+    public IReadOnlyList<PackedMatrix> Next { get; set; } = [];
 
     internal IProduct Product { get; }
 

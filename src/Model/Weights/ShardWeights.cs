@@ -57,37 +57,37 @@ public sealed class ShardWeights : IDisposable
     /// <summary>The rank's rows of [V, D], on the stage with the head; rows of the embedding itself where the two are tied.</summary>
     internal RowSlice? Head { get; }
 
-    /// <summary>Lets each matrix know the one that follows it in the forward pass.</summary>
+    /// <summary>Lets each product's first matrix know the product that follows it in the forward pass.</summary>
     void LinkInOrder()
     {
-        var previous = Head?.Matrix;
+        PackedMatrix[] next = Head is null ? [] : [Head.Matrix];
         foreach (var layer in Layers.Reverse())
         {
-            if (layer.FeedForward is { } dense) previous = Link(dense, previous);
-            else if (layer.Experts is { } experts) previous = LinkExperts(experts, previous);
+            if (layer.FeedForward is { } dense) next = Link(dense, next);
+            else if (layer.Experts is { } experts) next = LinkExperts(experts, next);
             if ((layer.Attention?.Output ?? layer.Linear?.Output)?.Matrix is not { } output) continue;
-            output.Next = previous;
-            previous = output;
+            output.Next = next;
+            next = [output];
             if (layer.Attention is not { } attention) continue;
-            attention.Query.Next = output;
-            previous = attention.Query;
+            attention.Query.Next = next;
+            next = [attention.Query, attention.Key, attention.Value];
         }
     }
 
-    /// <returns>Its first matrix.</returns>
-    static PackedMatrix Link(FeedForwardWeights weights, PackedMatrix? next)
+    /// <returns>Its first product.</returns>
+    static PackedMatrix[] Link(FeedForwardWeights weights, PackedMatrix[] next)
     {
         weights.Down.Matrix.Next = next;
-        weights.Gate.Next = weights.Down.Matrix;
-        return weights.Gate;
+        weights.Gate.Next = [weights.Down.Matrix];
+        return [weights.Gate, weights.Up];
     }
 
     /// <summary>Which expert follows the router or the shared expert is not known before. After an expert comes the next layer, as a rule.</summary>
-    static PackedMatrix LinkExperts(ExpertWeights experts, PackedMatrix? next)
+    static PackedMatrix[] LinkExperts(ExpertWeights experts, PackedMatrix[] next)
     {
-        experts.Router.Next = experts.Shared is { } shared ? Link(shared, null) : null;
+        experts.Router.Next = experts.Shared is { } shared ? Link(shared, []) : [];
         foreach (var expert in experts.Own) Link(expert, next);
-        return experts.Router;
+        return [experts.Router];
     }
 
     /// <summary>
