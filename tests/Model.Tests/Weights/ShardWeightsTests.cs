@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LlamaCluster.Kernels;
+using LlamaCluster.Kernels.Products;
 using LlamaCluster.Model.Config;
 using LlamaCluster.Model.Formats;
 using LlamaCluster.Model.Formats.RandomNumbers;
@@ -98,6 +99,25 @@ public sealed class ShardWeightsTests
         source.ReadRows(first, 0, a);
         source.ReadRows(third, 0, b);
         Assert.Equal(a, b);
+    }
+
+    [Fact]
+    public void Each_product_knows_the_one_that_follows()
+    {
+        using var threads = new ComputeThreads(1);
+        using var source = TestModels.Deep.Weights();
+        using var weights = ShardWeights.Load(source, StageShape.Whole(5), threads, null, CancellationToken.None);
+
+        for (var i = 0; i < 5; i++)
+        {
+            var (attention, dense) = (weights.Layers[i].Attention!, weights.Layers[i].FeedForward!);
+            Assert.Equal([attention.Output.Matrix], attention.Query.Next);
+            Assert.Equal([dense.Gate, dense.Up], attention.Output.Matrix.Next);
+            Assert.Equal([dense.Down.Matrix], dense.Gate.Next);
+            Assert.Equal(i == 4 ? [weights.Head!.Matrix] : InputsOf(weights.Layers[i + 1].Attention!), dense.Down.Matrix.Next);
+        }
+
+        static PackedMatrix[] InputsOf(AttentionWeights attention) => [attention.Query, attention.Key, attention.Value];
     }
 
     [Fact]
