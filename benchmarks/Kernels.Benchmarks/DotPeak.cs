@@ -10,7 +10,7 @@ namespace LlamaCluster.Kernels.Benchmarks;
 
 /// <summary>
 /// How many products of bytes a second the instructions that .NET has can form and add up, from registers alone, and how many the products of many rows do
-/// form: what prefill is measured against (docs/benchmarks.md).
+/// form: what prefill is measured against (docs/engine-speed.md).
 /// </summary>
 static class DotPeak
 {

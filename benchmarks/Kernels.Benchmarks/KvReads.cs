@@ -7,7 +7,7 @@ namespace LlamaCluster.Kernels.Benchmarks;
 
 /// <summary>
 /// How fast one row reads the keys and values of a long context, and more than any cache holds of them, as a part of plain reads of memory that take turns
-/// with it (docs/benchmarks.md).
+/// with it (docs/engine-speed.md).
 /// </summary>
 static class KvReads
 {

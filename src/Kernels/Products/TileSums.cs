@@ -31,7 +31,7 @@ unsafe struct TileOperands
 /// </summary>
 unsafe interface ITileSums
 {
-    /// <summary>Activation rows from which this is faster than one row at a time (measured, docs/benchmarks.md).</summary>
+    /// <summary>Activation rows from which this is faster than one row at a time (measured, docs/engine-speed.md).</summary>
     static abstract int LeastRows { get; }
 
     static abstract void Of(TileOperands* w, ActivationBlock* x, ActivationBlock* y, out Ints x0, out Ints x1, out Ints y0, out Ints y1);
