@@ -7,7 +7,8 @@
 # its deadline, which by default is none. Neither side gets an error where it happened, nor a warning.
 # Why one would guess otherwise: the documentation of Node's streams says that leaving the loop destroys the stream, which is to release what it holds, and pipeline() is
 # its way to pass an error on. Node's own http2, on which grpc-js stands, ends the stream for both sides in both cases. The package's README says nothing of either.
-# Of the client's side it is known that destroy() does not end the call (grpc/grpc-node issue 1238, open since 2019).
+# That destroy() does not end the call is known of the client's side (grpc/grpc-node issue 1238, open since 2020), and of the server's that destroy(error) sends no
+# status (issue 287).
 #
 # Right results: the same loop and the same pipeline over Node's http2. Until then: call.cancel() before the loop is left, and call.emit("error", ...) instead of the pipeline.
 #
