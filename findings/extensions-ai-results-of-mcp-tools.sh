@@ -7,10 +7,10 @@
 # it fits, it is paid for again in each later request. A text becomes an object with line breaks, "$type": "text" and "text": ..., and JSON that a tool returned is then a text
 # within JSON, each quote with a backslash, which a model that should repeat it or read a value has to undo. No error and no warning.
 # Why one would guess otherwise: the packages are made for each other, and the client for Responses, of the same package, sends the same results as a picture and as a text. The
-# documentation of AIFunctionFactory says that results of these classes are left as they are, so that a client can tell them by type. That a chat's tool message may have no picture is OpenAI's rule; an exception or
-# a short note would say so, and a text may be there. The documentation of McpClientTool.CallAsync says that the function gives one JSON element with the whole result, which is
-# a third form, and the one that tools with structured content have. That chats turn results into JSON, and that pictures exceed limits so, is in a comment
-# on microsoft/agent-framework issue 1569, and not in either package's documentation.
+# documentation of AIFunctionFactory says that results of these classes are left as they are, so that a client can tell them by type. That a chat's tool message may have no picture
+# is OpenAI's rule. An exception or a short note would say so, and a text may be there. The documentation of McpClientTool.CallAsync says that the function gives one JSON element
+# with the whole result, which is a third form, and the one that tools with structured content have. That chats turn results into JSON, and that pictures exceed limits so, is
+# in a comment on microsoft/agent-framework issue 1569, and not in either package's documentation.
 #
 # Right results: the same tools through the client for Responses. Until then, for chats: a function around the tool that returns the text of CallAsync's result.
 #
