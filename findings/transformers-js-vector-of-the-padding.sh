@@ -5,7 +5,7 @@
 # pipeline("feature-extraction") takes a list of texts, pads them to the longest one, runs the model once, and takes from each row one token's vector. With "last_token" this is the
 # row's last position, whether the text ends there or padding does. Models that read from left to right, such as those made of Llama and Mistral, often have a text's vector at its
 # last token. The class LlamaTokenizer pads on the left. Llama 3 has PreTrainedTokenizerFast instead, and that one pads on the right unless tokenizer_config.json says "left". So
-# documents that are embedded in batches for a search have other vectors than the queries, which come one at a time, and find nothing. No error and no warning.
+# documents that are embedded in batches for a search have other vectors than the queries, which come one at a time. The search just gets worse. No error and no warning.
 # Why one would guess otherwise: the attention mask, which says where each text ends, is at hand, and pooling "mean" goes by it. The option is described as the pooling method to
 # use; that it depends on the side of the padding is not in its documentation. Sentence Transformers looks for the last token that the mask has.
 # Right: the vector of a text is the same alone and in company, up to rounding.
