@@ -9,7 +9,9 @@ namespace LlamaCluster.Kernels;
 public interface IComputeJob
 {
     /// <summary>Does this thread's part.</summary>
-    /// <param name="thread">0 .. <paramref name="threads"/> - 1; 0 is the caller of <see cref="ComputeThreads.Run"/>.</param>
+    /// <param name="thread">
+    /// Whose part: 0 .. <paramref name="threads"/> - 1; 0 is the caller of <see cref="ComputeThreads.Run"/>, who may do others' parts after its own.
+    /// </param>
     /// <param name="threads">How many threads share the job.</param>
     void Run(int thread, int threads);
 }
@@ -17,7 +19,8 @@ public interface IComputeJob
 /// <summary>
 /// A fixed set of threads that do one job at a time together: the caller's thread is thread 0, the others are parked between
 /// jobs. Whoever waits spins for some microseconds, for the jobs of a forward pass follow each other closely, and then sleeps;
-/// with more threads than processors it sleeps at once. Running a job allocates nothing.
+/// with more threads than processors it sleeps at once. A thread that has not come by the time the caller is done, because it takes
+/// long to wake or something else has its processor, finds its part done by the caller. Running a job allocates nothing.
 /// </summary>
 public sealed unsafe class ComputeThreads : IDisposable
 {
@@ -32,8 +35,11 @@ public sealed unsafe class ComputeThreads : IDisposable
     void* _job;
     ExceptionDispatchInfo? _failure;
 
-    /// <summary>Jobs given out so far; a thread that has seen fewer has work.</summary>
+    /// <summary>Jobs given out so far, and so the number of the last one; a thread that has seen fewer has work.</summary>
     volatile int _given;
+
+    /// <summary>For each thread, the last job whose part was begun, by itself or by the caller in its place.</summary>
+    readonly int[] _begun;
 
     /// <summary>Threads that have not done their part of the last job.</summary>
     volatile int _running;
@@ -58,7 +64,7 @@ public sealed unsafe class ComputeThreads : IDisposable
         _spinTicks = count <= Environment.ProcessorCount ? (long)(SpinTime.TotalSeconds * Stopwatch.Frequency) : 0;
         var processors = pin ? Processors.Allowed() : [];
         _threads = new Thread[count - 1];
-        _ahead = new nint[count];
+        (_ahead, _begun) = (new nint[count], new int[count]);
         Ranges = new SharedRanges(count);
         for (var i = 0; i < _threads.Length; i++)
         {
@@ -134,10 +140,24 @@ public sealed unsafe class ComputeThreads : IDisposable
         _failure = null;
         _callerSleeps = false;
         _running = _threads.Length;
-        Give();
+        var number = Give();
         RunGuarded(0);
+        for (var thread = 1; thread < Count; thread++)
+        {
+            if (!TryBegin(thread, number)) continue;
+            RunGuarded(thread);
+            Interlocked.Decrement(ref _running);
+        }
         AwaitOthers();
         _failure?.Throw();
+    }
+
+    /// <summary>Claims a thread's part of a job. Who has claimed it does it, and the job is not over before.</summary>
+    /// <returns>False: it has been begun, and the job may be over.</returns>
+    bool TryBegin(int thread, int number)
+    {
+        var last = Volatile.Read(ref _begun[thread]);
+        return number - last > 0 && Interlocked.CompareExchange(ref _begun[thread], number, last) == last;
     }
 
     /// <summary>An exception is kept for the caller: no part may be left running with a job that is gone.</summary>
@@ -156,38 +176,43 @@ public sealed unsafe class ComputeThreads : IDisposable
     /// <summary>
     /// The count goes up before the sleepers are looked at, and a thread counts as sleeper before it looks at the count: one of them sees the other.
     /// </summary>
-    void Give()
+    /// <returns>The job's number.</returns>
+    int Give()
     {
-        Interlocked.Increment(ref _given);
-        if (_sleepers == 0) return;
+        var number = Interlocked.Increment(ref _given);
+        if (_sleepers == 0) return number;
         lock (_work) Monitor.PulseAll(_work);
+        return number;
     }
 
     void Serve(int thread, int processor)
     {
         if (processor >= 0) Processors.TryPin(processor);
         ReadAhead ahead = default;
-        for (var seen = 0; ; seen++)
+        for (var number = 0; ;)
         {
-            AwaitWork(thread, seen, ref ahead);
+            number = AwaitWork(thread, number, ref ahead);
             if (_stopping) return;
+            if (!TryBegin(thread, number)) continue;
             RunGuarded(thread);
             if (Interlocked.Decrement(ref _running) == 0 && _callerSleeps)
                 lock (_done) Monitor.Pulse(_done);
         }
     }
 
-    void AwaitWork(int thread, int seen, ref ReadAhead ahead)
+    /// <returns>The number of the last job given.</returns>
+    int AwaitWork(int thread, int seen, ref ReadAhead ahead)
     {
         for (var start = Stopwatch.GetTimestamp(); _given == seen && Stopwatch.GetTimestamp() - start < _spinTicks;)
             if (!ahead.Continue((byte*)_ahead[thread])) Thread.SpinWait(1);
-        if (_given != seen) return;
+        if (_given != seen) return _given;
         lock (_work)
         {
             Interlocked.Increment(ref _sleepers);
             while (_given == seen) Monitor.Wait(_work);
             Interlocked.Decrement(ref _sleepers);
         }
+        return _given;
     }
 
     void AwaitOthers()

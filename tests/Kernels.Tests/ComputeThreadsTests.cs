@@ -22,14 +22,31 @@ public sealed class ComputeThreadsTests
     public void Threads_that_fell_asleep_wake_up()
     {
         using var threads = new ComputeThreads(3);
-        var job = new CountJob { Counts = new int[3] };
+        var job = new WhoJob { Threads = new Thread[3], Meeting = new Meeting(3) };
         for (var i = 0; i < 20; i++)
         {
             threads.Run(ref job);
+            Assert.Equal(3, job.Threads.Distinct().Count());
             Assert.True(SpinWait.SpinUntil(() => threads.Sleepers == 2, TimeSpan.FromSeconds(20)), "the threads still spin");
         }
+    }
 
-        Assert.All(job.Counts, done => Assert.Equal(20, done));
+    /// <summary>Threads that spin, that fall asleep and that wake meet jobs of all lengths.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void A_part_is_done_once_whether_its_thread_comes_in_time_or_not(int count)
+    {
+        using var threads = new ComputeThreads(count);
+        var random = new Random(7);
+        var job = new CountJob { Counts = new int[count] };
+        for (var i = 1; i <= 3000; i++)
+        {
+            job.Turns = random.Next(3) * random.Next(3000);
+            threads.Run(ref job);
+            Assert.All(job.Counts, done => Assert.Equal(i, done));
+            Thread.SpinWait(random.Next(3) * random.Next(3000));
+        }
     }
 
     [Fact]
@@ -70,7 +87,7 @@ public sealed class ComputeThreadsTests
     public void Dispose_ends_the_threads()
     {
         var threads = new ComputeThreads(3);
-        var job = new WhoJob { Threads = new Thread[3] };
+        var job = new WhoJob { Threads = new Thread[3], Meeting = new Meeting(3) };
         threads.Run(ref job);
 
         threads.Dispose();
@@ -97,7 +114,7 @@ public sealed class ComputeThreadsTests
         if (!OperatingSystem.IsLinux()) return;
         var allowed = Processors.Allowed();
         using var threads = new ComputeThreads(3, pin: true);
-        var job = new AffinityJob { Allowed = new int[3][] };
+        var job = new AffinityJob { Allowed = new int[3][], Meeting = new Meeting(3) };
         threads.Run(ref job);
 
         Assert.Equal(allowed, job.Allowed[0]);
@@ -127,8 +144,13 @@ public sealed class ComputeThreadsTests
     struct CountJob : IComputeJob
     {
         public int[] Counts;
+        public int Turns;
 
-        public readonly void Run(int thread, int threads) => Interlocked.Increment(ref Counts[thread]);
+        public readonly void Run(int thread, int threads)
+        {
+            Thread.SpinWait(Turns);
+            Interlocked.Increment(ref Counts[thread]);
+        }
     }
 
     struct SumJob : IComputeJob
@@ -164,14 +186,32 @@ public sealed class ComputeThreadsTests
     struct WhoJob : IComputeJob
     {
         public Thread[] Threads;
+        public Meeting Meeting;
 
-        public readonly void Run(int thread, int threads) => Threads[thread] = Thread.CurrentThread;
+        public readonly void Run(int thread, int threads)
+        {
+            Threads[thread] = Thread.CurrentThread;
+            Meeting.Await();
+        }
     }
 
     struct AffinityJob : IComputeJob
     {
         public int[][] Allowed;
+        public Meeting Meeting;
 
-        public readonly void Run(int thread, int threads) => Allowed[thread] = Processors.Allowed();
+        public readonly void Run(int thread, int threads)
+        {
+            Allowed[thread] = Processors.Allowed();
+            Meeting.Await();
+        }
+    }
+
+    /// <summary>Keeps each thread in its part until all have come, so that nobody does another's.</summary>
+    sealed class Meeting(int threads)
+    {
+        readonly Barrier _barrier = new(threads);
+
+        public void Await() => Assert.True(_barrier.SignalAndWait(TimeSpan.FromSeconds(20)), "a thread did not come");
     }
 }
