@@ -3,8 +3,8 @@ using LlamaCluster.Primitives;
 namespace LlamaCluster.Kernels.Products;
 
 /// <summary>
-/// Memory of many matrices that are read one after the other. They stand in it in the order in which they are made: what is fetched ahead at the end of one is
-/// the beginning of the next, and all are on huge pages, while one by itself has none for its first or last part, or at all if it is small. Each matrix is freed
+/// Memory of many matrices that are read one after the other. They stand in it in the order in which they are made: what is fetched ahead at the end of one
+/// is the beginning of the next, and all are on huge pages, while one by itself has none for its last part, or at all if it is small. Each matrix is freed
 /// by itself (Linux; elsewhere each has memory of its own), and the last one frees what is left. Matrices are made by one thread and freed by any.
 /// </summary>
 public sealed class MatrixMemory : IDisposable

@@ -8,7 +8,8 @@ namespace LlamaCluster.Model.Weights;
 
 /// <summary>
 /// Reads a rank's parts of tensors into packed matrices: first all are asked for, in the order of the forward pass, in which they stand in memory, then
-/// <see cref="Run"/> fills them, piece by piece on all threads. What is in memory already is taken from there. A part that is whole is kept, even if a later one fails.
+/// <see cref="Run"/> fills them, piece by piece on all threads. What is in memory already is taken from there. A part that is whole is kept, even if a later
+/// one fails.
 /// </summary>
 /// <param name="loaded">Gets each part once it is whole.</param>
 /// <param name="hashes">Whether what is read is hashed.</param>
