@@ -122,7 +122,10 @@ static unsafe class HugePages
     /// <summary>Gives back what <see cref="Map"/> gave.</summary>
     public static void Unmap(void* memory, nuint bytes) => _ = LinuxMemory.Unmap(memory, WholePages(bytes));
 
-    /// <summary>Gives back those pages of what <see cref="Map"/> gave that lie between two addresses. They are zeros if they are used again.</summary>
+    /// <summary>
+    /// Gives back those pages of what <see cref="Map"/> gave that lie between two addresses. They are zeros if they are used again. Of a huge page that lies there
+    /// in part the process has that part no more, but Linux uses it only when it is short of memory, or the rest is given back too.
+    /// </summary>
     public static void GiveBack(nuint first, nuint end)
     {
         var pageBytes = (nuint)Environment.SystemPageSize;
