@@ -123,8 +123,8 @@ static unsafe class HugePages
     public static void Unmap(void* memory, nuint bytes) => _ = LinuxMemory.Unmap(memory, WholePages(bytes));
 
     /// <summary>
-    /// Gives back those pages of what <see cref="Map"/> gave that lie between two addresses. They are zeros if they are used again. Of a huge page that lies there
-    /// in part the process has that part no more, but Linux uses it only when it is short of memory, or the rest is given back too.
+    /// Gives back those pages of what <see cref="Map"/> gave that lie between two addresses. They are zeros if they are used again. Of a huge page that lies
+    /// there in part the process has that part no more, but Linux uses it only when it is short of memory, or the rest is given back too.
     /// </summary>
     public static void GiveBack(nuint first, nuint end)
     {
